@@ -1,0 +1,43 @@
+package decision
+
+import "sort"
+
+// classes is the closed list: a reason that is not here is Denied, and a test
+// compares the list with the constants.
+var classes = map[Reason]Class{
+	RuleAllowed: Allowed, Public: Allowed, Issued: Allowed, Anonymous: Allowed,
+
+	RuleDenied: Denied, ConditionError: Denied, NoRule: Denied, Unguarded: Denied,
+	AmbiguousPath: Denied, NoCallee: Denied, NoHTTP: Denied, BadPrincipal: Denied,
+	NotEntitled: Denied, LoopSubject: Denied, SubjectUnknown: Denied,
+
+	TokenMissing: Unauthenticated, TokenDuplicated: Unauthenticated, TokenTooLarge: Unauthenticated,
+	TokenCharset: Unauthenticated, TokenFormat: Unauthenticated, TokenBase64: Unauthenticated,
+	TokenJSON: Unauthenticated, HeaderCritical: Unauthenticated, HeaderKeySource: Unauthenticated,
+	HeaderNested: Unauthenticated, TypeMismatch: Unauthenticated, AlgorithmRefused: Unauthenticated,
+	AlgorithmKey: Unauthenticated, KeyIDMissing: Unauthenticated, KeyUnknown: Unauthenticated,
+	SignatureInvalid: Unauthenticated, IssuerUnknown: Unauthenticated, AudienceMismatch: Unauthenticated,
+	TimeInvalid: Unauthenticated, TokenExpired: Unauthenticated, TokenNotYetValid: Unauthenticated,
+	LifetimeTooLong: Unauthenticated, ClaimsInvalid: Unauthenticated,
+
+	NoSession: Unauthenticated, SessionInactive: Unauthenticated, ClaimsUnbound: Unauthenticated,
+	CredentialExpiring: Unauthenticated,
+
+	NotConfigured: Unavailable, NoSigningKey: Unavailable,
+
+	SessionUnsupported: Broken, ClaimsUnavailable: Broken, ConfigInvalid: Broken, MintFailed: Broken,
+	Panic: Broken,
+}
+
+// Class of the reason; of an unknown one: Denied.
+func (r Reason) Class() Class { return classes[r] }
+
+// Reasons lists every reason, sorted: the values of the metric's label.
+func Reasons() []Reason {
+	all := make([]Reason, 0, len(classes))
+	for r := range classes {
+		all = append(all, r)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i] < all[j] })
+	return all
+}

@@ -1,0 +1,79 @@
+package forward_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/meshpass/meshpass/shared/forward"
+)
+
+// chain is a service that calls another for each request, and gives back the
+// token headers with which the other was called.
+func chain(t *testing.T, prepare func(*http.Request)) *httptest.Server {
+	t.Helper()
+	inner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, strings.Join(r.Header.Values("Txn-Token"), "|"))
+	}))
+	t.Cleanup(inner.Close)
+	client := &http.Client{Transport: &forward.Transport{}}
+	outer := httptest.NewServer(forward.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out, err := http.NewRequestWithContext(r.Context(), http.MethodGet, inner.URL, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		prepare(out)
+		before := out.Header.Clone()
+		response, err := client.Do(out)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer response.Body.Close()
+		if len(before) != len(out.Header) {
+			t.Errorf("the caller's request was changed: %v", out.Header)
+		}
+		io.Copy(w, response.Body)
+	})))
+	t.Cleanup(outer.Close)
+	return outer
+}
+
+func TestTheTokenIsPassedOnUnchanged(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		incoming []string
+		prepare  func(*http.Request)
+		want     string
+	}{
+		{"one", []string{"a.b.c"}, nil, "a.b.c"},
+		{"none", nil, nil, ""},
+		{"empty", []string{""}, nil, ""},
+		{"two", []string{"a.b.c", "d.e.f"}, nil, ""},
+		{"never a second one", []string{"a.b.c"}, func(r *http.Request) { r.Header.Add("Txn-Token", "other") }, "a.b.c"},
+		{"none of the service's own making", nil, func(r *http.Request) { r.Header.Set("Txn-Token", "other") }, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if row.prepare == nil {
+				row.prepare = func(*http.Request) {}
+			}
+			request, err := http.NewRequest(http.MethodGet, chain(t, row.prepare).URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header["Txn-Token"] = row.incoming
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			if err != nil || string(body) != row.want {
+				t.Errorf("got %q, %v; want %q", body, err, row.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,55 @@
+package identity_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+func TestWorkload(t *testing.T) {
+	mesh := identity.TrustDomains{Local: "cluster.local", Aliases: []string{"old.example"}}
+	for _, row := range []struct{ id, want string }{
+		{"", ""},
+		{"spiffe://cluster.local/ns/shop/sa/orders", "ns/shop/sa/orders"},
+		{"spiffe://old.example/ns/shop/sa/orders", "ns/shop/sa/orders"},
+		{"spiffe://cluster.local/ns/shop/sa/or.ders_x", "ns/shop/sa/or.ders_x"},
+		{"spiffe://evil.example/ns/shop/sa/orders", "spiffe://evil.example/ns/shop/sa/orders"},
+		{"spiffe://cluster.local.evil/ns/shop/sa/orders", "spiffe://cluster.local.evil/ns/shop/sa/orders"},
+		{"spiffe://cluster.local/vm/7", "spiffe://cluster.local/vm/7"},
+		{"spiffe://cluster.local/ns/shop/sa/orders/x", "spiffe://cluster.local/ns/shop/sa/orders/x"},
+		{"spiffe://cluster.local/NS/shop/sa/orders", "spiffe://cluster.local/NS/shop/sa/orders"},
+	} {
+		got, err := mesh.Workload(row.id)
+		if err != nil || string(got) != row.want {
+			t.Errorf("%s: got %q, %v; want %q", row.id, got, err, row.want)
+		}
+	}
+	for _, id := range []string{
+		"orders.shop.svc", "CN=orders,O=shop", "spiffe://", "spiffe://cluster.local", "spiffe://cluster.local/", "spiffe:///ns/shop/sa/orders",
+		"SPIFFE://cluster.local/ns/shop/sa/orders", "spiffe://cluster.local/ns//sa/orders", "spiffe://cluster.local/ns/shop/sa/orders/",
+		"spiffe://cluster.local/ns/shop/../sa/orders", "spiffe://cluster.local/ns/shop/sa/orders?x", "spiffe://cluster.local/ns/shop/sa/%6frders",
+		"spiffe://user@cluster.local/ns/shop/sa/orders", "spiffe://cluster.local:443/ns/shop/sa/orders", " spiffe://cluster.local/ns/shop/sa/orders",
+		"spiffe://cluster.local/ns/shop/sa/orders,spiffe://cluster.local/ns/a/sa/b", "ns/shop/sa/orders",
+	} {
+		if got, err := mesh.Workload(id); !errors.Is(err, identity.ErrNotSPIFFE) || got != "" {
+			t.Errorf("%s: got %q, %v", id, got, err)
+		}
+	}
+	if got, err := (identity.TrustDomains{}).Workload("spiffe:///ns/a/sa/b"); err == nil {
+		t.Errorf("an unset trust domain is local: %q", got)
+	}
+}
+
+func TestOurHeaders(t *testing.T) {
+	for _, name := range []string{"Txn-Token", "txn-token", "TXN-TOKEN", "Txn_Token", "tXn_tOkEn", "X-Meshpass-User", "x_meshpass_user", "X-Meshpass_User", "x-meshpass-"} {
+		if !identity.IsOurs(name) {
+			t.Errorf("%s is not recognised", name)
+		}
+	}
+	for _, name := range []string{"", "Txn-Token2", "X-Txn-Token", "X-Meshpas", "Authorization", "Traceparent"} {
+		if identity.IsOurs(name) {
+			t.Errorf("%s is taken for ours", name)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+// Package keyset holds the keys of the token: the private ones with which a
+// gateway signs, and the public ones by which a hop verifies. One key has one
+// algorithm and one name, its RFC 7638 thumbprint.
+//
+// When a key is published, signs and goes away is written beside it as four
+// times (see [Plan]), so that what a key may do now is a function of the clock:
+// every replica computes the same answer and no second write is ever needed.
+package keyset
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+
+	"github.com/lestrrat-go/jwx/v2/jwk"
+)
+
+// The algorithms of RFC 7518 and RFC 8037 that a token may be signed with. The
+// list is closed: symmetric algorithms and "none" have no name here.
+const (
+	ES256 = "ES256"
+	EdDSA = "EdDSA"
+	RS256 = "RS256"
+)
+
+// Algorithms lists what [New] and a trust entry accept.
+func Algorithms() []string { return []string{ES256, EdDSA, RS256} }
+
+const minRSABits = 2048
+
+// ErrKeyKind says that a key has no algorithm here: another curve, a short RSA
+// modulus, a symmetric key.
+var ErrKeyKind = errors.New("key kind not supported: want P-256, Ed25519, or RSA of 2048 bits or more")
+
+// algorithmOf binds a public key to its one algorithm.
+func algorithmOf(public crypto.PublicKey) (string, error) {
+	switch key := public.(type) {
+	case *ecdsa.PublicKey:
+		if key.Curve == elliptic.P256() && key.Curve.IsOnCurve(key.X, key.Y) {
+			return ES256, nil
+		}
+	case ed25519.PublicKey:
+		if len(key) == ed25519.PublicKeySize {
+			return EdDSA, nil
+		}
+	case *rsa.PublicKey:
+		// A tiny or even exponent makes forgery practical or the key useless.
+		if key.N.BitLen() >= minRSABits && key.E >= 65537 && key.E%2 == 1 {
+			return RS256, nil
+		}
+	}
+	return "", ErrKeyKind
+}
+
+// thumbprint is the key's name: RFC 7638 with SHA-256, base64url.
+func thumbprint(public crypto.PublicKey) (string, error) {
+	key, err := jwk.FromRaw(public)
+	if err != nil {
+		return "", fmt.Errorf("thumbprint: %w", err)
+	}
+	if err := jwk.AssignKeyID(key); err != nil {
+		return "", fmt.Errorf("thumbprint: %w", err)
+	}
+	return key.KeyID(), nil
+}
+
+func generate(algorithm string) (crypto.Signer, error) {
+	switch algorithm {
+	case ES256:
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case EdDSA:
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
+	case RS256:
+		return rsa.GenerateKey(rand.Reader, minRSABits)
+	}
+	return nil, fmt.Errorf("algorithm %q: want one of %v", algorithm, Algorithms())
+}

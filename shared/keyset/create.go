@@ -1,0 +1,72 @@
+package keyset
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"gopkg.in/yaml.v3"
+)
+
+// New makes a key, writes KID.pem and adds it to keys.yaml, which appears last
+// and at once: a reader sees the directory before or after, never between.
+func New(dir, algorithm string, plan Plan) (kid string, err error) {
+	if err := plan.check(); err != nil {
+		return "", err
+	}
+	plans := planFile{Keys: map[string]Plan{}}
+	if _, err := os.Stat(filepath.Join(dir, planName)); err == nil {
+		if plans, err = readPlans(dir); err != nil {
+			return "", err
+		}
+	}
+	key, data, err := create(algorithm)
+	if err != nil {
+		return "", err
+	}
+	if err := replaceFile(filepath.Join(dir, key.kid+".pem"), data); err != nil {
+		return "", err
+	}
+	plans.Keys[key.kid] = plan
+	text, err := yaml.Marshal(plans)
+	if err != nil {
+		return "", err
+	}
+	return key.kid, replaceFile(filepath.Join(dir, planName), text)
+}
+
+func create(algorithm string) (*Key, []byte, error) {
+	private, err := generate(algorithm)
+	if err != nil {
+		return nil, nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, nil, fmt.Errorf("new key: %w", err)
+	}
+	key, err := newKey(private)
+	return key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+}
+
+// replaceFile writes beside the file and renames, so that a crash leaves the old
+// content. Only the owner may read it.
+func replaceFile(path string, data []byte) error {
+	temporary, err := os.CreateTemp(filepath.Dir(path), ".new-*") // created with mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name()) // after the rename there is nothing left to remove
+	_, err = temporary.Write(data)
+	if err == nil {
+		err = temporary.Sync()
+	}
+	if closeErr := temporary.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), path)
+}

@@ -1,0 +1,155 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/interpreter"
+)
+
+// maxCost bounds one evaluation in CEL's own units, roughly one for each value
+// that is looked at; what exceeds it counts as undecided.
+const maxCost = 10_000
+
+// environment declares what an expression may name. The members of claims and
+// request are variables of their own, so that a misspelt one does not compile.
+// There are no functions beyond CEL's standard ones, which read neither clock
+// nor network.
+var environment = sync.OnceValues(func() (*cel.Env, error) {
+	object := cel.MapType(cel.StringType, cel.DynType)
+	texts := cel.MapType(cel.StringType, cel.StringType)
+	return cel.NewEnv(
+		cel.Variable("caller", cel.StringType),
+		cel.Variable("callee", cel.StringType),
+		cel.Variable("now", cel.TimestampType),
+		cel.Variable("path", texts),
+		cel.Variable("request.method", cel.StringType),
+		cel.Variable("request.path", cel.StringType),
+		cel.Variable("request.host", cel.StringType),
+		cel.Variable("request.port", cel.IntType),
+		cel.Variable("request.headers", texts),
+		cel.Variable("claims.iss", cel.StringType),
+		cel.Variable("claims.aud", cel.StringType),
+		cel.Variable("claims.sub", cel.StringType),
+		cel.Variable("claims.txn", cel.StringType),
+		cel.Variable("claims.scope", cel.StringType),
+		cel.Variable("claims.req_wl", cel.StringType),
+		cel.Variable("claims.tctx", object),
+		cel.Variable("claims.rctx", object),
+	)
+})
+
+// expression is a compiled CEL condition and what it reads.
+type expression struct {
+	program cel.Program
+	reads   reads
+}
+
+// compileExpression refuses what does not type-check to a bool, and what would
+// be decided by something that no record of the decision could hold.
+func compileExpression(text string) (*expression, error) {
+	env, err := environment()
+	if err != nil {
+		return nil, err
+	}
+	checked, issues := env.Compile(text)
+	if issues.Err() != nil {
+		return nil, issueError(issues)
+	}
+	if !checked.OutputType().IsExactType(cel.BoolType) {
+		return nil, fmt.Errorf("its type is %s, not bool: compare the value, as in claims.tctx.admin == true", checked.OutputType())
+	}
+	found, err := readsOf(checked)
+	if err != nil {
+		return nil, err
+	}
+	program, err := env.Program(checked, cel.CostLimit(maxCost))
+	if err != nil {
+		return nil, err
+	}
+	return &expression{program: program, reads: found}, nil
+}
+
+// issueError keeps the compiler's messages to a line each.
+func issueError(issues *cel.Issues) error {
+	var all []error
+	for _, e := range issues.Errors() {
+		all = append(all, fmt.Errorf("%s (character %d)", e.Message, e.Location.Column()+1))
+	}
+	return errors.Join(all...)
+}
+
+// condition holds under any of the patterns that match the path: a rule with
+// several paths is a rule for each of them, in whatever order they stand.
+func (e *expression) condition(patterns []pattern) condition {
+	return func(s *subject) verdict {
+		if len(e.reads.captures) == 0 {
+			return e.eval(s, nil)
+		}
+		result := no
+		for _, p := range patterns {
+			if !p.match(s.segments) {
+				continue
+			}
+			switch e.eval(s, p.bind(s.segments)) {
+			case yes:
+				return yes
+			case undecided:
+				result = undecided
+			}
+		}
+		return result
+	}
+}
+
+func (e *expression) eval(s *subject, captures map[string]string) verdict {
+	value, _, err := e.program.Eval(&activation{subject: s, captures: captures})
+	if err != nil {
+		return undecided
+	}
+	matched, isBool := value.Value().(bool)
+	if !isBool {
+		return undecided
+	}
+	return verdictOf(matched)
+}
+
+// activation resolves the variables of [environment]; without a token, none of claims.
+type activation struct {
+	*subject
+	captures map[string]string
+}
+
+var _ interpreter.Activation = (*activation)(nil)
+
+func (a *activation) Parent() interpreter.Activation { return nil }
+
+func (a *activation) ResolveName(name string) (any, bool) {
+	switch name {
+	case "caller":
+		return string(a.Caller), a.Caller != ""
+	case "callee":
+		return string(a.Callee), true
+	case "now":
+		return a.Now, true
+	case "path":
+		return a.captures, true
+	case "request.method":
+		return a.Method, true
+	case "request.path":
+		return a.Path, true
+	case "request.host":
+		return a.host, true
+	case "request.port":
+		return int64(a.Port), true
+	case "request.headers":
+		return a.Headers, true
+	}
+	const claims = "claims."
+	if a.claims == nil || len(name) <= len(claims) {
+		return nil, false
+	}
+	return topLevel(a.claims, name[len(claims):])
+}

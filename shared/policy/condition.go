@@ -1,0 +1,164 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// verdict is what a condition says of a request.
+type verdict int
+
+// The zero verdict matches nothing.
+const (
+	no verdict = iota
+	yes
+	undecided // what would decide it is missing or of another kind
+)
+
+func verdictOf(matched bool) verdict {
+	if matched {
+		return yes
+	}
+	return no
+}
+
+// condition is one part of a rule. All parts of a rule must say yes.
+type condition func(*subject) verdict
+
+// all is the conjunction: one no decides, whatever else is undecided.
+func all(conditions []condition, s *subject) verdict {
+	result := yes
+	for _, c := range conditions {
+		switch c(s) {
+		case no:
+			return no
+		case undecided:
+			result = undecided
+		}
+	}
+	return result
+}
+
+// callerIn needs the caller's identity: a peer without one may be anybody.
+func callerIn(workloads []workloadPattern) condition {
+	return func(s *subject) verdict {
+		if s.Caller == "" {
+			return undecided
+		}
+		return verdictOf(slices.ContainsFunc(workloads, func(p workloadPattern) bool { return p.match(s.Caller) }))
+	}
+}
+
+func issuerIn(issuers []string) condition {
+	return func(s *subject) verdict {
+		if s.claims == nil {
+			return undecided
+		}
+		return verdictOf(slices.Contains(issuers, s.claims.Issuer))
+	}
+}
+
+func methodIn(methods []string) condition {
+	return func(s *subject) verdict { return verdictOf(slices.Contains(methods, s.Method)) }
+}
+
+func hostIn(hosts []string) condition {
+	return func(s *subject) verdict { return verdictOf(slices.Contains(hosts, s.host)) }
+}
+
+func portIn(ports []uint32) condition {
+	return func(s *subject) verdict { return verdictOf(slices.Contains(ports, s.Port)) }
+}
+
+func pathIn(patterns []pattern) condition {
+	return func(s *subject) verdict {
+		return verdictOf(slices.ContainsFunc(patterns, func(p pattern) bool { return p.match(s.segments) }))
+	}
+}
+
+func hasScopes(scopes []string) condition {
+	return func(s *subject) verdict {
+		if s.claims == nil {
+			return undecided
+		}
+		return verdictOf(!slices.ContainsFunc(scopes, func(name string) bool { return !s.scopes[name] }))
+	}
+}
+
+// claimIn compares a claim, or each entry of a claim that is a list, with the
+// values that the rule lists.
+func claimIn(name string, values []any) condition {
+	path := strings.Split(name, ".")
+	return func(s *subject) verdict {
+		value, ok := lookup(s.claims, path)
+		if !ok {
+			return undecided
+		}
+		list, isList := value.([]any)
+		if !isList {
+			list = []any{value}
+		}
+		result := no
+		for _, entry := range list {
+			switch {
+			case !isScalar(entry):
+				result = undecided
+			case slices.Contains(values, entry):
+				return yes
+			}
+		}
+		return result
+	}
+}
+
+// isScalar also keeps the comparison above from meeting values that Go cannot compare.
+func isScalar(value any) bool {
+	switch value.(type) {
+	case string, bool, int64:
+		return true
+	}
+	return false
+}
+
+// lookup finds a claim by its path: a fixed name, or members below tctx and rctx.
+func lookup(c *identity.Claims, path []string) (any, bool) {
+	if c == nil {
+		return nil, false
+	}
+	value, ok := topLevel(c, path[0])
+	for _, name := range path[1:] {
+		members, isObject := value.(map[string]any)
+		if !isObject {
+			return nil, false
+		}
+		value, ok = members[name]
+	}
+	return value, ok
+}
+
+// topLevelClaims are the names that a document may read.
+var topLevelClaims = []string{"iss", "aud", "sub", "txn", "scope", "req_wl", "tctx", "rctx"}
+
+func topLevel(c *identity.Claims, name string) (any, bool) {
+	switch name {
+	case "iss":
+		return c.Issuer, true
+	case "aud":
+		return c.Audience, true
+	case "sub":
+		return c.Subject, true
+	case "txn":
+		return c.Txn, true
+	case "scope":
+		return c.Scope, true
+	case "req_wl":
+		return c.Requester, true
+	case "tctx":
+		return c.Tctx, true
+	case "rctx":
+		return c.Rctx, true
+	}
+	return nil, false
+}

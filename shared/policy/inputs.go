@@ -1,0 +1,29 @@
+package policy
+
+import (
+	"strings"
+
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// Inputs gives, under dotted names, the attributes that the loaded documents read
+// and that stand nowhere else in an audit record; absent ones are left out. With
+// it a recorded decision can be made again. Claims that no document reads are
+// never in it.
+func (s *Set) Inputs(r Request, claims *identity.Claims) map[string]any {
+	inputs := map[string]any{}
+	for name := range s.reads.claims {
+		if value, ok := lookup(claims, strings.Split(name, ".")); ok {
+			inputs["claims."+name] = value
+		}
+	}
+	for name := range s.reads.headers {
+		if value, ok := r.Headers[name]; ok {
+			inputs["request.headers."+name] = value
+		}
+	}
+	if s.reads.port {
+		inputs["request.port"] = r.Port
+	}
+	return inputs
+}

@@ -1,0 +1,126 @@
+package policy_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/strictyaml"
+)
+
+const head = "apiVersion: meshpass.dev/v1\nkind: AccessPolicy\nmetadata: {name: p}\nspec:\n  targets: {workloads: [ns/shop/sa/orders]}\n"
+
+func TestDocumentsThatAreRefused(t *testing.T) {
+	rule := func(fields string) string { return head + "  rules:\n  - {name: r, effect: allow, " + fields + "}\n" }
+	for _, row := range []struct{ name, text, want string }{
+		{"empty file", "", "0.yaml: the file is empty"},
+		{"half-written", head + "  rules: [{name: r", "0.yaml:5: did not find expected ',' or '}'"},
+		{"unknown field", head + "  mode: shadow\n  rules: [{name: r, effect: deny}]\n", `0.yaml:6:3: unknown key "mode"; known here: identity, public, rules, targets`},
+		{"unknown field of a rule", rule("scope: [a]"), `0.yaml:7:30: unknown key "scope"; known here: claims, effect, from, name, scopes, to, when`},
+		{"another kind", strings.Replace(rule("scopes: [a]"), "AccessPolicy", "Policy", 1), "0.yaml:1:1: want apiVersion: meshpass.dev/v1 and kind: AccessPolicy"},
+		{"no name", strings.Replace(rule("scopes: [a]"), "name: p", "name: P", 1), "0.yaml:3:18: metadata.name is missing or not of the form ^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"},
+		{"no rules", head, "0.yaml:5:3: spec has neither rules nor public entries: it would only deny; say so with a deny rule"},
+		{"identity", head + "  identity: maybe\n  rules: [{name: r, effect: deny}]\n", `0.yaml:6:13: identity "maybe": want required or optional`},
+		{"empty list", rule("scopes: []"), "0.yaml:7:38: scopes is empty: remove it or give it a value"},
+		{"no value", rule("scopes: "), "0.yaml:7:38: scopes has no value: remove it or give it one"},
+		{"no effect", head + "  rules: [{name: r}]\n", "0.yaml:6:11: effect: want allow or deny"},
+		{"effect", head + "  rules: [{name: r, effect: permit}]\n", "0.yaml:6:29: effect: want allow or deny"},
+		{"no name of a rule", head + "  rules: [{effect: deny}]\n", "0.yaml:6:11: a rule needs a name of the form ^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"},
+		{"rule twice", head + "  rules: [{name: r, effect: deny}, {name: r, effect: allow}]\n", `0.yaml:6:43: rule "r" stands twice`},
+		{"public without paths", head + "  public: [{methods: [GET]}]\n", "0.yaml:6:12: a public entry must list paths"},
+		{"target", strings.Replace(rule("scopes: [a]"), "ns/shop/sa/orders", "ns/sh*/sa/orders", 1), `0.yaml:5:25: "ns/sh*/sa/orders": want ns/NAMESPACE/sa/ACCOUNT, with * for a whole segment, or spiffe://DOMAIN/PATH`},
+		{"a target of another kind", strings.Replace(rule("scopes: [a]"), "ns/shop/sa/orders", "edge/orders-api", 1), `0.yaml:5:25: "edge/orders-api": want ns/NAMESPACE/sa/ACCOUNT, with * for a whole segment, or spiffe://DOMAIN/PATH`},
+		{"caller", rule("from: {workloads: [orders]}"), `0.yaml:7:49: "orders": want ns/NAMESPACE/sa/ACCOUNT, with * for a whole segment, or spiffe://DOMAIN/PATH`},
+		{"method", rule("to: {methods: [get]}"), `0.yaml:7:45: method "get": methods are written in capitals`},
+		{"path", rule(`to: {paths: ["a"]}`), `0.yaml:7:43: path "a": must begin with a slash`},
+		{"path with a wildcard inside", rule(`to: {paths: ["/a/*/b"]}`), `0.yaml:7:43: path "/a/*/b": segment "*": want a literal, {name} for one segment, or ** at the end`},
+		{"path that can never match", rule(`to: {paths: ["/a//b"]}`), `0.yaml:7:43: path "/a//b": segment "" can never be in a path that is not ambiguous`},
+		{"capture twice", rule(`to: {paths: ["/{a}/{a}"]}`), `0.yaml:7:43: path "/{a}/{a}": {a} stands twice`},
+		{"host", rule(`to: {hosts: ["Orders:80"]}`), `0.yaml:7:43: host "Orders:80": write "orders", hosts compare without port`},
+		{"deny on hosts alone", head + "  rules: [{name: r, effect: deny, to: {hosts: [a]}}]\n", "0.yaml:6:47: a deny rule on hosts alone: the client chooses the host, and would choose another"},
+		{"scopes in one text", rule("scopes: [a b]"), `0.yaml:7:39: scope "a b": one scope an entry`},
+		{"claim", rule("claims: {tenant: [a]}"), `0.yaml:7:47: claim "tenant": want one of iss, aud, sub, txn, scope, req_wl, tctx, rctx, with a member below tctx and rctx`},
+		{"a whole object", rule("claims: {tctx: [a]}"), `0.yaml:7:45: claim "tctx": want one of iss, aud, sub, txn, scope, req_wl, tctx, rctx, with a member below tctx and rctx`},
+		{"a claim's value", rule("claims: {tctx.a: [1.5]}"), "0.yaml:7:48: want a text, a whole number, true or false"},
+		{"CEL syntax", rule("when: 'a =='"), "0.yaml:7:36: when: Syntax error: mismatched input '<EOF>'"},
+		{"CEL name", rule("when: 'claims.tctxx.a == 1'"), "0.yaml:7:36: when: undeclared reference to 'claims' (in container '') (character 1)"},
+		{"CEL type", rule("when: 'request.port == \"80\"'"), "0.yaml:7:36: when: found no matching overload for '_==_' applied to '(int, string)' (character 14)"},
+		{"CEL dyn", rule("when: claims.tctx.admin"), "0.yaml:7:36: when: its type is dyn, not bool: compare the value, as in claims.tctx.admin == true"},
+		{"capture unbound", rule(`to: {paths: ["/a"]}, when: 'path.b == "x"'`), "0.yaml:7:57: when: path.b is bound by no path of this rule: write {b} in to.paths"},
+		{"capture bound by some", rule(`to: {paths: ["/{b}", "/a"]}, when: 'path.b == "x"'`), "0.yaml:7:65: when: path.b is not bound by every path of this rule: guard it with has(path.b), or split the rule"},
+		{"all headers", rule("when: request.headers.size() > 3"), `0.yaml:7:36: when: request.headers is used as a whole: name the header, as in request.headers["x-name"]`},
+		{"a secret header", rule(`when: 'request.headers["authorization"] == "x"'`), `0.yaml:7:36: when: header "authorization" may not be read: what rules read is recorded, and it is a credential`},
+		{"a header in capitals", rule(`when: 'request.headers["X-Name"] == "x"'`), `0.yaml:7:36: when: header "X-Name": names are lower-case`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			_, err := policy.Load(files(row.text))
+			if err == nil || !strings.HasPrefix(err.Error(), row.want) {
+				t.Errorf("got\n%v\nwant\n%s", err, row.want)
+			}
+		})
+	}
+}
+
+func TestAllProblemsTogether(t *testing.T) {
+	_, err := policy.Load(files(head+"  rules: [{name: r, effect: x, scopes: [a b]}]\n", "kind: Q\n", orders, orders))
+	var problems strictyaml.Problems
+	if !errors.As(err, &problems) {
+		t.Fatalf("got %v", err)
+	}
+	for _, want := range []string{"0.yaml:6:29:", "0.yaml:6:41:", "1.yaml:1:1:", `3.yaml:4:18: a document "orders" stands in 2.yaml too`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is not among\n%v", want, err)
+		}
+	}
+}
+
+func TestFolders(t *testing.T) {
+	if _, err := policy.Load(policy.Dir{Name: "etc", Files: fstest.MapFS{}}); err == nil || err.Error() != "etc: no *.yaml file: without a document every request is denied" {
+		t.Errorf("empty: %v", err)
+	}
+	if _, err := policy.Load(policy.OSDir("/does/not/exist")); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("missing: %v", err)
+	}
+	// As a ConfigMap is mounted: versions in hidden folders, text files beside.
+	mounted := fstest.MapFS{
+		"..2026_01/orders.yaml": {Data: []byte("broken: [")},
+		".hidden.yaml":          {Data: []byte("broken: [")},
+		"README.md":             {Data: []byte("text")},
+		"team/orders.yaml":      {Data: []byte(orders)},
+		"both.yml":              {Data: []byte(public + "---" + strings.Replace(public, "name: catalogue", "name: two", 1))},
+	}
+	set, err := policy.Load(policy.Dir{Files: mounted})
+	if err != nil || set.Len() != 3 {
+		t.Fatalf("got %v, %v", set, err)
+	}
+	again, err := policy.Load(policy.Dir{Files: mounted})
+	if err != nil || again.Generation() != set.Generation() || set.Generation() == "" {
+		t.Errorf("the same content has generations %q and %q", set.Generation(), again.Generation())
+	}
+	if other := load(t, orders); other.Generation() == set.Generation() {
+		t.Error("other content has the same generation")
+	}
+}
+
+func TestAGuardedCapture(t *testing.T) {
+	set := load(t, head+`  rules: [{name: r, effect: allow, to: {paths: ["/{b}", "/a/b"]}, when: '!has(path.b) || path.b == "x"'}]`)
+	for p, want := range map[string]bool{"/x": true, "/y": false, "/a/b": true} {
+		if got := set.Decide(request(path(p)), alice(nil)).Allowed(); got != want {
+			t.Errorf("%s: got %v", p, got)
+		}
+	}
+}
+
+func TestACostlyExpressionIsUndecided(t *testing.T) {
+	set := load(t, head+`  rules: [{name: r, effect: allow, when: 'claims.tctx.l.all(a, claims.tctx.l.all(b, claims.tctx.l.all(c, a >= 0 && b >= 0 && c >= 0)))'}]`)
+	long := make([]any, 100)
+	for i := range long {
+		long[i] = int64(i)
+	}
+	d := set.Decide(request(), alice(map[string]any{"l": long}))
+	if got := describe(d); got != "deny condition_error p/r" {
+		t.Errorf("got %s", got)
+	}
+}

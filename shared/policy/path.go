@@ -1,0 +1,168 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// CheckPath refuses paths that a proxy and a server may read in two ways, and
+// paths that are none. It takes the path as Envoy sends it, without the query,
+// and neither parses it as a URL nor decodes it.
+func CheckPath(path string) error {
+	if !strings.HasPrefix(path, "/") {
+		return errors.New("does not begin with a slash")
+	}
+	if err := checkBytes(path); err != nil {
+		return err
+	}
+	segments := strings.Split(path[1:], "/")
+	for i, segment := range segments {
+		if segment == "." || segment == ".." || segment == "" && i < len(segments)-1 {
+			return errors.New("a segment that is empty, . or ..")
+		}
+		// An overlong encoding of a slash is a slash to a careless decoder.
+		if decoded, err := url.PathUnescape(segment); err != nil || !utf8.ValidString(decoded) {
+			return errors.New("escapes that are not UTF-8")
+		}
+	}
+	return nil
+}
+
+func checkBytes(path string) error {
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		switch {
+		case c == '%':
+			if i+2 >= len(path) || !isHex(path[i+1]) || !isHex(path[i+2]) {
+				return errors.New("a percent sign without two hexadecimal digits")
+			}
+			if decoded := unhex(path[i+1])<<4 | unhex(path[i+2]); !mayBeEscaped(decoded) {
+				return fmt.Errorf("the escape %q", path[i:i+3])
+			}
+			i += 2
+		case c != '/' && !isPathCharacter(c):
+			return fmt.Errorf("the byte %q", c)
+		}
+	}
+	return nil
+}
+
+// mayBeEscaped excludes what has another spelling or another meaning when it is
+// decoded: separators, the percent sign itself, controls and unreserved characters.
+func mayBeEscaped(c byte) bool {
+	return c >= 0x20 && c != 0x7f && c != '/' && c != '\\' && c != '%' && !isUnreserved(c)
+}
+
+func isUnreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
+}
+
+// isPathCharacter is pchar of RFC 3986 section 3.3 without "%", and without ";",
+// which some servers cut off as a parameter.
+func isPathCharacter(c byte) bool {
+	return isUnreserved(c) || strings.IndexByte("!$&'()*+,=:@", c) >= 0
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c&^0x20 - 'A' + 10
+}
+
+// pattern is a compiled path: literal segments, {name} captures, and perhaps
+// "/**" at the end.
+type pattern struct {
+	segments []segment
+	open     bool // ends in /**
+}
+
+type segment struct{ literal, capture string }
+
+var captureForm = regexp.MustCompile(`^\{([a-z][a-z0-9_]*)\}$`)
+
+func parsePattern(text string) (pattern, error) {
+	var p pattern
+	body, ok := strings.CutPrefix(text, "/")
+	if !ok {
+		return p, errors.New("must begin with a slash")
+	}
+	parts := strings.Split(body, "/")
+	if parts[len(parts)-1] == "**" {
+		p.open, parts = true, parts[:len(parts)-1]
+	}
+	for i, part := range parts {
+		s, err := parseSegment(part, i == len(parts)-1 && !p.open)
+		if err != nil {
+			return p, err
+		}
+		if s.capture != "" && slices.Contains(p.captures(), s.capture) {
+			return p, fmt.Errorf("{%s} stands twice", s.capture)
+		}
+		p.segments = append(p.segments, s)
+	}
+	return p, nil
+}
+
+func parseSegment(part string, last bool) (segment, error) {
+	if m := captureForm.FindStringSubmatch(part); m != nil {
+		return segment{capture: m[1]}, nil
+	}
+	if part == "" && last { // a trailing slash, or the root
+		return segment{}, nil
+	}
+	if strings.ContainsAny(part, "{}*%") {
+		return segment{}, fmt.Errorf("segment %q: want a literal, {name} for one segment, or ** at the end", part)
+	}
+	if err := CheckPath("/" + part); part == "" || err != nil {
+		return segment{}, fmt.Errorf("segment %q can never be in a path that is not ambiguous", part)
+	}
+	return segment{literal: part}, nil
+}
+
+func (p pattern) captures() []string {
+	var names []string
+	for _, s := range p.segments {
+		if s.capture != "" {
+			names = append(names, s.capture)
+		}
+	}
+	return names
+}
+
+// match compares with the segments of a path that [CheckPath] admits. "/a/**"
+// takes "/a/" and all below it, not "/a".
+func (p pattern) match(segments []string) bool {
+	if len(segments) < len(p.segments) || len(segments) > len(p.segments) != p.open {
+		return false
+	}
+	for i, s := range p.segments {
+		if s.capture == "" && segments[i] != s.literal || s.capture != "" && segments[i] == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// bind gives the captured segments of a path that matches, decoded once.
+func (p pattern) bind(segments []string) map[string]string {
+	bound := map[string]string{}
+	for i, s := range p.segments {
+		if s.capture == "" {
+			continue
+		}
+		if value, err := url.PathUnescape(segments[i]); err == nil {
+			bound[s.capture] = value
+		}
+	}
+	return bound
+}

@@ -1,0 +1,56 @@
+package policy
+
+import (
+	"strings"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// Request is what is asked, of whom, by which workload.
+type Request struct {
+	Caller  identity.Workload // empty: not known
+	Callee  identity.Workload
+	Method  string
+	Path    string // as Envoy sends it, without the query
+	Host    string
+	Port    uint32
+	Headers map[string]string // lower-case names
+	Now     time.Time
+}
+
+// Authenticate gives the claims of the request's token, or the reason why there
+// are none. It is called at most once, and not where the answer needs no token.
+type Authenticate func() (*identity.Claims, decision.Reason)
+
+// normalHost is how hosts compare: lower-case, without port or trailing dot.
+func normalHost(host string) string {
+	if strings.HasPrefix(host, "[") { // an IPv6 address
+		host, _, _ = strings.Cut(host, "]")
+		return strings.ToLower(host + "]")
+	}
+	host, _, _ = strings.Cut(host, ":")
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// subject is one request under evaluation, with what is worked out only once.
+type subject struct {
+	Request
+	claims   *identity.Claims // nil: no token
+	segments []string
+	host     string
+	scopes   map[string]bool
+}
+
+func newSubject(r Request) *subject {
+	return &subject{Request: r, segments: strings.Split(strings.TrimPrefix(r.Path, "/"), "/"), host: normalHost(r.Host)}
+}
+
+func (s *subject) authenticated(c *identity.Claims) {
+	s.claims = c
+	s.scopes = map[string]bool{}
+	for _, name := range c.Scopes() {
+		s.scopes[name] = true
+	}
+}

@@ -1,0 +1,136 @@
+// Package strictyaml reads YAML so that nothing is guessed and nothing is
+// passed over: unknown keys, keys given twice, empty values, wrong types and
+// trailing documents are problems, all of them reported together and each with
+// its line and column.
+package strictyaml
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strconv"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Document is one parsed YAML document that is not empty.
+type Document struct{ root *yaml.Node }
+
+// Parse reads data that must hold exactly one document.
+func Parse(data []byte) (*Document, error) {
+	docs, err := ParseAll(data)
+	if err != nil {
+		return nil, err
+	}
+	if len(docs) > 1 {
+		return nil, problemAt(docs[1].root, "a second document: one is expected")
+	}
+	return docs[0], nil
+}
+
+// ParseAll reads a stream of documents; there is at least one, and none is empty.
+func ParseAll(data []byte) ([]*Document, error) {
+	var docs []*Document
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		var node yaml.Node
+		err := decoder.Decode(&node)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, Problems{syntaxProblem(err)}
+		}
+		if len(node.Content) == 0 || isNull(node.Content[0]) {
+			return nil, problemAt(&node, "an empty document")
+		}
+		if alias := findAlias(&node); alias != nil {
+			return nil, problemAt(alias, "anchors and aliases are not read: write the value out")
+		}
+		docs = append(docs, &Document{root: node.Content[0]})
+	}
+	if len(docs) == 0 {
+		return nil, Problems{{Message: "the file is empty"}}
+	}
+	return docs, nil
+}
+
+// At gives the place of the value under a path of keys (string) and indices
+// (int), or of the nearest value above it that exists.
+func (d *Document) At(path ...any) Position {
+	node, _ := d.find(path)
+	return position(node)
+}
+
+// Has reports whether there is a value under the path.
+func (d *Document) Has(path ...any) bool {
+	_, found := d.find(path)
+	return found
+}
+
+func (d *Document) find(path []any) (node *yaml.Node, found bool) {
+	node = d.root
+	for _, step := range path {
+		next := child(node, step)
+		if next == nil {
+			return node, false
+		}
+		node = next
+	}
+	return node, true
+}
+
+func child(node *yaml.Node, step any) *yaml.Node {
+	switch step := step.(type) {
+	case int:
+		if node.Kind == yaml.SequenceNode && step < len(node.Content) {
+			return node.Content[step]
+		}
+	case string:
+		for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == step {
+				return node.Content[i+1]
+			}
+		}
+	}
+	return nil
+}
+
+// findAlias keeps a small file from growing into a large one.
+func findAlias(node *yaml.Node) *yaml.Node {
+	if node.Kind == yaml.AliasNode || node.Anchor != "" {
+		return node
+	}
+	for _, c := range node.Content {
+		if found := findAlias(c); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func isNull(node *yaml.Node) bool {
+	return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null"
+}
+
+func position(node *yaml.Node) Position { return Position{Line: node.Line, Column: node.Column} }
+
+func problemAt(node *yaml.Node, message string) error {
+	return Problems{{Position: position(node), Message: message}}
+}
+
+var lineInMessage = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
+
+// syntaxProblem takes the line out of the library's message.
+func syntaxProblem(err error) Problem { return messageProblem(err.Error()) }
+
+func messageProblem(message string) Problem {
+	var p Problem
+	if m := lineInMessage.FindStringSubmatch(message); m != nil {
+		p.Line, _ = strconv.Atoi(m[1])
+		message = message[len(m[0]):]
+	}
+	p.Message = message
+	return p
+}

@@ -1,0 +1,157 @@
+package token
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/keyset"
+)
+
+// MinterConfig says for whom tokens are signed. Every field but Now is required.
+type MinterConfig struct {
+	Issuer, Audience string
+	Lifetime         time.Duration // of a token; at most [MaxLifetime]
+	MinRemaining     time.Duration // what the caller's own credential must have left
+	Keys             *keyset.Signing
+	Now              func() time.Time // nil: the wall clock
+}
+
+// Minter signs tokens. It may be used from many goroutines.
+type Minter struct {
+	config MinterConfig
+	reader *Verifier // applies to our own output what a hop will
+}
+
+// NewMinter refuses settings with which no hop would accept a token, and tests
+// every key: it signs, and the verifier's full rules must accept.
+func NewMinter(c MinterConfig) (*Minter, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	c.Lifetime = c.Lifetime.Truncate(time.Second) // NumericDates are whole seconds
+	m := &Minter{config: c}
+	for _, key := range c.Keys.Keys() {
+		if err := m.selfTest(key); err != nil {
+			return nil, fmt.Errorf("self-test of key %s: %w", key.ID(), err)
+		}
+	}
+	return m, nil
+}
+
+func (c MinterConfig) check() error {
+	switch {
+	case c.Issuer == "":
+		return errors.New("issuer is empty")
+	case c.Lifetime < time.Second || c.Lifetime > MaxLifetime:
+		return fmt.Errorf("lifetime %v: want 1s to %v", c.Lifetime, MaxLifetime)
+	case c.MinRemaining < time.Second || c.MinRemaining > c.Lifetime:
+		return fmt.Errorf("minRemaining %v: want 1s to the lifetime, %v", c.MinRemaining, c.Lifetime)
+	case c.Keys == nil || len(c.Keys.Keys()) == 0:
+		return errors.New("no signing keys")
+	}
+	return CheckAudience(c.Audience)
+}
+
+// selfTest leaves behind a verifier for the last key; only its claim rules are
+// used afterwards, and these are the same for every key.
+func (m *Minter) selfTest(key *keyset.Key) (err error) {
+	m.reader, err = NewVerifier([]Trust{{
+		Issuer: m.config.Issuer, Audience: m.config.Audience, Algorithms: keyset.Algorithms(),
+		Keys: keyset.PublicOf(key), MaxLifetime: m.config.Lifetime,
+	}}, identity.TrustDomains{}, Options{Now: m.config.Now})
+	if err != nil {
+		return err
+	}
+	raw, err := m.sign(key, selfTestIdentity, m.config.Lifetime)
+	if err != nil {
+		return err
+	}
+	_, err = m.reader.Verify(raw)
+	return err
+}
+
+var selfTestIdentity = identity.Identity{
+	Txn:       "self-test",
+	Subject:   identity.Subject{Namespace: "custom", ID: "self-test"},
+	Requester: "spiffe://self.test/ns/self/sa/test",
+}
+
+// Mint signs a token for the identity and gives the claims as a hop will read
+// them. The token ends with the configured lifetime or with the caller's own
+// credential, whichever is first; the error is an [*Error].
+func (m *Minter) Mint(id identity.Identity) (string, *identity.Claims, error) {
+	return m.MintFor(id, m.config.Lifetime)
+}
+
+// MintFor is [Minter.Mint] with a shorter lifetime; a longer one is cut.
+func (m *Minter) MintFor(id identity.Identity, lifetime time.Duration) (string, *identity.Claims, error) {
+	lifetime, err := m.cap(id, lifetime)
+	if err != nil {
+		return "", nil, err
+	}
+	key, err := m.config.Keys.Current(m.config.Now())
+	if err != nil {
+		return "", nil, &Error{Reason: decision.NoSigningKey, Cause: err}
+	}
+	if id.Txn == "" {
+		id.Txn = NewTxn()
+	}
+	raw, err := m.sign(key, id, lifetime)
+	if err != nil {
+		return "", nil, &Error{Reason: decision.MintFailed, Cause: err}
+	}
+	// Every rule but the signature, which the self-test stands for: an identity
+	// that does not fit is noticed here and not at the first hop.
+	claims, err := m.reader.read(raw, nil)
+	if err != nil {
+		return "", nil, &Error{Reason: decision.MintFailed, Cause: err}
+	}
+	return raw, claims, nil
+}
+
+// NewTxn makes a transaction id: a UUIDv7 (RFC 9562), so that ids sort by time.
+func NewTxn() string { return uuid.Must(uuid.NewV7()).String() }
+
+// cap never lets a token outlive the credential that it stands for, and refuses
+// one that would end while the request is still under way.
+func (m *Minter) cap(id identity.Identity, lifetime time.Duration) (time.Duration, error) {
+	lifetime = min(lifetime, m.config.Lifetime)
+	if id.NotAfter.IsZero() {
+		return lifetime, nil
+	}
+	left := id.NotAfter.Sub(m.config.Now())
+	if left < m.config.MinRemaining {
+		return 0, refuse(decision.CredentialExpiring, "less than %v of the caller's credential is left", m.config.MinRemaining)
+	}
+	return min(lifetime, left), nil
+}
+
+func (m *Minter) sign(key *keyset.Key, id identity.Identity, lifetime time.Duration) (string, error) {
+	payload, err := m.payload(id, lifetime)
+	if err != nil {
+		return "", err
+	}
+	header, err := json.Marshal(struct {
+		Algorithm string `json:"alg"`
+		KeyID     string `json:"kid"`
+		Type      string `json:"typ"`
+	}{key.Algorithm(), key.ID(), mediaType})
+	if err != nil {
+		return "", err
+	}
+	input := strictBase64.EncodeToString(header) + "." + strictBase64.EncodeToString(payload)
+	signature, err := key.Sign([]byte(input))
+	if err != nil {
+		return "", err
+	}
+	return input + "." + strictBase64.EncodeToString(signature), nil
+}

@@ -1,0 +1,228 @@
+package token_test
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/token"
+	"github.com/meshpass/meshpass/shared/tokentest"
+)
+
+func TestWhatIsMintedIsWhatAHopReads(t *testing.T) {
+	raw, minted, err := tokentest.Minter(t, noon).Mint(tokentest.Identity())
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := verifier(t, noon).Verify(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*identity.Claims{minted, read} {
+		if c.Subject != "idp:alice" || c.Scope != "orders.read" || c.Txn != tokentest.Identity().Txn ||
+			c.Requester != tokentest.Requester || c.Tctx["tenant"] != "acme" || c.Rctx["ip"] != "192.0.2.7" ||
+			!c.Expires.Equal(noon.Add(time.Minute)) {
+			t.Errorf("got %+v", c)
+		}
+	}
+}
+
+func TestPayloadIsWrittenAsDocumented(t *testing.T) {
+	raw := tokentest.Valid(t, noon)
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"iss":"https://tyk.test.meshpass.dev","aud":"test.meshpass.dev","iat":1780315200,"exp":1780315260,` +
+		`"txn":"0197a1b2-0000-7000-8000-000000000001","sub":"idp:alice","scope":"orders.read",` +
+		`"req_wl":"spiffe://cluster.local/ns/edge/sa/tyk-gateway",` +
+		`"tctx":{"api":{"id":"orders-api","name":"Orders"},"auth":"jwt","groups":["orders-read","staff"],"org":"acme-org","plan":"gold","sid":"test-sid","tenant":"acme"},` +
+		`"rctx":{"ip":"192.0.2.7"}}`
+	if string(payload) != want {
+		t.Errorf("got\n%s\nwant\n%s", payload, want)
+	}
+}
+
+func TestTokenEndsWithTheCredential(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		left time.Duration
+		want time.Duration // life of the token; 0: refused
+	}{
+		{"credential without an end", 0, time.Minute},
+		{"credential outlives it", time.Hour, time.Minute},
+		{"credential ends first", 30 * time.Second, 30 * time.Second},
+		{"rounded down", 30*time.Second + 900*time.Millisecond, 30 * time.Second},
+		{"just enough", 5 * time.Second, 5 * time.Second},
+		{"about to end", 5*time.Second - 1, 0},
+		{"ended", -time.Second, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			id := tokentest.Identity()
+			if row.left != 0 {
+				id.NotAfter = noon.Add(row.left)
+			}
+			_, claims, err := tokentest.Minter(t, noon).Mint(id)
+			if row.want == 0 {
+				if token.ReasonOf(err) != decision.CredentialExpiring {
+					t.Fatalf("got %v", err)
+				}
+				return
+			}
+			if err != nil || claims.Expires.Sub(claims.IssuedAt) != row.want {
+				t.Fatalf("got %+v, %v", claims, err)
+			}
+		})
+	}
+}
+
+func TestLifetimeCanOnlyBeShortened(t *testing.T) {
+	m := tokentest.Minter(t, noon)
+	for lifetime, want := range map[time.Duration]time.Duration{10 * time.Second: 10 * time.Second, time.Hour: time.Minute} {
+		_, claims, err := m.MintFor(tokentest.Identity(), lifetime)
+		if err != nil || claims.Expires.Sub(claims.IssuedAt) != want {
+			t.Errorf("%v: got %+v, %v", lifetime, claims, err)
+		}
+	}
+}
+
+func TestIdentitiesThatDoNotFit(t *testing.T) {
+	for name, change := range map[string]func(*identity.Identity){
+		"no subject":               func(id *identity.Identity) { id.Subject.ID = "" },
+		"no namespace":             func(id *identity.Identity) { id.Subject.Namespace = "" },
+		"a colon in the namespace": func(id *identity.Identity) { id.Subject.Namespace = "key:x" },
+		"a namespace in capitals":  func(id *identity.Identity) { id.Subject.Namespace = "Key" },
+		"no requester":             func(id *identity.Identity) { id.Requester = "" },
+		"a scope with a space":     func(id *identity.Identity) { id.Scopes = []string{"a b"} },
+		"an empty scope":           func(id *identity.Identity) { id.Scopes = []string{""} },
+		"a claim with a quote":     func(id *identity.Identity) { id.Claims = map[string]any{`x":0,"admin`: true} },
+		"a reserved claim":         func(id *identity.Identity) { id.Claims = map[string]any{"api": "x"} },
+		"a claim that is no JSON":  func(id *identity.Identity) { id.Claims = map[string]any{"x": func() {}} },
+		"a claim nested too deep":  func(id *identity.Identity) { id.Claims = map[string]any{"x": nested(20)} },
+		"more than 8 KiB":          func(id *identity.Identity) { id.Claims = map[string]any{"x": strings.Repeat("a", 8000)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := tokentest.Identity()
+			change(&id)
+			raw, _, err := tokentest.Minter(t, noon).Mint(id)
+			if raw != "" || token.ReasonOf(err) != decision.MintFailed {
+				t.Fatalf("got %q, %v", raw, err)
+			}
+		})
+	}
+}
+
+func nested(depth int) any {
+	if depth == 0 {
+		return "x"
+	}
+	return []any{nested(depth - 1)}
+}
+
+func TestNoKeyMaySign(t *testing.T) {
+	dir := t.TempDir()
+	plan := keyset.Plan{PublishAt: noon, SignFrom: noon.Add(time.Hour), SignUntil: noon.Add(2 * time.Hour), RemoveAfter: noon.Add(3 * time.Hour)}
+	if _, err := keyset.New(dir, keyset.ES256, plan); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := keyset.LoadSigning(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := noon
+	m, err := token.NewMinter(token.MinterConfig{
+		Issuer: "https://i", Audience: "a.example", Lifetime: time.Minute, MinRemaining: time.Second,
+		Keys: keys, Now: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := m.Mint(tokentest.Identity()); token.ReasonOf(err) != decision.NoSigningKey {
+		t.Fatalf("before its time: got %v", err)
+	}
+	now = noon.Add(time.Hour)
+	if _, _, err := m.Mint(tokentest.Identity()); err != nil {
+		t.Fatalf("in its time: %v", err)
+	}
+	now = noon.Add(2 * time.Hour)
+	if _, _, err := m.Mint(tokentest.Identity()); token.ReasonOf(err) != decision.NoSigningKey {
+		t.Fatalf("after its time: got %v", err)
+	}
+}
+
+func TestMinterRefusesToStart(t *testing.T) {
+	good := token.MinterConfig{Issuer: "https://i", Audience: "a.example", Lifetime: time.Minute, MinRemaining: time.Second, Keys: tokentest.Signing(t)}
+	for want, change := range map[string]func(*token.MinterConfig){
+		"issuer is empty":   func(c *token.MinterConfig) { c.Issuer = "" },
+		"audience is empty": func(c *token.MinterConfig) { c.Audience = "" },
+		"globally unique":   func(c *token.MinterConfig) { c.Audience = "cluster.local" },
+		"lifetime 0s":       func(c *token.MinterConfig) { c.Lifetime = 0 },
+		"lifetime 10m0s":    func(c *token.MinterConfig) { c.Lifetime = 10 * time.Minute },
+		"minRemaining 0s":   func(c *token.MinterConfig) { c.MinRemaining = 0 },
+		"no signing keys":   func(c *token.MinterConfig) { c.Keys = nil },
+	} {
+		c := good
+		change(&c)
+		if _, err := token.NewMinter(c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+func TestEveryAlgorithm(t *testing.T) {
+	for _, algorithm := range keyset.Algorithms() {
+		t.Run(algorithm, func(t *testing.T) {
+			dir := t.TempDir()
+			plan := keyset.Plan{PublishAt: noon, SignFrom: noon, SignUntil: noon.Add(time.Hour), RemoveAfter: noon.Add(time.Hour)}
+			if _, err := keyset.New(dir, algorithm, plan); err != nil {
+				t.Fatal(err)
+			}
+			keys, err := keyset.LoadSigning(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := token.NewMinter(token.MinterConfig{
+				Issuer: "https://i", Audience: "a.example", Lifetime: time.Minute, MinRemaining: time.Second,
+				Keys: keys, Now: func() time.Time { return noon },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, _, err := m.Mint(tokentest.Identity())
+			if err != nil {
+				t.Fatal(err)
+			}
+			document, err := keys.JWKS(noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			public, err := keyset.ParseJWKS(document)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, err := token.NewVerifier([]token.Trust{{
+				Issuer: "https://i", Audience: "a.example", Algorithms: []string{algorithm}, Keys: public, MaxLifetime: time.Minute,
+			}}, identity.TrustDomains{}, token.Options{Now: func() time.Time { return noon }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := v.Verify(raw); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func BenchmarkMint(b *testing.B) {
+	m, id := tokentest.Minter(b, noon), tokentest.Identity()
+	b.ReportAllocs()
+	for i := 0; i < b.N; i++ {
+		if _, _, err := m.Mint(id); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

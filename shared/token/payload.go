@@ -1,0 +1,127 @@
+package token
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// payload is the claims set in the order in which it is written. The names are
+// fixed: what is configurable stands inside tctx and is escaped as a value.
+type payload struct {
+	Issuer    string         `json:"iss"`
+	Audience  string         `json:"aud"`
+	IssuedAt  int64          `json:"iat"`
+	Expires   int64          `json:"exp"`
+	Txn       string         `json:"txn"`
+	Subject   string         `json:"sub"`
+	Scope     string         `json:"scope"`
+	Requester string         `json:"req_wl"`
+	Tctx      map[string]any `json:"tctx"`
+	Rctx      map[string]any `json:"rctx"`
+}
+
+func (m *Minter) payload(id identity.Identity, lifetime time.Duration) ([]byte, error) {
+	if err := checkIdentity(id); err != nil {
+		return nil, err
+	}
+	now := m.config.Now()
+	return json.Marshal(payload{
+		Issuer: m.config.Issuer, Audience: m.config.Audience,
+		IssuedAt: now.Unix(), Expires: now.Add(lifetime).Unix(), // rounded down: never past the credential
+		Txn: id.Txn, Subject: id.Subject.String(), Scope: scope(id.Scopes), Requester: id.Requester,
+		Tctx: tctx(id), Rctx: rctx(id),
+	})
+}
+
+func scope(scopes []string) string {
+	var once []string
+	for _, s := range scopes {
+		if !slices.Contains(once, s) {
+			once = append(once, s)
+		}
+	}
+	return strings.Join(once, " ")
+}
+
+// reserved members of tctx: a mapped claim may not take their place.
+var reserved = []string{"api", "org", "auth", "sid", "test"}
+
+func tctx(id identity.Identity) map[string]any {
+	members := map[string]any{}
+	for name, value := range id.Claims {
+		members[name] = value
+	}
+	if id.API != (identity.API{}) {
+		members["api"] = map[string]any{"id": id.API.ID, "name": id.API.Name}
+	}
+	setText(members, "org", id.Org)
+	setText(members, "auth", id.Method)
+	setText(members, "sid", id.SessionID)
+	return members
+}
+
+func rctx(id identity.Identity) map[string]any {
+	members := map[string]any{}
+	setText(members, "ip", id.IP)
+	if !id.AuthTime.IsZero() {
+		members["auth_time"] = id.AuthTime.Unix()
+	}
+	return members
+}
+
+func setText(members map[string]any, name, value string) {
+	if value != "" {
+		members[name] = value
+	}
+}
+
+var (
+	namespaceForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	claimNameForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+	scopeForm     = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]+$`) // RFC 6749 section 3.3
+)
+
+// CheckNamespace refuses what may not stand before the colon of a subject.
+func CheckNamespace(name string) error {
+	if !namespaceForm.MatchString(name) {
+		return fmt.Errorf("%.64q: want %s", name, namespaceForm)
+	}
+	return nil
+}
+
+// CheckClaimName refuses what may not be a mapped member of tctx.
+func CheckClaimName(name string) error {
+	if !claimNameForm.MatchString(name) {
+		return fmt.Errorf("claim %.64q: want %s", name, claimNameForm)
+	}
+	if slices.Contains(reserved, name) {
+		return fmt.Errorf("claim %q: the name is reserved", name)
+	}
+	return nil
+}
+
+func checkIdentity(id identity.Identity) error {
+	if err := CheckNamespace(id.Subject.Namespace); err != nil {
+		return fmt.Errorf("subject namespace %w", err)
+	}
+	if id.Subject.ID == "" {
+		return fmt.Errorf("the subject's id is empty")
+	}
+	for _, s := range id.Scopes {
+		if !scopeForm.MatchString(s) {
+			return fmt.Errorf("a scope with characters outside RFC 6749 section 3.3")
+		}
+	}
+	for name := range id.Claims {
+		if err := CheckClaimName(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package token
+
+import (
+	"time"
+
+	"github.com/meshpass/meshpass/shared/decision"
+)
+
+// times are a token's NumericDates in whole seconds (RFC 7519 section 2).
+type times struct{ issued, expires, notBefore int64 }
+
+// readTimes insists on positive integers: to some readers 0 means "never".
+func readTimes(claims map[string]any) (times, error) {
+	t := times{}
+	var ok bool
+	if t.issued, ok = claims["iat"].(int64); !ok || t.issued <= 0 {
+		return t, refuse(decision.TimeInvalid, "iat is not a positive integer")
+	}
+	if t.expires, ok = claims["exp"].(int64); !ok || t.expires <= t.issued {
+		return t, refuse(decision.TimeInvalid, "exp is not an integer after iat")
+	}
+	if nbf, present := claims["nbf"]; present {
+		if t.notBefore, ok = nbf.(int64); !ok || t.notBefore <= 0 {
+			return t, refuse(decision.TimeInvalid, "nbf is not a positive integer")
+		}
+	}
+	return t, nil
+}
+
+func (t times) check(now time.Time, trust Trust) error {
+	if life := t.expires - t.issued; life > int64(trust.MaxLifetime/time.Second) {
+		return refuse(decision.LifetimeTooLong, "lives %d s, at most %v", life, trust.MaxLifetime)
+	}
+	if !now.Before(time.Unix(t.expires, 0).Add(trust.Leeway)) {
+		return refuse(decision.TokenExpired, "expired at %s", stamp(t.expires))
+	}
+	earliest := now.Add(trust.Leeway)
+	if earliest.Before(time.Unix(t.issued, 0)) || earliest.Before(time.Unix(t.notBefore, 0)) {
+		return refuse(decision.TokenNotYetValid, "issued at %s, not before %s", stamp(t.issued), stamp(t.notBefore))
+	}
+	return nil
+}
+
+func stamp(seconds int64) string { return time.Unix(seconds, 0).UTC().Format(time.RFC3339) }

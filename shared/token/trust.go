@@ -1,0 +1,104 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/keyset"
+)
+
+// MaxLifetime is the longest life that any token may have.
+const MaxLifetime = 5 * time.Minute
+
+// DefaultLeeway is the clock difference that is forgiven where none is configured.
+const DefaultLeeway = 5 * time.Second
+
+// Trust is what one issuer, a fleet of gateways that share keys, may say.
+type Trust struct {
+	Issuer, Audience string
+	Algorithms       []string
+	Keys             *keyset.Public
+	MaxLifetime      time.Duration       // longest exp − iat
+	Leeway           time.Duration       // forgiven difference of clocks, at exp, iat and nbf
+	Subjects         []string            // namespaces it may assert; nil: any
+	Requesters       []identity.Workload // workloads it may name in req_wl; nil: any
+}
+
+// CheckAudience refuses what is not a name of this deployment alone.
+func CheckAudience(audience string) error {
+	switch audience {
+	case "":
+		return errors.New("audience is empty")
+	case "cluster.local":
+		return errors.New("audience cluster.local is the same in every mesh: use a globally unique name")
+	}
+	return nil
+}
+
+func (t Trust) check() error {
+	if t.Issuer == "" {
+		return errors.New("issuer is empty")
+	}
+	if err := CheckAudience(t.Audience); err != nil {
+		return err
+	}
+	if t.Keys == nil || len(t.Keys.IDs()) == 0 {
+		return errors.New("no keys")
+	}
+	if len(t.Algorithms) == 0 {
+		return errors.New("no algorithms")
+	}
+	for _, algorithm := range t.Algorithms {
+		if !slices.Contains(keyset.Algorithms(), algorithm) {
+			return fmt.Errorf("algorithm %q: want one of %v", algorithm, keyset.Algorithms())
+		}
+	}
+	if t.MaxLifetime <= 0 || t.MaxLifetime > MaxLifetime {
+		return fmt.Errorf("maxLifetime %v: want more than 0, at most %v", t.MaxLifetime, MaxLifetime)
+	}
+	if t.Leeway < 0 || t.Leeway > time.Minute {
+		return fmt.Errorf("leeway %v: want 0 to 1m", t.Leeway)
+	}
+	return nil
+}
+
+// entitled says whether this issuer may speak of that subject and requester.
+func (t Trust) entitled(c *identity.Claims, requester identity.Workload) error {
+	namespace, _, _ := strings.Cut(c.Subject, ":")
+	if t.Subjects != nil && !slices.Contains(t.Subjects, namespace) {
+		return errors.New("the subject's namespace is not this issuer's")
+	}
+	if t.Requesters != nil && !slices.Contains(t.Requesters, requester) {
+		return errors.New("the requesting workload is not this issuer's")
+	}
+	return nil
+}
+
+// byIssuer indexes trust, and refuses what would blur whose key is whose.
+func byIssuer(trust []Trust) (map[string]Trust, error) {
+	issuers := map[string]Trust{}
+	owner := map[string]string{}
+	for _, t := range trust {
+		if err := t.check(); err != nil {
+			return nil, fmt.Errorf("trust in %q: %w", t.Issuer, err)
+		}
+		if _, twice := issuers[t.Issuer]; twice {
+			return nil, fmt.Errorf("trust in %q: the same issuer twice", t.Issuer)
+		}
+		issuers[t.Issuer] = t
+		for _, kid := range t.Keys.IDs() {
+			if other, shared := owner[kid]; shared {
+				return nil, fmt.Errorf("trust in %q: key %s belongs to %q too", t.Issuer, kid, other)
+			}
+			owner[kid] = t.Issuer
+		}
+	}
+	if len(issuers) == 0 {
+		return nil, errors.New("no issuer is trusted")
+	}
+	return issuers, nil
+}

@@ -1,0 +1,109 @@
+package token
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// MaxBytes is the largest token that is minted, and read unless configured lower.
+const MaxBytes = 8192
+
+// Options of a [Verifier]. Zero values mean the defaults.
+type Options struct {
+	MaxBytes int              // size cap before any parsing; 0: [MaxBytes]
+	Now      func() time.Time // nil: the wall clock
+}
+
+// Verifier accepts the tokens of the issuers that it trusts. It holds no state
+// and may be used from many goroutines.
+type Verifier struct {
+	issuers  map[string]Trust
+	domains  identity.TrustDomains
+	maxBytes int
+	now      func() time.Time
+}
+
+// NewVerifier refuses an empty list, an issuer or key that stands twice, and
+// entries that leave out what makes verification strict.
+func NewVerifier(trust []Trust, domains identity.TrustDomains, o Options) (*Verifier, error) {
+	issuers, err := byIssuer(trust)
+	if err != nil {
+		return nil, err
+	}
+	if o.MaxBytes < 0 || o.MaxBytes > MaxBytes {
+		return nil, errors.New("the size cap of tokens can only be lowered")
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = MaxBytes
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Verifier{issuers: issuers, domains: domains, maxBytes: o.MaxBytes, now: o.Now}, nil
+}
+
+// Verify gives the claims of a token that passes every rule. The error is an
+// [*Error] with the first rule that it fails.
+func (v *Verifier) Verify(raw string) (*identity.Claims, error) {
+	return v.read(raw, checkSignature)
+}
+
+// read applies the rules in order; signed is nil only for a token that this
+// process made a moment ago.
+func (v *Verifier) read(raw string, signed func(*parsed, Trust) error) (*identity.Claims, error) {
+	p, err := parse(raw, v.maxBytes)
+	if err != nil {
+		return nil, err
+	}
+	trust, err := v.trustIn(p)
+	if err != nil {
+		return nil, err
+	}
+	// The time first, as it is cheap; nothing else of the claims is believed
+	// before the signature holds (rule 21).
+	t, err := readTimes(p.claims)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.check(v.now(), trust); err != nil {
+		return nil, err
+	}
+	if signed != nil {
+		if err := signed(p, trust); err != nil {
+			return nil, err
+		}
+	}
+	return v.readClaims(p.claims, t, trust)
+}
+
+// trustIn selects the issuer's own keys by its name: key sets are never searched
+// across issuers (rule 12).
+func (v *Verifier) trustIn(p *parsed) (Trust, error) {
+	issuer, _ := p.claims["iss"].(string)
+	trust, known := v.issuers[issuer]
+	if !known {
+		return Trust{}, refuse(decision.IssuerUnknown, "iss is not trusted")
+	}
+	if !slices.Contains(trust.Algorithms, p.algorithm) {
+		return Trust{}, refuse(decision.AlgorithmRefused, "alg is not one that this issuer signs with")
+	}
+	return trust, nil
+}
+
+func checkSignature(p *parsed, trust Trust) error {
+	key, known := trust.Keys.Key(p.kid)
+	if !known {
+		return refuse(decision.KeyUnknown, "kid is not in the issuer's key set")
+	}
+	if key.Algorithm != p.algorithm {
+		return refuse(decision.AlgorithmKey, "alg is %s, the key's is %s", p.algorithm, key.Algorithm)
+	}
+	if err := key.Verify(p.signingInput, p.signature); err != nil {
+		return &Error{Reason: decision.SignatureInvalid, Cause: err}
+	}
+	return nil
+}

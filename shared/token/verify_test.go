@@ -1,0 +1,180 @@
+package token_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/token"
+	"github.com/meshpass/meshpass/shared/tokentest"
+)
+
+var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+
+func verifier(t testing.TB, now time.Time) *token.Verifier {
+	t.Helper()
+	v, err := token.NewVerifier([]token.Trust{tokentest.Trust(t)}, tokentest.Domains,
+		token.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestForgedTokensAreRefused(t *testing.T) {
+	v := verifier(t, noon)
+	for _, forgery := range tokentest.Forged(t, noon) {
+		t.Run(forgery.Name, func(t *testing.T) {
+			claims, err := v.Verify(forgery.Raw)
+			if claims != nil || token.ReasonOf(err) != forgery.Reason {
+				t.Fatalf("got %v, %v; want %s", claims, err, forgery.Reason)
+			}
+			for _, part := range strings.Split(forgery.Raw, ".") {
+				if len(part) > 20 && strings.Contains(err.Error(), part) {
+					t.Errorf("the error repeats the token: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// Every reason that the verifier can give must have a forgery.
+func TestCatalogueIsComplete(t *testing.T) {
+	seen := map[decision.Reason]bool{
+		decision.TokenMissing:    true, // an empty header: TestEmptyToken
+		decision.TokenDuplicated: true, // seen by the check package, before a token is a text
+		decision.AlgorithmKey:    true, // TestKeyHasOneAlgorithm
+		// These belong to the edge, where no token exists yet.
+		decision.NoSession: true, decision.SessionInactive: true, decision.ClaimsUnbound: true, decision.CredentialExpiring: true,
+	}
+	for _, forgery := range tokentest.Forged(t, noon) {
+		seen[forgery.Reason] = true
+	}
+	for _, reason := range decision.Reasons() {
+		if reason.Class() == decision.Unauthenticated && !seen[reason] {
+			t.Errorf("no forgery is refused for %s", reason)
+		}
+	}
+}
+
+func TestEmptyToken(t *testing.T) {
+	if _, err := verifier(t, noon).Verify(""); token.ReasonOf(err) != decision.TokenMissing {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestKeyHasOneAlgorithm(t *testing.T) {
+	trust := tokentest.Trust(t)
+	trust.Algorithms = []string{"ES256", "RS256"}
+	v, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{Now: func() time.Time { return noon }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := tokentest.ValidParts(t, noon)
+	parts.Header["alg"] = "RS256"
+	if _, err := v.Verify(parts.Sign(t)); token.ReasonOf(err) != decision.AlgorithmKey {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestLeewayIsForgiven(t *testing.T) {
+	raw := tokentest.Valid(t, noon)
+	for _, row := range []struct {
+		name string
+		now  time.Time
+		want decision.Reason
+	}{
+		{"at issue", noon, ""},
+		{"our clock is 5 s behind", noon.Add(-5 * time.Second), ""},
+		{"our clock is 6 s behind", noon.Add(-6 * time.Second), decision.TokenNotYetValid},
+		{"last moment", noon.Add(65*time.Second - 1), ""},
+		{"leeway over", noon.Add(65 * time.Second), decision.TokenExpired},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			_, err := verifier(t, row.now).Verify(raw)
+			if (row.want == "") != (err == nil) || err != nil && token.ReasonOf(err) != row.want {
+				t.Fatalf("got %v, want %q", err, row.want)
+			}
+		})
+	}
+}
+
+func TestHarmlessSpellings(t *testing.T) {
+	v := verifier(t, noon)
+	for name, change := range map[string]func(tokentest.Parts){
+		"full media type":       func(p tokentest.Parts) { p.Header["typ"] = "application/txntoken+jwt" },
+		"media type in capital": func(p tokentest.Parts) { p.Header["typ"] = "TxnToken+JWT" },
+		"audience as a list":    func(p tokentest.Parts) { p.Claims["aud"] = []string{tokentest.Audience} },
+		"unknown claim":         func(p tokentest.Parts) { p.Claims["foo"] = "bar" },
+		"nbf in the past":       func(p tokentest.Parts) { p.Claims["nbf"] = noon.Unix() },
+		"no tctx, no rctx":      func(p tokentest.Parts) { delete(p.Claims, "tctx"); delete(p.Claims, "rctx") },
+		"empty scope":           func(p tokentest.Parts) { p.Claims["scope"] = "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			parts := tokentest.ValidParts(t, noon)
+			change(parts)
+			if _, err := v.Verify(parts.Sign(t)); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestAnySingleChangedByteIsRefused(t *testing.T) {
+	v := verifier(t, noon)
+	raw := tokentest.Valid(t, noon)
+	for i := range raw {
+		for _, flip := range []byte{1, 2, 0x20} {
+			changed := raw[:i] + string([]byte{raw[i] ^ flip}) + raw[i+1:]
+			if claims, err := v.Verify(changed); err == nil {
+				t.Fatalf("byte %d changed by %#x: accepted as %v", i, flip, claims)
+			}
+		}
+	}
+}
+
+func TestTrustThatBlursWhoseKeyItIs(t *testing.T) {
+	good := tokentest.Trust(t)
+	with := func(change func(*token.Trust)) []token.Trust {
+		other := good
+		change(&other)
+		return []token.Trust{other}
+	}
+	for _, row := range []struct {
+		name  string
+		trust []token.Trust
+		want  string
+	}{
+		{"none", nil, "no issuer is trusted"},
+		{"issuer twice", []token.Trust{good, good}, "the same issuer twice"},
+		{"a key under two issuers", append(with(func(t *token.Trust) { t.Issuer = "https://b" }), good), "belongs to"},
+		{"no issuer", with(func(t *token.Trust) { t.Issuer = "" }), "issuer is empty"},
+		{"no audience", with(func(t *token.Trust) { t.Audience = "" }), "audience is empty"},
+		{"everybody's audience", with(func(t *token.Trust) { t.Audience = "cluster.local" }), "globally unique"},
+		{"no keys", with(func(t *token.Trust) { t.Keys = nil }), "no keys"},
+		{"no algorithms", with(func(t *token.Trust) { t.Algorithms = nil }), "no algorithms"},
+		{"a symmetric algorithm", with(func(t *token.Trust) { t.Algorithms = []string{"HS256"} }), `algorithm "HS256"`},
+		{"no lifetime", with(func(t *token.Trust) { t.MaxLifetime = 0 }), "maxLifetime"},
+		{"a long lifetime", with(func(t *token.Trust) { t.MaxLifetime = time.Hour }), "maxLifetime"},
+		{"a long leeway", with(func(t *token.Trust) { t.Leeway = time.Hour }), "leeway"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			_, err := token.NewVerifier(row.trust, identity.TrustDomains{}, token.Options{})
+			if err == nil || !strings.Contains(err.Error(), row.want) {
+				t.Fatalf("got %v, want %q", err, row.want)
+			}
+		})
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	v, raw := verifier(b, noon), tokentest.Valid(b, noon)
+	b.ReportAllocs()
+	for i := 0; i < b.N; i++ {
+		if _, err := v.Verify(raw); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+// Package tokentest has the fixed TEST keys, a valid token and the catalogue of
+// forged ones that the tests of every module share. Its keys are public: no
+// verifier outside a test may trust them.
+package tokentest
+
+import (
+	"embed"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// What the test issuer says of itself.
+const (
+	Issuer    = "https://tyk.test.meshpass.dev"
+	Audience  = "test.meshpass.dev"
+	Requester = "spiffe://cluster.local/ns/edge/sa/tyk-gateway"
+)
+
+// Domains is the test mesh.
+var Domains = identity.TrustDomains{Local: "cluster.local"}
+
+//go:embed testdata/keys
+var files embed.FS
+
+// KeyDir writes the TEST key directory to a place that the test may change.
+func KeyDir(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	entries, err := files.ReadDir("testdata/keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		data, err := files.ReadFile("testdata/keys/" + entry.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, entry.Name()), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// Signing is the TEST key set: one ES256 key that signs until 2100.
+func Signing(t testing.TB) *keyset.Signing {
+	t.Helper()
+	keys, err := keyset.LoadSigning(KeyDir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// JWKS is the public half of [Signing] as a document.
+func JWKS(t testing.TB) []byte {
+	t.Helper()
+	data, err := Signing(t).JWKS(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// Trust is an entry that accepts the test issuer.
+func Trust(t testing.TB) token.Trust {
+	t.Helper()
+	keys, err := keyset.ParseJWKS(JWKS(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.Trust{
+		Issuer: Issuer, Audience: Audience, Algorithms: []string{keyset.ES256}, Keys: keys,
+		MaxLifetime: token.MaxLifetime, Leeway: token.DefaultLeeway,
+		Subjects:   []string{"idp", "key"},
+		Requesters: []identity.Workload{"ns/edge/sa/tyk-gateway"},
+	}
+}
+
+// Identity is a caller with a tenant and one scope.
+func Identity() identity.Identity {
+	return identity.Identity{
+		Txn:       "0197a1b2-0000-7000-8000-000000000001",
+		Subject:   identity.Subject{Namespace: "idp", ID: "alice"},
+		Scopes:    []string{"orders.read"},
+		Requester: Requester,
+		API:       identity.API{ID: "orders-api", Name: "Orders"},
+		Org:       "acme-org", Method: "jwt", SessionID: "test-sid",
+		Claims: map[string]any{"tenant": "acme", "plan": "gold", "groups": []string{"orders-read", "staff"}},
+		IP:     "192.0.2.7",
+	}
+}
+
+// Minter signs as the test issuer with a clock that stands still.
+func Minter(t testing.TB, now time.Time) *token.Minter {
+	t.Helper()
+	m, err := token.NewMinter(token.MinterConfig{
+		Issuer: Issuer, Audience: Audience, Lifetime: time.Minute, MinRemaining: 5 * time.Second,
+		Keys: Signing(t), Now: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// Valid is a token of [Identity], issued at now, that [Trust] accepts.
+func Valid(t testing.TB, now time.Time) string {
+	t.Helper()
+	raw, _, err := Minter(t, now).Mint(Identity())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
