@@ -30,16 +30,16 @@ func Load(dirs ...Dir) (*Set, error) {
 	var problems strictyaml.Problems
 	var sources []source
 	hash := sha256.New()
-	for _, dir := range dirs {
+	for i, dir := range dirs {
 		files, err := yamlFiles(dir)
 		if err != nil {
-			return nil, strictyaml.Problems{{File: dir.Name, Message: err.Error()}}
+			problems = append(problems, strictyaml.Problem{File: dir.Name, Message: err.Error()})
 		}
 		for _, file := range files {
-			found, wrong := readDocuments(file.name, file.data)
+			found, wrong := readDocuments(path.Join(dir.Name, file.name), file.data)
 			sources = append(sources, found...)
 			problems = append(problems, wrong...)
-			fmt.Fprintf(hash, "%s\x00%d\x00%s", file.name, len(file.data), file.data)
+			fmt.Fprintf(hash, "%d\x00%s\x00%d\x00%s", i, file.name, len(file.data), file.data)
 		}
 	}
 	set, wrong := compileAll(sources)
@@ -51,7 +51,7 @@ func Load(dirs ...Dir) (*Set, error) {
 }
 
 type yamlFile struct {
-	name string
+	name string // below the folder, so that a generation does not depend on where it is mounted
 	data []byte
 }
 
@@ -70,7 +70,7 @@ func yamlFiles(dir Dir) ([]yamlFile, error) {
 			return nil
 		}
 		data, err := fs.ReadFile(dir.Files, name)
-		files = append(files, yamlFile{name: path.Join(dir.Name, name), data: data})
+		files = append(files, yamlFile{name: name, data: data})
 		return err
 	})
 	if err == nil && len(files) == 0 {

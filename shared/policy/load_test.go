@@ -83,6 +83,10 @@ func TestFolders(t *testing.T) {
 	if _, err := policy.Load(policy.OSDir("/does/not/exist")); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("missing: %v", err)
 	}
+	_, err := policy.Load(policy.Dir{Name: "a", Files: fstest.MapFS{}}, policy.Dir{Name: "b", Files: fstest.MapFS{"p.yaml": {Data: []byte("")}}})
+	if want := "a: no *.yaml file: without a document every request is denied\nb/p.yaml: the file is empty"; err == nil || err.Error() != want {
+		t.Errorf("two folders: got\n%v\nwant\n%s", err, want)
+	}
 	// As a ConfigMap is mounted: versions in hidden folders, text files beside.
 	mounted := fstest.MapFS{
 		"..2026_01/orders.yaml": {Data: []byte("broken: [")},

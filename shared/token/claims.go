@@ -57,6 +57,9 @@ func readTexts(claims map[string]any, c *identity.Claims) (err error) {
 			return fmt.Errorf("%s is empty", r.name)
 		}
 	}
+	if strings.ContainsFunc(c.Txn, notVisible) {
+		return fmt.Errorf("txn has a character that may not stand in a response header")
+	}
 	if namespace, id, ok := strings.Cut(c.Subject, ":"); !ok || namespace == "" || id == "" {
 		return fmt.Errorf("sub is not NAMESPACE:ID")
 	}
@@ -69,6 +72,8 @@ func readTexts(claims map[string]any, c *identity.Claims) (err error) {
 	c.Rctx, err = object(claims, "rctx")
 	return err
 }
+
+func notVisible(r rune) bool { return r <= ' ' || r > '~' }
 
 func text(claims map[string]any, name string) (string, error) {
 	value, ok := claims[name].(string)

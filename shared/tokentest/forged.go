@@ -146,6 +146,7 @@ func forgedClaims(t testing.TB, now time.Time) []Forgery {
 		{"sub is a number", one("sub", 7), decision.ClaimsInvalid},
 		{"a long sub", one("sub", "idp:"+strings.Repeat("a", 4096)), decision.ClaimsInvalid},
 		{"no txn", one("txn", nil), decision.ClaimsInvalid},
+		{"a line break in txn", one("txn", "1\r\nset-cookie: a=b"), decision.ClaimsInvalid},
 		{"no req_wl", one("req_wl", nil), decision.ClaimsInvalid},
 		{"req_wl is a DNS name", one("req_wl", "tyk.edge.svc"), decision.ClaimsInvalid},
 		{"no scope", one("scope", nil), decision.ClaimsInvalid},

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"io"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// BenchmarkSign is what the hook adds to a request.
+func BenchmarkSign(b *testing.B) {
+	p := start(b)
+	p.signer.audit = audit.New(io.Discard)
+	calls := map[string]*call{"key": keyCall(), "jwt": jwtCall()}
+	for name, c := range calls {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				r := c.request()
+				SignIdentity(httptest.NewRecorder(), r)
+				if r.Header.Get(identity.Header) == "" {
+					b.Fatalf("refused: %s", &p.log)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/keyset"
+)
+
+func TestConfigProblemsAreReportedTogether(t *testing.T) {
+	const text = `issuer: tyk.example.com
+audience: cluster.local
+keys: {dir: k, directory: x}
+lifetime: 10m
+minRemaining: soon
+upstreams: ["*.svc.cluster.local"]
+edge: {enforce: false}
+revocation: {}
+metrics: "127.0.0.1:9092"
+idps:
+  - alias: key
+    issuer: https://idp.example.com
+    audiences: []
+    subject: kid
+    claims: {groups: {from: groups, most: 3}}
+  - {alias: okta, issuer: https://idp.example.com, audiences: [a], subject: ""}
+apiKeys:
+  subject: alias
+  claims: {tenant: org}
+  scopes: {byPolicy: {gold: [a b]}}
+audit: {output: /var/log/audit}
+`
+	const known = "; known here: allow, apiKeys, audience, audit, idps, issuer, keys, lifetime, minRemaining, secretFile, workload"
+	want := []string{
+		"f.yaml:1:1: workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway",
+		"f.yaml:1:1: secretFile is missing",
+		"f.yaml:1:9: issuer: want an http or https URL",
+		"f.yaml:2:11: audience: audience cluster.local is the same in every mesh: use a globally unique name",
+		`f.yaml:3:16: unknown key "directory"; known here: dir`,
+		"f.yaml:4:11: lifetime 10m0s: want 1s to 5m0s",
+		"f.yaml:5: cannot read the text `soon` as a duration such as 30s",
+		`f.yaml:6:1: unknown key "upstreams"` + known,
+		`f.yaml:7:1: unknown key "edge"` + known,
+		`f.yaml:8:1: unknown key "revocation"` + known,
+		`f.yaml:9:1: unknown key "metrics"` + known,
+		`f.yaml:11:12: alias "key" is reserved for sessions that no idp vouches for`,
+		"f.yaml:13:16: audiences: want the client ids or API names that the caller's token may be for",
+		"f.yaml:14:14: kid is a field of the token's header, not a claim",
+		`f.yaml:15: unknown key "most"; known here: from, keep, max`,
+		"f.yaml:16:27: issuer https://idp.example.com is taken by an idp above",
+		"f.yaml:16:77: subject: want the name of a claim",
+		"f.yaml:18:12: apiKeys.subject: want meta.NAME, a stable field of the key's metadata, or hmac",
+		"f.yaml:19:20: claim tenant: want meta.NAME, a field of the key's metadata",
+		`f.yaml:20:30: policy gold: scope "a b": want one scope per entry`,
+		`f.yaml:21:17: audit.output "/var/log/audit": want stdout or stderr`,
+	}
+	_, err := parseConfig("f.yaml", []byte(text))
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	if want := strings.Join(want, "\n"); err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestClaimRules(t *testing.T) {
+	text := strings.ReplaceAll(settingsText, "max: 2", "max: -1")
+	text = strings.ReplaceAll(text, `"orders-*"`, `"*-*"`)
+	text = strings.ReplaceAll(text, "tenant: org_id", "sid: org_id, x: alg, y: {keep: }")
+	_, err := parseConfig("f.yaml", []byte(text))
+	if err == nil || !strings.Contains(err.Error(), "keep has no value") {
+		t.Fatalf("got %v, want a word on keep without a value", err)
+	}
+	text = strings.ReplaceAll(text, ", y: {keep: }", "")
+	_, err = parseConfig("f.yaml", []byte(text))
+	for _, want := range []string{`claim "sid": the name is reserved`, "alg is a field of the token's header", `keep "*-*": want`, "max -1: want"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	text := strings.NewReplacer("lifetime: 60s\n", "", "minRemaining: 5s\n", "", "audit: {output: stderr}\n", "").Replace(settingsText)
+	c, err := parseConfig("f.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := parseConfig("f.yaml", []byte(settingsText))
+	if err != nil {
+		t.Fatal(err)
+	}
+	full.Audit.Output = "stdout"
+	equal(t, c, full)
+}
+
+func TestRelativeNames(t *testing.T) {
+	c, err := parseConfig("/etc/meshpass/edge.yaml", []byte(strings.ReplaceAll(settingsText, "DIR/", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, []string{c.Keys.Dir, c.SecretFile}, []string{"/etc/meshpass/keys", "/etc/meshpass/secret"})
+}
+
+// The gateway runs on; each request says 503 and the log says what to do.
+func TestCannotStart(t *testing.T) {
+	rows := []struct {
+		name   string
+		change func(t *testing.T, p *rig)
+		reason decision.Reason
+		log    string
+	}{
+		{"no file", func(t *testing.T, p *rig) { remove(t, p, "meshpass.yaml") }, decision.NotConfigured, "no such file"},
+		{"empty file", func(t *testing.T, p *rig) { p.write(t, "meshpass.yaml", "") }, decision.NotConfigured, "the file is empty"},
+		{"half a file", func(t *testing.T, p *rig) { p.write(t, "meshpass.yaml", settingsText[:120]) }, decision.NotConfigured, "secretFile is missing"},
+		{"no secret", func(t *testing.T, p *rig) { remove(t, p, "secret") }, decision.NotConfigured, "secretFile:"},
+		{"short secret", func(t *testing.T, p *rig) { p.write(t, "secret", "short") }, decision.NotConfigured, "want at least 32"},
+		{"no key directory", func(t *testing.T, p *rig) { remove(t, p, "keys") }, decision.NoSigningKey, "keys.dir:"},
+		{"empty plan of keys", func(t *testing.T, p *rig) { p.write(t, "keys/keys.yaml", "") }, decision.NoSigningKey, "keys.dir:"},
+		{"half a key", truncateKey, decision.NoSigningKey, "keys.dir:"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			p := start(t)
+			p.log.Reset()
+			row.change(t, p)
+			p.load(t)
+			r := keyCall().request()
+			refused(t, p, r, p.sign(r), 503, row.reason)
+			if got := p.log.String(); !strings.Contains(got, row.log) || !strings.Contains(got, "restart the gateway") {
+				t.Errorf("log: %s", got)
+			}
+		})
+	}
+}
+
+// A key that verifiers cannot know yet does not sign.
+func TestNoKeyWhoseTimeHasCome(t *testing.T) {
+	p := start(t)
+	keys := t.TempDir()
+	later := time.Now().Add(time.Hour)
+	plan := keyset.Plan{PublishAt: later, SignFrom: later.Add(time.Hour), SignUntil: later.Add(2 * time.Hour), RemoveAfter: later.Add(3 * time.Hour)}
+	if _, err := keyset.New(keys, keyset.ES256, plan); err != nil {
+		t.Fatal(err)
+	}
+	p.signer.config.Keys.Dir = keys
+	if err := p.signer.loadKeys(); err != nil {
+		t.Fatal(err)
+	}
+	r := keyCall().request()
+	refused(t, p, r, p.sign(r), 503, decision.NoSigningKey)
+}
+
+func TestVariableNotSet(t *testing.T) {
+	p := start(t)
+	p.signer.broken = p.signer.configure("")
+	r := keyCall().request()
+	refused(t, p, r, p.sign(r), 503, decision.NotConfigured)
+}
+
+func remove(t *testing.T, p *rig, name string) {
+	t.Helper()
+	if err := os.RemoveAll(filepath.Join(p.dir, name)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func truncateKey(t *testing.T, p *rig) {
+	t.Helper()
+	keys, err := filepath.Glob(filepath.Join(p.dir, "keys", "*.pem"))
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("%v: %d keys", err, len(keys))
+	}
+	for _, key := range keys {
+		if err := os.Truncate(key, 40); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,69 @@
+// Package main is Meshpass in the Tyk gateway: the Go plugin that turns a session
+// which the gateway has verified into a signed token on the upstream request.
+//
+// Two hooks belong to every API that it protects. [StripIdentity] (pre) takes
+// away what a client sent under our names; [SignIdentity] (post_key_auth) puts
+// our token there, or refuses.
+//
+// The traps that shape the code, all seen in Tyk 5.8: a hook that panics or
+// writes nothing does not stop the request, so every failure writes a refusal;
+// an ignored endpoint reaches the hook without a session; an internal loop comes
+// back with the headers, session and definition of the API before it.
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync"
+
+	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// configVariable names the file with the plugin's settings.
+const configVariable = "MESHPASS_CONFIG"
+
+// current is made once: Go never unloads a plugin, so neither a reload of the
+// APIs nor a second API that names the file starts it again.
+var current = sync.OnceValue(func() *signer {
+	return load(os.Getenv(configVariable), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
+})
+
+// A mistake in the configuration should stand in the log when the gateway has
+// started, not when the first customer is refused.
+func init() { current() }
+
+func main() {}
+
+// StripIdentity is the pre hook: no header that only we may write survives it,
+// on open and ignored endpoints too.
+func StripIdentity(rw http.ResponseWriter, r *http.Request) {
+	defer refusePanic(rw, r)
+	removeOurs(r)
+	forgetDefinitions(r)
+}
+
+// SignIdentity is the post_key_auth hook: the request leaves it with exactly one
+// token, or without any where the configuration admits that, or refused.
+func SignIdentity(rw http.ResponseWriter, r *http.Request) {
+	defer refusePanic(rw, r)
+	current().sign(rw, r)
+}
+
+// refusePanic writes the refusal that Tyk does not: after a panic in a plugin it
+// answers 200 with an empty body (5.8), or drops the connection (5.12 and later).
+func refusePanic(rw http.ResponseWriter, r *http.Request) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	writeRefusal(rw, decision.Panic) // first: what follows might panic again
+	r.Header.Del(identity.Header)
+	s := current()
+	s.log.Error("a hook panicked; the request is refused", "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	s.finish(s.recordOf(r), audit.Edge, decision.Deny(decision.Panic, "", ""))
+}

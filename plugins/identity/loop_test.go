@@ -1,0 +1,110 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/TykTechnologies/tyk/apidef"
+	"github.com/TykTechnologies/tyk/apidef/oas"
+	"github.com/TykTechnologies/tyk/ctx"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// looped runs the first API's hooks and enters the second, as tyk:// does: the
+// same request, with the first one's token and context.
+func looped(t *testing.T, p *rig, first, second *call) (*http.Request, *identity.Claims) {
+	t.Helper()
+	r := first.request()
+	before := signed(t, p, r, p.sign(r))
+	second.enter(r)
+	StripIdentity(httptest.NewRecorder(), r)
+	if len(r.Header.Values(identity.Header)) != 0 {
+		t.Fatal("the first API's token survived the second one's pre hook")
+	}
+	ctx.SetDefinition(r, &second.api) // Tyk does before every hook
+	return r, before
+}
+
+func TestLoopKeepsTheTransaction(t *testing.T) {
+	p := start(t)
+	first, second := jwtCall(), jwtCall()
+	first.api.ConfigData = map[string]any{"meshpass": map[string]any{"scopes": []string{"orders.read", "extra"}}}
+	second.api.APIID = "reports-jwt"
+	second.api.ConfigData = map[string]any{"meshpass": map[string]any{"scopes": []string{"orders.read", "profile"}, "claims": []string{"tenant"}}}
+	r, before := looped(t, p, first, second)
+	claims := signed(t, p, r, p.sign(r))
+	if claims.Txn != before.Txn || claims.Subject != "idp:alice" || claims.Scope != "orders.read" {
+		t.Errorf("got %s for %s with %q, want %s for idp:alice with orders.read", claims.Txn, claims.Subject, claims.Scope, before.Txn)
+	}
+	if _, ok := claims.Tctx["groups"]; ok || claims.Tctx["tenant"] != "acme" {
+		t.Errorf("tctx %v: want the tenant and no groups", claims.Tctx)
+	}
+	equal(t, claims.Tctx["api"], map[string]any{"id": "reports-jwt", "name": "Orders"})
+}
+
+func TestLoopNeverWidens(t *testing.T) {
+	p := start(t)
+	first, second := jwtCall(), jwtCall()
+	first.api.ConfigData = map[string]any{"meshpass": map[string]any{"scopes": []any{}, "claims": []any{}}}
+	r, _ := looped(t, p, first, second)
+	claims := signed(t, p, r, p.sign(r))
+	if claims.Scope != "" || claims.Tctx["tenant"] != nil {
+		t.Errorf("scope %q, tctx %v: want what the first API left", claims.Scope, claims.Tctx)
+	}
+}
+
+func TestLoopAsSomebodyElse(t *testing.T) {
+	p := start(t)
+	r, _ := looped(t, p, jwtCall(), keyCall())
+	refused(t, p, r, p.sign(r), 403, decision.LoopSubject)
+}
+
+// A header is no marker: without our own context a loop cannot be claimed.
+func TestLoopCannotBeForged(t *testing.T) {
+	p := start(t)
+	first := keyCall().request()
+	claims := signed(t, p, first, p.sign(first))
+	c := keyCall()
+	c.header = http.Header{"Txn-Token": first.Header["Txn-Token"], "X-Meshpass-Txn": {claims.Txn}}
+	r := c.request()
+	if again := signed(t, p, r, p.sign(r)); again.Txn == claims.Txn {
+		t.Error("a token in a header was taken for an internal loop")
+	}
+}
+
+func TestLoopToAnIgnoredEndpoint(t *testing.T) {
+	p := start(t)
+	second := keyCall()
+	second.ignored = true
+	r, _ := looped(t, p, keyCall(), second)
+	refused(t, p, r, p.sign(r), 401, decision.NoSession)
+}
+
+// Tyk leaves the definition of the API before the loop in the context when that
+// is of the other kind.
+func TestLoopBetweenKindsOfDefinitions(t *testing.T) {
+	p := start(t)
+	r := keyCall().request()
+	ctx.SetOASDefinition(r, openAPI(t))
+	refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
+
+	r = keyCall().request()
+	p.sign(r)
+	ctx.SetOASDefinition(r, openAPI(t))
+	StripIdentity(httptest.NewRecorder(), r)
+	ctx.SetOASDefinition(r, openAPI(t))
+	claims := signed(t, p, r, p.sign(r))
+	equal(t, claims.Tctx["api"], map[string]any{"id": "orders-oas", "name": "Orders"})
+}
+
+func openAPI(t *testing.T) *oas.OAS {
+	t.Helper()
+	document := &oas.OAS{}
+	document.Fill(apidef.APIDefinition{APIID: "orders-oas", Name: "Orders", UseStandardAuth: true, EnableContextVars: true,
+		ConfigData:  map[string]any{"meshpass": map[string]any{"scopes": []any{"orders.read"}}},
+		AuthConfigs: map[string]apidef.AuthConfig{apidef.AuthTokenType: {Name: "token", AuthHeaderName: "Authorization"}}})
+	return document
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/TykTechnologies/tyk/ctx"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+func withSettings(c *call, settings any) *call {
+	c.api.ConfigData = map[string]any{"meshpass": settings}
+	return c
+}
+
+func TestAPINarrows(t *testing.T) {
+	p := start(t)
+	c := withSettings(jwtCall(), map[string]any{"scopes": []any{"orders.read"}, "claims": []any{"groups"}, "lifetime": "20s"})
+	r := c.request()
+	claims := signed(t, p, r, p.sign(r))
+	if claims.Scope != "orders.read" || claims.Tctx["tenant"] != nil || claims.Tctx["groups"] == nil {
+		t.Errorf("scope %q, tctx %v", claims.Scope, claims.Tctx)
+	}
+	if got := claims.Expires.Sub(claims.IssuedAt); got != 20*time.Second {
+		t.Errorf("lifetime %v, want 20s", got)
+	}
+}
+
+func TestAPIMayNotWiden(t *testing.T) {
+	p := start(t)
+	rows := map[string]any{
+		"no mapping":            "all",
+		"null":                  nil,
+		"unknown key":           map[string]any{"scope": []any{"a"}},
+		"claim that is unknown": map[string]any{"claims": []any{"email"}},
+		"longer lifetime":       map[string]any{"lifetime": "61s"},
+		"lifetime of nothing":   map[string]any{"lifetime": "1ms"},
+		"negative lifetime":     map[string]any{"lifetime": "-1s"},
+		"lifetime as number":    map[string]any{"lifetime": "soon"},
+		"not admitted":          map[string]any{"identity": "optional"},
+		"odd identity":          map[string]any{"identity": "none"},
+	}
+	for name, settings := range rows {
+		t.Run(name, func(t *testing.T) {
+			r := withSettings(keyCall(), settings).request()
+			refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
+		})
+	}
+}
+
+func TestDisabledSettingsDoNotWiden(t *testing.T) {
+	p := start(t)
+	c := withSettings(keyCall(), map[string]any{"scopes": []any{}})
+	c.api.ConfigDataDisabled = true
+	r := c.request()
+	refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
+}
+
+func TestSettingsAreReadOncePerDefinition(t *testing.T) {
+	p := start(t)
+	c := withSettings(keyCall(), "wrong")
+	for range 3 {
+		r := c.request()
+		refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
+	}
+	if n := strings.Count(p.log.String(), "until its definition is mended"); n != 1 {
+		t.Errorf("logged %d times, want once", n)
+	}
+	mended := keyCall().request() // another definition under the same id, as after a reload
+	signed(t, p, mended, p.sign(mended))
+}
+
+func TestOptionalIdentity(t *testing.T) {
+	p := start(t)
+	open := func(change func(*call)) *http.Request {
+		c := withSettings(keyCall(), map[string]any{"identity": "optional"})
+		c.api.APIID = "open-api"
+		c.header = http.Header{"Txn-Token": {"forged"}, "X-Meshpass-User": {"root"}}
+		change(c)
+		return c.request()
+	}
+	r := open(func(c *call) { c.session, c.ignored = nil, true })
+	if rw := p.sign(r); rw.Body.Len() != 0 || len(r.Header) != 0 {
+		t.Errorf("body %q, headers %v: want the request passed on without any of ours", rw.Body, headerNames(r.Header))
+	}
+	if last := lastLine(p.audit.String()); !strings.Contains(last, `"anonymous"`) {
+		t.Errorf("audit: %s", last)
+	}
+	r = open(func(*call) {})
+	signed(t, p, r, p.sign(r))
+	r = open(func(c *call) { c.session.IsInactive = true }) // there is a caller, and a bad one
+	refused(t, p, r, p.sign(r), 401, decision.SessionInactive)
+}
+
+func TestOpenAPIDefinition(t *testing.T) {
+	p := start(t)
+	r := keyCall().request()
+	forgetDefinitions(r)
+	ctx.SetOASDefinition(r, openAPI(t))
+	claims := signed(t, p, r, p.sign(r))
+	if claims.Scope != "orders.read" || len(r.Header.Values(identity.Header)) != 1 {
+		t.Errorf("scope %q: want what pluginConfig.data leaves", claims.Scope)
+	}
+}

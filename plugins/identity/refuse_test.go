@@ -1,0 +1,107 @@
+package main
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/TykTechnologies/tyk/apidef"
+
+	"github.com/meshpass/meshpass/shared/decision"
+)
+
+func TestRefused(t *testing.T) {
+	p := start(t)
+	key := func(change func(*call)) *call { c := keyCall(); change(c); return c }
+	jwt := func(change func(*call)) *call { c := jwtCall(); change(c); return c }
+	claim := func(name string, value any) *call { return jwt(func(c *call) { c.claims[name] = value }) }
+	rows := []struct {
+		name   string
+		call   *call
+		status int
+		reason decision.Reason
+	}{
+		{"ignored endpoint", key(func(c *call) { c.session = nil; c.ignored = true }), 401, decision.NoSession},
+		{"no session at all", key(func(c *call) { c.session = nil }), 401, decision.NoSession},
+		{"session of another API on an ignored endpoint", key(func(c *call) { c.ignored = true }), 401, decision.NoSession},
+		{"inactive key", key(func(c *call) { c.session.IsInactive = true }), 401, decision.SessionInactive},
+		{"session without a key", key(func(c *call) { c.session.KeyID = "" }), 500, decision.SessionUnsupported},
+		{"key without the subject's field", key(func(c *call) { delete(c.session.MetaData, "developer_id") }), 403, decision.SubjectUnknown},
+		{"key with an empty subject", key(func(c *call) { c.session.MetaData["developer_id"] = "" }), 403, decision.SubjectUnknown},
+		{"key with a number as subject", key(func(c *call) { c.session.MetaData["developer_id"] = 7.0 }), 403, decision.SubjectUnknown},
+		{"key about to end", key(func(c *call) { c.session.Expires = time.Now().Add(3 * time.Second).Unix() }), 401, decision.CredentialExpiring},
+		{"key that has ended", key(func(c *call) { c.session.Expires = 1 }), 401, decision.CredentialExpiring},
+		{"a JWT user's session used as API key", key(func(c *call) { c.session.MetaData["TykJWTSessionID"] = c.session.KeyID }), 401, decision.ClaimsUnbound},
+		{"metadata of an odd type", key(func(c *call) { c.session.MetaData["tenant"] = map[string]any{} }), 401, decision.ClaimsInvalid},
+		{"basic authentication", key(func(c *call) { c.api.UseStandardAuth, c.api.UseBasicAuth = false, true }), 500, decision.SessionUnsupported},
+		{"two methods and no word on the identity", key(func(c *call) { c.api.EnableJWT = true }), 500, decision.SessionUnsupported},
+		{"two methods, identity by JWT, session of a key", key(func(c *call) {
+			c.api.EnableJWT, c.api.BaseIdentityProvidedBy, c.claims = true, apidef.JWTClaim, jwtCall().claims
+		}), 401, decision.ClaimsUnbound},
+		{"context variables off", jwt(func(c *call) { c.api.EnableContextVars = false }), 500, decision.ClaimsUnavailable},
+		{"no claims", jwt(func(c *call) { c.claims = nil }), 401, decision.IssuerUnknown},
+		{"another issuer", claim("iss", "https://other.example.com"), 401, decision.IssuerUnknown},
+		{"issuer that is no text", claim("iss", 1.0), 401, decision.IssuerUnknown},
+		{"for another audience", claim("aud", "other"), 401, decision.AudienceMismatch},
+		{"for no audience", claim("aud", nil), 401, decision.AudienceMismatch},
+		{"audience of odd type", claim("aud", []any{1.0}), 401, decision.AudienceMismatch},
+		{"claims of another user", claim("sub", "bob"), 401, decision.ClaimsUnbound},
+		{"no user", claim("sub", nil), 401, decision.ClaimsUnbound},
+		{"credential about to end", claim("exp", inSeconds(3)), 401, decision.CredentialExpiring},
+		{"credential with an odd end", claim("exp", "tomorrow"), 401, decision.ClaimsInvalid},
+		{"scope of odd type", claim("scope", true), 401, decision.ClaimsInvalid},
+		{"a scope that would be two", claim("scp", []any{"a b"}), 500, decision.MintFailed},
+		{"groups of odd type", claim("groups", []any{map[string]any{}}), 401, decision.ClaimsInvalid},
+		{"more groups than configured", claim("groups", []any{"orders-1", "orders-2", "orders-3"}), 401, decision.ClaimsInvalid},
+		{"a token that would be too long", claim("org_id", strings.Repeat("x", 9000)), 500, decision.MintFailed},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			row.call.header = map[string][]string{"Txn-Token": {"forged"}}
+			r := row.call.request()
+			refused(t, p, r, p.sign(r), row.status, row.reason)
+			if last := lastLine(p.audit.String()); !strings.Contains(last, `"kind":"edge"`) || !strings.Contains(last, string(row.reason)) {
+				t.Errorf("audit: %s", last)
+			}
+		})
+	}
+}
+
+// The subject may be mapped from another claim than the one Tyk names the
+// session after.
+func TestSubjectClaimAbsent(t *testing.T) {
+	p := start(t, "subject: sub", "subject: employee")
+	r := jwtCall().request()
+	refused(t, p, r, p.sign(r), 403, decision.SubjectUnknown)
+}
+
+func TestKeysWithoutSettings(t *testing.T) {
+	p := start(t, "apiKeys:", "#")
+	r := keyCall().request()
+	refused(t, p, r, p.sign(r), 500, decision.SessionUnsupported)
+}
+
+// What Tyk would answer with 200 and an empty body.
+func TestPanicIsRefused(t *testing.T) {
+	p := start(t)
+	p.signer.minter = nil
+	c := keyCall()
+	c.header = map[string][]string{"Txn-Token": {"forged"}}
+	r := c.request()
+	refused(t, p, r, p.sign(r), 500, decision.Panic)
+	if !strings.Contains(p.log.String(), "a hook panicked") || !strings.Contains(p.audit.String(), `"reason":"panic"`) {
+		t.Errorf("log: %s\naudit: %s", &p.log, &p.audit)
+	}
+}
+
+func TestNoDefinition(t *testing.T) {
+	p := start(t)
+	r := httptest.NewRequest("GET", "/", nil)
+	refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}

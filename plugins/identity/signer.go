@@ -1,0 +1,120 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/TykTechnologies/tyk/user"
+
+	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// signer holds what the hooks need. It is read-only once loaded, but for the
+// cache of API settings.
+type signer struct {
+	config *config
+	minter *token.Minter
+	secret []byte // keys pseudonyms: the claim sid, subjects of API keys
+	apis   apis
+	audit  *audit.Log
+	log    *slog.Logger
+	now    func() time.Time
+
+	// broken refuses every request: the gateway runs on when the plugin cannot
+	// start, and must not run without it.
+	broken error
+}
+
+// sign puts a token on the request, or answers it.
+func (s *signer) sign(rw http.ResponseWriter, r *http.Request) {
+	removeOurs(r) // an API without the pre hook must not pass a client's token on
+	record := s.recordOf(r)
+	raw, claims, err := s.issue(r)
+	switch {
+	case err != nil:
+		writeRefusal(rw, token.ReasonOf(err))
+		s.log.Warn("refused", "api", record.Callee, "id", record.ID, "error", err.Error())
+		s.finish(record, audit.Edge, decision.Deny(token.ReasonOf(err), "", ""))
+	case claims == nil:
+		s.finish(record, audit.Edge, decision.Allow(decision.Anonymous, "", ""))
+	default:
+		r.Header.Set(identity.Header, raw)
+		rw.Header().Set(identity.TxnHeader, claims.Txn)
+		record.Txn, record.Sub, record.Iss = claims.Txn, claims.Subject, claims.Issuer
+		s.finish(record, audit.Issue, decision.Allow(decision.Issued, "", ""))
+	}
+}
+
+// issue gives the token, or none (and no error) for a caller who may stay
+// unknown.
+func (s *signer) issue(r *http.Request) (string, *identity.Claims, error) {
+	if s.broken != nil {
+		return "", nil, s.broken
+	}
+	a, err := s.apis.of(s, r)
+	if err != nil {
+		return "", nil, err
+	}
+	session := sessionOf(r)
+	if session == nil && a.optional {
+		return "", nil, nil
+	}
+	id, err := s.identify(a, session, r)
+	if err != nil {
+		return "", nil, err
+	}
+	raw, claims, err := s.minter.MintFor(id, a.lifetime)
+	if err != nil {
+		return "", nil, err
+	}
+	id.Txn = claims.Txn
+	remember(r, id)
+	return raw, claims, nil
+}
+
+// identify turns the session into the identity that this API may pass on.
+func (s *signer) identify(a *api, session *user.SessionState, r *http.Request) (id identity.Identity, err error) {
+	switch {
+	case session == nil:
+		return id, refuse(decision.NoSession, "API %s: nobody was authenticated", a.ID)
+	case session.IsInactive:
+		return id, refuse(decision.SessionInactive, "API %s: the key is inactive", a.ID)
+	case session.KeyID == "":
+		return id, refuse(decision.SessionUnsupported, "API %s: the session has no key", a.ID)
+	case a.method == methodKey:
+		id, err = s.fromKey(session)
+	case a.method == methodJWT || a.method == methodOIDC:
+		id, err = s.fromClaims(a, session, r)
+	default:
+		err = refuse(decision.SessionUnsupported, "API %s: want one of auth token, JWT or OpenID Connect; "+
+			"with several, base_identity_provided_by names the one that says who the caller is", a.ID)
+	}
+	if err != nil {
+		return id, err
+	}
+	id.Requester, id.API, id.Org = s.config.Workload, a.API, session.OrgID
+	id.Method, id.SessionID, id.IP = string(a.method), s.pseudonym(session.KeyID), peer(r)
+	return resume(r, a.narrow(id))
+}
+
+// pseudonym names a session key without giving it away: HMAC-SHA256, base64url.
+func (s *signer) pseudonym(key string) string {
+	mac := hmac.New(sha256.New, s.secret)
+	mac.Write([]byte(key))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// peer is the address that connected to the gateway. X-Forwarded-For and
+// X-Real-IP, which Tyk trusts from anyone, must not end in a signed token.
+func peer(r *http.Request) string {
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return host
+}

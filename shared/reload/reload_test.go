@@ -1,0 +1,183 @@
+package reload_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/meshpass/meshpass/shared/reload"
+)
+
+var errBad = errors.New("bad content")
+
+// volume is a folder as Kubernetes mounts a Secret: names are links into a
+// hidden folder, and a change swaps one link.
+type volume struct {
+	t   *testing.T
+	dir string
+	n   int
+}
+
+func newVolume(t *testing.T, content string) *volume {
+	v := &volume{t: t, dir: t.TempDir()}
+	v.put(content)
+	if err := os.Symlink(filepath.Join("..data", "file"), filepath.Join(v.dir, "file")); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (v *volume) put(content string) {
+	v.t.Helper()
+	v.n++
+	version := "..v" + string(rune('0'+v.n))
+	must(v.t, os.Mkdir(filepath.Join(v.dir, version), 0o755))
+	must(v.t, os.WriteFile(filepath.Join(v.dir, version, "file"), []byte(content), 0o600))
+	next := filepath.Join(v.dir, "..data_tmp")
+	must(v.t, os.Symlink(version, next))
+	must(v.t, os.Rename(next, filepath.Join(v.dir, "..data")))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (v *volume) load() (string, error) {
+	data, err := os.ReadFile(filepath.Join(v.dir, "file"))
+	if strings.HasPrefix(string(data), "bad") {
+		err = errBad
+	}
+	return string(data), err
+}
+
+func TestTheLastGoodValueStays(t *testing.T) {
+	files := newVolume(t, "one")
+	var reports []string
+	v, err := reload.New([]string{files.dir}, files.load, func(value string, err error) {
+		reports = append(reports, value+":"+errText(err))
+	})
+	must(t, err)
+	steps := []struct {
+		content string // "": left as it is
+		want    string
+		err     error
+		reports string
+	}{
+		{"", "one", nil, ""},
+		{"one", "one", nil, ""},
+		{"two", "two", nil, "two:"},
+		{"", "two", nil, ""},
+		{"bad", "two", errBad, "two:bad content"},
+		{"", "two", errBad, ""},
+		{"bad again", "two", errBad, "two:bad content"},
+		{"two", "two", nil, "two:"},
+		{"three", "three", nil, "three:"},
+	}
+	for i, step := range steps {
+		reports = nil
+		if step.content != "" {
+			files.put(step.content)
+		}
+		v.Poll()
+		if v.Get() != step.want || !errors.Is(v.Err(), step.err) || strings.Join(reports, ",") != step.reports {
+			t.Errorf("step %d: got %q, %v, reports %q", i, v.Get(), v.Err(), reports)
+		}
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func TestALostFileKeepsTheValue(t *testing.T) {
+	files := newVolume(t, "one")
+	count := 0
+	v, err := reload.New([]string{files.dir}, files.load, func(string, error) { count++ })
+	must(t, err)
+	must(t, os.Remove(filepath.Join(files.dir, "..data")))
+	for i := 0; i < 3; i++ {
+		v.Poll()
+	}
+	if v.Get() != "one" || v.Err() == nil || count != 1 {
+		t.Errorf("got %q, %v after %d reports", v.Get(), v.Err(), count)
+	}
+	files.put("two")
+	v.Poll()
+	if v.Get() != "two" || v.Err() != nil {
+		t.Errorf("after it came back: %q, %v", v.Get(), v.Err())
+	}
+}
+
+func TestAFirstValueThatCannotBeMade(t *testing.T) {
+	files := newVolume(t, "bad")
+	if v, err := reload.New([]string{files.dir}, files.load, nil); v != nil || !errors.Is(err, errBad) {
+		t.Errorf("got %v, %v", v, err)
+	}
+}
+
+// A load that saw one file before a change and another after it is thrown away.
+func TestAChangeInTheMiddle(t *testing.T) {
+	files := newVolume(t, "one")
+	moves := 0
+	load := func() (string, error) {
+		value, err := files.load()
+		if moves == 1 {
+			files.put("three")
+		}
+		moves++
+		return value, err
+	}
+	v, err := reload.New([]string{files.dir}, load, nil)
+	must(t, err)
+	files.put("two")
+	v.Poll()
+	if v.Get() != "one" {
+		t.Errorf("a value of moving files is in force: %q", v.Get())
+	}
+	v.Poll()
+	if v.Get() != "three" {
+		t.Errorf("got %q", v.Get())
+	}
+}
+
+func TestReadersNeverWait(t *testing.T) {
+	files := newVolume(t, "0")
+	v, err := reload.New([]string{files.dir}, files.load, nil)
+	must(t, err)
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for i := 0; i < 4; i++ {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			last := ""
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if value := v.Get(); value < last {
+					t.Errorf("%q after %q", value, last)
+				} else {
+					last = value
+				}
+			}
+		}()
+	}
+	for i := 1; i < 9; i++ {
+		files.put(string(rune('0' + i)))
+		v.Poll()
+	}
+	close(stop)
+	wg.Wait()
+}
