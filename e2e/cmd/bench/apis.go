@@ -1,0 +1,72 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+)
+
+// api is one of the two APIs that are compared.
+type api struct {
+	name, id, path string
+	pre, postAuth  hook
+}
+
+type hook struct {
+	Name string `json:"name"`
+	Path string `json:"path"`
+}
+
+// apis: the one that does nothing first.
+var apis = []api{
+	{"a plugin that does nothing", "bench-noop", "/bench-noop/", hook{"Pass", "plugins/noop.so"}, hook{"Pass", "plugins/noop.so"}},
+	{"the identity plugin", "bench-identity", "/bench-identity/", hook{"StripIdentity", "plugins/identity.so"}, hook{"SignIdentity", "plugins/identity.so"}},
+}
+
+// session is a key's that may use both, without a rate.
+var session = map[string]any{
+	"org_id":         "demo",
+	"apply_policies": []string{},
+	"rate":           -1,
+	"quota_max":      -1,
+	"meta_data":      map[string]string{"developer_id": "bench", "tenant": "acme"},
+	"access_rights":  rights(),
+}
+
+func rights() map[string]any {
+	all := map[string]any{}
+	for _, a := range apis {
+		all[a.id] = map[string]any{"api_id": a.id, "api_name": a.name, "versions": []string{"Default"}}
+	}
+	return all
+}
+
+// addAPIs returns a localmesh.Options.Prepare that adds both to the gateway. They go straight to
+// upstream: the mesh behind the gateway costs the same with any plugin.
+func addAPIs(upstream string) func(dir string) error {
+	return func(dir string) error {
+		for _, a := range apis {
+			data, err := json.Marshal(a.definition(upstream))
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(dir, "apis", a.id+".json"), data, 0o644); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func (a api) definition(upstream string) map[string]any {
+	return map[string]any{
+		"api_id": a.id, "name": a.name, "org_id": "demo", "active": true,
+		"use_standard_auth": true, "auth": map[string]any{"auth_header_name": "Authorization"},
+		"strip_auth_data": true, "enable_context_vars": true, "disable_rate_limit": true, "disable_quota": true,
+		"version_data": map[string]any{"not_versioned": true, "versions": map[string]any{"Default": map[string]any{"name": "Default"}}},
+		"proxy":        map[string]any{"listen_path": a.path, "target_url": upstream, "strip_listen_path": true},
+		"custom_middleware": map[string]any{
+			"driver": "goplugin", "pre": []hook{a.pre}, "post_key_auth": []hook{a.postAuth},
+		},
+	}
+}

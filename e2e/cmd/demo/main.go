@@ -1,0 +1,95 @@
+// Command demo starts the whole path on this machine, plays the tour and explains every decision.
+//
+// Exit code: 0 every outcome was the expected one, 1 one differed, 2 it could not be played.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/meshpass/meshpass/e2e/localmesh"
+	"github.com/meshpass/meshpass/e2e/scenarios"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	keep := flag.Bool("keep", false, "leave everything running after the tour, until Ctrl-C")
+	istiod := flag.Bool("istiod", false, "configure the Envoys from a live istiod instead of the checked-in dump")
+	redis := flag.String("redis", "", "`host:port` of a real Redis; absent: an embedded one")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	p := newPrinter(os.Stdout)
+	tour, err := scenarios.Tour()
+	if err != nil {
+		return failed(err)
+	}
+	p.opening(*istiod)
+	mesh, err := localmesh.Start(ctx, localmesh.Options{Istiod: *istiod, RedisAddr: *redis, Started: p.started})
+	if err != nil {
+		return failed(err)
+	}
+	played, err := play(ctx, mesh, tour, p)
+	if err == nil && *keep {
+		err = hold(ctx, mesh, p)
+	}
+	return finish(mesh, played, err, p)
+}
+
+// tally counts what was played.
+type tally struct {
+	cases, requests, differing int
+	began                      time.Time
+}
+
+func play(ctx context.Context, mesh *localmesh.Mesh, tour []scenarios.Scenario, p *printer) (tally, error) {
+	t := tally{began: time.Now()}
+	for i, scenario := range tour {
+		exchanges, err := scenarios.Run(ctx, mesh, scenario)
+		if err != nil {
+			return t, err
+		}
+		p.scenario(i+1, scenario, exchanges)
+		t.cases++
+		for _, e := range exchanges {
+			t.requests++
+			if len(e.Problems) > 0 {
+				t.differing++
+			}
+		}
+	}
+	p.summary(t)
+	return t, mesh.Check(ctx)
+}
+
+// finish stops everything. The logs stay when something was not as it should be.
+func finish(mesh *localmesh.Mesh, t tally, err error, p *printer) int {
+	closeErr := mesh.Close()
+	switch {
+	case err != nil:
+		p.logs(mesh.Dir())
+		return failed(err)
+	case closeErr != nil:
+		p.logs(mesh.Dir())
+		return failed(closeErr)
+	case t.differing > 0:
+		p.logs(mesh.Dir())
+		return 1
+	}
+	if err := mesh.RemoveDir(); err != nil {
+		return failed(err)
+	}
+	return 0
+}
+
+func failed(err error) int {
+	fmt.Fprintln(os.Stderr, "demo:", err)
+	return 2
+}

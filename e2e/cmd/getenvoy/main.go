@@ -1,0 +1,45 @@
+// Program getenvoy makes sure that there is an Envoy: it says which one is
+// used and fetches the pinned one only where there is none.
+//
+//	getenvoy BINDIR
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/meshpass/meshpass/e2e/envoy"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: getenvoy BINDIR")
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	path, err := ensure(ctx, os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "getenvoy:", err)
+		return 2
+	}
+	fmt.Println("envoy: using", path)
+	return 0
+}
+
+func ensure(ctx context.Context, binDir string) (string, error) {
+	path, err := envoy.Find(binDir)
+	if !errors.Is(err, envoy.ErrNotFound) {
+		return path, err
+	}
+	if err := envoy.Fetch(ctx, binDir, os.Stdout); err != nil {
+		return "", err
+	}
+	return envoy.Find(binDir)
+}

@@ -1,0 +1,72 @@
+// Command testall runs the tests of every module and says at the end what was not run.
+//
+// It prints one line a package as packages finish, and what failed in full. A test that needs a
+// program which this machine lacks skips itself with "NOT RUN: <what>: needs <Debian package>";
+// the summary lists those, and with CI=true they count as failed. The very last line is always
+// "N passed, N failed, N skipped". Exit code: 0 all passed, 1 something failed, 2 usage.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/meshpass/meshpass/e2e/repo"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	only := flag.String("only", "", "comma-separated `modules` to run; absent: all of "+strings.Join(names(suites), ", "))
+	oldest := flag.String("oldest", "", "also run shared/ under this Go `toolchain`, for example go1.23.12")
+	flag.Parse()
+	root, err := repo.Root()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testall:", err)
+		return 2
+	}
+	chosen, err := choose(*only, *oldest)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testall:", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	report := &report{out: os.Stdout, strict: os.Getenv("CI") == "true"}
+	for _, s := range chosen {
+		if ctx.Err() == nil {
+			s.run(ctx, root, report)
+		}
+	}
+	return report.close(ctx.Err())
+}
+
+func choose(only, oldest string) ([]suite, error) {
+	chosen := slices.Clone(suites)
+	if only != "" {
+		wanted := strings.Split(only, ",")
+		for _, name := range wanted {
+			if !slices.Contains(names(suites), name) {
+				return nil, fmt.Errorf("no module %q: there are %s", name, strings.Join(names(suites), ", "))
+			}
+		}
+		chosen = slices.DeleteFunc(chosen, func(s suite) bool { return !slices.Contains(wanted, s.name) })
+	}
+	if oldest != "" {
+		chosen = append(chosen, suite{name: "shared, " + oldest, dir: ".", args: []string{"./shared/..."}, env: []string{"GOTOOLCHAIN=" + oldest}})
+	}
+	return chosen, nil
+}
+
+func names(all []suite) []string {
+	var list []string
+	for _, s := range all {
+		list = append(list, s.name)
+	}
+	return list
+}

@@ -1,0 +1,94 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/e2e/repo"
+)
+
+// The demo plays the tour on the checked-in dump, and Ctrl-C ends everything that it started,
+// in the middle of the start as well as after the tour.
+func TestCtrlCEndsTheDemo(t *testing.T) {
+	for name, until := range map[string]string{"while it starts": "meshpass ", "after the tour": "Everything runs until Ctrl-C"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			output := startDemo(t, dir, until)
+			if left := runningIn(t, dir); len(left) > 0 {
+				t.Errorf("still running after Ctrl-C: %v", left)
+			}
+			if bytes.Contains(output, []byte("NOT AS EXPECTED")) {
+				t.Errorf("%s", output)
+			}
+		})
+	}
+}
+
+// startDemo runs the demo with its folders in dir, interrupts it once its output holds the text
+// until, and returns the output.
+func startDemo(t *testing.T, dir, until string) []byte {
+	t.Helper()
+	path, err := repo.Bin("demo", "build")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := filepath.Join(dir, "output")
+	demo, err := process.Start(process.Spec{
+		Name: "demo", Path: path, Args: []string{"-keep"}, Env: []string{"TMPDIR=" + dir}, Stdout: log, Stderr: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	err = demo.Await(ctx, func(context.Context) error { return contains(log, until) })
+	if err := errors.Join(err, syscall.Kill(demo.PID(), syscall.SIGINT)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-demo.Done():
+	case <-ctx.Done():
+		t.Fatal("the demo did not end after Ctrl-C")
+	}
+	output, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return output
+}
+
+func contains(file, text string) error {
+	data, err := os.ReadFile(file)
+	if err == nil && !bytes.Contains(data, []byte(text)) {
+		err = errors.New("the output does not hold " + text)
+	}
+	return err
+}
+
+// runningIn lists the processes that run in dir or were given a path in it, as all of a run's are.
+func runningIn(t *testing.T, dir string) []string {
+	t.Helper()
+	processes, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, process := range processes {
+		// Either fails for a process that has just ended, or is another user's.
+		command, _ := os.ReadFile(filepath.Join(process, "cmdline"))
+		cwd, _ := os.Readlink(filepath.Join(process, "cwd"))
+		about := strings.ReplaceAll(string(command), "\x00", " ") + "in " + cwd
+		if strings.Contains(about, dir) {
+			left = append(left, about)
+		}
+	}
+	return left
+}

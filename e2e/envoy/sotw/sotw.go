@@ -1,0 +1,95 @@
+// Package sotw answers Envoy's discovery requests in the "state of the world"
+// variant of xDS, for servers whose answers never change.
+//
+// On one stream Envoy asks for several types. Each answer carries a nonce,
+// and Envoy sends it back: with an error if it refused the answer, with other
+// names if it wants others, and otherwise to say thank you. Only the first
+// request of a type and one with other names must be answered; to answer a
+// thank-you would start a loop.
+package sotw
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// Answer returns what node is to have: the resources of a type with the given
+// names, or all where there are no names. An error ends the stream.
+type Answer func(node *core.Node, typeURL string, names []string) ([]*anypb.Any, error)
+
+// Stream is the server's side of any discovery service's stream.
+type Stream interface {
+	Send(*discovery.DiscoveryResponse) error
+	Recv() (*discovery.DiscoveryRequest, error)
+}
+
+// Serve answers one stream until the Envoy closes it.
+func Serve(stream Stream, answer Answer, log *slog.Logger) error {
+	c := conversation{stream: stream, answer: answer, log: log, sent: map[string]sent{}}
+	for {
+		request, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.take(request); err != nil {
+			return err
+		}
+	}
+}
+
+type conversation struct {
+	stream Stream
+	answer Answer
+	log    *slog.Logger
+	node   *core.Node // Envoy names itself in the first request only
+	sent   map[string]sent
+	count  int
+}
+
+// sent is the last answer given for a type.
+type sent struct {
+	nonce string
+	names []string
+}
+
+func (c *conversation) take(r *discovery.DiscoveryRequest) error {
+	if r.Node != nil {
+		c.node = r.Node
+	}
+	if r.ErrorDetail != nil {
+		c.log.Error("Envoy refused its configuration",
+			"node", c.node.GetId(), "type", r.TypeUrl, "error", r.ErrorDetail.GetMessage())
+		return nil
+	}
+	last, asked := c.sent[r.TypeUrl]
+	if asked && (r.ResponseNonce != last.nonce || slices.Equal(r.ResourceNames, last.names)) {
+		return nil
+	}
+	return c.send(r)
+}
+
+func (c *conversation) send(r *discovery.DiscoveryRequest) error {
+	resources, err := c.answer(c.node, r.TypeUrl, r.ResourceNames)
+	if err != nil {
+		c.log.Error("cannot answer an Envoy", "node", c.node.GetId(), "type", r.TypeUrl, "error", err)
+		return status.Error(codes.FailedPrecondition, err.Error())
+	}
+	c.count++
+	nonce := strconv.Itoa(c.count)
+	c.sent[r.TypeUrl] = sent{nonce, r.ResourceNames}
+	return c.stream.Send(&discovery.DiscoveryResponse{
+		VersionInfo: nonce, Nonce: nonce, TypeUrl: r.TypeUrl, Resources: resources,
+	})
+}

@@ -1,0 +1,29 @@
+package envoy
+
+import "fmt"
+
+// Workload is one pod with its sidecar.
+type Workload struct {
+	Name           string // of the pod and of what it runs, such as "orders"
+	Namespace      string
+	ServiceAccount string
+	Address        string // IPv4; the sidecar's listeners, its admin port and the program share it
+	Labels         map[string]string
+}
+
+// SPIFFE is the workload's identity.
+func (w Workload) SPIFFE() string {
+	return fmt.Sprintf("spiffe://cluster.local/ns/%s/sa/%s", w.Namespace, w.ServiceAccount)
+}
+
+// Proxy is the address at which the workload's program reaches the mesh: its
+// Envoy's HTTP_PROXY listener, as a URL.
+func (w Workload) Proxy() string { return fmt.Sprintf("http://%s:15080", w.Address) }
+
+// Admin is the base URL of the Envoy's admin interface.
+func (w Workload) Admin() string { return fmt.Sprintf("http://%s:%d", w.Address, adminPort) }
+
+// ID is the node's id in Istio's form: type~address~pod.namespace~domain.
+func (w Workload) ID() string {
+	return fmt.Sprintf("sidecar~%s~%s.%s~%s.svc.cluster.local", w.Address, w.Name, w.Namespace, w.Namespace)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
+	"istio.io/istio/pkg/config"
+	"k8s.io/apimachinery/pkg/runtime"
+	kubeyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+)
+
+// manifests is all that the control plane is told.
+type manifests struct {
+	mesh    *meshconfig.MeshConfig
+	objects []runtime.Object // Kubernetes' own kinds
+	configs []config.Config  // Istio's kinds
+}
+
+// header is what every document must say about itself.
+type header struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+}
+
+// parse reads files as load returned them. All faulty files are reported
+// together, each with its name.
+func parse(files []file) (*manifests, error) {
+	mesh, err := parseMesh(files[0])
+	m, errs := &manifests{mesh: mesh}, []error{err}
+	for _, f := range files[1:] {
+		if err := m.addFile(f); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", f.path, err))
+		}
+	}
+	return m, errors.Join(errs...)
+}
+
+func (m *manifests) addFile(f file) error {
+	docs, err := documents(f.data)
+	if err != nil {
+		return err
+	}
+	for i, doc := range docs {
+		if err := m.add(doc); err != nil {
+			return fmt.Errorf("document %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// documents splits a file. One that holds nothing is refused: it is being
+// written, or it is a mistake.
+func documents(data []byte) ([][]byte, error) {
+	var docs [][]byte
+	reader := kubeyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
+	for {
+		doc, err := reader.Read()
+		switch {
+		case errors.Is(err, io.EOF) && len(docs) == 0:
+			return nil, errors.New("the file holds no object")
+		case errors.Is(err, io.EOF):
+			return docs, nil
+		case err != nil:
+			return nil, err
+		}
+		if !blank(doc) {
+			docs = append(docs, doc)
+		}
+	}
+}
+
+// blank reports whether a document holds only space and comments.
+func blank(doc []byte) bool {
+	var content any
+	return yaml.Unmarshal(doc, &content) == nil && content == nil
+}
+
+func (m *manifests) add(doc []byte) error {
+	var h header
+	if err := yaml.Unmarshal(doc, &h); err != nil {
+		return err
+	}
+	if h.APIVersion == "" || h.Kind == "" {
+		return errors.New("apiVersion and kind are required")
+	}
+	if h == operator {
+		return nil // an instruction to istioctl, which parseMesh has read; not an object of the cluster
+	}
+	if schema, ok := istioSchema(h); ok {
+		c, err := parseConfig(schema, doc)
+		m.configs = append(m.configs, c)
+		return err
+	}
+	o, err := parseObject(doc)
+	m.objects = append(m.objects, o)
+	return err
+}

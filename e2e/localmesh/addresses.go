@@ -1,0 +1,38 @@
+package localmesh
+
+import (
+	"context"
+	"fmt"
+	"net"
+)
+
+// The parts that are not workloads, by the last octet of their address and their port. The
+// workloads' addresses stand in cluster/.
+const (
+	controlPlaneHost, controlPlanePort = 2, 15010
+	sdsHost, sdsPort                   = 3, 15012
+	idpHost, idpPort                   = 4, 9556
+	authorizerHost, authorizerPort     = 5, 9000
+	redisHost, redisPort               = 6, 6379
+)
+
+// Ports of every workload.
+const (
+	inboundPort = 8080 // its Envoy; for the gateway, Tyk itself
+	appPort     = 9080 // the service behind it
+)
+
+func (m *Mesh) addr(host, port int) string {
+	return fmt.Sprintf("%s:%d", m.net.Addr(host), port)
+}
+
+// listening is a condition for process.Await: something accepts connections at addr.
+func listening(addr string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+}

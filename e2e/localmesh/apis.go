@@ -1,0 +1,75 @@
+package localmesh
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/meshpass/meshpass/e2e/subnet"
+)
+
+// api is the part of a Tyk API definition that we read.
+type api struct {
+	ID    string `json:"api_id"`
+	Name  string `json:"name"`
+	Proxy struct {
+		ListenPath string `json:"listen_path"`
+	} `json:"proxy"`
+}
+
+// writeAPIs copies the API definitions as shipped, and adds what a sidecar's interception does in a
+// cluster: calls leave through the gateway's Envoy, here as through an HTTP proxy.
+func (m *Mesh) writeAPIs() error {
+	names, err := filepath.Glob(filepath.Join(m.root, "manifests", "tyk", "apis", "*.json"))
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return errors.New("no API definitions in manifests/tyk/apis")
+	}
+	for _, name := range names {
+		if err := m.writeAPI(name); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (m *Mesh) writeAPI(name string) error {
+	shipped, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	shipped = subnet.Localise(shipped, m.net.Prefix())
+	var known api
+	if err := json.Unmarshal(shipped, &known); err != nil {
+		return err
+	}
+	m.gateway.apis = append(m.gateway.apis, known)
+	local, err := throughProxy(shipped, m.workloads[gatewayName].Proxy())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(m.path("apis", filepath.Base(name)), local, 0o644)
+}
+
+// throughProxy sets proxy.transport.proxy_url and leaves all else as it is.
+func throughProxy(definition []byte, proxyURL string) ([]byte, error) {
+	var whole map[string]any
+	if err := json.Unmarshal(definition, &whole); err != nil {
+		return nil, err
+	}
+	proxy, ok := whole["proxy"].(map[string]any)
+	if !ok {
+		return nil, errors.New("not a classic API definition: it has no proxy")
+	}
+	transport, ok := proxy["transport"].(map[string]any)
+	if !ok {
+		transport = map[string]any{}
+		proxy["transport"] = transport
+	}
+	transport["proxy_url"] = proxyURL
+	return json.MarshalIndent(whole, "", "  ")
+}

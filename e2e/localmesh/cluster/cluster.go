@@ -1,0 +1,71 @@
+// Package cluster is the Kubernetes side of the local mesh: what a cluster's
+// API server would tell Istio of the demo's workloads. The files are written
+// for subnet.Template. They are also what names the workloads to everyone else,
+// so that no list of them stands in two places.
+package cluster
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"io/fs"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/meshpass/meshpass/e2e/envoy"
+	"github.com/meshpass/meshpass/e2e/subnet"
+)
+
+// Files are the cluster's objects, one file per workload.
+//
+//go:embed *.yaml
+var Files embed.FS
+
+// injected is the label that Istio's sidecar injection puts on a pod.
+const injected = "security.istio.io/tlsMode"
+
+type pod struct {
+	Kind     string
+	Metadata struct {
+		Name, Namespace string
+		Labels          map[string]string
+	}
+	Spec   struct{ ServiceAccountName string }
+	Status struct{ PodIP string }
+}
+
+// Workloads returns the pods that have a sidecar, by name, with the addresses
+// of a prefix such as "127.80.3.".
+func Workloads(prefix string) (map[string]envoy.Workload, error) {
+	files, err := fs.Glob(Files, "*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]envoy.Workload{}
+	for _, name := range files {
+		data, err := Files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, doc := range bytes.Split(subnet.Localise(data, prefix), []byte("\n---\n")) {
+			var p pod
+			if err := yaml.Unmarshal(doc, &p); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			if p.Kind == "Pod" && p.Metadata.Labels[injected] == "istio" {
+				out[p.Metadata.Name] = p.workload()
+			}
+		}
+	}
+	return out, nil
+}
+
+func (p pod) workload() envoy.Workload {
+	return envoy.Workload{
+		Name:           p.Metadata.Name,
+		Namespace:      p.Metadata.Namespace,
+		ServiceAccount: p.Spec.ServiceAccountName,
+		Address:        p.Status.PodIP,
+		Labels:         p.Metadata.Labels,
+	}
+}

@@ -1,0 +1,32 @@
+package cluster_test
+
+import (
+	"testing"
+
+	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
+)
+
+func TestWorkloads(t *testing.T) {
+	got, err := cluster.Workloads("127.80.3.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]struct{ spiffe, proxy string }{
+		"tyk-gateway": {"spiffe://cluster.local/ns/edge/sa/tyk-gateway", "http://127.80.3.10:15080"},
+		"orders":      {"spiffe://cluster.local/ns/shop/sa/orders", "http://127.80.3.11:15080"},
+		"inventory":   {"spiffe://cluster.local/ns/shop/sa/inventory", "http://127.80.3.12:15080"},
+		"reports":     {"spiffe://cluster.local/ns/shop/sa/reports", "http://127.80.3.13:15080"},
+	}
+	for name, w := range want {
+		if g := got[name]; g.SPIFFE() != w.spiffe || g.Proxy() != w.proxy {
+			t.Errorf("%s is %s behind %s", name, g.SPIFFE(), g.Proxy())
+		}
+		guarded := got[name].Labels["meshpass.dev/guarded"] == "true"
+		if want := name != "tyk-gateway"; guarded != want {
+			t.Errorf("%s: guarded is %t, want %t", name, guarded, want)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d workloads, want %d: the authorizer has no sidecar", len(got), len(want))
+	}
+}

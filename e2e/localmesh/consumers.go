@@ -1,0 +1,65 @@
+package localmesh
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// consumers hold API keys: who they are stands in the key's metadata, what they may do in Tyk's
+// policy. They share the policy and not the key, and so not the rate either.
+var consumers = map[string]map[string]any{
+	"partner": consumer("partner-7", "acme"),
+	"hurried": consumer("partner-8", "acme"),
+}
+
+func consumer(developer, tenant string) map[string]any {
+	return map[string]any{
+		"org_id":         "demo",
+		"apply_policies": []string{"gold"},
+		"meta_data":      map[string]string{"developer_id": developer, "tenant": tenant},
+	}
+}
+
+// createKeys creates the consumers' keys through Tyk's control API, as a portal would.
+func (m *Mesh) createKeys(ctx context.Context) error {
+	m.keys = map[string]string{}
+	for name, session := range consumers {
+		key, err := m.CreateKey(ctx, session)
+		if err != nil {
+			return fmt.Errorf("API key of %s: %w", name, err)
+		}
+		m.keys[name] = key
+	}
+	return nil
+}
+
+// CreateKey creates an API key for a session, in the terms of Tyk's control API.
+func (m *Mesh) CreateKey(ctx context.Context, session map[string]any) (string, error) {
+	body, err := json.Marshal(session)
+	if err != nil {
+		return "", err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, m.GatewayURL()+"/tyk/keys/create", bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("X-Tyk-Authorization", m.gateway.secret)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "", err
+	}
+	var created struct{ Key string }
+	if err := json.Unmarshal(text, &created); err != nil || created.Key == "" {
+		return "", fmt.Errorf("the control API answered %s: %s", response.Status, text)
+	}
+	return created.Key, nil
+}

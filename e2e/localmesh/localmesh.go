@@ -1,0 +1,152 @@
+// Package localmesh runs the whole path on one machine, without root and without containers:
+//
+//	client ──► Tyk + plugin ──► its Envoy ══mTLS══► Envoy of orders ──► orders ──► …
+//	            │        │                            │ asks
+//	          Redis   OpenID provider              meshpass
+//
+// Gateway, plugin, authorizer, Envoys and (where asked for) Istio's control plane are the real
+// programs, built by make and started as processes; Redis and the OpenID provider run in this
+// process. Each run has a 127.x.y.0/24 and a work folder of its own, so runs do not disturb each
+// other. Checked-in configuration is written for subnet.Template and carried over.
+package localmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/meshpass/meshpass/e2e/envoy"
+	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
+	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/e2e/subnet"
+)
+
+// Options of a run. The zero value is a complete local mesh.
+type Options struct {
+	// Istiod takes the Envoys' configuration from a live control plane instead of the checked-in dump.
+	Istiod bool
+	// RedisAddr is host:port of a real server; empty starts an embedded one.
+	RedisAddr string
+	// Started is told about each part that is up, and how long that took.
+	Started func(part string, took time.Duration)
+	// Prepare may change the run's files (configuration, keys, policies) before anything starts.
+	Prepare func(dir string) error
+}
+
+// Mesh is a running local mesh. It is a scenarios.Driver.
+type Mesh struct {
+	options   Options
+	root, dir string
+	net       *subnet.Subnet
+	workloads map[string]envoy.Workload
+	proxies   []*envoy.Proc
+	log       *slog.Logger
+	ctx       context.Context // ends with Close: for the servers in this process
+	redis     redisServer
+	gateway   gateway
+	keys      map[string]string // API keys, by the name of their consumer
+	logins    logins
+	stops     []func() error // what Close does, in reverse order
+}
+
+// step is one part that is started, in the order of dependency.
+type step struct {
+	part  string
+	start func(*Mesh, context.Context) error
+}
+
+var steps = []step{
+	{"keys and configuration", (*Mesh).writeFiles},
+	{"Redis", (*Mesh).startRedis},
+	{"OpenID provider", (*Mesh).startIDP},
+	{"meshpass", (*Mesh).startAuthorizer},
+	{"control plane", (*Mesh).startControlPlane},
+	{"services", (*Mesh).startServices},
+	{"Envoys", (*Mesh).startEnvoys},
+	{"Tyk", (*Mesh).startGateway},
+	{"API keys", (*Mesh).createKeys},
+}
+
+// Start returns when everything is ready. On an error nothing is left running, and the error names
+// the folder in which the logs stay, unless ctx was cancelled. ctx bounds the start alone.
+func Start(ctx context.Context, o Options) (*Mesh, error) {
+	m, err := newMesh(o)
+	if err != nil {
+		return nil, fmt.Errorf("local mesh: %w", err)
+	}
+	for _, s := range steps {
+		began := time.Now()
+		if err := s.start(m, ctx); err != nil {
+			return nil, m.giveUp(ctx, s.part, err)
+		}
+		if o.Started != nil {
+			o.Started(s.part, time.Since(began))
+		}
+	}
+	return m, nil
+}
+
+// giveUp stops what was started. Whoever interrupted the start does not want its logs.
+func (m *Mesh) giveUp(ctx context.Context, part string, err error) error {
+	closed := m.Close()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return errors.Join(fmt.Errorf("local mesh: interrupted while starting %s", part), closed, m.RemoveDir())
+	}
+	return errors.Join(fmt.Errorf("local mesh: %s: %w (logs: %s)", part, err, m.dir), closed)
+}
+
+func newMesh(o Options) (*Mesh, error) {
+	m := &Mesh{options: o}
+	var err error
+	if m.root, err = repo.Root(); err != nil {
+		return nil, err
+	}
+	if m.net, err = subnet.Claim(); err != nil {
+		return nil, err
+	}
+	m.onClose(m.net.Release)
+	if m.dir, err = os.MkdirTemp("", "meshpass-"); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	if m.workloads, err = cluster.Workloads(m.net.Prefix()); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	logFile, err := os.Create(m.path("localmesh.log"))
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	m.onClose(logFile.Close)
+	m.log = slog.New(slog.NewJSONHandler(logFile, nil))
+	var cancel context.CancelFunc
+	m.ctx, cancel = context.WithCancel(context.Background())
+	m.onClose(func() error { cancel(); return nil })
+	return m, nil
+}
+
+// Dir is the run's folder: configuration, keys and logs.
+func (m *Mesh) Dir() string { return m.dir }
+
+// Close stops everything in reverse order. The folder with the logs stays.
+func (m *Mesh) Close() error {
+	var errs []error
+	for _, stop := range slices.Backward(m.stops) {
+		errs = append(errs, stop())
+	}
+	m.stops = nil
+	return errors.Join(errs...)
+}
+
+// RemoveDir removes the run's folder, for runs of which nobody needs the logs. Call it after Close.
+func (m *Mesh) RemoveDir() error { return os.RemoveAll(m.dir) }
+
+func (m *Mesh) onClose(stop func() error) { m.stops = append(m.stops, stop) }
+
+// path names a file of the run's folder.
+func (m *Mesh) path(elements ...string) string {
+	return filepath.Join(append([]string{m.dir}, elements...)...)
+}

@@ -1,0 +1,78 @@
+package localmesh
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/meshpass/meshpass/e2e/scenarios"
+)
+
+// Records returns the audit records about a request, in the order of their time.
+func (m *Mesh) Records(_ context.Context, requestID string) ([]scenarios.Record, error) {
+	var records []scenarios.Record
+	for _, name := range []string{gatewayAudit, authorizerAudit} {
+		lines, err := m.linesAbout(name, requestID)
+		if err != nil {
+			return nil, err
+		}
+		for _, line := range lines {
+			if line.Text("kind") != "" { // Tyk writes lines of its own to the same place
+				records = append(records, line)
+			}
+		}
+	}
+	slices.SortStableFunc(records, byTime)
+	return records, nil
+}
+
+// Hits names the services that logged a request, in the order of their time.
+func (m *Mesh) Hits(_ context.Context, requestID string) ([]string, error) {
+	var served []scenarios.Record
+	for _, name := range services {
+		lines, err := m.linesAbout(name+".log", requestID)
+		if err != nil {
+			return nil, err
+		}
+		served = append(served, lines...)
+	}
+	slices.SortStableFunc(served, byTime)
+	var names []string
+	for _, line := range served {
+		names = append(names, line.Text("service"))
+	}
+	return names, nil
+}
+
+func byTime(a, b scenarios.Record) int { return written(a).Compare(written(b)) }
+
+// written is a line's time; a line without a readable one sorts first, where it is noticed.
+func written(r scenarios.Record) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, r.Text("time"))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// linesAbout reads the JSON lines of a log that carry a request's id.
+func (m *Mesh) linesAbout(name, requestID string) ([]scenarios.Record, error) {
+	data, err := os.ReadFile(m.path(name))
+	if err != nil {
+		return nil, err
+	}
+	var found []scenarios.Record
+	for line := range bytes.Lines(data) {
+		if !bytes.Contains(line, []byte(requestID)) {
+			continue
+		}
+		var record scenarios.Record
+		if json.Unmarshal(line, &record) == nil && record.Text("request_id") == requestID {
+			found = append(found, record)
+		}
+	}
+	return found, nil
+}

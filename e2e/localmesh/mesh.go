@@ -1,0 +1,93 @@
+package localmesh
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+
+	"github.com/meshpass/meshpass/e2e/envoy"
+	"github.com/meshpass/meshpass/e2e/envoy/ads"
+	"github.com/meshpass/meshpass/e2e/envoy/sds"
+	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
+	"github.com/meshpass/meshpass/e2e/localmesh/dump"
+	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/e2e/repo"
+)
+
+// startControlPlane starts what configures the Envoys, and what gives them their certificates.
+func (m *Mesh) startControlPlane(ctx context.Context) error {
+	certificates, err := sds.Serve(m.ctx, m.addr(sdsHost, sdsPort), m.log)
+	if err != nil {
+		return err
+	}
+	m.onClose(func() error { certificates.Stop(); return nil })
+	if m.options.Istiod {
+		return m.startIstiod(ctx)
+	}
+	server, err := ads.Serve(m.ctx, m.addr(controlPlaneHost, controlPlanePort), dump.Files, m.net.Prefix(), m.log)
+	if err != nil {
+		return err
+	}
+	m.onClose(func() error { server.Stop(); return nil })
+	return nil
+}
+
+// startIstiod starts Istio's control plane on our manifests as shipped, and the demo's workloads.
+func (m *Mesh) startIstiod(ctx context.Context) error {
+	if err := m.net.CopyDir(m.path("cluster"), cluster.Files); err != nil {
+		return err
+	}
+	manifests := filepath.Join(m.root, "manifests", "istio")
+	return m.startProgram(ctx, process.Spec{
+		Name: "istiod",
+		Args: []string{"serve", "--listen", m.addr(controlPlaneHost, controlPlanePort),
+			"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", m.path("cluster")},
+	}, "istiod", listening(m.addr(controlPlaneHost, controlPlanePort)))
+}
+
+// startEnvoys starts all of them at once: each waits for its configuration.
+func (m *Mesh) startEnvoys(ctx context.Context) error {
+	bin, err := repo.BinDir()
+	if err != nil {
+		return err
+	}
+	binary, err := envoy.Find(bin)
+	if err != nil {
+		return err
+	}
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		errs []error
+	)
+	for _, workload := range m.workloads {
+		wg.Go(func() {
+			proxy, err := envoy.Start(ctx, envoy.Options{
+				Binary:   binary,
+				Workload: workload,
+				XDS:      m.addr(controlPlaneHost, controlPlanePort),
+				SDS:      m.addr(sdsHost, sdsPort),
+				Dir:      m.dir,
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
+			if err == nil {
+				m.onClose(proxy.Stop)
+				m.proxies = append(m.proxies, proxy)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Check says whether every Envoy still runs and took all the configuration that it was sent.
+func (m *Mesh) Check(ctx context.Context) error {
+	var errs []error
+	for _, proxy := range m.proxies {
+		errs = append(errs, proxy.Check(ctx))
+	}
+	return errors.Join(errs...)
+}

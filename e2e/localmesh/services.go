@@ -1,0 +1,31 @@
+package localmesh
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/meshpass/meshpass/e2e/process"
+)
+
+// services are the programs behind the Envoys; each is called as its workload is.
+var services = []string{"inventory", "orders", "reports"}
+
+func (m *Mesh) startServices(ctx context.Context) error {
+	for _, name := range services {
+		workload := m.workloads[name]
+		app := fmt.Sprintf("%s:%d", workload.Address, appPort)
+		err := m.startProgram(ctx, process.Spec{
+			Name: name,
+			Args: []string{"-listen", app, "-inventory", serviceURL("inventory"), "-proxy", workload.Proxy()},
+		}, "build", listening(app))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serviceURL is how workloads call a service of namespace shop.
+func serviceURL(name string) string {
+	return fmt.Sprintf("http://%s.shop.svc.cluster.local:%d", name, inboundPort)
+}

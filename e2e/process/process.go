@@ -1,0 +1,117 @@
+// Package process starts the real programs of a run and makes sure that none
+// outlives it: each is ended when it is stopped, and killed by the kernel when
+// the run itself dies.
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// Grace is how long a program may take to end after SIGTERM.
+const Grace = 5 * time.Second
+
+// Spec says what to start.
+type Spec struct {
+	Name   string // for messages
+	Path   string
+	Args   []string
+	Env    []string // added to the run's own
+	Dir    string
+	Stdout string // file, appended to; empty: discarded
+	Stderr string // file, appended to; empty: discarded
+}
+
+// Proc is one program that was started.
+type Proc struct {
+	spec Spec
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error // valid once done is closed
+}
+
+// Start starts the program and returns at once.
+func Start(spec Spec) (*Proc, error) {
+	stdout, err := openLog(spec.Stdout)
+	if err != nil {
+		return nil, err
+	}
+	defer stdout.Close()
+	stderr, err := openLog(spec.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	defer stderr.Close()
+	cmd := exec.Command(spec.Path, spec.Args...)
+	cmd.Env, cmd.Dir = append(os.Environ(), spec.Env...), spec.Dir
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	// A group of its own: Ctrl-C in the terminal reaches the run, which then
+	// stops its programs in order. Pdeathsig is for the run that cannot.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	p := &Proc{spec: spec, cmd: cmd, done: make(chan struct{})}
+	started := make(chan error)
+	go p.run(started)
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("starting %s: %w", spec.Name, err)
+	}
+	return p, nil
+}
+
+func openLog(path string) (*os.File, error) {
+	if path == "" {
+		path = os.DevNull
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+}
+
+// run keeps the thread that starts the program until it ends: Linux sends
+// Pdeathsig when the starting thread dies, not the process (go.dev/issue/27505).
+func (p *Proc) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
+		p.err = p.cmd.Wait()
+	}
+	close(p.done)
+}
+
+// PID is the program's process id.
+func (p *Proc) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the program has ended.
+func (p *Proc) Done() <-chan struct{} { return p.done }
+
+// Err says how the program ended without having been stopped, and where it
+// logged. It is nil while the program runs.
+func (p *Proc) Err() error {
+	select {
+	case <-p.done:
+		return fmt.Errorf("%s ended (%v); see %s", p.spec.Name, p.cmd.ProcessState, p.spec.Stderr)
+	default:
+		return nil
+	}
+}
+
+// Stop ends the program: SIGTERM, and SIGKILL after Grace. It may be called
+// more than once. A program that had to be killed is an error.
+func (p *Proc) Stop() error {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); errors.Is(err, os.ErrProcessDone) {
+		<-p.done
+		return nil
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-time.After(Grace):
+	}
+	_ = p.cmd.Process.Kill() // fails only if it has just ended
+	<-p.done
+	return fmt.Errorf("%s did not end within %v and was killed", p.spec.Name, Grace)
+}

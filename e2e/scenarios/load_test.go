@@ -1,0 +1,56 @@
+package scenarios_test
+
+import (
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshpass/meshpass/e2e/scenarios"
+)
+
+func TestShippedCasesLoad(t *testing.T) {
+	for name, load := range map[string]func() ([]scenarios.Scenario, error){
+		"tour": scenarios.Tour, "hostile": scenarios.Hostile,
+	} {
+		cases, err := load()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(cases) == 0 {
+			t.Errorf("%s: no cases", name)
+		}
+	}
+}
+
+func TestLoadReportsEveryMistake(t *testing.T) {
+	const bad = `title: Mistakes
+steps:
+  - send: {path: tenants}
+    expect: {audit: [{reson: no_rule}]}
+  - send: {to: gateway, path: /, as: alice}
+    expect: {status: 200, closed: true}
+`
+	want := `tour/bad.yaml:3:11: send.to is missing: gateway or a service
+tour/bad.yaml:3:18: send.path must begin with /
+tour/bad.yaml:4:13: expect either a status or closed: true
+tour/bad.yaml:4:30: audit records have no field "reson"; they have: kind, txn, request_id, listener, caller, callee, method, path, host, sub, iss, decision, reason, policy, rule, mode
+tour/bad.yaml:6:13: expect either a status or closed: true
+tour/typo.yaml:1:1: unknown key "titel"; known here: about, steps, title`
+	_, err := scenarios.Load(fstest.MapFS{
+		"tour/bad.yaml":  {Data: []byte(bad)},
+		"tour/typo.yaml": {Data: []byte("titel: x\n")},
+	}, "tour")
+	if err == nil {
+		t.Fatal("loaded")
+	}
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestLoadRefusesAnEmptyFolder(t *testing.T) {
+	if _, err := scenarios.Load(fstest.MapFS{}, "tour"); err == nil {
+		t.Error("a folder without cases would pass without having tested anything")
+	}
+}

@@ -1,0 +1,53 @@
+// Package scenarios holds the cases that every environment must pass, as data: one file per case
+// says which requests go in, and which answer, which audit records and which upstream hits come out.
+//
+//	tour/     the story that `make demo` plays, in order
+//	hostile/  bad and forged input
+//
+// An environment (the local mesh, a cluster) is a [Driver]; [Run] plays a case against it.
+package scenarios
+
+// Scenario is one file.
+type Scenario struct {
+	Name  string `yaml:"-"`     // the file's name without folder and extension
+	Title string `yaml:"title"` // one line
+	About string `yaml:"about"` // what it shows, and why that matters
+	Steps []Step `yaml:"steps"`
+}
+
+// Step is one request, or the same one several times, and what must come of each.
+type Step struct {
+	Send   Send   `yaml:"send"`
+	Times  int    `yaml:"times"` // absent: once
+	Expect Expect `yaml:"expect"`
+}
+
+// Send says who sends what to whom. Three ways lead in:
+//
+//	to: gateway                                  a client, to Tyk
+//	from: ns/shop/sa/inventory, to: orders       a workload, through its sidecar: mutual TLS
+//	to: orders                                   anybody, in plaintext, to the workload's address
+type Send struct {
+	From    string              `yaml:"from"`    // workload; absent: outside the mesh
+	To      string              `yaml:"to"`      // gateway, or a service of namespace shop
+	Method  string              `yaml:"method"`  // absent: GET
+	Path    string              `yaml:"path"`    // with query
+	As      string              `yaml:"as"`      // name of a credential of the environment; absent: none
+	Headers map[string][]string `yaml:"headers"` // each value is sent as a header line of its own
+	Fill    map[string]int      `yaml:"fill"`    // header → size in bytes of a meaningless value
+}
+
+// Expect says what must come of a request. Status (or Closed), Audit and Hits always count; an
+// absent list of records or hits means that there are none.
+type Expect struct {
+	Status  int                 `yaml:"status"`
+	Closed  bool                `yaml:"closed"`  // the connection ends before any HTTP is spoken
+	By      string              `yaml:"by"`      // who answered: see Answer.By
+	Headers map[string]string   `yaml:"headers"` // of the answer; Anything: present
+	Body    map[string]string   `yaml:"body"`    // dotted path into the JSON body → value
+	Audit   []map[string]string `yaml:"audit"`   // exactly these records, in this order; each lists the fields that count
+	Hits    []string            `yaml:"hits"`    // services that the request reached, in order
+}
+
+// Anything as an expected value admits every value but an empty one.
+const Anything = "*"

@@ -1,0 +1,36 @@
+package service
+
+import (
+	"context"
+	"net/http"
+)
+
+// tracing lists the headers that every service in a mesh passes on, so that one request can be
+// followed from hop to hop: Envoy's request id and the W3C trace context.
+var tracing = []string{"X-Request-Id", "Traceparent", "Tracestate"}
+
+type incoming struct{}
+
+// passOn keeps the incoming headers for tracingTransport.
+func passOn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), incoming{}, r.Header)))
+	})
+}
+
+// tracingTransport copies the tracing headers of the incoming request to the outgoing one.
+type tracingTransport struct{ base http.RoundTripper }
+
+func (t tracingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	from, ok := r.Context().Value(incoming{}).(http.Header)
+	if !ok {
+		return t.base.RoundTrip(r)
+	}
+	r = r.Clone(r.Context()) // a RoundTripper must not change the caller's request
+	for _, name := range tracing {
+		if values := from.Values(name); len(values) > 0 {
+			r.Header[name] = values
+		}
+	}
+	return t.base.RoundTrip(r)
+}

@@ -1,0 +1,72 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/forward"
+)
+
+// Upstream calls another service, and passes on the token and the tracing headers of the request
+// that is being served.
+type Upstream struct {
+	base   string
+	client http.Client
+}
+
+// newUpstream returns nil for a service that calls nobody.
+func newUpstream(base, proxy string) (*Upstream, error) {
+	if base == "" {
+		return nil, nil
+	}
+	transport := &http.Transport{}
+	if proxy != "" {
+		via, err := url.Parse(proxy)
+		if err != nil {
+			return nil, fmt.Errorf("-proxy: %w", err)
+		}
+		transport.Proxy = http.ProxyURL(via)
+	}
+	return NewUpstream(base, transport), nil
+}
+
+// NewUpstream calls the service at base, a URL without a trailing slash, over transport.
+func NewUpstream(base string, transport http.RoundTripper) *Upstream {
+	return &Upstream{base: strings.TrimSuffix(base, "/"), client: http.Client{
+		Transport: &forward.Transport{Base: tracingTransport{base: transport}},
+		Timeout:   10 * time.Second,
+	}}
+}
+
+// Answer is what an upstream said: its status and its JSON body.
+type Answer struct {
+	Status int             `json:"status"`
+	Body   json.RawMessage `json:"body"`
+}
+
+// Get asks for path. An answer other than 200 is an Answer too, not an error.
+func (u *Upstream) Get(ctx context.Context, path string) (Answer, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.base+path, nil)
+	if err != nil {
+		return Answer{}, err
+	}
+	response, err := u.client.Do(request)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return Answer{}, err
+	}
+	if !json.Valid(body) { // Envoy's own refusals are plain text
+		body, err = json.Marshal(string(body))
+	}
+	return Answer{Status: response.StatusCode, Body: body}, err
+}

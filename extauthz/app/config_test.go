@@ -1,0 +1,87 @@
+package app
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// process reads a configuration as `meshpass serve` would.
+func process(file string) Process {
+	return Process{
+		ConfigFile: file, Stdout: io.Discard, Now: time.Now, Drain: time.Second,
+		Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// Each invalid-NAME.yaml is refused with exactly the lines of invalid-NAME.txt.
+func TestRefusals(t *testing.T) {
+	files, err := filepath.Glob("testdata/invalid-*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no rows: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			want, err := os.ReadFile(strings.TrimSuffix(file, ".yaml") + ".txt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := load(process(file))
+			if err == nil {
+				a.audit.Close()
+				t.Fatal("accepted")
+			}
+			if got := err.Error() + "\n"; got != string(want) {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestAbsentFile(t *testing.T) {
+	_, err := load(process("testdata/absent.yaml"))
+	want := "configuration: open testdata/absent.yaml: no such file or directory"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// The defaults are those that valid.yaml writes out.
+func TestDefaults(t *testing.T) {
+	minimal, full := mustOpen(t, "testdata/minimal.yaml"), mustOpen(t, "testdata/valid.yaml")
+	if got, want := minimal.config.Limits, full.config.Limits; got != want {
+		t.Errorf("limits: got %v, want %v", got, want)
+	}
+	if got, want := minimal.trustDomains().Local, full.trustDomains().Local; got != want {
+		t.Errorf("trust domain: got %s, want %s", got, want)
+	}
+	got, want := minimal.trust(minimal.trustDomains())[0], full.trust(full.trustDomains())[0]
+	if got.MaxLifetime != want.MaxLifetime || got.Leeway != want.Leeway || !cmp.Equal(got.Algorithms, want.Algorithms) {
+		t.Errorf("trust: got %v, want %v", got, want)
+	}
+	if got.Subjects != nil || got.Requesters != nil {
+		t.Errorf("absent subjects and requesters mean any, got %v and %v", got.Subjects, got.Requesters)
+	}
+	minimal.checkListeners()
+	if got := minimal.config.Listeners[0].TokenFailure; got != 403 {
+		t.Errorf("tokenFailure: got %d, want 403", got)
+	}
+	if err := minimal.err(); err != nil {
+		t.Error(err)
+	}
+}
+
+func mustOpen(t *testing.T, file string) *loader {
+	t.Helper()
+	l, err := open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}

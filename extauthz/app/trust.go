@@ -1,0 +1,193 @@
+package app
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+type trustDomainsConfig struct {
+	Local   string   `yaml:"local"`
+	Aliases []string `yaml:"aliases"`
+}
+
+// trustConfig is one fleet of gateways whose tokens are believed.
+type trustConfig struct {
+	Issuer      string        `yaml:"issuer"`
+	Audience    string        `yaml:"audience"`
+	Algorithms  []string      `yaml:"algorithms"`
+	JWKS        jwksConfig    `yaml:"jwks"`
+	MaxLifetime time.Duration `yaml:"maxLifetime"`
+	Leeway      time.Duration `yaml:"leeway"`
+	Subjects    []string      `yaml:"subjects"`
+	Requesters  []string      `yaml:"requesters"`
+}
+
+type jwksConfig struct {
+	File string `yaml:"file"`
+}
+
+const (
+	defaultTrustDomain = "cluster.local"
+	maxLeeway          = time.Minute
+)
+
+var (
+	trustDomain      = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,254}$`)
+	subjectNamespace = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+)
+
+func (l *loader) trustDomains() identity.TrustDomains {
+	c := &l.config.TrustDomains
+	if !l.doc.Has("trustDomains", "local") {
+		c.Local = defaultTrustDomain
+	}
+	l.checkTrustDomain(path{"trustDomains", "local"}, c.Local)
+	for i, alias := range c.Aliases {
+		l.checkTrustDomain(path{"trustDomains", "aliases", i}, alias)
+	}
+	return identity.TrustDomains{Local: c.Local, Aliases: c.Aliases}
+}
+
+func (l *loader) checkTrustDomain(at path, name string) {
+	if !trustDomain.MatchString(name) {
+		l.refuse(at, "%q is no trust domain: write a name such as %s, without spiffe://", name, defaultTrustDomain)
+	}
+}
+
+// trust reads every entry with its key set. Between entries: an issuer has one
+// entry, and a key speaks for one issuer, or either could sign for the other.
+func (l *loader) trust(domains identity.TrustDomains) []token.Trust {
+	l.hasEntries(path{"trust"}, len(l.config.Trust))
+	var entries []token.Trust
+	issuers, signers := map[string]bool{}, map[string]string{}
+	for i, c := range l.config.Trust {
+		at := path{"trust", i}
+		if l.has(at.with("issuer"), c.Issuer) && issuers[c.Issuer] {
+			l.refuse(at.with("issuer"), "a second entry for %q: give it one", c.Issuer)
+		}
+		issuers[c.Issuer] = true
+		entry := l.trustEntry(at, c, domains)
+		l.checkSigners(at.with("jwks", "file"), entry, signers)
+		entries = append(entries, entry)
+	}
+	return entries
+}
+
+func (l *loader) trustEntry(at path, c trustConfig, domains identity.TrustDomains) token.Trust {
+	l.setTrustDefaults(at, &c)
+	l.checkAudience(at.with("audience"), c.Audience)
+	l.checkAlgorithms(at.with("algorithms"), c.Algorithms)
+	l.checkDuration(at.with("maxLifetime"), c.MaxLifetime, time.Second, token.MaxLifetime)
+	l.checkDuration(at.with("leeway"), c.Leeway, 0, maxLeeway)
+	l.checkSubjects(at.with("subjects"), c.Subjects)
+	return token.Trust{
+		Issuer: c.Issuer, Audience: c.Audience, Algorithms: c.Algorithms,
+		MaxLifetime: c.MaxLifetime, Leeway: c.Leeway, Subjects: c.Subjects,
+		Requesters: l.requesters(at.with("requesters"), c.Requesters, domains),
+		Keys:       l.keys(at.with("jwks", "file"), c.JWKS.File),
+	}
+}
+
+func (l *loader) setTrustDefaults(at path, c *trustConfig) {
+	if !l.doc.Has(at.with("algorithms")...) {
+		c.Algorithms = []string{keyset.ES256}
+	}
+	if !l.doc.Has(at.with("maxLifetime")...) {
+		c.MaxLifetime = token.MaxLifetime
+	}
+	if !l.doc.Has(at.with("leeway")...) {
+		c.Leeway = token.DefaultLeeway
+	}
+}
+
+func (l *loader) checkAudience(at path, audience string) {
+	if !l.has(at, audience) {
+		return
+	}
+	if err := token.CheckAudience(audience); err != nil {
+		l.refuse(at, "%s", err)
+	}
+}
+
+func (l *loader) checkAlgorithms(at path, algorithms []string) {
+	l.hasEntriesIfPresent(at, len(algorithms))
+	for i, algorithm := range algorithms {
+		l.isOneOf(at.with(i), algorithm, keyset.Algorithms()...)
+	}
+}
+
+func (l *loader) checkDuration(at path, d, least, most time.Duration) {
+	if d < least || d > most {
+		l.refuse(at, "%s is out of range: write %s to %s", d, least, most)
+	}
+}
+
+func (l *loader) checkSubjects(at path, namespaces []string) {
+	l.hasEntriesIfPresent(at, len(namespaces))
+	for i, namespace := range namespaces {
+		if !subjectNamespace.MatchString(namespace) {
+			l.refuse(at.with(i), "%q is no namespace: write lower-case letters, digits and -, 32 at most", namespace)
+		}
+	}
+}
+
+// requesters come as policies write workloads, or as whole SPIFFE ids.
+func (l *loader) requesters(at path, names []string, domains identity.TrustDomains) []identity.Workload {
+	l.hasEntriesIfPresent(at, len(names))
+	var workloads []identity.Workload
+	for i, name := range names {
+		id := name
+		if strings.HasPrefix(name, "ns/") {
+			id = "spiffe://" + domains.Local + "/" + name
+		}
+		workload, err := domains.Workload(id)
+		if err != nil || workload == "" {
+			l.refuse(at.with(i), "%q is no workload: write ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH", name)
+		}
+		workloads = append(workloads, workload)
+	}
+	return workloads
+}
+
+// hasEntriesIfPresent: absent means any, so an empty list would mean its
+// opposite to whoever wrote it.
+func (l *loader) hasEntriesIfPresent(at path, length int) {
+	if l.doc.Has(at...) {
+		l.hasEntries(at, length)
+	}
+}
+
+func (l *loader) keys(at path, file string) *keyset.Public {
+	if !l.has(at, file) {
+		return nil
+	}
+	data, err := os.ReadFile(l.resolve(file))
+	if err != nil {
+		l.refuse(at, "%s", err)
+		return nil
+	}
+	keys, err := keyset.ParseJWKS(data)
+	if err != nil {
+		l.refuse(at, "%s: %s", l.resolve(file), err)
+	}
+	return keys
+}
+
+func (l *loader) checkSigners(at path, entry token.Trust, signers map[string]string) {
+	if entry.Keys == nil {
+		return
+	}
+	for _, kid := range slices.Sorted(slices.Values(entry.Keys.IDs())) {
+		if issuer, taken := signers[kid]; taken && issuer != entry.Issuer {
+			l.refuse(at, "key %s is also a key of %s: one key speaks for one issuer", kid, issuer)
+		}
+		signers[kid] = entry.Issuer
+	}
+}

@@ -1,0 +1,124 @@
+package check_test
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+
+	"github.com/meshpass/meshpass/extauthz/check"
+	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/tokentest"
+)
+
+func TestRecord(t *testing.T) {
+	h := newHop(t)
+	h.ask(t, headers("x-region", "eu"))
+	got := h.record(t)
+	if id, _ := got["id"].(string); len(id) != 36 {
+		t.Errorf("id: got %v", got["id"])
+	}
+	delete(got, "id")
+	want := map[string]any{
+		"time": "2026-11-22T12:00:00Z", "kind": "check", "listener": "sidecar",
+		"txn": txn, "sub": "idp:alice", "iss": tokentest.Issuer,
+		"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "request_id": "5d7d0f0e-4a8c-9d3b-a3f4-0d3f6e1f2a11",
+		"caller": "ns/edge/sa/tyk-gateway", "callee": "ns/shop/sa/orders",
+		"method": "GET", "path": "/tenants/acme/orders/7", "host": "orders.shop.svc.cluster.local:8080",
+		"decision": "allow", "reason": "rule_allowed", "policy": "orders", "rule": "read-own-tenant",
+		"duration_us": 0.0, "generation": policies(t).Generation(),
+		"inputs": map[string]any{"claims.scope": "orders.read", "claims.tctx.tenant": "acme", "request.headers.x-region": "eu", "request.port": 8080.0},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestRecordBoundsWhatClientsChoose(t *testing.T) {
+	h := newHop(t)
+	long := strings.Repeat("é", 5000)
+	h.ask(t, both(path("/"+long), headers("x-request-id", long, "x-region", long, "traceparent", long), func(r *auth.CheckRequest) {
+		r.Attributes.Request.Http.Method = long
+		r.Attributes.Request.Http.Host = long
+	}))
+	record := h.record(t)
+	for field, most := range map[string]int{"path": 2048, "request_id": 128, "method": 32, "host": 256} {
+		text, _ := record[field].(string)
+		if len(text) > most || len(text) < most-2 || !strings.HasSuffix(text, "é…") {
+			t.Errorf("%s: got %d bytes, ending in %q", field, len(text), text[max(0, len(text)-8):])
+		}
+	}
+	if record["trace_id"] != nil || strings.Contains(cmp.Diff(nil, record["inputs"]), "x-region") {
+		t.Errorf("got trace_id %v, inputs %v", record["trace_id"], record["inputs"])
+	}
+}
+
+func TestTraceparent(t *testing.T) {
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	h := newHop(t)
+	for header, want := range map[string]any{
+		"00-" + id + "-00f067aa0ba902b7-01":                      id,
+		"cc-" + id + "-00f067aa0ba902b7-01-later":                id,
+		"00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01": nil,
+		"00-" + id[:31] + "g-00f067aa0ba902b7-01":                nil,
+		"00-" + id: nil,
+		"":         nil,
+	} {
+		h.ask(t, headers("traceparent", header))
+		if got := h.record(t)["trace_id"]; got != want {
+			t.Errorf("%q: got %v, want %v", header, got, want)
+		}
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+// A lost record is told to the log; the answer stands.
+func TestRecordThatCannotBeWritten(t *testing.T) {
+	h := newHop(t, func(c *check.Config) { c.Audit = audit.New(full{}) })
+	if got := outcomeOf(h.ask(t, nil)); got.status != 200 {
+		t.Errorf("got %+v", got)
+	}
+	if !strings.Contains(h.log.String(), "disk full") {
+		t.Errorf("log: %s", h.log.String())
+	}
+}
+
+// The token's text stands in no log and no record, whatever becomes of it.
+func TestNoTokenInLogsOrRecords(t *testing.T) {
+	h := newHop(t)
+	valid := tokentest.Valid(t, now)
+	parts := strings.Split(valid, ".")
+	for _, raw := range []string{valid, valid + "," + valid, valid + "!", parts[0] + "." + parts[1] + "." + parts[2][1:] + "A"} {
+		h.ask(t, headers("txn-token", raw))
+	}
+	written := h.records.String() + h.log.String()
+	for _, part := range parts {
+		if strings.Contains(written, part[:20]) {
+			t.Errorf("a part of the token stands in\n%s", written)
+		}
+	}
+}
+
+func TestConcurrentChecks(t *testing.T) {
+	h := newHop(t)
+	request := usual(t)
+	var callers sync.WaitGroup
+	for range 50 {
+		callers.Go(func() {
+			if answer, err := h.Check(t.Context(), request); err != nil || answer.GetStatus().GetCode() != int32(codes.OK) {
+				t.Errorf("got %v, %v", answer, err)
+			}
+		})
+	}
+	callers.Wait()
+	if got := strings.Count(h.records.String(), "\n"); got != 50 {
+		t.Errorf("got %d records", got)
+	}
+}

@@ -1,0 +1,64 @@
+package check
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// question is a Check in plain values: what is asked, by whom, of whom.
+type question struct {
+	policy.Request
+	headers headers
+	// refusal is why the question cannot be judged at all; empty when it can.
+	refusal decision.Reason
+}
+
+// read never fails: what does not fit is a refusal. It fills as much as it can,
+// because the audit record of a refusal needs the same fields.
+func read(req *auth.CheckRequest, domains identity.TrustDomains, now time.Time) question {
+	attributes := req.GetAttributes()
+	http := attributes.GetRequest().GetHttp()
+	q := question{headers: readHeaders(http)}
+	q.Now = now
+	q.Method, q.Host = http.GetMethod(), http.GetHost()
+	q.Path = pathOf(http.GetPath())
+	q.Port = attributes.GetDestination().GetAddress().GetSocketAddress().GetPortValue()
+	q.Headers = q.headers.joined()
+
+	callee, calleeErr := domains.Workload(attributes.GetDestination().GetPrincipal())
+	caller, callerErr := domains.Workload(attributes.GetSource().GetPrincipal())
+	q.Callee, q.Caller = callee, caller
+
+	switch {
+	case http == nil:
+		q.refusal = decision.NoHTTP // raw TCP: with the gRPC provider, Istio asks for every connection
+	case calleeErr != nil || callerErr != nil:
+		q.refusal = decision.BadPrincipal
+	case callee == "":
+		q.refusal = decision.NoCallee // plaintext under PERMISSIVE: nobody can say who was called
+	case disagree(q.headers.values[":path"], http.GetPath()):
+		q.refusal = decision.AmbiguousPath
+	}
+	return q
+}
+
+// pathOf cuts the query off and does nothing else. url.Parse would read
+// "//admin/x" as a host (CVE-2026-26205), and decoding here would be a second
+// decoding after Envoy's. A "#" stays in: the policy calls it ambiguous.
+func pathOf(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	return path
+}
+
+// disagree reports that the places which hold the path differ. Envoy fills both
+// from one value, so one of them is not what the workload will see.
+func disagree(pseudo []string, path string) bool {
+	return slices.ContainsFunc(pseudo, func(p string) bool { return p != path })
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The tests of signals and exit codes start this very test binary as meshpass.
+const asMain = "MESHPASS_TEST_AS_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+func TestCommands(t *testing.T) {
+	const invalid = "../../app/testdata/invalid-empty.yaml"
+	rows := []struct {
+		name           string
+		args           []string
+		code           int
+		stdout, stderr string
+	}{
+		{"nothing", nil, 2, "", "meshpass: no command\n" + usage},
+		{"unknown command", []string{"server"}, 2, "", "meshpass: unknown command \"server\"\n" + usage},
+		{"help", []string{"help"}, 0, usage, ""},
+		{"--help", []string{"--help"}, 0, usage, ""},
+		{"help of a command", []string{"serve", "--help"}, 0, usage, ""},
+		{"unknown flag", []string{"serve", "--confg", "x"}, 2, "", "meshpass: flag provided but not defined: -confg\n" + usage},
+		{"no file", []string{"serve"}, 2, "", "meshpass: serve needs --config FILE\n" + usage},
+		{"extra argument", []string{"serve", "--config", "x", "y"}, 2, "", "meshpass: unexpected argument \"y\"\n" + usage},
+		{"version of what", []string{"version", "all"}, 2, "", "meshpass: version takes no arguments\n" + usage},
+		{"refused configuration", []string{"serve", "--config", invalid}, 2, "",
+			invalid + ": the file is empty\nmeshpass: the configuration is refused: 1 to mend, nothing was started\n"},
+		{"absent configuration", []string{"serve", "--config", "absent.yaml"}, 2, "",
+			"meshpass: configuration: open absent.yaml: no such file or directory\n"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			code := run(t.Context(), row.args, &stdout, &stderr)
+			if code != row.code || stdout.String() != row.stdout || stderr.String() != row.stderr {
+				t.Errorf("got %d\nstdout: %s\nstderr: %s", code, &stdout, &stderr)
+			}
+		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"version"}, &stdout, &stderr); code != 0 || !strings.HasPrefix(stdout.String(), "meshpass ") {
+		t.Errorf("got %d, %s, %s", code, &stdout, &stderr)
+	}
+}
+
+// Both signals end the process with 0, and stdout, where the audit trail goes,
+// has not one line without a request.
+func TestSignals(t *testing.T) {
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		t.Run(signal.String(), func(t *testing.T) {
+			var stdout bytes.Buffer
+			process := exec.CommandContext(t.Context(), os.Args[0], "serve", "--config", "../../app/testdata/minimal.yaml")
+			process.Env = append(os.Environ(), asMain+"=1")
+			process.Stdout = &stdout
+			stderr, err := process.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := process.Start(); err != nil {
+				t.Fatal(err)
+			}
+			log := bufio.NewScanner(stderr)
+			waitFor(t, log, `"msg":"serving"`)
+			if err := process.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, log, `"msg":"stopped"`)
+			if err := process.Wait(); err != nil {
+				t.Errorf("exit: %v", err)
+			}
+			if stdout.Len() > 0 {
+				t.Errorf("stdout: %s", &stdout)
+			}
+		})
+	}
+}
+
+func waitFor(t *testing.T, log *bufio.Scanner, text string) {
+	t.Helper()
+	for log.Scan() {
+		if strings.Contains(log.Text(), text) {
+			return
+		}
+	}
+	t.Fatalf("the log ended without %s", text)
+}
