@@ -57,13 +57,16 @@ dump: bin/istiod ## Renew the checked-in dump of istiod's output
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
+# -trimpath finds again what the builds have compiled, and golangci-lint takes minutes to load Istio.
 .PHONY: lint
+lint: export GOFLAGS += -trimpath
 lint: ## gofmt, go vet, tidy modules, golangci-lint
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on these"; exit 1; }
-	@for module in $(MODULES); do \
+	@failed=0; for module in $(MODULES); do \
 		echo "lint $$module"; \
-		(cd $$module && go mod tidy -diff && go vet -tags goplugin ./... && go run $(GOLANGCI) run --build-tags goplugin) || exit 1; \
-	done
+		(cd $$module && go mod tidy -diff && go vet -tags goplugin ./... && \
+			{ [ $$module = e2e/istiod ] || go run $(GOLANGCI) run --build-tags goplugin; }) || failed=1; \
+	done; exit $$failed
 
 .PHONY: clean
 clean: ## Remove what was built

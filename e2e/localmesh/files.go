@@ -30,10 +30,11 @@ func (m *Mesh) writeFiles(context.Context) error {
 	if err := m.net.CopyDir(m.dir, own); err != nil {
 		return err
 	}
-	for from, to := range map[string]string{"policies": "policies", "tyk": "."} {
-		if err := m.net.CopyDir(m.path(to), os.DirFS(filepath.Join(m.root, "manifests", from))); err != nil {
-			return err
-		}
+	if err := m.net.CopyDir(m.path("policies"), os.DirFS(filepath.Join(m.root, "manifests", "policies"))); err != nil {
+		return err
+	}
+	if err := m.copyTykPolicies(); err != nil {
+		return err
 	}
 	if err := m.writeKeys(); err != nil {
 		return err
@@ -45,6 +46,15 @@ func (m *Mesh) writeFiles(context.Context) error {
 		return m.options.Prepare(m.dir)
 	}
 	return nil
+}
+
+// copyTykPolicies takes Tyk's policies as shipped; what else lies beside them is a cluster's.
+func (m *Mesh) copyTykPolicies() error {
+	shipped, err := os.ReadFile(filepath.Join(m.root, "manifests", "tyk", "policies.json"))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(m.path("policies.json"), shipped, 0o644)
 }
 
 // writeKeys makes the run's signing key, publishes it in the file that the authorizer trusts, and

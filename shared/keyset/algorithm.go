@@ -41,7 +41,7 @@ var ErrKeyKind = errors.New("key kind not supported: want P-256, Ed25519, or RSA
 func algorithmOf(public crypto.PublicKey) (string, error) {
 	switch key := public.(type) {
 	case *ecdsa.PublicKey:
-		if key.Curve == elliptic.P256() && key.Curve.IsOnCurve(key.X, key.Y) {
+		if _, err := key.ECDH(); err == nil && key.Curve == elliptic.P256() { // the conversion checks that the point is on the curve
 			return ES256, nil
 		}
 	case ed25519.PublicKey:

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -95,7 +96,8 @@ func readDocuments(file string, data []byte) ([]source, strictyaml.Problems) {
 }
 
 func asProblems(err error) strictyaml.Problems {
-	if problems, ok := err.(strictyaml.Problems); ok {
+	var problems strictyaml.Problems
+	if errors.As(err, &problems) {
 		return problems
 	}
 	return strictyaml.Problems{{Message: err.Error()}}

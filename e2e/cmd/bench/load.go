@@ -76,17 +76,18 @@ func (l load) once(ctx context.Context, client *http.Client) error {
 	return err
 }
 
-// startUpstream answers every request with the same few bytes.
-func startUpstream() (url string, stop func() error, err error) {
+// startUpstream answers every request with the same few bytes, until ctx ends.
+func startUpstream(ctx context.Context) (url string, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	server := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "fine\n") // the gateway went away: the load says so
 	})}
-	go func() { _ = server.Serve(listener) }() // ends with Close; a failure shows in the load
-	return "http://" + listener.Addr().String() + "/", server.Close, nil
+	context.AfterFunc(ctx, func() { _ = server.Close() }) // the process ends with it
+	go func() { _ = server.Serve(listener) }()            // ends with ctx; a failure shows in the load
+	return "http://" + listener.Addr().String() + "/", nil
 }
 
 func cores() float64 { return float64(runtime.NumCPU()) }

@@ -35,11 +35,10 @@ func run() int {
 }
 
 func bench(ctx context.Context, rounds int, length time.Duration, clients int) error {
-	upstream, stop, err := startUpstream()
+	upstream, err := startUpstream(ctx)
 	if err != nil {
 		return err
 	}
-	defer stop()
 	mesh, err := localmesh.Start(ctx, localmesh.Options{Prepare: addAPIs(upstream)})
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package service_test
 
 import (
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -20,7 +19,7 @@ func TestAServicePassesOnTheTokenAndTheTrace(t *testing.T) {
 	}))
 	defer upstream.Close()
 	client := service.NewUpstream(upstream.URL, http.DefaultTransport)
-	app := service.Handler("orders", slog.New(slog.NewJSONHandler(io.Discard, nil)), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := service.Handler("orders", slog.New(slog.DiscardHandler), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := client.Get(r.Context(), "/items/1"); err != nil {
 			t.Error(err)
 		}
