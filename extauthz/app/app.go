@@ -1,5 +1,5 @@
 // Package app is the authorizer as a process: what it is configured with, what
-// starts in which order, and how it stops.
+// starts in which order, how it follows its files, and how it stops.
 //
 // The order is the text of [Run]: everything is read and checked, everything is
 // bound, and only then is the first request served. Whatever is wrong is
@@ -8,15 +8,14 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/check"
+	"github.com/meshpass/meshpass/extauthz/ops"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
@@ -26,6 +25,8 @@ type Process struct {
 	Stdout     io.Writer // audit records, unless the configuration names a file
 	Log        *slog.Logger
 	Now        func() time.Time
+	Poll       time.Duration // how often files are looked at; 0: once a second
+	DrainDelay time.Duration // from "not ready" to the end of listening, where ops is configured
 	Drain      time.Duration // how long open Checks may take to end at a stop
 }
 
@@ -42,21 +43,23 @@ func Run(ctx context.Context, p Process) error {
 	if err != nil {
 		return err
 	}
-	listeners, err := bind(a.listeners)
+	bound, err := bind(a.listeners, a.ops)
 	if err != nil {
 		return err
 	}
-	return a.serve(ctx, listeners, checks)
+	return a.serve(ctx, bound, checks)
 }
 
 // authorizer is a configuration that holds, compiled.
 type authorizer struct {
 	Process
+	sources
 	listeners []listenerConfig
+	ops       string // address; empty: none
 	domains   identity.TrustDomains
-	verifier  *token.Verifier
-	policies  *policy.Set
+	admit     func(context.Context) error
 	audit     io.WriteCloser
+	metrics   *ops.Metrics
 }
 
 func load(p Process) (*authorizer, error) {
@@ -64,21 +67,21 @@ func load(p Process) (*authorizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &authorizer{Process: p, listeners: l.config.Listeners}
+	if p.Poll == 0 {
+		p.Poll = defaultPoll
+	}
+	a := &authorizer{Process: p, metrics: ops.NewMetrics()}
 	l.checkListeners()
 	l.checkLimits()
+	a.listeners, a.ops = l.config.Listeners, l.config.Ops
 	a.domains = l.trustDomains()
-	trust := l.trust(a.domains)
-	a.policies = l.policies()
+	a.admit = l.admission(a.domains)
+	a.verifier = watched(l, l.keyFiles(), func(l *loader) *token.Verifier { return l.verifier(a.domains, p.Now) }, a.verifierChanged)
+	a.policies = watched(l, l.policyFiles(), (*loader).policies, a.policiesChanged)
 	a.audit = l.openAudit(p.Stdout)
 	if err := l.err(); err != nil {
 		a.audit.Close()
 		return nil, err
-	}
-	a.verifier, err = token.NewVerifier(trust, a.domains, token.Options{MaxBytes: l.config.Limits.TokenBytes, Now: p.Now})
-	if err != nil {
-		a.audit.Close()
-		return nil, fmt.Errorf("configuration %s: %w", p.ConfigFile, err)
 	}
 	return a, nil
 }
@@ -90,8 +93,8 @@ func (a *authorizer) checks() ([]*check.Server, error) {
 	for _, listener := range a.listeners {
 		server, err := check.New(check.Config{
 			Listener: listener.Name, TokenFailure: listener.TokenFailure,
-			Domains: a.domains, Verifier: a.verifier, Policies: a.policies,
-			Audit: records, Log: a.Log, Now: a.Now,
+			Domains: a.domains, Verifier: a.verifier.Get, Policies: a.policies.Get, Admit: a.admit,
+			Audit: records, Meter: a.metrics.Listener(listener.Name), Log: a.Log, Now: a.Now,
 		})
 		if err != nil {
 			return nil, err

@@ -15,6 +15,7 @@ import (
 // Each section's type, defaults and checks stand in the file of its name.
 type config struct {
 	Listeners    []listenerConfig   `yaml:"listeners"`
+	Ops          string             `yaml:"ops"`
 	TLS          tlsConfig          `yaml:"tls"`
 	TrustDomains trustDomainsConfig `yaml:"trustDomains"`
 	Trust        []trustConfig      `yaml:"trust"`
@@ -137,6 +138,11 @@ func (l *loader) checkLimits() {
 	if n := l.config.Limits.TokenBytes; n < minTokenBytes || n > token.MaxBytes {
 		l.refuse(path{"limits", "tokenBytes"}, "%d is out of range: write %d to %d", n, minTokenBytes, token.MaxBytes)
 	}
+}
+
+// again is a loader of the same configuration that has found no problem yet.
+func (l *loader) again() *loader {
+	return &loader{file: l.file, doc: l.doc, config: l.config, decoding: l.decoding}
 }
 
 // err is all that is wrong, in the order of files and lines.

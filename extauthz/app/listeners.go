@@ -1,9 +1,6 @@
 package app
 
 import (
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -19,29 +16,23 @@ type listenerConfig struct {
 	TokenFailure int    `yaml:"tokenFailure"`
 }
 
-type tlsConfig struct {
-	Mode string `yaml:"mode"`
-}
-
-const (
-	fromPrincipal = "principal" // the peer names in Envoy's Check, as a sidecar fills them
-	plaintext     = "plaintext"
-)
+const fromPrincipal = "principal" // the peer names in Envoy's Check, as a sidecar fills them
 
 var listenerName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
 func (l *loader) checkListeners() {
 	l.hasEntries(path{"listeners"}, len(l.config.Listeners))
-	if l.has(path{"tls", "mode"}, l.config.TLS.Mode) && l.config.TLS.Mode != plaintext {
-		l.refuse(path{"tls", "mode"}, "%q is not supported: write %s, and listen on loopback addresses only", l.config.TLS.Mode, plaintext)
-	}
 	names, addresses := map[string]bool{}, map[netip.AddrPort]bool{}
 	for i := range l.config.Listeners {
 		listener, at := &l.config.Listeners[i], path{"listeners", i}
 		l.checkListenerName(at.with("name"), listener.Name, names)
 		l.checkAddress(at.with("grpc"), listener.GRPC, addresses)
+		l.checkExposure(at.with("grpc"), listener.GRPC)
 		l.checkPeers(at, *listener)
 		l.checkTokenFailure(at.with("tokenFailure"), listener)
+	}
+	if l.doc.Has("ops") {
+		l.checkAddress(path{"ops"}, l.config.Ops, addresses)
 	}
 }
 
@@ -66,12 +57,19 @@ func (l *loader) checkAddress(at path, address string, seen map[netip.AddrPort]b
 	switch {
 	case err != nil:
 		l.refuse(at, "%q is not an address: write IP:PORT, such as 127.0.0.1:9000", address)
-	case l.config.TLS.Mode == plaintext && !parsed.Addr().IsLoopback():
-		l.refuse(at, "%s is not a loopback address, and tls.mode plaintext is served on no other", address)
 	case seen[parsed] && parsed.Port() != 0:
 		l.refuse(at, "a second listener on %s", address)
 	}
 	seen[parsed] = true
+}
+
+// checkExposure keeps plaintext on this machine: whoever can reach the address
+// may ask.
+func (l *loader) checkExposure(at path, address string) {
+	parsed, err := netip.ParseAddrPort(address)
+	if err == nil && l.config.TLS.Mode == plaintext && !parsed.Addr().IsLoopback() {
+		l.refuse(at, "%s is not a loopback address, and tls.mode plaintext is served on no other", address)
+	}
 }
 
 func (l *loader) checkPeers(at path, listener listenerConfig) {
@@ -90,34 +88,4 @@ func (l *loader) checkTokenFailure(at path, listener *listenerConfig) {
 	if s := listener.TokenFailure; s != http.StatusForbidden && s != http.StatusUnauthorized {
 		l.refuse(at, "%d is no answer to a bad token: write 401 or 403", s)
 	}
-}
-
-// bind opens every listener or none, so that a port which is taken never leaves
-// half an authorizer behind.
-func bind(configs []listenerConfig) ([]net.Listener, error) {
-	var bound []net.Listener
-	var failures []error
-	for _, c := range configs {
-		listener, err := net.Listen("tcp", c.GRPC)
-		if err != nil {
-			failures = append(failures, fmt.Errorf("listener %q: cannot listen on %s: %w", c.Name, c.GRPC, cause(err)))
-			continue
-		}
-		bound = append(bound, listener)
-	}
-	if len(failures) == 0 {
-		return bound, nil
-	}
-	for _, listener := range bound {
-		failures = append(failures, listener.Close())
-	}
-	return nil, errors.Join(failures...)
-}
-
-// cause strips the address, which the message has already.
-func cause(err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return op.Err
-	}
-	return err
 }

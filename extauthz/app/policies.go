@@ -40,6 +40,15 @@ func (l *loader) policies() *policy.Set {
 	return set
 }
 
+// policyFiles are the folders that [loader.policies] reads.
+func (l *loader) policyFiles() []string {
+	var all []string
+	for _, dir := range l.config.Policies.Dirs {
+		all = append(all, l.resolve(dir.Path))
+	}
+	return all
+}
+
 func (l *loader) isFolder(at path, name string) bool {
 	info, err := os.Stat(name)
 	switch {

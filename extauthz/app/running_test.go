@@ -19,32 +19,62 @@ type running struct {
 	err         error // what Run returned; read after ended
 }
 
-func start(t *testing.T, file string) *running {
+func start(t *testing.T, file string, changes ...func(*Process)) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	r := &running{stop: stop, ended: make(chan struct{})}
 	p := process(file)
 	p.Stdout, p.Log = &r.stdout, slog.New(slog.NewJSONHandler(&r.log, nil))
+	for _, change := range changes {
+		change(&p)
+	}
 	go func() {
 		r.err = Run(ctx, p)
 		close(r.ended)
 	}()
 	t.Cleanup(func() { stop(); <-r.ended })
-	for !strings.Contains(r.log.String(), `"msg":"serving"`) {
-		select {
-		case <-r.ended:
-			t.Fatalf("ended: %v", r.err)
-		case <-time.After(time.Millisecond):
-		case <-t.Context().Done():
-			t.Fatal("not serving in time")
-		}
-	}
+	r.await(t, "serving")
 	return r
 }
 
+// await waits for a message of the log.
+func (r *running) await(t *testing.T, message string) {
+	t.Helper()
+	eventually(t, "no "+message+" in the log", func() bool {
+		select {
+		case <-r.ended:
+			t.Fatalf("ended: %v", r.err)
+		default:
+		}
+		return r.logged(message) > 0
+	})
+}
+
+// logged counts a message of the log.
+func (r *running) logged(message string) int {
+	return strings.Count(r.log.String(), `"msg":"`+message+`"`)
+}
+
+// eventually polls until the condition holds, and fails in a while.
+func eventually(t *testing.T, otherwise string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(otherwise)
+		}
+	}
+}
+
 // addresses of the listeners, in the order of the configuration.
-func (r *running) addresses() (all []string) {
-	for _, match := range regexp.MustCompile(`"address":"([^"]+)"`).FindAllStringSubmatch(r.log.String(), -1) {
+func (r *running) addresses() []string { return r.matches(`"msg":"listening",.*"address":"([^"]+)"`) }
+
+// ops is the URL of probes and metrics.
+func (r *running) ops() string {
+	return "http://" + r.matches(`"msg":"probes and metrics",.*"address":"([^"]+)"`)[0]
+}
+
+func (r *running) matches(pattern string) (all []string) {
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(r.log.String(), -1) {
 		all = append(all, match[1])
 	}
 	return all
@@ -81,4 +111,10 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
+}
+
+func (b *buffer) lines() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Count(b.text.Bytes(), []byte("\n"))
 }

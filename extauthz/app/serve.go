@@ -3,7 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
-	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -12,39 +12,83 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/meshpass/meshpass/extauthz/check"
+	"github.com/meshpass/meshpass/extauthz/ops"
 )
+
+// service is the authorizer while it runs.
+type service struct {
+	*authorizer
+	servers []*grpc.Server
+	health  *health.Server
+	ready   *ops.Readiness
+	probes  *http.Server
+	broken  chan error // what ended one of the listeners
+}
 
 // serve answers on every listener until ctx ends or one of them breaks; then
 // all stop, since half an authorizer would hide the fault.
-func (a *authorizer) serve(ctx context.Context, listeners []net.Listener, checks []*check.Server) error {
-	state := health.NewServer()
-	servers := make([]*grpc.Server, len(listeners))
-	broken := make(chan error, len(listeners))
-	for i, listener := range listeners {
-		servers[i] = check.NewGRPC(checks[i])
-		healthpb.RegisterHealthServer(servers[i], state)
-		go func() { broken <- servers[i].Serve(listener) }()
-		a.Log.Info("listening", "listener", checks[i].Listener, "address", listener.Addr().String())
-	}
-	state.SetServingStatus(check.ServiceName, healthpb.HealthCheckResponse_SERVING)
-	a.Log.Info("serving", "policies", a.policies.Len(), "generation", a.policies.Generation())
-
+func (a *authorizer) serve(ctx context.Context, bound sockets, checks []*check.Server) error {
+	defer a.sources.watch(a.Poll)() // until the last Check is answered
+	s := &service{authorizer: a, health: health.NewServer(), ready: ops.NewReadiness(a.named())}
+	s.start(bound, checks)
 	var failure error
 	select {
 	case <-ctx.Done():
-		a.Log.Info("stopping", "drain", a.Drain.String())
-	case err := <-broken:
+	case err := <-s.broken:
 		failure = fmt.Errorf("a listener broke: %w", err)
 	}
-	state.Shutdown() // NOT_SERVING from here on, so that no new caller chooses us
-	stop(servers, a.Drain)
-	a.Log.Info("stopped")
+	s.stop(failure != nil)
 	return failure
 }
 
-// stop lets open Checks end, and after the deadline ends them: a client that
-// watches our health keeps its stream open for ever.
-func stop(servers []*grpc.Server, within time.Duration) {
+func (s *service) start(bound sockets, checks []*check.Server) {
+	s.broken = make(chan error, len(checks)+1)
+	for i, listener := range bound.grpc {
+		server := check.NewGRPC(checks[i])
+		healthpb.RegisterHealthServer(server, s.health)
+		s.servers = append(s.servers, server)
+		go func() { s.broken <- server.Serve(listener) }()
+		s.Log.Info("listening", "listener", checks[i].Listener, "address", listener.Addr().String())
+	}
+	s.metrics.Watch(s.named())
+	s.metrics.Policies(s.policies.Get)
+	s.probes = ops.NewServer(s.ready, s.metrics, s.Log)
+	if bound.ops != nil {
+		go func() { s.broken <- s.probes.Serve(bound.ops) }()
+		s.Log.Info("probes and metrics", "address", bound.ops.Addr().String())
+	}
+	s.health.SetServingStatus(check.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	s.ready.Serving()
+	set := s.policies.Get()
+	s.Log.Info("serving", "policies", set.Len(), "generation", set.Generation())
+}
+
+// stop has callers go elsewhere first: readiness and health say so, and for a
+// while Checks are answered as before, because the news takes its time. Then
+// every connection is told to end (GOAWAY), and its open Checks may finish. The
+// probes answer to the last.
+func (s *service) stop(atOnce bool) {
+	s.ready.Stopping()
+	s.health.Shutdown()
+	if s.ops != "" && !atOnce {
+		s.Log.Info("not ready from here on", "drain_delay", s.DrainDelay.String())
+		select {
+		case <-time.After(s.DrainDelay):
+		case err := <-s.broken:
+			s.Log.Error("a listener broke while it was to be left", "error", err)
+		}
+	}
+	s.Log.Info("stopping", "drain", s.Drain.String())
+	stopServers(s.servers, s.Drain)
+	if err := s.probes.Close(); err != nil {
+		s.Log.Warn("probes and metrics did not close", "error", err)
+	}
+	s.Log.Info("stopped")
+}
+
+// stopServers lets open Checks end, and after the deadline ends them: a client
+// that watches our health keeps its stream open for ever.
+func stopServers(servers []*grpc.Server, within time.Duration) {
 	var graceful sync.WaitGroup
 	for _, server := range servers {
 		graceful.Go(server.GracefulStop)

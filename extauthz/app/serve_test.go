@@ -136,17 +136,18 @@ func release(t *testing.T, c io.Closer) {
 }
 
 // writeConfig completes a configuration with trust and policies of testdata.
-func writeConfig(t *testing.T, text string) string {
+func writeConfig(t *testing.T, text string, tls ...string) string {
 	t.Helper()
+	tls = append(tls, "{mode: plaintext}")
 	testdata, err := filepath.Abs("testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
 	text += fmt.Sprintf(`
-tls: {mode: plaintext}
+tls: %s
 trust: [{issuer: "https://tyk.test.meshpass.dev", audience: test.meshpass.dev, jwks: {file: "%s/jwks.json"}}]
 policies: {dirs: [{path: "%s/policies"}]}
-`, testdata, testdata)
+`, tls[0], testdata, testdata)
 	file := filepath.Join(t.TempDir(), "meshpass.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

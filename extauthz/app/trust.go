@@ -1,9 +1,7 @@
 package app
 
 import (
-	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,10 +25,6 @@ type trustConfig struct {
 	Leeway      time.Duration `yaml:"leeway"`
 	Subjects    []string      `yaml:"subjects"`
 	Requesters  []string      `yaml:"requesters"`
-}
-
-type jwksConfig struct {
-	File string `yaml:"file"`
 }
 
 const (
@@ -161,33 +155,5 @@ func (l *loader) requesters(at path, names []string, domains identity.TrustDomai
 func (l *loader) hasEntriesIfPresent(at path, length int) {
 	if l.doc.Has(at...) {
 		l.hasEntries(at, length)
-	}
-}
-
-func (l *loader) keys(at path, file string) *keyset.Public {
-	if !l.has(at, file) {
-		return nil
-	}
-	data, err := os.ReadFile(l.resolve(file))
-	if err != nil {
-		l.refuse(at, "%s", err)
-		return nil
-	}
-	keys, err := keyset.ParseJWKS(data)
-	if err != nil {
-		l.refuse(at, "%s: %s", l.resolve(file), err)
-	}
-	return keys
-}
-
-func (l *loader) checkSigners(at path, entry token.Trust, signers map[string]string) {
-	if entry.Keys == nil {
-		return
-	}
-	for _, kid := range slices.Sorted(slices.Values(entry.Keys.IDs())) {
-		if issuer, taken := signers[kid]; taken && issuer != entry.Issuer {
-			l.refuse(at, "key %s is also a key of %s: one key speaks for one issuer", kid, issuer)
-		}
-		signers[kid] = entry.Issuer
 	}
 }

@@ -11,36 +11,47 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/identity"
 )
 
+// response is the decision as Envoy carries it out.
+func (c *call) response() *auth.CheckResponse {
+	answer := c.refuse
+	if c.decision.Allowed() {
+		answer = c.allow
+	}
+	response := answer()
+	response.DynamicMetadata = c.metadata()
+	return response
+}
+
 // allow lets the request on, without the headers that nobody vouches for.
-func allow(remove []string, txn string) *auth.CheckResponse {
+func (c *call) allow() *auth.CheckResponse {
 	return &auth.CheckResponse{
 		Status: &rpc.Status{Code: int32(codes.OK)},
 		HttpResponse: &auth.CheckResponse_OkResponse{OkResponse: &auth.OkHttpResponse{
-			HeadersToRemove:      remove,
-			ResponseHeadersToAdd: txnHeader(txn),
+			HeadersToRemove: c.question.headers.unverified(c.claims != nil),
 		}},
 	}
 }
 
 // refuse ends the request at Envoy. Any status but OK is a denial there, and is
 // never failed open, unlike a gRPC error.
-func refuse(status int, reason decision.Reason, txn string) *auth.CheckResponse {
-	headers := append(txnHeader(txn), header("content-type", "application/problem+json"))
+func (c *call) refuse() *auth.CheckResponse {
+	reason, txn := c.decision.Reason, c.txn()
+	status := c.status(reason.Class())
 	return &auth.CheckResponse{
 		Status: &rpc.Status{Code: int32(grpcCode(reason.Class()))},
 		HttpResponse: &auth.CheckResponse_DeniedResponse{DeniedResponse: &auth.DeniedHttpResponse{
 			Status:  &envoytype.HttpStatus{Code: envoytype.StatusCode(status)},
-			Headers: headers,
+			Headers: []*core.HeaderValueOption{header("content-type", "application/problem+json")},
 			Body:    problem(status, reason, txn),
 		}},
 	}
 }
 
 // problem is the body of RFC 9457. The client learns the reason's code and the
-// transaction, with which its support finds the audit record; nothing else.
+// transaction, with which its support finds the audit record; nothing else. In a
+// header the edge tells it, once: a second one from each hop would only double it.
 func problem(status int, reason decision.Reason, txn string) string {
 	body, err := json.Marshal(struct {
 		Type   string          `json:"type"`
@@ -53,14 +64,6 @@ func problem(status int, reason decision.Reason, txn string) string {
 		return ""
 	}
 	return string(body)
-}
-
-// txnHeader carries the transaction of a verified token back to the client.
-func txnHeader(txn string) []*core.HeaderValueOption {
-	if txn == "" {
-		return nil
-	}
-	return []*core.HeaderValueOption{header(identity.TxnHeader, txn)}
 }
 
 // header always states the action: with none, Envoy up to 1.36 overwrites and

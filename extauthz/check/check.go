@@ -22,6 +22,7 @@ import (
 	"time"
 
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/google/uuid"
 
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
@@ -35,11 +36,19 @@ type Config struct {
 	Listener     string // its name in audit records
 	TokenFailure int    // status of token failures: 403 or 401
 	Domains      identity.TrustDomains
-	Verifier     *token.Verifier
-	Policies     *policy.Set
+	Verifier     func() *token.Verifier      // in force now; each Check uses one throughout
+	Policies     func() *policy.Set          // likewise
+	Admit        func(context.Context) error // why the sender of a Check may not ask; nil: it may
 	Audit        *audit.Log
+	Meter        Meter
 	Log          *slog.Logger
 	Now          func() time.Time
+}
+
+// Meter counts what a listener does. It is called from many goroutines.
+type Meter interface {
+	Decided(d decision.Decision, took time.Duration)
+	RecordLost() // an audit record could not be written
 }
 
 // Server is the ext_authz service of one listener.
@@ -49,11 +58,12 @@ type Server struct {
 }
 
 // ErrIncomplete says that a part is missing without which nothing is decided.
-var ErrIncomplete = errors.New("check: listener, verifier, policies, audit, log and clock are required, and 401 or 403 for token failures")
+var ErrIncomplete = errors.New("check: every part of the configuration is required, and 401 or 403 for token failures")
 
 // New refuses a configuration with a part missing: there is no half authorizer.
 func New(c Config) (*Server, error) {
-	missing := c.Listener == "" || c.Verifier == nil || c.Policies == nil || c.Audit == nil || c.Log == nil || c.Now == nil
+	missing := c.Listener == "" || c.Verifier == nil || c.Policies == nil || c.Admit == nil ||
+		c.Audit == nil || c.Meter == nil || c.Log == nil || c.Now == nil
 	if missing || c.TokenFailure != http.StatusForbidden && c.TokenFailure != http.StatusUnauthorized {
 		return nil, ErrIncomplete
 	}
@@ -61,11 +71,17 @@ func New(c Config) (*Server, error) {
 }
 
 // Check decides one request. Its error is always nil.
-func (s *Server) Check(_ context.Context, req *auth.CheckRequest) (*auth.CheckResponse, error) {
-	c := call{Server: s, started: s.Now()}
-	response := c.answer(req)
-	if err := s.Audit.Write(c.record()); err != nil {
+func (s *Server) Check(ctx context.Context, req *auth.CheckRequest) (*auth.CheckResponse, error) {
+	c := call{
+		Server: s, id: uuid.Must(uuid.NewV7()).String(), started: s.Now(),
+		verifier: s.Verifier(), policies: s.Policies(),
+	}
+	response := c.answer(ctx, req)
+	took := s.Now().Sub(c.started)
+	s.Meter.Decided(c.decision, took)
+	if err := s.Audit.Write(c.record(took)); err != nil {
 		s.Log.Error("audit record not written", "listener", s.Listener, "error", err)
+		s.Meter.RecordLost()
 	}
 	return response, nil
 }
@@ -73,7 +89,10 @@ func (s *Server) Check(_ context.Context, req *auth.CheckRequest) (*auth.CheckRe
 // call is one Check on its way through.
 type call struct {
 	*Server
+	id       string // of the audit record, and of the decision in Envoy's access log
 	started  time.Time
+	verifier *token.Verifier
+	policies *policy.Set
 	question question
 	claims   *identity.Claims // of a token that was verified; nil otherwise
 	decision decision.Decision
@@ -82,29 +101,33 @@ type call struct {
 
 // answer holds all that works on the caller's input, so that a panic anywhere
 // in it still ends in a refusal and a record.
-func (c *call) answer(req *auth.CheckRequest) (response *auth.CheckResponse) {
+func (c *call) answer(ctx context.Context, req *auth.CheckRequest) (response *auth.CheckResponse) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			c.Log.Error("panic in a check", "listener", c.Listener, "kind", panicKind(cause), "stack", string(debug.Stack()))
 			c.decision = decision.Deny(decision.Panic, "", "")
-			response = refuse(c.status(decision.Broken), decision.Panic, c.txn())
+			response = c.response()
 		}
 	}()
-	c.question = read(req, c.Domains, c.started)
-	c.decide()
-	if !c.decision.Allowed() {
-		return refuse(c.status(c.decision.Reason.Class()), c.decision.Reason, c.txn())
-	}
-	return allow(c.question.headers.unverified(c.claims != nil), c.txn())
+	c.decide(ctx, req)
+	return c.response()
 }
 
-func (c *call) decide() {
+// decide reads nothing of a Check whose sender may not ask: every field of it,
+// the caller's name too, would be that sender's invention.
+func (c *call) decide(ctx context.Context, req *auth.CheckRequest) {
+	if err := c.Admit(ctx); err != nil {
+		c.Log.Warn("client refused", "listener", c.Listener, "error", err)
+		c.decision = decision.Deny(decision.ClientRefused, "", "")
+		return
+	}
+	c.question = read(req, c.Domains, c.started)
 	if c.question.refusal != "" {
 		c.decision = decision.Deny(c.question.refusal, "", "")
 		return
 	}
-	c.decision = c.Policies.Decide(c.question.Request, c.authenticate)
-	c.inputs = c.Policies.Inputs(c.question.Request, c.claims)
+	c.decision = c.policies.Decide(c.question.Request, c.authenticate)
+	c.inputs = c.policies.Inputs(c.question.Request, c.claims)
 }
 
 // authenticate is called by the policy, and only when the answer needs it.
@@ -113,7 +136,7 @@ func (c *call) authenticate() (*identity.Claims, decision.Reason) {
 	if refusal != "" {
 		return nil, refusal
 	}
-	claims, err := c.Verifier.Verify(raw)
+	claims, err := c.verifier.Verify(raw)
 	if err != nil {
 		c.Log.Info("token refused", "listener", c.Listener, "error", err) // the client gets the code only
 		return nil, token.ReasonOf(err)
@@ -122,8 +145,7 @@ func (c *call) authenticate() (*identity.Claims, decision.Reason) {
 	return claims, ""
 }
 
-// txn is the transaction of a verified token. It can stand in a header, which
-// Istio has Envoy take without validating: the verifier sees to that.
+// txn is the transaction of a verified token, empty where there is none.
 func (c *call) txn() string {
 	if c.claims == nil {
 		return ""

@@ -2,6 +2,7 @@ package check_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -35,7 +36,13 @@ type hop struct {
 	conn    *grpc.ClientConn
 	records bytes.Buffer
 	log     bytes.Buffer
+	meter   meter
 }
+
+func anyClient(context.Context) error { return nil }
+
+// always gives the same snapshot.
+func always[T any](value T) func() T { return func() T { return value } }
 
 // newHop takes changes to the configuration of a listener "sidecar".
 func newHop(t testing.TB, changes ...func(*check.Config)) *hop {
@@ -43,8 +50,8 @@ func newHop(t testing.TB, changes ...func(*check.Config)) *hop {
 	h := &hop{}
 	config := check.Config{
 		Listener: "sidecar", TokenFailure: 403, Domains: tokentest.Domains,
-		Verifier: verifier(t, clock), Policies: policies(t),
-		Audit: audit.New(&h.records), Log: slog.New(slog.NewJSONHandler(&h.log, nil)), Now: clock,
+		Verifier: always(verifier(t, clock)), Policies: always(policies(t)), Admit: anyClient,
+		Audit: audit.New(&h.records), Meter: &h.meter, Log: slog.New(slog.NewJSONHandler(&h.log, nil)), Now: clock,
 	}
 	for _, change := range changes {
 		change(&config)

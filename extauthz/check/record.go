@@ -3,9 +3,8 @@ package check
 import (
 	"encoding/hex"
 	"strings"
+	"time"
 	"unicode/utf8"
-
-	"github.com/google/uuid"
 
 	"github.com/meshpass/meshpass/shared/audit"
 )
@@ -23,9 +22,9 @@ const (
 
 // record is the Check as it went. Who the user is stands in it only when the
 // token was verified: an unverified claim would be somebody else's words.
-func (c *call) record() audit.Record {
+func (c *call) record(took time.Duration) audit.Record {
 	r := audit.Record{
-		Time: c.started.UTC(), Kind: audit.Check, ID: uuid.Must(uuid.NewV7()).String(), Listener: c.Listener,
+		Time: c.started.UTC(), Kind: audit.Check, ID: c.id, Listener: c.Listener,
 		TraceID:   traceID(c.question.headers.first("traceparent")),
 		RequestID: clip(c.question.headers.first("x-request-id"), maxRequestID),
 		Caller:    clip(string(c.question.Caller), maxWorkload),
@@ -35,8 +34,8 @@ func (c *call) record() audit.Record {
 		Host:      clip(c.question.Host, maxHost),
 		Decision:  c.decision.String(), Reason: string(c.decision.Reason),
 		Policy: c.decision.Policy, Rule: c.decision.Rule,
-		DurationUS: c.Now().Sub(c.started).Microseconds(),
-		Generation: c.Policies.Generation(), Inputs: bounded(c.inputs),
+		DurationUS: took.Microseconds(),
+		Generation: c.policies.Generation(), Inputs: bounded(c.inputs),
 	}
 	if c.claims != nil {
 		r.Txn, r.Sub, r.Iss = c.claims.Txn, c.claims.Subject, c.claims.Issuer

@@ -85,8 +85,8 @@ func TestRecordThatCannotBeWritten(t *testing.T) {
 	if got := outcomeOf(h.ask(t, nil)); got.status != 200 {
 		t.Errorf("got %+v", got)
 	}
-	if !strings.Contains(h.log.String(), "disk full") {
-		t.Errorf("log: %s", h.log.String())
+	if !strings.Contains(h.log.String(), "disk full") || h.meter.lost != 1 {
+		t.Errorf("%d counted, log: %s", h.meter.lost, h.log.String())
 	}
 }
 

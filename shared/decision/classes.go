@@ -8,7 +8,7 @@ var classes = map[Reason]Class{
 	RuleAllowed: Allowed, Public: Allowed, Issued: Allowed, Anonymous: Allowed,
 
 	RuleDenied: Denied, ConditionError: Denied, NoRule: Denied, Unguarded: Denied,
-	AmbiguousPath: Denied, NoCallee: Denied, NoHTTP: Denied, BadPrincipal: Denied,
+	AmbiguousPath: Denied, NoCallee: Denied, NoHTTP: Denied, BadPrincipal: Denied, ClientRefused: Denied,
 	NotEntitled: Denied, LoopSubject: Denied, SubjectUnknown: Denied,
 
 	TokenMissing: Unauthenticated, TokenDuplicated: Unauthenticated, TokenTooLarge: Unauthenticated,
@@ -26,7 +26,7 @@ var classes = map[Reason]Class{
 	NotConfigured: Unavailable, NoSigningKey: Unavailable,
 
 	SessionUnsupported: Broken, ClaimsUnavailable: Broken, ConfigInvalid: Broken, MintFailed: Broken,
-	Panic: Broken,
+	ResponseCache: Broken, DetailedRecording: Broken, Panic: Broken,
 }
 
 // Class of the reason; of an unknown one: Denied.

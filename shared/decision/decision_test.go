@@ -62,7 +62,7 @@ func TestTheListIsClosed(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	for reason, want := range map[decision.Reason]int{
-		decision.NoRule: 403, decision.TokenMissing: 401, decision.NoSigningKey: 503, decision.Panic: 500, "unknown": 403,
+		decision.NoRule: 403, decision.ClientRefused: 403, decision.TokenMissing: 401, decision.NoSigningKey: 503, decision.Panic: 500, "unknown": 403,
 	} {
 		if got := reason.Class().Status(); got != want {
 			t.Errorf("%s: got %d, want %d", reason, got, want)

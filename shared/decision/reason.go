@@ -45,6 +45,7 @@ const (
 	NoCallee       Reason = "no_callee"       // the listener should know the called workload and does not
 	NoHTTP         Reason = "no_http"         // a Check without HTTP attributes, as for raw TCP
 	BadPrincipal   Reason = "bad_principal"   // a peer's name is not a SPIFFE id
+	ClientRefused  Reason = "client_refused"  // whoever sent the Check may not ask; nothing in it was read
 	Panic          Reason = "panic"           // our own fault; always refused
 )
 
@@ -89,6 +90,8 @@ const (
 	CredentialExpiring Reason = "credential_expiring" // less than minRemaining is left
 	LoopSubject        Reason = "loop_subject"        // an internal loop came back as somebody else
 	ConfigInvalid      Reason = "config_invalid"      // the API's own settings are refused
+	ResponseCache      Reason = "response_cache"      // the gateway would answer from a cache that does not tell callers apart
+	DetailedRecording  Reason = "detailed_recording"  // the gateway would write the token into its analytics
 	NotConfigured      Reason = "not_configured"      // the plugin has no usable configuration
 	NoSigningKey       Reason = "no_signing_key"      // no key whose time has come
 	MintFailed         Reason = "mint_failed"         // the identity does not fit into a token that a hop would accept

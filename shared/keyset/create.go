@@ -8,7 +8,11 @@ import (
 	"path/filepath"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/meshpass/meshpass/shared/atomicfile"
 )
+
+const ownerOnly = 0o600
 
 // New makes a key, writes KID.pem and adds it to keys.yaml, which appears last
 // and at once: a reader sees the directory before or after, never between.
@@ -26,7 +30,7 @@ func New(dir, algorithm string, plan Plan) (kid string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := replaceFile(filepath.Join(dir, key.kid+".pem"), data); err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, key.kid+".pem"), data, ownerOnly); err != nil {
 		return "", err
 	}
 	plans.Keys[key.kid] = plan
@@ -34,7 +38,7 @@ func New(dir, algorithm string, plan Plan) (kid string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return key.kid, replaceFile(filepath.Join(dir, planName), text)
+	return key.kid, atomicfile.Write(filepath.Join(dir, planName), text, ownerOnly)
 }
 
 func create(algorithm string) (*Key, []byte, error) {
@@ -48,25 +52,4 @@ func create(algorithm string) (*Key, []byte, error) {
 	}
 	key, err := newKey(private)
 	return key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
-}
-
-// replaceFile writes beside the file and renames, so that a crash leaves the old
-// content. Only the owner may read it.
-func replaceFile(path string, data []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".new-*") // created with mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name()) // after the rename there is nothing left to remove
-	_, err = temporary.Write(data)
-	if err == nil {
-		err = temporary.Sync()
-	}
-	if closeErr := temporary.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), path)
 }

@@ -61,6 +61,9 @@ func TestStateIsAFunctionOfTheClock(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			now := noon.Add(row.after)
 			key, err := keys.Current(now)
+			if err == nil && !key.Plan().Signs(now) {
+				t.Errorf("the plan of %s says otherwise", key.ID())
+			}
 			if row.signs == "" && !errors.Is(err, keyset.ErrNoKey) || row.signs != "" && (err != nil || key.ID() != row.signs) {
 				t.Errorf("signs: got %v, %v", key, err)
 			}
@@ -119,6 +122,21 @@ func TestNewFilesAreForTheOwnerAlone(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".new-*")); left != nil {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// Whoever may read keys.yaml may read it after a new key too.
+func TestNewKeepsThePermissionsOfThePlan(t *testing.T) {
+	dir := t.TempDir()
+	first := add(t, dir, keyset.ES256, plan(noon))
+	if err := os.Chmod(filepath.Join(dir, "keys.yaml"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	second := add(t, dir, keyset.ES256, plan(noon.Add(time.Hour)))
+	for name, want := range map[string]os.FileMode{"keys.yaml": 0o640, first + ".pem": 0o600, second + ".pem": 0o600} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: got %v, %v, want %v", name, info, err, want)
+		}
 	}
 }
 

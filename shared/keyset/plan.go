@@ -26,10 +26,12 @@ func (p Plan) check() error {
 	return nil
 }
 
-func (p Plan) signs(now time.Time) bool {
+// Signs reports whether the key may sign at that time, unless a newer one does.
+func (p Plan) Signs(now time.Time) bool {
 	return !now.Before(p.SignFrom) && now.Before(p.SignUntil)
 }
 
-func (p Plan) published(now time.Time) bool {
+// Published reports whether verifiers are to know the key at that time.
+func (p Plan) Published(now time.Time) bool {
 	return !now.Before(p.PublishAt) && now.Before(p.RemoveAfter)
 }

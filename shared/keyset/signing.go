@@ -36,6 +36,9 @@ func (k *Key) ID() string { return k.kid }
 // Algorithm is the one algorithm that the key signs with.
 func (k *Key) Algorithm() string { return k.algorithm }
 
+// Plan is the key's times.
+func (k *Key) Plan() Plan { return k.plan }
+
 // Sign gives the raw JWS signature over the signing input (RFC 7515 section 5.1).
 func (k *Key) Sign(input []byte) ([]byte, error) {
 	signer, err := jws.NewSigner(jwa.SignatureAlgorithm(k.algorithm))
@@ -163,7 +166,7 @@ func (s *Signing) Keys() []*Key { return append([]*Key(nil), s.keys...) }
 // Current is the newest key that may sign now, or [ErrNoKey].
 func (s *Signing) Current(now time.Time) (*Key, error) {
 	for _, key := range s.keys {
-		if key.plan.signs(now) {
+		if key.plan.Signs(now) {
 			return key, nil
 		}
 	}
@@ -177,7 +180,7 @@ func (s *Signing) JWKS(now time.Time) ([]byte, error) {
 		Keys []jwk.Key `json:"keys"`
 	}{Keys: []jwk.Key{}}
 	for _, key := range s.keys {
-		if !key.plan.published(now) {
+		if !key.plan.Published(now) {
 			continue
 		}
 		public, err := key.toJWK()

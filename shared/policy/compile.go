@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
@@ -22,7 +23,7 @@ type rule struct {
 // compiled is one document, ready to decide.
 type compiled struct {
 	name     string
-	targets  []workloadPattern
+	targets  []identity.Pattern
 	optional bool
 	public   []rule
 	rules    []rule // sorted by name, so that their order in the file tells nothing
@@ -33,7 +34,7 @@ func compile(s *source) (*compiled, strictyaml.Problems) {
 	var p strictyaml.Problems
 	c := &compiled{name: s.Metadata.Name, optional: s.Spec.Identity == "optional", reads: newReads()}
 	for i, text := range s.Spec.Targets.Workloads {
-		w, err := parseWorkload(text)
+		w, err := identity.ParsePattern(text)
 		if err != nil {
 			s.problem(&p, err, "targets", "workloads", i)
 		}
@@ -117,9 +118,9 @@ func (b *ruleBuilder) add(c condition) { b.conditions = append(b.conditions, c) 
 
 func (b *ruleBuilder) from(f from) {
 	if len(f.Workloads) > 0 {
-		var patterns []workloadPattern
+		var patterns []identity.Pattern
 		for i, text := range f.Workloads {
-			w, err := parseWorkload(text)
+			w, err := identity.ParsePattern(text)
 			if err != nil {
 				b.fail(err, "from", "workloads", i)
 			}

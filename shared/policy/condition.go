@@ -42,12 +42,12 @@ func all(conditions []condition, s *subject) verdict {
 }
 
 // callerIn needs the caller's identity: a peer without one may be anybody.
-func callerIn(workloads []workloadPattern) condition {
+func callerIn(workloads []identity.Pattern) condition {
 	return func(s *subject) verdict {
 		if s.Caller == "" {
 			return undecided
 		}
-		return verdictOf(slices.ContainsFunc(workloads, func(p workloadPattern) bool { return p.match(s.Caller) }))
+		return verdictOf(slices.ContainsFunc(workloads, func(p identity.Pattern) bool { return p.Match(s.Caller) }))
 	}
 }
 

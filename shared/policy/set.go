@@ -17,7 +17,7 @@ type Set struct {
 }
 
 type wildTarget struct {
-	pattern  workloadPattern
+	pattern  identity.Pattern
 	document *compiled
 }
 
@@ -34,10 +34,10 @@ func (s *Set) add(c *compiled) {
 	s.documents++
 	s.reads.add(c.reads)
 	for _, target := range c.targets {
-		if target.literal == "" {
+		if w := target.Literal(); w == "" {
 			s.wild = append(s.wild, wildTarget{target, c})
-		} else if !slices.Contains(s.exact[target.literal], c) {
-			s.exact[target.literal] = append(s.exact[target.literal], c)
+		} else if !slices.Contains(s.exact[w], c) {
+			s.exact[w] = append(s.exact[w], c)
 		}
 	}
 }
@@ -47,7 +47,7 @@ func (s *Set) targeting(w identity.Workload) []*compiled {
 	found := s.exact[w]
 	own := false // found is the set's own slice until something is added
 	for _, t := range s.wild {
-		if t.pattern.match(w) && !slices.Contains(found, t.document) {
+		if t.pattern.Match(w) && !slices.Contains(found, t.document) {
 			if !own {
 				found, own = slices.Clone(found), true
 			}

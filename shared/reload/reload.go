@@ -41,6 +41,10 @@ type state[T any] struct {
 // errMoving says that the files changed while they were read.
 var errMoving = errors.New("the files changed while they were read")
 
+// firstTries is how often New begins again when the files move under it; a later
+// look simply waits for the next one.
+const firstTries = 3
+
 // New makes the first value from the files and folders; its error is the
 // caller's to act on. After that, each change is reported: the new value, or the
 // error that kept the old one in force. report may be nil.
@@ -50,6 +54,12 @@ func New[T any](paths []string, load func() (T, error), report func(T, error)) (
 	}
 	v := &Value[T]{paths: paths, load: load, report: report}
 	value, sum, err := v.attempt()
+	for range firstTries {
+		if !errors.Is(err, errMoving) {
+			break
+		}
+		value, sum, err = v.attempt()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -138,14 +148,23 @@ func (v *Value[T]) attempt() (value T, sum [sha256.Size]byte, err error) {
 // Hidden names are passed over: a mounted volume keeps its versions in them.
 func fingerprint(paths []string) (sum [sha256.Size]byte, err error) {
 	h := sha256.New()
-	for _, path := range paths {
-		if err := hashTree(h, path); err != nil {
+	for i, path := range paths {
+		// A walk does not follow a link that it starts from, and whole folders are
+		// swapped by such a link too (git-sync).
+		root, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			return sum, err
+		}
+		fmt.Fprintf(h, "%d\x00", i)
+		if err := hashTree(h, root); err != nil {
 			return sum, err
 		}
 	}
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
+// hashTree names files from the root down, so that the same content in another
+// folder, where a link now leads, is no change.
 func hashTree(h hash.Hash, root string) error {
 	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -162,7 +181,7 @@ func hashTree(h hash.Hash, root string) error {
 			return err
 		}
 		data, err := os.ReadFile(path)
-		fmt.Fprintf(h, "%s\x00%d\x00", path, len(data))
+		fmt.Fprintf(h, "%s\x00%d\x00", strings.TrimPrefix(path, root), len(data))
 		h.Write(data)
 		return err
 	})

@@ -124,6 +124,55 @@ func TestAFirstValueThatCannotBeMade(t *testing.T) {
 	}
 }
 
+// The folder itself may be a link, which is how git-sync swaps whole checkouts.
+func TestALinkToTheFolder(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "current")
+	lead := func(revision, content string) {
+		t.Helper()
+		must(t, os.MkdirAll(filepath.Join(dir, revision), 0o755))
+		must(t, os.WriteFile(filepath.Join(dir, revision, "file"), []byte(content), 0o600))
+		must(t, os.Symlink(revision, link+"_tmp"))
+		must(t, os.Rename(link+"_tmp", link))
+	}
+	load := func() (string, error) {
+		data, err := os.ReadFile(filepath.Join(link, "file"))
+		return string(data), err
+	}
+	lead("r1", "one")
+	reports := 0
+	v, err := reload.New([]string{link}, load, func(string, error) { reports++ })
+	must(t, err)
+	for _, step := range []struct {
+		revision, content string
+		reports           int
+	}{{"r2", "two", 1}, {"r3", "two", 1}, {"r4", "three", 2}} {
+		lead(step.revision, step.content)
+		v.Poll()
+		if v.Get() != step.content || reports != step.reports {
+			t.Errorf("%s: got %q after %d reports, want %q after %d", step.revision, v.Get(), reports, step.content, step.reports)
+		}
+	}
+}
+
+// Files that move while the first value is made are read again, and not for ever.
+func TestFilesThatMoveAtTheStart(t *testing.T) {
+	for moves, works := range map[int]bool{0: true, 1: true, 3: true, 4: false} {
+		files := newVolume(t, "0")
+		loads := 0
+		v, err := reload.New([]string{files.dir}, func() (string, error) {
+			value, err := files.load()
+			if loads++; loads <= moves {
+				files.put(string(rune('0' + loads)))
+			}
+			return value, err
+		}, nil)
+		if works != (err == nil) || works && v.Get() != string(rune('0'+moves)) {
+			t.Errorf("%d moves: got %v, %v", moves, v, err)
+		}
+	}
+}
+
 // A load that saw one file before a change and another after it is thrown away.
 func TestAChangeInTheMiddle(t *testing.T) {
 	files := newVolume(t, "one")

@@ -23,9 +23,9 @@ func parseObject(data []byte) (map[string]any, error) {
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
-	value, err := parseValue(decoder, 0)
-	if err != nil {
-		return nil, err
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return nil, errors.New("not JSON")
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the object")
@@ -34,65 +34,58 @@ func parseObject(data []byte) (map[string]any, error) {
 	if !ok {
 		return nil, errors.New("not an object")
 	}
+	members := 0
+	if _, err := settle(value, 0, &members); err != nil {
+		return nil, err
+	}
+	// The library keeps the last member of a name. Each one that it dropped is
+	// missing here, so no duplicate can hide, however deep.
+	if members != countMembers(data) {
+		return nil, errors.New("a member name stands twice")
+	}
 	return object, nil
 }
 
-func parseValue(decoder *json.Decoder, depth int) (any, error) {
+// settle puts Go numbers in place, bounds the depth and counts the members.
+func settle(value any, depth int, members *int) (_ any, err error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("nested deeper than %d", maxDepth)
 	}
-	next, err := decoder.Token()
-	if err != nil {
-		return nil, errors.New("not JSON")
-	}
-	switch next := next.(type) {
-	case json.Delim:
-		if next == '{' {
-			return parseMembers(decoder, depth)
-		}
-		return parseElements(decoder, depth)
+	switch v := value.(type) {
 	case json.Number:
-		return number(next)
-	default:
-		return next, nil
+		return number(v)
+	case map[string]any:
+		*members += len(v)
+		for name := range v {
+			if v[name], err = settle(v[name], depth+1, members); err != nil {
+				return nil, err
+			}
+		}
+	case []any:
+		for i := range v {
+			if v[i], err = settle(v[i], depth+1, members); err != nil {
+				return nil, err
+			}
+		}
 	}
+	return value, nil
 }
 
-func parseMembers(decoder *json.Decoder, depth int) (any, error) {
-	object := map[string]any{}
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, errors.New("not JSON")
-		}
-		key, _ := name.(string) // the decoder admits nothing else here
-		if _, twice := object[key]; twice {
-			return nil, errors.New("a member name stands twice")
-		}
-		if object[key], err = parseValue(decoder, depth+1); err != nil {
-			return nil, err
+// countMembers counts the colons outside of texts: in valid JSON, one for each
+// member as it is written.
+func countMembers(data []byte) (members int) {
+	inText := false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '"':
+			inText = !inText
+		case c == '\\':
+			i++ // stands in texts only; what it escapes neither ends one nor counts
+		case c == ':' && !inText:
+			members++
 		}
 	}
-	return object, closing(decoder)
-}
-
-func parseElements(decoder *json.Decoder, depth int) (any, error) {
-	list := []any{}
-	for decoder.More() {
-		value, err := parseValue(decoder, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, value)
-	}
-	return list, closing(decoder)
-}
-
-func closing(decoder *json.Decoder) error {
-	if _, err := decoder.Token(); err != nil {
-		return errors.New("not JSON")
-	}
-	return nil
+	return members
 }
 
 func number(n json.Number) (any, error) {

@@ -15,20 +15,24 @@ import (
 	"syscall"
 )
 
-// Exit codes. 1, "the answer is no", belongs to commands that judge.
+// Exit codes.
 const (
 	fine     = 0
+	no       = 1 // the answer is no
 	couldNot = 2
 )
 
 const usage = `usage: meshpass COMMAND [FLAGS]
 
 commands:
-  serve --config FILE   answer Envoy's ext_authz Checks
-  version               print the version
-  help                  print this
+  serve          answer Envoy's ext_authz Checks
+  keys new       add a signing key to a directory
+  keys publish   write the key set that verifiers get
+  health         ask a running authorizer whether it is ready
+  version        print the version
+  help           print this; COMMAND --help prints a command's flags
 
-exit codes: 0 fine, 2 could not do it (usage, configuration, address taken)
+exit codes: 0 fine, 1 the answer is no, 2 could not do it (usage, configuration, unreadable file)
 `
 
 func main() {
@@ -41,55 +45,68 @@ func main() {
 // run is the whole program; stdout and stderr are kept apart because the
 // audit trail goes to stdout.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c := command{usage: usage, stdout: stdout, stderr: stderr}
 	if len(args) == 0 {
-		return misused(stderr, "no command")
+		return c.misused("no command")
 	}
 	switch args[0] {
 	case "serve":
-		return serve(ctx, args[1:], stdout, stderr)
+		return c.serve(ctx, args[1:])
+	case "keys":
+		return c.keys(args[1:])
+	case "health":
+		return c.health(ctx, args[1:])
 	case "version":
-		return withoutArguments(args, stderr, func() { printVersion(stdout) })
+		return c.version(args[1:])
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(stdout, usage)
 		return fine
 	default:
-		return misused(stderr, fmt.Sprintf("unknown command %q", args[0]))
+		return c.misused("unknown command %q", args[0])
 	}
 }
 
-func misused(stderr io.Writer, problem string) int {
-	fmt.Fprintf(stderr, "meshpass: %s\n%s", problem, usage)
+// command is one command as it runs: its help text, and where it prints.
+type command struct {
+	usage          string
+	stdout, stderr io.Writer
+}
+
+func (c command) misused(format string, args ...any) int {
+	fmt.Fprintf(c.stderr, "meshpass: %s\n%s", fmt.Sprintf(format, args...), c.usage)
 	return couldNot
 }
 
-func withoutArguments(args []string, stderr io.Writer, do func()) int {
-	if len(args) > 1 {
-		return misused(stderr, fmt.Sprintf("%s takes no arguments", args[0]))
-	}
-	do()
-	return fine
+// failed tells why, and gives the exit code that goes with it.
+func (c command) failed(err error) int {
+	fmt.Fprintf(c.stderr, "meshpass: %s\n", err)
+	return couldNot
 }
 
-// parse reads a command's flags; when it is done with them, ok says so, else
-// code is the program's exit code.
-func parse(flags *flag.FlagSet, args []string, stdout, stderr io.Writer) (code int, ok bool) {
+// parse reads the flags; when it is done with them, ok says so, else code is the
+// program's exit code.
+func (c command) parse(flags *flag.FlagSet, args []string) (code int, ok bool) {
 	flags.SetOutput(io.Discard)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, usage)
+		fmt.Fprint(c.stdout, c.usage)
 		return fine, false
 	case err != nil:
-		return misused(stderr, err.Error()), false
+		return c.misused("%s", err), false
 	case flags.NArg() > 0:
-		return misused(stderr, fmt.Sprintf("unexpected argument %q", flags.Arg(0))), false
+		return c.misused("unexpected argument %q", flags.Arg(0)), false
 	}
 	return fine, true
 }
 
-func printVersion(stdout io.Writer) {
+func (c command) version(args []string) int {
+	if len(args) > 0 {
+		return c.misused("version takes no arguments")
+	}
 	version := "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		version = info.Main.Version
 	}
-	fmt.Fprintf(stdout, "meshpass %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintf(c.stdout, "meshpass %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fine
 }

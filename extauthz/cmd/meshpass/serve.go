@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
@@ -13,39 +12,56 @@ import (
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
-// drain is well below the 30 s that Kubernetes leaves a container to end, and
-// far above the time that a Check takes.
-const drain = 10 * time.Second
+// Both together are well below the 30 s that Kubernetes leaves a container to
+// end. The delay is what readiness probes and endpoints take to spread the news;
+// the drain is far above the time that a Check takes.
+const (
+	drainDelay = 5 * time.Second
+	drain      = 10 * time.Second
+)
 
-func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+const serveUsage = `usage: meshpass serve --config FILE [--drain-delay 5s]
+
+Answers Envoy's ext_authz Checks until SIGTERM or SIGINT; a second one kills.
+Logs go to standard error; audit records go to standard output, unless the
+configuration names a file.
+
+  --config FILE       the configuration; docs/configuration.md
+  --drain-delay 5s    after "not ready", keep answering for that long, so that
+                      callers go elsewhere first; only where ops is configured,
+                      since without probes nobody hears the news
+`
+
+func (c command) serve(ctx context.Context, args []string) int {
+	c.usage = serveUsage
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
-	config := flags.String("config", "", "the configuration `FILE`")
-	if code, ok := parse(flags, args, stdout, stderr); !ok {
+	config := flags.String("config", "", "")
+	delay := flags.Duration("drain-delay", drainDelay, "")
+	if code, ok := c.parse(flags, args); !ok {
 		return code
 	}
 	if *config == "" {
-		return misused(stderr, "serve needs --config FILE")
+		return c.misused("serve needs --config FILE")
+	}
+	if *delay < 0 {
+		return c.misused("--drain-delay must not be negative")
 	}
 	err := app.Run(ctx, app.Process{
 		ConfigFile: *config,
-		Stdout:     stdout,
-		Log:        slog.New(slog.NewJSONHandler(stderr, nil)),
+		Stdout:     c.stdout,
+		Log:        slog.New(slog.NewJSONHandler(c.stderr, nil)),
 		Now:        time.Now,
+		DrainDelay: *delay,
 		Drain:      drain,
 	})
+	// For the person at the terminal: problems stand one a line, in the form that
+	// editors jump to.
+	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
+		fmt.Fprintln(c.stderr, problems)
+		return c.failed(fmt.Errorf("the configuration is refused: %d to mend, nothing was started", len(problems)))
+	}
 	if err != nil {
-		explain(stderr, err)
-		return couldNot
+		return c.failed(err)
 	}
 	return fine
-}
-
-// explain is for the person at the terminal: problems stand one a line in the
-// form that editors jump to.
-func explain(stderr io.Writer, err error) {
-	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
-		fmt.Fprintf(stderr, "%s\nmeshpass: the configuration is refused: %d to mend, nothing was started\n", problems, len(problems))
-		return
-	}
-	fmt.Fprintf(stderr, "meshpass: %s\n", err)
 }

@@ -1,0 +1,27 @@
+package check_test
+
+import (
+	"sync"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/decision"
+)
+
+// meter keeps what was counted. Checks that run at the same time share it.
+type meter struct {
+	mu      sync.Mutex
+	decided []string // decision and reason
+	lost    int
+}
+
+func (m *meter) Decided(d decision.Decision, _ time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.decided = append(m.decided, d.String()+" "+string(d.Reason))
+}
+
+func (m *meter) RecordLost() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lost++
+}

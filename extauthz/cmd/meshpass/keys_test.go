@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/meshpass/meshpass/extauthz/keys"
+	"github.com/meshpass/meshpass/shared/keyset"
+)
+
+// ran is what a command printed and its exit code.
+func ran(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(t.Context(), args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+func TestKeys(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	file := filepath.Join(t.TempDir(), "jwks.json")
+	for _, row := range []struct {
+		name           string
+		args           []string
+		code           int
+		stdout, stderr string // what it begins with
+	}{
+		{"the first key", []string{"keys", "new", "--dir", dir, "--first", "--lead", "2s", "--lifetime-of-key", "1h"}, 0, "made key ", ""},
+		{"again", []string{"keys", "new", "--dir", dir, "--first"}, 0, "nothing to do: ", ""},
+		{"another kind", []string{"keys", "new", "--dir", dir, "--first", "--algorithm", "RS256"}, 1, "", "meshpass: not done: --first is for"},
+		{"an algorithm that is none", []string{"keys", "new", "--dir", dir, "--algorithm", "none"}, 2, "", "meshpass: algorithm \"none\": want one of"},
+		{"publish", []string{"keys", "publish", "--dir", dir, "--out", file}, 0, "wrote " + file, ""},
+		{"publish again", []string{"keys", "publish", "--dir", dir, "--out", file}, 0, "nothing to do: " + file, ""},
+		{"publish to nowhere", []string{"keys", "publish", "--dir", dir, "--out", filepath.Join(dir, "a", "b")}, 2, "", "meshpass: "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			code, stdout, stderr := ran(t, row.args...)
+			if code != row.code || !strings.HasPrefix(stdout, row.stdout) || !strings.HasPrefix(stderr, row.stderr) ||
+				(stdout == "") != (row.stdout == "") || (stderr == "") != (row.stderr == "") {
+				t.Errorf("got %d\nstdout: %s\nstderr: %s", code, stdout, stderr)
+			}
+		})
+	}
+	written, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, printed, _ := ran(t, "keys", "publish", "--dir", dir)
+	if code != 0 || printed != string(written) {
+		t.Errorf("printed %d, %s\nwritten %s", code, printed, written)
+	}
+	if set, err := keyset.ParseJWKS(written); err != nil || len(set.IDs()) != 1 {
+		t.Errorf("got %v, %v", set, err)
+	}
+	var report keys.Report
+	code, printed, _ = ran(t, "keys", "publish", "--dir", dir, "--out", file, "-o", "json")
+	if err := json.Unmarshal([]byte(printed), &report); code != 0 || err != nil || report.Changed || report.Out != file || len(report.Keys) != 1 {
+		t.Errorf("got %d, %+v, %v", code, report, err)
+	}
+}

@@ -1,0 +1,145 @@
+// Package keys is the operator's side of a key directory: it adds keys, writes
+// the key set that verifiers get, and tells what happens next and when.
+//
+// A key must be known to every verifier before it signs, or its tokens are
+// refused. So a new key is published at once and signs after the lead, which is
+// the time that the slowest verifier takes to get the published set. Nobody can
+// know the very first key: that one may sign at once, and only if asked to.
+//
+// Every command may be run again: what is done already is not done twice.
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// ErrNo says that the directory's state speaks against what was asked. Nothing
+// was written.
+var ErrNo = errors.New("not done")
+
+// maxLeeway is the largest difference of clocks that a verifier may forgive.
+const maxLeeway = time.Minute
+
+// NewKey is what New is asked for.
+type NewKey struct {
+	Dir, Algorithm string
+	Lead           time.Duration // from publishing to signing; whole seconds, 1 at least
+	Lifetime       time.Duration // for how long it signs; likewise
+	First          bool          // the very first key of the directory, which signs at once
+	Now            time.Time
+}
+
+// New adds a key, unless one waits for its turn already.
+func New(n NewKey) (Report, error) {
+	if n.Lead < time.Second || n.Lifetime < time.Second {
+		return Report{}, errors.New("lead and lifetime of a key must be 1s or more")
+	}
+	unlock, err := lock(n.Dir)
+	if err != nil {
+		return Report{}, err
+	}
+	defer unlock()
+	before, err := existing(n.Dir)
+	if err != nil {
+		return Report{}, err
+	}
+	if done, err := n.done(before); done || err != nil {
+		return report(n.Dir, "", before, n.Now), err
+	}
+	kid, err := keyset.New(n.Dir, n.Algorithm, n.plan())
+	if err != nil {
+		return Report{}, err
+	}
+	after, err := keyset.LoadSigning(n.Dir)
+	if err != nil {
+		return Report{}, err
+	}
+	r := report(n.Dir, kid, after.Keys(), n.Now)
+	r.note("publish it now: meshpass keys publish --dir %s --out FILE, and give FILE to every authorizer", n.Dir)
+	if n.First {
+		r.note("it signs at once: its tokens are refused (kid_unknown) wherever FILE has not arrived")
+	}
+	return r, nil
+}
+
+// plan keeps the key published for as long as the last of its tokens can live,
+// and a lead longer, because a verifier may be that late.
+func (n NewKey) plan() keyset.Plan {
+	p := keyset.Plan{PublishAt: n.Now.UTC().Truncate(time.Second)}
+	p.SignFrom = p.PublishAt
+	if !n.First {
+		p.SignFrom = p.PublishAt.Add(n.Lead.Truncate(time.Second))
+	}
+	p.SignUntil = p.SignFrom.Add(n.Lifetime.Truncate(time.Second))
+	p.RemoveAfter = p.SignUntil.Add(token.MaxLifetime + maxLeeway + n.Lead.Truncate(time.Second))
+	return p
+}
+
+// done says whether what is asked for is there already.
+func (n NewKey) done(keys []*keyset.Key) (bool, error) {
+	if n.First {
+		return n.firstDone(keys)
+	}
+	for _, key := range keys {
+		if !key.Plan().SignFrom.After(n.Now) {
+			continue
+		}
+		if key.Algorithm() != n.Algorithm {
+			return false, fmt.Errorf("%w: key %s (%s) already waits for its turn at %s: let it, or remove it first",
+				ErrNo, key.ID(), key.Algorithm(), at(key.Plan().SignFrom))
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+func (n NewKey) firstDone(keys []*keyset.Key) (bool, error) {
+	for _, key := range keys {
+		if key.Plan().Signs(n.Now) && key.Algorithm() == n.Algorithm {
+			return true, nil
+		}
+	}
+	if len(keys) > 0 {
+		return false, fmt.Errorf("%w: --first is for the very first key, and %s has %d: no verifier could know a key that signs at once; "+
+			"leave --first out, with a --lead as long as your slowest verifier needs", ErrNo, n.Dir, len(keys))
+	}
+	return false, nil
+}
+
+// existing gives the keys of a directory, none where keys.yaml is not yet there.
+func existing(dir string) ([]*keyset.Key, error) {
+	if _, err := os.Stat(filepath.Join(dir, "keys.yaml")); errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	set, err := keyset.LoadSigning(dir)
+	if err != nil {
+		return nil, err
+	}
+	return set.Keys(), nil
+}
+
+// lock makes the directory if needed, for its owner alone, and keeps a second
+// command out while one changes it: both would write keys.yaml, and one key
+// would be lost from it.
+func lock(dir string) (unlock func(), err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, err
+	}
+	held, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX); err != nil {
+		held.Close()
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return func() { held.Close() }, nil
+}

@@ -1,0 +1,81 @@
+package ops
+
+import (
+	"runtime"
+	"runtime/debug"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// Watch shows when the values of the sources were made and whether they are
+// what the files hold now. It is read at each scrape, so that no second copy of
+// the state can disagree with the first.
+func (m *Metrics) Watch(sources Sources) {
+	m.registry.MustRegister(sourceCollector(sources))
+	for name := range sources {
+		m.refused.WithLabelValues(name)
+	}
+}
+
+type sourceCollector Sources
+
+var (
+	lastSuccess = prometheus.NewDesc("meshpass_reload_last_success_timestamp_seconds", "When the value in force was made.", []string{"source"}, nil)
+	current     = prometheus.NewDesc("meshpass_reload_current", "1 while the value in force is what the files hold; 0 while a change is refused.", []string{"source"}, nil)
+	generation  = prometheus.NewDesc("meshpass_policies_info", "The generation of the policies in force, as in audit records.", []string{"generation"}, nil)
+	documents   = prometheus.NewDesc("meshpass_policy_documents", "AccessPolicy documents in force.", nil, nil)
+)
+
+func (c sourceCollector) Describe(descs chan<- *prometheus.Desc) {
+	descs <- lastSuccess
+	descs <- current
+}
+
+func (c sourceCollector) Collect(metrics chan<- prometheus.Metric) {
+	for name, source := range c {
+		seconds := float64(source.Since().UnixMilli()) / 1000
+		metrics <- prometheus.MustNewConstMetric(lastSuccess, prometheus.GaugeValue, seconds, name)
+		upToDate := 0.0
+		if source.Err() == nil {
+			upToDate = 1
+		}
+		metrics <- prometheus.MustNewConstMetric(current, prometheus.GaugeValue, upToDate, name)
+	}
+}
+
+// Policies shows which policies are in force. There is one generation at a time,
+// so that a change ends one series and begins another.
+func (m *Metrics) Policies(inForce func() *policy.Set) {
+	m.registry.MustRegister(policyCollector(inForce))
+}
+
+type policyCollector func() *policy.Set
+
+func (c policyCollector) Describe(descs chan<- *prometheus.Desc) {
+	descs <- generation
+	descs <- documents
+}
+
+func (c policyCollector) Collect(metrics chan<- prometheus.Metric) {
+	set := c()
+	metrics <- prometheus.MustNewConstMetric(generation, prometheus.GaugeValue, 1, set.Generation())
+	metrics <- prometheus.MustNewConstMetric(documents, prometheus.GaugeValue, float64(set.Len()))
+}
+
+// buildInfo says which build runs, always with the value 1.
+func buildInfo() prometheus.Collector {
+	labels := prometheus.Labels{"version": "unknown", "revision": "unknown", "go": runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		labels["version"] = info.Main.Version
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				labels["revision"] = setting.Value
+			}
+		}
+	}
+	gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: "meshpass_build_info", Help: "Which build runs.", ConstLabels: labels})
+	gauge.Set(1)
+	return gauge
+}

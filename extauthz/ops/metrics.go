@@ -1,0 +1,84 @@
+package ops
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/meshpass/meshpass/shared/decision"
+)
+
+// Metrics are those of one process. No label's value is chosen by a client, so
+// their number is bounded by the configuration.
+type Metrics struct {
+	registry  *prometheus.Registry
+	decisions *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+	lost      prometheus.Counter
+	refused   *prometheus.CounterVec
+}
+
+// Checks take tens of microseconds, and Envoy gives up after 250 ms.
+var buckets = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3}
+
+// NewMetrics counts on a registry of its own: nothing that a library registers
+// by being imported is shown.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "meshpass_decisions_total", Help: "Checks answered.",
+		}, []string{"listener", "decision", "reason"}),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "meshpass_check_duration_seconds", Help: "Time from a Check's arrival to its answer.", Buckets: buckets,
+		}, []string{"listener"}),
+		lost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "meshpass_audit_write_failures_total", Help: "Audit records that could not be written.",
+		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "meshpass_reload_failures_total", Help: "Changed files that were refused; the last good state stayed in force.",
+		}, []string{"source"}),
+	}
+	m.registry.MustRegister(m.decisions, m.durations, m.lost, m.refused, buildInfo(),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Handler answers scrapes.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// Listener counts one listener's Checks. Every reason stands at 0 from the start:
+// an alert on the first event of a kind needs a value before it.
+func (m *Metrics) Listener(name string) *Listener {
+	for _, reason := range decision.Reasons() {
+		m.decisions.WithLabelValues(name, word(reason), string(reason))
+	}
+	return &Listener{metrics: m, name: name, duration: m.durations.WithLabelValues(name)}
+}
+
+// word is the decision that goes with a reason.
+func word(r decision.Reason) string { return decision.Decision{Reason: r}.String() }
+
+// Listener is the meter of one listener.
+type Listener struct {
+	metrics  *Metrics
+	name     string
+	duration prometheus.Observer
+}
+
+// Decided counts an answer.
+func (l *Listener) Decided(d decision.Decision, took time.Duration) {
+	l.metrics.decisions.WithLabelValues(l.name, d.String(), string(d.Reason)).Inc()
+	l.duration.Observe(took.Seconds())
+}
+
+// RecordLost counts an audit record that could not be written.
+func (l *Listener) RecordLost() { l.metrics.lost.Inc() }
+
+// ChangeRefused counts a change of files that could not be put in force.
+func (m *Metrics) ChangeRefused(source string) { m.refused.WithLabelValues(source).Inc() }

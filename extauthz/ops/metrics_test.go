@@ -1,0 +1,117 @@
+package ops_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// samples gives the lines of a scrape that begin with one of the names, sorted
+// as Prometheus text is.
+func (p *process) samples(t *testing.T, names ...string) string {
+	t.Helper()
+	_, body := p.get(t, "/metrics")
+	var found []string
+	for _, line := range strings.Split(body, "\n") {
+		for _, name := range names {
+			if strings.HasPrefix(line, name) {
+				found = append(found, line)
+			}
+		}
+	}
+	return strings.Join(found, "\n")
+}
+
+// Every reason is there from the start, once, with the decision that it means.
+func TestEveryReasonStartsAtZero(t *testing.T) {
+	p := newProcess(t)
+	p.metrics.Listener("sidecar")
+	var want []string
+	for _, word := range []string{"allow", "deny"} {
+		for _, reason := range decision.Reasons() {
+			if (reason.Class() == decision.Allowed) == (word == "allow") {
+				want = append(want, fmt.Sprintf(`meshpass_decisions_total{decision="%s",listener="sidecar",reason="%s"} 0`, word, reason))
+			}
+		}
+	}
+	if got := p.samples(t, "meshpass_decisions_total"); got != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
+func TestDecisionsAreCounted(t *testing.T) {
+	p := newProcess(t)
+	sidecar, strict := p.metrics.Listener("sidecar"), p.metrics.Listener("strict")
+	sidecar.Decided(decision.Allow(decision.RuleAllowed, "orders", "read"), 80*time.Microsecond)
+	sidecar.Decided(decision.Deny(decision.NoRule, "", ""), 2*time.Millisecond)
+	strict.Decided(decision.Deny(decision.Panic, "", ""), time.Second)
+	strict.RecordLost()
+	for sample, want := range map[string]string{
+		`meshpass_decisions_total{decision="allow",listener="sidecar",reason="rule_allowed"}`: "1",
+		`meshpass_decisions_total{decision="deny",listener="sidecar",reason="no_rule"}`:       "1",
+		`meshpass_decisions_total{decision="deny",listener="strict",reason="no_rule"}`:        "0",
+		`meshpass_decisions_total{decision="deny",listener="strict",reason="panic"}`:          "1",
+		`meshpass_check_duration_seconds_bucket{listener="sidecar",le="5e-05"}`:               "0",
+		`meshpass_check_duration_seconds_bucket{listener="sidecar",le="0.0001"}`:              "1",
+		`meshpass_check_duration_seconds_count{listener="sidecar"}`:                           "2",
+		`meshpass_check_duration_seconds_bucket{listener="strict",le="0.25"}`:                 "0",
+		`meshpass_check_duration_seconds_sum{listener="strict"}`:                              "1",
+		`meshpass_audit_write_failures_total`:                                                 "1",
+	} {
+		if got := p.samples(t, sample+" "); got != sample+" "+want {
+			t.Errorf("got %q, want %s %s", got, sample, want)
+		}
+	}
+}
+
+func TestSourcesAreWatched(t *testing.T) {
+	p := newProcess(t)
+	p.policies.err = errors.New("wrong")
+	p.metrics.ChangeRefused("policies")
+	want := `meshpass_reload_current{source="jwks"} 1
+meshpass_reload_current{source="policies"} 0
+meshpass_reload_failures_total{source="jwks"} 0
+meshpass_reload_failures_total{source="policies"} 1
+meshpass_reload_last_success_timestamp_seconds{source="jwks"} 1.7803152e+09
+meshpass_reload_last_success_timestamp_seconds{source="policies"} 1.7803188e+09`
+	if got := p.samples(t, "meshpass_reload_"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// A change of generation ends one series and begins another.
+func TestOneGenerationAtATime(t *testing.T) {
+	p := newProcess(t)
+	set := load(t, "testdata/one")
+	p.metrics.Policies(func() *policy.Set { return set })
+	for _, dir := range []string{"testdata/one", "testdata/two"} {
+		set = load(t, dir)
+		want := fmt.Sprintf("meshpass_policies_info{generation=%q} 1\nmeshpass_policy_documents %d", set.Generation(), set.Len())
+		if got := p.samples(t, "meshpass_polic"); got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+func load(t *testing.T, dir string) *policy.Set {
+	t.Helper()
+	set, err := policy.Load(policy.OSDir(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func TestBuildAndProcess(t *testing.T) {
+	p := newProcess(t)
+	for _, name := range []string{`meshpass_build_info{go="go`, "go_goroutines ", "process_start_time_seconds "} {
+		if got := p.samples(t, name); got == "" || strings.Contains(got, "\n") {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+}

@@ -1,0 +1,43 @@
+// Package ops is what a platform sees of the authorizer: two probes and the
+// metrics, over plain HTTP on an address of its own. docs/operations.md lists
+// the metrics and says what to do when one alarms.
+//
+//	/livez     200 while the process answers at all
+//	/readyz    200 from the first Check that could be answered until a stop begins
+//	/metrics   Prometheus text
+//
+// Nothing here takes part in a decision, and nothing secret is shown.
+package ops
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Source is something made from files that may change, as its reader sees it.
+type Source interface {
+	Since() time.Time // when the value in force was made
+	Err() error       // why what the files hold now is not in force; nil: it is
+}
+
+// Sources are named as logs, readiness and metrics name them.
+type Sources map[string]Source
+
+// NewServer serves probes and metrics; the caller listens. Its bounds keep a
+// stuck scraper from holding connections for ever.
+func NewServer(ready *Readiness, metrics *Metrics, log *slog.Logger) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
+	mux.Handle("GET /readyz", ready)
+	mux.Handle("GET /metrics", metrics.Handler())
+	return &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}

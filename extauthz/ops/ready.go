@@ -1,0 +1,60 @@
+package ops
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Readiness is the answer of /readyz. The zero value is not ready.
+type Readiness struct {
+	sources Sources
+	state   atomic.Int32
+}
+
+const (
+	starting = iota
+	serving
+	stopping
+)
+
+var stateNames = [...]string{"not ready: starting", "ready", "not ready: stopping"}
+
+// NewReadiness is not ready until Serving is called.
+func NewReadiness(sources Sources) *Readiness { return &Readiness{sources: sources} }
+
+// Serving says that Checks are answered from here on.
+func (r *Readiness) Serving() { r.state.Store(serving) }
+
+// Stopping takes the readiness back, for good.
+func (r *Readiness) Stopping() { r.state.Store(stopping) }
+
+// ServeHTTP answers 200 or 503, and says in words what is in force. A change of
+// the files that was refused is said, but is no reason to be withdrawn: every
+// replica sees the same files, and the last good state still decides.
+func (r *Readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	state := r.state.Load()
+	w.Header().Set("content-type", "text/plain; charset=utf-8")
+	w.Header().Set("cache-control", "no-store")
+	if state != serving {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	fmt.Fprintln(w, stateNames[state])
+	for _, name := range slices.Sorted(maps.Keys(r.sources)) {
+		fmt.Fprint(w, describe(name, r.sources[name]))
+	}
+}
+
+func describe(name string, source Source) string {
+	inForce := fmt.Sprintf("%s: in force since %s", name, source.Since().UTC().Format(time.RFC3339))
+	err := source.Err()
+	if err == nil {
+		return inForce + "\n"
+	}
+	problems := strings.ReplaceAll(err.Error(), "\n", "\n  ")
+	return fmt.Sprintf("%s; the files have changed since, and the change is refused:\n  %s\n", inForce, problems)
+}

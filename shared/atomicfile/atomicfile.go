@@ -1,0 +1,41 @@
+// Package atomicfile replaces files so that a reader, or a crash, meets the old
+// content or the new one, and nothing between.
+package atomicfile
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Write puts data in place of the file. A file that exists keeps its permissions,
+// whatever perm says, so that a rewrite never shows it to more readers or fewer;
+// a new one gets perm.
+func Write(path string, data []byte, perm fs.FileMode) error {
+	if info, err := os.Stat(path); err == nil {
+		perm = info.Mode().Perm()
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(path), ".new-*") // created with mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name()) // after the rename there is nothing left to remove
+	if err := fill(temporary, data, perm); err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), path)
+}
+
+func fill(file *os.File, data []byte, perm fs.FileMode) error {
+	_, err := file.Write(data)
+	if err == nil {
+		err = file.Chmod(perm)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}

@@ -1,0 +1,52 @@
+package identity
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Pattern names workloads as people write them: "ns/shop/sa/orders", with * for
+// a whole segment, or a literal "spiffe://…" id of a foreign domain. The zero
+// Pattern matches nothing.
+type Pattern struct {
+	literal            Workload
+	namespace, account string // "*" matches any; only where literal is empty
+}
+
+var (
+	localForm   = regexp.MustCompile(`^ns/(\*|[a-z0-9][a-z0-9.-]*)/sa/(\*|[a-z0-9][a-z0-9.-]*)$`)
+	foreignForm = regexp.MustCompile(`^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$`)
+)
+
+// ParsePattern refuses every other form: a pattern that matches nothing by a
+// slip would never be noticed.
+func ParsePattern(text string) (Pattern, error) {
+	if foreignForm.MatchString(text) {
+		return Pattern{literal: Workload(text)}, nil
+	}
+	m := localForm.FindStringSubmatch(text)
+	switch {
+	case m == nil:
+		return Pattern{}, fmt.Errorf("%q: want ns/NAMESPACE/sa/ACCOUNT, with * for a whole segment, or spiffe://DOMAIN/PATH", text)
+	case m[1] == "*" || m[2] == "*":
+		return Pattern{namespace: m[1], account: m[2]}, nil
+	default:
+		return Pattern{literal: Workload(text)}, nil
+	}
+}
+
+// Literal is the one workload that the pattern names, or empty where it has a
+// wildcard.
+func (p Pattern) Literal() Workload { return p.literal }
+
+// Match reports whether the workload is one of those named. A wildcard reaches
+// workloads of the local trust domain only.
+func (p Pattern) Match(w Workload) bool {
+	if p.literal != "" {
+		return p.literal == w
+	}
+	rest, local := strings.CutPrefix(string(w), "ns/")
+	namespace, account, found := strings.Cut(rest, "/sa/")
+	return local && found && namespace != "" && (p.namespace == "*" || p.namespace == namespace) && (p.account == "*" || p.account == account)
+}
