@@ -9,6 +9,7 @@ TYK_VERSION := v5.8.1
 PLATFORM    := linux_$(shell go env GOARCH)
 PLUGIN      := bin/plugins/identity_$(TYK_VERSION)_$(PLATFORM).so
 NOOP        := bin/plugins/noop_$(TYK_VERSION)_$(PLATFORM).so
+TESTPLUGINS := $(foreach name,loadpanic callpanic,bin/plugins/$(name)_$(TYK_VERSION)_$(PLATFORM).so)
 E2E         := bin/orders bin/inventory bin/reports bin/demo bin/bench bin/testall
 MODULES     := . plugins extauthz e2e e2e/istiod
 
@@ -40,7 +41,7 @@ demo: build $(if $(ISTIOD),bin/istiod) ## Play the tour on loopback [KEEP=1] [IS
 	@bin/demo $(if $(KEEP),-keep) $(if $(ISTIOD),-istiod) $(if $(REDIS_ADDR),-redis $(REDIS_ADDR))
 
 .PHONY: test-programs
-test-programs: build bin/istiod $(NOOP)
+test-programs: build bin/istiod $(NOOP) $(TESTPLUGINS)
 
 .PHONY: test
 test: test-programs ## Run all tests of all modules [ONLY=shared,e2e] [OLDEST=go1.23.12]
@@ -94,6 +95,10 @@ $(PLUGIN): $(call sources,plugins/identity) $(SHARED) plugins/go.mod plugins/go.
 $(NOOP): $(call sources,plugins/noop) plugins/go.mod plugins/go.sum
 	$(call building)
 	@cd plugins && go build -tags goplugin -trimpath -buildmode=plugin -o ../$@ ./noop
+
+$(TESTPLUGINS): bin/plugins/%_$(TYK_VERSION)_$(PLATFORM).so: $(call sources,plugins/testplugins) plugins/go.mod plugins/go.sum
+	$(call building)
+	@cd plugins && go build -tags goplugin -trimpath -buildmode=plugin -o ../$@ ./testplugins/$*
 
 bin/meshpass: $(call sources,extauthz) $(SHARED)
 	$(call building)

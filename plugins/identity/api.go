@@ -16,6 +16,9 @@ type api struct {
 	method        method
 	contextVars   bool   // the verified claims reach the plugin
 	identityField string // the claim after which Tyk names a JWT user's session; empty: sub
+	copies
+
+	mayCache, mayRecord bool // by leave of the plugin's file
 
 	// The API's own settings; they only ever narrow the file's.
 	optional bool

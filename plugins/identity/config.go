@@ -50,9 +50,12 @@ type keyScopes struct {
 	ByPolicy map[string][]string `yaml:"byPolicy"`
 }
 
-// allow lists what an API may do only by leave of whoever runs the gateway.
+// allow lists what an API may do only by leave of whoever runs the gateway, by
+// the ids of such APIs.
 type allow struct {
-	OptionalIdentity []string `yaml:"optionalIdentity"` // API ids
+	OptionalIdentity  []string `yaml:"optionalIdentity"`  // pass requests on without identity
+	ResponseCache     []string `yaml:"responseCache"`     // use Tyk's response cache
+	DetailedRecording []string `yaml:"detailedRecording"` // have requests recorded with their tokens
 }
 
 type auditConfig struct {

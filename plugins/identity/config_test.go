@@ -106,7 +106,8 @@ func TestRelativeNames(t *testing.T) {
 	equal(t, []string{c.Keys.Dir, c.SecretFile}, []string{"/etc/meshpass/keys", "/etc/meshpass/secret"})
 }
 
-// The gateway runs on; each request says 503 and the log says what to do.
+// The gateway runs on; each request says 503 and the log says why, once. When
+// the cause is mended, the plugin starts.
 func TestCannotStart(t *testing.T) {
 	rows := []struct {
 		name   string
@@ -121,19 +122,28 @@ func TestCannotStart(t *testing.T) {
 		{"short secret", func(t *testing.T, p *rig) { p.write(t, "secret", "short") }, decision.NotConfigured, "want at least 32"},
 		{"no key directory", func(t *testing.T, p *rig) { remove(t, p, "keys") }, decision.NoSigningKey, "keys.dir:"},
 		{"empty plan of keys", func(t *testing.T, p *rig) { p.write(t, "keys/keys.yaml", "") }, decision.NoSigningKey, "keys.dir:"},
-		{"half a key", truncateKey, decision.NoSigningKey, "keys.dir:"},
+		{"half a key", func(t *testing.T, p *rig) { truncateKeys(t, filepath.Join(p.dir, "keys")) }, decision.NoSigningKey, "keys.dir:"},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			p := start(t)
+			good := t.TempDir()
+			must(t, os.CopyFS(good, os.DirFS(p.dir)))
 			p.log.Reset()
 			row.change(t, p)
 			p.load(t)
-			r := keyCall().request()
-			refused(t, p, r, p.sign(r), 503, row.reason)
-			if got := p.log.String(); !strings.Contains(got, row.log) || !strings.Contains(got, "restart the gateway") {
+			p.look()
+			if got := p.log.String(); !strings.Contains(got, row.log) || strings.Count(got, "refused until the cause is mended") != 1 {
 				t.Errorf("log: %s", got)
 			}
+			r := keyCall().request()
+			refused(t, p, r, p.sign(r), 503, row.reason)
+
+			must(t, os.RemoveAll(p.dir))
+			must(t, os.CopyFS(p.dir, os.DirFS(good)))
+			p.look()
+			r = keyCall().request()
+			signed(t, p, r, p.sign(r))
 		})
 	}
 }
@@ -169,9 +179,9 @@ func remove(t *testing.T, p *rig, name string) {
 	}
 }
 
-func truncateKey(t *testing.T, p *rig) {
+func truncateKeys(t *testing.T, dir string) {
 	t.Helper()
-	keys, err := filepath.Glob(filepath.Join(p.dir, "keys", "*.pem"))
+	keys, err := filepath.Glob(filepath.Join(dir, "*.pem"))
 	if err != nil || len(keys) == 0 {
 		t.Fatalf("%v: %d keys", err, len(keys))
 	}

@@ -27,22 +27,27 @@ import (
 // configVariable names the file with the plugin's settings.
 const configVariable = "MESHPASS_CONFIG"
 
-// current is made once: Go never unloads a plugin, so neither a reload of the
-// APIs nor a second API that names the file starts it again.
-var current = sync.OnceValue(func() *signer {
-	return load(os.Getenv(configVariable), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
+// files is made once: Go never unloads a plugin, so neither a reload of the APIs
+// nor a second API that names the file starts it again.
+var files = sync.OnceValue(func() *watch {
+	return startWatch(os.Getenv(configVariable), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 })
+
+// current is the signer in force. A hook asks once, so that no request is judged
+// by two configurations.
+var current = func() *signer { return files().inForce.Load() }
 
 // A mistake in the configuration should stand in the log when the gateway has
 // started, not when the first customer is refused.
-func init() { current() }
+func init() { files() }
 
 func main() {}
 
 // StripIdentity is the pre hook: no header that only we may write survives it,
 // on open and ignored endpoints too.
 func StripIdentity(rw http.ResponseWriter, r *http.Request) {
-	defer refusePanic(rw, r)
+	s := current()
+	defer s.refusePanic(rw, r)
 	removeOurs(r)
 	forgetDefinitions(r)
 }
@@ -50,20 +55,20 @@ func StripIdentity(rw http.ResponseWriter, r *http.Request) {
 // SignIdentity is the post_key_auth hook: the request leaves it with exactly one
 // token, or without any where the configuration admits that, or refused.
 func SignIdentity(rw http.ResponseWriter, r *http.Request) {
-	defer refusePanic(rw, r)
-	current().sign(rw, r)
+	s := current()
+	defer s.refusePanic(rw, r)
+	s.sign(rw, r)
 }
 
 // refusePanic writes the refusal that Tyk does not: after a panic in a plugin it
 // answers 200 with an empty body (5.8), or drops the connection (5.12 and later).
-func refusePanic(rw http.ResponseWriter, r *http.Request) {
+func (s *signer) refusePanic(rw http.ResponseWriter, r *http.Request) {
 	cause := recover()
 	if cause == nil {
 		return
 	}
 	writeRefusal(rw, decision.Panic) // first: what follows might panic again
 	r.Header.Del(identity.Header)
-	s := current()
 	s.log.Error("a hook panicked; the request is refused", "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
 	s.finish(s.recordOf(r), audit.Edge, decision.Deny(decision.Panic, "", ""))
 }

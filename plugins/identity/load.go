@@ -18,28 +18,22 @@ import (
 // (RFC 2104 section 3).
 const minSecret = 32
 
-// load never fails: what cannot start refuses every request, and says in the log
-// what to mend.
-func load(file string, log *slog.Logger) *signer {
-	s := &signer{log: log, now: time.Now, audit: audit.New(os.Stdout)}
-	if s.broken = s.configure(file); s.broken != nil {
-		log.Error("every request of an API with this plugin is refused: mend the cause and restart the gateway",
-			"file", file, "error", s.broken.Error())
-		return s
-	}
-	log.Info("ready to sign", "file", file, "issuer", s.config.Issuer, "audience", s.config.Audience)
-	return s
+func newSigner(log *slog.Logger) *signer {
+	return &signer{log: log, now: time.Now, audit: audit.New(os.Stdout)}
 }
 
-func (s *signer) configure(file string) error {
+// load makes a signer of the configuration and what it names: all of it is good,
+// or there is none.
+func load(file string, log *slog.Logger) (*signer, error) {
+	s := newSigner(log)
+	return s, s.configure(file)
+}
+
+func (s *signer) configure(file string) (err error) {
 	if file == "" {
-		return refuse(decision.NotConfigured, "the environment variable %s is not set: name the plugin's configuration file", configVariable)
+		return refuse(decision.NotConfigured, "the environment variable %s is not set: name the plugin's configuration file and restart the gateway", configVariable)
 	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return refuse(decision.NotConfigured, "%w", err)
-	}
-	if s.config, err = parseConfig(file, data); err != nil {
+	if s.config, err = readConfig(file); err != nil {
 		return refuse(decision.NotConfigured, "%w", err)
 	}
 	s.audit = audit.New(s.config.auditWriter())
@@ -47,6 +41,24 @@ func (s *signer) configure(file string) error {
 		return refuse(decision.NotConfigured, "secretFile: %w", err)
 	}
 	return s.loadKeys()
+}
+
+func readConfig(file string) (*config, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return parseConfig(file, data)
+}
+
+// watched are the files and folders of which a signer is made. A configuration
+// that cannot be read names none but itself.
+func watched(file string) []string {
+	c, err := readConfig(file)
+	if err != nil {
+		return []string{file}
+	}
+	return []string{file, c.Keys.Dir, c.SecretFile}
 }
 
 func (s *signer) loadKeys() error {

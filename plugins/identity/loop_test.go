@@ -100,11 +100,15 @@ func TestLoopBetweenKindsOfDefinitions(t *testing.T) {
 	equal(t, claims.Tctx["api"], map[string]any{"id": "orders-oas", "name": "Orders"})
 }
 
-func openAPI(t *testing.T) *oas.OAS {
+func openAPI(t *testing.T, changes ...func(*apidef.APIDefinition)) *oas.OAS {
 	t.Helper()
-	document := &oas.OAS{}
-	document.Fill(apidef.APIDefinition{APIID: "orders-oas", Name: "Orders", UseStandardAuth: true, EnableContextVars: true,
+	d := apidef.APIDefinition{APIID: "orders-oas", Name: "Orders", UseStandardAuth: true, EnableContextVars: true,
 		ConfigData:  map[string]any{"meshpass": map[string]any{"scopes": []any{"orders.read"}}},
-		AuthConfigs: map[string]apidef.AuthConfig{apidef.AuthTokenType: {Name: "token", AuthHeaderName: "Authorization"}}})
+		AuthConfigs: map[string]apidef.AuthConfig{apidef.AuthTokenType: {Name: "token", AuthHeaderName: "Authorization"}}}
+	for _, change := range changes {
+		change(&d)
+	}
+	document := &oas.OAS{}
+	document.Fill(d)
 	return document
 }

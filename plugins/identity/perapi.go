@@ -37,7 +37,8 @@ func (c *config) settings(d *apidef.APIDefinition) (*api, error) {
 	}
 	a := &api{
 		API:    identity.API{ID: d.APIID, Name: d.Name},
-		method: methodOf(d), contextVars: d.EnableContextVars, identityField: d.JWTIdentityBaseField,
+		method: methodOf(d), contextVars: d.EnableContextVars, identityField: d.JWTIdentityBaseField, copies: copiesOf(d),
+		mayCache: slices.Contains(c.Allow.ResponseCache, d.APIID), mayRecord: slices.Contains(c.Allow.DetailedRecording, d.APIID),
 		optional: n.Identity == "optional", lifetime: c.Lifetime, scopes: n.Scopes, claims: n.Claims,
 	}
 	if n.Lifetime != 0 {

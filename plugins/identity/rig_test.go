@@ -49,6 +49,7 @@ audit: {output: stderr}
 type rig struct {
 	dir        string
 	audit, log bytes.Buffer
+	watch      *watch
 	signer     *signer
 }
 
@@ -72,14 +73,21 @@ func (p *rig) write(t testing.TB, name, text string) {
 	}
 }
 
-// load makes the file's content what the exported hooks work with.
+// load starts the plugin anew.
 func (p *rig) load(t testing.TB) {
 	t.Helper()
-	p.signer = load(filepath.Join(p.dir, "meshpass.yaml"), slog.New(slog.NewTextHandler(&p.log, nil)))
-	p.signer.audit = audit.New(&p.audit)
+	p.watch = &watch{file: filepath.Join(p.dir, "meshpass.yaml"), log: slog.New(slog.NewTextHandler(&p.log, nil)), load: load}
 	before := current
 	current = func() *signer { return p.signer }
 	t.Cleanup(func() { current = before })
+	p.look()
+}
+
+// look does what the plugin does at every interval.
+func (p *rig) look() {
+	p.watch.look()
+	p.signer = p.watch.inForce.Load()
+	p.signer.audit = audit.New(&p.audit)
 }
 
 // call is one request as Tyk hands it to a hook.

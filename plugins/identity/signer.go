@@ -64,6 +64,9 @@ func (s *signer) issue(r *http.Request) (string, *identity.Claims, error) {
 		return "", nil, err
 	}
 	session := sessionOf(r)
+	if err := a.refuseCopies(session, r); err != nil {
+		return "", nil, err
+	}
 	if session == nil && a.optional {
 		return "", nil, nil
 	}

@@ -1,0 +1,71 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/e2e/repo"
+)
+
+// What Tyk makes of a plugin that it cannot run. Ours recovers its own panics, in a request and while
+// it loads its files, and answers; these plugins do not.
+var broken = []struct {
+	name, hooks string
+	want        answer
+}{
+	{"no-file", hooks("missing", "pre", "post_key_auth"), answer{500, "Internal Server Error", unreached}},
+	{"panic-in-request", hooks("callpanic", "post_key_auth"), answer{200, "", unreached}},
+	{"panic-while-loading", hooks("loadpanic", "post_key_auth"), answer{500, "Internal Server Error", unreached}},
+}
+
+func TestBrokenPlugins(t *testing.T) {
+	built(t, "callpanic")
+	built(t, "loadpanic")
+	var apis []definition
+	for _, b := range broken {
+		apis = append(apis, definition{id: b.name, json: b.hooks})
+	}
+	r := start(t, setup{apis: apis}).serving(t)
+	for _, b := range broken {
+		t.Run(b.name, func(t *testing.T) {
+			if got := r.send(t, call{path: "/" + b.name + "/", as: "key"}); got.answer != b.want {
+				t.Errorf("got %+v, want %+v", got.answer, b.want)
+			}
+		})
+	}
+}
+
+// built makes sure that a test plugin is there: Tyk would answer as if it were ours that is missing.
+func built(t *testing.T, plugin string) {
+	t.Helper()
+	bin, err := repo.BinDir()
+	must(t, err)
+	if files, err := filepath.Glob(filepath.Join(bin, "plugins", plugin+"_*.so")); err != nil || len(files) == 0 {
+		t.Fatalf("plugins/%s_*.so is not built: run make test-programs (%v)", plugin, err)
+	}
+}
+
+// hooks is an API's custom_middleware with a test plugin on some hooks.
+func hooks(plugin string, names ...string) string {
+	middleware := `"driver": "goplugin", "pre": [], "post_key_auth": []`
+	for _, name := range names {
+		middleware += fmt.Sprintf(`, %q: [{"name": "Hook", "path": "plugins/%s.so"}]`, name, plugin)
+	}
+	return `{"custom_middleware": {` + middleware + `}}`
+}
+
+// Go never finishes opening a plugin whose init has panicked, and Tyk opens it once for each hook:
+// the second time it waits for ever, and serves no API at all.
+func TestPanicWhileLoadingForTwoHooks(t *testing.T) {
+	built(t, "loadpanic")
+	r := start(t, setup{apis: []definition{{id: "hung", json: hooks("loadpanic", "pre", "post_key_auth")}}})
+	r.await(t, func(context.Context) error { return r.logged("Recovered from panic while loading Go-plugin") })
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if err := r.tyk.Await(ctx, r.serves); err == nil {
+		t.Error("APIs are served: Tyk, or Go, has changed")
+	}
+}

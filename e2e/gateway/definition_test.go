@@ -1,0 +1,77 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/meshpass/meshpass/e2e/repo"
+)
+
+// definition is an API: our shipped one with API keys, and what differs from it. It is reached at
+// /ID/, and goes to the upstream.
+type definition struct {
+	id    string
+	json  string // what differs; SELF is the id, null takes a member away
+	alone bool   // without our plugin
+}
+
+// canary is an API that every gateway has, to see that APIs are served.
+const canary = "canary"
+
+// writeAPIs writes the definitions, and the policy "all" that lets a key or user call each of them.
+func (r *rig) writeAPIs(t *testing.T, apis []definition) {
+	t.Helper()
+	root, err := repo.Root()
+	must(t, err)
+	must(t, os.Mkdir(r.path("apis"), 0o700))
+	rights := map[string]any{}
+	for _, d := range append(apis, definition{id: canary, json: "{}"}) {
+		api := readJSON(t, filepath.Join(root, "manifests", "tyk", "apis", "orders-key.json"))
+		merge(api, parse(t, r.fill(`{"api_id": "SELF", "name": "SELF", "proxy": {"listen_path": "/SELF/", "target_url": "UPSTREAM"}}`), d.id))
+		if d.alone {
+			delete(api, "custom_middleware")
+		}
+		merge(api, parse(t, r.fill(d.json), d.id))
+		r.writeJSON(t, filepath.Join("apis", d.id+".json"), api)
+		rights[d.id] = map[string]any{"api_id": d.id, "api_name": d.id, "versions": []string{"Default", "v1", "v2"}}
+	}
+	r.writeJSON(t, "policies.json", map[string]any{"all": map[string]any{
+		"id": "all", "name": "all", "org_id": "demo", "active": true, "state": "active", "rate": 1000, "per": 1, "quota_max": -1, "access_rights": rights,
+	}})
+}
+
+// merge lays one JSON object over another: objects member by member, null takes a member away.
+func merge(base, over map[string]any) {
+	for name, value := range over {
+		object, isObject := value.(map[string]any)
+		below, hasObject := base[name].(map[string]any)
+		switch {
+		case value == nil:
+			delete(base, name)
+		case isObject && hasObject:
+			merge(below, object)
+		default:
+			base[name] = value
+		}
+	}
+}
+
+func parse(t *testing.T, text string, self ...string) map[string]any {
+	t.Helper()
+	text = strings.ReplaceAll(text, "SELF", strings.Join(self, ""))
+	var object map[string]any
+	if err := json.Unmarshal([]byte(text), &object); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return object
+}
+
+func readJSON(t *testing.T, file string) map[string]any {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	must(t, err)
+	return parse(t, string(data))
+}

@@ -1,0 +1,71 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/e2e/subnet"
+	"github.com/meshpass/meshpass/shared/tokentest"
+)
+
+const pluginConfig = `
+issuer: ` + tokentest.Issuer + `
+audience: ` + tokentest.Audience + `
+workload: ` + tokentest.Requester + `
+keys: {dir: keys}
+secretFile: hmac
+idps:
+  - {alias: acme, issuer: "ACME", audiences: [shop], subject: sub, scopes: [scope], claims: {tenant: tenant}}
+  - {alias: globex, issuer: "GLOBEX", audiences: [shop], subject: sub, scopes: [scope], claims: {tenant: tenant}}
+apiKeys: {subject: meta.developer_id, claims: {tenant: meta.tenant}}
+allow: {optionalIdentity: [optional-ours], responseCache: [cached-allowed], detailedRecording: [recorded-allowed]}
+`
+
+func (r *rig) writePlugin(t *testing.T) {
+	t.Helper()
+	must(t, os.CopyFS(r.path("keys"), os.DirFS(tokentest.KeyDir(t))))
+	r.write(t, "hmac", strings.Repeat("s", 32))
+	r.write(t, "identity.yaml", r.fill(pluginConfig))
+}
+
+// writeConf takes the demo's configuration of the gateway.
+func (r *rig) writeConf(t *testing.T, over string) {
+	t.Helper()
+	net, err := subnet.Claim()
+	must(t, err)
+	t.Cleanup(func() { must(t, net.Release()) })
+	r.url = "http://" + net.Addr(10) + ":8080"
+	root, err := repo.Root()
+	must(t, err)
+	conf := readJSON(t, filepath.Join(root, "e2e", "localmesh", "config", "tyk.conf"))
+	merge(conf, parse(t, fmt.Sprintf(`{"listen_address": %q, "secret": %q, "node_secret": %q, "storage": {"host": %q, "port": %s}}`,
+		net.Addr(10), secret, secret, r.redis.Host(), r.redis.Port())))
+	if over != "" {
+		merge(conf, parse(t, over))
+	}
+	r.writeJSON(t, "tyk.conf", conf)
+}
+
+func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }
+
+func (r *rig) write(t *testing.T, name, text string) {
+	t.Helper()
+	must(t, os.WriteFile(r.path(name), []byte(text), 0o600))
+}
+
+func (r *rig) writeJSON(t *testing.T, name string, value any) {
+	t.Helper()
+	data, err := json.MarshalIndent(value, "", "  ")
+	must(t, err)
+	r.write(t, name, string(data))
+}
+
+// fill writes this run's addresses into a text.
+func (r *rig) fill(text string) string {
+	return strings.NewReplacer("ACME", r.issuers["acme"], "GLOBEX", r.issuers["globex"], "UPSTREAM", r.upstream.url).Replace(text)
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/decision"
+)
+
+// What is broken while the gateway runs leaves what was loaded before in force,
+// and is logged once. Each step builds on the one before.
+func TestReload(t *testing.T) {
+	p := start(t)
+	now, mounted, later := time.Now(), filepath.Join(p.dir, "mounted"), filepath.Join(p.dir, "later")
+	v1 := newKey(t, filepath.Join(mounted, "..v1"), now, now.Add(time.Hour))
+	v2 := newKey(t, filepath.Join(mounted, "..v2"), now, now.Add(time.Hour))
+	swap(t, mounted, "..v1")
+	good := replaceIn(t, p, p.dir+"/keys", mounted)
+	p.look()
+	v3 := newKey(t, filepath.Join(p.dir, "v3"), now, now.Add(time.Hour))
+	const ready, kept = "ready to sign", "stays in force"
+	steps := []struct {
+		name     string
+		change   func()
+		kid      string
+		lifetime float64
+		log      string // "": nothing is logged
+	}{
+		{"nothing", func() {}, v1, 60, ""},
+		{"the volume is swapped", func() { swap(t, mounted, "..v2") }, v2, 60, ready},
+		{"broken configuration", func() { p.write(t, "meshpass.yaml", "issuer: [") }, v2, 60, kept},
+		{"mended, with another lifetime", func() { p.write(t, "meshpass.yaml", strings.ReplaceAll(good, "60s", "30s")) }, v2, 30, ready},
+		{"half a key", func() { truncateKeys(t, mounted) }, v2, 30, kept},
+		{"swapped back", func() { swap(t, mounted, "..v1") }, v1, 30, ready},
+		{"keys elsewhere, not there yet", func() { p.write(t, "meshpass.yaml", strings.ReplaceAll(good, mounted, later)) }, v1, 30, kept},
+		{"there now", func() { must(t, os.Rename(filepath.Join(p.dir, "v3"), later)) }, v3, 60, ready},
+		{"no configuration", func() { remove(t, p, "meshpass.yaml") }, v3, 60, kept},
+		{"back again", func() { p.write(t, "meshpass.yaml", good) }, v1, 60, ready},
+		{"short secret", func() { p.write(t, "secret", "short") }, v1, 60, kept},
+	}
+	for _, step := range steps {
+		p.log.Reset()
+		step.change()
+		for range 3 {
+			p.look()
+		}
+		got := p.issued(t)
+		if got.kid != step.kid || got.lifetime != step.lifetime {
+			t.Errorf("%s: signed by %s for %v s, want %s for %v s", step.name, got.kid, got.lifetime, step.kid, step.lifetime)
+		}
+		lines := strings.Count(p.log.String(), "\n")
+		if !strings.Contains(p.log.String(), step.log) || (step.log == "") != (lines == 0) || lines > 2 {
+			t.Errorf("%s: want %q, and once; log: %s", step.name, step.log, &p.log)
+		}
+	}
+}
+
+// A key signs when its time comes, whether or not a file changes.
+func TestKeysFollowTheClock(t *testing.T) {
+	p := start(t)
+	now := time.Now()
+	dir := filepath.Join(p.dir, "rotated")
+	first := newKey(t, dir, now, now.Add(time.Hour))
+	second := newKey(t, dir, now.Add(time.Minute), now.Add(time.Hour))
+	replaceIn(t, p, p.dir+"/keys", dir)
+	p.watch.load = func(file string, log *slog.Logger) (*signer, error) {
+		s := newSigner(log)
+		s.now = func() time.Time { return now }
+		return s, s.configure(file)
+	}
+	p.look()
+	for _, step := range []struct {
+		later time.Duration
+		kid   string
+	}{{0, first}, {59 * time.Second, first}, {time.Second, second}} {
+		now = now.Add(step.later)
+		if got := p.issued(t); got.kid != step.kid {
+			t.Errorf("at %v: signed by %s, want %s", now, got.kid, step.kid)
+		}
+	}
+	now = now.Add(time.Hour)
+	r := keyCall().request()
+	refused(t, p, r, p.sign(r), 503, decision.NoSigningKey)
+}
+
+// A panic outside of a request would end the gateway.
+func TestPanicWhileLoading(t *testing.T) {
+	p := start(t)
+	bug := func(string, *slog.Logger) (*signer, error) { panic("a bug") }
+	p.watch.load = bug
+	p.log.Reset()
+	for range 3 {
+		p.write(t, "secret", strings.Repeat("t", minSecret))
+		p.look()
+	}
+	p.issued(t)
+	if strings.Count(p.log.String(), "\n") != 2 || !strings.Contains(p.log.String(), "stays in force") {
+		t.Errorf("log: %s", &p.log)
+	}
+	p.watch = &watch{file: p.watch.file, log: p.watch.log, load: bug}
+	p.look()
+	r := keyCall().request()
+	refused(t, p, r, p.sign(r), 503, decision.NotConfigured)
+	p.watch.load = load
+	p.look()
+	p.issued(t)
+}
+
+// Each request is judged by one configuration, in whole.
+func TestReloadUnderLoad(t *testing.T) {
+	p := start(t)
+	current = func() *signer { return p.watch.inForce.Load() }
+	p.watch.load = func(file string, log *slog.Logger) (*signer, error) {
+		s, err := load(file, log)
+		s.audit = p.signer.audit
+		return s, err
+	}
+	texts := []string{
+		replaceIn(t, p, "tyk.test", "tyk.a", "audience: test.", "audience: a."),
+		replaceIn(t, p, "tyk.a", "tyk.b", "audience: a.", "audience: b."),
+	}
+	p.watch.look()
+	stop, done := make(chan struct{}), sync.WaitGroup{}
+	for range 4 {
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if got := p.issued(t); got.issuer[len("https://tyk."):] != got.audience {
+					t.Errorf("issuer %s with audience %s", got.issuer, got.audience)
+				}
+			}
+		}()
+	}
+	for i := range 20 {
+		p.write(t, "meshpass.yaml", texts[i%2])
+		p.watch.look()
+	}
+	close(stop)
+	done.Wait()
+}
