@@ -1,5 +1,5 @@
 # Every program is built in the folder of its own module and lands in bin/.
-# Nothing here needs root or Docker.
+# Only images and e2e-kind need Docker, and nothing needs root.
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
@@ -25,7 +25,7 @@ endef
 
 .PHONY: help
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: bin/tyk bin/tyk-templates $(PLUGIN) bin/meshpass bin/envoy $(E2E) ## Build everything but Istio's control plane
@@ -51,6 +51,15 @@ test: test-programs ## Run all tests of all modules [ONLY=shared,e2e] [OLDEST=go
 bench: build $(NOOP) ## Measure Tyk with and without the plugin, and Checks per second
 	@bin/bench
 	cd extauthz && go test -run '^$$' -bench . ./...
+
+.PHONY: images
+images: ## Build the two images, with Docker
+	docker build -f Dockerfile.authz --build-arg REVISION=$$(git rev-parse HEAD) -t meshpass/authz:dev .
+	docker build -f Dockerfile.plugin --build-arg REVISION=$$(git rev-parse HEAD) --build-arg TYK_VERSION=$(TYK_VERSION) -t meshpass/tyk-plugin:dev .
+
+.PHONY: manifests-check
+manifests-check: bin/istiod ## Build every overlay and judge each object as a cluster would
+	@bin/istiod validate --mesh manifests/istio/install.yaml --dir manifests
 
 .PHONY: dump
 dump: bin/istiod ## Renew the checked-in dump of istiod's output

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-const usage = "usage: istiod serve|dump --mesh FILE --dir DIR ... (istiod serve -h and istiod dump -h list all flags)"
+const usage = "usage: istiod serve|dump|validate --mesh FILE --dir DIR ... (istiod serve -h lists the flags of serve, and so on)"
 
 // options is a command line that is complete and without contradiction.
 type options struct {
-	command string // serve or dump
+	command string // serve, dump or validate
 	source  source
 	listen  string // serve
 	nodes   string // dump
@@ -37,6 +37,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		set.StringVar(&o.nodes, "nodes", "", "`FILE` with one proxy's node as JSON, or a folder of them")
 		set.StringVar(&o.out, "out", "", "`DIR` that gets one JSON file per proxy")
 		required = append(required, "nodes", "out")
+	case "validate": // the folders with overlays, and those below
 	default:
 		return options{}, fmt.Errorf("unknown command %q; %s", o.command, usage)
 	}

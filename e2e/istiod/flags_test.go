@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 
 func TestRunRefuses(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                                    "usage: istiod serve|dump",
+		"":                                    "usage: istiod serve|dump|validate",
 		"observe":                             `unknown command "observe"`,
 		"serve --port 1":                      "flag provided but not defined: -port",
 		"serve --mesh m --dir d":              "--listen is required",

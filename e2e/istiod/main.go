@@ -8,8 +8,9 @@
 //
 //	istiod serve --listen 127.0.0.1:15010 --mesh install.yaml --dir DIR [--dir DIR ...]
 //	istiod dump  --mesh install.yaml --dir DIR [--dir DIR ...] --nodes FILE|DIR --out DIR
+//	istiod validate --mesh install.yaml --dir DIR [--dir DIR ...]
 //
-// Exit codes: 0 fine, 2 could not do it.
+// Exit codes: 0 fine, 1 validate found faults, 2 could not do it.
 package main
 
 import (
@@ -37,6 +38,9 @@ func run(args []string, stderr io.Writer) int {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
+	case errors.Is(err, errFound):
+		fmt.Fprintln(stderr, "istiod:", err)
+		return 1
 	case err != nil:
 		fmt.Fprintln(stderr, "istiod:", err)
 		return 2
@@ -54,8 +58,11 @@ func command(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	quieten()
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
-	if opts.command == "dump" {
+	switch opts.command {
+	case "dump":
 		return dump(ctx, opts)
+	case "validate":
+		return validate(ctx, opts.source, os.Stdout)
 	}
 	return serve(ctx, opts, log)
 }

@@ -52,6 +52,9 @@ func (m *Mesh) startGateway(ctx context.Context) error {
 			"TYK_GW_STORAGE_HOST=" + m.redis.host,
 			"TYK_GW_STORAGE_PORT=" + m.redis.port,
 			"TYK_GW_STORAGE_DATABASE=" + strconv.Itoa(m.redis.database),
+			// The API definitions name the identity provider by these.
+			"IDP_ISSUER=" + m.issuer(),
+			"IDP_JWKS=" + m.issuer() + "/keys",
 		},
 	}, "build", m.gatewayServes)
 }

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"cmp"
+	"debug/buildinfo"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+)
+
+// errRefused says that plugin and gateway do not fit each other.
+var errRefused = errors.New("the gateway cannot load the plugin")
+
+// check has a gateway load the plugin in dir that is for its version.
+func check(gateway, dir string) (done string, err error) {
+	version, err := versionOf(gateway)
+	if err != nil {
+		return "", err
+	}
+	name := fileName(version)
+	for _, step := range []func(gateway, plugin string) error{isThere, sameGo, loads} {
+		err := step(gateway, filepath.Join(dir, name))
+		if errors.Is(err, errRefused) {
+			return "", fmt.Errorf("%w\nuse an image that was built for it: "+
+				"docker build -f Dockerfile.plugin --build-arg TYK_VERSION=%s .", err, version)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("gateway %s loads %s", version, name), nil
+}
+
+var release = regexp.MustCompile(`v?(\d+\.\d+\.\d+)`)
+
+// versionOf asks the gateway. Suffixes like -rc1 are left out, as it does itself
+// when it looks for a plugin.
+func versionOf(gateway string) (string, error) {
+	said, err := exec.Command(gateway, "--version").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s --version: %w\n%s", gateway, err, said)
+	}
+	version := release.FindSubmatch(said)
+	if version == nil {
+		return "", fmt.Errorf("%s --version: no version in %q", gateway, said)
+	}
+	return "v" + string(version[1]), nil
+}
+
+// fileName is what a gateway looks for.
+func fileName(version string) string {
+	return fmt.Sprintf("identity_%s_%s_%s.so", version, runtime.GOOS, runtime.GOARCH)
+}
+
+func isThere(_, plugin string) error {
+	found, err := filepath.Glob(filepath.Join(filepath.Dir(plugin), "*.so"))
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, path := range found {
+		if path == plugin {
+			return nil
+		}
+		names = append(names, filepath.Base(path))
+	}
+	return fmt.Errorf("%w: it looks for %s, here is %s", errRefused,
+		filepath.Base(plugin), cmp.Or(strings.Join(names, " "), "none"))
+}
+
+// sameGo comes before the trial: a plugin of another Go breaks the gateway down
+// with "no plugin module data" and a hundred lines more.
+func sameGo(gateway, plugin string) error {
+	theirs, err := buildinfo.ReadFile(gateway)
+	if err != nil {
+		return fmt.Errorf("%s: %w", gateway, err)
+	}
+	ours, err := buildinfo.ReadFile(plugin)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	if ours.GoVersion != theirs.GoVersion {
+		return fmt.Errorf("%w: the gateway was built with %s, %s with %s",
+			errRefused, theirs.GoVersion, filepath.Base(plugin), ours.GoVersion)
+	}
+	return nil
+}
+
+func loads(gateway, plugin string) error {
+	for _, symbol := range []string{"StripIdentity", "SignIdentity"} {
+		said, err := exec.Command(gateway, "plugin", "load", "-f", plugin, "-s", symbol).CombinedOutput()
+		if err != nil {
+			reason, _, _ := strings.Cut(string(said), "\n\ngoroutine ")
+			return fmt.Errorf("%w: %w\n%s", errRefused, err, reason)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// unpack copies the plugins of a folder, and the program self, into dir.
+func unpack(dir, from, self string) (done string, err error) {
+	files, err := filepath.Glob(filepath.Join(from, "*.so"))
+	if err != nil {
+		return "", err
+	}
+	if len(files) == 0 {
+		return "", fmt.Errorf("no plugin in %s: this image was not built by Dockerfile.plugin", from)
+	}
+	for _, file := range append(files, self) {
+		if err := copyFile(file, filepath.Join(dir, filepath.Base(file))); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("unpacked %d plugin(s) into %s", len(files), dir), nil
+}
+
+// copyFile renames, so that whoever looks sees the whole file or none. It
+// replaces what an earlier start of the container left.
+func copyFile(from, to string) error {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close() // nothing was written to it
+	target, err := os.CreateTemp(filepath.Dir(to), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(target.Name()) // after the rename there is nothing left to remove
+	_, err = io.Copy(target, source)
+	if err = errors.Join(err, target.Chmod(0o755), target.Close()); err != nil {
+		return err
+	}
+	return os.Rename(target.Name(), to)
+}
