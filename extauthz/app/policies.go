@@ -31,7 +31,7 @@ func (l *loader) policies() *policy.Set {
 			dirs = append(dirs, policy.OSDir(l.resolve(dir.Path)))
 		}
 	}
-	set, err := policy.Load(dirs...)
+	set, err := policy.Loader{Domains: l.config.TrustDomains.domains()}.Load(dirs...)
 	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
 		l.problems = append(l.problems, problems...)
 	} else if err != nil {

@@ -37,13 +37,13 @@ func (l *loader) admission(domains identity.TrustDomains) func(context.Context) 
 	if c.Mode == mesh {
 		l.hasEntries(at.with("clients"), len(c.Clients))
 	}
-	return meshClients{patterns: l.patterns(at.with("clients"), c.Clients), domains: domains}.admit
+	return meshClients{patterns: l.patterns(at.with("clients"), c.Clients, domains), domains: domains}.admit
 }
 
-func (l *loader) patterns(at path, texts []string) []identity.Pattern {
+func (l *loader) patterns(at path, texts []string, domains identity.TrustDomains) []identity.Pattern {
 	var patterns []identity.Pattern
 	for i, text := range texts {
-		pattern, err := identity.ParsePattern(text)
+		pattern, err := domains.ParsePattern(text)
 		if err != nil {
 			l.refuse(at.with(i), "%s", err)
 		}

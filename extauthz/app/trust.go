@@ -32,10 +32,7 @@ const (
 	maxLeeway          = time.Minute
 )
 
-var (
-	trustDomain      = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,254}$`)
-	subjectNamespace = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
-)
+var trustDomain = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,254}$`)
 
 func (l *loader) trustDomains() identity.TrustDomains {
 	c := &l.config.TrustDomains
@@ -46,6 +43,10 @@ func (l *loader) trustDomains() identity.TrustDomains {
 	for i, alias := range c.Aliases {
 		l.checkTrustDomain(path{"trustDomains", "aliases", i}, alias)
 	}
+	return c.domains()
+}
+
+func (c trustDomainsConfig) domains() identity.TrustDomains {
 	return identity.TrustDomains{Local: c.Local, Aliases: c.Aliases}
 }
 
@@ -126,7 +127,7 @@ func (l *loader) checkDuration(at path, d, least, most time.Duration) {
 func (l *loader) checkSubjects(at path, namespaces []string) {
 	l.hasEntriesIfPresent(at, len(namespaces))
 	for i, namespace := range namespaces {
-		if !subjectNamespace.MatchString(namespace) {
+		if token.CheckNamespace(namespace) != nil {
 			l.refuse(at.with(i), "%q is no namespace: write lower-case letters, digits and -, 32 at most", namespace)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/check"
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/policy"
 )
 
 // The whole of what Envoy gets, for each kind of answer.
@@ -161,5 +162,18 @@ func TestNewRefusesAMissingPart(t *testing.T) {
 		if _, err := check.New(config); !errors.Is(err, check.ErrIncomplete) {
 			t.Errorf("without %s: got %v", name, err)
 		}
+	}
+}
+
+// Where not even a snapshot of the policies can be had, there is still an answer.
+func TestPanicBesideTheCheckDenies(t *testing.T) {
+	h := newHop(t, func(c *check.Config) { c.Policies = func() *policy.Set { panic("gone") } })
+	answer := h.ask(t, nil)
+	want := outcome{
+		status: 500, headers: "content-type: application/problem+json\n",
+		body: `{"type":"about:blank","title":"Internal Server Error","status":500,"reason":"panic"}`,
+	}
+	if got := outcomeOf(answer); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

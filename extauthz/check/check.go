@@ -71,12 +71,18 @@ func New(c Config) (*Server, error) {
 }
 
 // Check decides one request. Its error is always nil.
-func (s *Server) Check(ctx context.Context, req *auth.CheckRequest) (*auth.CheckResponse, error) {
+func (s *Server) Check(ctx context.Context, req *auth.CheckRequest) (response *auth.CheckResponse, _ error) {
+	defer func() { // a panic where not even a record can be made: still an answer, and a refusal
+		if cause := recover(); cause != nil {
+			s.Log.Error("panic beside a check", "listener", s.Listener, "kind", panicKind(cause), "stack", string(debug.Stack()))
+			response = (&call{Server: s, decision: decision.Deny(decision.Panic, "", "")}).refuse()
+		}
+	}()
 	c := call{
 		Server: s, id: uuid.Must(uuid.NewV7()).String(), started: s.Now(),
 		verifier: s.Verifier(), policies: s.Policies(),
 	}
-	response := c.answer(ctx, req)
+	response = c.answer(ctx, req)
 	took := s.Now().Sub(c.started)
 	s.Meter.Decided(c.decision, took)
 	if err := s.Audit.Write(c.record(took)); err != nil {

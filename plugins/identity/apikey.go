@@ -25,10 +25,8 @@ func (s *signer) fromKey(session *user.SessionState) (identity.Identity, error) 
 	if rules == nil {
 		return id, refuse(decision.SessionUnsupported, "the configuration has no apiKeys: add it, or take the plugin off APIs with API keys")
 	}
-	// The key of a JWT user's session can be computed from the user's name, and
-	// Tyk takes it for an API key.
-	if _, jwt := session.MetaData["TykJWTSessionID"]; jwt {
-		return id, refuse(decision.ClaimsUnbound, "the API key is the name of a JWT user's session")
+	if !isAPIKey(session) {
+		return id, refuse(decision.ClaimsUnbound, "the API key is the name of a session that another method opens")
 	}
 	var err error
 	if id.Subject, err = s.keySubject(session); err != nil {
@@ -58,4 +56,15 @@ func (s *signer) keySubject(session *user.SessionState) (identity.Subject, error
 		return identity.Subject{}, refuse(decision.SubjectUnknown, "%s of the API key is absent, empty or not a text", field)
 	}
 	return identity.Subject{Namespace: keyNamespace, ID: id}, nil
+}
+
+// isAPIKey excludes sessions that another method opens, with a proof that was not
+// given here. Tyk takes the name of any session for an API key, and these names
+// are no secret: a JWT user's is computed from the user's name, a basic
+// authentication user's is that name, an HMAC client's key id is sent in clear.
+func isAPIKey(session *user.SessionState) bool {
+	_, jwt := session.MetaData["TykJWTSessionID"]
+	basic := session.BasicAuthData.Password != ""
+	hmac := session.HMACEnabled || session.EnableHTTPSignatureValidation
+	return !jwt && !basic && !hmac && session.JWTData.Secret == ""
 }

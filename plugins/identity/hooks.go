@@ -46,8 +46,7 @@ func main() {}
 // StripIdentity is the pre hook: no header that only we may write survives it,
 // on open and ignored endpoints too.
 func StripIdentity(rw http.ResponseWriter, r *http.Request) {
-	s := current()
-	defer s.refusePanic(rw, r)
+	defer refusePanic(rw, r)
 	removeOurs(r)
 	forgetDefinitions(r)
 }
@@ -55,20 +54,20 @@ func StripIdentity(rw http.ResponseWriter, r *http.Request) {
 // SignIdentity is the post_key_auth hook: the request leaves it with exactly one
 // token, or without any where the configuration admits that, or refused.
 func SignIdentity(rw http.ResponseWriter, r *http.Request) {
-	s := current()
-	defer s.refusePanic(rw, r)
-	s.sign(rw, r)
+	defer refusePanic(rw, r)
+	current().sign(rw, r)
 }
 
 // refusePanic writes the refusal that Tyk does not: after a panic in a plugin it
 // answers 200 with an empty body (5.8), or drops the connection (5.12 and later).
-func (s *signer) refusePanic(rw http.ResponseWriter, r *http.Request) {
+func refusePanic(rw http.ResponseWriter, r *http.Request) {
 	cause := recover()
 	if cause == nil {
 		return
 	}
 	writeRefusal(rw, decision.Panic) // first: what follows might panic again
 	r.Header.Del(identity.Header)
+	s := current()
 	s.log.Error("a hook panicked; the request is refused", "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
 	s.finish(s.recordOf(r), audit.Edge, decision.Deny(decision.Panic, "", ""))
 }

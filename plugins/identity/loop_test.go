@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/TykTechnologies/tyk/apidef"
 	"github.com/TykTechnologies/tyk/apidef/oas"
@@ -26,6 +27,25 @@ func looped(t *testing.T, p *rig, first, second *call) (*http.Request, *identity
 	}
 	ctx.SetDefinition(r, &second.api) // Tyk does before every hook
 	return r, before
+}
+
+// The second API may shorten what the first one granted, and never lengthen it.
+func TestLoopKeepsTheShorterLifetime(t *testing.T) {
+	for _, lifetimes := range [][2]string{{"7s", ""}, {"", "7s"}, {"7s", "30s"}} {
+		p := start(t)
+		calls := [2]*call{jwtCall(), jwtCall()}
+		for i, lifetime := range lifetimes {
+			if lifetime != "" {
+				calls[i].api.ConfigData = map[string]any{"meshpass": map[string]any{"lifetime": lifetime}}
+			}
+		}
+		calls[1].api.APIID = "reports-jwt"
+		r, _ := looped(t, p, calls[0], calls[1])
+		claims := signed(t, p, r, p.sign(r))
+		if got := claims.Expires.Sub(claims.IssuedAt); got != 7*time.Second {
+			t.Errorf("%q: lives %v, want 7s", lifetimes, got)
+		}
+	}
 }
 
 func TestLoopKeepsTheTransaction(t *testing.T) {

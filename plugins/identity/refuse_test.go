@@ -32,6 +32,8 @@ func TestRefused(t *testing.T) {
 		{"key with a number as subject", key(func(c *call) { c.session.MetaData["developer_id"] = 7.0 }), 403, decision.SubjectUnknown},
 		{"key about to end", key(func(c *call) { c.session.Expires = time.Now().Add(3 * time.Second).Unix() }), 401, decision.CredentialExpiring},
 		{"key that has ended", key(func(c *call) { c.session.Expires = 1 }), 401, decision.CredentialExpiring},
+		{"a basic user's session used as API key", key(func(c *call) { c.session.BasicAuthData.Password = "test" }), 401, decision.ClaimsUnbound},
+		{"an HMAC client's session used as API key", key(func(c *call) { c.session.HMACEnabled = true }), 401, decision.ClaimsUnbound},
 		{"a JWT user's session used as API key", key(func(c *call) { c.session.MetaData["TykJWTSessionID"] = c.session.KeyID }), 401, decision.ClaimsUnbound},
 		{"metadata of an odd type", key(func(c *call) { c.session.MetaData["tenant"] = map[string]any{} }), 401, decision.ClaimsInvalid},
 		{"basic authentication", key(func(c *call) { c.api.UseStandardAuth, c.api.UseBasicAuth = false, true }), 500, decision.SessionUnsupported},

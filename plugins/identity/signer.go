@@ -74,12 +74,16 @@ func (s *signer) issue(r *http.Request) (string, *identity.Claims, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	raw, claims, err := s.minter.MintFor(id, a.lifetime)
+	next, err := resume(r, transaction{a.narrow(id), a.lifetime})
 	if err != nil {
 		return "", nil, err
 	}
-	id.Txn = claims.Txn
-	remember(r, id)
+	raw, claims, err := s.minter.MintFor(next.Identity, next.lifetime)
+	if err != nil {
+		return "", nil, err
+	}
+	next.Txn = claims.Txn
+	remember(r, next)
 	return raw, claims, nil
 }
 
@@ -105,7 +109,7 @@ func (s *signer) identify(a *api, session *user.SessionState, r *http.Request) (
 	}
 	id.Requester, id.API, id.Org = s.config.Workload, a.API, session.OrgID
 	id.Method, id.SessionID, id.IP = string(a.method), s.pseudonym(session.KeyID), peer(r)
-	return resume(r, a.narrow(id))
+	return id, nil
 }
 
 // pseudonym names a session key without giving it away: HMAC-SHA256, base64url.

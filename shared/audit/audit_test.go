@@ -89,3 +89,32 @@ func TestAFailedWriteIsReported(t *testing.T) {
 		t.Error("a record that is no JSON is written")
 	}
 }
+
+func TestClip(t *testing.T) {
+	for _, row := range []struct {
+		text string
+		most int
+		want string
+	}{{"abc", 3, "abc"}, {"abcdef", 5, "ab…"}, {"aäää", 5, "a…"}, {"", 3, ""}} {
+		if got := audit.Clip(row.text, row.most); got != row.want {
+			t.Errorf("%q to %d: got %q, want %q", row.text, row.most, got, row.want)
+		}
+	}
+}
+
+func TestTraceID(t *testing.T) {
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	for parent, want := range map[string]string{
+		"00-" + id + "-00f067aa0ba902b7-01": id,
+		"":                                  "",
+		id:                                  "",
+		"00-" + id + "-00f067aa0ba902b7":    "",
+		"00-" + strings.Repeat("z", 32) + "-00f067aa0ba902b7-01": "",
+		"00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01": "",
+		"00-" + id[1:] + "-00f067aa0ba902b7-01":                  "",
+	} {
+		if got := audit.TraceID(parent); got != want {
+			t.Errorf("%q: got %q", parent, got)
+		}
+	}
+}

@@ -63,7 +63,9 @@ type Claims struct {
 }
 
 // Scopes splits the space-delimited claim scope (RFC 8693 section 4.2).
-func (c *Claims) Scopes() []string { return strings.Fields(c.Scope) }
+func (c *Claims) Scopes() []string {
+	return strings.FieldsFunc(c.Scope, func(r rune) bool { return r == ' ' })
+}
 
 // IsOurs reports whether a header may only ever be written by Meshpass: the
 // token, or an identity header for workloads. Case is folded, and so is "_",

@@ -19,10 +19,13 @@ var (
 	foreignForm = regexp.MustCompile(`^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$`)
 )
 
-// ParsePattern refuses every other form: a pattern that matches nothing by a
-// slip would never be noticed.
-func ParsePattern(text string) (Pattern, error) {
+// ParsePattern refuses every other form, and the long form of a local workload:
+// a pattern that matches nothing by a slip would never be noticed.
+func (t TrustDomains) ParsePattern(text string) (Pattern, error) {
 	if foreignForm.MatchString(text) {
+		if w, err := t.Workload(text); err != nil || string(w) != text {
+			return Pattern{}, fmt.Errorf("%q: write %s, the trust domain is the mesh's own", text, w)
+		}
 		return Pattern{literal: Workload(text)}, nil
 	}
 	m := localForm.FindStringSubmatch(text)

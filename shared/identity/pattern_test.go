@@ -7,6 +7,8 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
+var mesh = identity.TrustDomains{Local: "cluster.local", Aliases: []string{"old.example"}}
+
 func TestPatterns(t *testing.T) {
 	workloads := []identity.Workload{
 		"", "ns//sa/", "ns/shop/sa/orders", "ns/shop/sa/or.ders", "ns/edge/sa/orders", "spiffe://other.example/ns/shop/sa/orders",
@@ -23,7 +25,7 @@ func TestPatterns(t *testing.T) {
 		{"ns/*/sa/*", "", []identity.Workload{"ns/shop/sa/orders", "ns/shop/sa/or.ders", "ns/edge/sa/orders"}},
 		{"spiffe://other.example/ns/shop/sa/orders", workloads[5], workloads[5:]},
 	} {
-		p, err := identity.ParsePattern(row.pattern)
+		p, err := mesh.ParsePattern(row.pattern)
 		if err != nil || p.Literal() != row.literal {
 			t.Errorf("%s: literal %q, %v", row.pattern, p.Literal(), err)
 		}
@@ -47,9 +49,9 @@ func TestPatterns(t *testing.T) {
 func TestPatternsThatAreRefused(t *testing.T) {
 	for _, text := range []string{
 		"", "*", "orders", "ns/shop", "ns/shop/sa/", "ns/shop/sa/or*", "ns/**/sa/x", "ns/Shop/sa/x", "ns/shop/sa/x/y", " ns/shop/sa/x",
-		"spiffe://", "spiffe://other.example", "spiffe://other.example/*", "spiffe://other.example/ns/shop/sa/x/",
+		"spiffe://cluster.local/ns/shop/sa/x", "spiffe://old.example/ns/shop/sa/x", "spiffe://", "spiffe://other.example", "spiffe://other.example/*", "spiffe://other.example/ns/shop/sa/x/",
 	} {
-		if p, err := identity.ParsePattern(text); err == nil || p != (identity.Pattern{}) {
+		if p, err := mesh.ParsePattern(text); err == nil || p != (identity.Pattern{}) {
 			t.Errorf("%q: got %v, %v", text, p, err)
 		}
 	}

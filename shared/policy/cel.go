@@ -21,6 +21,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	object := cel.MapType(cel.StringType, cel.DynType)
 	texts := cel.MapType(cel.StringType, cel.StringType)
 	return cel.NewEnv(
+		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
 		cel.Variable("caller", cel.StringType),
 		cel.Variable("callee", cel.StringType),
 		cel.Variable("now", cel.TimestampType),

@@ -30,11 +30,11 @@ type compiled struct {
 	reads    reads
 }
 
-func compile(s *source) (*compiled, strictyaml.Problems) {
+func (l Loader) compile(s *source) (*compiled, strictyaml.Problems) {
 	var p strictyaml.Problems
 	c := &compiled{name: s.Metadata.Name, optional: s.Spec.Identity == "optional", reads: newReads()}
 	for i, text := range s.Spec.Targets.Workloads {
-		w, err := identity.ParsePattern(text)
+		w, err := l.Domains.ParsePattern(text)
 		if err != nil {
 			s.problem(&p, err, "targets", "workloads", i)
 		}
@@ -45,7 +45,7 @@ func compile(s *source) (*compiled, strictyaml.Problems) {
 	}
 	names := map[string]bool{}
 	for i := range s.Spec.Rules {
-		b := &ruleBuilder{source: s, index: i, spec: &s.Spec.Rules[i], problems: &p, reads: &c.reads}
+		b := &ruleBuilder{source: s, domains: l.Domains, index: i, spec: &s.Spec.Rules[i], problems: &p, reads: &c.reads}
 		r := b.build(c.name)
 		if names[r.name] {
 			s.problem(&p, fmt.Errorf("rule %q stands twice", r.name), "rules", i, "name")
@@ -72,6 +72,7 @@ func compilePublic(s *source, p *strictyaml.Problems, i int, entry publicEntry) 
 // ruleBuilder turns the fields of one rule into conditions.
 type ruleBuilder struct {
 	source     *source
+	domains    identity.TrustDomains
 	index      int
 	spec       *ruleSpec
 	problems   *strictyaml.Problems
@@ -120,7 +121,7 @@ func (b *ruleBuilder) from(f from) {
 	if len(f.Workloads) > 0 {
 		var patterns []identity.Pattern
 		for i, text := range f.Workloads {
-			w, err := identity.ParsePattern(text)
+			w, err := b.domains.ParsePattern(text)
 			if err != nil {
 				b.fail(err, "from", "workloads", i)
 			}
@@ -154,6 +155,11 @@ func (b *ruleBuilder) to(t to) {
 		b.add(hostIn(t.Hosts))
 	}
 	if len(t.Ports) > 0 {
+		for i, port := range t.Ports {
+			if port == 0 || port > 65535 {
+				b.fail(fmt.Errorf("port %d: want 1 to 65535", port), "ports", i)
+			}
+		}
 		b.reads.port = true
 		b.add(portIn(t.Ports))
 	}
@@ -190,7 +196,7 @@ func (b *ruleBuilder) claims() {
 
 func (b *ruleBuilder) claim(name string, values []any) {
 	root, rest, nested := strings.Cut(name, ".")
-	if object := root == "tctx" || root == "rctx"; !slices.Contains(topLevelClaims, root) || object != nested || nested && rest == "" {
+	if object := root == "tctx" || root == "rctx"; !slices.Contains(topLevelClaims, root) || object != nested || nested && slices.Contains(strings.Split(rest, "."), "") {
 		b.fail(fmt.Errorf("claim %q: want one of %s, with a member below tctx and rctx", name, strings.Join(topLevelClaims, ", ")), "claims", name)
 	}
 	for i, value := range values {

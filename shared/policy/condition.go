@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -88,7 +89,8 @@ func hasScopes(scopes []string) condition {
 }
 
 // claimIn compares a claim, or each entry of a claim that is a list, with the
-// values that the rule lists.
+// values that the rule lists. An entry of a kind that none of these has decides
+// nothing: "true" is not true, and a deny on true must not be dodged by it.
 func claimIn(name string, values []any) condition {
 	path := strings.Split(name, ".")
 	return func(s *subject) verdict {
@@ -107,6 +109,8 @@ func claimIn(name string, values []any) condition {
 				result = undecided
 			case slices.Contains(values, entry):
 				return yes
+			case !slices.ContainsFunc(values, func(v any) bool { return reflect.TypeOf(v) == reflect.TypeOf(entry) }):
+				result = undecided
 			}
 		}
 		return result

@@ -25,6 +25,10 @@ spec:
     - name: locked
       effect: deny
       to: {paths: [/locked]}
+    - name: no-cancel
+      effect: deny
+      to: {paths: ["/tenants/{tenant}/orders/1:cancel"]}
+      scopes: [orders.read]
     - name: no-batch
       effect: deny
       from: {workloads: [ns/batch/sa/*]}
@@ -169,6 +173,8 @@ func TestDecisionTable(t *testing.T) {
 		{5, "denied by a claim", toDelete, alice(map[string]any{"suspended": true}), "deny rule_denied orders/suspended"},
 		{5, "the claim is missing", toDelete, alice(map[string]any{"suspended": nil}), "deny condition_error orders/suspended"},
 		{5, "the claim is an object", toDelete, alice(map[string]any{"suspended": map[string]any{}}), "deny condition_error orders/suspended"},
+		{5, "the claim is of another kind", toDelete, alice(map[string]any{"suspended": "true"}), "deny condition_error orders/suspended"},
+		{5, "another spelling of a denied path", request(path("/tenants/acme/orders/1%3Acancel")), alice(nil), "deny rule_denied orders/no-cancel"},
 		{5, "the rule is for another method", request(), alice(map[string]any{"suspended": true}), "allow rule_allowed orders/read-own-tenant"},
 		{5, "denied by a header", request(catalogue, method("POST"), maintenance), scope("items.write"), "deny rule_denied catalogue/not-in-maintenance"},
 		{6, "her own order", request(), alice(nil), "allow rule_allowed orders/read-own-tenant"},

@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
@@ -23,10 +24,19 @@ type Dir struct {
 // OSDir is a folder of the file system.
 func OSDir(name string) Dir { return Dir{Name: name, Files: os.DirFS(name)} }
 
+// Loader says what documents are read against. The zero Loader knows no trust
+// domain, as a command line may that has no configuration at hand.
+type Loader struct {
+	Domains identity.TrustDomains // a workload of these is named ns/…, never spiffe://…
+}
+
+// Load is [Loader.Load] of the zero Loader.
+func Load(dirs ...Dir) (*Set, error) { return Loader{}.Load(dirs...) }
+
 // Load compiles every *.yaml and *.yml below the folders. Hidden names are passed
 // over: a mounted ConfigMap keeps its versions in them. All problems of all files
 // come back together, as [strictyaml.Problems], and then there is no Set.
-func Load(dirs ...Dir) (*Set, error) {
+func (l Loader) Load(dirs ...Dir) (*Set, error) {
 	var problems strictyaml.Problems
 	var sources []source
 	hash := sha256.New()
@@ -42,7 +52,7 @@ func Load(dirs ...Dir) (*Set, error) {
 			fmt.Fprintf(hash, "%d\x00%s\x00%d\x00%s", i, file.name, len(file.data), file.data)
 		}
 	}
-	set, wrong := compileAll(sources)
+	set, wrong := l.compileAll(sources)
 	if problems = append(problems, wrong...); len(problems) > 0 {
 		return nil, problems
 	}
@@ -66,7 +76,9 @@ func yamlFiles(dir Dir) ([]yamlFile, error) {
 				return fs.SkipDir
 			}
 			return nil
-		case entry.IsDir() || !slices.Contains([]string{".yaml", ".yml"}, path.Ext(name)):
+		case entry.Type()&fs.ModeSymlink != 0 && isFolder(dir.Files, name):
+			return fmt.Errorf("%s is a symbolic link to a folder, which is not followed: list that folder itself", name)
+		case entry.IsDir() || !slices.Contains([]string{".yaml", ".yml"}, strings.ToLower(path.Ext(name))):
 			return nil
 		}
 		data, err := fs.ReadFile(dir.Files, name)
@@ -79,15 +91,20 @@ func yamlFiles(dir Dir) ([]yamlFile, error) {
 	return files, err
 }
 
+func isFolder(files fs.FS, name string) bool {
+	info, err := fs.Stat(files, name)
+	return err == nil && info.IsDir()
+}
+
 // compileAll sorts the documents by name, so that their order tells nothing.
-func compileAll(sources []source) (*Set, strictyaml.Problems) {
+func (l Loader) compileAll(sources []source) (*Set, strictyaml.Problems) {
 	var problems strictyaml.Problems
 	set := &Set{reads: newReads()}
 	names := map[string]string{}
 	sort.SliceStable(sources, func(i, j int) bool { return sources[i].Metadata.Name < sources[j].Metadata.Name })
 	for i := range sources {
 		s := &sources[i]
-		c, wrong := compile(s)
+		c, wrong := l.compile(s)
 		if other, twice := names[c.name]; twice {
 			wrong.Add(s.yaml.At("metadata", "name"), "a document %q stands in %s too", c.name, other)
 		}

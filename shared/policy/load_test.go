@@ -2,10 +2,14 @@ package policy_test
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
 
+	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
@@ -48,6 +52,9 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		{"CEL name", rule("when: 'claims.tctxx.a == 1'"), "0.yaml:7:36: when: undeclared reference to 'claims' (in container '') (character 1)"},
 		{"CEL type", rule("when: 'request.port == \"80\"'"), "0.yaml:7:36: when: found no matching overload for '_==_' applied to '(int, string)' (character 14)"},
 		{"CEL dyn", rule("when: claims.tctx.admin"), "0.yaml:7:36: when: its type is dyn, not bool: compare the value, as in claims.tctx.admin == true"},
+		{"a bad regular expression", rule("when: 'request.host.matches(\"(\")'"), "0.yaml:7:36: when: invalid matches argument"},
+		{"port", rule("to: {ports: [70000]}"), "0.yaml:7:43: port 70000: want 1 to 65535"},
+		{"an empty member", rule("claims: {tctx.a..b: [x]}"), `0.yaml:7:50: claim "tctx.a..b": want one of`},
 		{"capture unbound", rule(`to: {paths: ["/a"]}, when: 'path.b == "x"'`), "0.yaml:7:57: when: path.b is bound by no path of this rule: write {b} in to.paths"},
 		{"capture bound by some", rule(`to: {paths: ["/{b}", "/a"]}, when: 'path.b == "x"'`), "0.yaml:7:65: when: path.b is not bound by every path of this rule: guard it with has(path.b), or split the rule"},
 		{"all headers", rule("when: request.headers.size() > 3"), `0.yaml:7:36: when: request.headers is used as a whole: name the header, as in request.headers["x-name"]`},
@@ -105,6 +112,52 @@ func TestFolders(t *testing.T) {
 	}
 	if other := load(t, orders); other.Generation() == set.Generation() {
 		t.Error("other content has the same generation")
+	}
+}
+
+// A workload of the mesh's own trust domain has one name in documents: under the
+// other one a deny would never match.
+func TestTheLongFormOfALocalWorkload(t *testing.T) {
+	text := strings.Replace(orders, "ns/batch/sa/*", "spiffe://cluster.local/ns/batch/sa/x", 1)
+	loader := policy.Loader{Domains: identity.TrustDomains{Local: "cluster.local"}}
+	_, err := loader.Load(files(text))
+	if want := `write ns/batch/sa/x, the trust domain is the mesh's own`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	if _, err := loader.Load(files(strings.Replace(text, "cluster.local", "other.example", 1))); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is passed over may hold a deny, so nothing is passed over in silence.
+func TestNothingIsPassedOverInSilence(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	write := func(path, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(dir, "A.YAML"), orders)
+	if set, err := policy.Load(policy.OSDir(dir)); err != nil || set.Len() != 1 {
+		t.Errorf("an extension in capitals: %v, %v", set, err)
+	}
+	if err := os.Symlink(other, filepath.Join(dir, "team")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := policy.Load(policy.OSDir(dir))
+	if want := "team is a symbolic link to a folder"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("a linked folder: got %v, want %q", err, want)
+	}
+}
+
+func TestMembershipIsRecorded(t *testing.T) {
+	set := load(t, head+`  rules: [{name: r, effect: allow, when: '"staff" in claims.tctx.groups && "tenant" in claims.tctx'}]`)
+	claims, _ := alice(map[string]any{"groups": []any{"staff"}})()
+	if got, want := fmt.Sprint(set.Inputs(request(), claims)), "map[claims.tctx.groups:[staff] claims.tctx.tenant:acme]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if d := set.Decide(request(), alice(map[string]any{"groups": []any{"staff"}})); !d.Allowed() {
+		t.Errorf("got %s", describe(d))
 	}
 }
 

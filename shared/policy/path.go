@@ -139,7 +139,7 @@ func (p pattern) captures() []string {
 	return names
 }
 
-// match compares with the segments of a path that [CheckPath] admits. "/a/**"
+// match compares with the decoded segments of a path. "/a/**"
 // takes "/a/" and all below it, not "/a".
 func (p pattern) match(segments []string) bool {
 	if len(segments) < len(p.segments) || len(segments) > len(p.segments) != p.open {
@@ -153,15 +153,12 @@ func (p pattern) match(segments []string) bool {
 	return true
 }
 
-// bind gives the captured segments of a path that matches, decoded once.
+// bind gives the captured segments of a path that matches.
 func (p pattern) bind(segments []string) map[string]string {
 	bound := map[string]string{}
 	for i, s := range p.segments {
-		if s.capture == "" {
-			continue
-		}
-		if value, err := url.PathUnescape(segments[i]); err == nil {
-			bound[s.capture] = value
+		if s.capture != "" {
+			bound[s.capture] = segments[i]
 		}
 	}
 	return bound

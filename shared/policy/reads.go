@@ -81,7 +81,11 @@ func chain(e ast.Expr) (name string, path []string, guard, ok bool) {
 			return "", nil, false, false
 		}
 		name, path, _, ok = chain(container)
-		return name, append(path, member), call.FunctionName() == operators.In, ok
+		membership := call.FunctionName() == operators.In
+		if membership && strings.HasPrefix(name, "claims.") && len(path) > 0 {
+			return name, path, true, ok // the container may be a list: its entries decide
+		}
+		return name, append(path, member), membership, ok
 	}
 	return "", nil, false, false
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/url"
 	"strings"
 	"time"
 
@@ -38,13 +39,26 @@ func normalHost(host string) string {
 type subject struct {
 	Request
 	claims   *identity.Claims // nil: no token
-	segments []string
+	segments []string         // of the path, each decoded once
 	host     string
 	scopes   map[string]bool
 }
 
 func newSubject(r Request) *subject {
-	return &subject{Request: r, segments: strings.Split(strings.TrimPrefix(r.Path, "/"), "/"), host: normalHost(r.Host)}
+	return &subject{Request: r, segments: decoded(r.Path), host: normalHost(r.Host)}
+}
+
+// decoded splits a path that [CheckPath] admits, and then undoes the escapes that
+// are left in it, so that a rule on /a:b also holds for /a%3Ab, which a server
+// reads alike. No escape that is left decodes to a separator or to a dot.
+func decoded(path string) []string {
+	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	for i, segment := range segments {
+		if text, err := url.PathUnescape(segment); err == nil {
+			segments[i] = text
+		}
+	}
+	return segments
 }
 
 func (s *subject) authenticated(c *identity.Claims) {

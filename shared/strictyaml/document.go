@@ -46,7 +46,7 @@ func ParseAll(data []byte) ([]*Document, error) {
 			return nil, problemAt(&node, "an empty document")
 		}
 		if alias := findAlias(&node); alias != nil {
-			return nil, problemAt(alias, "anchors and aliases are not read: write the value out")
+			return nil, problemAt(alias, "anchors, aliases and merge keys are not read: write the value out")
 		}
 		docs = append(docs, &Document{root: node.Content[0]})
 	}
@@ -99,7 +99,7 @@ func child(node *yaml.Node, step any) *yaml.Node {
 
 // findAlias keeps a small file from growing into a large one.
 func findAlias(node *yaml.Node) *yaml.Node {
-	if node.Kind == yaml.AliasNode || node.Anchor != "" {
+	if node.Kind == yaml.AliasNode || node.Anchor != "" || node.Tag == "!!merge" {
 		return node
 	}
 	for _, c := range node.Content {

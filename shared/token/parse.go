@@ -15,7 +15,7 @@ const mediaType = "txntoken+jwt"
 const maxKeyID = 64
 
 // strictBase64 refuses padding, foreign characters and trailing bits, so that
-// one token has one spelling (RFC 7515 section 2, RFC 4648 section 3.5).
+// bytes have one spelling (RFC 7515 section 2, RFC 4648 section 3.5).
 var strictBase64 = base64.RawURLEncoding.Strict()
 
 // parsed is a token taken apart, nothing of it trusted yet.

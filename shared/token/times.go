@@ -20,8 +20,8 @@ func readTimes(claims map[string]any) (times, error) {
 		return t, refuse(decision.TimeInvalid, "exp is not an integer after iat")
 	}
 	if nbf, present := claims["nbf"]; present {
-		if t.notBefore, ok = nbf.(int64); !ok || t.notBefore <= 0 {
-			return t, refuse(decision.TimeInvalid, "nbf is not a positive integer")
+		if t.notBefore, ok = nbf.(int64); !ok || t.notBefore <= 0 || t.notBefore > t.expires {
+			return t, refuse(decision.TimeInvalid, "nbf is not a positive integer up to exp")
 		}
 	}
 	return t, nil

@@ -12,14 +12,33 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/forward"
+	"github.com/meshpass/meshpass/shared/identity"
 )
 
 // NameHeader tells which service answered.
 const NameHeader = "X-Served-By"
+
+// IdentityHeader tells which headers reached the service that only Meshpass may write, the token
+// excepted: "none", unless somebody's forgery came through.
+const IdentityHeader = "X-Saw-Identity-Headers"
+
+func identityHeaders(h http.Header) []string {
+	var seen []string
+	for name := range h {
+		if identity.IsOurs(name) && name != identity.Header {
+			seen = append(seen, name)
+		}
+	}
+	if len(seen) == 0 {
+		return []string{"none"}
+	}
+	return seen
+}
 
 // Routes registers a service's paths; inventory is the service that it may call.
 type Routes func(mux *http.ServeMux, inventory *Upstream)
@@ -55,6 +74,7 @@ func Handler(name string, log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		log.Info("served", "method", r.Method, "path", r.URL.Path, "request_id", r.Header.Get("X-Request-Id"))
 		w.Header().Set(NameHeader, name)
+		w.Header().Set(IdentityHeader, strings.Join(identityHeaders(r.Header), " "))
 		next.ServeHTTP(w, r)
 	})
 }
