@@ -5,11 +5,12 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-TYK_VERSION := v5.8.1
+GATEWAY     := v5.8.1
 PLATFORM    := linux_$(shell go env GOARCH)
-PLUGIN      := bin/plugins/identity_$(TYK_VERSION)_$(PLATFORM).so
-NOOP        := bin/plugins/noop_$(TYK_VERSION)_$(PLATFORM).so
-TESTPLUGINS := $(foreach name,loadpanic callpanic,bin/plugins/$(name)_$(TYK_VERSION)_$(PLATFORM).so)
+PLUGIN      := bin/plugins/identity_$(GATEWAY)_$(PLATFORM).so
+OLDEST      := bin/gateways/v5.8.0/plugins/identity_v5.8.0_$(PLATFORM).so
+NOOP        := bin/plugins/noop_$(GATEWAY)_$(PLATFORM).so
+TESTPLUGINS := $(foreach name,loadpanic callpanic,bin/plugins/$(name)_$(GATEWAY)_$(PLATFORM).so)
 E2E         := bin/orders bin/inventory bin/reports bin/demo bin/bench bin/testall
 MODULES     := . plugins extauthz e2e e2e/istiod
 
@@ -31,7 +32,8 @@ help: ## List what can be made
 build: bin/tyk bin/tyk-templates $(PLUGIN) bin/meshpass bin/envoy $(E2E) ## Build everything but Istio's control plane
 
 .PHONY: plugin
-plugin: $(PLUGIN) ## Build the Tyk plugin and have the gateway load it
+plugin: $(if $(TYK_SRC)$(TYK_BIN),,bin/tyk) ## Build the Tyk plugin and have a gateway load it [TYK_SRC=DIR] [TYK_VERSION=vX.Y.Z] [TYK_BIN=FILE] [OUT=DIR]
+	@plugins/build.sh
 
 .PHONY: istiod
 istiod: bin/istiod ## Build Istio's control plane (minutes, the first time)
@@ -41,7 +43,7 @@ demo: build $(if $(ISTIOD),bin/istiod) ## Play the tour on loopback [KEEP=1] [IS
 	@bin/demo $(if $(KEEP),-keep) $(if $(ISTIOD),-istiod) $(if $(REDIS_ADDR),-redis $(REDIS_ADDR))
 
 .PHONY: test-programs
-test-programs: build bin/istiod $(NOOP) $(TESTPLUGINS)
+test-programs: build bin/istiod $(OLDEST) $(NOOP) $(TESTPLUGINS)
 
 .PHONY: test
 test: test-programs ## Run all tests of all modules [ONLY=shared,e2e] [OLDEST=go1.23.12]
@@ -55,11 +57,17 @@ bench: build $(NOOP) ## Measure Tyk with and without the plugin, and Checks per 
 .PHONY: images
 images: ## Build the two images, with Docker
 	docker build -f Dockerfile.authz --build-arg REVISION=$$(git rev-parse HEAD) -t meshpass/authz:dev .
-	docker build -f Dockerfile.plugin --build-arg REVISION=$$(git rev-parse HEAD) --build-arg TYK_VERSION=$(TYK_VERSION) -t meshpass/tyk-plugin:dev .
+	docker build -f Dockerfile.plugin --build-arg REVISION=$$(git rev-parse HEAD) --build-arg TYK_VERSION=$(or $(TYK_VERSION),$(GATEWAY)) -t meshpass/tyk-plugin:dev .
 
 .PHONY: manifests-check
 manifests-check: bin/istiod ## Build every overlay and judge each object as a cluster would
 	@bin/istiod validate --mesh manifests/istio/install.yaml --dir manifests
+
+.PHONY: compat
+compat: test-programs ## Try the plugin in every release, write docs/compatibility.md [COMPAT_SRC=DIR of checkouts named vX.Y.Z]
+	@cd plugins && COMPAT_SRC='$(abspath $(COMPAT_SRC))' go run ./compat table -doc ../docs/compatibility.md \
+		'v5.8.0=$(call tyk-source,plugins/compat/v5.8.0)' 'v5.8.1=$(call tyk-source,plugins)' \
+		$(sort v5.8.15 v5.13.1 v5.14.0 $(if $(COMPAT_SRC),$(notdir $(wildcard $(COMPAT_SRC)/v*))))
 
 .PHONY: dump
 dump: bin/istiod ## Renew the checked-in dump of istiod's output
@@ -86,7 +94,7 @@ clean: ## Remove what was built
 bin/tyk: plugins/tools.go plugins/go.mod plugins/go.sum
 	$(call building,the gateway: this takes minutes the first time)
 	@cd plugins && go build -tags goplugin -trimpath \
-		-ldflags "-X github.com/TykTechnologies/tyk/internal/build.Version=$(TYK_VERSION)" \
+		-ldflags "-X github.com/TykTechnologies/tyk/internal/build.Version=$(GATEWAY)" \
 		-o ../$@ github.com/TykTechnologies/tyk
 
 # The gateway's own error pages, from its module.
@@ -94,18 +102,26 @@ bin/tyk-templates: plugins/go.mod
 	$(call building)
 	@rm -rf $@ && cp -r "$$(cd plugins && go list -m -f '{{.Dir}}' github.com/TykTechnologies/tyk)/templates" $@ && chmod -R u+w $@ && find $@ -name "*.go" -delete && touch $@
 
-$(PLUGIN): $(call sources,plugins/identity) $(SHARED) plugins/go.mod plugins/go.sum | bin/tyk
+# What make builds for itself does not depend on what `make plugin` was asked for.
+alone := TYK_SRC= TYK_VERSION= TYK_BIN= OUT=
+
+$(PLUGIN): $(call sources,plugins/identity) $(SHARED) plugins/go.mod plugins/go.sum plugins/build.sh | bin/tyk
 	$(call building)
-	@cd plugins && go build -tags goplugin -trimpath -buildmode=plugin -o ../$@ ./identity
-	@for symbol in StripIdentity SignIdentity; do \
-		said=$$(bin/tyk plugin load -f $@ -s $$symbol 2>&1) || { echo "$$said"; exit 1; }; \
-	done
+	@$(alone) plugins/build.sh >/dev/null
+
+# $(call tyk-source,FOLDER): where the Tyk release is that the module in this folder requires.
+tyk-source = $(shell cd $(1) && go mod download github.com/TykTechnologies/tyk && go list -m -f '{{.Dir}}' github.com/TykTechnologies/tyk)
+
+# The oldest supported release, built from its own source: its plugin has this name only once its gateway has loaded it.
+$(OLDEST): $(call sources,plugins/identity) $(SHARED) plugins/build.sh plugins/compat/v5.8.0/go.mod
+	$(call building)
+	@$(alone) TYK_VERSION=v5.8.0 TYK_SRC='$(call tyk-source,plugins/compat/v5.8.0)' plugins/build.sh >/dev/null
 
 $(NOOP): $(call sources,plugins/noop) plugins/go.mod plugins/go.sum
 	$(call building)
 	@cd plugins && go build -tags goplugin -trimpath -buildmode=plugin -o ../$@ ./noop
 
-$(TESTPLUGINS): bin/plugins/%_$(TYK_VERSION)_$(PLATFORM).so: $(call sources,plugins/testplugins) plugins/go.mod plugins/go.sum
+$(TESTPLUGINS): bin/plugins/%_$(GATEWAY)_$(PLATFORM).so: $(call sources,plugins/testplugins) plugins/go.mod plugins/go.sum
 	$(call building)
 	@cd plugins && go build -tags goplugin -trimpath -buildmode=plugin -o ../$@ ./testplugins/$*
 

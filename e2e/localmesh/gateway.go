@@ -3,6 +3,7 @@ package localmesh
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"os"
@@ -54,7 +55,7 @@ func (m *Mesh) startGateway(ctx context.Context) error {
 			"TYK_GW_STORAGE_DATABASE=" + strconv.Itoa(m.redis.database),
 			// The API definitions name the identity provider by these.
 			"IDP_ISSUER=" + m.issuer(),
-			"IDP_JWKS=" + m.issuer() + "/keys",
+			"IDP_JWKS=" + base64.StdEncoding.EncodeToString([]byte(m.issuer()+"/keys")), // from Tyk 5.9 on, a plain URL works once
 		},
 	}, "build", m.gatewayServes)
 }

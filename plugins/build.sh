@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# Builds the plugin for one Tyk release and has a gateway of that release load it.
+#
+#   plugins/build.sh                  for the gateway of this repository's module, bin/tyk
+#   TYK_SRC=DIR plugins/build.sh      for the release whose source is in DIR
+#
+# A plugin loads only in a gateway that links the same version of every package that both hold,
+# built by the same Go. So with TYK_SRC this does what Tyk's own plugin compiler does: a workspace of
+# the gateway's source and a module that requires nothing but our root, in which the gateway's
+# versions win. The workspace is a temporary folder; nothing is written into DIR.
+#
+#   TYK_SRC       a checkout of a Tyk release, at its tag
+#   TYK_VERSION   the release, like v5.8.1, where no tag tells (a source archive)
+#   TYK_BIN       a gateway of that release; absent: one is built from the source and kept
+#   OUT           folder of the plugin; absent: plugins/ beside the gateway that make or this script built
+#
+# Standard output has two lines, "built FILE …" and "loaded FILE …"; all else is progress.
+# Exit code: 0 built and loaded, 1 the gateway cannot load it, 2 could not try.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+say() { echo "$*" >&2; }
+cannot() { say "plugins/build.sh: $*"; exit 2; }
+refuse() { say "plugins/build.sh: $*"; exit 1; }
+
+export CGO_ENABLED=1 # Go has no plugins without it
+export GOWORK=off    # somebody's go.work would change versions
+flags=(-mod=readonly -buildvcs=false -trimpath -tags goplugin)
+
+check_tools() {
+	command -v go >/dev/null || cannot "no go on PATH: install Go"
+	go_version=$(go env GOVERSION) || cannot "go does not run, see above"
+	platform=$(go env GOOS)_$(go env GOARCH)
+	[ "$platform" = "$(go env GOHOSTOS)_$(go env GOHOSTARCH)" ] ||
+		cannot "a plugin for $platform cannot be loaded here, so nothing would prove it: build it on such a machine"
+	command -v "$(go env CC)" >/dev/null || cannot "no C compiler ($(go env CC)): install one, or set CC"
+}
+
+# check_source sets src and version.
+check_source() {
+	[ -d "$TYK_SRC" ] || cannot "TYK_SRC=$TYK_SRC: no such folder"
+	src=$(cd "$TYK_SRC" && pwd)
+	grep -qsx 'module github.com/TykTechnologies/tyk' "$src/go.mod" ||
+		cannot "TYK_SRC=$TYK_SRC: not the source of Tyk's gateway (its go.mod would say so)"
+	version=${TYK_VERSION:-$(tag_of "$src")}
+	[ -n "$version" ] || cannot "TYK_SRC=$TYK_SRC: no tag is checked out there: check one out, or set TYK_VERSION=vX.Y.Z"
+}
+
+# tag_of prints nothing where the folder is not itself a checkout: the tags of a repository around it are not Tyk's.
+tag_of() {
+	[ "$(git -C "$1" rev-parse --show-toplevel 2>/dev/null)" = "$(cd "$1" && pwd -P)" ] || return 0
+	git -C "$1" describe --tags --exact-match 2>/dev/null || true
+}
+
+check_version() {
+	[[ $version =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] || cannot "version $version: write it like v5.8.1 (TYK_VERSION)"
+	name=identity_${version%%-*}_$platform.so # the gateway looks for its version without suffixes
+}
+
+# check_gateway FILE: what Go would say of these after the build names an internal package at most.
+check_gateway() {
+	local settings
+	[ -f "$1" ] && [ -x "$1" ] || cannot "$1: no such program"
+	settings=$(go version -m "$1" 2>/dev/null) || cannot "$1: not a program built by Go"
+	local theirs=${settings%%$'\n'*}
+	theirs=${theirs##*: }
+	[ "$theirs" = "$go_version" ] ||
+		refuse "$1 was built with $theirs, this Go is $go_version: a plugin must be built with the gateway's Go (GOTOOLCHAIN=${theirs%% *} fetches it)"
+	grep -q -- '-tags=.*goplugin' <<<"$settings" || refuse "$1 was built without the tag goplugin: it loads no Go plugin"
+	grep -q -- '-trimpath=true' <<<"$settings" || refuse "$1 was built without -trimpath: it loads no plugin that was built with it"
+}
+
+# make_workspace sets plugin, the folder of a module with our packages only. The paths in its go.mod stay
+# in the plugin's build information: with copies, they are the same on every machine.
+make_workspace() {
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	plugin=$work/plugin
+	mkdir "$plugin" "$work/root"
+	cp -r "$root/plugins/identity" "$plugin/"
+	cp -r "$root/go.mod" "$root/go.sum" "$root/shared" "$work/root/"
+	cat >"$plugin/go.mod" <<-END
+		module github.com/meshpass/meshpass/plugins
+
+		$(grep '^go ' "$root/go.mod")
+
+		require github.com/meshpass/meshpass v0.0.0
+
+		replace github.com/meshpass/meshpass => ../root
+	END
+	cp "$root/go.sum" "$plugin/go.sum" # a replaced module's own go.sum is not read
+	(cd "$work" && GOWORK='' go work init "$plugin" "$src" 2>"$work/log") || { cat "$work/log" >&2; cannot "no workspace with this source, see above"; }
+}
+
+compare_modules() {
+	local code=0
+	say "comparing the plugin's modules with $version's go.mod"
+	(cd "$root/plugins" && go build -o "$work/compat" ./compat) || cannot "plugins/compat does not build, see above"
+	(cd "$plugin" && GOWORK=$work/go.work "$work/compat" modules -tyk "$src" ./identity) || code=$?
+	[ $code -ne 1 ] || refuse "$version cannot load this plugin, see above: the versions in our go.mod must not exceed the gateway's"
+	[ $code -eq 0 ] || cannot "the modules of $version cannot be listed, see above"
+}
+
+# gateway_of_source sets gateway: built from this source with its own go.mod, as Tyk does. Go does nothing
+# when the one that was kept is still what it would build.
+gateway_of_source() {
+	gateway=$root/bin/gateways/$version/tyk
+	say "building the gateway $version with $go_version (this takes minutes the first time)"
+	mkdir -p "${gateway%/*}"
+	(cd "$src" && go build "${flags[@]}" -ldflags "-X github.com/TykTechnologies/tyk/internal/build.Version=$version" -o "$gateway" .) ||
+		cannot "the gateway $version does not build, see above"
+}
+
+# build DIR: the plugin comes under a name that no gateway looks for, until it has been loaded.
+build() {
+	mkdir -p "$out" && [ -w "$out" ] || cannot "OUT=$out cannot be written to"
+	out=$(cd "$out" && pwd)
+	say "building $name with $go_version"
+	(cd "$1" && go build "${flags[@]}" -buildmode=plugin -o "$out/$name.new" ./identity) || cannot "the plugin does not build, see above"
+	echo "built $name with $go_version"
+}
+
+load() {
+	local symbol said
+	for symbol in StripIdentity SignIdentity; do
+		said=$("$gateway" plugin load -f "$out/$name.new" -s $symbol 2>&1) || {
+			rm -f "$out/$name.new"
+			say "$said"
+			refuse "$gateway does not load the plugin, see above"
+		}
+	done
+	mv "$out/$name.new" "$out/$name"
+	echo "loaded $out/$name by $gateway"
+}
+
+[ $# -eq 0 ] || cannot "takes no arguments but the variables TYK_SRC, TYK_VERSION, TYK_BIN and OUT"
+check_tools
+if [ -z "${TYK_SRC:-}" ]; then
+	gateway=${TYK_BIN:-$root/bin/tyk}
+	[ -e "$gateway" ] || cannot "$gateway is not there: run make plugin, which builds it"
+	check_gateway "$gateway"
+	version=$("$gateway" --version 2>&1)
+	check_version
+	[ "${TYK_VERSION:-$version}" = "$version" ] || cannot "$gateway is $version: for $TYK_VERSION, set TYK_SRC to its source"
+	out=${OUT:-$root/bin/plugins}
+	build "$root/plugins"
+else
+	check_source
+	check_version
+	out=${OUT:-$root/bin/gateways/$version/plugins}
+	gateway=${TYK_BIN:-}
+	[ -z "$gateway" ] || check_gateway "$gateway"
+	make_workspace
+	compare_modules
+	[ -n "$gateway" ] || gateway_of_source
+	GOWORK=$work/go.work build "$plugin"
+fi
+load

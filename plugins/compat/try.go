@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/meshpass/meshpass/plugins/compat/page"
+)
+
+// errUntried: nothing was learnt, so what was known before stands.
+var errUntried = errors.New("could not be tried")
+
+// try builds the plugin against the source, has a gateway of it load the plugin, and plays the
+// scenarios in that gateway. The row gets what was learnt, the error says why not more.
+func try(root string, row *page.Row, source string) error {
+	if _, err := os.Stat(source); err != nil {
+		return fmt.Errorf("%w: no source: set COMPAT_SRC to a folder that holds it as %s", errUntried, row.Release)
+	}
+	stamp, err := newStamp(root)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUntried, err)
+	}
+	built, loaded, err := build(root, row.Release, source)
+	switch {
+	case errors.Is(err, errUntried):
+		return err
+	case !built:
+		row.Built, row.Loaded, row.Ran = "refused, "+stamp, page.Untested, page.Untested
+		return err
+	case !loaded:
+		row.Built, row.Loaded, row.Ran = stamp, "failed, "+stamp, page.Untested
+		return err
+	}
+	row.Built, row.Loaded = stamp, stamp
+	err = play(root, row.Release, source)
+	switch {
+	case errors.Is(err, errUntried):
+		return err
+	case err != nil:
+		row.Ran = "failed, " + stamp
+		return err
+	}
+	row.Ran = stamp
+	return nil
+}
+
+// build runs build.sh, whose two lines of output say how far it came.
+func build(root, release, source string) (built, loaded bool, err error) {
+	cmd := exec.Command(filepath.Join(root, "plugins", "build.sh"))
+	cmd.Env = append(os.Environ(), "TYK_SRC="+source, "TYK_VERSION="+release, "TYK_BIN=", "OUT=")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	built = bytes.HasPrefix(out, []byte("built "))
+	loaded = bytes.Contains(out, []byte("\nloaded "))
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return built, loaded, errors.New("does not work, see above")
+	}
+	if err != nil {
+		return built, loaded, fmt.Errorf("%w: build.sh: %w", errUntried, err)
+	}
+	return built, loaded, nil
+}
+
+// play runs the scenarios with this release's gateway, plugin and templates among the programs
+// that make has built. The tests are compiled first: one that does not compile says nothing
+// about the release.
+func play(root, release, source string) (err error) {
+	programs, err := os.MkdirTemp("", "meshpass-compat-")
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUntried, err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(programs)) }()
+	if err := assemble(programs, filepath.Join(root, "bin"), filepath.Join(root, "bin", "gateways", release), source); err != nil {
+		return fmt.Errorf("%w: %w", errUntried, err)
+	}
+	e2e, tests := filepath.Join(root, "e2e"), filepath.Join(programs, "e2e.test")
+	if err := loud(e2e, nil, "go", "test", "-c", "-o", tests, "."); err != nil {
+		return fmt.Errorf("%w: the scenarios: %w", errUntried, err)
+	}
+	fmt.Fprintf(os.Stderr, "playing the scenarios in %s\n", release)
+	if err := loud(e2e, []string{"MESHPASS_BIN=" + programs}, tests, "-test.run=^TestTour$", "-test.timeout=10m"); err != nil {
+		return fmt.Errorf("the scenarios: %w", err)
+	}
+	return nil
+}
+
+// loud runs a command whose output people should see.
+func loud(dir string, env []string, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	return cmd.Run()
+}
+
+// assemble links what is in bin into programs, but for what belongs to the gateway.
+func assemble(programs, bin, gateway, source string) error {
+	links := map[string]string{
+		"tyk":           filepath.Join(gateway, "tyk"),
+		"plugins":       filepath.Join(gateway, "plugins"),
+		"tyk-templates": filepath.Join(source, "templates"),
+	}
+	entries, err := os.ReadDir(bin)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if links[e.Name()] == "" {
+			links[e.Name()] = filepath.Join(bin, e.Name())
+		}
+	}
+	for name, target := range links {
+		if err := os.Symlink(target, filepath.Join(programs, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newStamp is what a cell says: when, which commit, which Go.
+func newStamp(root string) (string, error) {
+	commit, err := output(root, "git", "rev-parse", "--short", "HEAD")
+	if err != nil {
+		return "", err
+	}
+	changed, err := output(root, "git", "status", "--porcelain", "--", ".", ":!docs")
+	if err != nil {
+		return "", err
+	}
+	if changed != "" {
+		commit += "+changes"
+	}
+	goVersion, err := output(root, "go", "env", "GOVERSION")
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s, %s, %s", time.Now().UTC().Format(time.DateOnly), commit, goVersion), nil
+}
+
+func output(dir, name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
