@@ -26,7 +26,7 @@ endef
 
 .PHONY: help
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: bin/tyk bin/tyk-templates $(PLUGIN) bin/meshpass bin/envoy $(E2E) ## Build everything but Istio's control plane
@@ -149,3 +149,25 @@ RIG := $(call sources,e2e/cmd e2e/services e2e/envoy e2e/idp e2e/localmesh e2e/p
 bin/demo bin/bench bin/testall: bin/%: $(RIG)
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./cmd/$*
+
+# The programs of the image that the cases bring to a cluster: without a C library, as the image is.
+IN_CLUSTER := $(addprefix bin/image/,orders inventory reports idp sender)
+
+.PHONY: e2e-kind
+e2e-kind: bin/e2e-kind ## Play the cases on a kind cluster [KEEP=1] [STEP=cluster|istio|images|deploy|run|clean] [ONLY=tour/]
+	@bin/e2e-kind -check
+	@$(if $(filter clean,$(STEP)),,$(MAKE) --no-print-directory bin/meshpass $(PLUGIN) $(IN_CLUSTER))
+	@bin/e2e-kind $(if $(STEP),-step $(STEP)) $(if $(KEEP),-keep) $(if $(ONLY),-only $(ONLY))
+
+$(filter-out %/idp %/sender,$(IN_CLUSTER)): bin/image/%: $(call sources,e2e/services) $(SHARED) e2e/go.mod e2e/go.sum
+	$(call building)
+	@cd e2e && CGO_ENABLED=0 go build -trimpath -o ../$@ ./services/$*
+
+CLUSTER := $(call sources,e2e/kind) $(wildcard e2e/kind/*.yaml e2e/kind/*/*.yaml)
+bin/image/idp bin/image/sender: bin/image/%: $(CLUSTER) $(RIG)
+	$(call building)
+	@cd e2e && CGO_ENABLED=0 go build -trimpath -o ../$@ ./cmd/$*
+
+bin/e2e-kind: $(CLUSTER) $(RIG)
+	$(call building)
+	@cd e2e && go build -trimpath -o ../$@ ./cmd/e2ekind

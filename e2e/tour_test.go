@@ -66,7 +66,7 @@ func start(t *testing.T, o localmesh.Options) *localmesh.Mesh {
 
 func playAll(t *testing.T, mesh *localmesh.Mesh) {
 	var played []scenarios.Exchange
-	for _, load := range []func() ([]scenarios.Scenario, error){scenarios.Tour, scenarios.Hostile} {
+	for _, load := range []func() ([]scenarios.Scenario, error){scenarios.Tour, scenarios.Hostile, scenarios.Local} {
 		cases, err := load()
 		if err != nil {
 			t.Fatal(err)

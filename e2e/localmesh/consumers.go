@@ -7,27 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/meshpass/meshpass/e2e/consumer"
 )
-
-// consumers hold API keys: who they are stands in the key's metadata, what they may do in Tyk's
-// policy. They share the policy and not the key, and so not the rate either.
-var consumers = map[string]map[string]any{
-	"partner": consumer("partner-7", "acme"),
-	"hurried": consumer("partner-8", "acme"),
-}
-
-func consumer(developer, tenant string) map[string]any {
-	return map[string]any{
-		"org_id":         "demo",
-		"apply_policies": []string{"gold"},
-		"meta_data":      map[string]string{"developer_id": developer, "tenant": tenant},
-	}
-}
 
 // createKeys creates the consumers' keys through Tyk's control API, as a portal would.
 func (m *Mesh) createKeys(ctx context.Context) error {
 	m.keys = map[string]string{}
-	for name, session := range consumers {
+	for name, session := range consumer.Sessions() {
 		key, err := m.CreateKey(ctx, session)
 		if err != nil {
 			return fmt.Errorf("API key of %s: %w", name, err)

@@ -11,7 +11,7 @@ import (
 
 func TestShippedCasesLoad(t *testing.T) {
 	for name, load := range map[string]func() ([]scenarios.Scenario, error){
-		"tour": scenarios.Tour, "hostile": scenarios.Hostile,
+		"tour": scenarios.Tour, "hostile": scenarios.Hostile, "local": scenarios.Local,
 	} {
 		cases, err := load()
 		if err != nil {

@@ -1,0 +1,101 @@
+package kind
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/meshpass/meshpass/e2e/scenarios"
+)
+
+const logsBound = time.Minute
+
+// source is a set of containers whose logs are read together.
+type source struct{ namespace, selector, container string }
+
+var (
+	gatewayLogs    = source{"edge", "app=tyk-gateway", "tyk-gateway"}
+	authorizerLogs = source{"meshpass", "app=meshpass", "meshpass"}
+	serviceLogs    = source{"shop", "meshpass.dev/guarded=true", "app"}
+	undeclaredLogs = source{"shop", "app=orders", "undeclared"}
+)
+
+// logArgs reads them from their beginning.
+func logArgs(s source) []string {
+	return []string{"logs", "-n", s.namespace, "-l", s.selector, "-c", s.container, "--tail=-1"}
+}
+
+// logLine is one JSON line, and the pod that wrote it.
+type logLine struct {
+	pod string
+	scenarios.Record
+}
+
+// Records returns the audit records about a request, in the order of their time.
+func (e *Environment) Records(ctx context.Context, requestID string) ([]scenarios.Record, error) {
+	lines, err := e.linesAbout(ctx, requestID, gatewayLogs, authorizerLogs)
+	var records []scenarios.Record
+	for _, line := range lines {
+		if line.Text("kind") != "" { // Tyk writes lines of its own to the same place
+			records = append(records, line.Record)
+		}
+	}
+	return records, err
+}
+
+// Hits names the services that logged a request, in the order of their time.
+func (e *Environment) Hits(ctx context.Context, requestID string) ([]string, error) {
+	lines, err := e.linesAbout(ctx, requestID, serviceLogs, undeclaredLogs)
+	var names []string
+	for _, line := range lines {
+		names = append(names, line.Text("service"))
+	}
+	return names, err
+}
+
+// linesAbout reads the lines that carry a request's id, of this run, in the order of their time.
+// They are read to the end even when ctx ends: a case that waits for records that never come is to be
+// told which ones came.
+func (e *Environment) linesAbout(ctx context.Context, requestID string, sources ...source) ([]logLine, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logsBound)
+	defer cancel()
+	var found []logLine
+	for _, s := range sources {
+		out, err := e.tool(ctx, nil, "kubectl", append(logArgs(s), "--prefix", "--since-time="+e.since.UTC().Format(time.RFC3339))...)
+		if err != nil {
+			return nil, err
+		}
+		for text := range bytes.Lines(out) {
+			if !bytes.Contains(text, []byte(requestID)) {
+				continue
+			}
+			if line, ok := parse(text); ok && line.Text("request_id") == requestID {
+				found = append(found, line)
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b logLine) int { return a.written().Compare(b.written()) })
+	return found, nil
+}
+
+// parse reads "[pod/NAME/CONTAINER] {…}".
+func parse(text []byte) (logLine, bool) {
+	prefix, rest, found := bytes.Cut(text, []byte("] "))
+	parts := bytes.Split(prefix, []byte("/"))
+	if !found || len(parts) != 3 {
+		return logLine{}, false
+	}
+	line := logLine{pod: string(parts[1])}
+	return line, json.Unmarshal(rest, &line.Record) == nil
+}
+
+// written is a line's time; a line without a readable one sorts first, where it is noticed.
+func (l logLine) written() time.Time {
+	t, err := time.Parse(time.RFC3339Nano, l.Text("time"))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}

@@ -1,0 +1,57 @@
+package kind
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/meshpass/meshpass/e2e/kind/sender"
+)
+
+//go:embed closed.yaml
+var closed []byte // nobody may reach the identity provider
+
+// errNotRun says that this cluster cannot show a case.
+var errNotRun = errors.New("NOT RUN")
+
+const enforcing = 15 * time.Second // what a network plugin may take to notice a policy
+
+// networkPolicy: whoever is no guarded workload gets no connection to the authorizer at all. A policy that
+// closes the identity provider tells first whether this cluster enforces any.
+func (e *Environment) networkPolicy(ctx context.Context) ([]string, error) {
+	if err := e.apply(ctx, closed); err != nil {
+		return nil, err
+	}
+	err := e.await(ctx, "the identity provider to be closed", enforcing, func(ctx context.Context) (string, error) {
+		if _, connected := e.connects(ctx, issuerURL); connected {
+			return "it still answers", nil
+		}
+		return "", nil
+	})
+	if _, back := e.tool(ctx, closed, "kubectl", "delete", "-f", "-"); back != nil {
+		return nil, back
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: this cluster's network plugin does not enforce NetworkPolicy", errNotRun)
+	}
+	pods, err := e.pods(ctx, "meshpass", "app=meshpass")
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range pods {
+		if answer, connected := e.connects(ctx, "http://"+p.Status.PodIP+":9000"); connected {
+			return []string{fmt.Sprintf("%s took a connection from outside: %+v", p.Metadata.Name, answer)}, nil
+		}
+	}
+	return nil, nil
+}
+
+// connects tells whether a client outside the mesh gets so far as to be answered, or hung up on. It is
+// asked to the end: a sender that is interrupted would look like one that nobody answers.
+func (e *Environment) connects(ctx context.Context, url string) (sender.Answer, bool) {
+	var a sender.Answer
+	err := e.inPod(context.WithoutCancel(ctx), client, "send", sender.Message{Method: "GET", URL: url + "/"}, &a)
+	return a, err == nil
+}

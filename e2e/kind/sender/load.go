@@ -1,0 +1,85 @@
+package sender
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Load is a request that Workers send one after the other, each Pause after the last answer, For
+// so long.
+type Load struct {
+	Message Message
+	Workers int
+	Pause   time.Duration
+	For     time.Duration
+}
+
+// Tally counts answers by their status; "closed" and "no answer" are counted likewise. Tail counts
+// those of the last quarter of the time alone.
+type Tally struct {
+	All, Tail map[string]int
+}
+
+// Lost is the number of requests without the answer 200.
+func (t Tally) Lost() int { return t.Sent() - t.All["200"] }
+
+// Sent is the number of requests.
+func (t Tally) Sent() int {
+	sent := 0
+	for _, n := range t.All {
+		sent += n
+	}
+	return sent
+}
+
+// Run sends for as long as l says. Its connections stay open, as a client's in a hurry do.
+func (l Load) Run(ctx context.Context) Tally {
+	t := Tally{All: map[string]int{}, Tail: map[string]int{}}
+	began := time.Now()
+	ctx, cancel := context.WithDeadline(ctx, began.Add(l.For))
+	defer cancel()
+	tail := began.Add(l.For * 3 / 4)
+	client := http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: l.Workers}, Timeout: timeout}
+	var mu sync.Mutex
+	var workers sync.WaitGroup
+	for range l.Workers {
+		workers.Go(func() {
+			for pause(ctx, l.Pause) {
+				// A request that has begun is ended, or each worker's last one would seem lost.
+				outcome := outcome(send(context.WithoutCancel(ctx), &client, l.Message))
+				mu.Lock()
+				t.All[outcome]++
+				if time.Now().After(tail) {
+					t.Tail[outcome]++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	workers.Wait()
+	return t
+}
+
+func outcome(a Answer, err error) string {
+	switch {
+	case err != nil:
+		return "no answer"
+	case a.Closed:
+		return "closed"
+	default:
+		return strconv.Itoa(a.Status)
+	}
+}
+
+// pause waits; false when time is up.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
