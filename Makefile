@@ -8,7 +8,7 @@ SHELL := /bin/bash
 GATEWAY     := v5.8.1
 PLATFORM    := linux_$(shell go env GOARCH)
 PLUGIN      := bin/plugins/identity_$(GATEWAY)_$(PLATFORM).so
-OLDEST      := bin/gateways/v5.8.0/plugins/identity_v5.8.0_$(PLATFORM).so
+OLDEST_PLUGIN := bin/gateways/v5.8.0/plugins/identity_v5.8.0_$(PLATFORM).so
 NOOP        := bin/plugins/noop_$(GATEWAY)_$(PLATFORM).so
 TESTPLUGINS := $(foreach name,loadpanic callpanic,bin/plugins/$(name)_$(GATEWAY)_$(PLATFORM).so)
 E2E         := bin/orders bin/inventory bin/reports bin/demo bin/bench bin/testall
@@ -43,7 +43,7 @@ demo: build $(if $(ISTIOD),bin/istiod) ## Play the tour on loopback [KEEP=1] [IS
 	@bin/demo $(if $(KEEP),-keep) $(if $(ISTIOD),-istiod) $(if $(REDIS_ADDR),-redis $(REDIS_ADDR))
 
 .PHONY: test-programs
-test-programs: build bin/istiod $(OLDEST) $(NOOP) $(TESTPLUGINS)
+test-programs: build bin/istiod $(OLDEST_PLUGIN) $(NOOP) $(TESTPLUGINS)
 
 .PHONY: test
 test: test-programs ## Run all tests of all modules [ONLY=shared,e2e] [OLDEST=go1.23.12]
@@ -113,7 +113,7 @@ $(PLUGIN): $(call sources,plugins/identity) $(SHARED) plugins/go.mod plugins/go.
 tyk-source = $(shell cd $(1) && go mod download github.com/TykTechnologies/tyk && go list -m -f '{{.Dir}}' github.com/TykTechnologies/tyk)
 
 # The oldest supported release, built from its own source: its plugin has this name only once its gateway has loaded it.
-$(OLDEST): $(call sources,plugins/identity) $(SHARED) plugins/build.sh plugins/compat/v5.8.0/go.mod
+$(OLDEST_PLUGIN): $(call sources,plugins/identity) $(SHARED) plugins/build.sh plugins/compat/v5.8.0/go.mod
 	$(call building)
 	@$(alone) TYK_VERSION=v5.8.0 TYK_SRC='$(call tyk-source,plugins/compat/v5.8.0)' plugins/build.sh >/dev/null
 
