@@ -1,9 +1,6 @@
 package check
 
 import (
-	"encoding/json"
-	"net/http"
-
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	envoytype "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -35,7 +32,8 @@ func (c *call) allow() *auth.CheckResponse {
 }
 
 // refuse ends the request at Envoy. Any status but OK is a denial there, and is
-// never failed open, unlike a gRPC error.
+// never failed open, unlike a gRPC error. The transaction stands in the body only:
+// the edge tells it in a header, and one from each hop would double it.
 func (c *call) refuse() *auth.CheckResponse {
 	reason, txn := c.decision.Reason, c.txn()
 	status := c.status(reason.Class())
@@ -43,27 +41,10 @@ func (c *call) refuse() *auth.CheckResponse {
 		Status: &rpc.Status{Code: int32(grpcCode(reason.Class()))},
 		HttpResponse: &auth.CheckResponse_DeniedResponse{DeniedResponse: &auth.DeniedHttpResponse{
 			Status:  &envoytype.HttpStatus{Code: envoytype.StatusCode(status)},
-			Headers: []*core.HeaderValueOption{header("content-type", "application/problem+json")},
-			Body:    problem(status, reason, txn),
+			Headers: []*core.HeaderValueOption{header("content-type", decision.ProblemType)},
+			Body:    string(decision.Problem(status, reason, txn)),
 		}},
 	}
-}
-
-// problem is the body of RFC 9457. The client learns the reason's code and the
-// transaction, with which its support finds the audit record; nothing else. In a
-// header the edge tells it, once: a second one from each hop would only double it.
-func problem(status int, reason decision.Reason, txn string) string {
-	body, err := json.Marshal(struct {
-		Type   string          `json:"type"`
-		Title  string          `json:"title"`
-		Status int             `json:"status"`
-		Reason decision.Reason `json:"reason"`
-		Txn    string          `json:"txn,omitempty"`
-	}{"about:blank", http.StatusText(status), status, reason, txn})
-	if err != nil {
-		return ""
-	}
-	return string(body)
 }
 
 // header always states the action: with none, Envoy up to 1.36 overwrites and
