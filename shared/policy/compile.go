@@ -33,12 +33,14 @@ type compiled struct {
 func (l Loader) compile(s *source) (*compiled, strictyaml.Problems) {
 	var p strictyaml.Problems
 	c := &compiled{name: s.Metadata.Name, optional: s.Spec.Identity == "optional", reads: newReads()}
+	service := false
 	for i, text := range s.Spec.Targets.Workloads {
-		w, err := l.Domains.ParsePattern(text)
+		w, err := l.Domains.ParseTarget(text)
 		if err != nil {
 			s.problem(&p, err, "targets", "workloads", i)
 		}
 		c.targets = append(c.targets, w)
+		service = service || w.Literal().IsService()
 	}
 	for i, entry := range s.Spec.Public {
 		c.public = append(c.public, compilePublic(s, &p, i, entry))
@@ -47,6 +49,9 @@ func (l Loader) compile(s *source) (*compiled, strictyaml.Problems) {
 	for i := range s.Spec.Rules {
 		b := &ruleBuilder{source: s, domains: l.Domains, index: i, spec: &s.Spec.Rules[i], problems: &p, reads: &c.reads}
 		r := b.build(c.name)
+		if service && !r.deny && narrowedByHostsOnly(b.spec.To) {
+			b.fail(errors.New("an allow rule for a service, narrowed by hosts alone: a waypoint routes by the service's address, whatever the host says; add paths, or remove hosts"), "to", "hosts")
+		}
 		if names[r.name] {
 			s.problem(&p, fmt.Errorf("rule %q stands twice", r.name), "rules", i, "name")
 		}
@@ -109,9 +114,12 @@ func (b *ruleBuilder) build(policy string) rule {
 	return r
 }
 
+func narrowedByHostsOnly(t to) bool {
+	return len(t.Hosts) > 0 && len(t.Methods)+len(t.Paths)+len(t.Ports) == 0
+}
+
 func onlyHosts(r *ruleSpec) bool {
-	t := r.To
-	return len(t.Hosts) > 0 && len(t.Methods)+len(t.Paths)+len(t.Ports) == 0 &&
+	return narrowedByHostsOnly(r.To) &&
 		len(r.From.Workloads)+len(r.From.Issuers)+len(r.Scopes)+len(r.Claims) == 0 && r.When == ""
 }
 

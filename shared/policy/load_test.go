@@ -44,6 +44,8 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		{"capture twice", rule(`to: {paths: ["/{a}/{a}"]}`), `0.yaml:7:43: path "/{a}/{a}": {a} stands twice`},
 		{"host", rule(`to: {hosts: ["Orders:80"]}`), `0.yaml:7:43: host "Orders:80": write "orders", hosts compare without port`},
 		{"deny on hosts alone", head + "  rules: [{name: r, effect: deny, to: {hosts: [a]}}]\n", "0.yaml:6:47: a deny rule on hosts alone: the client chooses the host, and would choose another"},
+		{"allow by the host of a service", strings.Replace(rule("to: {hosts: [a]}"), "ns/shop/sa/orders", "service/shop/orders", 1), "0.yaml:7:42: an allow rule for a service, narrowed by hosts alone: a waypoint routes by the service's address"},
+		{"a service as caller", rule("from: {workloads: [service/shop/orders]}"), `0.yaml:7:49: "service/shop/orders": want ns/NAMESPACE/sa/ACCOUNT`},
 		{"scopes in one text", rule("scopes: [a b]"), `0.yaml:7:39: scope "a b": one scope an entry`},
 		{"claim", rule("claims: {tenant: [a]}"), `0.yaml:7:47: claim "tenant": want one of iss, aud, sub, txn, scope, req_wl, tctx, rctx, with a member below tctx and rctx`},
 		{"a whole object", rule("claims: {tctx: [a]}"), `0.yaml:7:45: claim "tctx": want one of iss, aud, sub, txn, scope, req_wl, tctx, rctx, with a member below tctx and rctx`},
@@ -126,6 +128,21 @@ func TestTheLongFormOfALocalWorkload(t *testing.T) {
 	}
 	if _, err := loader.Load(files(strings.Replace(text, "cluster.local", "other.example", 1))); err != nil {
 		t.Error(err)
+	}
+}
+
+// A host narrows nothing behind a waypoint; beside a path it does no harm, and a
+// sidecar's callee is known by its certificate.
+func TestHostsInAllowRules(t *testing.T) {
+	allow := func(target, to string) string {
+		return strings.Replace(head, "ns/shop/sa/orders", target, 1) + "  rules: [{name: r, effect: allow, to: {" + to + "}}]\n"
+	}
+	for _, text := range []string{
+		allow("service/shop/orders", "hosts: [a], paths: [/a]"), allow("ns/shop/sa/orders", "hosts: [a]"), allow("gateway/ingress", "hosts: [a]"),
+	} {
+		if _, err := policy.Load(files(text)); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

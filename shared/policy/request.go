@@ -11,14 +11,15 @@ import (
 
 // Request is what is asked, of whom, by which workload.
 type Request struct {
-	Caller  identity.Workload // empty: not known
-	Callee  identity.Workload
-	Method  string
-	Path    string // as Envoy sends it, without the query
-	Host    string
-	Port    uint32
-	Headers map[string]string // lower-case names
-	Now     time.Time
+	Caller   identity.Workload // empty: not known
+	NoCaller bool              // no caller can have an identity here, as where the mesh is entered; Caller is empty
+	Callee   identity.Workload
+	Method   string
+	Path     string // as Envoy sends it, without the query
+	Host     string
+	Port     uint32
+	Headers  map[string]string // lower-case names
+	Now      time.Time
 }
 
 // Authenticate gives the claims of the request's token, or the reason why there

@@ -1,0 +1,67 @@
+package identity_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+func TestTargets(t *testing.T) {
+	for _, text := range []string{"service/shop/orders", "service/shop/0", "gateway/ingress", "ns/shop/sa/orders", "spiffe://other.example/x"} {
+		p, err := mesh.ParseTarget(text)
+		if err != nil || string(p.Literal()) != text || !p.Match(identity.Workload(text)) || p.Match("") {
+			t.Errorf("%s: got %v, %v", text, p, err)
+		}
+		if got, want := p.Literal().IsService(), strings.HasPrefix(text, "service/"); got != want {
+			t.Errorf("%s: is a Service: %t", text, got)
+		}
+	}
+	for _, text := range []string{
+		"", "service/orders", "service/shop/*", "service/*/orders", "service/Shop/orders", "service/shop/orders/x", "service/shop/orders.x",
+		"service//orders", "service/-shop/orders", "gateway/", "gateway/a/b", "gateway/*", "gateway/A", "spiffe://cluster.local/ns/shop/sa/x",
+		"service/shop/" + strings.Repeat("a", 64), "edge/orders",
+	} {
+		if p, err := mesh.ParseTarget(text); err == nil || p != (identity.Pattern{}) {
+			t.Errorf("%q: got %v, %v", text, p, err)
+		}
+	}
+}
+
+// What is only ever called is no caller: neither as a pattern for one, nor by
+// what a certificate can say.
+func TestCalleesAreNoCallers(t *testing.T) {
+	for _, text := range []string{"service/shop/orders", "gateway/ingress"} {
+		if p, err := mesh.ParsePattern(text); err == nil {
+			t.Errorf("%s: got %v", text, p)
+		}
+		for _, id := range []string{text, "spiffe://" + text, "spiffe://cluster.local/" + text} {
+			if w, err := mesh.Workload(id); string(w) == text {
+				t.Errorf("%s: reads as %q, %v", id, w, err)
+			}
+		}
+	}
+}
+
+func TestNamesOfCallees(t *testing.T) {
+	if w, err := identity.Service("shop", "orders"); w != "service/shop/orders" || err != nil {
+		t.Errorf("got %q, %v", w, err)
+	}
+	if w, err := identity.Gateway("gateway/ingress"); w != "gateway/ingress" || err != nil {
+		t.Errorf("got %q, %v", w, err)
+	}
+	for _, name := range []string{"", "Orders", "a/b", "a.b", "*"} {
+		if w, err := identity.Service("shop", name); err == nil {
+			t.Errorf("service %q: got %q", name, w)
+		}
+		if w, err := identity.Service(name, "orders"); err == nil {
+			t.Errorf("namespace %q: got %q", name, w)
+		}
+		if w, err := identity.Gateway("gateway/" + name); err == nil {
+			t.Errorf("gateway %q: got %q", name, w)
+		}
+	}
+	if w, err := identity.Gateway("service/shop/orders"); err == nil {
+		t.Errorf("a service as gateway: got %q", w)
+	}
+}
