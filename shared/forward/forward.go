@@ -4,8 +4,11 @@
 // incoming request an outgoing one is made (draft section 12.2).
 //
 //	http.ListenAndServe(addr, forward.Handler(mux))
-//	client := &http.Client{Transport: &forward.Transport{}}
+//	client := &http.Client{Transport: &forward.Transport{Inside: forward.MustParseHosts("*.svc.cluster.local")}}
 //	request, err := http.NewRequestWithContext(r.Context(), …)
+//
+// Package forwardgrpc has the same for gRPC; both keep the token in the same place
+// of the context, so a call that comes in by one protocol may go on by the other.
 package forward
 
 import (
@@ -17,15 +20,23 @@ import (
 
 type contextKey struct{}
 
-// Handler remembers the incoming token in the request's context. Where there is
-// none, or more than one, nothing is remembered: no hop accepts two.
+// Handler remembers the incoming token in the request's context.
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if values := r.Header.Values(identity.Header); len(values) == 1 && values[0] != "" {
-			r = r.WithContext(context.WithValue(r.Context(), contextKey{}, values[0]))
+		if ctx := Remember(r.Context(), r.Header.Values(identity.Header)); ctx != r.Context() {
+			r = r.WithContext(ctx)
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// Remember keeps the token in the context, for servers of other protocols. values are all that came
+// in the header [identity.Header]: of none, or more than one, nothing is kept, as no hop accepts two.
+func Remember(ctx context.Context, values []string) context.Context {
+	if len(values) != 1 || values[0] == "" {
+		return ctx
+	}
+	return context.WithValue(ctx, contextKey{}, values[0])
 }
 
 // FromContext gives the token that [Handler] remembered.
@@ -34,22 +45,30 @@ func FromContext(ctx context.Context) (string, bool) {
 	return token, ok
 }
 
-// Transport sets the token of the request's context on every request that goes
-// through it, in place of any that is there. Use it only for calls inside the
-// mesh: a token must not leave it.
+// Transport sets the token of the request's context on every request to a host inside the mesh, in
+// place of any that is there. From every other request it removes the token and all identity
+// headers: a service that copies headers, or follows a redirect, must not carry them out.
 type Transport struct {
-	Base http.RoundTripper // nil: [http.DefaultTransport]
+	Base   http.RoundTripper // nil: [http.DefaultTransport]
+	Inside Hosts             // the zero value has none: nothing is passed on
 }
 
-// RoundTrip works on a copy, as [http.RoundTripper] asks.
+// RoundTrip works on a copy, as [http.RoundTripper] asks. The host is the one that is connected to,
+// not the Host header, which a caller may set to anything.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	base := t.Base
 	if base == nil {
 		base = http.DefaultTransport
 	}
+	token, ok := FromContext(r.Context())
+	inside := t.Inside.Contain(r.URL.Host)
 	r = r.Clone(r.Context())
-	r.Header.Del(identity.Header)
-	if token, ok := FromContext(r.Context()); ok {
+	for name := range r.Header {
+		if identity.IsOurs(name) {
+			delete(r.Header, name)
+		}
+	}
+	if ok && inside {
 		r.Header.Set(identity.Header, token)
 	}
 	return base.RoundTrip(r)

@@ -1,9 +1,12 @@
 package forward_test
 
 import (
+	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +21,7 @@ func chain(t *testing.T, prepare func(*http.Request)) *httptest.Server {
 		io.WriteString(w, strings.Join(r.Header.Values("Txn-Token"), "|"))
 	}))
 	t.Cleanup(inner.Close)
-	client := &http.Client{Transport: &forward.Transport{}}
+	client := &http.Client{Transport: &forward.Transport{Inside: forward.MustParseHosts("127.0.0.1")}}
 	outer := httptest.NewServer(forward.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out, err := http.NewRequestWithContext(r.Context(), http.MethodGet, inner.URL, nil)
 		if err != nil {
@@ -33,7 +36,7 @@ func chain(t *testing.T, prepare func(*http.Request)) *httptest.Server {
 			return
 		}
 		defer response.Body.Close()
-		if len(before) != len(out.Header) {
+		if !maps.EqualFunc(before, out.Header, slices.Equal) {
 			t.Errorf("the caller's request was changed: %v", out.Header)
 		}
 		io.Copy(w, response.Body)
@@ -75,5 +78,58 @@ func TestTheTokenIsPassedOnUnchanged(t *testing.T) {
 				t.Errorf("got %q, %v; want %q", body, err, row.want)
 			}
 		})
+	}
+}
+
+// A service that calls out, or is sent out by a redirect, or copies all headers: nothing of ours leaves.
+func TestNothingOfOursLeavesTheMesh(t *testing.T) {
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name := range r.Header {
+			if strings.HasPrefix(name, "Txn") || strings.HasPrefix(name, "X-Meshpass") || strings.HasPrefix(name, "X_meshpass") {
+				t.Errorf("%s left the mesh", name)
+			}
+		}
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	defer outside.Close()
+	away := strings.Replace(outside.URL, "127.0.0.1", "localhost", 1)
+	inside := httptest.NewServer(http.RedirectHandler(away, http.StatusTemporaryRedirect))
+	defer inside.Close()
+	client := &http.Client{Transport: &forward.Transport{Inside: forward.MustParseHosts("127.0.0.1")}}
+	for name, url := range map[string]string{"called": away, "redirected": inside.URL} {
+		t.Run(name, func(t *testing.T) {
+			request, err := http.NewRequestWithContext(forward.Remember(context.Background(), []string{"a.b.c"}), http.MethodGet, url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header = http.Header{"Txn-Token": {"other"}, "X-Meshpass-User": {"demo:alice"}, "X_meshpass_user": {"demo:alice"}}
+			response, err := client.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if response.StatusCode != http.StatusTeapot {
+				t.Errorf("got %d: the request did not get there", response.StatusCode)
+			}
+		})
+	}
+}
+
+func TestATransportThatKnowsNoHostPassesNothingOn(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.Header.Get("Txn-Token"))
+	}))
+	defer server.Close()
+	request, err := http.NewRequestWithContext(forward.Remember(context.Background(), []string{"a.b.c"}), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := (&http.Client{Transport: &forward.Transport{}}).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); len(body) != 0 {
+		t.Errorf("passed on: %q", body)
 	}
 }

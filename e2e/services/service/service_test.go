@@ -18,7 +18,7 @@ func TestAServicePassesOnTheTokenAndTheTrace(t *testing.T) {
 		service.Reply(w, http.StatusOK, "fine")
 	}))
 	defer upstream.Close()
-	client := service.NewUpstream(upstream.URL, http.DefaultTransport)
+	client := calling(t, upstream.URL)
 	app := service.Handler("orders", slog.New(slog.DiscardHandler), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := client.Get(r.Context(), "/items/1"); err != nil {
 			t.Error(err)
@@ -51,7 +51,7 @@ func TestARefusalIsAnAnswer(t *testing.T) {
 		http.Error(w, "RBAC: access denied", http.StatusForbidden)
 	}))
 	defer upstream.Close()
-	answer, err := service.NewUpstream(upstream.URL, http.DefaultTransport).Get(t.Context(), "/")
+	answer, err := calling(t, upstream.URL).Get(t.Context(), "/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,4 +59,13 @@ func TestARefusalIsAnAnswer(t *testing.T) {
 	if diff := cmp.Diff(want, answer); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+func calling(t *testing.T, base string) *service.Upstream {
+	t.Helper()
+	upstream, err := service.NewUpstream(base, http.DefaultTransport)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return upstream
 }

@@ -33,15 +33,24 @@ func newUpstream(base, proxy string) (*Upstream, error) {
 		}
 		transport.Proxy = http.ProxyURL(via)
 	}
-	return NewUpstream(base, transport), nil
+	return NewUpstream(base, transport)
 }
 
-// NewUpstream calls the service at base, a URL without a trailing slash, over transport.
-func NewUpstream(base string, transport http.RoundTripper) *Upstream {
+// NewUpstream calls the service at base, a URL without a trailing slash, over transport. The token
+// goes to that service's host and to no other.
+func NewUpstream(base string, transport http.RoundTripper) (*Upstream, error) {
+	parsed, err := url.Parse(base)
+	if err != nil {
+		return nil, err
+	}
+	inside, err := forward.ParseHosts(parsed.Hostname())
+	if err != nil {
+		return nil, err
+	}
 	return &Upstream{base: strings.TrimSuffix(base, "/"), client: http.Client{
-		Transport: &forward.Transport{Base: tracingTransport{base: transport}},
+		Transport: &forward.Transport{Inside: inside, Base: tracingTransport{base: transport}},
 		Timeout:   10 * time.Second,
-	}}
+	}}, nil
 }
 
 // Answer is what an upstream said: its status and its JSON body.
