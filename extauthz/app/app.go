@@ -56,8 +56,10 @@ type authorizer struct {
 	sources
 	listeners []listenerConfig
 	ops       string // address; empty: none
+	mode      string // of TLS
+	insecure  insecureConfig
 	domains   identity.TrustDomains
-	admit     func(context.Context) error
+	admit     []func(context.Context) error // one for each listener
 	audit     io.WriteCloser
 	metrics   *ops.Metrics
 }
@@ -72,10 +74,14 @@ func load(p Process) (*authorizer, error) {
 	}
 	a := &authorizer{Process: p, metrics: ops.NewMetrics()}
 	l.checkListeners()
+	l.checkTLS()
 	l.checkLimits()
 	a.listeners, a.ops = l.config.Listeners, l.config.Ops
+	a.mode, a.insecure = l.config.TLS.Mode, l.config.Insecure
 	a.domains = l.trustDomains()
 	a.admit = l.admission(a.domains)
+	a.watchTLS(l)
+	a.watchServices(l)
 	a.verifier = watched(l, l.keyFiles(), func(l *loader) *token.Verifier { return l.verifier(a.domains, p.Now) }, a.verifierChanged)
 	a.policies = watched(l, l.policyFiles(), (*loader).policies, a.policiesChanged)
 	a.audit = l.openAudit(p.Stdout)
@@ -86,14 +92,15 @@ func load(p Process) (*authorizer, error) {
 	return a, nil
 }
 
-// checks makes the service of each listener; they differ in name and statuses.
+// checks makes the service of each listener.
 func (a *authorizer) checks() ([]*check.Server, error) {
 	records := audit.New(a.audit)
 	var servers []*check.Server
-	for _, listener := range a.listeners {
+	for i, listener := range a.listeners {
 		server, err := check.New(check.Config{
 			Listener: listener.Name, TokenFailure: listener.TokenFailure,
-			Domains: a.domains, Verifier: a.verifier.Get, Policies: a.policies.Get, Admit: a.admit,
+			Peers: listener.peers(a.domains, a.services[listener.Name]), Admit: a.admit[i],
+			Verifier: a.verifier.Get, Policies: a.policies.Get,
 			Audit: records, Meter: a.metrics.Listener(listener.Name), Log: a.Log, Now: a.Now,
 		})
 		if err != nil {

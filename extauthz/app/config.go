@@ -22,6 +22,7 @@ type config struct {
 	Policies     policiesConfig     `yaml:"policies"`
 	Limits       limitsConfig       `yaml:"limits"`
 	Audit        auditConfig        `yaml:"audit"`
+	Insecure     insecureConfig     `yaml:"insecure"`
 }
 
 type limitsConfig struct {

@@ -17,14 +17,14 @@ type files struct {
 	config string
 }
 
-func newFiles(t *testing.T, settings string) files {
+func newFiles(t *testing.T, settings string, tls ...string) files {
 	t.Helper()
 	f := files{t: t, config: filepath.Join(t.TempDir(), "meshpass.yaml")}
 	if err := os.Mkdir(filepath.Join(filepath.Dir(f.config), "policies"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f.write("meshpass.yaml", settings+`
-tls: {mode: plaintext}
+	tls = append(tls, "{mode: plaintext}")
+	f.write("meshpass.yaml", settings+"\ntls: "+tls[0]+`
 trust: [{issuer: "https://tyk.test.meshpass.dev", audience: test.meshpass.dev, jwks: {file: jwks.json}}]
 policies: {dirs: [{path: policies}]}
 `)

@@ -9,14 +9,14 @@ import (
 // listenerConfig says where Checks arrive, and what may be believed of those
 // that arrive there.
 type listenerConfig struct {
-	Name         string `yaml:"name"`
-	GRPC         string `yaml:"grpc"`
-	Caller       string `yaml:"caller"`
-	Callee       string `yaml:"callee"`
-	TokenFailure int    `yaml:"tokenFailure"`
+	Name         string   `yaml:"name"`
+	GRPC         string   `yaml:"grpc"`
+	Caller       string   `yaml:"caller"`
+	Callee       string   `yaml:"callee"`
+	Services     string   `yaml:"services"`
+	Clients      []string `yaml:"clients"`
+	TokenFailure int      `yaml:"tokenFailure"`
 }
-
-const fromPrincipal = "principal" // the peer names in Envoy's Check, as a sidecar fills them
 
 var listenerName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
@@ -29,6 +29,7 @@ func (l *loader) checkListeners() {
 		l.checkAddress(at.with("grpc"), listener.GRPC, addresses)
 		l.checkExposure(at.with("grpc"), listener.GRPC)
 		l.checkPeers(at, *listener)
+		l.checkListenerClients(at, *listener)
 		l.checkTokenFailure(at.with("tokenFailure"), listener)
 	}
 	if l.doc.Has("ops") {
@@ -69,15 +70,6 @@ func (l *loader) checkExposure(at path, address string) {
 	parsed, err := netip.ParseAddrPort(address)
 	if err == nil && l.config.TLS.Mode == plaintext && !parsed.Addr().IsLoopback() {
 		l.refuse(at, "%s is not a loopback address, and tls.mode plaintext is served on no other", address)
-	}
-}
-
-func (l *loader) checkPeers(at path, listener listenerConfig) {
-	if caller := at.with("caller"); l.has(caller, listener.Caller) {
-		l.isOneOf(caller, listener.Caller, fromPrincipal)
-	}
-	if callee := at.with("callee"); l.has(callee, listener.Callee) {
-		l.isOneOf(callee, listener.Callee, fromPrincipal)
 	}
 }
 

@@ -43,8 +43,9 @@ func (a *authorizer) serve(ctx context.Context, bound sockets, checks []*check.S
 
 func (s *service) start(bound sockets, checks []*check.Server) {
 	s.broken = make(chan error, len(checks)+1)
+	s.warn()
 	for i, listener := range bound.grpc {
-		server := check.NewGRPC(checks[i])
+		server := check.NewGRPC(checks[i], s.transport()...)
 		healthpb.RegisterHealthServer(server, s.health)
 		s.servers = append(s.servers, server)
 		go func() { s.broken <- server.Serve(listener) }()
@@ -52,6 +53,9 @@ func (s *service) start(bound sockets, checks []*check.Server) {
 	}
 	s.metrics.Watch(s.named())
 	s.metrics.Policies(s.policies.Get)
+	if s.material != nil {
+		s.metrics.Certificate(func() time.Time { return s.material.Get().NotAfter() })
+	}
 	s.probes = ops.NewServer(s.ready, s.metrics, s.Log)
 	if bound.ops != nil {
 		go func() { s.broken <- s.probes.Serve(bound.ops) }()

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/ops"
+	"github.com/meshpass/meshpass/extauthz/services"
+	"github.com/meshpass/meshpass/extauthz/transport"
 	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/reload"
 	"github.com/meshpass/meshpass/shared/strictyaml"
@@ -19,19 +21,44 @@ import (
 type sources struct {
 	verifier *reload.Value[*token.Verifier]
 	policies *reload.Value[*policy.Set]
+	material *reload.Value[*transport.Material]        // nil: we end no TLS
+	services map[string]*reload.Value[*services.Table] // by listener, of those that need one
 }
 
 // Names of the sources in logs, readiness and metrics.
 const (
 	jwksSource     = "jwks"
 	policiesSource = "policies"
+	tlsSource      = "tls"
+	servicesSource = "services/" // and the listener's name
 )
 
 // defaultPoll is how often the files are looked at.
 const defaultPoll = time.Second
 
+// source is one of them, whatever it holds.
+type source interface {
+	ops.Source
+	Run(ctx context.Context, every time.Duration)
+}
+
+func (s sources) all() map[string]source {
+	all := map[string]source{jwksSource: s.verifier, policiesSource: s.policies}
+	if s.material != nil {
+		all[tlsSource] = s.material
+	}
+	for listener, table := range s.services {
+		all[servicesSource+listener] = table
+	}
+	return all
+}
+
 func (s sources) named() ops.Sources {
-	return ops.Sources{jwksSource: s.verifier, policiesSource: s.policies}
+	named := ops.Sources{}
+	for name, source := range s.all() {
+		named[name] = source
+	}
+	return named
 }
 
 // watched makes a value from the files now, and whenever their content changes.
@@ -54,9 +81,42 @@ func watched[T any](l *loader, files []string, read func(*loader) T, report func
 func (s sources) watch(every time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup
-	loops.Go(func() { s.verifier.Run(ctx, every) })
-	loops.Go(func() { s.policies.Run(ctx, every) })
+	for _, source := range s.all() {
+		loops.Go(func() { source.Run(ctx, every) })
+	}
 	return func() { cancel(); loops.Wait() }
+}
+
+func (a *authorizer) watchTLS(l *loader) {
+	if files, named := l.tlsFiles(); named {
+		a.material = watched(l, files.Paths(), func(l *loader) *transport.Material { return l.material(files, a.Now) }, a.materialChanged)
+	}
+}
+
+func (a *authorizer) watchServices(l *loader) {
+	a.services = map[string]*reload.Value[*services.Table]{}
+	for i, listener := range l.config.Listeners {
+		if listener.Callee != byService || listener.Services == "" {
+			continue
+		}
+		file := l.resolve(listener.Services)
+		read := func(l *loader) *services.Table { return l.services(path{"listeners", i, "services"}, file) }
+		a.services[listener.Name] = watched(l, []string{file}, read, a.servicesChanged(listener.Name))
+	}
+}
+
+func (a *authorizer) materialChanged(material *transport.Material, err error) {
+	if !a.refused(tlsSource, err) {
+		a.Log.Info("certificates reloaded", "not_after", material.NotAfter().UTC())
+	}
+}
+
+func (a *authorizer) servicesChanged(listener string) func(*services.Table, error) {
+	return func(table *services.Table, err error) {
+		if !a.refused(servicesSource+listener, err) {
+			a.Log.Info("services reloaded", "listener", listener, "services", table.Len())
+		}
+	}
 }
 
 func (a *authorizer) verifierChanged(_ *token.Verifier, err error) {

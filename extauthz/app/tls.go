@@ -1,86 +1,85 @@
 package app
 
 import (
-	"context"
-	"errors"
-	"fmt"
+	"time"
 
-	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc"
 
-	"github.com/meshpass/meshpass/extauthz/xfcc"
-	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/extauthz/transport"
 )
 
 // tlsConfig says how Envoys reach the listeners, and which of them may ask.
 type tlsConfig struct {
-	Mode    string   `yaml:"mode"`
-	Clients []string `yaml:"clients"`
+	Mode         string   `yaml:"mode"`
+	CertFile     string   `yaml:"certFile"`
+	KeyFile      string   `yaml:"keyFile"`
+	ClientCAFile string   `yaml:"clientCAFile"`
+	Clients      []string `yaml:"clients"`
 }
 
 const (
-	plaintext = "plaintext" // loopback only: whoever is on this machine may ask
+	mtls      = "mtls"      // we end TLS, and know clients by their certificates
+	server    = "server"    // we end TLS; whoever can reach us may ask
 	mesh      = "mesh"      // a sidecar in front of us, STRICT, ends mTLS and names its peer
+	plaintext = "plaintext" // loopback only: whoever is on this machine may ask
 )
 
-// admission gives the check of who sends a Check.
-func (l *loader) admission(domains identity.TrustDomains) func(context.Context) error {
+// endsTLS reports whether we do, and need files for it.
+func (c tlsConfig) endsTLS() bool { return c.Mode == mtls || c.Mode == server }
+
+// knowsClients reports whether a client has a name in this mode.
+func (c tlsConfig) knowsClients() bool { return c.Mode == mtls || c.Mode == mesh }
+
+func (l *loader) checkTLS() {
 	at, c := path{"tls"}, l.config.TLS
-	if l.has(at.with("mode"), c.Mode) {
-		l.isOneOf(at.with("mode"), c.Mode, plaintext, mesh)
+	if !l.has(at.with("mode"), c.Mode) {
+		return
 	}
-	if c.Mode == plaintext {
-		if l.doc.Has(at.with("clients")...) {
-			l.refuse(at.with("clients"), "mode plaintext knows no client's name: remove it, or use mode mesh")
-		}
-		return func(context.Context) error { return nil }
+	l.isOneOf(at.with("mode"), c.Mode, mtls, server, mesh, plaintext)
+	l.checkTLSFile(at.with("certFile"), c.CertFile, c.endsTLS())
+	l.checkTLSFile(at.with("keyFile"), c.KeyFile, c.endsTLS())
+	l.checkTLSFile(at.with("clientCAFile"), c.ClientCAFile, c.Mode == mtls)
+	switch clients := at.with("clients"); {
+	case c.knowsClients():
+		l.hasEntries(clients, len(c.Clients))
+	case l.doc.Has(clients...):
+		l.refuse(clients, "mode %s knows no client's name: remove it, or use mode %s or %s", c.Mode, mtls, mesh)
 	}
-	if c.Mode == mesh {
-		l.hasEntries(at.with("clients"), len(c.Clients))
-	}
-	return meshClients{patterns: l.patterns(at.with("clients"), c.Clients, domains), domains: domains}.admit
 }
 
-func (l *loader) patterns(at path, texts []string, domains identity.TrustDomains) []identity.Pattern {
-	var patterns []identity.Pattern
-	for i, text := range texts {
-		pattern, err := domains.ParsePattern(text)
-		if err != nil {
-			l.refuse(at.with(i), "%s", err)
-		}
-		patterns = append(patterns, pattern)
+func (l *loader) checkTLSFile(at path, file string, needed bool) {
+	if needed {
+		l.has(at, file)
+	} else if l.doc.Has(at...) {
+		l.refuse(at, "mode %s reads no such file: remove it", l.config.TLS.Mode)
 	}
-	return patterns
 }
 
-// meshClients are the workloads that may ask, known by the sidecar in front of
-// us. Its word stands in the metadata of the Check's own call, never in the
-// CheckRequest, where the header of that name is the asked-about request's.
-type meshClients struct {
-	patterns []identity.Pattern
-	domains  identity.TrustDomains
+// tlsFiles are what the mode reads; none of them is named where one is missing.
+func (l *loader) tlsFiles() (files transport.Files, named bool) {
+	c := l.config.TLS
+	if !c.endsTLS() || c.CertFile == "" || c.KeyFile == "" || c.Mode == mtls && c.ClientCAFile == "" {
+		return files, false
+	}
+	files = transport.Files{Cert: l.resolve(c.CertFile), Key: l.resolve(c.KeyFile)}
+	if c.Mode == mtls {
+		files.ClientCA = l.resolve(c.ClientCAFile)
+	}
+	return files, true
 }
 
-var errClient = errors.New("the client may not ask")
-
-func (m meshClients) admit(ctx context.Context) error {
-	calls, _ := metadata.FromIncomingContext(ctx)
-	// Envoy keeps this header as one; two are not of its making.
-	values := calls.Get(xfcc.Header)
-	if len(values) != 1 {
-		return fmt.Errorf("%w: %d values of %s, want 1: is a STRICT sidecar in front?", errClient, len(values), xfcc.Header)
-	}
-	id, err := xfcc.Caller(values[0])
+func (l *loader) material(files transport.Files, now func() time.Time) *transport.Material {
+	material, err := files.Read(now())
 	if err != nil {
-		return fmt.Errorf("%w: %w", errClient, err)
+		l.refuse(path{"tls"}, "%s", err)
 	}
-	client, err := m.domains.Workload(id)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errClient, err)
+	return material
+}
+
+// transport says how the gRPC servers are reached.
+func (a *authorizer) transport() []grpc.ServerOption {
+	if a.material == nil {
+		return nil
 	}
-	for _, pattern := range m.patterns {
-		if pattern.Match(client) {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: %s is not among tls.clients", errClient, client)
+	return []grpc.ServerOption{grpc.Creds(transport.Credentials(a.material.Get))}
 }

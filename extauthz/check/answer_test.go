@@ -147,15 +147,18 @@ func TestNewRefusesAMissingPart(t *testing.T) {
 	complete := check.Config{}
 	newHop(t, func(c *check.Config) { complete = *c })
 	for name, remove := range map[string]func(*check.Config){
-		"listener":      func(c *check.Config) { c.Listener = "" },
-		"token failure": func(c *check.Config) { c.TokenFailure = 0 },
-		"verifier":      func(c *check.Config) { c.Verifier = nil },
-		"policies":      func(c *check.Config) { c.Policies = nil },
-		"admission":     func(c *check.Config) { c.Admit = nil },
-		"audit":         func(c *check.Config) { c.Audit = nil },
-		"meter":         func(c *check.Config) { c.Meter = nil },
-		"log":           func(c *check.Config) { c.Log = nil },
-		"clock":         func(c *check.Config) { c.Now = nil },
+		"listener":                          func(c *check.Config) { c.Listener = "" },
+		"token failure":                     func(c *check.Config) { c.TokenFailure = 0 },
+		"caller":                            func(c *check.Config) { c.Peers.Caller = nil },
+		"callee":                            func(c *check.Config) { c.Peers.Callee = nil },
+		"a caller's name where none can be": func(c *check.Config) { c.Peers.NoCaller = true },
+		"verifier":                          func(c *check.Config) { c.Verifier = nil },
+		"policies":                          func(c *check.Config) { c.Policies = nil },
+		"admission":                         func(c *check.Config) { c.Admit = nil },
+		"audit":                             func(c *check.Config) { c.Audit = nil },
+		"meter":                             func(c *check.Config) { c.Meter = nil },
+		"log":                               func(c *check.Config) { c.Log = nil },
+		"clock":                             func(c *check.Config) { c.Now = nil },
 	} {
 		config := complete
 		remove(&config)

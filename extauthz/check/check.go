@@ -24,6 +24,7 @@ import (
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/google/uuid"
 
+	"github.com/meshpass/meshpass/extauthz/peers"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -33,9 +34,9 @@ import (
 
 // Config is what one listener's Checks are answered with.
 type Config struct {
-	Listener     string // its name in audit records
-	TokenFailure int    // status of token failures: 403 or 401
-	Domains      identity.TrustDomains
+	Listener     string                      // its name in audit records
+	TokenFailure int                         // status of token failures: 403 or 401
+	Peers        peers.Peers                 // how it knows who calls and who is called
 	Verifier     func() *token.Verifier      // in force now; each Check uses one throughout
 	Policies     func() *policy.Set          // likewise
 	Admit        func(context.Context) error // why the sender of a Check may not ask; nil: it may
@@ -62,7 +63,7 @@ var ErrIncomplete = errors.New("check: every part of the configuration is requir
 
 // New refuses a configuration with a part missing: there is no half authorizer.
 func New(c Config) (*Server, error) {
-	missing := c.Listener == "" || c.Verifier == nil || c.Policies == nil || c.Admit == nil ||
+	missing := c.Listener == "" || !c.Peers.Stated() || c.Verifier == nil || c.Policies == nil || c.Admit == nil ||
 		c.Audit == nil || c.Meter == nil || c.Log == nil || c.Now == nil
 	if missing || c.TokenFailure != http.StatusForbidden && c.TokenFailure != http.StatusUnauthorized {
 		return nil, ErrIncomplete
@@ -127,7 +128,10 @@ func (c *call) decide(ctx context.Context, req *auth.CheckRequest) {
 		c.decision = decision.Deny(decision.ClientRefused, "", "")
 		return
 	}
-	c.question = read(req, c.Domains, c.started)
+	c.question = read(req, c.Peers, c.started)
+	if err := c.question.unnamed; err != nil {
+		c.Log.Info("peer not named", "listener", c.Listener, "error", err)
+	}
 	if c.question.refusal != "" {
 		c.decision = decision.Deny(c.question.refusal, "", "")
 		return

@@ -18,13 +18,13 @@ const maxRequest = (8 + 8 + 1) << 20
 // ServiceName is the service's name, also in health checks.
 var ServiceName = auth.Authorization_ServiceDesc.ServiceName
 
-// NewGRPC is a gRPC server that answers the Checks of one listener. What else
-// it serves is registered by the caller.
-func NewGRPC(s *Server) *grpc.Server {
-	server := grpc.NewServer(
+// NewGRPC is a gRPC server that answers the Checks of one listener; options say
+// how it is reached. What else it serves is registered by the caller.
+func NewGRPC(s *Server, options ...grpc.ServerOption) *grpc.Server {
+	server := grpc.NewServer(append(options,
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.ForceServerCodecV2(answering{encoding.GetCodecV2(protocodec.Name)}),
-	)
+	)...)
 	auth.RegisterAuthorizationServer(server, s)
 	return server
 }

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/meshpass/meshpass/extauthz/check"
+	"github.com/meshpass/meshpass/extauthz/peers"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/token"
@@ -41,6 +42,9 @@ type hop struct {
 
 func anyClient(context.Context) error { return nil }
 
+// sidecar is how a sidecar's Check names both sides.
+var sidecar = peers.Peers{Caller: peers.CallerByPrincipal(tokentest.Domains), Callee: peers.CalleeByPrincipal(tokentest.Domains)}
+
 // always gives the same snapshot.
 func always[T any](value T) func() T { return func() T { return value } }
 
@@ -49,7 +53,7 @@ func newHop(t testing.TB, changes ...func(*check.Config)) *hop {
 	t.Helper()
 	h := &hop{}
 	config := check.Config{
-		Listener: "sidecar", TokenFailure: 403, Domains: tokentest.Domains,
+		Listener: "sidecar", TokenFailure: 403, Peers: sidecar,
 		Verifier: always(verifier(t, clock)), Policies: always(policies(t)), Admit: anyClient,
 		Audit: audit.New(&h.records), Meter: &h.meter, Log: slog.New(slog.NewJSONHandler(&h.log, nil)), Now: clock,
 	}

@@ -1,14 +1,16 @@
 package check
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
+	"github.com/meshpass/meshpass/extauthz/peers"
+	"github.com/meshpass/meshpass/extauthz/xfcc"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
@@ -18,11 +20,12 @@ type question struct {
 	headers headers
 	// refusal is why the question cannot be judged at all; empty when it can.
 	refusal decision.Reason
+	unnamed error // why a peer's name cannot be one
 }
 
 // read never fails: what does not fit is a refusal. It fills as much as it can,
 // because the audit record of a refusal needs the same fields.
-func read(req *auth.CheckRequest, domains identity.TrustDomains, now time.Time) question {
+func read(req *auth.CheckRequest, sides peers.Peers, now time.Time) question {
 	attributes := req.GetAttributes()
 	http := attributes.GetRequest().GetHttp()
 	q := question{headers: readHeaders(http)}
@@ -32,21 +35,32 @@ func read(req *auth.CheckRequest, domains identity.TrustDomains, now time.Time) 
 	q.Port = attributes.GetDestination().GetAddress().GetSocketAddress().GetPortValue()
 	q.Headers = q.headers.joined()
 
-	callee, calleeErr := domains.Workload(attributes.GetDestination().GetPrincipal())
-	caller, callerErr := domains.Workload(attributes.GetSource().GetPrincipal())
-	q.Callee, q.Caller = callee, caller
-
+	q.name(sides, peers.Seen{
+		Source: attributes.GetSource().GetPrincipal(), Destination: attributes.GetDestination().GetPrincipal(),
+		Address: attributes.GetDestination().GetAddress().GetSocketAddress().GetAddress(), Port: q.Port,
+		XFCC: q.headers.values[xfcc.Header],
+	})
 	switch {
 	case http == nil:
 		q.refusal = decision.NoHTTP // raw TCP: with the gRPC provider, Istio asks for every connection
-	case calleeErr != nil || callerErr != nil:
+	case q.unnamed != nil:
 		q.refusal = decision.BadPrincipal
-	case callee == "":
-		q.refusal = decision.NoCallee // plaintext under PERMISSIVE: nobody can say who was called
+	case q.Callee == "":
+		q.refusal = decision.NoCallee // plaintext under PERMISSIVE, or no Service's address: nobody can say who was called
 	case disagree(q.headers.values[":path"], http.GetPath()):
 		q.refusal = decision.AmbiguousPath
 	}
 	return q
+}
+
+// name finds both sides; who is known is kept even where the other is not.
+func (q *question) name(sides peers.Peers, seen peers.Seen) {
+	var callerErr, calleeErr error
+	if q.NoCaller = sides.NoCaller; !q.NoCaller {
+		q.Caller, callerErr = sides.Caller(seen)
+	}
+	q.Callee, calleeErr = sides.Callee(seen)
+	q.unnamed = errors.Join(callerErr, calleeErr)
 }
 
 // pathOf cuts the query off and does nothing else. url.Parse would read

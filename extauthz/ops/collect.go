@@ -3,6 +3,7 @@ package ops
 import (
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -62,6 +63,14 @@ func (c policyCollector) Collect(metrics chan<- prometheus.Metric) {
 	set := c()
 	metrics <- prometheus.MustNewConstMetric(generation, prometheus.GaugeValue, 1, set.Generation())
 	metrics <- prometheus.MustNewConstMetric(documents, prometheus.GaugeValue, float64(set.Len()))
+}
+
+// Certificate shows when our own certificate expires: an alert needs to come
+// before callers fail to connect.
+func (m *Metrics) Certificate(notAfter func() time.Time) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "meshpass_tls_certificate_expiry_timestamp_seconds", Help: "When the certificate in force expires.",
+	}, func() float64 { return float64(notAfter().Unix()) }))
 }
 
 // buildInfo says which build runs, always with the value 1.

@@ -1,0 +1,16 @@
+package app
+
+// insecureConfig holds every setting that takes a protection away. Each is told
+// at the start.
+type insecureConfig struct {
+	XFCCFromAnyClient bool `yaml:"xfccFromAnyClient"`
+}
+
+func (a *authorizer) warn() {
+	if a.mode == server {
+		a.Log.Warn("tls.mode server: whoever can reach a listener may ask on it")
+	}
+	if a.insecure.XFCCFromAnyClient {
+		a.Log.Warn("insecure.xfccFromAnyClient: whoever can reach a listener with caller xfcc can ask in any workload's name")
+	}
+}

@@ -1,0 +1,105 @@
+// Package certtest makes the certificates of a mesh, for tests: nobody else may
+// trust them.
+package certtest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net/url"
+	"testing"
+	"time"
+)
+
+// CA signs certificates.
+type CA struct {
+	t           testing.TB
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+// New makes a CA.
+func New(t testing.TB) CA {
+	t.Helper()
+	ca := CA{t: t, key: newKey(t)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "TEST CA"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	ca.certificate = ca.sign(template, template, ca.key)
+	return ca
+}
+
+// PEM is the CA's certificate.
+func (ca CA) PEM() string { return encode("CERTIFICATE", ca.certificate.Raw) }
+
+// Pool trusts the CA.
+func (ca CA) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(ca.certificate)
+	return pool
+}
+
+// Leaf is a certificate with its key.
+type Leaf struct {
+	Cert, Key string // PEM
+	TLS       tls.Certificate
+}
+
+// Leaf is for these URIs, as client and as server, until then.
+func (ca CA) Leaf(until time.Time, uris ...string) Leaf {
+	ca.t.Helper()
+	key := newKey(ca.t)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: until,
+		DNSNames:    []string{"meshpass.meshpass.svc"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	for _, text := range uris {
+		uri, err := url.Parse(text)
+		if err != nil {
+			ca.t.Fatal(err)
+		}
+		template.URIs = append(template.URIs, uri)
+	}
+	certificate := ca.sign(template, ca.certificate, key)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		ca.t.Fatal(err)
+	}
+	return Leaf{
+		Cert: encode("CERTIFICATE", certificate.Raw), Key: encode("PRIVATE KEY", der),
+		TLS: tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: key, Leaf: certificate},
+	}
+}
+
+func (ca CA) sign(template, parent *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
+	ca.t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, ca.key)
+	if err != nil {
+		ca.t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		ca.t.Fatal(err)
+	}
+	return certificate
+}
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func encode(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}

@@ -1,0 +1,75 @@
+// Package transport serves TLS to the Envoys that ask, and knows them by the
+// certificates that they show. Certificates and CAs are files that change while
+// we run: Istio's agent renews its own (OUTPUT_CERTS) several times a day. What
+// the files hold is read and checked as a whole; every new connection uses what
+// was good last.
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+)
+
+// Material is what the files held at one moment.
+type Material struct {
+	config   *tls.Config
+	notAfter time.Time
+}
+
+// NotAfter is when our own certificate expires.
+func (m *Material) NotAfter() time.Time { return m.notAfter }
+
+// newMaterial: a nil pool asks clients for no certificate.
+func newMaterial(certificate tls.Certificate, clients *x509.CertPool) *Material {
+	config := &tls.Config{
+		Certificates: []tls.Certificate{certificate},
+		MinVersion:   tls.VersionTLS12,
+		NextProtos:   []string{"h2"},
+		// A resumed session would outlive the CA that vouched for its client.
+		SessionTicketsDisabled: true,
+	}
+	if clients != nil {
+		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, clients
+	}
+	return &Material{config: config, notAfter: certificate.Leaf.NotAfter}
+}
+
+// Credentials answer each handshake with the material of that moment.
+func Credentials(current func() *Material) credentials.TransportCredentials {
+	return credentials.NewTLS(&tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2"},
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			return current().config, nil
+		},
+	})
+}
+
+// ErrNoClient says that a call's client has no SPIFFE id.
+var ErrNoClient = errors.New("no SPIFFE id in the client's certificate")
+
+// Client gives the URI of the certificate that the client of a call showed and
+// the handshake verified. A SPIFFE certificate has exactly one (X509-SVID section
+// 2); of two, neither names its holder.
+func Client(ctx context.Context) (string, error) {
+	from, _ := peer.FromContext(ctx)
+	if from == nil {
+		return "", ErrNoClient
+	}
+	info, ok := from.AuthInfo.(credentials.TLSInfo)
+	if !ok || len(info.State.VerifiedChains) == 0 {
+		return "", ErrNoClient
+	}
+	uris := info.State.PeerCertificates[0].URIs
+	if len(uris) != 1 {
+		return "", fmt.Errorf("%w: %d URIs, want 1", ErrNoClient, len(uris))
+	}
+	return uris[0].String(), nil
+}
