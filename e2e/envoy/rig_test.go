@@ -49,7 +49,9 @@ func newRig(t *testing.T) *rig {
 	r := &rig{net: n, dir: t.TempDir(), xds: n.Addr(2) + ":15010", sds: n.Addr(3) + ":15012"}
 	r.workloads, err = cluster.Workloads(n.Prefix())
 	must(t, err)
-	certificates, err := sds.Serve(t.Context(), r.sds, slog.New(slog.DiscardHandler))
+	ca, err := sds.NewAuthority()
+	must(t, err)
+	certificates, err := sds.Serve(t.Context(), r.sds, ca, slog.New(slog.DiscardHandler))
 	must(t, err)
 	t.Cleanup(certificates.Stop)
 	r.authz = newAuthorizer(t, n.Addr(5)+":9000")

@@ -1,14 +1,26 @@
 package envoy
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
-// Workload is one pod with its sidecar.
+// Types of an Envoy, in Istio's words.
+const (
+	Sidecar  = "sidecar"
+	Router   = "router" // a gateway
+	Waypoint = "waypoint"
+)
+
+// Workload is one pod with its Envoy.
 type Workload struct {
+	Type           string // of its Envoy; empty: Sidecar
 	Name           string // of the pod and of what it runs, such as "orders"
 	Namespace      string
 	ServiceAccount string
 	Address        string // IPv4; the sidecar's listeners, its admin port and the program share it
 	Labels         map[string]string
+	Annotations    map[string]string
 }
 
 // SPIFFE is the workload's identity.
@@ -25,5 +37,6 @@ func (w Workload) Admin() string { return fmt.Sprintf("http://%s:%d", w.Address,
 
 // ID is the node's id in Istio's form: type~address~pod.namespace~domain.
 func (w Workload) ID() string {
-	return fmt.Sprintf("sidecar~%s~%s.%s~%s.svc.cluster.local", w.Address, w.Name, w.Namespace, w.Namespace)
+	kind := cmp.Or(w.Type, Sidecar)
+	return fmt.Sprintf("%s~%s~%s.%s~%s.svc.cluster.local", kind, w.Address, w.Name, w.Namespace, w.Namespace)
 }

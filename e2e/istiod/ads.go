@@ -34,7 +34,7 @@ func fetch(ctx context.Context, addr string, node *core.Node) (proxyConfig, erro
 	}
 	defer func() { _ = conn.Close() }()
 	stream, err := discovery.NewAggregatedDiscoveryServiceClient(conn).
-		StreamAggregatedResources(ctx, grpc.MaxCallRecvMsgSize(64<<20))
+		StreamAggregatedResources(as(ctx, node), grpc.MaxCallRecvMsgSize(64<<20))
 	if err != nil {
 		return proxyConfig{}, err
 	}

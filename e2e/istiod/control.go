@@ -4,8 +4,11 @@ import (
 	"context"
 	"net"
 
+	discovery "istio.io/istio/pilot/pkg/xds"
+	v3 "istio.io/istio/pilot/pkg/xds/v3"
 	"istio.io/istio/pilot/test/xds"
 	"istio.io/istio/pkg/log"
+	"istio.io/istio/pkg/security"
 	"istio.io/istio/pkg/test"
 )
 
@@ -15,17 +18,44 @@ func control(ctx context.Context, addr string, m *manifests, ready func(net.Addr
 	// NewFakeDiscoveryServer wants a test to fail and to clean up after; Wrap
 	// stands in for one and turns the failure into an error.
 	return test.Wrap(func(t test.Failer) {
+		adapted := make(chan struct{})
 		s := xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
-			MeshConfig:        m.mesh,
-			KubernetesObjects: m.objects,
-			Configs:           m.configs,
-			ListenerBuilder:   func() (net.Listener, error) { return net.Listen("tcp", addr) },
+			MeshConfig:                 m.mesh,
+			KubernetesObjects:          m.objects,
+			Configs:                    m.configs,
+			ListenerBuilder:            func() (net.Listener, error) { return listenLater(addr, adapted) },
+			DisableSecretAuthorization: true, // the store in memory has no roles to ask
 		})
+		adapt(s.Discovery)
+		close(adapted)
 		if err := ready(s.Listener.Addr()); err != nil {
 			t.Fatal(err)
 		}
 		<-ctx.Done()
 	})
+}
+
+// adapt changes what needs a cluster around it.
+func adapt(s *discovery.DiscoveryServer) {
+	security.AuthPlaintext = true
+	s.Authenticators = []security.Authenticator{claimed{}}
+	s.Generators[v3.ListenerType] = podBound{s.Generators[v3.ListenerType]}
+}
+
+// later accepts nobody until it may: the helper serves at once what is still to be adapted.
+type later struct {
+	net.Listener
+	may <-chan struct{}
+}
+
+func listenLater(addr string, may <-chan struct{}) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	return later{l, may}, err
+}
+
+func (l later) Accept() (net.Conn, error) {
+	<-l.may
+	return l.Listener.Accept()
 }
 
 // quieten leaves Istio's warnings and errors, on standard error. The default

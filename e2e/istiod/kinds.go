@@ -30,27 +30,36 @@ var (
 // spec.meshConfig. What istioctl's profiles add (metrics by a filter that
 // upstream's Envoy lacks) is left out.
 func parseMesh(f file) (*meshconfig.MeshConfig, error) {
-	var o struct {
-		header
-		Spec struct {
-			MeshConfig json.RawMessage `json:"meshConfig"`
-		} `json:"spec"`
-	}
-	if err := yaml.Unmarshal(f.data, &o); err != nil {
+	overlay, err := meshOverlay(f.data)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.path, err)
-	}
-	if o.header != operator || len(o.Spec.MeshConfig) == 0 {
-		return nil, fmt.Errorf("%s: want an IstioOperator (%s) with spec.meshConfig", f.path, operator.APIVersion)
-	}
-	overlay := string(o.Spec.MeshConfig)
-	if err := protomarshal.ApplyJSONStrict(overlay, &meshconfig.MeshConfig{}); err != nil {
-		return nil, fmt.Errorf("%s: spec.meshConfig: %w", f.path, err)
 	}
 	m, err := mesh.ApplyMeshConfigDefaults(overlay)
 	if err != nil {
 		return nil, fmt.Errorf("%s: spec.meshConfig: %w", f.path, err)
 	}
 	return m, nil
+}
+
+// meshOverlay is the spec.meshConfig of an IstioOperator, without unknown fields.
+func meshOverlay(doc []byte) (string, error) {
+	var o struct {
+		header
+		Spec struct {
+			MeshConfig json.RawMessage `json:"meshConfig"`
+		} `json:"spec"`
+	}
+	if err := yaml.Unmarshal(doc, &o); err != nil {
+		return "", err
+	}
+	if o.header != operator || len(o.Spec.MeshConfig) == 0 {
+		return "", fmt.Errorf("want an IstioOperator (%s) with spec.meshConfig", operator.APIVersion)
+	}
+	overlay := string(o.Spec.MeshConfig)
+	if err := protomarshal.ApplyJSONStrict(overlay, &meshconfig.MeshConfig{}); err != nil {
+		return "", fmt.Errorf("spec.meshConfig: %w", err)
+	}
+	return overlay, nil
 }
 
 func istioSchema(h header) (resource.Schema, bool) {

@@ -9,6 +9,7 @@ import (
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	"istio.io/istio/pkg/config"
+	"istio.io/istio/pkg/config/mesh"
 	"k8s.io/apimachinery/pkg/runtime"
 	kubeyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
@@ -30,8 +31,8 @@ type header struct {
 // parse reads files as load returned them. All faulty files are reported
 // together, each with its name.
 func parse(files []file) (*manifests, error) {
-	mesh, err := parseMesh(files[0])
-	m, errs := &manifests{mesh: mesh}, []error{err}
+	base, err := parseMesh(files[0])
+	m, errs := &manifests{mesh: base}, []error{err}
 	for _, f := range files[1:] {
 		if err := m.addFile(f); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", f.path, err))
@@ -80,6 +81,20 @@ func blank(doc []byte) bool {
 	return yaml.Unmarshal(doc, &content) == nil && content == nil
 }
 
+// overlay applies an IstioOperator among the objects over the one of --mesh, as istioctl does with
+// each further -f. To the API server it is no object.
+func (m *manifests) overlay(doc []byte) error {
+	if m.mesh == nil {
+		return nil
+	}
+	spec, err := meshOverlay(doc)
+	if err != nil {
+		return err
+	}
+	m.mesh, err = mesh.ApplyMeshConfig(spec, m.mesh)
+	return err
+}
+
 func (m *manifests) add(doc []byte) error {
 	var h header
 	if err := yaml.Unmarshal(doc, &h); err != nil {
@@ -89,7 +104,7 @@ func (m *manifests) add(doc []byte) error {
 		return errors.New("apiVersion and kind are required")
 	}
 	if h == operator {
-		return nil // an instruction to istioctl, which parseMesh has read; not an object of the cluster
+		return m.overlay(doc)
 	}
 	if schema, ok := istioSchema(h); ok {
 		c, err := parseConfig(schema, doc)

@@ -121,3 +121,29 @@ func TestLoad(t *testing.T) {
 		t.Errorf("an empty folder: %v", err)
 	}
 }
+
+func TestAnOperatorAmongTheObjectsIsLaidOverTheMesh(t *testing.T) {
+	const overlay = `apiVersion: install.istio.io/v1alpha1
+kind: IstioOperator
+spec:
+  meshConfig:
+    trustDomainAliases: [old.example]
+    extensionProviders:
+      - name: meshpass
+        envoyExtAuthzGrpc: {service: elsewhere.example, port: 9001, timeout: 0.25s}
+`
+	m, err := parse([]file{{"m.yaml", []byte(meshText)}, {"o.yaml", []byte(overlay)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := provider(m.mesh); p.GetEnvoyExtAuthzGrpc().GetPort() != 9001 {
+		t.Errorf("provider: %v", p)
+	}
+	if a := m.mesh.TrustDomainAliases; len(a) != 1 || a[0] != "old.example" {
+		t.Errorf("aliases: %v", a)
+	}
+	bad := strings.ReplaceAll(overlay, "trustDomainAliases", "trustDomainAlias")
+	if _, err := parse([]file{{"m.yaml", []byte(meshText)}, {"o.yaml", []byte(bad)}}); err == nil || !strings.Contains(err.Error(), "o.yaml: document 1: spec.meshConfig: ") {
+		t.Errorf("an unknown field: %v", err)
+	}
+}

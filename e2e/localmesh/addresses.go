@@ -12,7 +12,6 @@ const (
 	controlPlaneHost, controlPlanePort = 2, 15010
 	sdsHost, sdsPort                   = 3, 15012
 	idpHost, idpPort                   = 4, 9556
-	authorizerHost, authorizerPort     = 5, 9000
 	redisHost, redisPort               = 6, 6379
 )
 

@@ -21,7 +21,7 @@ type api struct {
 
 // writeAPIs copies the API definitions as shipped, and adds what a sidecar's interception does in a
 // cluster: calls leave through the gateway's Envoy, here as through an HTTP proxy.
-func (m *Mesh) writeAPIs() error {
+func (m *Mesh) writeAPIs(g *gateway) error {
 	names, err := filepath.Glob(filepath.Join(m.root, "manifests", "tyk", "apis", "*.json"))
 	if err != nil {
 		return err
@@ -30,14 +30,14 @@ func (m *Mesh) writeAPIs() error {
 		return errors.New("no API definitions in manifests/tyk/apis")
 	}
 	for _, name := range names {
-		if err := m.writeAPI(name); err != nil {
+		if err := m.writeAPI(g, name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func (m *Mesh) writeAPI(name string) error {
+func (m *Mesh) writeAPI(g *gateway, name string) error {
 	shipped, err := os.ReadFile(name)
 	if err != nil {
 		return err
@@ -47,12 +47,12 @@ func (m *Mesh) writeAPI(name string) error {
 	if err := json.Unmarshal(shipped, &known); err != nil {
 		return err
 	}
-	m.gateway.apis = append(m.gateway.apis, known)
-	local, err := throughProxy(shipped, m.workloads[gatewayName].Proxy())
+	g.apis = append(g.apis, known)
+	local, err := throughProxy(shipped, m.workloads[g.Name].Proxy())
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(m.path("apis", filepath.Base(name)), local, 0o644)
+	return os.WriteFile(m.path(g.Home, "apis", filepath.Base(name)), local, 0o644)
 }
 
 // throughProxy sets proxy.transport.proxy_url and leaves all else as it is.

@@ -1,38 +1,103 @@
 package localmesh
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"fmt"
+	"os"
 	"time"
 
+	"sigs.k8s.io/yaml"
+
+	"github.com/meshpass/meshpass/e2e/localmesh/topologies"
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/e2e/subnet"
 )
 
 // startTimeout is generous: it ends a run that would hang, on a slow machine too.
 const startTimeout = 60 * time.Second
 
-const authorizerAudit = "meshpass.audit.log"
+const authorizerHost = 5 // in config/meshpass.yaml
 
-func (m *Mesh) startAuthorizer(ctx context.Context) error {
-	return m.startProgram(ctx, process.Spec{
-		Name:   "meshpass",
-		Args:   []string{"serve", "--config", "meshpass.yaml"},
-		Stdout: authorizerAudit,
-	}, "meshpass", listening(m.addr(authorizerHost, authorizerPort)))
+// startAuthorizers starts each on the configuration that bears its name.
+func (m *Mesh) startAuthorizers(ctx context.Context) error {
+	for _, a := range m.topology.Authorizers {
+		ready, err := m.listenersOf(a)
+		if err != nil {
+			return err
+		}
+		err = m.startProgram(ctx, process.Spec{
+			Name:   a.Name,
+			Path:   "meshpass",
+			Args:   []string{"serve", "--config", a.Name + ".yaml"},
+			Stdout: auditLog(a),
+		}, "meshpass", ready)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// startProgram starts one of make's programs in the run's folder, waits for ready and stops it with
-// the mesh. Its log is NAME.log; spec.Stdout names a file of the run's folder, too.
+func auditLog(a topologies.Authorizer) string { return a.Name + ".audit.log" }
+
+// writeAuthorizers gives each authorizer that has an address of its own a configuration of its own.
+func (m *Mesh) writeAuthorizers() error {
+	for _, a := range m.topology.Authorizers {
+		if a.At == "" {
+			continue
+		}
+		config, err := os.ReadFile(m.path("meshpass.yaml"))
+		if err != nil {
+			return err
+		}
+		own := subnet.Localise([]byte(a.At), m.net.Prefix())
+		config = bytes.ReplaceAll(config, []byte(m.net.Addr(authorizerHost)+":"), append(own, ':'))
+		if err := os.WriteFile(m.path(a.Name+".yaml"), config, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listenersOf is a condition: something accepts connections at every listener of the authorizer.
+func (m *Mesh) listenersOf(a topologies.Authorizer) (func(context.Context) error, error) {
+	data, err := os.ReadFile(m.path(a.Name + ".yaml"))
+	if err != nil {
+		return nil, err
+	}
+	var config struct {
+		Listeners []struct{ GRPC string }
+	}
+	if err := yaml.Unmarshal(data, &config); err != nil {
+		return nil, fmt.Errorf("configuration of %s: %w", a.Name, err)
+	}
+	return func(ctx context.Context) error {
+		if len(config.Listeners) == 0 {
+			return fmt.Errorf("%s has no listener", a.Name)
+		}
+		for _, l := range config.Listeners {
+			if err := listening(l.GRPC)(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
+// startProgram starts one of make's programs, waits for ready and stops it with the mesh. Of the
+// spec, Path is the program's name in bin/, Name's if empty; Dir and Stdout are paths in the run's
+// folder. Its log is NAME.log in Dir.
 func (m *Mesh) startProgram(ctx context.Context, spec process.Spec, target string, ready func(context.Context) error) error {
-	path, err := repo.Bin(spec.Name, target)
+	path, err := repo.Bin(cmp.Or(spec.Path, spec.Name), target)
 	if err != nil {
 		return err
 	}
-	spec.Path, spec.Dir, spec.Stderr = path, m.dir, m.path(spec.Name+".log")
-	if spec.Stdout == "" {
-		spec.Stdout = spec.Name + ".log"
-	}
-	spec.Stdout = m.path(spec.Stdout)
+	log := spec.Name + ".log"
+	spec.Path, spec.Stdout, spec.Stderr = path, m.path(spec.Dir, cmp.Or(spec.Stdout, log)), m.path(spec.Dir, log)
+	spec.Dir = m.path(spec.Dir)
 	program, err := process.Start(spec)
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/consumer"
 )
 
-// createKeys creates the consumers' keys through Tyk's control API, as a portal would.
+// createKeys creates the consumers' keys at the (first) gateway, through Tyk's control API, as a portal would.
 func (m *Mesh) createKeys(ctx context.Context) error {
 	m.keys = map[string]string{}
 	for name, session := range consumer.Sessions() {
@@ -34,7 +34,7 @@ func (m *Mesh) CreateKey(ctx context.Context, session map[string]any) (string, e
 	if err != nil {
 		return "", err
 	}
-	request.Header.Set("X-Tyk-Authorization", m.gateway.secret)
+	request.Header.Set("X-Tyk-Authorization", m.gateways[0].secret)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return "", err

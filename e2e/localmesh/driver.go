@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"syscall"
 	"time"
 
@@ -55,8 +56,9 @@ func (m *Mesh) way(r scenarios.Request) (target string, proxy func(*http.Request
 	case r.From != "":
 		proxy, err = m.egress(r.From)
 		return serviceURL(r.To), proxy, err
-	case r.To == "gateway":
-		return m.GatewayURL(), nil, nil
+	case r.To == "gateway" || strings.HasPrefix(r.To, "gateway/"):
+		target, err = m.gatewayURL(strings.TrimPrefix(strings.TrimPrefix(r.To, "gateway"), "/"))
+		return target, nil, err
 	}
 	workload, ok := m.workloads[r.To]
 	if !ok {

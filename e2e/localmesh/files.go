@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
@@ -18,29 +19,15 @@ var config embed.FS
 // writeFiles fills the run's folder. Programs are started in it, so that checked-in configuration
 // can name its neighbours without a path.
 func (m *Mesh) writeFiles(context.Context) error {
-	for _, folder := range []string{"keys", "policies", "apis", "cluster", "middleware"} {
-		if err := os.Mkdir(m.path(folder), 0o755); err != nil {
+	for _, write := range []func() error{m.writeCluster, m.writePolicies, m.writeConfig, m.writeAuthorizers, m.readGateways} {
+		if err := write(); err != nil {
 			return err
 		}
 	}
-	own, err := fs.Sub(config, "config")
-	if err != nil {
-		return err
-	}
-	if err := m.net.CopyDir(m.dir, own); err != nil {
-		return err
-	}
-	if err := m.net.CopyDir(m.path("policies"), os.DirFS(filepath.Join(m.root, "manifests", "policies"))); err != nil {
-		return err
-	}
-	if err := m.copyTykPolicies(); err != nil {
-		return err
-	}
-	if err := m.writeKeys(); err != nil {
-		return err
-	}
-	if err := m.writeAPIs(); err != nil {
-		return err
+	for _, g := range m.gateways {
+		if err := m.writeGateway(g); err != nil {
+			return err
+		}
 	}
 	if m.options.Prepare != nil {
 		return m.options.Prepare(m.dir)
@@ -48,24 +35,95 @@ func (m *Mesh) writeFiles(context.Context) error {
 	return nil
 }
 
+// writeCluster writes what the API server would tell Istio, and learns from it which Envoys there are.
+func (m *Mesh) writeCluster() error {
+	if err := m.write("cluster", cluster.Files, "cluster"); err != nil {
+		return err
+	}
+	for _, name := range m.topology.Without {
+		if err := os.Remove(m.path("cluster", name)); err != nil {
+			return err
+		}
+	}
+	var err error
+	m.workloads, err = cluster.WorkloadsIn(os.DirFS(m.path("cluster")), m.net.Prefix())
+	return err
+}
+
+func (m *Mesh) writePolicies() error {
+	return m.write("policies", os.DirFS(filepath.Join(m.root, "manifests", "policies")), "policies")
+}
+
+func (m *Mesh) writeConfig() error {
+	tour, err := fs.Sub(config, "config")
+	if err != nil {
+		return err
+	}
+	if err := m.write("", tour, "config"); err != nil {
+		return err
+	}
+	for _, g := range m.topology.Gateways {
+		if g.Home == "" {
+			continue
+		}
+		if err := m.write(g.Home, nil, "config", g.Home); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write fills a folder of the run with the tour's files, and lays those of the topology over them.
+func (m *Mesh) write(folder string, tour fs.FS, differs ...string) error {
+	if err := os.MkdirAll(m.path(folder), 0o755); err != nil {
+		return err
+	}
+	if tour != nil {
+		if err := m.net.CopyDir(m.path(folder), tour); err != nil {
+			return err
+		}
+	}
+	own, err := m.topology.Files(differs...)
+	if err != nil {
+		return err
+	}
+	return m.net.CopyDir(m.path(folder), own)
+}
+
+// writeGateway writes what a gateway needs beside its configuration: keys, policies, APIs.
+func (m *Mesh) writeGateway(g *gateway) error {
+	for _, folder := range []string{"keys", "apis", "middleware"} {
+		if err := os.MkdirAll(m.path(g.Home, folder), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := m.copyTykPolicies(g.Home); err != nil {
+		return err
+	}
+	if err := m.writeKeys(g.Home); err != nil {
+		return err
+	}
+	return m.writeAPIs(g)
+}
+
 // copyTykPolicies takes Tyk's policies as shipped; what else lies beside them is a cluster's.
-func (m *Mesh) copyTykPolicies() error {
+func (m *Mesh) copyTykPolicies(home string) error {
 	shipped, err := os.ReadFile(filepath.Join(m.root, "manifests", "tyk", "policies.json"))
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(m.path("policies.json"), shipped, 0o644)
+	return os.WriteFile(m.path(home, "policies.json"), shipped, 0o644)
 }
 
-// writeKeys makes the run's signing key, publishes it in the file that the authorizer trusts, and
+// writeKeys makes a gateway's signing key, publishes it in the file that the authorizer trusts, and
 // makes the secret with which the plugin hashes key ids.
-func (m *Mesh) writeKeys() error {
+func (m *Mesh) writeKeys(home string) error {
 	now := time.Now()
 	plan := keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.AddDate(0, 0, 1), RemoveAfter: now.AddDate(0, 0, 2)}
-	if _, err := keyset.New(m.path("keys"), "ES256", plan); err != nil {
+	if _, err := keyset.New(m.path(home, "keys"), "ES256", plan); err != nil {
 		return err
 	}
-	keys, err := keyset.LoadSigning(m.path("keys"))
+	keys, err := keyset.LoadSigning(m.path(home, "keys"))
 	if err != nil {
 		return err
 	}
@@ -73,8 +131,8 @@ func (m *Mesh) writeKeys() error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(m.path("jwks.json"), published, 0o644); err != nil {
+	if err := os.WriteFile(m.path(home, "jwks.json"), published, 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(m.path("hmac"), []byte(rand.Text()+rand.Text()), 0o600)
+	return os.WriteFile(m.path(home, "hmac"), []byte(rand.Text()+rand.Text()), 0o600)
 }

@@ -4,67 +4,106 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 
+	"github.com/meshpass/meshpass/e2e/localmesh/topologies"
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
 )
 
-const (
-	gatewayName  = "tyk-gateway"
-	gatewayAudit = "tyk.audit.log"
-)
+const gatewayAudit = "tyk.audit.log"
 
-// gateway is the running Tyk.
+// gateway is a Tyk. Its files stand in a folder of its own, its home, if there are several.
 type gateway struct {
-	secret string // of its control API, new in each run
-	apis   []api
+	topologies.Gateway
+	database int    // of Redis, counted from the run's
+	url      string // where clients send to
+	secret   string // of its control API, new in each run
+	apis     []api
 }
 
-// GatewayURL is where clients send to.
-func (m *Mesh) GatewayURL() string {
-	return fmt.Sprintf("http://%s:%d", m.workloads[gatewayName].Address, inboundPort)
+// GatewayURL is where clients of the (first) gateway send to.
+func (m *Mesh) GatewayURL() string { return m.gateways[0].url }
+
+// readGateways finds out where each gateway of the topology will listen.
+func (m *Mesh) readGateways() error {
+	for i, g := range m.topology.Gateways {
+		data, err := os.ReadFile(m.path(g.Home, "tyk.conf"))
+		if err != nil {
+			return err
+		}
+		var listen struct {
+			Address string `json:"listen_address"`
+			Port    int    `json:"listen_port"`
+		}
+		if err := json.Unmarshal(data, &listen); err != nil {
+			return fmt.Errorf("tyk.conf of %s: %w", g.Name, err)
+		}
+		url := fmt.Sprintf("http://%s:%d", listen.Address, listen.Port)
+		m.gateways = append(m.gateways, &gateway{Gateway: g, database: i, url: url, secret: rand.Text()})
+	}
+	return nil
 }
 
-func (m *Mesh) startGateway(ctx context.Context) error {
+// gatewayURL is that of a gateway by its name; the empty name is the first.
+func (m *Mesh) gatewayURL(name string) (string, error) {
+	for _, g := range m.gateways {
+		if name == "" || g.Name == name {
+			return g.url, nil
+		}
+	}
+	return "", fmt.Errorf("no gateway is called %q", name)
+}
+
+func (m *Mesh) startGateways(ctx context.Context) error {
+	for _, g := range m.gateways {
+		if err := m.startGateway(ctx, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Mesh) startGateway(ctx context.Context, g *gateway) error {
 	bin, err := repo.BinDir()
 	if err != nil {
 		return err
 	}
 	// Tyk looks for plugins and templates below its working directory.
 	for link, target := range map[string]string{"plugins": "plugins", "templates": "tyk-templates"} {
-		if err := os.Symlink(filepath.Join(bin, target), m.path(link)); err != nil {
+		if err := os.Symlink(filepath.Join(bin, target), m.path(g.Home, link)); err != nil {
 			return err
 		}
 	}
-	m.gateway.secret = rand.Text()
 	return m.startProgram(ctx, process.Spec{
 		Name:   "tyk",
 		Args:   []string{"--conf", "tyk.conf"},
+		Dir:    g.Home,
 		Stdout: gatewayAudit,
 		Env: []string{
-			"MESHPASS_CONFIG=" + m.path("identity.yaml"),
-			"TYK_GW_SECRET=" + m.gateway.secret,
-			"TYK_GW_NODESECRET=" + m.gateway.secret,
+			"MESHPASS_CONFIG=" + m.path(g.Home, "identity.yaml"),
+			"TYK_GW_SECRET=" + g.secret,
+			"TYK_GW_NODESECRET=" + g.secret,
 			"TYK_GW_STORAGE_HOST=" + m.redis.host,
 			"TYK_GW_STORAGE_PORT=" + m.redis.port,
-			"TYK_GW_STORAGE_DATABASE=" + strconv.Itoa(m.redis.database),
+			"TYK_GW_STORAGE_DATABASE=" + strconv.Itoa(m.redis.database+g.database),
 			// The API definitions name the identity provider by these.
 			"IDP_ISSUER=" + m.issuer(),
 			"IDP_JWKS=" + base64.StdEncoding.EncodeToString([]byte(m.issuer()+"/keys")), // from Tyk 5.9 on, a plain URL works once
 		},
-	}, "build", m.gatewayServes)
+	}, "build", g.serves)
 }
 
-// gatewayServes is true once every API answers: Tyk's own /hello is green before its APIs are
+// serves is true once every API answers: Tyk's own /hello is green before its APIs are
 // loaded. An API without a credential refuses, which shows that it is there.
-func (m *Mesh) gatewayServes(ctx context.Context) error {
-	for _, api := range m.gateway.apis {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.GatewayURL()+api.Proxy.ListenPath, nil)
+func (g *gateway) serves(ctx context.Context) error {
+	for _, api := range g.apis {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+api.Proxy.ListenPath, nil)
 		if err != nil {
 			return err
 		}

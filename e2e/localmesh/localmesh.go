@@ -21,14 +21,18 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/envoy"
-	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
+	"github.com/meshpass/meshpass/e2e/envoy/sds"
+	"github.com/meshpass/meshpass/e2e/localmesh/topologies"
 	"github.com/meshpass/meshpass/e2e/repo"
 	"github.com/meshpass/meshpass/e2e/subnet"
 )
 
 // Options of a run. The zero value is a complete local mesh.
 type Options struct {
-	// Istiod takes the Envoys' configuration from a live control plane instead of the checked-in dump.
+	// Topology is a folder of topologies/; empty is the tour, where Tyk is in the mesh with a sidecar.
+	Topology string
+	// Istiod takes the Envoys' configuration from a live control plane instead of the checked-in dump,
+	// as every topology but the tour does anyway.
 	Istiod bool
 	// RedisAddr is host:port of a real server; empty starts an embedded one.
 	RedisAddr string
@@ -48,7 +52,9 @@ type Mesh struct {
 	log       *slog.Logger
 	ctx       context.Context // ends with Close: for the servers in this process
 	redis     redisServer
-	gateway   gateway
+	topology  topologies.Topology
+	gateways  []*gateway
+	ca        *sds.Authority
 	keys      map[string]string // API keys, by the name of their consumer
 	logins    logins
 	stops     []func() error // what Close does, in reverse order
@@ -64,11 +70,11 @@ var steps = []step{
 	{"keys and configuration", (*Mesh).writeFiles},
 	{"Redis", (*Mesh).startRedis},
 	{"OpenID provider", (*Mesh).startIDP},
-	{"meshpass", (*Mesh).startAuthorizer},
+	{"meshpass", (*Mesh).startAuthorizers},
 	{"control plane", (*Mesh).startControlPlane},
 	{"services", (*Mesh).startServices},
 	{"Envoys", (*Mesh).startEnvoys},
-	{"Tyk", (*Mesh).startGateway},
+	{"Tyk", (*Mesh).startGateways},
 	{"API keys", (*Mesh).createKeys},
 }
 
@@ -103,6 +109,12 @@ func (m *Mesh) giveUp(ctx context.Context, part string, err error) error {
 func newMesh(o Options) (*Mesh, error) {
 	m := &Mesh{options: o}
 	var err error
+	if m.topology, err = topologies.Load(o.Topology); err != nil {
+		return nil, err
+	}
+	if m.ca, err = sds.NewAuthority(); err != nil {
+		return nil, err
+	}
 	if m.root, err = repo.Root(); err != nil {
 		return nil, err
 	}
@@ -111,9 +123,6 @@ func newMesh(o Options) (*Mesh, error) {
 	}
 	m.onClose(m.net.Release)
 	if m.dir, err = os.MkdirTemp("", "meshpass-"); err != nil {
-		return nil, errors.Join(err, m.Close())
-	}
-	if m.workloads, err = cluster.Workloads(m.net.Prefix()); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	logFile, err := os.Create(m.path("localmesh.log"))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // Records returns the audit records about a request, in the order of their time.
 func (m *Mesh) Records(_ context.Context, requestID string) ([]scenarios.Record, error) {
 	var records []scenarios.Record
-	for _, name := range []string{gatewayAudit, authorizerAudit} {
+	for _, name := range m.auditLogs() {
 		lines, err := m.linesAbout(name, requestID)
 		if err != nil {
 			return nil, err
@@ -27,6 +28,17 @@ func (m *Mesh) Records(_ context.Context, requestID string) ([]scenarios.Record,
 	}
 	slices.SortStableFunc(records, byTime)
 	return records, nil
+}
+
+func (m *Mesh) auditLogs() []string {
+	var names []string
+	for _, g := range m.gateways {
+		names = append(names, filepath.Join(g.Home, gatewayAudit))
+	}
+	for _, a := range m.topology.Authorizers {
+		names = append(names, auditLog(a))
+	}
+	return names
 }
 
 // Hits names the services that logged a request, in the order of their time.

@@ -9,7 +9,6 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy"
 	"github.com/meshpass/meshpass/e2e/envoy/ads"
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
-	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
 	"github.com/meshpass/meshpass/e2e/localmesh/dump"
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
@@ -17,12 +16,12 @@ import (
 
 // startControlPlane starts what configures the Envoys, and what gives them their certificates.
 func (m *Mesh) startControlPlane(ctx context.Context) error {
-	certificates, err := sds.Serve(m.ctx, m.addr(sdsHost, sdsPort), m.log)
+	certificates, err := sds.Serve(m.ctx, m.addr(sdsHost, sdsPort), m.ca, m.log)
 	if err != nil {
 		return err
 	}
 	m.onClose(func() error { certificates.Stop(); return nil })
-	if m.options.Istiod {
+	if m.options.Istiod || m.topology.Name != "" {
 		return m.startIstiod(ctx)
 	}
 	server, err := ads.Serve(m.ctx, m.addr(controlPlaneHost, controlPlanePort), dump.Files, m.net.Prefix(), m.log)
@@ -33,17 +32,16 @@ func (m *Mesh) startControlPlane(ctx context.Context) error {
 	return nil
 }
 
-// startIstiod starts Istio's control plane on our manifests as shipped, and the demo's workloads.
+// startIstiod starts Istio's control plane on our manifests as shipped, and the run's cluster.
 func (m *Mesh) startIstiod(ctx context.Context) error {
-	if err := m.net.CopyDir(m.path("cluster"), cluster.Files); err != nil {
-		return err
-	}
 	manifests := filepath.Join(m.root, "manifests", "istio")
-	return m.startProgram(ctx, process.Spec{
-		Name: "istiod",
-		Args: []string{"serve", "--listen", m.addr(controlPlaneHost, controlPlanePort),
-			"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", m.path("cluster")},
-	}, "istiod", listening(m.addr(controlPlaneHost, controlPlanePort)))
+	args := []string{"serve", "--listen", m.addr(controlPlaneHost, controlPlanePort),
+		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", m.path("cluster")}
+	for _, folder := range m.topology.Istio {
+		args = append(args, "--dir", filepath.Join(manifests, folder))
+	}
+	return m.startProgram(ctx, process.Spec{Name: "istiod", Args: args}, "istiod",
+		listening(m.addr(controlPlaneHost, controlPlanePort)))
 }
 
 // startEnvoys starts all of them at once: each waits for its configuration.

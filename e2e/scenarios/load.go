@@ -12,18 +12,17 @@ import (
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
-//go:embed tour/*.yaml hostile/*.yaml local/*.yaml
+//go:embed */*.yaml
 var files embed.FS
 
-// Tour returns the cases of the demo, in the order of their files' names.
-func Tour() ([]Scenario, error) { return Load(files, "tour") }
-
-// Hostile returns the cases with bad and forged input.
-func Hostile() ([]Scenario, error) { return Load(files, "hostile") }
-
-// Local returns the cases that end otherwise on a cluster, where the gateway has a sidecar in front.
-// Those that only a cluster shows are in the folder cluster, which package kind reads.
-func Local() ([]Scenario, error) { return Load(files, "local") }
+// In returns the cases of a folder, in the order of their files' names:
+//
+//	tour      the story that `make demo` plays
+//	hostile   bad and forged input
+//	local     what ends otherwise on a cluster, where the gateway has a sidecar in front
+//	cluster   what only a cluster shows
+//	others    those of the topology of that name, see docs/topologies.md
+func In(folder string) ([]Scenario, error) { return Load(files, folder) }
 
 // Load reads every case in a folder of fsys. All that is wrong is reported together, with file and line.
 func Load(fsys fs.FS, folder string) ([]Scenario, error) {

@@ -1,6 +1,8 @@
 package scenarios_test
 
 import (
+	"path/filepath"
+	"slices"
 	"testing"
 	"testing/fstest"
 
@@ -10,15 +12,16 @@ import (
 )
 
 func TestShippedCasesLoad(t *testing.T) {
-	for name, load := range map[string]func() ([]scenarios.Scenario, error){
-		"tour": scenarios.Tour, "hostile": scenarios.Hostile, "local": scenarios.Local,
-	} {
-		cases, err := load()
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if len(cases) == 0 {
-			t.Errorf("%s: no cases", name)
+	folders, err := filepath.Glob("*/*.yaml")
+	if err != nil || len(folders) == 0 {
+		t.Fatal("no cases", err)
+	}
+	for i := range folders {
+		folders[i] = filepath.Dir(folders[i])
+	}
+	for _, folder := range slices.Compact(folders) {
+		if _, err := scenarios.In(folder); err != nil {
+			t.Errorf("%s: %v", folder, err)
 		}
 	}
 }

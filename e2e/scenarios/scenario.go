@@ -1,8 +1,6 @@
 // Package scenarios holds the cases that every environment must pass, as data: one file per case
 // says which requests go in, and which answer, which audit records and which upstream hits come out.
-//
-//	tour/     the story that `make demo` plays, in order
-//	hostile/  bad and forged input
+// [In] lists the folders.
 //
 // An environment (the local mesh, a cluster) is a [Driver]; [Run] plays a case against it.
 package scenarios

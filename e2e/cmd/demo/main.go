@@ -27,7 +27,7 @@ func run() int {
 	defer stop()
 
 	p := newPrinter(os.Stdout)
-	tour, err := scenarios.Tour()
+	tour, err := scenarios.In("tour")
 	if err != nil {
 		return failed(err)
 	}

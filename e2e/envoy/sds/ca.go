@@ -14,13 +14,14 @@ import (
 
 const lifetime = 24 * time.Hour
 
-// authority signs workload certificates. Its key exists in memory only.
-type authority struct {
+// Authority signs workload certificates. Its key exists in memory only.
+type Authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-func newAuthority() (*authority, error) {
+// NewAuthority makes a new key and a root certificate of it.
+func NewAuthority() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -34,7 +35,7 @@ func newAuthority() (*authority, error) {
 		return nil, err
 	}
 	cert, err := x509.ParseCertificate(der)
-	return &authority{cert, key}, err
+	return &Authority{cert, key}, err
 }
 
 func newTemplate() *x509.Certificate {
@@ -47,29 +48,36 @@ func newTemplate() *x509.Certificate {
 	}
 }
 
-// pair is a certificate and its key, both PEM.
-type pair struct{ cert, key []byte }
+// Names are those that a certificate gives its holder. As in Istio's, a workload's only name is its
+// SPIFFE id, in URIs; all else is for those who do not belong to the mesh.
+type Names struct {
+	URIs []*url.URL
+	DNS  []string
+}
 
-// issue signs a new key for a SPIFFE id. As in Istio's certificates the id is
-// the only name: a URI SAN.
-func (a *authority) issue(id *url.URL) (pair, error) {
+// Pair is a certificate and its key, both PEM; the key is PKCS #8.
+type Pair struct{ Cert, Key []byte }
+
+// Issue signs a new key for names, as client and as server.
+func (a *Authority) Issue(names Names) (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return pair{}, err
+		return Pair{}, err
 	}
 	template := newTemplate()
-	template.URIs = []*url.URL{id}
+	template.URIs, template.DNSNames = names.URIs, names.DNS
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
 	if err != nil {
-		return pair{}, err
+		return Pair{}, err
 	}
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	return pair{toPEM("CERTIFICATE", der), toPEM("PRIVATE KEY", pkcs8)}, err
+	return Pair{toPEM("CERTIFICATE", der), toPEM("PRIVATE KEY", pkcs8)}, err
 }
 
-func (a *authority) root() []byte { return toPEM("CERTIFICATE", a.cert.Raw) }
+// Root is the root certificate, PEM.
+func (a *Authority) Root() []byte { return toPEM("CERTIFICATE", a.cert.Raw) }
 
 func toPEM(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})

@@ -23,13 +23,8 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy/sotw"
 )
 
-// Serve makes a new certificate authority and serves certificates on addr
-// until ctx ends or the server is stopped.
-func Serve(ctx context.Context, addr string, log *slog.Logger) (*sotw.Server, error) {
-	ca, err := newAuthority()
-	if err != nil {
-		return nil, err
-	}
+// Serve serves ca's certificates on addr until ctx ends or the server is stopped.
+func Serve(ctx context.Context, addr string, ca *Authority, log *slog.Logger) (*sotw.Server, error) {
 	return sotw.Listen(ctx, addr, func(g *grpc.Server) {
 		secret.RegisterSecretDiscoveryServiceServer(g, &service{ca: ca, log: log})
 	}, log)
@@ -37,7 +32,7 @@ func Serve(ctx context.Context, addr string, log *slog.Logger) (*sotw.Server, er
 
 type service struct {
 	secret.UnimplementedSecretDiscoveryServiceServer
-	ca  *authority
+	ca  *Authority
 	log *slog.Logger
 }
 
@@ -65,16 +60,16 @@ func (s *service) secret(node *core.Node, name string) (*tls.Secret, error) {
 	switch name {
 	case "ROOTCA":
 		return &tls.Secret{Name: name, Type: &tls.Secret_ValidationContext{
-			ValidationContext: &tls.CertificateValidationContext{TrustedCa: inline(s.ca.root())},
+			ValidationContext: &tls.CertificateValidationContext{TrustedCa: inline(s.ca.Root())},
 		}}, nil
 	case "default":
 		id, err := identity(node)
 		if err != nil {
 			return nil, err
 		}
-		p, err := s.ca.issue(id)
+		p, err := s.ca.Issue(Names{URIs: []*url.URL{id}})
 		return &tls.Secret{Name: name, Type: &tls.Secret_TlsCertificate{
-			TlsCertificate: &tls.TlsCertificate{CertificateChain: inline(p.cert), PrivateKey: inline(p.key)},
+			TlsCertificate: &tls.TlsCertificate{CertificateChain: inline(p.Cert), PrivateKey: inline(p.Key)},
 		}}, err
 	}
 	return nil, fmt.Errorf("no secret is named %q; there are default and ROOTCA", name)

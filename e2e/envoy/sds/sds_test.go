@@ -21,7 +21,7 @@ func node(t *testing.T, metadata map[string]any) *core.Node {
 
 func newService(t *testing.T) *service {
 	t.Helper()
-	ca, err := newAuthority()
+	ca, err := NewAuthority()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,23 +27,29 @@ const injected = "security.istio.io/tlsMode"
 type pod struct {
 	Kind     string
 	Metadata struct {
-		Name, Namespace string
-		Labels          map[string]string
+		Name, Namespace     string
+		Labels, Annotations map[string]string
 	}
-	Spec   struct{ ServiceAccountName string }
+	Spec struct {
+		ServiceAccountName string
+		Containers         []struct{ Args []string }
+	}
 	Status struct{ PodIP string }
 }
 
-// Workloads returns the pods that have a sidecar, by name, with the addresses
-// of a prefix such as "127.80.3.".
-func Workloads(prefix string) (map[string]envoy.Workload, error) {
-	files, err := fs.Glob(Files, "*.yaml")
+// Workloads returns the tour's pods that have an Envoy, by name, with the addresses of a prefix such
+// as "127.80.3.".
+func Workloads(prefix string) (map[string]envoy.Workload, error) { return WorkloadsIn(Files, prefix) }
+
+// WorkloadsIn does so for the objects of another cluster.
+func WorkloadsIn(objects fs.FS, prefix string) (map[string]envoy.Workload, error) {
+	files, err := fs.Glob(objects, "*.yaml")
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]envoy.Workload{}
 	for _, name := range files {
-		data, err := Files.ReadFile(name)
+		data, err := fs.ReadFile(objects, name)
 		if err != nil {
 			return nil, err
 		}
@@ -52,20 +58,39 @@ func Workloads(prefix string) (map[string]envoy.Workload, error) {
 			if err := yaml.Unmarshal(doc, &p); err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
-			if p.Kind == "Pod" && p.Metadata.Labels[injected] == "istio" {
-				out[p.Metadata.Name] = p.workload()
+			if kind := p.proxy(); kind != "" {
+				out[p.Metadata.Name] = p.workload(kind)
 			}
 		}
 	}
 	return out, nil
 }
 
-func (p pod) workload() envoy.Workload {
+// proxy is the type of the pod's Envoy, as Istio's agent is told it: "proxy router" are the first
+// arguments in a gateway's pod. Empty: the pod has none.
+func (p pod) proxy() string {
+	if p.Kind != "Pod" {
+		return ""
+	}
+	for _, c := range p.Spec.Containers {
+		if len(c.Args) > 1 && c.Args[0] == "proxy" {
+			return c.Args[1]
+		}
+	}
+	if p.Metadata.Labels[injected] == "istio" {
+		return envoy.Sidecar
+	}
+	return ""
+}
+
+func (p pod) workload(kind string) envoy.Workload {
 	return envoy.Workload{
+		Type:           kind,
 		Name:           p.Metadata.Name,
 		Namespace:      p.Metadata.Namespace,
 		ServiceAccount: p.Spec.ServiceAccountName,
 		Address:        p.Status.PodIP,
 		Labels:         p.Metadata.Labels,
+		Annotations:    p.Metadata.Annotations,
 	}
 }

@@ -2,7 +2,9 @@ package cluster_test
 
 import (
 	"testing"
+	"testing/fstest"
 
+	"github.com/meshpass/meshpass/e2e/envoy"
 	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
 )
 
@@ -28,5 +30,28 @@ func TestWorkloads(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Errorf("%d workloads, want %d: the authorizer has no sidecar", len(got), len(want))
+	}
+}
+
+func TestWhichEnvoyAPodHas(t *testing.T) {
+	const pods = `kind: Pod
+metadata: {name: ingress}
+spec: {containers: [{args: [proxy, router, --domain, x]}]}
+---
+kind: Pod
+metadata: {name: sidecar, labels: {security.istio.io/tlsMode: istio}}
+---
+kind: Pod
+metadata: {name: none}
+---
+kind: Service
+metadata: {name: service, labels: {security.istio.io/tlsMode: istio}}
+`
+	got, err := cluster.WorkloadsIn(fstest.MapFS{"pods.yaml": {Data: []byte(pods)}}, "127.80.3.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got["ingress"].Type != envoy.Router || got["sidecar"].Type != envoy.Sidecar {
+		t.Errorf("got %v", got)
 	}
 }

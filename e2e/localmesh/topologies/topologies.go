@@ -1,0 +1,101 @@
+// Package topologies says how a mesh differs from the one of the tour, where Tyk is in the mesh with
+// a sidecar. Each is a folder:
+//
+//	NAME/topology.yaml      which parts there are
+//	NAME/cluster/*.yaml     what the API server would tell Istio
+//	NAME/policies/*.yaml    AccessPolicy documents
+//	NAME/config/…           the programs' configuration; of a gateway in the folder of its home
+//
+// A file takes the place of the tour's of the same name. What a user would apply to Istio is not
+// here: topology.yaml names folders of manifests/istio, which are read as shipped.
+package topologies
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/meshpass/meshpass/shared/strictyaml"
+)
+
+// Topology is a topology.yaml. Absent lists are the tour's.
+type Topology struct {
+	Name        string       `yaml:"-"`           // the folder's; empty: the tour
+	Istio       []string     `yaml:"istio"`       // folders of manifests/istio to apply, beside what lies in it
+	Without     []string     `yaml:"without"`     // files of the tour's cluster that do not exist here
+	Authorizers []Authorizer `yaml:"authorizers"` // absent: meshpass, for all workloads
+	Gateways    []Gateway    `yaml:"gateways"`    // Tyk gateways; absent: tyk-gateway
+}
+
+// Authorizer is one process of the authorizer.
+type Authorizer struct {
+	Name string `yaml:"name"`
+	At   string `yaml:"at"` // address that it has instead of the one in config/meshpass.yaml; absent: that one
+}
+
+// Gateway is one Tyk gateway.
+type Gateway struct {
+	Name string `yaml:"name"` // its pod's, which has a sidecar if cluster/ says so
+	Home string `yaml:"home"` // folder below config/ of identity.yaml and tyk.conf; absent: config/ itself
+}
+
+//go:embed */*
+var files embed.FS
+
+// ErrUnknown says that there is no topology of that name.
+var ErrUnknown = errors.New("no such topology")
+
+// Load reads a topology by its folder's name; the empty name is the tour.
+func Load(name string) (Topology, error) {
+	t := Topology{Name: name}
+	if name != "" {
+		if err := t.read(); err != nil {
+			return Topology{}, fmt.Errorf("topology %q: %w", name, err)
+		}
+	}
+	if len(t.Authorizers) == 0 {
+		t.Authorizers = []Authorizer{{Name: "meshpass"}}
+	}
+	if len(t.Gateways) == 0 {
+		t.Gateways = []Gateway{{Name: "tyk-gateway"}}
+	}
+	return t, nil
+}
+
+func (t *Topology) read() error {
+	file := path.Join(t.Name, "topology.yaml")
+	data, err := files.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: there are %v", ErrUnknown, Names())
+	}
+	if err != nil {
+		return err
+	}
+	doc, err := strictyaml.Parse(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return doc.Decode(t).In(file).Err()
+}
+
+// Names lists the topologies.
+func Names() []string {
+	found, _ := fs.Glob(files, "*/topology.yaml") // fails on a malformed pattern only
+	for i := range found {
+		found[i] = path.Dir(found[i])
+	}
+	slices.Sort(found)
+	return found
+}
+
+// Files are the topology's own files of a folder such as cluster; a folder without any is empty.
+func (t Topology) Files(folder ...string) (fs.FS, error) {
+	dir := path.Join(append([]string{t.Name}, folder...)...)
+	if info, err := fs.Stat(files, dir); t.Name == "" || err != nil || !info.IsDir() {
+		return embed.FS{}, nil //nolint:nilerr // no such folder: nothing differs
+	}
+	return fs.Sub(files, dir)
+}
