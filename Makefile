@@ -43,7 +43,7 @@ demo: build $(if $(ISTIOD),bin/istiod) ## Play the tour on loopback [KEEP=1] [IS
 	@bin/demo $(if $(KEEP),-keep) $(if $(ISTIOD),-istiod) $(if $(REDIS_ADDR),-redis $(REDIS_ADDR))
 
 .PHONY: test-programs
-test-programs: build bin/istiod $(OLDEST_PLUGIN) $(NOOP) $(TESTPLUGINS)
+test-programs: build bin/istiod bin/istio-iptables $(OLDEST_PLUGIN) $(NOOP) $(TESTPLUGINS)
 
 .PHONY: test
 test: test-programs ## Run all tests of all modules [ONLY=shared,e2e] [OLDEST=go1.23.12]
@@ -132,6 +132,10 @@ bin/meshpass: $(call sources,extauthz) $(SHARED)
 bin/istiod: $(call sources,e2e/istiod)
 	$(call building,this takes minutes the first time)
 	@cd e2e/istiod && go build -trimpath -o ../../$@ .
+
+bin/istio-iptables: $(wildcard e2e/istiod/istio-iptables/*.go) e2e/istiod/go.mod e2e/istiod/go.sum
+	$(call building)
+	@cd e2e/istiod && go build -trimpath -o ../../$@ ./istio-iptables
 
 # ENVOY=PATH, or one on PATH, or the pinned one is fetched.
 bin/envoy: e2e/envoy/find.go e2e/envoy/fetch.go

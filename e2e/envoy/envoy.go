@@ -24,9 +24,10 @@ const startTimeout = 20 * time.Second
 type Options struct {
 	Binary   string // from Find
 	Workload Workload
-	XDS      string // IP:port of the control plane or the dump's server
-	SDS      string // IP:port of the certificates' server
-	Dir      string // gets <name>.bootstrap.json, <name>.envoy.log, <name>.access.log
+	XDS      string                                                  // IP:port of the control plane or the dump's server
+	SDS      string                                                  // IP:port of the certificates' server
+	Within   func(program string, args ...string) (string, []string) // nil, or the command line that runs a program elsewhere
+	Dir      string                                                  // gets <name>.bootstrap.json, <name>.envoy.log, <name>.access.log
 }
 
 // Proc is an Envoy that serves.
@@ -76,16 +77,21 @@ func launch(o Options) (*Proc, error) {
 	if err := os.WriteFile(base+".bootstrap.json", config, 0o644); err != nil {
 		return nil, err
 	}
+	within := o.Within
+	if within == nil {
+		within = func(program string, args ...string) (string, []string) { return program, args }
+	}
+	path, args := within(o.Binary,
+		"--config-path", base+".bootstrap.json",
+		"--concurrency", "1",
+		"--component-log-level", "misc:error", // else a warning for each deprecated field that Istio still uses
+		"--disable-hot-restart", // it would share memory between the Envoys of one machine
+	)
 	p := &Proc{workload: o.Workload, log: base + ".envoy.log"}
 	p.Proc, err = process.Start(process.Spec{
-		Name: "envoy of " + o.Workload.Name,
-		Path: o.Binary,
-		Args: []string{
-			"--config-path", base + ".bootstrap.json",
-			"--concurrency", "1",
-			"--component-log-level", "misc:error", // else a warning for each deprecated field that Istio still uses
-			"--disable-hot-restart", // it would share memory between the Envoys of one machine
-		},
+		Name:   "envoy of " + o.Workload.Name,
+		Path:   path,
+		Args:   args,
 		Stdout: base + ".access.log", // Istio's access log goes to /dev/stdout
 		Stderr: p.log,
 	})

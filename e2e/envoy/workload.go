@@ -21,6 +21,7 @@ type Workload struct {
 	Address        string // IPv4; the sidecar's listeners, its admin port and the program share it
 	Labels         map[string]string
 	Annotations    map[string]string
+	Intercepted    bool // connections come by iptables; else who calls and is called names the Envoy
 }
 
 // SPIFFE is the workload's identity.
@@ -39,4 +40,12 @@ func (w Workload) Admin() string { return fmt.Sprintf("http://%s:%d", w.Address,
 func (w Workload) ID() string {
 	kind := cmp.Or(w.Type, Sidecar)
 	return fmt.Sprintf("%s~%s~%s.%s~%s.svc.cluster.local", kind, w.Address, w.Name, w.Namespace, w.Namespace)
+}
+
+// Interception is INTERCEPTION_MODE in Istio's words.
+func (w Workload) Interception() string {
+	if w.Intercepted {
+		return "REDIRECT"
+	}
+	return "NONE"
 }

@@ -8,12 +8,13 @@ import (
 )
 
 // podBound makes listeners that bind every address bind the pod's. A gateway's and a waypoint's do,
-// as each has a network namespace of its own; here all pods of all runs share one.
+// as each has a network namespace of its own; here all pods of all runs share one, those excepted
+// whose connections are intercepted.
 type podBound struct{ model.XdsResourceGenerator }
 
 func (g podBound) Generate(p *model.Proxy, w *model.WatchedResource, r *model.PushRequest) (model.Resources, model.XdsLogDetails, error) {
 	resources, details, err := g.XdsResourceGenerator.Generate(p, w, r)
-	if err != nil || len(p.IPAddresses) == 0 {
+	if err != nil || len(p.IPAddresses) == 0 || p.GetInterceptionMode() == model.InterceptionRedirect {
 		return resources, details, err
 	}
 	for i, resource := range resources {

@@ -16,6 +16,8 @@ const (
 {"Action":"fail","Package":"github.com/meshpass/meshpass/a"}`
 	missing = `{"Action":"output","Package":"github.com/meshpass/meshpass/a","Test":"TestR","Output":"    x_test.go:1: NOT RUN: real Redis: needs redis-server\n"}
 {"Action":"skip","Package":"github.com/meshpass/meshpass/a","Test":"TestR"}`
+	rootless = `{"Action":"output","Package":"github.com/meshpass/meshpass/a","Test":"TestN","Output":"    x_test.go:1: NOT RUN: namespaces: needs root\n"}
+{"Action":"skip","Package":"github.com/meshpass/meshpass/a","Test":"TestN"}`
 	skipped = `{"Action":"skip","Package":"github.com/meshpass/meshpass/a","Test":"TestS"}`
 	noTests = `{"Action":"skip","Package":"github.com/meshpass/meshpass/none"}`
 	noBuild = `{"Action":"build-output","ImportPath":"github.com/meshpass/meshpass/b","Output":"b.go:1: undefined: x\n"}
@@ -40,6 +42,8 @@ func TestReport(t *testing.T) {
 			"suite", "NOT RUN on this machine:", "  real Redis: needs redis-server (TestR)", "1 passed, 0 failed, 2 skipped"}},
 		{"not run in CI", []string{passed, missing}, true, 1, []string{
 			"suite", "NOT RUN on this machine:", "  real Redis: needs redis-server (TestR)", "1 passed, 1 failed, 0 skipped"}},
+		{"no right in CI", []string{passed, rootless}, true, 0, []string{
+			"suite", "NOT RUN on this machine:", "  namespaces: needs root (TestN)", "1 passed, 0 failed, 1 skipped"}},
 		{"go speaks", []string{"go: no such tool"}, false, 0, []string{"suite", "  go: no such tool", "0 passed, 0 failed, 0 skipped"}},
 	}
 	for _, test := range tests {

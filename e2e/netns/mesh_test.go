@@ -1,0 +1,209 @@
+package netns
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/e2e/envoy"
+	"github.com/meshpass/meshpass/e2e/envoy/sds"
+	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// How Istio's injection calls its init container, and the admin port, by which readiness is asked.
+var interception = []string{"-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020,15000"}
+
+// mesh is istiod, the certificates' server, and four pods: the gateway (only its sidecar: this
+// process speaks for it), orders, inventory and the authorizer.
+type mesh struct {
+	t    *testing.T
+	root string
+	dir  string
+	net  *network
+	pods map[string]*pod
+	mint func() string
+}
+
+func startMesh(t *testing.T) *mesh {
+	t.Helper()
+	m := &mesh{t: t, dir: t.TempDir(), pods: map[string]*pod{}}
+	m.root = must(repo.Root())
+	m.net = must(newNetwork(t.Context(), read(t, "testdata/hosts")))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := m.net.close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	m.writeFiles()
+	m.startControlPlane()
+	for _, w := range []envoy.Workload{
+		{Name: "meshpass", Namespace: "meshpass", ServiceAccount: "meshpass", Address: m.net.prefix() + "5"},
+		{Name: "inventory", Namespace: "shop", ServiceAccount: "inventory", Address: m.net.prefix() + "12", Labels: map[string]string{"meshpass.dev/guarded": "true"}},
+		{Name: "orders", Namespace: "shop", ServiceAccount: "orders", Address: m.net.prefix() + "11", Labels: map[string]string{"meshpass.dev/guarded": "true"}},
+		{Name: "tyk-gateway", Namespace: "edge", ServiceAccount: "tyk-gateway", Address: m.net.prefix() + "10"},
+	} {
+		m.startPod(w)
+	}
+	m.startProgram("meshpass", "meshpass", "9000", "serve", "--config", m.path("meshpass.yaml"))
+	m.startProgram("inventory", "inventory", "8080", "-listen", "0.0.0.0:8080")
+	// It calls by the service's name and knows of no proxy.
+	m.startProgram("orders", "orders", "8080", "-listen", "0.0.0.0:8080", "-inventory", "http://inventory.shop.svc.cluster.local:8080")
+	return m
+}
+
+func (m *mesh) path(name string) string { return filepath.Join(m.dir, name) }
+
+func (m *mesh) write(name, text string) {
+	m.t.Helper()
+	if err := os.WriteFile(m.path(name), []byte(text), 0o644); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *mesh) writeFiles() {
+	m.t.Helper()
+	for _, folder := range []string{"cluster", "keys"} {
+		if err := os.Mkdir(m.path(folder), 0o755); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	m.write("cluster/cluster.yaml", m.net.localise(read(m.t, "testdata/cluster.yaml")))
+	m.write("cluster/callers.yaml", read(m.t, filepath.Join(m.root, "manifests", "overlays", "dev", "callers.yaml")))
+	m.write("meshpass.yaml", read(m.t, "testdata/meshpass.yaml"))
+	if err := os.CopyFS(m.path("policies"), os.DirFS(filepath.Join(m.root, "manifests", "policies"))); err != nil {
+		m.t.Fatal(err)
+	}
+	now := time.Now()
+	_, err := keyset.New(m.path("keys"), "ES256", keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.Add(time.Hour), RemoveAfter: now.Add(2 * time.Hour)})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	keys := must(keyset.LoadSigning(m.path("keys")))
+	m.write("jwks.json", string(must(keys.JWKS(now))))
+	minter := must(token.NewMinter(token.MinterConfig{
+		Issuer: "https://tyk.demo.meshpass.dev", Audience: "demo.meshpass.dev", Lifetime: time.Minute, MinRemaining: time.Second, Keys: keys,
+	}))
+	m.mint = func() string {
+		raw, _, err := minter.Mint(identity.Identity{
+			Subject: identity.Subject{Namespace: "demo", ID: "alice"}, Scopes: []string{"orders.read"},
+			Requester: "spiffe://cluster.local/ns/edge/sa/tyk-gateway", API: identity.API{ID: "orders-jwt", Name: "Orders, JWT"}, Org: "demo", Method: "jwt",
+			Claims: map[string]any{"tenant": "acme"},
+		})
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		return raw
+	}
+}
+
+func (m *mesh) startControlPlane() {
+	m.t.Helper()
+	certificates := must(sds.Serve(m.t.Context(), m.net.gateway()+":15012", must(sds.NewAuthority()), slog.New(slog.DiscardHandler)))
+	m.t.Cleanup(certificates.Stop)
+	manifests := filepath.Join(m.root, "manifests", "istio")
+	istiod := m.start("istiod", must(repo.Bin("istiod", "istiod")), "serve", "--listen", m.net.gateway()+":15010",
+		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", m.path("cluster"))
+	m.await(istiod, m.net.gateway()+":15010", dialHere)
+}
+
+// startPod makes the namespace, writes Istio's rules in it and starts the sidecar, as kubelet would.
+func (m *mesh) startPod(w envoy.Workload) {
+	m.t.Helper()
+	p := must(m.net.add(m.t.Context(), w.Name, w.Address))
+	m.pods[w.Name] = p
+	path, args := p.inside(must(repo.Bin("istio-iptables", "test-programs")), interception...)
+	if out, err := exec.CommandContext(m.t.Context(), path, args...).CombinedOutput(); err != nil {
+		m.t.Fatalf("istio-iptables: %v: %s", err, out)
+	}
+	w.Intercepted, w.Labels = true, labels(w)
+	proxy, err := envoy.Start(m.t.Context(), envoy.Options{
+		Binary: must(envoy.Find(must(repo.BinDir()))), Workload: w, XDS: m.net.gateway() + ":15010", SDS: m.net.gateway() + ":15012", Dir: m.dir,
+		// By its group the rules tell the sidecar's own connections from the program's.
+		Within: func(program string, args ...string) (string, []string) {
+			return p.inside("setpriv", append([]string{"--regid", "1337", "--clear-groups", program}, args...)...)
+		},
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { stop(m.t, proxy.Proc) })
+}
+
+func labels(w envoy.Workload) map[string]string {
+	all := map[string]string{"app": w.Name, "security.istio.io/tlsMode": "istio"}
+	for name, value := range w.Labels {
+		all[name] = value
+	}
+	return all
+}
+
+// startProgram starts one of make's programs in the pod of that name.
+func (m *mesh) startProgram(pod, program, port string, args ...string) {
+	m.t.Helper()
+	path := must(repo.Bin(program, "build"))
+	m.await(m.start(pod, path, args...), "127.0.0.1:"+port, m.pods[pod].dial)
+}
+
+// start runs a program, inside the pod of its name, where there is one.
+func (m *mesh) start(name, path string, args ...string) *process.Proc {
+	m.t.Helper()
+	if p := m.pods[name]; p != nil {
+		path, args = p.inside(path, args...)
+	}
+	started := must(process.Start(process.Spec{Name: name, Path: path, Args: args, Dir: m.dir, Stdout: m.path(name + ".out"), Stderr: m.path(name + ".log")}))
+	m.t.Cleanup(func() { stop(m.t, started) })
+	return started
+}
+
+// dialer connects from somewhere: a pod, or this machine outside of all pods.
+type dialer func(ctx context.Context, address string) (net.Conn, error)
+
+func dialHere(ctx context.Context, address string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp4", address)
+}
+
+func (m *mesh) await(program *process.Proc, address string, from dialer) {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
+	defer cancel()
+	err := program.Await(ctx, func(ctx context.Context) error {
+		conn, err := from(ctx, address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func stop(t *testing.T, p *process.Proc) {
+	if err := p.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	return string(must(os.ReadFile(name)))
+}
+
+// must is for steps without which there is nothing to test; a panic runs the clean-up too.
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
