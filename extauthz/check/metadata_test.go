@@ -37,16 +37,16 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// Only a trusted signer can write it, and still no text may make an answer that
-// cannot be encoded.
+// Only a trusted signer can write it, the verifier keeps control characters and
+// lost ones out, and what is left arrives as it is.
 func TestMetadataOfStrangeSubjects(t *testing.T) {
 	h := newHop(t)
-	for _, subject := range []string{"idp:a\nb", "idp:é\u2028", "idp:\x00", "idp:\xff"} {
+	for _, subject := range []string{"idp:é\u2028", `idp:"\%00`, "idp:\U0001f600", "idp: a:b "} {
 		parts := tokentest.ValidParts(t, now)
 		parts.Claims["sub"] = subject
 		answer := h.ask(t, headers("txn-token", parts.Sign(t)))
-		if got, want := answer.GetDynamicMetadata().GetFields()["sub"].GetStringValue(), strings.ToValidUTF8(subject, "\uFFFD"); got != want {
-			t.Errorf("got %q, want %q", got, want)
+		if got := answer.GetDynamicMetadata().GetFields()["sub"].GetStringValue(); got != subject {
+			t.Errorf("got %q, want %q", got, subject)
 		}
 	}
 }

@@ -13,12 +13,12 @@ var classes = map[Reason]Class{
 
 	TokenMissing: Unauthenticated, TokenDuplicated: Unauthenticated, TokenTooLarge: Unauthenticated,
 	TokenCharset: Unauthenticated, TokenFormat: Unauthenticated, TokenBase64: Unauthenticated,
-	TokenJSON: Unauthenticated, HeaderCritical: Unauthenticated, HeaderKeySource: Unauthenticated,
-	HeaderNested: Unauthenticated, TypeMismatch: Unauthenticated, AlgorithmRefused: Unauthenticated,
+	TokenJSON: Unauthenticated, TokenTooDeep: Unauthenticated, HeaderCritical: Unauthenticated, HeaderKeySource: Unauthenticated,
+	HeaderNested: Unauthenticated, TypeMismatch: Unauthenticated, AlgorithmBanned: Unauthenticated, AlgorithmRefused: Unauthenticated,
 	AlgorithmKey: Unauthenticated, KeyIDMissing: Unauthenticated, KeyUnknown: Unauthenticated,
 	SignatureInvalid: Unauthenticated, IssuerUnknown: Unauthenticated, AudienceMismatch: Unauthenticated,
 	TimeInvalid: Unauthenticated, TokenExpired: Unauthenticated, TokenNotYetValid: Unauthenticated,
-	LifetimeTooLong: Unauthenticated, ClaimsInvalid: Unauthenticated,
+	LifetimeTooLong: Unauthenticated, ClaimsInvalid: Unauthenticated, TestToken: Unauthenticated,
 
 	NoSession: Unauthenticated, SessionInactive: Unauthenticated, ClaimsUnbound: Unauthenticated,
 	CredentialExpiring: Unauthenticated,

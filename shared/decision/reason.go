@@ -57,11 +57,13 @@ const (
 	TokenCharset     Reason = "token_charset"       // RFC 8725bis 3.14
 	TokenFormat      Reason = "token_format"        // not three non-empty parts: RFC 7515 section 3.1
 	TokenBase64      Reason = "token_base64"        // padding or trailing bits: RFC 4648 section 3.5
-	TokenJSON        Reason = "token_json"          // not UTF-8, a name twice, too deep: RFC 7515 section 4
+	TokenJSON        Reason = "token_json"          // not UTF-8, not an object, a name twice: RFC 7515 section 4
+	TokenTooDeep     Reason = "token_too_deep"      // nested deeper than any honest token
 	HeaderCritical   Reason = "header_critical"     // crit, b64, zip: RFC 7515 section 4.1.11, RFC 7797
 	HeaderKeySource  Reason = "header_key_source"   // jku, jwk, x5u, x5c: RFC 8725bis 3.10
 	HeaderNested     Reason = "header_nested"       // cty: RFC 7519 section 5.2
 	TypeMismatch     Reason = "type_mismatch"       // typ is not txntoken+jwt: RFC 8725bis 3.11
+	AlgorithmBanned  Reason = "algorithm_banned"    // none, or symmetric: RFC 8725bis 3.2
 	AlgorithmRefused Reason = "algorithm_refused"   // not in the issuer's list: RFC 8725bis 3.1
 	AlgorithmKey     Reason = "algorithm_key"       // not the algorithm of the key: RFC 8725bis 3.1
 	KeyIDMissing     Reason = "kid_missing"         // or longer than any thumbprint
@@ -75,6 +77,7 @@ const (
 	TokenNotYetValid Reason = "token_not_yet_valid"
 	LifetimeTooLong  Reason = "lifetime_too_long"
 	ClaimsInvalid    Reason = "claims_invalid" // a required claim is absent, empty, too long or of the wrong type
+	TestToken        Reason = "test_token"     // tctx.test: minted by hand, where such are not admitted
 )
 
 // What the edge may say before a token exists.

@@ -3,6 +3,7 @@ package keyset
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,17 +15,33 @@ import (
 
 const ownerOnly = 0o600
 
+// ErrMarker says that a directory holds keys of the other kind: those of tests
+// and those of production are never in one.
+var ErrMarker = errors.New("test keys and production keys need a directory each")
+
 // New makes a key, writes KID.pem and adds it to keys.yaml, which appears last
 // and at once: a reader sees the directory before or after, never between.
 func New(dir, algorithm string, plan Plan) (kid string, err error) {
+	return add(dir, algorithm, plan, false)
+}
+
+// NewTest is [New] for a directory of test keys: see [Signing.Test].
+func NewTest(dir, algorithm string, plan Plan) (kid string, err error) {
+	return add(dir, algorithm, plan, true)
+}
+
+func add(dir, algorithm string, plan Plan, test bool) (kid string, err error) {
 	if err := plan.check(); err != nil {
 		return "", err
 	}
-	plans := planFile{Keys: map[string]Plan{}}
+	plans := planFile{Test: test, Keys: map[string]Plan{}}
 	if _, err := os.Stat(filepath.Join(dir, planName)); err == nil {
 		if plans, err = readPlans(dir); err != nil {
 			return "", err
 		}
+	}
+	if plans.Test != test {
+		return "", fmt.Errorf("%s: %w", dir, ErrMarker)
 	}
 	key, data, err := create(algorithm)
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
-	"github.com/lestrrat-go/jwx/v2/jws"
 
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
@@ -41,11 +40,7 @@ func (k *Key) Plan() Plan { return k.plan }
 
 // Sign gives the raw JWS signature over the signing input (RFC 7515 section 5.1).
 func (k *Key) Sign(input []byte) ([]byte, error) {
-	signer, err := jws.NewSigner(jwa.SignatureAlgorithm(k.algorithm))
-	if err != nil {
-		return nil, err
-	}
-	return signer.Sign(input, k.private)
+	return sign(k.private, input)
 }
 
 // Public is the other half, as a hop will see it.
@@ -54,10 +49,14 @@ func (k *Key) Public() PublicKey {
 }
 
 // Signing is the content of a key directory: immutable once loaded.
-type Signing struct{ keys []*Key } // newest signFrom first
+type Signing struct {
+	keys []*Key // newest signFrom first
+	test bool
+}
 
 // planFile is keys.yaml: the times of each key, by its thumbprint.
 type planFile struct {
+	Test bool            `yaml:"test,omitempty"` // the keys sign test tokens only
 	Keys map[string]Plan `yaml:"keys"`
 }
 
@@ -70,7 +69,7 @@ func LoadSigning(dir string) (*Signing, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Signing{}
+	s := &Signing{test: plans.Test}
 	for kid, plan := range plans.Keys {
 		key, err := loadKey(dir, kid, plan)
 		if err != nil {
@@ -159,6 +158,10 @@ func newKey(private crypto.Signer) (*Key, error) {
 	}
 	return &Key{kid: kid, algorithm: algorithm, private: private}, nil
 }
+
+// Test says that the directory is marked test: true: its keys sign tokens for
+// tests, and nothing that production may believe.
+func (s *Signing) Test() bool { return s.test }
 
 // Keys lists every key, the newest first: what a self-test goes through.
 func (s *Signing) Keys() []*Key { return append([]*Key(nil), s.keys...) }

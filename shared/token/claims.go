@@ -1,16 +1,22 @@
 package token
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// maxText bounds each text claim; the token as a whole has its own cap.
-const maxText = 4096
+// maxText bounds each text claim; the token as a whole has its own cap. A
+// transaction id goes into response headers and support tickets.
+const (
+	maxText = 4096
+	maxTxn  = 128
+)
 
 // readClaims applies rules 13 and 15, and the issuer's entitlements.
 func (v *Verifier) readClaims(claims map[string]any, t times, trust Trust) (*identity.Claims, error) {
@@ -30,6 +36,10 @@ func (v *Verifier) readClaims(claims map[string]any, t times, trust Trust) (*ide
 	}
 	if err := trust.entitled(c, requester); err != nil {
 		return nil, &Error{Reason: decision.NotEntitled, Cause: err}
+	}
+	// Whatever its value: only a test minter writes this member.
+	if _, marked := c.Tctx[testMember]; marked && !v.allowTest {
+		return nil, refuse(decision.TestToken, "tctx.%s is there, and test tokens are not admitted", testMember)
 	}
 	return c, nil
 }
@@ -57,14 +67,17 @@ func readTexts(claims map[string]any, c *identity.Claims) (err error) {
 			return fmt.Errorf("%s is empty", r.name)
 		}
 	}
-	if strings.ContainsFunc(c.Txn, notVisible) {
-		return fmt.Errorf("txn has a character that may not stand in a response header")
+	if len(c.Txn) > maxTxn || strings.ContainsFunc(c.Txn, notVisible) {
+		return fmt.Errorf("txn is longer than %d or has a character that may not stand in a response header", maxTxn)
 	}
-	if namespace, id, ok := strings.Cut(c.Subject, ":"); !ok || namespace == "" || id == "" {
-		return fmt.Errorf("sub is not NAMESPACE:ID")
+	if namespace, id, _ := strings.Cut(c.Subject, ":"); CheckNamespace(namespace) != nil || id == "" {
+		return errors.New("sub is not NAMESPACE:ID")
 	}
 	if c.Scope, err = text(claims, "scope"); err != nil {
 		return err
+	}
+	if c.Scope != "" && !scopesForm.MatchString(c.Scope) {
+		return errors.New("scope has characters outside RFC 6749 section 3.3")
 	}
 	if c.Tctx, err = object(claims, "tctx"); err != nil {
 		return err
@@ -79,6 +92,9 @@ func text(claims map[string]any, name string) (string, error) {
 	value, ok := claims[name].(string)
 	if !ok || len(value) > maxText {
 		return "", fmt.Errorf("%s is not a text of at most %d bytes", name, maxText)
+	}
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		return "", fmt.Errorf("%s has a control character", name) // for logs, headers and terminals it is a command
 	}
 	return value, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -13,10 +14,12 @@ import (
 // tctx with a list in a mapped object, needs four.
 const maxDepth = 8
 
+var errTooDeep = fmt.Errorf("nested deeper than %d", maxDepth)
+
 // parseObject reads one JSON object. Unlike encoding/json it refuses a member
 // name that stands twice (two readers may each believe another one), text that
-// is not UTF-8, and anything after the object. Numbers become int64 where they
-// are integers, else float64.
+// is not UTF-8 or has lost characters, and anything after the object. Numbers
+// become int64 where they are integers, else float64.
 func parseObject(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
@@ -49,14 +52,19 @@ func parseObject(data []byte) (map[string]any, error) {
 // settle puts Go numbers in place, bounds the depth and counts the members.
 func settle(value any, depth int, members *int) (_ any, err error) {
 	if depth > maxDepth {
-		return nil, fmt.Errorf("nested deeper than %d", maxDepth)
+		return nil, errTooDeep
 	}
 	switch v := value.(type) {
 	case json.Number:
 		return number(v)
+	case string:
+		return v, whole(v)
 	case map[string]any:
 		*members += len(v)
 		for name := range v {
+			if err := whole(name); err != nil {
+				return nil, err
+			}
 			if v[name], err = settle(v[name], depth+1, members); err != nil {
 				return nil, err
 			}
@@ -69,6 +77,16 @@ func settle(value any, depth int, members *int) (_ any, err error) {
 		}
 	}
 	return value, nil
+}
+
+// whole refuses U+FFFD. The library puts it for half of a surrogate pair
+// ("\ud800") when it reads and for bytes that are not UTF-8 when it writes, so
+// two texts that differ, two subjects say, would be one after that.
+func whole(text string) error {
+	if strings.ContainsRune(text, utf8.RuneError) {
+		return errors.New("a text with a character that was lost (U+FFFD)")
+	}
+	return nil
 }
 
 // countMembers counts the colons outside of texts: in valid JSON, one for each

@@ -13,14 +13,24 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// MinterConfig says for whom tokens are signed. Every field but Now is required.
+// MinterConfig says for whom tokens are signed. Every field but the last two is
+// required.
 type MinterConfig struct {
 	Issuer, Audience string
 	Lifetime         time.Duration // of a token; at most [MaxLifetime]
 	MinRemaining     time.Duration // what the caller's own credential must have left
 	Keys             *keyset.Signing
+	Test             bool             // mark every token with tctx.test; see [ErrTestKeys]
 	Now              func() time.Time // nil: the wall clock
 }
+
+// Test keys and production keys never stand for each other. A test key lies
+// about on developers' machines, so a gateway must not sign with it; a token that
+// is minted by hand must not carry a signature that production believes.
+var (
+	ErrTestKeys       = errors.New("these keys are marked test: true and sign test tokens only: make others with meshpass keys new")
+	ErrProductionKeys = errors.New("these keys are not marked for tests: make test keys, with meshpass keys new --test")
+)
 
 // Minter signs tokens. It may be used from many goroutines.
 type Minter struct {
@@ -57,6 +67,10 @@ func (c MinterConfig) check() error {
 		return fmt.Errorf("minRemaining %v: want 1s to the lifetime, %v", c.MinRemaining, c.Lifetime)
 	case c.Keys == nil || len(c.Keys.Keys()) == 0:
 		return errors.New("no signing keys")
+	case c.Keys.Test() && !c.Test:
+		return ErrTestKeys
+	case c.Test && !c.Keys.Test():
+		return ErrProductionKeys
 	}
 	return CheckAudience(c.Audience)
 }
@@ -67,7 +81,7 @@ func (m *Minter) selfTest(key *keyset.Key) (err error) {
 	m.reader, err = NewVerifier([]Trust{{
 		Issuer: m.config.Issuer, Audience: m.config.Audience, Algorithms: keyset.Algorithms(),
 		Keys: keyset.PublicOf(key), MaxLifetime: m.config.Lifetime,
-	}}, identity.TrustDomains{}, Options{Now: m.config.Now})
+	}}, identity.TrustDomains{}, Options{Now: m.config.Now, AllowTest: m.config.Test})
 	if err != nil {
 		return err
 	}

@@ -100,6 +100,10 @@ func TestIdentitiesThatDoNotFit(t *testing.T) {
 		"a scope with a space":     func(id *identity.Identity) { id.Scopes = []string{"a b"} },
 		"an empty scope":           func(id *identity.Identity) { id.Scopes = []string{""} },
 		"a claim with a quote":     func(id *identity.Identity) { id.Claims = map[string]any{`x":0,"admin`: true} },
+		"bytes that are no UTF-8":  func(id *identity.Identity) { id.Subject.ID = "alice\xff" }, // or alice\xff and alice\xfe are one
+		"the same in a claim":      func(id *identity.Identity) { id.Claims = map[string]any{"tenant": "acme\xfe"} },
+		"a control character":      func(id *identity.Identity) { id.Subject.ID = "alice\n" },
+		"a claim test":             func(id *identity.Identity) { id.Claims = map[string]any{"test": true} },
 		"a reserved claim":         func(id *identity.Identity) { id.Claims = map[string]any{"api": "x"} },
 		"a claim that is no JSON":  func(id *identity.Identity) { id.Claims = map[string]any{"x": func() {}} },
 		"a claim nested too deep":  func(id *identity.Identity) { id.Claims = map[string]any{"x": nested(20)} },
@@ -124,16 +128,7 @@ func nested(depth int) any {
 }
 
 func TestNoKeyMaySign(t *testing.T) {
-	dir := t.TempDir()
-	plan := keyset.Plan{PublishAt: noon, SignFrom: noon.Add(time.Hour), SignUntil: noon.Add(2 * time.Hour), RemoveAfter: noon.Add(3 * time.Hour)}
-	if _, err := keyset.New(dir, keyset.ES256, plan); err != nil {
-		t.Fatal(err)
-	}
-	keys, err := keyset.LoadSigning(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := noon
+	keys, now := tokentest.NewKeys(t, keyset.ES256, noon.Add(time.Hour)), noon
 	m, err := token.NewMinter(token.MinterConfig{
 		Issuer: "https://i", Audience: "a.example", Lifetime: time.Minute, MinRemaining: time.Second,
 		Keys: keys, Now: func() time.Time { return now },
@@ -176,53 +171,14 @@ func TestMinterRefusesToStart(t *testing.T) {
 func TestEveryAlgorithm(t *testing.T) {
 	for _, algorithm := range keyset.Algorithms() {
 		t.Run(algorithm, func(t *testing.T) {
-			dir := t.TempDir()
-			plan := keyset.Plan{PublishAt: noon, SignFrom: noon, SignUntil: noon.Add(time.Hour), RemoveAfter: noon.Add(time.Hour)}
-			if _, err := keyset.New(dir, algorithm, plan); err != nil {
-				t.Fatal(err)
-			}
-			keys, err := keyset.LoadSigning(dir)
+			minter, trust := tokentest.Fleet(t, algorithm, noon)
+			raw, _, err := minter.Mint(tokentest.Identity())
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := token.NewMinter(token.MinterConfig{
-				Issuer: "https://i", Audience: "a.example", Lifetime: time.Minute, MinRemaining: time.Second,
-				Keys: keys, Now: func() time.Time { return noon },
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			raw, _, err := m.Mint(tokentest.Identity())
-			if err != nil {
-				t.Fatal(err)
-			}
-			document, err := keys.JWKS(noon)
-			if err != nil {
-				t.Fatal(err)
-			}
-			public, err := keyset.ParseJWKS(document)
-			if err != nil {
-				t.Fatal(err)
-			}
-			v, err := token.NewVerifier([]token.Trust{{
-				Issuer: "https://i", Audience: "a.example", Algorithms: []string{algorithm}, Keys: public, MaxLifetime: time.Minute,
-			}}, identity.TrustDomains{}, token.Options{Now: func() time.Time { return noon }})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := v.Verify(raw); err != nil {
+			if _, err := verifierOf(t, trust).Verify(raw); err != nil {
 				t.Fatal(err)
 			}
 		})
-	}
-}
-
-func BenchmarkMint(b *testing.B) {
-	m, id := tokentest.Minter(b, noon), tokentest.Identity()
-	b.ReportAllocs()
-	for i := 0; i < b.N; i++ {
-		if _, _, err := m.Mint(id); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -2,7 +2,9 @@ package token
 
 import (
 	"encoding/base64"
+	"errors"
 	"strings"
+	"unicode"
 
 	"github.com/meshpass/meshpass/shared/decision"
 )
@@ -20,14 +22,47 @@ var strictBase64 = base64.RawURLEncoding.Strict()
 
 // parsed is a token taken apart, nothing of it trusted yet.
 type parsed struct {
-	signingInput   []byte
-	signature      []byte
+	signingInput, payload, signature []byte
+
 	header, claims map[string]any
 	algorithm, kid string
 }
 
-// parse applies the rules that need no key: 4 to 11, and 18.
+// parse applies the rules that need no key: 3 to 11, and 18.
 func parse(raw string, maxBytes int) (*parsed, error) {
+	p, err := parseJWS(raw, maxBytes)
+	if err != nil {
+		return nil, err
+	}
+	if p.claims, err = parsePart("claims", p.payload); err != nil {
+		return nil, err
+	}
+	return p, p.checkProfile()
+}
+
+// parseJWS is the part of it that is the same for any payload and type: so it is
+// what other people's test vectors can be run against.
+func parseJWS(raw string, maxBytes int) (*parsed, error) {
+	parts, err := split(raw, maxBytes)
+	if err != nil {
+		return nil, err
+	}
+	p := &parsed{signingInput: []byte(raw[:len(parts[0])+1+len(parts[1])])}
+	var header []byte
+	for i, into := range []*[]byte{&header, &p.payload, &p.signature} {
+		if *into, err = strictBase64.DecodeString(parts[i]); err != nil {
+			return nil, refuse(decision.TokenBase64, "part %d is not strict base64url", i+1)
+		}
+	}
+	if p.header, err = parsePart("header", header); err != nil {
+		return nil, err
+	}
+	p.algorithm, _ = p.header["alg"].(string)
+	return p, p.refuseParameters()
+}
+
+// split looks at the text alone: size, characters, three parts.
+func split(raw string, maxBytes int) ([]string, error) {
 	if len(raw) > maxBytes {
 		return nil, refuse(decision.TokenTooLarge, "%d bytes, at most %d", len(raw), maxBytes)
 	}
@@ -41,34 +76,19 @@ func parse(raw string, maxBytes int) (*parsed, error) {
 	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
 		return nil, refuse(decision.TokenFormat, "not three parts with content")
 	}
-	p := &parsed{signingInput: []byte(raw[:len(parts[0])+1+len(parts[1])])}
-	return p, p.decode(parts)
+	return parts, nil
 }
 
 func foreign(r rune) bool {
 	return !('A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
 }
 
-func (p *parsed) decode(parts []string) (err error) {
-	if p.header, err = decodeObject("header", parts[0]); err != nil {
-		return err
-	}
-	if p.claims, err = decodeObject("claims", parts[1]); err != nil {
-		return err
-	}
-	if p.signature, err = strictBase64.DecodeString(parts[2]); err != nil {
-		return refuse(decision.TokenBase64, "signature: not strict base64url")
-	}
-	return p.checkHeader()
-}
-
-func decodeObject(what, part string) (map[string]any, error) {
-	data, err := strictBase64.DecodeString(part)
-	if err != nil {
-		return nil, refuse(decision.TokenBase64, "%s: not strict base64url", what)
-	}
+func parsePart(what string, data []byte) (map[string]any, error) {
 	object, err := parseObject(data)
-	if err != nil {
+	switch {
+	case errors.Is(err, errTooDeep):
+		return nil, refuse(decision.TokenTooDeep, "%s: %w", what, err)
+	case err != nil:
 		return nil, refuse(decision.TokenJSON, "%s: %w", what, err)
 	}
 	return object, nil
@@ -86,20 +106,40 @@ var refusedParameters = []struct {
 	{"cty", decision.HeaderNested},
 }
 
-func (p *parsed) checkHeader() error {
+func (p *parsed) refuseParameters() error {
 	for _, refused := range refusedParameters {
 		if _, present := p.header[refused.name]; present {
 			return refuse(refused.reason, "header parameter %s", refused.name)
 		}
 	}
-	typ, _ := p.header["typ"].(string)
-	if typ = strings.ToLower(typ); strings.TrimPrefix(typ, "application/") != mediaType {
+	return nil
+}
+
+// checkProfile applies what is asked of a Transaction Token in particular.
+func (p *parsed) checkProfile() error {
+	if typ, _ := p.header["typ"].(string); !isMediaType(typ) {
 		return refuse(decision.TypeMismatch, "typ is not %s", mediaType)
 	}
-	p.algorithm, _ = p.header["alg"].(string)
+	if banned(p.algorithm) {
+		return refuse(decision.AlgorithmBanned, "alg is none or a symmetric algorithm")
+	}
 	p.kid, _ = p.header["kid"].(string)
 	if p.kid == "" || len(p.kid) > maxKeyID {
-		return refuse(decision.KeyIDMissing, "kid is absent or longer than %d", maxKeyID)
+		return refuse(decision.KeyIDMissing, "kid is no text, absent, or longer than %d", maxKeyID)
 	}
 	return nil
+}
+
+// isMediaType folds ASCII letters only: Unicode has others that fold into them,
+// such as the Kelvin sign.
+func isMediaType(typ string) bool {
+	ascii := !strings.ContainsFunc(typ, func(r rune) bool { return r > unicode.MaxASCII })
+	return ascii && strings.TrimPrefix(strings.ToLower(typ), "application/") == mediaType
+}
+
+// banned tells an attack from a mistake. In other letters such an algorithm is
+// unknown and would be refused all the same (rule 1), and it is as hostile.
+func banned(algorithm string) bool {
+	name := strings.ToUpper(algorithm)
+	return name == "NONE" || strings.HasPrefix(name, "HS")
 }

@@ -35,7 +35,7 @@ func (m *Minter) payload(id identity.Identity, lifetime time.Duration) ([]byte, 
 		Issuer: m.config.Issuer, Audience: m.config.Audience,
 		IssuedAt: now.Unix(), Expires: now.Add(lifetime).Unix(), // rounded down: never past the credential
 		Txn: id.Txn, Subject: id.Subject.String(), Scope: scope(id.Scopes), Requester: id.Requester,
-		Tctx: tctx(id), Rctx: rctx(id),
+		Tctx: m.tctx(id), Rctx: rctx(id),
 	})
 }
 
@@ -49,10 +49,13 @@ func scope(scopes []string) string {
 	return strings.Join(once, " ")
 }
 
-// reserved members of tctx: a mapped claim may not take their place.
-var reserved = []string{"api", "org", "auth", "sid", "test"}
+// testMember of tctx marks a token that was minted by hand, for a test.
+const testMember = "test"
 
-func tctx(id identity.Identity) map[string]any {
+// reserved members of tctx: a mapped claim may not take their place.
+var reserved = []string{"api", "org", "auth", "sid", testMember}
+
+func (m *Minter) tctx(id identity.Identity) map[string]any {
 	members := map[string]any{}
 	for name, value := range id.Claims {
 		members[name] = value
@@ -63,6 +66,9 @@ func tctx(id identity.Identity) map[string]any {
 	setText(members, "org", id.Org)
 	setText(members, "auth", id.Method)
 	setText(members, "sid", id.SessionID)
+	if m.config.Test {
+		members[testMember] = true
+	}
 	return members
 }
 
@@ -84,7 +90,9 @@ func setText(members map[string]any, name, value string) {
 var (
 	namespaceForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 	claimNameForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-	scopeForm     = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]+$`) // RFC 6749 section 3.3
+	// RFC 6749 section 3.3: one scope, and what the claim scope holds.
+	scopeForm  = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]+$`)
+	scopesForm = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$`)
 )
 
 // CheckNamespace refuses what may not stand before the colon of a subject.

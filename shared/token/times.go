@@ -6,6 +6,10 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
+// maxDate is the last second of the year 9999: RFC 3339, in which people and logs
+// read times, ends there, and far beyond it time.Unix wraps around.
+const maxDate = 253402300799
+
 // times are a token's NumericDates in whole seconds (RFC 7519 section 2).
 type times struct{ issued, expires, notBefore int64 }
 
@@ -16,8 +20,8 @@ func readTimes(claims map[string]any) (times, error) {
 	if t.issued, ok = claims["iat"].(int64); !ok || t.issued <= 0 {
 		return t, refuse(decision.TimeInvalid, "iat is not a positive integer")
 	}
-	if t.expires, ok = claims["exp"].(int64); !ok || t.expires <= t.issued {
-		return t, refuse(decision.TimeInvalid, "exp is not an integer after iat")
+	if t.expires, ok = claims["exp"].(int64); !ok || t.expires <= t.issued || t.expires > maxDate {
+		return t, refuse(decision.TimeInvalid, "exp is not an integer after iat and before the year 10000")
 	}
 	if nbf, present := claims["nbf"]; present {
 		if t.notBefore, ok = nbf.(int64); !ok || t.notBefore <= 0 || t.notBefore > t.expires {

@@ -14,17 +14,19 @@ const MaxBytes = 8192
 
 // Options of a [Verifier]. Zero values mean the defaults.
 type Options struct {
-	MaxBytes int              // size cap before any parsing; 0: [MaxBytes]
-	Now      func() time.Time // nil: the wall clock
+	MaxBytes  int              // size cap before any parsing; 0: [MaxBytes]
+	AllowTest bool             // admit tokens that were minted by hand, with tctx.test
+	Now       func() time.Time // nil: the wall clock
 }
 
 // Verifier accepts the tokens of the issuers that it trusts. It holds no state
 // and may be used from many goroutines.
 type Verifier struct {
-	issuers  map[string]Trust
-	domains  identity.TrustDomains
-	maxBytes int
-	now      func() time.Time
+	issuers   map[string]Trust
+	domains   identity.TrustDomains
+	maxBytes  int
+	allowTest bool
+	now       func() time.Time
 }
 
 // NewVerifier refuses an empty list, an issuer or key that stands twice, and
@@ -43,7 +45,7 @@ func NewVerifier(trust []Trust, domains identity.TrustDomains, o Options) (*Veri
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Verifier{issuers: issuers, domains: domains, maxBytes: o.MaxBytes, now: o.Now}, nil
+	return &Verifier{issuers: issuers, domains: domains, maxBytes: o.MaxBytes, allowTest: o.AllowTest, now: o.Now}, nil
 }
 
 // Verify gives the claims of a token that passes every rule. The error is an

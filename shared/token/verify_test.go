@@ -23,6 +23,15 @@ func verifier(t testing.TB, now time.Time) *token.Verifier {
 	return v
 }
 
+func verifierOf(t testing.TB, trust token.Trust) *token.Verifier {
+	t.Helper()
+	v, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{Now: func() time.Time { return noon }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 func TestForgedTokensAreRefused(t *testing.T) {
 	v := verifier(t, noon)
 	for _, forgery := range tokentest.Forged(t, noon) {
@@ -40,25 +49,6 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	}
 }
 
-// Every reason that the verifier can give must have a forgery.
-func TestCatalogueIsComplete(t *testing.T) {
-	seen := map[decision.Reason]bool{
-		decision.TokenMissing:    true, // an empty header: TestEmptyToken
-		decision.TokenDuplicated: true, // seen by the check package, before a token is a text
-		decision.AlgorithmKey:    true, // TestKeyHasOneAlgorithm
-		// These belong to the edge, where no token exists yet.
-		decision.NoSession: true, decision.SessionInactive: true, decision.ClaimsUnbound: true, decision.CredentialExpiring: true,
-	}
-	for _, forgery := range tokentest.Forged(t, noon) {
-		seen[forgery.Reason] = true
-	}
-	for _, reason := range decision.Reasons() {
-		if reason.Class() == decision.Unauthenticated && !seen[reason] {
-			t.Errorf("no forgery is refused for %s", reason)
-		}
-	}
-}
-
 func TestEmptyToken(t *testing.T) {
 	if _, err := verifier(t, noon).Verify(""); token.ReasonOf(err) != decision.TokenMissing {
 		t.Fatalf("got %v", err)
@@ -68,10 +58,7 @@ func TestEmptyToken(t *testing.T) {
 func TestKeyHasOneAlgorithm(t *testing.T) {
 	trust := tokentest.Trust(t)
 	trust.Algorithms = []string{"ES256", "RS256"}
-	v, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{Now: func() time.Time { return noon }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := verifierOf(t, trust)
 	parts := tokentest.ValidParts(t, noon)
 	parts.Header["alg"] = "RS256"
 	if _, err := v.Verify(parts.Sign(t)); token.ReasonOf(err) != decision.AlgorithmKey {
@@ -122,19 +109,6 @@ func TestHarmlessSpellings(t *testing.T) {
 	}
 }
 
-func TestAnySingleChangedByteIsRefused(t *testing.T) {
-	v := verifier(t, noon)
-	raw := tokentest.Valid(t, noon)
-	for i := range raw {
-		for _, flip := range []byte{1, 2, 0x20} {
-			changed := raw[:i] + string([]byte{raw[i] ^ flip}) + raw[i+1:]
-			if claims, err := v.Verify(changed); err == nil {
-				t.Fatalf("byte %d changed by %#x: accepted as %v", i, flip, claims)
-			}
-		}
-	}
-}
-
 func TestTrustThatBlursWhoseKeyItIs(t *testing.T) {
 	good := tokentest.Trust(t)
 	with := func(change func(*token.Trust)) []token.Trust {
@@ -166,15 +140,5 @@ func TestTrustThatBlursWhoseKeyItIs(t *testing.T) {
 				t.Fatalf("got %v, want %q", err, row.want)
 			}
 		})
-	}
-}
-
-func BenchmarkVerify(b *testing.B) {
-	v, raw := verifier(b, noon), tokentest.Valid(b, noon)
-	b.ReportAllocs()
-	for i := 0; i < b.N; i++ {
-		if _, err := v.Verify(raw); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

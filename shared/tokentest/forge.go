@@ -73,15 +73,5 @@ func mustJSON(t testing.TB, value any) string {
 // stranger is a key that no verifier knows.
 func stranger(t testing.TB) *keyset.Key {
 	t.Helper()
-	dir := t.TempDir()
-	now := time.Now()
-	plan := keyset.Plan{PublishAt: now, SignFrom: now, SignUntil: now.Add(time.Hour), RemoveAfter: now.Add(time.Hour)}
-	if _, err := keyset.New(dir, keyset.ES256, plan); err != nil {
-		t.Fatal(err)
-	}
-	keys, err := keyset.LoadSigning(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keys.Keys()[0]
+	return NewKeys(t, keyset.ES256, time.Now()).Keys()[0]
 }

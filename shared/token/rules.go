@@ -1,0 +1,42 @@
+package token
+
+import "github.com/meshpass/meshpass/shared/decision"
+
+// rules are the rows of docs/token.md with the reasons for which each refuses. A
+// row that is missing here has no reason of its own: it is kept by how keys are
+// loaded and in which order the others are applied.
+var rules = map[int][]decision.Reason{
+	1:  {decision.AlgorithmRefused},
+	2:  {decision.AlgorithmKey},
+	3:  {decision.AlgorithmBanned},
+	4:  {decision.TokenFormat, decision.HeaderNested},
+	5:  {decision.TokenCharset},
+	6:  {decision.TokenBase64},
+	7:  {decision.TokenJSON},
+	8:  {decision.HeaderCritical},
+	9:  {decision.HeaderKeySource},
+	10: {decision.KeyIDMissing, decision.KeyUnknown},
+	11: {decision.TypeMismatch},
+	12: {decision.IssuerUnknown},
+	13: {decision.AudienceMismatch},
+	14: {decision.TimeInvalid, decision.TokenExpired, decision.TokenNotYetValid, decision.LifetimeTooLong},
+	15: {decision.ClaimsInvalid},
+	18: {decision.TokenTooLarge, decision.TokenTooDeep},
+	19: {decision.TokenMissing, decision.TokenDuplicated},
+	22: {decision.SignatureInvalid},
+	23: {decision.NotEntitled},
+	24: {decision.TestToken},
+}
+
+// RuleOf gives the number of the rule that a reason belongs to, as docs/token.md
+// numbers them; 0: no rule of the verifier.
+func RuleOf(r decision.Reason) int {
+	for number, reasons := range rules {
+		for _, reason := range reasons {
+			if reason == r {
+				return number
+			}
+		}
+	}
+	return 0
+}
