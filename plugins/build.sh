@@ -122,7 +122,7 @@ build() {
 
 load() {
 	local symbol said
-	for symbol in StripIdentity SignIdentity; do
+	for symbol in StripIdentity SignIdentity GuardUpstream; do
 		said=$("$gateway" plugin load -f "$out/$name.new" -s $symbol 2>&1) || {
 			rm -f "$out/$name.new"
 			say "$said"

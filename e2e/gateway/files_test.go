@@ -19,6 +19,7 @@ audience: ` + tokentest.Audience + `
 workload: ` + tokentest.Requester + `
 keys: {dir: keys}
 secretFile: hmac
+upstreams: ["127.0.0.1"]
 idps:
   - {alias: acme, issuer: "ACME", audiences: [shop], subject: sub, scopes: [scope], claims: {tenant: tenant}}
   - {alias: globex, issuer: "GLOBEX", audiences: [shop], subject: sub, scopes: [scope], claims: {tenant: tenant}}
@@ -67,5 +68,5 @@ func (r *rig) writeJSON(t *testing.T, name string, value any) {
 
 // fill writes this run's addresses into a text.
 func (r *rig) fill(text string) string {
-	return strings.NewReplacer("ACME", r.issuers["acme"], "GLOBEX", r.issuers["globex"], "UPSTREAM", r.upstream.url).Replace(text)
+	return strings.NewReplacer("ACME", r.issuers["acme"], "GLOBEX", r.issuers["globex"], "UPSTREAM", r.upstream.url, "FOREIGN", r.upstream.foreign(), "HOSTPORT", strings.TrimPrefix(r.upstream.foreign(), "http://")).Replace(text)
 }

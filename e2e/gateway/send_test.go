@@ -17,6 +17,7 @@ import (
 // call is a request to the gateway. Each carries a forged token.
 type call struct {
 	method, path string // method: "" is GET
+	host         string // "": the gateway's
 	as           string // "": nobody, "key": the API key, or the tenant of an alice
 	header       http.Header
 }
@@ -44,6 +45,7 @@ func (r *rig) send(t *testing.T, c call) sent {
 	}
 	request, err := http.NewRequestWithContext(t.Context(), c.method, r.url+c.path, nil)
 	must(t, err)
+	request.Host = c.host
 	id := rand.Text()
 	request.Header = http.Header{identity.Header: {forged}, "X-Request-Id": {id}}
 	for name, values := range c.header {

@@ -42,6 +42,9 @@ func newUpstream(t *testing.T) *upstream {
 	return u
 }
 
+// foreign is the same server under a name that is not among the plugin's upstreams.
+func (u *upstream) foreign() string { return strings.Replace(u.url, "127.0.0.1", "localhost", 1) }
+
 // ServeHTTP answers with the id of the request, which stands for its caller's own data.
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.lock.Lock()

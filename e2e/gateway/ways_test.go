@@ -26,6 +26,8 @@ const (
 		"extended_paths": {"url_rewrites": [{"path": "/loop", "method": "GET", "match_pattern": "/loop", "rewrite_to": "tyk://self/x"}]}}}}}`
 	versions = `{"definition": {"location": "header", "key": "x-version"}, "version_data": {"not_versioned": false,
 		"versions": {"Default": null, "v1": {"name": "v1"}, "v2": {"name": "v2", "override_target": "UPSTREAM/v2"}}}}`
+	foreignVersion = `{"definition": {"location": "header", "key": "x-version"}, "version_data": {"not_versioned": false,
+		"versions": {"Default": null, "v1": {"name": "v1"}, "v2": {"name": "v2", "override_target": "FOREIGN/v2"}}}}`
 	children = `{"definition": {"enabled": true, "name": "v1", "default": "self", "location": "header", "key": "x-version", "versions": {"v2": "SELF-2"}}}`
 	noHooks  = `{"custom_middleware": null}`
 	keyless  = `{"use_keyless": true, "use_standard_auth": false}`
@@ -61,7 +63,26 @@ var ways = []way{
 	{"loop-to-keyless", toSecond, keyless, call{path: "/loop", as: "key"},
 		answer{200, "", theirs}, answer{200, "", none}},
 	{"loop-to-no-hooks", toSecond, noHooks, call{path: "/loop", as: "key"},
+		answer{200, "", theirs}, answer{200, "", none}},
+	{"rewritten", rewrittenTo("UPSTREAM/x"), "", call{path: "/to", as: "key"},
 		answer{200, "", theirs}, answer{200, "", signed}},
+	{"rewritten-to-foreign", rewrittenTo("FOREIGN/x"), "", call{path: "/to", as: "key"},
+		answer{200, "", theirs}, answer{500, "upstream_refused", unreached}},
+	{"rewritten-by-client", rewrittenTo("http://$1/x"), "", call{path: "/to/HOSTPORT", as: "key"},
+		answer{200, "", theirs}, answer{500, "upstream_refused", unreached}},
+	{"foreign-version", foreignVersion, "", call{path: "/", as: "key", header: v2},
+		answer{200, "", theirs}, answer{500, "upstream_refused", unreached}},
+	{"foreign-in-list", `{"proxy": {"enable_load_balancing": true, "target_list": ["FOREIGN", "FOREIGN"]}}`, "", call{path: "/", as: "key"},
+		answer{200, "", theirs}, answer{500, "upstream_refused", unreached}},
+	{"foreign-host-header", `{"proxy": {"preserve_host_header": true}}`, "", call{path: "/", as: "key", host: "evil.example.com"},
+		answer{200, "", theirs}, answer{500, "upstream_refused", unreached}},
+	{"no-guard", `{"custom_middleware": {"post": []}}`, "", call{path: "/", as: "key"},
+		answer{200, "", theirs}, answer{500, "guard_missing", unreached}},
+}
+
+func rewrittenTo(target string) string {
+	return `{"version_data": {"versions": {"Default": {"name": "Default", "use_extended_paths": true, "extended_paths": {"url_rewrites": [
+		{"path": "/to", "method": "GET", "match_pattern": "/to/?(.*)", "rewrite_to": "` + target + `"}]}}}}}`
 }
 
 func TestWays(t *testing.T) {
@@ -74,7 +95,7 @@ func TestWays(t *testing.T) {
 		for suffix, want := range map[string]answer{"-tyk": w.tyk, "-ours": w.ours} {
 			t.Run(w.name+suffix, func(t *testing.T) {
 				c := w.call
-				c.path = "/" + w.name + suffix + c.path
+				c.path = "/" + w.name + suffix + r.fill(c.path)
 				if got := r.send(t, c); got.answer != want {
 					t.Errorf("got %+v, want %+v\n%s", got.answer, want, got.body)
 				}

@@ -6,17 +6,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
 // api is what the plugin knows of one API, derived once from its definition.
 type api struct {
 	identity.API
+	source        any // Tyk's own copy of the definition: another one after a reload
 	method        method
 	contextVars   bool   // the verified claims reach the plugin
 	identityField string // the claim after which Tyk names a JWT user's session; empty: sub
 	copies
+	targets
 
 	mayCache, mayRecord bool // by leave of the plugin's file
 
@@ -67,9 +68,10 @@ func (c *apis) of(s *signer, r *http.Request) (*api, error) {
 		return entry.api, entry.err
 	}
 	entry = known{source: d.source}
-	if entry.api, err = s.config.settings(d.read()); err != nil {
-		entry.err = refuse(decision.ConfigInvalid, "API %s, config_data.meshpass: %w", d.id, err)
-		s.log.Error("every request of this API is refused until its definition is mended", "api", d.id, "error", err.Error())
+	if entry.api, entry.err = s.config.settings(d.read()); entry.err == nil {
+		entry.api.source = d.source
+	} else {
+		s.log.Error("every request of this API is refused until its definition is mended", "api", d.id, "error", entry.err.Error())
 	}
 	c.lock.Lock()
 	defer c.lock.Unlock()

@@ -19,8 +19,11 @@ type config struct {
 	IDPs         []idp         `yaml:"idps"`
 	APIKeys      *apiKeys      `yaml:"apiKeys"`    // absent: API keys are refused
 	SecretFile   string        `yaml:"secretFile"` // at least 32 bytes; keys the pseudonyms of session keys
+	Upstreams    []string      `yaml:"upstreams"`  // hosts that a token may be sent to
 	Allow        allow         `yaml:"allow"`
 	Audit        auditConfig   `yaml:"audit"`
+
+	upstreams upstreams // as parsed
 }
 
 type keysConfig struct {

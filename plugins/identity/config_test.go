@@ -17,7 +17,7 @@ audience: cluster.local
 keys: {dir: k, directory: x}
 lifetime: 10m
 minRemaining: soon
-upstreams: ["*.svc.cluster.local"]
+upstreams: ["*.local", "http://orders", "a..b", "*.0.0.1", ok.example.com:443]
 edge: {enforce: false}
 revocation: {}
 metrics: "127.0.0.1:9092"
@@ -34,7 +34,7 @@ apiKeys:
   scopes: {byPolicy: {gold: [a b]}}
 audit: {output: /var/log/audit}
 `
-	const known = "; known here: allow, apiKeys, audience, audit, idps, issuer, keys, lifetime, minRemaining, secretFile, workload"
+	const known = "; known here: allow, apiKeys, audience, audit, idps, issuer, keys, lifetime, minRemaining, secretFile, upstreams, workload"
 	want := []string{
 		"f.yaml:1:1: workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway",
 		"f.yaml:1:1: secretFile is missing",
@@ -43,7 +43,10 @@ audit: {output: /var/log/audit}
 		`f.yaml:3:16: unknown key "directory"; known here: dir`,
 		"f.yaml:4:11: lifetime 10m0s: want 1s to 5m0s",
 		"f.yaml:5: cannot read the text `soon` as a duration such as 30s",
-		`f.yaml:6:1: unknown key "upstreams"` + known,
+		`f.yaml:6:13: upstreams: "*.local": a suffix of one label would let tokens leave the mesh`,
+		`f.yaml:6:24: upstreams: "http://orders": want a host, *.SUFFIX or an IP address, with a port if only that one is meant`,
+		`f.yaml:6:41: upstreams: "a..b": "a..b" is not a host name`,
+		`f.yaml:6:49: upstreams: "*.0.0.1": "0.0.1" is not a host name`,
 		`f.yaml:7:1: unknown key "edge"` + known,
 		`f.yaml:8:1: unknown key "revocation"` + known,
 		`f.yaml:9:1: unknown key "metrics"` + known,

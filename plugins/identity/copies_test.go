@@ -50,7 +50,9 @@ func TestCopies(t *testing.T) {
 		{"recording by the definition", func(c *call) { c.api.EnableDetailedRecording = true }, recording},
 		{"recording by the key", func(c *call) { c.session.EnableDetailedRecording = true }, recording},
 		{"recording by the key, old name", func(c *call) { c.session.EnableDetailRecording = true }, recording}, //nolint:staticcheck // Tyk still obeys it
-		{"GraphQL, which is always recorded", func(c *call) { c.api.GraphQL.Enabled = true }, recording},
+		{"GraphQL, which is always recorded", func(c *call) {
+			c.api.GraphQL = apidef.GraphQLConfig{Enabled: true, ExecutionMode: apidef.GraphQLExecutionModeProxyOnly}
+		}, recording},
 		{"our header as a tag", func(c *call) { c.api.TagHeaders = []string{"x-request-id", "txn-token"} }, recording},
 		{"recording of an API that is not tracked", func(c *call) { c.api.EnableDetailedRecording, c.api.DoNotTrack = true, true }, ""},
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,7 +23,7 @@ type issued struct {
 func (p *rig) issued(t *testing.T) (got issued) {
 	t.Helper()
 	r := keyCall().request()
-	SignIdentity(httptest.NewRecorder(), r)
+	p.sign(r)
 	parts := strings.Split(r.Header.Get(identity.Header), ".")
 	if len(parts) != 3 {
 		t.Errorf("the request carries no token\nlog: %s", &p.log)

@@ -1,9 +1,12 @@
 // Package main is Meshpass in the Tyk gateway: the Go plugin that turns a session
 // which the gateway has verified into a signed token on the upstream request.
 //
-// Two hooks belong to every API that it protects. [StripIdentity] (pre) takes
-// away what a client sent under our names; [SignIdentity] (post_key_auth) puts
-// our token there, or refuses.
+// Three hooks belong to every API that it protects. [StripIdentity] (pre) takes
+// away what a client sent under our names. [SignIdentity] (post_key_auth) decides
+// for whom a token is signed, or refuses. [GuardUpstream] (post) looks where the
+// request goes, and only then signs and puts the token on it: what Tyk writes or
+// sends before that, such as the event of a request over its rate limit, cannot
+// hold a token.
 //
 // The traps that shape the code, all seen in Tyk 5.8: a hook that panics or
 // writes nothing does not stop the request, so every failure writes a refusal;
@@ -33,8 +36,7 @@ var files = sync.OnceValue(func() *watch {
 	return startWatch(os.Getenv(configVariable), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 })
 
-// current is the signer in force. A hook asks once, so that no request is judged
-// by two configurations.
+// current is the signer in force.
 var current = func() *signer { return files().inForce.Load() }
 
 // A mistake in the configuration should stand in the log when the gateway has
@@ -51,11 +53,23 @@ func StripIdentity(rw http.ResponseWriter, r *http.Request) {
 	forgetDefinitions(r)
 }
 
-// SignIdentity is the post_key_auth hook: the request leaves it with exactly one
-// token, or without any where the configuration admits that, or refused.
+// SignIdentity is the post_key_auth hook: the request leaves it with the caller's
+// identity in its context, or without any where the configuration admits that, or
+// refused.
 func SignIdentity(rw http.ResponseWriter, r *http.Request) {
 	defer refusePanic(rw, r)
 	current().sign(rw, r)
+}
+
+// GuardUpstream is the last post hook: the request leaves it with exactly one
+// token, if it has an identity and goes to a host that tokens may go to. It is
+// judged by the configuration that SignIdentity has asked.
+func GuardUpstream(rw http.ResponseWriter, r *http.Request) {
+	defer refusePanic(rw, r)
+	removeOurs(r) // header transforms have run since the pre hook
+	if t, ok := take(r); ok {
+		t.signer.guard(rw, r, t)
+	}
 }
 
 // refusePanic writes the refusal that Tyk does not: after a panic in a plugin it

@@ -9,6 +9,7 @@ import (
 	"github.com/TykTechnologies/tyk/apidef"
 	"gopkg.in/yaml.v3"
 
+	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
@@ -26,18 +27,26 @@ type narrowing struct {
 	Identity string        `yaml:"identity"` // required (default) | optional, where allow.optionalIdentity names the API
 }
 
-// settings derives what the plugin needs from an API's definition.
+// settings derives what the plugin needs from an API's definition. With an error
+// every request of the API is refused.
 func (c *config) settings(d *apidef.APIDefinition) (*api, error) {
 	n, err := narrowingOf(d)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = c.checkNarrows(n, d.APIID)
 	}
-	if err := c.checkNarrows(n, d.APIID); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, refuse(decision.ConfigInvalid, "API %s, config_data.meshpass: %w", d.APIID, err)
+	}
+	if err := guarded(d); err != nil {
+		return nil, refuse(decision.GuardMissing, "API %s, %w", d.APIID, err)
+	}
+	targets, err := c.targetsOf(d)
+	if err != nil {
+		return nil, refuse(decision.UpstreamRefused, "API %s: %w", d.APIID, err)
 	}
 	a := &api{
 		API:    identity.API{ID: d.APIID, Name: d.Name},
-		method: methodOf(d), contextVars: d.EnableContextVars, identityField: d.JWTIdentityBaseField, copies: copiesOf(d),
+		method: methodOf(d), contextVars: d.EnableContextVars, identityField: d.JWTIdentityBaseField, copies: copiesOf(d), targets: targets,
 		mayCache: slices.Contains(c.Allow.ResponseCache, d.APIID), mayRecord: slices.Contains(c.Allow.DetailedRecording, d.APIID),
 		optional: n.Identity == "optional", lifetime: c.Lifetime, scopes: n.Scopes, claims: n.Claims,
 	}

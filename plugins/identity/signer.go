@@ -33,58 +33,42 @@ type signer struct {
 	broken error
 }
 
-// sign puts a token on the request, or answers it.
+// sign leaves on the request for whom a token will be signed, or answers it.
 func (s *signer) sign(rw http.ResponseWriter, r *http.Request) {
 	removeOurs(r) // an API without the pre hook must not pass a client's token on
 	record := s.recordOf(r)
-	raw, claims, err := s.issue(r)
+	t, err := s.transaction(r)
 	switch {
 	case err != nil:
-		writeRefusal(rw, token.ReasonOf(err))
-		s.log.Warn("refused", "api", record.Callee, "id", record.ID, "error", err.Error())
-		s.finish(record, audit.Edge, decision.Deny(token.ReasonOf(err), "", ""))
-	case claims == nil:
+		s.refuse(rw, record, err)
+	case t == nil:
 		s.finish(record, audit.Edge, decision.Allow(decision.Anonymous, "", ""))
 	default:
-		r.Header.Set(identity.Header, raw)
-		rw.Header().Set(identity.TxnHeader, claims.Txn)
-		record.Txn, record.Sub, record.Iss = claims.Txn, claims.Subject, claims.Issuer
-		s.finish(record, audit.Issue, decision.Allow(decision.Issued, "", ""))
+		remember(r, *t)
 	}
 }
 
-// issue gives the token, or none (and no error) for a caller who may stay
-// unknown.
-func (s *signer) issue(r *http.Request) (string, *identity.Claims, error) {
+// transaction is nil, without an error, for a caller who may stay unknown.
+func (s *signer) transaction(r *http.Request) (*transaction, error) {
 	if s.broken != nil {
-		return "", nil, s.broken
+		return nil, s.broken
 	}
 	a, err := s.apis.of(s, r)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	session := sessionOf(r)
 	if err := a.refuseCopies(session, r); err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	if session == nil && a.optional {
-		return "", nil, nil
+		return nil, nil
 	}
 	id, err := s.identify(a, session, r)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	next, err := resume(r, transaction{a.narrow(id), a.lifetime})
-	if err != nil {
-		return "", nil, err
-	}
-	raw, claims, err := s.minter.MintFor(next.Identity, next.lifetime)
-	if err != nil {
-		return "", nil, err
-	}
-	next.Txn = claims.Txn
-	remember(r, next)
-	return raw, claims, nil
+	return resume(r, transaction{Identity: a.narrow(id), lifetime: a.lifetime, signer: s, api: a})
 }
 
 // identify turns the session into the identity that this API may pass on.

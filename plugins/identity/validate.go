@@ -47,6 +47,7 @@ func (v *validator) config(c *config) {
 	if c.MinRemaining < time.Second || c.MinRemaining > c.Lifetime {
 		v.add(at("minRemaining"), "minRemaining %v: want 1s to the lifetime, %v", c.MinRemaining, c.Lifetime)
 	}
+	v.upstreams(c)
 	if len(c.IDPs) == 0 && c.APIKeys == nil {
 		v.add(at("idps"), "neither idps nor apiKeys: no session could be signed for")
 	}
@@ -58,6 +59,20 @@ func (v *validator) config(c *config) {
 	}
 	if c.Audit.Output != "stdout" && c.Audit.Output != "stderr" {
 		v.add(at("audit", "output"), "audit.output %q: want stdout or stderr", c.Audit.Output)
+	}
+}
+
+// upstreams has no default: a token is a bearer, and who receives it can use it.
+func (v *validator) upstreams(c *config) {
+	if len(c.Upstreams) == 0 {
+		v.add(at("upstreams"), `upstreams: want the hosts that a token may be sent to, such as "*.svc.cluster.local"`)
+	}
+	for i, entry := range c.Upstreams {
+		u, err := parseUpstream(entry)
+		if err != nil {
+			v.add(at("upstreams", i), "upstreams: %v", err)
+		}
+		c.upstreams = append(c.upstreams, u)
 	}
 }
 

@@ -26,7 +26,7 @@ var classes = map[Reason]Class{
 	NotConfigured: Unavailable, NoSigningKey: Unavailable,
 
 	SessionUnsupported: Broken, ClaimsUnavailable: Broken, ConfigInvalid: Broken, MintFailed: Broken,
-	ResponseCache: Broken, DetailedRecording: Broken, Panic: Broken,
+	ResponseCache: Broken, DetailedRecording: Broken, GuardMissing: Broken, UpstreamRefused: Broken, Panic: Broken,
 }
 
 // Class of the reason; of an unknown one: Denied.

@@ -95,6 +95,8 @@ const (
 	ConfigInvalid      Reason = "config_invalid"      // the API's own settings are refused
 	ResponseCache      Reason = "response_cache"      // the gateway would answer from a cache that does not tell callers apart
 	DetailedRecording  Reason = "detailed_recording"  // the gateway would write the token into its analytics
+	GuardMissing       Reason = "guard_missing"       // the API has no hook that looks where its requests go
+	UpstreamRefused    Reason = "upstream_refused"    // the request would leave the mesh with the token
 	NotConfigured      Reason = "not_configured"      // the plugin has no usable configuration
 	NoSigningKey       Reason = "no_signing_key"      // no key whose time has come
 	MintFailed         Reason = "mint_failed"         // the identity does not fit into a token that a hop would accept

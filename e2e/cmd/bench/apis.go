@@ -8,8 +8,8 @@ import (
 
 // api is one of the two APIs that are compared.
 type api struct {
-	name, id, path string
-	pre, postAuth  hook
+	name, id, path      string
+	pre, postAuth, post hook
 }
 
 type hook struct {
@@ -19,8 +19,9 @@ type hook struct {
 
 // apis: the one that does nothing first.
 var apis = []api{
-	{"a plugin that does nothing", "bench-noop", "/bench-noop/", hook{"Pass", "plugins/noop.so"}, hook{"Pass", "plugins/noop.so"}},
-	{"the identity plugin", "bench-identity", "/bench-identity/", hook{"StripIdentity", "plugins/identity.so"}, hook{"SignIdentity", "plugins/identity.so"}},
+	{"a plugin that does nothing", "bench-noop", "/bench-noop/", hook{"Pass", "plugins/noop.so"}, hook{"Pass", "plugins/noop.so"}, hook{"Pass", "plugins/noop.so"}},
+	{"the identity plugin", "bench-identity", "/bench-identity/",
+		hook{"StripIdentity", "plugins/identity.so"}, hook{"SignIdentity", "plugins/identity.so"}, hook{"GuardUpstream", "plugins/identity.so"}},
 }
 
 // session is a key's that may use both, without a rate.
@@ -66,7 +67,7 @@ func (a api) definition(upstream string) map[string]any {
 		"version_data": map[string]any{"not_versioned": true, "versions": map[string]any{"Default": map[string]any{"name": "Default"}}},
 		"proxy":        map[string]any{"listen_path": a.path, "target_url": upstream, "strip_listen_path": true},
 		"custom_middleware": map[string]any{
-			"driver": "goplugin", "pre": []hook{a.pre}, "post_key_auth": []hook{a.postAuth},
+			"driver": "goplugin", "pre": []hook{a.pre}, "post_key_auth": []hook{a.postAuth}, "post": []hook{a.post},
 		},
 	}
 }

@@ -60,7 +60,7 @@ const (
 repository and with which Go. *failed* or *refused*: it was tried and did not; *+changes*: files had been changed since that commit.
 
 - **built**: ` + "`make plugin TYK_SRC=DIR`" + ` built the plugin against that release's own source, with the module versions of its go.mod.
-- **loaded**: a gateway built from the same source with the same Go found both hooks in it (` + "`tyk plugin load`" + `).
+- **loaded**: a gateway built from the same source with the same Go found all hooks in it (` + "`tyk plugin load`" + `).
 - **ran**: the scenarios of ` + "`e2e/scenarios`" + ` passed in that gateway, on the local mesh.
 - **official image**: the same in Tyk's own ` + "`tykio/tyk-gateway`" + ` image. No run so far had one.
 

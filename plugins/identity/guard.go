@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/TykTechnologies/tyk/apidef"
+
+	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// guardHook is the name under which API definitions list [GuardUpstream].
+const guardHook = "GuardUpstream"
+
+// guarded refuses an API without the hook that puts the token on the request, and
+// one with a plugin behind it, which could send the token elsewhere. What a
+// bundle lists cannot be seen here; without the hook there is no token.
+func guarded(d *apidef.APIDefinition) error {
+	if d.CustomMiddlewareBundle != "" && !d.CustomMiddlewareBundleDisabled {
+		return nil
+	}
+	last := ""
+	for _, hook := range d.CustomMiddleware.Post {
+		if !hook.Disabled {
+			last = hook.Name
+		}
+	}
+	if last != guardHook {
+		return errors.New("custom_middleware.post: the last hook must be " + guardHook + ", without which no request gets a token")
+	}
+	return nil
+}
+
+// guard signs for the caller whom [SignIdentity] has found, if the request goes
+// where a token may.
+func (s *signer) guard(rw http.ResponseWriter, r *http.Request, t transaction) {
+	hosts, internal := t.api.leads(r)
+	if internal {
+		return // the next API asks who calls, and signs; one that does not ask gets no token
+	}
+	record := s.recordOf(r)
+	record.Txn, record.Sub, record.Iss = t.Txn, t.Subject.String(), s.config.Issuer
+	for _, host := range hosts {
+		if !s.config.upstreams.admits(host) {
+			s.refuse(rw, record, refuse(decision.UpstreamRefused, "API %s: this request goes to %.256q, which is not in upstreams", t.api.ID, host.Host))
+			return
+		}
+	}
+	raw, claims, err := s.minter.MintFor(t.Identity, t.lifetime)
+	if err != nil {
+		s.refuse(rw, record, err)
+		return
+	}
+	r.Header.Set(identity.Header, raw)
+	rw.Header().Set(identity.TxnHeader, claims.Txn)
+	s.finish(record, audit.Issue, decision.Allow(decision.Issued, "", ""))
+}
+
+// refuse answers the request and writes down why.
+func (s *signer) refuse(rw http.ResponseWriter, record audit.Record, err error) {
+	reason := token.ReasonOf(err)
+	writeRefusal(rw, reason)
+	s.log.Warn("refused", "api", record.Callee, "id", record.ID, "error", err.Error())
+	s.finish(record, audit.Edge, decision.Deny(reason, "", ""))
+}

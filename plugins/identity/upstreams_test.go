@@ -1,0 +1,74 @@
+package main
+
+import (
+	"net/url"
+	"testing"
+)
+
+func TestUpstreams(t *testing.T) {
+	mesh := []string{"*.svc.cluster.local"}
+	rows := []struct {
+		name    string
+		entries []string
+		target  string
+		admits  bool
+	}{
+		{"a name below", mesh, "http://orders.shop.svc.cluster.local:8080/x", true},
+		{"in capitals", mesh, "http://Orders.Shop.SVC.cluster.local", true},
+		{"with the root's dot", mesh, "http://orders.shop.svc.cluster.local./x", true},
+		{"every scheme of Tyk", mesh, "h2c://orders.svc.cluster.local", true},
+		{"another scheme", mesh, "ftp://orders.svc.cluster.local", false},
+		{"no scheme", mesh, "//orders.svc.cluster.local", false},
+		{"the suffix itself", mesh, "http://svc.cluster.local", false},
+		{"nothing before the suffix", mesh, "http://.svc.cluster.local", false},
+		{"an empty label", mesh, "http://a..svc.cluster.local", false},
+		{"the suffix within a label", mesh, "http://evilsvc.cluster.local", false},
+		{"the suffix as a beginning", mesh, "http://a.svc.cluster.local.evil.com", false},
+		{"in the user", mesh, "http://a.svc.cluster.local@evil.com/", false},
+		{"in user and password", mesh, "http://a.svc.cluster.local:80@evil.com/", false},
+		{"a user in front", mesh, "http://evil.com@a.svc.cluster.local/", true},
+		{"in the path", mesh, "http://evil.com/.svc.cluster.local", false},
+		{"in the query", mesh, "http://evil.com?.svc.cluster.local", false},
+		{"in the fragment", mesh, "http://evil.com#.svc.cluster.local", false},
+		{"a dot that Go would map", mesh, "http://evil.com%E3%80%82svc.cluster.local", false},
+		{"a slash that Go might map", mesh, "http://evil.com%EF%BC%8F.svc.cluster.local", false},
+		{"a letter that folds to k", []string{"*.kube.local"}, "http://a.\u212Aube.local", false},
+		{"opaque", mesh, "http:a.svc.cluster.local", false},
+		{"no host", mesh, "http:///x", false},
+		{"an exact name", []string{"orders.example.com"}, "https://orders.example.com", true},
+		{"a name below an exact one", []string{"example.com"}, "https://orders.example.com", false},
+		{"an address", []string{"127.0.0.1"}, "http://127.0.0.1:8080", true},
+		{"an address in another spelling", []string{"127.0.0.1"}, "http://2130706433", false},
+		{"an IPv6 address", []string{"[::1]"}, "http://[0:0:0:0:0:0:0:1]:8080", true},
+		{"an IPv6 address that holds IPv4", []string{"127.0.0.1"}, "http://[::ffff:127.0.0.1]", false},
+		{"a zone", []string{"[fe80::1]"}, "http://[fe80::1%25eth0]", false},
+		{"the port", []string{"[::1]:8443"}, "http://[::1]:8443", true},
+		{"another port", []string{"orders.example.com:8443"}, "https://orders.example.com:9443", false},
+		{"the scheme's port", []string{"orders.example.com:443"}, "https://orders.example.com", true},
+		{"the other scheme's port", []string{"orders.example.com:443"}, "http://orders.example.com", false},
+		{"the second entry", []string{"a.example.com", "*.b.example.com:80"}, "http://x.b.example.com", true},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			var all upstreams
+			for _, entry := range row.entries {
+				u, err := parseUpstream(entry)
+				must(t, err)
+				all = append(all, u)
+			}
+			target, err := url.Parse(row.target)
+			if err == nil && all.admits(target) != row.admits || err != nil && row.admits {
+				t.Errorf("%s: want %v (%v)", row.target, row.admits, err)
+			}
+		})
+	}
+}
+
+func TestNoUpstream(t *testing.T) {
+	for _, entry := range []string{"", "*", "*.", "*.com", "*.*.example.com", "a.*.example.com", "http://a.example.com", "a.example.com/x",
+		"u@a.example.com", "a.example.com:", "a.example.com:http", ":80", "::1", "[fe80::1%25eth0]", "*.0.0.1", "*.127.0.0.1", "b\u00fccher.example.com", " a.example.com"} {
+		if u, err := parseUpstream(entry); err == nil {
+			t.Errorf("%q: accepted as %+v", entry, u)
+		}
+	}
+}
