@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/check"
+	"github.com/meshpass/meshpass/extauthz/idheaders"
 	"github.com/meshpass/meshpass/extauthz/ops"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -58,6 +59,7 @@ type authorizer struct {
 	ops       string // address; empty: none
 	mode      string // of TLS
 	insecure  insecureConfig
+	headers   idheaders.Headers
 	domains   identity.TrustDomains
 	admit     []func(context.Context) error // one for each listener
 	audit     io.WriteCloser
@@ -78,6 +80,7 @@ func load(p Process) (*authorizer, error) {
 	l.checkLimits()
 	a.listeners, a.ops = l.config.Listeners, l.config.Ops
 	a.mode, a.insecure = l.config.TLS.Mode, l.config.Insecure
+	a.headers = l.identityHeaders()
 	a.domains = l.trustDomains()
 	a.admit = l.admission(a.domains)
 	a.watchTLS(l)
@@ -100,7 +103,7 @@ func (a *authorizer) checks() ([]*check.Server, error) {
 		server, err := check.New(check.Config{
 			Listener: listener.Name, TokenFailure: listener.TokenFailure,
 			Peers: listener.peers(a.domains, a.services[listener.Name]), Admit: a.admit[i],
-			Verifier: a.verifier.Get, Policies: a.policies.Get,
+			Verifier: a.verifier.Get, Policies: a.policies.Get, IdentityHeaders: a.headers,
 			Audit: records, Meter: a.metrics.Listener(listener.Name), Log: a.Log, Now: a.Now,
 		})
 		if err != nil {

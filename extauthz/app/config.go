@@ -14,15 +14,16 @@ import (
 // config is the file of `meshpass serve`. A key that is not here is refused.
 // Each section's type, defaults and checks stand in the file of its name.
 type config struct {
-	Listeners    []listenerConfig   `yaml:"listeners"`
-	Ops          string             `yaml:"ops"`
-	TLS          tlsConfig          `yaml:"tls"`
-	TrustDomains trustDomainsConfig `yaml:"trustDomains"`
-	Trust        []trustConfig      `yaml:"trust"`
-	Policies     policiesConfig     `yaml:"policies"`
-	Limits       limitsConfig       `yaml:"limits"`
-	Audit        auditConfig        `yaml:"audit"`
-	Insecure     insecureConfig     `yaml:"insecure"`
+	Listeners       []listenerConfig   `yaml:"listeners"`
+	Ops             string             `yaml:"ops"`
+	TLS             tlsConfig          `yaml:"tls"`
+	TrustDomains    trustDomainsConfig `yaml:"trustDomains"`
+	Trust           []trustConfig      `yaml:"trust"`
+	Policies        policiesConfig     `yaml:"policies"`
+	IdentityHeaders map[string]string  `yaml:"identityHeaders"`
+	Limits          limitsConfig       `yaml:"limits"`
+	Audit           auditConfig        `yaml:"audit"`
+	Insecure        insecureConfig     `yaml:"insecure"`
 }
 
 type limitsConfig struct {

@@ -21,14 +21,19 @@ func (c *call) response() *auth.CheckResponse {
 	return response
 }
 
-// allow lets the request on, without the headers that nobody vouches for.
+// allow lets the request on: with the identity headers that a verified token
+// vouches for, and without those that nobody does, whatever decided it. Envoy
+// removes after it sets, so that no name may stand in both lists.
 func (c *call) allow() *auth.CheckResponse {
-	return &auth.CheckResponse{
-		Status: &rpc.Status{Code: int32(codes.OK)},
-		HttpResponse: &auth.CheckResponse_OkResponse{OkResponse: &auth.OkHttpResponse{
-			HeadersToRemove: c.question.headers.unverified(c.claims != nil),
-		}},
+	values, withheld := c.IdentityHeaders.Of(c.claims)
+	c.withheld = withheld
+	ok := &auth.OkHttpResponse{HeadersToRemove: c.question.headers.unvouched(c.claims != nil, c.IdentityHeaders, values)}
+	for _, identity := range c.IdentityHeaders {
+		if value, set := values[identity.Name]; set {
+			ok.Headers = append(ok.Headers, header(identity.Name, value))
+		}
 	}
+	return &auth.CheckResponse{Status: &rpc.Status{Code: int32(codes.OK)}, HttpResponse: &auth.CheckResponse_OkResponse{OkResponse: ok}}
 }
 
 // refuse ends the request at Envoy. Any status but OK is a denial there, and is

@@ -24,6 +24,7 @@ import (
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/google/uuid"
 
+	"github.com/meshpass/meshpass/extauthz/idheaders"
 	"github.com/meshpass/meshpass/extauthz/peers"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
@@ -44,6 +45,8 @@ type Config struct {
 	Meter        Meter
 	Log          *slog.Logger
 	Now          func() time.Time
+
+	IdentityHeaders idheaders.Headers // that an allowed request gets; may be empty
 }
 
 // Meter counts what a listener does. It is called from many goroutines.
@@ -104,6 +107,7 @@ type call struct {
 	claims   *identity.Claims // of a token that was verified; nil otherwise
 	decision decision.Decision
 	inputs   map[string]any
+	withheld []string // identity headers whose claim cannot be a header's value
 }
 
 // answer holds all that works on the caller's input, so that a panic anywhere

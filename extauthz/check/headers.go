@@ -8,6 +8,7 @@ import (
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
+	"github.com/meshpass/meshpass/extauthz/idheaders"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -82,14 +83,19 @@ func (h headers) token() (raw string, refusal decision.Reason) {
 	}
 }
 
-// unverified lists the names to remove before the request goes on: all that are
-// ours, but for the token when it was verified. Left in place, a spelling such
-// as X_Meshpass_User would reach a server that reads "_" as "-".
-func (h headers) unverified(tokenVerified bool) []string {
+// unvouched lists the names to remove before the request goes on: all that are
+// ours, but for the token when it was verified, and for what we set. Left in
+// place, a spelling such as X_Meshpass_User would reach a server that reads "_" as
+// "-". The configured ones are removed also where the Check does not show them.
+func (h headers) unvouched(tokenVerified bool, configured idheaders.Headers, set map[string]string) []string {
 	remove := slices.Clone(h.ours)
+	for _, header := range configured {
+		remove = append(remove, header.Name, strings.ReplaceAll(header.Name, "-", "_"))
+	}
 	slices.Sort(remove)
 	remove = slices.Compact(remove)
 	return slices.DeleteFunc(remove, func(name string) bool {
-		return tokenVerified && strings.EqualFold(name, tokenHeader)
+		name = strings.ToLower(name)
+		return tokenVerified && name == tokenHeader || set[name] != ""
 	})
 }

@@ -23,7 +23,7 @@ func (c *call) record(took time.Duration) audit.Record {
 		Host:      audit.Clip(c.question.Host, audit.MaxHost),
 		Decision:  c.decision.String(), Reason: string(c.decision.Reason),
 		Policy: c.decision.Policy, Rule: c.decision.Rule,
-		DurationUS: took.Microseconds(),
+		Withheld: c.withheld, DurationUS: took.Microseconds(),
 		Generation: c.policies.Generation(), Inputs: bounded(c.inputs),
 	}
 	if c.claims != nil {

@@ -46,7 +46,8 @@ type Record struct {
 	Rule       string         `json:"rule,omitempty"`
 	Mode       string         `json:"mode,omitempty"`
 	Shadow     []string       `json:"shadow,omitempty"`
-	DurationUS int64          `json:"duration_us"` // microseconds
+	Withheld   []string       `json:"withheld,omitempty"` // identity headers that were not set, as their claim cannot be a header's value
+	DurationUS int64          `json:"duration_us"`        // microseconds
 	Generation string         `json:"generation,omitempty"`
 	Inputs     map[string]any `json:"inputs,omitempty"`
 }
