@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 
 	"github.com/meshpass/meshpass/e2e/localmesh"
@@ -9,10 +11,13 @@ import (
 // Each topology is started once, and all its cases are played.
 func TestTopologies(t *testing.T) {
 	for topology, folders := range map[string][]string{
-		"beside": tour, // where the authorizer stands changes no outcome
+		"":            {"sidecar"},
+		"beside":      append(slices.Clone(tour), "sidecar"), // where the authorizer stands changes no outcome
+		"migration":   {"migration"},
+		"unvalidated": {"unvalidated"},
 	} {
-		t.Run(topology, func(t *testing.T) {
-			playAll(t, start(t, localmesh.Options{Topology: topology}), folders...)
+		t.Run(cmp.Or(topology, "sidecar"), func(t *testing.T) {
+			playAll(t, start(t, localmesh.Options{Topology: topology, Istiod: true}), folders...)
 		})
 	}
 }

@@ -26,6 +26,9 @@ const (
 //	to: service/orders      by the name of the Service, also from outside the mesh
 //	to: pod/orders[:port]   by the pod's address
 func (e *Environment) Send(ctx context.Context, r scenarios.Request) (scenarios.Answer, error) {
+	if r.Token != nil || r.Host != "" {
+		return scenarios.Answer{}, fmt.Errorf("%s: a cluster's cases cannot choose a token or a host", r.ID)
+	}
 	from, err := senderOf(r.From)
 	if err != nil {
 		return scenarios.Answer{}, err

@@ -3,43 +3,43 @@ package localmesh
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/scenarios"
+	"github.com/meshpass/meshpass/shared/identity"
 )
 
 var _ scenarios.Driver = (*Mesh)(nil)
 
 // Send sends one request on a connection of its own, so that one case cannot disturb the next.
 func (m *Mesh) Send(ctx context.Context, r scenarios.Request) (scenarios.Answer, error) {
-	target, proxy, err := m.way(r)
+	w, err := m.way(r)
 	if err != nil {
 		return scenarios.Answer{}, err
 	}
-	request, err := http.NewRequestWithContext(ctx, r.Method, target+r.Path, nil)
+	request, err := http.NewRequestWithContext(ctx, r.Method, w.target+r.Path, nil)
 	if err != nil {
 		return scenarios.Answer{}, err
 	}
-	request.Header = r.Header()
-	if err := m.authenticate(request, r.As); err != nil {
+	request.Header, request.Host = r.Header(), r.Host
+	if err := m.authenticate(request, r); err != nil {
 		return scenarios.Answer{}, err
 	}
 	client := http.Client{
-		Transport: &http.Transport{Proxy: proxy, DisableKeepAlives: true},
+		Transport: &http.Transport{Proxy: w.proxy, TLSClientConfig: w.tls, DisableKeepAlives: true},
 		Timeout:   20 * time.Second,
 	}
 	return answer(client.Do(request))
 }
 
-// answer reads a response to its end. The peer that hangs up without a word is an answer, too.
+// answer reads a response to its end. The peer that hangs up, without a word or with TLS's for
+// "no", is an answer, too.
 func answer(response *http.Response, err error) (scenarios.Answer, error) {
-	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || isAlert(err) {
 		return scenarios.Answer{Closed: true}, nil
 	}
 	if err != nil {
@@ -50,42 +50,26 @@ func answer(response *http.Response, err error) (scenarios.Answer, error) {
 	return scenarios.Answer{Status: response.StatusCode, Header: response.Header, Body: body}, err
 }
 
-// way tells where a request is sent to, and through which proxy.
-func (m *Mesh) way(r scenarios.Request) (target string, proxy func(*http.Request) (*url.URL, error), err error) {
-	switch {
-	case r.From != "":
-		proxy, err = m.egress(r.From)
-		return serviceURL(r.To), proxy, err
-	case r.To == "gateway" || strings.HasPrefix(r.To, "gateway/"):
-		target, err = m.gatewayURL(strings.TrimPrefix(strings.TrimPrefix(r.To, "gateway"), "/"))
-		return target, nil, err
-	}
-	workload, ok := m.workloads[r.To]
-	if !ok {
-		return "", nil, fmt.Errorf("nothing here is called %q", r.To)
-	}
-	return fmt.Sprintf("http://%s:%d", workload.Address, inboundPort), nil, nil
+// isAlert: crypto/tls says so of an alert that the peer sent, and has no type for it.
+func isAlert(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error"
 }
 
-// egress is the sidecar of a workload such as ns/shop/sa/inventory: what is sent through it goes
-// out with that workload's certificate.
-func (m *Mesh) egress(from string) (func(*http.Request) (*url.URL, error), error) {
-	for _, w := range m.workloads {
-		if from == "ns/"+w.Namespace+"/sa/"+w.ServiceAccount {
-			proxy, err := url.Parse(w.Proxy())
-			return http.ProxyURL(proxy), err
-		}
+// authenticate adds the credential and the token that the sender shows.
+func (m *Mesh) authenticate(r *http.Request, sent scenarios.Request) error {
+	value, err := m.Authorization(r.Context(), sent.As)
+	if err != nil {
+		return err
 	}
-	return nil, fmt.Errorf("no workload is %q", from)
-}
-
-// authenticate adds the credential called name: a user's access token, "<user>/id" for her ID
-// token, or a consumer's API key.
-func (m *Mesh) authenticate(r *http.Request, name string) error {
-	value, err := m.Authorization(r.Context(), name)
 	if value != "" {
 		r.Header.Set("Authorization", value)
 	}
+	if sent.Token == nil {
+		return nil
+	}
+	raw, err := m.mint(*sent.Token)
+	r.Header.Set(identity.Header, raw)
 	return err
 }
 

@@ -50,14 +50,14 @@ func (m *Mesh) readGateways() error {
 	return nil
 }
 
-// gatewayURL is that of a gateway by its name; the empty name is the first.
-func (m *Mesh) gatewayURL(name string) (string, error) {
+// gatewayCalled finds a gateway by its name; the empty name is the first.
+func (m *Mesh) gatewayCalled(name string) (*gateway, error) {
 	for _, g := range m.gateways {
 		if name == "" || g.Name == name {
-			return g.url, nil
+			return g, nil
 		}
 	}
-	return "", fmt.Errorf("no gateway is called %q", name)
+	return nil, fmt.Errorf("no gateway is called %q", name)
 }
 
 func (m *Mesh) startGateways(ctx context.Context) error {

@@ -40,7 +40,7 @@ func (m *Mesh) startIstiod(ctx context.Context) error {
 	for _, folder := range m.topology.Istio {
 		args = append(args, "--dir", filepath.Join(manifests, folder))
 	}
-	return m.startProgram(ctx, process.Spec{Name: "istiod", Args: args}, "istiod",
+	return m.startProgram(ctx, process.Spec{Name: "istiod", Args: args, Env: m.topology.Istiod}, "istiod",
 		listening(m.addr(controlPlaneHost, controlPlanePort)))
 }
 

@@ -20,19 +20,36 @@ type Step struct {
 	Expect Expect `yaml:"expect"`
 }
 
-// Send says who sends what to whom. Three ways lead in:
+// Send says who sends what to whom. Several ways lead in:
 //
-//	to: gateway                                  a client, to Tyk
+//	to: gateway                                  a client, to Tyk; gateway/NAME where there are several
+//	to: ingress                                  a client, to the mesh's ingress gateway over TLS; host says for whom
 //	from: ns/shop/sa/inventory, to: orders       a workload, through its sidecar: mutual TLS
+//	from: spiffe://old.example/…, to: orders     whoever holds a certificate of the mesh's authority with that
+//	                                             name: mutual TLS, to the workload's address
+//	from: dns:orders.example, to: orders         likewise, with a DNS name
 //	to: orders                                   anybody, in plaintext, to the workload's address
 type Send struct {
-	From    string              `yaml:"from"`    // workload; absent: outside the mesh
-	To      string              `yaml:"to"`      // gateway, or a service of namespace shop
+	From    string              `yaml:"from"`    // absent: outside the mesh
+	To      string              `yaml:"to"`      // gateway, ingress, or a service of namespace shop
+	Host    string              `yaml:"host"`    // absent: that of the address sent to
 	Method  string              `yaml:"method"`  // absent: GET
 	Path    string              `yaml:"path"`    // with query
 	As      string              `yaml:"as"`      // name of a credential of the environment; absent: none
+	Token   *Token              `yaml:"token"`   // absent: none
 	Headers map[string][]string `yaml:"headers"` // each value is sent as a header line of its own
 	Fill    map[string]int      `yaml:"fill"`    // header → size in bytes of a meaningless value
+}
+
+// Token is one that is signed with a gateway's own key: what was stolen from within the mesh, or what
+// a gateway could sign that has been taken over.
+type Token struct {
+	By        string            `yaml:"by"`        // name of the gateway; absent: the first
+	Subject   string            `yaml:"subject"`   // such as demo:alice
+	Scope     string            `yaml:"scope"`     // space-delimited
+	Claims    map[string]string `yaml:"claims"`    // mapped claims, such as tenant
+	Requester string            `yaml:"requester"` // req_wl; absent: the gateway's own
+	Issuer    string            `yaml:"issuer"`    // absent: the gateway's own
 }
 
 // Expect says what must come of a request. Status (or Closed), Audit and Hits always count; an

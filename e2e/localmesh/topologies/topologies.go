@@ -25,6 +25,7 @@ import (
 type Topology struct {
 	Name        string       `yaml:"-"`           // the folder's; empty: the tour
 	Istio       []string     `yaml:"istio"`       // folders of manifests/istio to apply, beside what lies in it
+	Istiod      []string     `yaml:"istiod"`      // environment of the control plane, NAME=VALUE each
 	Without     []string     `yaml:"without"`     // files of the tour's cluster that do not exist here
 	Authorizers []Authorizer `yaml:"authorizers"` // absent: meshpass, for all workloads
 	Gateways    []Gateway    `yaml:"gateways"`    // Tyk gateways; absent: tyk-gateway

@@ -1,0 +1,83 @@
+package localmesh
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/meshpass/meshpass/e2e/envoy/sds"
+	"github.com/meshpass/meshpass/e2e/scenarios"
+)
+
+// way is how a request gets into the mesh.
+type way struct {
+	target string // URL without a path
+	proxy  func(*http.Request) (*url.URL, error)
+	tls    *tls.Config
+}
+
+func (m *Mesh) way(r scenarios.Request) (way, error) {
+	kind, name, _ := strings.Cut(r.To, "/")
+	switch {
+	case strings.HasPrefix(r.From, "ns/"):
+		proxy, err := m.egress(r.From)
+		return way{target: serviceURL(r.To), proxy: proxy}, err
+	case kind == "gateway":
+		g, err := m.gatewayCalled(name)
+		if err != nil {
+			return way{}, err
+		}
+		return way{target: g.url}, nil
+	}
+	workload, ok := m.workloads[r.To]
+	if !ok {
+		return way{}, fmt.Errorf("nothing here is called %q", r.To)
+	}
+	address := fmt.Sprintf("%s:%d", workload.Address, inboundPort)
+	if r.From == "" {
+		return way{target: "http://" + address}, nil
+	}
+	config, err := m.holderOf(r.From)
+	return way{target: "https://" + address, tls: config}, err
+}
+
+// egress is the sidecar of a workload such as ns/shop/sa/inventory: what is sent through it goes
+// out with that workload's certificate.
+func (m *Mesh) egress(from string) (func(*http.Request) (*url.URL, error), error) {
+	for _, w := range m.workloads {
+		if from == "ns/"+w.Namespace+"/sa/"+w.ServiceAccount {
+			proxy, err := url.Parse(w.Proxy())
+			return http.ProxyURL(proxy), err
+		}
+	}
+	return nil, fmt.Errorf("no workload is %q", from)
+}
+
+// holderOf is the TLS of a client with a certificate of the mesh's authority, for a SPIFFE id or for
+// dns:NAME.
+func (m *Mesh) holderOf(name string) (*tls.Config, error) {
+	names := sds.Names{}
+	if dns, ok := strings.CutPrefix(name, "dns:"); ok {
+		names.DNS = []string{dns}
+	} else {
+		id, err := url.Parse(name)
+		if err != nil || id.Scheme != "spiffe" {
+			return nil, fmt.Errorf("%q is no sender: write ns/NAMESPACE/sa/NAME, a SPIFFE id or dns:NAME", name)
+		}
+		names.URIs = []*url.URL{id}
+	}
+	pair, err := m.ca.Issue(names)
+	if err != nil {
+		return nil, err
+	}
+	own, err := tls.X509KeyPair(pair.Cert, pair.Key)
+	return &tls.Config{
+		Certificates: []tls.Certificate{own},
+		NextProtos:   []string{"istio"}, // by this an Envoy in PERMISSIVE mode tells the mesh's TLS from any other
+		// The mesh's certificates hold no host name to compare with; whom this client reaches is not
+		// what is tested.
+		InsecureSkipVerify: true,
+	}, err
+}
