@@ -6,6 +6,7 @@ import "sort"
 // compares the list with the constants.
 var classes = map[Reason]Class{
 	RuleAllowed: Allowed, Public: Allowed, Issued: Allowed, Anonymous: Allowed,
+	Unenforced: Allowed, Overridden: Allowed, OutageAllowed: Allowed,
 
 	RuleDenied: Denied, ConditionError: Denied, NoRule: Denied, Unguarded: Denied,
 	AmbiguousPath: Denied, NoCallee: Denied, NoHTTP: Denied, BadPrincipal: Denied, ClientRefused: Denied,
@@ -23,7 +24,7 @@ var classes = map[Reason]Class{
 	NoSession: Unauthenticated, SessionInactive: Unauthenticated, ClaimsUnbound: Unauthenticated,
 	CredentialExpiring: Unauthenticated,
 
-	NotConfigured: Unavailable, NoSigningKey: Unavailable,
+	NotConfigured: Unavailable, NoSigningKey: Unavailable, PolicyRefused: Unavailable,
 
 	SessionUnsupported: Broken, ClaimsUnavailable: Broken, ConfigInvalid: Broken, MintFailed: Broken,
 	ResponseCache: Broken, DetailedRecording: Broken, GuardMissing: Broken, UpstreamRefused: Broken, Panic: Broken,

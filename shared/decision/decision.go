@@ -7,6 +7,25 @@ package decision
 type Decision struct {
 	Reason       Reason
 	Policy, Rule string // empty where no rule spoke
+
+	// Shadow is what the answer would be if that were enforced which is only
+	// watched: documents and rules in shadow, or what an override lifts. Nil where
+	// nothing is. It never changes the answer.
+	Shadow *Decision
+}
+
+// Shadows are the answers that were not given, as texts for an audit record:
+// "deny rule_denied", or "deny rule_denied orders/no-batch" where a rule spoke.
+func (d Decision) Shadows() []string {
+	var all []string
+	for s := d.Shadow; s != nil; s = s.Shadow {
+		text := s.String() + " " + string(s.Reason)
+		if s.Policy != "" {
+			text += " " + s.Policy + "/" + s.Rule
+		}
+		all = append(all, text)
+	}
+	return all
 }
 
 // Deny refuses with a reason. Allowing takes a reason of the class Allowed, and

@@ -7,11 +7,12 @@ import (
 )
 
 // Callees that have no certificate of their own: a Service behind a waypoint,
-// which routes by the Service's address, and a gateway that the configuration
-// names. Neither can be a caller: no SPIFFE id reads as one of these.
+// which routes by the Service's address, a gateway that the configuration names,
+// and an API of Tyk's. None can be a caller: no SPIFFE id reads as one of these.
 var (
 	serviceForm = regexp.MustCompile(`^service/` + label + `/` + label + `$`)
 	gatewayForm = regexp.MustCompile(`^gateway/` + label + `$`)
+	edgeForm    = regexp.MustCompile(`^edge/[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 )
 
 // label is a DNS label (RFC 1123), as namespaces and Services are named.
@@ -34,18 +35,31 @@ func Gateway(text string) (Workload, error) {
 	return Workload(text), nil
 }
 
+// Edge names an API of Tyk's, by its id, as the called side.
+func Edge(apiID string) (Workload, error) {
+	text := "edge/" + apiID
+	if !edgeForm.MatchString(text) {
+		return "", fmt.Errorf("API id %q: want letters, digits, dots, - and _", apiID)
+	}
+	return Workload(text), nil
+}
+
+// IsEdge reports whether the called side is an API at the edge, where no caller
+// is ever known.
+func (w Workload) IsEdge() bool { return strings.HasPrefix(string(w), "edge/") }
+
 // IsService reports whether the called side is a Service, not a workload.
 func (w Workload) IsService() bool { return strings.HasPrefix(string(w), "service/") }
 
 // ParseTarget is [TrustDomains.ParsePattern] for the called side, which may also
-// be service/NAMESPACE/NAME or gateway/NAME.
+// be service/NAMESPACE/NAME, gateway/NAME or edge/API.
 func (t TrustDomains) ParseTarget(text string) (Pattern, error) {
-	if serviceForm.MatchString(text) || gatewayForm.MatchString(text) {
+	if serviceForm.MatchString(text) || gatewayForm.MatchString(text) || edgeForm.MatchString(text) {
 		return Pattern{literal: Workload(text)}, nil
 	}
 	pattern, err := t.ParsePattern(text)
 	if err != nil {
-		return Pattern{}, fmt.Errorf("%w; or service/NAMESPACE/NAME, or gateway/NAME", err)
+		return Pattern{}, fmt.Errorf("%w; or service/NAMESPACE/NAME, gateway/NAME, or edge/API", err)
 	}
 	return pattern, nil
 }

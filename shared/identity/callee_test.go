@@ -8,7 +8,7 @@ import (
 )
 
 func TestTargets(t *testing.T) {
-	for _, text := range []string{"service/shop/orders", "service/shop/0", "gateway/ingress", "ns/shop/sa/orders", "spiffe://other.example/x"} {
+	for _, text := range []string{"service/shop/orders", "service/shop/0", "gateway/ingress", "edge/Orders_1.2", "ns/shop/sa/orders", "spiffe://other.example/x"} {
 		p, err := mesh.ParseTarget(text)
 		if err != nil || string(p.Literal()) != text || !p.Match(identity.Workload(text)) || p.Match("") {
 			t.Errorf("%s: got %v, %v", text, p, err)
@@ -20,7 +20,7 @@ func TestTargets(t *testing.T) {
 	for _, text := range []string{
 		"", "service/orders", "service/shop/*", "service/*/orders", "service/Shop/orders", "service/shop/orders/x", "service/shop/orders.x",
 		"service//orders", "service/-shop/orders", "gateway/", "gateway/a/b", "gateway/*", "gateway/A", "spiffe://cluster.local/ns/shop/sa/x",
-		"service/shop/" + strings.Repeat("a", 64), "edge/orders",
+		"service/shop/" + strings.Repeat("a", 64), "edge/", "edge/a/b", "edge/*", "edge/-a", "edge/" + strings.Repeat("a", 129),
 	} {
 		if p, err := mesh.ParseTarget(text); err == nil || p != (identity.Pattern{}) {
 			t.Errorf("%q: got %v, %v", text, p, err)
@@ -31,7 +31,7 @@ func TestTargets(t *testing.T) {
 // What is only ever called is no caller: neither as a pattern for one, nor by
 // what a certificate can say.
 func TestCalleesAreNoCallers(t *testing.T) {
-	for _, text := range []string{"service/shop/orders", "gateway/ingress"} {
+	for _, text := range []string{"service/shop/orders", "gateway/ingress", "edge/orders"} {
 		if p, err := mesh.ParsePattern(text); err == nil {
 			t.Errorf("%s: got %v", text, p)
 		}
@@ -59,6 +59,14 @@ func TestNamesOfCallees(t *testing.T) {
 		}
 		if w, err := identity.Gateway("gateway/" + name); err == nil {
 			t.Errorf("gateway %q: got %q", name, w)
+		}
+	}
+	if w, err := identity.Edge("Orders.1"); w != "edge/Orders.1" || err != nil || !w.IsEdge() {
+		t.Errorf("got %q, %v", w, err)
+	}
+	for _, id := range []string{"", "a/b", "*", "a b", "-a"} {
+		if w, err := identity.Edge(id); err == nil {
+			t.Errorf("edge %q: got %q", id, w)
 		}
 	}
 	if w, err := identity.Gateway("service/shop/orders"); err == nil {

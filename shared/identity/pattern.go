@@ -53,3 +53,34 @@ func (p Pattern) Match(w Workload) bool {
 	namespace, account, found := strings.Cut(rest, "/sa/")
 	return local && found && namespace != "" && (p.namespace == "*" || p.namespace == namespace) && (p.account == "*" || p.account == account)
 }
+
+// String is the pattern as people write it; empty for the zero Pattern.
+func (p Pattern) String() string {
+	if p.literal != "" || p.namespace == "" {
+		return string(p.literal)
+	}
+	return "ns/" + p.namespace + "/sa/" + p.account
+}
+
+// Covers reports whether p names every workload that q names.
+func (p Pattern) Covers(q Pattern) bool {
+	if q.literal != "" {
+		return p.Match(q.literal)
+	}
+	return p.literal == "" && q.namespace != "" &&
+		(p.namespace == "*" || p.namespace == q.namespace) && (p.account == "*" || p.account == q.account)
+}
+
+// Patterns gives all patterns that match the workload: the keys under which an
+// index may hold something for it. Those that are left over are zero.
+func (w Workload) Patterns() [4]Pattern {
+	all := [4]Pattern{{literal: w}}
+	rest, local := strings.CutPrefix(string(w), "ns/")
+	namespace, account, found := strings.Cut(rest, "/sa/")
+	if local && found && namespace != "" {
+		all[1] = Pattern{namespace: namespace, account: "*"}
+		all[2] = Pattern{namespace: "*", account: account}
+		all[3] = Pattern{namespace: "*", account: "*"}
+	}
+	return all
+}

@@ -56,3 +56,39 @@ func TestPatternsThatAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// What an index finds under Patterns is exactly what Match admits.
+func TestPatternsAndCoverage(t *testing.T) {
+	texts := []string{"ns/a/sa/b", "ns/a/sa/c", "ns/a/sa/*", "ns/*/sa/b", "ns/*/sa/*", "spiffe://x.example/ns/a/sa/b", "service/a/b", "gateway/b", "edge/b"}
+	var patterns []identity.Pattern
+	for _, text := range texts {
+		p, err := mesh.ParseTarget(text)
+		if err != nil || p.String() != text {
+			t.Fatalf("%s: got %s, %v", text, p, err)
+		}
+		patterns = append(patterns, p)
+	}
+	for _, p := range append(patterns, identity.Pattern{}) {
+		for _, q := range patterns {
+			w := q.Literal()
+			if w == "" {
+				continue
+			}
+			keys := w.Patterns()
+			if got := slices.Contains(keys[:], p) && p != (identity.Pattern{}); got != p.Match(w) || p.Covers(q) != p.Match(w) {
+				t.Errorf("%s, %s: indexed %t, matched %t, covered %t", p, w, got, p.Match(w), p.Covers(q))
+			}
+		}
+	}
+	for _, row := range []struct {
+		p, q int
+		want bool
+	}{{2, 2, true}, {4, 2, true}, {4, 3, true}, {2, 4, false}, {2, 3, false}, {0, 2, false}, {5, 4, false}, {4, 5, false}} {
+		if got := patterns[row.p].Covers(patterns[row.q]); got != row.want {
+			t.Errorf("%s covers %s: %t", patterns[row.p], patterns[row.q], got)
+		}
+	}
+	if patterns[4].Covers(identity.Pattern{}) || (identity.Pattern{}).Covers(patterns[0]) {
+		t.Error("the zero Pattern covers or is covered")
+	}
+}

@@ -3,7 +3,10 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/interpreter"
@@ -66,11 +69,46 @@ func compileExpression(text string) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := env.Program(checked, cel.CostLimit(maxCost))
+	program, err := env.Program(checked, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		return nil, err
 	}
 	return &expression{program: program, reads: found}, nil
+}
+
+type compiledExpression struct {
+	*expression
+	err error
+}
+
+// compileExpressions compiles each text once, on all processors: an expression
+// costs more than all else in a rule.
+func compileExpressions(texts []string) map[string]compiledExpression {
+	slices.Sort(texts)
+	texts = slices.Compact(texts)
+	results := make([]compiledExpression, len(texts))
+	each(len(texts), func(i int) { results[i].expression, results[i].err = compileExpression(texts[i]) })
+	all := make(map[string]compiledExpression, len(texts))
+	for i, text := range texts {
+		all[text] = results[i]
+	}
+	return all
+}
+
+// each calls do for 0 to n-1, on all processors.
+func each(n int, do func(int)) {
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		workers.Add(1)
+		go func() {
+			defer workers.Done()
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		}()
+	}
+	workers.Wait()
 }
 
 // issueError keeps the compiler's messages to a line each.
@@ -82,39 +120,34 @@ func issueError(issues *cel.Issues) error {
 	return errors.Join(all...)
 }
 
-// condition holds under any of the patterns that match the path: a rule with
-// several paths is a rule for each of them, in whatever order they stand.
-func (e *expression) condition(patterns []pattern) condition {
-	return func(s *subject) verdict {
-		if len(e.reads.captures) == 0 {
-			return e.eval(s, nil)
-		}
-		result := no
-		for _, p := range patterns {
-			if !p.match(s.segments) {
-				continue
-			}
-			switch e.eval(s, p.bind(s.segments)) {
-			case yes:
-				return yes
-			case undecided:
-				result = undecided
-			}
-		}
-		return result
-	}
+// condition binds the captures of the path by which the rule was found.
+func (e *expression) condition() condition {
+	return condition{"when", func(p *pattern, s *subject) verdict {
+		verdict, _ := e.eval(p, s)
+		return verdict
+	}}
 }
 
-func (e *expression) eval(s *subject, captures map[string]string) verdict {
-	value, _, err := e.program.Eval(&activation{subject: s, captures: captures})
+var errUnbound = errors.New("the path can be read in two ways, so nothing is captured")
+
+// eval gives the reason too where nothing can be decided.
+func (e *expression) eval(p *pattern, s *subject) (verdict, error) {
+	a := activation{subject: s}
+	if len(e.reads.captures) > 0 {
+		if p == nil {
+			return undecided, errUnbound
+		}
+		a.captures = p.bind(s.segments)
+	}
+	value, _, err := e.program.Eval(&a)
 	if err != nil {
-		return undecided
+		return undecided, err
 	}
 	matched, isBool := value.Value().(bool)
 	if !isBool {
-		return undecided
+		return undecided, errors.New("no bool")
 	}
-	return verdictOf(matched)
+	return verdictOf(matched), nil
 }
 
 // activation resolves the variables of [environment]; without a token, none of claims.

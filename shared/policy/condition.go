@@ -25,18 +25,25 @@ func verdictOf(matched bool) verdict {
 	return no
 }
 
-// condition is one part of a rule. All parts of a rule must say yes.
-type condition func(*subject) verdict
+// both is the conjunction: one no decides, whatever else is undecided.
+func both(a, b verdict) verdict {
+	if a == no || b == no {
+		return no
+	}
+	return max(a, b)
+}
 
-// all is the conjunction: one no decides, whatever else is undecided.
-func all(conditions []condition, s *subject) verdict {
+// condition is one part of a rule. All parts of a rule must say yes.
+type condition struct {
+	field string // as the document names it: to.methods, claims.tctx.plan
+	holds func(*pattern, *subject) verdict
+}
+
+func all(conditions []condition, p *pattern, s *subject) verdict {
 	result := yes
-	for _, c := range conditions {
-		switch c(s) {
-		case no:
+	for i := range conditions {
+		if result = both(result, conditions[i].holds(p, s)); result == no {
 			return no
-		case undecided:
-			result = undecided
 		}
 	}
 	return result
@@ -44,48 +51,53 @@ func all(conditions []condition, s *subject) verdict {
 
 // callerIn needs the caller's identity: a peer without one may be anybody.
 func callerIn(workloads []identity.Pattern) condition {
-	return func(s *subject) verdict {
+	return condition{"from.workloads", func(_ *pattern, s *subject) verdict {
 		if s.Caller == "" {
 			return undecided
 		}
 		return verdictOf(slices.ContainsFunc(workloads, func(p identity.Pattern) bool { return p.Match(s.Caller) }))
-	}
+	}}
+}
+
+// noPrincipal holds where no caller can have an identity; where one could and
+// is not known, nothing can be said.
+func noPrincipal() condition {
+	return condition{"from.noPrincipal", func(_ *pattern, s *subject) verdict {
+		if s.Caller == "" && !s.NoCaller {
+			return undecided
+		}
+		return verdictOf(s.Caller == "")
+	}}
 }
 
 func issuerIn(issuers []string) condition {
-	return func(s *subject) verdict {
+	return condition{"from.issuers", func(_ *pattern, s *subject) verdict {
 		if s.claims == nil {
 			return undecided
 		}
 		return verdictOf(slices.Contains(issuers, s.claims.Issuer))
-	}
+	}}
 }
 
 func methodIn(methods []string) condition {
-	return func(s *subject) verdict { return verdictOf(slices.Contains(methods, s.Method)) }
+	return condition{"to.methods", func(_ *pattern, s *subject) verdict { return verdictOf(slices.Contains(methods, s.Method)) }}
 }
 
 func hostIn(hosts []string) condition {
-	return func(s *subject) verdict { return verdictOf(slices.Contains(hosts, s.host)) }
+	return condition{"to.hosts", func(_ *pattern, s *subject) verdict { return verdictOf(slices.Contains(hosts, s.host)) }}
 }
 
 func portIn(ports []uint32) condition {
-	return func(s *subject) verdict { return verdictOf(slices.Contains(ports, s.Port)) }
-}
-
-func pathIn(patterns []pattern) condition {
-	return func(s *subject) verdict {
-		return verdictOf(slices.ContainsFunc(patterns, func(p pattern) bool { return p.match(s.segments) }))
-	}
+	return condition{"to.ports", func(_ *pattern, s *subject) verdict { return verdictOf(slices.Contains(ports, s.Port)) }}
 }
 
 func hasScopes(scopes []string) condition {
-	return func(s *subject) verdict {
+	return condition{"scopes", func(_ *pattern, s *subject) verdict {
 		if s.claims == nil {
 			return undecided
 		}
-		return verdictOf(!slices.ContainsFunc(scopes, func(name string) bool { return !s.scopes[name] }))
-	}
+		return verdictOf(!slices.ContainsFunc(scopes, func(name string) bool { return !slices.Contains(s.scopes, name) }))
+	}}
 }
 
 // claimIn compares a claim, or each entry of a claim that is a list, with the
@@ -93,7 +105,7 @@ func hasScopes(scopes []string) condition {
 // nothing: "true" is not true, and a deny on true must not be dodged by it.
 func claimIn(name string, values []any) condition {
 	path := strings.Split(name, ".")
-	return func(s *subject) verdict {
+	return condition{"claims." + name, func(_ *pattern, s *subject) verdict {
 		value, ok := lookup(s.claims, path)
 		if !ok {
 			return undecided
@@ -114,7 +126,7 @@ func claimIn(name string, values []any) condition {
 			}
 		}
 		return result
-	}
+	}}
 }
 
 // isScalar also keeps the comparison above from meeting values that Go cannot compare.

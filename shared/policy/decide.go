@@ -4,101 +4,159 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
+// question is one request at the documents that guard its callee.
+type question struct {
+	subject
+	guarding
+	set       *Set
+	refused   *refusal // a document that cannot be used guards the callee
+	ambiguous bool     // the path; no rule may admit it yet
+	denies    []entry  // that may match
+	room      [8]entry // for these, mostly enough
+}
+
 // Decide answers by the steps of the package comment. The zero Set denies.
 func (s *Set) Decide(r Request, auth Authenticate) decision.Decision {
 	if r.Callee == "" {
 		return decision.Deny(decision.NoCallee, "", "")
 	}
-	documents := s.targeting(r.Callee)
-	if len(documents) == 0 {
-		return decision.Deny(decision.Unguarded, "", "")
-	}
-	if CheckPath(r.Path) != nil {
-		return decision.Deny(decision.AmbiguousPath, "", "")
-	}
-	who := newSubject(r)
-	if d, done := beforeToken(documents, who); done {
-		return d
-	}
-	claims, reason := auth()
-	switch {
-	case claims != nil:
-		who.authenticated(claims)
-	case reason != decision.TokenMissing || !allOptional(documents):
-		return decision.Deny(reason, "", "")
-	}
-	return byRules(documents, who)
+	return s.question(r, auth).answer()
 }
 
-// beforeToken is step 3: denies that no token could lift, then public entries.
-func beforeToken(documents []*compiled, who *subject) (decision.Decision, bool) {
-	for _, c := range documents {
-		for i := range c.rules {
-			if r := &c.rules[i]; r.deny && r.early {
-				if d, denied := r.denies(who); denied {
+func (s *Set) question(r Request, auth Authenticate) *question {
+	q := &question{subject: newSubject(r, auth), guarding: s.guarding(r.Callee), set: s, refused: s.refusal(r.Callee)}
+	q.denies = q.room[:0]
+	q.segments = decoded(r.Path)
+	q.ambiguous = CheckPath(r.Path) != nil
+	return q
+}
+
+// decide is steps 1 to 7, over the documents and rules of a level.
+func (q *question) decide(l level) decision.Decision {
+	switch terms := &q.terms[l]; {
+	case q.refused != nil:
+		return decision.Deny(decision.PolicyRefused, q.refused.name, "")
+	case !terms.documents:
+		return decision.Deny(decision.Unguarded, "", "")
+	case !q.readPath(terms.admits):
+		return decision.Deny(decision.AmbiguousPath, "", "")
+	}
+	if d, done := q.beforeToken(l); done {
+		return d
+	}
+	q.ask()
+	switch {
+	case q.claims != nil:
+	case q.refusal.Class() == decision.Unavailable:
+		return q.onOutage(l)
+	case q.refusal != decision.TokenMissing || q.terms[l].required:
+		return decision.Deny(q.refusal, "", "")
+	}
+	return q.byRules(l)
+}
+
+// readPath is step 2. A path that only an escape makes ambiguous is read on where
+// a rule may admit it.
+func (q *question) readPath(admitted escapes) bool {
+	q.odd = nil
+	if !q.ambiguous {
+		return true
+	}
+	odd, err := oddities(q.Path, admitted)
+	q.odd = odd
+	return err == nil && len(odd) > 0
+}
+
+// beforeToken is step 3: denies that no token could lift, then public entries,
+// which only a guardrail can close.
+func (q *question) beforeToken(l level) (decision.Decision, bool) {
+	q.denies = q.find(deny, &q.subject, q.denies[:0])
+	if d, denied := q.denied(l, (*rule).early); denied {
+		return d, true
+	}
+	for _, e := range q.find(public, &q.subject, nil) {
+		if e.counts(l) && e.verdict(&q.subject) == yes {
+			if q.terms[l].guardrails {
+				q.ask()
+				if d, denied := q.denied(l, (*rule).guardrail); denied {
 					return d, true
 				}
 			}
-		}
-	}
-	for _, c := range documents {
-		for i := range c.public {
-			if r := &c.public[i]; all(r.conditions, who) == yes {
-				return decision.Allow(decision.Public, r.policy, r.name), true
-			}
+			return decision.Allow(decision.Public, e.document.name, e.name), true
 		}
 	}
 	return decision.Decision{}, false
 }
 
-func allOptional(documents []*compiled) bool {
-	for _, c := range documents {
-		if !c.optional {
-			return false
-		}
-	}
-	return true
-}
-
 // byRules is steps 5 to 7.
-func byRules(documents []*compiled, who *subject) decision.Decision {
-	for _, c := range documents {
-		for i := range c.rules {
-			if d, denied := c.rules[i].denies(who); denied {
-				return d
-			}
-		}
+func (q *question) byRules(l level) decision.Decision {
+	if d, denied := q.denied(l, (*rule).late); denied {
+		return d
 	}
 	answer := decision.Deny(decision.NoRule, "", "")
-	for _, c := range documents {
-		for i := range c.rules {
-			r := &c.rules[i]
-			if r.deny {
-				continue
-			}
-			switch all(r.conditions, who) {
-			case yes:
-				return decision.Allow(decision.RuleAllowed, r.policy, r.name)
-			case undecided:
-				if answer.Reason == decision.NoRule {
-					answer = decision.Deny(decision.ConditionError, r.policy, r.name)
-				}
+	if q.odd != nil {
+		answer = decision.Deny(decision.AmbiguousPath, "", "") // and no rule admits it
+	}
+	for _, e := range q.find(allow, &q.subject, nil) {
+		if !e.counts(l) {
+			continue
+		}
+		switch e.verdict(&q.subject) {
+		case yes:
+			return decision.Allow(decision.RuleAllowed, e.document.name, e.name)
+		case undecided:
+			if answer.Policy == "" {
+				answer = decision.Deny(decision.ConditionError, e.document.name, e.name)
 			}
 		}
 	}
 	return answer
 }
 
-// denies is true also where the rule cannot be decided.
-func (r *rule) denies(who *subject) (decision.Decision, bool) {
-	if !r.deny {
-		return decision.Decision{}, false
+// denied gives the first deny rule, by document and name, among those chosen that
+// does not say no. A rule may stand at several paths that match: its yes counts
+// before what it cannot decide.
+func (q *question) denied(l level, chosen func(*rule) bool) (d decision.Decision, denied bool) {
+	var by *rule
+	for _, e := range q.denies {
+		if by != nil && e.rule != by {
+			break
+		}
+		if !e.counts(l) || !chosen(e.rule) {
+			continue
+		}
+		switch e.verdict(&q.subject) {
+		case yes:
+			return decision.Deny(decision.RuleDenied, e.document.name, e.name), true
+		case undecided:
+			by = e.rule
+			d = decision.Deny(decision.ConditionError, e.document.name, e.name)
+		}
 	}
-	switch all(r.conditions, who) {
-	case yes:
-		return decision.Deny(decision.RuleDenied, r.policy, r.name), true
-	case undecided:
-		return decision.Deny(decision.ConditionError, r.policy, r.name), true
+	return d, by != nil
+}
+
+func (e entry) counts(l level) bool { return !e.shadow || l == watched }
+
+func (r *rule) late() bool { return !r.early() }
+
+func (r *rule) guardrail() bool { return r.document.guardrail }
+
+// onOutage decides where the token cannot be judged, for want of keys, of
+// revocations or of time. It lets in only where every document wants that, and
+// only what some allow rule admits before it looks at the token.
+func (q *question) onOutage(l level) decision.Decision {
+	refusal := decision.Deny(q.refusal, "", "")
+	if q.terms[l].outageDeny {
+		return refusal
 	}
-	return decision.Decision{}, false
+	if _, denied := q.denied(l, (*rule).guardrail); denied {
+		return refusal
+	}
+	for _, e := range q.find(allow, &q.subject, nil) {
+		if e.counts(l) && !e.issued && e.outside(&q.subject) == yes {
+			return decision.Allow(decision.OutageAllowed, e.document.name, e.name)
+		}
+	}
+	return refusal
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"regexp"
@@ -30,7 +31,9 @@ type metadata struct {
 
 type spec struct {
 	Targets  targets       `yaml:"targets"`
+	Mode     string        `yaml:"mode"`
 	Identity string        `yaml:"identity"`
+	OnOutage string        `yaml:"onOutage"`
 	Public   []publicEntry `yaml:"public"`
 	Rules    []ruleSpec    `yaml:"rules"`
 }
@@ -47,6 +50,7 @@ type publicEntry struct {
 type ruleSpec struct {
 	Name   string           `yaml:"name"`
 	Effect string           `yaml:"effect"`
+	Mode   string           `yaml:"mode"`
 	From   from             `yaml:"from"`
 	To     to               `yaml:"to"`
 	Scopes []string         `yaml:"scopes"`
@@ -55,44 +59,48 @@ type ruleSpec struct {
 }
 
 type from struct {
-	Workloads []string `yaml:"workloads"`
-	Issuers   []string `yaml:"issuers"`
+	Workloads   []string `yaml:"workloads"`
+	NoPrincipal bool     `yaml:"noPrincipal"`
+	Issuers     []string `yaml:"issuers"`
 }
 
 type to struct {
-	Methods []string `yaml:"methods"`
-	Paths   []string `yaml:"paths"`
-	Hosts   []string `yaml:"hosts"`
-	Ports   []uint32 `yaml:"ports"`
+	Methods      []string `yaml:"methods"`
+	Paths        []string `yaml:"paths"`
+	AllowEncoded []string `yaml:"allowEncoded"`
+	Hosts        []string `yaml:"hosts"`
+	Ports        []uint32 `yaml:"ports"`
 }
 
 var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$`)
 
-// source is a document with the places of its parts.
+// source is a document as it was read, with the places of its parts.
 type source struct {
-	file string
-	yaml *strictyaml.Document
+	folder   *folder
+	file     string
+	content  [sha256.Size]byte // of the whole file
+	yaml     *strictyaml.Document
+	problems strictyaml.Problems
+	formed   bool // it can be compiled, which may find more problems
 	document
 }
 
-// readDocuments reads the documents of a file; those with problems are left out.
-func readDocuments(file string, data []byte) ([]source, strictyaml.Problems) {
+// readDocuments reads the documents of a file.
+func readDocuments(folder *folder, file string, data []byte) ([]*source, error) {
 	parsed, err := strictyaml.ParseAll(data)
 	if err != nil {
-		return nil, asProblems(err).In(file)
+		return nil, err
 	}
-	var sources []source
-	var problems strictyaml.Problems
-	for _, doc := range parsed {
-		s := source{file: file, yaml: doc}
-		found := append(doc.Decode(&s.document), doc.Empty()...)
-		found = append(found, s.checkHead()...)
-		if len(found) == 0 {
-			sources = append(sources, s)
-		}
-		problems = append(problems, found.In(file)...)
+	content := sha256.Sum256(data)
+	sources := make([]*source, len(parsed))
+	for i, doc := range parsed {
+		s := &source{folder: folder, file: file, content: content, yaml: doc}
+		s.problems = append(doc.Decode(&s.document), doc.Empty()...)
+		s.problems = append(s.problems, s.checkHead()...)
+		s.formed = len(s.problems) == 0
+		sources[i] = s
 	}
-	return sources, problems
+	return sources, nil
 }
 
 func asProblems(err error) strictyaml.Problems {
@@ -117,10 +125,16 @@ func (s *source) checkHead() strictyaml.Problems {
 	if len(s.Spec.Rules) == 0 && len(s.Spec.Public) == 0 {
 		p.Add(s.yaml.At("spec"), "spec has neither rules nor public entries: it would only deny; say so with a deny rule")
 	}
-	if !slices.Contains([]string{"", "required", "optional"}, s.Spec.Identity) {
-		p.Add(s.yaml.At("spec", "identity"), "identity %q: want required or optional", s.Spec.Identity)
-	}
+	s.oneOf(&p, s.Spec.Mode, "enforce", "shadow", "mode")
+	s.oneOf(&p, s.Spec.Identity, "required", "optional", "identity")
+	s.oneOf(&p, s.Spec.OnOutage, "deny", "allow", "onOutage")
 	return p
+}
+
+func (s *source) oneOf(p *strictyaml.Problems, value, usual, other string, path ...any) {
+	if !slices.Contains([]string{"", usual, other}, value) {
+		s.problem(p, fmt.Errorf("%s %q: want %s or %s", path[len(path)-1], value, usual, other), path...)
+	}
 }
 
 // problem names a place below spec.

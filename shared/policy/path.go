@@ -82,6 +82,7 @@ func unhex(c byte) byte {
 // pattern is a compiled path: literal segments, {name} captures, and perhaps
 // "/**" at the end.
 type pattern struct {
+	text     string
 	segments []segment
 	open     bool // ends in /**
 }
@@ -91,7 +92,7 @@ type segment struct{ literal, capture string }
 var captureForm = regexp.MustCompile(`^\{([a-z][a-z0-9_]*)\}$`)
 
 func parsePattern(text string) (pattern, error) {
-	var p pattern
+	p := pattern{text: text}
 	body, ok := strings.CutPrefix(text, "/")
 	if !ok {
 		return p, errors.New("must begin with a slash")
@@ -139,14 +140,21 @@ func (p pattern) captures() []string {
 	return names
 }
 
+func (s segment) match(text string) bool {
+	if s.capture != "" {
+		return text != ""
+	}
+	return s.literal == text
+}
+
 // match compares with the decoded segments of a path. "/a/**"
 // takes "/a/" and all below it, not "/a".
-func (p pattern) match(segments []string) bool {
+func (p *pattern) match(segments []string) bool {
 	if len(segments) < len(p.segments) || len(segments) > len(p.segments) != p.open {
 		return false
 	}
 	for i, s := range p.segments {
-		if s.capture == "" && segments[i] != s.literal || s.capture != "" && segments[i] == "" {
+		if !s.match(segments[i]) {
 			return false
 		}
 	}
@@ -154,7 +162,7 @@ func (p pattern) match(segments []string) bool {
 }
 
 // bind gives the captured segments of a path that matches.
-func (p pattern) bind(segments []string) map[string]string {
+func (p *pattern) bind(segments []string) map[string]string {
 	bound := map[string]string{}
 	for i, s := range p.segments {
 		if s.capture != "" {

@@ -39,14 +39,30 @@ func normalHost(host string) string {
 // subject is one request under evaluation, with what is worked out only once.
 type subject struct {
 	Request
-	claims   *identity.Claims // nil: no token
-	segments []string         // of the path, each decoded once
+	segments []string // of the path, each decoded once
+	odd      []oddity // where the path is ambiguous, and some rule may admit it
 	host     string
-	scopes   map[string]bool
+
+	authenticate Authenticate
+	asked        bool             // for the token
+	claims       *identity.Claims // of a token that was verified
+	refusal      decision.Reason  // why there are no claims
+	scopes       []string
 }
 
-func newSubject(r Request) *subject {
-	return &subject{Request: r, segments: decoded(r.Path), host: normalHost(r.Host)}
+func newSubject(r Request, auth Authenticate) subject {
+	return subject{Request: r, authenticate: auth, host: normalHost(r.Host)}
+}
+
+// ask looks at the token, once; before it, no condition knows any claims.
+func (s *subject) ask() {
+	if s.asked {
+		return
+	}
+	s.asked = true
+	if s.claims, s.refusal = s.authenticate(); s.claims != nil {
+		s.scopes = s.claims.Scopes()
+	}
 }
 
 // decoded splits a path that [CheckPath] admits, and then undoes the escapes that
@@ -54,18 +70,13 @@ func newSubject(r Request) *subject {
 // reads alike. No escape that is left decodes to a separator or to a dot.
 func decoded(path string) []string {
 	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	if !strings.Contains(path, "%") {
+		return segments
+	}
 	for i, segment := range segments {
 		if text, err := url.PathUnescape(segment); err == nil {
 			segments[i] = text
 		}
 	}
 	return segments
-}
-
-func (s *subject) authenticated(c *identity.Claims) {
-	s.claims = c
-	s.scopes = map[string]bool{}
-	for _, name := range c.Scopes() {
-		s.scopes[name] = true
-	}
 }

@@ -1,61 +1,56 @@
 package policy
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
 // Set is all documents that were loaded together. It never changes.
 type Set struct {
-	documents  int
-	exact      map[identity.Workload][]*compiled // targets without a wildcard
-	wild       []wildTarget
+	documents  []*compiled // by name
+	guards     map[identity.Pattern]*guard
+	refused    []refusal
+	unguarded  Mode
+	overrides  []Override
 	reads      reads
 	generation string
 }
 
-type wildTarget struct {
-	pattern  identity.Pattern
-	document *compiled
-}
+// Mode says whether an answer is carried out, or only recorded.
+type Mode string
+
+// The modes of documents, rules, overrides, and of workloads that no document
+// targets. The zero Mode enforces.
+const (
+	Enforce Mode = "enforce"
+	Shadow  Mode = "shadow"
+)
 
 // Len is the number of documents.
-func (s *Set) Len() int { return s.documents }
+func (s *Set) Len() int { return len(s.documents) }
 
 // Generation identifies the content from which the set was made.
 func (s *Set) Generation() string { return s.generation }
 
-func (s *Set) add(c *compiled) {
-	if s.exact == nil {
-		s.exact = map[identity.Workload][]*compiled{}
+// newSet wants the documents sorted by name, so that their order tells nothing.
+func newSet(documents []*compiled, refused []refusal) *Set {
+	set := &Set{documents: documents, refused: refused, guards: map[identity.Pattern]*guard{}, reads: newReads()}
+	for _, c := range documents {
+		set.reads.add(c.reads)
+		set.guard(c)
 	}
-	s.documents++
-	s.reads.add(c.reads)
-	for _, target := range c.targets {
-		if w := target.Literal(); w == "" {
-			s.wild = append(s.wild, wildTarget{target, c})
-		} else if !slices.Contains(s.exact[w], c) {
-			s.exact[w] = append(s.exact[w], c)
-		}
-	}
+	return set
 }
 
-// targeting gives the documents that guard a workload, sorted by name.
-func (s *Set) targeting(w identity.Workload) []*compiled {
-	found := s.exact[w]
-	own := false // found is the set's own slice until something is added
-	for _, t := range s.wild {
-		if t.pattern.Match(w) && !slices.Contains(found, t.document) {
-			if !own {
-				found, own = slices.Clone(found), true
-			}
-			found = append(found, t.document)
+func (s *Set) guard(c *compiled) {
+	done := map[identity.Pattern]bool{}
+	for _, target := range c.targets {
+		if done[target] {
+			continue
 		}
+		done[target] = true
+		if s.guards[target] == nil {
+			s.guards[target] = &guard{}
+		}
+		s.guards[target].add(c)
 	}
-	if own {
-		slices.SortFunc(found, func(a, b *compiled) int { return strings.Compare(a.name, b.name) })
-	}
-	return found
 }

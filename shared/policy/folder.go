@@ -1,0 +1,95 @@
+package policy
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/strictyaml"
+)
+
+// Dir is a folder of documents.
+type Dir struct {
+	Name  string // stands before the file names in messages, and tells folders apart
+	Files fs.FS
+
+	// MayTarget bounds what the folder's documents may guard: targets,
+	// service/NAMESPACE/*, gateway/*, edge/*, or * for everything; nil: everything.
+	MayTarget []string
+
+	// Guardrail makes the folder's deny rules hold against public entries,
+	// overrides and onOutage too.
+	Guardrail bool
+}
+
+// OSDir is a folder of the file system.
+func OSDir(name string) Dir { return Dir{Name: name, Files: os.DirFS(name)} }
+
+// folder is a Dir whose settings are understood.
+type folder struct {
+	Dir
+	domains identity.TrustDomains
+	scopes  []scope // what its documents may target
+}
+
+// newFolder gives a folder in any case; with an error, one that may target
+// everything, because nobody knows what it was meant to.
+func newFolder(dir Dir, domains identity.TrustDomains) (*folder, error) {
+	f := &folder{Dir: dir, domains: domains}
+	var problems strictyaml.Problems
+	for _, text := range dir.MayTarget {
+		scope, err := parseScope(text, domains)
+		if err != nil {
+			problems.Add(strictyaml.Position{}, "mayTarget: %s", err)
+		}
+		f.scopes = append(f.scopes, scope)
+	}
+	if len(f.scopes) == 0 || len(problems) > 0 {
+		f.scopes = []scope{{any: true}}
+	}
+	return f, problems.Err()
+}
+
+func (f *folder) mayTarget(p identity.Pattern) bool {
+	return slices.ContainsFunc(f.scopes, func(c scope) bool { return c.covers(p) })
+}
+
+type yamlFile struct {
+	name string // below the folder, so that a generation does not depend on where it is mounted
+	data []byte
+}
+
+func yamlFiles(dir Dir) ([]yamlFile, error) {
+	var files []yamlFile
+	err := fs.WalkDir(dir.Files, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name != "." && strings.HasPrefix(entry.Name(), "."):
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case entry.Type()&fs.ModeSymlink != 0 && isFolder(dir.Files, name):
+			return fmt.Errorf("%s is a symbolic link to a folder, which is not followed: list that folder itself", name)
+		case entry.IsDir() || !slices.Contains([]string{".yaml", ".yml"}, strings.ToLower(path.Ext(name))):
+			return nil
+		}
+		data, err := fs.ReadFile(dir.Files, name)
+		files = append(files, yamlFile{name: name, data: data})
+		return err
+	})
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("no *.yaml file: without a document every request is denied")
+	}
+	return files, err
+}
+
+func isFolder(files fs.FS, name string) bool {
+	info, err := fs.Stat(files, name)
+	return err == nil && info.IsDir()
+}

@@ -1,0 +1,124 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/strictyaml"
+)
+
+// kind is what a rule does; each kind has its own step.
+type kind int
+
+const (
+	public kind = iota // a public entry
+	deny
+	allow
+	kinds
+)
+
+// rule is a compiled rule, or public entry. Its paths are not among its
+// conditions: they are where the index keeps it.
+type rule struct {
+	document *compiled
+	name     string
+	kind     kind
+	shadow   bool // by its own mode, or its document's
+	order    int  // its place in its document, by name
+	place    strictyaml.Position
+
+	patterns []pattern          // of to.paths; none: every path
+	admitted escapes            // of to.allowEncoded
+	callers  []identity.Pattern // of from.workloads; none: every caller
+	hosts    []string           // of to.hosts; none: every host
+
+	outer  []condition // of from and to, which need no token
+	inner  []condition // all others
+	issued bool        // one of them is from.issuers
+	when   *expression // one of them; nil: none
+}
+
+// early rules need no token to be decided.
+func (r *rule) early() bool { return len(r.inner) == 0 }
+
+// entry is a rule at one of its paths. A rule with several paths is a rule for
+// each of them, in whatever order they stand.
+type entry struct {
+	*rule
+	pattern *pattern // nil: every path
+}
+
+func (r *rule) entries() []entry {
+	if len(r.patterns) == 0 {
+		return []entry{{rule: r}}
+	}
+	all := make([]entry, len(r.patterns))
+	for i := range r.patterns {
+		all[i] = entry{r, &r.patterns[i]}
+	}
+	return all
+}
+
+// verdict is the conjunction of all conditions, where the index has found the
+// path to match.
+func (e entry) verdict(s *subject) verdict {
+	path, pattern := e.path(s)
+	outside := both(path, all(e.outer, pattern, s))
+	if outside == no {
+		return no
+	}
+	return both(outside, all(e.inner, pattern, s))
+}
+
+// outside is the part of the verdict that needs no token.
+func (e entry) outside(s *subject) verdict {
+	path, pattern := e.path(s)
+	return both(path, all(e.outer, pattern, s))
+}
+
+// path gives no pattern where it is not certain what its captures hold.
+func (e entry) path(s *subject) (verdict, *pattern) {
+	if s.odd == nil {
+		return yes, e.pattern
+	}
+	v := e.oddPath(s)
+	if v != yes {
+		return v, nil
+	}
+	return v, e.pattern
+}
+
+func compareEntries(a, b entry) int {
+	if a.document != b.document {
+		return strings.Compare(a.document.name, b.document.name)
+	}
+	return a.order - b.order
+}
+
+// compiled is one document, ready to decide.
+type compiled struct {
+	name, file, folder string
+	place              strictyaml.Position
+	targets            []identity.Pattern
+	shadow             bool
+	optional           bool // identity: optional
+	outageAllow        bool // onOutage: allow
+	guardrail          bool
+	rules              []*rule // public entries in their order, then rules by name
+	reads              reads
+	content            [32]byte // of its file
+}
+
+// admits are the escapes that some rule admits in a capture.
+func (c *compiled) admits() escapes {
+	var all escapes
+	for _, r := range c.rules {
+		all |= r.admitted
+	}
+	return all
+}
+
+func (c *compiled) has(k kind) bool {
+	return slices.ContainsFunc(c.rules, func(r *rule) bool { return r.kind == k })
+}
