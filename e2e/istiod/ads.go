@@ -17,26 +17,34 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 	v3 "istio.io/istio/pilot/pkg/xds/v3"
 	"istio.io/istio/pilot/test/xdstest"
 )
 
 const fetchTimeout = 30 * time.Second
 
-// fetch asks as an Envoy does: for all clusters and listeners, then for the
-// endpoints and routes that those name.
-func fetch(ctx context.Context, addr string, node *core.Node) (proxyConfig, error) {
+// fetch asks for all that a proxy asks for, and returns a proxyConfig or a
+// ztunnelConfig.
+func fetch(ctx context.Context, addr string, node *core.Node) (any, error) {
 	ctx, end := context.WithTimeout(ctx, fetchTimeout)
 	defer end()
 	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
-		return proxyConfig{}, err
+		return nil, err
 	}
 	defer func() { _ = conn.Close() }()
-	stream, err := discovery.NewAggregatedDiscoveryServiceClient(conn).
-		StreamAggregatedResources(as(ctx, node), grpc.MaxCallRecvMsgSize(64<<20))
+	client, size := discovery.NewAggregatedDiscoveryServiceClient(conn), grpc.MaxCallRecvMsgSize(64<<20)
+	if isZtunnel(node) {
+		stream, err := client.DeltaAggregatedResources(as(ctx, node), size)
+		if err != nil {
+			return nil, err
+		}
+		return ztunnelStream{stream, node}.run()
+	}
+	stream, err := client.StreamAggregatedResources(as(ctx, node), size)
 	if err != nil {
-		return proxyConfig{}, err
+		return nil, err
 	}
 	return conversation{stream, node}.run()
 }
@@ -46,6 +54,8 @@ type conversation struct {
 	node   *core.Node
 }
 
+// run asks as an Envoy does: for all clusters and listeners, then for the
+// endpoints and routes that those name.
 func (c conversation) run() (proxyConfig, error) {
 	clusters, err := ask[cluster.Cluster](c, v3.ClusterType, nil)
 	if err != nil {
@@ -101,14 +111,14 @@ func ask[T any, M message[T]](c conversation, typeURL string, names []string) ([
 			return nil, fmt.Errorf("waiting for %s: %w", typeURL, err)
 		}
 		if response.TypeUrl == typeURL { // else a push of a type asked for before
-			return decode[T, M](response)
+			return decode[T, M](response.Resources)
 		}
 	}
 }
 
-func decode[T any, M message[T]](response *discovery.DiscoveryResponse) ([]M, error) {
+func decode[T any, M message[T]](resources []*anypb.Any) ([]M, error) {
 	var out []M
-	for _, resource := range response.Resources {
+	for _, resource := range resources {
 		m := M(new(T))
 		if err := resource.UnmarshalTo(m); err != nil {
 			return nil, err

@@ -10,6 +10,8 @@ import (
 	"istio.io/istio/pkg/log"
 	"istio.io/istio/pkg/security"
 	"istio.io/istio/pkg/test"
+
+	"github.com/meshpass/meshpass/e2e/istiod/upstream"
 )
 
 // control runs Istio's control plane on addr until ctx ends, and calls ready
@@ -39,7 +41,7 @@ func control(ctx context.Context, addr string, m *manifests, ready func(net.Addr
 func adapt(s *discovery.DiscoveryServer) {
 	security.AuthPlaintext = true
 	s.Authenticators = []security.Authenticator{claimed{}}
-	s.Generators[v3.ListenerType] = podBound{s.Generators[v3.ListenerType]}
+	s.Generators[v3.ListenerType] = podBound{upstream.Listeners(s.Generators[v3.ListenerType])}
 }
 
 // later accepts nobody until it may: the helper serves at once what is still to be adapted.

@@ -39,7 +39,7 @@ func dump(ctx context.Context, o options) error {
 		for name, node := range nodes {
 			got, err := fetch(ctx, at.String(), node)
 			if err == nil {
-				err = got.write(filepath.Join(o.out, name+".json"))
+				err = writeConfig(filepath.Join(o.out, name+".json"), got)
 			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", name, err))
@@ -49,7 +49,7 @@ func dump(ctx context.Context, o options) error {
 	})
 }
 
-// proxyConfig is one proxy's whole configuration. Versions and nonces are not
+// proxyConfig is one Envoy's whole configuration. Versions and nonces are not
 // part of it: they differ from run to run. Secrets are not either: Envoy asks
 // another server for them.
 type proxyConfig struct {
@@ -59,8 +59,8 @@ type proxyConfig struct {
 	Routes    []json.RawMessage `json:"routes"`
 }
 
-func (c proxyConfig) write(path string) error {
-	data, err := json.MarshalIndent(c, "", "  ")
+func writeConfig(path string, config any) error {
+	data, err := json.MarshalIndent(config, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/config/mesh"
 	"istio.io/istio/pkg/config/schema/collections"
+	"istio.io/istio/pkg/config/schema/gvk"
 	"istio.io/istio/pkg/config/schema/resource"
 	"istio.io/istio/pkg/kube"
 	"istio.io/istio/pkg/util/protomarshal"
@@ -90,6 +91,16 @@ func parseConfig(s resource.Schema, doc []byte) (config.Config, error) {
 		return config.Config{}, fmt.Errorf("%s %s: %w", o.Kind, o.Name, err)
 	}
 	return *c, nil
+}
+
+// readFromKubernetes holds for kinds that Istio's ambient index and its Gateway
+// API controller read past the configuration store.
+func readFromKubernetes(c config.Config) bool {
+	switch c.GroupVersionKind.Group {
+	case gvk.KubernetesGateway.Group, gvk.AuthorizationPolicy.Group:
+		return true
+	}
+	return c.GroupVersionKind == gvk.ServiceEntry || c.GroupVersionKind == gvk.WorkloadEntry
 }
 
 func strictSpec(s resource.Schema, js string) (config.Spec, error) {

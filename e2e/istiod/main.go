@@ -10,6 +10,9 @@
 //	istiod dump  --mesh install.yaml --dir DIR [--dir DIR ...] --nodes FILE|DIR --out DIR
 //	istiod validate --mesh install.yaml --dir DIR [--dir DIR ...]
 //
+// Istio's own settings hold as in a cluster: with PILOT_ENABLE_AMBIENT=true in
+// its environment it also serves waypoints, and dumps what a ztunnel gets.
+//
 // Exit codes: 0 fine, 1 validate found faults, 2 could not do it.
 package main
 

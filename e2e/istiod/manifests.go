@@ -18,7 +18,7 @@ import (
 // manifests is all that the control plane is told.
 type manifests struct {
 	mesh    *meshconfig.MeshConfig
-	objects []runtime.Object // Kubernetes' own kinds
+	objects []runtime.Object // Kubernetes' own kinds, and what Istio reads from Kubernetes itself
 	configs []config.Config  // Istio's kinds
 }
 
@@ -38,6 +38,7 @@ func parse(files []file) (*manifests, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", f.path, err))
 		}
 	}
+	addressGateways(m.objects)
 	return m, errors.Join(errs...)
 }
 
@@ -109,7 +110,9 @@ func (m *manifests) add(doc []byte) error {
 	if schema, ok := istioSchema(h); ok {
 		c, err := parseConfig(schema, doc)
 		m.configs = append(m.configs, c)
-		return err
+		if err != nil || !readFromKubernetes(c) {
+			return err
+		}
 	}
 	o, err := parseObject(doc)
 	m.objects = append(m.objects, o)

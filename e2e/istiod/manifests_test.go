@@ -35,8 +35,8 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(m.objects) != 1 || len(m.configs) != 1 {
-		t.Fatalf("%d objects and %d configs, want one of each", len(m.objects), len(m.configs))
+	if len(m.objects) != 2 || len(m.configs) != 1 {
+		t.Fatalf("%d objects and %d configs, want the Service, and the PeerAuthentication as either", len(m.objects), len(m.configs))
 	}
 	if ns := m.configs[0].Namespace; ns != "default" {
 		t.Errorf("namespace %q, want default, as kubectl has it", ns)

@@ -51,7 +51,7 @@ func TestFaultsAreFound(t *testing.T) {
 		"missing":                {"apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: b}\nspec: 1", `o.yaml: PodDisruptionBudget b: spec: Invalid value: "integer": spec in body must be of type object: "integer"`},
 		"required":               {strings.Replace(deployment, "name: c, ", "", 1), "o.yaml: Deployment d: spec.template.spec.containers[0].name: Required value"},
 		"unknown kind":           {"apiVersion: policy/v1\nkind: Budget\nmetadata: {name: b}", "o.yaml: Budget b: Kubernetes " + schema.Kubernetes + " has no kind policy/v1, Kind=Budget"},
-		"unknown group":          {"apiVersion: meshpass.dev/v1\nkind: AccessPolicy\nmetadata: {name: a}", "o.yaml: AccessPolicy a: neither Kubernetes " + schema.Kubernetes + " nor Istio has the kind meshpass.dev/v1, Kind=AccessPolicy"},
+		"unknown group":          {"apiVersion: meshpass.dev/v1\nkind: AccessPolicy\nmetadata: {name: a}", "o.yaml: AccessPolicy a: neither Kubernetes " + schema.Kubernetes + " nor Gateway API nor Istio has the kind meshpass.dev/v1, Kind=AccessPolicy"},
 		"unknown field of Istio": {custom + "{action: CUSTOM, provider: {name: meshpass}, rules: [{}], rule: []}", "o.yaml: AuthorizationPolicy p: unknown fields [spec.rule]"},
 		"wrong value for Istio":  {custom + "{action: REFUSE}", `o.yaml: AuthorizationPolicy p: spec.action: Unsupported value: "REFUSE": supported values: "ALLOW", "DENY", "AUDIT", "CUSTOM"`},
 		"refused by the webhook": {custom + "{action: CUSTOM, rules: [{}]}", "o.yaml: AuthorizationPolicy p: invalid policy p.default: `provider.name` must not be empty"},

@@ -23,9 +23,9 @@ const Kubernetes = "v1.37.2"
 // documents is the folder with one OpenAPI document per group and version.
 type documents string
 
-// fetch gets the documents as a Go module: checksums, cache and proxies are Go's own.
-func fetch(ctx context.Context) (documents, error) {
-	module := "k8s.io/kubernetes@" + Kubernetes
+// fetch returns the folder of a Go module, which holds what was published with
+// it: checksums, cache and proxies are Go's own.
+func fetch(ctx context.Context, module string) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", module).Output()
 	var got struct{ Dir, Error string }
 	if len(out) > 0 {
@@ -35,16 +35,24 @@ func fetch(ctx context.Context) (documents, error) {
 		err = errors.New(got.Error)
 	}
 	if err != nil {
-		return "", fmt.Errorf("cannot get Kubernetes' OpenAPI documents (go mod download %s): %w", module, err)
+		return "", fmt.Errorf("go mod download %s: %w", module, err)
 	}
-	return documents(filepath.Join(got.Dir, "api", "openapi-spec", "v3")), nil
+	return got.Dir, nil
+}
+
+func fetchDocuments(ctx context.Context) (documents, error) {
+	dir, err := fetch(ctx, "k8s.io/kubernetes@"+Kubernetes)
+	if err != nil {
+		return "", fmt.Errorf("cannot get Kubernetes' OpenAPI documents: %w", err)
+	}
+	return documents(filepath.Join(dir, "api", "openapi-spec", "v3")), nil
 }
 
 // schema returns the schema of a kind, with all references replaced by what they refer to.
 func (d documents) schema(kind schema.GroupVersionKind) (*spec.Schema, error) {
 	document, err := d.read(kind.GroupVersion())
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("neither Kubernetes %s nor Istio has the kind %s", Kubernetes, kind)
+		return nil, fmt.Errorf("neither Kubernetes %s nor Gateway API nor Istio has the kind %s", Kubernetes, kind)
 	}
 	if err != nil {
 		return nil, err

@@ -1,5 +1,6 @@
 // Package schema judges objects by what an API server knows of their kinds:
-// Kubernetes' own OpenAPI documents, and Istio's custom resource definitions.
+// Kubernetes' own OpenAPI documents, and the custom resource definitions of Istio
+// and Gateway API.
 //
 // Both are judged by one piece of code, the API server's for custom resources:
 // it is the only one that is published, and strict. A kind of Kubernetes is
@@ -20,21 +21,27 @@ import (
 // Validator knows the kinds of one release of Kubernetes and of the Istio that is linked in.
 type Validator struct {
 	istio      *crd.Validator
+	gatewayAPI *crd.Validator
 	kubernetes map[schema.GroupVersionKind]*crd.Validator // as they were needed
 	documents  documents
 }
 
-// New fetches Kubernetes' OpenAPI documents, unless Go's module cache has them.
+// New fetches what judges Kubernetes' and Gateway API's kinds, unless Go's
+// module cache has it.
 func New(ctx context.Context) (*Validator, error) {
-	docs, err := fetch(ctx)
+	docs, err := fetchDocuments(ctx)
 	if err != nil {
 		return nil, err
+	}
+	gatewayAPI, err := gatewayKinds(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("Gateway API's custom resource definitions: %w", err)
 	}
 	istio, err := istioKinds()
 	if err != nil {
 		return nil, fmt.Errorf("Istio's custom resource definitions: %w", err)
 	}
-	return &Validator{istio, map[schema.GroupVersionKind]*crd.Validator{}, docs}, nil
+	return &Validator{istio, gatewayAPI, map[schema.GroupVersionKind]*crd.Validator{}, docs}, nil
 }
 
 // Validate refuses unknown fields, wrong types, missing required fields, values
@@ -58,6 +65,9 @@ func IsIstio(kind schema.GroupVersionKind) bool { return strings.HasSuffix(kind.
 func (v *Validator) of(kind schema.GroupVersionKind) (*crd.Validator, error) {
 	if IsIstio(kind) {
 		return v.istio, nil
+	}
+	if kind.Group == gatewayGroup {
+		return v.gatewayAPI, nil
 	}
 	if known := v.kubernetes[kind]; known != nil {
 		return known, nil
