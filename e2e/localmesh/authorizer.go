@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"sigs.k8s.io/yaml"
@@ -88,12 +89,15 @@ func (m *Mesh) listenersOf(a topologies.Authorizer) (func(context.Context) error
 }
 
 // startProgram starts one of make's programs, waits for ready and stops it with the mesh. Of the
-// spec, Path is the program's name in bin/, Name's if empty; Dir and Stdout are paths in the run's
+// spec, Path is the program's name in bin/, Name's if empty, or an absolute path; Dir and Stdout are paths in the run's
 // folder. Its log is NAME.log in Dir.
 func (m *Mesh) startProgram(ctx context.Context, spec process.Spec, target string, ready func(context.Context) error) error {
-	path, err := repo.Bin(cmp.Or(spec.Path, spec.Name), target)
-	if err != nil {
-		return err
+	path := cmp.Or(spec.Path, spec.Name)
+	if !filepath.IsAbs(path) {
+		var err error
+		if path, err = repo.Bin(path, target); err != nil {
+			return err
+		}
 	}
 	log := spec.Name + ".log"
 	spec.Path, spec.Stdout, spec.Stderr = path, m.path(spec.Dir, cmp.Or(spec.Stdout, log)), m.path(spec.Dir, log)

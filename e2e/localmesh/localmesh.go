@@ -36,6 +36,8 @@ type Options struct {
 	Istiod bool
 	// RedisAddr is host:port of a real server; empty starts an embedded one.
 	RedisAddr string
+	// Programs are command lines to run in place of services' own, by the service's name. They get the same flags.
+	Programs map[string][]string
 	// Started is told about each part that is up, and how long that took.
 	Started func(part string, took time.Duration)
 	// Prepare may change the run's files (configuration, keys, policies) before anything starts.

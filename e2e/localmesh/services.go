@@ -3,6 +3,7 @@ package localmesh
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/meshpass/meshpass/e2e/process"
 )
@@ -14,10 +15,11 @@ func (m *Mesh) startServices(ctx context.Context) error {
 	for _, name := range services {
 		workload := m.workloads[name]
 		app := fmt.Sprintf("%s:%d", workload.Address, appPort)
-		err := m.startProgram(ctx, process.Spec{
-			Name: name,
-			Args: []string{"-listen", app, "-inventory", serviceURL("inventory"), "-proxy", workload.Proxy()},
-		}, "build", listening(app))
+		spec := process.Spec{Name: name, Args: []string{"-listen", app, "-inventory", serviceURL("inventory"), "-proxy", workload.Proxy()}}
+		if other := m.options.Programs[name]; len(other) > 0 {
+			spec.Path, spec.Args = other[0], append(slices.Clone(other[1:]), spec.Args...)
+		}
+		err := m.startProgram(ctx, spec, "build", listening(app))
 		if err != nil {
 			return err
 		}

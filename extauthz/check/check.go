@@ -52,7 +52,8 @@ type Config struct {
 // Meter counts what a listener does. It is called from many goroutines.
 type Meter interface {
 	Decided(d decision.Decision, took time.Duration)
-	RecordLost() // an audit record could not be written
+	TokenMissing(caller, callee identity.Workload) // caller may be the service that did not pass it on
+	RecordLost()                                   // an audit record could not be written
 }
 
 // Server is the ext_authz service of one listener.
@@ -89,6 +90,9 @@ func (s *Server) Check(ctx context.Context, req *auth.CheckRequest) (response *a
 	response = c.answer(ctx, req)
 	took := s.Now().Sub(c.started)
 	s.Meter.Decided(c.decision, took)
+	if c.decision.Reason == decision.TokenMissing {
+		s.Meter.TokenMissing(c.question.Caller, c.question.Callee)
+	}
 	if err := s.Audit.Write(c.record(took)); err != nil {
 		s.Log.Error("audit record not written", "listener", s.Listener, "error", err)
 		s.Meter.RecordLost()

@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
 )
 
 // meter keeps what was counted. Checks that run at the same time share it.
 type meter struct {
 	mu      sync.Mutex
 	decided []string // decision and reason
+	missing []string // caller and callee of requests without a token
 	lost    int
 }
 
@@ -18,6 +20,12 @@ func (m *meter) Decided(d decision.Decision, _ time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.decided = append(m.decided, d.String()+" "+string(d.Reason))
+}
+
+func (m *meter) TokenMissing(caller, callee identity.Workload) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.missing = append(m.missing, string(caller)+" "+string(callee))
 }
 
 func (m *meter) RecordLost() {

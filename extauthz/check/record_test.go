@@ -2,6 +2,7 @@ package check_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -120,5 +121,17 @@ func TestConcurrentChecks(t *testing.T) {
 	callers.Wait()
 	if got := strings.Count(h.records.String(), "\n"); got != 50 {
 		t.Errorf("got %d records", got)
+	}
+}
+
+// Which service drops the header is counted, for requests without a token alone.
+func TestMissingTokensNameTheirCaller(t *testing.T) {
+	h := newHop(t)
+	h.ask(t, nil)
+	h.ask(t, headers("txn-token", "a.b.c"))
+	h.ask(t, without("txn-token"))
+	want := []string{"ns/edge/sa/tyk-gateway ns/shop/sa/orders"}
+	if !slices.Equal(h.meter.missing, want) {
+		t.Errorf("got %q, want %q", h.meter.missing, want)
 	}
 }

@@ -12,13 +12,14 @@ import (
 )
 
 // Metrics are those of one process. No label's value is chosen by a client, so
-// their number is bounded by the configuration.
+// their number is bounded by the configuration, and for workloads by a cap.
 type Metrics struct {
 	registry  *prometheus.Registry
 	decisions *prometheus.CounterVec
 	durations *prometheus.HistogramVec
 	lost      prometheus.Counter
 	refused   *prometheus.CounterVec
+	missing   *missing
 }
 
 // Checks take tens of microseconds, and Envoy gives up after 250 ms.
@@ -41,8 +42,9 @@ func NewMetrics() *Metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meshpass_reload_failures_total", Help: "Changed files that were refused; the last good state stayed in force.",
 		}, []string{"source"}),
+		missing: newMissing(),
 	}
-	m.registry.MustRegister(m.decisions, m.durations, m.lost, m.refused, buildInfo(),
+	m.registry.MustRegister(m.decisions, m.durations, m.lost, m.refused, m.missing.counter, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
