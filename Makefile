@@ -54,6 +54,23 @@ bench: build $(NOOP) ## Measure Tyk with and without the plugin, and Checks per 
 	@bin/bench
 	cd extauthz && go test -run '^$$' -bench . ./...
 
+FUZZTIME := 30s
+
+# Only packages that have targets are compiled; go test says which.
+.PHONY: fuzz
+fuzz: export GOFLAGS += -trimpath -tags=goplugin
+fuzz: ## Run every fuzz target of all modules, one after another [FUZZTIME=30s]
+	@failed=0; for module in $(MODULES); do \
+		for package in $$(cd $$module && go list -f '{{.Dir}}' ./...); do \
+			grep -qs '^func Fuzz' $$package/*_test.go || continue; \
+			cd $$package; \
+			for target in $$(go test -list '^Fuzz' . | grep '^Fuzz'); do \
+				echo "fuzz $${package#$(CURDIR)/} $$target for $(FUZZTIME)"; \
+				go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) . || failed=1; \
+			done; cd $(CURDIR); \
+		done; \
+	done; exit $$failed
+
 .PHONY: images
 images: ## Build the two images, with Docker
 	docker build -f Dockerfile.authz --build-arg REVISION=$$(git rev-parse HEAD) -t meshpass/authz:dev .

@@ -35,7 +35,7 @@ const minRSABits = 2048
 
 // ErrKeyKind says that a key has no algorithm here: another curve, a short RSA
 // modulus, a symmetric key.
-var ErrKeyKind = errors.New("key kind not supported: want P-256, Ed25519, or RSA of 2048 bits or more")
+var ErrKeyKind = errors.New("key kind not supported: want P-256, Ed25519, or sound RSA of 2048 bits or more")
 
 // algorithmOf binds a public key to its one algorithm.
 func algorithmOf(public crypto.PublicKey) (string, error) {
@@ -50,7 +50,7 @@ func algorithmOf(public crypto.PublicKey) (string, error) {
 		}
 	case *rsa.PublicKey:
 		// A tiny or even exponent makes forgery practical or the key useless.
-		if key.N.BitLen() >= minRSABits && key.E >= 65537 && key.E%2 == 1 {
+		if key.N.BitLen() >= minRSABits && key.E >= 65537 && key.E%2 == 1 && !roca(key) {
 			return RS256, nil
 		}
 	}
