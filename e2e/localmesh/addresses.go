@@ -13,6 +13,7 @@ const (
 	sdsHost, sdsPort                   = 3, 15012
 	idpHost, idpPort                   = 4, 9556
 	redisHost, redisPort               = 6, 6379
+	balancerHost, balancerPort         = 7, 8080
 )
 
 // Ports of every workload.

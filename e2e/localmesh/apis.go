@@ -1,6 +1,7 @@
 package localmesh
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +21,8 @@ type api struct {
 }
 
 // writeAPIs copies the API definitions as shipped, and adds what a sidecar's interception does in a
-// cluster: calls leave through the gateway's Envoy, here as through an HTTP proxy.
+// cluster: calls leave through the gateway's Envoy, here as through an HTTP proxy. A gateway elsewhere
+// has targets of its own.
 func (m *Mesh) writeAPIs(g *gateway) error {
 	names, err := filepath.Glob(filepath.Join(m.root, "manifests", "tyk", "apis", "*.json"))
 	if err != nil {
@@ -48,12 +50,18 @@ func (m *Mesh) writeAPI(g *gateway, name string) error {
 		return err
 	}
 	g.apis = append(g.apis, known)
-	local, err := throughProxy(shipped, m.workloads[g.Name].Proxy())
+	for from, to := range g.Targets {
+		shipped = bytes.ReplaceAll(shipped, quote(from), quote(to))
+	}
+	local, err := throughProxy(shipped, m.leavesBy(g))
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(m.path(g.Home, "apis", filepath.Base(name)), local, 0o644)
 }
+
+// quote is a whole string of a JSON text.
+func quote(text string) []byte { return []byte(`"` + text + `"`) }
 
 // throughProxy sets proxy.transport.proxy_url and leaves all else as it is.
 func throughProxy(definition []byte, proxyURL string) ([]byte, error) {

@@ -39,7 +39,7 @@ func (m *Mesh) Send(ctx context.Context, r scenarios.Request) (scenarios.Answer,
 // answer reads a response to its end. The peer that hangs up, without a word or with TLS's for
 // "no", is an answer, too.
 func answer(response *http.Response, err error) (scenarios.Answer, error) {
-	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || isAlert(err) {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || isAlert(err) {
 		return scenarios.Answer{Closed: true}, nil
 	}
 	if err != nil {

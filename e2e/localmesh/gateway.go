@@ -60,6 +60,15 @@ func (m *Mesh) gatewayCalled(name string) (*gateway, error) {
 	return nil, fmt.Errorf("no gateway is called %q", name)
 }
 
+// leavesBy is the proxy by which the gateway's calls leave, in place of interception and DNS: its
+// sidecar's, or outside the mesh the load balancer's.
+func (m *Mesh) leavesBy(g *gateway) string {
+	if sidecar, ok := m.workloads[g.Name]; ok {
+		return sidecar.Proxy()
+	}
+	return "http://" + m.addr(balancerHost, balancerPort)
+}
+
 func (m *Mesh) startGateways(ctx context.Context) error {
 	for _, g := range m.gateways {
 		if err := m.startGateway(ctx, g); err != nil {
@@ -87,6 +96,7 @@ func (m *Mesh) startGateway(ctx context.Context, g *gateway) error {
 		Stdout: gatewayAudit,
 		Env: []string{
 			"MESHPASS_CONFIG=" + m.path(g.Home, "identity.yaml"),
+			"SSL_CERT_FILE=" + m.path(publicCA), // none, unless there is something to trust
 			"TYK_GW_SECRET=" + g.secret,
 			"TYK_GW_NODESECRET=" + g.secret,
 			"TYK_GW_STORAGE_HOST=" + m.redis.host,

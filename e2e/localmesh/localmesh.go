@@ -76,6 +76,7 @@ var steps = []step{
 	{"control plane", (*Mesh).startControlPlane},
 	{"services", (*Mesh).startServices},
 	{"Envoys", (*Mesh).startEnvoys},
+	{"load balancer", (*Mesh).startBalancer},
 	{"Tyk", (*Mesh).startGateways},
 	{"API keys", (*Mesh).createKeys},
 }

@@ -2,9 +2,12 @@ package localmesh
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
@@ -30,6 +33,8 @@ func (m *Mesh) way(r scenarios.Request) (way, error) {
 			return way{}, err
 		}
 		return way{target: g.url}, nil
+	case kind == "ingress":
+		return m.wayIn(r, name == "plaintext")
 	}
 	workload, ok := m.workloads[r.To]
 	if !ok {
@@ -41,6 +46,32 @@ func (m *Mesh) way(r scenarios.Request) (way, error) {
 	}
 	config, err := m.holderOf(r.From)
 	return way{target: "https://" + address, tls: config}, err
+}
+
+// wayIn is a client's to the ingress gateway, which it knows by its certificate for the host.
+func (m *Mesh) wayIn(r scenarios.Request, plaintext bool) (way, error) {
+	ingress, ok := m.ingress()
+	if !ok {
+		return way{}, errors.New("this topology has no ingress gateway")
+	}
+	address := fmt.Sprintf("%s:%d", ingress.Address, ingressPort)
+	if plaintext {
+		return way{target: "http://" + address}, nil
+	}
+	root, err := os.ReadFile(m.path(publicCA))
+	if err != nil {
+		return way{}, err
+	}
+	config := &tls.Config{}
+	if r.From != "" {
+		if config, err = m.holderOf(r.From); err != nil {
+			return way{}, err
+		}
+	}
+	config.ServerName, config.InsecureSkipVerify, config.NextProtos = r.Host, false, nil
+	config.RootCAs = x509.NewCertPool()
+	config.RootCAs.AppendCertsFromPEM(root)
+	return way{target: "https://" + address, tls: config}, nil
 }
 
 // egress is the sidecar of a workload such as ns/shop/sa/inventory: what is sent through it goes

@@ -23,7 +23,9 @@ type Step struct {
 // Send says who sends what to whom. Several ways lead in:
 //
 //	to: gateway                                  a client, to Tyk; gateway/NAME where there are several
-//	to: ingress                                  a client, to the mesh's ingress gateway over TLS; host says for whom
+//	to: ingress                                  a client, to the mesh's ingress gateway over TLS; host says for whom,
+//	                                             and from, a SPIFFE id, which certificate it shows
+//	to: ingress/plaintext                        likewise, without TLS
 //	from: ns/shop/sa/inventory, to: orders       a workload, through its sidecar: mutual TLS
 //	from: spiffe://old.example/…, to: orders     whoever holds a certificate of the mesh's authority with that
 //	                                             name: mutual TLS, to the workload's address

@@ -41,6 +41,8 @@ type Authorizer struct {
 type Gateway struct {
 	Name string `yaml:"name"` // its pod's, which has a sidecar if cluster/ says so
 	Home string `yaml:"home"` // folder below config/ of identity.yaml and tyk.conf; absent: config/ itself
+	// Targets are target URLs that its API definitions have instead of the tour's.
+	Targets map[string]string `yaml:"targets"`
 }
 
 //go:embed */*
