@@ -84,6 +84,7 @@ func launch(o Options) (*Proc, error) {
 	path, args := within(o.Binary,
 		"--config-path", base+".bootstrap.json",
 		"--concurrency", "1",
+		"--file-flush-interval-msec", "1000", // of the access log, as Istio's agent sets it
 		"--component-log-level", "misc:error", // else a warning for each deprecated field that Istio still uses
 		"--disable-hot-restart", // it would share memory between the Envoys of one machine
 	)
