@@ -35,22 +35,23 @@ func (c Class) Status() int {
 
 // What a hop may answer about the request.
 const (
-	RuleAllowed    Reason = "rule_allowed"      // an allow rule matched
-	Public         Reason = "public"            // a public entry matched; no token was looked at
-	RuleDenied     Reason = "rule_denied"       // a deny rule matched
-	ConditionError Reason = "condition_error"   // a rule could not be decided: no match for allow, a match for deny
-	NoRule         Reason = "no_rule"           // no allow rule matched
-	Unguarded      Reason = "unguarded"         // no document targets the callee
-	Unenforced     Reason = "unenforced"        // likewise, and the configuration lets such requests in
-	Overridden     Reason = "overridden"        // an override lifts what guards the callee, until its time is over
-	OutageAllowed  Reason = "allowed_on_outage" // we could not decide, and every document says onOutage: allow
-	PolicyRefused  Reason = "policy_refused"    // a document that guards the callee cannot be used, and there is no last good one
-	AmbiguousPath  Reason = "ambiguous_path"    // proxies and servers may read this path in two ways
-	NoCallee       Reason = "no_callee"         // the listener should know the called workload and does not
-	NoHTTP         Reason = "no_http"           // a Check without HTTP attributes, as for raw TCP
-	BadPrincipal   Reason = "bad_principal"     // a peer's name is not a SPIFFE id
-	ClientRefused  Reason = "client_refused"    // whoever sent the Check may not ask; nothing in it was read
-	Panic          Reason = "panic"             // our own fault; always refused
+	RuleAllowed     Reason = "rule_allowed"      // an allow rule matched
+	Public          Reason = "public"            // a public entry matched; no token was looked at
+	RuleDenied      Reason = "rule_denied"       // a deny rule matched
+	ConditionError  Reason = "condition_error"   // a rule could not be decided: no match for allow, a match for deny
+	NoRule          Reason = "no_rule"           // no allow rule matched
+	Unguarded       Reason = "unguarded"         // no document targets the callee
+	Unenforced      Reason = "unenforced"        // likewise, and the configuration lets such requests in
+	Overridden      Reason = "overridden"        // an override lifts what guards the callee, until its time is over
+	OutageAllowed   Reason = "allowed_on_outage" // we could not decide, and every document says onOutage: allow
+	PolicyRefused   Reason = "policy_refused"    // a document that guards the callee cannot be used, and there is no last good one
+	AmbiguousPath   Reason = "ambiguous_path"    // proxies and servers may read this path in two ways
+	AmbiguousMethod Reason = "ambiguous_method"  // not in capitals: servers may read it in two ways
+	NoCallee        Reason = "no_callee"         // the listener should know the called workload and does not
+	NoHTTP          Reason = "no_http"           // a Check without HTTP attributes, as for raw TCP
+	BadPrincipal    Reason = "bad_principal"     // a peer's name is not a SPIFFE id
+	ClientRefused   Reason = "client_refused"    // whoever sent the Check may not ask; nothing in it was read
+	Panic           Reason = "panic"             // our own fault; always refused
 )
 
 // What the verifier may say of a token. The comment names the rule.

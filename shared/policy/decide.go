@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"strings"
+
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -33,13 +35,14 @@ func (s *Set) question(r Request, auth Authenticate) *question {
 
 // decide is steps 1 to 7, over the documents and rules of a level.
 func (q *question) decide(l level) decision.Decision {
-	switch terms := &q.terms[l]; {
+	switch {
 	case q.refused != nil:
 		return decision.Deny(decision.PolicyRefused, q.refused.name, "")
-	case !terms.documents:
+	case !q.terms[l].documents:
 		return decision.Deny(decision.Unguarded, "", "")
-	case !q.readPath(terms.admits):
-		return decision.Deny(decision.AmbiguousPath, "", "")
+	}
+	if reason := q.unreadable(l); reason != "" {
+		return decision.Deny(reason, "", "")
 	}
 	if d, done := q.beforeToken(l); done {
 		return d
@@ -55,8 +58,19 @@ func (q *question) decide(l level) decision.Decision {
 	return q.byRules(l)
 }
 
-// readPath is step 2. A path that only an escape makes ambiguous is read on where
-// a rule may admit it.
+// unreadable is step 2: why the request can be read in two ways; empty: it cannot.
+func (q *question) unreadable(l level) decision.Reason {
+	switch {
+	case !q.readPath(q.terms[l].admits):
+		return decision.AmbiguousPath
+	case ambiguousMethod(q.Method):
+		return decision.AmbiguousMethod
+	}
+	return ""
+}
+
+// readPath reads a path that only an escape makes ambiguous on where a rule may
+// admit it.
 func (q *question) readPath(admitted escapes) bool {
 	q.odd = nil
 	if !q.ambiguous {
@@ -66,6 +80,11 @@ func (q *question) readPath(admitted escapes) bool {
 	q.odd = odd
 	return err == nil && len(odd) > 0
 }
+
+// ambiguousMethod reports a small letter. Methods are told apart by case (RFC
+// 9110 section 9.1) and HTTP/2 carries any, but some servers take delete for
+// DELETE: it would reach them past a deny rule on DELETE.
+func ambiguousMethod(method string) bool { return strings.ToUpper(method) != method }
 
 // beforeToken is step 3: denies that no token could lift, then public entries,
 // which only a guardrail can close.

@@ -93,6 +93,9 @@ func (n naive) decide() string {
 	if policy.CheckPath(n.request.Path) != nil && (!n.isOdd() || !strings.Contains(admitted, "%2F")) {
 		return "deny ambiguous_path"
 	}
+	if n.request.Method == "get" {
+		return "deny ambiguous_method"
+	}
 	for _, d := range documents {
 		if answer := n.deny(d, func(r nRule) bool { return r.early() }); answer != "" {
 			return answer

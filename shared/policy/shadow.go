@@ -44,9 +44,9 @@ func (q *question) overridden(o *Override, given *decision.Decision) decision.De
 	if q.refused != nil && q.refused.guardrail {
 		return above(decision.Deny(decision.PolicyRefused, q.refused.name, ""), given)
 	}
-	if terms := &q.terms[enforced]; terms.guardrails {
-		if !q.readPath(terms.admits) {
-			return above(decision.Deny(decision.AmbiguousPath, "", ""), given)
+	if q.terms[enforced].guardrails {
+		if reason := q.unreadable(enforced); reason != "" {
+			return above(decision.Deny(reason, "", ""), given)
 		}
 		q.ask()
 		q.denies = q.find(deny, &q.subject, q.denies[:0])
