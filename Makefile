@@ -59,7 +59,7 @@ FUZZTIME := 30s
 # Only packages that have targets are compiled; go test says which.
 .PHONY: fuzz
 fuzz: export GOFLAGS += -trimpath -tags=goplugin
-fuzz: ## Run every fuzz target of all modules, one after another [FUZZTIME=30s]
+fuzz: bin/envoy bin/meshpass ## Run every fuzz target of all modules, one after another [FUZZTIME=30s]
 	@failed=0; for module in $(MODULES); do \
 		for package in $$(cd $$module && go list -f '{{.Dir}}' ./...); do \
 			grep -qs '^func Fuzz' $$package/*_test.go || continue; \

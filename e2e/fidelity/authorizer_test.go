@@ -1,0 +1,155 @@
+package fidelity_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/shared/tokentest"
+)
+
+// TestAuthorizer shows that what the real authorizer decides is what the
+// workload gets, and what it lets in, as it should be.
+func TestAuthorizer(t *testing.T) {
+	h := newHop(t)
+	for _, topic := range []struct {
+		name string
+		test func(*testing.T)
+	}{
+		{"paths", h.testPaths},
+		{"dodges", h.testDodges},
+		{"token forms", h.testTokenForms},
+		{"removal", h.testRemoval},
+		{"refusals", h.testRefusals},
+		{"access log", h.testAccessLog},
+		{"random lines", h.testRandomLines},
+	} {
+		t.Run(topic.name, topic.test)
+	}
+}
+
+// hop is Envoy with us: bin/meshpass on the policy of testdata.
+type hop struct {
+	*rig
+	read int64 // of the audit records, in bytes
+}
+
+func newHop(t testing.TB) *hop {
+	t.Helper()
+	h := &hop{rig: newRig(t)}
+	policies := filepath.Join(h.dir, "policies")
+	must(t, os.Mkdir(policies, 0o755))
+	must(t, h.net.CopyDir(h.dir, os.DirFS("testdata")))
+	must(t, h.net.CopyDir(policies, os.DirFS("testdata/policies")))
+	must(t, os.WriteFile(filepath.Join(h.dir, "jwks.json"), tokentest.JWKS(t), 0o644))
+	meshpass, err := repo.Bin("meshpass", "bin/meshpass")
+	must(t, err)
+	p, err := process.Start(process.Spec{
+		Name: "meshpass", Path: meshpass, Args: []string{"serve", "--config", "meshpass.yaml"},
+		Dir: h.dir, Stdout: h.auditFile(), Stderr: filepath.Join(h.dir, "meshpass.log"),
+	})
+	must(t, err)
+	stopAtEnd(t, p.Stop)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err = p.Await(ctx, func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", h.authorizerAddress())
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+	if err != nil {
+		log, _ := os.ReadFile(filepath.Join(h.dir, "meshpass.log"))
+		t.Fatalf("%v\n%s", err, log)
+	}
+	return h
+}
+
+func (h *hop) auditFile() string { return filepath.Join(h.dir, "audit.log") }
+
+// record is what an audit record says of a request.
+type record struct {
+	ID, Decision, Reason, Policy, Rule, Method, Path, Host, Txn, Sub string
+	RequestID                                                        string `json:"request_id"`
+}
+
+// records are the audit records since they were last asked for. Each is written
+// before its answer, so none of a request that ended is missing.
+func (h *hop) records(t testing.TB) []record {
+	t.Helper()
+	file, err := os.Open(h.auditFile())
+	must(t, err)
+	defer file.Close()
+	_, err = file.Seek(h.read, io.SeekStart)
+	must(t, err)
+	data, err := io.ReadAll(file)
+	must(t, err)
+	h.read += int64(len(data))
+	var all []record
+	for line := range bytes.Lines(data) {
+		var r record
+		must(t, json.Unmarshal(line, &r))
+		if r.Path != settled {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// outcome is one request to the workload, with us on the way.
+type outcome struct {
+	reply   reply
+	records []record
+	arrived []arrival
+}
+
+func (h *hop) try(t testing.TB, raw string) outcome {
+	t.Helper()
+	return h.outcome(t, h.one(t, raw))
+}
+
+func (h *hop) outcome(t testing.TB, reply reply) outcome {
+	t.Helper()
+	h.settle(t)
+	o := outcome{reply: reply, records: h.records(t), arrived: h.arrivals()}
+	decided := map[string]record{}
+	for _, r := range o.records {
+		decided[r.RequestID] = r
+	}
+	faithful(t, decided, o.arrived)
+	return o
+}
+
+// faithful is what all of this is for: nothing arrives but what was let in, and
+// it arrives as it was decided.
+func faithful(t testing.TB, decided map[string]record, arrived []arrival) {
+	t.Helper()
+	for _, a := range arrived {
+		id := a.value("x-request-id")
+		r, found := decided[id]
+		path, _, _ := strings.Cut(a.target(), "?")
+		if !found || r.Decision != "allow" || r.Method != a.method() || r.Path != path || r.Host != a.value("host") {
+			t.Errorf("arrived %q with %q, decided %+v", a.line, a.fields, r)
+		}
+		delete(decided, id)
+	}
+}
+
+// decision wants that there was exactly one, and that the request arrived if
+// it was let in.
+func (o outcome) decision(t testing.TB) record {
+	t.Helper()
+	if len(o.records) != 1 || (o.records[0].Decision == "allow") != (len(o.arrived) == 1) {
+		t.Fatalf("decided %+v, arrived %v, answered %d; want one decision, and an arrival if it allows", o.records, o.arrived, o.reply.status)
+	}
+	return o.records[0]
+}
