@@ -83,11 +83,16 @@ func (m *Mesh) write(folder string, tour fs.FS, differs ...string) error {
 			return err
 		}
 	}
-	own, err := m.topology.Files(differs...)
+	layers, err := m.topology.Files(differs...)
 	if err != nil {
 		return err
 	}
-	return m.net.CopyDir(m.path(folder), own)
+	for _, layer := range layers {
+		if err := m.net.CopyDir(m.path(folder), layer); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeGateway writes what a gateway needs beside its configuration: keys, policies, APIs.

@@ -6,7 +6,7 @@
 //	NAME/policies/*.yaml    AccessPolicy documents
 //	NAME/config/…           the programs' configuration; of a gateway in the folder of its home
 //
-// A file takes the place of the tour's of the same name. What a user would apply to Istio is not
+// A file takes the place of the tour's, or of another topology's, of the same name. What a user would apply to Istio is not
 // here: topology.yaml names folders of manifests/istio, which are read as shipped.
 package topologies
 
@@ -24,6 +24,8 @@ import (
 // Topology is a topology.yaml. Absent lists are the tour's.
 type Topology struct {
 	Name        string       `yaml:"-"`           // the folder's; empty: the tour
+	Over        string       `yaml:"over"`        // another topology, from which this one differs; absent: the tour
+	Layers      []string     `yaml:"-"`           // folders whose files count, later ones more
 	Istio       []string     `yaml:"istio"`       // folders of manifests/istio to apply, beside what lies in it
 	Istiod      []string     `yaml:"istiod"`      // environment of the control plane, NAME=VALUE each
 	Without     []string     `yaml:"without"`     // files of the tour's cluster that do not exist here
@@ -81,7 +83,18 @@ func (t *Topology) read() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	return doc.Decode(t).In(file).Err()
+	if err := doc.Decode(t).In(file).Err(); err != nil {
+		return err
+	}
+	name, below := t.Name, Topology{}
+	if t.Over != "" {
+		if below, err = Load(t.Over); err != nil {
+			return err
+		}
+	}
+	*t = below
+	t.Name, t.Layers = name, append(slices.Clone(below.Layers), name)
+	return doc.Decode(t).Err()
 }
 
 // Names lists the topologies.
@@ -94,11 +107,19 @@ func Names() []string {
 	return found
 }
 
-// Files are the topology's own files of a folder such as cluster; a folder without any is empty.
-func (t Topology) Files(folder ...string) (fs.FS, error) {
-	dir := path.Join(append([]string{t.Name}, folder...)...)
-	if info, err := fs.Stat(files, dir); t.Name == "" || err != nil || !info.IsDir() {
-		return embed.FS{}, nil //nolint:nilerr // no such folder: nothing differs
+// Files are the layers' files of a folder such as cluster, in the order in which they are laid down.
+func (t Topology) Files(folder ...string) ([]fs.FS, error) {
+	var layers []fs.FS
+	for _, layer := range t.Layers {
+		dir := path.Join(append([]string{layer}, folder...)...)
+		if _, err := fs.Stat(files, dir); err != nil {
+			continue // nothing differs
+		}
+		own, err := fs.Sub(files, dir)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, own)
 	}
-	return fs.Sub(files, dir)
+	return layers, nil
 }
