@@ -4,6 +4,7 @@ package app
 // at the start.
 type insecureConfig struct {
 	XFCCFromAnyClient bool `yaml:"xfccFromAnyClient"`
+	AllowTestTokens   bool `yaml:"allowTestTokens"`
 }
 
 func (a *authorizer) warn() {
@@ -12,5 +13,8 @@ func (a *authorizer) warn() {
 	}
 	if a.insecure.XFCCFromAnyClient {
 		a.Log.Warn("insecure.xfccFromAnyClient: whoever can reach a listener with caller xfcc can ask in any workload's name")
+	}
+	if a.insecure.AllowTestTokens {
+		a.Log.Warn("insecure.allowTestTokens: whoever has a key that is meant for tests can ask in any user's name")
 	}
 }

@@ -34,6 +34,7 @@ type NewKey struct {
 	Lead           time.Duration // from publishing to signing; whole seconds, 1 at least
 	Lifetime       time.Duration // for how long it signs; likewise
 	First          bool          // the very first key of the directory, which signs at once
+	Test           bool          // the directory is for test keys: see keyset.Signing.Test
 	Now            time.Time
 }
 
@@ -47,14 +48,14 @@ func New(n NewKey) (Report, error) {
 		return Report{}, err
 	}
 	defer unlock()
-	before, err := existing(n.Dir)
+	before, err := n.existing()
 	if err != nil {
 		return Report{}, err
 	}
 	if done, err := n.done(before); done || err != nil {
 		return report(n.Dir, "", before, n.Now), err
 	}
-	kid, err := keyset.New(n.Dir, n.Algorithm, n.plan())
+	kid, err := n.make()
 	if err != nil {
 		return Report{}, err
 	}
@@ -64,6 +65,9 @@ func New(n NewKey) (Report, error) {
 	}
 	r := report(n.Dir, kid, after.Keys(), n.Now)
 	r.note("publish it now: meshpass keys publish --dir %s --out FILE, and give FILE to every authorizer", n.Dir)
+	if n.Test {
+		r.note("it is a test key: gateways refuse it, and authorizers its tokens, unless insecure.allowTestTokens is set")
+	}
 	if n.First {
 		r.note("it signs at once: its tokens are refused (kid_unknown) wherever FILE has not arrived")
 	}
@@ -114,16 +118,26 @@ func (n NewKey) firstDone(keys []*keyset.Key) (bool, error) {
 	return false, nil
 }
 
-// existing gives the keys of a directory, none where keys.yaml is not yet there.
-func existing(dir string) ([]*keyset.Key, error) {
-	if _, err := os.Stat(filepath.Join(dir, "keys.yaml")); errors.Is(err, os.ErrNotExist) {
+// existing gives the keys of the directory, none where keys.yaml is not yet there.
+func (n NewKey) existing() ([]*keyset.Key, error) {
+	if _, err := os.Stat(filepath.Join(n.Dir, "keys.yaml")); errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
-	set, err := keyset.LoadSigning(dir)
+	set, err := keyset.LoadSigning(n.Dir)
 	if err != nil {
 		return nil, err
 	}
+	if set.Test() != n.Test {
+		return nil, fmt.Errorf("%w: %s: %w", ErrNo, n.Dir, keyset.ErrMarker)
+	}
 	return set.Keys(), nil
+}
+
+func (n NewKey) make() (kid string, err error) {
+	if n.Test {
+		return keyset.NewTest(n.Dir, n.Algorithm, n.plan())
+	}
+	return keyset.New(n.Dir, n.Algorithm, n.plan())
 }
 
 // lock makes the directory if needed, for its owner alone, and keeps a second

@@ -25,6 +25,8 @@ func first(dir string) keys.NewKey {
 	return n
 }
 
+func test(n keys.NewKey) keys.NewKey { n.Test = true; return n }
+
 func make1(t *testing.T, n keys.NewKey) string {
 	t.Helper()
 	r, err := keys.New(n)
@@ -74,6 +76,8 @@ func TestTheAnswerIsNo(t *testing.T) {
 			n.Now = noon.Add(48 * time.Hour)
 			return n
 		}, "--first is for"},
+		{"a test key into production", first, func(dir string) keys.NewKey { return test(asked(dir, noon)) }, "need a directory each"},
+		{"a production key among test keys", func(dir string) keys.NewKey { return test(first(dir)) }, func(dir string) keys.NewKey { return asked(dir, noon) }, "need a directory each"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -14,7 +14,7 @@ const keysUsage = `usage: meshpass keys new --dir DIR [FLAGS]
        meshpass keys publish --dir DIR [--out FILE] [FLAGS]
 `
 
-const keysNewUsage = `usage: meshpass keys new --dir DIR [--algorithm ES256] [--lead 60m] [--lifetime-of-key 720h] [--first] [-o json]
+const keysNewUsage = `usage: meshpass keys new --dir DIR [--algorithm ES256] [--lead 60m] [--lifetime-of-key 720h] [--first] [--test] [-o json]
 
 Adds a signing key to a key directory: KID.pem and its times in keys.yaml, for
 their owner alone. The key is to be published at once and signs after the lead.
@@ -28,6 +28,8 @@ Run again it does nothing while a key waits for its turn.
   --first                  the very first key of the directory signs at once. No
                            verifier can know it yet: until they have the
                            published set, they refuse its tokens
+  --test                   a directory of test keys: gateways refuse them, and
+                           meshpass token mint takes no others
   -o json                  print the report as JSON
 
 exit codes: 0 done, or done already; 1 the directory's state speaks against it; 2 could not do it
@@ -73,6 +75,7 @@ func (c command) keysNew(args []string) int {
 	flags.DurationVar(&n.Lead, "lead", time.Hour, "")
 	flags.DurationVar(&n.Lifetime, "lifetime-of-key", 720*time.Hour, "")
 	flags.BoolVar(&n.First, "first", false, "")
+	flags.BoolVar(&n.Test, "test", false, "")
 	format := flags.String("o", "", "")
 	if code, ok := c.parse(flags, args); !ok {
 		return code

@@ -28,6 +28,9 @@ commands:
   serve          answer Envoy's ext_authz Checks
   keys new       add a signing key to a directory
   keys publish   write the key set that verifiers get
+  token inspect  print what a token says, unverified
+  token verify   say whether a configuration accepts a token, or which rule refuses it
+  token mint     mint a token for a test
   health         ask a running authorizer whether it is ready
   version        print the version
   help           print this; COMMAND --help prints a command's flags
@@ -45,7 +48,7 @@ func main() {
 // run is the whole program; stdout and stderr are kept apart because the
 // audit trail goes to stdout.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c := command{usage: usage, stdout: stdout, stderr: stderr}
+	c := command{usage: usage, stdin: os.Stdin, stdout: stdout, stderr: stderr}
 	if len(args) == 0 {
 		return c.misused("no command")
 	}
@@ -54,6 +57,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return c.serve(ctx, args[1:])
 	case "keys":
 		return c.keys(args[1:])
+	case "token":
+		return c.token(args[1:])
 	case "health":
 		return c.health(ctx, args[1:])
 	case "version":
@@ -69,6 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // command is one command as it runs: its help text, and where it prints.
 type command struct {
 	usage          string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -86,6 +92,12 @@ func (c command) failed(err error) int {
 // parse reads the flags; when it is done with them, ok says so, else code is the
 // program's exit code.
 func (c command) parse(flags *flag.FlagSet, args []string) (code int, ok bool) {
+	return c.parseUpTo(0, flags, args)
+}
+
+// parseUpTo admits that many arguments after the flags. These may be tokens, so
+// one too many is not repeated.
+func (c command) parseUpTo(most int, flags *flag.FlagSet, args []string) (code int, ok bool) {
 	flags.SetOutput(io.Discard)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -93,8 +105,10 @@ func (c command) parse(flags *flag.FlagSet, args []string) (code int, ok bool) {
 		return fine, false
 	case err != nil:
 		return c.misused("%s", err), false
-	case flags.NArg() > 0:
-		return c.misused("unexpected argument %q", flags.Arg(0)), false
+	case flags.NArg() > most && most > 0:
+		return c.misused("too many arguments: flags come first"), false
+	case flags.NArg() > most:
+		return c.misused("unexpected argument %q", flags.Arg(most)), false
 	}
 	return fine, true
 }

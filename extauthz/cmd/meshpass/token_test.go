@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/tokentest"
+)
+
+// fed runs a command that reads its token from standard input.
+func fed(t *testing.T, input string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	c := command{stdin: strings.NewReader(input), stdout: &out, stderr: &err}
+	code = c.token(args)
+	return code, out.String(), err.String()
+}
+
+// The life of a token for a test, as the help tells it.
+func TestToken(t *testing.T) {
+	dir := t.TempDir()
+	keys, set, config := filepath.Join(dir, "keys"), filepath.Join(dir, "jwks.json"), filepath.Join(dir, "config.yaml")
+	ask := []string{"mint", "--dir", keys, "--issuer", "https://i.example", "--audience", "a.example", "--subject", "okta:alice", "--workload", tokentest.Requester}
+	for _, args := range [][]string{
+		{"keys", "new", "--dir", keys, "--first", "--test"},
+		{"keys", "publish", "--dir", keys, "--out", set},
+	} {
+		if code, _, stderr := ran(t, args...); code != 0 {
+			t.Fatalf("%v: %s", args, stderr)
+		}
+	}
+	code, raw, stderr := fed(t, "", ask...)
+	if code != 0 || strings.Count(raw, ".") != 2 {
+		t.Fatalf("mint: got %d, %s%s", code, raw, stderr)
+	}
+	write := func(more string) {
+		text := "trust: [{issuer: https://i.example, audience: a.example, jwks: {file: jwks.json}}]\n" + more
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("")
+	code, stdout, _ := fed(t, raw, "verify", "--config", config)
+	if code != 1 || stdout != "refused by rule 24 of docs/token.md, test_token: tctx.test is there, and test tokens are not admitted\n" {
+		t.Errorf("verify: got %d, %s", code, stdout)
+	}
+	write("insecure: {allowTestTokens: true}\n")
+	code, stdout, _ = fed(t, "", "verify", "--config", config, "-o", "json", strings.TrimSpace(raw))
+	var verdict map[string]any
+	if err := json.Unmarshal([]byte(stdout), &verdict); code != 0 || err != nil || verdict["accepted"] != true || verdict["subject"] != "okta:alice" {
+		t.Errorf("verify: got %d, %s", code, stdout)
+	}
+	code, stdout, _ = fed(t, raw, "inspect")
+	if code != 0 || !strings.HasPrefix(stdout, "NOT VERIFIED: ") || !strings.Contains(stdout, `"test": true`) {
+		t.Errorf("inspect: got %d, %s", code, stdout)
+	}
+}
+
+// No mistake makes a command repeat a token: what it prints ends up in logs.
+func TestTokenIsNeverRepeated(t *testing.T) {
+	raw := tokentest.Valid(t, time.Now())
+	signature := raw[strings.LastIndexByte(raw, '.')+1:]
+	for _, row := range []struct {
+		args []string
+		code int
+	}{
+		{[]string{raw}, 2},
+		{[]string{"inspect", raw, raw}, 2},
+		{[]string{"inspect", raw + "." + raw}, 1},
+		{[]string{"inspect", raw, "-o", "json"}, 2},
+		{[]string{"inspect", "-o", "json", raw}, 0},
+		{[]string{"verify", raw}, 2},
+		{[]string{"verify", "--config", "../../app/testdata/minimal.yaml", raw[1:]}, 1},
+		{[]string{"verify", "--config", "absent.yaml", raw}, 2},
+	} {
+		code, stdout, stderr := fed(t, "", row.args...)
+		if code != row.code || strings.Contains(stdout+stderr, signature) {
+			t.Errorf("%.20q: got %d, %s%s", row.args, code, stdout, stderr)
+		}
+	}
+}

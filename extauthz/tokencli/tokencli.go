@@ -1,0 +1,66 @@
+// Package tokencli is `meshpass token`: it mints a token for a test, shows what
+// one says, and tells which rule refuses one.
+//
+// No token is ever in an error or in what inspect and verify print: header and
+// claims are, the signature is not, so that what is pasted into a ticket cannot be
+// used. What is printed comes from strangers: characters that a terminal would
+// obey are escaped.
+package tokencli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+)
+
+// ErrNo says that the answer is no: not a token, or not with these keys.
+var ErrNo = errors.New("no")
+
+// maxInput is more than any token that a header can carry.
+const maxInput = 1 << 20
+
+// Read takes a token from a file or pipe. The line break that an editor or echo
+// leaves at its end is no part of it; anything else is.
+func Read(from io.Reader) (string, error) {
+	data, err := io.ReadAll(io.LimitReader(from, maxInput+1))
+	if err != nil {
+		return "", err
+	}
+	if len(data) > maxInput {
+		return "", fmt.Errorf("more than %d bytes of input", maxInput)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
+}
+
+// PrintJSON writes one indented JSON value, in which nothing commands a terminal.
+func PrintJSON(to io.Writer, value any) error {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return err
+	}
+	_, err := io.WriteString(to, printable(text.String()))
+	return err
+}
+
+// printable escapes what is no visible character. In JSON it only ever stands in
+// texts, where \u with the halves of a surrogate pair means the same.
+func printable(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r == '\n' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}
