@@ -32,6 +32,9 @@ func (b *ruleBuilder) build() *rule {
 	b.where = b.where[:len(b.where)-1]
 	b.claims()
 	b.when()
+	if r.kind == lateDeny && len(r.inner) == 0 {
+		r.kind = earlyDeny
+	}
 	return r
 }
 
@@ -44,7 +47,7 @@ func (b *ruleBuilder) head() {
 	case "allow":
 		r.kind = allow
 	case "deny":
-		r.kind = deny
+		r.kind = lateDeny
 	default:
 		b.fail(errors.New("effect: want allow or deny"), "effect")
 	}
@@ -66,7 +69,7 @@ func (b *ruleBuilder) hostsAlone() {
 	others := len(f.Workloads)+len(f.Issuers)+len(b.spec.Scopes)+len(b.spec.Claims) > 0 || f.NoPrincipal || b.spec.When != ""
 	service := slices.ContainsFunc(b.rule.document.targets, func(p identity.Pattern) bool { return p.Literal().IsService() })
 	switch {
-	case b.rule.kind == deny && !others:
+	case b.rule.kind.denies() && !others:
 		b.fail(errors.New("a deny rule on hosts alone: the client chooses the host, and would choose another"), "to", "hosts")
 	case b.rule.kind == allow && service:
 		b.fail(errors.New("an allow rule for a service, narrowed by hosts alone: a waypoint routes by the service's address, whatever the host says; add paths, or remove hosts"), "to", "hosts")

@@ -15,6 +15,7 @@ func (b *ruleBuilder) claims() {
 	}
 	if len(b.spec.Scopes) > 0 {
 		b.read("scope")
+		b.rule.fact = fact{scopesFact, b.spec.Scopes[:1]}
 		b.inner(hasScopes(b.spec.Scopes))
 	}
 	names := make([]string, 0, len(b.spec.Claims))
@@ -44,6 +45,23 @@ func (b *ruleBuilder) claim(name string, values []any) {
 	b.known(name, "claims", name)
 	b.read(name)
 	b.inner(claimIn(name, values))
+	if texts := allTexts(values); texts != nil {
+		b.rule.fact = fact{name, texts}
+	}
+}
+
+// allTexts is nil where one value is no text: a claim of another kind then
+// decides nothing, whatever it is.
+func allTexts(values []any) []string {
+	var texts []string
+	for _, value := range values {
+		text, isText := value.(string)
+		if !isText {
+			return nil
+		}
+		texts = append(texts, text)
+	}
+	return texts
 }
 
 func (b *ruleBuilder) read(claim string) { b.rule.document.reads.claims[claim] = true }

@@ -13,8 +13,7 @@ type question struct {
 	set       *Set
 	refused   *refusal // a document that cannot be used guards the callee
 	ambiguous bool     // the path; no rule may admit it yet
-	denies    []entry  // that may match
-	room      [8]entry // for these, mostly enough
+	room      [8]entry // for the rules that may match; mostly enough
 }
 
 // Decide answers by the steps of the package comment. The zero Set denies.
@@ -27,7 +26,6 @@ func (s *Set) Decide(r Request, auth Authenticate) decision.Decision {
 
 func (s *Set) question(r Request, auth Authenticate) *question {
 	q := &question{subject: newSubject(r, auth), guarding: s.guarding(r.Callee), set: s, refused: s.refusal(r.Callee)}
-	q.denies = q.room[:0]
 	q.segments = decoded(r.Path)
 	q.ambiguous = CheckPath(r.Path) != nil
 	return q
@@ -89,17 +87,13 @@ func ambiguousMethod(method string) bool { return strings.ToUpper(method) != met
 // beforeToken is step 3: denies that no token could lift, then public entries,
 // which only a guardrail can close.
 func (q *question) beforeToken(l level) (decision.Decision, bool) {
-	q.denies = q.find(deny, &q.subject, q.denies[:0])
-	if d, denied := q.denied(l, (*rule).early); denied {
+	if d, denied := q.denied(l, earlyDeny, everyRule); denied {
 		return d, true
 	}
-	for _, e := range q.find(public, &q.subject, nil) {
+	for _, e := range q.find(public, &q.subject, q.room[:0]) {
 		if e.counts(l) && e.verdict(&q.subject) == yes {
-			if q.terms[l].guardrails {
-				q.ask()
-				if d, denied := q.denied(l, (*rule).guardrail); denied {
-					return d, true
-				}
+			if d, denied := q.stopped(l); denied {
+				return d, true
 			}
 			return decision.Allow(decision.Public, e.document.name, e.name), true
 		}
@@ -107,16 +101,28 @@ func (q *question) beforeToken(l level) (decision.Decision, bool) {
 	return decision.Decision{}, false
 }
 
+// stopped asks the guardrails, which look at the token whatever else would not.
+func (q *question) stopped(l level) (d decision.Decision, denied bool) {
+	if !q.terms[l].guardrails {
+		return d, false
+	}
+	if d, denied = q.denied(l, earlyDeny, (*rule).guardrail); denied {
+		return d, true
+	}
+	q.ask()
+	return q.denied(l, lateDeny, (*rule).guardrail)
+}
+
 // byRules is steps 5 to 7.
 func (q *question) byRules(l level) decision.Decision {
-	if d, denied := q.denied(l, (*rule).late); denied {
+	if d, denied := q.denied(l, lateDeny, everyRule); denied {
 		return d
 	}
 	answer := decision.Deny(decision.NoRule, "", "")
 	if q.odd != nil {
 		answer = decision.Deny(decision.AmbiguousPath, "", "") // and no rule admits it
 	}
-	for _, e := range q.find(allow, &q.subject, nil) {
+	for _, e := range q.find(allow, &q.subject, q.room[:0]) {
 		if !e.counts(l) {
 			continue
 		}
@@ -135,9 +141,9 @@ func (q *question) byRules(l level) decision.Decision {
 // denied gives the first deny rule, by document and name, among those chosen that
 // does not say no. A rule may stand at several paths that match: its yes counts
 // before what it cannot decide.
-func (q *question) denied(l level, chosen func(*rule) bool) (d decision.Decision, denied bool) {
+func (q *question) denied(l level, k kind, chosen func(*rule) bool) (d decision.Decision, denied bool) {
 	var by *rule
-	for _, e := range q.denies {
+	for _, e := range q.find(k, &q.subject, q.room[:0]) {
 		if by != nil && e.rule != by {
 			break
 		}
@@ -157,7 +163,7 @@ func (q *question) denied(l level, chosen func(*rule) bool) (d decision.Decision
 
 func (e entry) counts(l level) bool { return !e.shadow || l == watched }
 
-func (r *rule) late() bool { return !r.early() }
+func everyRule(*rule) bool { return true }
 
 func (r *rule) guardrail() bool { return r.document.guardrail }
 
@@ -169,10 +175,10 @@ func (q *question) onOutage(l level) decision.Decision {
 	if q.terms[l].outageDeny {
 		return refusal
 	}
-	if _, denied := q.denied(l, (*rule).guardrail); denied {
+	if _, denied := q.stopped(l); denied {
 		return refusal
 	}
-	for _, e := range q.find(allow, &q.subject, nil) {
+	for _, e := range q.find(allow, &q.subject, q.room[:0]) {
 		if e.counts(l) && !e.issued && e.outside(&q.subject) == yes {
 			return decision.Allow(decision.OutageAllowed, e.document.name, e.name)
 		}

@@ -100,10 +100,10 @@ func checkOdd(segment string) error {
 func (e entry) oddPath(s *subject) verdict {
 	switch {
 	case e.pattern == nil:
-		return verdictOf(e.kind == deny)
+		return verdictOf(e.kind.denies())
 	case e.pattern.match(s.segments) && e.admitsAll(s.odd):
 		return yes
-	case e.kind == deny:
+	case e.kind.denies():
 		return e.pattern.before(s.segments, s.odd[0].index)
 	}
 	return no

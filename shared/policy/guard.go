@@ -43,7 +43,7 @@ func (t *terms) add(o terms) {
 
 func (c *compiled) terms() terms {
 	return terms{
-		documents: true, required: !c.optional, outageDeny: !c.outageAllow, guardrails: c.guardrail && c.has(deny),
+		documents: true, required: !c.optional, outageDeny: !c.outageAllow, guardrails: c.guardrail && c.denies(),
 		inShadow: slices.ContainsFunc(c.rules, func(r *rule) bool { return r.shadow }), admits: c.admits(),
 	}
 }

@@ -2,18 +2,16 @@ package policy
 
 import (
 	"slices"
-
-	"github.com/meshpass/meshpass/shared/identity"
 )
 
 // index finds the rules of one kind that a request can match, so that the time
 // of a decision does not follow their number. It is a trie over the segments of
-// paths; where a path ends, rules are told apart by caller, then by host. What
-// an index leaves out would say no; all that it finds is still asked.
+// paths; where a path ends, rules are told apart by caller, host, and a claim or
+// scope. What an index leaves out would say no; all that it finds is still asked.
 type index struct {
 	entries  []entry // all
 	paths    node
-	anywhere leaf // rules for every path
+	anywhere byCaller // rules for every path
 }
 
 func (x *index) add(e entry) {
@@ -40,8 +38,8 @@ func (x *index) find(s *subject, found []entry) []entry {
 type node struct {
 	literals map[string]*node
 	capture  *node
-	end      leaf // patterns that end here
-	open     leaf // patterns that go on with /**
+	end      byCaller // patterns that end here
+	open     byCaller // patterns that go on with /**
 }
 
 func (n *node) add(e entry, rest []segment) {
@@ -62,13 +60,7 @@ func (n *node) child(s segment) *node {
 		}
 		return n.capture
 	}
-	if n.literals == nil {
-		n.literals = map[string]*node{}
-	}
-	if n.literals[s.literal] == nil {
-		n.literals[s.literal] = &node{}
-	}
-	return n.literals[s.literal]
+	return child(&n.literals, s.literal)
 }
 
 func (n *node) find(s *subject, rest []string, found []entry) []entry {
@@ -81,53 +73,6 @@ func (n *node) find(s *subject, rest []string, found []entry) []entry {
 	}
 	if n.capture != nil && rest[0] != "" {
 		found = n.capture.find(s, rest[1:], found)
-	}
-	return found
-}
-
-// leaf holds the rules of one path.
-type leaf struct {
-	byCaller map[identity.Pattern][]entry
-	byHost   map[string][]entry
-	rest     []entry
-}
-
-func (l *leaf) add(e entry) {
-	switch {
-	case len(e.callers) > 0:
-		if l.byCaller == nil {
-			l.byCaller = map[identity.Pattern][]entry{}
-		}
-		for _, p := range e.callers {
-			l.byCaller[p] = append(l.byCaller[p], e)
-		}
-	case len(e.hosts) > 0:
-		if l.byHost == nil {
-			l.byHost = map[string][]entry{}
-		}
-		for _, host := range e.hosts {
-			l.byHost[host] = append(l.byHost[host], e)
-		}
-	default:
-		l.rest = append(l.rest, e)
-	}
-}
-
-func (l *leaf) find(s *subject, found []entry) []entry {
-	found = append(found, l.rest...)
-	if l.byHost != nil {
-		found = append(found, l.byHost[s.host]...)
-	}
-	switch {
-	case l.byCaller == nil:
-	case s.Caller == "": // no rule on callers can be decided
-		for _, entries := range l.byCaller {
-			found = append(found, entries...)
-		}
-	default:
-		for _, p := range s.Caller.Patterns() {
-			found = append(found, l.byCaller[p]...)
-		}
 	}
 	return found
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/identity"
@@ -11,11 +12,9 @@ import (
 // except what guardrails deny: the way out when a policy locks out more than it
 // should and no time is left to mend it.
 type Override struct {
-	Target string    `yaml:"target"` // as in targets.workloads
-	Mode   Mode      `yaml:"mode"`   // Shadow
-	Until  time.Time `yaml:"until"`
-	By     string    `yaml:"by"`
-	Reason string    `yaml:"reason"`
+	Target     string // as in targets.workloads
+	Until      time.Time
+	By, Reason string
 
 	pattern identity.Pattern
 }
@@ -24,7 +23,15 @@ type Override struct {
 const MaxOverride = 24 * time.Hour
 
 type overridesFile struct {
-	Overrides []Override `yaml:"overrides"`
+	Overrides []overrideSpec `yaml:"overrides"`
+}
+
+type overrideSpec struct {
+	Target string `yaml:"target"`
+	Mode   string `yaml:"mode"`
+	Until  string `yaml:"until"`
+	By     string `yaml:"by"`
+	Reason string `yaml:"reason"`
 }
 
 // ParseOverrides reads the file of overrides; none is a list that is empty. What
@@ -41,11 +48,13 @@ func ParseOverrides(data []byte, domains identity.TrustDomains, now time.Time) (
 		problems.Add(doc.At(), "want overrides: a list, which may be empty")
 	}
 	var active []Override
-	for i := range file.Overrides {
-		o := &file.Overrides[i]
-		o.check(doc, domains, now, i, &problems)
+	for i, spec := range file.Overrides {
+		o, wrong := spec.override(domains, now)
+		for field, message := range wrong {
+			problems.Add(doc.At("overrides", i, field), "%s", message)
+		}
 		if now.Before(o.Until) {
-			active = append(active, *o)
+			active = append(active, o)
 		}
 	}
 	if err := problems.Err(); err != nil {
@@ -54,24 +63,27 @@ func ParseOverrides(data []byte, domains identity.TrustDomains, now time.Time) (
 	return active, nil
 }
 
-func (o *Override) check(doc *strictyaml.Document, domains identity.TrustDomains, now time.Time, i int, p *strictyaml.Problems) {
-	at := func(field string) strictyaml.Position { return doc.At("overrides", i, field) }
-	var err error
-	if o.pattern, err = domains.ParseTarget(o.Target); err != nil {
-		p.Add(at("target"), "target %s", err)
+// override also says what is wrong, by field.
+func (s overrideSpec) override(domains identity.TrustDomains, now time.Time) (o Override, wrong map[string]string) {
+	wrong = map[string]string{}
+	pattern, err := domains.ParseTarget(s.Target)
+	if err != nil {
+		wrong["target"] = "target " + err.Error()
 	}
-	if o.Mode != Shadow {
-		p.Add(at("mode"), "mode %q: want shadow", o.Mode)
+	if s.Mode != string(Shadow) {
+		wrong["mode"] = fmt.Sprintf("mode %q: want shadow", s.Mode)
 	}
-	if o.By == "" || o.Reason == "" {
-		p.Add(at("by"), "want by and reason: who lifts the policies, and why")
+	if s.By == "" || s.Reason == "" {
+		wrong["by"] = "want by and reason: who lifts the policies, and why"
 	}
+	until, err := time.Parse(time.RFC3339, s.Until)
 	switch {
-	case o.Until.IsZero():
-		p.Add(at("until"), "want until, a time such as 2026-06-01T12:00:00Z: an override ends by itself")
-	case o.Until.After(now.Add(MaxOverride)):
-		p.Add(at("until"), "until is more than %s ahead: an override is for an emergency; write documents for what shall stay", MaxOverride)
+	case err != nil:
+		wrong["until"] = fmt.Sprintf("until %q: want a time such as 2026-06-01T12:00:00Z, as an override ends by itself", s.Until)
+	case until.After(now.Add(MaxOverride)):
+		wrong["until"] = fmt.Sprintf("until is more than %s ahead: an override is for an emergency; write documents for what shall stay", MaxOverride)
 	}
+	return Override{Target: s.Target, Until: until, By: s.By, Reason: s.Reason, pattern: pattern}, wrong
 }
 
 // With gives the same documents under other circumstances: what happens to

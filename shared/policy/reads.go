@@ -124,6 +124,11 @@ func parts(e ast.Expr) []ast.Expr {
 	return nil
 }
 
+// loops finds all(), exists(), map() and the like.
+func loops(e ast.Expr) bool {
+	return e.Kind() == ast.ComprehensionKind || slices.ContainsFunc(parts(e), loops)
+}
+
 func (r *reads) note(variable string, path []string, guard bool) error {
 	root, member, _ := strings.Cut(variable, ".")
 	switch {

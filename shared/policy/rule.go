@@ -12,11 +12,14 @@ import (
 type kind int
 
 const (
-	public kind = iota // a public entry
-	deny
+	public    kind = iota // a public entry
+	earlyDeny             // on from and to alone, which no token can lift
+	lateDeny
 	allow
 	kinds
 )
+
+func (k kind) denies() bool { return k == earlyDeny || k == lateDeny }
 
 // rule is a compiled rule, or public entry. Its paths are not among its
 // conditions: they are where the index keeps it.
@@ -32,15 +35,13 @@ type rule struct {
 	admitted escapes            // of to.allowEncoded
 	callers  []identity.Pattern // of from.workloads; none: every caller
 	hosts    []string           // of to.hosts; none: every host
+	fact     fact               // a claim or scope that it wants; zero: none
 
 	outer  []condition // of from and to, which need no token
 	inner  []condition // all others
 	issued bool        // one of them is from.issuers
 	when   *expression // one of them; nil: none
 }
-
-// early rules need no token to be decided.
-func (r *rule) early() bool { return len(r.inner) == 0 }
 
 // entry is a rule at one of its paths. A rule with several paths is a rule for
 // each of them, in whatever order they stand.
@@ -119,6 +120,6 @@ func (c *compiled) admits() escapes {
 	return all
 }
 
-func (c *compiled) has(k kind) bool {
-	return slices.ContainsFunc(c.rules, func(r *rule) bool { return r.kind == k })
+func (c *compiled) denies() bool {
+	return slices.ContainsFunc(c.rules, func(r *rule) bool { return r.kind.denies() })
 }

@@ -48,9 +48,7 @@ func (q *question) overridden(o *Override, given *decision.Decision) decision.De
 		if reason := q.unreadable(enforced); reason != "" {
 			return above(decision.Deny(reason, "", ""), given)
 		}
-		q.ask()
-		q.denies = q.find(deny, &q.subject, q.denies[:0])
-		if d, denied := q.denied(enforced, (*rule).guardrail); denied {
+		if d, denied := q.stopped(enforced); denied {
 			return above(d, given)
 		}
 	}

@@ -1,0 +1,166 @@
+package policy_test
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// guarding is a document that lets in whoever has a token, by a rule of this name.
+func guarding(name, target, rule string) string {
+	return strings.NewReplacer("name: p", "name: "+name, "ns/shop/sa/orders", target).Replace(head) + "  rules: [{name: " + rule + ", effect: allow}]\n"
+}
+
+const (
+	halfWritten = "apiVersion: meshpass.dev/v1\nspec: {rules: ["
+	aTarget     = "ns/a/sa/a"
+	bTarget     = "ns/b/sa/b"
+)
+
+// folders of two teams, each with what it may target.
+type folders struct{ a, b fstest.MapFS }
+
+func (f folders) load(previous *policy.Set) policy.Loaded {
+	return policy.Loader{}.LoadEach(previous,
+		policy.Dir{Name: "a", Files: f.a, MayTarget: []string{"ns/a/sa/*", "edge/*"}},
+		policy.Dir{Name: "b", Files: f.b, MayTarget: []string{"ns/b/sa/*", "ns/b2/sa/*"}})
+}
+
+func (f folders) with(folder, file, text string) folders {
+	changed := folders{fstest.MapFS{}, fstest.MapFS{}}
+	for name, data := range f.a {
+		changed.a[name] = data
+	}
+	for name, data := range f.b {
+		changed.b[name] = data
+	}
+	tree := map[string]fstest.MapFS{"a": changed.a, "b": changed.b}[folder]
+	if text == "" {
+		delete(tree, file)
+	} else {
+		tree[file] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return changed
+}
+
+func good() folders {
+	none := folders{fstest.MapFS{}, fstest.MapFS{}}
+	return none.with("a", "a.yaml", guarding("a", aTarget, "first")).with("b", "b.yaml", guarding("b", bTarget, "first"))
+}
+
+// answers are those for both teams' workloads, and for another of b's.
+func answers(set *policy.Set) string {
+	var all []string
+	for _, w := range []identity.Workload{aTarget, bTarget, "ns/b2/sa/x"} {
+		all = append(all, strings.TrimPrefix(describe(set.Decide(request(callee(w)), alice(nil))), "deny "))
+	}
+	return strings.Join(all, ", ")
+}
+
+const (
+	bothFirst = "allow rule_allowed a/first, allow rule_allowed b/first, unguarded"
+	onlyA     = "allow rule_allowed a/first, "
+)
+
+// Each row is a change of b's folder. Nothing of it reaches a. At the start what
+// is refused denies; later it leaves what was in force.
+func TestDocumentsAreRefusedOneByOne(t *testing.T) {
+	broken := strings.Replace(guarding("b", bTarget, "second"), "effect: allow", "effect: permit", 1)
+	for _, row := range []struct {
+		name, file, text, atStart, later string
+	}{
+		{"a good change", "b.yaml", guarding("b", bTarget, "second"), onlyA + "allow rule_allowed b/second, unguarded", onlyA + "allow rule_allowed b/second, unguarded"},
+		{"removed, so that the folder is empty, which may be a mount that is not there", "b.yaml", "", onlyA + "policy_refused b/, policy_refused b/", bothFirst},
+		{"refused", "b.yaml", broken, onlyA + "policy_refused b/, unguarded", bothFirst},
+		{"refused, and another target", "b.yaml", strings.Replace(broken, bTarget, "ns/b2/sa/x", 1), onlyA + "unguarded, policy_refused b/", bothFirst},
+		{"cannot be read", "b.yaml", halfWritten, onlyA + "policy_refused b/b.yaml/, policy_refused b/b.yaml/", bothFirst},
+		{"without a name", "b.yaml", strings.Replace(broken, "name: b}", "title: b}", 1), onlyA + "policy_refused b/b.yaml/, unguarded", bothFirst},
+		{"a target that is none", "b.yaml", strings.Replace(broken, bTarget, "b", 1), onlyA + "policy_refused b/, policy_refused b/", bothFirst},
+		{"another team's target", "b.yaml", guarding("b", aTarget, "second"), onlyA + "policy_refused b/, policy_refused b/", bothFirst},
+		{"another team's name", "b.yaml", guarding("a", bTarget, "second"), onlyA + "policy_refused a/, unguarded", bothFirst},
+		{"a wildcard that is too wide", "b.yaml", guarding("b", "ns/*/sa/b", "second"), onlyA + "policy_refused b/, policy_refused b/", bothFirst},
+		{"a second one, refused", "b2.yaml", strings.Replace(broken, "name: b}", "name: b2}", 1), onlyA + "policy_refused b2/, unguarded", bothFirst},
+		{"a name twice", "b2.yaml", guarding("b", bTarget, "second"), onlyA + "policy_refused b/, unguarded", bothFirst},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			changed := good().with("b", row.file, row.text)
+			start := changed.load(nil)
+			if got := answers(start.Set); got != row.atStart {
+				t.Errorf("at the start: got %s, want %s", got, row.atStart)
+			}
+			before := good().load(nil)
+			after := changed.load(before.Set)
+			if got := answers(after.Set); got != row.later {
+				t.Errorf("later: got %s, want %s", got, row.later)
+			}
+			checkReport(t, start, true)
+			checkReport(t, after, false)
+			again := changed.load(start.Set) // refused still
+			if got := answers(again.Set); got != row.atStart {
+				t.Errorf("looked at again: got %s, want %s", got, row.atStart)
+			}
+			if mended := good().load(again.Set); answers(mended.Set) != bothFirst || len(mended.Refused) != 0 || mended.Set.Generation() != before.Set.Generation() {
+				t.Errorf("mended: got %s, %v", answers(mended.Set), mended.Refused)
+			}
+		})
+	}
+}
+
+func checkReport(t *testing.T, l policy.Loaded, denied bool) {
+	t.Helper()
+	if (len(l.Problems) == 0) != (len(l.Refused) == 0) || (l.Wanted == l.Set.Generation()) != (len(l.Refused) == 0) {
+		t.Errorf("problems %v, refused %v, wants %s, runs %s", l.Problems, l.Refused, l.Wanted, l.Set.Generation())
+	}
+	for _, r := range l.Refused {
+		if r.Denied != denied || r.Name == "" || r.File == "" {
+			t.Errorf("got %+v", r)
+		}
+	}
+}
+
+// A document that goes to another file, and breaks on the way, is not lost.
+func TestADocumentThatMovesAndBreaksStays(t *testing.T) {
+	before := good().load(nil)
+	moved := good().with("b", "b.yaml", "").with("b", "new.yaml", halfWritten)
+	if got := answers(moved.load(before.Set).Set); got != bothFirst {
+		t.Errorf("got %s", got)
+	}
+	removed := good().with("b", "b.yaml", "").with("b", "new.yaml", guarding("new", "ns/b2/sa/x", "r"))
+	if got, want := answers(removed.load(before.Set).Set), onlyA+"unguarded, allow rule_allowed new/r"; got != want {
+		t.Errorf("removed: got %s, want %s", got, want)
+	}
+	// What was denied at the start stays denied while its file becomes worse.
+	start := good().with("b", "b.yaml", strings.Replace(guarding("b", bTarget, "x"), "allow", "permit", 1)).load(nil)
+	worse := good().with("b", "b.yaml", halfWritten).load(start.Set)
+	if got, want := answers(worse.Set), onlyA+"policy_refused b/, unguarded"; got != want {
+		t.Errorf("worse: got %s, want %s", got, want)
+	}
+}
+
+func TestMayTarget(t *testing.T) {
+	for _, row := range []struct {
+		may, target string
+		want        bool
+	}{
+		{"*", "ns/*/sa/*", true}, {"*", "edge/x", true}, {"*", "spiffe://o.example/x", true},
+		{"ns/a/sa/*", "ns/a/sa/x", true}, {"ns/a/sa/*", "ns/a/sa/*", true}, {"ns/a/sa/*", "ns/ab/sa/x", false}, {"ns/a/sa/*", "ns/*/sa/x", false},
+		{"service/a/*", "service/a/x", true}, {"service/a/*", "service/ab/x", false}, {"gateway/*", "gateway/g", true}, {"edge/*", "gateway/g", false},
+		{"ns/*/sa/*", "edge/x", false}, {"spiffe://o.example/x", "spiffe://o.example/x", true}, {"spiffe://o.example/x", "spiffe://o.example/y", false},
+	} {
+		dir := files(guarding("p", row.target, "r"))
+		dir.MayTarget = []string{row.may}
+		if _, err := policy.Load(dir); (err == nil) != row.want {
+			t.Errorf("%s under %s: %v", row.target, row.may, err)
+		}
+	}
+	for _, may := range []string{"", "ns/*", "service/*", "service/*/*", "service/a/b*", "edge", "*/x", "ns/a*/sa/b"} {
+		dir := files(guarding("p", aTarget, "r"))
+		dir.Name, dir.MayTarget = "d", []string{may}
+		if _, err := policy.Load(dir); err == nil || !strings.HasPrefix(err.Error(), "d: mayTarget: ") {
+			t.Errorf("%q: %v", may, err)
+		}
+	}
+}
