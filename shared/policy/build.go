@@ -110,6 +110,7 @@ func (b *ruleBuilder) noPrincipal(f from) {
 	case len(f.Workloads) > 0:
 		b.fail(errors.New("noPrincipal beside workloads: a caller has a name or has none; write two rules"), "from", "noPrincipal")
 	default:
+		b.rule.document.reads.noCaller = true
 		b.outer(noPrincipal())
 	}
 }

@@ -50,6 +50,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 
 // expression is a compiled CEL condition and what it reads.
 type expression struct {
+	text    string
 	program cel.Program
 	reads   reads
 }
@@ -80,7 +81,7 @@ func compileExpression(text string) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &expression{program: program, reads: found}, nil
+	return &expression{text: text, program: program, reads: found}, nil
 }
 
 type compiledExpression struct {
@@ -129,7 +130,7 @@ func issueError(issues *cel.Issues) error {
 
 // condition binds the captures of the path by which the rule was found.
 func (e *expression) condition() condition {
-	return condition{"when", func(p *pattern, s *subject) verdict {
+	return condition{"when", e.text, func(p *pattern, s *subject) verdict {
 		verdict, _ := e.eval(p, s)
 		return verdict
 	}}

@@ -18,6 +18,8 @@ const (
 	undecided // what would decide it is missing or of another kind
 )
 
+func (v verdict) String() string { return [...]string{"no", "yes", "undecided"}[v] }
+
 func verdictOf(matched bool) verdict {
 	if matched {
 		return yes
@@ -36,6 +38,7 @@ func both(a, b verdict) verdict {
 // condition is one part of a rule. All parts of a rule must say yes.
 type condition struct {
 	field string // as the document names it: to.methods, claims.tctx.plan
+	want  any    // as the document says it
 	holds func(*pattern, *subject) verdict
 }
 
@@ -51,7 +54,7 @@ func all(conditions []condition, p *pattern, s *subject) verdict {
 
 // callerIn needs the caller's identity: a peer without one may be anybody.
 func callerIn(workloads []identity.Pattern) condition {
-	return condition{"from.workloads", func(_ *pattern, s *subject) verdict {
+	return condition{"from.workloads", workloads, func(_ *pattern, s *subject) verdict {
 		if s.Caller == "" {
 			return undecided
 		}
@@ -62,7 +65,7 @@ func callerIn(workloads []identity.Pattern) condition {
 // noPrincipal holds where no caller can have an identity; where one could and
 // is not known, nothing can be said.
 func noPrincipal() condition {
-	return condition{"from.noPrincipal", func(_ *pattern, s *subject) verdict {
+	return condition{"from.noPrincipal", true, func(_ *pattern, s *subject) verdict {
 		if s.Caller == "" && !s.NoCaller {
 			return undecided
 		}
@@ -71,7 +74,7 @@ func noPrincipal() condition {
 }
 
 func issuerIn(issuers []string) condition {
-	return condition{"from.issuers", func(_ *pattern, s *subject) verdict {
+	return condition{"from.issuers", issuers, func(_ *pattern, s *subject) verdict {
 		if s.claims == nil {
 			return undecided
 		}
@@ -80,19 +83,22 @@ func issuerIn(issuers []string) condition {
 }
 
 func methodIn(methods []string) condition {
-	return condition{"to.methods", func(_ *pattern, s *subject) verdict { return verdictOf(slices.Contains(methods, s.Method)) }}
+	return condition{"to.methods", methods, func(_ *pattern, s *subject) verdict { return verdictOf(slices.Contains(methods, s.Method)) }}
 }
 
 func hostIn(hosts []string) condition {
-	return condition{"to.hosts", func(_ *pattern, s *subject) verdict { return verdictOf(slices.Contains(hosts, s.host)) }}
+	return condition{"to.hosts", hosts, func(_ *pattern, s *subject) verdict { return verdictOf(slices.Contains(hosts, s.host)) }}
 }
 
 func portIn(ports []uint32) condition {
-	return condition{"to.ports", func(_ *pattern, s *subject) verdict { return verdictOf(slices.Contains(ports, s.Port)) }}
+	return condition{"to.ports", ports, func(_ *pattern, s *subject) verdict { return verdictOf(slices.Contains(ports, s.Port)) }}
 }
 
+// allOf is wanted whole; of every other list, one entry is enough.
+type allOf []string
+
 func hasScopes(scopes []string) condition {
-	return condition{"scopes", func(_ *pattern, s *subject) verdict {
+	return condition{"scopes", allOf(scopes), func(_ *pattern, s *subject) verdict {
 		if s.claims == nil {
 			return undecided
 		}
@@ -105,7 +111,7 @@ func hasScopes(scopes []string) condition {
 // nothing: "true" is not true, and a deny on true must not be dodged by it.
 func claimIn(name string, values []any) condition {
 	path := strings.Split(name, ".")
-	return condition{"claims." + name, func(_ *pattern, s *subject) verdict {
+	return condition{"claims." + name, values, func(_ *pattern, s *subject) verdict {
 		value, ok := lookup(s.claims, path)
 		if !ok {
 			return undecided

@@ -11,19 +11,26 @@ import (
 // it a recorded decision can be made again. Claims that no document reads are
 // never in it.
 func (s *Set) Inputs(r Request, claims *identity.Claims) map[string]any {
+	return s.reads.inputs(r, claims)
+}
+
+func (reads *reads) inputs(r Request, claims *identity.Claims) map[string]any {
 	inputs := map[string]any{}
-	for name := range s.reads.claims {
+	for name := range reads.claims {
 		if value, ok := lookup(claims, strings.Split(name, ".")); ok {
 			inputs["claims."+name] = value
 		}
 	}
-	for name := range s.reads.headers {
+	for name := range reads.headers {
 		if value, ok := r.Headers[name]; ok {
 			inputs["request.headers."+name] = value
 		}
 	}
-	if s.reads.port {
+	if reads.port {
 		inputs["request.port"] = r.Port
+	}
+	if reads.noCaller {
+		inputs["request.no_caller"] = r.NoCaller
 	}
 	return inputs
 }

@@ -14,13 +14,15 @@ import (
 // hold for the decision to be made again.
 type reads struct {
 	claims   map[string]bool // dotted names, as in tctx.tenant
+	has      map[string]bool // those of claims that are asked for with has()
 	headers  map[string]bool // lower-case names
 	captures map[string]bool // true: some use of it is guarded by has()
 	port     bool
+	noCaller bool
 }
 
 func newReads() reads {
-	return reads{claims: map[string]bool{}, headers: map[string]bool{}, captures: map[string]bool{}}
+	return reads{claims: map[string]bool{}, has: map[string]bool{}, headers: map[string]bool{}, captures: map[string]bool{}}
 }
 
 func (r *reads) add(other reads) {
@@ -31,6 +33,7 @@ func (r *reads) add(other reads) {
 		r.headers[name] = true
 	}
 	r.port = r.port || other.port
+	r.noCaller = r.noCaller || other.noCaller
 }
 
 // secretHeaders may not be read by a rule, because what a rule reads is recorded.
@@ -142,7 +145,11 @@ func (r *reads) note(variable string, path []string, guard bool) error {
 		}
 		r.captures[path[0]] = r.captures[path[0]] || guard
 	case root == "claims" && member != "":
-		r.claims[strings.Join(append([]string{member}, path...), ".")] = true
+		claim := strings.Join(append([]string{member}, path...), ".")
+		r.claims[claim] = true
+		if guard {
+			r.has[claim] = true
+		}
 	}
 	return nil // the rest stands in every record, or is a variable of a macro
 }

@@ -1,0 +1,144 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// coverage finds rules that never decide, because another rule that holds for the
+// same workloads matches whenever they do.
+func (w *warnings) coverage(documents []linted) {
+	for _, d := range documents {
+		for _, other := range documents {
+			if coversTargets(other.compiled.targets, d.compiled.targets) {
+				w.covered(d, other)
+			}
+		}
+	}
+}
+
+func coversTargets(a, b []identity.Pattern) bool { return within(b, a, identity.Pattern.Covers) }
+
+// covered compares each rule of d with all of the other document, which may be d.
+func (w *warnings) covered(d, other linted) {
+	for _, b := range d.compiled.rules {
+		for _, a := range other.compiled.rules {
+			code, matters := relation(a, b)
+			if a == b || !matters || !a.covers(b) || a.kind == b.kind && b.covers(a) && compareEntries(entry{rule: a}, entry{rule: b}) > 0 {
+				continue
+			}
+			*w = append(*w, b.warning(code, a))
+			break
+		}
+	}
+}
+
+// relation says what it means for b that a matches whenever b does.
+func relation(a, b *rule) (Code, bool) {
+	switch {
+	case a.shadow && !b.shadow:
+		return "", false
+	case a.kind == earlyDeny && !b.kind.denies(), a.kind == lateDeny && b.kind == allow && !b.document.outageAllow:
+		return Unreachable, true
+	case a.kind.denies() && b.kind.denies():
+		return RedundantDeny, true
+	case b.kind == allow && !a.kind.denies():
+		return ShadowedAllow, true
+	}
+	return "", false
+}
+
+func (r *rule) warning(code Code, by *rule) Warning {
+	message := map[Code]string{
+		Unreachable:   "never lets anything in: deny rule %s refuses all that it is for; remove one of them, or narrow the deny",
+		ShadowedAllow: "changes no answer: %s lets in all that it does; remove it, or narrow the other",
+		RedundantDeny: "changes no answer: deny rule %s refuses all that it does; remove it",
+	}[code]
+	w := Warning{Code: code, Policy: r.document.name, Rule: r.name}
+	w.File, w.Position = r.document.file, r.place
+	w.Message = fmt.Sprintf(message, by.document.name+"/"+by.name)
+	return w
+}
+
+// covers reports whether a says yes whenever b does.
+func (a *rule) covers(b *rule) bool {
+	return a.coversPaths(b) && a.bindsLike(b) &&
+		(len(a.callers) == 0 || len(b.callers) > 0 && within(b.callers, a.callers, identity.Pattern.Covers)) &&
+		coverAll(a.outer, b) && coverAll(a.inner, b)
+}
+
+func (a *rule) coversPaths(b *rule) bool {
+	if b.admitted&^a.admitted != 0 && !a.kind.denies() {
+		return false
+	}
+	return len(a.patterns) == 0 || len(b.patterns) > 0 && within(b.patterns, a.patterns, pattern.covers)
+}
+
+// bindsLike holds where captures that a reads have the same values as in b.
+func (a *rule) bindsLike(b *rule) bool {
+	if a.when == nil || len(a.when.reads.captures) == 0 {
+		return true
+	}
+	return within(b.patterns, a.patterns, func(p, q pattern) bool { return p.text == q.text })
+}
+
+// coverAll wants each condition of a in b too, as narrow or narrower.
+func coverAll(conditions []condition, b *rule) bool {
+	for _, c := range conditions {
+		if c.field == "from.workloads" { // compared as patterns
+			continue
+		}
+		same := func(o condition) bool { return o.field == c.field && wider(c.want, o.want) }
+		if !slices.ContainsFunc(b.outer, same) && !slices.ContainsFunc(b.inner, same) {
+			return false
+		}
+	}
+	return true
+}
+
+// wider compares what two conditions of the same field want. Scopes must all be
+// there, so that fewer are wider; of all else one must match, so that more are.
+func wider(a, b any) bool {
+	switch a := a.(type) {
+	case allOf:
+		return within(a, b.(allOf), equal[string])
+	case []string:
+		return within(b.([]string), a, equal[string])
+	case []uint32:
+		return within(b.([]uint32), a, equal[uint32])
+	case []any:
+		return within(b.([]any), a, equal[any])
+	}
+	return a == b
+}
+
+// within reports whether each of inner is covered by one of outer.
+func within[T any](inner, outer []T, covers func(outer, inner T) bool) bool {
+	for _, b := range inner {
+		if !slices.ContainsFunc(outer, func(a T) bool { return covers(a, b) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func equal[T comparable](a, b T) bool { return a == b }
+
+// covers reports whether every path that matches q matches p.
+func (p pattern) covers(q pattern) bool {
+	if len(q.segments) < len(p.segments) || !p.open && (q.open || len(q.segments) != len(p.segments)) {
+		return false
+	}
+	if p.open && !q.open && len(q.segments) == len(p.segments) {
+		return false
+	}
+	for i, s := range p.segments {
+		other := q.segments[i]
+		if s.capture == "" && (other.capture != "" || other.literal != s.literal) || s.capture != "" && other.capture == "" && other.literal == "" {
+			return false
+		}
+	}
+	return true
+}

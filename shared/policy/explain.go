@@ -1,0 +1,188 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// Trace is how a request is decided, for people. It is made by asking every rule
+// of every document that guards the callee, also those that could not have
+// mattered any more, so it takes far longer than the decision.
+type Trace struct {
+	Decision  decision.Decision `json:"-"`
+	Answer    []string          `json:"answer"`          // the decision, then what is below it in shadow
+	Path      string            `json:"path,omitempty"`  // why the path is ambiguous; then no rule is asked
+	Token     decision.Reason   `json:"token,omitempty"` // why there are no claims
+	Documents []DocumentTrace   `json:"documents"`       // by name
+}
+
+// DocumentTrace is a document that guards the callee.
+type DocumentTrace struct {
+	DocumentInfo
+	Targets []string    `json:"targets"` // those that match the callee
+	Rules   []RuleTrace `json:"rules,omitempty"`
+}
+
+// RuleTrace is what a rule says of the request.
+type RuleTrace struct {
+	RuleInfo
+	Verdict    string           `json:"verdict"`           // yes, no or undecided
+	Decided    bool             `json:"decided,omitempty"` // it gave the answer
+	Conditions []ConditionTrace `json:"conditions"`
+}
+
+// ConditionTrace is what one condition says.
+type ConditionTrace struct {
+	Field   string `json:"field"`         // as in the document: to.paths, claims.tctx.plan, when
+	Want    any    `json:"want"`          // as the document says it
+	Got     any    `json:"got,omitempty"` // what the request or token has; for when, all that it reads
+	Verdict string `json:"verdict"`       // yes, no or undecided
+	Why     string `json:"why,omitempty"` // CEL's error
+}
+
+// Explain decides as [Set.Decide] does, and tells how. Claims stand in it in
+// clear: it is for whoever may see the token.
+func (s *Set) Explain(r Request, auth Authenticate) Trace {
+	var claims *identity.Claims
+	reason, asked := decision.Reason(""), false
+	once := func() (*identity.Claims, decision.Reason) {
+		if !asked {
+			claims, reason = auth()
+			asked = true
+		}
+		return claims, reason
+	}
+	t := Trace{Decision: s.Decide(r, once)}
+	t.Answer = decision.Decision{Shadow: &t.Decision}.Shadows()
+	q := s.question(r, once)
+	q.ask()
+	t.Token = q.refusal
+	if !q.readPath(q.terms[watched].admits) {
+		t.Path = fmt.Sprint(CheckPath(r.Path))
+	}
+	for _, c := range s.documents {
+		if targets := c.targeting(r.Callee); len(targets) > 0 {
+			t.Documents = append(t.Documents, DocumentTrace{c.info(), targets, t.rules(c, q)})
+		}
+	}
+	return t
+}
+
+func (c *compiled) targeting(w identity.Workload) []string {
+	var targets []string
+	for _, p := range c.targets {
+		if p.Match(w) {
+			targets = append(targets, p.String())
+		}
+	}
+	return targets
+}
+
+func (t *Trace) rules(c *compiled, q *question) []RuleTrace {
+	if t.Path != "" {
+		return nil
+	}
+	all := make([]RuleTrace, len(c.rules))
+	for i, r := range c.rules {
+		all[i] = r.explain(q)
+		all[i].Decided = t.Decision.Policy == c.name && t.Decision.Rule == r.name
+	}
+	return all
+}
+
+// explain tells the path at which the rule fits best.
+func (r *rule) explain(q *question) RuleTrace {
+	var best RuleTrace
+	for i, e := range r.entries() {
+		if t := e.explain(q); i == 0 || rank(t) > rank(best) {
+			best = t
+		}
+	}
+	return best
+}
+
+// rank prefers what decides, then what has the right path.
+func rank(t RuleTrace) int {
+	of := func(v string) int { return slices.Index([]string{"no", "undecided", "yes"}, v) }
+	result := 10 * of(t.Verdict)
+	for _, c := range t.Conditions {
+		if c.Field == "to.paths" {
+			result += of(c.Verdict)
+		}
+	}
+	return result
+}
+
+func (e entry) explain(q *question) RuleTrace {
+	t := RuleTrace{RuleInfo: e.info()}
+	path, pattern := yes, e.pattern
+	if e.pattern != nil {
+		path, pattern = e.at(&q.subject)
+		t.Conditions = append(t.Conditions, ConditionTrace{Field: "to.paths", Want: e.pattern.text, Got: q.Path, Verdict: path.String()})
+	}
+	verdict := path
+	for _, c := range append(slices.Clone(e.outer), e.inner...) {
+		v, why := no, error(nil)
+		switch {
+		case c.field != "when":
+			v = c.holds(pattern, &q.subject)
+		case path != no: // otherwise its captures are nowhere
+			v, why = e.when.eval(pattern, &q.subject)
+		}
+		told := ConditionTrace{Field: c.field, Want: c.want, Got: q.got(c.field, e, pattern), Verdict: v.String()}
+		if why != nil {
+			told.Why = why.Error()
+		}
+		t.Conditions = append(t.Conditions, told)
+		verdict = both(verdict, v)
+	}
+	t.Verdict = verdict.String()
+	return t
+}
+
+// at compares the path too, which the index would have done.
+func (e entry) at(s *subject) (verdict, *pattern) {
+	if s.odd == nil && !e.pattern.match(s.segments) {
+		return no, nil
+	}
+	return e.path(s)
+}
+
+// got is what a condition looked at.
+func (q *question) got(field string, e entry, p *pattern) any {
+	switch field {
+	case "from.workloads", "from.noPrincipal":
+		return q.Caller
+	case "to.methods":
+		return q.Method
+	case "to.hosts":
+		return q.host
+	case "to.ports":
+		return q.Port
+	case "scopes":
+		field = "claims.scope"
+	case "from.issuers":
+		field = "claims.iss"
+	case "when":
+		return q.read(e, p)
+	}
+	value, _ := lookup(q.claims, strings.Split(strings.TrimPrefix(field, "claims."), "."))
+	return value
+}
+
+// read is all that an expression reads, by name; what is missing is left out.
+func (q *question) read(e entry, p *pattern) map[string]any {
+	all := e.when.reads.inputs(q.Request, q.claims)
+	if p != nil {
+		for name, value := range p.bind(q.segments) {
+			if _, reads := e.when.reads.captures[name]; reads {
+				all["path."+name] = value
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,69 @@
+package policy
+
+// DocumentInfo names a loaded document and what it says beside its rules.
+type DocumentInfo struct {
+	Name      string `json:"name"`
+	File      string `json:"file"`
+	Mode      Mode   `json:"mode"`
+	Identity  string `json:"identity"`            // required or optional
+	OnOutage  string `json:"onOutage"`            // deny or allow
+	Guardrail bool   `json:"guardrail,omitempty"` // by its folder
+}
+
+// RuleInfo names a loaded rule, or public entry.
+type RuleInfo struct {
+	Policy string `json:"policy"`
+	Rule   string `json:"rule"`
+	Effect string `json:"effect"` // allow, deny or public
+	Mode   Mode   `json:"mode"`
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+}
+
+// Documents lists the loaded documents, by name.
+func (s *Set) Documents() []DocumentInfo {
+	all := make([]DocumentInfo, len(s.documents))
+	for i, c := range s.documents {
+		all[i] = c.info()
+	}
+	return all
+}
+
+// Rules lists all rules and public entries, by document and name. Policy and Rule
+// of a decision name one of them, so that it can be said which rules decide
+// nothing in a series of requests.
+func (s *Set) Rules() []RuleInfo {
+	var all []RuleInfo
+	for _, c := range s.documents {
+		for _, r := range c.rules {
+			all = append(all, r.info())
+		}
+	}
+	return all
+}
+
+func (c *compiled) info() DocumentInfo {
+	return DocumentInfo{
+		Name: c.name, File: c.file, Mode: modeOf(c.shadow), Guardrail: c.guardrail,
+		Identity: either(c.optional, "optional", "required"), OnOutage: either(c.outageAllow, "allow", "deny"),
+	}
+}
+
+func (r *rule) info() RuleInfo {
+	effect := [kinds]string{public: "public", earlyDeny: "deny", lateDeny: "deny", allow: "allow"}[r.kind]
+	return RuleInfo{Policy: r.document.name, Rule: r.name, Effect: effect, Mode: modeOf(r.shadow), File: r.document.file, Line: r.place.Line}
+}
+
+func modeOf(shadow bool) Mode {
+	if shadow {
+		return Shadow
+	}
+	return Enforce
+}
+
+func either(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
+}
