@@ -50,8 +50,9 @@ test: test-programs ## Run all tests of all modules [ONLY=shared,e2e] [OLDEST=go
 	@bin/testall $(if $(ONLY),-only $(ONLY)) $(if $(OLDEST),-oldest $(OLDEST))
 
 .PHONY: bench
-bench: build $(NOOP) ## Measure Tyk with and without the plugin, and Checks per second
+bench: build $(NOOP) ## Measure Tyk with and without the plugin, tokens by algorithm, and Checks per second
 	@bin/bench
+	go test -run '^$$' -bench . ./shared/...
 	cd extauthz && go test -run '^$$' -bench . ./...
 
 FUZZTIME := 30s

@@ -1,0 +1,132 @@
+package token_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/tokentest"
+)
+
+// The benchmarks compare a token with the bare signature of the standard library
+// over as many bytes: "ratio" is our time over its own. The two take turns, so
+// that whatever else the machine does slows both.
+
+func BenchmarkMint(b *testing.B) {
+	for _, algorithm := range keyset.Algorithms() {
+		b.Run(algorithm, func(b *testing.B) {
+			minter, _ := tokentest.Fleet(b, algorithm, noon)
+			bare := newBare(b, algorithm)
+			compare(b, func() error {
+				_, _, err := minter.Mint(tokentest.Identity())
+				return err
+			}, bare.sign)
+		})
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	for _, algorithm := range keyset.Algorithms() {
+		b.Run(algorithm, func(b *testing.B) {
+			minter, trust := tokentest.Fleet(b, algorithm, noon)
+			raw, _, err := minter.Mint(tokentest.Identity())
+			if err != nil {
+				b.Fatal(err)
+			}
+			v, bare := verifierOf(b, trust), newBare(b, algorithm)
+			if err := bare.sign(); err != nil {
+				b.Fatal(err)
+			}
+			compare(b, func() error {
+				_, err := v.Verify(raw)
+				return err
+			}, bare.verify)
+		})
+	}
+}
+
+// compare has both do the same number of turns, in small batches.
+func compare(b *testing.B, ours, theirs func() error) {
+	b.Helper()
+	const batch = 20
+	var we, they time.Duration
+	b.ResetTimer() // or making the keys would decide how often
+	for n := 0; n < b.N; n += batch {
+		we += turns(b, batch, ours)
+		they += turns(b, batch, theirs)
+	}
+	done := float64((b.N + batch - 1) / batch * batch)
+	b.ReportMetric(float64(we.Microseconds())/done, "µs/token")
+	b.ReportMetric(float64(they.Microseconds())/done, "µs/signature")
+	b.ReportMetric(we.Seconds()/they.Seconds(), "ratio")
+	b.ReportMetric(0, "ns/op") // of both together: it would only mislead
+}
+
+func turns(b *testing.B, count int, do func() error) time.Duration {
+	started := time.Now()
+	for range count {
+		if err := do(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return time.Since(started)
+}
+
+// bare is one key of the standard library, and what it last signed.
+type bare struct {
+	private   crypto.Signer
+	input     []byte
+	signature []byte
+}
+
+func newBare(b *testing.B, algorithm string) *bare {
+	b.Helper()
+	k := &bare{input: make([]byte, 700)}
+	var err error
+	switch algorithm {
+	case keyset.ES256:
+		k.private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case keyset.EdDSA:
+		_, k.private, err = ed25519.GenerateKey(rand.Reader)
+	case keyset.RS256:
+		k.private, err = rsa.GenerateKey(rand.Reader, 2048)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return k
+}
+
+func (k *bare) sign() (err error) {
+	if key, ok := k.private.(ed25519.PrivateKey); ok {
+		k.signature = ed25519.Sign(key, k.input)
+		return nil
+	}
+	digest := sha256.Sum256(k.input)
+	k.signature, err = k.private.Sign(rand.Reader, digest[:], crypto.SHA256)
+	return err
+}
+
+func (k *bare) verify() error {
+	digest := sha256.Sum256(k.input)
+	valid := false
+	switch key := k.private.Public().(type) {
+	case *ecdsa.PublicKey:
+		valid = ecdsa.VerifyASN1(key, digest[:], k.signature)
+	case ed25519.PublicKey:
+		valid = ed25519.Verify(key, k.input, k.signature)
+	case *rsa.PublicKey:
+		valid = rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], k.signature) == nil
+	}
+	if !valid {
+		return keyset.ErrSignature
+	}
+	return nil
+}
