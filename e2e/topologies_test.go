@@ -11,12 +11,14 @@ import (
 // Each topology is started once, and all its cases are played.
 func TestTopologies(t *testing.T) {
 	for topology, folders := range map[string][]string{
-		"":            {"sidecar"},
-		"beside":      append(slices.Clone(tour), "sidecar"), // where the authorizer stands changes no outcome
-		"gateway-api": {"gateway-api", "ingress"},
-		"ingress":     {"ingress-gateway", "ingress"},
-		"migration":   {"migration"},
-		"unvalidated": {"unvalidated"},
+		"":             {"sidecar"},
+		"beside":       append(slices.Clone(tour), "sidecar"), // where the authorizer stands changes no outcome
+		"gateway-api":  {"gateway-api", "ingress"},
+		"ingress":      {"ingress-gateway", "ingress"},
+		"migration":    {"migration"},
+		"two-clusters": {"two-clusters"},
+		"one-issuer":   {"one-issuer"},
+		"unvalidated":  {"unvalidated"},
 	} {
 		t.Run(cmp.Or(topology, "sidecar"), func(t *testing.T) {
 			playAll(t, start(t, localmesh.Options{Topology: topology, Istiod: true}), folders...)

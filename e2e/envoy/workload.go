@@ -16,6 +16,7 @@ const (
 type Workload struct {
 	Type           string // of its Envoy; empty: Sidecar
 	Name           string // of the pod and of what it runs, such as "orders"
+	TrustDomain    string // empty: cluster.local
 	Namespace      string
 	ServiceAccount string
 	Address        string // IPv4; the sidecar's listeners, its admin port and the program share it
@@ -26,7 +27,7 @@ type Workload struct {
 
 // SPIFFE is the workload's identity.
 func (w Workload) SPIFFE() string {
-	return fmt.Sprintf("spiffe://cluster.local/ns/%s/sa/%s", w.Namespace, w.ServiceAccount)
+	return fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", cmp.Or(w.TrustDomain, "cluster.local"), w.Namespace, w.ServiceAccount)
 }
 
 // Proxy is the address at which the workload's program reaches the mesh: its

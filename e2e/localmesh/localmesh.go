@@ -50,6 +50,7 @@ type Mesh struct {
 	root, dir string
 	net       *subnet.Subnet
 	workloads map[string]envoy.Workload
+	clusterOf map[string]topologies.Cluster // of workloads outside the first cluster
 	proxies   []*envoy.Proc
 	log       *slog.Logger
 	ctx       context.Context // ends with Close: for the servers in this process

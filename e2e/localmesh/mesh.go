@@ -3,14 +3,12 @@ package localmesh
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"sync"
 
 	"github.com/meshpass/meshpass/e2e/envoy"
 	"github.com/meshpass/meshpass/e2e/envoy/ads"
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
 	"github.com/meshpass/meshpass/e2e/localmesh/dump"
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
 )
 
@@ -22,7 +20,7 @@ func (m *Mesh) startControlPlane(ctx context.Context) error {
 	}
 	m.onClose(func() error { certificates.Stop(); return nil })
 	if m.options.Istiod || m.topology.Name != "" {
-		return m.startIstiod(ctx)
+		return m.startIstiods(ctx)
 	}
 	server, err := ads.Serve(m.ctx, m.addr(controlPlaneHost, controlPlanePort), dump.Files, m.net.Prefix(), m.log)
 	if err != nil {
@@ -30,18 +28,6 @@ func (m *Mesh) startControlPlane(ctx context.Context) error {
 	}
 	m.onClose(func() error { server.Stop(); return nil })
 	return nil
-}
-
-// startIstiod starts Istio's control plane on our manifests as shipped, and the run's cluster.
-func (m *Mesh) startIstiod(ctx context.Context) error {
-	manifests := filepath.Join(m.root, "manifests", "istio")
-	args := []string{"serve", "--listen", m.addr(controlPlaneHost, controlPlanePort),
-		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", m.path("cluster")}
-	for _, folder := range m.topology.Istio {
-		args = append(args, "--dir", filepath.Join(manifests, folder))
-	}
-	return m.startProgram(ctx, process.Spec{Name: "istiod", Args: args, Env: m.topology.Istiod}, "istiod",
-		listening(m.addr(controlPlaneHost, controlPlanePort)))
 }
 
 // startEnvoys starts all of them at once: each waits for its configuration.
@@ -64,7 +50,7 @@ func (m *Mesh) startEnvoys(ctx context.Context) error {
 			proxy, err := envoy.Start(ctx, envoy.Options{
 				Binary:   binary,
 				Workload: workload,
-				XDS:      m.addr(controlPlaneHost, controlPlanePort),
+				XDS:      m.controlPlaneOf(workload.Name),
 				SDS:      m.addr(sdsHost, sdsPort),
 				Dir:      m.dir,
 			})

@@ -18,6 +18,9 @@ type redisServer struct {
 }
 
 func (m *Mesh) startRedis(ctx context.Context) error {
+	if m.options.RedisAddr != "" && len(m.gateways) > 1 {
+		return errors.New("several gateways need several databases, of which REDIS_ADDR lends one: leave it out")
+	}
 	if m.options.RedisAddr != "" {
 		return m.borrowRedis(ctx)
 	}

@@ -8,6 +8,7 @@
 package sds
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -81,12 +82,14 @@ func inline(data []byte) *core.DataSource {
 
 var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
 
-// identity reads the SPIFFE id out of the node's metadata.
+// identity reads the SPIFFE id out of the node's metadata. TRUST_DOMAIN is ours, not Istio's, whose
+// agent is told the trust domain by its environment.
 func identity(node *core.Node) (*url.URL, error) {
 	fields := node.GetMetadata().GetFields()
 	ns, sa := fields["NAMESPACE"].GetStringValue(), fields["SERVICE_ACCOUNT"].GetStringValue()
-	if !label.MatchString(ns) || !label.MatchString(sa) {
-		return nil, fmt.Errorf("node %q names no identity: NAMESPACE %q, SERVICE_ACCOUNT %q", node.GetId(), ns, sa)
+	domain := cmp.Or(fields["TRUST_DOMAIN"].GetStringValue(), "cluster.local")
+	if !label.MatchString(ns) || !label.MatchString(sa) || !label.MatchString(domain) {
+		return nil, fmt.Errorf("node %q names no identity: TRUST_DOMAIN %q, NAMESPACE %q, SERVICE_ACCOUNT %q", node.GetId(), domain, ns, sa)
 	}
-	return &url.URL{Scheme: "spiffe", Host: "cluster.local", Path: "/ns/" + ns + "/sa/" + sa}, nil
+	return &url.URL{Scheme: "spiffe", Host: domain, Path: "/ns/" + ns + "/sa/" + sa}, nil
 }

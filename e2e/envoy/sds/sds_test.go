@@ -72,10 +72,11 @@ func TestRefusals(t *testing.T) {
 		metadata map[string]any
 		secret   string
 	}{
-		`no secret is named "other"; there are default and ROOTCA`:                         {good, "other"},
-		`node "orders" names no identity: NAMESPACE "shop", SERVICE_ACCOUNT ""`:            {map[string]any{"NAMESPACE": "shop"}, "default"},
-		`node "orders" names no identity: NAMESPACE "shop/sa/x", SERVICE_ACCOUNT "orders"`: {map[string]any{"NAMESPACE": "shop/sa/x", "SERVICE_ACCOUNT": "orders"}, "default"},
-		`node "orders" names no identity: NAMESPACE "shop", SERVICE_ACCOUNT "orders?"`:     {map[string]any{"NAMESPACE": "shop", "SERVICE_ACCOUNT": "orders?"}, "default"},
+		`no secret is named "other"; there are default and ROOTCA`:                                                       {good, "other"},
+		`node "orders" names no identity: TRUST_DOMAIN "cluster.local", NAMESPACE "shop", SERVICE_ACCOUNT ""`:            {map[string]any{"NAMESPACE": "shop"}, "default"},
+		`node "orders" names no identity: TRUST_DOMAIN "cluster.local", NAMESPACE "shop/sa/x", SERVICE_ACCOUNT "orders"`: {map[string]any{"NAMESPACE": "shop/sa/x", "SERVICE_ACCOUNT": "orders"}, "default"},
+		`node "orders" names no identity: TRUST_DOMAIN "cluster.local", NAMESPACE "shop", SERVICE_ACCOUNT "orders?"`:     {map[string]any{"NAMESPACE": "shop", "SERVICE_ACCOUNT": "orders?"}, "default"},
+		`node "orders" names no identity: TRUST_DOMAIN "a/b", NAMESPACE "shop", SERVICE_ACCOUNT "orders"`:                {map[string]any{"TRUST_DOMAIN": "a/b", "NAMESPACE": "shop", "SERVICE_ACCOUNT": "orders"}, "default"},
 	} {
 		answer, err := s.answer(node(t, row.metadata), "", []string{row.secret})
 		if err == nil || err.Error() != want || answer != nil {

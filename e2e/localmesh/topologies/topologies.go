@@ -2,7 +2,7 @@
 // a sidecar. Each is a folder:
 //
 //	NAME/topology.yaml      which parts there are
-//	NAME/cluster/*.yaml     what the API server would tell Istio
+//	NAME/cluster/*.yaml     what the API server would tell Istio; cluster-OTHER/ of a further cluster
 //	NAME/policies/*.yaml    AccessPolicy documents
 //	NAME/config/…           the programs' configuration; of a gateway in the folder of its home
 //
@@ -31,7 +31,20 @@ type Topology struct {
 	Without     []string     `yaml:"without"`     // files of the tour's cluster that do not exist here
 	Authorizers []Authorizer `yaml:"authorizers"` // absent: meshpass, for all workloads
 	Gateways    []Gateway    `yaml:"gateways"`    // Tyk gateways; absent: tyk-gateway
+	Clusters    []Cluster    `yaml:"clusters"`    // beside the first one; absent: none
 }
+
+// Cluster is a further cluster. Its own objects are in the folder cluster-NAME; its control plane also
+// reads those of the first cluster.
+type Cluster struct {
+	Name        string   `yaml:"name"`
+	Host        int      `yaml:"host"`        // of its control plane's address
+	TrustDomain string   `yaml:"trustDomain"` // in its workloads' certificates
+	Istio       []string `yaml:"istio"`       // folders of manifests/istio that are applied to it
+}
+
+// Folder is where its objects are.
+func (c Cluster) Folder() string { return "cluster-" + c.Name }
 
 // Authorizer is one process of the authorizer.
 type Authorizer struct {

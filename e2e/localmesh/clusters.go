@@ -1,0 +1,71 @@
+package localmesh
+
+import (
+	"context"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
+	"github.com/meshpass/meshpass/e2e/localmesh/topologies"
+	"github.com/meshpass/meshpass/e2e/process"
+)
+
+// writeClusters writes the objects that the further clusters have of their own.
+func (m *Mesh) writeClusters() error {
+	m.clusterOf = map[string]topologies.Cluster{}
+	for _, c := range m.topology.Clusters {
+		if err := m.write(c.Folder(), nil, c.Folder()); err != nil {
+			return err
+		}
+		workloads, err := cluster.WorkloadsIn(os.DirFS(m.path(c.Folder())), m.net.Prefix())
+		if err != nil {
+			return err
+		}
+		for name, w := range workloads {
+			w.TrustDomain = c.TrustDomain
+			workloads[name], m.clusterOf[name] = w, c
+		}
+		maps.Copy(m.workloads, workloads)
+	}
+	return nil
+}
+
+// controlPlaneOf is the address of the control plane that configures a workload's Envoy.
+func (m *Mesh) controlPlaneOf(workload string) string {
+	if c, ok := m.clusterOf[workload]; ok {
+		return m.addr(c.Host, controlPlanePort)
+	}
+	return m.addr(controlPlaneHost, controlPlanePort)
+}
+
+// startIstiods starts a control plane for each cluster. All read the first cluster's objects, as
+// with Istio's remote secrets: what one calls in another, it has found out there.
+func (m *Mesh) startIstiods(ctx context.Context) error {
+	first := m.istiod("istiod", m.addr(controlPlaneHost, controlPlanePort), m.topology.Istio)
+	if err := m.startIstiod(ctx, first, controlPlaneHost); err != nil {
+		return err
+	}
+	for _, c := range m.topology.Clusters {
+		spec := m.istiod("istiod-"+c.Name, m.addr(c.Host, controlPlanePort), c.Istio, "--dir", m.path(c.Folder()))
+		if err := m.startIstiod(ctx, spec, c.Host); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Mesh) startIstiod(ctx context.Context, spec process.Spec, host int) error {
+	return m.startProgram(ctx, spec, "istiod", listening(m.addr(host, controlPlanePort)))
+}
+
+// istiod is a control plane on our manifests as shipped, those of some folders among them.
+func (m *Mesh) istiod(name, listen string, folders []string, more ...string) process.Spec {
+	manifests := filepath.Join(m.root, "manifests", "istio")
+	args := []string{"serve", "--listen", listen,
+		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", m.path("cluster")}
+	for _, folder := range folders {
+		args = append(args, "--dir", filepath.Join(manifests, folder))
+	}
+	return process.Spec{Name: name, Path: "istiod", Args: append(args, more...), Env: m.topology.Istiod}
+}
