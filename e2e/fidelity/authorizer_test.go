@@ -31,6 +31,7 @@ func TestAuthorizer(t *testing.T) {
 		{"refusals", h.testRefusals},
 		{"access log", h.testAccessLog},
 		{"random lines", h.testRandomLines},
+		{"random HTTP 2", h.testRandomHTTP2},
 	} {
 		t.Run(topic.name, topic.test)
 	}
@@ -44,7 +45,7 @@ type hop struct {
 
 func newHop(t testing.TB) *hop {
 	t.Helper()
-	h := &hop{rig: newRig(t)}
+	h := &hop{rig: newRig(t, fromDump)}
 	policies := filepath.Join(h.dir, "policies")
 	must(t, os.Mkdir(policies, 0o755))
 	must(t, h.net.CopyDir(h.dir, os.DirFS("testdata")))

@@ -10,7 +10,7 @@ import (
 // TestEnvoy shows what Envoy tells an authorizer and what it does with the
 // answer, whoever the authorizer is.
 func TestEnvoy(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, fromDump)
 	e := &alone{rig: r, recorder: newRecorder(t, r.authorizerAddress())}
 	for _, topic := range []struct {
 		name string
@@ -32,6 +32,7 @@ func TestEnvoy(t *testing.T) {
 		{"other changes of an answer", e.testOtherChanges},
 		{"answers", e.testAnswers},
 		{"random lines", e.testRandomLines},
+		{"random HTTP 2", e.testRandomHTTP2},
 	} {
 		t.Run(topic.name, topic.test)
 	}

@@ -59,3 +59,23 @@ func randomLine(r *rand.Rand) line {
 	}
 	return l
 }
+
+// randomFields makes the head of HTTP/2 that says the same, with one in a few
+// out of its form.
+func randomFields(r *rand.Rand) fields {
+	l := randomLine(r)
+	f := fields{":method", l.method, ":scheme", "https", ":authority", l.host, ":path", l.target}
+	switch r.IntN(8) {
+	case 0: // one is missing
+		i := 2 * r.IntN(4)
+		return append(append(fields{}, f[:i]...), f[i+2:]...)
+	case 1: // one stands twice
+		i := 2 * r.IntN(4)
+		return append(f, f[i], pick(r, pieces))
+	case 2:
+		return append(f, "host", pick(r, hosts))
+	case 3:
+		return append(f, pick(r, []string{"x-a", "X-A", "x a", "connection", "te", "content-length", "transfer-encoding", "x-envoy-original-path", ":protocol"}), pick(r, pieces))
+	}
+	return f
+}

@@ -42,6 +42,7 @@ func (e *alone) testHTTP2(t *testing.T) {
 			_, v := e.tryH2(t, row.sent)
 			asked, arrived := v.passed(t)
 			equal(t, "protocol", asked.GetProtocol(), "HTTP/2")
+			equal(t, "scheme is the client's word", asked.GetScheme(), row.sent[3])
 			equal(t, "arrived", arrived.line, row.line)
 			equal(t, "decided", asked.GetMethod()+" "+asked.GetPath()+" HTTP/1.1", row.line)
 			equal(t, "decided host", asked.GetHost(), row.host)

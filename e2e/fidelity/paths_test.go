@@ -8,18 +8,20 @@ import (
 // testPaths: what is seen arrives, whatever is sent.
 func (e *alone) testPaths(t *testing.T) {
 	for _, s := range spellings {
-		t.Run(name(s.sent), func(t *testing.T) {
-			v := e.try(t, request(s.sent))
-			if s.seen == "" {
-				v.checkEnded(t, 400)
-				return
-			}
-			asked, arrived := v.passed(t)
-			equal(t, "seen", asked.GetPath(), s.seen)
-			equal(t, ":path", asked.GetHeaders()[":path"], s.seen)
-			equal(t, "arrived", arrived.target(), s.seen)
-		})
+		t.Run(name(s.sent), func(t *testing.T) { e.testSpelling(t, s.sent, s.seen) })
 	}
+}
+
+func (e *alone) testSpelling(t *testing.T, sent, seen string) {
+	v := e.try(t, request(sent))
+	if seen == "" {
+		v.checkEnded(t, 400)
+		return
+	}
+	asked, arrived := v.passed(t)
+	equal(t, sent+", seen", asked.GetPath(), seen)
+	equal(t, sent+", :path", asked.GetHeaders()[":path"], seen)
+	equal(t, sent+", arrived", arrived.target(), seen)
 }
 
 // name is a spelling as the name of a test: there "/" would begin a level of its own.

@@ -30,14 +30,15 @@ import (
 	"github.com/meshpass/meshpass/e2e/subnet"
 )
 
-// patience bounds whatever a test waits for.
-const patience = 10 * time.Second
+// patience bounds whatever a test waits for, on a slow machine too.
+const patience = 30 * time.Second
 
 // rig is the Envoy of orders and the workload behind it. The authorizer, at
 // authorizerAddress, is the test's choice.
 type rig struct {
 	net      *subnet.Subnet
 	dir      string
+	xds, sds string
 	orders   envoy.Workload
 	caller   envoy.Workload // as whom the tests send
 	identity tls.Certificate
@@ -45,29 +46,38 @@ type rig struct {
 	envoy    *envoy.Proc
 }
 
-func newRig(t testing.TB) *rig {
+// controlPlane serves an Envoy its configuration, at the rig's xds.
+type controlPlane func(testing.TB, *rig)
+
+func newRig(t testing.TB, from controlPlane) *rig {
 	t.Helper()
 	n, err := subnet.Claim()
 	must(t, err)
 	stopAtEnd(t, n.Release)
 	workloads, err := cluster.Workloads(n.Prefix())
 	must(t, err)
-	r := &rig{net: n, dir: t.TempDir(), orders: workloads["orders"], caller: workloads["tyk-gateway"]}
-	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
-	xds, certificates := n.Addr(2)+":15010", n.Addr(3)+":15012"
-	control, err := ads.Serve(ctx, xds, dump.Files, n.Prefix(), slog.New(slog.DiscardHandler))
-	must(t, err)
-	t.Cleanup(control.Stop)
+	r := &rig{
+		net: n, dir: t.TempDir(), xds: n.Addr(2) + ":15010", sds: n.Addr(3) + ":15012",
+		orders: workloads["orders"], caller: workloads["tyk-gateway"],
+	}
+	from(t, r)
 	ca, err := sds.NewAuthority()
 	must(t, err)
-	issuer, err := sds.Serve(ctx, certificates, ca, slog.New(slog.DiscardHandler))
+	issuer, err := sds.Serve(context.Background(), r.sds, ca, slog.New(slog.DiscardHandler))
 	must(t, err)
 	t.Cleanup(issuer.Stop)
 	r.identity = certificateOf(t, ca, r.caller)
 	r.upstream = newUpstream(t, n.Addr(11)+":9080")
-	r.startEnvoy(t, xds, certificates)
+	r.startEnvoy(t)
 	return r
+}
+
+// fromDump is what istiod sends, as it is checked in.
+func fromDump(t testing.TB, r *rig) {
+	t.Helper()
+	server, err := ads.Serve(context.Background(), r.xds, dump.Files, r.net.Prefix(), slog.New(slog.DiscardHandler))
+	must(t, err)
+	t.Cleanup(server.Stop)
 }
 
 // certificateOf lets the tests speak as a workload without its Envoy, which
@@ -85,13 +95,13 @@ func certificateOf(t testing.TB, ca *sds.Authority, w envoy.Workload) tls.Certif
 
 func (r *rig) authorizerAddress() string { return r.net.Addr(5) + ":9000" }
 
-func (r *rig) startEnvoy(t testing.TB, xds, sds string) {
+func (r *rig) startEnvoy(t testing.TB) {
 	t.Helper()
 	bin, err := repo.BinDir()
 	must(t, err)
 	binary, err := envoy.Find(bin)
 	must(t, err)
-	r.envoy, err = envoy.Start(context.Background(), envoy.Options{Binary: binary, Workload: r.orders, XDS: xds, SDS: sds, Dir: r.dir})
+	r.envoy, err = envoy.Start(context.Background(), envoy.Options{Binary: binary, Workload: r.orders, XDS: r.xds, SDS: r.sds, Dir: r.dir})
 	if err != nil {
 		log, _ := os.ReadFile(filepath.Join(r.dir, "orders.envoy.log"))
 		t.Fatalf("%v\n%s", err, log)
