@@ -10,7 +10,7 @@ PLATFORM    := linux_$(shell go env GOARCH)
 PLUGIN      := bin/plugins/identity_$(GATEWAY)_$(PLATFORM).so
 OLDEST_PLUGIN := bin/gateways/v5.8.0/plugins/identity_v5.8.0_$(PLATFORM).so
 NOOP        := bin/plugins/noop_$(GATEWAY)_$(PLATFORM).so
-TESTPLUGINS := $(foreach name,loadpanic callpanic,bin/plugins/$(name)_$(GATEWAY)_$(PLATFORM).so)
+TESTPLUGINS := $(foreach name,loadpanic callpanic customauth,bin/plugins/$(name)_$(GATEWAY)_$(PLATFORM).so)
 E2E         := bin/orders bin/inventory bin/reports bin/demo bin/bench bin/testall
 MODULES     := . plugins extauthz e2e e2e/istiod
 
@@ -54,6 +54,7 @@ bench: build $(NOOP) ## Measure Tyk with and without the plugin, tokens by algor
 	@bin/bench
 	go test -run '^$$' -bench . ./shared/...
 	cd extauthz && go test -run '^$$' -bench . ./...
+	cd plugins && go test -tags goplugin -trimpath -run '^$$' -bench . ./identity
 
 FUZZTIME := 30s
 

@@ -21,7 +21,7 @@ type definition struct {
 // canary is an API that every gateway has, to see that APIs are served.
 const canary = "canary"
 
-// writeAPIs writes the definitions, and the policy "all" that lets a key or user call each of them.
+// writeAPIs writes the definitions, and the policies "all" and "adding" that let a key or user call each of them.
 func (r *rig) writeAPIs(t *testing.T, apis []definition) {
 	t.Helper()
 	root, err := repo.Root()
@@ -38,10 +38,16 @@ func (r *rig) writeAPIs(t *testing.T, apis []definition) {
 		r.writeJSON(t, filepath.Join("apis", d.id+".json"), api)
 		rights[d.id] = map[string]any{"api_id": d.id, "api_name": d.id, "versions": []string{"Default", "v1", "v2"}}
 	}
-	r.writeJSON(t, "policies.json", map[string]any{"all": map[string]any{
-		"id": "all", "name": "all", "org_id": "demo", "active": true, "state": "active", "rate": 1000, "per": 1, "quota_max": -1, "access_rights": rights,
-	}})
+	policies := map[string]any{}
+	for id, metadata := range map[string]any{"all": nil, adding: map[string]string{"developer_id": "root", "tenant": "evil"}} {
+		policies[id] = map[string]any{"id": id, "name": id, "org_id": "demo", "active": true, "state": "active",
+			"rate": 1000, "per": 1, "quota_max": -1, "access_rights": rights, "meta_data": metadata}
+	}
+	r.writeJSON(t, "policies.json", policies)
 }
+
+// adding is a policy that writes into the metadata of whoever has it.
+const adding = "adding"
 
 // merge lays one JSON object over another: objects member by member, null takes a member away.
 func merge(base, over map[string]any) {

@@ -23,7 +23,13 @@ upstreams: ["127.0.0.1"]
 idps:
   - {alias: acme, issuer: "ACME", audiences: [shop], subject: sub, scopes: [scope], claims: {tenant: tenant}}
   - {alias: globex, issuer: "GLOBEX", audiences: [shop], subject: sub, scopes: [scope], claims: {tenant: tenant}}
+  - {alias: made, issuer: "` + madeIssuer + `", audiences: [shop], subject: sub, scopes: [scope], claims: {tenant: tenant}}
 apiKeys: {subject: meta.developer_id, claims: {tenant: meta.tenant}}
+oauth: {subject: client, claims: {tenant: meta.tenant}, scopes: {byPolicy: {all: [orders.read]}}}
+basic: {subject: username}
+hmac: {subject: keyId}
+mtls: {subject: fingerprint}
+custom: {subject: meta.user}
 allow: {optionalIdentity: [optional-ours], responseCache: [cached-allowed], detailedRecording: [recorded-allowed]}
 `
 
@@ -48,6 +54,9 @@ func (r *rig) writeConf(t *testing.T, over string) {
 		net.Addr(10), secret, secret, r.redis.Host(), r.redis.Port())))
 	if over != "" {
 		merge(conf, parse(t, over))
+	}
+	if _, tls := conf["http_server_options"]; tls {
+		r.url = strings.Replace(r.url, "http:", "https:", 1)
 	}
 	r.writeJSON(t, "tyk.conf", conf)
 }

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -20,6 +21,7 @@ type call struct {
 	host         string // "": the gateway's
 	as           string // "": nobody, "key": the API key, or the tenant of an alice
 	header       http.Header
+	certificates []tls.Certificate // of the client
 }
 
 // answer is what became of a call.
@@ -54,7 +56,7 @@ func (r *rig) send(t *testing.T, c call) sent {
 	if credential := r.credential(t, c.as); credential != "" {
 		request.Header.Set("Authorization", credential)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client(c.certificates...).Do(request)
 	s := sent{id: id}
 	if err == nil {
 		defer response.Body.Close()
@@ -67,6 +69,17 @@ func (r *rig) send(t *testing.T, c call) sent {
 	s.upstream, s.claims = r.upstream.saw(t, id)
 	return s
 }
+
+// client makes a connection of its own when it has certificates. The gateway's own is made for the test.
+func client(certificates ...tls.Certificate) *http.Client {
+	if len(certificates) == 0 {
+		return anybody
+	}
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		TLSClientConfig: &tls.Config{Certificates: certificates, InsecureSkipVerify: true}}}
+}
+
+var anybody = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 
 func (r *rig) credential(t *testing.T, as string) string {
 	t.Helper()
@@ -97,7 +110,7 @@ func (r *rig) control(ctx context.Context, method, path, body string) (int, []by
 		return 0, nil, err
 	}
 	request.Header.Set("X-Tyk-Authorization", secret)
-	response, err := http.DefaultClient.Do(request)
+	response, err := client().Do(request)
 	if err != nil {
 		return 0, nil, err
 	}

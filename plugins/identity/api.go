@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/TykTechnologies/tyk/apidef"
+
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
@@ -13,9 +15,13 @@ import (
 type api struct {
 	identity.API
 	source        any // Tyk's own copy of the definition: another one after a reload
+	org           string
 	method        method
-	contextVars   bool   // the verified claims reach the plugin
-	identityField string // the claim after which Tyk names a JWT user's session; empty: sub
+	unsupported   error             // why the method is none that can be read
+	tokenIn       apidef.AuthConfig // where the caller\'s JWT is
+	certificates  []string          // of clients, where nothing else is asked for
+	contextVars   bool              // the verified claims reach the plugin
+	identityField string            // the claim after which Tyk names a JWT user's session; empty: sub
 	copies
 	targets
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/strictyaml"
@@ -17,11 +19,19 @@ type config struct {
 	Lifetime     time.Duration `yaml:"lifetime"`     // of a token; default 60s, at most 5m
 	MinRemaining time.Duration `yaml:"minRemaining"` // what the caller's own credential must have left; default 5s
 	IDPs         []idp         `yaml:"idps"`
-	APIKeys      *apiKeys      `yaml:"apiKeys"`    // absent: API keys are refused
-	SecretFile   string        `yaml:"secretFile"` // at least 32 bytes; keys the pseudonyms of session keys
-	Upstreams    []string      `yaml:"upstreams"`  // hosts that a token may be sent to
-	Allow        allow         `yaml:"allow"`
-	Audit        auditConfig   `yaml:"audit"`
+
+	// Sessions that Tyk keeps itself; a kind that is absent is refused.
+	APIKeys *sessionMapping `yaml:"apiKeys"`
+	OAuth   *sessionMapping `yaml:"oauth"` // access tokens that Tyk has issued
+	Basic   *sessionMapping `yaml:"basic"`
+	HMAC    *sessionMapping `yaml:"hmac"`
+	MTLS    *sessionMapping `yaml:"mtls"`   // client certificates
+	Custom  *sessionMapping `yaml:"custom"` // authentication plugins
+
+	SecretFile string      `yaml:"secretFile"` // at least 32 bytes; keys the pseudonyms of session keys
+	Upstreams  []string    `yaml:"upstreams"`  // hosts that a token may be sent to
+	Allow      allow       `yaml:"allow"`
+	Audit      auditConfig `yaml:"audit"`
 
 	upstreams upstreams // as parsed
 }
@@ -34,22 +44,23 @@ type keysConfig struct {
 // its users' subjects, so that two providers' "123" are two people.
 type idp struct {
 	Alias     string               `yaml:"alias"`
+	Preset    string               `yaml:"preset"` // fills in subject, scopes and claims
 	Issuer    string               `yaml:"issuer"`
 	Audiences []string             `yaml:"audiences"` // the caller's token must be for one of them
-	Subject   string               `yaml:"subject"`   // claim
+	Subject   string               `yaml:"subject"`   // claim; `a+b`: two that name the user together; `a|b`: the first that is there
 	Scopes    []string             `yaml:"scopes"`    // claims that hold scopes
 	Claims    map[string]claimRule `yaml:"claims"`
 }
 
-// apiKeys maps the metadata of API keys.
-type apiKeys struct {
-	Subject string               `yaml:"subject"` // meta.NAME, or hmac: a pseudonym of the key id
+// sessionMapping maps the metadata of one kind of session.
+type sessionMapping struct {
+	Subject string               `yaml:"subject"` // meta.NAME, or what the kind itself knows, see kinds
 	Claims  map[string]claimRule `yaml:"claims"`
-	Scopes  keyScopes            `yaml:"scopes"`
+	Scopes  policyScopes         `yaml:"scopes"`
 }
 
-// keyScopes grants scopes by the Tyk policies that a key holds.
-type keyScopes struct {
+// policyScopes grants scopes by the Tyk policies that a session holds.
+type policyScopes struct {
 	ByPolicy map[string][]string `yaml:"byPolicy"`
 }
 
@@ -74,6 +85,7 @@ func parseConfig(file string, data []byte) (*config, error) {
 	}
 	c := &config{Lifetime: time.Minute, MinRemaining: 5 * time.Second, Audit: auditConfig{Output: "stdout"}}
 	v := validator{doc: doc, unreadable: doc.Decode(c)}
+	c.usePresets()
 	v.config(c)
 	if err := append(v.unreadable, v.problems...).In(file).Err(); err != nil {
 		return nil, err
@@ -95,13 +107,11 @@ func beside(file, name string) string {
 func (c *config) claimNames() []string {
 	var names []string
 	for _, p := range c.IDPs {
-		for name := range p.Claims {
-			names = append(names, name)
-		}
+		names = slices.AppendSeq(names, maps.Keys(p.Claims))
 	}
-	if c.APIKeys != nil {
-		for name := range c.APIKeys.Claims {
-			names = append(names, name)
+	for _, kind := range kinds {
+		if mapping := kind.rules(c); mapping != nil {
+			names = slices.AppendSeq(names, maps.Keys(mapping.Claims))
 		}
 	}
 	return names

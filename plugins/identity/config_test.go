@@ -34,7 +34,7 @@ apiKeys:
   scopes: {byPolicy: {gold: [a b]}}
 audit: {output: /var/log/audit}
 `
-	const known = "; known here: allow, apiKeys, audience, audit, idps, issuer, keys, lifetime, minRemaining, secretFile, upstreams, workload"
+	const known = "; known here: allow, apiKeys, audience, audit, basic, custom, hmac, idps, issuer, keys, lifetime, minRemaining, mtls, oauth, secretFile, upstreams, workload"
 	want := []string{
 		"f.yaml:1:1: workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway",
 		"f.yaml:1:1: secretFile is missing",
@@ -56,8 +56,8 @@ audit: {output: /var/log/audit}
 		`f.yaml:15: unknown key "most"; known here: from, keep, max`,
 		"f.yaml:16:27: issuer https://idp.example.com is taken by an idp above",
 		"f.yaml:16:77: subject: want the name of a claim",
-		"f.yaml:18:12: apiKeys.subject: want meta.NAME, a stable field of the key's metadata, or hmac",
-		"f.yaml:19:20: claim tenant: want meta.NAME, a field of the key's metadata",
+		"f.yaml:18:12: apiKeys.subject: want meta.NAME, a stable field of the session's metadata, or hmac",
+		"f.yaml:19:20: claim tenant: want meta.NAME, a field of the session's metadata",
 		`f.yaml:20:30: policy gold: scope "a b": want one scope per entry`,
 		`f.yaml:21:17: audit.output "/var/log/audit": want stdout or stderr`,
 	}

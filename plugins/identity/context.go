@@ -18,9 +18,10 @@ import (
 // Tyk's getters clone the whole definition, so they are used only when what we
 // derived from it is not at hand; source costs a look-up.
 type definition struct {
-	id     string
-	source any
-	read   func() *apidef.APIDefinition
+	id            string
+	source        any
+	byCertificate bool // nothing but a certificate of the API's list is asked for; Tyk never calls [SignIdentity]
+	read          func() *apidef.APIDefinition
 }
 
 func definitionOf(r *http.Request) (definition, error) {
@@ -31,9 +32,12 @@ func definitionOf(r *http.Request) (definition, error) {
 		return definition{}, refuse(decision.ConfigInvalid,
 			"two API definitions after an internal loop: every API of the loop needs the pre hook StripIdentity")
 	case classic != nil:
-		return definition{id: classic.APIID, source: classic, read: func() *apidef.APIDefinition { return ctx.GetDefinition(r) }}, nil
+		return definition{classic.APIID, classic, classic.UseKeylessAccess && classic.UseMutualTLSAuth, func() *apidef.APIDefinition { return ctx.GetDefinition(r) }}, nil
 	case open != nil && open.GetTykExtension() != nil:
-		return definition{id: open.GetTykExtension().Info.ID, source: open, read: func() *apidef.APIDefinition { return asClassic(ctx.GetOASDefinition(r)) }}, nil
+		tyk := open.GetTykExtension()
+		keyless := tyk.Server.Authentication == nil || !tyk.Server.Authentication.Enabled
+		certificates := tyk.Server.ClientCertificates != nil && tyk.Server.ClientCertificates.Enabled
+		return definition{tyk.Info.ID, open, keyless && certificates, func() *apidef.APIDefinition { return asClassic(ctx.GetOASDefinition(r)) }}, nil
 	}
 	return definition{}, refuse(decision.ConfigInvalid, "the gateway gave no API definition")
 }
@@ -55,11 +59,14 @@ func forgetDefinitions(r *http.Request) {
 // sessionOf is nil when nobody was authenticated for this endpoint. Tyk sets the
 // status only for ignored endpoints, and in an internal loop such a request may
 // still carry the session of the API before.
-func sessionOf(r *http.Request) *user.SessionState {
-	if r.Context().Value(ctx.RequestStatus) != nil {
-		return nil
+func (a *api) sessionOf(r *http.Request) (*user.SessionState, error) {
+	switch {
+	case r.Context().Value(ctx.RequestStatus) != nil:
+		return nil, nil
+	case a.method == methodMTLS:
+		return a.ofCertificate(r)
 	}
-	return ctx.GetSession(r)
+	return ctx.GetSession(r), nil
 }
 
 // verifiedClaim reads a claim of the JWT that Tyk has verified; nil: absent. A

@@ -67,7 +67,12 @@ func SignIdentity(rw http.ResponseWriter, r *http.Request) {
 func GuardUpstream(rw http.ResponseWriter, r *http.Request) {
 	defer refusePanic(rw, r)
 	removeOurs(r) // header transforms have run since the pre hook
-	if t, ok := take(r); ok {
+	t, ok := take(r)
+	if d, err := definitionOf(r); err == nil && d.byCertificate && !ok {
+		current().sign(rw, r)
+		t, ok = take(r)
+	}
+	if ok {
 		t.signer.guard(rw, r, t)
 	}
 }

@@ -31,6 +31,9 @@ func (s *signer) fromClaims(a *api, session *user.SessionState, r *http.Request)
 	if user := a.tykUser(claim); user == "" || !keyNamedAfter(session.KeyID, user) {
 		return identity.Identity{}, refuse(decision.ClaimsUnbound, "API %s: the verified claims are not those of this session", a.ID)
 	}
+	if err := provider.refuseHeaderFields(rawToken(a.tokenIn, r)); err != nil {
+		return identity.Identity{}, err
+	}
 	return provider.identify(claim)
 }
 
@@ -63,26 +66,29 @@ func audiences(value any) []string {
 // identify applies the mapping of one provider.
 func (p *idp) identify(claim func(string) any) (identity.Identity, error) {
 	var id identity.Identity
-	subject, _ := claim(p.Subject).(string)
+	subject := subjectOf(claim, p.Subject)
 	if subject == "" {
 		return id, refuse(decision.SubjectUnknown, "claim %s of the caller's token is absent, empty or not a text", p.Subject)
 	}
 	id.Subject = identity.Subject{Namespace: p.Alias, ID: subject}
 	for _, name := range p.Scopes {
-		scopes, err := scopesIn(claim(name))
+		scopes, err := scopesIn(lookup(claim, name))
 		if err != nil {
 			return id, refuse(decision.ClaimsInvalid, "scope claim %s: %w", name, err)
 		}
 		id.Scopes = append(id.Scopes, scopes...)
 	}
 	var err error
-	if id.Claims, err = mapClaims(p.Claims, claim); err != nil {
+	if id.Claims, err = mapClaims(p.Claims, func(from string) any { return lookup(claim, from) }); err != nil {
 		return id, err
 	}
 	id.AuthTime, _ = numericDate(claim("auth_time"))
+	// Providers must write it into what they issue to callers (RFC 9068 section 2.2,
+	// OpenID Connect Core section 2), and need not into what else they sign with the
+	// same key, such as logout tokens.
 	var ok bool
-	if id.NotAfter, ok = numericDate(claim("exp")); !ok && claim("exp") != nil {
-		return id, refuse(decision.ClaimsInvalid, "claim exp of the caller's token is not a time")
+	if id.NotAfter, ok = numericDate(claim("exp")); !ok {
+		return id, refuse(decision.ClaimsInvalid, "claim exp of the caller's token is absent or not a time")
 	}
 	return id, nil
 }

@@ -44,9 +44,10 @@ func (c *config) settings(d *apidef.APIDefinition) (*api, error) {
 	if err != nil {
 		return nil, refuse(decision.UpstreamRefused, "API %s: %w", d.APIID, err)
 	}
+	method, unsupported := methodOf(d)
 	a := &api{
-		API:    identity.API{ID: d.APIID, Name: d.Name},
-		method: methodOf(d), contextVars: d.EnableContextVars, identityField: d.JWTIdentityBaseField, copies: copiesOf(d), targets: targets,
+		API: identity.API{ID: d.APIID, Name: d.Name}, org: d.OrgID,
+		method: method, unsupported: unsupported, tokenIn: tokenIn(d, method), certificates: certificatesOf(d), contextVars: d.EnableContextVars, identityField: d.JWTIdentityBaseField, copies: copiesOf(d), targets: targets,
 		mayCache: slices.Contains(c.Allow.ResponseCache, d.APIID), mayRecord: slices.Contains(c.Allow.DetailedRecording, d.APIID),
 		optional: n.Identity == "optional", lifetime: c.Lifetime, scopes: n.Scopes, claims: n.Claims,
 	}
@@ -86,7 +87,7 @@ func (c *config) checkNarrows(n narrowing, id string) error {
 	if n.Claims != nil {
 		for _, name := range *n.Claims {
 			if !slices.Contains(c.claimNames(), name) {
-				add("claims: no idp and no apiKeys of the plugin's file map %q", name)
+				add("claims: no idp and no kind of session in the plugin's file maps %q", name)
 			}
 		}
 	}

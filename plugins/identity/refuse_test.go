@@ -35,11 +35,13 @@ func TestRefused(t *testing.T) {
 		{"a basic user's session used as API key", key(func(c *call) { c.session.BasicAuthData.Password = "test" }), 401, decision.ClaimsUnbound},
 		{"an HMAC client's session used as API key", key(func(c *call) { c.session.HMACEnabled = true }), 401, decision.ClaimsUnbound},
 		{"a JWT user's session used as API key", key(func(c *call) { c.session.MetaData["TykJWTSessionID"] = c.session.KeyID }), 401, decision.ClaimsUnbound},
+		{"a session that a certificate opens used as API key", key(func(c *call) { c.session.Certificate = "demo0123" }), 401, decision.ClaimsUnbound},
+		{"an OAuth token used as API key", key(func(c *call) { c.session.OauthClientID = "app" }), 401, decision.ClaimsUnbound},
 		{"metadata of an odd type", key(func(c *call) { c.session.MetaData["tenant"] = map[string]any{} }), 401, decision.ClaimsInvalid},
 		{"basic authentication", key(func(c *call) { c.api.UseStandardAuth, c.api.UseBasicAuth = false, true }), 500, decision.SessionUnsupported},
 		{"two methods and no word on the identity", key(func(c *call) { c.api.EnableJWT = true }), 500, decision.SessionUnsupported},
 		{"two methods, identity by JWT, session of a key", key(func(c *call) {
-			c.api.EnableJWT, c.api.BaseIdentityProvidedBy, c.claims = true, apidef.JWTClaim, jwtCall().claims
+			c.api.EnableJWT, c.api.JWTSource, c.api.BaseIdentityProvidedBy, c.claims = true, "https://idp.example.com/jwks", apidef.JWTClaim, jwtCall().claims
 		}), 401, decision.ClaimsUnbound},
 		{"context variables off", jwt(func(c *call) { c.api.EnableContextVars = false }), 500, decision.ClaimsUnavailable},
 		{"no claims", jwt(func(c *call) { c.claims = nil }), 401, decision.IssuerUnknown},
@@ -51,6 +53,10 @@ func TestRefused(t *testing.T) {
 		{"claims of another user", claim("sub", "bob"), 401, decision.ClaimsUnbound},
 		{"no user", claim("sub", nil), 401, decision.ClaimsUnbound},
 		{"credential about to end", claim("exp", inSeconds(3)), 401, decision.CredentialExpiring},
+		{"credential without an end", claim("exp", nil), 401, decision.ClaimsInvalid},
+		{"tenant in the token's header only", jwt(func(c *call) { c.joseFields = []string{"org_id"} }), 401, decision.ClaimsInvalid},
+		{"issuer in the token's header only", jwt(func(c *call) { c.joseFields = []string{"iss"} }), 401, decision.ClaimsInvalid},
+		{"token not where the definition says", jwt(func(c *call) { c.api.Auth.AuthHeaderName = "X-Token" }), 500, decision.ClaimsUnavailable},
 		{"credential with an odd end", claim("exp", "tomorrow"), 401, decision.ClaimsInvalid},
 		{"scope of odd type", claim("scope", true), 401, decision.ClaimsInvalid},
 		{"a scope that would be two", claim("scp", []any{"a b"}), 500, decision.MintFailed},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,11 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/TykTechnologies/tyk/apidef"
-	"github.com/TykTechnologies/tyk/ctx"
-	"github.com/TykTechnologies/tyk/user"
 
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
@@ -91,72 +85,6 @@ func (p *rig) look() {
 	p.signer.audit = audit.New(&p.audit)
 }
 
-// call is one request as Tyk hands it to a hook.
-type call struct {
-	api     apidef.APIDefinition
-	session *user.SessionState
-	claims  map[string]any
-	header  http.Header
-	ignored bool // an endpoint without authentication
-}
-
-func keyCall() *call {
-	return &call{
-		api: shipped(apidef.APIDefinition{APIID: "orders-key", Name: "Orders", UseStandardAuth: true, EnableContextVars: true}),
-		session: &user.SessionState{KeyID: "demo0123", OrgID: "demo", Alias: "not a subject", ApplyPolicies: []string{"gold"},
-			MetaData: map[string]any{"developer_id": "partner-7", "tenant": "acme"}},
-	}
-}
-
-func jwtCall() *call {
-	return &call{
-		api:     shipped(apidef.APIDefinition{APIID: "orders-jwt", Name: "Orders", EnableJWT: true, JWTIdentityBaseField: "sub", EnableContextVars: true}),
-		session: &user.SessionState{KeyID: "demo6384e2b2184bcbf58eccf10ca7a6563c", OrgID: "demo"}, // md5 of alice
-		claims: map[string]any{"iss": "https://idp.example.com", "sub": "alice", "aud": []any{"other", "shop"}, "exp": inSeconds(600),
-			"scope": "orders.read profile", "scp": []any{"extra"}, "org_id": "acme", "groups": []any{"orders-eu", "staff"},
-			"alg": "RS256", "kid": "k1", "typ": "JWT"},
-	}
-}
-
-// shipped adds what every definition needs: the guard, and a target in the mesh.
-func shipped(d apidef.APIDefinition) apidef.APIDefinition {
-	d.CustomMiddleware.Driver = apidef.GoPluginDriver
-	d.CustomMiddleware.Post = []apidef.MiddlewareDefinition{{Name: guardHook, Path: "plugins/identity.so"}}
-	d.Proxy.TargetURL = "http://orders.shop.svc.cluster.local:8080/"
-	return d
-}
-
-func inSeconds(n int) float64 { return float64(time.Now().Add(time.Duration(n) * time.Second).Unix()) }
-
-func (c *call) request() *http.Request {
-	r := httptest.NewRequest(http.MethodGet, "/tenants/acme/orders/7?secret=1", nil)
-	for name, values := range c.header {
-		r.Header[name] = values
-	}
-	c.enter(r)
-	return r
-}
-
-// enter puts into the request's context what Tyk would for this API.
-func (c *call) enter(r *http.Request) {
-	ctx.SetDefinition(r, &c.api)
-	if c.session != nil {
-		ctx.SetSession(r, c.session, false, false, false) // fewer values, and Tyk's global configuration is asked
-	}
-	data := map[string]any{}
-	for name, value := range c.claims {
-		data["jwt_claims_"+name] = value
-	}
-	set(r, ctx.ContextData, data)
-	if c.ignored {
-		set(r, ctx.RequestStatus, "any")
-	}
-}
-
-func set(r *http.Request, key, value any) {
-	*r = *r.WithContext(context.WithValue(r.Context(), key, value))
-}
-
 // refused asserts a written refusal with nothing of ours left on the request.
 func refused(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorder, status int, reason decision.Reason) {
 	t.Helper()
@@ -187,7 +115,9 @@ func signed(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorder
 	if len(values) != 1 || rw.Body.Len() != 0 {
 		t.Fatalf("%d tokens, status %d, body %s\nlog: %s", len(values), rw.Code, rw.Body, &p.log)
 	}
-	v, err := token.NewVerifier([]token.Trust{tokentest.Trust(t)}, tokentest.Domains, token.Options{})
+	trust := tokentest.Trust(t)
+	trust.Subjects = nil // every kind of session has its own
+	v, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,6 +129,13 @@ func signed(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorder
 		t.Errorf("the client is told %q, the token says %q", got, claims.Txn)
 	}
 	return claims
+}
+
+// guard runs the post hook alone, as Tyk does for a keyless API.
+func (p *rig) guard(r *http.Request) *httptest.ResponseRecorder {
+	rw := httptest.NewRecorder()
+	GuardUpstream(rw, r)
+	return rw
 }
 
 func (p *rig) sign(r *http.Request) *httptest.ResponseRecorder {

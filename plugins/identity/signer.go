@@ -57,7 +57,10 @@ func (s *signer) transaction(r *http.Request) (*transaction, error) {
 	if err != nil {
 		return nil, err
 	}
-	session := sessionOf(r)
+	session, err := a.sessionOf(r)
+	if err != nil {
+		return nil, err
+	}
 	if err := a.refuseCopies(session, r); err != nil {
 		return nil, err
 	}
@@ -74,25 +77,27 @@ func (s *signer) transaction(r *http.Request) (*transaction, error) {
 // identify turns the session into the identity that this API may pass on.
 func (s *signer) identify(a *api, session *user.SessionState, r *http.Request) (id identity.Identity, err error) {
 	switch {
+	case a.unsupported != nil:
+		return id, refuse(decision.SessionUnsupported, "API %s: %w", a.ID, a.unsupported)
 	case session == nil:
 		return id, refuse(decision.NoSession, "API %s: nobody was authenticated", a.ID)
 	case session.IsInactive:
 		return id, refuse(decision.SessionInactive, "API %s: the key is inactive", a.ID)
 	case session.KeyID == "":
 		return id, refuse(decision.SessionUnsupported, "API %s: the session has no key", a.ID)
-	case a.method == methodKey:
-		id, err = s.fromKey(session)
-	case a.method == methodJWT || a.method == methodOIDC:
+	}
+	c := caller{s, a, session, r}
+	method := a.openedBy(session, r)
+	if method == methodJWT || method == methodOIDC {
 		id, err = s.fromClaims(a, session, r)
-	default:
-		err = refuse(decision.SessionUnsupported, "API %s: want one of auth token, JWT or OpenID Connect; "+
-			"with several, base_identity_provided_by names the one that says who the caller is", a.ID)
+	} else {
+		id, err = s.fromSession(method, c)
 	}
 	if err != nil {
 		return id, err
 	}
 	id.Requester, id.API, id.Org = s.config.Workload, a.API, session.OrgID
-	id.Method, id.SessionID, id.IP = string(a.method), s.pseudonym(session.KeyID), peer(r)
+	id.Method, id.SessionID, id.IP = string(method), c.sid(), peer(r)
 	return id, nil
 }
 

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/TykTechnologies/tyk/user"
+
+	"github.com/meshpass/meshpass/shared/decision"
+)
+
+// kindsText maps every kind of session, each by what the kind itself knows.
+const kindsText = `oauth: {subject: client, claims: {tenant: meta.tenant}, scopes: {byPolicy: {gold: [orders.read]}}}
+basic: {subject: username}
+hmac: {subject: keyId}
+mtls: {subject: fingerprint}
+custom: {subject: meta.user}
+secretFile:`
+
+// leaf is a client's certificate; its fingerprint is of these bytes.
+var leaf = &x509.Certificate{Raw: []byte("a certificate"), NotAfter: time.Now().Add(30 * time.Second)}
+
+// of makes a call to an API with one method, with a session that the method has opened.
+func of(m method) *call {
+	c := keyCall()
+	c.api.UseStandardAuth, c.api.OrgID = false, "demo"
+	c.session.MetaData = map[string]any{"tenant": "acme", "user": "alice"}
+	switch m {
+	case methodOAuth:
+		c.api.UseOauth2, c.session.OauthClientID = true, "app-7"
+	case methodBasic:
+		c.api.UseBasicAuth, c.session.KeyID, c.session.BasicAuthData.Password = true, "demoalice", "$2a$hash"
+	case methodHMAC:
+		c.api.EnableSignatureChecking, c.session.KeyID = true, "demok-1"
+		c.session.HMACEnabled, c.session.HmacSecret = true, "secret"
+	case methodMTLS:
+		print := fingerprint(&http.Request{TLS: &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}})
+		c.api.UseStandardAuth, c.session.KeyID, c.session.Certificate = true, "demo"+print, "demo"+print
+		c.certificates = []*x509.Certificate{leaf}
+	case methodCustom:
+		c.api.CustomPluginAuthEnabled = true
+	}
+	return c
+}
+
+func TestEveryKindOfSession(t *testing.T) {
+	p := start(t, "secretFile:", kindsText)
+	sid := p.signer.pseudonym
+	print := fingerprint(of(methodMTLS).request())
+	rows := []struct {
+		method         method
+		subject, scope string
+		sid            string
+	}{
+		{methodOAuth, "oauth:app-7", "orders.read", sid("demo0123")},
+		{methodBasic, "basic:alice", "", sid("demoalice")},
+		{methodHMAC, "hmac:k-1", "", sid("demok-1")},
+		{methodMTLS, "mtls:" + print, "", sid("demo" + print)},
+		{methodCustom, "custom:alice", "", sid("demo0123")},
+	}
+	for _, row := range rows {
+		t.Run(string(row.method), func(t *testing.T) {
+			r := of(row.method).request()
+			claims := signed(t, p, r, p.sign(r))
+			if claims.Subject != row.subject || claims.Scope != row.scope {
+				t.Errorf("got %s with %q, want %s with %q", claims.Subject, claims.Scope, row.subject, row.scope)
+			}
+			if claims.Tctx["auth"] != string(row.method) || claims.Tctx["sid"] != row.sid || claims.Tctx["org"] != "demo" {
+				t.Errorf("tctx %v: want auth %s and sid %s", claims.Tctx, row.method, row.sid)
+			}
+		})
+		t.Run(string(row.method)+" without settings", func(t *testing.T) {
+			p := start(t)
+			r := of(row.method).request()
+			refused(t, p, r, p.sign(r), 500, decision.SessionUnsupported)
+		})
+	}
+}
+
+// Each session here is one that Tyk finds, and that the method has not opened.
+func TestSessionsOfOthers(t *testing.T) {
+	p := start(t, "secretFile:", kindsText)
+	rows := []struct {
+		name   string
+		method method
+		change func(*call)
+		status int
+		reason decision.Reason
+	}{
+		{"a JWT user's session, with the id of one of Tyk's clients", methodOAuth, func(c *call) { c.session.MetaData["TykJWTSessionID"] = "demo0123" }, 401, decision.ClaimsUnbound},
+		{"a session of no client", methodOAuth, func(c *call) { c.session.OauthClientID = "" }, 401, decision.ClaimsUnbound},
+		{"a session without a password, opened by an empty one", methodBasic, func(c *call) { c.session.BasicAuthData.Password = "" }, 401, decision.ClaimsUnbound},
+		{"a user with no name but the organisation's", methodBasic, func(c *call) { c.session.KeyID = "demo" }, 403, decision.SubjectUnknown},
+		{"a session without a secret", methodHMAC, func(c *call) { c.session.HmacSecret = "" }, 401, decision.ClaimsUnbound},
+		{"a session that signs nothing", methodHMAC, func(c *call) { c.session.HMACEnabled = false }, 401, decision.ClaimsUnbound},
+		{"a certificate's session, without the certificate", methodMTLS, func(c *call) { c.certificates = nil }, 401, decision.ClaimsUnbound},
+		{"a certificate's session, with another certificate", methodMTLS, func(c *call) {
+			c.certificates = []*x509.Certificate{{Raw: []byte("another"), NotAfter: leaf.NotAfter}, leaf}
+		}, 401, decision.ClaimsUnbound},
+		{"a key that is bound to a certificate", methodMTLS, func(c *call) { c.session.KeyID = "demo0123" }, 401, decision.ClaimsUnbound},
+		{"a plugin's session that names nobody", methodCustom, func(c *call) { delete(c.session.MetaData, "user") }, 403, decision.SubjectUnknown},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			c := of(row.method)
+			row.change(c)
+			r := c.request()
+			refused(t, p, r, p.sign(r), row.status, row.reason)
+		})
+	}
+}
+
+// An HMAC client writes its key id itself, with the organisation or without.
+func TestOneClientHasOneName(t *testing.T) {
+	p := start(t, "secretFile:", kindsText)
+	var subject, sid any
+	for _, key := range []string{"demok-1", "k-1"} {
+		c := of(methodHMAC)
+		c.session.KeyID = key
+		r := c.request()
+		claims := signed(t, p, r, p.sign(r))
+		if sid != nil && (claims.Subject != subject || claims.Tctx["sid"] != sid) {
+			t.Errorf("%s: %s with sid %v, before %s with %v", key, claims.Subject, claims.Tctx["sid"], subject, sid)
+		}
+		subject, sid = claims.Subject, claims.Tctx["sid"]
+	}
+}
+
+func TestTokenEndsWithSessionOrCertificate(t *testing.T) {
+	p := start(t, "secretFile:", kindsText)
+	for m := range kinds {
+		if m == methodKey {
+			continue
+		}
+		c := of(m)
+		c.session.Expires = time.Now().Add(40 * time.Second).Unix()
+		end := time.Unix(c.session.Expires, 0)
+		if m == methodMTLS {
+			end = leaf.NotAfter
+		}
+		r := c.request()
+		if claims := signed(t, p, r, p.sign(r)); claims.Expires.After(end) {
+			t.Errorf("%s: the token ends at %v, the credential at %v", m, claims.Expires, end)
+		}
+	}
+}
+
+// Names of sessions where Tyk has a hash function for keys.
+func TestNamesInJSON(t *testing.T) {
+	c := caller{api: &api{org: "demo"}, session: &user.SessionState{KeyID: "eyJvcmciOiJkZW1vIiwiaWQiOiJhbGljZSIsImgiOiJtdXJtdXI2NCJ9"}} // {"org":"demo","id":"alice","h":"murmur64"}
+	if got := c.name(); got != "alice" {
+		t.Errorf("got %q, want alice", got)
+	}
+}
