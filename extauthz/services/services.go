@@ -30,6 +30,8 @@ type Service struct {
 	Ports     []int    `yaml:"ports"`
 }
 
+func (s Service) String() string { return s.Namespace + "/" + s.Name }
+
 // Table finds Services. It never changes; the zero value is empty.
 type Table struct {
 	names    map[netip.AddrPort]identity.Workload
@@ -42,6 +44,8 @@ func (t *Table) Find(at netip.AddrPort) identity.Workload { return t.names[at] }
 // Len is the number of Services.
 func (t *Table) Len() int { return t.services }
 
+var errNone = errors.New("no services: every call would be refused")
+
 // Parse reads a file. All that is wrong comes back together, as
 // [strictyaml.Problems] without the file's name.
 func Parse(data []byte) (*Table, error) {
@@ -52,7 +56,7 @@ func Parse(data []byte) (*Table, error) {
 	var file File
 	problems := append(doc.Decode(&file), doc.Empty()...)
 	if len(problems) == 0 && len(file.Services) == 0 {
-		return nil, errors.New("no services: every call would be refused")
+		return nil, errNone
 	}
 	p := parser{doc: doc, problems: problems, table: Table{names: map[netip.AddrPort]identity.Workload{}, services: len(file.Services)}}
 	names := map[identity.Workload]bool{}

@@ -31,6 +31,7 @@ commands:
   token inspect  print what a token says, unverified
   token verify   say whether a configuration accepts a token, or which rule refuses it
   token mint     mint a token for a test
+  services       write the file of Services that a waypoint's listener needs
   health         ask a running authorizer whether it is ready
   version        print the version
   help           print this; COMMAND --help prints a command's flags
@@ -59,6 +60,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return c.keys(args[1:])
 	case "token":
 		return c.token(args[1:])
+	case "services":
+		return c.services(ctx, args[1:])
 	case "health":
 		return c.health(ctx, args[1:])
 	case "version":

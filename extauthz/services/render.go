@@ -1,0 +1,39 @@
+package services
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const heading = "# Written by meshpass services; docs/configuration.md\n"
+
+// Render gives the file, sorted, so that the same Services are always the same
+// bytes. It gives only what [Parse] takes.
+func Render(all []Service) ([]byte, error) {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b Service) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
+	var b bytes.Buffer
+	b.WriteString(heading + "services:\n")
+	for _, s := range all {
+		fmt.Fprintf(&b, "  - {namespace: %q, name: %q, addresses: [%s], ports: [%s]}\n", s.Namespace, s.Name, joined(s.Addresses, strconv.Quote), joined(s.Ports, strconv.Itoa))
+	}
+	if len(all) == 0 {
+		return nil, errNone
+	}
+	_, err := Parse(b.Bytes())
+	return b.Bytes(), err
+}
+
+func joined[T any](all []T, text func(T) string) string {
+	texts := make([]string, len(all))
+	for i, one := range all {
+		texts[i] = text(one)
+	}
+	return strings.Join(texts, ", ")
+}
