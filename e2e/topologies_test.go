@@ -14,6 +14,7 @@ func TestTopologies(t *testing.T) {
 		"":             {"sidecar"},
 		"beside":       append(slices.Clone(tour), "sidecar"), // where the authorizer stands changes no outcome
 		"gateway-api":  {"gateway-api", "ingress"},
+		"injected":     {"injected"},
 		"ingress":      {"ingress-gateway", "ingress"},
 		"migration":    {"migration"},
 		"two-clusters": {"two-clusters"},

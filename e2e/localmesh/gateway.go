@@ -94,19 +94,26 @@ func (m *Mesh) startGateway(ctx context.Context, g *gateway) error {
 		Args:   []string{"--conf", "tyk.conf"},
 		Dir:    g.Home,
 		Stdout: gatewayAudit,
-		Env: []string{
-			"MESHPASS_CONFIG=" + m.path(g.Home, "identity.yaml"),
-			"SSL_CERT_FILE=" + m.path(publicCA), // none, unless there is something to trust
-			"TYK_GW_SECRET=" + g.secret,
-			"TYK_GW_NODESECRET=" + g.secret,
-			"TYK_GW_STORAGE_HOST=" + m.redis.host,
-			"TYK_GW_STORAGE_PORT=" + m.redis.port,
-			"TYK_GW_STORAGE_DATABASE=" + strconv.Itoa(m.redis.database+g.database),
-			// The API definitions name the identity provider by these.
-			"IDP_ISSUER=" + m.issuer(),
-			"IDP_JWKS=" + base64.StdEncoding.EncodeToString([]byte(m.issuer()+"/keys")), // from Tyk 5.9 on, a plain URL works once
-		},
+		Env:    m.environment(g),
 	}, "build", g.serves)
+}
+
+func (m *Mesh) environment(g *gateway) []string {
+	env := []string{
+		"MESHPASS_CONFIG=" + m.path(g.Home, "identity.yaml"),
+		"TYK_GW_SECRET=" + g.secret,
+		"TYK_GW_NODESECRET=" + g.secret,
+		"TYK_GW_STORAGE_HOST=" + m.redis.host,
+		"TYK_GW_STORAGE_PORT=" + m.redis.port,
+		"TYK_GW_STORAGE_DATABASE=" + strconv.Itoa(m.redis.database+g.database),
+		// The API definitions name the identity provider by these.
+		"IDP_ISSUER=" + m.issuer(),
+		"IDP_JWKS=" + base64.StdEncoding.EncodeToString([]byte(m.issuer()+"/keys")), // from Tyk 5.9 on, a plain URL works once
+	}
+	if _, ok := m.ingress(); ok {
+		env = append(env, "SSL_CERT_FILE="+m.path(publicCA)) // whom the gateway trusts to vouch for its upstreams
+	}
+	return env
 }
 
 // serves is true once every API answers: Tyk's own /hello is green before its APIs are

@@ -42,3 +42,29 @@ func TestAnUnknownTopologyIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestATopologyIsLaidOverAnother(t *testing.T) {
+	below, err := topologies.Load("ingress")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := topologies.Load("gateway-api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"ingress", "gateway-api"}, got.Layers); diff != "" {
+		t.Errorf("layers (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(below.Gateways, got.Gateways); diff != "" {
+		t.Errorf("what it does not mention is the other's (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"gateway-api"}, got.Istio); diff != "" {
+		t.Errorf("what it mentions is its own (-want +got):\n%s", diff)
+	}
+	for folder, layers := range map[string]int{"cluster": 2, "config": 1, "none": 0} {
+		files, err := got.Files(folder)
+		if err != nil || len(files) != layers {
+			t.Errorf("%s: %d layers, want %d (%v)", folder, len(files), layers, err)
+		}
+	}
+}
