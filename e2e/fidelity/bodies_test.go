@@ -32,6 +32,7 @@ func (e *alone) testBodies(t *testing.T) {
 		_, arrived := e.try(t, request("/b", "Content-Length: 5")+"hello").passed(t)
 		equal(t, "arrived", arrived.body, "hello")
 	})
+	t.Run("trailers of HTTP/2 are dropped", func(t *testing.T) { e.testTrailers(t, nil) })
 }
 
 // testSmuggling: a request that two readers could end in two places ends at

@@ -1,15 +1,6 @@
 package fidelity_test
 
-import (
-	"os"
-	"path/filepath"
-	"strings"
-	"testing"
-
-	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
-	"github.com/meshpass/meshpass/e2e/process"
-	"github.com/meshpass/meshpass/e2e/repo"
-)
+import "testing"
 
 // TestNormalisation shows the other settings of meshConfig.pathNormalization; the
 // dump has Istio's own, BASE, which TestEnvoy/paths shows. Under each of them
@@ -36,7 +27,7 @@ func TestNormalisation(t *testing.T) {
 	}
 	for i, setting := range settings {
 		t.Run(setting, func(t *testing.T) {
-			r := newRig(t, fromIstiod(setting))
+			r := newRig(t, fromIstiod("  meshConfig:\n", "  meshConfig:\n    pathNormalization: {normalization: "+setting+"}\n"))
 			e := &alone{rig: r, recorder: newRecorder(t, r.authorizerAddress())}
 			for _, row := range rows {
 				e.testSpelling(t, row.sent, row.seen[i])
@@ -56,30 +47,4 @@ func (e *alone) testUnescapedPath(t *testing.T) {
 	asked, arrived := v.passed(t)
 	equal(t, "seen", asked.GetPath(), "/a!")
 	equal(t, "arrived", arrived.target(), "/a\xff")
-}
-
-// fromIstiod is the live control plane with a setting of meshConfig.pathNormalization.
-func fromIstiod(normalisation string) controlPlane {
-	return func(t testing.TB, r *rig) {
-		t.Helper()
-		istiod, err := repo.Bin("istiod", "istiod")
-		must(t, err)
-		root, err := repo.Root()
-		must(t, err)
-		objects, istio := t.TempDir(), t.TempDir()
-		must(t, r.net.CopyDir(objects, cluster.Files))
-		must(t, r.net.CopyDir(istio, os.DirFS(filepath.Join(root, "manifests", "istio"))))
-		install := filepath.Join(istio, "install.yaml")
-		text, err := os.ReadFile(install)
-		must(t, err)
-		const at = "  meshConfig:\n"
-		changed := strings.Replace(string(text), at, at+"    pathNormalization: {normalization: "+normalisation+"}\n", 1)
-		must(t, os.WriteFile(install, []byte(changed), 0o644))
-		p, err := process.Start(process.Spec{
-			Name: "istiod", Path: istiod, Stderr: filepath.Join(r.dir, "istiod.log"),
-			Args: []string{"serve", "--listen", r.xds, "--mesh", install, "--dir", istio, "--dir", objects},
-		})
-		must(t, err)
-		stopAtEnd(t, p.Stop)
-	}
 }

@@ -2,13 +2,13 @@ package fidelity_test
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/net/http2"
 )
 
 // arrival is a request as the program behind the Envoy received it: nothing is
@@ -27,7 +27,7 @@ func (a arrival) method() string {
 // target is all between method and version, whatever it holds.
 func (a arrival) target() string {
 	_, rest, _ := strings.Cut(a.line, " ")
-	return strings.TrimSuffix(rest, " HTTP/1.1")
+	return strings.TrimSuffix(strings.TrimSuffix(rest, " HTTP/1.1"), " HTTP/2")
 }
 
 // values are those of all fields of a name, in order.
@@ -101,8 +101,18 @@ func (u *upstream) take() []arrival {
 	return got
 }
 
+func (u *upstream) add(a arrival) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.got = append(u.got, a)
+}
+
 func (u *upstream) serve(conn net.Conn) {
 	r := bufio.NewReader(conn)
+	if preface, _ := r.Peek(len(http2.ClientPreface)); string(preface) == http2.ClientPreface {
+		u.serveHTTP2(conn, r)
+		return
+	}
 	a, err := readHead(r)
 	if a.line == "" {
 		return // a connection that was never used
@@ -110,9 +120,7 @@ func (u *upstream) serve(conn net.Conn) {
 	if err == nil {
 		a.body, err = readBody(r, a)
 	}
-	u.mu.Lock()
-	u.got = append(u.got, a)
-	u.mu.Unlock()
+	u.add(a)
 	if err != nil {
 		return
 	}
@@ -127,67 +135,4 @@ func (u *upstream) serve(conn net.Conn) {
 func echo(conn net.Conn, r io.Reader, upgrade string) {
 	_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: "+upgrade+"\r\n\r\n")
 	_, _ = io.Copy(conn, r)
-}
-
-func readHead(r *bufio.Reader) (arrival, error) {
-	var a arrival
-	for {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return a, err
-		}
-		line = strings.TrimSuffix(line, "\r\n")
-		switch {
-		case line == "":
-			return a, nil
-		case a.line == "":
-			a.line = line
-		default:
-			a.fields = append(a.fields, line)
-		}
-	}
-}
-
-var errFraming = errors.New("a length and a transfer coding, or more than one of either")
-
-// readBody reads as a server that takes the one framing that there is.
-func readBody(r *bufio.Reader, a arrival) (string, error) {
-	lengths, codings := a.values("content-length"), a.values("transfer-encoding")
-	switch {
-	case len(lengths)+len(codings) > 1:
-		return "", errFraming
-	case len(codings) == 1:
-		return readChunks(r)
-	case len(lengths) == 1:
-		n, err := strconv.Atoi(lengths[0])
-		if err != nil {
-			return "", err
-		}
-		body := make([]byte, n)
-		n, err = io.ReadFull(r, body)
-		return string(body[:n]), err
-	}
-	return "", nil
-}
-
-func readChunks(r *bufio.Reader) (string, error) {
-	var b strings.Builder
-	for {
-		line, err := r.ReadString('\n')
-		b.WriteString(line)
-		if err != nil || line == "0\r\n" && trailerEnds(r, &b) {
-			return b.String(), err
-		}
-	}
-}
-
-// trailerEnds reads up to the empty line that ends a chunked body.
-func trailerEnds(r *bufio.Reader, b *strings.Builder) bool {
-	for {
-		line, err := r.ReadString('\n')
-		b.WriteString(line)
-		if err != nil || line == "\r\n" {
-			return true
-		}
-	}
 }

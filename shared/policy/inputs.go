@@ -17,7 +17,7 @@ func (s *Set) Inputs(r Request, claims *identity.Claims) map[string]any {
 func (reads *reads) inputs(r Request, claims *identity.Claims) map[string]any {
 	inputs := map[string]any{}
 	for name := range reads.claims {
-		if value, ok := claims.Get(strings.Split(name, ".")...); ok {
+		if value, ok := lookup(claims, strings.Split(name, ".")); ok {
 			inputs["claims."+name] = value
 		}
 	}

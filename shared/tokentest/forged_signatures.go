@@ -23,9 +23,7 @@ func forgedSignatures(t testing.TB, now time.Time) []Forgery {
 		{"the signature of another token", part[0] + "." + part[1] + "." + strings.Split(Valid(t, now.Add(-time.Second)), ".")[2], decision.SignatureInvalid},
 		{"half of the signature", part[0] + "." + part[1] + "." + part[2][:40], decision.SignatureInvalid},
 		{"ASN.1 in place of r||s", part[0] + "." + part[1] + "." + encode("\x30\x06\x02\x01\x01\x02\x01\x01"), decision.SignatureInvalid},
-		{"one byte longer", part[0] + "." + part[1] + "." + longer(t, part[2], 64), decision.SignatureInvalid},
-		{"a zero before s", part[0] + "." + part[1] + "." + longer(t, part[2], 32), decision.SignatureInvalid},
-		{"a zero before r", part[0] + "." + part[1] + "." + longer(t, part[2], 0), decision.SignatureInvalid},
+		{"one byte longer", part[0] + "." + part[1] + "." + longer(t, part[2]), decision.SignatureInvalid},
 		{"another key under our kid", signWith(t, foreign, header, claims), decision.SignatureInvalid},
 		{"another key under its own kid", signWith(t, foreign, own, claims), decision.KeyUnknown},
 	}
@@ -34,12 +32,11 @@ func forgedSignatures(t testing.TB, now time.Time) []Forgery {
 // orderP256 is n of FIPS 186-5: as s it is 0, and below n it has no meaning.
 const orderP256 = "\xff\xff\xff\xff\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xbc\xe6\xfa\xad\xa7\x17\x9e\x84\xf3\xb9\xca\xc2\xfc\x63\x25\x51"
 
-// longer puts a zero into the signature.
-func longer(t testing.TB, signature string, at int) string {
+func longer(t testing.TB, signature string) string {
 	t.Helper()
 	data, err := base64.RawURLEncoding.DecodeString(signature)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return encode(string(data[:at]) + "\x00" + string(data[at:]))
+	return encode(string(data) + "\x00")
 }

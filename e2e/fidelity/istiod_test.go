@@ -1,0 +1,54 @@
+package fidelity_test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
+	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/e2e/repo"
+)
+
+// fromIstiod is the live control plane on our manifests and the local mesh's
+// cluster, with a text of these files replaced.
+func fromIstiod(old, new string) controlPlane {
+	return func(t testing.TB, r *rig) {
+		t.Helper()
+		istiod, err := repo.Bin("istiod", "istiod")
+		must(t, err)
+		root, err := repo.Root()
+		must(t, err)
+		objects, istio := t.TempDir(), t.TempDir()
+		must(t, r.net.CopyDir(objects, cluster.Files))
+		must(t, r.net.CopyDir(istio, os.DirFS(filepath.Join(root, "manifests", "istio"))))
+		if replaceIn(t, objects, old, new)+replaceIn(t, istio, old, new) == 0 {
+			t.Fatalf("no file holds %q", old)
+		}
+		p, err := process.Start(process.Spec{
+			Name: "istiod", Path: istiod, Stderr: filepath.Join(r.dir, "istiod.log"),
+			Args: []string{"serve", "--listen", r.xds, "--mesh", filepath.Join(istio, "install.yaml"), "--dir", istio, "--dir", objects},
+		})
+		must(t, err)
+		stopAtEnd(t, p.Stop)
+	}
+}
+
+// replaceIn changes the files of a folder that hold a text, and counts them.
+func replaceIn(t testing.TB, dir, old, new string) (replaced int) {
+	t.Helper()
+	must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(text, []byte(old)) {
+			return err
+		}
+		replaced++
+		return os.WriteFile(path, bytes.ReplaceAll(text, []byte(old), []byte(new)), 0o644)
+	}))
+	return replaced
+}
