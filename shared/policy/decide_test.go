@@ -2,7 +2,6 @@ package policy_test
 
 import (
 	"fmt"
-	"math/rand"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -253,45 +252,6 @@ func TestDocumentsCombine(t *testing.T) {
 			t.Errorf("got %s, want %s", describe(d), want)
 		}
 	}
-}
-
-func TestOrderNeverMatters(t *testing.T) {
-	second := strings.Replace(public, "catalogue]", "orders, ns/shop/sa/*]", 1)
-	texts := []string{orders, second, strings.Replace(orders, "name: orders", "name: again", 1)}
-	requests := []policy.Request{
-		request(), request(path("/healthz")), request(path("/locked")), request(method("DELETE")),
-		request(method("POST")), request(caller("ns/batch/sa/x")), request(path("/items/3")),
-	}
-	credentials := []policy.Authenticate{alice(nil), scope(""), missing, alice(map[string]any{"suspended": nil}), bad(decision.TokenExpired)}
-	want := ""
-	random := rand.New(rand.NewSource(1))
-	for round := 0; round < 20; round++ {
-		set := load(t, shuffled(random, texts)...)
-		got := ""
-		for _, r := range requests {
-			for _, auth := range credentials {
-				got += describe(set.Decide(r, auth)) + "\n"
-			}
-		}
-		if want == "" {
-			want = got
-		} else if got != want {
-			t.Fatalf("round %d: got\n%s\nwant\n%s", round, got, want)
-		}
-	}
-}
-
-// shuffled changes the order of documents and of the rules in them.
-func shuffled(random *rand.Rand, texts []string) []string {
-	texts = append([]string(nil), texts...)
-	random.Shuffle(len(texts), func(i, j int) { texts[i], texts[j] = texts[j], texts[i] })
-	for i, text := range texts {
-		head, body, _ := strings.Cut(text, "  rules:\n")
-		rules := strings.Split(strings.TrimSuffix(strings.TrimPrefix(body, "    - "), "\n"), "\n    - ")
-		random.Shuffle(len(rules), func(i, j int) { rules[i], rules[j] = rules[j], rules[i] })
-		texts[i] = head + "  rules:\n    - " + strings.Join(rules, "\n    - ") + "\n"
-	}
-	return texts
 }
 
 func TestInputsHoldWhatIsReadAndNothingElse(t *testing.T) {

@@ -70,6 +70,10 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		{"capture bound by some", rule(`to: {paths: ["/{b}", "/a"]}, when: 'path.b == "x"'`), "0.yaml:7:65: when: path.b is not bound by every path of this rule: guard it with has(path.b), or split the rule"},
 		{"all headers", rule("when: request.headers.size() > 3"), `0.yaml:7:36: when: request.headers is used as a whole: name the header, as in request.headers["x-name"]`},
 		{"a secret header", rule(`when: 'request.headers["authorization"] == "x"'`), `0.yaml:7:36: when: header "authorization" may not be read: what rules read is recorded, and it is a credential`},
+		{"a forged header", rule(`when: 'request.headers["x-forwarded-for"] == "10.0.0.1"'`), `0.yaml:7:36: when: header "x-forwarded-for" may not be read: any client can write it`},
+		{"Envoy's own header", rule(`when: '"x-envoy-original-path" in request.headers'`), `0.yaml:7:36: when: header "x-envoy-original-path" may not be read`},
+		{"one of ours", rule(`when: 'request.headers["x-meshpass-user"] == "a"'`), `0.yaml:7:36: when: header "x-meshpass-user" may not be read`},
+		{"a pseudo-header", rule(`when: 'request.headers[":path"] == "/"'`), `0.yaml:7:36: when: header ":path" may not be read: use request.method, request.path or request.host`},
 		{"a header in capitals", rule(`when: 'request.headers["X-Name"] == "x"'`), `0.yaml:7:36: when: header "X-Name": names are lower-case`},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -39,6 +39,10 @@ func (r *reads) add(other reads) {
 // secretHeaders may not be read by a rule, because what a rule reads is recorded.
 var secretHeaders = []string{"authorization", "proxy-authorization", "cookie", "txn-token"}
 
+// forgedHeaders say what a proxy or a gateway knows, but any client can write them.
+// Who trusts them trusts the client.
+var forgedHeaders = []string{"x-forwarded-", "x-envoy-", "x-original-", "x-rewrite-", "x-meshpass-", "x_meshpass_"}
+
 // readsOf walks a checked expression. Members are followed as deep as they are
 // named; a header must be named by a literal, as there is no end to them.
 func readsOf(checked *cel.Ast) (reads, error) {
@@ -164,6 +168,13 @@ func (r *reads) noteHeader(path []string) error {
 	}
 	if slices.Contains(secretHeaders, name) {
 		return fmt.Errorf("header %q may not be read: what rules read is recorded, and it is a credential", name)
+	}
+	forged := slices.ContainsFunc(forgedHeaders, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	if forged || name == "forwarded" || name == "x-real-ip" {
+		return fmt.Errorf("header %q may not be read: any client can write it; caller, claims and request.host are what is known", name)
+	}
+	if strings.HasPrefix(name, ":") {
+		return fmt.Errorf("header %q may not be read: use request.method, request.path or request.host", name)
 	}
 	r.headers[name] = true
 	return nil
