@@ -17,6 +17,7 @@ func TestTopologies(t *testing.T) {
 		"injected":     {"injected"},
 		"ingress":      {"ingress-gateway", "ingress"},
 		"migration":    {"migration"},
+		"tcp":          {"tcp"},
 		"two-clusters": {"two-clusters"},
 		"one-issuer":   {"one-issuer"},
 		"unvalidated":  {"unvalidated"},

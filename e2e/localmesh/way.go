@@ -1,13 +1,16 @@
 package localmesh
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
@@ -22,25 +25,26 @@ type way struct {
 }
 
 func (m *Mesh) way(r scenarios.Request) (way, error) {
-	kind, name, _ := strings.Cut(r.To, "/")
+	kind, which, _ := strings.Cut(r.To, "/")
 	switch {
 	case strings.HasPrefix(r.From, "ns/"):
 		proxy, err := m.egress(r.From)
 		return way{target: serviceURL(r.To), proxy: proxy}, err
 	case kind == "gateway":
-		g, err := m.gatewayCalled(name)
+		g, err := m.gatewayCalled(which)
 		if err != nil {
 			return way{}, err
 		}
 		return way{target: g.url}, nil
 	case kind == "ingress":
-		return m.wayIn(r, name == "plaintext")
+		return m.wayIn(r, which == "plaintext")
 	}
-	workload, ok := m.workloads[r.To]
+	name, port, _ := strings.Cut(r.To, ":")
+	workload, ok := m.workloads[name]
 	if !ok {
-		return way{}, fmt.Errorf("nothing here is called %q", r.To)
+		return way{}, fmt.Errorf("nothing here is called %q", name)
 	}
-	address := fmt.Sprintf("%s:%d", workload.Address, inboundPort)
+	address := net.JoinHostPort(workload.Address, cmp.Or(port, strconv.Itoa(inboundPort)))
 	if r.From == "" {
 		return way{target: "http://" + address}, nil
 	}

@@ -31,6 +31,7 @@ type Step struct {
 //	                                             name: mutual TLS, to the workload's address
 //	from: dns:orders.example, to: orders         likewise, with a DNS name
 //	to: orders                                   anybody, in plaintext, to the workload's address
+//	to: orders:9099                              the last three also: to another port
 type Send struct {
 	From    string              `yaml:"from"`    // absent: outside the mesh
 	To      string              `yaml:"to"`      // gateway, ingress, or a service of namespace shop
