@@ -25,6 +25,8 @@ func TestEnvoy(t *testing.T) {
 		{"request lines", e.testRequestLines},
 		{"bodies", e.testBodies},
 		{"smuggling", e.testSmuggling},
+		{"plaintext", e.testPlaintext},
+		{"no ALPN", e.testNoALPN},
 		{"HTTP 2", e.testHTTP2},
 		{"gRPC", e.testGRPC},
 		{"WebSocket", e.testWebSocket},

@@ -36,7 +36,12 @@ type stream struct {
 
 func (r *rig) openStream(t testing.TB, f fields, end bool) *stream {
 	t.Helper()
-	s := &stream{conn: r.dial(t, "h2")}
+	return openStreamOn(t, r.dial(t, "h2"), f, end)
+}
+
+func openStreamOn(t testing.TB, conn *tls.Conn, f fields, end bool) *stream {
+	t.Helper()
+	s := &stream{conn: conn}
 	t.Cleanup(func() { s.conn.Close() })
 	_, err := io.WriteString(s.conn, http2.ClientPreface)
 	must(t, err)
@@ -81,7 +86,12 @@ func (s *stream) next(t testing.TB) http2.Frame {
 // h2 sends one request without a body and reads its answer.
 func (r *rig) h2(t testing.TB, f fields) h2reply {
 	t.Helper()
-	s := r.openStream(t, f, true)
+	return r.openStream(t, f, true).reply(t)
+}
+
+// reply reads the whole answer.
+func (s *stream) reply(t testing.TB) h2reply {
+	t.Helper()
 	defer s.conn.Close()
 	reply := h2reply{fields: map[string]string{}}
 	for {
