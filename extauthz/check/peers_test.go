@@ -137,6 +137,7 @@ func TestNoCaller(t *testing.T) {
 		{name: "nor the gateway's own", change: to("spiffe://cluster.local/ns/shop/sa/orders"), status: 200, reason: decision.RuleAllowed, record: entered},
 		{name: "a forged XFCC", change: both(xfcc(waypoint+theEdge), path("/tenants/umbrella/orders/7")), status: 403, reason: decision.NoRule, record: entered},
 		{name: "a rule on the caller never allows", change: region, status: 403, reason: decision.ConditionError, record: entered},
+		{name: "a rule on having no name", change: path("/open"), status: 200, reason: decision.RuleAllowed, record: entered},
 		{name: "no token", change: without("txn-token"), status: 403, reason: decision.TokenMissing, record: entered},
 	} {
 		t.Run(r.name, func(t *testing.T) { r.test(t, h) })
@@ -168,6 +169,8 @@ func TestPrincipals(t *testing.T) {
 		{name: "a path that goes up", change: from("spiffe://evil.example/../cluster.local/ns/edge/sa/tyk-gateway"), status: 403, reason: decision.BadPrincipal},
 		{name: "a short name", change: from("ns/edge/sa/tyk-gateway"), status: 403, reason: decision.BadPrincipal},
 		{name: "a DNS name", change: from("tyk-gateway.edge.svc"), status: 403, reason: decision.BadPrincipal},
+		{name: "no name is not that none can exist", change: both(from(""), to("spiffe://cluster.local/ns/shop/sa/guest")), status: 403, reason: decision.ConditionError, record: map[string]any{"caller": nil, "callee": "ns/shop/sa/guest"}},
+		{name: "a name where none may be", change: to("spiffe://cluster.local/ns/shop/sa/guest"), status: 403, reason: decision.NoRule},
 		{name: "two names", change: from(reports + "," + theEdge), status: 403, reason: decision.BadPrincipal},
 		{name: "a Service's name", change: to("spiffe://service/shop/orders"), status: 403, reason: decision.Unguarded, record: map[string]any{"callee": "spiffe://service/shop/orders"}},
 		{name: "a gateway's name", change: to("gateway/ingress"), status: 403, reason: decision.BadPrincipal, record: map[string]any{"callee": nil}},

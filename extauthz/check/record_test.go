@@ -32,7 +32,7 @@ func TestRecord(t *testing.T) {
 		"method": "GET", "path": "/tenants/acme/orders/7", "host": "orders.shop.svc.cluster.local:8080",
 		"decision": "allow", "reason": "rule_allowed", "policy": "orders", "rule": "read-own-tenant",
 		"duration_us": 0.0, "generation": policies(t).Generation(),
-		"inputs": map[string]any{"claims.scope": "orders.read", "claims.tctx.tenant": "acme", "request.headers.x-region": "eu", "request.port": 8080.0},
+		"inputs": map[string]any{"claims.scope": "orders.read", "claims.tctx.tenant": "acme", "request.headers.x-region": "eu", "request.no_caller": false, "request.port": 8080.0},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
