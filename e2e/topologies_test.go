@@ -21,6 +21,7 @@ func TestTopologies(t *testing.T) {
 		"two-clusters": {"two-clusters"},
 		"one-issuer":   {"one-issuer"},
 		"unvalidated":  {"unvalidated"},
+		"waypoint":     {"waypoint"},
 	} {
 		t.Run(cmp.Or(topology, "sidecar"), func(t *testing.T) {
 			playAll(t, start(t, localmesh.Options{Topology: topology, Istiod: true}), folders...)

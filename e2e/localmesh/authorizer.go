@@ -5,12 +5,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/meshpass/meshpass/e2e/envoy/sds"
 	"github.com/meshpass/meshpass/e2e/localmesh/topologies"
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
@@ -37,6 +39,30 @@ func (m *Mesh) startAuthorizers(ctx context.Context) error {
 		}, "meshpass", ready)
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// writeCertificates gives an authorizer that speaks mutual TLS itself the files that Istio's agent
+// would write beside it.
+func (m *Mesh) writeCertificates() error {
+	for _, a := range m.topology.Authorizers {
+		if a.Identity == "" {
+			continue
+		}
+		id, err := url.Parse(a.Identity)
+		if err != nil {
+			return err
+		}
+		pair, err := m.ca.Issue(sds.Names{URIs: []*url.URL{id}})
+		if err != nil {
+			return err
+		}
+		for name, data := range map[string][]byte{a.Name + ".crt": pair.Cert, a.Name + ".key": pair.Key, "roots.crt": m.ca.Root()} {
+			if err := os.WriteFile(m.path(name), data, 0o600); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/meshpass/meshpass/e2e/hbone"
 	"github.com/meshpass/meshpass/e2e/scenarios"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -30,16 +31,17 @@ func (m *Mesh) Send(ctx context.Context, r scenarios.Request) (scenarios.Answer,
 		return scenarios.Answer{}, err
 	}
 	client := http.Client{
-		Transport: &http.Transport{Proxy: w.proxy, TLSClientConfig: w.tls, DisableKeepAlives: true},
+		Transport: &http.Transport{Proxy: w.proxy, TLSClientConfig: w.tls, DialContext: w.dial, DisableKeepAlives: true},
 		Timeout:   20 * time.Second,
 	}
 	return answer(client.Do(request))
 }
 
-// answer reads a response to its end. The peer that hangs up, without a word or with TLS's for
-// "no", is an answer, too.
+// answer reads a response to its end. The peer that hangs up, without a word or with TLS's or a
+// tunnel's for "no", is an answer, too.
 func answer(response *http.Response, err error) (scenarios.Answer, error) {
-	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || isAlert(err) {
+	hungUp := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	if hungUp || isAlert(err) || errors.Is(err, hbone.ErrRefused) {
 		return scenarios.Answer{Closed: true}, nil
 	}
 	if err != nil {

@@ -19,7 +19,7 @@ var config embed.FS
 // writeFiles fills the run's folder. Programs are started in it, so that checked-in configuration
 // can name its neighbours without a path.
 func (m *Mesh) writeFiles(context.Context) error {
-	for _, write := range []func() error{m.writeCluster, m.writeClusters, m.writeIngress, m.writePolicies, m.writeConfig, m.writeAuthorizers, m.readGateways} {
+	for _, write := range []func() error{m.writeCluster, m.writeClusters, m.writeIngress, m.writePolicies, m.writeConfig, m.writeAuthorizers, m.writeCertificates, m.readGateways} {
 		if err := write(); err != nil {
 			return err
 		}

@@ -2,11 +2,7 @@ package localmesh
 
 import (
 	"context"
-	"errors"
-	"net"
-	"net/http"
 	"sync"
-	"time"
 
 	"github.com/meshpass/meshpass/e2e/idp"
 )
@@ -18,18 +14,7 @@ func (m *Mesh) startIDP(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", m.addr(idpHost, idpPort))
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			m.log.Error("the OpenID provider stopped", "error", err)
-		}
-	}()
-	m.onClose(server.Close)
-	return nil
+	return m.serve(ctx, m.addr(idpHost, idpPort), handler)
 }
 
 // logins keeps the tokens of whoever signed in: one sign-in a user and run.

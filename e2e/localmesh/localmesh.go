@@ -75,6 +75,7 @@ var steps = []step{
 	{"OpenID provider", (*Mesh).startIDP},
 	{"meshpass", (*Mesh).startAuthorizers},
 	{"control plane", (*Mesh).startControlPlane},
+	{"tunnels", (*Mesh).startTunnels},
 	{"services", (*Mesh).startServices},
 	{"Envoys", (*Mesh).startEnvoys},
 	{"load balancer", (*Mesh).startBalancer},

@@ -2,6 +2,7 @@ package localmesh
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -22,11 +23,14 @@ type way struct {
 	target string // URL without a path
 	proxy  func(*http.Request) (*url.URL, error)
 	tls    *tls.Config
+	dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil: TCP
 }
 
 func (m *Mesh) way(r scenarios.Request) (way, error) {
 	kind, which, _ := strings.Cut(r.To, "/")
 	switch {
+	case r.Tunnel != "":
+		return m.wayThroughTunnel(r)
 	case strings.HasPrefix(r.From, "ns/"):
 		proxy, err := m.egress(r.From)
 		return way{target: serviceURL(r.To), proxy: proxy}, err

@@ -31,10 +31,14 @@ type Step struct {
 //	                                             name: mutual TLS, to the workload's address
 //	from: dns:orders.example, to: orders         likewise, with a DNS name
 //	to: orders                                   anybody, in plaintext, to the workload's address
-//	to: orders:9099                              the last three also: to another port
+//	to: orders:9099                              the three before also: to another port
+//	from: …, tunnel: waypoint, to: orders        a workload of ambient mode, through a tunnel of its own to the
+//	                                             waypoint, or around that to the pod of a workload; to: pod/orders
+//	                                             is the pod's own address
 type Send struct {
 	From    string              `yaml:"from"`    // absent: outside the mesh
 	To      string              `yaml:"to"`      // gateway, ingress, or a service of namespace shop
+	Tunnel  string              `yaml:"tunnel"`  // workload to which a tunnel (HBONE) leads; absent: as the sender's own go
 	Host    string              `yaml:"host"`    // absent: that of the address sent to
 	Method  string              `yaml:"method"`  // absent: GET
 	Path    string              `yaml:"path"`    // with query

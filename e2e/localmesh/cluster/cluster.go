@@ -21,8 +21,15 @@ import (
 //go:embed *.yaml
 var Files embed.FS
 
-// injected is the label that Istio's sidecar injection puts on a pod.
-const injected = "security.istio.io/tlsMode"
+const (
+	// injected is the label that Istio's sidecar injection puts on a pod.
+	injected = "security.istio.io/tlsMode"
+	// inboundPorts is the annotation by which a pod says what of it the sidecar takes: with an empty
+	// value it has the sidecar for its certificate alone.
+	inboundPorts = "traffic.sidecar.istio.io/includeInboundPorts"
+	// redirection is the annotation that Istio's CNI puts on a pod in ambient mode.
+	redirection = "ambient.istio.io/redirection"
+)
 
 type pod struct {
 	Kind     string
@@ -43,27 +50,36 @@ func Workloads(prefix string) (map[string]envoy.Workload, error) { return Worklo
 
 // WorkloadsIn does so for the objects of another cluster.
 func WorkloadsIn(objects fs.FS, prefix string) (map[string]envoy.Workload, error) {
+	out := map[string]envoy.Workload{}
+	err := each(objects, prefix, func(doc []byte) error {
+		var p pod
+		err := yaml.Unmarshal(doc, &p)
+		if kind := p.proxy(); kind != "" {
+			out[p.Metadata.Name] = p.workload(kind)
+		}
+		return err
+	})
+	return out, err
+}
+
+// each reads every object.
+func each(objects fs.FS, prefix string, read func(doc []byte) error) error {
 	files, err := fs.Glob(objects, "*.yaml")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	out := map[string]envoy.Workload{}
 	for _, name := range files {
 		data, err := fs.ReadFile(objects, name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, doc := range bytes.Split(subnet.Localise(data, prefix), []byte("\n---\n")) {
-			var p pod
-			if err := yaml.Unmarshal(doc, &p); err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			if kind := p.proxy(); kind != "" {
-				out[p.Metadata.Name] = p.workload(kind)
+			if err := read(doc); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // proxy is the type of the pod's Envoy, as Istio's agent is told it: "proxy router" are the first
@@ -77,11 +93,16 @@ func (p pod) proxy() string {
 			return c.Args[1]
 		}
 	}
-	if p.Metadata.Labels[injected] == "istio" {
+	ports, some := p.Metadata.Annotations[inboundPorts]
+	if p.Metadata.Labels[injected] == "istio" && (!some || ports != "") || p.ambient() {
 		return envoy.Sidecar
 	}
 	return ""
 }
+
+// ambient: the pod has no Envoy, but a ztunnel beside it. On the called side an Envoy stands in for
+// that, as a sidecar that takes tunnels: to it, Istio gives the same policies.
+func (p pod) ambient() bool { return p.Metadata.Annotations[redirection] == "enabled" }
 
 func (p pod) workload(kind string) envoy.Workload {
 	return envoy.Workload{
@@ -92,5 +113,6 @@ func (p pod) workload(kind string) envoy.Workload {
 		Address:        p.Status.PodIP,
 		Labels:         p.Metadata.Labels,
 		Annotations:    p.Metadata.Annotations,
+		Ambient:        p.ambient(),
 	}
 }

@@ -44,6 +44,12 @@ metadata: {name: sidecar, labels: {security.istio.io/tlsMode: istio}}
 kind: Pod
 metadata: {name: none}
 ---
+kind: Pod
+metadata: {name: certificate, labels: {security.istio.io/tlsMode: istio}, annotations: {traffic.sidecar.istio.io/includeInboundPorts: ""}}
+---
+kind: Pod
+metadata: {name: ambient, annotations: {ambient.istio.io/redirection: enabled}}
+---
 kind: Service
 metadata: {name: service, labels: {security.istio.io/tlsMode: istio}}
 `
@@ -51,7 +57,27 @@ metadata: {name: service, labels: {security.istio.io/tlsMode: istio}}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 2 || got["ingress"].Type != envoy.Router || got["sidecar"].Type != envoy.Sidecar {
+	if len(got) != 3 || got["ingress"].Type != envoy.Router || got["sidecar"].Type != envoy.Sidecar || !got["ambient"].Ambient || got["sidecar"].Ambient {
 		t.Errorf("got %v", got)
+	}
+}
+
+func TestServices(t *testing.T) {
+	const objects = `kind: Service
+metadata: {name: orders, namespace: shop}
+spec: {clusterIP: 127.77.0.111}
+---
+kind: Pod
+metadata: {name: orders, namespace: edge}
+`
+	got, err := cluster.Services(fstest.MapFS{"orders.yaml": {Data: []byte(objects)}}, "127.80.3.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got["orders.shop.svc.cluster.local"] != "127.80.3.111" {
+		t.Errorf("got %v", got)
+	}
+	if _, err := cluster.Services(fstest.MapFS{"orders.yaml": {Data: []byte("kind: [")}}, "127.80.3."); err == nil {
+		t.Error("a malformed object was taken")
 	}
 }

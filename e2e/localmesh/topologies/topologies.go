@@ -48,8 +48,9 @@ func (c Cluster) Folder() string { return "cluster-" + c.Name }
 
 // Authorizer is one process of the authorizer.
 type Authorizer struct {
-	Name string `yaml:"name"`
-	At   string `yaml:"at"` // address that it has instead of the one in config/meshpass.yaml; absent: that one
+	Name     string `yaml:"name"`
+	At       string `yaml:"at"`       // address that it has instead of the one in config/meshpass.yaml; absent: that one
+	Identity string `yaml:"identity"` // SPIFFE id in NAME.crt and NAME.key, with roots.crt; absent: no certificate
 }
 
 // Gateway is one Tyk gateway.

@@ -1,0 +1,115 @@
+// Package hbone stands in for ztunnel, Istio's node proxy of ambient mode, on
+// the calling side. It is not ztunnel: it captures nothing, reads no
+// configuration and enforces no policy.
+//
+// What it does as ztunnel does is the wire: HBONE is HTTP/2 CONNECT over mutual
+// TLS to port 15008, with the address and port of the called service as
+// authority, and bytes of whatever protocol in the stream. The certificate is
+// the calling workload's, so that a waypoint knows who calls by the tunnel and
+// not by anything that is sent through it.
+package hbone
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+)
+
+const openTimeout = 5 * time.Second
+
+// Port is where a waypoint, a ztunnel and a sidecar that takes HBONE listen.
+const Port = 15008
+
+// Dialer opens tunnels in the name of one workload. ztunnel shares a
+// connection among tunnels; here each has its own.
+type Dialer struct{ workload *tls.Config }
+
+// NewDialer makes tunnels with a workload's certificate and trust.
+func NewDialer(workload *tls.Config) *Dialer {
+	config := workload.Clone()
+	config.NextProtos = []string{"h2"}
+	return &Dialer{config}
+}
+
+// ErrRefused says that the peer was reached and did not open the tunnel: it
+// answered so, or hung up. In TLS 1.3 a server judges the client's certificate
+// when the client has finished its handshake already.
+var ErrRefused = errors.New("the peer did not open the tunnel")
+
+// Dial opens a tunnel through peer (IP:port) to authority (the service's or
+// the pod's IP:port). ctx bounds the opening alone.
+func (d *Dialer) Dial(ctx context.Context, peer, authority string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	stream, end := context.WithCancel(context.Background())
+	defer context.AfterFunc(ctx, end)()
+	transport, reached := d.transport()
+	out, in := io.Pipe()
+	response, err := transport.RoundTrip((&http.Request{
+		Method: http.MethodConnect,
+		URL:    &url.URL{Scheme: "https", Host: peer},
+		Host:   authority,
+		Header: http.Header{},
+		Body:   out,
+	}).WithContext(stream))
+	switch {
+	case err != nil && reached.Load():
+		err = fmt.Errorf("%w: %w", ErrRefused, err)
+	case err == nil && response.StatusCode != http.StatusOK:
+		err = errors.Join(fmt.Errorf("%w: %s", ErrRefused, response.Status), response.Body.Close())
+	}
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return &conn{Reader: response.Body, in: in, peer: peer, end: func() { end(); transport.CloseIdleConnections() }}, nil
+}
+
+// transport is for one connection; the flag is set once that has a handshake behind it.
+func (d *Dialer) transport() (*http.Transport, *atomic.Bool) {
+	reached := &atomic.Bool{}
+	dialer := tls.Dialer{Config: d.workload}
+	return &http.Transport{
+		ForceAttemptHTTP2: true,
+		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, addr)
+			reached.Store(err == nil)
+			return conn, err
+		},
+	}, reached
+}
+
+// conn is a tunnel as a connection. It has no deadlines: whoever needs one
+// closes it.
+type conn struct {
+	io.Reader
+	in   *io.PipeWriter
+	peer string
+	end  func()
+}
+
+func (c *conn) Write(data []byte) (int, error) { return c.in.Write(data) }
+
+func (c *conn) Close() error {
+	err := c.in.Close()
+	c.end()
+	return err
+}
+
+func (c *conn) LocalAddr() net.Addr              { return tunnel("") }
+func (c *conn) RemoteAddr() net.Addr             { return tunnel(c.peer) }
+func (c *conn) SetDeadline(time.Time) error      { return nil }
+func (c *conn) SetReadDeadline(time.Time) error  { return nil }
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+
+type tunnel string
+
+func (tunnel) Network() string  { return "hbone" }
+func (t tunnel) String() string { return string(t) }

@@ -1,0 +1,31 @@
+package hbone
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+)
+
+// NewProxy takes what a workload sends, as an HTTP proxy, and puts it into
+// tunnels to one waypoint. A ztunnel captures connections in the kernel, where
+// the program knows nothing of it; here the program hands its requests over.
+// addresses has the services' IP addresses by their host names, as DNS would.
+func NewProxy(dialer *Dialer, waypoint string, addresses map[string]string) *httputil.ReverseProxy {
+	dial := func(ctx context.Context, _, called string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(called)
+		if err != nil {
+			return nil, err
+		}
+		address, ok := addresses[host]
+		if !ok {
+			return nil, fmt.Errorf("no service is called %q", host)
+		}
+		return dialer.Dial(ctx, waypoint, net.JoinHostPort(address, port))
+	}
+	return &httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host },
+		Transport: &http.Transport{DialContext: dial, DisableCompression: true},
+	}
+}

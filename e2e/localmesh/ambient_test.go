@@ -1,0 +1,110 @@
+package localmesh
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"sigs.k8s.io/yaml"
+
+	"github.com/meshpass/meshpass/shared/decision"
+)
+
+// What the scenarios cannot show of a waypoint.
+func TestWaypoint(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	m, err := Start(ctx, Options{Topology: "waypoint"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := m.RemoveDir(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("nobody else asks", m.nobodyElseAsks)
+	t.Run("ztunnel gets the guard", m.ztunnelGetsTheGuard)
+	t.Run("ztunnel sends to the waypoint", m.ztunnelSendsToTheWaypoint)
+	t.Run("its pod has the Gateway's annotations", m.podHasTheGatewaysAnnotations)
+}
+
+// Any workload can send a Check in which X-Forwarded-Client-Cert names whom it
+// likes. The waypoint's gets an answer, and the same one of others does not.
+func (m *Mesh) nobodyElseAsks(t *testing.T) {
+	for id, want := range map[string]decision.Reason{
+		"spiffe://cluster.local/ns/shop/sa/waypoint":    decision.TokenMissing,
+		"spiffe://cluster.local/ns/shop/sa/reports":     decision.ClientRefused,
+		"spiffe://cluster.local/ns/edge/sa/tyk-gateway": decision.ClientRefused,
+		"spiffe://cluster.local/ns/edge/sa/waypoint":    decision.ClientRefused,
+		"spiffe://old.example/ns/shop/sa/waypoint":      decision.ClientRefused,
+	} {
+		answer := m.ask(t, id)
+		var body struct{ Reason decision.Reason }
+		if err := json.Unmarshal([]byte(answer.GetDeniedResponse().GetBody()), &body); err != nil {
+			t.Fatalf("%s: %v: %v", id, err, answer)
+		}
+		if answer.GetStatus().GetCode() == 0 || body.Reason != want {
+			t.Errorf("%s is answered %s, want %s", id, body.Reason, want)
+		}
+	}
+}
+
+// ask sends the authorizer a Check as a waypoint would, of a call by the gateway, with the
+// certificate of a SPIFFE id.
+func (m *Mesh) ask(t *testing.T, id string) *auth.CheckResponse {
+	t.Helper()
+	holder, err := m.holderOf(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holder.NextProtos = nil
+	conn, err := grpc.NewClient(m.addr(authorizerHost, 9010), grpc.WithTransportCredentials(credentials.NewTLS(holder)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	answer, err := auth.NewAuthorizationClient(conn).Check(t.Context(), &auth.CheckRequest{Attributes: &auth.AttributeContext{
+		Destination: &auth.AttributeContext_Peer{Address: &core.Address{Address: &core.Address_SocketAddress{SocketAddress: &core.SocketAddress{
+			Address: m.net.Addr(111), PortSpecifier: &core.SocketAddress_PortValue{PortValue: inboundPort},
+		}}}},
+		Request: &auth.AttributeContext_Request{Http: &auth.AttributeContext_HttpRequest{
+			Method: "GET", Path: "/tenants/acme/orders/1001", Host: "orders.shop.svc.cluster.local:8080",
+			Headers: map[string]string{"x-forwarded-client-cert": "By=spiffe://cluster.local/ns/shop/sa/waypoint;URI=spiffe://cluster.local/ns/edge/sa/tyk-gateway"},
+		}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// The pod stands in this topology's files as Istio would make it of the Gateway that is shipped.
+func (m *Mesh) podHasTheGatewaysAnnotations(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(m.root, "manifests", "istio", "waypoint", "gateway.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var gateway struct {
+		Spec struct {
+			Infrastructure struct{ Annotations map[string]string }
+		}
+	}
+	if err := yaml.Unmarshal(data, &gateway); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(gateway.Spec.Infrastructure.Annotations, m.workloads["waypoint"].Annotations); diff != "" {
+		t.Errorf("(-Gateway +pod):\n%s", diff)
+	}
+}
