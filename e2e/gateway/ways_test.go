@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -76,6 +77,8 @@ var ways = []way{
 		answer{200, "", theirs}, answer{500, "upstream_refused", unreached}},
 	{"foreign-host-header", `{"proxy": {"preserve_host_header": true}}`, "", call{path: "/", as: "key", host: "evil.example.com"},
 		answer{200, "", theirs}, answer{500, "upstream_refused", unreached}},
+	{"internal-header", `{"proxy": {"preserve_host_header": true}}`, noHooks, call{path: "/", as: "key", host: "SELF-2", header: http.Header{"X-Tyk-Internal": {"1"}}},
+		answer{500, "There was a problem proxying the request", unreached}, answer{500, "There was a problem proxying the request", unreached}},
 	{"no-guard", `{"custom_middleware": {"post": []}}`, "", call{path: "/", as: "key"},
 		answer{200, "", theirs}, answer{500, "guard_missing", unreached}},
 }
@@ -96,6 +99,7 @@ func TestWays(t *testing.T) {
 			t.Run(w.name+suffix, func(t *testing.T) {
 				c := w.call
 				c.path = "/" + w.name + suffix + r.fill(c.path)
+				c.host = strings.ReplaceAll(c.host, "SELF", w.name+suffix)
 				if got := r.send(t, c); got.answer != want {
 					t.Errorf("got %+v, want %+v\n%s", got.answer, want, got.body)
 				}

@@ -18,7 +18,7 @@ type api struct {
 	org           string
 	method        method
 	unsupported   error             // why the method is none that can be read
-	tokenIn       apidef.AuthConfig // where the caller\'s JWT is
+	tokenIn       apidef.AuthConfig // where the caller's JWT is
 	certificates  []string          // of clients, where nothing else is asked for
 	contextVars   bool              // the verified claims reach the plugin
 	identityField string            // the claim after which Tyk names a JWT user's session; empty: sub

@@ -47,7 +47,8 @@ func (c *config) settings(d *apidef.APIDefinition) (*api, error) {
 	method, unsupported := methodOf(d)
 	a := &api{
 		API: identity.API{ID: d.APIID, Name: d.Name}, org: d.OrgID,
-		method: method, unsupported: unsupported, tokenIn: tokenIn(d, method), certificates: certificatesOf(d), contextVars: d.EnableContextVars, identityField: d.JWTIdentityBaseField, copies: copiesOf(d), targets: targets,
+		method: method, unsupported: unsupported, certificates: certificatesOf(d), copies: copiesOf(d), targets: targets,
+		tokenIn: tokenIn(d, method), contextVars: d.EnableContextVars, identityField: d.JWTIdentityBaseField,
 		mayCache: slices.Contains(c.Allow.ResponseCache, d.APIID), mayRecord: slices.Contains(c.Allow.DetailedRecording, d.APIID),
 		optional: n.Identity == "optional", lifetime: c.Lifetime, scopes: n.Scopes, claims: n.Claims,
 	}

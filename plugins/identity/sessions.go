@@ -111,8 +111,9 @@ func (c caller) pseudonymOfKey() string { return c.pseudonym(c.session.KeyID) }
 // name is the session's key without the organisation that Tyk puts before it. A
 // client may write either form, so only this one is unique.
 func (c caller) name() string {
-	if id, err := storage.TokenID(c.session.KeyID); err == nil { // with hash_key_function, the key is JSON in base64
+	key := c.session.KeyID
+	if id, err := storage.TokenID(key); err == nil && storage.TokenOrg(key) == c.api.org { // with hash_key_function, the key is JSON in base64
 		return id
 	}
-	return strings.TrimPrefix(c.session.KeyID, c.api.org)
+	return strings.TrimPrefix(key, c.api.org)
 }

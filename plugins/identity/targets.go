@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -42,9 +43,9 @@ func (c *config) targetsOf(d *apidef.APIDefinition) (targets, error) {
 			check("target_list", withScheme(target))
 		}
 	}
-	for name, version := range d.VersionData.Versions {
-		if version.OverrideTarget != "" {
-			check("override_target of version "+name, version.OverrideTarget)
+	for _, name := range slices.Sorted(maps.Keys(d.VersionData.Versions)) {
+		if target := d.VersionData.Versions[name].OverrideTarget; target != "" {
+			check("override_target of version "+name, target)
 		}
 	}
 	if proxy := d.Proxy.Transport.ProxyURL; proxy != "" {

@@ -1,7 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -69,6 +74,38 @@ func TestNoUpstream(t *testing.T) {
 		"u@a.example.com", "a.example.com:", "a.example.com:http", ":80", "::1", "[fe80::1%25eth0]", "*.0.0.1", "*.127.0.0.1", "b\u00fccher.example.com", " a.example.com"} {
 		if u, err := parseUpstream(entry); err == nil {
 			t.Errorf("%q: accepted as %+v", entry, u)
+		}
+	}
+}
+
+// dialled is the host that net/http connects to, which it maps before.
+func dialled(t *testing.T, target *url.URL) (host string) {
+	t.Helper()
+	transport := &http.Transport{DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
+		host, _, _ = net.SplitHostPort(address)
+		return nil, errors.New("only the address is asked for")
+	}}
+	request, err := http.NewRequest(http.MethodGet, target.String(), nil)
+	must(t, err)
+	if response, err := transport.RoundTrip(request); err == nil {
+		must(t, response.Body.Close())
+	}
+	return host
+}
+
+// What is admitted under a suffix is dialled under it.
+func TestDialled(t *testing.T) {
+	u, err := parseUpstream("*.svc.cluster.local")
+	must(t, err)
+	for _, before := range []string{"", "a.", "a@", "evil.com@a.", "evil.com:80@a.", "evil.com%E3%80%82", "evil.com%EF%BC%8E", "evil.com%EF%BC%8F.", "A.", "xn--a.", "a_b.", "[::1]."} {
+		for _, after := range []string{"", ".", ":80", "/", "@evil.com", "%E3%80%82evil.com", ".evil.com", ":80@evil.com", "?.evil.com", "#.evil.com", "\\.evil.com"} {
+			target, err := url.Parse("http://" + before + "svc.cluster.local" + after)
+			if err != nil || !(upstreams{u}).admits(target) {
+				continue
+			}
+			if host := dialled(t, target); !strings.HasSuffix(strings.TrimSuffix(strings.ToLower(host), "."), ".svc.cluster.local") {
+				t.Errorf("%s is admitted and goes to %s", target, host)
+			}
 		}
 	}
 }
