@@ -125,6 +125,7 @@ func TestCannotStart(t *testing.T) {
 		{"short secret", func(t *testing.T, p *rig) { p.write(t, "secret", "short") }, decision.NotConfigured, "want at least 32"},
 		{"no key directory", func(t *testing.T, p *rig) { remove(t, p, "keys") }, decision.NoSigningKey, "keys.dir:"},
 		{"empty plan of keys", func(t *testing.T, p *rig) { p.write(t, "keys/keys.yaml", "") }, decision.NoSigningKey, "keys.dir:"},
+		{"test keys", func(t *testing.T, p *rig) { markForTests(t, p) }, decision.NoSigningKey, "marked test: true"},
 		{"half a key", func(t *testing.T, p *rig) { truncateKeys(t, filepath.Join(p.dir, "keys")) }, decision.NoSigningKey, "keys.dir:"},
 	}
 	for _, row := range rows {
@@ -149,6 +150,14 @@ func TestCannotStart(t *testing.T) {
 			signed(t, p, r, p.sign(r))
 		})
 	}
+}
+
+// markForTests does what meshpass keys new --test would have done.
+func markForTests(t *testing.T, p *rig) {
+	t.Helper()
+	plan, err := os.ReadFile(filepath.Join(p.dir, "keys", "keys.yaml"))
+	must(t, err)
+	p.write(t, "keys/keys.yaml", "test: true\n"+string(plan))
 }
 
 // A key that verifiers cannot know yet does not sign.
