@@ -13,6 +13,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/check"
 	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
@@ -36,6 +37,20 @@ func TestRecord(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// What is in shadow is recorded beside the answer, and changes nothing of it.
+func TestRecordOfWhatIsInShadow(t *testing.T) {
+	set, err := policy.Load(policy.OSDir("testdata/policies"), policy.OSDir("testdata/shadow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHop(t, func(c *check.Config) { c.Policies = always(set) })
+	h.ask(t, func(*auth.CheckRequest) {})
+	record := h.record(t)
+	if diff := cmp.Diff([]any{"deny rule_denied new-rules/not-yet"}, record["shadow"]); diff != "" || record["decision"] != "allow" {
+		t.Errorf("%v: -want +got\n%s", record["decision"], diff)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 type Metrics struct {
 	registry  *prometheus.Registry
 	decisions *prometheus.CounterVec
+	shadows   *prometheus.CounterVec
 	durations *prometheus.HistogramVec
 	lost      prometheus.Counter
 	refused   *prometheus.CounterVec
@@ -33,6 +34,9 @@ func NewMetrics() *Metrics {
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meshpass_decisions_total", Help: "Checks answered.",
 		}, []string{"listener", "decision", "reason"}),
+		shadows: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "meshpass_shadow_decisions_total", Help: "Answers that were not given, because what would give them is in shadow or lifted.",
+		}, []string{"listener", "given", "decision", "reason"}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "meshpass_check_duration_seconds", Help: "Time from a Check's arrival to its answer.", Buckets: buckets,
 		}, []string{"listener"}),
@@ -44,7 +48,7 @@ func NewMetrics() *Metrics {
 		}, []string{"source"}),
 		missing: newMissing(),
 	}
-	m.registry.MustRegister(m.decisions, m.durations, m.lost, m.refused, m.missing.counter, buildInfo(),
+	m.registry.MustRegister(m.decisions, m.shadows, m.durations, m.lost, m.refused, m.missing.counter, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -73,9 +77,12 @@ type Listener struct {
 	duration prometheus.Observer
 }
 
-// Decided counts an answer.
+// Decided counts an answer, and those below it that were not given.
 func (l *Listener) Decided(d decision.Decision, took time.Duration) {
 	l.metrics.decisions.WithLabelValues(l.name, d.String(), string(d.Reason)).Inc()
+	for s := d.Shadow; s != nil; s = s.Shadow {
+		l.metrics.shadows.WithLabelValues(l.name, d.String(), s.String(), string(s.Reason)).Inc()
+	}
 	l.duration.Observe(took.Seconds())
 }
 

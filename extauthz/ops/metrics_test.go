@@ -51,17 +51,21 @@ func TestDecisionsAreCounted(t *testing.T) {
 	sidecar.Decided(decision.Deny(decision.NoRule, "", ""), 2*time.Millisecond)
 	strict.Decided(decision.Deny(decision.Panic, "", ""), time.Second)
 	strict.RecordLost()
+	foretold := decision.Allow(decision.RuleAllowed, "orders", "read")
+	foretold.Shadow = &decision.Decision{Reason: decision.RuleDenied, Policy: "orders", Rule: "new"}
+	sidecar.Decided(foretold, time.Minute)
 	for sample, want := range map[string]string{
-		`meshpass_decisions_total{decision="allow",listener="sidecar",reason="rule_allowed"}`: "1",
-		`meshpass_decisions_total{decision="deny",listener="sidecar",reason="no_rule"}`:       "1",
-		`meshpass_decisions_total{decision="deny",listener="strict",reason="no_rule"}`:        "0",
-		`meshpass_decisions_total{decision="deny",listener="strict",reason="panic"}`:          "1",
-		`meshpass_check_duration_seconds_bucket{listener="sidecar",le="5e-05"}`:               "0",
-		`meshpass_check_duration_seconds_bucket{listener="sidecar",le="0.0001"}`:              "1",
-		`meshpass_check_duration_seconds_count{listener="sidecar"}`:                           "2",
-		`meshpass_check_duration_seconds_bucket{listener="strict",le="0.25"}`:                 "0",
-		`meshpass_check_duration_seconds_sum{listener="strict"}`:                              "1",
-		`meshpass_audit_write_failures_total`:                                                 "1",
+		`meshpass_decisions_total{decision="allow",listener="sidecar",reason="rule_allowed"}`:                    "2",
+		`meshpass_decisions_total{decision="deny",listener="sidecar",reason="no_rule"}`:                          "1",
+		`meshpass_decisions_total{decision="deny",listener="strict",reason="no_rule"}`:                           "0",
+		`meshpass_decisions_total{decision="deny",listener="strict",reason="panic"}`:                             "1",
+		`meshpass_shadow_decisions_total{decision="deny",given="allow",listener="sidecar",reason="rule_denied"}`: "1",
+		`meshpass_check_duration_seconds_bucket{listener="sidecar",le="5e-05"}`:                                  "0",
+		`meshpass_check_duration_seconds_bucket{listener="sidecar",le="0.0001"}`:                                 "1",
+		`meshpass_check_duration_seconds_count{listener="sidecar"}`:                                              "3",
+		`meshpass_check_duration_seconds_bucket{listener="strict",le="0.25"}`:                                    "0",
+		`meshpass_check_duration_seconds_sum{listener="strict"}`:                                                 "1",
+		`meshpass_audit_write_failures_total`:                                                                    "1",
 	} {
 		if got := p.samples(t, sample+" "); got != sample+" "+want {
 			t.Errorf("got %q, want %s %s", got, sample, want)

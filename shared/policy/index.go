@@ -26,7 +26,12 @@ func (x *index) add(e entry) {
 // find appends what fits the subject's path, caller and host.
 func (x *index) find(s *subject, found []entry) []entry {
 	if s.odd != nil { // rare, and only where a rule admits it: segments may mean anything
-		return append(found, x.entries...)
+		for _, e := range x.entries {
+			if v, _ := e.path(s); v != no {
+				found = append(found, e)
+			}
+		}
+		return found
 	}
 	if x.entries == nil {
 		return found

@@ -130,6 +130,23 @@ func TestFolders(t *testing.T) {
 	}
 }
 
+// Where it is known what gateways write, a slip in a claim's name does not load.
+func TestClaimsThatNoTokenHas(t *testing.T) {
+	loader := policy.Loader{Members: []string{"tenant", "plan"}}
+	for fields, want := range map[string]string{
+		"when: claims.tctx.tennant == 'a'":                 "0.yaml:6:41: claims.tctx.tennant is in no token: known are api, auth, org, plan, sid, tenant",
+		"claims: {tctx.plam: [gold]}":                      "0.yaml:6:55: claims.tctx.plam is in no token",
+		"when: has(claims.tctx.tennant.x)":                 "0.yaml:6:41: claims.tctx.tennant is in no token",
+		"claims: {tctx.plan: [gold], tctx.api.id: [a]}":    "",
+		"when: claims.tctx.tenant == claims.rctx.anything": "",
+	} {
+		_, err := loader.Load(files(head + "  rules: [{name: r, effect: deny, " + fields + "}]\n"))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s: got %v", fields, err)
+		}
+	}
+}
+
 // A workload of the mesh's own trust domain has one name in documents: under the
 // other one a deny would never match.
 func TestTheLongFormOfALocalWorkload(t *testing.T) {
