@@ -13,6 +13,7 @@ func TestTopologies(t *testing.T) {
 	for topology, folders := range map[string][]string{
 		"":             {"sidecar"},
 		"beside":       append(slices.Clone(tour), "sidecar"), // where the authorizer stands changes no outcome
+		"egress":       {"egress"},
 		"gateway-api":  {"gateway-api", "ingress"},
 		"injected":     {"injected"},
 		"ingress":      {"ingress-gateway", "ingress"},

@@ -33,6 +33,9 @@ func (m *Mesh) way(r scenarios.Request) (way, error) {
 		return m.wayThroughTunnel(r)
 	case strings.HasPrefix(r.From, "ns/"):
 		proxy, err := m.egress(r.From)
+		if r.To == "outside" {
+			return way{target: "http://" + r.Host, proxy: proxy}, err
+		}
 		return way{target: serviceURL(r.To), proxy: proxy}, err
 	case kind == "gateway":
 		g, err := m.gatewayCalled(which)

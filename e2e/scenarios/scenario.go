@@ -27,6 +27,7 @@ type Step struct {
 //	                                             and from, a SPIFFE id, which certificate it shows
 //	to: ingress/plaintext                        likewise, without TLS
 //	from: ns/shop/sa/inventory, to: orders       a workload, through its sidecar: mutual TLS
+//	from: ns/shop/sa/inventory, to: outside      likewise, to a host outside the mesh
 //	from: spiffe://old.example/…, to: orders     whoever holds a certificate of the mesh's authority with that
 //	                                             name: mutual TLS, to the workload's address
 //	from: dns:orders.example, to: orders         likewise, with a DNS name
