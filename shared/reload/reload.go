@@ -128,18 +128,19 @@ func (v *Value[T]) fail(sum [sha256.Size]byte, err error) {
 }
 
 // attempt loads between two looks at the content: a value that is made of one
-// file before and another after a change is thrown away.
+// file before and another after a change is thrown away, and so is an error, or
+// content that was mended meanwhile would pass for the content that failed.
 func (v *Value[T]) attempt() (value T, sum [sha256.Size]byte, err error) {
 	before, beforeErr := fingerprint(v.paths)
 	value, err = v.load()
 	after, afterErr := fingerprint(v.paths)
 	switch {
+	case (beforeErr == nil) != (afterErr == nil), afterErr == nil && !bytes.Equal(before[:], after[:]):
+		return value, after, errMoving
 	case err != nil:
 		return value, after, err
 	case beforeErr != nil || afterErr != nil:
 		return value, after, errors.Join(beforeErr, afterErr)
-	case !bytes.Equal(before[:], after[:]):
-		return value, after, errMoving
 	}
 	return value, after, nil
 }

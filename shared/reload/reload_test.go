@@ -198,6 +198,31 @@ func TestAChangeInTheMiddle(t *testing.T) {
 	}
 }
 
+// Content that is mended while a load of the former content fails is not taken
+// for the content that failed.
+func TestMendedInTheMiddle(t *testing.T) {
+	files := newVolume(t, "one")
+	mend := func() {}
+	v, err := reload.New([]string{files.dir}, func() (string, error) {
+		value, err := files.load()
+		mend()
+		return value, err
+	}, nil)
+	must(t, err)
+	for content, breaks := range map[string]func(){
+		"two":   func() { files.put("bad") },
+		"three": func() { must(t, os.Remove(filepath.Join(files.dir, "..data"))) },
+	} {
+		breaks()
+		mend = func() { mend = func() {}; files.put(content) }
+		v.Poll()
+		v.Poll()
+		if v.Get() != content || v.Err() != nil {
+			t.Errorf("got %q, %v, want %s", v.Get(), v.Err(), content)
+		}
+	}
+}
+
 func TestReadersNeverWait(t *testing.T) {
 	files := newVolume(t, "0")
 	v, err := reload.New([]string{files.dir}, files.load, nil)
