@@ -1,6 +1,7 @@
 package app
 
 import (
+	"net"
 	"time"
 
 	"google.golang.org/grpc"
@@ -81,5 +82,8 @@ func (a *authorizer) transport() []grpc.ServerOption {
 	if a.material == nil {
 		return nil
 	}
-	return []grpc.ServerOption{grpc.Creds(transport.Credentials(a.material.Get))}
+	failed := func(client net.Addr, err error) {
+		a.Log.Warn("TLS handshake failed", "client", client.String(), "error", err)
+	}
+	return []grpc.ServerOption{grpc.Creds(transport.Credentials(a.material.Get, failed))}
 }

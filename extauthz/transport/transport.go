@@ -11,6 +11,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -41,15 +43,32 @@ func newMaterial(certificate tls.Certificate, clients *x509.CertPool) *Material 
 	return &Material{config: config, notAfter: certificate.Leaf.NotAfter}
 }
 
-// Credentials answer each handshake with the material of that moment.
-func Credentials(current func() *Material) credentials.TransportCredentials {
-	return credentials.NewTLS(&tls.Config{
+// Credentials answer each handshake with the material of that moment. Those that
+// fail are told to failed: such a client sees a closed connection, and no Check or
+// record of it exists.
+func Credentials(current func() *Material, failed func(client net.Addr, err error)) credentials.TransportCredentials {
+	config := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"h2"},
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			return current().config, nil
 		},
-	})
+	}
+	return reporting{credentials.NewTLS(config), failed}
+}
+
+// reporting is for servers, which take credentials as they are given.
+type reporting struct {
+	credentials.TransportCredentials
+	failed func(net.Addr, error)
+}
+
+func (r reporting) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := r.TransportCredentials.ServerHandshake(raw)
+	if err != nil && !errors.Is(err, io.EOF) { // a probe that connects and goes away
+		r.failed(raw.RemoteAddr(), err)
+	}
+	return conn, info, err
 }
 
 // ErrNoClient says that a call's client has no SPIFFE id.
