@@ -22,6 +22,7 @@ func TestTopologies(t *testing.T) {
 		"two-clusters": {"two-clusters"},
 		"one-issuer":   {"one-issuer"},
 		"unvalidated":  {"unvalidated"},
+		"unannotated":  {"unannotated"},
 		"waypoint":     {"waypoint"},
 	} {
 		t.Run(cmp.Or(topology, "sidecar"), func(t *testing.T) {
