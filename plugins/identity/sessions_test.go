@@ -80,6 +80,19 @@ func TestEveryKindOfSession(t *testing.T) {
 	}
 }
 
+// A session has the scopes of the policies that it holds.
+func TestScopesOfOtherPolicies(t *testing.T) {
+	p := start(t, "secretFile:", kindsText)
+	for _, policies := range [][]string{nil, {"silver"}, {"Gold"}} {
+		c := of(methodOAuth)
+		c.session.ApplyPolicies = policies
+		r := c.request()
+		if claims := signed(t, p, r, p.sign(r)); claims.Scope != "" {
+			t.Errorf("policies %q: scope %q, want none", policies, claims.Scope)
+		}
+	}
+}
+
 // Each session here is one that Tyk finds, and that the method has not opened.
 func TestSessionsOfOthers(t *testing.T) {
 	p := start(t, "secretFile:", kindsText)
