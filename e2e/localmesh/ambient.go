@@ -2,14 +2,11 @@ package localmesh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/meshpass/meshpass/e2e/envoy"
 	"github.com/meshpass/meshpass/e2e/hbone"
@@ -63,22 +60,6 @@ func (m *Mesh) startTunnels(ctx context.Context) error {
 	return nil
 }
 
-// serve serves HTTP at an address until the mesh is closed.
-func (m *Mesh) serve(ctx context.Context, at string, handler http.Handler) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", at)
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			m.log.Error("a server of the run stopped", "address", at, "error", err)
-		}
-	}()
-	m.onClose(server.Close)
-	return nil
-}
-
 // wayThroughTunnel is a sender's who opens the tunnel himself, to the waypoint or, around it, to
 // where a workload takes tunnels.
 func (m *Mesh) wayThroughTunnel(r scenarios.Request) (way, error) {
@@ -103,12 +84,16 @@ func (m *Mesh) wayThroughTunnel(r scenarios.Request) (way, error) {
 
 // authority is the address and port of a service of namespace shop, or of pod/NAME.
 func (m *Mesh) authority(to string) (string, error) {
-	if pod, ok := strings.CutPrefix(to, "pod/"); ok {
-		return fmt.Sprintf("%s:%d", m.workloads[pod].Address, inboundPort), nil
-	}
 	addresses, err := m.serviceAddresses()
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s:%d", addresses[to+".shop.svc.cluster.local"], inboundPort), nil
+	address := addresses[to+".shop.svc.cluster.local"]
+	if pod, ok := strings.CutPrefix(to, "pod/"); ok {
+		address = m.workloads[pod].Address
+	}
+	if address == "" {
+		return "", fmt.Errorf("no service and no pod here is called %q", to)
+	}
+	return fmt.Sprintf("%s:%d", address, inboundPort), nil
 }

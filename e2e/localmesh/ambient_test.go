@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"sigs.k8s.io/yaml"
 
+	"github.com/meshpass/meshpass/e2e/scenarios"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -35,6 +36,7 @@ func TestWaypoint(t *testing.T) {
 		}
 	})
 	t.Run("nobody else asks", m.nobodyElseAsks)
+	t.Run("a mistyped name is an error", m.mistypedNameIsAnError)
 	t.Run("ztunnel gets the guard", m.ztunnelGetsTheGuard)
 	t.Run("ztunnel sends to the waypoint", m.ztunnelSendsToTheWaypoint)
 	t.Run("its pod has the Gateway's annotations", m.podHasTheGatewaysAnnotations)
@@ -88,6 +90,20 @@ func (m *Mesh) ask(t *testing.T, id string) *auth.CheckResponse {
 		t.Fatal(err)
 	}
 	return answer
+}
+
+// A case that expects a closed connection must not pass because it leads nowhere.
+func (m *Mesh) mistypedNameIsAnError(t *testing.T) {
+	for _, s := range []scenarios.Send{
+		{From: "ns/shop/sa/orders", Tunnel: "waypoint", To: "ledger"},
+		{From: "ns/shop/sa/orders", Tunnel: "waypoint", To: "pod/ledger"},
+		{From: "ns/shop/sa/orders", Tunnel: "ledger", To: "orders"},
+		{From: "orders", Tunnel: "waypoint", To: "orders"},
+	} {
+		if _, err := m.way(scenarios.Request{Send: s}); err == nil {
+			t.Errorf("%+v leads somewhere", s)
+		}
+	}
 }
 
 // The pod stands in this topology's files as Istio would make it of the Gateway that is shipped.
