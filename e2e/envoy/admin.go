@@ -13,9 +13,9 @@ import (
 // admin never goes through a proxy of the environment.
 var admin = &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}, Timeout: 2 * time.Second}
 
-// stats returns the counters and gauges whose names match a regular expression;
+// Stats returns the counters and gauges whose names match a regular expression;
 // it must match no text, such as cluster_manager.cds.version_text.
-func (p *Proc) stats(ctx context.Context, filter string) (map[string]float64, error) {
+func (p *Proc) Stats(ctx context.Context, filter string) (map[string]float64, error) {
 	body, err := p.get(ctx, "/stats?"+url.Values{"format": {"json"}, "filter": {filter}}.Encode())
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ func (p *Proc) Check(ctx context.Context) error {
 	if err := p.rejection(); err != nil {
 		return err
 	}
-	stats, err := p.stats(ctx, `(\.update_rejected|\.listener_create_failure)$`)
+	stats, err := p.Stats(ctx, `(\.update_rejected|\.listener_create_failure)$`)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (p *Proc) ready(ctx context.Context) error {
 	if _, err := p.get(ctx, "/ready"); err != nil {
 		return errors.Join(err, p.rejection())
 	}
-	stats, err := p.stats(ctx, `^(listener_manager\.total_listeners|cluster_manager\.warming_clusters)`)
+	stats, err := p.Stats(ctx, `^(listener_manager\.total_listeners|cluster_manager\.warming_clusters)`)
 	if err != nil {
 		return err
 	}

@@ -12,10 +12,13 @@ import (
 	"time"
 )
 
-const lifetime = 24 * time.Hour
+const day = 24 * time.Hour
 
 // Authority signs workload certificates. Its key exists in memory only.
 type Authority struct {
+	// Lifetime of what it signs; a day unless changed, which only an authority that nobody serves may be.
+	Lifetime time.Duration
+
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
@@ -26,7 +29,7 @@ func NewAuthority() (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	template := newTemplate()
+	template := newTemplate(day)
 	template.Subject = pkix.Name{CommonName: "meshpass local mesh"}
 	template.IsCA, template.BasicConstraintsValid = true, true
 	template.KeyUsage = x509.KeyUsageCertSign
@@ -35,10 +38,10 @@ func NewAuthority() (*Authority, error) {
 		return nil, err
 	}
 	cert, err := x509.ParseCertificate(der)
-	return &Authority{cert, key}, err
+	return &Authority{Lifetime: day, cert: cert, key: key}, err
 }
 
-func newTemplate() *x509.Certificate {
+func newTemplate(lifetime time.Duration) *x509.Certificate {
 	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128)) // never fails: crypto/rand aborts instead
 	now := time.Now()
 	return &x509.Certificate{
@@ -64,7 +67,7 @@ func (a *Authority) Issue(names Names) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	template := newTemplate()
+	template := newTemplate(a.Lifetime)
 	template.URIs, template.DNSNames = names.URIs, names.DNS
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}

@@ -25,6 +25,8 @@ import (
 )
 
 // Serve serves ca's certificates on addr until ctx ends or the server is stopped.
+// An Envoy whose connection ends comes back and gets new ones: to stop the
+// server and serve again is what a rotation is to it.
 func Serve(ctx context.Context, addr string, ca *Authority, log *slog.Logger) (*sotw.Server, error) {
 	return sotw.Listen(ctx, addr, func(g *grpc.Server) {
 		secret.RegisterSecretDiscoveryServiceServer(g, &service{ca: ca, log: log})

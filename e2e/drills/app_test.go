@@ -1,0 +1,72 @@
+package drills
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+)
+
+// Headers by which a caller tells an app how to answer.
+const (
+	appStatus = "X-App-Status" // with this status
+	appHold   = "X-App-Hold"   // only once release is called
+)
+
+// app is the program behind an Envoy. It remembers who reached it.
+type app struct {
+	server  *http.Server
+	mu      sync.Mutex
+	reached map[string][]http.Header // by request id
+	held    chan struct{}
+}
+
+func serveApp(t *testing.T, address string) *app {
+	t.Helper()
+	a := &app{reached: map[string][]http.Header{}, held: make(chan struct{})}
+	a.server = &http.Server{Handler: a}
+	listener := must1(net.Listen("tcp", address+":9080"))(t)
+	go func() { _ = a.server.Serve(listener) }() // ends when closed
+	stopAtEnd(t, a.server.Close)
+	return a
+}
+
+func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	id := r.Header.Get("X-Request-Id")
+	a.reached[id] = append(a.reached[id], r.Header)
+	held := a.held
+	a.mu.Unlock()
+	if r.Header.Get(appHold) != "" {
+		<-held
+	}
+	if status, err := strconv.Atoi(r.Header.Get(appStatus)); err == nil {
+		w.WriteHeader(status)
+	}
+}
+
+// requests are those with this id that reached the app.
+func (a *app) requests(id string) []http.Header {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.reached[id]
+}
+
+// total counts the requests that reached the app.
+func (a *app) total() (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, all := range a.reached {
+		n += len(all)
+	}
+	return n
+}
+
+// release answers all that are held, and holds those that come from now on.
+func (a *app) release() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	close(a.held)
+	a.held = make(chan struct{})
+}

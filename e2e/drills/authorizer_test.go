@@ -1,0 +1,109 @@
+package drills
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/e2e/repo"
+)
+
+// authorizer is our own program, running.
+type authorizer struct {
+	*process.Proc
+	address string
+	audit   string // file
+}
+
+// startAuthorizer returns once Checks are answered on the host's address. It
+// ends with the test, if not before.
+func (r *rig) startAuthorizer(t *testing.T, host int) *authorizer {
+	t.Helper()
+	a := &authorizer{address: r.net.Addr(host)}
+	config := must1(os.ReadFile("testdata/meshpass.yaml"))(t)
+	r.started++
+	name := r.path(fmt.Sprintf("meshpass-%d", r.started))
+	must(t, os.WriteFile(name+".yaml", bytes.ReplaceAll(config, []byte("LISTEN"), []byte(a.address)), 0o644))
+	a.audit = name + ".audit.log"
+	a.Proc = must1(process.Start(process.Spec{
+		Name: "meshpass", Path: must1(repo.Bin("meshpass", "build"))(t), Dir: r.dir,
+		Args:   []string{"serve", "--config", name + ".yaml", "--drain-delay", drainDelay.String()},
+		Stdout: a.audit, Stderr: name + ".log",
+	}))(t)
+	t.Cleanup(a.kill)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	must(t, a.Await(ctx, a.ready))
+	return a
+}
+
+// drainDelay leaves istiod the time to withdraw an endpoint.
+const drainDelay = 4 * time.Second
+
+// kill is a crash: no drain, no farewell.
+func (a *authorizer) kill() {
+	if process, err := os.FindProcess(a.PID()); err == nil {
+		_ = process.Kill() // fails only if it has ended
+	}
+	<-a.Done()
+}
+
+// pause keeps the connections and answers nothing.
+func (a *authorizer) pause() { _ = syscall.Kill(a.PID(), syscall.SIGSTOP) } // fails only if it has ended
+
+func (a *authorizer) resume() { _ = syscall.Kill(a.PID(), syscall.SIGCONT) }
+
+func (a *authorizer) ready(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(a.address, "9090")+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("/readyz: %s", response.Status)
+	}
+	_ = response.Body.Close() // nothing of it is read
+	return err
+}
+
+// record is what an audit record says in these fields.
+type record struct {
+	RequestID string `json:"request_id"`
+	Path      string `json:"path"`
+	Callee    string `json:"callee"`
+	Decision  string `json:"decision"`
+	Reason    string `json:"reason"`
+}
+
+// records are all that it has written.
+func (a *authorizer) records(t *testing.T) (all []record) {
+	t.Helper()
+	for line := range bytes.Lines(must1(os.ReadFile(a.audit))(t)) {
+		var one record
+		must(t, json.Unmarshal(line, &one))
+		all = append(all, one)
+	}
+	return all
+}
+
+// about are the decisions on one request, such as "allow rule_allowed".
+func (a *authorizer) about(t *testing.T, requestID string) (decisions []string) {
+	t.Helper()
+	for _, one := range a.records(t) {
+		if one.RequestID == requestID {
+			decisions = append(decisions, one.Decision+" "+one.Reason)
+		}
+	}
+	return decisions
+}

@@ -1,0 +1,130 @@
+package drills
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// request is what one program sends another through both their Envoys.
+type request struct {
+	from, to, path string
+	token          string
+	header         map[string]string
+}
+
+// ask is one of the four requests that show who is let in.
+func (r *rig) ask(to string, k kind) request {
+	one := request{from: "tyk-gateway", to: to, token: r.tokens.valid}
+	tenant := "acme"
+	switch k {
+	case foreign:
+		tenant = "umbrella"
+	case forged:
+		one.token = r.tokens.forged
+	case bare:
+		one.token = ""
+	}
+	one.path = "/tenants/" + tenant + map[string]string{closed: "/orders/1", open: "/report"}[to]
+	return one
+}
+
+// answer is what the caller got.
+type answer struct {
+	id     string // of the request
+	status int
+	reason string // in the body of our refusal
+	body   string
+}
+
+// String is what counts of it: the status, and our reason or Envoy's own text.
+func (a answer) String() string {
+	text, _, _ := strings.Cut(cmp.Or(a.reason, a.body), ".") // Envoy's details after it vary
+	return strings.TrimSpace(fmt.Sprint(a.status, " ", text))
+}
+
+// client sends as the program of a workload does, through its Envoy.
+func (r *rig) client(t *testing.T, from string) *http.Client {
+	proxy := must1(url.Parse(r.workloads[from].Proxy()))(t)
+	transport := &http.Transport{Proxy: http.ProxyURL(proxy)}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+}
+
+func (r *rig) send(t *testing.T, one request) answer {
+	t.Helper()
+	got, err := deliver(r.client(t, one.from), one)
+	must(t, err)
+	return got
+}
+
+func deliver(client *http.Client, one request) (answer, error) {
+	out, err := http.NewRequest(http.MethodGet, "http://"+one.to+".shop.svc.cluster.local:8080"+one.path, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	got := answer{id: rand.Text()} // in a UUID Envoy changes a digit when it samples a trace
+	out.Header.Set("X-Request-Id", got.id)
+	if one.token != "" {
+		out.Header.Set("Txn-Token", one.token)
+	}
+	for name, value := range one.header {
+		out.Header.Set(name, value)
+	}
+	response, err := client.Do(out)
+	if err != nil {
+		return got, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	got.status, got.body = response.StatusCode, string(body)
+	var problem struct{ Reason string }
+	if json.Unmarshal(body, &problem) == nil {
+		got.reason = problem.Reason
+	}
+	return got, err
+}
+
+// logged is what an Envoy writes about a request.
+type logged struct {
+	RequestID string `json:"request_id"`
+	Flags     string `json:"response_flags"`
+	Details   string `json:"response_code_details"`
+}
+
+// logOf waits for the line about an answer in the callee's access log.
+func (r *rig) logOf(t *testing.T, callee string, of answer) (line string) {
+	t.Helper()
+	eventually(t, callee+"'s Envoy logs a request", func() bool {
+		for text := range bytes.Lines(must1(os.ReadFile(r.path(callee + ".access.log")))(t)) {
+			var one logged
+			if json.Unmarshal(text, &one) == nil && one.RequestID == of.id {
+				line = one.Flags + " " + one.Details
+				return true
+			}
+		}
+		return false
+	})
+	return line
+}
+
+// counter is one of the statistics ext_authz.ok, denied, error and
+// failure_mode_allowed of a workload's Envoy.
+func (r *rig) counter(t *testing.T, workload, name string) float64 {
+	t.Helper()
+	stats := must1(r.envoys[workload].Stats(t.Context(), `^cluster\.inbound.*\.ext_authz\.`+name+`$`))(t)
+	var sum float64
+	for _, value := range stats {
+		sum += value
+	}
+	return sum
+}

@@ -1,0 +1,34 @@
+package drills
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/token"
+	"github.com/meshpass/meshpass/shared/tokentest"
+)
+
+// tokens are made as the gateway's plugin makes them.
+type tokens struct{ valid, forged string }
+
+func newTokens(t *testing.T) tokens {
+	t.Helper()
+	minter := must1(token.NewMinter(token.MinterConfig{
+		Issuer: "https://tyk.demo.meshpass.dev", Audience: "demo.meshpass.dev",
+		Lifetime: token.MaxLifetime, MinRemaining: 5 * time.Second, Keys: tokentest.Signing(t),
+	}))(t)
+	valid, _, err := minter.Mint(tokentest.Identity())
+	must(t, err)
+	return tokens{valid: valid, forged: forge(valid)}
+}
+
+// forge keeps the form and breaks the signature.
+func forge(valid string) string {
+	at := strings.LastIndexByte(valid, '.') + 1
+	other := "A"
+	if valid[at] == 'A' {
+		other = "B"
+	}
+	return valid[:at] + other + valid[at+1:]
+}
