@@ -60,6 +60,8 @@ func (d *Dialer) Dial(ctx context.Context, peer, authority string) (net.Conn, er
 		Body:   out,
 	}).WithContext(stream))
 	switch {
+	case err != nil && ctx.Err() != nil:
+		err = fmt.Errorf("opening a tunnel through %s: %w", peer, ctx.Err())
 	case err != nil && reached.Load():
 		err = fmt.Errorf("%w: %w", ErrRefused, err)
 	case err == nil && response.StatusCode != http.StatusOK:
