@@ -6,27 +6,34 @@ import (
 	"testing"
 
 	"github.com/meshpass/meshpass/e2e/localmesh"
+	"github.com/meshpass/meshpass/e2e/localmesh/topologies"
 )
+
+// casesOf lists the folders with the cases of each topology; the empty name is the tour's.
+var casesOf = map[string][]string{
+	"":             {"sidecar"},
+	"beside":       append(slices.Clone(tour), "sidecar"), // where the authorizer stands changes no outcome
+	"egress":       {"egress"},
+	"gateway-api":  {"gateway-api", "ingress"},
+	"ingress":      {"ingress-gateway", "ingress"},
+	"injected":     {"injected"},
+	"migration":    {"migration"},
+	"one-issuer":   {"one-issuer"},
+	"tcp":          {"tcp"},
+	"two-clusters": {"two-clusters"},
+	"unannotated":  {"unannotated"},
+	"unvalidated":  {"unvalidated"},
+	"waypoint":     {"waypoint"},
+}
 
 // Each topology is started once, and all its cases are played.
 func TestTopologies(t *testing.T) {
-	for topology, folders := range map[string][]string{
-		"":             {"sidecar"},
-		"beside":       append(slices.Clone(tour), "sidecar"), // where the authorizer stands changes no outcome
-		"egress":       {"egress"},
-		"gateway-api":  {"gateway-api", "ingress"},
-		"injected":     {"injected"},
-		"ingress":      {"ingress-gateway", "ingress"},
-		"migration":    {"migration"},
-		"tcp":          {"tcp"},
-		"two-clusters": {"two-clusters"},
-		"one-issuer":   {"one-issuer"},
-		"unvalidated":  {"unvalidated"},
-		"unannotated":  {"unannotated"},
-		"waypoint":     {"waypoint"},
-	} {
+	for _, topology := range append(topologies.Names(), "") {
 		t.Run(cmp.Or(topology, "sidecar"), func(t *testing.T) {
-			playAll(t, start(t, localmesh.Options{Topology: topology, Istiod: true}), folders...)
+			if len(casesOf[topology]) == 0 {
+				t.Fatal("a topology without cases: name its folders in casesOf")
+			}
+			playAll(t, start(t, localmesh.Options{Topology: topology, Istiod: true}), casesOf[topology]...)
 		})
 	}
 }
