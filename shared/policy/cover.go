@@ -10,28 +10,30 @@ import (
 // coverage finds rules that never decide, because another rule that holds for the
 // same workloads matches whenever they do.
 func (w *warnings) coverage(documents []linted) {
+	candidates := wideRules{}
 	for _, d := range documents {
-		for _, other := range documents {
-			if coversTargets(other.compiled.targets, d.compiled.targets) {
-				w.covered(d, other)
-			}
+		for _, r := range d.compiled.rules {
+			candidates.add(r)
+		}
+	}
+	for _, d := range documents {
+		for _, b := range d.compiled.rules {
+			w.covered(b, candidates)
 		}
 	}
 }
 
-func coversTargets(a, b []identity.Pattern) bool { return within(b, a, identity.Pattern.Covers) }
-
-// covered compares each rule of d with all of the other document, which may be d.
-func (w *warnings) covered(d, other linted) {
-	for _, b := range d.compiled.rules {
-		for _, a := range other.compiled.rules {
-			code, matters := relation(a, b)
-			if a == b || !matters || !a.covers(b) || a.kind == b.kind && b.covers(a) && compareEntries(entry{rule: a}, entry{rule: b}) > 0 {
-				continue
-			}
-			*w = append(*w, b.warning(code, a))
-			break
+func (w *warnings) covered(b *rule, candidates wideRules) {
+	for _, a := range candidates.forRule(b) {
+		code, matters := relation(a, b)
+		if a == b || !matters || !within(b.document.targets, a.document.targets, identity.Pattern.Covers) || !a.covers(b) {
+			continue
 		}
+		if a.kind == b.kind && b.covers(a) && compareEntries(entry{rule: a}, entry{rule: b}) > 0 {
+			continue // they cover each other, and one of the two stays
+		}
+		*w = append(*w, b.warning(code, a))
+		return
 	}
 }
 

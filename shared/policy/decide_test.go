@@ -264,6 +264,10 @@ func TestInputsHoldWhatIsReadAndNothingElse(t *testing.T) {
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+	want = "[claims.scope claims.tctx.roles claims.tctx.suspended claims.tctx.tenant request.headers.x-maintenance]"
+	if got := fmt.Sprint(set.Reads()); got != want {
+		t.Errorf("reads\n%s\nwant\n%s", got, want)
+	}
 	if got := fmt.Sprint(set.Inputs(request(), nil)); got != "map[]" {
 		t.Errorf("without a token: %s", got)
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/meshpass/meshpass/shared/identity"
@@ -12,6 +13,27 @@ import (
 // never in it.
 func (s *Set) Inputs(r Request, claims *identity.Claims) map[string]any {
 	return s.reads.inputs(r, claims)
+}
+
+// Reads lists the names that Inputs can have, sorted: a name that is listed and
+// not in a record was absent from the request, unless it was masked. Documents
+// that read more cannot make that decision again.
+func (s *Set) Reads() []string {
+	var all []string
+	for name := range s.reads.claims {
+		all = append(all, "claims."+name)
+	}
+	for name := range s.reads.headers {
+		all = append(all, "request.headers."+name)
+	}
+	if s.reads.port {
+		all = append(all, "request.port")
+	}
+	if s.reads.noCaller {
+		all = append(all, "request.no_caller")
+	}
+	slices.Sort(all)
+	return all
 }
 
 func (reads *reads) inputs(r Request, claims *identity.Claims) map[string]any {

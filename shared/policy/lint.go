@@ -88,16 +88,19 @@ func (w *warnings) document(d linted) {
 	if spec.OnOutage == "allow" {
 		w.add(d, "", OutageAllow, []any{"onOutage"}, "while tokens cannot be judged, the from and to of allow rules are all that is asked; scopes, claims and when are not")
 	}
+	byName := map[string]*rule{}
+	for _, r := range d.compiled.rules {
+		byName[r.name] = r
+	}
 	for i := range spec.Rules {
-		w.rule(d, i, &spec.Rules[i])
+		w.rule(d, i, &spec.Rules[i], byName[spec.Rules[i].Name])
 	}
 	if d.native() {
 		w.add(d, "", NativeIstio, nil, "all rules are static lists: Istio's RequestAuthentication and AuthorizationPolicy can enforce them without a service to ask")
 	}
 }
 
-func (w *warnings) rule(d linted, i int, r *ruleSpec) {
-	compiled := d.compiled.rule(r.Name)
+func (w *warnings) rule(d linted, i int, r *ruleSpec, compiled *rule) {
 	switch {
 	case compiled.kind == allow && len(compiled.outer)+len(compiled.inner)+len(compiled.patterns) == 0:
 		w.add(d, r.Name, OpenRule, []any{"rules", i}, "no condition: whoever has a token is let in; say from whom, or where to")
@@ -155,13 +158,4 @@ func (d linted) native() bool {
 	return plain && mesh && !slices.ContainsFunc(spec.Rules, func(r ruleSpec) bool {
 		return r.When != "" || r.Mode != "" || r.From.NoPrincipal || len(r.To.AllowEncoded) > 0
 	})
-}
-
-func (c *compiled) rule(name string) *rule {
-	for _, r := range c.rules {
-		if r.name == name {
-			return r
-		}
-	}
-	return nil
 }

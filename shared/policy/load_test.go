@@ -208,6 +208,21 @@ func TestMembershipIsRecorded(t *testing.T) {
 	}
 }
 
+// Whether a caller could have had a name is recorded where a rule asks for it.
+func TestTheListenersSayIsRecorded(t *testing.T) {
+	set := load(t, head+`  rules: [{name: r, effect: allow, from: {noPrincipal: true}}]`)
+	for noCaller, want := range map[bool]string{true: "allow rule_allowed p/r map[request.no_caller:true]", false: "deny condition_error p/r map[request.no_caller:false]"} {
+		r := request(caller(""))
+		r.NoCaller = noCaller
+		if got := describe(set.Decide(r, alice(nil))) + " " + fmt.Sprint(set.Inputs(r, nil)); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if got := describe(set.Decide(request(), alice(nil))); got != "deny no_rule" {
+		t.Errorf("a caller with a name: got %s", got)
+	}
+}
+
 func TestAGuardedCapture(t *testing.T) {
 	set := load(t, head+`  rules: [{name: r, effect: allow, to: {paths: ["/{b}", "/a/b"]}, when: '!has(path.b) || path.b == "x"'}]`)
 	for p, want := range map[string]bool{"/x": true, "/y": false, "/a/b": true} {

@@ -94,6 +94,17 @@ func (s *Set) With(unguarded Mode, overrides []Override) *Set {
 	return &changed
 }
 
+// Overrides are those that lift something now.
+func (s *Set) Overrides(now time.Time) []Override {
+	var active []Override
+	for _, o := range s.overrides {
+		if now.Before(o.Until) {
+			active = append(active, o)
+		}
+	}
+	return active
+}
+
 // override is the one that lifts the documents of a workload now; nil: none.
 func (s *Set) override(w identity.Workload, now time.Time) *Override {
 	for i := range s.overrides {

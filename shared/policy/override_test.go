@@ -145,6 +145,9 @@ func TestOverrides(t *testing.T) {
 			t.Errorf("%s: got\n%s, want\n%s", row.name, got, row.want)
 		}
 	}
+	if now, later := lifted.Overrides(noon), lifted.Overrides(noon.Add(2*time.Hour)); len(now) != 1 || now[0].By != "alice" || later != nil {
+		t.Errorf("got %v, later %v", now, later)
+	}
 	if got, want := chain(new(policy.Set).With("", overrides(t, "ns/shop/sa/orders")).Decide(request(), missing)), "allow overridden < deny unguarded"; got != want {
 		t.Errorf("no document at all: got %s, want %s", got, want)
 	}

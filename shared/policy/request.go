@@ -23,7 +23,10 @@ type Request struct {
 }
 
 // Authenticate gives the claims of the request's token, or the reason why there
-// are none. It is called at most once, and not where the answer needs no token.
+// are none. It is called at most once, and not where no answer needs it. A reason
+// of the class Unavailable says that there is a token which nobody can judge now:
+// no keys, no revocations, or no time, as when requests are shed. Only then does
+// onOutage decide.
 type Authenticate func() (*identity.Claims, decision.Reason)
 
 // normalHost is how hosts compare: lower-case, without port or trailing dot.
