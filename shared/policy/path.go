@@ -20,10 +20,14 @@ func CheckPath(path string) error {
 	if err := checkBytes(path); err != nil {
 		return err
 	}
-	segments := strings.Split(path[1:], "/")
-	for i, segment := range segments {
-		if segment == "." || segment == ".." || segment == "" && i < len(segments)-1 {
+	for rest, more := path[1:], true; more; {
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		if segment == "." || segment == ".." || segment == "" && more {
 			return errors.New("a segment that is empty, . or ..")
+		}
+		if !strings.Contains(segment, "%") {
+			continue
 		}
 		// An overlong encoding of a slash is a slash to a careless decoder.
 		if decoded, err := url.PathUnescape(segment); err != nil || !utf8.ValidString(decoded) {
