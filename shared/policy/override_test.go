@@ -235,6 +235,22 @@ func TestUnguarded(t *testing.T) {
 	}
 }
 
+// What is let in for other reasons than its token still has its token looked at:
+// only one that holds may go on to the next hop.
+func TestTheTokenIsLookedAtBeforeItGoesOn(t *testing.T) {
+	unguarded := load(t, orders).With(policy.Shadow, nil)
+	for _, set := range []*policy.Set{unguarded, new(policy.Set).With("", overrides(t, "ns/x/sa/y"))} {
+		asked := 0
+		d := set.Decide(request(callee("ns/x/sa/y")), func() (*identity.Claims, decision.Reason) {
+			asked++
+			return nil, decision.TokenExpired
+		})
+		if !d.Allowed() || asked != 1 {
+			t.Errorf("%s: asked %d times", chain(d), asked)
+		}
+	}
+}
+
 // Taking a rule or document out of shadow gives what was foretold.
 func TestShadowOfRules(t *testing.T) {
 	watched := strings.Replace(orders, "name: no-cancel\n      effect: deny", "name: no-cancel\n      mode: shadow\n      effect: deny", 1)

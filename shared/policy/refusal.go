@@ -15,6 +15,7 @@ type refusal struct {
 	name, file, folder string
 	scopes             []scope
 	guardrail          bool
+	shadow             bool // it denies nothing
 }
 
 // refusal is the first, by name, that guards the workload; nil: none.

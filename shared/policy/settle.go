@@ -33,10 +33,11 @@ func (s *settlement) refuse() {
 // was denied. What was neither, a new document or a file that cannot be read, may
 // be any that is missing from its folder now: all of these stay as they were.
 func (s *settlement) settle(r refusal) {
-	denied := s.previous == nil || s.previous.refuses(r)
+	denied := !r.shadow && (s.previous == nil || s.previous.refuses(r))
 	switch {
 	case denied:
 		s.deny(r)
+	case s.previous == nil: // in shadow, where even a refusal may change no answer
 	case !s.keep(func(c *compiled) bool { return c.folder == r.folder && c.name == r.name }):
 		s.keep(func(c *compiled) bool { return c.folder == r.folder })
 		for _, old := range s.previous.refused {
@@ -93,7 +94,10 @@ func (s *settlement) generation() string {
 // its folder may not name, are not its to deny: then all that the folder may
 // target is.
 func (s *source) refusal() refusal {
-	r := refusal{name: s.Metadata.Name, file: s.file, folder: s.folder.Name, guardrail: s.folder.Guardrail}
+	r := refusal{
+		name: s.Metadata.Name, file: s.file, folder: s.folder.Name, guardrail: s.folder.Guardrail,
+		shadow: s.Spec.Mode == string(Shadow),
+	}
 	if r.name == "" {
 		r.name = s.file
 	}

@@ -17,6 +17,7 @@ func (q *question) answer() decision.Decision {
 	case override != nil:
 		return q.overridden(override, &given)
 	case given.Reason == decision.Unguarded && q.set.unguarded == Shadow:
+		q.ask() // a token that holds goes on to the next hop; another is taken off
 		return above(decision.Allow(decision.Unenforced, "", ""), &given)
 	}
 	return given
@@ -52,5 +53,6 @@ func (q *question) overridden(o *Override, given *decision.Decision) decision.De
 			return above(d, given)
 		}
 	}
+	q.ask() // as above: only a token that holds may go on
 	return above(decision.Allow(decision.Overridden, "", o.Target), given)
 }
