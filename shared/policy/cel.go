@@ -136,7 +136,7 @@ func (e *expression) condition() condition {
 	}}
 }
 
-var errUnbound = errors.New("the path can be read in two ways, so nothing is captured")
+var errUnbound = errors.New("no path of the rule matches for certain, so nothing is captured")
 
 // eval gives the reason too where nothing can be decided.
 func (e *expression) eval(p *pattern, s *subject) (verdict, error) {

@@ -119,18 +119,14 @@ func rank(t RuleTrace) int {
 
 func (e entry) explain(q *question) RuleTrace {
 	t := RuleTrace{RuleInfo: e.info()}
-	path, pattern := yes, e.pattern
-	if e.pattern != nil {
-		path, pattern = e.at(&q.subject)
-		t.Conditions = append(t.Conditions, ConditionTrace{Field: "to.paths", Want: e.pattern.text, Got: q.Path, Verdict: path.String()})
+	path, pattern := e.at(&q.subject)
+	if e.pattern != nil || path != yes {
+		t.Conditions = append(t.Conditions, ConditionTrace{Field: "to.paths", Want: e.wanted(), Got: q.Path, Verdict: path.String()})
 	}
 	verdict := path
 	for _, c := range append(slices.Clone(e.outer), e.inner...) {
-		v, why := no, error(nil)
-		switch {
-		case c.field != "when":
-			v = c.holds(pattern, &q.subject)
-		case path != no: // otherwise its captures are nowhere
+		v, why := c.holds(pattern, &q.subject), error(nil)
+		if c.field == "when" {
 			v, why = e.when.eval(pattern, &q.subject)
 		}
 		told := ConditionTrace{Field: c.field, Want: c.want, Got: q.got(c.field, e, pattern), Verdict: v.String()}
@@ -146,10 +142,17 @@ func (e entry) explain(q *question) RuleTrace {
 
 // at compares the path too, which the index would have done.
 func (e entry) at(s *subject) (verdict, *pattern) {
-	if s.odd == nil && !e.pattern.match(s.segments) {
+	if s.odd == nil && e.pattern != nil && !e.pattern.match(s.segments) {
 		return no, nil
 	}
 	return e.path(s)
+}
+
+func (e entry) wanted() string {
+	if e.pattern == nil {
+		return "every path that can be read in one way only"
+	}
+	return e.pattern.text
 }
 
 // got is what a condition looked at.

@@ -159,9 +159,14 @@ func TestMayTarget(t *testing.T) {
 	}
 	for _, may := range []string{"", "ns/*", "service/*", "service/*/*", "service/a/b*", "edge", "*/x", "ns/a*/sa/b"} {
 		dir := files(guarding("p", aTarget, "r"))
-		dir.Name, dir.MayTarget = "d", []string{may}
-		if _, err := policy.Load(dir); err == nil || !strings.HasPrefix(err.Error(), "d: mayTarget: ") {
+		dir.Name, dir.MayTarget = "d", []string{"ns/a/sa/*", may}
+		loaded := policy.Loader{}.LoadEach(nil, dir)
+		if err := loaded.Problems.Err(); err == nil || !strings.HasPrefix(err.Error(), "d: mayTarget: ") {
 			t.Errorf("%q: %v", may, err)
+		}
+		// Nobody knows what was meant, so the folder may mean every workload.
+		if got := describe(loaded.Set.Decide(request(callee("ns/x/sa/y")), alice(nil))); got != "deny policy_refused d/" {
+			t.Errorf("%q: got %s", may, got)
 		}
 	}
 }
