@@ -68,7 +68,21 @@ type naive struct {
 	watched   bool // shadow counts too
 }
 
+// decide goes through the steps of the docs, one after the other.
 func (n naive) decide() string {
+	documents := n.targeting()
+	for _, step := range []func([]nDocument) string{n.unreadable, n.early, n.public, n.token, n.late} {
+		if len(documents) == 0 {
+			return "deny unguarded"
+		}
+		if answer := step(documents); answer != "" {
+			return answer
+		}
+	}
+	return n.allow(documents)
+}
+
+func (n naive) targeting() []nDocument {
 	sort.Slice(n.documents, func(i, j int) bool { return n.documents[i].Metadata["name"] < n.documents[j].Metadata["name"] })
 	var documents []nDocument
 	for _, d := range n.documents {
@@ -77,9 +91,10 @@ func (n naive) decide() string {
 			documents = append(documents, d)
 		}
 	}
-	if len(documents) == 0 {
-		return "deny unguarded"
-	}
+	return documents
+}
+
+func (n naive) unreadable(documents []nDocument) string {
 	admitted := ""
 	for _, d := range documents {
 		for _, r := range d.Spec.Rules {
@@ -94,23 +109,29 @@ func (n naive) decide() string {
 	if n.request.Method == "get" {
 		return "deny ambiguous_method"
 	}
-	for _, d := range documents {
-		if answer := n.deny(d, func(r nRule) bool { return r.early() }); answer != "" {
-			return answer
-		}
-	}
+	return ""
+}
+
+func (n naive) early(documents []nDocument) string {
+	return n.denyFirst(documents, func(_ nDocument, r nRule) bool { return r.early() })
+}
+
+func (n naive) public(documents []nDocument) string {
 	for _, d := range documents {
 		for i, entry := range d.Spec.Public {
-			if n.path("public", entry) == yes && (len(entry.Methods) == 0 || slices.Contains(entry.Methods, n.request.Method)) {
-				for _, guard := range documents {
-					if answer := n.deny(guard, func(nRule) bool { return guard.guardrail }); answer != "" {
-						return answer
-					}
-				}
-				return "allow public " + d.Metadata["name"] + "/public[" + string(rune('0'+i)) + "]"
+			if n.path("public", entry) != yes || len(entry.Methods) > 0 && !slices.Contains(entry.Methods, n.request.Method) {
+				continue
 			}
+			if answer := n.denyFirst(documents, func(d nDocument, _ nRule) bool { return d.guardrail }); answer != "" {
+				return answer
+			}
+			return "allow public " + d.Metadata["name"] + "/public[" + string(rune('0'+i)) + "]"
 		}
 	}
+	return ""
+}
+
+func (n naive) token(documents []nDocument) string {
 	required, open := false, true
 	for _, d := range documents {
 		required = required || d.Spec.Identity != "optional"
@@ -118,17 +139,24 @@ func (n naive) decide() string {
 	}
 	switch {
 	case n.claims != nil || n.refusal == decision.TokenMissing && !required:
+		return ""
 	case n.refusal == decision.NotConfigured && open:
 		return n.outage(documents)
-	default:
-		return "deny " + string(n.refusal)
 	}
+	return "deny " + string(n.refusal)
+}
+
+func (n naive) late(documents []nDocument) string {
+	return n.denyFirst(documents, func(nDocument, nRule) bool { return true })
+}
+
+func (n naive) denyFirst(documents []nDocument, chosen func(nDocument, nRule) bool) string {
 	for _, d := range documents {
-		if answer := n.deny(d, func(nRule) bool { return true }); answer != "" {
+		if answer := n.deny(d, func(r nRule) bool { return chosen(d, r) }); answer != "" {
 			return answer
 		}
 	}
-	return n.allow(documents)
+	return ""
 }
 
 func (n naive) deny(d nDocument, chosen func(nRule) bool) string {
