@@ -35,7 +35,7 @@ allow: {optionalIdentity: [optional-ours], responseCache: [cached-allowed], deta
 
 func (r *rig) writePlugin(t *testing.T) {
 	t.Helper()
-	must(t, os.CopyFS(r.path("keys"), os.DirFS(tokentest.KeyDir(t))))
+	tokentest.WriteKeys(t, r.path("keys"))
 	r.write(t, "hmac", strings.Repeat("s", 32))
 	r.write(t, "identity.yaml", r.fill(pluginConfig))
 }

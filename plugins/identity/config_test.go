@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,7 +133,7 @@ func TestCannotStart(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			p := start(t)
 			good := t.TempDir()
-			must(t, os.CopyFS(good, os.DirFS(p.dir)))
+			copyDir(t, good, p.dir)
 			p.log.Reset()
 			row.change(t, p)
 			p.load(t)
@@ -144,12 +145,24 @@ func TestCannotStart(t *testing.T) {
 			refused(t, p, r, p.sign(r), 503, row.reason)
 
 			must(t, os.RemoveAll(p.dir))
-			must(t, os.CopyFS(p.dir, os.DirFS(good)))
+			copyDir(t, p.dir, good)
 			p.look()
 			r = keyCall().request()
 			signed(t, p, r, p.sign(r))
 		})
 	}
+}
+
+// copyDir copies what is for its owner alone, as the plugin wants its keys.
+func copyDir(t *testing.T, to, from string) {
+	t.Helper()
+	must(t, os.CopyFS(to, os.DirFS(from)))
+	must(t, filepath.WalkDir(to, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			err = os.Chmod(path, 0o600)
+		}
+		return err
+	}))
 }
 
 // markForTests does what meshpass keys new --test would have done.

@@ -52,9 +52,7 @@ type rig struct {
 func start(t testing.TB, oldnew ...string) *rig {
 	t.Helper()
 	p := &rig{dir: t.TempDir()}
-	if err := os.CopyFS(filepath.Join(p.dir, "keys"), os.DirFS(tokentest.KeyDir(t))); err != nil {
-		t.Fatal(err)
-	}
+	tokentest.WriteKeys(t, filepath.Join(p.dir, "keys"))
 	p.write(t, "secret", strings.Repeat("s", minSecret)+"\n")
 	p.write(t, "meshpass.yaml", strings.NewReplacer(append(oldnew, "DIR", p.dir)...).Replace(settingsText))
 	p.load(t)

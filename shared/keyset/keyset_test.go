@@ -48,21 +48,25 @@ func TestStateIsAFunctionOfTheClock(t *testing.T) {
 		after     time.Duration
 		signs     string
 		published []string
+		states    string // of the old key and the next
 	}{
-		{"before everything", -2 * time.Hour, "", nil},
-		{"published, not yet signing", -time.Second, "", []string{old}},
-		{"signing", 0, old, []string{old, next}},
-		{"the newest signs", time.Hour, next, []string{old, next}},
-		{"the old one may no more", 2 * time.Hour, next, []string{old, next}},
-		{"the old one is gone", 3 * time.Hour, "", []string{next}},
-		{"nobody signs", 3*time.Hour + 1, "", []string{next}},
-		{"all gone", 4 * time.Hour, "", nil},
+		{"before everything", -2 * time.Hour, "", nil, "planned planned"},
+		{"published, not yet signing", -time.Second, "", []string{old}, "published planned"},
+		{"signing", 0, old, []string{old, next}, "signing published"},
+		{"the newest signs", time.Hour, next, []string{old, next}, "retiring signing"},
+		{"the old one may no more", 2 * time.Hour, next, []string{old, next}, "retiring signing"},
+		{"the old one is gone", 3 * time.Hour, "", []string{next}, "removed retiring"},
+		{"nobody signs", 3*time.Hour + 1, "", []string{next}, "removed retiring"},
+		{"all gone", 4 * time.Hour, "", nil, "removed removed"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			now := noon.Add(row.after)
 			key, err := keys.Current(now)
-			if err == nil && !key.Plan().Signs(now) {
+			if err == nil && (!key.Plan().Signs(now) || keys.State(key, now) != keyset.StateSigning) {
 				t.Errorf("the plan of %s says otherwise", key.ID())
+			}
+			if got := states(keys, now, old, next); got != row.states {
+				t.Errorf("states %s, want %s", got, row.states)
 			}
 			if row.signs == "" && !errors.Is(err, keyset.ErrNoKey) || row.signs != "" && (err != nil || key.ID() != row.signs) {
 				t.Errorf("signs: got %v, %v", key, err)
@@ -82,6 +86,18 @@ func TestStateIsAFunctionOfTheClock(t *testing.T) {
 			}
 		})
 	}
+}
+
+func states(keys *keyset.Signing, now time.Time, kids ...string) string {
+	var all []string
+	for _, kid := range kids {
+		for _, key := range keys.Keys() {
+			if key.ID() == kid {
+				all = append(all, string(keys.State(key, now)))
+			}
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 func TestTheDocumentHoldsNoPrivateMember(t *testing.T) {
@@ -157,6 +173,9 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 		{"a time is missing", func(t *testing.T, dir, kid string) {
 			write(t, dir, "keys.yaml", "keys: {"+kid+": {signFrom: 2026-01-01T00:00:00Z}}")
 		}, "all four given"},
+		{"a key that everyone may read", func(t *testing.T, dir, kid string) { chmod(t, dir, kid+".pem", 0o644) }, "chmod g-w,o= it, or mount"},
+		{"a key that the group may write", func(t *testing.T, dir, kid string) { chmod(t, dir, kid+".pem", 0o660) }, "has mode 0660"},
+		{"times that everyone may write", func(t *testing.T, dir, _ string) { chmod(t, dir, "keys.yaml", 0o666) }, "chmod o-w it"},
 		{"a path as kid", func(t *testing.T, dir, kid string) {
 			write(t, dir, "keys.yaml", "keys: {../x: {signFrom: 2026-01-01T00:00:00Z}}")
 		}, "not a thumbprint"},
@@ -176,6 +195,32 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 				t.Errorf("got %v, %v; want %q", keys, err, row.want)
 			}
 		})
+	}
+}
+
+// A Secret as kubelet mounts it for an fsGroup, and a file that no key is in yet.
+func TestDirectoriesThatAreTaken(t *testing.T) {
+	dir := t.TempDir()
+	kid := add(t, dir, keyset.ES256, plan(noon))
+	chmod(t, dir, kid+".pem", 0o440)
+	chmod(t, dir, "keys.yaml", 0o644)
+	write(t, dir, "stray.pem", "half of it")
+	if _, err := keyset.LoadSigning(dir); err != nil {
+		t.Error(err)
+	}
+	files, err := keyset.ReadFiles(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stray, err := files.Stray(); err != nil || strings.Join(stray, " ") != "stray.pem" {
+		t.Errorf("got %q, %v", stray, err)
+	}
+}
+
+func chmod(t *testing.T, dir, name string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+		t.Fatal(err)
 	}
 }
 

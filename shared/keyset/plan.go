@@ -15,6 +15,19 @@ type Plan struct {
 	RemoveAfter time.Time `yaml:"removeAfter"`
 }
 
+// State is what a key does at a time, in the order of a key's life.
+type State string
+
+// A key that is signed with no more, because its time is over or a newer one
+// signs, is retiring until the last of its tokens is gone.
+const (
+	StatePlanned   State = "planned"
+	StatePublished State = "published"
+	StateSigning   State = "signing"
+	StateRetiring  State = "retiring"
+	StateRemoved   State = "removed"
+)
+
 // ErrPlan says that a key's times are missing or out of order.
 var ErrPlan = errors.New("want publishAt <= signFrom < signUntil <= removeAfter, all four given")
 

@@ -7,15 +7,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"sort"
 	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
-
-	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // ErrNoKey says that no key may sign at this time.
@@ -54,31 +49,18 @@ type Signing struct {
 	test bool
 }
 
-// planFile is keys.yaml: the times of each key, by its thumbprint.
-type planFile struct {
-	Test bool            `yaml:"test,omitempty"` // the keys sign test tokens only
-	Keys map[string]Plan `yaml:"keys"`
-}
-
-const planName = "keys.yaml"
-
 // LoadSigning reads a directory with keys.yaml and one KID.pem (PKCS#8) for each
 // key in it. All of it is right or none of it is used.
 func LoadSigning(dir string) (*Signing, error) {
-	plans, err := readPlans(dir)
+	files, err := ReadFiles(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &Signing{test: plans.Test}
-	for kid, plan := range plans.Keys {
-		key, err := loadKey(dir, kid, plan)
-		if err != nil {
-			return nil, err
-		}
-		s.keys = append(s.keys, key)
+	keys, err := files.Signing()
+	if err != nil {
+		return nil, fmt.Errorf("signing keys: %s: %w", dir, err)
 	}
-	sort.Slice(s.keys, func(i, j int) bool { return s.keys[i].newerThan(s.keys[j]) })
-	return s, nil
+	return keys, nil
 }
 
 func (k *Key) newerThan(other *Key) bool {
@@ -86,48 +68,6 @@ func (k *Key) newerThan(other *Key) bool {
 		return k.plan.SignFrom.After(other.plan.SignFrom)
 	}
 	return k.kid < other.kid
-}
-
-func readPlans(dir string) (planFile, error) {
-	var plans planFile
-	path := filepath.Join(dir, planName)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return plans, fmt.Errorf("signing keys: %w", err)
-	}
-	doc, err := strictyaml.Parse(data)
-	if err != nil {
-		return plans, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := doc.Decode(&plans).Err(); err != nil {
-		return plans, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(plans.Keys) == 0 {
-		return plans, fmt.Errorf("%s: no keys", path)
-	}
-	return plans, nil
-}
-
-func loadKey(dir, kid string, plan Plan) (*Key, error) {
-	if filepath.Base(kid) != kid {
-		return nil, fmt.Errorf("%s: kid %.64q is not a thumbprint", planName, kid)
-	}
-	if err := plan.check(); err != nil {
-		return nil, fmt.Errorf("%s: key %s: %w", planName, kid, err)
-	}
-	data, err := os.ReadFile(filepath.Join(dir, kid+".pem"))
-	if err != nil {
-		return nil, fmt.Errorf("signing keys: %w", err)
-	}
-	key, err := parseKey(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s.pem: %w", kid, err)
-	}
-	if key.kid != kid {
-		return nil, fmt.Errorf("%s.pem: holds another key, whose thumbprint is %s", kid, key.kid)
-	}
-	key.plan = plan
-	return key, nil
 }
 
 // parseKey never repeats what it read: the bytes may be a secret.
@@ -174,6 +114,39 @@ func (s *Signing) Current(now time.Time) (*Key, error) {
 		}
 	}
 	return nil, ErrNoKey
+}
+
+// State says what the key, one of this set, does now.
+func (s *Signing) State(key *Key, now time.Time) State {
+	if current, err := s.Current(now); err == nil && current == key {
+		return StateSigning
+	}
+	switch p := key.plan; {
+	case now.Before(p.PublishAt):
+		return StatePlanned
+	case now.Before(p.SignFrom):
+		return StatePublished
+	case now.Before(p.RemoveAfter):
+		return StateRetiring
+	}
+	return StateRemoved
+}
+
+// Gap says from when on no key signs, which is now if none does, and when the
+// next one begins; zero: none ever will.
+func (s *Signing) Gap(now time.Time) (from, until time.Time) {
+	from = now
+	for i := len(s.keys) - 1; i >= 0; i-- { // the oldest first
+		if p := s.keys[i].plan; !p.SignFrom.After(from) && p.SignUntil.After(from) {
+			from = p.SignUntil
+		}
+	}
+	for _, key := range s.keys {
+		if begin := key.plan.SignFrom; begin.After(from) && (until.IsZero() || begin.Before(until)) {
+			until = begin
+		}
+	}
+	return from, until
 }
 
 // JWKS is the document (RFC 7517 section 5) with the keys that are to be known

@@ -145,7 +145,7 @@ func (v *Value[T]) attempt() (value T, sum [sha256.Size]byte, err error) {
 	return value, after, nil
 }
 
-// fingerprint hashes names and content of all files at and below the paths.
+// fingerprint hashes names, permissions and content of all files at and below the paths.
 // Hidden names are passed over: a mounted volume keeps its versions in them.
 func fingerprint(paths []string) (sum [sha256.Size]byte, err error) {
 	h := sha256.New()
@@ -182,7 +182,8 @@ func hashTree(h hash.Hash, root string) error {
 			return err
 		}
 		data, err := os.ReadFile(path)
-		fmt.Fprintf(h, "%s\x00%d\x00", strings.TrimPrefix(path, root), len(data))
+		// A private key that everyone may read is refused: chmod mends that, and content stays.
+		fmt.Fprintf(h, "%s\x00%o\x00%d\x00", strings.TrimPrefix(path, root), info.Mode().Perm(), len(data))
 		h.Write(data)
 		return err
 	})

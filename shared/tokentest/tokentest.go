@@ -32,6 +32,17 @@ var files embed.FS
 func KeyDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
+	WriteKeys(t, dir)
+	return dir
+}
+
+// WriteKeys does so in a folder of the caller's choice, for its owner alone as
+// private keys must be.
+func WriteKeys(t testing.TB, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	entries, err := files.ReadDir("testdata/keys")
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +56,6 @@ func KeyDir(t testing.TB) string {
 			t.Fatal(err)
 		}
 	}
-	return dir
 }
 
 // Signing is the TEST key set: one ES256 key that signs until 2100.

@@ -1,0 +1,166 @@
+package keyset
+
+import (
+	"fmt"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/meshpass/meshpass/shared/strictyaml"
+)
+
+// Files is the content of a key directory, or of the Secret it is mounted from, by
+// name: keys.yaml, and KID.pem for each key. The values are secrets.
+type Files map[string][]byte
+
+// planFile is keys.yaml: the times of each key, by its thumbprint.
+type planFile struct {
+	Test bool            `yaml:"test,omitempty"` // the keys sign test tokens only
+	Keys map[string]Plan `yaml:"keys"`
+}
+
+// PlanName is the file with the times. What it does not name is no key.
+const PlanName = "keys.yaml"
+
+const pemSuffix = ".pem"
+
+// IsKeyFile says whether a file of that name belongs to a key directory.
+func IsKeyFile(name string) bool {
+	return name == PlanName || strings.HasSuffix(name, pemSuffix) && !strings.HasPrefix(name, ".")
+}
+
+// Signing reads the keys. All of it is right or none of it is used.
+func (f Files) Signing() (*Signing, error) {
+	plans, err := f.plans()
+	if err != nil {
+		return nil, err
+	}
+	if len(plans.Keys) == 0 {
+		return nil, fmt.Errorf("%s: no keys", PlanName)
+	}
+	s := &Signing{test: plans.Test}
+	for kid, plan := range plans.Keys {
+		key, err := f.key(kid, plan)
+		if err != nil {
+			return nil, err
+		}
+		s.keys = append(s.keys, key)
+	}
+	sort.Slice(s.keys, func(i, j int) bool { return s.keys[i].newerThan(s.keys[j]) })
+	return s, nil
+}
+
+// Stray lists the key files that keys.yaml does not name: they sign nothing.
+// Keys are written before keys.yaml and removed after it, so an interrupted
+// command leaves one. That is why it does not refuse the directory: a gateway
+// that starts at this moment would be down.
+func (f Files) Stray() ([]string, error) {
+	plans, err := f.plans()
+	if err != nil {
+		return nil, err
+	}
+	var stray []string
+	for name := range f {
+		if _, named := plans.Keys[strings.TrimSuffix(name, pemSuffix)]; !named && name != PlanName {
+			stray = append(stray, name)
+		}
+	}
+	sort.Strings(stray)
+	return stray, nil
+}
+
+// With makes a key and gives the files with it added. The first key of all says
+// whether they are for tests: see [Signing.Test].
+func (f Files) With(algorithm string, plan Plan, test bool) (Files, *Key, error) {
+	plans, err := f.plans()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(plans.Keys) > 0 && plans.Test != test {
+		return nil, nil, ErrMarker
+	}
+	if err := plan.check(); err != nil {
+		return nil, nil, err
+	}
+	key, data, err := create(algorithm)
+	if err != nil {
+		return nil, nil, err
+	}
+	key.plan, plans.Test, plans.Keys[key.kid] = plan, test, plan
+	made := f.clone()
+	made[key.kid+pemSuffix] = data
+	return made, key, made.put(plans)
+}
+
+// Replanned gives the files with other times. A key that they do not name is gone.
+func (f Files) Replanned(times map[string]Plan) (Files, error) {
+	plans, err := f.plans()
+	if err != nil {
+		return nil, err
+	}
+	made := f.clone()
+	for kid := range plans.Keys {
+		if _, stays := times[kid]; !stays {
+			delete(made, kid+pemSuffix)
+		}
+	}
+	plans.Keys = times
+	return made, made.put(plans)
+}
+
+func (f Files) clone() Files {
+	made := make(Files, len(f)+1)
+	for name, data := range f {
+		made[name] = data
+	}
+	return made
+}
+
+func (f Files) put(plans planFile) (err error) {
+	f[PlanName], err = yaml.Marshal(plans)
+	return err
+}
+
+// plans of no keys.yaml are none: the directory is about to get its first key.
+func (f Files) plans() (planFile, error) {
+	plans := planFile{Keys: map[string]Plan{}}
+	data, there := f[PlanName]
+	if !there {
+		return plans, nil
+	}
+	doc, err := strictyaml.Parse(data)
+	if err == nil {
+		err = doc.Decode(&plans).Err()
+	}
+	if err != nil {
+		return plans, fmt.Errorf("%s: %w", PlanName, err)
+	}
+	if plans.Keys == nil {
+		plans.Keys = map[string]Plan{}
+	}
+	return plans, nil
+}
+
+func (f Files) key(kid string, plan Plan) (*Key, error) {
+	if filepath.Base(kid) != kid {
+		return nil, fmt.Errorf("%s: kid %.64q is not a thumbprint", PlanName, kid)
+	}
+	if err := plan.check(); err != nil {
+		return nil, fmt.Errorf("%s: key %s: %w", PlanName, kid, err)
+	}
+	data, there := f[kid+pemSuffix]
+	if !there {
+		return nil, fmt.Errorf("%s names %s, and there is no such file as %s.pem: put it there, or take the entry out", PlanName, kid, kid)
+	}
+	key, err := parseKey(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s.pem: %w", kid, err)
+	}
+	if key.kid != kid {
+		return nil, fmt.Errorf("%s.pem: holds another key, whose thumbprint is %s", kid, key.kid)
+	}
+	key.plan = plan
+	return key, nil
+}
