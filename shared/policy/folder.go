@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -80,13 +81,22 @@ func yamlFiles(dir Dir) ([]yamlFile, error) {
 			return nil
 		}
 		data, err := fs.ReadFile(dir.Files, name)
-		files = append(files, yamlFile{name: name, data: data})
+		if !IsCases(name) || bytes.Contains(data, []byte(Kind)) { // a document is never passed over for its file's name
+			files = append(files, yamlFile{name: name, data: data})
+		}
 		return err
 	})
 	if err == nil && len(files) == 0 {
 		err = fmt.Errorf("no *.yaml file: without a document every request is denied")
 	}
 	return files, err
+}
+
+// IsCases reports whether a file by its name, …_test.yaml or ….test.yaml, holds
+// cases for `meshpass policy test`. Such files stand beside documents, and are none.
+func IsCases(name string) bool {
+	stem := strings.ToLower(strings.TrimSuffix(name, path.Ext(name)))
+	return strings.HasSuffix(stem, "_test") || strings.HasSuffix(stem, ".test")
 }
 
 func isFolder(files fs.FS, name string) bool {

@@ -243,3 +243,21 @@ func TestACostlyExpressionIsUndecided(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// Cases stand beside documents; a document among them is one all the same.
+func TestCasesAreNoDocuments(t *testing.T) {
+	for name, want := range map[string]bool{"a_test.yaml": true, "a.test.YML": true, "test.yaml": false, "a-test.yaml": false, "a_test.yaml.yaml": false} {
+		if policy.IsCases(name) != want {
+			t.Errorf("%s: want %t", name, want)
+		}
+	}
+	tree := fstest.MapFS{"a.yaml": {Data: []byte(orders)}, "a_test.yaml": {Data: []byte("kind: PolicyTest\ncases: [")}}
+	set, err := policy.Load(policy.Dir{Files: tree})
+	if err != nil || set.Len() != 1 {
+		t.Fatalf("got %v, %v", set, err)
+	}
+	tree["a_test.yaml"] = &fstest.MapFile{Data: []byte(public)}
+	if set, err = policy.Load(policy.Dir{Files: tree}); err != nil || set.Len() != 2 {
+		t.Errorf("a document in a file of cases: got %v, %v", set, err)
+	}
+}
