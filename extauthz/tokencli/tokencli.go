@@ -45,13 +45,14 @@ func PrintJSON(to io.Writer, value any) error {
 	if err := encoder.Encode(value); err != nil {
 		return err
 	}
-	_, err := io.WriteString(to, printable(text.String()))
+	_, err := io.WriteString(to, Printable(text.String()))
 	return err
 }
 
-// printable escapes what is no visible character. In JSON it only ever stands in
+// Printable escapes what is no visible character, so that nothing which a client
+// wrote commands a terminal. In JSON it only ever stands in
 // texts, where \u with the halves of a surrogate pair means the same.
-func printable(text string) string {
+func Printable(text string) string {
 	var b strings.Builder
 	for _, r := range text {
 		if r == '\n' || unicode.IsPrint(r) {

@@ -47,6 +47,6 @@ func (v Verdict) Print(to io.Writer) error {
 		text = fmt.Sprintf("accepted: %s, vouched for by %s\nscope %q, transaction %s, until %s",
 			v.Subject, v.Issuer, v.Scope, v.Txn, v.Expires.Format(time.RFC3339))
 	}
-	_, err := io.WriteString(to, printable(text)+"\n")
+	_, err := io.WriteString(to, Printable(text)+"\n")
 	return err
 }

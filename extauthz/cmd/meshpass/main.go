@@ -31,6 +31,8 @@ commands:
   token inspect  print what a token says, unverified
   token verify   say whether a configuration accepts a token, or which rule refuses it
   token mint     mint a token for a test
+  policy lint    find what is wrong, or not meant, in policies
+  policy test    decide the cases that stand beside policies
   services       write the file of Services that a waypoint's listener needs
   health         ask a running authorizer whether it is ready
   version        print the version
@@ -60,6 +62,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return c.keys(args[1:])
 	case "token":
 		return c.token(args[1:])
+	case "policy":
+		return c.policy(args[1:])
 	case "services":
 		return c.services(ctx, args[1:])
 	case "health":

@@ -1,0 +1,57 @@
+package cases
+
+import (
+	"fmt"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// Coverage is how many of all rules and public entries gave the answer to some
+// case, in shadow or not.
+type Coverage struct {
+	Decided int               `json:"decided"`
+	Rules   int               `json:"rules"`
+	Never   []policy.RuleInfo `json:"never,omitempty"` // those that decided no case
+	Want    int               `json:"want,omitempty"`  // percent
+}
+
+// Enough reports whether as much is covered as is wanted.
+func (c Coverage) Enough() bool { return c.Decided*100 >= c.Want*c.Rules }
+
+// cover works out which rules decided, and how many percent should have.
+func (r *Report) cover(set *policy.Set, want int) {
+	decided := map[[2]string]bool{}
+	for _, c := range r.Cases {
+		for d := &c.decision; d != nil; d = d.Shadow {
+			if d.Reason != decision.ConditionError { // then it did not match
+				decided[[2]string{d.Policy, d.Rule}] = true
+			}
+		}
+	}
+	c := Coverage{Want: want}
+	for _, rule := range set.Rules() {
+		if c.Rules++; decided[[2]string{rule.Policy, rule.Rule}] {
+			c.Decided++
+		} else {
+			c.Never = append(c.Never, rule)
+		}
+	}
+	r.Coverage = &c
+}
+
+func (c Coverage) String() string {
+	text := fmt.Sprintf("coverage %d%%: %d of %d rules and public entries decided a case", c.percent(), c.Decided, c.Rules)
+	if !c.Enough() {
+		text += fmt.Sprintf("; want %d%%", c.Want)
+	}
+	return text
+}
+
+// percent is rounded down: 100 means all.
+func (c Coverage) percent() int {
+	if c.Rules == 0 {
+		return 100
+	}
+	return c.Decided * 100 / c.Rules
+}

@@ -1,0 +1,57 @@
+package lint
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// OK reports whether nothing is wrong; where strict, nor suspicious.
+func (r Report) OK(strict bool) bool { return r.Errors == 0 && (!strict || r.Warnings == 0) }
+
+// Print writes it for people, one finding a line.
+func (r Report) Print(to io.Writer) error {
+	var b strings.Builder
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "%s %s: %s", f.place(), f.Severity, f.Message)
+		if f.Code != "" {
+			fmt.Fprintf(&b, " [%s]", f.Code)
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "documents: %d, errors: %d, warnings: %d\n", r.Documents, r.Errors, r.Warnings)
+	_, err := io.WriteString(to, b.String())
+	return err
+}
+
+// place is file:line:column: as editors read it.
+func (f Finding) place() string {
+	if f.Line == 0 {
+		return f.File + ":"
+	}
+	return fmt.Sprintf("%s:%d:%d:", f.File, f.Line, max(f.Column, 1))
+}
+
+// PrintGitHub writes workflow commands, which GitHub shows at the lines of a pull
+// request: docs.github.com, "Workflow commands for GitHub Actions".
+func (r Report) PrintGitHub(to io.Writer) error {
+	var b strings.Builder
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "::%s file=%s", f.Severity, property.Replace(f.File))
+		if f.Line > 0 {
+			fmt.Fprintf(&b, ",line=%d,col=%d", f.Line, max(f.Column, 1))
+		}
+		if f.Code != "" {
+			fmt.Fprintf(&b, ",title=%s", property.Replace(string(f.Code)))
+		}
+		fmt.Fprintf(&b, "::%s\n", data.Replace(f.Message))
+	}
+	_, err := io.WriteString(to, b.String())
+	return err
+}
+
+// What would end a value, or begin another command.
+var (
+	data     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+)
