@@ -13,7 +13,7 @@ import (
 var casesOf = map[string][]string{
 	"":             {"sidecar"},
 	"beside":       append(slices.Clone(tour), "sidecar"), // where the authorizer stands changes no outcome
-	"egress":       {"egress"},
+	"egress":       {"tour", "egress"},                    // what stays in the mesh is as ever
 	"gateway-api":  {"gateway-api", "ingress"},
 	"ingress":      {"ingress-gateway", "ingress"},
 	"injected":     {"injected"},
