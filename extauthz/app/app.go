@@ -85,7 +85,8 @@ func load(p Process) (*authorizer, error) {
 	a.admit = l.admission(a.domains)
 	a.watchTLS(l)
 	a.watchServices(l)
-	a.verifier = watched(l, l.keyFiles(), func(l *loader) *token.Verifier { return l.verifier(a.domains, p.Now) }, a.verifierChanged)
+	revoked := a.watchRevocations(l)
+	a.verifier = watched(l, l.keyFiles(), func(l *loader) *token.Verifier { return l.verifier(a.domains, revoked, p.Now) }, a.verifierChanged)
 	a.policies = watched(l, l.policyFiles(), (*loader).policies, a.policiesChanged)
 	a.audit = l.openAudit(p.Stdout)
 	if err := l.err(); err != nil {

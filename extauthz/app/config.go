@@ -20,7 +20,9 @@ type config struct {
 	TrustDomains    trustDomainsConfig `yaml:"trustDomains"`
 	Trust           []trustConfig      `yaml:"trust"`
 	Policies        policiesConfig     `yaml:"policies"`
+	Revocation      revocationConfig   `yaml:"revocation"`
 	IdentityHeaders map[string]string  `yaml:"identityHeaders"`
+	Cache           cacheConfig        `yaml:"cache"`
 	Limits          limitsConfig       `yaml:"limits"`
 	Audit           auditConfig        `yaml:"audit"`
 	Insecure        insecureConfig     `yaml:"insecure"`
@@ -29,6 +31,15 @@ type config struct {
 type limitsConfig struct {
 	TokenBytes int `yaml:"tokenBytes"`
 }
+
+type cacheConfig struct {
+	VerifiedTokens int `yaml:"verifiedTokens"` // how many are remembered; 0: none
+}
+
+const (
+	defaultVerifiedTokens = 100_000
+	maxVerifiedTokens     = 10_000_000
+)
 
 // minTokenBytes is below what the smallest token takes: an honest setting never
 // refuses every token.
@@ -81,6 +92,7 @@ func open(file string) (*loader, error) {
 	}
 	l := &loader{file: file, doc: doc}
 	l.config.Limits.TokenBytes = token.MaxBytes
+	l.config.Cache.VerifiedTokens = defaultVerifiedTokens
 	l.decoding = doc.Decode(&l.config)
 	return l, nil
 }
@@ -139,6 +151,9 @@ func (l *loader) resolve(name string) string {
 func (l *loader) checkLimits() {
 	if n := l.config.Limits.TokenBytes; n < minTokenBytes || n > token.MaxBytes {
 		l.refuse(path{"limits", "tokenBytes"}, "%d is out of range: write %d to %d", n, minTokenBytes, token.MaxBytes)
+	}
+	if n := l.config.Cache.VerifiedTokens; n < 0 || n > maxVerifiedTokens {
+		l.refuse(path{"cache", "verifiedTokens"}, "%d is out of range: write 0 (none) to %d", n, maxVerifiedTokens)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
@@ -22,19 +23,20 @@ func Verifier(file string, now func() time.Time) (*token.Verifier, error) {
 		return nil, err
 	}
 	l.checkLimits()
-	verifier := l.verifier(l.trustDomains(), now)
+	verifier := l.verifier(l.trustDomains(), l.revokedNow(), now)
 	return verifier, l.err()
 }
 
 // verifier trusts what the configuration says, by the keys that the files hold
 // now.
-func (l *loader) verifier(domains identity.TrustDomains, now func() time.Time) *token.Verifier {
+func (l *loader) verifier(domains identity.TrustDomains, revoked revocation.Checker, now func() time.Time) *token.Verifier {
 	trust := l.trust(domains)
 	if len(l.decoding)+len(l.problems) > 0 {
 		return nil
 	}
 	verifier, err := token.NewVerifier(trust, domains, token.Options{
 		MaxBytes: l.config.Limits.TokenBytes, AllowTest: l.config.Insecure.AllowTestTokens, Now: now,
+		Revocations: revoked, Cache: l.config.Cache.VerifiedTokens,
 	})
 	if err != nil {
 		l.refuse(path{"trust"}, "%s", err)

@@ -53,6 +53,7 @@ func (s *service) start(bound sockets, checks []*check.Server) {
 	}
 	s.metrics.Watch(s.named())
 	s.metrics.Policies(s.policies.Get)
+	s.metrics.Revocations(s.revocationLists())
 	if s.material != nil {
 		s.metrics.Certificate(func() time.Time { return s.material.Get().NotAfter() })
 	}

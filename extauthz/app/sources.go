@@ -12,6 +12,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/transport"
 	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/reload"
+	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 	"github.com/meshpass/meshpass/shared/token"
 )
@@ -21,6 +22,7 @@ import (
 type sources struct {
 	verifier *reload.Value[*token.Verifier]
 	policies *reload.Value[*policy.Set]
+	revoked  *reload.Value[*revocation.List]           // nil: no file of revocations
 	material *reload.Value[*transport.Material]        // nil: we end no TLS
 	services map[string]*reload.Value[*services.Table] // by listener, of those that need one
 }
@@ -29,6 +31,7 @@ type sources struct {
 const (
 	jwksSource     = "jwks"
 	policiesSource = "policies"
+	revokedSource  = "revocations"
 	tlsSource      = "tls"
 	servicesSource = "services/" // and the listener's name
 )
@@ -44,6 +47,9 @@ type source interface {
 
 func (s sources) all() map[string]source {
 	all := map[string]source{jwksSource: s.verifier, policiesSource: s.policies}
+	if s.revoked != nil {
+		all[revokedSource] = s.revoked
+	}
 	if s.material != nil {
 		all[tlsSource] = s.material
 	}

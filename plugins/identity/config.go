@@ -28,10 +28,11 @@ type config struct {
 	MTLS    *sessionMapping `yaml:"mtls"`   // client certificates
 	Custom  *sessionMapping `yaml:"custom"` // authentication plugins
 
-	SecretFile string      `yaml:"secretFile"` // at least 32 bytes; keys the pseudonyms of session keys
-	Upstreams  []string    `yaml:"upstreams"`  // hosts that a token may be sent to
-	Allow      allow       `yaml:"allow"`
-	Audit      auditConfig `yaml:"audit"`
+	SecretFile string           `yaml:"secretFile"` // at least 32 bytes; keys the pseudonyms of session keys
+	Upstreams  []string         `yaml:"upstreams"`  // hosts that a token may be sent to
+	Allow      allow            `yaml:"allow"`
+	Revocation revocationConfig `yaml:"revocation"`
+	Audit      auditConfig      `yaml:"audit"`
 
 	upstreams upstreams // as parsed
 }
@@ -91,6 +92,9 @@ func parseConfig(file string, data []byte) (*config, error) {
 		return nil, err
 	}
 	c.Keys.Dir, c.SecretFile = beside(file, c.Keys.Dir), beside(file, c.SecretFile)
+	if c.Revocation.File != "" {
+		c.Revocation.File = beside(file, c.Revocation.File)
+	}
 	return c, nil
 }
 

@@ -35,7 +35,7 @@ apiKeys:
   scopes: {byPolicy: {gold: [a b]}}
 audit: {output: /var/log/audit}
 `
-	const known = "; known here: allow, apiKeys, audience, audit, basic, custom, hmac, idps, issuer, keys, lifetime, minRemaining, mtls, oauth, secretFile, upstreams, workload"
+	const known = "; known here: allow, apiKeys, audience, audit, basic, custom, hmac, idps, issuer, keys, lifetime, minRemaining, mtls, oauth, revocation, secretFile, upstreams, workload"
 	want := []string{
 		"f.yaml:1:1: workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway",
 		"f.yaml:1:1: secretFile is missing",
@@ -49,7 +49,7 @@ audit: {output: /var/log/audit}
 		`f.yaml:6:41: upstreams: "a..b": "a..b" is not a host name`,
 		`f.yaml:6:49: upstreams: "*.0.0.1": "0.0.1" is not a host name`,
 		`f.yaml:7:1: unknown key "edge"` + known,
-		`f.yaml:8:1: unknown key "revocation"` + known,
+		"f.yaml:8:13: revocation.file is missing",
 		`f.yaml:9:1: unknown key "metrics"` + known,
 		`f.yaml:11:12: alias "key" is reserved for sessions that no idp vouches for`,
 		"f.yaml:13:16: audiences: want the client ids or API names that the caller's token may be for",

@@ -40,6 +40,9 @@ func (s *signer) configure(file string) (err error) {
 	if s.secret, err = readSecret(s.config.SecretFile); err != nil {
 		return refuse(decision.NotConfigured, "secretFile: %w", err)
 	}
+	if err := s.loadRevocations(); err != nil {
+		return err
+	}
 	return s.loadKeys()
 }
 
@@ -58,7 +61,11 @@ func watched(file string) []string {
 	if err != nil {
 		return []string{file}
 	}
-	return []string{file, c.Keys.Dir, c.SecretFile}
+	paths := []string{file, c.Keys.Dir, c.SecretFile}
+	if c.Revocation.File != "" {
+		paths = append(paths, c.Revocation.File)
+	}
+	return paths
 }
 
 func (s *signer) loadKeys() error {

@@ -14,19 +14,21 @@ import (
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
 // signer holds what the hooks need. It is read-only once loaded, but for the
 // cache of API settings.
 type signer struct {
-	config *config
-	minter *token.Minter
-	secret []byte // keys pseudonyms: the claim sid, subjects of API keys
-	apis   apis
-	audit  *audit.Log
-	log    *slog.Logger
-	now    func() time.Time
+	config  *config
+	minter  *token.Minter
+	revoked *revocation.List
+	secret  []byte // keys pseudonyms: the claim sid, subjects of API keys
+	apis    apis
+	audit   *audit.Log
+	log     *slog.Logger
+	now     func() time.Time
 
 	// broken refuses every request: the gateway runs on when the plugin cannot
 	// start, and must not run without it.
@@ -69,6 +71,9 @@ func (s *signer) transaction(r *http.Request) (*transaction, error) {
 	}
 	id, err := s.identify(a, session, r)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.admits(id); err != nil {
 		return nil, err
 	}
 	return resume(r, transaction{Identity: a.narrow(id), lifetime: a.lifetime, signer: s, api: a})

@@ -61,6 +61,9 @@ func (v *validator) config(c *config) {
 	if !someone {
 		v.add(at("idps"), "neither idps nor a kind of session such as apiKeys: no caller could be signed for")
 	}
+	if v.doc.Has("revocation") {
+		v.present(c.Revocation.File, at("revocation", "file"))
+	}
 	if c.Audit.Output != "stdout" && c.Audit.Output != "stderr" {
 		v.add(at("audit", "output"), "audit.output %q: want stdout or stderr", c.Audit.Output)
 	}

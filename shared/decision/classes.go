@@ -19,12 +19,12 @@ var classes = map[Reason]Class{
 	AlgorithmKey: Unauthenticated, KeyIDMissing: Unauthenticated, KeyUnknown: Unauthenticated,
 	SignatureInvalid: Unauthenticated, IssuerUnknown: Unauthenticated, AudienceMismatch: Unauthenticated,
 	TimeInvalid: Unauthenticated, TokenExpired: Unauthenticated, TokenNotYetValid: Unauthenticated,
-	LifetimeTooLong: Unauthenticated, ClaimsInvalid: Unauthenticated, TestToken: Unauthenticated,
+	LifetimeTooLong: Unauthenticated, ClaimsInvalid: Unauthenticated, TestToken: Unauthenticated, TokenRevoked: Unauthenticated,
 
 	NoSession: Unauthenticated, SessionInactive: Unauthenticated, ClaimsUnbound: Unauthenticated,
 	CredentialExpiring: Unauthenticated,
 
-	NotConfigured: Unavailable, NoSigningKey: Unavailable, PolicyRefused: Unavailable,
+	RevocationStale: Unavailable, NotConfigured: Unavailable, NoSigningKey: Unavailable, PolicyRefused: Unavailable,
 
 	SessionUnsupported: Broken, ClaimsUnavailable: Broken, ConfigInvalid: Broken, MintFailed: Broken,
 	ResponseCache: Broken, DetailedRecording: Broken, GuardMissing: Broken, UpstreamRefused: Broken, Panic: Broken,

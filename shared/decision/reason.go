@@ -43,6 +43,7 @@ const (
 	Unguarded       Reason = "unguarded"         // no document targets the callee
 	Unenforced      Reason = "unenforced"        // likewise, and the configuration lets such requests in
 	Overridden      Reason = "overridden"        // an override lifts what guards the callee, until its time is over
+	RevocationStale Reason = "revocation_stale"  // nobody can say what was revoked meanwhile, and onStale denies
 	OutageAllowed   Reason = "allowed_on_outage" // we could not decide, and every document says onOutage: allow
 	PolicyRefused   Reason = "policy_refused"    // a document that guards the callee cannot be used, and there is no last good one
 	AmbiguousPath   Reason = "ambiguous_path"    // proxies and servers may read this path in two ways
@@ -83,6 +84,7 @@ const (
 	LifetimeTooLong  Reason = "lifetime_too_long"
 	ClaimsInvalid    Reason = "claims_invalid" // a required claim is absent, empty, too long or of the wrong type
 	TestToken        Reason = "test_token"     // tctx.test: minted by hand, where such are not admitted
+	TokenRevoked     Reason = "token_revoked"  // its transaction, session, user or key was withdrawn
 )
 
 // What the edge may say before a token exists.

@@ -52,6 +52,29 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
+// BenchmarkCache compares a token that is remembered with the same token verified:
+// "ratio" is the first over the second.
+func BenchmarkCache(b *testing.B) {
+	raw := tokentest.Valid(b, noon)
+	verify := func(cached int) func() error {
+		v := newHop(b, cached).verifier.Load()
+		return func() error { _, err := v.Verify(raw); return err }
+	}
+	const batch = 20
+	var hit, miss time.Duration
+	remembered, fresh := verify(100), verify(0)
+	b.ResetTimer()
+	for n := 0; n < b.N; n += batch {
+		hit += turns(b, batch, remembered)
+		miss += turns(b, batch, fresh)
+	}
+	done := float64((b.N + batch - 1) / batch * batch)
+	b.ReportMetric(float64(hit.Nanoseconds())/1000/done, "µs/remembered")
+	b.ReportMetric(float64(miss.Nanoseconds())/1000/done, "µs/verified")
+	b.ReportMetric(hit.Seconds()/miss.Seconds(), "ratio")
+	b.ReportMetric(0, "ns/op") // of both together: it would only mislead
+}
+
 // compare has both do the same number of turns, in small batches.
 func compare(b *testing.B, ours, theirs func() error) {
 	b.Helper()

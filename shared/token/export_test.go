@@ -1,5 +1,7 @@
 package token
 
+import "testing"
+
 // Rebuilt takes a token apart and puts it together again from what was decoded.
 func Rebuilt(raw string) (string, error) {
 	p, err := parse(raw, MaxBytes)
@@ -12,3 +14,29 @@ func Rebuilt(raw string) (string, error) {
 
 // ParseObject is the strict reader of header and claims.
 func ParseObject(data []byte) (map[string]any, error) { return parseObject(data) }
+
+// Cached counts the tokens that the verifier remembers.
+func (v *Verifier) Cached() int {
+	return v.cache.younger.ItemCount() + v.cache.older.ItemCount()
+}
+
+// Remembers reports whether the verifier remembers the token, and uses it.
+func (v *Verifier) Remembers(raw string) bool {
+	_, hit := v.cache.get(raw)
+	return hit
+}
+
+// Accepting gives a function that has the verifier remember any text as it would
+// the valid token, each with claims of its own, and without the work of signing.
+func Accepting(t testing.TB, v *Verifier, valid string) func(raw string) {
+	t.Helper()
+	a, err := v.read(valid, checkSignature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(raw string) {
+		own := a
+		own.claims = a.copyOfClaims()
+		v.cache.put(raw, own)
+	}
+}

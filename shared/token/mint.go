@@ -125,11 +125,11 @@ func (m *Minter) MintFor(id identity.Identity, lifetime time.Duration) (string, 
 	}
 	// Every rule but the signature, which the self-test stands for: an identity
 	// that does not fit is noticed here and not at the first hop.
-	claims, err := m.reader.read(raw, nil)
+	made, err := m.reader.read(raw, nil)
 	if err != nil {
 		return "", nil, &Error{Reason: decision.MintFailed, Cause: err}
 	}
-	return raw, claims, nil
+	return raw, made.claims, nil
 }
 
 // NewTxn makes a transaction id: a UUIDv7 (RFC 9562), so that ids sort by time.

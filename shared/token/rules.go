@@ -26,6 +26,7 @@ var rules = map[int][]decision.Reason{
 	22: {decision.SignatureInvalid},
 	23: {decision.NotEntitled},
 	24: {decision.TestToken},
+	25: {decision.TokenRevoked},
 }
 
 // RuleOf gives the number of the rule that a reason belongs to, as docs/token.md

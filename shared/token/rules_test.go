@@ -39,7 +39,7 @@ func TestRulesAreDocumented(t *testing.T) {
 			documented[decision.Reason(code[1])] = number
 		}
 	}
-	for number := range 24 {
+	for number := range 25 {
 		if !numbers[number+1] {
 			t.Errorf("rule %d is not documented", number+1)
 		}
@@ -61,6 +61,7 @@ func TestCatalogueIsComplete(t *testing.T) {
 		decision.TokenMissing:    true, // an empty header: TestEmptyToken
 		decision.TokenDuplicated: true, // seen by the check package, before a token is a text
 		decision.AlgorithmKey:    true, // TestKeyHasOneAlgorithm
+		decision.TokenRevoked:    true, // which token it is, a list says: TestRevokedTokens
 	}
 	for _, forgery := range tokentest.Forged(t, noon) {
 		seen[forgery.Reason] = true

@@ -7,6 +7,7 @@ import (
 
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/revocation"
 )
 
 // MaxBytes is the largest token that is minted, and read unless configured lower.
@@ -17,16 +18,22 @@ type Options struct {
 	MaxBytes  int              // size cap before any parsing; 0: [MaxBytes]
 	AllowTest bool             // admit tokens that were minted by hand, with tctx.test
 	Now       func() time.Time // nil: the wall clock
+
+	Revocations revocation.Checker // the zero value: nothing is revoked
+	Cache       int                // how many accepted tokens are remembered; 0: none
 }
 
-// Verifier accepts the tokens of the issuers that it trusts. It holds no state
-// and may be used from many goroutines.
+// Verifier accepts the tokens of the issuers that it trusts. It may be used from
+// many goroutines. What it remembers of accepted tokens ends with it, so a change
+// of trust is a new verifier.
 type Verifier struct {
 	issuers   map[string]Trust
 	domains   identity.TrustDomains
 	maxBytes  int
 	allowTest bool
 	now       func() time.Time
+	revoked   revocation.Checker
+	cache     *cache // nil: none
 }
 
 // NewVerifier refuses an empty list, an issuer or key that stands twice, and
@@ -45,41 +52,86 @@ func NewVerifier(trust []Trust, domains identity.TrustDomains, o Options) (*Veri
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Verifier{issuers: issuers, domains: domains, maxBytes: o.MaxBytes, allowTest: o.AllowTest, now: o.Now}, nil
+	return &Verifier{
+		issuers: issuers, domains: domains, maxBytes: o.MaxBytes, allowTest: o.AllowTest, now: o.Now,
+		revoked: o.Revocations, cache: newCache(o.Cache),
+	}, nil
 }
 
 // Verify gives the claims of a token that passes every rule. The error is an
 // [*Error] with the first rule that it fails.
 func (v *Verifier) Verify(raw string) (*identity.Claims, error) {
-	return v.read(raw, checkSignature)
+	known, hit := v.cache.get(raw)
+	if !hit {
+		fresh, err := v.read(raw, checkSignature)
+		if err != nil {
+			return nil, err
+		}
+		known = fresh
+	}
+	if err := v.stillHolds(known); err != nil {
+		return nil, err
+	}
+	if !hit {
+		v.cache.put(raw, known)
+	}
+	return known.copyOfClaims(), nil
 }
 
-// read applies the rules in order; signed is nil only for a token that this
-// process made a moment ago.
-func (v *Verifier) read(raw string, signed func(*parsed, Trust) error) (*identity.Claims, error) {
+// accepted is a token that has passed the rules up to 24, which say the same of
+// it for ever but for the time. It is shared and never written to.
+type accepted struct {
+	claims *identity.Claims
+	kid    string
+	times  times
+	trust  Trust
+}
+
+// stillHolds applies what changes while a token is remembered: the time, and
+// what was revoked (rule 25).
+func (v *Verifier) stillHolds(a accepted) error {
+	now := v.now()
+	if err := a.times.check(now, a.trust); err != nil {
+		return err
+	}
+	sid, _ := a.claims.Tctx["sid"].(string)
+	reason := v.revoked.Refuses(revocation.Token{
+		Issuer: a.claims.Issuer, Txn: a.claims.Txn, SID: sid, Subject: a.claims.Subject,
+		KeyID: a.kid, Issued: a.claims.IssuedAt,
+	}, now)
+	if reason != "" {
+		return refuse(reason, "transaction %s, key %s", a.claims.Txn, a.kid)
+	}
+	return nil
+}
+
+// read applies the rules up to 24 in order; signed is nil only for a token that
+// this process made a moment ago.
+func (v *Verifier) read(raw string, signed func(*parsed, Trust) error) (a accepted, err error) {
 	p, err := parse(raw, v.maxBytes)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	trust, err := v.trustIn(p)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	// The time first, as it is cheap; nothing else of the claims is believed
 	// before the signature holds (rule 21).
 	t, err := readTimes(p.claims)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	if err := t.check(v.now(), trust); err != nil {
-		return nil, err
+		return a, err
 	}
 	if signed != nil {
 		if err := signed(p, trust); err != nil {
-			return nil, err
+			return a, err
 		}
 	}
-	return v.readClaims(p.claims, t, trust)
+	claims, err := v.readClaims(p.claims, t, trust)
+	return accepted{claims, p.kid, t, trust}, err
 }
 
 // trustIn selects the issuer's own keys by its name: key sets are never searched

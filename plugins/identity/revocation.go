@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/revocation"
+)
+
+// revocationConfig names the list of what was withdrawn; absent: nothing is.
+//
+// There is no Redis here as in the authorizer. What the gateway signs too many,
+// the first hop refuses, so all that the edge gains is an earlier answer, and for
+// that the gateway's process gets no connection that can fail.
+type revocationConfig struct {
+	File string `yaml:"file"`
+}
+
+func (s *signer) loadRevocations() error {
+	s.revoked = new(revocation.List)
+	if s.config.Revocation.File == "" {
+		return nil
+	}
+	list, err := revocation.ReadFile(s.config.Revocation.File)
+	if err != nil {
+		return refuse(decision.NotConfigured, "revocation.file: %w", fmt.Errorf("%s: %w", s.config.Revocation.File, err))
+	}
+	s.revoked = list
+	return nil
+}
+
+// admits asks of a token that would be issued now what every hop would ask of it:
+// one that none of them accepts is not signed.
+func (s *signer) admits(id identity.Identity) error {
+	now := s.now()
+	issued := revocation.Token{Issuer: s.config.Issuer, Subject: id.Subject.String(), SID: id.SessionID, Issued: now}
+	if s.revoked.Revokes(issued, now) {
+		return refuse(decision.TokenRevoked, "%s, or the session with sid %s, is revoked", id.Subject, id.SessionID)
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package revocation
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/meshpass/meshpass/shared/strictyaml"
+)
+
+// Bounds of a list. A full list refuses new entries and never drops one; an
+// incident of that size is for kid, which takes one entry.
+const (
+	MaxEntries = 10_000
+	MaxBytes   = 8 << 20
+	maxText    = 4096 // as of a token's claims
+	maxNote    = 256
+)
+
+// ErrFull says that the list takes no more entries.
+var ErrFull = fmt.Errorf("the list is full: at most %d entries in %d bytes; wait until some expire, or revoke a key (kid)", MaxEntries, MaxBytes)
+
+type document struct {
+	Serial      uint64  `yaml:"serial"`
+	Revocations []Entry `yaml:"revocations"`
+}
+
+// Parse reads a document, YAML or JSON:
+//
+//	serial: 1
+//	revocations:
+//	  - {issuer: "https://tyk.example.com", kind: sub, value: "okta:alice",
+//	     notBefore: 2026-06-01T12:00:00Z, expires: 2026-06-01T12:06:00Z, by: ops, reason: "laptop stolen"}
+//
+// It is good as a whole or refused as a whole, with all that is wrong.
+func Parse(data []byte) (*List, error) {
+	if len(data) > MaxBytes {
+		return nil, ErrFull
+	}
+	doc, err := strictyaml.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	var d document
+	problems := doc.Decode(&d)
+	if !doc.Has("revocations") {
+		problems.Add(doc.At(), "revocations is missing: write revocations: [] for none")
+	}
+	if len(d.Revocations) > MaxEntries {
+		return nil, ErrFull
+	}
+	index := make(map[name]Entry, len(d.Revocations))
+	for i, e := range d.Revocations {
+		if err := e.check(); err != nil {
+			problems.Add(doc.At("revocations", i), "entry %d: %s", i+1, err)
+		}
+		if _, twice := index[e.name()]; twice {
+			problems.Add(doc.At("revocations", i), "entry %d: this %s of this issuer stands here twice", i+1, e.Kind)
+		}
+		index[e.name()] = e
+	}
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	return &List{serial: d.Serial, entries: d.Revocations, index: index}, nil
+}
+
+func (e Entry) check() error {
+	switch e.Kind {
+	case Txn, SID, Sub, KID:
+	default:
+		return fmt.Errorf("kind %.32q: want txn, sid, sub or kid", e.Kind)
+	}
+	switch {
+	case !plain(e.Issuer, maxText) || e.Issuer == "":
+		return errors.New("issuer: want the iss of the tokens")
+	case !plain(e.Value, maxText) || e.Value == "":
+		return errors.New("value: want a text without control characters")
+	case !plain(e.By, maxNote) || !plain(e.Reason, maxNote):
+		return fmt.Errorf("by, reason: want at most %d bytes without control characters", maxNote)
+	case e.Expires.IsZero():
+		return errors.New("expires is missing: no entry is for ever")
+	case e.Kind.dated() && e.NotBefore.IsZero():
+		return fmt.Errorf("notBefore is missing: tokens of this %s issued until then are refused", e.Kind)
+	case e.Kind.dated() && !e.Expires.After(e.NotBefore):
+		return errors.New("expires is not after notBefore: tokens would hold again")
+	case !e.Kind.dated() && !e.NotBefore.IsZero():
+		return fmt.Errorf("notBefore is for sid and sub: all tokens of a %s are refused", e.Kind)
+	}
+	return nil
+}
+
+func plain(text string, most int) bool {
+	return len(text) <= most && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// Document is the list in the form that [Parse] reads: YAML with an entry a line.
+func (l *List) Document() []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "serial: %d\nrevocations:", l.serial)
+	if len(l.entries) == 0 {
+		b.WriteString(" []")
+	}
+	b.WriteByte('\n')
+	for _, e := range l.entries {
+		line, _ := json.Marshal(e) // texts and times of years with four digits: cannot fail
+		fmt.Fprintf(&b, "  - %s\n", line)
+	}
+	return []byte(b.String())
+}
+
+// MarshalJSON leaves out what an entry does not say. (The tag omitzero, which
+// would do the same, is newer than the oldest gateway's Go.)
+func (e Entry) MarshalJSON() ([]byte, error) {
+	written := struct {
+		Issuer    string     `json:"issuer"`
+		Kind      Kind       `json:"kind"`
+		Value     string     `json:"value"`
+		NotBefore *time.Time `json:"notBefore,omitempty"`
+		Expires   time.Time  `json:"expires"`
+		By        string     `json:"by,omitempty"`
+		Reason    string     `json:"reason,omitempty"`
+	}{e.Issuer, e.Kind, e.Value, nil, e.Expires.UTC(), e.By, e.Reason}
+	if !e.NotBefore.IsZero() {
+		utc := e.NotBefore.UTC()
+		written.NotBefore = &utc
+	}
+	return json.Marshal(written)
+}
