@@ -35,6 +35,7 @@ type NewKey struct {
 	Lifetime       time.Duration // for how long it signs; likewise
 	First          bool          // the very first key of the directory, which signs at once
 	Test           bool          // the directory is for test keys: see keyset.Signing.Test
+	Tokens         time.Duration // how long a token lives at most; zero: token.MaxLifetime
 	Now            time.Time
 }
 
@@ -52,7 +53,7 @@ func New(n NewKey) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	if done, err := n.done(before); done || err != nil {
+	if done, err := n.done(before.Keys()); done || err != nil {
 		return report(n.Dir, "", before, n.Now), err
 	}
 	kid, err := n.make()
@@ -63,7 +64,7 @@ func New(n NewKey) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	r := report(n.Dir, kid, after.Keys(), n.Now)
+	r := report(n.Dir, kid, after, n.Now)
 	r.note("publish it now: meshpass keys publish --dir %s --out FILE, and give FILE to every authorizer", n.Dir)
 	if n.Test {
 		r.note("it is a test key: gateways refuse it, and authorizers its tokens, unless insecure.allowTestTokens is set")
@@ -74,17 +75,29 @@ func New(n NewKey) (Report, error) {
 	return r, nil
 }
 
-// plan keeps the key published for as long as the last of its tokens can live,
-// and a lead longer, because a verifier may be that late.
 func (n NewKey) plan() keyset.Plan {
 	p := keyset.Plan{PublishAt: n.Now.UTC().Truncate(time.Second)}
 	p.SignFrom = p.PublishAt
 	if !n.First {
 		p.SignFrom = p.PublishAt.Add(n.Lead.Truncate(time.Second))
 	}
-	p.SignUntil = p.SignFrom.Add(n.Lifetime.Truncate(time.Second))
-	p.RemoveAfter = p.SignUntil.Add(token.MaxLifetime + maxLeeway + n.Lead.Truncate(time.Second))
+	return n.until(p, p.SignFrom.Add(n.Lifetime.Truncate(time.Second)))
+}
+
+// until gives the plan another end. The key stays published for as long as the
+// last of its tokens can live, and a lead longer, because a verifier may be that late.
+func (n NewKey) until(p keyset.Plan, end time.Time) keyset.Plan {
+	p.SignUntil = end
+	p.RemoveAfter = end.Add(n.retention())
 	return p
+}
+
+func (n NewKey) retention() time.Duration {
+	tokens := n.Tokens
+	if tokens == 0 {
+		tokens = token.MaxLifetime
+	}
+	return tokens + maxLeeway + n.Lead.Truncate(time.Second)
 }
 
 // done says whether what is asked for is there already.
@@ -119,18 +132,33 @@ func (n NewKey) firstDone(keys []*keyset.Key) (bool, error) {
 }
 
 // existing gives the keys of the directory, none where keys.yaml is not yet there.
-func (n NewKey) existing() ([]*keyset.Key, error) {
-	if _, err := os.Stat(filepath.Join(n.Dir, "keys.yaml")); errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	set, err := keyset.LoadSigning(n.Dir)
+func (n NewKey) existing() (*keyset.Signing, error) {
+	files, err := readFiles(n.Dir)
 	if err != nil {
 		return nil, err
+	}
+	return n.keysOf(files)
+}
+
+func (n NewKey) keysOf(files keyset.Files) (*keyset.Signing, error) {
+	if len(files) == 0 {
+		return &keyset.Signing{}, nil
+	}
+	set, err := files.Signing()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", n.Dir, err)
 	}
 	if set.Test() != n.Test {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNo, n.Dir, keyset.ErrMarker)
 	}
-	return set.Keys(), nil
+	return set, nil
+}
+
+func readFiles(dir string) (keyset.Files, error) {
+	if _, err := os.Stat(filepath.Join(dir, keyset.PlanName)); errors.Is(err, os.ErrNotExist) {
+		return keyset.Files{}, nil
+	}
+	return keyset.ReadFiles(dir)
 }
 
 func (n NewKey) make() (kid string, err error) {

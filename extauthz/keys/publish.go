@@ -40,25 +40,38 @@ func Publish(dir, out string, now time.Time) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	data, err := set(dir, keys, now)
-	if err != nil {
-		return report(dir, "", keys.Keys(), now), err
-	}
-	before, err := os.ReadFile(out)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return Report{}, err
-	}
-	r := report(dir, "", keys.Keys(), now)
-	r.Out = out
-	if r.Added, r.Removed, err = difference(before, data); err != nil {
-		return Report{}, fmt.Errorf("%s holds something else than a key set, and stays as it is: %w", out, err)
-	}
-	r.notePublish(keys.Keys(), now)
-	if bytes.Equal(before, data) {
-		return r, nil
+	r := report(dir, "", keys, now)
+	data, changed, err := r.publish(keys, dir, out, now)
+	if err != nil || !changed {
+		return r, err
 	}
 	r.Changed = true
 	return r, atomicfile.Write(out, data, 0o644)
+}
+
+// publish says what the file is to hold, and whether that is a change.
+func (r *Report) publish(keys *keyset.Signing, dir, out string, now time.Time) (data []byte, changed bool, err error) {
+	if data, err = set(dir, keys, now); err != nil {
+		return nil, false, err
+	}
+	before, err := os.ReadFile(out)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, false, err
+	}
+	if err := r.compare(out, before, data); err != nil {
+		return nil, false, err
+	}
+	r.notePublish(keys.Keys(), now)
+	return data, !bytes.Equal(before, data), nil
+}
+
+// compare refuses to replace anything else than a key set.
+func (r *Report) compare(out string, before, after []byte) (err error) {
+	r.Out = out
+	if r.Added, r.Removed, err = difference(before, after); err != nil {
+		return fmt.Errorf("%s holds something else than a key set, and stays as it is: %w", out, err)
+	}
+	return nil
 }
 
 func difference(before, after []byte) (added, removed []string, err error) {

@@ -2,7 +2,6 @@ package keys
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -12,23 +11,35 @@ import (
 // Report is what a command found and did, and what will happen. As JSON it is
 // what `-o json` prints.
 type Report struct {
-	Dir     string   `json:"dir"`
-	Changed bool     `json:"changed"`
-	Made    string   `json:"made,omitempty"`    // kid of a new key
-	Out     string   `json:"out,omitempty"`     // the key set's file
-	Added   []string `json:"added,omitempty"`   // kids that the key set gained
-	Removed []string `json:"removed,omitempty"` // and lost
-	Keys    []Key    `json:"keys"`              // of the directory; the newest first
-	Next    []Event  `json:"next"`
-	Notes   []string `json:"notes,omitempty"`
+	In       string   `json:"in"` // the key directory, or the Secret
+	Changed  bool     `json:"changed"`
+	Made     string   `json:"made,omitempty"`    // kid of a new key
+	Dropped  []string `json:"dropped,omitempty"` // kids that left keys.yaml: their time was over, or they leaked
+	Out      string   `json:"out,omitempty"`     // the key set's file, or its ConfigMap
+	Added    []string `json:"added,omitempty"`   // kids that the key set gained
+	Removed  []string `json:"removed,omitempty"` // and lost
+	Denials  *Denials `json:"denials,omitempty"`
+	Keys     []Key    `json:"keys"` // the newest first
+	Next     []Event  `json:"next"`
+	Problems []string `json:"problems,omitempty"` // only status looks for them
+	Notes    []string `json:"notes,omitempty"`
 }
 
-// Key is one key of the directory at the time of the report.
+// Denials is the time in which a key signs that verifiers may not know yet.
+type Denials struct {
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"` // at the latest
+}
+
+// Key is one key at the time of the report.
 type Key struct {
-	ID        string `json:"kid"`
-	Algorithm string `json:"algorithm"`
-	Signs     bool   `json:"signs"` // it is the one that signs
-	Published bool   `json:"published"`
+	ID          string       `json:"kid"`
+	Algorithm   string       `json:"algorithm"`
+	State       keyset.State `json:"state"`
+	PublishAt   time.Time    `json:"publishAt"`
+	SignFrom    time.Time    `json:"signFrom"`
+	SignUntil   time.Time    `json:"signUntil"`
+	RemoveAfter time.Time    `json:"removeAfter"`
 }
 
 // Event is something that the clock will do to a key.
@@ -38,21 +49,18 @@ type Event struct {
 	What string    `json:"what"`
 }
 
-func report(dir, made string, keys []*keyset.Key, now time.Time) Report {
-	r := Report{Dir: dir, Changed: made != "", Made: made, Keys: []Key{}, Next: []Event{}}
-	signing := false
-	for _, key := range keys { // the newest first, as the gateway chooses
+func report(in, made string, set *keyset.Signing, now time.Time) Report {
+	r := Report{In: in, Changed: made != "", Made: made, Keys: []Key{}, Next: []Event{}}
+	for _, key := range set.Keys() {
 		p := key.Plan()
-		signs := !signing && p.Signs(now)
-		signing = signing || signs
-		r.Keys = append(r.Keys, Key{ID: key.ID(), Algorithm: key.Algorithm(), Signs: signs, Published: p.Published(now)})
+		r.Keys = append(r.Keys, Key{key.ID(), key.Algorithm(), set.State(key, now), p.PublishAt, p.SignFrom, p.SignUntil, p.RemoveAfter})
 		r.expect(now, p.PublishAt, key, "is to be published")
 		r.expect(now, p.SignFrom, key, "signs, and no older key does")
 		r.expect(now, p.SignUntil, key, "signs no more")
 		r.expect(now, p.RemoveAfter, key, "leaves the published set")
 	}
 	slices.SortStableFunc(r.Next, func(a, b Event) int { return a.At.Compare(b.At) })
-	r.noteGaps(keys, now, signing)
+	r.noteGaps(set, now)
 	return r
 }
 
@@ -63,19 +71,9 @@ func (r *Report) expect(now, when time.Time, key *keyset.Key, what string) {
 }
 
 // noteGaps tells when nothing signs: gateways then refuse every request.
-func (r *Report) noteGaps(keys []*keyset.Key, now time.Time, signing bool) {
-	end := now // until here something signs without a gap
-	for _, key := range slices.Backward(keys) {
-		if p := key.Plan(); !p.SignFrom.After(end) && p.SignUntil.After(end) {
-			end = p.SignUntil
-		}
-	}
-	next := time.Time{}
-	for _, key := range keys {
-		if from := key.Plan().SignFrom; from.After(end) && (next.IsZero() || from.Before(next)) {
-			next = from
-		}
-	}
+func (r *Report) noteGaps(set *keyset.Signing, now time.Time) {
+	end, next := set.Gap(now)
+	signing := end.After(now)
 	switch {
 	case !signing && next.IsZero():
 		r.note("no key signs, and none will: gateways refuse every request with 503 no_signing_key; run meshpass keys new")
@@ -91,36 +89,3 @@ func (r *Report) noteGaps(keys []*keyset.Key, now time.Time, signing bool) {
 func (r *Report) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
-
-// Print writes the report for people.
-func (r Report) Print(w io.Writer) {
-	switch {
-	case r.Made != "":
-		fmt.Fprintf(w, "made key %s in %s; only its owner may read it\n", r.Made, r.Dir)
-	case r.Out != "" && r.Changed:
-		fmt.Fprintf(w, "wrote %s\n", r.Out)
-	case r.Out != "":
-		fmt.Fprintf(w, "nothing to do: %s holds what is to be published\n", r.Out)
-	default:
-		fmt.Fprintf(w, "nothing to do: %s has such a key already\n", r.Dir)
-	}
-	printList(w, "added:   ", r.Added)
-	printList(w, "removed: ", r.Removed)
-	for _, key := range r.Keys {
-		if key.Signs {
-			fmt.Fprintf(w, "now:     %s (%s) signs\n", key.ID, key.Algorithm)
-		}
-	}
-	for _, e := range r.Next {
-		fmt.Fprintf(w, "%s  %s %s\n", at(e.At), e.Key, e.What)
-	}
-	printList(w, "note:    ", r.Notes)
-}
-
-func printList(w io.Writer, label string, lines []string) {
-	for _, line := range lines {
-		fmt.Fprintf(w, "%s%s\n", label, line)
-	}
-}
-
-func at(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -115,7 +115,8 @@ func TestReportAsJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := strings.ReplaceAll(strings.ReplaceAll(string(data), r.Made, "KEY"), dir, "DIR")
-	want := `{"dir":"DIR","changed":true,"made":"KEY","keys":[{"kid":"KEY","algorithm":"ES256","signs":true,"published":true}],` +
+	want := `{"in":"DIR","changed":true,"made":"KEY","keys":[{"kid":"KEY","algorithm":"ES256","state":"signing","publishAt":"2026-06-01T12:00:00Z",` +
+		`"signFrom":"2026-06-01T12:00:00Z","signUntil":"2026-06-02T12:00:00Z","removeAfter":"2026-06-02T13:06:00Z"}],` +
 		`"next":[{"at":"2026-06-02T12:00:00Z","kid":"KEY","what":"signs no more"},{"at":"2026-06-02T13:06:00Z","kid":"KEY","what":"leaves the published set"}],"notes":[`
 	if !strings.HasPrefix(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 )
 
+// Prefix begins the names of files that are being written. One that stays behind
+// was cut off, and nothing will ever read it.
+const Prefix = ".new-"
+
 // Write puts data in place of the file. A file that exists keeps its permissions,
 // whatever perm says, so that a rewrite never shows it to more readers or fewer;
 // a new one gets perm.
@@ -15,7 +19,7 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 	if info, err := os.Stat(path); err == nil {
 		perm = info.Mode().Perm()
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".new-*") // created with mode 0600
+	temporary, err := os.CreateTemp(filepath.Dir(path), Prefix+"*") // created with mode 0600
 	if err != nil {
 		return err
 	}

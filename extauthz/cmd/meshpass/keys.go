@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -11,7 +12,9 @@ import (
 )
 
 const keysUsage = `usage: meshpass keys new --dir DIR [FLAGS]
+       meshpass keys rotate --dir DIR [--out FILE] [FLAGS]
        meshpass keys publish --dir DIR [--out FILE] [FLAGS]
+       meshpass keys status --dir DIR [--out FILE] [FLAGS]
 `
 
 const keysNewUsage = `usage: meshpass keys new --dir DIR [--algorithm ES256] [--lead 60m] [--lifetime-of-key 720h] [--first] [--test] [-o json]
@@ -48,7 +51,7 @@ Run it after every new key, and whenever it said that the set changes.
 exit codes: 0 done, or done already; 1 no key is to be published; 2 could not do it
 `
 
-func (c command) keys(args []string) int {
+func (c command) keys(ctx context.Context, args []string) int {
 	c.usage = keysUsage
 	if len(args) == 0 {
 		return c.misused("keys needs a command")
@@ -56,6 +59,10 @@ func (c command) keys(args []string) int {
 	switch args[0] {
 	case "new":
 		return c.keysNew(args[1:])
+	case "rotate":
+		return c.keysRotate(ctx, args[1:])
+	case "status":
+		return c.keysStatus(ctx, args[1:])
 	case "publish":
 		return c.keysPublish(args[1:])
 	case "-h", "-help", "--help":

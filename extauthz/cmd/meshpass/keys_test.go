@@ -62,3 +62,55 @@ func TestKeys(t *testing.T) {
 		t.Errorf("got %d, %+v, %v", code, report, err)
 	}
 }
+
+func TestRotation(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	file := filepath.Join(t.TempDir(), "jwks.json")
+	in := func(command string, more ...string) []string {
+		return append([]string{"keys", command, "--dir", dir, "--out", file, "--lead", "2s"}, more...)
+	}
+	var kid string
+	for _, row := range []struct {
+		name           string
+		args           func() []string
+		code           int
+		stdout, stderr string // what it holds
+	}{
+		{"the first key", func() []string { return in("rotate", "--every", "24h", "--first") }, 0, "made key ", ""},
+		{"again", func() []string { return in("rotate", "--every", "24h", "--first") }, 0, "the next key is due at ", ""},
+		{"a problem", func() []string { return in("status") }, 1, "signs, and until ", ""},
+		{"without a reason", func() []string { return in("rotate", "--now") }, 1, "", "name the key that leaked with --kid"},
+		{"a leak", func() []string { return in("rotate", "--now", "--kid", kid) }, 0, "denials: until ", ""},
+		{"a leak, again", func() []string { return in("rotate", "--now", "--kid", kid) }, 1, "", "gone already?"},
+		{"too often", func() []string { return in("rotate", "--every", "1s") }, 2, "", "want the lead"},
+		{"now", func() []string { return in("rotate") }, 0, "made key ", ""},
+		{"now, again", func() []string { return in("rotate") }, 0, "waits for its turn already", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			code, stdout, stderr := ran(t, row.args()...)
+			if code != row.code || !strings.Contains(stdout, row.stdout) || !strings.Contains(stderr, row.stderr) {
+				t.Errorf("got %d\nstdout: %s\nstderr: %s", code, stdout, stderr)
+			}
+		})
+		if kid == "" {
+			kid = signing(t, dir, file)
+		}
+	}
+}
+
+// signing is the key that signs, as the report in JSON has it.
+func signing(t *testing.T, dir, file string) string {
+	t.Helper()
+	_, stdout, stderr := ran(t, "keys", "status", "--dir", dir, "--out", file, "-o", "json")
+	var report keys.Report
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	for _, key := range report.Keys {
+		if key.State == keyset.StateSigning {
+			return key.ID
+		}
+	}
+	t.Fatalf("got %+v", report)
+	return ""
+}

@@ -27,6 +27,8 @@ const usage = `usage: meshpass COMMAND [FLAGS]
 commands:
   serve          answer Envoy's ext_authz Checks
   keys new       add a signing key to a directory
+  keys rotate    make the next key when its time has come, and publish it
+  keys status    tell which key signs, what comes next, and what is wrong
   keys publish   write the key set that verifiers get
   token inspect  print what a token says, unverified
   token verify   say whether a configuration accepts a token, or which rule refuses it
@@ -59,7 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "serve":
 		return c.serve(ctx, args[1:])
 	case "keys":
-		return c.keys(args[1:])
+		return c.keys(ctx, args[1:])
 	case "token":
 		return c.token(args[1:])
 	case "policy":

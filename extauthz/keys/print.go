@@ -1,0 +1,62 @@
+package keys
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/keyset"
+)
+
+// Print writes the report of a command that may change something, for people.
+func (r Report) Print(w io.Writer) {
+	switch {
+	case r.Made != "":
+		fmt.Fprintf(w, "made key %s in %s; only its owner may read it\n", r.Made, r.In)
+	case len(r.Dropped) > 0:
+		fmt.Fprintf(w, "changed %s\n", r.In)
+	case r.Out != "" && r.Changed:
+		fmt.Fprintf(w, "wrote %s\n", r.Out)
+	case r.Out != "":
+		fmt.Fprintf(w, "nothing to do: %s holds what is to be published\n", r.Out)
+	default:
+		fmt.Fprintf(w, "nothing to do: %s has such a key already\n", r.In)
+	}
+	printList(w, "dropped: ", r.Dropped)
+	printList(w, "added:   ", r.Added)
+	printList(w, "removed: ", r.Removed)
+	for _, key := range r.Keys {
+		if key.State == keyset.StateSigning {
+			fmt.Fprintf(w, "now:     %s (%s) signs\n", key.ID, key.Algorithm)
+		}
+	}
+	r.printNext(w)
+}
+
+// PrintStatus writes the state of all keys.
+func (r Report) PrintStatus(w io.Writer) {
+	fmt.Fprintf(w, "%s\n", r.In)
+	for _, key := range r.Keys {
+		fmt.Fprintf(w, "%-9s  %s (%s)\n", key.State, key.ID, key.Algorithm)
+	}
+	r.printNext(w)
+	printList(w, "PROBLEM: ", r.Problems)
+}
+
+func (r Report) printNext(w io.Writer) {
+	if r.Denials != nil {
+		fmt.Fprintf(w, "denials: until %s at the latest, authorizers that have not got the new set refuse requests (kid_unknown)\n", at(r.Denials.Until))
+	}
+	for _, e := range r.Next {
+		fmt.Fprintf(w, "%s  %s %s\n", at(e.At), e.Key, e.What)
+	}
+	printList(w, "note:    ", r.Notes)
+}
+
+func printList(w io.Writer, label string, lines []string) {
+	for _, line := range lines {
+		fmt.Fprintf(w, "%s%s\n", label, line)
+	}
+}
+
+func at(t time.Time) string { return t.UTC().Format(time.RFC3339) }

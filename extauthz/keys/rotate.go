@@ -1,0 +1,195 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/keyset"
+)
+
+// Rotation is what a rotation is asked for: the next key is like NewKey says.
+type Rotation struct {
+	NewKey
+	Every  time.Duration // a key signs that long before the next one does; zero: make the next one now
+	AtOnce bool          // the next key signs at once: the signing one leaked, or there is none
+	Leaked []string      // kids that must neither sign nor be believed any more
+}
+
+func (r Rotation) check() error {
+	switch {
+	case r.Lead < time.Second || r.Lifetime < time.Second || r.retention() <= 0:
+		return errors.New("lead and lifetimes must be 1s or more")
+	case r.Every != 0 && r.Every < r.Lead:
+		return fmt.Errorf("every %v: want the lead, %v, or more: only one key waits at a time", r.Every, r.Lead)
+	case r.Lifetime < r.Every+r.Lead:
+		return fmt.Errorf("lifetime of a key %v: want every and lead together, %v, or more: nothing would sign before the next key does", r.Lifetime, r.Every+r.Lead)
+	case len(r.Leaked) > 0 && !r.AtOnce:
+		return errors.New("a leaked key is replaced at once, and never on time")
+	}
+	return nil
+}
+
+// Apply gives the files of a key directory as they should be, and what that
+// changes. It is a function of the files and the clock, but for the new key itself.
+func (r Rotation) Apply(before keyset.Files) (keyset.Files, Report, error) {
+	if err := r.check(); err != nil {
+		return nil, Report{}, err
+	}
+	set, err := r.keysOf(before)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	if err := r.mayStart(set); err != nil {
+		return nil, Report{}, err
+	}
+	t := newTurn(r, set)
+	files, err := t.take(before)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	after, err := files.Signing()
+	if err != nil {
+		return nil, Report{}, fmt.Errorf("%s: %w", r.Dir, err)
+	}
+	return files, t.report(after), nil
+}
+
+// mayStart refuses a slip that would cost a good key, or pass for a repair.
+func (r Rotation) mayStart(set *keyset.Signing) error {
+	ids := make([]string, 0, len(set.Keys()))
+	for _, key := range set.Keys() {
+		ids = append(ids, key.ID())
+	}
+	for _, kid := range r.Leaked {
+		if !slices.Contains(ids, kid) {
+			return fmt.Errorf("%w: %s has no key %s (gone already?); it has %s", ErrNo, r.Dir, kid, strings.Join(ids, ", "))
+		}
+	}
+	if current, err := set.Current(r.Now); r.AtOnce && err == nil && len(r.Leaked) == 0 {
+		return fmt.Errorf("%w: name the key that leaked with --kid; %s signs now", ErrNo, current.ID())
+	}
+	return nil
+}
+
+// turn is one rotation as it is worked out.
+type turn struct {
+	Rotation
+	times    map[string]keyset.Plan // of the keys that stay
+	dropped  []string
+	current  string // the key that signs; empty: none
+	waiting  string // the key that signs next, of those that stay; empty: none
+	vacant   bool   // the key that waited is among the leaked
+	made     string
+	promoted bool
+	notes    []string
+}
+
+func newTurn(r Rotation, set *keyset.Signing) *turn {
+	t := &turn{Rotation: r, times: map[string]keyset.Plan{}}
+	for _, key := range set.Keys() { // the newest first
+		plan, leaked := key.Plan(), slices.Contains(r.Leaked, key.ID())
+		waits := plan.SignFrom.After(r.Now)
+		switch {
+		case leaked || set.State(key, r.Now) == keyset.StateRemoved:
+			t.dropped = append(t.dropped, key.ID())
+			t.vacant = t.vacant || waits
+			continue
+		case waits:
+			t.waiting = key.ID()
+		case t.current == "" && plan.Signs(r.Now):
+			t.current = key.ID()
+		}
+		t.times[key.ID()] = plan
+	}
+	return t
+}
+
+// take makes the next key if its time has come.
+func (t *turn) take(before keyset.Files) (keyset.Files, error) {
+	switch {
+	case t.current == "" && t.waiting != "" && t.AtOnce:
+		t.promote()
+	case t.waiting != "":
+		t.note("%s waits for its turn already", t.waiting)
+	case t.current == "" || t.due():
+		return t.make(before)
+	}
+	return t.write(before)
+}
+
+func (t *turn) write(before keyset.Files) (keyset.Files, error) {
+	if len(t.dropped) == 0 && !t.promoted {
+		return before, nil
+	}
+	return before.Replanned(t.times)
+}
+
+// promote lets the waiting key sign now: part of the verifiers know it already.
+func (t *turn) promote() {
+	plan, now := t.times[t.waiting], t.Now.UTC().Truncate(time.Second)
+	if plan.PublishAt.After(now) {
+		plan.PublishAt = now
+	}
+	plan.SignFrom = now
+	t.times[t.waiting], t.promoted = plan, true
+}
+
+func (t *turn) due() bool {
+	if t.AtOnce { // the signing key is sound: only a successor that leaked is made anew
+		return t.vacant
+	}
+	signs := t.times[t.current]
+	when := signs.SignFrom.Add(t.Every)
+	if signs.SignUntil.Before(when) {
+		when = signs.SignUntil
+	}
+	when = when.Add(-t.Lead) // it is published that much earlier
+	if t.Every == 0 || !when.After(t.Now) {
+		return true
+	}
+	t.note("the next key is due at %s", at(when))
+	return false
+}
+
+// make adds the next key; the one that signs does so until then, whatever its
+// times were: there is neither a gap nor a key that outlives its use.
+func (t *turn) make(before keyset.Files) (keyset.Files, error) {
+	t.First = t.current == "" && (t.AtOnce || t.First && len(t.dropped) == 0)
+	plan := t.plan()
+	if t.current != "" {
+		t.times[t.current] = t.until(t.times[t.current], plan.SignFrom)
+	}
+	files, err := before.Replanned(t.times)
+	if err != nil {
+		return nil, err
+	}
+	files, key, err := files.With(t.Algorithm, plan, t.Test)
+	if err != nil {
+		return nil, err
+	}
+	t.made, t.times[key.ID()] = key.ID(), plan
+	return files, nil
+}
+
+func (t *turn) note(format string, args ...any) {
+	t.notes = append(t.notes, fmt.Sprintf(format, args...))
+}
+
+func (t *turn) report(after *keyset.Signing) Report {
+	r := report(t.Dir, t.made, after, t.Now)
+	r.Dropped = t.dropped
+	r.Changed = r.Changed || len(t.dropped) > 0 || t.promoted
+	r.Notes = append(r.Notes, t.notes...)
+	if key, err := after.Current(t.Now); err == nil && (t.made == key.ID() || t.promoted) {
+		if known := key.Plan().PublishAt.Add(t.Lead); known.After(t.Now) {
+			r.Denials = &Denials{From: t.Now.UTC(), Until: known}
+		}
+	}
+	for _, kid := range t.Leaked {
+		r.note("tokens of %s are believed where the new set has not arrived: meshpass revoke, kind kid, ends that within seconds", kid)
+	}
+	return r
+}
