@@ -23,10 +23,10 @@ const (
 	publicCA     = "public-ca.pem"
 )
 
-// ingress is the Envoy through which the mesh is entered; false if there is none.
+// ingress is the Envoy through which the mesh is entered, of the gateways the one that is not for egress; false if there is none.
 func (m *Mesh) ingress() (envoy.Workload, bool) {
 	for _, w := range m.workloads {
-		if w.Type == envoy.Router {
+		if w.Type == envoy.Router && w.Labels["istio"] != "egressgateway" {
 			return w, true
 		}
 	}
