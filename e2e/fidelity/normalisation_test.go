@@ -3,7 +3,7 @@ package fidelity_test
 import "testing"
 
 // TestNormalisation shows the other settings of meshConfig.pathNormalization; the
-// dump has Istio's own, BASE, which TestEnvoy/paths shows. Under each of them
+// manifest has BASE, which TestEnvoy/paths shows. Under each of them
 // what is seen arrives.
 func TestNormalisation(t *testing.T) {
 	settings := []string{"NONE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"}
@@ -27,7 +27,7 @@ func TestNormalisation(t *testing.T) {
 	}
 	for i, setting := range settings {
 		t.Run(setting, func(t *testing.T) {
-			r := newRig(t, fromIstiod("  meshConfig:\n", "  meshConfig:\n    pathNormalization: {normalization: "+setting+"}\n"))
+			r := newRig(t, fromIstiod("normalization: BASE", "normalization: "+setting))
 			e := &alone{rig: r, recorder: newRecorder(t, r.authorizerAddress())}
 			for _, row := range rows {
 				e.testSpelling(t, row.sent, row.seen[i])
