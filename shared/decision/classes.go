@@ -24,7 +24,8 @@ var classes = map[Reason]Class{
 	NoSession: Unauthenticated, SessionInactive: Unauthenticated, ClaimsUnbound: Unauthenticated,
 	CredentialExpiring: Unauthenticated,
 
-	RevocationStale: Unavailable, NotConfigured: Unavailable, NoSigningKey: Unavailable, PolicyRefused: Unavailable,
+	RevocationStale: Unavailable, KeysUnavailable: Unavailable,
+	NotConfigured: Unavailable, NoSigningKey: Unavailable, PolicyRefused: Unavailable,
 
 	SessionUnsupported: Broken, ClaimsUnavailable: Broken, ConfigInvalid: Broken, MintFailed: Broken,
 	ResponseCache: Broken, DetailedRecording: Broken, GuardMissing: Broken, UpstreamRefused: Broken, Panic: Broken,

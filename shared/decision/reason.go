@@ -74,6 +74,7 @@ const (
 	AlgorithmKey     Reason = "algorithm_key"       // not the algorithm of the key: RFC 8725bis 3.1
 	KeyIDMissing     Reason = "kid_missing"         // or longer than any thumbprint
 	KeyUnknown       Reason = "kid_unknown"         // not a key of this issuer
+	KeysUnavailable  Reason = "keys_unavailable"    // nobody knows: there is no usable key set of this issuer
 	SignatureInvalid Reason = "signature_invalid"   // RFC 7515 section 5.2
 	IssuerUnknown    Reason = "issuer_unknown"      // RFC 8725bis 3.8
 	NotEntitled      Reason = "issuer_not_entitled" // subject namespace or requester is not this issuer's

@@ -13,7 +13,7 @@ import (
 
 // Bounds of a JWKS: far above any honest set, far below what hurts.
 const (
-	maxSetBytes = 256 << 10
+	MaxSetBytes = 256 << 10
 	maxKeys     = 100
 )
 
@@ -52,6 +52,19 @@ func (p *Public) IDs() []string {
 	return ids
 }
 
+// Equal says that both hold the same keys.
+func (p *Public) Equal(other *Public) bool {
+	if len(p.keys) != len(other.keys) {
+		return false
+	}
+	for kid := range p.keys { // a kid is its key's thumbprint
+		if _, both := other.keys[kid]; !both {
+			return false
+		}
+	}
+	return true
+}
+
 // PublicOf is a set with just this key, for a signer that tests itself.
 func PublicOf(k *Key) *Public {
 	return &Public{keys: map[string]PublicKey{k.kid: k.Public()}}
@@ -79,8 +92,8 @@ func ParseJWKS(data []byte) (*Public, error) {
 }
 
 func splitSet(data []byte) ([]json.RawMessage, error) {
-	if len(data) > maxSetBytes {
-		return nil, fmt.Errorf("larger than %d bytes", maxSetBytes)
+	if len(data) > MaxSetBytes {
+		return nil, fmt.Errorf("larger than %d bytes", MaxSetBytes)
 	}
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`

@@ -3,13 +3,11 @@ package keyset
 import (
 	"crypto"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
 )
 
@@ -152,35 +150,16 @@ func (s *Signing) Gap(now time.Time) (from, until time.Time) {
 // JWKS is the document (RFC 7517 section 5) with the keys that are to be known
 // now: those that will sign, sign, or have signed tokens that may still live.
 func (s *Signing) JWKS(now time.Time) ([]byte, error) {
-	set := struct {
-		Keys []jwk.Key `json:"keys"`
-	}{Keys: []jwk.Key{}}
+	keys := []jwk.Key{}
 	for _, key := range s.keys {
 		if !key.plan.Published(now) {
 			continue
 		}
-		public, err := key.toJWK()
+		public, err := toJWK(key.kid, key.Public())
 		if err != nil {
 			return nil, err
 		}
-		set.Keys = append(set.Keys, public)
+		keys = append(keys, public)
 	}
-	return json.MarshalIndent(set, "", "  ")
-}
-
-func (k *Key) toJWK() (jwk.Key, error) {
-	key, err := jwk.FromRaw(k.private.Public())
-	if err != nil {
-		return nil, err
-	}
-	members := []struct {
-		name  string
-		value any
-	}{{jwk.KeyIDKey, k.kid}, {jwk.AlgorithmKey, jwa.SignatureAlgorithm(k.algorithm)}, {jwk.KeyUsageKey, jwk.ForSignature}}
-	for _, m := range members {
-		if err := key.Set(m.name, m.value); err != nil {
-			return nil, err
-		}
-	}
-	return key, nil
+	return marshalSet(keys)
 }

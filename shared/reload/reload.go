@@ -24,7 +24,7 @@ import (
 
 // Value is the current good value of type T, and what made it.
 type Value[T any] struct {
-	paths  []string
+	paths  func() []string
 	load   func() (T, error)
 	report func(T, error)
 
@@ -49,6 +49,12 @@ const firstTries = 3
 // caller's to act on. After that, each change is reported: the new value, or the
 // error that kept the old one in force. report may be nil.
 func New[T any](paths []string, load func() (T, error), report func(T, error)) (*Value[T], error) {
+	return NewFollowing(func() []string { return paths }, load, report)
+}
+
+// NewFollowing is [New] for files of which one names the others: paths is asked
+// before and after each load, which may have read other names, and then loads again.
+func NewFollowing[T any](paths func() []string, load func() (T, error), report func(T, error)) (*Value[T], error) {
 	if report == nil {
 		report = func(T, error) {}
 	}
@@ -98,7 +104,7 @@ func (v *Value[T]) Run(ctx context.Context, interval time.Duration) {
 
 // Poll looks at the files once. It must not run twice at the same time.
 func (v *Value[T]) Poll() {
-	sum, err := fingerprint(v.paths)
+	sum, err := fingerprint(v.paths())
 	if err == nil && sum == v.seen {
 		return
 	}
@@ -131,9 +137,9 @@ func (v *Value[T]) fail(sum [sha256.Size]byte, err error) {
 // file before and another after a change is thrown away, and so is an error, or
 // content that was mended meanwhile would pass for the content that failed.
 func (v *Value[T]) attempt() (value T, sum [sha256.Size]byte, err error) {
-	before, beforeErr := fingerprint(v.paths)
+	before, beforeErr := fingerprint(v.paths())
 	value, err = v.load()
-	after, afterErr := fingerprint(v.paths)
+	after, afterErr := fingerprint(v.paths())
 	switch {
 	case (beforeErr == nil) != (afterErr == nil), afterErr == nil && !bytes.Equal(before[:], after[:]):
 		return value, after, errMoving

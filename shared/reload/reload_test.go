@@ -255,3 +255,43 @@ func TestReadersNeverWait(t *testing.T) {
 	close(stop)
 	wg.Wait()
 }
+
+// A file that names the others: those that it names now are followed, and no
+// longer those that it named before.
+func TestFollowingFilesThatAFileNames(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	write := func(name, content string) { must(t, os.WriteFile(file(name), []byte(content), 0o600)) }
+	write("first", "1")
+	write("index", "first")
+	named, loads := "first", 0
+	v, err := reload.NewFollowing(
+		func() []string { return []string{file("index"), file(named)} },
+		func() (string, error) {
+			loads++
+			index, err := os.ReadFile(file("index"))
+			must(t, err)
+			named = string(index)
+			content, err := os.ReadFile(file(named))
+			return string(content), err
+		}, nil)
+	must(t, err)
+	for _, step := range []struct{ name, content, want string }{
+		{"second", "2", "1"},
+		{"index", "second", "2"},
+		{"first", "changed", "2"},
+		{"second", "3", "3"},
+	} {
+		write(step.name, step.content)
+		v.Poll()
+		v.Poll() // the first look may find the other names only
+		if v.Get() != step.want || v.Err() != nil {
+			t.Errorf("after %s: got %s, %v", step.name, v.Get(), v.Err())
+		}
+	}
+	before := loads
+	v.Poll()
+	if loads != before {
+		t.Error("loaded again without a change")
+	}
+}

@@ -22,6 +22,7 @@ type Trust struct {
 	Issuer, Audience string
 	Algorithms       []string
 	Keys             *keyset.Public
+	NoKeys           bool                // none can be had: what only a key can tell is refused as keys_unavailable
 	MaxLifetime      time.Duration       // longest exp − iat
 	Leeway           time.Duration       // forgiven difference of clocks, at exp, iat and nbf
 	Subjects         []string            // namespaces it may assert; nil: any
@@ -46,8 +47,8 @@ func (t Trust) check() error {
 	if err := CheckAudience(t.Audience); err != nil {
 		return err
 	}
-	if t.Keys == nil || len(t.Keys.IDs()) == 0 {
-		return errors.New("no keys")
+	if err := t.checkKeys(); err != nil {
+		return err
 	}
 	if len(t.Algorithms) == 0 {
 		return errors.New("no algorithms")
@@ -62,6 +63,17 @@ func (t Trust) check() error {
 	}
 	if t.Leeway < 0 || t.Leeway > time.Minute {
 		return fmt.Errorf("leeway %v: want 0 to 1m", t.Leeway)
+	}
+	return nil
+}
+
+// checkKeys: an entry without keys is one that somebody forgot, unless it says so.
+func (t Trust) checkKeys() error {
+	switch none := t.Keys == nil || len(t.Keys.IDs()) == 0; {
+	case none && !t.NoKeys:
+		return errors.New("no keys")
+	case !none && t.NoKeys:
+		return errors.New("keys, and the word that there are none")
 	}
 	return nil
 }
@@ -90,6 +102,9 @@ func byIssuer(trust []Trust) (map[string]Trust, error) {
 			return nil, fmt.Errorf("trust in %q: the same issuer twice", t.Issuer)
 		}
 		issuers[t.Issuer] = t
+		if t.NoKeys {
+			continue
+		}
 		for _, kid := range t.Keys.IDs() {
 			if other, shared := owner[kid]; shared {
 				return nil, fmt.Errorf("trust in %q: key %s belongs to %q too", t.Issuer, kid, other)

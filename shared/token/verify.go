@@ -21,6 +21,11 @@ type Options struct {
 
 	Revocations revocation.Checker // the zero value: nothing is revoked
 	Cache       int                // how many accepted tokens are remembered; 0: none
+
+	// KeyMissing is told of a kid that is not in the issuer's set, on the way to the
+	// refusal: it must not wait for anything. The kid is whatever a client sent, 64
+	// bytes at most. Nil: nobody is told.
+	KeyMissing func(issuer, kid string)
 }
 
 // Verifier accepts the tokens of the issuers that it trusts. It may be used from
@@ -34,6 +39,7 @@ type Verifier struct {
 	now       func() time.Time
 	revoked   revocation.Checker
 	cache     *cache // nil: none
+	missing   func(issuer, kid string)
 }
 
 // NewVerifier refuses an empty list, an issuer or key that stands twice, and
@@ -52,9 +58,12 @@ func NewVerifier(trust []Trust, domains identity.TrustDomains, o Options) (*Veri
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.KeyMissing == nil {
+		o.KeyMissing = func(string, string) {}
+	}
 	return &Verifier{
 		issuers: issuers, domains: domains, maxBytes: o.MaxBytes, allowTest: o.AllowTest, now: o.Now,
-		revoked: o.Revocations, cache: newCache(o.Cache),
+		revoked: o.Revocations, cache: newCache(o.Cache), missing: o.KeyMissing,
 	}, nil
 }
 
@@ -63,7 +72,7 @@ func NewVerifier(trust []Trust, domains identity.TrustDomains, o Options) (*Veri
 func (v *Verifier) Verify(raw string) (*identity.Claims, error) {
 	known, hit := v.cache.get(raw)
 	if !hit {
-		fresh, err := v.read(raw, checkSignature)
+		fresh, err := v.read(raw, v.checkSigned)
 		if err != nil {
 			return nil, err
 		}
@@ -125,6 +134,9 @@ func (v *Verifier) read(raw string, signed func(*parsed, Trust) error) (a accept
 	if err := t.check(v.now(), trust); err != nil {
 		return a, err
 	}
+	if signed != nil && trust.NoKeys {
+		return a, v.withoutKeys(p, t, trust)
+	}
 	if signed != nil {
 		if err := signed(p, trust); err != nil {
 			return a, err
@@ -146,6 +158,28 @@ func (v *Verifier) trustIn(p *parsed) (Trust, error) {
 		return Trust{}, refuse(decision.AlgorithmRefused, "alg is not one that this issuer signs with")
 	}
 	return trust, nil
+}
+
+// withoutKeys refuses: for any rule that can still be judged, or because the one
+// about the signature cannot. Only the latter may be forgiven on an outage.
+func (v *Verifier) withoutKeys(p *parsed, t times, trust Trust) error {
+	claims, err := v.readClaims(p.claims, t, trust)
+	if err != nil {
+		return err
+	}
+	if err := v.stillHolds(accepted{claims, p.kid, t, trust}); err != nil {
+		return err
+	}
+	return refuse(decision.KeysUnavailable, "there is no usable key set of the issuer")
+}
+
+// checkSigned tells of a key that is missing, besides refusing.
+func (v *Verifier) checkSigned(p *parsed, trust Trust) error {
+	err := checkSignature(p, trust)
+	if ReasonOf(err) == decision.KeyUnknown {
+		v.missing(trust.Issuer, p.kid)
+	}
+	return err
 }
 
 func checkSignature(p *parsed, trust Trust) error {

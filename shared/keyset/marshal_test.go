@@ -1,0 +1,38 @@
+package keyset_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/tokentest"
+)
+
+// What is published is read back as the same keys, of one set and of several.
+func TestMarshalledSetsAreReadBack(t *testing.T) {
+	now := time.Now()
+	var sets []*keyset.Public
+	for _, algorithm := range keyset.Algorithms() {
+		_, trust := tokentest.Fleet(t, algorithm, now)
+		sets = append(sets, trust.Keys)
+	}
+	for n := 1; n <= len(sets); n++ {
+		data, err := keyset.MarshalJWKS(sets[:n]...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := keyset.ParseJWKS(data)
+		if err != nil || len(got.IDs()) != n {
+			t.Fatalf("%d sets: %v, %v", n, got, err)
+		}
+		for i, set := range sets {
+			key, known := got.Key(set.IDs()[0])
+			if known != (i < n) || known && key.Algorithm != keyset.Algorithms()[i] {
+				t.Errorf("%d sets: the key of set %d: %v, %v", n, i, key.Algorithm, known)
+			}
+			if got.Equal(set) != (n == 1 && i == 0) {
+				t.Errorf("%d sets: equal to set %d: %v", n, i, got.Equal(set))
+			}
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package token_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/token"
+	"github.com/meshpass/meshpass/shared/tokentest"
+)
+
+// Without keys, a token is refused for whatever can still be judged, and only what
+// passes that for want of keys: an outage forgives nothing else.
+func TestNoKeys(t *testing.T) {
+	trust := tokentest.Trust(t)
+	trust.Keys, trust.NoKeys = nil, true
+	v, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{Now: func() time.Time { return noon }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix := noon.Unix()
+	for name, row := range map[string]struct {
+		claims map[string]any
+		want   decision.Reason
+	}{
+		"a valid token":       {nil, decision.KeysUnavailable},
+		"expired":             {map[string]any{"iat": unix - 120, "exp": unix - 60}, decision.TokenExpired},
+		"another audience":    {map[string]any{"aud": "x"}, decision.AudienceMismatch},
+		"another issuer":      {map[string]any{"iss": "https://other.example"}, decision.IssuerUnknown},
+		"a foreign namespace": {map[string]any{"sub": "west:alice"}, decision.NotEntitled},
+		"no subject":          {map[string]any{"sub": ""}, decision.ClaimsInvalid},
+		"minted by hand":      {map[string]any{"tctx": map[string]any{"test": true}}, decision.TestToken},
+	} {
+		parts := tokentest.ValidParts(t, noon)
+		maps.Copy(parts.Claims, row.claims)
+		if claims, err := v.Verify(parts.Sign(t)); claims != nil || token.ReasonOf(err) != row.want {
+			t.Errorf("%s: got %v, %v", name, claims, err)
+		}
+	}
+	if decision.KeysUnavailable.Class() != decision.Unavailable {
+		t.Error("not an outage")
+	}
+}
+
+func TestKeysOrTheWordThatThereAreNone(t *testing.T) {
+	forgotten, both := tokentest.Trust(t), tokentest.Trust(t)
+	forgotten.Keys, both.NoKeys = nil, true
+	for want, trust := range map[string]token.Trust{"no keys": forgotten, "keys, and the word that there are none": both} {
+		_, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{})
+		if err == nil || !strings.HasSuffix(err.Error(), ": "+want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// Whoever keeps the key sets hears which key was missed, and of nothing else.
+func TestMissingKeysAreTold(t *testing.T) {
+	var missed []string
+	v, err := token.NewVerifier([]token.Trust{tokentest.Trust(t)}, tokentest.Domains, token.Options{
+		Now:        func() time.Time { return noon },
+		KeyMissing: func(issuer, kid string) { missed = append(missed, issuer+" "+kid) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	minter, other := tokentest.Fleet(t, keyset.ES256, noon)
+	unknown, _, err := minter.Mint(tokentest.Identity())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, raw := range []string{tokentest.Valid(t, noon), "", tokentest.Valid(t, noon.Add(-time.Hour)), unknown} {
+		_, err = v.Verify(raw)
+	}
+	if token.ReasonOf(err) != decision.KeyUnknown {
+		t.Errorf("got %v", err)
+	}
+	if want := tokentest.Issuer + " " + other.Keys.IDs()[0]; len(missed) != 1 || missed[0] != want {
+		t.Errorf("got %v, want %s", missed, want)
+	}
+}
