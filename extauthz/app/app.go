@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/check"
+	"github.com/meshpass/meshpass/extauthz/fleets"
 	"github.com/meshpass/meshpass/extauthz/idheaders"
 	"github.com/meshpass/meshpass/extauthz/ops"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/token"
 )
 
 // Process is what the authorizer gets from its surroundings.
@@ -40,6 +40,10 @@ func Run(ctx context.Context, p Process) error {
 		return err
 	}
 	defer a.audit.Close()
+	if err := a.fleets.Apply(ctx, a.trust.Get()); err != nil {
+		return err
+	}
+	defer a.fleets.Close()
 	checks, err := a.checks()
 	if err != nil {
 		return err
@@ -60,6 +64,7 @@ type authorizer struct {
 	mode      string // of TLS
 	insecure  insecureConfig
 	headers   idheaders.Headers
+	fleets    *fleets.Fleets
 	domains   identity.TrustDomains
 	admit     []func(context.Context) error // one for each listener
 	audit     io.WriteCloser
@@ -86,7 +91,8 @@ func load(p Process) (*authorizer, error) {
 	a.watchTLS(l)
 	a.watchServices(l)
 	revoked := a.watchRevocations(l)
-	a.verifier = watched(l, l.keyFiles(), func(l *loader) *token.Verifier { return l.verifier(a.domains, revoked, p.Now) }, a.verifierChanged)
+	a.fleets = l.fleets(a.domains, revoked, p)
+	a.watchTrust(l)
 	a.policies = watched(l, l.policyFiles(), (*loader).policies, a.policiesChanged)
 	a.audit = l.openAudit(p.Stdout)
 	if err := l.err(); err != nil {
@@ -104,7 +110,7 @@ func (a *authorizer) checks() ([]*check.Server, error) {
 		server, err := check.New(check.Config{
 			Listener: listener.Name, TokenFailure: listener.TokenFailure,
 			Peers: listener.peers(a.domains, a.services[listener.Name]), Admit: a.admit[i],
-			Verifier: a.verifier.Get, Policies: a.policies.Get, IdentityHeaders: a.headers,
+			Verifier: a.fleets.Verifier, Policies: a.policies.Get, IdentityHeaders: a.headers,
 			Audit: records, Meter: a.metrics.Listener(listener.Name), Log: a.Log, Now: a.Now,
 		})
 		if err != nil {

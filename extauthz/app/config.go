@@ -49,6 +49,7 @@ const minTokenBytes = 512
 // is wrong with any of them.
 type loader struct {
 	file     string
+	data     []byte // of the file
 	doc      *strictyaml.Document
 	config   config
 	decoding strictyaml.Problems // the configuration's own shape
@@ -90,7 +91,7 @@ func open(file string) (*loader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration %s: %w", file, err)
 	}
-	l := &loader{file: file, doc: doc}
+	l := &loader{file: file, data: data, doc: doc}
 	l.config.Limits.TokenBytes = token.MaxBytes
 	l.config.Cache.VerifiedTokens = defaultVerifiedTokens
 	l.decoding = doc.Decode(&l.config)
@@ -159,7 +160,7 @@ func (l *loader) checkLimits() {
 
 // again is a loader of the same configuration that has found no problem yet.
 func (l *loader) again() *loader {
-	return &loader{file: l.file, doc: l.doc, config: l.config, decoding: l.decoding}
+	return &loader{file: l.file, data: l.data, doc: l.doc, config: l.config, decoding: l.decoding}
 }
 
 // err is all that is wrong, in the order of files and lines.

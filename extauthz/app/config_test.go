@@ -61,7 +61,7 @@ func TestDefaults(t *testing.T) {
 	if got, want := minimal.trustDomains().Local, full.trustDomains().Local; got != want {
 		t.Errorf("trust domain: got %s, want %s", got, want)
 	}
-	got, want := minimal.trust(minimal.trustDomains())[0], full.trust(full.trustDomains())[0]
+	got, want := minimal.trust(minimal.trustDomains())[0].Trust, full.trust(full.trustDomains())[0].Trust
 	if got.MaxLifetime != want.MaxLifetime || got.Leeway != want.Leeway || !cmp.Equal(got.Algorithms, want.Algorithms) {
 		t.Errorf("trust: got %v, want %v", got, want)
 	}

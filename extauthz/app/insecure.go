@@ -5,6 +5,7 @@ package app
 type insecureConfig struct {
 	XFCCFromAnyClient bool `yaml:"xfccFromAnyClient"`
 	AllowTestTokens   bool `yaml:"allowTestTokens"`
+	JWKSOverHTTP      bool `yaml:"jwksOverHTTP"`
 }
 
 func (a *authorizer) warn() {
@@ -13,6 +14,9 @@ func (a *authorizer) warn() {
 	}
 	if a.insecure.XFCCFromAnyClient {
 		a.Log.Warn("insecure.xfccFromAnyClient: whoever can reach a listener with caller xfcc can ask in any workload's name")
+	}
+	if a.insecure.JWKSOverHTTP {
+		a.Log.Warn("insecure.jwksOverHTTP: whoever is on the way to a key set that is fetched over plain http can sign for its issuer")
 	}
 	if a.insecure.AllowTestTokens {
 		a.Log.Warn("insecure.allowTestTokens: whoever has a key that is meant for tests can ask in any user's name")

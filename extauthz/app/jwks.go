@@ -2,53 +2,96 @@ package app
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
-	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/extauthz/jwks"
 	"github.com/meshpass/meshpass/shared/keyset"
-	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
+// jwksConfig says where the public keys of a fleet are: a file, or a URL with all
+// that belongs to it.
 type jwksConfig struct {
-	File string `yaml:"file"`
+	File     string        `yaml:"file"`
+	URL      string        `yaml:"url"`
+	CAFile   string        `yaml:"caFile"`
+	Refresh  time.Duration `yaml:"refresh"`
+	MaxStale time.Duration `yaml:"maxStale"`
+	Seed     string        `yaml:"seed"`
 }
 
-// Verifier is the one that `meshpass serve` would use with this configuration file
-// now. Of the file, only what it is made of is judged.
-func Verifier(file string, now func() time.Time) (*token.Verifier, error) {
-	l, err := open(file)
-	if err != nil {
-		return nil, err
+const (
+	defaultRefresh  = 5 * time.Minute
+	minRefresh      = time.Second
+	maxRefresh      = 24 * time.Hour
+	defaultMaxStale = 24 * time.Hour
+	maxMaxStale     = 7 * 24 * time.Hour
+)
+
+// jwks gives the keys of a file, or where they are to be followed.
+func (l *loader) jwks(at path, c trustConfig) (*keyset.Public, *jwks.Config) {
+	if !l.doc.Has(at.with("url")...) {
+		for _, key := range []string{"caFile", "refresh", "maxStale", "seed"} {
+			if l.doc.Has(at.with(key)...) {
+				l.refuse(at.with(key), "belongs to url, and there is none")
+			}
+		}
+		return l.keys(at.with("file"), c.JWKS.File), nil
 	}
-	l.checkLimits()
-	verifier := l.verifier(l.trustDomains(), l.revokedNow(), now)
-	return verifier, l.err()
+	if l.doc.Has(at.with("file")...) {
+		l.refuse(at.with("file"), "file and url: name one of them")
+	}
+	return nil, l.remote(at, c.Issuer, c.JWKS)
 }
 
-// verifier trusts what the configuration says, by the keys that the files hold
-// now.
-func (l *loader) verifier(domains identity.TrustDomains, revoked revocation.Checker, now func() time.Time) *token.Verifier {
-	trust := l.trust(domains)
-	if len(l.decoding)+len(l.problems) > 0 {
-		return nil
+func (l *loader) remote(at path, issuer string, c jwksConfig) *jwks.Config {
+	if !l.doc.Has(at.with("refresh")...) {
+		c.Refresh = defaultRefresh
 	}
-	verifier, err := token.NewVerifier(trust, domains, token.Options{
-		MaxBytes: l.config.Limits.TokenBytes, AllowTest: l.config.Insecure.AllowTestTokens, Now: now,
-		Revocations: revoked, Cache: l.config.Cache.VerifiedTokens,
-	})
-	if err != nil {
-		l.refuse(path{"trust"}, "%s", err)
+	if !l.doc.Has(at.with("maxStale")...) {
+		c.MaxStale = defaultMaxStale
 	}
-	return verifier
+	if l.has(at.with("url"), c.URL) {
+		if err := jwks.CheckURL(c.URL, l.config.Insecure.JWKSOverHTTP); err != nil {
+			l.refuse(at.with("url"), "%s", err)
+		}
+	}
+	l.checkDuration(at.with("refresh"), c.Refresh, minRefresh, maxRefresh)
+	l.checkDuration(at.with("maxStale"), c.MaxStale, max(c.Refresh, minRefresh), maxMaxStale)
+	remote := &jwks.Config{Issuer: issuer, URL: c.URL, Refresh: c.Refresh, MaxStale: c.MaxStale}
+	if l.doc.Has(at.with("caFile")...) && l.has(at.with("caFile"), c.CAFile) {
+		remote.CAFile = l.resolve(c.CAFile)
+		if _, err := jwks.Roots(remote.CAFile); err != nil {
+			l.refuse(at.with("caFile"), "%s", err)
+		}
+	}
+	if l.doc.Has(at.with("seed")...) && l.has(at.with("seed"), c.Seed) {
+		remote.Seed = l.resolve(c.Seed)
+		l.isFolder(at.with("seed"), filepath.Dir(remote.Seed))
+	}
+	return remote
+}
+
+// checkSeed: what two sources write to one file would be neither's after a restart.
+func (l *loader) checkSeed(at path, remote *jwks.Config, seen map[string]bool) {
+	if remote == nil || remote.Seed == "" {
+		return
+	}
+	if seen[remote.Seed] {
+		l.refuse(at, "another entry has the same seed file: give each its own")
+	}
+	seen[remote.Seed] = true
 }
 
 // keyFiles are the files that [loader.trust] reads.
 func (l *loader) keyFiles() []string {
 	var all []string
 	for _, c := range l.config.Trust {
-		all = append(all, l.resolve(c.JWKS.File))
+		if c.JWKS.File != "" {
+			all = append(all, l.resolve(c.JWKS.File))
+		}
 	}
 	return all
 }

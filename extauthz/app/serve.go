@@ -29,8 +29,8 @@ type service struct {
 // all stop, since half an authorizer would hide the fault.
 func (a *authorizer) serve(ctx context.Context, bound sockets, checks []*check.Server) error {
 	defer a.sources.watch(a.Poll)() // until the last Check is answered
-	s := &service{authorizer: a, health: health.NewServer(), ready: ops.NewReadiness(a.named())}
-	s.start(bound, checks)
+	s := &service{authorizer: a, health: health.NewServer(), ready: ops.NewReadiness(a.named(), a.fleets.Issuers)}
+	s.start(ctx, bound, checks)
 	var failure error
 	select {
 	case <-ctx.Done():
@@ -41,7 +41,7 @@ func (a *authorizer) serve(ctx context.Context, bound sockets, checks []*check.S
 	return failure
 }
 
-func (s *service) start(bound sockets, checks []*check.Server) {
+func (s *service) start(ctx context.Context, bound sockets, checks []*check.Server) {
 	s.broken = make(chan error, len(checks)+1)
 	s.warn()
 	for i, listener := range bound.grpc {
@@ -53,19 +53,41 @@ func (s *service) start(bound sockets, checks []*check.Server) {
 	}
 	s.metrics.Watch(s.named())
 	s.metrics.Policies(s.policies.Get)
+	s.metrics.Issuers(s.fleets.Issuers)
 	s.metrics.Revocations(s.revocationLists())
 	if s.material != nil {
 		s.metrics.Certificate(func() time.Time { return s.material.Get().NotAfter() })
 	}
-	s.probes = ops.NewServer(s.ready, s.metrics, s.Log)
+	s.probes = ops.NewServer(s.ready, s.metrics, s.fleets.Published, s.Log)
 	if bound.ops != nil {
 		go func() { s.broken <- s.probes.Serve(bound.ops) }()
 		s.Log.Info("probes and metrics", "address", bound.ops.Addr().String())
 	}
 	s.health.SetServingStatus(check.ServiceName, healthpb.HealthCheckResponse_SERVING)
-	s.ready.Serving()
+	s.readyWithKeys(ctx)
 	set := s.policies.Get()
 	s.Log.Info("serving", "policies", set.Len(), "generation", set.Generation())
+}
+
+// readyWithKeys: a replica that has started while every JWKS server is away, and
+// has no seed, answers, but is not ready: in a rollout, the replicas that still
+// hold keys stay. Once ready, it stays so, as all replicas lose their keys at the
+// same time. It does not end either, since starting anew would mend nothing.
+func (s *service) readyWithKeys(ctx context.Context) {
+	select {
+	case <-s.fleets.Usable():
+		s.ready.Serving()
+		return
+	default:
+		s.Log.Error("not ready: there are no keys of any issuer yet")
+	}
+	go func() {
+		select {
+		case <-s.fleets.Usable():
+			s.ready.Serving()
+		case <-ctx.Done():
+		}
+	}()
 }
 
 // stop has callers go elsewhere first: readiness and health say so, and for a

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/fleets"
 	"github.com/meshpass/meshpass/extauthz/ops"
 	"github.com/meshpass/meshpass/extauthz/services"
 	"github.com/meshpass/meshpass/extauthz/transport"
@@ -14,13 +15,12 @@ import (
 	"github.com/meshpass/meshpass/shared/reload"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/strictyaml"
-	"github.com/meshpass/meshpass/shared/token"
 )
 
 // What is made of files that may change while we run. Each is swapped as a
 // whole, and stays as it is while what the files hold cannot be used.
 type sources struct {
-	verifier *reload.Value[*token.Verifier]
+	trust    *reload.Value[[]fleets.Entry]
 	policies *reload.Value[*policy.Set]
 	revoked  *reload.Value[*revocation.List]           // nil: no file of revocations
 	material *reload.Value[*transport.Material]        // nil: we end no TLS
@@ -46,7 +46,7 @@ type source interface {
 }
 
 func (s sources) all() map[string]source {
-	all := map[string]source{jwksSource: s.verifier, policiesSource: s.policies}
+	all := map[string]source{jwksSource: s.trust, policiesSource: s.policies}
 	if s.revoked != nil {
 		all[revokedSource] = s.revoked
 	}
@@ -75,12 +75,17 @@ func watched[T any](l *loader, files []string, read func(*loader) T, report func
 		made := read(again)
 		return made, again.problems.In(l.file).Err()
 	}, report)
+	l.join(err)
+	return value
+}
+
+// join takes over the problems of a part.
+func (l *loader) join(err error) {
 	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
 		l.problems = append(l.problems, problems...)
 	} else if err != nil {
 		l.problems = append(l.problems, strictyaml.Problem{File: l.file, Message: err.Error()})
 	}
-	return value
 }
 
 // watch looks at the files until the returned function is called.
@@ -122,12 +127,6 @@ func (a *authorizer) servicesChanged(listener string) func(*services.Table, erro
 		if !a.refused(servicesSource+listener, err) {
 			a.Log.Info("services reloaded", "listener", listener, "services", table.Len())
 		}
-	}
-}
-
-func (a *authorizer) verifierChanged(_ *token.Verifier, err error) {
-	if !a.refused(jwksSource, err) {
-		a.Log.Info("keys reloaded")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/fleets"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/token"
@@ -25,6 +26,7 @@ type trustConfig struct {
 	Leeway      time.Duration `yaml:"leeway"`
 	Subjects    []string      `yaml:"subjects"`
 	Requesters  []string      `yaml:"requesters"`
+	Publish     bool          `yaml:"publish"`
 }
 
 const (
@@ -58,9 +60,10 @@ func (l *loader) checkTrustDomain(at path, name string) {
 
 // trust reads every entry with its key set. Between entries: an issuer has one
 // entry, and a key speaks for one issuer, or either could sign for the other.
-func (l *loader) trust(domains identity.TrustDomains) []token.Trust {
+func (l *loader) trust(domains identity.TrustDomains) []fleets.Entry {
 	l.hasEntries(path{"trust"}, len(l.config.Trust))
-	var entries []token.Trust
+	var entries []fleets.Entry
+	seeds := map[string]bool{}
 	issuers, signers := map[string]bool{}, map[string]string{}
 	for i, c := range l.config.Trust {
 		at := path{"trust", i}
@@ -69,25 +72,28 @@ func (l *loader) trust(domains identity.TrustDomains) []token.Trust {
 		}
 		issuers[c.Issuer] = true
 		entry := l.trustEntry(at, c, domains)
-		l.checkSigners(at.with("jwks", "file"), entry, signers)
+		l.checkSigners(at.with("jwks", "file"), entry.Trust, signers)
+		l.checkSeed(at.with("jwks", "seed"), entry.Remote, seeds)
 		entries = append(entries, entry)
 	}
 	return entries
 }
 
-func (l *loader) trustEntry(at path, c trustConfig, domains identity.TrustDomains) token.Trust {
+func (l *loader) trustEntry(at path, c trustConfig, domains identity.TrustDomains) fleets.Entry {
 	l.setTrustDefaults(at, &c)
 	l.checkAudience(at.with("audience"), c.Audience)
 	l.checkAlgorithms(at.with("algorithms"), c.Algorithms)
 	l.checkDuration(at.with("maxLifetime"), c.MaxLifetime, time.Second, token.MaxLifetime)
 	l.checkDuration(at.with("leeway"), c.Leeway, 0, maxLeeway)
 	l.checkSubjects(at.with("subjects"), c.Subjects)
-	return token.Trust{
+	trust := token.Trust{
 		Issuer: c.Issuer, Audience: c.Audience, Algorithms: c.Algorithms,
 		MaxLifetime: c.MaxLifetime, Leeway: c.Leeway, Subjects: c.Subjects,
 		Requesters: l.requesters(at.with("requesters"), c.Requesters, domains),
-		Keys:       l.keys(at.with("jwks", "file"), c.JWKS.File),
 	}
+	entry := fleets.Entry{Trust: trust, Publish: c.Publish}
+	entry.Trust.Keys, entry.Remote = l.jwks(at.with("jwks"), c)
+	return entry
 }
 
 func (l *loader) setTrustDefaults(at path, c *trustConfig) {

@@ -1,10 +1,11 @@
-// Package ops is what a platform sees of the authorizer: two probes and the
-// metrics, over plain HTTP on an address of its own. docs/operations.md lists
+// Package ops is what a platform sees of the authorizer: two probes, the
+// metrics and published keys, over plain HTTP on an address of its own. docs/operations.md lists
 // the metrics and says what to do when one alarms.
 //
 //	/livez     200 while the process answers at all
 //	/readyz    200 from the first Check that could be answered until a stop begins
 //	/metrics   Prometheus text
+//	/.well-known/jwks.json   public keys, of the issuers whose entries say so
 //
 // Nothing here takes part in a decision, and nothing secret is shown.
 package ops
@@ -27,11 +28,12 @@ type Sources map[string]Source
 
 // NewServer serves probes and metrics; the caller listens. Its bounds keep a
 // stuck scraper from holding connections for ever.
-func NewServer(ready *Readiness, metrics *Metrics, log *slog.Logger) *http.Server {
+func NewServer(ready *Readiness, metrics *Metrics, keys KeySets, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	mux.Handle("GET /readyz", ready)
 	mux.Handle("GET /metrics", metrics.Handler())
+	mux.Handle("GET /.well-known/jwks.json", keys)
 	return &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -29,6 +29,8 @@ type process struct {
 	jwks, policies *source
 	ready          *ops.Readiness
 	metrics        *ops.Metrics
+	issuers        []ops.Issuer
+	published      map[string]string // key sets
 }
 
 func newProcess(t *testing.T) *process {
@@ -36,8 +38,10 @@ func newProcess(t *testing.T) *process {
 	p := &process{jwks: &source{since: noon}, policies: &source{since: noon.Add(time.Hour)}, metrics: ops.NewMetrics()}
 	sources := ops.Sources{"jwks": p.jwks, "policies": p.policies}
 	p.metrics.Watch(sources)
-	p.ready = ops.NewReadiness(sources)
-	server := httptest.NewServer(ops.NewServer(p.ready, p.metrics, slog.New(slog.DiscardHandler)).Handler)
+	issuers := func() []ops.Issuer { return p.issuers }
+	p.metrics.Issuers(issuers)
+	p.ready = ops.NewReadiness(sources, issuers)
+	server := httptest.NewServer(ops.NewServer(p.ready, p.metrics, p.keys, slog.New(slog.DiscardHandler)).Handler)
 	t.Cleanup(server.Close)
 	p.url = server.URL
 	return p

@@ -13,6 +13,7 @@ import (
 // Readiness is the answer of /readyz. The zero value is not ready.
 type Readiness struct {
 	sources Sources
+	issuers func() []Issuer
 	state   atomic.Int32
 }
 
@@ -25,10 +26,12 @@ const (
 var stateNames = [...]string{"not ready: starting", "ready", "not ready: stopping"}
 
 // NewReadiness is not ready until Serving is called.
-func NewReadiness(sources Sources) *Readiness { return &Readiness{sources: sources} }
+func NewReadiness(sources Sources, issuers func() []Issuer) *Readiness {
+	return &Readiness{sources: sources, issuers: issuers}
+}
 
-// Serving says that Checks are answered from here on.
-func (r *Readiness) Serving() { r.state.Store(serving) }
+// Serving says that Checks are answered from here on, unless a stop has begun.
+func (r *Readiness) Serving() { r.state.CompareAndSwap(starting, serving) }
 
 // Stopping takes the readiness back, for good.
 func (r *Readiness) Stopping() { r.state.Store(stopping) }
@@ -46,6 +49,9 @@ func (r *Readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, stateNames[state])
 	for _, name := range slices.Sorted(maps.Keys(r.sources)) {
 		fmt.Fprint(w, describe(name, r.sources[name]))
+	}
+	for _, issuer := range r.issuers() {
+		fmt.Fprint(w, issuer.describe())
 	}
 }
 

@@ -1,0 +1,235 @@
+package jwks
+
+import (
+	"compress/gzip"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/tokentest"
+)
+
+// Whatever a server does, the last good set stays in force, the reason is told and
+// counted, and a sound answer mends it.
+func TestHostileServers(t *testing.T) {
+	good, kid := set(t)
+	elsewhere, _ := set(t)
+	other := newServer(t, text(elsewhere))
+	released := make(chan struct{})
+	t.Cleanup(func() { close(released) })
+	hang := func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-released:
+		case <-r.Context().Done():
+		}
+	}
+	member := strings.TrimSpace(good[strings.Index(good, "[")+1 : strings.LastIndex(good, "]")])
+	keys := func(members ...string) http.HandlerFunc {
+		return text(`{"keys": [` + strings.Join(members, ",") + `]}`)
+	}
+	for _, row := range []struct {
+		name    string
+		answer  http.HandlerFunc
+		problem string
+		refused bool
+	}{
+		{"hangs", hang, "Client.Timeout exceeded", false},
+		{"drips", drip, "Client.Timeout", false},
+		{"no answer at all", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF", false},
+		{"cut off", cutOff(good), "unexpected EOF", false},
+		{"status 500", status(500), "status 500", false},
+		{"status 404 with a set", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); fmt.Fprint(w, elsewhere) }, "status 404", false},
+		{"304 to no question", status(304), "status 304", false},
+		{"redirect to another host", redirect(other.URL), "redirect to another host", false},
+		{"redirect in a circle", redirect("/again"), "too many redirects", false},
+		{"gzip bomb", bomb, "compressed", false},
+		{"endless", endless, "larger than 262144 bytes", true},
+		{"endless header", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("x", strings.Repeat("x", 1<<20)) }, "headers exceeded", false},
+		{"10000 keys", keys(strings.Split(strings.Repeat("{} ", 9999)+"{}", " ")...), "more than 100 keys", true},
+		{"a page", text("<html>sign in</html>"), "not a JSON object", true},
+		{"empty", text(""), "not a JSON object", true},
+		{"no keys", keys(), "no keys", true},
+		{"twice", keys(member, member), "the same key twice", true},
+		{"malformed", keys(member, "{}"), "key 2: ", true},
+		{"private", keys(strings.Replace(member, "{", `{"d": "AAAA",`, 1)), "a private key", true},
+		{"symmetric", keys(member, `{"kty": "oct", "k": "AAAA"}`), "a symmetric key", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			server := newServer(t, text(good))
+			f := follow(t, Config{URL: server.URL})
+			f.Fetch(t.Context())
+			before := f.State()
+			server.answers(row.answer)
+			f.bounds.timeout = 300 * time.Millisecond
+			f.Fetch(t.Context())
+			f.Fetch(t.Context())
+			after := f.State()
+			if f.kid() != kid || !after.Fetched.Equal(before.Fetched) {
+				t.Errorf("got %s of %s", f.kid(), after.Fetched)
+			}
+			if !strings.Contains(fmt.Sprint(after.Err), row.problem) {
+				t.Errorf("got %v, want %s", after.Err, row.problem)
+			}
+			if row.refused && (after.Refused != 2 || after.Unreachable != 0) || !row.refused && (after.Refused != 0 || after.Unreachable != 2) {
+				t.Errorf("counted: %d refused, %d unreachable", after.Refused, after.Unreachable)
+			}
+			f.bounds.timeout = defaults.timeout
+			server.answers(text(good))
+			f.Fetch(t.Context())
+			if f.State().Err != nil || f.changes.Load() != 1 {
+				t.Errorf("mended: %v, %d changes", f.State().Err, f.changes.Load())
+			}
+		})
+	}
+	if other.asked.Load() != 0 {
+		t.Error("the other host was asked")
+	}
+}
+
+func drip(w http.ResponseWriter, r *http.Request) {
+	for r.Context().Err() == nil {
+		fmt.Fprint(w, " ")
+		w.(http.Flusher).Flush()
+		time.Sleep(5 * time.Millisecond) // how slow it is, not what is waited for
+	}
+}
+
+func cutOff(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("content-length", fmt.Sprint(len(body)))
+		fmt.Fprint(w, body[:len(body)/2])
+	}
+}
+
+func redirect(to string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) }
+}
+
+func endless(w http.ResponseWriter, r *http.Request) {
+	for r.Context().Err() == nil {
+		if _, err := io.WriteString(w, strings.Repeat(" ", 64<<10)); err != nil {
+			return
+		}
+	}
+}
+
+func bomb(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("content-encoding", "gzip")
+	w.(http.Flusher).Flush() // before the first byte is compressed
+	zip := gzip.NewWriter(w)
+	for range 64 {
+		if _, err := zip.Write(make([]byte, 1<<20)); err != nil {
+			return
+		}
+	}
+	zip.Close()
+}
+
+// A set that another part of the program refuses is refused like a malformed one.
+func TestASetThatIsNotAccepted(t *testing.T) {
+	good, kid := set(t)
+	other, _ := set(t)
+	server := newServer(t, text(good))
+	f := follow(t, Config{URL: server.URL})
+	f.Fetch(t.Context())
+	f.accept = errors.New("the key of somebody else")
+	server.answers(text(other))
+	f.Fetch(t.Context())
+	if got := f.State(); f.kid() != kid || got.Refused != 1 || got.Err == nil || got.Err.Error() != f.accept.Error() {
+		t.Errorf("got %s, %+v", f.kid(), got)
+	}
+}
+
+// A redirect on the same host is followed; a server that comes and goes is told
+// of when that changes, and no more often.
+func TestFlapping(t *testing.T) {
+	good, kid := set(t)
+	server := newServer(t, nil)
+	f := follow(t, Config{URL: server.URL + "/keys"})
+	for range 3 {
+		server.answers(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/keys" {
+				http.Redirect(w, r, "/v2/keys", http.StatusFound)
+				return
+			}
+			fmt.Fprint(w, good)
+		})
+		f.Fetch(t.Context())
+		if f.kid() != kid || f.State().Err != nil {
+			t.Fatalf("got %s, %v", f.kid(), f.State().Err)
+		}
+		server.answers(status(http.StatusServiceUnavailable))
+		for range 5 {
+			f.Fetch(t.Context())
+		}
+	}
+	if lines := strings.Count(f.log.String(), "level=ERROR"); lines != 3 {
+		t.Errorf("%d lines:\n%s", lines, f.log.String())
+	}
+	if got := f.State(); got.Unreachable != 15 || f.changes.Load() != 1 {
+		t.Errorf("got %+v, %d changes", got, f.changes.Load())
+	}
+}
+
+func TestTLS(t *testing.T) {
+	good, kid := set(t)
+	server := httptest.NewTLSServer(text(good))
+	t.Cleanup(server.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	write := func(data []byte) {
+		if err := os.WriteFile(ca, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	f := follow(t, Config{URL: server.URL, CAFile: ca})
+	for _, row := range []struct {
+		name, problem string
+		ca            []byte
+	}{
+		{"no CA in the file", "no certificate in PEM", tokentest.JWKS(t)},
+		{"renewed", "", own},
+	} {
+		write(row.ca)
+		f.Fetch(t.Context())
+		if (f.kid() == kid) != (row.problem == "") || row.problem != "" && !strings.Contains(fmt.Sprint(f.State().Err), row.problem) {
+			t.Errorf("%s: got %q, %v", row.name, f.kid(), f.State().Err)
+		}
+	}
+	byTheSystem := follow(t, Config{URL: server.URL})
+	byTheSystem.Fetch(t.Context())
+	if err := byTheSystem.State().Err; byTheSystem.kid() != "" || err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("another CA: got %q, %v", byTheSystem.kid(), err)
+	}
+}
+
+func TestURLs(t *testing.T) {
+	for _, row := range []struct {
+		url   string
+		plain bool
+		want  string
+	}{
+		{"https://tyk.example.com/jwks.json", false, ""},
+		{"http://127.0.0.1:9090/jwks.json", true, ""},
+		{"http://127.0.0.1:9090/jwks.json", false, "plain http lets"},
+		{"tyk.example.com/jwks.json", true, "not an absolute URL"},
+		{"https:jwks.json", true, "not an absolute URL"},
+		{"file:///etc/jwks.json", true, "not an absolute URL"},
+		{"ftp://tyk.example.com/jwks.json", true, `scheme "ftp"`},
+		{"https://a:b@tyk.example.com/", true, "a URL with a user"},
+	} {
+		err := CheckURL(row.url, row.plain)
+		if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: got %v", row.url, err)
+		}
+	}
+}

@@ -1,0 +1,221 @@
+// Package jwks follows the key set (RFC 7517) of one issuer at a URL, beside the
+// requests and never within one: a Check sees the last good set at once, however
+// slow, broken or hostile the server is.
+//
+// A set is replaced as a whole, so that a withdrawn key is gone with the next one.
+// What cannot be fetched or is not a sound set changes nothing, up to MaxStale
+// after the last success; then no key of the issuer may be used, because a
+// blocked server must not keep a withdrawn key alive. The seed file carries the
+// last set and the time of that success over a restart.
+package jwks
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/keyset"
+)
+
+// Config says whose set is where. Two that are equal are the same source.
+type Config struct {
+	Issuer   string
+	URL      string        // see [CheckURL]
+	CAFile   string        // PEM, read at each fetch; empty: the system's
+	Refresh  time.Duration // at least this often; a server may ask for more by Cache-Control
+	MaxStale time.Duration // how long a set is good after the last success
+	Seed     string        // file that this process alone writes; empty: none
+}
+
+// Hooks connect a source with whoever uses its keys. All are required.
+type Hooks struct {
+	Accept  func(*keyset.Public) error // why a sound set may still not be used
+	Changed func()                     // other keys are in force, or none
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// State is what is known of the set now: immutable.
+type State struct {
+	Keys        *keyset.Public // nil: none may be used
+	Fetched     time.Time      // when the last success began; zero: never
+	Err         error          // why the last attempt came to nothing; nil: it did not
+	Unreachable uint64         // attempts that brought no document
+	Refused     uint64         // attempts whose document is no set to use
+}
+
+// Source is one key set. Its methods may be called from many goroutines.
+type Source struct {
+	Config
+	Hooks
+	bounds  bounds
+	nudges  chan struct{}
+	missing missing
+
+	fetching sync.Mutex // one fetch at a time; guards what only fetches use
+	last     document   // the last good one
+	next     time.Duration
+	streak   int // failures since the last success
+
+	mu     sync.Mutex // of those who change the state
+	state  atomic.Pointer[State]
+	expiry *time.Timer
+}
+
+// New starts from the seed file, if there is one that can be used.
+func New(c Config, h Hooks) *Source {
+	s := &Source{Config: c, Hooks: h, bounds: defaults, nudges: make(chan struct{}, 1)}
+	s.state.Store(&State{})
+	s.expiry = time.AfterFunc(c.MaxStale, s.expire)
+	if err := s.sow(); err != nil {
+		s.report(err)
+	}
+	return s
+}
+
+// State is the one in force.
+func (s *Source) State() State { return *s.state.Load() }
+
+// Until is when the keys may no longer be used, unless another fetch succeeds.
+func (s *Source) Until() time.Time { return s.State().Fetched.Add(s.MaxStale) }
+
+// Run fetches until ctx ends: when it is time, and when a key is missing.
+func (s *Source) Run(ctx context.Context) {
+	defer s.expiry.Stop()
+	timer := time.NewTimer(s.due())
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.nudges:
+		case <-timer.C:
+		}
+		s.Fetch(ctx)
+		timer.Reset(s.due())
+	}
+}
+
+func (s *Source) due() time.Duration {
+	s.fetching.Lock()
+	defer s.fetching.Unlock()
+	return s.next
+}
+
+// Fetch asks the server once and puts in force what it gives, if that is good. It
+// takes 5 s at most.
+func (s *Source) Fetch(ctx context.Context) {
+	s.fetching.Lock()
+	defer s.fetching.Unlock()
+	began := s.Now()
+	s.missing.asked(began)
+	got, err := s.get(ctx)
+	if err == nil {
+		err = s.adopt(&got)
+	}
+	switch {
+	case ctx.Err() != nil: // we are to stop: nothing is wrong with the server
+	case err != nil:
+		s.failed(err)
+	default:
+		s.succeeded(got, began)
+	}
+}
+
+// adopt reads the document, or recalls it where the server says that it is the
+// same, and asks whether it may be used.
+func (s *Source) adopt(got *document) error {
+	if got.unchanged {
+		got.keys, got.tag = s.last.keys, s.last.tag
+	} else {
+		keys, err := keyset.ParseJWKS(got.body)
+		if err != nil {
+			return refused{err}
+		}
+		got.keys = keys
+	}
+	if err := s.Accept(got.keys); err != nil {
+		return refused{err}
+	}
+	return nil
+}
+
+// refused is the error of a document that came and may not be used.
+type refused struct{ error }
+
+func (s *Source) succeeded(got document, began time.Time) {
+	if s.last.keys != nil && s.last.keys.Equal(got.keys) {
+		got.keys = s.last.keys // the same set stays the same value: nothing is made anew
+	}
+	s.last, s.streak = got, 0
+	s.next = soon(s.bounds.within(got.maxAge, s.Refresh))
+	if s.State().Err != nil {
+		s.Log.Info("key set fetched again", "issuer", s.Issuer)
+	}
+	s.keep(State{Keys: got.keys, Fetched: began})
+	s.save(got.keys, began)
+}
+
+func (s *Source) failed(err error) {
+	s.next = soon(min(s.Refresh, s.bounds.retry<<min(s.streak, 16)))
+	s.streak++
+	s.report(err)
+}
+
+// soon is a little less than d, and for each replica a different time.
+func soon(d time.Duration) time.Duration { return d - rand.N(d/10+1) }
+
+// keep puts a set in force, and has it end in time.
+func (s *Source) keep(good State) {
+	s.mu.Lock()
+	before := s.state.Load()
+	good.Unreachable, good.Refused = before.Unreachable, before.Refused
+	s.state.Store(&good)
+	s.expiry.Reset(good.Fetched.Add(s.MaxStale).Sub(s.Now()))
+	s.mu.Unlock()
+	if before.Keys != good.Keys {
+		s.Log.Info("key set in force", "issuer", s.Issuer, "keys", len(good.Keys.IDs()))
+		s.Changed()
+	}
+}
+
+// report counts a failure, and logs it unless the one before was the same.
+func (s *Source) report(err error) {
+	s.mu.Lock()
+	before := s.state.Load()
+	after := *before
+	after.Err = err
+	if _, bad := errors.AsType[refused](err); bad {
+		after.Refused++
+	} else {
+		after.Unreachable++
+	}
+	s.state.Store(&after)
+	s.mu.Unlock()
+	if before.Err == nil || before.Err.Error() != err.Error() {
+		s.Log.Error("no new key set, the last good one stays in force while it may", "issuer", s.Issuer, "url", s.URL, "error", err)
+	}
+}
+
+// expire takes the keys out of force once they are too old.
+func (s *Source) expire() {
+	s.mu.Lock()
+	before := s.state.Load()
+	if left := before.Fetched.Add(s.MaxStale).Sub(s.Now()); left > 0 {
+		s.expiry.Reset(left) // the clock was set, or a fetch came first
+		s.mu.Unlock()
+		return
+	}
+	after := *before
+	after.Keys = nil
+	s.state.Store(&after)
+	s.mu.Unlock()
+	if before.Keys != nil {
+		s.Log.Error("key set too old, its keys are no longer used", "issuer", s.Issuer, "fetched", before.Fetched.UTC())
+		s.Changed()
+	}
+}

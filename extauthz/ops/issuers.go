@@ -1,0 +1,81 @@
+package ops
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Issuer is what is known of a trusted issuer's key set. All but the first two
+// are of sets at a URL.
+type Issuer struct {
+	Name           string
+	Keys           int // that may be used now
+	Remote         bool
+	Fetched, Until time.Time // the last success; when the keys may no longer be used
+	Err            error     // why the last fetch came to nothing; nil: it did not
+	Unreachable    uint64    // fetches that brought no document
+	Refused        uint64    // fetches whose document is no set to use
+}
+
+// describe is a line of /readyz, so that `meshpass health` shows it too.
+func (i Issuer) describe() string {
+	if !i.Remote {
+		return fmt.Sprintf("issuer %s: %d keys\n", i.Name, i.Keys)
+	}
+	text := fmt.Sprintf("issuer %s: %d keys, fetched %s, good until %s", i.Name, i.Keys, stamp(i.Fetched), stamp(i.Until))
+	switch {
+	case i.Fetched.IsZero():
+		text = fmt.Sprintf("issuer %s: no keys, never fetched", i.Name)
+	case i.Keys == 0:
+		text = fmt.Sprintf("issuer %s: no keys that may be used, fetched %s, good until %s", i.Name, stamp(i.Fetched), stamp(i.Until))
+	}
+	if i.Err != nil {
+		text += "; the last attempt failed:\n  " + strings.ReplaceAll(i.Err.Error(), "\n", "\n  ")
+	}
+	return text + "\n"
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// Issuers shows the key sets of all trusted issuers, read at each scrape.
+func (m *Metrics) Issuers(now func() []Issuer) { m.registry.MustRegister(issuerCollector(now)) }
+
+type issuerCollector func() []Issuer
+
+var (
+	usableKeys  = prometheus.NewDesc("meshpass_jwks_keys", "Keys of the issuer that may be used; 0: its tokens cannot be judged.", []string{"issuer"}, nil)
+	lastFetched = prometheus.NewDesc("meshpass_jwks_last_success_timestamp_seconds", "When the key set was last fetched; 0: never.", []string{"issuer"}, nil)
+	goodUntil   = prometheus.NewDesc("meshpass_jwks_expiry_timestamp_seconds", "When the keys may no longer be used, unless another fetch succeeds; 0: there are none.", []string{"issuer"}, nil)
+	notFetched  = prometheus.NewDesc("meshpass_jwks_fetch_failures_total", "Fetches of the key set that failed.", []string{"issuer", "cause"}, nil)
+)
+
+func (c issuerCollector) Describe(descs chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{usableKeys, lastFetched, goodUntil, notFetched} {
+		descs <- desc
+	}
+}
+
+func (c issuerCollector) Collect(metrics chan<- prometheus.Metric) {
+	show := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(desc, kind, value, labels...)
+	}
+	for _, i := range c() {
+		show(usableKeys, prometheus.GaugeValue, float64(i.Keys), i.Name)
+		if !i.Remote {
+			continue
+		}
+		fetched, until := 0.0, 0.0
+		if !i.Fetched.IsZero() {
+			fetched, until = seconds(i.Fetched), seconds(i.Until)
+		}
+		show(lastFetched, prometheus.GaugeValue, fetched, i.Name)
+		show(goodUntil, prometheus.GaugeValue, until, i.Name)
+		show(notFetched, prometheus.CounterValue, float64(i.Unreachable), i.Name, "unreachable")
+		show(notFetched, prometheus.CounterValue, float64(i.Refused), i.Name, "refused")
+	}
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
