@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/meshpass/meshpass/shared/forward"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
@@ -34,7 +35,7 @@ type config struct {
 	Revocation revocationConfig `yaml:"revocation"`
 	Audit      auditConfig      `yaml:"audit"`
 
-	upstreams upstreams // as parsed
+	upstreams forward.Hosts // as parsed
 }
 
 type keysConfig struct {

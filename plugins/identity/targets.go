@@ -30,7 +30,7 @@ const internalScheme = "tyk"
 func (c *config) targetsOf(d *apidef.APIDefinition) (targets, error) {
 	var wrong []error
 	check := func(what, target string) {
-		if u, err := url.Parse(target); err != nil || !c.upstreams.admits(u) {
+		if u, err := url.Parse(target); err != nil || !c.upstreams.Admit(u) {
 			wrong = append(wrong, fmt.Errorf("%s %s: the host is not in upstreams", what, redacted(target)))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/shared/forward"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 	"github.com/meshpass/meshpass/shared/token"
@@ -75,7 +76,7 @@ func (v *validator) upstreams(c *config) {
 		v.add(at("upstreams"), `upstreams: want the hosts that a token may be sent to, such as "*.svc.cluster.local"`)
 	}
 	for i, entry := range c.Upstreams {
-		u, err := parseUpstream(entry)
+		u, err := forward.ParseHost(entry)
 		if err != nil {
 			v.add(at("upstreams", i), "upstreams: %v", err)
 		}

@@ -61,7 +61,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		base = http.DefaultTransport
 	}
 	token, ok := FromContext(r.Context())
-	inside := t.Inside.Contain(r.URL.Host)
+	inside := t.Inside.Admit(r.URL)
 	r = r.Clone(r.Context())
 	for name := range r.Header {
 		if identity.IsOurs(name) {

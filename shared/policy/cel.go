@@ -193,5 +193,5 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	if a.claims == nil || len(name) <= len(claims) {
 		return nil, false
 	}
-	return topLevel(a.claims, name[len(claims):])
+	return a.claims.Get(name[len(claims):])
 }

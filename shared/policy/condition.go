@@ -112,7 +112,7 @@ func hasScopes(scopes []string) condition {
 func claimIn(name string, values []any) condition {
 	path := strings.Split(name, ".")
 	return condition{"claims." + name, values, func(_ *pattern, s *subject) verdict {
-		value, ok := lookup(s.claims, path)
+		value, ok := s.claims.Get(path...)
 		if !ok {
 			return undecided
 		}
@@ -144,43 +144,5 @@ func isScalar(value any) bool {
 	return false
 }
 
-// lookup finds a claim by its path: a fixed name, or members below tctx and rctx.
-func lookup(c *identity.Claims, path []string) (any, bool) {
-	if c == nil {
-		return nil, false
-	}
-	value, ok := topLevel(c, path[0])
-	for _, name := range path[1:] {
-		members, isObject := value.(map[string]any)
-		if !isObject {
-			return nil, false
-		}
-		value, ok = members[name]
-	}
-	return value, ok
-}
-
 // topLevelClaims are the names that a document may read.
 var topLevelClaims = []string{"iss", "aud", "sub", "txn", "scope", "req_wl", "tctx", "rctx"}
-
-func topLevel(c *identity.Claims, name string) (any, bool) {
-	switch name {
-	case "iss":
-		return c.Issuer, true
-	case "aud":
-		return c.Audience, true
-	case "sub":
-		return c.Subject, true
-	case "txn":
-		return c.Txn, true
-	case "scope":
-		return c.Scope, true
-	case "req_wl":
-		return c.Requester, true
-	case "tctx":
-		return c.Tctx, true
-	case "rctx":
-		return c.Rctx, true
-	}
-	return nil, false
-}

@@ -39,7 +39,7 @@ func (s *Set) Reads() []string {
 func (reads *reads) inputs(r Request, claims *identity.Claims) map[string]any {
 	inputs := map[string]any{}
 	for name := range reads.claims {
-		if value, ok := lookup(claims, strings.Split(name, ".")); ok {
+		if value, ok := claims.Get(strings.Split(name, ".")...); ok {
 			inputs["claims."+name] = value
 		}
 	}

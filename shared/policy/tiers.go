@@ -121,7 +121,7 @@ func (s *subject) texts(claim []string) (texts []string, certain bool) {
 	if claim[0] == scopesFact {
 		return s.scopes, s.claims != nil
 	}
-	value, _ := lookup(s.claims, claim)
+	value, _ := s.claims.Get(claim...)
 	if text, isText := value.(string); isText {
 		return []string{text}, true
 	}

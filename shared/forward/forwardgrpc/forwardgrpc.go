@@ -10,6 +10,7 @@ package forwardgrpc
 
 import (
 	"context"
+	"net/url"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -70,7 +71,7 @@ func outgoing(ctx context.Context, conn *grpc.ClientConn, inside forward.Hosts) 
 			delete(md, name)
 		}
 	}
-	if token, ok := forward.FromContext(ctx); ok && inside.Contain(host(conn.CanonicalTarget())) {
+	if token, ok := forward.FromContext(ctx); ok && inside.Admit(endpoint(conn.CanonicalTarget())) {
 		if md == nil {
 			md = metadata.MD{}
 		}
@@ -79,8 +80,8 @@ func outgoing(ctx context.Context, conn *grpc.ClientConn, inside forward.Hosts) 
 	return metadata.NewOutgoingContext(ctx, md)
 }
 
-// host is the endpoint of a target such as "dns:///orders.shop.svc.cluster.local:8080" (gRPC's
-// naming: scheme, authority, endpoint), port included.
-func host(target string) string {
-	return target[strings.LastIndexByte(target, '/')+1:]
+// endpoint is where a target such as "dns:///orders.shop.svc.cluster.local:8080" leads (gRPC's naming:
+// scheme, authority, endpoint). Without a port it is 443 to gRPC.
+func endpoint(target string) *url.URL {
+	return &url.URL{Scheme: "https", Host: target[strings.LastIndexByte(target, '/')+1:]}
 }
