@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/audit"
@@ -12,6 +13,7 @@ const maxInput = 4096
 // record is the Check as it went. Who the user is stands in it only when the
 // token was verified: an unverified claim would be somebody else's words.
 func (c *call) record(took time.Duration) audit.Record {
+	inputs, unrecorded := bounded(c.inputs)
 	r := audit.Record{
 		Time: c.started.UTC(), Kind: audit.Check, ID: c.id, Listener: c.Listener,
 		TraceID:   audit.TraceID(c.question.headers.first("traceparent")),
@@ -24,7 +26,7 @@ func (c *call) record(took time.Duration) audit.Record {
 		Decision:  c.decision.String(), Reason: string(c.decision.Reason),
 		Policy: c.decision.Policy, Rule: c.decision.Rule, Shadow: c.decision.Shadows(),
 		Withheld: c.withheld, DurationUS: took.Microseconds(),
-		Generation: c.policies.Generation(), Inputs: bounded(c.inputs),
+		Generation: c.policies.Generation(), Inputs: inputs, Unrecorded: unrecorded,
 	}
 	if c.claims != nil {
 		r.Txn, r.Sub, r.Iss = c.claims.Txn, c.claims.Subject, c.claims.Issuer
@@ -32,13 +34,15 @@ func (c *call) record(took time.Duration) audit.Record {
 	return r
 }
 
-// bounded leaves out what is too long to keep: the decision can then not be made
-// again, which is better than to make another one from a part.
-func bounded(inputs map[string]any) map[string]any {
+// bounded leaves out what is too long to keep, and names it: the decision can then
+// not be made again, which is better than to make another one from a part.
+func bounded(inputs map[string]any) (kept map[string]any, unrecorded []string) {
 	for name, value := range inputs {
 		if text, ok := value.(string); ok && len(text) > maxInput {
 			delete(inputs, name)
+			unrecorded = append(unrecorded, name)
 		}
 	}
-	return inputs
+	slices.Sort(unrecorded)
+	return inputs, unrecorded
 }

@@ -68,6 +68,9 @@ func TestRecordBoundsWhatClientsChoose(t *testing.T) {
 			t.Errorf("%s: got %d bytes, ending in %q", field, len(text), text[max(0, len(text)-8):])
 		}
 	}
+	if cmp.Diff([]any{"request.headers.x-region"}, record["unrecorded"]) != "" {
+		t.Errorf("unrecorded: got %v", record["unrecorded"])
+	}
 	if record["trace_id"] != nil || strings.Contains(cmp.Diff(nil, record["inputs"]), "x-region") {
 		t.Errorf("got trace_id %v, inputs %v", record["trace_id"], record["inputs"])
 	}

@@ -50,6 +50,7 @@ type Record struct {
 	DurationUS int64          `json:"duration_us"`        // microseconds
 	Generation string         `json:"generation,omitempty"`
 	Inputs     map[string]any `json:"inputs,omitempty"`
+	Unrecorded []string       `json:"unrecorded,omitempty"` // names of inputs that were read and are not kept, sorted
 }
 
 // Log writes records. It may be used from many goroutines; each record is one

@@ -37,11 +37,12 @@ type RuleTrace struct {
 
 // ConditionTrace is what one condition says.
 type ConditionTrace struct {
-	Field   string `json:"field"`         // as in the document: to.paths, claims.tctx.plan, when
-	Want    any    `json:"want"`          // as the document says it
-	Got     any    `json:"got,omitempty"` // what the request or token has; for when, all that it reads
-	Verdict string `json:"verdict"`       // yes, no or undecided
-	Why     string `json:"why,omitempty"` // CEL's error
+	Field   string   `json:"field"`           // as in the document: to.paths, claims.tctx.plan, when
+	Want    any      `json:"want"`            // as the document says it
+	Got     any      `json:"got,omitempty"`   // what the request or token has; for when, all that it reads
+	Verdict string   `json:"verdict"`         // yes, no or undecided
+	Why     string   `json:"why,omitempty"`   // CEL's error
+	Reads   []string `json:"reads,omitempty"` // all that when reads of the token and the headers, as an audit record's inputs name it
 }
 
 // Explain decides as [Set.Decide] does, and tells how. Claims stand in it in
@@ -130,6 +131,9 @@ func (e entry) explain(q *question) RuleTrace {
 			v, why = e.when.eval(pattern, &q.subject)
 		}
 		told := ConditionTrace{Field: c.field, Want: c.want, Got: q.got(c.field, e, pattern), Verdict: v.String()}
+		if c.field == "when" {
+			told.Reads = e.when.reads.names()
+		}
 		if why != nil {
 			told.Why = why.Error()
 		}

@@ -18,18 +18,20 @@ func (s *Set) Inputs(r Request, claims *identity.Claims) map[string]any {
 // Reads lists the names that Inputs can have, sorted: a name that is listed and
 // not in a record was absent from the request, unless it was masked. Documents
 // that read more cannot make that decision again.
-func (s *Set) Reads() []string {
+func (s *Set) Reads() []string { return s.reads.names() }
+
+func (reads *reads) names() []string {
 	var all []string
-	for name := range s.reads.claims {
+	for name := range reads.claims {
 		all = append(all, "claims."+name)
 	}
-	for name := range s.reads.headers {
+	for name := range reads.headers {
 		all = append(all, "request.headers."+name)
 	}
-	if s.reads.port {
+	if reads.port {
 		all = append(all, "request.port")
 	}
-	if s.reads.noCaller {
+	if reads.noCaller {
 		all = append(all, "request.no_caller")
 	}
 	slices.Sort(all)
