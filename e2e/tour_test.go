@@ -21,6 +21,7 @@ import (
 func TestTour(t *testing.T) {
 	mesh := start(t, localmesh.Options{Istiod: true, RedisAddr: os.Getenv("REDIS_ADDR")})
 	playAll(t, mesh, tour...)
+	replayed(t, mesh)
 }
 
 // Tyk keeps sessions and rates in Redis by scripts and pipelines, of which an embedded server

@@ -35,6 +35,7 @@ commands:
   token mint     mint a token for a test
   policy lint    find what is wrong, or not meant, in policies
   policy test    decide the cases that stand beside policies
+  policy diff    say which recorded decisions changed policies would change
   services       write the file of Services that a waypoint's listener needs
   health         ask a running authorizer whether it is ready
   version        print the version

@@ -9,10 +9,12 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/policycli"
 	"github.com/meshpass/meshpass/extauthz/tokencli"
+	"github.com/meshpass/meshpass/shared/policy"
 )
 
 const policyUsage = `usage: meshpass policy lint DIR... [FLAGS]
        meshpass policy test DIR... [FLAGS]
+       meshpass policy diff OLD NEW --replay FILE [FLAGS]
 `
 
 // policyFlagsUsage ends the help of each command.
@@ -32,6 +34,8 @@ func (c command) policy(args []string) int {
 		return c.policyLint(args[1:])
 	case "test":
 		return c.policyTest(args[1:])
+	case "diff":
+		return c.policyDiff(args[1:])
 	case "-h", "-help", "--help":
 		_, _ = io.WriteString(c.stdout, c.usage)
 		return fine
@@ -64,6 +68,21 @@ func newPolicyFlags(name string) *policyFlags {
 	})
 	f.StringVar(&f.format, "o", "text", "")
 	return f
+}
+
+// unguarded is a flag for commands whose answers it changes.
+func (f *policyFlags) unguarded() {
+	f.Func("unguarded", "", func(mode string) error {
+		switch mode {
+		case "deny":
+			f.Unguarded = policy.Enforce
+		case "shadow":
+			f.Unguarded = policy.Shadow
+		default:
+			return fmt.Errorf("want deny or shadow")
+		}
+		return nil
+	})
 }
 
 // parsePolicy reads flags and folders in any order.

@@ -5,7 +5,10 @@ import (
 	"testing"
 )
 
-const shipped = "../../../manifests/policies"
+const (
+	shipped  = "../../../manifests/policies"
+	recorded = "../../policycli/replay/testdata/"
+)
 
 // What is printed is judged where it is made; here, that each command gets there
 // and which exit code it ends with.
@@ -33,6 +36,14 @@ func TestPolicy(t *testing.T) {
 		{"test " + shipped + " --run nobody", 2, "no case in files *_test.yaml"},
 		{"test " + shipped + " --run (", 2, "--run: error parsing regexp"},
 		{"test " + shipped + " --run tenant --coverage 3", 2, "leave out --run"},
+		{"diff " + recorded + "tour " + recorded + "tour --replay " + recorded + "tour.jsonl", 0, "replayed 22, changed 0, undecidable 0; "},
+		{"diff --replay " + recorded + "tour.jsonl " + recorded + "tour ../../check/testdata/policies -o json", 1, `"changed": `},
+		{"diff --help", 0, "--max-undecidable 0"},
+		{"diff " + shipped + " --replay x", 2, "two folders, OLD and NEW, and --replay FILE"},
+		{"diff " + shipped + " " + shipped, 2, "two folders, OLD and NEW, and --replay FILE"},
+		{"diff " + shipped + " " + shipped + " --replay absent", 2, "absent"},
+		{"diff " + shipped + " ../../policycli/lint/testdata/policies --replay " + recorded + "tour.jsonl", 2, "wrong.yaml:5:25"},
+		{"diff --unguarded open", 2, "want deny or shadow"},
 		{"test " + shipped + " --coverage 101", 2, "want 0 to 100"},
 	} {
 		code, stdout, stderr := ran(t, append([]string{"policy"}, strings.Fields(row.args)...)...)
@@ -56,4 +67,20 @@ func piped(t *testing.T, input string, args ...string) (code int, stdout, stderr
 	c := command{stdin: strings.NewReader(input), stdout: &out, stderr: &err}
 	code = c.policy(args)
 	return code, out.String(), err.String()
+}
+
+// Exit code 2 wins over 1: what cannot be decided may change too.
+func TestPolicyDiffWithDoubts(t *testing.T) {
+	const unlike = `{"kind":"check","caller":"ns/edge/sa/tyk-gateway","callee":"ns/shop/sa/orders","method":"GET","path":"/x","sub":"a","decision":"allow","reason":"rule_allowed","policy":"orders","rule":"x"}`
+	args := []string{"diff", shipped, shipped, "--replay", "-"}
+	code, stdout, stderr := piped(t, unlike, args...)
+	if code != 2 || !strings.HasSuffix(stdout, "replayed 0, changed 0, undecidable 1\n") || !strings.Contains(stderr, "more is undecidable than --max-undecidable admits") {
+		t.Errorf("got %d, %s%s", code, stdout, stderr)
+	}
+	if code, stdout, stderr = piped(t, unlike, append(args, "--max-undecidable", "1")...); code != 0 {
+		t.Errorf("admitted: got %d, %s%s", code, stdout, stderr)
+	}
+	if code, _, stderr = piped(t, "", args...); code != 2 || !strings.Contains(stderr, "no audit record that documents decided") {
+		t.Errorf("nothing: got %d, %s", code, stderr)
+	}
 }

@@ -1,0 +1,167 @@
+package replay
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// What a document may hold, each line for itself.
+var heads = []string{"identity: required", "identity: optional", "identity: optional, onOutage: allow", "onOutage: allow, public: [{paths: [/b]}]", "identity: optional, mode: shadow"}
+
+var rules = []string{
+	"effect: allow, scopes: [s]",
+	"effect: allow, claims: {tctx.plan: [gold]}",
+	"effect: allow, to: {paths: ['/{x}']}, when: claims.tctx.tenant == path.x",
+	"effect: allow, when: has(claims.tctx.tenant) && claims.tctx.level > 2",
+	"effect: allow, from: {workloads: [ns/a/sa/caller]}, to: {methods: [POST]}",
+	"effect: allow, when: '\"x-a\" in request.headers'",
+	"effect: allow, when: claims.tctx.more.size() > 0",
+	"effect: deny, to: {ports: [80]}",
+	"effect: deny, from: {noPrincipal: true}, to: {paths: [/a]}",
+	"effect: deny, claims: {tctx.plan: [silver]}",
+	"effect: deny, mode: shadow, when: claims.sub == 'idp:bob'",
+	"effect: deny, when: '!has(claims.tctx.level) && request.method == \"POST\"'",
+	"effect: deny, from: {issuers: [i2]}, to: {paths: [/a]}",
+	`effect: deny, when: "claims.aud == 'b' || request.headers['x-a'] == '2'"`,
+}
+
+type dice struct{ *rand.Rand }
+
+func one[T any](d dice, of ...T) T { return of[d.Intn(len(of))] }
+
+func (d dice) set(t *testing.T) *policy.Set {
+	t.Helper()
+	tree := fstest.MapFS{}
+	for i := 0; i < 1+d.Intn(2); i++ {
+		head := strings.ReplaceAll(one(d, heads...), ", ", "\n  ")
+		text := fmt.Sprintf("apiVersion: meshpass.dev/v1\nkind: AccessPolicy\nmetadata: {name: d%d}\nspec:\n  targets: {workloads: [%s]}\n  %s\n  rules:\n", i, one(d, "ns/a/sa/callee", "ns/a/sa/*", "ns/a/sa/*"), head)
+		for j := 0; j < 1+d.Intn(4); j++ {
+			rule := one(d, rules...)
+			if strings.Contains(head, "shadow") {
+				rule = strings.Replace(rule, "mode: shadow, ", "", 1)
+			}
+			text += fmt.Sprintf("  - {name: r%d, %s}\n", j, rule)
+		}
+		tree[fmt.Sprintf("%d.yaml", i)] = &fstest.MapFile{Data: []byte(text)}
+	}
+	set, err := policy.Load(policy.Dir{Files: tree, Guardrail: d.Intn(4) == 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func (d dice) request() policy.Request {
+	r := policy.Request{
+		Callee: "ns/a/sa/callee", Caller: one(d, "ns/a/sa/caller", identity.Workload("ns/b/sa/caller"), ""), Method: one(d, "GET", "POST", "post"),
+		Path: one(d, "/a", "/b", "/b", "/a//b"), Host: "h", Port: one(d, uint32(80), 8080), Headers: map[string]string{}, Now: time.Unix(1e9, 5).UTC(),
+	}
+	r.NoCaller = r.Caller == "" && d.Intn(2) == 0
+	if d.Intn(2) == 0 {
+		r.Headers["x-a"] = one(d, "1", "2")
+	}
+	return r
+}
+
+func (d dice) token() (*identity.Claims, decision.Reason) {
+	if refusal := one(d, "", "", "", decision.TokenMissing, decision.TokenExpired, decision.NotEntitled, decision.NoSigningKey); refusal != "" {
+		return nil, refusal
+	}
+	c := &identity.Claims{Issuer: one(d, "i", "i2"), Subject: one(d, "idp:alice", "idp:bob"), Audience: one(d, "a", "b"), Txn: "t", Scope: one(d, "s", "t"), Tctx: map[string]any{}}
+	for name, value := range map[string]any{"tenant": one(d, "a", "b"), "plan": one[any](d, "gold", "silver", true), "level": one[any](d, int64(1), int64(3), 2.5), "more": map[string]any{"x": int64(1)}} {
+		if d.Intn(3) > 0 {
+			c.Tctx[name] = value
+		}
+	}
+	return c, ""
+}
+
+// record is written as a hop writes it.
+func record(t *testing.T, set *policy.Set, r policy.Request, claims *identity.Claims, refusal decision.Reason) audit.Record {
+	t.Helper()
+	var seen *identity.Claims
+	d := set.Decide(r, func() (*identity.Claims, decision.Reason) {
+		seen = claims
+		return claims, refusal
+	})
+	rec := audit.Record{
+		Time: r.Now, Kind: audit.Check, Caller: string(r.Caller), Callee: string(r.Callee), Method: r.Method, Path: r.Path, Host: r.Host,
+		Decision: d.String(), Reason: string(d.Reason), Policy: d.Policy, Rule: d.Rule, Shadow: d.Shadows(), Generation: set.Generation(), Inputs: set.Inputs(r, seen),
+	}
+	if seen != nil {
+		rec.Sub, rec.Iss, rec.Txn = seen.Subject, seen.Issuer, seen.Txn
+	}
+	return rec
+}
+
+func parsed(t *testing.T, rec audit.Record) Recorded {
+	t.Helper()
+	line, err := json.Marshal(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Parse(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Whatever is decided anew is what these documents would have said of the very
+// request, with the very token: of that, the replay knows the record only.
+func TestWhatIsReplayedIsSo(t *testing.T) {
+	d := dice{rand.New(rand.NewSource(15))}
+	same, decided, undecidable := 0, 0, 0
+	for round := 0; round < 400; round++ {
+		old, changed := d.set(t), d.set(t)
+		for i := 0; i < 25; i++ {
+			r := d.request()
+			claims, refusal := d.token()
+			rec := record(t, old, r, claims, refusal)
+			if o := parsed(t, rec).replay(old, old); o.why != "" || o.was != o.now {
+				t.Fatalf("under the documents that decided %+v: got %+v", rec, o)
+			}
+			same++
+			d.hide(&rec)
+			before := old
+			if d.Intn(3) == 0 { // the folder is not at the commit that decided
+				before = d.set(t)
+			}
+			o := parsed(t, rec).replay(before, changed)
+			if o.why != "" {
+				undecidable++
+				continue
+			}
+			decided++
+			truth := changed.Decide(r, func() (*identity.Claims, decision.Reason) { return claims, refusal })
+			want := Answer{Decision: truth.String(), Reason: string(truth.Reason), Policy: truth.Policy, Rule: truth.Rule}
+			if o.now.Decision != want.Decision || o.now.Reason != "" && !o.now.same(want) {
+				t.Fatalf("%+v\ntoken %+v %s: got %s, want %s", rec, claims, refusal, o.now, want)
+			}
+		}
+	}
+	t.Logf("%d the same, %d decided, %d undecidable", same, decided, undecidable)
+	if decided < 3000 || undecidable < 1000 {
+		t.Errorf("%d decided, %d undecidable: the dice are loaded", decided, undecidable)
+	}
+}
+
+// hide takes something out of some records, as a mask does.
+func (d dice) hide(rec *audit.Record) {
+	for name := range rec.Inputs {
+		if d.Intn(20) == 0 {
+			delete(rec.Inputs, name)
+			rec.Unrecorded = append(rec.Unrecorded, name)
+		}
+	}
+}
