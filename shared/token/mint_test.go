@@ -136,16 +136,22 @@ func TestNoKeyMaySign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := m.Mint(tokentest.Identity()); token.ReasonOf(err) != decision.NoSigningKey {
-		t.Fatalf("before its time: got %v", err)
-	}
-	now = noon.Add(time.Hour)
-	if _, _, err := m.Mint(tokentest.Identity()); err != nil {
-		t.Fatalf("in its time: %v", err)
-	}
-	now = noon.Add(2 * time.Hour)
-	if _, _, err := m.Mint(tokentest.Identity()); token.ReasonOf(err) != decision.NoSigningKey {
-		t.Fatalf("after its time: got %v", err)
+	for _, row := range []struct {
+		name string
+		at   time.Time
+		want decision.Reason // "": signs
+	}{
+		{"before its time", noon, decision.NoSigningKey},
+		{"in its time", noon.Add(time.Hour), ""},
+		{"after its time", noon.Add(2 * time.Hour), decision.NoSigningKey},
+	} {
+		now = row.at
+		_, _, minted := m.Mint(tokentest.Identity())
+		for what, err := range map[string]error{"mint": minted, "self-test": m.SelfTest()} {
+			if (err == nil) != (row.want == "") || err != nil && token.ReasonOf(err) != row.want {
+				t.Errorf("%s, %s: got %v, want %q", row.name, what, err, row.want)
+			}
+		}
 	}
 }
 
