@@ -12,6 +12,7 @@
 #   TYK_SRC       a checkout of a Tyk release, at its tag
 #   TYK_VERSION   the release, like v5.8.1, where no tag tells (a source archive)
 #   TYK_BIN       a gateway of that release; absent: one is built from the source and kept
+#   REVISION      what the metric meshpass_build_info names; absent: the commit that is checked out
 #   OUT           folder of the plugin; absent: plugins/ beside the gateway that make or this script built
 #
 # Standard output has two lines, "built FILE …" and "loaded FILE …"; all else is progress.
@@ -111,18 +112,26 @@ gateway_of_source() {
 		cannot "the gateway $version does not build, see above"
 }
 
+# revision prints what metrics will name the build by: REVISION, or the commit where nothing was changed since.
+revision() {
+	local commit
+	commit=${REVISION:-$(git -C "$root" rev-parse HEAD 2>/dev/null)} || commit=unknown
+	[ -n "${REVISION:-}" ] || git -C "$root" diff --quiet HEAD 2>/dev/null || commit+=-changed
+	echo "$commit"
+}
+
 # build DIR: the plugin comes under a name that no gateway looks for, until it has been loaded.
 build() {
 	mkdir -p "$out" && [ -w "$out" ] || cannot "OUT=$out cannot be written to"
 	out=$(cd "$out" && pwd)
 	say "building $name with $go_version"
-	(cd "$1" && go build "${flags[@]}" -buildmode=plugin -o "$out/$name.new" ./identity) || cannot "the plugin does not build, see above"
+	(cd "$1" && go build "${flags[@]}" -ldflags "-X main.revision=$(revision)" -buildmode=plugin -o "$out/$name.new" ./identity) || cannot "the plugin does not build, see above"
 	echo "built $name with $go_version"
 }
 
 load() {
 	local symbol said
-	for symbol in StripIdentity SignIdentity GuardUpstream; do
+	for symbol in StripIdentity SignIdentity GuardUpstream Canary; do
 		said=$("$gateway" plugin load -f "$out/$name.new" -s $symbol 2>&1) || {
 			rm -f "$out/$name.new"
 			say "$said"

@@ -13,7 +13,7 @@ import (
 func TestGatewaysLoadThePlugin(t *testing.T) {
 	for release, dir := range map[string]string{"v5.8.0": "../bin/gateways/v5.8.0", "v5.8.1": "../bin"} {
 		plugin := filepath.Join(dir, "plugins", "identity_"+release+"_"+runtime.GOOS+"_"+runtime.GOARCH+".so")
-		for _, symbol := range []string{"StripIdentity", "SignIdentity", "GuardUpstream"} {
+		for _, symbol := range []string{"StripIdentity", "SignIdentity", "GuardUpstream", "Canary"} {
 			t.Run(release+" "+symbol, func(t *testing.T) {
 				if _, err := os.Stat(plugin); err != nil {
 					t.Fatalf("%v: run make test-programs", err)

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"testing"
 	"time"
@@ -19,6 +20,14 @@ var broken = []struct {
 	{"no-file", hooks("missing", "pre", "post_key_auth"), answer{500, "Internal Server Error", unreached}},
 	{"panic-in-request", hooks("callpanic", "post_key_auth"), answer{200, "", unreached}},
 	{"panic-while-loading", hooks("loadpanic", "post_key_auth"), answer{500, "Internal Server Error", unreached}},
+	{"canary-no-file", shippedCanary("missing"), answer{500, "Internal Server Error", unreached}},
+	{"canary-other-plugin", shippedCanary("callpanic"), answer{500, "Internal Server Error", unreached}},
+}
+
+// shippedCanary is what makes an API a canary, with another plugin.
+func shippedCanary(plugin string) string {
+	return fmt.Sprintf(`{"use_keyless": true, "custom_middleware": {"driver": "goplugin", "post_key_auth": null, "post": null,
+		"pre": [{"name": "Canary", "path": "plugins/%s.so"}]}}`, plugin)
 }
 
 func TestBrokenPlugins(t *testing.T) {
@@ -61,11 +70,14 @@ func hooks(plugin string, names ...string) string {
 // the second time it waits for ever, and serves no API at all.
 func TestPanicWhileLoadingForTwoHooks(t *testing.T) {
 	built(t, "loadpanic")
-	r := start(t, setup{apis: []definition{{id: "hung", json: hooks("loadpanic", "pre", "post_key_auth")}}})
+	r := start(t, setup{apis: []definition{{id: "hung", json: hooks("loadpanic", "pre", "post_key_auth")}, probedAPI}})
 	r.await(t, func(context.Context) error { return r.logged("Recovered from panic while loading Go-plugin") })
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if err := r.tyk.Await(ctx, r.serves); err == nil {
 		t.Error("APIs are served: Tyk, or Go, has changed")
+	}
+	if got, _, err := r.control(t.Context(), http.MethodGet, "/"+probed+"/", ""); err != nil || got != http.StatusNotFound {
+		t.Errorf("the canary answers %d, %v: want 404", got, err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/repo"
 )
 
-// definition is an API: our shipped one with API keys, and what differs from it. It is reached at
+// definition is an API: our shipped one with API keys, or the canary, and what differs from it. It is reached at
 // /ID/, and goes to the upstream.
 type definition struct {
 	id    string
@@ -29,7 +29,7 @@ func (r *rig) writeAPIs(t *testing.T, apis []definition) {
 	must(t, os.Mkdir(r.path("apis"), 0o700))
 	rights := map[string]any{}
 	for _, d := range append(apis, definition{id: canary, json: "{}"}) {
-		api := readJSON(t, filepath.Join(root, "manifests", "tyk", "apis", "orders-key.json"))
+		api := readJSON(t, filepath.Join(root, "manifests", "tyk", "apis", shipped(d.id)))
 		merge(api, parse(t, r.fill(`{"api_id": "SELF", "name": "SELF", "proxy": {"listen_path": "/SELF/", "target_url": "UPSTREAM"}}`), d.id))
 		if d.alone {
 			delete(api, "custom_middleware")
@@ -44,6 +44,14 @@ func (r *rig) writeAPIs(t *testing.T, apis []definition) {
 			"rate": 1000, "per": 1, "quota_max": -1, "access_rights": rights, "meta_data": metadata}
 	}
 	r.writeJSON(t, "policies.json", policies)
+}
+
+// shipped is the definition of ours that an API starts from.
+func shipped(id string) string {
+	if id == probed {
+		return "canary.json"
+	}
+	return "orders-key.json"
 }
 
 // adding is a policy that writes into the metadata of whoever has it.

@@ -34,8 +34,10 @@ type config struct {
 	Allow      allow            `yaml:"allow"`
 	Revocation revocationConfig `yaml:"revocation"`
 	Audit      auditConfig      `yaml:"audit"`
+	Metrics    string           `yaml:"metrics"` // IP:PORT of the Prometheus text; absent: none
 
-	upstreams forward.Hosts // as parsed
+	upstreams  forward.Hosts // as parsed
+	generation string        // which content this is, as read from a file
 }
 
 type keysConfig struct {

@@ -21,7 +21,7 @@ minRemaining: soon
 upstreams: ["*.local", "http://orders", "a..b", "*.0.0.1", ok.example.com:443]
 edge: {enforce: false}
 revocation: {}
-metrics: "127.0.0.1:9092"
+metrics: "localhost:9092"
 idps:
   - alias: key
     issuer: https://idp.example.com
@@ -35,7 +35,7 @@ apiKeys:
   scopes: {byPolicy: {gold: [a b]}}
 audit: {output: /var/log/audit}
 `
-	const known = "; known here: allow, apiKeys, audience, audit, basic, custom, hmac, idps, issuer, keys, lifetime, minRemaining, mtls, oauth, revocation, secretFile, upstreams, workload"
+	const known = "; known here: allow, apiKeys, audience, audit, basic, custom, hmac, idps, issuer, keys, lifetime, metrics, minRemaining, mtls, oauth, revocation, secretFile, upstreams, workload"
 	want := []string{
 		"f.yaml:1:1: workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway",
 		"f.yaml:1:1: secretFile is missing",
@@ -50,7 +50,7 @@ audit: {output: /var/log/audit}
 		`f.yaml:6:49: upstreams: "*.0.0.1": "0.0.1" is not a host name`,
 		`f.yaml:7:1: unknown key "edge"` + known,
 		"f.yaml:8:13: revocation.file is missing",
-		`f.yaml:9:1: unknown key "metrics"` + known,
+		`f.yaml:9:10: metrics "localhost:9092": want IP:PORT, such as 127.0.0.1:9092`,
 		`f.yaml:11:12: alias "key" is reserved for sessions that no idp vouches for`,
 		"f.yaml:13:16: audiences: want the client ids or API names that the caller's token may be for",
 		"f.yaml:14:14: kid is a field of the token's header, not a claim",

@@ -6,7 +6,7 @@
 // for whom a token is signed, or refuses. [GuardUpstream] (post) looks where the
 // request goes, and only then signs and puts the token on it: what Tyk writes or
 // sends before that, such as the event of a request over its rate limit, cannot
-// hold a token.
+// hold a token. [Canary] is for readiness probes.
 //
 // The traps that shape the code, all seen in Tyk 5.8: a hook that panics or
 // writes nothing does not stop the request, so every failure writes a refusal;
@@ -15,12 +15,12 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
@@ -58,7 +58,9 @@ func StripIdentity(rw http.ResponseWriter, r *http.Request) {
 // refused.
 func SignIdentity(rw http.ResponseWriter, r *http.Request) {
 	defer refusePanic(rw, r)
-	current().sign(rw, r)
+	s := current()
+	defer s.meter.took(signHookName, time.Now())
+	s.sign(rw, r)
 }
 
 // GuardUpstream is the last post hook: the request leaves it with exactly one
@@ -66,6 +68,7 @@ func SignIdentity(rw http.ResponseWriter, r *http.Request) {
 // judged by the configuration that SignIdentity has asked.
 func GuardUpstream(rw http.ResponseWriter, r *http.Request) {
 	defer refusePanic(rw, r)
+	defer current().meter.took(guardHookName, time.Now())
 	removeOurs(r) // header transforms have run since the pre hook
 	t, ok := take(r)
 	if d, err := definitionOf(r); err == nil && d.byCertificate && !ok {
@@ -87,6 +90,6 @@ func refusePanic(rw http.ResponseWriter, r *http.Request) {
 	writeRefusal(rw, decision.Panic) // first: what follows might panic again
 	r.Header.Del(identity.Header)
 	s := current()
-	s.log.Error("a hook panicked; the request is refused", "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	s.log.Error("a hook panicked; the request is refused", "panic", kindOf(cause), "stack", string(debug.Stack()))
 	s.finish(s.recordOf(r), audit.Edge, decision.Deny(decision.Panic, "", ""))
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"log/slog"
@@ -34,11 +36,11 @@ func (s *signer) configure(file string) (err error) {
 		return refuse(decision.NotConfigured, "the environment variable %s is not set: name the plugin's configuration file and restart the gateway", configVariable)
 	}
 	if s.config, err = readConfig(file); err != nil {
-		return refuse(decision.NotConfigured, "%w", err)
+		return &sourceError{configSource, refuse(decision.NotConfigured, "%w", err)}
 	}
 	s.audit = audit.New(s.config.auditWriter())
 	if s.secret, err = readSecret(s.config.SecretFile); err != nil {
-		return refuse(decision.NotConfigured, "secretFile: %w", err)
+		return &sourceError{secretSource, refuse(decision.NotConfigured, "secretFile: %w", err)}
 	}
 	if err := s.loadRevocations(); err != nil {
 		return err
@@ -51,33 +53,25 @@ func readConfig(file string) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseConfig(file, data)
-}
-
-// watched are the files and folders of which a signer is made. A configuration
-// that cannot be read names none but itself.
-func watched(file string) []string {
-	c, err := readConfig(file)
+	c, err := parseConfig(file, data)
 	if err != nil {
-		return []string{file}
+		return nil, err
 	}
-	paths := []string{file, c.Keys.Dir, c.SecretFile}
-	if c.Revocation.File != "" {
-		paths = append(paths, c.Revocation.File)
-	}
-	return paths
+	sum := sha256.Sum256(data)
+	c.generation = hex.EncodeToString(sum[:6])
+	return c, nil
 }
 
-func (s *signer) loadKeys() error {
-	keys, err := keyset.LoadSigning(s.config.Keys.Dir)
+func (s *signer) loadKeys() (err error) {
+	s.keys, err = keyset.LoadSigning(s.config.Keys.Dir)
 	if err == nil {
 		s.minter, err = token.NewMinter(token.MinterConfig{
-			Issuer: s.config.Issuer, Audience: s.config.Audience, Keys: keys,
+			Issuer: s.config.Issuer, Audience: s.config.Audience, Keys: s.keys,
 			Lifetime: s.config.Lifetime, MinRemaining: s.config.MinRemaining, Now: s.now,
 		})
 	}
 	if err != nil {
-		return refuse(decision.NoSigningKey, "keys.dir: %w", err)
+		return &sourceError{keysSource, refuse(decision.NoSigningKey, "keys.dir: %w", err)}
 	}
 	return nil
 }

@@ -25,12 +25,14 @@ func (s *signer) recordOf(r *http.Request) audit.Record {
 	return record
 }
 
-// finish writes the record. The gateway goes on without one: nothing is let
+// finish counts the decision and writes the record. The gateway goes on without one: nothing is let
 // through that the next hop does not decide, and record, again.
 func (s *signer) finish(record audit.Record, kind audit.Kind, d decision.Decision) {
 	record.Kind, record.Decision, record.Reason = kind, d.String(), string(d.Reason)
 	record.DurationUS = s.now().Sub(record.Time).Microseconds()
+	s.meter.decisions.add(d.Reason)
 	if err := s.audit.Write(record); err != nil {
+		s.meter.lost.Add(1)
 		s.log.Error("an audit record was lost", "id", record.ID, "error", err.Error())
 	}
 }

@@ -16,7 +16,10 @@ func refuse(reason decision.Reason, format string, args ...any) error {
 
 // writeRefusal answers the client, which is also what makes Tyk stop.
 func writeRefusal(rw http.ResponseWriter, reason decision.Reason) {
-	status := reason.Class().Status()
+	writeProblem(rw, reason.Class().Status(), reason)
+}
+
+func writeProblem(rw http.ResponseWriter, status int, reason decision.Reason) {
 	rw.Header().Set("Content-Type", decision.ProblemType)
 	rw.Header().Set("Cache-Control", "no-store")
 	rw.WriteHeader(status)

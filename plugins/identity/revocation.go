@@ -24,7 +24,7 @@ func (s *signer) loadRevocations() error {
 	}
 	list, err := revocation.ReadFile(s.config.Revocation.File)
 	if err != nil {
-		return refuse(decision.NotConfigured, "revocation.file: %w", fmt.Errorf("%s: %w", s.config.Revocation.File, err))
+		return &sourceError{revocationSource, refuse(decision.NotConfigured, "revocation.file: %w", fmt.Errorf("%s: %w", s.config.Revocation.File, err))}
 	}
 	s.revoked = list
 	return nil

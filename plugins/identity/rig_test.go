@@ -69,7 +69,7 @@ func (p *rig) write(t testing.TB, name, text string) {
 // load starts the plugin anew.
 func (p *rig) load(t testing.TB) {
 	t.Helper()
-	p.watch = &watch{file: filepath.Join(p.dir, "meshpass.yaml"), log: slog.New(slog.NewTextHandler(&p.log, nil)), load: load}
+	p.watch = newWatch(filepath.Join(p.dir, "meshpass.yaml"), slog.New(slog.NewTextHandler(&p.log, nil)))
 	before := current
 	current = func() *signer { return p.signer }
 	t.Cleanup(func() { current = before })
@@ -78,7 +78,7 @@ func (p *rig) load(t testing.TB) {
 
 // look does what the plugin does at every interval.
 func (p *rig) look() {
-	p.watch.look()
+	work{filesGoroutine, p.watch.look, p.watch.meter, p.watch.log}.once()
 	p.signer = p.watch.inForce.Load()
 	p.signer.audit = audit.New(&p.audit)
 }

@@ -14,21 +14,25 @@ import (
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
 // signer holds what the hooks need. It is read-only once loaded, but for the
-// cache of API settings.
+// cache of API settings and the last self-test.
 type signer struct {
 	config  *config
 	minter  *token.Minter
+	keys    *keyset.Signing
 	revoked *revocation.List
 	secret  []byte // keys pseudonyms: the claim sid, subjects of API keys
 	apis    apis
 	audit   *audit.Log
 	log     *slog.Logger
+	meter   *meter
 	now     func() time.Time
+	test    selfTest
 
 	// broken refuses every request: the gateway runs on when the plugin cannot
 	// start, and must not run without it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -64,6 +65,9 @@ func (v *validator) config(c *config) {
 	}
 	if v.doc.Has("revocation") {
 		v.present(c.Revocation.File, at("revocation", "file"))
+	}
+	if _, err := netip.ParseAddrPort(c.Metrics); err != nil && v.doc.Has("metrics") {
+		v.add(at("metrics"), "metrics %q: want IP:PORT, such as 127.0.0.1:9092", c.Metrics)
 	}
 	if c.Audit.Output != "stdout" && c.Audit.Output != "stderr" {
 		v.add(at("audit", "output"), "audit.output %q: want stdout or stderr", c.Audit.Output)

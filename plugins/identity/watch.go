@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -25,7 +23,10 @@ type watch struct {
 	log  *slog.Logger
 	load func(file string, log *slog.Logger) (*signer, error)
 
-	inForce atomic.Pointer[signer]
+	meter *meter
+
+	inForce atomic.Pointer[signer] // never nil
+	metrics atomic.Pointer[string] // the address that the file names, as far as it can be read
 
 	// Only look uses these.
 	paths []string
@@ -33,46 +34,68 @@ type watch struct {
 	said  string                 // the error that was logged last
 }
 
-// startWatch returns when the first look is done, with a signer in force that
-// signs or refuses.
-func startWatch(file string, log *slog.Logger) *watch {
-	w := &watch{file: file, log: log, load: load}
-	w.look()
-	go w.run()
+// newWatch refuses every request until it has looked at the files.
+func newWatch(file string, log *slog.Logger) *watch {
+	w := &watch{file: file, log: log, load: load, meter: newMeter()}
+	w.force(refuseAll(refuse(decision.NotConfigured, "nothing was loaded"), log))
+	w.metrics.Store(new(string))
 	return w
 }
 
-// run ends with the gateway: Go never unloads a plugin.
-func (w *watch) run() {
-	for range time.Tick(interval) {
-		w.look()
-	}
+// startWatch returns when the first look is done, with a signer in force that
+// signs or refuses.
+func startWatch(file string, log *slog.Logger) *watch {
+	w := newWatch(file, log)
+	files := work{filesGoroutine, w.look, w.meter, log}
+	files.once()
+	go files.forever(sleep)
+	served := &exposition{address: func() string { return *w.metrics.Load() }, text: w.text, meter: w.meter, log: log}
+	go work{metricsGoroutine, served.look, w.meter, log}.forever(sleep)
+	return w
 }
 
 // look brings what is in force up to date with the files. Where they stand is
 // part of what the configuration says and may change with it.
 func (w *watch) look() {
-	defer w.survive()
-	paths := watched(w.file)
-	if w.files != nil && slices.Equal(paths, w.paths) {
-		w.files.Poll()
+	files := w.files
+	w.files = nil // after a panic its state is unknown: start anew
+	paths := w.watched()
+	if files != nil && slices.Equal(paths, w.paths) {
+		files.Poll()
+		w.files = files
 		return
 	}
 	w.paths = paths
-	var err error
-	w.files, err = reload.New(paths, func() (*signer, error) { return w.load(w.file, w.log) }, w.report)
+	files, err := reload.New(paths, func() (*signer, error) { return w.load(w.file, w.log) }, w.report)
 	if err != nil {
 		w.report(nil, err)
 		return
 	}
-	w.report(w.files.Get(), nil)
+	w.report(files.Get(), nil)
+	w.files = files
+}
+
+// watched are the files and folders of which a signer is made. A configuration
+// that cannot be read names none but itself.
+func (w *watch) watched() []string {
+	c, err := readConfig(w.file)
+	if err != nil {
+		return []string{w.file}
+	}
+	w.metrics.Store(&c.Metrics) // before the keys are right: what is wrong with them is to be seen there
+	paths := []string{w.file, c.Keys.Dir, c.SecretFile}
+	if c.Revocation.File != "" {
+		paths = append(paths, c.Revocation.File)
+	}
+	return paths
 }
 
 // report puts a signer in force, or says why there is no new one, once.
 func (w *watch) report(s *signer, err error) {
 	if err == nil {
 		w.said = ""
-		w.inForce.Store(s)
+		w.meter.reloaded(time.Now())
+		w.force(s)
 		w.log.Info("ready to sign", "file", w.file, "issuer", s.config.Issuer, "audience", s.config.Audience)
 		return
 	}
@@ -80,27 +103,18 @@ func (w *watch) report(s *signer, err error) {
 		return
 	}
 	w.said = err.Error()
-	if last := w.inForce.Load(); last != nil && last.broken == nil {
+	w.meter.refused(err)
+	if w.inForce.Load().broken == nil {
 		w.log.Error("the files are refused; what was loaded before stays in force until they are mended", "file", w.file, "error", w.said)
 		return
 	}
-	w.inForce.Store(refuseAll(err, w.log))
+	w.force(refuseAll(err, w.log))
 	w.log.Error("every request of an API with this plugin is refused until the cause is mended", "file", w.file, "error", w.said)
 }
 
-// survive is for a bug of ours: a panic outside of a request would end the
-// gateway's process.
-func (w *watch) survive() {
-	cause := recover()
-	if cause == nil {
-		return
-	}
-	err := refuse(decision.NotConfigured, "a panic while the files were loaded: %v", cause)
-	if err.Error() != w.said {
-		w.log.Error("loading panicked", "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
-	}
-	w.files = nil // its state is unknown: start anew
-	w.report(nil, err)
+func (w *watch) force(s *signer) {
+	s.meter = w.meter
+	w.inForce.Store(s)
 }
 
 // refuseAll is the signer for a gateway without a usable configuration.

@@ -91,7 +91,7 @@ func TestKeysFollowTheClock(t *testing.T) {
 // A panic outside of a request would end the gateway.
 func TestPanicWhileLoading(t *testing.T) {
 	p := start(t)
-	bug := func(string, *slog.Logger) (*signer, error) { panic("a bug") }
+	bug := func(string, *slog.Logger) (*signer, error) { panic("a bug with " + p.dir) }
 	p.watch.load = bug
 	p.log.Reset()
 	for range 3 {
@@ -99,10 +99,11 @@ func TestPanicWhileLoading(t *testing.T) {
 		p.look()
 	}
 	p.issued(t)
-	if strings.Count(p.log.String(), "\n") != 2 || !strings.Contains(p.log.String(), "stays in force") {
-		t.Errorf("log: %s", &p.log)
+	if strings.Count(p.log.String(), "a goroutine panicked") != 3 || strings.Contains(p.log.String(), "a bug") || p.watch.meter.panics[filesGoroutine].Load() != 3 {
+		t.Errorf("want three panics told, by their kind alone; log: %s", &p.log)
 	}
-	p.watch = &watch{file: p.watch.file, log: p.watch.log, load: bug}
+	p.watch = newWatch(p.watch.file, p.watch.log)
+	p.watch.load = bug
 	p.look()
 	r := keyCall().request()
 	refused(t, p, r, p.sign(r), 503, decision.NotConfigured)

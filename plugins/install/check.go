@@ -91,7 +91,7 @@ func sameGo(gateway, plugin string) error {
 }
 
 func loads(gateway, plugin string) error {
-	for _, symbol := range []string{"StripIdentity", "SignIdentity", "GuardUpstream"} {
+	for _, symbol := range []string{"StripIdentity", "SignIdentity", "GuardUpstream", "Canary"} {
 		said, err := exec.Command(gateway, "plugin", "load", "-f", plugin, "-s", symbol).CombinedOutput()
 		if err != nil {
 			reason, _, _ := strings.Cut(string(said), "\n\ngoroutine ")

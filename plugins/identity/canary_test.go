@@ -1,0 +1,106 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// probe asks the canary as Tyk hands a keyless API's request to a pre hook.
+func probe() *httptest.ResponseRecorder {
+	rw := httptest.NewRecorder()
+	Canary(rw, httptest.NewRequest(http.MethodGet, "/meshpass-canary/", nil))
+	return rw
+}
+
+func TestCanary(t *testing.T) {
+	rows := []struct {
+		name   string
+		change func(p *rig)
+		want   decision.Reason
+	}{
+		{"all is well", func(*rig) {}, decision.Issued},
+		{"the configuration breaks later", func(p *rig) { p.write(t, "meshpass.yaml", "issuer: ["); p.look() }, decision.Issued},
+		{"bad configuration", func(p *rig) { p.write(t, "meshpass.yaml", "issuer: ["); p.load(t) }, decision.NotConfigured},
+		{"no keys", func(p *rig) { remove(t, p, "keys/keys.yaml"); p.load(t) }, decision.NoSigningKey},
+		{"a test key", func(p *rig) { markAsTest(t, p); p.load(t) }, decision.NoSigningKey},
+		{"no key's time has come", func(p *rig) { replaceIn(t, p, p.dir+"/keys", expired(t)); p.look() }, decision.NoSigningKey},
+		{"a bug", func(p *rig) { p.signer.minter = nil }, decision.Panic},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			p := start(t)
+			row.change(p)
+			p.audit.Reset()
+			rw := probe()
+			if row.want == decision.Issued {
+				if rw.Code != http.StatusOK || rw.Body.String() != "ready\n" || len(rw.Header()["Txn-Token"]) != 0 {
+					t.Errorf("got %d %s %v", rw.Code, rw.Body, rw.Header())
+				}
+			} else if rw.Code != http.StatusServiceUnavailable || !strings.Contains(rw.Body.String(), `"reason":"`+string(row.want)+`"`) {
+				t.Errorf("got %d %s, want 503 %s", rw.Code, rw.Body, row.want)
+			}
+			if p.audit.Len() != 0 || p.watch.meter.canary[row.want].Load() != 1 {
+				t.Errorf("want no record and one answer counted; audit: %s", &p.audit)
+			}
+		})
+	}
+}
+
+func markAsTest(t *testing.T, p *rig) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(p.dir, "keys", "keys.yaml"))
+	must(t, err)
+	p.write(t, "keys/keys.yaml", "test: true\n"+string(data))
+}
+
+// expired is a folder with a key that signs no more.
+func expired(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "expired")
+	newKey(t, dir, time.Now().Add(-time.Hour), time.Now().Add(-time.Minute))
+	return dir
+}
+
+// However many ask, one token a second is signed.
+func TestCanaryIsCheap(t *testing.T) {
+	p := start(t)
+	now := time.Now()
+	p.signer.now = func() time.Time { return now }
+	minter := p.signer.minter
+	for step, row := range []struct {
+		later  time.Duration
+		minter *token.Minter // nil: a test would panic
+		status int
+	}{
+		{0, minter, 200}, {0, nil, 200}, {interval - 1, nil, 200}, {1, nil, 503}, {0, minter, 200}, {interval, nil, 503}, {-time.Hour, minter, 200},
+	} {
+		now, p.signer.minter = now.Add(row.later), row.minter
+		if got := probe(); got.Code != row.status {
+			t.Errorf("step %d: got %d, want %d", step, got.Code, row.status)
+		}
+	}
+}
+
+// After the panic of one, others are answered.
+func TestCanaryForMany(t *testing.T) {
+	p := start(t)
+	p.signer.minter = nil
+	var all sync.WaitGroup
+	for range 20 {
+		all.Add(1)
+		go func() { defer all.Done(); probe() }()
+	}
+	all.Wait()
+	if n := p.watch.meter.canary[decision.Panic].Load(); n != 20 {
+		t.Errorf("%d of 20 were answered", n)
+	}
+}

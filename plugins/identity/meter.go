@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/meshpass/meshpass/plugins/identity/promtext"
+	"github.com/meshpass/meshpass/shared/decision"
+)
+
+// meter counts what the plugin does. It lives as long as the gateway: a signer
+// comes and goes with its files.
+type meter struct {
+	decisions counters
+	canary    counters
+	hooks     map[string]*promtext.Histogram
+	panics    map[string]*atomic.Uint64 // by goroutine
+	sources   map[source]*sourceMeter
+	loaded    atomic.Int64 // milliseconds since 1970: when what is in force was made; 0: never
+	lost      atomic.Uint64
+}
+
+// sourceMeter says how it stands with one source of a signer.
+type sourceMeter struct {
+	refused  atomic.Bool // what it holds now
+	failures atomic.Uint64
+}
+
+// The hooks are measured one by one: what Tyk does between them is not ours.
+const (
+	signHookName  = "SignIdentity"
+	guardHookName = guardHook
+)
+
+// canaryReasons are all that the canary can answer.
+var canaryReasons = []decision.Reason{decision.Issued, decision.NotConfigured, decision.NoSigningKey, decision.MintFailed, decision.Panic}
+
+// newMeter has everything at 0: an alert on the first event of a kind needs a
+// value before it.
+func newMeter() *meter {
+	m := &meter{
+		decisions: atZero(decision.Reasons()), canary: atZero(canaryReasons), panics: atZero(goroutines),
+		hooks: map[string]*promtext.Histogram{}, sources: map[source]*sourceMeter{},
+	}
+	for _, hook := range []string{signHookName, guardHookName} {
+		m.hooks[hook] = promtext.NewHistogram(bounds...)
+	}
+	for _, s := range sources {
+		m.sources[s] = &sourceMeter{}
+	}
+	return m
+}
+
+// bounds: a hook takes tens of microseconds, and one signature with RSA a
+// millisecond or more.
+var bounds = []time.Duration{
+	25 * time.Microsecond, 50 * time.Microsecond, 100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 100 * time.Millisecond,
+}
+
+// counters are those of a closed list of reasons.
+type counters map[decision.Reason]*atomic.Uint64
+
+// add counts a reason that is not in the list, a fault of ours, as one.
+func (c counters) add(reason decision.Reason) {
+	counter, listed := c[reason]
+	if !listed {
+		counter = c[decision.Panic]
+	}
+	counter.Add(1)
+}
+
+func atZero[K comparable](names []K) map[K]*atomic.Uint64 {
+	counters := map[K]*atomic.Uint64{}
+	for _, name := range names {
+		counters[name] = &atomic.Uint64{}
+	}
+	return counters
+}
+
+// took is deferred at the start of a hook.
+func (m *meter) took(hook string, began time.Time) { m.hooks[hook].Observe(time.Since(began)) }
+
+// reloaded notes that all sources are in force as they stand.
+func (m *meter) reloaded(now time.Time) {
+	m.loaded.Store(now.UnixMilli())
+	for _, s := range m.sources {
+		s.refused.Store(false)
+	}
+}
+
+// refused notes that one source holds what cannot be used. A signer is made of all
+// of them or not at all, so a change of the others waits as well.
+func (m *meter) refused(err error) {
+	var at *sourceError
+	faulty := configSource
+	if errors.As(err, &at) {
+		faulty = at.source
+	}
+	for name, s := range m.sources {
+		s.refused.Store(name == faulty)
+	}
+	m.sources[faulty].failures.Add(1)
+}

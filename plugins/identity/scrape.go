@@ -1,0 +1,99 @@
+package main
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/meshpass/meshpass/plugins/identity/promtext"
+	"github.com/meshpass/meshpass/shared/decision"
+)
+
+// revision is the commit that the plugin was built from; the build sets it.
+var revision = "unknown"
+
+// text is the answer to a scrape. Names that the authorizer has too mean the same
+// there. No label's value is chosen by a client.
+func (w *watch) text() []byte {
+	var t promtext.Text
+	w.meter.write(&t)
+	s := w.inForce.Load()
+	t.Family("meshpass_edge_ready", promtext.Gauge, "1 while a token can be signed and verified, as the canary tests it.")
+	t.Flag(s.ready() == nil)
+	s.writeConfig(&t)
+	s.writeKeys(&t)
+	t.Family("meshpass_build_info", promtext.Gauge, "Which build runs.")
+	t.Sample(1, "revision", revision, "go", runtime.Version())
+	return t.Bytes()
+}
+
+func (m *meter) write(t *promtext.Text) {
+	t.Family("meshpass_edge_decisions_total", promtext.Counter, "Tokens issued, requests refused or passed on without identity.")
+	for _, reason := range decision.Reasons() {
+		d := decision.Decision{Reason: reason}
+		t.Sample(count(m.decisions[reason]), "decision", d.String(), "reason", string(reason))
+	}
+	t.Family("meshpass_edge_canary_answers_total", promtext.Counter, "Answers of the canary.")
+	for _, reason := range canaryReasons {
+		t.Sample(count(m.canary[reason]), "reason", string(reason))
+	}
+	t.Histograms("meshpass_edge_hook_duration_seconds", "Time that a hook took of a request.")
+	for _, hook := range []string{signHookName, guardHookName} {
+		t.Histogram(m.hooks[hook], "hook", hook)
+	}
+	t.Family("meshpass_edge_goroutine_panics_total", promtext.Counter, "Panics outside of requests; the goroutine was started again.")
+	for _, name := range goroutines {
+		t.Sample(count(m.panics[name]), "goroutine", name)
+	}
+	t.Family("meshpass_audit_write_failures_total", promtext.Counter, "Audit records that could not be written.")
+	t.Sample(count(&m.lost))
+	m.writeSources(t)
+}
+
+func (m *meter) writeSources(t *promtext.Text) {
+	t.Family("meshpass_reload_current", promtext.Gauge, "1 while the value in force is what the files hold; 0 while a change is refused.")
+	for _, s := range sources {
+		t.Flag(m.loaded.Load() != 0 && !m.sources[s].refused.Load(), "source", string(s))
+	}
+	t.Family("meshpass_reload_failures_total", promtext.Counter, "Changed files that were refused; the last good state stayed in force.")
+	for _, s := range sources {
+		t.Sample(count(&m.sources[s].failures), "source", string(s))
+	}
+	t.Family("meshpass_reload_last_success_timestamp_seconds", promtext.Gauge, "When the value in force was made.")
+	for _, s := range sources {
+		t.Time(time.UnixMilli(m.loaded.Load()), "source", string(s))
+	}
+}
+
+func count(c *atomic.Uint64) float64 { return float64(c.Load()) }
+
+// writeConfig shows one generation at a time, so that a change ends one series and
+// begins another. Without a usable file there is none.
+func (s *signer) writeConfig(t *promtext.Text) {
+	t.Family("meshpass_edge_config_info", promtext.Gauge, "The generation of the configuration in force: the start of its SHA-256.")
+	if s.broken == nil {
+		t.Sample(1, "generation", s.config.generation)
+	}
+}
+
+// writeKeys shows every key of the folder: a rotation can be followed, and an end
+// without a successor be seen before it comes.
+func (s *signer) writeKeys(t *promtext.Text) {
+	if s.broken != nil {
+		return
+	}
+	keys, now := s.keys.Keys(), s.now()
+	current, _ := s.keys.Current(now) // nil, and then no key has the value 1
+	t.Family("meshpass_edge_key_current", promtext.Gauge, "1 for the key that signs now.")
+	for _, key := range keys {
+		t.Flag(key == current, "kid", key.ID(), "algorithm", key.Algorithm())
+	}
+	t.Family("meshpass_edge_key_sign_from_timestamp_seconds", promtext.Gauge, "From when the key may sign.")
+	for _, key := range keys {
+		t.Time(key.Plan().SignFrom, "kid", key.ID())
+	}
+	t.Family("meshpass_edge_key_sign_until_timestamp_seconds", promtext.Gauge, "Until when the key may sign.")
+	for _, key := range keys {
+		t.Time(key.Plan().SignUntil, "kid", key.ID())
+	}
+}

@@ -1,0 +1,21 @@
+package main
+
+// source is one of the things that a signer is made of, as metrics name it.
+type source string
+
+const (
+	configSource     source = "config"
+	secretSource     source = "secret"
+	revocationSource source = "revocation"
+	keysSource       source = "keys"
+)
+
+var sources = []source{configSource, secretSource, revocationSource, keysSource}
+
+// sourceError says which source cannot be used.
+type sourceError struct {
+	source source
+	error
+}
+
+func (e *sourceError) Unwrap() error { return e.error }
