@@ -72,11 +72,19 @@ func (e *Environment) istio(ctx context.Context) error {
 	if err := e.give(ctx, "istio/pilot:"+IstioVersion, "istio/proxyv2:"+IstioVersion); err != nil {
 		return err
 	}
+	e.out.line("   istioctl install %s", IstioVersion)
+	return e.install(ctx)
+}
+
+// install installs Istio, or changes what is installed; the files come after manifests/istio/install.yaml.
+func (e *Environment) install(ctx context.Context, files ...string) error {
 	args := append([]string{"install", "-y", "-f", e.shipped("manifests", "istio", "install.yaml")}, small...)
+	for _, file := range files {
+		args = append(args, "-f", file)
+	}
 	if e.IstioValues != "" {
 		args = append(args, "-f", e.IstioValues)
 	}
-	e.out.line("   istioctl install %s", IstioVersion)
 	if err := e.slow(ctx, nil, "istioctl", args...); err != nil {
 		return fmt.Errorf("%w\n%s", err, e.explain(ctx, "istio-system"))
 	}

@@ -47,7 +47,7 @@ func (e *Environment) createKey(ctx context.Context, session map[string]any) (st
 		return "", err
 	}
 	request := sender.Message{
-		Method: http.MethodPost, URL: gatewayURL + "/tyk/keys/create", Body: body,
+		Method: http.MethodPost, URL: east.url() + "/tyk/keys/create", Body: body,
 		Header: http.Header{"X-Tyk-Authorization": {secret}, "Content-Type": {"application/json"}},
 	}
 	var answer sender.Answer

@@ -2,10 +2,8 @@ package kind
 
 import (
 	"context"
-	"crypto/rand"
 	"embed"
 	"io/fs"
-	"os"
 )
 
 //go:embed workloads/*.yaml
@@ -18,7 +16,7 @@ func (e *Environment) deploy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{e.namespaces, e.writeKeys, e.giveSecrets, e.giveKeys, e.manifests} {
+	for _, part := range []func(context.Context) error{e.namespaces, e.secrets, e.giveKeys, e.overlay, e.demo} {
 		if err := part(ctx); err != nil {
 			return err
 		}
@@ -64,6 +62,16 @@ func (e *Environment) namespaces(ctx context.Context) error {
 	return nil
 }
 
+// secrets makes what belongs to each gateway alone.
+func (e *Environment) secrets(ctx context.Context) error {
+	for _, g := range e.at.gateways {
+		if err := e.ownSecrets(ctx, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // derived applies what kubectl makes of a create command, whether or not the object is there.
 func (e *Environment) derived(ctx context.Context, create ...string) error {
 	manifest, err := e.tool(ctx, nil, "kubectl", append(create, "--dry-run=client", "-o", "yaml")...)
@@ -73,26 +81,8 @@ func (e *Environment) derived(ctx context.Context, create ...string) error {
 	return e.apply(ctx, manifest)
 }
 
-// giveSecrets makes the gateway's own secrets, anew for each run.
-func (e *Environment) giveSecrets(ctx context.Context) error {
-	hmac := make([]byte, 32)
-	_, _ = rand.Read(hmac) // never fails
-	if err := os.WriteFile(e.path("hmac"), hmac, 0o600); err != nil {
-		return err
-	}
-	if err := os.WriteFile(e.path("APISecret"), []byte(rand.Text()), 0o600); err != nil {
-		return err
-	}
-	if err := e.derived(ctx, "create", "secret", "generic", "meshpass-hmac", "-n", "edge", "--from-file=hmac="+e.path("hmac")); err != nil {
-		return err
-	}
-	return e.derived(ctx, "create", "secret", "generic", "tyk-gateway", "-n", "edge", "--from-file=APISecret="+e.path("APISecret"))
-}
-
-func (e *Environment) manifests(ctx context.Context) error {
-	if _, err := e.kubectl(ctx, "apply", "-k", e.shipped("manifests", "overlays", "dev")); err != nil {
-		return err
-	}
+// demo brings the demo's own workloads.
+func (e *Environment) demo(ctx context.Context) error {
 	names, err := fs.Glob(workloads, "workloads/*.yaml")
 	if err != nil {
 		return err

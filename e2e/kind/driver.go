@@ -3,22 +3,17 @@ package kind
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/kind/sender"
 	"github.com/meshpass/meshpass/e2e/scenarios"
+	"github.com/meshpass/meshpass/shared/identity"
 )
 
 var _ scenarios.Driver = (*Environment)(nil)
 
-const (
-	issuerURL  = "http://idp.idp.svc.cluster.local:9556"
-	gatewayURL = "http://tyk-gateway.edge.svc.cluster.local:8080"
-)
+const issuerURL = "http://idp.idp.svc.cluster.local:9556"
 
 // Send sends one request from a pod: from the workload's own, or from one outside the mesh. Beside
 // the targets of every environment, a cluster knows
@@ -26,28 +21,38 @@ const (
 //	to: service/orders      by the name of the Service, also from outside the mesh
 //	to: pod/orders[:port]   by the pod's address
 func (e *Environment) Send(ctx context.Context, r scenarios.Request) (scenarios.Answer, error) {
-	if r.Token != nil || r.Host != "" {
-		return scenarios.Answer{}, fmt.Errorf("%s: a cluster's cases cannot choose a token or a host", r.ID)
-	}
-	from, err := senderOf(r.From)
+	w, err := e.way(ctx, r.Send)
 	if err != nil {
 		return scenarios.Answer{}, err
 	}
-	target, err := e.target(ctx, r.Send)
-	if err != nil {
+	w.Method, w.URL, w.Header = r.Method, w.URL+r.Path, r.Header()
+	if err := e.authenticate(ctx, w.Header, r.Send); err != nil {
 		return scenarios.Answer{}, err
-	}
-	header := r.Header()
-	credential, err := e.authorization(ctx, r.As)
-	if err != nil {
-		return scenarios.Answer{}, err
-	}
-	if credential != "" {
-		header.Set("Authorization", credential)
 	}
 	var a sender.Answer
-	err = e.inPod(ctx, from, "send", sender.Message{Method: r.Method, URL: target + r.Path, Header: header}, &a)
+	err = e.inPod(ctx, w.from, "send", w.Message, &a)
 	return scenarios.Answer{Status: a.Status, Closed: a.Closed, Header: signedByItself(a.Header), Body: a.Body}, err
+}
+
+// authenticate adds the credential and the token that the sender shows.
+func (e *Environment) authenticate(ctx context.Context, h http.Header, s scenarios.Send) error {
+	credential, err := e.authorization(ctx, s.As)
+	if err != nil {
+		return err
+	}
+	if credential != "" {
+		h.Set("Authorization", credential)
+	}
+	if s.Token == nil {
+		return nil
+	}
+	g, err := e.gateway(s.Token.By)
+	if err != nil {
+		return err
+	}
+	raw, err := s.Token.Sign(e.shipped(g.plugin), e.path(g.home, "keys"))
+	h.Set(identity.Header, raw)
+	return err
 }
 
 // signedByItself: the gateway's sidecar writes its own name on every answer. Tyk's own answers are
@@ -57,24 +62,6 @@ func signedByItself(h http.Header) http.Header {
 		h.Del("Server")
 	}
 	return h
-}
-
-// client is the sender outside the mesh.
-var client = place{namespace: "outside", deployment: "client"}
-
-// place is where a sender runs.
-type place struct{ namespace, deployment string }
-
-// senderOf finds the sender that has a workload's certificate, for example of ns/shop/sa/inventory.
-func senderOf(workload string) (place, error) {
-	if workload == "" {
-		return client, nil
-	}
-	parts := strings.Split(workload, "/")
-	if len(parts) != 4 || parts[0] != "ns" || parts[2] != "sa" {
-		return place{}, fmt.Errorf("%q is no workload: want ns/NAMESPACE/sa/NAME", workload)
-	}
-	return place{namespace: parts[1], deployment: "as-" + parts[3]}, nil
 }
 
 // podBound is longer than any load.
@@ -93,45 +80,4 @@ func (e *Environment) inPod(ctx context.Context, p place, command string, in, ou
 		return err
 	}
 	return json.Unmarshal(said, out)
-}
-
-// target is the URL that a request goes to, without its path.
-func (e *Environment) target(ctx context.Context, s scenarios.Send) (string, error) {
-	kind, name, found := strings.Cut(s.To, "/")
-	switch {
-	case s.To == "gateway":
-		return gatewayURL, nil
-	case !found && s.From != "":
-		return serviceURL(s.To), nil
-	case !found:
-		return e.podURL(ctx, s.To)
-	case kind == "service":
-		return serviceURL(name), nil
-	case kind == "pod":
-		return e.podURL(ctx, name)
-	}
-	return "", fmt.Errorf("nothing here is called %q", s.To)
-}
-
-func serviceURL(name string) string { return "http://" + name + ".shop.svc.cluster.local:8080" }
-
-func (e *Environment) podURL(ctx context.Context, target string) (string, error) {
-	name, port, found := strings.Cut(target, ":")
-	if !found {
-		port = "8080"
-	}
-	pods, err := e.pods(ctx, "shop", "app="+name)
-	if err != nil {
-		return "", err
-	}
-	if len(pods) == 0 || pods[0].Status.PodIP == "" {
-		return "", fmt.Errorf("no pod of %q has an address", name)
-	}
-	return "http://" + pods[0].Status.PodIP + ":" + port, nil
-}
-
-// controlSecret opens Tyk's control API.
-func (e *Environment) controlSecret() (string, error) {
-	secret, err := os.ReadFile(e.path("APISecret"))
-	return string(secret), err
 }

@@ -1,6 +1,7 @@
 // Package kind plays the cases of e2e/scenarios on a kind cluster, with Istio, Tyk and Redis, and
-// beside them what only a cluster shows: injection, volumes that change, rollouts. It drives docker,
-// kind, istioctl and kubectl as whoever deploys Meshpass does.
+// beside them what only a cluster shows: injection, volumes that change, rollouts. Then it gives the
+// cluster one topology after the other, and plays the cases of each. It drives docker, kind, istioctl
+// and kubectl as whoever deploys Meshpass does.
 //
 // All is done in [Steps], each of which may be run again alone. The cluster is called meshpass-e2e
 // and has a kubeconfig of its own: whatever cluster the user works with is never touched.
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/e2e/envoy/sds"
 	"github.com/meshpass/meshpass/e2e/repo"
 )
 
@@ -40,6 +42,8 @@ type Environment struct {
 	out         *Printer
 	since       time.Time         // logs before it are of earlier runs
 	credentials map[string]string // what was signed in or created in this run
+	at          topology          // the one that is on the cluster
+	public      *sds.Authority    // who vouches for the ingress gateway's public names; nil: there is none
 }
 
 // New makes the folder bin/kind. Nothing is started yet.
@@ -61,7 +65,7 @@ func New(o Options, out *Printer) (*Environment, error) {
 			return nil, err
 		}
 	}
-	return &Environment{Options: o, root: root, dir: dir, out: out, since: time.Now(), credentials: map[string]string{}}, nil
+	return &Environment{Options: o, root: root, dir: dir, out: out, since: time.Now(), credentials: map[string]string{}, at: tour}, nil
 }
 
 // Step is one part of the way, which may be run again alone.
@@ -78,6 +82,7 @@ func Steps() []Step {
 		{"images", (*Environment).images},
 		{"deploy", (*Environment).deploy},
 		{"run", (*Environment).run},
+		{"topologies", (*Environment).topologies},
 		{"clean", (*Environment).Clean},
 	}
 }

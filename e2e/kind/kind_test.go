@@ -2,20 +2,20 @@ package kind
 
 import (
 	"encoding/json"
-	"maps"
-	"path"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meshpass/meshpass/e2e/envoy/sds"
 	"github.com/meshpass/meshpass/e2e/kind/sender"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
 func TestFind(t *testing.T) {
 	for name, want := range map[string]string{
-		"":      "cluster istio images deploy run",
+		"":      "cluster istio images deploy run topologies",
 		"istio": "istio",
 		"clean": "clean",
 	} {
@@ -28,7 +28,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("%q: got %q (%v), want %q", name, got, err, want)
 		}
 	}
-	const want = `no step "isto"; there are: cluster, istio, images, deploy, run, clean`
+	const want = `no step "isto"; there are: cluster, istio, images, deploy, run, topologies, clean`
 	if _, err := Find("isto"); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -39,16 +39,23 @@ func TestEveryCaseLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tests, _, err := (&Environment{root: root}).cases()
-	if err != nil {
-		t.Fatal(err)
+	names := map[string]bool{}
+	for _, topology := range append(shapes(), tour) {
+		tests, err := (&Environment{root: root}).cases(topology)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range tests {
+			if names[test.name] {
+				t.Errorf("two tests are called %s", test.name)
+			}
+			names[test.name] = true
+		}
 	}
-	folders := map[string]bool{}
-	for _, test := range tests {
-		folders[path.Dir(test.name)] = true
-	}
-	if want := map[string]bool{"tour": true, "hostile": true, "cluster": true}; !maps.Equal(folders, want) {
-		t.Errorf("cases of %v, want %v", folders, want)
+	for _, name := range []string{"tour/01-own-order", "late records", "ingress/ingress/06-no-tls", "gateway-api/ingress/06-no-tls", "gateway-api/late records"} {
+		if !names[name] {
+			t.Errorf("no test is called %s", name)
+		}
 	}
 }
 
@@ -100,7 +107,6 @@ func TestAPodSaysWhatItWaitsFor(t *testing.T) {
 
 func TestASenderIsFoundByItsWorkload(t *testing.T) {
 	for workload, want := range map[string]place{
-		"":                     client,
 		"ns/shop/sa/inventory": {"shop", "as-inventory"},
 	} {
 		if got, err := senderOf(workload); got != want || err != nil {
@@ -109,6 +115,40 @@ func TestASenderIsFoundByItsWorkload(t *testing.T) {
 	}
 	if _, err := senderOf("inventory"); err == nil {
 		t.Error("a bare name is taken for a workload")
+	}
+}
+
+func TestAWayIn(t *testing.T) {
+	public, err := sds.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const entry = "istio-ingressgateway.istio-system"
+	e := &Environment{at: topology{gateways: []gateway{east}, entry: entry}, public: public}
+	tests := []struct {
+		send scenarios.Send
+		want way
+	}{
+		{scenarios.Send{To: "gateway"}, way{client, sender.Message{URL: "http://tyk-gateway.edge.svc.cluster.local:8080"}}},
+		{scenarios.Send{To: "service/orders"}, way{client, sender.Message{URL: "http://orders.shop.svc.cluster.local:8080"}}},
+		{scenarios.Send{From: "ns/shop/sa/reports", To: "orders"},
+			way{place{"shop", "as-reports"}, sender.Message{URL: "http://orders.shop.svc.cluster.local:8080"}}},
+		{scenarios.Send{To: "ingress", Host: "orders.example"},
+			way{client, sender.Message{URL: "https://orders.example", Host: "orders.example", Connect: entry + ".svc.cluster.local:443", TLS: &sender.TLS{Roots: public.Root()}}}},
+		{scenarios.Send{To: "ingress/plaintext", Host: "orders.example"},
+			way{client, sender.Message{URL: "http://" + entry + ".svc.cluster.local:443", Host: "orders.example", Connect: entry + ".svc.cluster.local:443"}}},
+	}
+	for _, test := range tests {
+		got, err := e.way(t.Context(), test.send)
+		if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(way{}, place{})); diff != "" || err != nil {
+			t.Errorf("%+v: %v (-want +got):\n%s", test.send, err, diff)
+		}
+	}
+	e.at = tour
+	for _, nowhere := range []scenarios.Send{{To: "ingress"}, {To: "gateway/north"}, {To: "orders", Tunnel: "waypoint"}, {From: "ns/shop/sa/orders", To: "moon/orders"}} {
+		if got, err := e.way(t.Context(), nowhere); err == nil {
+			t.Errorf("%+v: got %+v", nowhere, got)
+		}
 	}
 }
 

@@ -16,7 +16,6 @@ const logsBound = time.Minute
 type source struct{ namespace, selector, container string }
 
 var (
-	gatewayLogs    = source{"edge", "app=tyk-gateway", "tyk-gateway"}
 	authorizerLogs = source{"meshpass", "app=meshpass", "meshpass"}
 	serviceLogs    = source{"shop", "meshpass.dev/guarded=true", "app"}
 	undeclaredLogs = source{"shop", "app=orders", "undeclared"}
@@ -35,7 +34,11 @@ type logLine struct {
 
 // Records returns the audit records about a request, in the order of their time.
 func (e *Environment) Records(ctx context.Context, requestID string) ([]scenarios.Record, error) {
-	lines, err := e.linesAbout(ctx, requestID, gatewayLogs, authorizerLogs)
+	sources := []source{authorizerLogs}
+	for _, g := range e.at.gateways {
+		sources = append(sources, g.logs())
+	}
+	lines, err := e.linesAbout(ctx, requestID, sources...)
 	var records []scenarios.Record
 	for _, line := range lines {
 		if line.Text("kind") != "" { // Tyk writes lines of its own to the same place

@@ -36,7 +36,7 @@ func (e *Environment) load(ctx context.Context, length time.Duration) (sender.Ta
 		return sender.Tally{}, err
 	}
 	l := sender.Load{Workers: 4, Pause: 200 * time.Millisecond, For: length}
-	l.Message = sender.Message{Method: order.Method, URL: gatewayURL + order.Path, Header: map[string][]string{"Authorization": {credential}}}
+	l.Message = sender.Message{Method: order.Method, URL: east.url() + order.Path, Header: map[string][]string{"Authorization": {credential}}}
 	var t sender.Tally
 	err = e.inPod(ctx, client, "load", l, &t)
 	return t, err

@@ -46,7 +46,7 @@ func (e *Environment) rotate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := e.newKey(ctx, lead); err != nil {
+	if err := e.newKey(ctx, east, lead); err != nil {
 		return err
 	}
 	signs := time.Now().Add(lead)
@@ -66,7 +66,7 @@ func (e *Environment) rotate(ctx context.Context) error {
 	if err := e.withdraw(before.Keys()[0].ID()); err != nil {
 		return err
 	}
-	if err := e.publish(ctx); err != nil {
+	if err := e.publish(ctx, east); err != nil {
 		return err
 	}
 	return e.giveKeys(ctx)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,34 +19,46 @@ type test struct {
 	run         func(context.Context) ([]string, error) // what is not as expected; an error: could not be tried
 }
 
-// run plays every case and then what changes the cluster under the requests.
+// run plays every case of the tour's topology and then what changes the cluster under the requests.
 func (e *Environment) run(ctx context.Context) error {
-	e.since = time.Now().Add(-time.Second) // logs know whole seconds
-	tests, played, err := e.cases()
+	tests, err := e.cases(e.at)
 	if err != nil {
 		return err
 	}
-	tests = append(tests, e.late(played))
-	tests = append(tests, e.operations()...)
 	var t tally
-	for _, test := range tests {
+	if err := e.play(ctx, &t, append(tests, e.operations()...)); err != nil {
+		return err
+	}
+	return t.verdict(e.out)
+}
+
+// selected are the tests that were asked for.
+func (e *Environment) selected(tests []test) []test {
+	return slices.DeleteFunc(slices.Clone(tests), func(t test) bool { return !strings.HasPrefix(t.name, e.Only) })
+}
+
+func (e *Environment) play(ctx context.Context, t *tally, tests []test) error {
+	e.since = time.Now().Add(-time.Second) // logs know whole seconds
+	selected := e.selected(tests)
+	t.skipped += len(tests) - len(selected)
+	for _, test := range selected {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !strings.HasPrefix(test.name, e.Only) {
-			t.skipped++
-			continue
-		}
 		t.row(ctx, e.out, test)
-	}
-	e.out.line("\n%d passed, %d failed, %d skipped", t.passed, t.failed, t.skipped)
-	if t.failed > 0 {
-		return ErrDiffers
 	}
 	return nil
 }
 
 type tally struct{ passed, failed, skipped int }
+
+func (t tally) verdict(out *Printer) error {
+	out.line("\n%d passed, %d failed, %d skipped", t.passed, t.failed, t.skipped)
+	if t.failed > 0 {
+		return ErrDiffers
+	}
+	return nil
+}
 
 // row runs one test and prints it. A case that could not be tried has failed; the others go on.
 func (t *tally) row(ctx context.Context, out *Printer, test test) {
@@ -71,29 +84,29 @@ func (t *tally) row(ctx context.Context, out *Printer, test test) {
 	}
 }
 
-// cases are the files of e2e/scenarios; what is played is kept for a later look.
-func (e *Environment) cases() ([]test, *[]scenarios.Exchange, error) {
+// cases are the topology's files of e2e/scenarios, and at the end a late look at what was played.
+func (e *Environment) cases(t topology) ([]test, error) {
 	var tests []test
 	var played []scenarios.Exchange
-	for _, folder := range []string{"tour", "hostile", "cluster"} {
+	for _, folder := range t.cases {
 		cases, err := scenarios.Load(os.DirFS(e.shipped("e2e", "scenarios")), folder)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		for _, s := range cases {
-			tests = append(tests, test{path.Join(folder, s.Name), s.Title, func(ctx context.Context) ([]string, error) {
+			tests = append(tests, test{path.Join(t.name, folder, s.Name), s.Title, func(ctx context.Context) ([]string, error) {
 				exchanges, err := scenarios.Run(ctx, e, s)
 				played = append(played, exchanges...)
 				return problems(exchanges), err
 			}})
 		}
 	}
-	return tests, &played, nil
+	return append(tests, e.late(t, &played)), nil
 }
 
 // late looks at everything once more: a record may have come after its case was judged.
-func (e *Environment) late(played *[]scenarios.Exchange) test {
-	return test{"late records", "Every case still is as it was judged", func(ctx context.Context) ([]string, error) {
+func (e *Environment) late(t topology, played *[]scenarios.Exchange) test {
+	return test{path.Join(t.name, "late records"), "Every case still is as it was judged", func(ctx context.Context) ([]string, error) {
 		var late []string
 		for _, x := range *played {
 			known := len(x.Problems) > 0

@@ -100,15 +100,9 @@ func (m *Mesh) egress(from string) (func(*http.Request) (*url.URL, error), error
 // holderOf is the TLS of a client with a certificate of the mesh's authority, for a SPIFFE id or for
 // dns:NAME.
 func (m *Mesh) holderOf(name string) (*tls.Config, error) {
-	names := sds.Names{}
-	if dns, ok := strings.CutPrefix(name, "dns:"); ok {
-		names.DNS = []string{dns}
-	} else {
-		id, err := url.Parse(name)
-		if err != nil || id.Scheme != "spiffe" {
-			return nil, fmt.Errorf("%q is no sender: write ns/NAMESPACE/sa/NAME, a SPIFFE id or dns:NAME", name)
-		}
-		names.URIs = []*url.URL{id}
+	names, err := sds.ParseNames(name)
+	if err != nil {
+		return nil, err
 	}
 	pair, err := m.ca.Issue(names)
 	if err != nil {

@@ -25,7 +25,7 @@ const (
 func main() { os.Exit(run()) }
 
 func run() int {
-	step := flag.String("step", "", "run one `step` alone: cluster, istio, images, deploy, run or clean")
+	step := flag.String("step", "", "run one `step` alone: cluster, istio, images, deploy, run, topologies or clean")
 	only := flag.String("only", "", "play only the cases whose `name` begins so, as in operations/")
 	keep := flag.Bool("keep", false, "leave the cluster for the next run")
 	check := flag.Bool("check", false, "only see whether all programs that are needed are there, and say nothing if they are")

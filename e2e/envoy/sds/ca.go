@@ -1,14 +1,18 @@
 package sds
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -20,7 +24,7 @@ type Authority struct {
 	Lifetime time.Duration
 
 	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	key  crypto.Signer
 }
 
 // NewAuthority makes a new key and a root certificate of it.
@@ -41,6 +45,19 @@ func NewAuthority() (*Authority, error) {
 	return &Authority{Lifetime: day, cert: cert, key: key}, err
 }
 
+// OpenAuthority is one whose root certificate and key, both PEM, exist elsewhere.
+func OpenAuthority(cert, key []byte) (*Authority, error) {
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, err
+	}
+	signer, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("a key of type %T cannot sign", pair.PrivateKey)
+	}
+	return &Authority{Lifetime: day, cert: pair.Leaf, key: signer}, nil
+}
+
 func newTemplate(lifetime time.Duration) *x509.Certificate {
 	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128)) // never fails: crypto/rand aborts instead
 	now := time.Now()
@@ -56,6 +73,18 @@ func newTemplate(lifetime time.Duration) *x509.Certificate {
 type Names struct {
 	URIs []*url.URL
 	DNS  []string
+}
+
+// ParseNames reads one name: a SPIFFE id, or dns:NAME.
+func ParseNames(name string) (Names, error) {
+	if dns, ok := strings.CutPrefix(name, "dns:"); ok {
+		return Names{DNS: []string{dns}}, nil
+	}
+	id, err := url.Parse(name)
+	if err != nil || id.Scheme != "spiffe" {
+		return Names{}, fmt.Errorf("%q is no sender: write ns/NAMESPACE/sa/NAME, a SPIFFE id or dns:NAME", name)
+	}
+	return Names{URIs: []*url.URL{id}}, nil
 }
 
 // Pair is a certificate and its key, both PEM; the key is PKCS #8.

@@ -11,17 +11,22 @@ package sender
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"syscall"
 	"time"
 )
 
-// Message is one request.
+// Message is one request. Connect and TLS are for a single one; a load goes where its URL says.
 type Message struct {
 	Method, URL string
+	Host        string // absent: that of the URL
+	Connect     string // host:port to connect to; absent: those of the URL
+	TLS         *TLS   // of an https URL
 	Header      http.Header
 	Body        []byte
 }
@@ -41,8 +46,19 @@ const timeout = 20 * time.Second
 
 // Send sends a request on a connection of its own, so that one cannot disturb the next.
 func Send(ctx context.Context, m Message) (Answer, error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: timeout}
-	return send(ctx, &client, m)
+	transport := &http.Transport{DisableKeepAlives: true}
+	if m.Connect != "" {
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, m.Connect)
+		}
+	}
+	if m.TLS != nil {
+		var err error
+		if transport.TLSClientConfig, err = m.TLS.config(); err != nil {
+			return Answer{}, err
+		}
+	}
+	return send(ctx, &http.Client{Transport: transport, Timeout: timeout}, m)
 }
 
 func send(ctx context.Context, client *http.Client, m Message) (Answer, error) {
@@ -50,11 +66,12 @@ func send(ctx context.Context, client *http.Client, m Message) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	request.Host = cmp.Or(m.Host, request.Host)
 	if m.Header != nil {
 		request.Header = m.Header.Clone()
 	}
 	response, err := client.Do(request)
-	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+	if hungUp(err) {
 		return Answer{Closed: true}, nil
 	}
 	if err != nil {
@@ -63,4 +80,11 @@ func send(ctx context.Context, client *http.Client, m Message) (Answer, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	return Answer{Status: response.StatusCode, Header: response.Header, Body: body}, err
+}
+
+// hungUp: the peer ended the connection without a word, or with TLS's for "no". Of such an alert
+// crypto/tls says only that it is the peer's.
+func hungUp(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || ok && op.Op == "remote error"
 }

@@ -1,8 +1,13 @@
 package sender_test
 
 import (
+	"crypto/tls"
+	"encoding/pem"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,6 +39,48 @@ func TestSend(t *testing.T) {
 	answer, err = sender.Send(t.Context(), sender.Message{Method: "GET", URL: server.URL + "/closed"})
 	if diff := cmp.Diff(sender.Answer{Closed: true}, answer); diff != "" || err != nil {
 		t.Errorf("a connection that is closed: %v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestSendChoosesHostAddressAndTrust(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.Host)) }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	roots := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	at := strings.TrimPrefix(server.URL, "https://")
+	// example.com is the name in httptest's certificate.
+	tests := []struct {
+		name    string
+		message sender.Message
+		body    string
+		refused bool
+	}{
+		{"by its public name", sender.Message{URL: "https://example.com", Connect: at, TLS: &sender.TLS{Roots: roots}}, "example.com", false},
+		{"another name", sender.Message{URL: "https://example.org", Connect: at, TLS: &sender.TLS{Roots: roots}}, "", true},
+		{"nobody vouches", sender.Message{URL: "https://example.com", Connect: at}, "", true},
+		{"for another host", sender.Message{URL: "https://example.com", Host: "orders", Connect: at, TLS: &sender.TLS{Roots: roots}}, "orders", false},
+		{"roots that are none", sender.Message{URL: server.URL, TLS: &sender.TLS{Roots: []byte("x")}}, "", true},
+		{"a certificate that is none", sender.Message{URL: server.URL, TLS: &sender.TLS{Cert: []byte("x")}}, "", true},
+	}
+	for _, test := range tests {
+		answer, err := sender.Send(t.Context(), test.message)
+		if string(answer.Body) != test.body || (err != nil) != test.refused {
+			t.Errorf("%s: got %q, %v", test.name, answer.Body, err)
+		}
+	}
+}
+
+func TestTLSThatIsEndedIsAnAnswer(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	trusted := &sender.TLS{Roots: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})}
+	answer, err := sender.Send(t.Context(), sender.Message{URL: "https://example.com", Connect: strings.TrimPrefix(server.URL, "https://"), TLS: trusted})
+	if diff := cmp.Diff(sender.Answer{Closed: true}, answer); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
 

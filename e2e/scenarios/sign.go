@@ -1,0 +1,54 @@
+package scenarios
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// Sign signs the token with a gateway's own key: plugin is the file with the configuration of its
+// plugin, keys its key directory.
+func (t Token) Sign(plugin, keys string) (string, error) {
+	var own struct{ Issuer, Audience, Workload string }
+	data, err := os.ReadFile(plugin)
+	if err != nil {
+		return "", err
+	}
+	if err := yaml.Unmarshal(data, &own); err != nil {
+		return "", fmt.Errorf("%s: %w", plugin, err)
+	}
+	signing, err := keyset.LoadSigning(keys)
+	if err != nil {
+		return "", err
+	}
+	minter, err := token.NewMinter(token.MinterConfig{
+		Issuer: cmp.Or(t.Issuer, own.Issuer), Audience: own.Audience, Lifetime: time.Minute, MinRemaining: time.Second, Keys: signing,
+	})
+	if err != nil {
+		return "", err
+	}
+	raw, _, err := minter.Mint(t.identity(own.Workload))
+	return raw, err
+}
+
+func (t Token) identity(workload string) identity.Identity {
+	namespace, id, _ := strings.Cut(t.Subject, ":")
+	claims := map[string]any{}
+	for name, value := range t.Claims {
+		claims[name] = value
+	}
+	return identity.Identity{
+		Subject:   identity.Subject{Namespace: namespace, ID: id},
+		Scopes:    strings.Fields(t.Scope),
+		Requester: cmp.Or(t.Requester, workload),
+		Claims:    claims,
+	}
+}
