@@ -98,7 +98,7 @@ func TestABadChangeKeepsTheLastGoodState(t *testing.T) {
 					t.Errorf("the log has no %s:\n%s", problem, a.log.String())
 				}
 			}
-			a.shows(t, row.source, 0, 1, "ready\n", "the files have changed since, and the change is refused:\n")
+			a.shows(t, row.source, 0, 1, "ready\n", "what should replace it is refused:\n")
 
 			f.write(row.file, row.good)
 			eventually(t, "not mended", func() bool { return !strings.Contains(body(t, a.ops()+"/readyz"), "refused") })

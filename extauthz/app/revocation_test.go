@@ -1,10 +1,16 @@
 package app
 
 import (
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+
+	"github.com/meshpass/meshpass/extauthz/redislist"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
@@ -81,5 +87,91 @@ func TestVerifierOfAFileWithRevocations(t *testing.T) {
 	}
 	if _, err := v.Verify(tokentest.Valid(t, time.Now())); token.ReasonOf(err) != decision.TokenRevoked {
 		t.Errorf("got %v", err)
+	}
+}
+
+// startWithRedis is an authorizer with a file and a Redis, and a policy for outages.
+func startWithRedis(t *testing.T, settings, onOutage string, now func() time.Time) (asked, files, *miniredis.Miniredis) {
+	t.Helper()
+	server := miniredis.RunT(t)
+	f := newFiles(t, oneListener+"revocation: {file: revoked.yaml, redis: {address: \""+server.Addr()+"\"}"+settings+"}")
+	f.write("revoked.yaml", "revocations: []")
+	f.write("policies/orders.yaml", strings.Replace(allowing("read-own-tenant"), "targets:", "onOutage: "+onOutage+"\n  targets:", 1))
+	if err := server.Set(redislist.DefaultKey, "serial: 1\nrevocations: []"); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, f.config, quickly, func(p *Process) { p.Now = now })
+	return asked{r, auth.NewAuthorizationClient(dial(t, r.addresses()[0]))}, f, server
+}
+
+// Both lists count, Redis within a poll; neither lifts what the other has.
+func TestRevocationsInRedis(t *testing.T) {
+	a, f, server := startWithRedis(t, "", "deny", time.Now)
+	const allowed, revoked = "rule_allowed read-own-tenant", "token_revoked"
+	alice, bob := withdrawing(t, revocation.Sub, "idp:alice"), withdrawing(t, revocation.Sub, "idp:bob")
+	inRedis := func(serial int, document string) func() {
+		return func() {
+			_, entries, _ := strings.Cut(document, "\n")
+			_ = server.Set(redislist.DefaultKey, fmt.Sprintf("serial: %d\n%s", serial, entries))
+		}
+	}
+	for _, step := range []struct {
+		name, want string
+		change     func()
+		await      string
+	}{
+		{"in Redis", revoked, inRedis(2, alice), "revocations reloaded"},
+		{"wiped", revoked, server.FlushAll, refusedMessage},
+		{"lifted in Redis", allowed, inRedis(3, bob), "revocations reloaded"},
+		{"in the file", revoked, func() { f.write("revoked.yaml", alice) }, "revocations reloaded"},
+		{"Redis knows of nobody", revoked, inRedis(4, "serial: 1\nrevocations: []"), "revocations reloaded"},
+	} {
+		before := a.logged(step.await)
+		step.change()
+		eventually(t, step.name+": nothing happens", func() bool { return a.logged(step.await) > before })
+		if got := a.reason(t); got != step.want {
+			t.Errorf("%s: got %s, want %s", step.name, got, step.want)
+		}
+	}
+	metrics := body(t, a.ops()+"/metrics")
+	for _, line := range []string{
+		`meshpass_revocations{source="redis"} 0`, `meshpass_revocations{source="file"} 1`,
+		`meshpass_revocations_serial{source="redis"} 4`, `meshpass_reload_current{source="revocations/redis"} 1`,
+		`meshpass_reload_failures_total{source="revocations/redis"} 1`,
+	} {
+		if !strings.Contains(metrics, line+"\n") {
+			t.Errorf("no %s in\n%s", line, metrics)
+		}
+	}
+}
+
+// A Redis that is lost for longer than maxStale is an outage where the file says
+// so, which a policy may forgive; what is known to be revoked stays refused.
+func TestStaleRevocations(t *testing.T) {
+	for _, row := range []struct{ settings, onOutage, want string }{
+		{", onStale: deny", "deny", "revocation_stale"},
+		{", onStale: deny", "allow", "allowed_on_outage read-own-tenant"},
+		{", onStale: allow", "deny", "rule_allowed read-own-tenant"},
+		{"", "deny", "rule_allowed read-own-tenant"},
+	} {
+		var late atomic.Int64
+		now := func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
+		a, f, server := startWithRedis(t, row.settings, row.onOutage, now)
+		const before = "rule_allowed read-own-tenant"
+		if got := a.reason(t); got != before {
+			t.Fatalf("before: %s", got)
+		}
+		server.SetError("LOADING")
+		a.await(t, refusedMessage)
+		if got := a.reason(t); got != before {
+			t.Errorf("%s: at once: %s", row.settings, got)
+		}
+		late.Store(int64(40 * time.Second)) // the token is good for a minute, the list for 30 s
+		if got := a.reason(t); got != row.want {
+			t.Errorf("%s, onOutage %s: got %s, want %s", row.settings, row.onOutage, got, row.want)
+		}
+		f.write("revoked.yaml", withdrawing(t, revocation.Sub, "idp:alice"))
+		a.await(t, "revocations reloaded")
+		eventually(t, "not refused", func() bool { return a.reason(t) == "token_revoked" })
 	}
 }

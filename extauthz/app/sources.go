@@ -9,6 +9,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/fleets"
 	"github.com/meshpass/meshpass/extauthz/ops"
+	"github.com/meshpass/meshpass/extauthz/redislist"
 	"github.com/meshpass/meshpass/extauthz/services"
 	"github.com/meshpass/meshpass/extauthz/transport"
 	"github.com/meshpass/meshpass/shared/policy"
@@ -23,6 +24,7 @@ type sources struct {
 	trust    *reload.Value[[]fleets.Entry]
 	policies *reload.Value[*policy.Set]
 	revoked  *reload.Value[*revocation.List]           // nil: no file of revocations
+	inRedis  *redislist.List                           // nil: no Redis is configured
 	material *reload.Value[*transport.Material]        // nil: we end no TLS
 	services map[string]*reload.Value[*services.Table] // by listener, of those that need one
 }
@@ -32,6 +34,7 @@ const (
 	jwksSource     = "jwks"
 	policiesSource = "policies"
 	revokedSource  = "revocations"
+	redisSource    = "revocations/redis"
 	tlsSource      = "tls"
 	servicesSource = "services/" // and the listener's name
 )
@@ -49,6 +52,9 @@ func (s sources) all() map[string]source {
 	all := map[string]source{jwksSource: s.trust, policiesSource: s.policies}
 	if s.revoked != nil {
 		all[revokedSource] = s.revoked
+	}
+	if s.inRedis != nil {
+		all[redisSource] = s.inRedis
 	}
 	if s.material != nil {
 		all[tlsSource] = s.material

@@ -97,7 +97,7 @@ func TestABadCertificateKeepsTheLastGoodOne(t *testing.T) {
 			if got := reasonOf(t, a, t.Context(), order(t, gateway)); got != "rule_allowed" {
 				t.Errorf("got %s", got)
 			}
-			for _, want := range []string{"ready\n", "the files have changed since, and the change is refused:\n", row.problem} {
+			for _, want := range []string{"ready\n", "what should replace it is refused:\n", row.problem} {
 				if got := body(t, a.ops()+"/readyz"); !strings.Contains(got, want) {
 					t.Errorf("readyz: got %s, want %s", got, want)
 				}

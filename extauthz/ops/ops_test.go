@@ -76,7 +76,7 @@ func TestReadiness(t *testing.T) {
 		{"at the start", func() {}, 503, "not ready: starting\n" + jwks + "\n" + policies + "\n"},
 		{"serving", p.ready.Serving, 200, "ready\n" + jwks + "\n" + policies + "\n"},
 		{"a change is refused", func() { p.policies.err = errors.New("a.yaml:1:2: wrong\nb.yaml:3:4: wrong") }, 200, "ready\n" + jwks + "\n" +
-			policies + "; the files have changed since, and the change is refused:\n  a.yaml:1:2: wrong\n  b.yaml:3:4: wrong\n"},
+			policies + "; what should replace it is refused:\n  a.yaml:1:2: wrong\n  b.yaml:3:4: wrong\n"},
 		{"mended", func() { p.policies.err = nil }, 200, "ready\n" + jwks + "\n" + policies + "\n"},
 		{"stopping", p.ready.Stopping, 503, "not ready: stopping\n" + jwks + "\n" + policies + "\n"},
 	} {

@@ -62,5 +62,5 @@ func describe(name string, source Source) string {
 		return inForce + "\n"
 	}
 	problems := strings.ReplaceAll(err.Error(), "\n", "\n  ")
-	return fmt.Sprintf("%s; the files have changed since, and the change is refused:\n  %s\n", inForce, problems)
+	return fmt.Sprintf("%s; what should replace it is refused:\n  %s\n", inForce, problems)
 }

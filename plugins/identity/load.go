@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -12,13 +11,10 @@ import (
 
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/token"
 )
-
-// minSecret is the length of HMAC-SHA256's output, below which a key weakens it
-// (RFC 2104 section 3).
-const minSecret = 32
 
 func newSigner(log *slog.Logger) *signer {
 	return &signer{log: log, now: time.Now, audit: audit.New(os.Stdout)}
@@ -83,14 +79,14 @@ func (c *config) auditWriter() io.Writer {
 	return os.Stdout
 }
 
-// readSecret drops the newline that editors and `echo` leave at the end.
-func readSecret(file string) ([]byte, error) {
+func readSecret(file string) (identity.Secret, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	if data = bytes.TrimRight(data, "\r\n"); len(data) < minSecret {
-		return nil, fmt.Errorf("%s: %d bytes: want at least %d (openssl rand -base64 32)", file, len(data), minSecret)
+	secret, err := identity.ParseSecret(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return data, nil
+	return secret, nil
 }

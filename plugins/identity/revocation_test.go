@@ -39,8 +39,8 @@ func TestRevoked(t *testing.T) {
 		{"a broken list", "revocations: [", decision.TokenRevoked, ""},
 		{"another user", listed(t, revocation.Sub, "idp:alice", soon), "", decision.TokenRevoked},
 		{"tokens up to a minute ago", listed(t, revocation.Sub, "idp:alice", past), "", ""},
-		{"a session", listed(t, revocation.SID, p.signer.pseudonym("demo0123"), soon), decision.TokenRevoked, ""},
-		{"somebody with the value of a session", listed(t, revocation.Sub, p.signer.pseudonym("demo0123"), soon), "", ""},
+		{"a session", listed(t, revocation.SID, p.signer.secret.Pseudonym("demo0123"), soon), decision.TokenRevoked, ""},
+		{"somebody with the value of a session", listed(t, revocation.Sub, p.signer.secret.Pseudonym("demo0123"), soon), "", ""},
 	} {
 		p.write(t, "revoked.yaml", step.list)
 		p.look()

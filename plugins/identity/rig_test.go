@@ -53,7 +53,7 @@ func start(t testing.TB, oldnew ...string) *rig {
 	t.Helper()
 	p := &rig{dir: t.TempDir()}
 	tokentest.WriteKeys(t, filepath.Join(p.dir, "keys"))
-	p.write(t, "secret", strings.Repeat("s", minSecret)+"\n")
+	p.write(t, "secret", strings.Repeat("s", identity.MinSecret)+"\n")
 	p.write(t, "meshpass.yaml", strings.NewReplacer(append(oldnew, "DIR", p.dir)...).Replace(settingsText))
 	p.load(t)
 	return p

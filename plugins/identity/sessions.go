@@ -101,12 +101,12 @@ func (k kind) subject(rules *sessionMapping, c caller) (identity.Subject, error)
 // the client has written it.
 func (c caller) sid() string {
 	if c.api.method == methodHMAC {
-		return c.pseudonym(c.api.org + c.name())
+		return c.secret.Pseudonym(c.api.org + c.name())
 	}
-	return c.pseudonym(c.session.KeyID)
+	return c.secret.Pseudonym(c.session.KeyID)
 }
 
-func (c caller) pseudonymOfKey() string { return c.pseudonym(c.session.KeyID) }
+func (c caller) pseudonymOfKey() string { return c.secret.Pseudonym(c.session.KeyID) }
 
 // name is the session's key without the organisation that Tyk puts before it. A
 // client may write either form, so only this one is unique.

@@ -48,7 +48,7 @@ func of(m method) *call {
 
 func TestEveryKindOfSession(t *testing.T) {
 	p := start(t, "secretFile:", kindsText)
-	sid := p.signer.pseudonym
+	sid := p.signer.secret.Pseudonym
 	print := fingerprint(of(methodMTLS).request())
 	rows := []struct {
 		method         method

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"log/slog"
 	"net"
 	"net/http"
@@ -26,7 +23,7 @@ type signer struct {
 	minter  *token.Minter
 	keys    *keyset.Signing
 	revoked *revocation.List
-	secret  []byte // keys pseudonyms: the claim sid, subjects of API keys
+	secret  identity.Secret // keys pseudonyms: the claim sid, subjects of API keys
 	apis    apis
 	audit   *audit.Log
 	log     *slog.Logger
@@ -108,13 +105,6 @@ func (s *signer) identify(a *api, session *user.SessionState, r *http.Request) (
 	id.Requester, id.API, id.Org = s.config.Workload, a.API, session.OrgID
 	id.Method, id.SessionID, id.IP = string(method), c.sid(), peer(r)
 	return id, nil
-}
-
-// pseudonym names a session key without giving it away: HMAC-SHA256, base64url.
-func (s *signer) pseudonym(key string) string {
-	mac := hmac.New(sha256.New, s.secret)
-	mac.Write([]byte(key))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // peer is the address that connected to the gateway. X-Forwarded-For and

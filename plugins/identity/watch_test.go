@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
 )
 
 // What is broken while the gateway runs leaves what was loaded before in force,
@@ -95,7 +96,7 @@ func TestPanicWhileLoading(t *testing.T) {
 	p.watch.load = bug
 	p.log.Reset()
 	for range 3 {
-		p.write(t, "secret", strings.Repeat("t", minSecret))
+		p.write(t, "secret", strings.Repeat("t", identity.MinSecret))
 		p.look()
 	}
 	p.issued(t)

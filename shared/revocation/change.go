@@ -24,7 +24,7 @@ func (l *List) With(now time.Time, added ...Entry) (*List, bool, error) {
 		}
 		changed = true
 	}
-	next, err := l.next(entries)
+	next, err := l.next(now, entries)
 	return next, changed, err
 }
 
@@ -49,7 +49,7 @@ func (l *List) Without(now time.Time, issuer string, kind Kind, value string) (n
 		}
 		kept = append(kept, e)
 	}
-	next, err = l.next(kept)
+	next, err = l.next(now, kept)
 	return next, lifted, found, err
 }
 
@@ -64,11 +64,12 @@ func (l *List) live(now time.Time) []Entry {
 }
 
 // next is read back as a reader will read it, so that no writer can make a
-// document that readers refuse.
-func (l *List) next(entries []Entry) (*List, error) {
+// document that readers refuse. The serial is the time in milliseconds, so that a
+// list which is begun anew is later than the one that was lost.
+func (l *List) next(now time.Time, entries []Entry) (*List, error) {
 	if len(entries) > MaxEntries {
 		return nil, ErrFull
 	}
-	made := List{serial: l.serial + 1, entries: entries}
+	made := List{serial: max(l.serial+1, uint64(now.UnixMilli())), entries: entries}
 	return Parse(made.Document())
 }

@@ -16,7 +16,8 @@ import (
 const (
 	MaxEntries = 10_000
 	MaxBytes   = 8 << 20
-	maxText    = 4096 // as of a token's claims
+	maxSerial  = 1 << 53 // beyond it JSON numbers lose digits
+	maxText    = 4096    // as of a token's claims
 	maxNote    = 256
 )
 
@@ -48,6 +49,9 @@ func Parse(data []byte) (*List, error) {
 	problems := doc.Decode(&d)
 	if !doc.Has("revocations") {
 		problems.Add(doc.At(), "revocations is missing: write revocations: [] for none")
+	}
+	if d.Serial > maxSerial {
+		problems.Add(doc.At("serial"), "serial: want at most %d", uint64(maxSerial))
 	}
 	if len(d.Revocations) > MaxEntries {
 		return nil, ErrFull

@@ -60,7 +60,8 @@ type name struct {
 
 func (e Entry) name() name { return name{e.Issuer, e.Kind, e.Value} }
 
-// Serial grows with every change that meshpass revoke makes.
+// Serial grows with every change that meshpass revoke makes. A list with a lower
+// one is an older list.
 func (l *List) Serial() uint64 { return l.serial }
 
 // Len counts the entries, expired ones too.

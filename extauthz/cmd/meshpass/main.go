@@ -36,6 +36,7 @@ commands:
   policy lint    find what is wrong, or not meant, in policies
   policy test    decide the cases that stand beside policies
   policy diff    say which recorded decisions changed policies would change
+  revoke         end tokens, sessions, users and keys before their time
   services       write the file of Services that a waypoint's listener needs
   health         ask a running authorizer whether it is ready
   version        print the version
@@ -67,6 +68,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return c.token(args[1:])
 	case "policy":
 		return c.policy(args[1:])
+	case "revoke":
+		return c.revoke(args[1:])
 	case "services":
 		return c.services(ctx, args[1:])
 	case "health":

@@ -54,6 +54,8 @@ func TestCommands(t *testing.T) {
 		{"keys publish without a folder", []string{"keys", "publish"}, 2, "", "meshpass: keys publish needs --dir DIR\n" + keysPublishUsage},
 		{"keys publish, a report of nothing", []string{"keys", "publish", "--dir", "x", "-o", "json"}, 2, "", "meshpass: -o json: want json, and --out FILE\n" + keysPublishUsage},
 		{"keys publish, no such folder", []string{"keys", "publish", "--dir", "absent"}, 2, "", "meshpass: signing keys: open absent/keys.yaml: no such file or directory\n"},
+		{"help of revoke", []string{"revoke", "--help"}, 0, revokeUsage, ""},
+		{"revoke what", []string{"revoke"}, 2, "", "meshpass: revoke needs a command\n" + revokeUsage},
 		{"help of token", []string{"token", "--help"}, 0, tokenUsage, ""},
 		{"help of token inspect", []string{"token", "inspect", "--help"}, 0, tokenInspectUsage, ""},
 		{"help of token verify", []string{"token", "verify", "--help"}, 0, tokenVerifyUsage, ""},

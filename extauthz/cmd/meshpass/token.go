@@ -162,8 +162,11 @@ func (c command) tokenFrom(args []string) (string, error) {
 	return tokencli.Read(c.stdin)
 }
 
+// printer is an answer in the form for people.
+type printer interface{ Print(to io.Writer) error }
+
 // printed shows an answer in the form asked for; an error tells a no from a failure.
-func (c command) printed(answer interface{ Print(io.Writer) error }, err error, format string) int {
+func (c command) printed(answer printer, err error, format string) int {
 	switch {
 	case err == nil && format == "json":
 		err = tokencli.PrintJSON(c.stdout, answer)

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/meshpass/meshpass/extauthz/redislist"
+	"github.com/meshpass/meshpass/extauthz/revoke"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/revocation"
+)
+
+const revokeUsage = `usage: meshpass revoke sub    LIST --issuer URL --for 24h [FLAGS] NAMESPACE:ID
+       meshpass revoke sid    LIST --issuer URL --for 24h [FLAGS] SID
+       meshpass revoke sid    LIST --issuer URL --for 24h --secret-file FILE [FLAGS] <KEY
+       meshpass revoke kid    LIST --issuer URL --for 24h [FLAGS] KID
+       meshpass revoke txn    LIST --issuer URL [FLAGS] TXN
+       meshpass revoke remove LIST --issuer URL [FLAGS] KIND VALUE
+       meshpass revoke list   LIST [-o json]
+       meshpass revoke init   LIST
+
+Puts users, sessions, keys and transactions on the list of what does not hold any
+more. Gateways and authorizers that read the list follow within 2 s. It ends new
+requests, not streams that are open.
+
+LIST is one of
+  --file FILE               of revocation.file in the configurations
+  --redis HOST:PORT         of revocation.redis, with
+    --redis-username NAME, --redis-password-file FILE, --redis-ca FILE (for TLS)
+    --redis-key NAME        default ` + redislist.DefaultKey + `
+
+  --issuer URL        whose tokens: iss
+  --for 24h           sub, sid: nobody gets in for so long; 0s ends the tokens that
+                      are under way and no more. kid: how long the key counts as
+                      revoked, at least until it has left every key set
+  --secret-file FILE  of the gateway's configuration: the session is that of the
+                      key on standard input, as Tyk names it
+  --by NAME           who does it; default: who runs this
+  --reason TEXT       why; stands in the list
+  -o json             print it as JSON
+
+Again it prolongs. A full list takes no more, and drops nothing to make room.
+
+exit codes: 0 done, or done already; 1 no list, no such entry, or the list is full; 2 could not do it
+`
+
+// revocationFlags are those of all revoke commands.
+type revocationFlags struct {
+	file, secretFile, format string
+	redis                    redislist.Config
+	order                    revoke.Order
+}
+
+func (c command) revoke(args []string) int {
+	c.usage = revokeUsage
+	if len(args) == 0 {
+		return c.misused("revoke needs a command")
+	}
+	switch name := args[0]; name {
+	case "sub", "sid", "kid", "txn":
+		return c.revokeOne(revocation.Kind(name), args[1:])
+	case "remove":
+		return c.revokeRemove(args[1:])
+	case "list":
+		return c.revokeAll(args[1:], func(s revoke.Store, _ revoke.Order) (printer, error) { return revoke.All(s) })
+	case "init":
+		return c.revokeAll(args[1:], func(s revoke.Store, o revoke.Order) (printer, error) { return revoke.Init(s, o) })
+	case "-h", "-help", "--help":
+		_, _ = io.WriteString(c.stdout, c.usage)
+		return fine
+	default: // which may be a key
+		return c.misused("revoke has no such command")
+	}
+}
+
+func (f *revocationFlags) set(name string) *flag.FlagSet {
+	flags := flag.NewFlagSet("revoke "+name, flag.ContinueOnError)
+	flags.StringVar(&f.file, "file", "", "")
+	flags.StringVar(&f.redis.Address, "redis", "", "")
+	flags.StringVar(&f.redis.Username, "redis-username", "", "")
+	flags.StringVar(&f.redis.PasswordFile, "redis-password-file", "", "")
+	flags.StringVar(&f.redis.CAFile, "redis-ca", "", "")
+	flags.StringVar(&f.redis.Key, "redis-key", redislist.DefaultKey, "")
+	flags.StringVar(&f.order.By, "by", caller(), "")
+	flags.StringVar(&f.format, "o", "", "")
+	f.order.Now = time.Now()
+	return flags
+}
+
+// caller is who runs the program, as far as the system knows.
+func caller() string {
+	host, _ := os.Hostname()
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	return name + "@" + host
+}
+
+func (c command) revokeOne(kind revocation.Kind, args []string) int {
+	f := revocationFlags{}
+	flags := f.set(string(kind))
+	flags.StringVar(&f.order.Issuer, "issuer", "", "")
+	flags.StringVar(&f.order.Reason, "reason", "", "")
+	if kind == revocation.SID {
+		flags.StringVar(&f.secretFile, "secret-file", "", "")
+	}
+	if kind != revocation.Txn {
+		flags.DurationVar(&f.order.For, "for", -1, "")
+	}
+	if code, ok := c.parseUpTo(1, flags, args); !ok {
+		return code
+	}
+	f.order.Kind = kind
+	if f.order.For < 0 || f.order.For > revoke.MaxFor {
+		return c.misused("revoke %s needs --for, 0s to %s", kind, revoke.MaxFor)
+	}
+	value, err := c.valueFrom(f.secretFile, flags.Args())
+	if err != nil {
+		return c.failed(err)
+	}
+	f.order.Value = value
+	return c.change(f, revoke.Add)
+}
+
+// valueFrom is the argument, or the session of the key on standard input: an
+// argument could be seen by everybody on the machine, and a key is a secret.
+func (c command) valueFrom(secretFile string, args []string) (string, error) {
+	switch {
+	case secretFile == "" && len(args) == 1:
+		return args[0], nil
+	case secretFile == "":
+		return "", errors.New("one value is needed")
+	case len(args) > 0:
+		return "", errors.New("with --secret-file the key comes from standard input, never as an argument")
+	}
+	data, err := os.ReadFile(secretFile)
+	if err != nil {
+		return "", err
+	}
+	secret, err := identity.ParseSecret(data)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", secretFile, err)
+	}
+	key, err := io.ReadAll(io.LimitReader(c.stdin, 64<<10))
+	if err != nil {
+		return "", err
+	}
+	name := strings.TrimRight(string(key), "\r\n")
+	if name == "" {
+		return "", errors.New("no key on standard input")
+	}
+	return secret.Pseudonym(name), nil
+}
+
+func (c command) revokeRemove(args []string) int {
+	f := revocationFlags{}
+	flags := f.set("remove")
+	flags.StringVar(&f.order.Issuer, "issuer", "", "")
+	if code, ok := c.parseUpTo(2, flags, args); !ok {
+		return code
+	}
+	if flags.NArg() != 2 {
+		return c.misused("revoke remove needs KIND and VALUE")
+	}
+	f.order.Kind, f.order.Value = revocation.Kind(flags.Arg(0)), flags.Arg(1)
+	return c.change(f, revoke.Remove)
+}
+
+func (c command) change(f revocationFlags, do func(revoke.Store, revoke.Order) (revoke.Report, error)) int {
+	if f.order.Issuer == "" {
+		return c.misused("--issuer is missing")
+	}
+	return c.atList(f, func(s revoke.Store, o revoke.Order) (printer, error) { return do(s, o) })
+}
+
+func (c command) revokeAll(args []string, do func(revoke.Store, revoke.Order) (printer, error)) int {
+	f := revocationFlags{}
+	if code, ok := c.parse(f.set("list"), args); !ok {
+		return code
+	}
+	return c.atList(f, do)
+}
+
+// atList opens the list that the flags name.
+func (c command) atList(f revocationFlags, do func(revoke.Store, revoke.Order) (printer, error)) int {
+	if (f.file == "") == (f.redis.Address == "") {
+		return c.misused("name one list, --file or --redis")
+	}
+	if f.format != "" && f.format != "json" {
+		return c.misused("-o %s: want json", f.format)
+	}
+	var store revoke.Store = revoke.File(f.file)
+	if f.file == "" {
+		remote, err := redislist.Open(f.redis)
+		if err != nil {
+			return c.failed(err)
+		}
+		defer func() { _ = remote.Close() }() // all is written
+		store = remote
+	}
+	answer, err := do(store, f.order)
+	if code := c.printed(answer, err, f.format); code == fine || !errors.Is(err, revoke.ErrNo) && !errors.Is(err, revocation.ErrFull) {
+		return code
+	}
+	return no
+}

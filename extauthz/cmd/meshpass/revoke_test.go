@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/meshpass/meshpass/extauthz/redislist"
+	"github.com/meshpass/meshpass/extauthz/revoke"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/revocation"
+)
+
+const tyk = "https://tyk.example.com"
+
+// lists are the two places, with what stands there now.
+func lists(t *testing.T) map[string]struct {
+	flag string
+	now  func() string
+} {
+	t.Helper()
+	file, server := filepath.Join(t.TempDir(), "revoked.yaml"), miniredis.RunT(t)
+	return map[string]struct {
+		flag string
+		now  func() string
+	}{
+		"file":  {"--file=" + file, func() string { data, _ := os.ReadFile(file); return string(data) }},
+		"redis": {"--redis=" + server.Addr(), func() string { data, _ := server.Get(redislist.DefaultKey); return data }},
+	}
+}
+
+// The life of a list: both places behave alike.
+func TestRevoke(t *testing.T) {
+	for name, place := range lists(t) {
+		t.Run(name, func(t *testing.T) {
+			serial := uint64(time.Now().UnixMilli())
+			for _, row := range []struct {
+				args           string
+				code           int
+				stdout, stderr string // what it has
+				entries        int
+			}{
+				{"sub LIST --issuer I --for 1h okta:alice", 1, "", "there is no list yet", 0},
+				{"list LIST", 1, "", "there is no list yet", 0},
+				{"init LIST", 0, "made by ", "", 0},
+				{"init LIST", 0, "already made by ", "", 0},
+				{"sub LIST --issuer I --for 1h --by ops --reason stolen okta:alice", 0, "revoked sub okta:alice of I by ops at ", "", 1},
+				{"sub LIST --issuer I --for 1m okta:alice", 0, "already revoked sub okta:alice of I by ", "", 1},
+				{"kid LIST --issuer I --for 1h KEY", 0, "its tokens are refused until ", "", 2},
+				{"txn LIST --issuer I T", 0, "revoked txn T of I", "", 3},
+				{"sid LIST --issuer I --for 0s S", 0, "no token issued until ", "", 4},
+				{"remove LIST --issuer I kid OTHER", 1, "", "no such entry", 4},
+				{"remove LIST --issuer I kid KEY", 0, "removed kid KEY of I", "", 3},
+				{"list LIST", 0, "okta:alice", "", 3},
+				{"sub LIST --issuer I --for 1h a\x01b", 2, "", "value: want a text without control characters", 3},
+				{"sub LIST --issuer I a", 2, "", "revoke sub needs --for, 0s to 8784h0m0s", 3},
+				{"sub LIST --issuer I --for 9000h a", 2, "", "needs --for", 3},
+				{"sub LIST --for 1h a", 2, "", "--issuer is missing", 3},
+				{"sub LIST --issuer I --for 1h", 2, "", "one value is needed", 3},
+				{"user LIST --issuer I a", 2, "", "revoke has no such command", 3},
+				{"sub --issuer I --for 1h a", 2, "", "name one list", 3},
+				{"list LIST -o yaml", 2, "", "-o yaml: want json", 3},
+			} {
+				args := strings.Fields(strings.NewReplacer("LIST", place.flag, " I ", " "+tyk+" ").Replace("revoke " + row.args))
+				code, stdout, stderr := ran(t, args...)
+				stdout = strings.ReplaceAll(stdout, tyk, "I")
+				if code != row.code || !strings.Contains(stdout, row.stdout) || !strings.Contains(stderr, row.stderr) || (row.stderr == "") != (stderr == "") {
+					t.Errorf("%s: got %d\n%s\n%s", row.args, code, stdout, stderr)
+				}
+				if place.now() == "" {
+					continue
+				}
+				list, err := revocation.Parse([]byte(place.now()))
+				if err != nil || list.Len() != row.entries || list.Serial() < serial {
+					t.Fatalf("%s: %v\n%s", row.args, err, place.now())
+				}
+				serial = list.Serial()
+			}
+		})
+	}
+}
+
+func TestRevokeInJSON(t *testing.T) {
+	flag := lists(t)["file"].flag
+	began := time.Now().Add(-time.Second)
+	ran(t, "revoke", "init", flag)
+	_, stdout, _ := ran(t, "revoke", "sub", flag, "--issuer", tyk, "--for", "1h", "--by", "ops", "-o", "json", "okta:alice")
+	var r revoke.Report
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Changed || r.By != "ops" || r.At.Before(began) || r.Serial == 0 || r.Entry.Value != "okta:alice" ||
+		r.Entry.NotBefore.Before(began.Add(time.Hour)) || r.Entry.Expires.Sub(r.Entry.NotBefore) != 6*time.Minute {
+		t.Errorf("got %s", stdout)
+	}
+	_, stdout, _ = ran(t, "revoke", "list", flag, "-o", "json")
+	var l revoke.Listing
+	if err := json.Unmarshal([]byte(stdout), &l); err != nil || len(l.Entries) != 1 || l.Entries[0] != *r.Entry {
+		t.Errorf("got %s, %v", stdout, err)
+	}
+}
+
+// A session is named by its key, which is nowhere to be seen, and never an argument.
+func TestRevokeTheSessionOfAKey(t *testing.T) {
+	const key = "demo0123456789"
+	place, secret := lists(t)["file"], filepath.Join(t.TempDir(), "hmac")
+	if err := os.WriteFile(secret, []byte(strings.Repeat("s", 32)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ran(t, "revoke", "init", place.flag)
+	revoked := func(input string, args ...string) (int, string) {
+		var out bytes.Buffer
+		c := command{stdin: strings.NewReader(input), stdout: &out, stderr: &out}
+		return c.revoke(append([]string{"sid", place.flag, "--issuer", tyk, "--for", "1h", "--secret-file"}, args...)), out.String()
+	}
+	code, output := revoked(key+"\n", secret)
+	sid := identity.Secret(strings.Repeat("s", 32)).Pseudonym(key)
+	if code != 0 || !strings.Contains(place.now(), `"`+sid+`"`) {
+		t.Errorf("got %d, %s\n%s", code, output, place.now())
+	}
+	for _, args := range [][]string{{secret, key}, {"absent"}, {place.flag[len("--file="):]}} {
+		code, more := revoked("", args...)
+		if output += more; code != 2 {
+			t.Errorf("%v: got %d", args, code)
+		}
+	}
+	if strings.Contains(output+place.now(), key) {
+		t.Error("the key is told")
+	}
+}
+
+// A full list is told loudly, and stays as it is.
+func TestRevokeIntoAFullList(t *testing.T) {
+	place := lists(t)["file"]
+	var all []revocation.Entry
+	for i := range revocation.MaxEntries {
+		all = append(all, revocation.Entry{Issuer: tyk, Kind: revocation.Txn, Value: string(rune('a'+i%26)) + time.Duration(i).String(), Expires: time.Now().Add(time.Hour)})
+	}
+	full, _, err := new(revocation.List).With(time.Now(), all...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(place.flag[len("--file="):], full.Document(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := ran(t, "revoke", "sub", place.flag, "--issuer", tyk, "--for", "1h", "okta:alice")
+	if code != 1 || !strings.Contains(stderr, "the list is full") || place.now() != string(full.Document()) {
+		t.Errorf("got %d, %s", code, stderr)
+	}
+}

@@ -1,0 +1,202 @@
+// Package redislist keeps a list of revocations in Redis, where all clusters see
+// a change within a second.
+//
+// One key holds the whole document of package revocation, the same that a file
+// holds. So there is one reader for both, a read is one state and never a part of
+// two, and what Redis says is believed no more than what a file says: a document
+// that is broken, too large, gone, or older than one that was seen changes nothing.
+package redislist
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/meshpass/meshpass/shared/revocation"
+)
+
+// DefaultKey is where the document stands unless configured.
+const DefaultKey = "meshpass:revocations"
+
+// timeout of each step: a list is polled every second.
+const timeout = time.Second
+
+var (
+	// ErrNone says that there is no list. Redis that was wiped looks like one that
+	// was never used, so an empty list has to be made on purpose.
+	ErrNone = errors.New("no list under this key: make one with meshpass revoke init; if there was one, Redis has lost it")
+	// ErrBack says that Redis holds an older list than it did.
+	ErrBack = errors.New("the list is older than the one before: Redis was restored, or answers from a replica that lags")
+)
+
+// silent: the library would write to standard error past our log, which tells the
+// same from the errors.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+func init() { redis.SetLogger(silent{}) }
+
+// Config says where the list is.
+type Config struct {
+	Address      string // HOST:PORT
+	Username     string // may be empty
+	PasswordFile string // likewise
+	CAFile       string // who vouches for the server; empty: no TLS
+	Key          string
+}
+
+// connect does not speak to the server yet.
+func connect(c Config) (*redis.Client, error) {
+	options := &redis.Options{
+		Addr: c.Address, Username: c.Username, ContextTimeoutEnabled: true, DisableIdentity: true,
+		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, MaxRetries: -1, DialerRetries: 1, PoolSize: 2,
+	}
+	if c.PasswordFile != "" {
+		data, err := os.ReadFile(c.PasswordFile)
+		if err != nil {
+			return nil, err
+		}
+		options.Password = strings.TrimRight(string(data), "\r\n")
+	}
+	if c.CAFile != "" {
+		data, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(data) {
+			return nil, fmt.Errorf("%s: no certificate in it", c.CAFile)
+		}
+		options.TLSConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+	return redis.NewClient(options), nil
+}
+
+// read gets the document; at most a byte more of it than a list may have.
+func read(ctx context.Context, from redis.Cmdable, key string) ([]byte, error) {
+	text, err := from.GetRange(ctx, key, 0, revocation.MaxBytes).Result()
+	if err != nil {
+		return nil, err
+	}
+	if text == "" {
+		return nil, ErrNone
+	}
+	return []byte(text), nil
+}
+
+// List follows the document. Until it was read once, it revokes nothing and is as
+// stale as can be.
+type List struct {
+	client *redis.Client
+	key    string
+	now    func() time.Time
+	report func(*revocation.List, error)
+
+	current atomic.Pointer[state]
+	failure atomic.Pointer[error]
+	seen    [sha256.Size]byte // content of the list in force
+}
+
+type state struct {
+	list        *revocation.List
+	since, read time.Time // when it was put in force, and last seen to be it; zero: never
+}
+
+// Follow begins with the list as it is, or with none. Each change is reported, and
+// each new reason why there is none; report is called by one goroutine at a time.
+func Follow(ctx context.Context, c Config, now func() time.Time, report func(*revocation.List, error)) (*List, error) {
+	client, err := connect(c)
+	if err != nil {
+		return nil, err
+	}
+	l := &List{client: client, key: c.Key, now: now, report: report}
+	l.current.Store(&state{list: new(revocation.List), since: now()})
+	l.Poll(ctx)
+	return l, nil
+}
+
+// Get gives the list in force.
+func (l *List) Get() *revocation.List { return l.current.Load().list }
+
+// Since says when the list in force was put there.
+func (l *List) Since() time.Time { return l.current.Load().since }
+
+// Err is nil while the list in force is what Redis holds.
+func (l *List) Err() error {
+	if err := l.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Age says how long ago the list was last seen to be what Redis holds.
+func (l *List) Age(now time.Time) time.Duration { return now.Sub(l.current.Load().read) }
+
+// Run polls at every interval until the context ends, and disconnects.
+func (l *List) Run(ctx context.Context, interval time.Duration) {
+	defer func() { _ = l.client.Close() }()
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			l.Poll(ctx)
+		}
+	}
+}
+
+// Poll reads the list once. It must not run twice at the same time.
+func (l *List) Poll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	asked := l.now() // the answer is at least as new
+	data, err := read(ctx, l.client, l.key)
+	if err == nil {
+		err = l.adopt(data, asked)
+	}
+	if err != nil {
+		l.fail(err)
+		return
+	}
+	l.failure.Store(nil)
+}
+
+// adopt puts the document in force, unless that is in force already.
+func (l *List) adopt(data []byte, asked time.Time) error {
+	before, sum := l.current.Load(), sha256.Sum256(data)
+	if sum == l.seen {
+		l.current.Store(&state{before.list, before.since, asked})
+		return nil
+	}
+	list, err := revocation.Parse(data)
+	if err != nil {
+		return err
+	}
+	if list.Serial() < before.list.Serial() {
+		return ErrBack
+	}
+	l.seen = sum
+	l.current.Store(&state{list, l.now(), asked})
+	l.report(list, nil)
+	return nil
+}
+
+func (l *List) fail(err error) {
+	before := l.Err()
+	l.failure.Store(&err)
+	if before == nil || before.Error() != err.Error() {
+		l.report(l.Get(), err)
+	}
+}

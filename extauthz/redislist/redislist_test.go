@@ -1,0 +1,237 @@
+package redislist_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/meshpass/meshpass/extauthz/redislist"
+	"github.com/meshpass/meshpass/shared/revocation"
+)
+
+var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+
+// withdrawn is a document of that serial that names the users.
+func withdrawn(serial int, users ...string) string {
+	text := fmt.Sprintf("serial: %d\nrevocations:", serial)
+	for _, user := range users {
+		text += fmt.Sprintf("\n  - {issuer: i, kind: sub, value: %q, notBefore: 2026-06-01T12:00:00Z, expires: 2026-06-01T13:00:00Z}", user)
+	}
+	if len(users) == 0 {
+		text += " []"
+	}
+	return text
+}
+
+// follower is a list in a Redis that the test commands, with a clock of its own.
+type follower struct {
+	*redislist.List
+	server *miniredis.Miniredis
+	now    time.Time
+	told   []string // each change and each reason, in order
+}
+
+func follow(t *testing.T, prepare func(*miniredis.Miniredis), change ...func(*redislist.Config)) *follower {
+	t.Helper()
+	f := &follower{server: miniredis.RunT(t), now: noon}
+	config := redislist.Config{Address: f.server.Addr(), Key: redislist.DefaultKey}
+	prepare(f.server)
+	for _, c := range change {
+		c(&config)
+	}
+	var err error
+	f.List, err = redislist.Follow(t.Context(), config, func() time.Time { return f.now }, func(list *revocation.List, err error) {
+		if err == nil {
+			err = fmt.Errorf("serial %d", list.Serial())
+		}
+		f.told = append(f.told, err.Error())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *follower) revokes(user string) bool {
+	return f.Get().Revokes(revocation.Token{Issuer: "i", Subject: user, Issued: noon}, noon)
+}
+
+func holding(document string) func(*miniredis.Miniredis) {
+	return func(m *miniredis.Miniredis) { _ = m.Set(redislist.DefaultKey, document) }
+}
+
+// Whatever happens to Redis, what was revoked stays revoked, and the list grows old
+// until Redis holds one again that is no older.
+func TestRedisThatFails(t *testing.T) {
+	for name, row := range map[string]struct {
+		breaks func(*miniredis.Miniredis)
+		want   string
+	}{
+		"lost":            {func(m *miniredis.Miniredis) { m.SetError("LOADING Redis is loading the dataset in memory") }, "LOADING"},
+		"wiped":           {func(m *miniredis.Miniredis) { m.FlushAll() }, redislist.ErrNone.Error()},
+		"emptied":         {holding(""), redislist.ErrNone.Error()},
+		"restored":        {holding(withdrawn(6)), redislist.ErrBack.Error()},
+		"begun anew":      {holding(withdrawn(0)), redislist.ErrBack.Error()},
+		"garbage":         {holding("\x00\xff{{{"), "control characters"},
+		"another type":    {func(m *miniredis.Miniredis) { m.Del(redislist.DefaultKey); m.HSet(redislist.DefaultKey, "a", "b") }, "WRONGTYPE"},
+		"half a document": {holding(withdrawn(8, "a:alice")[:60]), "unexpected end"},
+		"a foreign list":  {holding("serial: 9\nrevocations: [{issuer: i, kind: user, value: x}]"), `kind "user"`},
+		"for ever":        {holding("serial: 9\nrevocations: [{issuer: i, kind: txn, value: x}]"), "expires is missing"},
+		"too large":       {holding(withdrawn(9) + " #" + strings.Repeat("x", revocation.MaxBytes)), revocation.ErrFull.Error()},
+		"too many":        {holding("serial: 9\nrevocations: [" + strings.Repeat("{},", revocation.MaxEntries+1) + "]"), revocation.ErrFull.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := follow(t, holding(withdrawn(7, "a:alice")))
+			row.breaks(f.server)
+			f.now = noon.Add(time.Minute)
+			for range 3 {
+				f.Poll(t.Context())
+			}
+			if !f.revokes("a:alice") || f.Err() == nil || !strings.Contains(f.Err().Error(), row.want) {
+				t.Errorf("revoked %v, error %v", f.revokes("a:alice"), f.Err())
+			}
+			if f.Age(f.now) != time.Minute || len(f.told) != 2 {
+				t.Errorf("age %v, told %q", f.Age(f.now), f.told)
+			}
+
+			f.server.SetError("")
+			f.server.Del(redislist.DefaultKey)
+			holding(withdrawn(10, "a:bob"))(f.server)
+			f.Poll(t.Context())
+			if f.revokes("a:alice") || !f.revokes("a:bob") || f.Err() != nil || f.Age(f.now) != 0 {
+				t.Errorf("after it was mended: %v, age %v, %v", f.Err(), f.Age(f.now), f.Get().Entries())
+			}
+		})
+	}
+}
+
+// A server that is gone, or that was never there, is no reason not to run.
+func TestNoServer(t *testing.T) {
+	f := follow(t, func(m *miniredis.Miniredis) { m.Close() })
+	if f.Get().Len() != 0 || f.Err() == nil || f.Age(noon) < 24*time.Hour {
+		t.Errorf("%v, age %v", f.Err(), f.Age(noon))
+	}
+	if err := f.server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	holding(withdrawn(1, "a:alice"))(f.server)
+	f.Poll(t.Context())
+	if !f.revokes("a:alice") || f.Err() != nil {
+		t.Errorf("got %v", f.Err())
+	}
+}
+
+// A list that is begun anew after a loss is believed: it is later.
+func TestBegunAnewByHand(t *testing.T) {
+	f := follow(t, holding(withdrawn(7, "a:alice")))
+	empty, _, err := new(revocation.List).With(noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holding(string(empty.Document()))(f.server)
+	f.Poll(t.Context())
+	if f.revokes("a:alice") || f.Err() != nil {
+		t.Errorf("got %v", f.Err())
+	}
+}
+
+// The same document is not news, but it is known to be current.
+func TestTheSameAgain(t *testing.T) {
+	f := follow(t, holding(withdrawn(7, "a:alice")))
+	f.now = noon.Add(time.Second)
+	f.Poll(t.Context())
+	if len(f.told) != 1 || f.Age(f.now) != 0 || !f.Since().Equal(noon) {
+		t.Errorf("told %q, age %v, since %v", f.told, f.Age(f.now), f.Since())
+	}
+}
+
+func TestPassword(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("open sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	locked := func(m *miniredis.Miniredis) {
+		holding(withdrawn(1, "a:alice"))(m)
+		m.RequireUserAuth("reader", "open sesame")
+	}
+	f := follow(t, locked, func(c *redislist.Config) { c.Username, c.PasswordFile = "reader", file })
+	if !f.revokes("a:alice") {
+		t.Errorf("got %v", f.Err())
+	}
+	if f := follow(t, locked); f.Err() == nil || strings.Contains(f.Err().Error(), "sesame") {
+		t.Errorf("got %v", f.Err())
+	}
+	for _, c := range []redislist.Config{{PasswordFile: "absent"}, {CAFile: "absent"}, {CAFile: file}} {
+		if _, err := redislist.Open(c); err == nil {
+			t.Errorf("%+v: opened", c)
+		}
+	}
+}
+
+// Changes by several at once are all there in the end.
+func TestStoreLosesNothing(t *testing.T) {
+	server := miniredis.RunT(t)
+	holding(withdrawn(0))(server)
+	var writers sync.WaitGroup
+	for i := range 4 {
+		writers.Go(func() {
+			store, err := redislist.Open(redislist.Config{Address: server.Addr(), Key: redislist.DefaultKey})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer store.Close()
+			for n := range 3 {
+				err := store.Change(func(list *revocation.List) (*revocation.List, error) {
+					next, _, err := list.With(noon, revocation.Entry{Issuer: "i", Kind: revocation.Txn, Value: fmt.Sprint(i, n), Expires: noon.Add(time.Hour)})
+					return next, err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	document, err := server.Get(redislist.DefaultKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := revocation.Parse([]byte(document))
+	if err != nil || list.Len() != 12 || list.Serial() != uint64(noon.UnixMilli())+11 {
+		t.Errorf("%d entries, serial %d, %v", list.Len(), list.Serial(), err)
+	}
+}
+
+// What is no list is not written over.
+func TestStoreRefuses(t *testing.T) {
+	server := miniredis.RunT(t)
+	store, err := redislist.Open(redislist.Config{Address: server.Addr(), Key: redislist.DefaultKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	no := errors.New("no")
+	if err := store.Change(func(list *revocation.List) (*revocation.List, error) {
+		if list != nil {
+			t.Error("a list out of nothing")
+		}
+		return nil, no
+	}); !errors.Is(err, no) {
+		t.Errorf("got %v", err)
+	}
+	holding("garbage: [")(server)
+	if err := store.Change(func(*revocation.List) (*revocation.List, error) { return new(revocation.List), nil }); err == nil {
+		t.Error("garbage was written over")
+	}
+	if document, _ := server.Get(redislist.DefaultKey); document != "garbage: [" {
+		t.Errorf("now %s", document)
+	}
+}

@@ -1,0 +1,69 @@
+package redislist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/meshpass/meshpass/shared/revocation"
+)
+
+// tries of a change that others get in the way of.
+const tries = 20
+
+// Store changes the list.
+type Store struct {
+	client *redis.Client
+	config Config
+}
+
+// Open does not speak to the server yet.
+func Open(c Config) (*Store, error) {
+	client, err := connect(c)
+	return &Store{client, c}, err
+}
+
+// Close disconnects.
+func (s *Store) Close() error { return s.client.Close() }
+
+// String names the place for people.
+func (s *Store) String() string { return "redis " + s.config.Address + " " + s.config.Key }
+
+// Change gives the list to change and writes what comes back, nil: nothing. The
+// list is nil where there is none. A change by somebody else in between is not
+// overwritten: change is then called again, with theirs.
+func (s *Store) Change(change func(*revocation.List) (*revocation.List, error)) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*timeout)
+	defer cancel()
+	for range tries {
+		err := s.client.Watch(ctx, func(tx *redis.Tx) error { return s.changeIn(ctx, tx, change) }, s.config.Key)
+		if !errors.Is(err, redis.TxFailedErr) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("%s: others change the list all the time: try again", s)
+}
+
+func (s *Store) changeIn(ctx context.Context, tx *redis.Tx, change func(*revocation.List) (*revocation.List, error)) error {
+	var before *revocation.List
+	data, err := read(ctx, tx, s.config.Key)
+	if err == nil {
+		before, err = revocation.Parse(data)
+	}
+	if err != nil && !errors.Is(err, ErrNone) {
+		return fmt.Errorf("%s: %w", s, err)
+	}
+	after, err := change(before)
+	if err != nil || after == nil {
+		return err
+	}
+	_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.Set(ctx, s.config.Key, after.Document(), 0)
+		return nil
+	})
+	return err
+}

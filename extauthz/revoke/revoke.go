@@ -1,0 +1,143 @@
+// Package revoke is `meshpass revoke`: it puts tokens, sessions, users and keys on
+// the list of what does not hold any more, shows the list, and takes entries off.
+//
+// A list is a file or a key in Redis. Every change is of the whole document and
+// atomic, may be repeated, and says who made it. Adding never shortens what stands
+// there: to let somebody in earlier, remove the entry.
+package revoke
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/revocation"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// ErrNo says that the list's state speaks against what was asked. Nothing was
+// written.
+var ErrNo = errors.New("not done")
+
+var (
+	errNone  = fmt.Errorf("%w: there is no list yet: make one with meshpass revoke init, if none was lost", ErrNo)
+	errThere = fmt.Errorf("%w: no such entry", ErrNo)
+)
+
+// MaxFor is the longest time that an entry can be asked for.
+const MaxFor = 366 * 24 * time.Hour
+
+// afterwards is how long a token can still be accepted once no more are signed:
+// its life, and the largest difference of clocks that a verifier may forgive.
+const afterwards = token.MaxLifetime + time.Minute
+
+// Store is a place that holds a list.
+type Store interface {
+	Change(func(*revocation.List) (*revocation.List, error)) error
+	String() string
+}
+
+// Order is what is to be revoked.
+type Order struct {
+	Issuer string
+	Kind   revocation.Kind
+	Value  string
+	For    time.Duration // sid, sub: how long nobody gets in; kid: how long the key counts as revoked
+	By     string
+	Reason string
+	Now    time.Time
+}
+
+// entry covers gateways whose clocks are ahead: what they sign now may say that it
+// was issued up to a leeway from now.
+func (o Order) entry() revocation.Entry {
+	e := revocation.Entry{Issuer: o.Issuer, Kind: o.Kind, Value: o.Value, By: o.By, Reason: o.Reason}
+	until := o.Now.Add(o.For + token.DefaultLeeway).UTC().Truncate(time.Second)
+	if o.Kind == revocation.SID || o.Kind == revocation.Sub {
+		e.NotBefore = until
+	}
+	e.Expires = until.Add(afterwards)
+	return e
+}
+
+// Add revokes. A second time it prolongs the entry.
+func Add(s Store, o Order) (Report, error) {
+	r := Report{Did: "revoked", Place: s.String(), At: o.Now.UTC(), By: o.By}
+	err := s.Change(func(before *revocation.List) (*revocation.List, error) {
+		if before == nil {
+			return nil, errNone
+		}
+		after, changed, err := before.With(o.Now, o.entry())
+		if err != nil {
+			return nil, err
+		}
+		r.Changed, r.Entry, r.Entries, r.Serial = changed, find(after, o), after.Len(), after.Serial()
+		if !changed {
+			r.Serial = before.Serial()
+			return nil, nil
+		}
+		return after, nil
+	})
+	return r, err
+}
+
+// Remove takes an entry off: tokens that it refused and that have not ended hold
+// again.
+func Remove(s Store, o Order) (Report, error) {
+	r := Report{Did: "removed", Place: s.String(), At: o.Now.UTC(), By: o.By, Changed: true}
+	err := s.Change(func(before *revocation.List) (*revocation.List, error) {
+		if before == nil {
+			return nil, errNone
+		}
+		after, lifted, found, err := before.Without(o.Now, o.Issuer, o.Kind, o.Value)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			return nil, errThere
+		}
+		r.Entry, r.Entries, r.Serial = &lifted, after.Len(), after.Serial()
+		return after, nil
+	})
+	return r, err
+}
+
+// Init makes an empty list where there is none.
+func Init(s Store, o Order) (Report, error) {
+	r := Report{Did: "made", Place: s.String(), At: o.Now.UTC(), By: o.By}
+	err := s.Change(func(before *revocation.List) (*revocation.List, error) {
+		if before != nil {
+			r.Entries, r.Serial = before.Len(), before.Serial()
+			return nil, nil
+		}
+		empty, _, err := new(revocation.List).With(o.Now)
+		if err != nil {
+			return nil, err
+		}
+		r.Changed, r.Serial = true, empty.Serial()
+		return empty, nil
+	})
+	return r, err
+}
+
+// All gives the list.
+func All(s Store) (Listing, error) {
+	l := Listing{Place: s.String(), Entries: []revocation.Entry{}}
+	err := s.Change(func(list *revocation.List) (*revocation.List, error) {
+		if list == nil {
+			return nil, errNone
+		}
+		l.Serial, l.Entries = list.Serial(), append(l.Entries, list.Entries()...)
+		return nil, nil
+	})
+	return l, err
+}
+
+func find(l *revocation.List, o Order) *revocation.Entry {
+	for _, e := range l.Entries() {
+		if e.Issuer == o.Issuer && e.Kind == o.Kind && e.Value == o.Value {
+			return &e
+		}
+	}
+	return nil
+}
