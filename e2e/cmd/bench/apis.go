@@ -6,25 +6,31 @@ import (
 	"path/filepath"
 )
 
-// api is one of the two APIs that are compared.
+// api is one of the APIs that are compared.
 type api struct {
-	name, id, path      string
-	pre, postAuth, post hook
+	name, id            string
+	pre, postAuth, post []hook
 }
+
+func (a api) path() string { return "/" + a.id + "/" }
 
 type hook struct {
 	Name string `json:"name"`
 	Path string `json:"path"`
 }
 
-// apis: the one that does nothing first.
+// apis: each is compared with those before it.
 var apis = []api{
-	{"a plugin that does nothing", "bench-noop", "/bench-noop/", hook{"Pass", "plugins/noop.so"}, hook{"Pass", "plugins/noop.so"}, hook{"Pass", "plugins/noop.so"}},
-	{"the identity plugin", "bench-identity", "/bench-identity/",
-		hook{"StripIdentity", "plugins/identity.so"}, hook{"SignIdentity", "plugins/identity.so"}, hook{"GuardUpstream", "plugins/identity.so"}},
+	{name: "no plugin", id: "bench-none"},
+	{"a plugin that does nothing", "bench-noop", noop, noop, noop},
+	{"the identity plugin", "bench-identity", ours("StripIdentity"), ours("SignIdentity"), ours("GuardUpstream")},
 }
 
-// session is a key's that may use both, without a rate.
+var noop = []hook{{"Pass", "plugins/noop.so"}}
+
+func ours(name string) []hook { return []hook{{name, "plugins/identity.so"}} }
+
+// session is a key's that may use each, without a rate.
 var session = map[string]any{
 	"org_id":         "demo",
 	"apply_policies": []string{},
@@ -42,7 +48,7 @@ func rights() map[string]any {
 	return all
 }
 
-// addAPIs returns a localmesh.Options.Prepare that adds both to the gateway. They go straight to
+// addAPIs returns a localmesh.Options.Prepare that adds them to the gateway. They go straight to
 // upstream: the mesh behind the gateway costs the same with any plugin.
 func addAPIs(upstream string) func(dir string) error {
 	return func(dir string) error {
@@ -65,9 +71,9 @@ func (a api) definition(upstream string) map[string]any {
 		"use_standard_auth": true, "auth": map[string]any{"auth_header_name": "Authorization"},
 		"strip_auth_data": true, "enable_context_vars": true, "disable_rate_limit": true, "disable_quota": true,
 		"version_data": map[string]any{"not_versioned": true, "versions": map[string]any{"Default": map[string]any{"name": "Default"}}},
-		"proxy":        map[string]any{"listen_path": a.path, "target_url": upstream, "strip_listen_path": true},
+		"proxy":        map[string]any{"listen_path": a.path(), "target_url": upstream, "strip_listen_path": true},
 		"custom_middleware": map[string]any{
-			"driver": "goplugin", "pre": []hook{a.pre}, "post_key_auth": []hook{a.postAuth}, "post": []hook{a.post},
+			"driver": "goplugin", "pre": a.pre, "post_key_auth": a.postAuth, "post": a.post,
 		},
 	}
 }
