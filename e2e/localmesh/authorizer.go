@@ -34,7 +34,7 @@ func (m *Mesh) startAuthorizers(ctx context.Context) error {
 		err = m.startProgram(ctx, process.Spec{
 			Name:   a.Name,
 			Path:   "meshpass",
-			Args:   []string{"serve", "--config", a.Name + ".yaml"},
+			Args:   []string{"serve", "--config", a.Name + ".yaml", "--drain-delay", "0s"}, // all ends at once
 			Stdout: auditLog(a),
 		}, "meshpass", ready)
 		if err != nil {

@@ -11,12 +11,14 @@ import (
 	"github.com/meshpass/meshpass/e2e/process"
 )
 
-// writeClusters writes the objects that the further clusters have of their own.
+// writeClusters writes the objects and policies that the further clusters have of their own.
 func (m *Mesh) writeClusters() error {
 	m.clusterOf = map[string]topologies.Cluster{}
 	for _, c := range m.topology.Clusters {
-		if err := m.write(c.Folder(), nil, c.Folder()); err != nil {
-			return err
+		for _, folder := range []string{c.Folder(), c.Policies()} {
+			if err := m.write(folder, nil, folder); err != nil {
+				return err
+			}
 		}
 		workloads, err := cluster.WorkloadsIn(os.DirFS(m.path(c.Folder())), m.net.Prefix())
 		if err != nil {

@@ -3,7 +3,7 @@
 //
 //	NAME/topology.yaml      which parts there are
 //	NAME/cluster/*.yaml     what the API server would tell Istio; cluster-OTHER/ of a further cluster
-//	NAME/policies/*.yaml    AccessPolicy documents
+//	NAME/policies/*.yaml    AccessPolicy documents; policies-OTHER/ of a further cluster
 //	NAME/config/…           the programs' configuration; of a gateway in the folder of its home
 //
 // A file takes the place of the tour's, or of another topology's, of the same name. What a user would apply to Istio is not
@@ -45,6 +45,9 @@ type Cluster struct {
 
 // Folder is where its objects are.
 func (c Cluster) Folder() string { return "cluster-" + c.Name }
+
+// Policies is where its AccessPolicy documents are.
+func (c Cluster) Policies() string { return "policies-" + c.Name }
 
 // Authorizer is one process of the authorizer.
 type Authorizer struct {
