@@ -82,7 +82,11 @@ func (r Rotation) publish(files keyset.Files, out string, report *Report) ([]ste
 	if err != nil {
 		return nil, err
 	}
-	data, changed, err := report.publish(set, r.Dir, out, r.Now)
+	before, err := readSet(out)
+	if err != nil {
+		return nil, err
+	}
+	data, changed, err := report.Publish(set, out, before, r.Now)
 	if err != nil || !changed {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 func (r Report) Print(w io.Writer) {
 	switch {
 	case r.Made != "":
-		fmt.Fprintf(w, "made key %s in %s; only its owner may read it\n", r.Made, r.In)
+		fmt.Fprintf(w, "made key %s in %s\n", r.Made, r.In)
 	case len(r.Dropped) > 0:
 		fmt.Fprintf(w, "changed %s\n", r.In)
 	case r.Out != "" && r.Changed:

@@ -41,7 +41,11 @@ func Publish(dir, out string, now time.Time) (Report, error) {
 		return Report{}, err
 	}
 	r := report(dir, "", keys, now)
-	data, changed, err := r.publish(keys, dir, out, now)
+	before, err := readSet(out)
+	if err != nil {
+		return Report{}, err
+	}
+	data, changed, err := r.Publish(keys, out, before, now)
 	if err != nil || !changed {
 		return r, err
 	}
@@ -49,29 +53,27 @@ func Publish(dir, out string, now time.Time) (Report, error) {
 	return r, atomicfile.Write(out, data, 0o644)
 }
 
-// publish says what the file is to hold, and whether that is a change.
-func (r *Report) publish(keys *keyset.Signing, dir, out string, now time.Time) (data []byte, changed bool, err error) {
-	if data, err = set(dir, keys, now); err != nil {
+// readSet gives nothing for a file that is not there yet.
+func readSet(file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// Publish says what is to be published where before is, and whether that is a
+// change. Anything else than a key set is not replaced.
+func (r *Report) Publish(keys *keyset.Signing, out string, before []byte, now time.Time) (data []byte, changed bool, err error) {
+	if data, err = set(r.In, keys, now); err != nil {
 		return nil, false, err
 	}
-	before, err := os.ReadFile(out)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, false, err
-	}
-	if err := r.compare(out, before, data); err != nil {
-		return nil, false, err
+	r.Out = out
+	if r.Added, r.Removed, err = difference(before, data); err != nil {
+		return nil, false, fmt.Errorf("%s holds something else than a key set, and stays as it is: %w", out, err)
 	}
 	r.notePublish(keys.Keys(), now)
 	return data, !bytes.Equal(before, data), nil
-}
-
-// compare refuses to replace anything else than a key set.
-func (r *Report) compare(out string, before, after []byte) (err error) {
-	r.Out = out
-	if r.Added, r.Removed, err = difference(before, after); err != nil {
-		return fmt.Errorf("%s holds something else than a key set, and stays as it is: %w", out, err)
-	}
-	return nil
 }
 
 func difference(before, after []byte) (added, removed []string, err error) {

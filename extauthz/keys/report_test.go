@@ -44,7 +44,7 @@ func TestWhatPeopleAreTold(t *testing.T) {
 note:    after 2026-06-02T12:00:00Z no key signs: make the next one at least its lead before that
 `
 	r, err := keys.New(first(dir))
-	step("the first key", r, err, "made key KEY1 in DIR; only its owner may read it\n"+ofFirst+
+	step("the first key", r, err, "made key KEY1 in DIR\n"+ofFirst+
 		"note:    publish it now: meshpass keys publish --dir DIR --out FILE, and give FILE to every authorizer\n"+
 		"note:    it signs at once: its tokens are refused (kid_unknown) wherever FILE has not arrived\n")
 	r, err = keys.New(first(dir))
@@ -66,7 +66,7 @@ note:    after 2026-06-03T11:00:00Z no key signs: make the next one at least its
 `
 	later := noon.Add(22 * time.Hour)
 	r, err = keys.New(asked(dir, later))
-	step("the next key", r, err, "made key KEY2 in DIR; only its owner may read it\n"+ofBoth+
+	step("the next key", r, err, "made key KEY2 in DIR\n"+ofBoth+
 		"note:    publish it now: meshpass keys publish --dir DIR --out FILE, and give FILE to every authorizer\n")
 	r, err = keys.New(asked(dir, later.Add(time.Minute)))
 	step("the next key, again", r, err, "nothing to do: DIR has such a key already\n"+ofBoth)

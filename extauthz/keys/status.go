@@ -1,9 +1,7 @@
 package keys
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -30,8 +28,8 @@ func Status(c Check, dir, out string) (Report, error) {
 	if out == "" {
 		return c.Report(files, "", nil)
 	}
-	published, err := os.ReadFile(out)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	published, err := readSet(out)
+	if err != nil {
 		return Report{}, err
 	}
 	return c.Report(files, out, published)
@@ -60,6 +58,15 @@ func (c Check) Report(files keyset.Files, out string, published []byte) (Report,
 		c.published(&r, set, out, published)
 	}
 	return r, nil
+}
+
+// Plain tells what there is and what comes, and judges nothing.
+func (c Check) Plain(files keyset.Files) (Report, error) {
+	set, err := files.Signing()
+	if err != nil {
+		return Report{}, fmt.Errorf("%s: %w", c.In, err)
+	}
+	return report(c.In, "", set, c.Now), nil
 }
 
 func (r *Report) problem(format string, args ...any) {

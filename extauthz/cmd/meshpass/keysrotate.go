@@ -12,7 +12,8 @@ import (
 )
 
 const keysRotateUsage = `usage: meshpass keys rotate --dir DIR [--out FILE] [FLAGS]
-       meshpass keys rotate --now --kid KID --dir DIR [--out FILE] [FLAGS]
+       meshpass keys rotate --kubernetes [FLAGS]
+       meshpass keys rotate --now --kid KID (--dir DIR [--out FILE] | --kubernetes) [FLAGS]
 
 Makes the next key when its time has come, drops those whose time is over, and
 publishes. Run it every hour: while a key waits for its turn, and before the next
@@ -21,7 +22,7 @@ signs after the lead; the one before it signs until then.
 
   --dir DIR                the key directory; made if it is not there
   --out FILE               write the key set there too, before a new key can sign
-  --every DURATION         make the next key when the last has signed that long,
+` + keysKubernetesUsage + `  --every DURATION         make the next key when the last has signed that long,
                            less the lead; without it, now
   --lead 60m               from publishing to signing: what the slowest verifier
                            takes to get the published set, with a margin
@@ -42,21 +43,21 @@ signs after the lead; the one before it signs until then.
 exit codes: 0 done, or done already; 1 the directory's state speaks against it; 2 could not do it
 `
 
-const keysStatusUsage = `usage: meshpass keys status --dir DIR [--out FILE] [FLAGS]
+const keysStatusUsage = `usage: meshpass keys status (--dir DIR [--out FILE] | --kubernetes) [FLAGS]
 
 Tells which key signs, what happens next and when, and what is wrong.
 
-  --dir DIR        the key directory
-  --out FILE       the published key set: does it hold what it should?
-  --lead 60m       from publishing to signing
-  --lifetime 5m    how long a token lives at most
-  --ahead 72h      how early it is a problem that nothing will sign
-  -o json          print the report as JSON
+  --dir DIR                the key directory
+  --out FILE               the published key set: does it hold what it should?
+` + keysKubernetesUsage + `  --lead 60m               from publishing to signing
+  --lifetime 5m            how long a token lives at most
+  --ahead 72h              how early it is a problem that nothing will sign
+  -o json                  print the report as JSON
 
 exit codes: 0 all is well; 1 something is wrong; 2 could not look
 `
 
-func (c command) keysRotate(_ context.Context, args []string) int {
+func (c command) keysRotate(ctx context.Context, args []string) int {
 	c.usage = keysRotateUsage
 	r := keys.Rotation{NewKey: keys.NewKey{Now: time.Now()}}
 	flags := flag.NewFlagSet("keys rotate", flag.ContinueOnError)
@@ -71,28 +72,34 @@ func (c command) keysRotate(_ context.Context, args []string) int {
 	flags.BoolVar(&r.AtOnce, "now", false, "")
 	flags.Func("kid", "", func(kid string) error { r.Leaked = append(r.Leaked, kid); return nil })
 	out := flags.String("out", "", "")
+	k := keysKubernetes(flags)
 	format := flags.String("o", "", "")
 	if code, ok := c.parse(flags, args); !ok {
 		return code
 	}
 	switch {
-	case r.Dir == "":
-		return c.misused("keys rotate needs --dir DIR")
+	case (r.Dir == "") != k.wanted || k.wanted && *out != "":
+		return c.misused("keys rotate needs --dir DIR, or --kubernetes without --dir and --out")
 	case len(r.Leaked) > 0 && !r.AtOnce:
 		return c.misused("--kid names a key that leaked: it goes with --now")
 	case *format != "" && *format != "json":
 		return c.misused("-o %s: want json", *format)
 	}
-	report, err := keys.Rotate(r, *out)
+	rotate := func() (keys.Report, error) { return keys.Rotate(r, *out) }
+	if k.wanted {
+		rotate = func() (keys.Report, error) { return k.rotate(ctx, r) }
+	}
+	report, err := rotate()
 	return c.reported(report, err, *format)
 }
 
-func (c command) keysStatus(_ context.Context, args []string) int {
+func (c command) keysStatus(ctx context.Context, args []string) int {
 	c.usage = keysStatusUsage
 	check := keys.Check{Now: time.Now()}
 	flags := flag.NewFlagSet("keys status", flag.ContinueOnError)
 	dir := flags.String("dir", "", "")
 	out := flags.String("out", "", "")
+	k := keysKubernetes(flags)
 	flags.DurationVar(&check.Lead, "lead", time.Hour, "")
 	flags.DurationVar(&check.Tokens, "lifetime", token.MaxLifetime, "")
 	flags.DurationVar(&check.Ahead, "ahead", 72*time.Hour, "")
@@ -101,12 +108,16 @@ func (c command) keysStatus(_ context.Context, args []string) int {
 		return code
 	}
 	switch {
-	case *dir == "":
-		return c.misused("keys status needs --dir DIR")
+	case (*dir == "") != k.wanted || k.wanted && *out != "":
+		return c.misused("keys status needs --dir DIR, or --kubernetes without --dir and --out")
 	case *format != "" && *format != "json":
 		return c.misused("-o %s: want json", *format)
 	}
-	report, err := keys.Status(check, *dir, *out)
+	status := func() (keys.Report, error) { return keys.Status(check, *dir, *out) }
+	if k.wanted {
+		status = func() (keys.Report, error) { return k.status(ctx, check) }
+	}
+	report, err := status()
 	return c.keysTold(report, err, *format)
 }
 

@@ -33,18 +33,27 @@ var resource = schema.GroupVersionResource{Version: "v1", Resource: "services"}
 
 // Connect reads the kubeconfig; nothing is asked yet.
 func Connect(a Access) (Cluster, error) {
+	client, err := a.Client()
+	if err != nil {
+		return Cluster{}, err
+	}
+	return In(client, a.Namespace), nil
+}
+
+// Client is for whatever else is kept in a cluster.
+func (a Access) Client() (dynamic.Interface, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = a.Kubeconfig
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: a.Context}
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
 	if err != nil {
-		return Cluster{}, fmt.Errorf("no way to the cluster: %w", err)
+		return nil, fmt.Errorf("no way to the cluster: %w", err)
 	}
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
-		return Cluster{}, fmt.Errorf("no way to the cluster: %w", err)
+		return nil, fmt.Errorf("no way to the cluster: %w", err)
 	}
-	return In(client, a.Namespace), nil
+	return client, nil
 }
 
 // In asks a client for the Services of a namespace; empty: of all.
