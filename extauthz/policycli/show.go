@@ -7,14 +7,17 @@ import (
 	"strings"
 )
 
+// Nothing is what a missing or empty value is shown as.
+const Nothing = "nothing"
+
 // Show writes a value of a trace for people: what a condition wants, or has.
 func Show(value any) string {
 	switch value := value.(type) {
 	case nil:
-		return "nothing"
+		return Nothing
 	case map[string]any:
 		if len(value) == 0 {
-			return "nothing"
+			return Nothing
 		}
 		var parts []string
 		for _, name := range slices.Sorted(maps.Keys(value)) {
@@ -25,5 +28,5 @@ func Show(value any) string {
 	if text := fmt.Sprint(value); text != "" {
 		return text
 	}
-	return "nothing"
+	return Nothing
 }

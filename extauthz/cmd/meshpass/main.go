@@ -25,22 +25,23 @@ const (
 const usage = `usage: meshpass COMMAND [FLAGS]
 
 commands:
-  serve          answer Envoy's ext_authz Checks
-  keys new       add a signing key to a directory
-  keys rotate    make the next key when its time has come, and publish it
-  keys status    tell which key signs, what comes next, and what is wrong
-  keys publish   write the key set that verifiers get
-  token inspect  print what a token says, unverified
-  token verify   say whether a configuration accepts a token, or which rule refuses it
-  token mint     mint a token for a test
-  policy lint    find what is wrong, or not meant, in policies
-  policy test    decide the cases that stand beside policies
-  policy diff    say which recorded decisions changed policies would change
-  revoke         end tokens, sessions, users and keys before their time
-  services       write the file of Services that a waypoint's listener needs
-  health         ask a running authorizer whether it is ready
-  version        print the version
-  help           print this; COMMAND --help prints a command's flags
+  serve           answer Envoy's ext_authz Checks
+  keys new        add a signing key to a directory
+  keys rotate     make the next key when its time has come, and publish it
+  keys status     tell which key signs, what comes next, and what is wrong
+  keys publish    write the key set that verifiers get
+  token inspect   print what a token says, unverified
+  token verify    say whether a configuration accepts a token, or which rule refuses it
+  token mint      mint a token for a test
+  policy lint     find what is wrong, or not meant, in policies
+  policy test     decide the cases that stand beside policies
+  policy explain  say how policies decide a request, and why
+  policy diff     say which recorded decisions changed policies would change
+  revoke          end tokens, sessions, users and keys before their time
+  services        write the file of Services that a waypoint's listener needs
+  health          ask a running authorizer whether it is ready
+  version         print the version
+  help            print this; COMMAND --help prints a command's flags
 
 exit codes: 0 fine, 1 the answer is no, 2 could not do it (usage, configuration, unreadable file)
 `

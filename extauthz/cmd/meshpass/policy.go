@@ -14,6 +14,7 @@ import (
 
 const policyUsage = `usage: meshpass policy lint DIR... [FLAGS]
        meshpass policy test DIR... [FLAGS]
+       meshpass policy explain DIR... --callee WORKLOAD [FLAGS]
        meshpass policy diff OLD NEW --replay FILE [FLAGS]
 `
 
@@ -34,6 +35,8 @@ func (c command) policy(args []string) int {
 		return c.policyLint(args[1:])
 	case "test":
 		return c.policyTest(args[1:])
+	case "explain":
+		return c.policyExplain(args[1:])
 	case "diff":
 		return c.policyDiff(args[1:])
 	case "-h", "-help", "--help":

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 const (
@@ -38,6 +43,22 @@ func TestPolicy(t *testing.T) {
 		{"test " + shipped + " --run tenant --coverage 3", 2, "leave out --run"},
 		{"diff " + recorded + "tour " + recorded + "tour --replay " + recorded + "tour.jsonl", 0, "replayed 22, changed 0, undecidable 0; "},
 		{"diff --replay " + recorded + "tour.jsonl " + recorded + "tour ../../check/testdata/policies -o json", 1, `"changed": `},
+		{"explain " + shipped, 2, "say who is called: --callee, --check or --record"},
+		{"explain --help", 0, "--check FILE"},
+		{"explain --callee ns/shop/sa/orders", 2, "name a folder of documents"},
+		{"explain --callee ns/shop/sa/orders " + shipped, 1, "deny token_missing: there is no token"},
+		{"explain " + shipped + " --callee ns/shop/sa/orders --caller ns/edge/sa/tyk-gateway --path /tenants/a/orders/1 --header X-A=b --now 2026-06-01T12:00:00Z -o json --claims " +
+			`{"scope":"orders.read","tctx":{"tenant":"a"}}`, 0, `"allow rule_allowed orders/read-own-tenant"`},
+		{"explain " + shipped + " --check ../../policycli/explain/testdata/check.json", 1, "deny token_format"},
+		{"explain " + shipped + " --check ../../policycli/explain/testdata/check.json --config absent", 2, "absent"},
+		{"explain " + shipped + " --check absent", 2, "absent"},
+		{"explain " + shipped + " --record " + recorded + "tour.jsonl --id 01a206a5-b4fd-7832-a498-386f447c7965", 0, "allow rule_allowed orders/read-own-tenant"},
+		{"explain " + shipped + " --record " + recorded + "tour.jsonl", 2, "34 records: choose with --id"},
+		{"explain " + shipped + " --record x --check y", 2, "which of them?"},
+		{"explain " + shipped + " --config x", 2, "--config verifies the token of --check"},
+		{"explain " + shipped + " --id x", 2, "--id chooses among those of --record"},
+		{"explain " + shipped + " --header x", 2, "want NAME=VALUE"},
+		{"explain " + shipped + " --now noon", 2, "cannot parse"},
 		{"diff --help", 0, "--max-undecidable 0"},
 		{"diff " + shipped + " --replay x", 2, "two folders, OLD and NEW, and --replay FILE"},
 		{"diff " + shipped + " " + shipped, 2, "two folders, OLD and NEW, and --replay FILE"},
@@ -82,5 +103,37 @@ func TestPolicyDiffWithDoubts(t *testing.T) {
 	}
 	if code, _, stderr = piped(t, "", args...); code != 2 || !strings.Contains(stderr, "no audit record that documents decided") {
 		t.Errorf("nothing: got %d, %s", code, stderr)
+	}
+}
+
+// With a configuration, the token of a Check is verified: here by a trust that
+// does not know its key.
+func TestPolicyExplainVerifies(t *testing.T) {
+	data, err := os.ReadFile("../../policycli/explain/testdata/check.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	raw := tokentest.Valid(t, now)
+	args := []string{"explain", shipped, "--check", "-", "--now", now.Format(time.RFC3339)}
+	check := strings.Replace(string(data), "TOKEN", raw, 1)
+	_, stdout, stderr := piped(t, check, args...)
+	if !strings.Contains(stdout, "idp:alice, NOT VERIFIED") || strings.Contains(stdout+stderr, raw) {
+		t.Errorf("got %s%s", stdout, stderr)
+	}
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.yaml")
+	for _, c := range [][]string{{"keys", "new", "--dir", dir + "/keys", "--first", "--test"}, {"keys", "publish", "--dir", dir + "/keys", "--out", dir + "/jwks.json"}} {
+		if code, _, stderr := ran(t, c...); code != 0 {
+			t.Fatal(stderr)
+		}
+	}
+	text := "trust: [{issuer: " + tokentest.Issuer + ", audience: " + tokentest.Audience + ", jwks: {file: jwks.json}}]\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := piped(t, check, append(args, "--config", config)...)
+	if code != 1 || !strings.HasPrefix(stdout, "deny kid_unknown: the token is refused: docs/token.md") {
+		t.Errorf("got %d, %s%s", code, stdout, stderr)
 	}
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"io"
-	"os"
 
 	"github.com/meshpass/meshpass/extauthz/policycli/replay"
 )
@@ -45,15 +43,11 @@ func (c command) policyDiff(args []string) int {
 }
 
 func (c command) replay(f *policyFlags, file string) (replay.Report, error) {
-	var records io.Reader = c.stdin
-	if file != "-" {
-		opened, err := os.Open(file)
-		if err != nil {
-			return replay.Report{}, err
-		}
-		defer opened.Close()
-		records = opened
+	records, err := c.opened(file)
+	if err != nil {
+		return replay.Report{}, err
 	}
+	defer records.Close()
 	before, after := f.Source, f.Source
 	before.Dirs, after.Dirs = f.Dirs[:1], f.Dirs[1:]
 	old, err := before.Set()

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-
 	"github.com/meshpass/meshpass/extauthz/policycli/lint"
 )
 
@@ -30,16 +28,16 @@ func (c command) policyLint(args []string) int {
 		return code
 	}
 	var members *lint.Workloads
-	switch {
-	case *workloads == "-":
-		members = &lint.Workloads{Name: "standard input", Data: c.stdin}
-	case *workloads != "":
-		file, err := os.Open(*workloads)
+	if *workloads != "" {
+		file, err := c.opened(*workloads)
 		if err != nil {
 			return c.failed(err)
 		}
 		defer file.Close()
 		members = &lint.Workloads{Name: *workloads, Data: file}
+		if *workloads == "-" {
+			members.Name = "standard input"
+		}
 	}
 	report, err := lint.Run(f.Source, members)
 	if err != nil {

@@ -42,7 +42,7 @@ func (b bearer) authenticate() (*identity.Claims, decision.Reason) { return b.cl
 var (
 	noToken        = bearer{refusal: decision.TokenMissing}
 	anyBad         = bearer{refusal: decision.TokenFormat, any: true}
-	anyUnavailable = bearer{refusal: decision.NoSigningKey, any: true}
+	anyUnavailable = bearer{refusal: decision.KeysUnavailable, any: true}
 )
 
 // bearers are the tokens with which the request may have come. A verified one

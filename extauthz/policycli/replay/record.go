@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/extauthz/policycli"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -37,34 +38,13 @@ func Parse(line []byte) (Recorded, error) {
 		return r, fmt.Errorf("not JSON: %w", err)
 	}
 	for name, value := range r.Inputs {
-		r.Inputs[name] = plain(value)
+		r.Inputs[name] = policycli.Plain(value)
 	}
 	r.Request = r.request()
 	if r.Sub != "" || r.Iss != "" {
 		r.Claims = r.claims()
 	}
 	return r, nil
-}
-
-// plain gives numbers the types that they have in a verified token.
-func plain(value any) any {
-	switch value := value.(type) {
-	case json.Number:
-		if n, err := value.Int64(); err == nil {
-			return n
-		}
-		f, _ := value.Float64()
-		return f
-	case map[string]any:
-		for name, v := range value {
-			value[name] = plain(v)
-		}
-	case []any:
-		for i, v := range value {
-			value[i] = plain(v)
-		}
-	}
-	return value
 }
 
 func (r Recorded) request() policy.Request {

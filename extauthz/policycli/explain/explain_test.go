@@ -1,0 +1,178 @@
+package explain_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/extauthz/policycli"
+	"github.com/meshpass/meshpass/extauthz/policycli/explain"
+	"github.com/meshpass/meshpass/extauthz/policycli/golden"
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+const alice = `{"sub":"okta:alice","scope":"orders.read","tctx":{"tenant":"acme","level":3},"exp":1}`
+
+var (
+	domains = identity.TrustDomains{Local: "cluster.local"}
+	noon    = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+)
+
+func set(t *testing.T, dir string) *policy.Set {
+	t.Helper()
+	set, err := policycli.Source{Dirs: []string{dir}, Domains: domains}.Set()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func printed(t *testing.T, set *policy.Set, questions ...explain.Question) string {
+	t.Helper()
+	var report explain.Report
+	for _, q := range questions {
+		report.Explanations = append(report.Explanations, explain.Explain(set, q))
+	}
+	var text strings.Builder
+	if err := report.Print(&text); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+func TestPrinted(t *testing.T) {
+	documents := set(t, "../cases/testdata/policies")
+	for _, row := range []struct {
+		name  string
+		asked explain.Asked
+	}{
+		{"denied", explain.Asked{Caller: "ns/edge/sa/tyk-gateway", Path: "/tenants/globex/orders/1?a=b", Claims: alice}},
+		{"allowed", explain.Asked{Caller: "ns/batch/sa/nightly", Path: "/tenants/acme/orders/1", Claims: alice, Host: "orders.shop", Port: 8080}},
+		{"expired", explain.Asked{Caller: "none", Path: "/vault", NoToken: "token_expired"}},
+		{"ambiguous", explain.Asked{Path: "/tenants//orders/1"}},
+		{"undecided", explain.Asked{Path: "/vault", Claims: `{"sub":"okta:bob"}`}},
+	} {
+		row.asked.Callee = "ns/shop/sa/orders"
+		q, err := row.asked.FromFlags(domains, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden.Compare(t, row.name+".txt", printed(t, documents, q))
+		if row.name == "denied" {
+			data, err := json.MarshalIndent(explain.Explain(documents, q), "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden.Compare(t, "denied.json", string(data)+"\n")
+		}
+	}
+}
+
+// token says what alice's would; nothing signed it.
+func token() string {
+	part := base64.RawURLEncoding.EncodeToString
+	return part([]byte(`{"typ":"txntoken+jwt"}`)) + "." + part([]byte(alice)) + "." + part([]byte("none"))
+}
+
+func checkWith(t *testing.T, edits ...string) []byte {
+	t.Helper()
+	data, err := os.ReadFile("testdata/check.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []byte(strings.NewReplacer(append(edits, "TOKEN", token())...).Replace(string(data)))
+}
+
+func TestFromCheck(t *testing.T) {
+	documents := set(t, "../cases/testdata/policies")
+	holds := func(raw string) (*identity.Claims, decision.Reason) {
+		if raw != token() {
+			t.Errorf("verified %s", raw)
+		}
+		return &identity.Claims{Subject: "okta:alice", Scope: "orders.read", Tctx: map[string]any{"tenant": "acme"}}, ""
+	}
+	expired := func(string) (*identity.Claims, decision.Reason) { return nil, decision.TokenExpired }
+	for _, row := range []struct {
+		name   string
+		check  []byte
+		asked  explain.Asked
+		verify explain.Verify
+		want   []string
+	}{
+		{"as it says of itself", checkWith(t), explain.Asked{}, nil, []string{"allow rule_allowed orders/read-own-tenant: ", "okta:alice, NOT VERIFIED", "of ns/shop/sa/orders, by ns/edge/sa/tyk-gateway, at 2026-06-01T12:00:00Z"}},
+		{"verified", checkWith(t), explain.Asked{}, holds, []string{"allow rule_allowed", "okta:alice, verified"}},
+		{"refused", checkWith(t), explain.Asked{}, expired, []string{"deny token_expired: the token is refused: docs/token.md", "token    token_expired"}},
+		{"no token", checkWith(t, "txn-token", "x-b"), explain.Asked{}, nil, []string{"deny token_missing"}},
+		{"no token at all in it", checkWith(t, "TOKEN", "a.b"), explain.Asked{}, nil, []string{"deny token_format"}},
+		{"somebody else asks", checkWith(t), explain.Asked{Caller: "ns/batch/sa/x", Path: "/healthz", Method: "POST"}, nil, []string{"deny no_rule", "POST /healthz of ns/shop/sa/orders, by ns/batch/sa/x"}},
+		{"no callee", checkWith(t, "spiffe://cluster.local/ns/shop/sa/orders", ""), explain.Asked{}, nil, []string{"deny no_callee: no document was asked"}},
+		{"a callee by flag", checkWith(t, "spiffe://cluster.local/ns/shop/sa/orders", ""), explain.Asked{Callee: "ns/shop/sa/orders"}, nil, []string{"allow rule_allowed"}},
+		{"no SPIFFE id", checkWith(t, "spiffe://cluster.local/ns/edge/sa/tyk-gateway", "CN=x"), explain.Asked{}, nil, []string{"deny bad_principal: no document was asked"}},
+	} {
+		q, err := row.asked.FromCheck(row.check, domains, row.verify, noon)
+		if err != nil {
+			t.Fatalf("%s: %s", row.name, err)
+		}
+		text := printed(t, documents, q)
+		for _, want := range row.want {
+			if !strings.Contains(text, want) || strings.Contains(text, token()) {
+				t.Errorf("%s: got\n%s\nwant %s", row.name, text, want)
+			}
+		}
+	}
+	if _, err := (explain.Asked{}).FromCheck([]byte("{"), domains, nil, noon); err == nil || !strings.HasPrefix(err.Error(), "a CheckRequest in JSON: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFromRecords(t *testing.T) {
+	records := func() *os.File {
+		file, err := os.Open("../replay/testdata/tour.jsonl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { file.Close() })
+		return file
+	}
+	then := set(t, "../replay/testdata/tour")
+	questions, err := explain.FromRecords(records(), "01a206a5-b4f8-70ad-a3b5-54c1cf224bc7", then)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Compare(t, "record.txt", printed(t, then, questions...))
+	now := set(t, "../cases/testdata/policies")
+	if questions, err = explain.FromRecords(records(), "01a206a5-b4fd-7832-a498-386f447c7965", now); err != nil {
+		t.Fatal(err)
+	}
+	golden.Compare(t, "record-by-others.txt", printed(t, now, questions...))
+	if _, err := explain.FromRecords(records(), "x", then); !errors.Is(err, explain.ErrNoRecord) {
+		t.Errorf("no such id: got %v", err)
+	}
+	if _, err := explain.FromRecords(records(), "", then); err == nil || !strings.HasPrefix(err.Error(), "34 records: choose with --id") {
+		t.Errorf("too many: got %v", err)
+	}
+}
+
+func TestFlagsThatAreRefused(t *testing.T) {
+	for want, asked := range map[string]explain.Asked{
+		"say who is called":                     {},
+		`--callee "ns/*/sa/b": want one`:        {Callee: "ns/*/sa/b"},
+		`--caller "x": want one workload`:       {Callee: "ns/a/sa/b", Caller: "x"},
+		"--claims and --no-token":               {Callee: "ns/a/sa/b", Claims: "{}", NoToken: "token_expired"},
+		`claims: json: unknown field "tenant"`:  {Callee: "ns/a/sa/b", Claims: `{"tenant":"acme"}`},
+		`--no-token "no_such": want the reason`: {Callee: "ns/a/sa/b", NoToken: "no_such"},
+	} {
+		if _, err := asked.FromFlags(domains, noon); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: got %v", asked, err)
+		}
+	}
+	if q, err := (explain.Asked{Callee: "edge/orders"}).FromFlags(domains, noon); err != nil || !q.NoCaller {
+		t.Errorf("at the edge, nobody has a name: got %+v, %v", q, err)
+	}
+}

@@ -1,0 +1,180 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshpass/meshpass/extauthz/check"
+	"github.com/meshpass/meshpass/extauthz/peers"
+	"github.com/meshpass/meshpass/extauthz/policycli"
+	"github.com/meshpass/meshpass/extauthz/policycli/replay"
+	"github.com/meshpass/meshpass/extauthz/tokencli"
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// Asked is a request as flags give it; what is empty is not given.
+type Asked struct {
+	Caller, Callee, Method, Path, Host string
+	Port                               uint
+	Headers                            map[string]string // lower-case names
+	Claims                             string            // JSON
+	NoToken                            string            // a reason
+	Now                                time.Time
+}
+
+// Verify gives the claims of a token that holds, or why it does not.
+type Verify func(raw string) (*identity.Claims, decision.Reason)
+
+// ErrNoCallee says that nobody is called.
+var ErrNoCallee = errors.New("say who is called: --callee, --check or --record")
+
+// FromFlags is the question that the flags alone make.
+func (a Asked) FromFlags(domains identity.TrustDomains, now time.Time) (Question, error) {
+	if a.Callee == "" {
+		return Question{}, ErrNoCallee
+	}
+	q := Question{NoToken: decision.TokenMissing}
+	q.Method, q.Path, q.Now, q.Headers = "GET", "/", now, map[string]string{}
+	return q, a.over(&q, domains)
+}
+
+// FromCheck is the question of a CheckRequest, with what the flags change of it.
+// Without verify the token's claims are taken as they are.
+func (a Asked) FromCheck(data []byte, domains identity.TrustDomains, verify Verify, now time.Time) (Question, error) {
+	sides := peers.Peers{Caller: peers.CallerByPrincipal(domains), Callee: peers.CalleeByPrincipal(domains)}
+	seen, err := check.ReadJSON(data, sides, now)
+	if err != nil {
+		return Question{}, err
+	}
+	q := Question{Request: seen.Request, NoToken: seen.NoToken}
+	if seen.Refusal != "" && (seen.Refusal != decision.NoCallee || a.Callee == "") {
+		q.Given = decision.Deny(seen.Refusal, "", "").String() + " " + string(seen.Refusal)
+	}
+	if seen.Token != "" {
+		if err := q.token(seen.Token, verify); err != nil {
+			return Question{}, err
+		}
+	}
+	return q, a.over(&q, domains)
+}
+
+func (q *Question) token(raw string, verify Verify) (err error) {
+	if verify != nil {
+		q.Source = "verified"
+		if q.Claims, q.NoToken = verify(raw); q.Claims == nil {
+			q.Source = ""
+		}
+		return nil
+	}
+	seen, err := tokencli.Inspect(raw, q.Now)
+	if err != nil {
+		q.NoToken = decision.TokenFormat
+		return nil
+	}
+	q.Source = "NOT VERIFIED: as the token says of itself; --config verifies it"
+	q.Claims, err = policycli.ParseClaims(seen.Claims)
+	return err
+}
+
+// over puts what the flags say in the place of what the request says.
+func (a Asked) over(q *Question, domains identity.TrustDomains) error {
+	for into, text := range map[*string]string{&q.Method: a.Method, &q.Path: a.Path, &q.Host: a.Host} {
+		if text != "" {
+			*into = text
+		}
+	}
+	q.Path, _, _ = strings.Cut(q.Path, "?")
+	if a.Port != 0 {
+		q.Port = uint32(a.Port)
+	}
+	for name, value := range a.Headers {
+		q.Headers[name] = value
+	}
+	if !a.Now.IsZero() {
+		q.Now = a.Now
+	}
+	return errors.Join(a.sides(q, domains), a.token(q))
+}
+
+func (a Asked) sides(q *Question, domains identity.TrustDomains) error {
+	switch a.Caller {
+	case "":
+	case "none":
+		q.Caller, q.NoCaller = "", true
+	default:
+		named, err := domains.ParsePattern(a.Caller)
+		if err != nil || named.Literal() == "" {
+			return fmt.Errorf("--caller %q: want one workload, ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH, or none", a.Caller)
+		}
+		q.Caller, q.NoCaller = named.Literal(), false
+	}
+	if a.Callee == "" {
+		return nil
+	}
+	named, err := domains.ParseTarget(a.Callee)
+	if err != nil || named.Literal() == "" {
+		return fmt.Errorf("--callee %q: want one of those that documents target, without *", a.Callee)
+	}
+	q.Callee = named.Literal()
+	if q.Callee.IsEdge() && a.Caller == "" {
+		q.Caller, q.NoCaller = "", true
+	}
+	return nil
+}
+
+func (a Asked) token(q *Question) (err error) {
+	switch reason := decision.Reason(a.NoToken); {
+	case a.NoToken != "" && a.Claims != "":
+		return errors.New("--claims and --no-token: a token verifies or it does not")
+	case a.Claims != "":
+		q.Source = "as --claims says"
+		q.Claims, err = policycli.ParseClaims([]byte(a.Claims))
+	case a.NoToken == "":
+	case !slices.Contains(decision.Reasons(), reason) || reason.Class() == decision.Allowed:
+		err = fmt.Errorf("--no-token %q: want the reason why it is refused, such as %s or %s", a.NoToken, decision.TokenMissing, decision.TokenExpired)
+	default:
+		q.Claims, q.NoToken, q.Source = nil, reason, ""
+	}
+	return err
+}
+
+// ErrNoRecord says that there is nothing to explain.
+var ErrNoRecord = errors.New("no audit record with this id")
+
+// maxRecords is more than one request leaves behind.
+const maxRecords = 20
+
+// FromRecords are the questions of all records with an id.
+func FromRecords(records io.Reader, id string, set *policy.Set) ([]Question, error) {
+	found, err := replay.Find(records, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found) == 0:
+		return nil, ErrNoRecord
+	case len(found) > maxRecords:
+		return nil, fmt.Errorf("%d records: choose with --id, the id of a record, a request or a transaction", len(found))
+	}
+	all := make([]Question, len(found))
+	for i, r := range found {
+		all[i] = recorded(r.Recall(set))
+	}
+	return all, nil
+}
+
+func recorded(r replay.Recall) Question {
+	q := Question{Request: r.Request, Claims: r.Claims, NoToken: r.Token, Notes: r.Notes}
+	if q.Claims != nil {
+		q.Source = "as recorded at " + r.Time.UTC().Format(time.RFC3339)
+	}
+	if !r.Documents {
+		q.Given = r.Decision + " " + r.Reason
+	}
+	return q
+}
