@@ -10,6 +10,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/check"
@@ -18,11 +20,13 @@ import (
 	"github.com/meshpass/meshpass/extauthz/ops"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy"
 )
 
 // Process is what the authorizer gets from its surroundings.
 type Process struct {
 	ConfigFile string
+	Strict     bool      // a change of policies is all in force or none of it, at the start too
 	Stdout     io.Writer // audit records, unless the configuration names a file
 	Log        *slog.Logger
 	Now        func() time.Time
@@ -67,6 +71,10 @@ type authorizer struct {
 	fleets    *fleets.Fleets
 	domains   identity.TrustDomains
 	admit     []func(context.Context) error // one for each listener
+	unguarded policy.Mode                   // what happens to workloads that no document targets
+	changing  sync.Mutex                    // of inForce
+	inForce   atomic.Pointer[policy.Set]    // documents under the overrides
+	wanted    atomic.Pointer[string]        // generation of what the folders hold
 	audit     io.WriteCloser
 	metrics   *ops.Metrics
 }
@@ -87,18 +95,22 @@ func load(p Process) (*authorizer, error) {
 	a.mode, a.insecure = l.config.TLS.Mode, l.config.Insecure
 	a.headers = l.identityHeaders()
 	a.domains = l.trustDomains()
+	dirs, unguarded := l.checkPolicies()
+	a.unguarded = unguarded
 	a.admit = l.admission(a.domains)
 	a.watchTLS(l)
 	a.watchServices(l)
 	revoked := a.watchRevocations(l)
 	a.fleets = l.fleets(a.domains, revoked, p)
 	a.watchTrust(l)
-	a.policies = watched(l, l.policyFiles(), (*loader).policies, a.policiesChanged)
+	a.watchDocuments(l, dirs)
+	a.watchOverrides(l)
 	a.audit = l.openAudit(p.Stdout)
 	if err := l.err(); err != nil {
 		a.audit.Close()
 		return nil, err
 	}
+	a.enforce()
 	return a, nil
 }
 
@@ -110,7 +122,7 @@ func (a *authorizer) checks() ([]*check.Server, error) {
 		server, err := check.New(check.Config{
 			Listener: listener.Name, TokenFailure: listener.TokenFailure,
 			Peers: listener.peers(a.domains, a.services[listener.Name]), Admit: a.admit[i],
-			Verifier: a.fleets.Verifier, Policies: a.policies.Get, IdentityHeaders: a.headers,
+			Verifier: a.fleets.Verifier, Policies: a.inForce.Load, IdentityHeaders: a.headers,
 			Audit: records, Meter: a.metrics.Listener(listener.Name), Log: a.Log, Now: a.Now,
 		})
 		if err != nil {

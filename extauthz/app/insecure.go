@@ -1,5 +1,7 @@
 package app
 
+import "github.com/meshpass/meshpass/shared/policy"
+
 // insecureConfig holds every setting that takes a protection away. Each is told
 // at the start.
 type insecureConfig struct {
@@ -11,6 +13,9 @@ type insecureConfig struct {
 func (a *authorizer) warn() {
 	if a.mode == server {
 		a.Log.Warn("tls.mode server: whoever can reach a listener may ask on it")
+	}
+	if a.unguarded == policy.Shadow {
+		a.Log.Warn("policies.unguarded shadow: whoever can reach a workload that no document targets may call it")
 	}
 	if a.insecure.XFCCFromAnyClient {
 		a.Log.Warn("insecure.xfccFromAnyClient: whoever can reach a listener with caller xfcc can ask in any workload's name")

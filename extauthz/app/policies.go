@@ -1,52 +1,61 @@
 package app
 
 import (
-	"errors"
 	"os"
 
+	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
-	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 type policiesConfig struct {
 	Dirs      []policyDirConfig `yaml:"dirs"`
+	Overrides string            `yaml:"overrides"`
 	Unguarded string            `yaml:"unguarded"`
 }
 
 type policyDirConfig struct {
-	Path string `yaml:"path"`
+	Path      string   `yaml:"path"`
+	MayTarget []string `yaml:"mayTarget"`
+	Guardrail bool     `yaml:"guardrail"`
 }
 
-// policies loads all folders as one set. Problems of the documents name the
-// documents' own files and lines.
-func (l *loader) policies() *policy.Set {
-	if l.doc.Has("policies", "unguarded") {
-		l.isOneOf(path{"policies", "unguarded"}, l.config.Policies.Unguarded, "deny")
+// unguardedDeny is the default, and the word for it.
+const unguardedDeny = "deny"
+
+// checkPolicies gives the folders that can be read, and what happens to workloads
+// that no document targets. The documents are judged as often as they are read.
+func (l *loader) checkPolicies() (folders, policy.Mode) {
+	c := &l.config.Policies
+	if !l.doc.Has("policies", "unguarded") {
+		c.Unguarded = unguardedDeny
 	}
-	l.hasEntries(path{"policies", "dirs"}, len(l.config.Policies.Dirs))
-	var dirs []policy.Dir
-	for i, dir := range l.config.Policies.Dirs {
-		at := path{"policies", "dirs", i, "path"}
-		if l.has(at, dir.Path) && l.isFolder(at, l.resolve(dir.Path)) {
-			dirs = append(dirs, policy.OSDir(l.resolve(dir.Path)))
+	l.isOneOf(path{"policies", "unguarded"}, c.Unguarded, unguardedDeny, string(policy.Shadow))
+	l.hasEntries(path{"policies", "dirs"}, len(c.Dirs))
+	var usable folders
+	for i, dir := range c.Dirs {
+		if l.checkDir(path{"policies", "dirs", i}, &dir) {
+			usable = append(usable, dir)
 		}
 	}
-	set, err := policy.Loader{Domains: l.config.TrustDomains.domains()}.Load(dirs...)
-	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
-		l.problems = append(l.problems, problems...)
-	} else if err != nil {
-		l.refuse(path{"policies", "dirs"}, "%s", err)
+	if c.Unguarded == string(policy.Shadow) {
+		return usable, policy.Shadow
 	}
-	return set
+	return usable, policy.Enforce
 }
 
-// policyFiles are the folders that [loader.policies] reads.
-func (l *loader) policyFiles() []string {
-	var all []string
-	for _, dir := range l.config.Policies.Dirs {
-		all = append(all, l.resolve(dir.Path))
+func (l *loader) checkDir(at path, dir *policyDirConfig) (usable bool) {
+	if l.has(at.with("path"), dir.Path) {
+		dir.Path = l.resolve(dir.Path)
+		usable = l.isFolder(at.with("path"), dir.Path)
 	}
-	return all
+	l.hasEntriesIfPresent(at.with("mayTarget"), len(dir.MayTarget))
+	for i, scope := range dir.MayTarget {
+		if err := policy.CheckScope(scope, l.config.TrustDomains.domains()); err != nil {
+			l.refuse(at.with("mayTarget", i), "%s", err)
+			usable = false
+		}
+	}
+	return usable
 }
 
 func (l *loader) isFolder(at path, name string) bool {
@@ -58,4 +67,26 @@ func (l *loader) isFolder(at path, name string) bool {
 		l.refuse(at, "%s is a file: name the folder that holds it", name)
 	}
 	return err == nil && info.IsDir()
+}
+
+// folders of documents, their paths resolved.
+type folders []policyDirConfig
+
+func (f folders) paths() []string {
+	var all []string
+	for _, dir := range f {
+		all = append(all, dir.Path)
+	}
+	return all
+}
+
+// load puts together what can be used. Problems name the documents' own files.
+func (f folders) load(previous *policy.Set, domains identity.TrustDomains) policy.Loaded {
+	var dirs []policy.Dir
+	for _, c := range f {
+		dir := policy.OSDir(c.Path)
+		dir.MayTarget, dir.Guardrail = c.MayTarget, c.Guardrail
+		dirs = append(dirs, dir)
+	}
+	return policy.Loader{Domains: domains}.LoadEach(previous, dirs...)
 }

@@ -29,9 +29,9 @@ type asked struct {
 	auth.AuthorizationClient
 }
 
-func startAsked(t *testing.T, f files) asked {
+func startAsked(t *testing.T, f files, changes ...func(*Process)) asked {
 	t.Helper()
-	r := start(t, f.config, quickly)
+	r := start(t, f.config, append(changes, quickly)...)
 	return asked{r, auth.NewAuthorizationClient(dial(t, r.addresses()[0]))}
 }
 
@@ -67,20 +67,23 @@ func TestChangesTakeEffect(t *testing.T) {
 	}
 }
 
-const refusedMessage = "change refused, the last good state stays in force"
+const (
+	refusedMessage   = "change refused, the last good state stays in force"
+	documentsMessage = "documents refused, all others are in force"
+)
 
 // What cannot be used changes nothing, is told once with all that is wrong, and
 // shows in readiness and metrics until it is mended.
 func TestABadChangeKeepsTheLastGoodState(t *testing.T) {
 	for _, row := range []struct {
-		source, file, good, bad string
-		problems                []string
+		source, message, file, good, bad string
+		problems                         []string
 	}{
-		{"policies", "policies/orders.yaml", allowing("read-own-tenant"), strings.Replace(allowing("a"), "when:", "wehn: x, whne:", 1),
+		{"policies", documentsMessage, "policies/orders.yaml", allowing("read-own-tenant"), strings.Replace(allowing("a"), "when:", "wehn: x, whne:", 1),
 			[]string{`policies/orders.yaml:7:59: unknown key \"wehn\"`, `policies/orders.yaml:7:68: unknown key \"whne\"`}},
-		{"policies", "policies/second.yaml", strings.Replace(allowing("a"), "name: orders}", "name: second}", 1), "half: [",
+		{"policies", documentsMessage, "policies/second.yaml", strings.Replace(allowing("a"), "name: orders}", "name: second}", 1), "half: [",
 			[]string{"policies/second.yaml:1: did not find expected node content"}},
-		{"jwks", "jwks.json", string(tokentest.JWKS(t)), `{"keys": []}`,
+		{"jwks", refusedMessage, "jwks.json", string(tokentest.JWKS(t)), `{"keys": []}`,
 			[]string{"meshpass.yaml:5:93: trust[0].jwks.file: ", "key set: no keys"}},
 	} {
 		t.Run(row.source+" "+row.file, func(t *testing.T) {
@@ -89,7 +92,7 @@ func TestABadChangeKeepsTheLastGoodState(t *testing.T) {
 			before := a.reason(t)
 
 			f.write(row.file, row.bad)
-			a.await(t, refusedMessage)
+			a.await(t, row.message)
 			if got := a.reason(t); got != before {
 				t.Errorf("the answer changed from %s to %s", before, got)
 			}
@@ -103,7 +106,7 @@ func TestABadChangeKeepsTheLastGoodState(t *testing.T) {
 			f.write(row.file, row.good)
 			eventually(t, "not mended", func() bool { return !strings.Contains(body(t, a.ops()+"/readyz"), "refused") })
 			a.shows(t, row.source, 1, 1, "ready\n", "")
-			if told := a.logged(refusedMessage); told != 1 {
+			if told := a.logged(row.message); told != 1 {
 				t.Errorf("told %d times", told)
 			}
 		})

@@ -52,20 +52,22 @@ func (s *service) start(ctx context.Context, bound sockets, checks []*check.Serv
 		s.Log.Info("listening", "listener", checks[i].Listener, "address", listener.Addr().String())
 	}
 	s.metrics.Watch(s.named())
-	s.metrics.Policies(s.policies.Get)
+	s.metrics.Policies(s.policiesStatus)
 	s.metrics.Issuers(s.fleets.Issuers)
 	s.metrics.Revocations(s.revocationLists())
 	if s.material != nil {
 		s.metrics.Certificate(func() time.Time { return s.material.Get().NotAfter() })
 	}
-	s.probes = ops.NewServer(s.ready, s.metrics, s.fleets.Published, s.Log)
+	s.probes = ops.NewServer(s.ready, s.metrics, s.fleets.Published, s.report, s.Log)
 	if bound.ops != nil {
 		go func() { s.broken <- s.probes.Serve(bound.ops) }()
 		s.Log.Info("probes and metrics", "address", bound.ops.Addr().String())
 	}
 	s.health.SetServingStatus(check.ServiceName, healthpb.HealthCheckResponse_SERVING)
 	s.readyWithKeys(ctx)
-	set := s.policies.Get()
+	s.tellRefused(s.documents.Get())
+	s.tellOverrides()
+	set := s.inForce.Load()
 	s.Log.Info("serving", "policies", set.Len(), "generation", set.Generation())
 }
 

@@ -21,22 +21,24 @@ import (
 // What is made of files that may change while we run. Each is swapped as a
 // whole, and stays as it is while what the files hold cannot be used.
 type sources struct {
-	trust    *reload.Value[[]fleets.Entry]
-	policies *reload.Value[*policy.Set]
-	revoked  *reload.Value[*revocation.List]           // nil: no file of revocations
-	inRedis  *redislist.List                           // nil: no Redis is configured
-	material *reload.Value[*transport.Material]        // nil: we end no TLS
-	services map[string]*reload.Value[*services.Table] // by listener, of those that need one
+	trust     *reload.Value[[]fleets.Entry]
+	documents *reload.Value[policy.Loaded]
+	overrides *reload.Value[[]policy.Override]          // nil: no file of overrides
+	revoked   *reload.Value[*revocation.List]           // nil: no file of revocations
+	inRedis   *redislist.List                           // nil: no Redis is configured
+	material  *reload.Value[*transport.Material]        // nil: we end no TLS
+	services  map[string]*reload.Value[*services.Table] // by listener, of those that need one
 }
 
 // Names of the sources in logs, readiness and metrics.
 const (
-	jwksSource     = "jwks"
-	policiesSource = "policies"
-	revokedSource  = "revocations"
-	redisSource    = "revocations/redis"
-	tlsSource      = "tls"
-	servicesSource = "services/" // and the listener's name
+	jwksSource      = "jwks"
+	policiesSource  = "policies"
+	overridesSource = "overrides"
+	revokedSource   = "revocations"
+	redisSource     = "revocations/redis"
+	tlsSource       = "tls"
+	servicesSource  = "services/" // and the listener's name
 )
 
 // defaultPoll is how often the files are looked at.
@@ -49,7 +51,10 @@ type source interface {
 }
 
 func (s sources) all() map[string]source {
-	all := map[string]source{jwksSource: s.trust, policiesSource: s.policies}
+	all := map[string]source{jwksSource: s.trust, policiesSource: documentSource{s.documents}}
+	if s.overrides != nil {
+		all[overridesSource] = s.overrides
+	}
 	if s.revoked != nil {
 		all[revokedSource] = s.revoked
 	}
@@ -133,12 +138,6 @@ func (a *authorizer) servicesChanged(listener string) func(*services.Table, erro
 		if !a.refused(servicesSource+listener, err) {
 			a.Log.Info("services reloaded", "listener", listener, "services", table.Len())
 		}
-	}
-}
-
-func (a *authorizer) policiesChanged(set *policy.Set, err error) {
-	if !a.refused(policiesSource, err) {
-		a.Log.Info("policies reloaded", "policies", set.Len(), "generation", set.Generation())
 	}
 }
 

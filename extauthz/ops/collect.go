@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/extauthz/status"
 )
 
 // Watch shows when the values of the sources were made and whether they are
@@ -26,7 +26,11 @@ var (
 	lastSuccess = prometheus.NewDesc("meshpass_reload_last_success_timestamp_seconds", "When the value in force was made.", []string{"source"}, nil)
 	current     = prometheus.NewDesc("meshpass_reload_current", "1 while the value in force is what the files hold; 0 while a change is refused.", []string{"source"}, nil)
 	generation  = prometheus.NewDesc("meshpass_policies_info", "The generation of the policies in force, as in audit records.", []string{"generation"}, nil)
+	wanted      = prometheus.NewDesc("meshpass_policies_wanted_info", "The generation of what the files hold; that in force where nothing is refused.", []string{"generation"}, nil)
 	documents   = prometheus.NewDesc("meshpass_policy_documents", "AccessPolicy documents in force.", nil, nil)
+	overrides   = prometheus.NewDesc("meshpass_policy_overrides_active", "Overrides that lift policies now.", nil, nil)
+
+	refusedDocuments = prometheus.NewDesc("meshpass_policy_documents_refused", "Documents and files that cannot be used, by what holds instead.", []string{"instead"}, nil)
 )
 
 func (c sourceCollector) Describe(descs chan<- *prometheus.Desc) {
@@ -48,21 +52,35 @@ func (c sourceCollector) Collect(metrics chan<- prometheus.Metric) {
 
 // Policies shows which policies are in force. There is one generation at a time,
 // so that a change ends one series and begins another.
-func (m *Metrics) Policies(inForce func() *policy.Set) {
-	m.registry.MustRegister(policyCollector(inForce))
+func (m *Metrics) Policies(now func() status.Policies) {
+	m.registry.MustRegister(policyCollector(now))
 }
 
-type policyCollector func() *policy.Set
+type policyCollector func() status.Policies
 
 func (c policyCollector) Describe(descs chan<- *prometheus.Desc) {
-	descs <- generation
-	descs <- documents
+	for _, desc := range []*prometheus.Desc{generation, wanted, documents, refusedDocuments, overrides} {
+		descs <- desc
+	}
 }
 
 func (c policyCollector) Collect(metrics chan<- prometheus.Metric) {
-	set := c()
-	metrics <- prometheus.MustNewConstMetric(generation, prometheus.GaugeValue, 1, set.Generation())
-	metrics <- prometheus.MustNewConstMetric(documents, prometheus.GaugeValue, float64(set.Len()))
+	now := c()
+	denied := 0
+	for _, r := range now.Refused {
+		if r.Denied {
+			denied++
+		}
+	}
+	gauge := func(desc *prometheus.Desc, value int, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), labels...)
+	}
+	gauge(generation, 1, now.Generation)
+	gauge(wanted, 1, now.Wanted)
+	gauge(documents, now.Documents)
+	gauge(refusedDocuments, denied, "denied")
+	gauge(refusedDocuments, len(now.Refused)-denied, "last_good")
+	gauge(overrides, len(now.Overrides))
 }
 
 // Certificate shows when our own certificate expires: an alert needs to come

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/status"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/policy"
 )
 
 // samples gives the lines of a scrape that begin with one of the names, sorted
@@ -88,27 +88,38 @@ meshpass_reload_last_success_timestamp_seconds{source="policies"} 1.7803188e+09`
 	}
 }
 
-// A change of generation ends one series and begins another.
-func TestOneGenerationAtATime(t *testing.T) {
+// A change of generation ends one series and begins another; what the documents
+// are called stands in no label.
+func TestPoliciesAreShown(t *testing.T) {
 	p := newProcess(t)
-	set := load(t, "testdata/one")
-	p.metrics.Policies(func() *policy.Set { return set })
-	for _, dir := range []string{"testdata/one", "testdata/two"} {
-		set = load(t, dir)
-		want := fmt.Sprintf("meshpass_policies_info{generation=%q} 1\nmeshpass_policy_documents %d", set.Generation(), set.Len())
-		if got := p.samples(t, "meshpass_polic"); got != want {
-			t.Errorf("got\n%s\nwant\n%s", got, want)
+	var now status.Policies
+	p.metrics.Policies(func() status.Policies { return now })
+	for _, row := range []struct {
+		now  status.Policies
+		want string
+	}{
+		{status.Policies{Generation: "aaa", Wanted: "aaa", Documents: 3}, `meshpass_policies_info{generation="aaa"} 1
+meshpass_policies_wanted_info{generation="aaa"} 1
+meshpass_policy_documents 3
+meshpass_policy_documents_refused{instead="denied"} 0
+meshpass_policy_documents_refused{instead="last_good"} 0
+meshpass_policy_overrides_active 0`},
+		{status.Policies{
+			Generation: "bbb", Wanted: "ccc", Documents: 1,
+			Refused:   []status.Refused{{Name: "x", Denied: true}, {Name: "y"}, {Name: "z"}},
+			Overrides: []status.Override{{Target: "ns/a/sa/b"}},
+		}, `meshpass_policies_info{generation="bbb"} 1
+meshpass_policies_wanted_info{generation="ccc"} 1
+meshpass_policy_documents 1
+meshpass_policy_documents_refused{instead="denied"} 1
+meshpass_policy_documents_refused{instead="last_good"} 2
+meshpass_policy_overrides_active 1`},
+	} {
+		now = row.now
+		if got := p.samples(t, "meshpass_polic"); got != row.want {
+			t.Errorf("got\n%s\nwant\n%s", got, row.want)
 		}
 	}
-}
-
-func load(t *testing.T, dir string) *policy.Set {
-	t.Helper()
-	set, err := policy.Load(policy.OSDir(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
 }
 
 func TestBuildAndProcess(t *testing.T) {

@@ -1,10 +1,11 @@
-// Package ops is what a platform sees of the authorizer: two probes, the
-// metrics and published keys, over plain HTTP on an address of its own. docs/operations.md lists
-// the metrics and says what to do when one alarms.
+// Package ops is what a platform sees of the authorizer: two probes, the metrics,
+// the status and published keys, over plain HTTP on an address of its own.
+// docs/operations.md lists the metrics and says what to do when one alarms.
 //
 //	/livez     200 while the process answers at all
 //	/readyz    200 from the first Check that could be answered until a stop begins
 //	/metrics   Prometheus text
+//	/status    what is in force and why, as JSON: what meshpass status asks for
 //	/.well-known/jwks.json   public keys, of the issuers whose entries say so
 //
 // Nothing here takes part in a decision, and nothing secret is shown.
@@ -15,6 +16,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/meshpass/meshpass/extauthz/status"
 )
 
 // Source is something made from files that may change, as its reader sees it.
@@ -26,14 +29,15 @@ type Source interface {
 // Sources are named as logs, readiness and metrics name them.
 type Sources map[string]Source
 
-// NewServer serves probes and metrics; the caller listens. Its bounds keep a
+// NewServer serves all of these; the caller listens. Its bounds keep a
 // stuck scraper from holding connections for ever.
-func NewServer(ready *Readiness, metrics *Metrics, keys KeySets, log *slog.Logger) *http.Server {
+func NewServer(ready *Readiness, metrics *Metrics, keys KeySets, report func() status.Report, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	mux.Handle("GET /readyz", ready)
 	mux.Handle("GET /metrics", metrics.Handler())
 	mux.Handle("GET /.well-known/jwks.json", keys)
+	mux.Handle("GET "+status.Path, status.Handler(report))
 	return &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,

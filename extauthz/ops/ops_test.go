@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/ops"
+	"github.com/meshpass/meshpass/extauthz/status"
 )
 
 type source struct {
@@ -41,11 +42,13 @@ func newProcess(t *testing.T) *process {
 	issuers := func() []ops.Issuer { return p.issuers }
 	p.metrics.Issuers(issuers)
 	p.ready = ops.NewReadiness(sources, issuers)
-	server := httptest.NewServer(ops.NewServer(p.ready, p.metrics, p.keys, slog.New(slog.DiscardHandler)).Handler)
+	server := httptest.NewServer(ops.NewServer(p.ready, p.metrics, p.keys, p.report, slog.New(slog.DiscardHandler)).Handler)
 	t.Cleanup(server.Close)
 	p.url = server.URL
 	return p
 }
+
+func (p *process) report() status.Report { return status.Report{State: p.ready.State()} }
 
 func (p *process) get(t *testing.T, path string) (int, string) {
 	t.Helper()
@@ -86,6 +89,9 @@ func TestReadiness(t *testing.T) {
 		}
 		if status, body := p.get(t, "/livez"); status != 200 || body != "alive\n" {
 			t.Errorf("%s: livez: got %d, %s", step.name, status, body)
+		}
+		if _, body := p.get(t, "/status"); !strings.Contains(step.body, p.report().State+"\n") || !strings.Contains(body, `"state":"`+p.report().State+`"`) {
+			t.Errorf("%s: status: got %s", step.name, body)
 		}
 	}
 }

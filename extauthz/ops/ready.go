@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/meshpass/meshpass/extauthz/status"
 )
 
 // Readiness is the answer of /readyz. The zero value is not ready.
@@ -23,7 +25,7 @@ const (
 	stopping
 )
 
-var stateNames = [...]string{"not ready: starting", "ready", "not ready: stopping"}
+var stateNames = [...]string{"not ready: starting", status.Ready, "not ready: stopping"}
 
 // NewReadiness is not ready until Serving is called.
 func NewReadiness(sources Sources, issuers func() []Issuer) *Readiness {
@@ -35,6 +37,9 @@ func (r *Readiness) Serving() { r.state.CompareAndSwap(starting, serving) }
 
 // Stopping takes the readiness back, for good.
 func (r *Readiness) Stopping() { r.state.Store(stopping) }
+
+// State is in words whether Checks are answered.
+func (r *Readiness) State() string { return stateNames[r.state.Load()] }
 
 // ServeHTTP answers 200 or 503, and says in words what is in force. A change of
 // the files that was refused is said, but is no reason to be withdrawn: every

@@ -28,6 +28,19 @@ func (d Decision) Shadows() []string {
 	return all
 }
 
+// Mode says in one word, for an audit record, that not all was carried out:
+// "unenforced" and "overridden" where that let the request in, "shadow" where an
+// answer beside it was not given. Empty: all was.
+func (d Decision) Mode() string {
+	switch {
+	case d.Reason == Unenforced || d.Reason == Overridden:
+		return string(d.Reason)
+	case d.Shadow != nil:
+		return "shadow"
+	}
+	return ""
+}
+
 // Deny refuses with a reason. Allowing takes a reason of the class Allowed, and
 // there is no other way: see [Decision.Allowed].
 func Deny(r Reason, policy, rule string) Decision {

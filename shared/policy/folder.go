@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -27,8 +28,19 @@ type Dir struct {
 	Guardrail bool
 }
 
-// OSDir is a folder of the file system.
-func OSDir(name string) Dir { return Dir{Name: name, Files: os.DirFS(name)} }
+// OSDir is a folder of the file system, as it is now. A mounted ConfigMap or Secret
+// is a link, ..data, to the folder of one version: that is followed once, here, so
+// that no set is ever made of two versions' files. So is a folder that is a link
+// itself. Make it anew for each load.
+func OSDir(name string) Dir {
+	root := name
+	for _, link := range []string{name, filepath.Join(name, "..data")} {
+		if version, err := filepath.EvalSymlinks(link); err == nil {
+			root = version
+		}
+	}
+	return Dir{Name: name, Files: os.DirFS(root)}
+}
 
 // folder is a Dir whose settings are understood.
 type folder struct {

@@ -35,6 +35,12 @@ type scope struct {
 	any     bool
 }
 
+// CheckScope reports what is wrong with an entry of [Dir].MayTarget.
+func CheckScope(text string, domains identity.TrustDomains) error {
+	_, err := parseScope(text, domains)
+	return err
+}
+
 // parseScope reads an entry of mayTarget: a target, service/NAMESPACE/*,
 // gateway/*, edge/*, or * for everything.
 func parseScope(text string, domains identity.TrustDomains) (scope, error) {

@@ -39,6 +39,7 @@ commands:
   policy diff     say which recorded decisions changed policies would change
   revoke          end tokens, sessions, users and keys before their time
   services        write the file of Services that a waypoint's listener needs
+  status          say what authorizers run, and why it is not what they should
   health          ask a running authorizer whether it is ready
   version         print the version
   help            print this; COMMAND --help prints a command's flags
@@ -73,6 +74,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return c.revoke(args[1:])
 	case "services":
 		return c.services(ctx, args[1:])
+	case "status":
+		return c.status(ctx, args[1:])
 	case "health":
 		return c.health(ctx, args[1:])
 	case "version":

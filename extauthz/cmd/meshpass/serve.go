@@ -20,13 +20,17 @@ const (
 	drain      = 10 * time.Second
 )
 
-const serveUsage = `usage: meshpass serve --config FILE [--drain-delay 5s]
+const serveUsage = `usage: meshpass serve --config FILE [--strict] [--drain-delay 5s]
 
 Answers Envoy's ext_authz Checks until SIGTERM or SIGINT; a second one kills.
 Logs go to standard error; audit records go to standard output, unless the
 configuration names a file.
 
   --config FILE       the configuration; docs/configuration.md
+  --strict            one policy document that is wrong refuses the whole change, and
+                      the start; without it the other documents take effect, and
+                      of that one the last good version stays, or at the start all
+                      that it targets is denied
   --drain-delay 5s    after "not ready", keep answering for that long, so that
                       callers go elsewhere first; only where ops is configured,
                       since without probes nobody hears the news
@@ -36,6 +40,7 @@ func (c command) serve(ctx context.Context, args []string) int {
 	c.usage = serveUsage
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	config := flags.String("config", "", "")
+	strict := flags.Bool("strict", false, "")
 	delay := flags.Duration("drain-delay", drainDelay, "")
 	if code, ok := c.parse(flags, args); !ok {
 		return code
@@ -48,6 +53,7 @@ func (c command) serve(ctx context.Context, args []string) int {
 	}
 	err := app.Run(ctx, app.Process{
 		ConfigFile: *config,
+		Strict:     *strict,
 		Stdout:     c.stdout,
 		Log:        slog.New(slog.NewJSONHandler(c.stderr, nil)),
 		Now:        time.Now,

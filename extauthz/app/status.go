@@ -1,0 +1,51 @@
+package app
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/status"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// report is what we say of ourselves, made anew whenever somebody asks.
+func (s *service) report() status.Report {
+	named := s.named()
+	var all []status.Source
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		source := status.Source{Name: name, Since: named[name].Since()}
+		if err := named[name].Err(); err != nil {
+			source.Problems = strings.Split(err.Error(), "\n")
+		}
+		all = append(all, source)
+	}
+	return status.Report{State: s.ready.State(), Policies: s.policiesStatus(), Issuers: s.issuersStatus(), Sources: all}
+}
+
+func (a *authorizer) issuersStatus() []status.Issuer {
+	var all []status.Issuer
+	for _, i := range a.fleets.Issuers() {
+		issuer := status.Issuer{Name: i.Name, Keys: i.Keys, Fetched: i.Fetched, Until: i.Until}
+		if i.Err != nil {
+			issuer.Problem = i.Err.Error()
+		}
+		all = append(all, issuer)
+	}
+	return all
+}
+
+func (a *authorizer) policiesStatus() status.Policies {
+	set, loaded := a.inForce.Load(), a.documents.Get()
+	p := status.Policies{Generation: set.Generation(), Wanted: *a.wanted.Load(), Documents: set.Len(), Unguarded: unguardedDeny}
+	if a.unguarded == policy.Shadow {
+		p.Unguarded = string(policy.Shadow)
+	}
+	for _, r := range loaded.Refused {
+		p.Refused = append(p.Refused, status.Refused{Name: r.Name, File: r.File, Denied: r.Denied})
+	}
+	for _, o := range set.Overrides(a.Now()) {
+		p.Overrides = append(p.Overrides, status.Override{Target: o.Target, Until: o.Until, By: o.By, Reason: o.Reason})
+	}
+	return p
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/extauthz/status"
+)
+
+// authorizerAt serves a report of an authorizer on which all is as wanted, but for
+// the changes.
+func authorizerAt(t *testing.T, changes ...func(*status.Report)) string {
+	t.Helper()
+	report := status.Report{
+		State:    status.Ready,
+		Policies: status.Policies{Generation: "aaa", Wanted: "aaa", Documents: 2, Unguarded: "deny"},
+		Issuers:  []status.Issuer{{Name: "https://a", Keys: 2}, {Name: "https://b", Keys: 1, Fetched: time.Now().Add(-time.Minute)}},
+		Sources:  []status.Source{{Name: "jwks", Since: time.Now().Add(-time.Hour)}, {Name: "policies", Since: time.Now()}},
+	}
+	for _, change := range changes {
+		change(&report)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET "+status.Path, status.Handler(func() status.Report { return report }))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestStatus(t *testing.T) {
+	good := authorizerAt(t)
+	lifted := authorizerAt(t, func(r *status.Report) {
+		until := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+		r.Policies.Overrides = []status.Override{{Target: "ns/shop/sa/orders", Until: until, By: "alice", Reason: "INC-7"}}
+	})
+	refused := authorizerAt(t, func(r *status.Report) {
+		r.Policies.Wanted = "bbb"
+		r.Policies.Refused = []status.Refused{{Name: "orders", File: "p/orders.yaml"}, {Name: "new", File: "p/new.yaml", Denied: true}}
+		r.Sources[1].Problems = []string{`p/orders.yaml:7:5: unknown key "wehn"`}
+	})
+	other := authorizerAt(t, func(r *status.Report) { r.Policies.Generation, r.Policies.Wanted = "ccc", "ccc" })
+	keyless := authorizerAt(t, func(r *status.Report) { r.Issuers[1].Keys, r.Issuers[1].Problem = 0, "503" })
+	starting := authorizerAt(t, func(r *status.Report) { r.State = "not ready: starting" })
+	for _, row := range []struct {
+		name string
+		args []string
+		code int
+		says []string
+	}{
+		{"all as wanted", []string{good, good + "/"}, fine, []string{good, "  ready\n  policies     generation aaa, documents 2, unguarded: deny\n", "  jwks         in force for 1h0m0s\n", "  issuer       https://a: 2 keys\n", "  issuer       https://b: 1 keys, fetched 1m0s ago\n"}},
+		{"an override", []string{lifted}, fine, []string{"  override     ns/shop/sa/orders until 2026-06-01T12:00:00Z, by alice: INC-7\n"}},
+		{"documents refused", []string{refused}, no, []string{
+			"  ! generation aaa is in force, the files hold bbb\n",
+			"  ! orders (p/orders.yaml) is refused: what was in force before stays\n",
+			"  ! new (p/new.yaml) is refused: all that it guards is denied\n",
+			"  ! policies: p/orders.yaml:7:5: unknown key \"wehn\"\n"}},
+		{"no keys", []string{keyless}, no, []string{"  ! issuer https://b: no keys that may be used\n", "  ! issuer https://b: the last fetch failed: 503\n"}},
+		{"as JSON", []string{"-o", "json", refused}, no, []string{`"wanted": "bbb"`, `"denied": true`, `"findings": [`}},
+		{"replicas differ", []string{good, other}, no, []string{"  ! replicas run different generations: aaa, ccc\n"}},
+		{"not ready", []string{starting}, no, []string{"  ! not ready: starting\n"}},
+		{"not its address", []string{good + "/metrics"}, no, []string{"  ! no answer: 404 Not Found: is that the address of ops?\n"}},
+		{"nobody there", []string{"http://127.0.0.1:1"}, no, []string{"  ! no answer: "}},
+		{"no URL", []string{"127.0.0.1:9090"}, couldNot, nil},
+		{"no such form", []string{"-o", "yaml", good}, couldNot, nil},
+	} {
+		code, stdout, stderr := ran(t, append([]string{"status"}, row.args...)...)
+		if code != row.code || (code == couldNot) != (stderr != "") {
+			t.Errorf("%s: got %d, %s%s", row.name, code, stdout, stderr)
+		}
+		for _, text := range row.says {
+			if !strings.Contains(stdout, text) {
+				t.Errorf("%s: does not say %q:\n%s", row.name, text, stdout)
+			}
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Replica is one of several authorizers, as it answered.
+type Replica struct {
+	URL      string   `json:"url"`
+	Report   *Report  `json:"report,omitempty"`   // nil: no answer
+	Findings []string `json:"findings,omitempty"` // what is not as wanted
+}
+
+const maxReport = 4 << 20 // bytes
+
+// Ask gets the reports of all URLs, which are those of probes and metrics. Replicas
+// have the same files, so generations that differ are a finding of each.
+func Ask(ctx context.Context, client *http.Client, urls []string) []Replica {
+	replicas := make([]Replica, len(urls))
+	var asking sync.WaitGroup
+	for i, url := range urls {
+		asking.Go(func() { replicas[i] = ask(ctx, client, url) })
+	}
+	asking.Wait()
+	if all := generations(replicas); len(all) > 1 {
+		for i := range replicas {
+			replicas[i].Findings = append(replicas[i].Findings, "replicas run different generations: "+strings.Join(all, ", "))
+		}
+	}
+	return replicas
+}
+
+func ask(ctx context.Context, client *http.Client, url string) Replica {
+	report, err := get(ctx, client, url)
+	if err != nil {
+		return Replica{URL: url, Findings: []string{"no answer: " + err.Error()}}
+	}
+	return Replica{URL: url, Report: report, Findings: report.Findings()}
+}
+
+func get(ctx context.Context, client *http.Client, url string) (*Report, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+Path, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: is that the address of ops?", answer.Status)
+	}
+	var report Report
+	if err := json.NewDecoder(io.LimitReader(answer.Body, maxReport)).Decode(&report); err != nil {
+		return nil, fmt.Errorf("%w: is that the address of ops?", err)
+	}
+	return &report, nil
+}
+
+func generations(replicas []Replica) []string {
+	var all []string
+	for _, r := range replicas {
+		if r.Report != nil && !slices.Contains(all, r.Report.Policies.Generation) {
+			all = append(all, r.Report.Policies.Generation)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Print is for people; ages are from now.
+func (r Replica) Print(w io.Writer, now time.Time) {
+	fmt.Fprintln(w, r.URL)
+	if r.Report != nil {
+		r.Report.print(w, now)
+	}
+	for _, finding := range r.Findings {
+		fmt.Fprintln(w, "  ! "+finding)
+	}
+}
+
+func (r *Report) print(w io.Writer, now time.Time) {
+	p := r.Policies
+	fmt.Fprintf(w, "  %s\n  policies     generation %s, documents %d, unguarded: %s\n", r.State, p.Generation, p.Documents, p.Unguarded)
+	for _, o := range p.Overrides {
+		fmt.Fprintf(w, "  override     %s until %s, by %s: %s\n", o.Target, o.Until.UTC().Format(time.RFC3339), o.By, o.Reason)
+	}
+	for _, i := range r.Issuers {
+		from := ""
+		if !i.Fetched.IsZero() {
+			from = fmt.Sprintf(", fetched %s ago", now.Sub(i.Fetched).Round(time.Second))
+		}
+		fmt.Fprintf(w, "  issuer       %s: %d keys%s\n", i.Name, i.Keys, from)
+	}
+	for _, s := range r.Sources {
+		fmt.Fprintf(w, "  %-12s in force for %s\n", s.Name, now.Sub(s.Since).Round(time.Second))
+	}
+}

@@ -1,0 +1,118 @@
+// Package status is what an authorizer says of itself: which policies decide,
+// which ones its files want, and why the two differ. The same [Report] is served
+// as JSON, counted in metrics and printed by `meshpass status`, so that the three
+// cannot disagree. It names files, lines and targets; never keys, tokens or claims.
+package status
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Path is where a report is served, on the address of probes and metrics.
+const Path = "/status"
+
+// Report is one authorizer at one moment.
+type Report struct {
+	State    string   `json:"state"` // Ready, or why not
+	Policies Policies `json:"policies"`
+	Issuers  []Issuer `json:"issuers"`
+	Sources  []Source `json:"sources"` // sorted by name
+}
+
+// Ready is the state of an authorizer that answers Checks.
+const Ready = "ready"
+
+// Policies is what decides.
+type Policies struct {
+	Generation string     `json:"generation"` // in force, as in audit records
+	Wanted     string     `json:"wanted"`     // of what the files hold; Generation where nothing is refused
+	Documents  int        `json:"documents"`  // in force
+	Refused    []Refused  `json:"refused,omitempty"`
+	Unguarded  string     `json:"unguarded"`           // deny or shadow
+	Overrides  []Override `json:"overrides,omitempty"` // that lift something now
+}
+
+// Refused is a document, file or folder that cannot be used.
+type Refused struct {
+	Name   string `json:"name"`
+	File   string `json:"file"`
+	Denied bool   `json:"denied"` // all that it guards is; otherwise what was in force before stays
+}
+
+// Override is one that lifts the policies of a target.
+type Override struct {
+	Target string    `json:"target"`
+	Until  time.Time `json:"until"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+}
+
+// Issuer is one whose tokens are believed, with its keys.
+type Issuer struct {
+	Name    string    `json:"name"`
+	Keys    int       `json:"keys"`              // that may be used now
+	Fetched time.Time `json:"fetched,omitzero"`  // from its URL; zero: never, or from a file
+	Until   time.Time `json:"until,omitzero"`    // from when on they may no longer be used; zero: never
+	Problem string    `json:"problem,omitempty"` // why the last fetch came to nothing
+}
+
+// Source is what is made of files that may change.
+type Source struct {
+	Name     string    `json:"name"`
+	Since    time.Time `json:"since"`              // when what is in force was made
+	Problems []string  `json:"problems,omitempty"` // why not all that the files hold is in force
+}
+
+// Handler serves the report as it is when asked for.
+func Handler(report func() Report) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("content-type", "application/json")
+		w.Header().Set("cache-control", "no-store")
+		_ = json.NewEncoder(w).Encode(report()) // what fails here is the connection
+	})
+}
+
+// Findings tells in words what is not as wanted. An override is wanted by whoever
+// wrote it, so it is none.
+func (r Report) Findings() []string {
+	var all []string
+	if r.State != Ready {
+		all = append(all, r.State)
+	}
+	if r.Policies.Generation != r.Policies.Wanted {
+		all = append(all, fmt.Sprintf("generation %s is in force, the files hold %s", r.Policies.Generation, r.Policies.Wanted))
+	}
+	for _, refused := range r.Policies.Refused {
+		all = append(all, refused.finding())
+	}
+	for _, issuer := range r.Issuers {
+		all = append(all, issuer.findings()...)
+	}
+	for _, source := range r.Sources {
+		for _, problem := range source.Problems {
+			all = append(all, source.Name+": "+problem)
+		}
+	}
+	return all
+}
+
+func (i Issuer) findings() (all []string) {
+	if i.Keys == 0 {
+		all = append(all, "issuer "+i.Name+": no keys that may be used")
+	}
+	if i.Problem != "" {
+		all = append(all, "issuer "+i.Name+": the last fetch failed: "+i.Problem)
+	}
+	return all
+}
+
+func (r Refused) finding() string {
+	instead := "what was in force before stays"
+	if r.Denied {
+		instead = "all that it guards is denied"
+	}
+	return fmt.Sprintf("%s (%s) is refused: %s", r.Name, r.File, instead)
+}
