@@ -13,6 +13,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/check"
 	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/token"
 )
 
 // allowAll is the least that an ext_authz service can do.
@@ -28,15 +29,19 @@ func (allowAll) Check(context.Context, *auth.CheckRequest) (*auth.CheckResponse,
 // Check over loopback gRPC by parallel clients on one connection, as an Envoy
 // has. The two take turns in small batches, so that whatever else the machine
 // does slows both; "ratio" is our Checks per second over its own. Every Check
-// of ours verifies an ES256 signature, evaluates CEL and makes its record.
+// of ours evaluates CEL and makes its record, and verifies an ES256 signature
+// unless the token is remembered.
 func BenchmarkCheck(b *testing.B) {
-	ours := newHop(b, func(c *check.Config) { c.Audit = audit.New(io.Discard) })
 	server := grpc.NewServer()
 	auth.RegisterAuthorizationServer(server, allowAll{})
 	theirs := auth.NewAuthorizationClient(serve(b, server))
 	request := usual(b)
-	for _, clients := range []int{1, 16} {
-		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+	for _, row := range []struct{ clients, remembered int }{{1, 0}, {16, 0}, {1, 1000}, {16, 1000}} {
+		clients, verifier := row.clients, verifierWith(b, token.Options{Now: clock, Cache: row.remembered})
+		ours := newHop(b, func(c *check.Config) {
+			c.Audit, c.Verifier = audit.New(io.Discard), always(verifier)
+		})
+		b.Run(fmt.Sprintf("clients=%d/remembered=%v", clients, row.remembered > 0), func(b *testing.B) {
 			var we, they time.Duration
 			for b.Loop() {
 				we += batch(b, ours, request, clients)

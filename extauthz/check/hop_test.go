@@ -71,7 +71,12 @@ func newHop(t testing.TB, changes ...func(*check.Config)) *hop {
 
 func verifier(t testing.TB, clock func() time.Time) *token.Verifier {
 	t.Helper()
-	v, err := token.NewVerifier([]token.Trust{tokentest.Trust(t)}, tokentest.Domains, token.Options{Now: clock})
+	return verifierWith(t, token.Options{Now: clock})
+}
+
+func verifierWith(t testing.TB, o token.Options) *token.Verifier {
+	t.Helper()
+	v, err := token.NewVerifier([]token.Trust{tokentest.Trust(t)}, tokentest.Domains, o)
 	if err != nil {
 		t.Fatal(err)
 	}
