@@ -18,8 +18,9 @@ import (
 )
 
 // Verifier is the one that `meshpass serve` would use with this configuration file
-// now. Of the file, only what it is made of is judged.
-func Verifier(file string, now func() time.Time) (*token.Verifier, error) {
+// now. Of the file, only what it is made of is judged. Key sets at URLs are fetched
+// once; log is told why one has not come.
+func Verifier(file string, now func() time.Time, log *slog.Logger) (*token.Verifier, error) {
 	l, err := open(file)
 	if err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func Verifier(file string, now func() time.Time) (*token.Verifier, error) {
 			entry.Remote.Seed = "" // it is the running authorizer's
 		}
 	}
-	f := l.fleets(domains, revoked, Process{Now: now, Log: slog.New(slog.DiscardHandler)})
+	f := l.fleets(domains, revoked, Process{Now: now, Log: log})
 	defer f.Close()
 	if err := f.Apply(context.Background(), entries); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -81,7 +82,7 @@ func TestNoListOfRevocationsNoStart(t *testing.T) {
 func TestVerifierOfAFileWithRevocations(t *testing.T) {
 	f := newFiles(t, revocationFile)
 	f.write("revoked.yaml", withdrawing(t, revocation.Sub, "idp:alice"))
-	v, err := Verifier(f.config, time.Now)
+	v, err := Verifier(f.config, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,14 +1,10 @@
 package jwks
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -176,145 +172,5 @@ func TestTooOld(t *testing.T) {
 	f.Fetch(t.Context())
 	if f.kid() != kid {
 		t.Errorf("got %q", f.kid())
-	}
-}
-
-func TestSeed(t *testing.T) {
-	document, kid := set(t)
-	server := newServer(t, text(document))
-	file := filepath.Join(t.TempDir(), "seed.json")
-	c := Config{URL: server.URL, Seed: file, MaxStale: time.Minute}
-	before := follow(t, c)
-	before.Fetch(t.Context())
-	info, err := os.Stat(file)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Fatalf("%v, %v", info, err)
-	}
-	server.answers(status(http.StatusBadGateway))
-
-	after := follow(t, c)
-	after.Fetch(t.Context())
-	if after.kid() != kid || !after.State().Fetched.Equal(before.State().Fetched) {
-		t.Errorf("got %q of %s, want %s of %s: a restart does not make a set younger", after.kid(), after.State().Fetched, kid, before.State().Fetched)
-	}
-	good, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stamp := before.State().Fetched.UTC().Format(time.RFC3339Nano)
-	at := func(when time.Duration) string {
-		return strings.Replace(string(good), stamp, time.Now().Add(when).UTC().Format(time.RFC3339Nano), 1)
-	}
-	for _, row := range []struct {
-		name, content, problem string
-		change                 func(*Config)
-	}{
-		{"half written", string(good[:len(good)/2]), "not what a fetch writes", nil},
-		{"a key set", document, "it is of issuer", nil},
-		{"too old", at(-time.Hour), "longer ago than 1m0s", nil},
-		{"from the future", at(time.Hour), "it is from the future", nil},
-		{"no keys", strings.Replace(string(good), kid, "x", 1), "its kid is not the key's thumbprint", nil},
-		{"another issuer", string(good), "it is of issuer", func(c *Config) { c.Issuer = "https://other" }},
-		{"another server", string(good), "it is of issuer", func(c *Config) { c.URL += "/other" }},
-		{"absent", "", "", func(c *Config) { c.Seed += ".absent" }},
-		{"a folder", string(good), "is a directory", func(c *Config) { c.Seed = filepath.Dir(file) }},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			if err := os.WriteFile(file, []byte(row.content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			c := c
-			if row.change != nil {
-				row.change(&c)
-			}
-			f := follow(t, c)
-			if f.kid() != "" || (f.State().Err == nil) != (row.problem == "") || !strings.Contains(fmt.Sprint(f.State().Err), row.problem) {
-				t.Errorf("got %q, %v", f.kid(), f.State().Err)
-			}
-			server.answers(text(document))
-			f.Fetch(t.Context())
-			if f.kid() != kid || f.State().Err != nil {
-				t.Errorf("after a fetch: %q, %v", f.kid(), f.State().Err)
-			}
-		})
-	}
-}
-
-// A flood of unknown kids causes one fetch in a while, and a kid that is not found
-// none for longer.
-func TestMissingKeys(t *testing.T) {
-	var m missing
-	start := time.Now()
-	for _, row := range []struct {
-		kid   string
-		after time.Duration
-		want  bool
-	}{
-		{"a", 0, true},
-		{"b", 1 * time.Second, false}, // too soon
-		{"a", 11 * time.Second, false},
-		{"b", 11 * time.Second, true},
-		{"c", 12 * time.Second, false},
-		{"b", 30 * time.Second, false},
-		{"a", 61 * time.Second, true},
-	} {
-		if got := m.want(row.kid, start.Add(row.after), 10*time.Second, time.Minute); got != row.want {
-			t.Errorf("%s after %s: %v", row.kid, row.after, got)
-		}
-	}
-	for i := range 10000 {
-		m.want(fmt.Sprint(i), start.Add(time.Duration(i)*time.Second), 10*time.Second, time.Minute)
-	}
-	if len(m.kids) > 8 {
-		t.Errorf("%d kids are remembered", len(m.kids))
-	}
-}
-
-func TestAMissingKeyIsFetched(t *testing.T) {
-	first, firstKid := set(t)
-	second, secondKid := set(t)
-	server := newServer(t, text(first))
-	f := follow(t, Config{URL: server.URL})
-	f.bounds.pause = 0
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() { f.Run(ctx); close(ended) }()
-	eventually(t, "no first fetch", func() bool { return f.kid() == firstKid })
-	server.answers(text(second))
-	for range 1000 {
-		f.Missing(secondKid)
-	}
-	eventually(t, "not fetched", func() bool { return f.kid() == secondKid })
-	stop()
-	<-ended
-	if asked := server.asked.Load(); asked != 2 {
-		t.Errorf("asked %d times", asked)
-	}
-}
-
-func TestWhenTheNextFetchIs(t *testing.T) {
-	for _, row := range []struct{ maxAge, want time.Duration }{
-		{0, 5 * time.Minute}, {time.Hour, 5 * time.Minute}, {2 * time.Minute, 2 * time.Minute}, {time.Second, 30 * time.Second},
-	} {
-		if got := defaults.within(row.maxAge, 5*time.Minute); got != row.want {
-			t.Errorf("%s: got %s", row.maxAge, got)
-		}
-	}
-	for header, want := range map[string]time.Duration{
-		"": 0, "no-store": 0, "public, max-age=60": time.Minute, "Max-Age=7": 7 * time.Second, "max-age=-1": 0, "max-age=99999999999999999999": 0,
-	} {
-		if got := maxAge(header); got != want {
-			t.Errorf("%s: got %s", header, got)
-		}
-	}
-	f := follow(t, Config{URL: "http://127.0.0.1:1"})
-	for range 30 {
-		f.failed(errors.New("away"))
-		if f.next <= 0 || f.next > f.Refresh {
-			t.Fatalf("next after %s", f.next)
-		}
-	}
-	if f.next < f.Refresh*8/10 {
-		t.Errorf("after many failures: %s", f.next)
 	}
 }

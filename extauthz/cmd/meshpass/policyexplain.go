@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -121,7 +122,7 @@ func (c command) questions(e explainFlags, domains identity.TrustDomains, set *p
 	if e.record != "" {
 		return explain.FromRecords(from, e.id, set)
 	}
-	verify, err := e.verify(now)
+	verify, err := e.verify(now, c.warnings())
 	if err != nil {
 		return nil, err
 	}
@@ -137,11 +138,11 @@ func (c command) questions(e explainFlags, domains identity.TrustDomains, set *p
 const maxCheck = 16 << 20
 
 // verify is nil without a configuration.
-func (e explainFlags) verify(now time.Time) (explain.Verify, error) {
+func (e explainFlags) verify(now time.Time, log *slog.Logger) (explain.Verify, error) {
 	if e.config == "" {
 		return nil, nil
 	}
-	verifier, err := app.Verifier(e.config, func() time.Time { return now })
+	verifier, err := app.Verifier(e.config, func() time.Time { return now }, log)
 	return func(raw string) (*identity.Claims, decision.Reason) {
 		claims, err := verifier.Verify(raw)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/app"
@@ -111,7 +112,7 @@ func (c command) tokenVerify(args []string) int {
 	if *format != "" && *format != "json" {
 		return c.misused("-o %s: want json", *format)
 	}
-	verifier, err := app.Verifier(*config, time.Now)
+	verifier, err := app.Verifier(*config, time.Now, c.warnings())
 	if err != nil {
 		return c.failed(err)
 	}
@@ -181,4 +182,9 @@ func (c command) printed(answer printer, err error, format string) int {
 		return no
 	}
 	return couldNot
+}
+
+// warnings is the log of a command that is no service: for the person at the terminal.
+func (c command) warnings() *slog.Logger {
+	return slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
