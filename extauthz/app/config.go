@@ -37,7 +37,7 @@ type cacheConfig struct {
 }
 
 const (
-	defaultVerifiedTokens = 100_000
+	defaultVerifiedTokens = 20_000 // about 40 MB, which the shipped container has room for
 	maxVerifiedTokens     = 10_000_000
 )
 
