@@ -23,7 +23,7 @@ func (e *Environment) Collect(ctx context.Context) (string, error) {
 	e.keep(ctx, dir, "proxy-status.txt", "istioctl", "proxy-status")
 	e.keep(ctx, dir, "istiod.log", "kubectl", "logs", "-n", "istio-system", "deployment/istiod")
 	e.keep(ctx, dir, "audit-edge.jsonl", "kubectl", logArgs(east.logs())...)
-	e.keep(ctx, dir, "audit-hops.jsonl", "kubectl", logArgs(authorizerLogs)...)
+	e.keep(ctx, dir, "audit-hops.jsonl", "kubectl", logArgs(e.at.authorizers)...)
 	for _, namespace := range []string{"meshpass", "edge", "edge-west", "shop", "idp", "istio-system", "istio-ingress"} {
 		pods, err := e.pods(ctx, namespace, "")
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
-	"github.com/meshpass/meshpass/e2e/localmesh/topologies"
 )
 
 // documentationAddress (RFC 5737) stands in an overlay for that of the ingress gateway's Service.
@@ -16,7 +15,7 @@ const documentationAddress = "192.0.2.1"
 // entrance applies the topology's folders of manifests/istio, and gives their gateway a certificate
 // for its public names.
 func (e *Environment) entrance(ctx context.Context) error {
-	shared, err := topologies.Load(e.at.name)
+	shared, err := e.at.shared()
 	if err != nil {
 		return err
 	}
@@ -33,7 +32,7 @@ func (e *Environment) entrance(ctx context.Context) error {
 
 // leave takes away what the topology has brought, as far as the next overlay would not.
 func (e *Environment) leave(ctx context.Context) error {
-	shared, err := topologies.Load(e.at.name)
+	shared, err := e.at.shared()
 	if err != nil {
 		return err
 	}

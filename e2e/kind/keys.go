@@ -44,9 +44,9 @@ func (e *Environment) publish(ctx context.Context, g gateway) error {
 }
 
 // giveKeys puts each key directory into its gateway's Secret, and the published sets into the
-// authorizer's ConfigMap.
+// authorizers' ConfigMap.
 func (e *Environment) giveKeys(ctx context.Context) error {
-	create := []string{"create", "configmap", "meshpass-jwks", "-n", "meshpass"}
+	create := []string{"create", "configmap", "meshpass-jwks", "-n", e.at.authorizers.namespace}
 	for _, g := range e.at.gateways {
 		create = append(create, "--from-file="+e.path(g.jwks))
 	}

@@ -16,9 +16,9 @@ const logsBound = time.Minute
 type source struct{ namespace, selector, container string }
 
 var (
-	authorizerLogs = source{"meshpass", "app=meshpass", "meshpass"}
-	serviceLogs    = source{"shop", "meshpass.dev/guarded=true", "app"}
-	undeclaredLogs = source{"shop", "app=orders", "undeclared"}
+	sharedAuthorizers = source{"meshpass", "app=meshpass", "meshpass"}
+	serviceLogs       = source{"shop", "meshpass.dev/guarded=true", "app"}
+	undeclaredLogs    = source{"shop", "app=orders", "undeclared"}
 )
 
 // logArgs reads them from their beginning.
@@ -34,7 +34,7 @@ type logLine struct {
 
 // Records returns the audit records about a request, in the order of their time.
 func (e *Environment) Records(ctx context.Context, requestID string) ([]scenarios.Record, error) {
-	sources := []source{authorizerLogs}
+	sources := []source{e.at.authorizers}
 	for _, g := range e.at.gateways {
 		sources = append(sources, g.logs())
 	}

@@ -92,7 +92,7 @@ func (e *Environment) decision(ctx context.Context, id string) (pod, reason stri
 	if _, err := e.Send(ctx, scenarios.Request{ID: id, Send: order}); err != nil {
 		return "", "", err
 	}
-	lines, err := e.linesAbout(ctx, id, authorizerLogs)
+	lines, err := e.linesAbout(ctx, id, e.at.authorizers)
 	if err != nil {
 		return "", "", err
 	}

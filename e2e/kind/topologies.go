@@ -10,10 +10,15 @@ import (
 func shapes() []topology {
 	return []topology{
 		{name: "ingress", cases: []string{"ingress-gateway", "ingress"}, gateways: []gateway{eastOutside},
-			entry: "istio-ingressgateway.istio-system"},
+			authorizers: sharedAuthorizers, entry: "istio-ingressgateway.istio-system"},
 		{name: "gateway-api", cases: []string{"gateway-api", "ingress"}, gateways: []gateway{eastOutside},
-			entry: "tyk-istio.istio-ingress", prepare: (*Environment).gatewayAPI},
-		{name: "two-clusters", cases: []string{"two-clusters"}, gateways: []gateway{east, west}, prepare: (*Environment).secondCluster},
+			authorizers: sharedAuthorizers, entry: "tyk-istio.istio-ingress", prepare: (*Environment).gatewayAPI},
+		{name: "two-clusters", cases: []string{"two-clusters"}, gateways: []gateway{east, west},
+			authorizers: sharedAuthorizers, prepare: (*Environment).secondCluster},
+		{name: "beside", cases: []string{"tour", "hostile", "sidecar"}, gateways: []gateway{east},
+			authorizers: source{"shop", "meshpass.dev/guarded=true", "meshpass"}},
+		{name: "production", overlay: "production", cases: []string{"tour", "hostile"}, gateways: []gateway{east},
+			authorizers: sharedAuthorizers},
 	}
 }
 

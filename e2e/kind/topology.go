@@ -15,19 +15,30 @@ import (
 // in the folder of its name, and what istioctl is told beside that is its install.yaml.
 type topology struct {
 	name     string // empty: the tour
+	overlay  string // of manifests/overlays, with Tyk in the mesh as in the tour; empty: its own
 	cases    []string
 	entry    string // NAME.NAMESPACE of the Service of the gateway through which the mesh is entered
 	gateways []gateway
-	prepare  func(*Environment, context.Context) error // nil: nothing
+	// authorizers are the shared ones, or those of the guarded pods.
+	authorizers source
+	prepare     func(*Environment, context.Context) error // nil: nothing
 }
 
-var tour = topology{cases: []string{"tour", "hostile", "cluster", "sidecar"}, gateways: []gateway{east}}
+var tour = topology{overlay: "dev", cases: []string{"tour", "hostile", "cluster", "sidecar"}, gateways: []gateway{east}, authorizers: sharedAuthorizers}
+
+// shared is what the local mesh knows of it.
+func (t topology) shared() (topologies.Topology, error) {
+	if t.overlay != "" {
+		return topologies.Load("")
+	}
+	return topologies.Load(t.name)
+}
 
 // shape brings a topology onto the cluster.
 func (e *Environment) shape(ctx context.Context, t topology) error {
 	e.at = t
 	clear(e.credentials) // API keys go with their Redis
-	shared, err := topologies.Load(t.name)
+	shared, err := t.shared()
 	if err != nil {
 		return err
 	}
@@ -39,7 +50,7 @@ func (e *Environment) shape(ctx context.Context, t topology) error {
 	if err := e.install(ctx, e.installFiles(shared)...); err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{e.entrance, e.giveKeys, e.overlay, e.settle} {
+	for _, part := range []func(context.Context) error{e.entrance, e.giveKeys, e.demo, e.overlay, e.settle} {
 		if err := part(ctx); err != nil {
 			return err
 		}
@@ -50,7 +61,7 @@ func (e *Environment) shape(ctx context.Context, t topology) error {
 // installFiles are those for istioctl: the user's, then the run's own.
 func (e *Environment) installFiles(shared topologies.Topology) []string {
 	var files []string
-	for _, file := range append(e.istioFiles(shared, "install.yaml"), e.shipped("e2e", "kind", "topologies", shared.Name, "install.yaml")) {
+	for _, file := range append(e.istioFiles(shared, "install.yaml"), e.shipped("e2e", "kind", "topologies", e.at.name, "install.yaml")) {
 		if _, err := os.Stat(file); err == nil {
 			files = append(files, file)
 		}
@@ -84,15 +95,15 @@ func (e *Environment) settle(ctx context.Context) error {
 
 // overlay applies what is ours, as the topology's overlay makes it.
 func (e *Environment) overlay(ctx context.Context) error {
-	folder := e.shipped("manifests", "overlays", "dev")
-	if e.at.name != "" {
+	folder := e.shipped("manifests", "overlays", e.at.overlay)
+	if e.at.overlay == "" {
 		folder = e.shipped("e2e", "kind", "topologies", e.at.name)
 	}
 	text, err := e.kubectl(ctx, "kustomize", folder)
 	if err != nil {
 		return err
 	}
-	shared, err := topologies.Load(e.at.name)
+	shared, err := e.at.shared()
 	if err != nil {
 		return err
 	}
