@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -86,6 +88,24 @@ func TestChains(t *testing.T) {
 				t.Errorf("on chain %q it meets %q, want %q", got.FilterChainMatched, met, row.meets)
 			}
 		})
+	}
+}
+
+// An Envoy that knows the other cluster's trust domain as an alias takes it for its own in all of Istio's policies, the
+// guard of a waypoint's workloads among them. Meshpass does not, unless it is told the alias too.
+func TestIstioTakesAnAliasForItsOwn(t *testing.T) {
+	const east, west = "spiffe://cluster.local/ns/shop/sa/waypoint", "spiffe://west.example/ns/shop/sa/waypoint"
+	for _, row := range []struct {
+		folders []string
+		want    bool
+	}{
+		{[]string{"waypoint"}, false},
+		{[]string{"waypoint", "multicluster/east"}, true},
+	} {
+		guarded := fmt.Sprint(simulator(t, inventory, row.folders...).Listeners)
+		if !strings.Contains(guarded, east) || strings.Contains(guarded, west) != row.want {
+			t.Errorf("%v: the guard lets in %s: %t, and %s: %t, want %t", row.folders, east, strings.Contains(guarded, east), west, strings.Contains(guarded, west), row.want)
+		}
 	}
 }
 

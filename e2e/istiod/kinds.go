@@ -7,9 +7,9 @@ import (
 	"time"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
+	"istio.io/istio/operator/pkg/values"
 	"istio.io/istio/pilot/pkg/config/kube/crd"
 	"istio.io/istio/pkg/config"
-	"istio.io/istio/pkg/config/mesh"
 	"istio.io/istio/pkg/config/schema/collections"
 	"istio.io/istio/pkg/config/schema/gvk"
 	"istio.io/istio/pkg/config/schema/resource"
@@ -27,23 +27,8 @@ var (
 	kubernetes = serializer.NewCodecFactory(kube.IstioScheme, serializer.EnableStrict).UniversalDeserializer()
 )
 
-// parseMesh returns Istio's defaults overlaid with the operator's
-// spec.meshConfig. What istioctl's profiles add (metrics by a filter that
-// upstream's Envoy lacks) is left out.
-func parseMesh(f file) (*meshconfig.MeshConfig, error) {
-	overlay, err := meshOverlay(f.data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.path, err)
-	}
-	m, err := mesh.ApplyMeshConfigDefaults(overlay)
-	if err != nil {
-		return nil, fmt.Errorf("%s: spec.meshConfig: %w", f.path, err)
-	}
-	return m, nil
-}
-
 // meshOverlay is the spec.meshConfig of an IstioOperator, without unknown fields.
-func meshOverlay(doc []byte) (string, error) {
+func meshOverlay(doc []byte) (values.Map, error) {
 	var o struct {
 		header
 		Spec struct {
@@ -51,16 +36,15 @@ func meshOverlay(doc []byte) (string, error) {
 		} `json:"spec"`
 	}
 	if err := yaml.Unmarshal(doc, &o); err != nil {
-		return "", err
+		return nil, err
 	}
 	if o.header != operator || len(o.Spec.MeshConfig) == 0 {
-		return "", fmt.Errorf("want an IstioOperator (%s) with spec.meshConfig", operator.APIVersion)
+		return nil, fmt.Errorf("want an IstioOperator (%s) with spec.meshConfig", operator.APIVersion)
 	}
-	overlay := string(o.Spec.MeshConfig)
-	if err := protomarshal.ApplyJSONStrict(overlay, &meshconfig.MeshConfig{}); err != nil {
-		return "", fmt.Errorf("spec.meshConfig: %w", err)
+	if err := protomarshal.ApplyJSONStrict(string(o.Spec.MeshConfig), &meshconfig.MeshConfig{}); err != nil {
+		return nil, fmt.Errorf("spec.meshConfig: %w", err)
 	}
-	return overlay, nil
+	return values.MapFromJSON(o.Spec.MeshConfig)
 }
 
 func istioSchema(h header) (resource.Schema, bool) {

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
+	"istio.io/istio/operator/pkg/values"
 	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/config/mesh"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -18,6 +19,7 @@ import (
 // manifests is all that the control plane is told.
 type manifests struct {
 	mesh    *meshconfig.MeshConfig
+	spec    values.Map       // the spec.meshConfig of all IstioOperators, from which mesh is made
 	objects []runtime.Object // Kubernetes' own kinds, and what Istio reads from Kubernetes itself
 	configs []config.Config  // Istio's kinds
 }
@@ -31,8 +33,11 @@ type header struct {
 // parse reads files as load returned them. All faulty files are reported
 // together, each with its name.
 func parse(files []file) (*manifests, error) {
-	base, err := parseMesh(files[0])
-	m, errs := &manifests{mesh: base}, []error{err}
+	m := &manifests{spec: values.Map{}}
+	var errs []error
+	if err := m.overlay(files[0].data); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", files[0].path, err))
+	}
 	for _, f := range files[1:] {
 		if err := m.addFile(f); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", f.path, err))
@@ -82,18 +87,20 @@ func blank(doc []byte) bool {
 	return yaml.Unmarshal(doc, &content) == nil && content == nil
 }
 
-// overlay applies an IstioOperator among the objects over the one of --mesh, as istioctl does with
-// each further -f. To the API server it is no object.
+// overlay merges the spec.meshConfig of an IstioOperator into those before it, by the code by which
+// istioctl does so with each further -f: a list takes the place of the whole one before. To the API
+// server it is no object. What istioctl's profiles add (metrics by a filter that upstream's Envoy
+// lacks) is left out.
 func (m *manifests) overlay(doc []byte) error {
-	if m.mesh == nil {
-		return nil
-	}
 	spec, err := meshOverlay(doc)
 	if err != nil {
 		return err
 	}
-	m.mesh, err = mesh.ApplyMeshConfig(spec, m.mesh)
-	return err
+	m.spec.MergeFrom(spec)
+	if m.mesh, err = mesh.ApplyMeshConfigDefaults(m.spec.YAML()); err != nil {
+		return fmt.Errorf("spec.meshConfig: %w", err)
+	}
+	return nil
 }
 
 func (m *manifests) add(doc []byte) error {

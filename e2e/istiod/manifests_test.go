@@ -142,6 +142,16 @@ spec:
 	if a := m.mesh.TrustDomainAliases; len(a) != 1 || a[0] != "old.example" {
 		t.Errorf("aliases: %v", a)
 	}
+	// istioctl merges maps alone: the provider that the list does not repeat is gone.
+	two := meshText + "      - name: other\n        envoyExtAuthzGrpc: {service: a.b.svc.cluster.local, port: 9000}\n"
+	if m, err = parse([]file{{"m.yaml", []byte(two)}, {"o.yaml", []byte(overlay)}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range m.mesh.ExtensionProviders {
+		if p.Name == "other" {
+			t.Error("a list does not take the place of the one before")
+		}
+	}
 	bad := strings.ReplaceAll(overlay, "trustDomainAliases", "trustDomainAlias")
 	if _, err := parse([]file{{"m.yaml", []byte(meshText)}, {"o.yaml", []byte(bad)}}); err == nil || !strings.Contains(err.Error(), "o.yaml: document 1: spec.meshConfig: ") {
 		t.Errorf("an unknown field: %v", err)

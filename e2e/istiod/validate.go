@@ -24,7 +24,7 @@ func validate(ctx context.Context, s source, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := parseMesh(files[0]); err != nil {
+	if _, err := parse(files); err != nil {
 		return fmt.Errorf("%w\n%w", errFound, err)
 	}
 	schemas, err := schema.New(ctx)

@@ -105,7 +105,8 @@ func TestEveryFileIsListed(t *testing.T) {
 		}
 		keys := generated(t, filepath.Join(shipped, strings.SplitN(pattern, "/", 2)[0]), configMap)
 		for _, file := range files {
-			if !slices.Contains(keys, filepath.Base(file)) {
+			// The cases beside the policies are for people, not for the authorizer.
+			if !strings.HasSuffix(file, "_test.yaml") && !slices.Contains(keys, filepath.Base(file)) {
 				t.Errorf("ConfigMap %s lacks %s: add it to the kustomization", configMap, file)
 			}
 		}
