@@ -40,6 +40,13 @@ func (r *rig) connected(t *testing.T, workload string) float64 {
 	return must1(r.envoys[workload].Stats(t.Context(), `^control_plane\.connected_state$`))(t)["control_plane.connected_state"]
 }
 
+// listenersRefused counts what a workload's Envoy would not take of istiod.
+func (r *rig) listenersRefused(t *testing.T, workload string) float64 {
+	t.Helper()
+	const name = "listener_manager.lds.update_rejected"
+	return must1(r.envoys[workload].Stats(t.Context(), `^listener_manager\.lds\.update_rejected$`))(t)[name]
+}
+
 // ofAuthorizers is a statistic of the authorizers, as a workload's Envoy sees them.
 func (r *rig) ofAuthorizers(t *testing.T, workload, name string) (value float64) {
 	t.Helper()

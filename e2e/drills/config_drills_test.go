@@ -67,6 +67,11 @@ func emptyKeySet(t *testing.T, r *rig, d drill) {
 	})
 	r.see(t, closed, d.closed, d.log)
 	r.see(t, open, d.open, d.log)
+	before := r.listenersRefused(t, open)
+	r.push(t)
+	eventually(t, "the other Envoy has what was pushed", func() bool { return r.hasPushed(t, closed) })
+	eventually(t, "Envoy refuses the listener again", func() bool { return r.listenersRefused(t, open) > before })
+	r.see(t, open, d.open, d.log)
 	must(t, r.envoys[open].Stop())
 	_, err := envoy.Start(t.Context(), r.envoyOptions(t, open))
 	if !errors.Is(err, envoy.ErrRejected) || !strings.Contains(err.Error(), "Jwks doesn't have any valid public key") {

@@ -55,15 +55,23 @@ func push(t *testing.T, r *rig, d drill) {
 	r.recovers(t)
 	l := r.startLoad(t)
 	l.sees(t, 20, decided, decided)
-	must(t, os.WriteFile(r.path("istio", "pushed.yaml"), []byte(pushed), 0o644))
+	r.push(t)
 	for _, to := range []string{closed, open} {
-		eventually(t, to+"'s Envoy has what was pushed", func() bool {
-			return bytes.Contains(r.configOf(t, to), []byte("policy[pushed]"))
-		})
+		eventually(t, to+"'s Envoy has what was pushed", func() bool { return r.hasPushed(t, to) })
 	}
 	l.sees(t, 20, decided, decided)
 	l.check(t, r, d)
 	l.decidedOnce(t, a)
+}
+
+func (r *rig) push(t *testing.T) {
+	t.Helper()
+	must(t, os.WriteFile(r.path("istio", "pushed.yaml"), []byte(pushed), 0o644))
+}
+
+func (r *rig) hasPushed(t *testing.T, to string) bool {
+	t.Helper()
+	return bytes.Contains(r.configOf(t, to), []byte("policy[pushed]"))
 }
 
 // istiodGone: the Envoys keep what they have.
