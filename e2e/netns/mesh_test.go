@@ -14,9 +14,6 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
-	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/keyset"
-	"github.com/meshpass/meshpass/shared/token"
 )
 
 // How Istio's injection calls its init container, and the admin port, by which readiness is asked.
@@ -60,51 +57,6 @@ func startMesh(t *testing.T) *mesh {
 	// It calls by the service's name and knows of no proxy.
 	m.startProgram("orders", "orders", "8080", "-listen", "0.0.0.0:8080", "-inventory", "http://inventory.shop.svc.cluster.local:8080")
 	return m
-}
-
-func (m *mesh) path(name string) string { return filepath.Join(m.dir, name) }
-
-func (m *mesh) write(name, text string) {
-	m.t.Helper()
-	if err := os.WriteFile(m.path(name), []byte(text), 0o644); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-func (m *mesh) writeFiles() {
-	m.t.Helper()
-	for _, folder := range []string{"cluster", "keys"} {
-		if err := os.Mkdir(m.path(folder), 0o755); err != nil {
-			m.t.Fatal(err)
-		}
-	}
-	m.write("cluster/cluster.yaml", m.net.localise(read(m.t, "testdata/cluster.yaml")))
-	m.write("cluster/callers.yaml", read(m.t, filepath.Join(m.root, "manifests", "overlays", "dev", "callers.yaml")))
-	m.write("meshpass.yaml", read(m.t, "testdata/meshpass.yaml"))
-	if err := os.CopyFS(m.path("policies"), os.DirFS(filepath.Join(m.root, "manifests", "policies"))); err != nil {
-		m.t.Fatal(err)
-	}
-	now := time.Now()
-	_, err := keyset.New(m.path("keys"), "ES256", keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.Add(time.Hour), RemoveAfter: now.Add(2 * time.Hour)})
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	keys := must(keyset.LoadSigning(m.path("keys")))
-	m.write("jwks.json", string(must(keys.JWKS(now))))
-	minter := must(token.NewMinter(token.MinterConfig{
-		Issuer: "https://tyk.demo.meshpass.dev", Audience: "demo.meshpass.dev", Lifetime: time.Minute, MinRemaining: time.Second, Keys: keys,
-	}))
-	m.mint = func() string {
-		raw, _, err := minter.Mint(identity.Identity{
-			Subject: identity.Subject{Namespace: "demo", ID: "alice"}, Scopes: []string{"orders.read"},
-			Requester: "spiffe://cluster.local/ns/edge/sa/tyk-gateway", API: identity.API{ID: "orders-jwt", Name: "Orders, JWT"}, Org: "demo", Method: "jwt",
-			Claims: map[string]any{"tenant": "acme"},
-		})
-		if err != nil {
-			m.t.Fatal(err)
-		}
-		return raw
-	}
 }
 
 func (m *mesh) startControlPlane() {
