@@ -52,7 +52,7 @@ func (c *call) refuse() *auth.CheckResponse {
 	}
 }
 
-// header always states the action: with none, Envoy up to 1.36 overwrites and
+// header always states the action: with none, Envoy up to 1.39 overwrites and
 // later ones append, so that a forged value would survive beside ours.
 func header(name, value string) *core.HeaderValueOption {
 	return &core.HeaderValueOption{
