@@ -37,7 +37,7 @@ steps:
 	want := `tour/bad.yaml:3:11: send.to is missing: gateway or a service
 tour/bad.yaml:3:18: send.path must begin with /
 tour/bad.yaml:4:13: expect either a status or closed: true
-tour/bad.yaml:4:30: audit records have no field "reson"; they have: kind, txn, request_id, listener, caller, callee, method, path, host, sub, iss, decision, reason, policy, rule, mode
+tour/bad.yaml:4:30: audit records have no field "reson"; they have: kind, txn, request_id, listener, caller, callee, method, path, host, sub, iss, decision, reason, policy, rule, mode, shadow
 tour/bad.yaml:6:13: expect either a status or closed: true
 tour/typo.yaml:1:1: unknown key "titel"; known here: about, steps, title`
 	_, err := scenarios.Load(fstest.MapFS{

@@ -8,7 +8,7 @@ type Record map[string]any
 // recordFields are the fields that a case may name; a mistyped name would otherwise never match.
 var recordFields = []string{
 	"kind", "txn", "request_id", "listener", "caller", "callee", "method", "path", "host",
-	"sub", "iss", "decision", "reason", "policy", "rule", "mode",
+	"sub", "iss", "decision", "reason", "policy", "rule", "mode", "shadow",
 }
 
 // Text returns a field as text, and "" when the record has none.

@@ -1,19 +1,15 @@
 package check
 
 import (
-	"slices"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/audit"
 )
 
-// maxInput bounds, in bytes, each text among the inputs.
-const maxInput = 4096
-
 // record is the Check as it went. Who the user is stands in it only when the
 // token was verified: an unverified claim would be somebody else's words.
 func (c *call) record(took time.Duration) audit.Record {
-	inputs, unrecorded := bounded(c.inputs)
+	inputs, unrecorded := audit.Bounded(c.inputs)
 	r := audit.Record{
 		Time: c.started.UTC(), Kind: audit.Check, ID: c.id, Listener: c.Listener,
 		TraceID:   audit.TraceID(c.question.headers.first("traceparent")),
@@ -32,17 +28,4 @@ func (c *call) record(took time.Duration) audit.Record {
 		r.Txn, r.Sub, r.Iss = c.claims.Txn, c.claims.Subject, c.claims.Issuer
 	}
 	return r
-}
-
-// bounded leaves out what is too long to keep, and names it: the decision can then
-// not be made again, which is better than to make another one from a part.
-func bounded(inputs map[string]any) (kept map[string]any, unrecorded []string) {
-	for name, value := range inputs {
-		if text, ok := value.(string); ok && len(text) > maxInput {
-			delete(inputs, name)
-			unrecorded = append(unrecorded, name)
-		}
-	}
-	slices.Sort(unrecorded)
-	return inputs, unrecorded
 }

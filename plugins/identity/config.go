@@ -32,6 +32,7 @@ type config struct {
 	SecretFile string           `yaml:"secretFile"` // at least 32 bytes; keys the pseudonyms of session keys
 	Upstreams  []string         `yaml:"upstreams"`  // hosts that a token may be sent to
 	Allow      allow            `yaml:"allow"`
+	Edge       edgeConfig       `yaml:"edge"`
 	Revocation revocationConfig `yaml:"revocation"`
 	Audit      auditConfig      `yaml:"audit"`
 	Metrics    string           `yaml:"metrics"` // IP:PORT of the Prometheus text; absent: none
@@ -95,6 +96,9 @@ func parseConfig(file string, data []byte) (*config, error) {
 		return nil, err
 	}
 	c.Keys.Dir, c.SecretFile = beside(file, c.Keys.Dir), beside(file, c.SecretFile)
+	for i := range c.Edge.Policies {
+		c.Edge.Policies[i].Path = beside(file, c.Edge.Policies[i].Path)
+	}
 	if c.Revocation.File != "" {
 		c.Revocation.File = beside(file, c.Revocation.File)
 	}

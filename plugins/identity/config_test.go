@@ -19,7 +19,7 @@ keys: {dir: k, directory: x}
 lifetime: 10m
 minRemaining: soon
 upstreams: ["*.local", "http://orders", "a..b", "*.0.0.1", ok.example.com:443]
-edge: {enforce: false}
+edge: {enforce: false, overrides: x}
 revocation: {}
 metrics: "localhost:9092"
 idps:
@@ -35,7 +35,6 @@ apiKeys:
   scopes: {byPolicy: {gold: [a b]}}
 audit: {output: /var/log/audit}
 `
-	const known = "; known here: allow, apiKeys, audience, audit, basic, custom, hmac, idps, issuer, keys, lifetime, metrics, minRemaining, mtls, oauth, revocation, secretFile, upstreams, workload"
 	want := []string{
 		"f.yaml:1:1: workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway",
 		"f.yaml:1:1: secretFile is missing",
@@ -48,7 +47,8 @@ audit: {output: /var/log/audit}
 		`f.yaml:6:24: upstreams: "http://orders": want a host, *.SUFFIX or an IP address, with a port if only that one is meant`,
 		`f.yaml:6:41: upstreams: "a..b": "a..b" is not a host name`,
 		`f.yaml:6:49: upstreams: "*.0.0.1": "0.0.1" is not a host name`,
-		`f.yaml:7:1: unknown key "edge"` + known,
+		"f.yaml:7:7: edge.policies: want the folders of documents, as in [{path: policies}]",
+		`f.yaml:7:24: unknown key "overrides"; known here: enforce, policies`,
 		"f.yaml:8:13: revocation.file is missing",
 		`f.yaml:9:10: metrics "localhost:9092": want IP:PORT, such as 127.0.0.1:9092`,
 		`f.yaml:11:12: alias "key" is reserved for sessions that no idp vouches for`,

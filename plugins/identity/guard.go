@@ -43,6 +43,7 @@ func (s *signer) guard(rw http.ResponseWriter, r *http.Request, t transaction) {
 	}
 	record := s.recordOf(r)
 	record.Txn, record.Sub, record.Iss = t.Txn, t.Subject.String(), s.config.Issuer
+	t.verdict.note(&record)
 	for _, host := range hosts {
 		if !s.config.upstreams.Admit(host) {
 			s.refuse(rw, record, refuse(decision.UpstreamRefused, "API %s: this request goes to %.256q, which is not in upstreams", t.api.ID, host.Host))

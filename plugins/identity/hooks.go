@@ -50,6 +50,7 @@ func main() {}
 func StripIdentity(rw http.ResponseWriter, r *http.Request) {
 	defer refusePanic(rw, r)
 	removeOurs(r)
+	rememberAsked(r)
 	forgetDefinitions(r)
 }
 

@@ -41,6 +41,9 @@ func (s *signer) configure(file string) (err error) {
 	if err := s.loadRevocations(); err != nil {
 		return err
 	}
+	if err := s.loadPolicies(); err != nil {
+		return err
+	}
 	return s.loadKeys()
 }
 

@@ -22,6 +22,7 @@ type transaction struct {
 	identity.Identity
 	lifetime time.Duration
 	signer   *signer // one configuration judges the whole request
+	verdict  verdict // of the documents of the edge
 	api      *api    // whose hooks found the identity; nil: the token was asked for
 }
 

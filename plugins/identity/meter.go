@@ -13,6 +13,7 @@ import (
 // comes and goes with its files.
 type meter struct {
 	decisions counters
+	shadows   counters // answers of edge documents that were not given
 	canary    counters
 	hooks     map[string]*promtext.Histogram
 	panics    map[string]*atomic.Uint64 // by goroutine
@@ -40,7 +41,7 @@ var canaryReasons = []decision.Reason{decision.Issued, decision.NotConfigured, d
 // value before it.
 func newMeter() *meter {
 	m := &meter{
-		decisions: atZero(decision.Reasons()), canary: atZero(canaryReasons), panics: atZero(goroutines),
+		decisions: atZero(decision.Reasons()), shadows: atZero(decision.Reasons()), canary: atZero(canaryReasons), panics: atZero(goroutines),
 		hooks: map[string]*promtext.Histogram{}, sources: map[source]*sourceMeter{},
 	}
 	for _, hook := range []string{signHookName, guardHookName} {
@@ -77,6 +78,13 @@ func atZero[K comparable](names []K) map[K]*atomic.Uint64 {
 		counters[name] = &atomic.Uint64{}
 	}
 	return counters
+}
+
+// foretold counts what is only watched.
+func (m *meter) foretold(d decision.Decision) {
+	for s := d.Shadow; s != nil; s = s.Shadow {
+		m.shadows.add(s.Reason)
+	}
 }
 
 // took is deferred at the start of a hook.

@@ -33,6 +33,11 @@ func (m *meter) write(t *promtext.Text) {
 		d := decision.Decision{Reason: reason}
 		t.Sample(count(m.decisions[reason]), "decision", d.String(), "reason", string(reason))
 	}
+	t.Family("meshpass_edge_shadow_decisions_total", promtext.Counter, "Answers of edge policies that were not given, because they are not enforced or in shadow.")
+	for _, reason := range decision.Reasons() {
+		d := decision.Decision{Reason: reason}
+		t.Sample(count(m.shadows[reason]), "decision", d.String(), "reason", string(reason))
+	}
 	t.Family("meshpass_edge_canary_answers_total", promtext.Counter, "Answers of the canary.")
 	for _, reason := range canaryReasons {
 		t.Sample(count(m.canary[reason]), "reason", string(reason))

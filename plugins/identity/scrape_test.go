@@ -41,7 +41,9 @@ func (p *rig) has(t *testing.T, want map[string]string) {
 func TestEveryReasonStartsAtZero(t *testing.T) {
 	want := map[string]string{}
 	for _, reason := range decision.Reasons() {
-		want[fmt.Sprintf(`meshpass_edge_decisions_total{decision="%s",reason="%s"}`, decision.Decision{Reason: reason}, reason)] = "0"
+		for _, family := range []string{"meshpass_edge_decisions_total", "meshpass_edge_shadow_decisions_total"} {
+			want[fmt.Sprintf(`%s{decision="%s",reason="%s"}`, family, decision.Decision{Reason: reason}, reason)] = "0"
+		}
 	}
 	for _, reason := range []string{"issued", "not_configured", "no_signing_key", "mint_failed", "panic"} {
 		want[fmt.Sprintf(`meshpass_edge_canary_answers_total{reason="%s"}`, reason)] = "0"

@@ -12,6 +12,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 )
@@ -19,17 +20,18 @@ import (
 // signer holds what the hooks need. It is read-only once loaded, but for the
 // cache of API settings and the last self-test.
 type signer struct {
-	config  *config
-	minter  *token.Minter
-	keys    *keyset.Signing
-	revoked *revocation.List
-	secret  identity.Secret // keys pseudonyms: the claim sid, subjects of API keys
-	apis    apis
-	audit   *audit.Log
-	log     *slog.Logger
-	meter   *meter
-	now     func() time.Time
-	test    selfTest
+	config   *config
+	minter   *token.Minter
+	keys     *keyset.Signing
+	revoked  *revocation.List
+	policies *policy.Set     // of the edge; nil: none are configured
+	secret   identity.Secret // keys pseudonyms: the claim sid, subjects of API keys
+	apis     apis
+	audit    *audit.Log
+	log      *slog.Logger
+	meter    *meter
+	now      func() time.Time
+	test     selfTest
 
 	// broken refuses every request: the gateway runs on when the plugin cannot
 	// start, and must not run without it.
@@ -41,12 +43,18 @@ func (s *signer) sign(rw http.ResponseWriter, r *http.Request) {
 	removeOurs(r) // an API without the pre hook must not pass a client's token on
 	record := s.recordOf(r)
 	t, err := s.transaction(r)
+	var v verdict
+	if err == nil {
+		v, err = s.judge(r, t)
+		v.note(&record)
+	}
 	switch {
 	case err != nil:
 		s.refuse(rw, record, err)
 	case t == nil:
 		s.finish(record, audit.Edge, decision.Allow(decision.Anonymous, "", ""))
 	default:
+		t.verdict = v
 		remember(r, *t)
 	}
 }

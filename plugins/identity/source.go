@@ -7,10 +7,11 @@ const (
 	configSource     source = "config"
 	secretSource     source = "secret"
 	revocationSource source = "revocation"
+	policiesSource   source = "policies"
 	keysSource       source = "keys"
 )
 
-var sources = []source{configSource, secretSource, revocationSource, keysSource}
+var sources = []source{configSource, secretSource, revocationSource, policiesSource, keysSource}
 
 // sourceError says which source cannot be used.
 type sourceError struct {

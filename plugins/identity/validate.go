@@ -63,6 +63,7 @@ func (v *validator) config(c *config) {
 	if !someone {
 		v.add(at("idps"), "neither idps nor a kind of session such as apiKeys: no caller could be signed for")
 	}
+	v.edge(c)
 	if v.doc.Has("revocation") {
 		v.present(c.Revocation.File, at("revocation", "file"))
 	}

@@ -87,7 +87,7 @@ func (w *watch) watched() []string {
 	if c.Revocation.File != "" {
 		paths = append(paths, c.Revocation.File)
 	}
-	return paths
+	return append(paths, c.edgePaths()...)
 }
 
 // report puts a signer in force, or says why there is no new one, once.

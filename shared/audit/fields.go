@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,7 +14,22 @@ const (
 	MaxHost      = 256
 	MaxWorkload  = 512
 	MaxRequestID = 128
+	MaxInput     = 4096 // each text among the inputs
 )
+
+// Bounded leaves out the inputs that are too long to keep, and names them: the
+// decision can then not be made again, which is better than to make another one
+// from a part.
+func Bounded(inputs map[string]any) (kept map[string]any, unrecorded []string) {
+	for name, value := range inputs {
+		if text, ok := value.(string); ok && len(text) > MaxInput {
+			delete(inputs, name)
+			unrecorded = append(unrecorded, name)
+		}
+	}
+	slices.Sort(unrecorded)
+	return inputs, unrecorded
+}
 
 // Clip ends a text that is too long in "…", so that a request cannot fill the
 // audit trail, and the record shows that something is missing.

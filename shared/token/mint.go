@@ -127,7 +127,43 @@ func (m *Minter) cap(id identity.Identity, lifetime time.Duration) (time.Duratio
 	return min(lifetime, left), nil
 }
 
+// Claims gives what a token for the identity would say, as a hop would read it,
+// without one: signing costs most of all, and a policy may want no token at all.
+func (m *Minter) Claims(id identity.Identity, lifetime time.Duration) (*identity.Claims, error) {
+	lifetime, err := m.cap(id, lifetime)
+	if err != nil {
+		return nil, err
+	}
+	key, err := m.config.Keys.Current(m.config.Now())
+	if err != nil {
+		return nil, &Error{Reason: decision.NoSigningKey, Cause: err}
+	}
+	input, err := m.input(key, id, lifetime)
+	if err != nil {
+		return nil, &Error{Reason: decision.MintFailed, Cause: err}
+	}
+	const unsigned = ".AA" // any signature will do, as none is looked at
+	made, err := m.reader.read(input+unsigned, nil)
+	if err != nil {
+		return nil, &Error{Reason: decision.MintFailed, Cause: err}
+	}
+	return made.claims, nil
+}
+
 func (m *Minter) sign(key *keyset.Key, id identity.Identity, lifetime time.Duration) (string, error) {
+	input, err := m.input(key, id, lifetime)
+	if err != nil {
+		return "", err
+	}
+	signature, err := key.Sign([]byte(input))
+	if err != nil {
+		return "", err
+	}
+	return input + "." + strictBase64.EncodeToString(signature), nil
+}
+
+// input is what is signed: RFC 7515 section 5.1.
+func (m *Minter) input(key *keyset.Key, id identity.Identity, lifetime time.Duration) (string, error) {
 	payload, err := m.payload(id, lifetime)
 	if err != nil {
 		return "", err
@@ -140,10 +176,5 @@ func (m *Minter) sign(key *keyset.Key, id identity.Identity, lifetime time.Durat
 	if err != nil {
 		return "", err
 	}
-	input := strictBase64.EncodeToString(header) + "." + strictBase64.EncodeToString(payload)
-	signature, err := key.Sign([]byte(input))
-	if err != nil {
-		return "", err
-	}
-	return input + "." + strictBase64.EncodeToString(signature), nil
+	return strictBase64.EncodeToString(header) + "." + strictBase64.EncodeToString(payload), nil
 }
