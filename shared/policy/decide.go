@@ -161,8 +161,6 @@ func (q *question) denied(l level, k kind, chosen func(*rule) bool) (d decision.
 	return d, by != nil
 }
 
-func (e entry) counts(l level) bool { return !e.shadow || l == watched }
-
 func everyRule(*rule) bool { return true }
 
 func (r *rule) guardrail() bool { return r.document.guardrail }

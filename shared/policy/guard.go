@@ -41,18 +41,18 @@ func (t *terms) add(o terms) {
 	t.admits |= o.admits
 }
 
-func (c *compiled) terms() terms {
+func (c *compiled) terms(l level) terms {
 	return terms{
-		documents: true, required: !c.optional, outageDeny: !c.outageAllow, guardrails: c.guardrail && c.denies(),
-		inShadow: slices.ContainsFunc(c.rules, func(r *rule) bool { return r.shadow }), admits: c.admits(),
+		documents: true, required: !c.optional, outageDeny: !c.outageAllow, guardrails: c.guardrail && c.denies(l),
+		inShadow: slices.ContainsFunc(c.rules, func(r *rule) bool { return r.shadow }), admits: c.admits(l),
 	}
 }
 
 func (g *guard) add(c *compiled) {
 	if !c.shadow {
-		g.terms[enforced].add(c.terms())
+		g.terms[enforced].add(c.terms(enforced))
 	}
-	g.terms[watched].add(c.terms())
+	g.terms[watched].add(c.terms(watched))
 	g.terms[watched].inShadow = g.terms[watched].inShadow || c.shadow
 	for _, r := range c.rules {
 		for _, e := range r.entries() {

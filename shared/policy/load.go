@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/strictyaml"
@@ -151,14 +150,15 @@ func (r *reading) keep(all []*compiled) {
 // settle puts together what is in force: what compiled, what is kept of previous,
 // and what is denied for want of both.
 func (r *reading) settle(previous *Set) Loaded {
-	s := settlement{reading: r, previous: previous, names: map[string]bool{}}
+	s := settlement{reading: r, previous: previous, inForce: map[docKey]bool{}}
 	for _, source := range r.sources {
 		if c := r.compiled[source]; c != nil {
-			s.documents, s.names[c.name] = append(s.documents, c), true
+			s.documents, s.inForce[c.key()] = append(s.documents, c), true
 		}
 	}
 	s.refuse()
-	slices.SortFunc(s.documents, func(a, b *compiled) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(s.documents, compareDocuments)
+	slices.SortFunc(s.refusals, compareRefusals)
 	set := newSet(s.documents, s.refusals)
 	set.generation = s.generation()
 	if previous != nil {

@@ -98,7 +98,7 @@ func (n naive) unreadable(documents []nDocument) string {
 	admitted := ""
 	for _, d := range documents {
 		for _, r := range d.Spec.Rules {
-			if r.To != nil {
+			if r.To != nil && n.counts(d, r) {
 				admitted += strings.Join(r.To.AllowEncoded, "")
 			}
 		}

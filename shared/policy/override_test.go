@@ -266,3 +266,19 @@ func TestShadowOfRules(t *testing.T) {
 		t.Errorf("another workload: got %s", got)
 	}
 }
+
+// A rule in shadow changes no answer by what it would admit or deny either.
+func TestWhatARuleInShadowAdmitsAdmitsNothing(t *testing.T) {
+	allow := "    - {name: a, effect: allow, to: {methods: [GET]}}\n"
+	files := "    - {name: b, effect: allow, mode: shadow, to: {paths: [\"/files/{name}\"], allowEncoded: [\"%2F\"]}}\n"
+	slash := request(path("/files/a%2Fb"))
+	if got := describe(load(t, head+"  rules:\n"+allow+files).Decide(slash, missing)); got != "deny ambiguous_path" {
+		t.Errorf("got %s", got)
+	}
+	rail := head + "  rules:\n    - {name: d, effect: deny, mode: shadow, to: {methods: [DELETE]}}\n"
+	set := loadWith(t, rail, strings.Replace(head, "name: p", "name: q", 1)+"  rules:\n"+allow)
+	lifted := set.With(policy.Enforce, overrides(t, "ns/shop/sa/orders"))
+	if got := describe(lifted.Decide(request(path("/a//b")), alice(nil))); got != "allow overridden" {
+		t.Errorf("a guardrail in shadow: got %s", got)
+	}
+}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +19,18 @@ type refusal struct {
 	shadow             bool // it denies nothing
 }
 
-// refusal is the first, by name, that guards the workload; nil: none.
+// compareRefusals puts guardrails first: their refusals hold where others do not.
+func compareRefusals(a, b refusal) int {
+	switch {
+	case a.guardrail != b.guardrail && a.guardrail:
+		return -1
+	case a.guardrail != b.guardrail:
+		return 1
+	}
+	return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.folder, b.folder), strings.Compare(a.file, b.file))
+}
+
+// refusal is the first, a guardrail's before others, that guards the workload; nil: none.
 func (s *Set) refusal(w identity.Workload) *refusal {
 	for i := range s.refused {
 		if slices.ContainsFunc(s.refused[i].scopes, func(c scope) bool { return c.match(w) }) {

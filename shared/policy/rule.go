@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -92,9 +93,15 @@ func (e entry) path(s *subject) (verdict, *pattern) {
 
 func compareEntries(a, b entry) int {
 	if a.document != b.document {
-		return strings.Compare(a.document.name, b.document.name)
+		return compareDocuments(a.document, b.document)
 	}
 	return a.order - b.order
+}
+
+// compareDocuments tells apart two folders' documents of one name, of which one is
+// kept from before.
+func compareDocuments(a, b *compiled) int {
+	return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.folder, b.folder))
 }
 
 // compiled is one document, ready to decide.
@@ -111,15 +118,19 @@ type compiled struct {
 	content            [32]byte // of its file
 }
 
+func (r *rule) counts(l level) bool { return !r.shadow || l == watched }
+
 // admits are the escapes that some rule admits in a capture.
-func (c *compiled) admits() escapes {
+func (c *compiled) admits(l level) escapes {
 	var all escapes
 	for _, r := range c.rules {
-		all |= r.admitted
+		if r.counts(l) {
+			all |= r.admitted
+		}
 	}
 	return all
 }
 
-func (c *compiled) denies() bool {
-	return slices.ContainsFunc(c.rules, func(r *rule) bool { return r.kind.denies() })
+func (c *compiled) denies(l level) bool {
+	return slices.ContainsFunc(c.rules, func(r *rule) bool { return r.kind.denies() && r.counts(l) })
 }

@@ -11,11 +11,18 @@ import (
 type settlement struct {
 	*reading
 	previous  *Set
-	names     map[string]bool // of documents in force
+	inForce   map[docKey]bool
 	documents []*compiled
 	refusals  []refusal
 	reported  []Refused
 }
+
+// docKey names a document across versions. Another folder's document of the same
+// name is another one, so that no team can put out what a second one has in force.
+type docKey struct{ folder, name string }
+
+func (c *compiled) key() docKey { return docKey{c.folder, c.name} }
+func (r refusal) key() docKey   { return docKey{r.folder, r.name} }
 
 // refuse keeps or denies for each document and file that cannot be used.
 func (s *settlement) refuse() {
@@ -38,10 +45,10 @@ func (s *settlement) settle(r refusal) {
 	case denied:
 		s.deny(r)
 	case s.previous == nil: // in shadow, where even a refusal may change no answer
-	case !s.keep(func(c *compiled) bool { return c.folder == r.folder && c.name == r.name }):
+	case !s.keep(func(c *compiled) bool { return c.key() == r.key() }):
 		s.keep(func(c *compiled) bool { return c.folder == r.folder })
 		for _, old := range s.previous.refused {
-			if old.folder == r.folder && !s.names[old.name] {
+			if old.folder == r.folder && !s.inForce[old.key()] {
 				s.deny(old)
 			}
 		}
@@ -49,30 +56,31 @@ func (s *settlement) settle(r refusal) {
 	s.reported = append(s.reported, Refused{Name: r.name, File: r.file, Denied: denied})
 }
 
-// keep takes over documents whose names are not in force.
+// keep takes over documents of which no other version is in force.
 func (s *settlement) keep(chosen func(*compiled) bool) (found bool) {
 	for _, c := range s.previous.documents {
 		if !chosen(c) {
 			continue
 		}
 		found = true
-		if !s.names[c.name] {
-			s.names[c.name] = true
+		if !s.inForce[c.key()] {
+			s.inForce[c.key()] = true
 			s.documents = append(s.documents, c)
 		}
 	}
 	return found
 }
 
+// deny keeps apart two refusals of one name, each of which has targets of its own.
 func (s *settlement) deny(r refusal) {
-	if !slices.ContainsFunc(s.refusals, r.same) {
+	if !slices.ContainsFunc(s.refusals, func(o refusal) bool { return o.key() == r.key() && slices.Equal(o.scopes, r.scopes) }) {
 		s.refusals = append(s.refusals, r)
 	}
 }
 
-func (r refusal) same(o refusal) bool { return r.folder == o.folder && r.name == o.name }
-
-func (s *Set) refuses(r refusal) bool { return slices.ContainsFunc(s.refused, r.same) }
+func (s *Set) refuses(r refusal) bool {
+	return slices.ContainsFunc(s.refused, func(o refusal) bool { return o.key() == r.key() })
+}
 
 // generation is that of the folders where all of them is in force; otherwise it
 // tells the documents that are.
@@ -109,7 +117,8 @@ func (s *source) refusal() refusal {
 		}
 		r.scopes = append(r.scopes, scope{pattern: pattern})
 	}
-	if len(r.scopes) == 0 {
+	unread := s.yaml.Has("spec", "targets", "workloads", len(r.scopes)) // an entry that is no text was left out
+	if len(r.scopes) == 0 || unread {
 		r.scopes = s.folder.scopes
 	}
 	return r

@@ -170,3 +170,41 @@ func TestMayTarget(t *testing.T) {
 		}
 	}
 }
+
+// What was in force stays, whatever another team calls its own.
+func TestAnotherTeamCannotTakeANameThatIsInForce(t *testing.T) {
+	before := good().load(nil)
+	taken := good().with("a", "b.yaml", guarding("b", "ns/a/sa/new", "r"))
+	after := taken.load(before.Set)
+	if got := answers(after.Set); got != bothFirst {
+		t.Errorf("got %s", got)
+	}
+	checkReport(t, after, false)
+	if again := taken.load(after.Set); answers(again.Set) != bothFirst {
+		t.Errorf("looked at again: got %s", answers(again.Set))
+	}
+	if start := taken.load(nil); answers(start.Set) != onlyA+"policy_refused b/, unguarded" {
+		t.Errorf("at the start: got %s", answers(start.Set))
+	}
+}
+
+// At the start every document that is refused denies its own targets, all that can
+// be meant by them, and a guardrail's refusal holds beside any other.
+func TestRefusalsDoNotHideEachOther(t *testing.T) {
+	twice := good().with("b", "b2.yaml", guarding("b", "ns/b2/sa/x", "r"))
+	both := onlyA + "policy_refused b/, policy_refused b/"
+	if got := answers(twice.load(nil).Set); got != both {
+		t.Errorf("one name, two targets: got %s", got)
+	}
+	mapping := strings.Replace(guarding("b", bTarget, "r"), bTarget+"]", bTarget+", {ns/b2/sa/x: [x]}]", 1)
+	if got := answers(good().with("b", "b.yaml", mapping).load(nil).Set); got != both {
+		t.Errorf("a target that is a mapping: got %s", got)
+	}
+	broken := strings.Replace(guarding("p", bTarget, "r"), "effect: allow", "effect: permit", 1)
+	plain, rails := files(broken), files(strings.Replace(broken, "name: p", "name: z", 1))
+	plain.Name, rails.Name, rails.Guardrail = "plain", "rails", true
+	set := policy.Loader{}.LoadEach(nil, plain, rails).Set.With(policy.Enforce, overrides(t, bTarget))
+	if got := describe(set.Decide(request(callee(bTarget)), alice(nil))); got != "deny policy_refused z/" {
+		t.Errorf("an override beside two refusals: got %s", got)
+	}
+}
