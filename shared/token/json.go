@@ -49,17 +49,18 @@ func parseObject(data []byte) (map[string]any, error) {
 	return object, nil
 }
 
-// settle puts Go numbers in place, bounds the depth and counts the members.
+// settle puts Go numbers in place, bounds the depth and counts the members. depth
+// is how many objects and lists the value stands in.
 func settle(value any, depth int, members *int) (_ any, err error) {
-	if depth > maxDepth {
-		return nil, errTooDeep
-	}
 	switch v := value.(type) {
 	case json.Number:
 		return number(v)
 	case string:
 		return v, whole(v)
 	case map[string]any:
+		if depth == maxDepth {
+			return nil, errTooDeep
+		}
 		*members += len(v)
 		for name := range v {
 			if err := whole(name); err != nil {
@@ -70,6 +71,9 @@ func settle(value any, depth int, members *int) (_ any, err error) {
 			}
 		}
 	case []any:
+		if depth == maxDepth {
+			return nil, errTooDeep
+		}
 		for i := range v {
 			if v[i], err = settle(v[i], depth+1, members); err != nil {
 				return nil, err

@@ -19,6 +19,8 @@ func TestParseObject(t *testing.T) {
 		{"as deep as may be", nested(maxDepth), ""},
 		{"too deep", nested(maxDepth + 1), "nested deeper than 8"},
 		{"too deep, in lists", `{"a":[[[[[[[[[]]]]]]]]]}`, "nested deeper than 8"},
+		{"as deep as may be, in lists", `{"a":[[[[[[[1]]]]]]]}`, ""},
+		{"too deep, and empty", `{"a":[[[[[[[[]]]]]]]]}`, "nested deeper than 8"},
 		{"far too deep", strings.Repeat(`{"a":[`, 4000), "not JSON"},
 		{"a comma at the end", `{"a":1,}`, "not JSON"},
 		{"a comma at a list's end", `{"a":[1,]}`, "not JSON"},
