@@ -20,7 +20,11 @@ type targets struct {
 	internal  bool // target_url is another API of this gateway
 	rewrites  bool // URL rewriting may name another host
 	keepsHost bool // the client's Host goes upstream, and proxies route by it
+	ownProxy  bool // proxy_url takes the place of the environment's proxy
 }
+
+// environmentProxy is whom Tyk asks where an API has no proxy_url.
+var environmentProxy = http.ProxyFromEnvironment
 
 // internalScheme starts the URLs of APIs of this gateway.
 const internalScheme = "tyk"
@@ -34,18 +38,29 @@ func (c *config) targetsOf(d *apidef.APIDefinition) (targets, error) {
 			wrong = append(wrong, fmt.Errorf("%s %s: the host is not in upstreams", what, redacted(target)))
 		}
 	}
-	t := targets{internal: schemeOf(d.Proxy.TargetURL) == internalScheme, rewrites: hasRewrites(d), keepsHost: d.Proxy.PreserveHostHeader}
+	t := targets{
+		internal: schemeOf(d.Proxy.TargetURL) == internalScheme, rewrites: hasRewrites(d),
+		keepsHost: d.Proxy.PreserveHostHeader, ownProxy: d.Proxy.Transport.ProxyURL != "",
+	}
+	checkTarget := func(what, target string) {
+		check(what, target)
+		if u, err := url.Parse(target); err == nil {
+			if proxy := t.readerBefore(u); proxy != nil {
+				check("the environment's proxy for "+what, proxy.String())
+			}
+		}
+	}
 	if !t.internal && !d.Proxy.EnableLoadBalancing {
-		check("target_url", d.Proxy.TargetURL)
+		checkTarget("target_url", d.Proxy.TargetURL)
 	}
 	if d.Proxy.EnableLoadBalancing {
 		for _, target := range d.Proxy.Targets {
-			check("target_list", withScheme(target))
+			checkTarget("target_list", withScheme(target))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.VersionData.Versions)) {
 		if target := d.VersionData.Versions[name].OverrideTarget; target != "" {
-			check("override_target of version "+name, target)
+			checkTarget("override_target of version "+name, target)
 		}
 	}
 	if proxy := d.Proxy.Transport.ProxyURL; proxy != "" {
@@ -58,6 +73,21 @@ func (c *config) targetsOf(d *apidef.APIDefinition) (targets, error) {
 		wrong = append(wrong, errors.New("graphql: its data sources have targets of their own"))
 	}
 	return t, errors.Join(wrong...)
+}
+
+// readerBefore is the proxy of the gateway's environment (HTTP_PROXY, NO_PROXY) that
+// would read a request to the target; nil: none. What is encrypted it passes on blindly.
+func (t targets) readerBefore(target *url.URL) *url.URL {
+	if t.ownProxy || target.Scheme != "http" && target.Scheme != "ws" {
+		return nil
+	}
+	plain := *target
+	plain.Scheme = "http" // as Tyk sends a WebSocket
+	proxy, err := environmentProxy(&http.Request{URL: &plain})
+	if err != nil {
+		return nil // a proxy that is no URL: Tyk cannot send the request either
+	}
+	return proxy
 }
 
 func hasRewrites(d *apidef.APIDefinition) bool {
@@ -82,6 +112,9 @@ func (t targets) leads(r *http.Request) (hosts []*url.URL, internal bool) {
 	}
 	if t.rewrites && r.Context().Value(ctx.RetainHost) == true {
 		hosts = append(hosts, target)
+		if proxy := t.readerBefore(target); proxy != nil {
+			hosts = append(hosts, proxy)
+		}
 	}
 	if t.keepsHost {
 		hosts = append(hosts, &url.URL{Scheme: "http", Host: r.Host})
