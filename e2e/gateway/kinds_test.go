@@ -97,6 +97,7 @@ func kindRows(t *testing.T, r *rig) []kindRow {
 		{"JWT with a header field named like a claim", "jwt", with(jwt(map[string]any{"tenant": "evil"}, alice)), "", answer{401, "claims_invalid", unreached}},
 		{"JWT without an end", "jwt", with(jwt(nil, map[string]any{"sub": "alice", "exp": nil})), "", answer{401, "claims_invalid", unreached}},
 		{"JWT of another issuer", "jwt", with(jwt(nil, map[string]any{"sub": "alice", "iss": "https://other.example.com"})), "", answer{401, "issuer_unknown", unreached}},
+		{"JWT in the name of another provider's user", "jwt", with(jwt(nil, map[string]any{"sub": "alice", "iss": r.fill("ACME")})), "", answer{401, "issuer_unknown", unreached}},
 		{"JWT for another audience", "jwt", with(jwt(nil, map[string]any{"sub": "alice", "aud": "other"})), "", answer{401, "audience_mismatch", unreached}},
 		{"JWT that names a session without a secret", "jwt-one-to-one", with(bearer(made(t, "", map[string]any{"kid": sessionOf("alice")}, alice))), "",
 			answer{500, "session_unsupported", unreached}},

@@ -19,6 +19,7 @@ type api struct {
 	method        method
 	unsupported   error             // why the method is none that can be read
 	tokenIn       apidef.AuthConfig // where the caller's JWT is
+	jwtSources    []string          // the keys that have verified it
 	certificates  []string          // of clients, where nothing else is asked for
 	contextVars   bool              // the verified claims reach the plugin
 	identityField string            // the claim after which Tyk names a JWT user's session; empty: sub

@@ -51,9 +51,10 @@ type idp struct {
 	Alias     string               `yaml:"alias"`
 	Preset    string               `yaml:"preset"` // fills in subject, scopes and claims
 	Issuer    string               `yaml:"issuer"`
-	Audiences []string             `yaml:"audiences"` // the caller's token must be for one of them
-	Subject   string               `yaml:"subject"`   // claim; `a+b`: two that name the user together; `a|b`: the first that is there
-	Scopes    []string             `yaml:"scopes"`    // claims that hold scopes
+	Audiences []string             `yaml:"audiences"`  // the caller's token must be for one of them
+	Sources   []string             `yaml:"jwtSources"` // jwt_source of APIs with this provider's keys; may be absent if it is the only one
+	Subject   string               `yaml:"subject"`    // claim; `a+b`: two that name the user together; `a|b`: the first that is there
+	Scopes    []string             `yaml:"scopes"`     // claims that hold scopes
 	Claims    map[string]claimRule `yaml:"claims"`
 }
 

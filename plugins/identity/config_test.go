@@ -26,6 +26,7 @@ idps:
   - alias: key
     issuer: https://idp.example.com
     audiences: []
+    jwtSources: [""]
     subject: kid
     claims: {groups: {from: groups, most: 3}}
   - {alias: okta, issuer: https://idp.example.com, audiences: [a], subject: ""}
@@ -53,14 +54,15 @@ audit: {output: /var/log/audit}
 		`f.yaml:9:10: metrics "localhost:9092": want IP:PORT, such as 127.0.0.1:9092`,
 		`f.yaml:11:12: alias "key" is reserved for sessions that no idp vouches for`,
 		"f.yaml:13:16: audiences: want the client ids or API names that the caller's token may be for",
-		"f.yaml:14:14: kid is a field of the token's header, not a claim",
-		`f.yaml:15: unknown key "most"; known here: from, keep, max`,
-		"f.yaml:16:27: issuer https://idp.example.com is taken by an idp above",
-		"f.yaml:16:77: subject: want the name of a claim",
-		"f.yaml:18:12: apiKeys.subject: want meta.NAME, a stable field of the session's metadata, or hmac",
-		"f.yaml:19:20: claim tenant: want meta.NAME, a field of the session's metadata",
-		`f.yaml:20:30: policy gold: scope "a b": want one scope per entry`,
-		`f.yaml:21:17: audit.output "/var/log/audit": want stdout or stderr`,
+		"f.yaml:14:18: jwtSources: want what stands in jwt_source of the APIs that verify this provider's tokens",
+		"f.yaml:15:14: kid is a field of the token's header, not a claim",
+		`f.yaml:16: unknown key "most"; known here: from, keep, max`,
+		"f.yaml:17:27: issuer https://idp.example.com is taken by an idp above",
+		"f.yaml:17:77: subject: want the name of a claim",
+		"f.yaml:19:12: apiKeys.subject: want meta.NAME, a stable field of the session's metadata, or hmac",
+		"f.yaml:20:20: claim tenant: want meta.NAME, a field of the session's metadata",
+		`f.yaml:21:30: policy gold: scope "a b": want one scope per entry`,
+		`f.yaml:22:17: audit.output "/var/log/audit": want stdout or stderr`,
 	}
 	_, err := parseConfig("f.yaml", []byte(text))
 	if err == nil {

@@ -11,17 +11,32 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// centralJWT tells whether the API's own definition says which keys verify its
-// tokens. Later releases than 5.8 have a second field for that.
-func centralJWT(d *apidef.APIDefinition) bool {
+// jwtSources are the keys that verify the API's tokens, as its own definition names
+// them; none: each token names them itself. Later releases than 5.8 have a second
+// field for that.
+func jwtSources(d *apidef.APIDefinition) (sources []string) {
 	if d.JWTSource != "" {
-		return true
+		sources = append(sources, plainSource(d.JWTSource))
 	}
 	var later struct {
-		URIs []any `json:"jwt_jwks_uris"`
+		URIs []struct {
+			URL string `json:"url"`
+		} `json:"jwt_jwks_uris"`
 	}
-	data, err := json.Marshal(d)
-	return err == nil && json.Unmarshal(data, &later) == nil && len(later.URIs) > 0
+	if data, err := json.Marshal(d); err == nil && json.Unmarshal(data, &later) == nil {
+		for _, uri := range later.URIs {
+			sources = append(sources, plainSource(uri.URL))
+		}
+	}
+	return sources
+}
+
+// plainSource reads a URL that is written in base64, as Tyk does.
+func plainSource(source string) string {
+	if text, err := base64.StdEncoding.DecodeString(source); err == nil && isWebURL(string(text)) {
+		return string(text)
+	}
+	return source
 }
 
 // tokenIn is where Tyk looks for the caller's token.

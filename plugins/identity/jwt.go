@@ -28,6 +28,9 @@ func (s *signer) fromClaims(a *api, session *user.SessionState, r *http.Request)
 	if err != nil {
 		return identity.Identity{}, err
 	}
+	if err := s.config.signedBy(provider, a); err != nil {
+		return identity.Identity{}, err
+	}
 	if user := a.tykUser(claim); user == "" || !keyNamedAfter(session.KeyID, user) {
 		return identity.Identity{}, refuse(decision.ClaimsUnbound, "API %s: the verified claims are not those of this session", a.ID)
 	}
@@ -51,6 +54,20 @@ func (c *config) provider(claim func(string) any) (*idp, error) {
 		return p, nil
 	}
 	return nil, refuse(decision.IssuerUnknown, "no entry of idps has the issuer %.256q", issuer)
+}
+
+// signedBy refuses a token that one provider has signed in the name of another: Tyk
+// verifies with the keys that the API names and does not ask whose they are. With
+// OpenID Connect it finds the keys by the issuer.
+func (c *config) signedBy(p *idp, a *api) error {
+	if a.method != methodJWT || len(c.IDPs) == 1 && len(p.Sources) == 0 {
+		return nil
+	}
+	foreign := func(source string) bool { return !slices.Contains(p.Sources, source) }
+	if slices.ContainsFunc(a.jwtSources, foreign) {
+		return refuse(decision.IssuerUnknown, "API %s: its jwt_source is not in jwtSources of idp %s, in whose name the caller's token was signed", a.ID, p.Alias)
+	}
+	return nil
 }
 
 // audiences reads both forms of the claim (RFC 7519 section 4.1.3).

@@ -46,7 +46,7 @@ func methodOf(d *apidef.APIDefinition) (method, error) {
 		return methodOther, errors.New("the API is keyless")
 	case d.ExternalOAuth.Enabled:
 		return methodOther, errors.New("external OAuth leaves nothing that tells who the caller is: use JWT")
-	case has(methodJWT) && !centralJWT(d):
+	case has(methodJWT) && len(jwtSources(d)) == 0:
 		return methodOther, errors.New("without jwt_source tokens are verified with the secret of a key that they name themselves: whoever has one can claim any issuer")
 	case has(methodJWT) && has(methodOIDC):
 		return methodOther, errors.New("JWT and OpenID Connect together: Tyk mixes the claims of both tokens")

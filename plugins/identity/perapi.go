@@ -48,7 +48,7 @@ func (c *config) settings(d *apidef.APIDefinition) (*api, error) {
 	a := &api{
 		API: identity.API{ID: d.APIID, Name: d.Name}, org: d.OrgID,
 		method: method, unsupported: unsupported, certificates: certificatesOf(d), copies: copiesOf(d), targets: targets,
-		tokenIn: tokenIn(d, method), contextVars: d.EnableContextVars, identityField: d.JWTIdentityBaseField,
+		tokenIn: tokenIn(d, method), jwtSources: jwtSources(d), contextVars: d.EnableContextVars, identityField: d.JWTIdentityBaseField,
 		mayCache: slices.Contains(c.Allow.ResponseCache, d.APIID), mayRecord: slices.Contains(c.Allow.DetailedRecording, d.APIID),
 		optional: n.Identity == "optional", lifetime: c.Lifetime, scopes: n.Scopes, claims: n.Claims,
 	}

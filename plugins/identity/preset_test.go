@@ -69,9 +69,15 @@ func TestPresets(t *testing.T) {
 func startPreset(t *testing.T, preset string, c *call, beside ...string) *rig {
 	t.Helper()
 	entry := append([]string{"alias: idp", "preset: " + preset, "issuer: \"" + c.claims["iss"].(string) + "\"", "audiences: [orders]"}, beside...)
+	return startWith(t, "  - {"+strings.Join(entry, ", ")+"}\n")
+}
+
+// startWith loads the plugin with these entries of idps.
+func startWith(t *testing.T, entries string) *rig {
+	t.Helper()
 	_, whole, _ := strings.Cut(settingsText, "idps:\n")
 	whole, _, _ = strings.Cut(whole, "apiKeys:")
-	return start(t, whole, "  - {"+strings.Join(entry, ", ")+"}\n")
+	return start(t, whole, entries)
 }
 
 // withClaims is a call with a token of these claims.

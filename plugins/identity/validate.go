@@ -96,10 +96,14 @@ func (v *validator) present(value string, path []any) {
 }
 
 func (v *validator) url(value string, path []any) {
-	u, err := url.Parse(value)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+	if !isWebURL(value) {
 		v.add(path, "%s: want an http or https URL", path[len(path)-1])
 	}
+}
+
+func isWebURL(value string) bool {
+	u, err := url.Parse(value)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http")
 }
 
 // dotted writes a path of keys as people do.

@@ -14,6 +14,11 @@ func (v *validator) idp(all []idp, i int) {
 	if len(p.Audiences) == 0 || slices.Contains(p.Audiences, "") {
 		v.add(append(path, "audiences"), "audiences: want the client ids or API names that the caller's token may be for")
 	}
+	for j, source := range p.Sources {
+		if all[i].Sources[j] = plainSource(source); source == "" {
+			v.add(append(path, "jwtSources", j), "jwtSources: want what stands in jwt_source of the APIs that verify this provider's tokens")
+		}
+	}
 	if _, known := presets[p.Preset]; p.Preset != "" && !known {
 		v.add(append(path, "preset"), "preset %q: want one of %s", p.Preset, presetNames())
 	}
