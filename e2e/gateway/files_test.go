@@ -14,7 +14,7 @@ import (
 	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
-const pluginConfig = `
+var pluginConfig = `
 issuer: ` + tokentest.Issuer + `
 audience: ` + tokentest.Audience + `
 workload: ` + tokentest.Requester + `
