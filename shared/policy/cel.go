@@ -15,8 +15,8 @@ import (
 // maxCost bounds one evaluation in CEL's own units, roughly one for each value
 // that is looked at; what exceeds it counts as undecided. Only expressions that
 // loop are metered, which costs as much again as the evaluation: what does not
-// loop looks at each value as often as it is written, and CEL's regular
-// expressions are linear.
+// loop looks at each value as often as it is written, and regular expressions,
+// which are compiled with the document, are linear.
 const maxCost = 10_000
 
 // environment declares what an expression may name. The members of claims and

@@ -64,6 +64,8 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		{"CEL type", rule("when: 'request.port == \"80\"'"), "0.yaml:7:36: when: found no matching overload for '_==_' applied to '(int, string)' (character 14)"},
 		{"CEL dyn", rule("when: claims.tctx.admin"), "0.yaml:7:36: when: its type is dyn, not bool: compare the value, as in claims.tctx.admin == true"},
 		{"a bad regular expression", rule("when: 'request.host.matches(\"(\")'"), "0.yaml:7:36: when: invalid matches argument"},
+		{"a regular expression of the client's", rule("when: 'claims.sub.matches(request.headers[\"x-p\"])'"), "0.yaml:7:36: when: matches() with a pattern that is not written out"},
+		{"one that is put together", rule("when: 'matches(claims.sub, \"a\" + request.path)'"), "0.yaml:7:36: when: matches() with a pattern that is not written out"},
 		{"port", rule("to: {ports: [70000]}"), "0.yaml:7:43: port 70000: want 1 to 65535"},
 		{"an empty member", rule("claims: {tctx.a..b: [x]}"), `0.yaml:7:50: claim "tctx.a..b": want one of`},
 		{"capture unbound", rule(`to: {paths: ["/a"]}, when: 'path.b == "x"'`), "0.yaml:7:57: when: path.b is bound by no path of this rule: write {b} in to.paths"},
