@@ -49,7 +49,13 @@ func (r Rotation) steps(out string) ([]step, Report, error) {
 	if err != nil {
 		return nil, Report{}, err
 	}
-	after, report, err := r.Apply(before)
+	var published []byte
+	if out != "" {
+		if published, err = readSet(out); err != nil {
+			return nil, Report{}, err
+		}
+	}
+	after, report, err := r.Apply(before, published)
 	if err != nil {
 		return nil, Report{}, err
 	}
@@ -60,7 +66,7 @@ func (r Rotation) steps(out string) ([]step, Report, error) {
 		}
 	}
 	if out != "" {
-		s, err := r.publish(after, out, &report)
+		s, err := r.publish(after, out, published, &report)
 		if err != nil {
 			return nil, Report{}, err
 		}
@@ -77,12 +83,8 @@ func (r Rotation) put(name string, data []byte) step {
 	return step{"write " + name, func() error { return atomicfile.Write(filepath.Join(r.Dir, name), data, 0o600) }}
 }
 
-func (r Rotation) publish(files keyset.Files, out string, report *Report) ([]step, error) {
+func (r Rotation) publish(files keyset.Files, out string, before []byte, report *Report) ([]step, error) {
 	set, err := files.Signing()
-	if err != nil {
-		return nil, err
-	}
-	before, err := readSet(out)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +92,7 @@ func (r Rotation) publish(files keyset.Files, out string, report *Report) ([]ste
 	if err != nil || !changed {
 		return nil, err
 	}
+	report.Changed = true
 	return []step{{"publish", func() error { return atomicfile.Write(out, data, 0o644) }}}, nil
 }
 

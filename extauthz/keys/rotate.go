@@ -33,8 +33,9 @@ func (r Rotation) check() error {
 }
 
 // Apply gives the files of a key directory as they should be, and what that
-// changes. It is a function of the files and the clock, but for the new key itself.
-func (r Rotation) Apply(before keyset.Files) (keyset.Files, Report, error) {
+// changes. published is the key set that verifiers get now, empty if that is not
+// known. It is a function of these and the clock, but for the new key itself.
+func (r Rotation) Apply(before keyset.Files, published []byte) (keyset.Files, Report, error) {
 	if err := r.check(); err != nil {
 		return nil, Report{}, err
 	}
@@ -46,6 +47,7 @@ func (r Rotation) Apply(before keyset.Files) (keyset.Files, Report, error) {
 		return nil, Report{}, err
 	}
 	t := newTurn(r, set)
+	t.postpone(published)
 	files, err := t.take(before)
 	if err != nil {
 		return nil, Report{}, err
@@ -77,14 +79,14 @@ func (r Rotation) mayStart(set *keyset.Signing) error {
 // turn is one rotation as it is worked out.
 type turn struct {
 	Rotation
-	times    map[string]keyset.Plan // of the keys that stay
-	dropped  []string
-	current  string // the key that signs; empty: none
-	waiting  string // the key that signs next, of those that stay; empty: none
-	vacant   bool   // the key that waited is among the leaked
-	made     string
-	promoted bool
-	notes    []string
+	times   map[string]keyset.Plan // of the keys that stay
+	dropped []string
+	current string // the key that signs; empty: none
+	waiting string // the key that signs next, of those that stay; empty: none
+	vacant  bool   // the key that waited is among the leaked
+	made    string
+	moved   bool // the key that waits has other times now
+	notes   []string
 }
 
 func newTurn(r Rotation, set *keyset.Signing) *turn {
@@ -121,7 +123,7 @@ func (t *turn) take(before keyset.Files) (keyset.Files, error) {
 }
 
 func (t *turn) write(before keyset.Files) (keyset.Files, error) {
-	if len(t.dropped) == 0 && !t.promoted {
+	if len(t.dropped) == 0 && !t.moved {
 		return before, nil
 	}
 	return before.Replanned(t.times)
@@ -134,7 +136,7 @@ func (t *turn) promote() {
 		plan.PublishAt = now
 	}
 	plan.SignFrom = now
-	t.times[t.waiting], t.promoted = plan, true
+	t.times[t.waiting], t.moved = plan, true
 }
 
 func (t *turn) due() bool {
@@ -181,15 +183,15 @@ func (t *turn) note(format string, args ...any) {
 func (t *turn) report(after *keyset.Signing) Report {
 	r := report(t.Dir, t.made, after, t.Now)
 	r.Dropped = t.dropped
-	r.Changed = r.Changed || len(t.dropped) > 0 || t.promoted
+	r.Changed = r.Changed || len(t.dropped) > 0 || t.moved
 	r.Notes = append(r.Notes, t.notes...)
-	if key, err := after.Current(t.Now); err == nil && (t.made == key.ID() || t.promoted) {
+	if key, err := after.Current(t.Now); err == nil && (t.made == key.ID() || t.waiting == key.ID()) {
 		if known := key.Plan().PublishAt.Add(t.Lead); known.After(t.Now) {
 			r.Denials = &Denials{From: t.Now.UTC(), Until: known}
 		}
 	}
 	for _, kid := range t.Leaked {
-		r.note("tokens of %s are believed where the new set has not arrived: meshpass revoke, kind kid, ends that within seconds", kid)
+		r.note("tokens of %s are believed where the new set has not arrived; to end that within seconds: meshpass revoke kid --file LIST --issuer URL --for 24h %s", kid, kid)
 	}
 	return r
 }

@@ -109,15 +109,15 @@ func TestRotate(t *testing.T) {
 		{"late: the key signs until the next one does", firstKey, func(dir, _ string) keys.Rotation { return rotation(dir, noon.Add(30*day-lead/2)) }, true, "published signing", ""},
 		{"far too late", firstKey, func(dir, _ string) keys.Rotation { return rotation(dir, noon.Add(40*day)) }, true, "published", "no key signs before"},
 		{"far too late, and at once", firstKey, func(dir, _ string) keys.Rotation { return atOnce(rotation(dir, noon.Add(40*day))) }, true, "signing", ""},
-		{"the signing key leaked", firstKey, func(dir, kid string) keys.Rotation { return atOnce(rotation(dir, noon.Add(day)), kid) }, true, "signing", "meshpass revoke, kind kid"},
+		{"the signing key leaked", firstKey, func(dir, kid string) keys.Rotation { return atOnce(rotation(dir, noon.Add(day)), kid) }, true, "signing", "meshpass revoke kid --file LIST --issuer URL --for 24h "},
 		{"it leaked while one waits", func(t *testing.T, dir string) {
 			firstKey(t, dir)
 			rotate(t, rotation(dir, noon.Add(7*day-lead)))
-		}, func(dir, kid string) keys.Rotation { return atOnce(rotation(dir, noon.Add(7*day-lead/2)), kid) }, false, "signing", "meshpass revoke, kind kid"},
+		}, func(dir, kid string) keys.Rotation { return atOnce(rotation(dir, noon.Add(7*day-lead/2)), kid) }, false, "signing", "meshpass revoke kid --file LIST --issuer URL --for 24h "},
 		{"an older one leaked", func(t *testing.T, dir string) {
 			firstKey(t, dir)
 			rotate(t, rotation(dir, noon.Add(7*day-lead)))
-		}, func(dir, kid string) keys.Rotation { return atOnce(rotation(dir, noon.Add(7*day+1)), kid) }, false, "signing", "meshpass revoke, kind kid"},
+		}, func(dir, kid string) keys.Rotation { return atOnce(rotation(dir, noon.Add(7*day+1)), kid) }, false, "signing", "meshpass revoke kid --file LIST --issuer URL --for 24h "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "keys")

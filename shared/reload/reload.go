@@ -105,8 +105,8 @@ func (v *Value[T]) Run(ctx context.Context, interval time.Duration) {
 // Poll looks at the files once. It must not run twice at the same time.
 func (v *Value[T]) Poll() {
 	sum, err := fingerprint(v.paths())
-	if err == nil && sum == v.seen {
-		return
+	if err == nil && sum == v.seen && v.Err() == nil {
+		return // what was refused is tried again: the cause may lie outside the files
 	}
 	value, sum, err := v.attempt()
 	if errors.Is(err, errMoving) {

@@ -295,3 +295,28 @@ func TestFollowingFilesThatAFileNames(t *testing.T) {
 		t.Error("loaded again without a change")
 	}
 }
+
+// What is refused for a reason outside the files is taken as soon as that is gone,
+// and told once.
+func TestTheReasonIsOutsideTheFiles(t *testing.T) {
+	files := newVolume(t, "one")
+	outside, reports := error(nil), 0
+	v, err := reload.New([]string{files.dir}, func() (string, error) {
+		value, err := files.load()
+		return value, errors.Join(err, outside)
+	}, func(string, error) { reports++ })
+	must(t, err)
+	files.put("two")
+	outside = errBad
+	for range 3 {
+		v.Poll()
+	}
+	if v.Get() != "one" || !errors.Is(v.Err(), errBad) || reports != 1 {
+		t.Errorf("got %q, %v after %d reports", v.Get(), v.Err(), reports)
+	}
+	outside = nil
+	v.Poll()
+	if v.Get() != "two" || v.Err() != nil || reports != 2 {
+		t.Errorf("mended: got %q, %v after %d reports", v.Get(), v.Err(), reports)
+	}
+}

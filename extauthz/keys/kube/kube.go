@@ -79,7 +79,7 @@ func (k Keys) rotate(ctx context.Context, r keys.Rotation) (keys.Report, error) 
 	if err != nil {
 		return keys.Report{}, err
 	}
-	after, report, err := r.Apply(before)
+	after, report, err := r.Apply(before, []byte(configMap.text(SetName)))
 	if err != nil {
 		return report, err
 	}

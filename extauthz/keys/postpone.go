@@ -1,0 +1,28 @@
+package keys
+
+import (
+	"slices"
+	"time"
+)
+
+// postpone gives the key that waits a whole lead again if somebody took it out of
+// the published set: verifiers get to know it only now. Where nothing signs until
+// its turn it stays as it is, because a token that some refuse beats none at all.
+func (t *turn) postpone(published []byte) {
+	known, err := ids(published)
+	if t.current == "" || t.waiting == "" || err != nil || len(known) == 0 || slices.Contains(known, t.waiting) {
+		return
+	}
+	plan, now := t.times[t.waiting], t.Now.UTC().Truncate(time.Second)
+	if plan.PublishAt.After(now) {
+		return // it is not to be there yet
+	}
+	plan.PublishAt = now
+	if late := now.Add(t.Lead.Truncate(time.Second)).Sub(plan.SignFrom); late > 0 {
+		plan.SignFrom = plan.SignFrom.Add(late)
+		plan = t.until(plan, plan.SignUntil.Add(late))
+		t.times[t.current] = t.until(t.times[t.current], plan.SignFrom)
+	}
+	t.times[t.waiting], t.moved = plan, true
+	t.note("%s was taken out of the published set: it is there again, and signs at %s", t.waiting, at(plan.SignFrom))
+}
