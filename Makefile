@@ -56,6 +56,10 @@ bench: build $(NOOP) ## Measure Tyk without a plugin, with one and with ours, to
 	cd extauthz && go test -run '^$$' -bench . ./...
 	cd plugins && go test -tags goplugin -trimpath -run '^$$' -bench . ./identity
 
+.PHONY: soak
+soak: build bin/istiod bin/soak ## Rotate keys under load, kill what the mesh leans on [DURATION=2m]
+	@nice bin/soak $(if $(DURATION),-duration $(DURATION))
+
 FUZZTIME := 30s
 
 # Only packages that have targets are compiled; go test says which.
@@ -167,9 +171,9 @@ $(SERVICES): bin/%: $(call sources,e2e/services) $(SHARED) e2e/go.mod e2e/go.sum
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./services/$*
 
-RIG := $(call sources,e2e/cmd e2e/services e2e/envoy e2e/hbone e2e/idp e2e/localmesh e2e/process e2e/repo e2e/scenarios e2e/subnet) $(SHARED) e2e/go.mod e2e/go.sum \
+RIG := $(call sources,e2e/cmd e2e/services e2e/envoy e2e/hbone e2e/idp e2e/localmesh e2e/process e2e/repo e2e/scenarios e2e/soak e2e/subnet) $(SHARED) e2e/go.mod e2e/go.sum \
 	$(wildcard e2e/scenarios/*/*.yaml e2e/localmesh/*/*.* e2e/localmesh/topologies/*/*.* e2e/localmesh/topologies/*/*/*.* e2e/localmesh/topologies/*/*/*/*.* e2e/envoy/*.tmpl)
-bin/demo bin/bench bin/testall: bin/%: $(RIG)
+bin/demo bin/bench bin/testall bin/soak: bin/%: $(RIG)
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./cmd/$*
 

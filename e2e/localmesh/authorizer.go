@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -18,9 +17,6 @@ import (
 	"github.com/meshpass/meshpass/e2e/repo"
 	"github.com/meshpass/meshpass/e2e/subnet"
 )
-
-// startTimeout is generous: it ends a run that would hang, on a slow machine too.
-const startTimeout = 60 * time.Second
 
 const authorizerHost = 5 // in config/meshpass.yaml
 
@@ -128,12 +124,8 @@ func (m *Mesh) startProgram(ctx context.Context, spec process.Spec, target strin
 	log := spec.Name + ".log"
 	spec.Path, spec.Stdout, spec.Stderr = path, m.path(spec.Dir, cmp.Or(spec.Stdout, log)), m.path(spec.Dir, log)
 	spec.Dir = m.path(spec.Dir)
-	program, err := process.Start(spec)
-	if err != nil {
-		return err
-	}
-	m.onClose(program.Stop)
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	return program.Await(ctx, ready)
+	p := &program{spec: spec, ready: ready}
+	m.programs = append(m.programs, p)
+	m.onClose(p.stop)
+	return p.start(ctx)
 }

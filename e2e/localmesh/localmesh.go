@@ -52,6 +52,7 @@ type Mesh struct {
 	workloads map[string]envoy.Workload
 	clusterOf map[string]topologies.Cluster // of workloads outside the first cluster
 	proxies   []*envoy.Proc
+	programs  []*program
 	log       *slog.Logger
 	ctx       context.Context // ends with Close: for the servers in this process
 	redis     redisServer

@@ -111,7 +111,12 @@ func (p *Proc) Stop() error {
 		return nil
 	case <-time.After(Grace):
 	}
-	_ = p.cmd.Process.Kill() // fails only if it has just ended
-	<-p.done
+	p.Kill()
 	return fmt.Errorf("%s did not end within %v and was killed", p.spec.Name, Grace)
+}
+
+// Kill ends the program as a crash would, with SIGKILL, and returns when it is gone.
+func (p *Proc) Kill() {
+	_ = p.cmd.Process.Kill() // fails only if it has ended already
+	<-p.done
 }

@@ -1,0 +1,63 @@
+package localmesh
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/meshpass/meshpass/e2e/process"
+)
+
+// startTimeout is generous: it ends a run that would hang, on a slow machine too.
+const startTimeout = 60 * time.Second
+
+// program is one of the run's, which may be killed and started again.
+type program struct {
+	spec  process.Spec
+	ready func(context.Context) error
+	proc  *process.Proc // nil: it never started
+}
+
+func (p *program) start(ctx context.Context) error {
+	var err error
+	if p.proc, err = process.Start(p.spec); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return p.proc.Await(ctx, p.ready)
+}
+
+func (p *program) stop() error {
+	if p.proc == nil {
+		return nil
+	}
+	return p.proc.Stop()
+}
+
+// Kill ends a program of the run, such as the authorizer meshpass, as a crash would.
+func (m *Mesh) Kill(name string) error {
+	p, err := m.programCalled(name)
+	if err == nil {
+		p.proc.Kill()
+	}
+	return err
+}
+
+// Restart starts a program that was killed, and returns when it is ready.
+func (m *Mesh) Restart(ctx context.Context, name string) error {
+	p, err := m.programCalled(name)
+	if err != nil {
+		return err
+	}
+	return p.start(ctx)
+}
+
+func (m *Mesh) programCalled(name string) (*program, error) {
+	for _, p := range m.programs {
+		if p.spec.Name == name && p.proc != nil {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("no program here is called %q", name)
+}

@@ -1,0 +1,26 @@
+package soak_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/e2e/soak"
+)
+
+// A short run, in which Redis and one authorizer are killed. The lead is longer than that of make soak,
+// as tests share their machine with others.
+func TestSoak(t *testing.T) {
+	result, err := soak.Run(t.Context(), soak.Options{Duration: 9 * time.Second, Every: 5 * time.Second, Lead: 5 * time.Second, Progress: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := result.Print(t.Output()); err != nil {
+		t.Error(err)
+	}
+	if len(result.Wrong) > 0 {
+		t.Error("wrong:", result.Wrong)
+	}
+	if result.Rotations == 0 || len(result.Signed) == 0 || result.Restarts["Redis"] == 0 || result.Restarts["meshpass"] == 0 {
+		t.Errorf("too little happened: %d rotations, keys %v, restarts %v", result.Rotations, result.Signed, result.Restarts)
+	}
+}
