@@ -93,7 +93,7 @@ func yamlFiles(dir Dir) ([]yamlFile, error) {
 			return nil
 		}
 		data, err := fs.ReadFile(dir.Files, name)
-		if !IsCases(name) || bytes.Contains(data, []byte(Kind)) { // a document is never passed over for its file's name
+		if !IsCases(name) || holdsDocuments(data) { // a document is never passed over for its file's name
 			files = append(files, yamlFile{name: name, data: data})
 		}
 		return err
@@ -109,6 +109,22 @@ func yamlFiles(dir Dir) ([]yamlFile, error) {
 func IsCases(name string) bool {
 	stem := strings.ToLower(strings.TrimSuffix(name, path.Ext(name)))
 	return strings.HasSuffix(stem, "_test") || strings.HasSuffix(stem, ".test")
+}
+
+// holdsDocuments is generous where the file cannot be read: it may be meant to.
+func holdsDocuments(data []byte) bool {
+	mentioned := bytes.Contains(data, []byte(Kind))
+	documents, err := strictyaml.ParseAll(data)
+	if err != nil {
+		return mentioned
+	}
+	return slices.ContainsFunc(documents, func(d *strictyaml.Document) bool {
+		var head struct {
+			Kind string `yaml:"kind"`
+		}
+		d.Decode(&head) // what else stands there is judged when it is read
+		return head.Kind == Kind || head.Kind == "" && mentioned
+	})
 }
 
 func isFolder(files fs.FS, name string) bool {

@@ -258,6 +258,20 @@ func TestCasesAreNoDocuments(t *testing.T) {
 	if err != nil || set.Len() != 1 {
 		t.Fatalf("got %v, %v", set, err)
 	}
+	tree["a_test.yaml"] = &fstest.MapFile{Data: []byte("# cases of an AccessPolicy\nkind: PolicyTest\ncases: [{name: reads the AccessPolicy}]")}
+	if set, err = policy.Load(policy.Dir{Files: tree}); err != nil || set.Len() != 1 {
+		t.Errorf("cases that speak of documents: got %v, %v", set, err)
+	}
+	for _, text := range []string{"kind: AccessPolicy\nspec: [", "kind: AccessPolicy\nkind: AccessPolicy\n"} {
+		tree["a_test.yaml"] = &fstest.MapFile{Data: []byte(text)}
+		if _, err = policy.Load(policy.Dir{Files: tree}); err == nil {
+			t.Errorf("what may be a document, and cannot be read, is passed over: %s", text)
+		}
+	}
+	tree["a_test.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(public, "AccessPolicy", `"Access\x50olicy"`, 1))}
+	if set, err = policy.Load(policy.Dir{Files: tree}); err != nil || set.Len() != 2 {
+		t.Errorf("a document whose kind is written otherwise: got %v, %v", set, err)
+	}
 	tree["a_test.yaml"] = &fstest.MapFile{Data: []byte(public)}
 	if set, err = policy.Load(policy.Dir{Files: tree}); err != nil || set.Len() != 2 {
 		t.Errorf("a document in a file of cases: got %v, %v", set, err)
