@@ -62,7 +62,10 @@ func balanced(t *testing.T, health string, addresses ...string) auth.Authorizati
 	conn, err := grpc.NewClient("servers:///", grpc.WithResolvers(servers),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig": [{"round_robin": {}}]`+health+`}`),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 10 * time.Millisecond, Multiplier: 1, MaxDelay: 10 * time.Millisecond}}))
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 10 * time.Millisecond, Multiplier: 1, MaxDelay: 10 * time.Millisecond},
+			MinConnectTimeout: 10 * time.Second, // zero would end a connection that a busy machine has not made within the backoff
+		}))
 	if err != nil {
 		t.Fatal(err)
 	}

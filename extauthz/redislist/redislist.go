@@ -10,12 +10,7 @@ package redislist
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,62 +32,6 @@ var (
 	// ErrBack says that Redis holds an older list than it did.
 	ErrBack = errors.New("the list is older than the one before: Redis was restored, or answers from a replica that lags")
 )
-
-// silent: the library would write to standard error past our log, which tells the
-// same from the errors.
-type silent struct{}
-
-func (silent) Printf(context.Context, string, ...any) {}
-
-func init() { redis.SetLogger(silent{}) }
-
-// Config says where the list is.
-type Config struct {
-	Address      string // HOST:PORT
-	Username     string // may be empty
-	PasswordFile string // likewise
-	CAFile       string // who vouches for the server; empty: no TLS
-	Key          string
-}
-
-// connect does not speak to the server yet.
-func connect(c Config) (*redis.Client, error) {
-	options := &redis.Options{
-		Addr: c.Address, Username: c.Username, ContextTimeoutEnabled: true, DisableIdentity: true,
-		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, MaxRetries: -1, DialerRetries: 1, PoolSize: 2,
-	}
-	if c.PasswordFile != "" {
-		data, err := os.ReadFile(c.PasswordFile)
-		if err != nil {
-			return nil, err
-		}
-		options.Password = strings.TrimRight(string(data), "\r\n")
-	}
-	if c.CAFile != "" {
-		data, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(data) {
-			return nil, fmt.Errorf("%s: no certificate in it", c.CAFile)
-		}
-		options.TLSConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	}
-	return redis.NewClient(options), nil
-}
-
-// read gets the document; at most a byte more of it than a list may have.
-func read(ctx context.Context, from redis.Cmdable, key string) ([]byte, error) {
-	text, err := from.GetRange(ctx, key, 0, revocation.MaxBytes).Result()
-	if err != nil {
-		return nil, err
-	}
-	if text == "" {
-		return nil, ErrNone
-	}
-	return []byte(text), nil
-}
 
 // List follows the document. Until it was read once, it revokes nothing and is as
 // stale as can be.
