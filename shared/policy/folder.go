@@ -122,7 +122,7 @@ func holdsDocuments(data []byte) bool {
 		var head struct {
 			Kind string `yaml:"kind"`
 		}
-		d.Decode(&head) // what else stands there is judged when it is read
+		_ = d.Decode(&head) // what else stands there is judged when it is read
 		return head.Kind == Kind || head.Kind == "" && mentioned
 	})
 }
