@@ -3,7 +3,9 @@ package policycli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -32,6 +34,9 @@ func ParseClaims(data []byte) (*identity.Claims, error) {
 	var p payload
 	if err := decoder.Decode(&p); err != nil {
 		return nil, fmt.Errorf("claims: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("claims: something follows the JSON object")
 	}
 	return &identity.Claims{
 		Issuer: p.Issuer, Audience: p.Audience, Subject: p.Subject, Txn: p.Txn, Scope: p.Scope, Requester: p.Requester,

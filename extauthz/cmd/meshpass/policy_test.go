@@ -57,6 +57,8 @@ func TestPolicy(t *testing.T) {
 		{"explain " + shipped + " --record x --check y", 2, "which of them?"},
 		{"explain " + shipped + " --config x", 2, "--config verifies the token of --check"},
 		{"explain " + shipped + " --id x", 2, "--id chooses among those of --record"},
+		{"explain " + shipped + " --callee ns/shop/sa/orders --port 65536", 2, "--port 65536: want at most 65535"},
+		{"explain " + shipped + " --callee ns/shop/sa/orders --claims {}{}", 2, "claims: something follows"},
 		{"explain " + shipped + " --header x", 2, "want NAME=VALUE"},
 		{"explain " + shipped + " --now noon", 2, "cannot parse"},
 		{"diff --help", 0, "--max-undecidable 0"},

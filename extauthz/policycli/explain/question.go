@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -90,7 +91,10 @@ func (a Asked) over(q *Question, domains identity.TrustDomains) error {
 		}
 	}
 	q.Path, _, _ = strings.Cut(q.Path, "?")
-	if a.Port != 0 {
+	switch {
+	case a.Port > math.MaxUint16:
+		return fmt.Errorf("--port %d: want at most %d", a.Port, math.MaxUint16)
+	case a.Port != 0:
 		q.Port = uint32(a.Port)
 	}
 	for name, value := range a.Headers {
