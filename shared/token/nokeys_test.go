@@ -17,7 +17,10 @@ import (
 func TestNoKeys(t *testing.T) {
 	trust := tokentest.Trust(t)
 	trust.Keys, trust.NoKeys = nil, true
-	v, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{Now: func() time.Time { return noon }})
+	missed := 0
+	v, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{
+		Now: func() time.Time { return noon }, KeyMissing: func(string, string) { missed++ },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +42,9 @@ func TestNoKeys(t *testing.T) {
 		if claims, err := v.Verify(parts.Sign(t)); claims != nil || token.ReasonOf(err) != row.want {
 			t.Errorf("%s: got %v, %v", name, claims, err)
 		}
+	}
+	if missed != 1 {
+		t.Errorf("%d keys are told to be missing, want that of the valid token", missed)
 	}
 	if decision.KeysUnavailable.Class() != decision.Unavailable {
 		t.Error("not an outage")

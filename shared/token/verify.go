@@ -170,6 +170,7 @@ func (v *Verifier) withoutKeys(p *parsed, t times, trust Trust) error {
 	if err := v.stillHolds(accepted{claims, p.kid, t, trust}); err != nil {
 		return err
 	}
+	v.missing(trust.Issuer, p.kid) // a server that is back is to be noticed before its next turn, minutes later
 	return refuse(decision.KeysUnavailable, "there is no usable key set of the issuer")
 }
 
