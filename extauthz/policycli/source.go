@@ -20,6 +20,7 @@ type Source struct {
 	Dirs       []string
 	Guardrails []string // folders whose deny rules hold against public entries too
 	Domains    identity.TrustDomains
+	Members    []string    // of tctx that tokens can have, beside our own; nil: any
 	Unguarded  policy.Mode // what happens to workloads that no document targets
 }
 
@@ -27,7 +28,7 @@ type Source struct {
 var ErrNoFolder = errors.New("name a folder of documents")
 
 // Loader is how the documents are read.
-func (s Source) Loader() policy.Loader { return policy.Loader{Domains: s.Domains} }
+func (s Source) Loader() policy.Loader { return policy.Loader{Domains: s.Domains, Members: s.Members} }
 
 // Folders opens the folders, guardrails last.
 func (s Source) Folders() ([]policy.Dir, error) {

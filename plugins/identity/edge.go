@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,11 +57,30 @@ func (s *signer) loadPolicies() (err error) {
 		return nil
 	}
 	workload, _ := url.Parse(s.config.Workload) // was checked with the configuration
-	loader := policy.Loader{Domains: identity.TrustDomains{Local: workload.Host}}
+	loader := policy.Loader{Domains: identity.TrustDomains{Local: workload.Host}, Members: s.config.mapped()}
 	if s.policies, err = loader.Load(dirs...); err != nil {
 		return &sourceError{policiesSource, refuse(decision.NotConfigured, "edge.policies: %w", err)}
 	}
 	return nil
+}
+
+// mapped are the members that this gateway can write into tctx: a rule that reads
+// another one is a slip, and would decide by what no token has.
+func (c *config) mapped() []string {
+	names := map[string]bool{}
+	for _, p := range c.IDPs {
+		for name := range p.Claims {
+			names[name] = true
+		}
+	}
+	for _, k := range kinds {
+		if rules := k.rules(c); rules != nil {
+			for name := range rules.Claims {
+				names[name] = true
+			}
+		}
+	}
+	return slices.AppendSeq([]string{}, maps.Keys(names))
 }
 
 // verdict is what the documents of the edge say of a request. The zero verdict is

@@ -209,6 +209,11 @@ func TestEdgePoliciesAreFollowed(t *testing.T) {
 	if got := answer(); got != 403 || !strings.Contains(p.log.String(), "edge/key.yaml:6:") || !p.watch.meter.sources[policiesSource].refused.Load() {
 		t.Errorf("refused: %d, log %s", got, &p.log)
 	}
+	p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", strings.ReplaceAll(ownTenant, "tctx.tenant", "tctx.tennant")))
+	p.look()
+	if got := answer(); got != 403 || !strings.Contains(p.log.String(), "claims.tctx.tennant is in no token") {
+		t.Errorf("a claim that no mapping writes: %d, log %s", got, &p.log)
+	}
 	replaceIn(t, p, "enforce: true", "enforce: false")
 	p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", "name: none, effect: deny, to: {paths: ['/**']}"))
 	p.look()

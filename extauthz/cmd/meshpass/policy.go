@@ -23,6 +23,8 @@ const policyFlagsUsage = `
   --guardrail DIR             also this folder, whose deny rules hold against
                               public entries too; may be given again
   --trust-domain NAME[,NAME]  the mesh's own, then its aliases; default cluster.local
+  --members NAME[,NAME]       of tctx that your gateways' mappings write: a rule that
+                              reads another is refused; default any
 `
 
 func (c command) policy(args []string) int {
@@ -67,6 +69,13 @@ func newPolicyFlags(name string) *policyFlags {
 			return fmt.Errorf("want NAME, or NAME,ALIAS")
 		}
 		f.Domains.Local, f.Domains.Aliases = all[0], all[1:]
+		return nil
+	})
+	f.Func("members", "", func(names string) error {
+		f.Members = strings.Split(names, ",")
+		if slices.Contains(f.Members, "") {
+			return fmt.Errorf("want NAME, or NAME,NAME")
+		}
 		return nil
 	})
 	f.StringVar(&f.format, "o", "text", "")
