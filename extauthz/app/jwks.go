@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/jwks"
+	"github.com/meshpass/meshpass/extauthz/transport"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/token"
 )
@@ -63,7 +64,7 @@ func (l *loader) remote(at path, issuer string, c jwksConfig) *jwks.Config {
 	remote := &jwks.Config{Issuer: issuer, URL: c.URL, Refresh: c.Refresh, MaxStale: c.MaxStale}
 	if l.doc.Has(at.with("caFile")...) && l.has(at.with("caFile"), c.CAFile) {
 		remote.CAFile = l.resolve(c.CAFile)
-		if _, err := jwks.Roots(remote.CAFile); err != nil {
+		if _, err := transport.Roots(remote.CAFile); err != nil {
 			l.refuse(at.with("caFile"), "%s", err)
 		}
 	}

@@ -3,17 +3,16 @@ package jwks
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/transport"
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
@@ -83,7 +82,7 @@ func (s *Source) read(answer *http.Response) (document, error) {
 // client is made for each fetch, so that a CA file that is renewed is noticed.
 // Nothing of it comes from the environment, no proxy either.
 func (s *Source) client() (*http.Client, error) {
-	roots, err := Roots(s.CAFile)
+	roots, err := transport.Roots(s.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -97,22 +96,6 @@ func (s *Source) client() (*http.Client, error) {
 			MaxResponseHeaderBytes: 64 << 10,
 		},
 	}, nil
-}
-
-// Roots reads a CA file; nil stands for the system's.
-func Roots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(data) {
-		return nil, fmt.Errorf("%s: no certificate in PEM", file)
-	}
-	return roots, nil
 }
 
 const maxRedirects = 3

@@ -3,13 +3,12 @@ package redislist
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"os"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/meshpass/meshpass/extauthz/transport"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
@@ -44,13 +43,9 @@ func connect(c Config) (*redis.Client, error) {
 		options.Password = strings.TrimRight(string(data), "\r\n")
 	}
 	if c.CAFile != "" {
-		data, err := os.ReadFile(c.CAFile)
+		roots, err := transport.Roots(c.CAFile)
 		if err != nil {
 			return nil, err
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(data) {
-			return nil, fmt.Errorf("%s: no certificate in it", c.CAFile)
 		}
 		options.TLSConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}

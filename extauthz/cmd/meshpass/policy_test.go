@@ -89,10 +89,7 @@ func TestPolicyLintReadsWorkloadsFromAPipe(t *testing.T) {
 // piped runs a policy command that reads standard input.
 func piped(t *testing.T, input string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, err strings.Builder
-	c := command{stdin: strings.NewReader(input), stdout: &out, stderr: &err}
-	code = c.policy(args)
-	return code, out.String(), err.String()
+	return runWith(input, command.policy, args)
 }
 
 // Exit code 2 wins over 1: what cannot be decided may change too.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -12,12 +11,16 @@ import (
 	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
-// fed runs a command that reads its token from standard input.
+// fed runs a token command that reads its token from standard input.
 func fed(t *testing.T, input string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, err bytes.Buffer
-	c := command{stdin: strings.NewReader(input), stdout: &out, stderr: &err}
-	code = c.token(args)
+	return runWith(input, command.token, args)
+}
+
+// runWith runs a command on a standard input.
+func runWith(input string, run func(command, []string) int, args []string) (code int, stdout, stderr string) {
+	var out, err strings.Builder
+	code = run(command{stdin: strings.NewReader(input), stdout: &out, stderr: &err}, args)
 	return code, out.String(), err.String()
 }
 

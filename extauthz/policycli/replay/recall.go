@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
@@ -19,9 +18,6 @@ type Recall struct {
 	Token     decision.Reason // why there are no claims
 	Notes     []string        // what is not certain
 }
-
-// Authenticate gives what the record tells of the token.
-func (r Recall) Authenticate() (*identity.Claims, decision.Reason) { return r.Claims, r.Token }
 
 // Find gives the records with this id: their own, a request's or a transaction's.
 // With an empty id it gives all.
