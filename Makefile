@@ -16,7 +16,7 @@ MODULES     := . plugins extauthz e2e e2e/istiod
 
 # Sources without tests: a changed test builds nothing anew.
 sources = $(shell find $(1) -name '*.go' -not -name '*_test.go') $(wildcard $(addsuffix /go.mod,$(1)) $(addsuffix /go.sum,$(1)))
-SHARED := $(call sources,shared) go.mod go.sum
+SHARED := $(call sources,shared internal) go.mod go.sum
 
 # building,NOTE: says what is built, before it is built.
 define building
@@ -52,7 +52,7 @@ test: test-programs ## Run all tests of all modules [ONLY=shared,e2e] [OLDEST=go
 .PHONY: bench
 bench: build $(NOOP) ## Measure Tyk without a plugin, with one and with ours, tokens by algorithm, policies, Checks
 	@bin/bench
-	go test -run '^$$' -bench . ./shared/...
+	go test -run '^$$' -bench . ./...
 	cd extauthz && go test -run '^$$' -bench . ./...
 	cd plugins && go test -tags goplugin -trimpath -run '^$$' -bench . ./identity
 

@@ -79,7 +79,7 @@ make_workspace() {
 	plugin=$work/plugin
 	mkdir "$plugin" "$work/root"
 	cp -r "$root/plugins/identity" "$plugin/"
-	cp -r "$root/go.mod" "$root/go.sum" "$root/shared" "$work/root/"
+	cp -r "$root/go.mod" "$root/go.sum" "$root/shared" "$root/internal" "$work/root/"
 	cat >"$plugin/go.mod" <<-END
 		module github.com/meshpass/meshpass/plugins
 

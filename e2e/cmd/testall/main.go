@@ -58,7 +58,7 @@ func choose(only, oldest string) ([]suite, error) {
 		chosen = slices.DeleteFunc(chosen, func(s suite) bool { return !slices.Contains(wanted, s.name) })
 	}
 	if oldest != "" {
-		chosen = append(chosen, suite{name: "shared, " + oldest, dir: ".", args: []string{"./shared/..."}, env: []string{"GOTOOLCHAIN=" + oldest}})
+		chosen = append(chosen, suite{name: "shared, " + oldest, dir: ".", args: []string{"./shared/...", "./internal/..."}, env: []string{"GOTOOLCHAIN=" + oldest}})
 	}
 	return chosen, nil
 }
