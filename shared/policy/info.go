@@ -1,5 +1,12 @@
 package policy
 
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
 // DocumentInfo names a loaded document and what it says beside its rules.
 type DocumentInfo struct {
 	Name      string `json:"name"`
@@ -26,6 +33,28 @@ func (s *Set) Documents() []DocumentInfo {
 	for i, c := range s.documents {
 		all[i] = c.info()
 	}
+	return all
+}
+
+// Targeting lists the documents that target the workload, by name, those in shadow
+// mode too.
+func (s *Set) Targeting(w identity.Workload) []DocumentInfo {
+	var all []DocumentInfo
+	for _, c := range s.documents {
+		if len(c.targeting(w)) > 0 {
+			all = append(all, c.info())
+		}
+	}
+	return all
+}
+
+// Targets lists the targets of all documents, each once, sorted by their text.
+func (s *Set) Targets() []identity.Pattern {
+	all := make([]identity.Pattern, 0, len(s.guards))
+	for target := range s.guards {
+		all = append(all, target)
+	}
+	slices.SortFunc(all, func(a, b identity.Pattern) int { return strings.Compare(a.String(), b.String()) })
 	return all
 }
 

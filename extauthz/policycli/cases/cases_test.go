@@ -87,8 +87,10 @@ func TestCasesThatAreRefused(t *testing.T) {
 		{"a callee with a wildcard", "cases: [{name: a, " + strings.Replace(request, "ns/a/sa/b", "ns/*/sa/b", 1) + "}]", `callee "ns/*/sa/b": want one of those that documents target`},
 		{"no path", "cases: [{name: a, " + strings.Replace(request, ", path: /", "", 1) + "}]", "want request.method and request.path"},
 		{"a header's name", "cases: [{name: a, " + strings.Replace(request, "path: /", "path: /, headers: {X-A: b}", 1) + "}]", `header "X-A": write "x-a"`},
+		{"one name twice", "cases: [{name: a, " + request + "}, {name: a, " + request + "}]", `a second case is named "a", the first one is in line 3`},
+		{"a user with a slip", "users: {alice: {sub: okta:alice}}\ncases: [{name: a, user: alcie, " + request + "}]", `user "alcie" is not among users; did you mean "alice"?`},
 		{"two tokens", "cases: [{name: a, token: token_expired, claims: {sub: x}, " + request + "}]", "one of user, claims and token"},
-		{"an unknown user", "cases: [{name: a, user: bob, " + request + "}]", `user "bob" does not stand under users`},
+		{"an unknown user", "cases: [{name: a, user: bob, " + request + "}]", `user "bob" is not among users`},
 		{"a token that is none", "cases: [{name: a, token: rule_allowed, " + request + "}]", `token "rule_allowed": want the reason why it is refused`},
 		{"a date", "cases: [{name: a, claims: {tctx: {since: [2026-06-01]}}, " + request + "}]", "since: YAML takes 2026-06-01 for a time: put it in quotes"},
 		{"a time", "cases: [{name: a, now: noon, " + request + "}]", `now "noon": want a time such as`},
@@ -116,4 +118,86 @@ func TestNothingToTest(t *testing.T) {
 	if _, err := cases.Test(policycli.Source{Dirs: []string{"../lint/testdata/policies"}}, cases.Options{Only: regexp.MustCompile("")}); err == nil || !strings.Contains(err.Error(), "wrong_test.yaml:7:14") {
 		t.Errorf("cases that cannot be used: got %v", err)
 	}
+}
+
+// What cannot be meant fails, instead of passing as a denial whatever the documents say.
+func TestCasesThatCannotBeMeant(t *testing.T) {
+	documents := fstest.MapFS{
+		"orders.yaml": {Data: []byte(`apiVersion: meshpass.dev/v1
+kind: AccessPolicy
+metadata: {name: orders}
+spec:
+  targets: {workloads: [ns/shop/sa/orders]}
+  rules:
+    - {name: read, effect: allow, scopes: [orders.read]}
+    - {name: no-batch, effect: deny, mode: shadow, from: {workloads: [ns/batch/sa/nightly]}}
+`)},
+	}
+	guardrails := fstest.MapFS{"debug.yaml": {Data: []byte(`apiVersion: meshpass.dev/v1
+kind: AccessPolicy
+metadata: {name: debug}
+spec:
+  targets: {workloads: ["ns/*/sa/*"]}
+  rules:
+    - {name: no-debug, effect: deny, to: {paths: ["/debug/**", /debug]}}
+`)}}
+	read := func(expect, callee string) ([]cases.Case, *policy.Set) {
+		t.Helper()
+		documents["orders_test.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: meshpass.dev/v1\nkind: PolicyTest\ncases:\n" +
+			"  - {name: c, caller: none, callee: " + callee + ", request: {method: GET, path: /}, expect: {" + expect + "}}\n")}
+		all, problems := cases.Read(policy.Dir{Name: "p", Files: documents}, policy.Loader{})
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		dirs := []policy.Dir{{Name: "p", Files: documents}}
+		if callee == "ns/blog/sa/web" {
+			dirs = append(dirs, policy.Dir{Name: "g", Files: guardrails, Guardrail: true})
+		}
+		set, err := policy.Loader{}.Load(dirs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all, set
+	}
+	for _, row := range []struct{ name, expect, callee, want string }{
+		{"a callee with a slip", "decision: deny", "ns/shop/sa/order",
+			`p/orders_test.yaml:4:5: case "c": no document targets the callee ns/shop/sa/order; did you mean "ns/shop/sa/orders"?; targets are ns/shop/sa/orders. If the callee is meant, expect the reason unguarded`},
+		{"nobody guards it, as expected", "decision: deny, reason: unguarded", "ns/shop/sa/order", ""},
+		{"a callee that guardrails alone target", "decision: deny", "ns/blog/sa/web",
+			`p/orders_test.yaml:4:5: case "c": only guardrails target the callee ns/blog/sa/web, so every request to it is denied; expect a rule or a reason too`},
+		{"what a guardrail denies", "decision: deny, rule: debug/no-debug", "ns/blog/sa/web", ""},
+		{"a reason of such a callee", "decision: deny, reason: no_rule", "ns/blog/sa/web", ""},
+		{"an unknown rule", "decision: deny, rule: orders/red", "ns/shop/sa/orders",
+			`p/orders_test.yaml:4:5: case "c": expect.rule "orders/red": no document has such a rule; did you mean "orders/read"?`},
+		{"an unknown document", "decision: deny, rule: order/read", "ns/shop/sa/orders",
+			`p/orders_test.yaml:4:5: case "c": expect.rule "order/read": no document has such a rule; did you mean "orders/read"?`},
+		{"a known rule", "decision: deny, rule: orders/read", "ns/shop/sa/orders", ""},
+		{"a shadow that no record has", "decision: deny, shadow: [orders/no-batch]", "ns/shop/sa/orders",
+			`p/orders_test.yaml:4:5: case "c": expect.shadow "orders/no-batch": want DECISION REASON, or DECISION REASON DOCUMENT/RULE, as in the audit record`},
+		{"a shadow of an unknown reason", "decision: deny, shadow: [deny because]", "ns/shop/sa/orders",
+			`p/orders_test.yaml:4:5: case "c": expect.shadow "deny because": want DECISION REASON, or DECISION REASON DOCUMENT/RULE, as in the audit record`},
+		{"a shadow of an unknown rule", "decision: deny, shadow: [deny rule_denied orders/no-bath]", "ns/shop/sa/orders",
+			`p/orders_test.yaml:4:5: case "c": expect.shadow "orders/no-bath": no document has such a rule; did you mean "orders/no-batch"?`},
+		{"a known shadow", "decision: deny, shadow: [deny rule_denied orders/no-batch, deny no_rule]", "ns/shop/sa/orders", ""},
+	} {
+		all, set := read(row.expect, row.callee)
+		got := ""
+		if err := cases.CheckMeaning(set, all).Err(); err != nil {
+			got = err.Error()
+		}
+		if got != row.want {
+			t.Errorf("%s: got\n%s\nwant\n%s", row.name, got, row.want)
+		}
+	}
+}
+
+// A rule that decided only cases that failed is not covered.
+func TestFailedCasesCoverNothing(t *testing.T) {
+	report := test(t, "testdata/policies", cases.Options{})
+	for _, rule := range report.Coverage.Never {
+		if rule.Rule == "office-hours" {
+			return
+		}
+	}
+	t.Errorf("orders/office-hours decided one case, which failed; never: %v", report.Coverage.Never)
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// Coverage is how many of all rules and public entries gave the answer to some
-// case, in shadow or not.
+// Coverage is how many of all rules and public entries gave the answer to a case
+// that passed, in shadow or not.
 type Coverage struct {
 	Decided int               `json:"decided"`
 	Rules   int               `json:"rules"`
@@ -23,6 +23,9 @@ func (c Coverage) Enough() bool { return c.Decided*100 >= c.Want*c.Rules }
 func (r *Report) cover(set *policy.Set, want int) {
 	decided := map[[2]string]bool{}
 	for _, c := range r.Cases {
+		if !c.Passed { // the rule decided, and not as expected
+			continue
+		}
 		for d := &c.decision; d != nil; d = d.Shadow {
 			if d.Reason != decision.ConditionError { // then it did not match
 				decided[[2]string{d.Policy, d.Rule}] = true

@@ -2,10 +2,12 @@ package cases
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/suggest"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
@@ -57,8 +59,15 @@ func parse(data []byte, loader policy.Loader) ([]Case, strictyaml.Problems) {
 		p.problems.Add(doc.At("cases"), "want cases: a list that is not empty")
 	}
 	var all []Case
+	lines := map[string]int{}
 	for i := range p.file.Cases {
-		all = append(all, p.read(i, &p.file.Cases[i]))
+		c := p.read(i, &p.file.Cases[i])
+		if first, again := lines[c.Name]; again && c.Name != "" {
+			p.fail(i, "name", "a second case is named %q, the first one is in line %d: give each its own name", c.Name, first)
+		} else {
+			lines[c.Name] = c.Line
+		}
+		all = append(all, c)
 	}
 	return all, p.problems
 }
@@ -146,7 +155,7 @@ func (p *parser) token(i int, s *spec, c *Case) {
 	case given > 1:
 		p.fail(i, "user", "one of user, claims and token: each of them says what token there is")
 	case s.User != "" && !known:
-		p.fail(i, "user", "user %q does not stand under users", s.User)
+		p.fail(i, "user", "user %q is not among users%s", s.User, suggest.DidYouMean(s.User, slices.Sorted(maps.Keys(p.file.Users))))
 	case s.User != "":
 		c.Claims = p.claims(i, "user", user)
 	case s.Claims != nil:
@@ -168,11 +177,19 @@ func (p *parser) expect(i int, e expect, c *Case) {
 	switch {
 	case e.Reason == "":
 	case !slices.Contains(decision.Reasons(), reason):
-		p.fail(i, "expect", "expect.reason %q is none of those in docs/policy.md", e.Reason)
+		p.fail(i, "expect", "expect.reason %q is none of those in docs/policy.md%s", e.Reason, suggest.DidYouMean(e.Reason, reasonNames()))
 	case (reason.Class() == decision.Allowed) != (e.Decision == "allow"):
 		p.fail(i, "expect", "expect.reason %s never comes with decision %s", e.Reason, e.Decision)
 	}
 	if _, _, ok := strings.Cut(e.Rule, "/"); e.Rule != "" && !ok {
 		p.fail(i, "expect", "expect.rule %q: want DOCUMENT/RULE, such as orders/read-own-tenant", e.Rule)
 	}
+}
+
+func reasonNames() []string {
+	var all []string
+	for _, r := range decision.Reasons() {
+		all = append(all, string(r))
+	}
+	return all
 }

@@ -47,8 +47,9 @@ type Options struct {
 	Coverage int            // percent that is wanted
 }
 
-// Test runs the cases that stand below the source's folders. Documents or cases
-// that cannot be used are an error, as is that there are none.
+// Test runs the cases below the source's folders. It is an error when a document or
+// a case cannot be used, when a case cannot mean what it says (see [CheckMeaning]),
+// and when there is no case.
 func Test(source policycli.Source, o Options) (Report, error) {
 	dirs, err := source.Folders()
 	if err != nil {
@@ -65,6 +66,9 @@ func Test(source policycli.Source, o Options) (Report, error) {
 	}
 	set, err := source.Set()
 	if err != nil {
+		return Report{}, err
+	}
+	if err := CheckMeaning(set, all).Err(); err != nil {
 		return Report{}, err
 	}
 	all = slices.DeleteFunc(all, func(c Case) bool { return !o.Only.MatchString(c.Name) })

@@ -64,11 +64,16 @@ func Run(source policycli.Source, members *Workloads) (Report, error) {
 		return report, err
 	}
 	problems, warnings := source.Loader().Lint(dirs...)
-	for _, dir := range dirs {
-		_, wrong := cases.Read(dir, source.Loader())
-		problems = append(problems, wrong...)
-	}
 	set := source.Loader().LoadEach(nil, dirs...).Set
+	var tests []cases.Case
+	documentsUsable := len(problems) == 0
+	for _, dir := range dirs {
+		found, wrong := cases.Read(dir, source.Loader())
+		tests, problems = append(tests, found...), append(problems, wrong...)
+	}
+	if documentsUsable { // a rejected document would make its rules unknown
+		problems = append(problems, cases.CheckMeaning(set, tests)...)
+	}
 	report.Documents = set.Len()
 	report.errors(problems)
 	for _, w := range warnings {
