@@ -54,9 +54,9 @@ func relation(a, b *rule) (Code, bool) {
 
 func (r *rule) warning(code Code, by *rule) Warning {
 	message := map[Code]string{
-		Unreachable:   "never lets anything in: deny rule %s refuses all that it is for; remove one of them, or narrow the deny",
-		ShadowedAllow: "changes no answer: %s lets in all that it does; remove it, or narrow the other",
-		RedundantDeny: "changes no answer: deny rule %s refuses all that it does; remove it",
+		Unreachable:   "never allows a request: deny rule %s denies every request that it matches; remove this rule",
+		ShadowedAllow: "changes no decision: %s allows every request that it matches; remove this rule",
+		RedundantDeny: "changes no decision: deny rule %s denies every request that it matches; remove this rule",
 	}[code]
 	w := Warning{Code: code, Policy: r.document.name, Rule: r.name}
 	w.File, w.Position = r.document.file, r.place

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,16 +15,29 @@ type Code string
 
 // The kinds of warnings.
 const (
-	Unreachable    Code = "unreachable_rule"      // a deny rule says no to all that the rule is for
-	ShadowedAllow  Code = "shadowed_allow"        // another allow rule or public entry lets in all that it does
-	RedundantDeny  Code = "redundant_deny"        // another deny rule refuses all that it does
-	Wildcard       Code = "wildcard"              // what is to come is named too
+	Unreachable    Code = "unreachable_rule"      // a deny rule denies every request that the rule matches
+	ShadowedAllow  Code = "shadowed_allow"        // another allow rule or public entry allows every request that it matches
+	RedundantDeny  Code = "redundant_deny"        // another deny rule denies every request that it matches
+	Wildcard       Code = "wildcard"              // workloads that do not exist yet are named too
 	OpenRule       Code = "open_rule"             // an allow rule without any condition
 	OutageAllow    Code = "on_outage_allow"       // onOutage: allow
-	UnguardedClaim Code = "unguarded_member"      // a deny rule refuses tokens without a member
-	GuardrailToken Code = "guardrail_needs_token" // a guardrail's deny refuses requests without a token everywhere
-	NativeIstio    Code = "native_istio"          // Istio could enforce the document without us
+	UnguardedClaim Code = "unguarded_member"      // a deny rule also denies tokens without a member
+	UncertainKind  Code = "uncertain_kind"        // a comparison that a claim of another kind passes
+	GuardrailToken Code = "guardrail_needs_token" // a guardrail that reads the token denies requests without one everywhere
+	LiteralPattern Code = "literal_pattern"       // a path segment that another product would read as a parameter
+	UnknownMethod  Code = "unknown_method"        // a method that is not registered
+	DenyRoot       Code = "deny_root"             // a deny rule on /x/** that leaves /x out
+	DenyGetNotHead Code = "deny_get_not_head"     // a deny rule on GET that leaves HEAD out
+	MethodOverride Code = "method_override"       // a deny rule on a method that a header can take the place of
+	FileNotRead    Code = "file_not_read"         // a document in a file that no authorizer reads
+	NativeIstio    Code = "native_istio"          // Istio can enforce the document without an authorizer
 )
+
+// Codes lists all kinds of warnings of [Loader.Lint].
+func Codes() []Code {
+	return []Code{Unreachable, ShadowedAllow, RedundantDeny, Wildcard, OpenRule, OutageAllow, UnguardedClaim, UncertainKind, GuardrailToken,
+		LiteralPattern, UnknownMethod, DenyRoot, DenyGetNotHead, MethodOverride, FileNotRead, NativeIstio}
+}
 
 // Warning is something that loads, and that may not be what was meant.
 type Warning struct {
@@ -53,6 +67,10 @@ func (l Loader) Lint(dirs ...Dir) (strictyaml.Problems, []Warning) {
 		found.document(d)
 	}
 	found.coverage(documents)
+	found.methodOverrides(documents)
+	for i := range dirs {
+		found.filesNotRead(dirs[i])
+	}
 	slices.SortStableFunc(found, func(a, b Warning) int {
 		if a.File != b.File {
 			return strings.Compare(a.File, b.File)
@@ -82,7 +100,7 @@ func (w *warnings) document(d linted) {
 	spec := d.source.Spec
 	for i, target := range spec.Targets.Workloads {
 		if strings.Contains(target, "*") && !d.compiled.guardrail {
-			w.add(d, "", Wildcard, []any{"targets", "workloads", i}, "%s: workloads that do not exist yet are guarded too; name them, or keep this in a guardrail folder", target)
+			w.add(d, "", Wildcard, []any{"targets", "workloads", i}, "%s: workloads that do not exist yet are guarded too; %s", target, adviceForWildcard(d.compiled))
 		}
 	}
 	if spec.OnOutage == "allow" {
@@ -92,6 +110,9 @@ func (w *warnings) document(d linted) {
 	for _, r := range d.compiled.rules {
 		byName[r.name] = r
 	}
+	for i, entry := range spec.Public {
+		w.to(d, "", to{Methods: entry.Methods, Paths: entry.Paths}, []any{"public", i})
+	}
 	for i := range spec.Rules {
 		w.rule(d, i, &spec.Rules[i], byName[spec.Rules[i].Name])
 	}
@@ -100,47 +121,87 @@ func (w *warnings) document(d linted) {
 	}
 }
 
+// adviceForWildcard proposes only what denies at least as much. A document of deny
+// rules that named its workloads would no longer deny for new ones.
+func adviceForWildcard(c *compiled) string {
+	if c.denies(watched) {
+		return "keep its deny rules in a guardrail folder, and name the workloads only in documents that allow"
+	}
+	return "name the workloads, or keep this in a guardrail folder"
+}
+
 func (w *warnings) rule(d linted, i int, r *ruleSpec, compiled *rule) {
+	at := []any{"rules", i}
 	switch {
 	case compiled.kind == allow && len(compiled.outer)+len(compiled.inner)+len(compiled.patterns) == 0:
-		w.add(d, r.Name, OpenRule, []any{"rules", i}, "no condition: whoever has a token is let in; say from whom, or where to")
-	case compiled.kind == lateDeny && d.compiled.guardrail:
-		w.add(d, r.Name, GuardrailToken, []any{"rules", i}, "a guardrail that reads the token refuses requests without one, also those that a public entry would let in; narrow it by to, or deny on from and to alone")
+		w.add(d, r.Name, OpenRule, at, "no condition: every valid token is allowed; add from, to, scopes or claims")
+	case d.compiled.guardrail && compiled.readsToken():
+		w.add(d, r.Name, GuardrailToken, at, "a guardrail that reads the token also denies requests without one, even where a public entry allows them; if every such request is to be denied, write from and to alone")
 	}
 	for j, caller := range r.From.Workloads {
 		if compiled.kind == allow && strings.Contains(caller, "*") {
-			w.add(d, r.Name, Wildcard, []any{"rules", i, "from", "workloads", j}, "%s: workloads that do not exist yet may call too; name them", caller)
+			w.add(d, r.Name, Wildcard, append(at, "from", "workloads", j), "%s: workloads that do not exist yet may call too; name them", caller)
 		}
+	}
+	w.to(d, r.Name, r.To, append(at, "to"))
+	if compiled.kind.denies() {
+		w.gaps(d, i, r, compiled)
 	}
 	if compiled.kind == lateDeny {
 		w.members(d, i, r, compiled)
 	}
+	w.uncertainKinds(d, i, r, compiled)
 }
 
-// members of a token may be missing, and then a deny rule cannot be decided and
-// refuses: who wants that need not be told, but few expect it.
+// readsToken reports whether a condition of a deny rule needs the token.
+func (r *rule) readsToken() bool {
+	return r.kind == lateDeny && slices.ContainsFunc(r.inner, func(c condition) bool { return c.field != "when" || len(r.when.reads.claims) > 0 })
+}
+
+// members finds members of a token that may be missing. The deny rule can then not
+// be decided, and denies.
 func (w *warnings) members(d linted, i int, r *ruleSpec, compiled *rule) {
-	names := make([]string, 0, len(r.Claims))
-	for name := range r.Claims {
-		names = append(names, name)
+	guarded := map[string]bool{}
+	if compiled.when != nil {
+		guarded = compiled.when.reads.has
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		if optionalMember(name) {
-			w.add(d, r.Name, UnguardedClaim, []any{"rules", i, "claims", name}, "a token without %s is refused by this rule too; where it may be missing, write when: has(claims.%s) && …", name, name)
+	for _, name := range slices.Sorted(maps.Keys(r.Claims)) {
+		if !optionalMember(name) || guarded[name] {
+			continue
 		}
+		advice := fmt.Sprintf("keep claims and add when: has(claims.%s)", name)
+		if r.When != "" {
+			advice = fmt.Sprintf("keep claims and write when: has(claims.%s) && (%s)", name, r.When)
+		}
+		w.add(d, r.Name, UnguardedClaim, []any{"rules", i, "claims", name}, "a token without %s is denied by this rule too; if such tokens must pass, %s", name, advice)
 	}
 	if compiled.when == nil {
 		return
 	}
-	names = names[:0]
-	for name := range compiled.when.reads.claims {
-		names = append(names, name)
+	for _, name := range slices.Sorted(maps.Keys(compiled.when.reads.claims)) {
+		if optionalMember(name) && !guarded[name] && r.Claims[name] == nil {
+			w.add(d, r.Name, UnguardedClaim, []any{"rules", i, "when"}, "a token without %s is denied by this rule too; if such tokens must pass, put has(claims.%s) && directly before each comparison that reads it", name, name)
+		}
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		if optionalMember(name) && !compiled.when.reads.has[name] {
-			w.add(d, r.Name, UnguardedClaim, []any{"rules", i, "when"}, "a token without %s is refused by this rule too; where it may be missing, write has(claims.%s) && …", name, name)
+}
+
+// uncertainKinds finds comparisons that a claim of another kind passes: "guest" is
+// not ["guest"], so != holds and == does not.
+func (w *warnings) uncertainKinds(d linted, i int, r *ruleSpec, compiled *rule) {
+	if compiled.when == nil {
+		return
+	}
+	deny := compiled.kind.denies()
+	for _, name := range slices.Sorted(maps.Keys(compiled.when.reads.compared)) {
+		c := compiled.when.reads.compared[name]
+		switch {
+		case !optionalMember(name) || c.typed:
+		case deny && c.equal:
+			w.add(d, r.Name, UncertainKind, []any{"rules", i, "when"},
+				"a token whose %s is a list or of another kind is not denied by this comparison; list the values under claims: {%s: [VALUE]}, beside when: has(claims.%s) if it may be missing", name, name, name)
+		case !deny && c.unequal:
+			w.add(d, r.Name, UncertainKind, []any{"rules", i, "when"},
+				"a token whose %s is a list or of another kind passes this comparison; list the values that are allowed under claims: {%s: [VALUE]}, or put type(claims.%s) == string && before it", name, name, name)
 		}
 	}
 }

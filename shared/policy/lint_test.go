@@ -34,20 +34,20 @@ func TestWarnings(t *testing.T) {
 		return text
 	}
 	for _, row := range []struct{ name, text, want string }{
-		{"the usual", orders, "22:32 unguarded_member suspended"},
+		{"the usual", orders, "22:32 unguarded_member suspended\n23:21 method_override suspended"},
 		{"a wildcard as target", strings.Replace(rules("effect: allow, when: claims.sub == 'a'"), "ns/shop/sa/orders", "ns/shop/sa/*", 1), "5:25 wildcard"},
 		{"a wildcard as caller", rules("effect: allow, from: {workloads: [ns/a/sa/b, ns/a/sa/*]}"), "8:61 wildcard r0"},
 		{"a wildcard in a deny", rules("effect: deny, from: {workloads: [ns/a/sa/*]}"), ""},
 		{"no condition", rules("effect: allow"), "8:5 open_rule r0"},
 		{"outage", strings.Replace(rules("effect: deny"), "identity: optional", "onOutage: allow", 1), "6:13 on_outage_allow"},
 		{"a deny on a member", rules("effect: deny, claims: {tctx.banned: [true], sub: [a]}", "effect: deny, when: claims.tctx.level > 3", "effect: deny, when: has(claims.tctx.x) && claims.tctx.x == 1", "effect: deny, when: claims.tctx.org == 'o'"),
-			"8:52 unguarded_member r0\n9:36 unguarded_member r1"},
+			"8:52 unguarded_member r0\n9:36 unguarded_member r1\n10:36 uncertain_kind r2"},
 		{"static lists", strings.Replace(rules("effect: allow, claims: {tctx.plan: [gold]}, to: {paths: [/a]}"), "  identity: optional\n", "", 1), "5:3 native_istio"},
-		{"denied altogether", rules("effect: allow, scopes: [s], to: {methods: [GET], paths: [/a/b, '/a/{x}/']}", "effect: deny, to: {methods: [GET, POST], paths: ['/a/**']}"), "8:5 unreachable_rule r0"},
-		{"denied in part", rules("effect: allow, scopes: [s], to: {paths: [/a/b, /c]}", "effect: deny, to: {paths: ['/a/**']}"), ""},
+		{"denied altogether", rules("effect: allow, scopes: [s], to: {methods: [GET], paths: [/a/b, '/a/{x}/']}", "effect: deny, to: {methods: [GET, HEAD, POST], paths: ['/a/**', /a]}"), "8:5 unreachable_rule r0"},
+		{"denied in part", rules("effect: allow, scopes: [s], to: {paths: [/a/b, /c]}", "effect: deny, to: {paths: ['/a/**', /a]}"), ""},
 		{"denied for fewer callers", rules("effect: allow, scopes: [s], from: {workloads: [ns/a/sa/a]}", "effect: deny, from: {workloads: [ns/a/sa/b]}"), ""},
 		{"denied for more callers", rules("effect: allow, scopes: [s], from: {workloads: [ns/a/sa/a]}", "effect: deny, from: {workloads: [ns/a/sa/*]}"), "8:5 unreachable_rule r0"},
-		{"denied in shadow", rules("effect: allow, scopes: [s]", "effect: deny, mode: shadow, to: {methods: [GET]}", "effect: deny, mode: shadow, to: {methods: [GET, POST]}"), "9:5 redundant_deny r1"},
+		{"denied in shadow", rules("effect: allow, scopes: [s]", "effect: deny, mode: shadow, to: {methods: [POST]}", "effect: deny, mode: shadow, to: {methods: [PUT, POST]}"), "9:5 redundant_deny r1"},
 		{"allowed by a wider rule", rules("effect: allow, scopes: [a, b], claims: {sub: [x]}", "effect: allow, scopes: [a], claims: {sub: [x, y]}"), "8:5 shadowed_allow r0"},
 		{"allowed by another scope", rules("effect: allow, scopes: [a]", "effect: allow, scopes: [a, b], to: {ports: [1]}", "effect: allow, scopes: [b], to: {ports: [2]}"), "9:5 shadowed_allow r1"},
 		{"the same twice", rules("effect: allow, scopes: [a]", "effect: allow, scopes: [a]"), "9:5 shadowed_allow r1"},
@@ -66,7 +66,7 @@ func TestWarnings(t *testing.T) {
 func TestWarningsOfGuardrails(t *testing.T) {
 	rails, rest := files(guardrails), files(open)
 	rails.Guardrail, rest.Name = true, "rest"
-	if got, want := lint(t, rails), "8:13 on_outage_allow\n11:7 guardrail_needs_token no-robots\n11:97 unguarded_member no-robots"; got != want {
+	if got, want := lint(t, rails), "8:13 on_outage_allow\n10:53 method_override no-delete\n11:7 guardrail_needs_token no-robots\n11:97 unguarded_member no-robots"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	_, found := policy.Loader{}.Lint(rails, rest)

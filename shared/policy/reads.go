@@ -15,16 +15,17 @@ import (
 // reads are the attributes that a document looks at: what an audit record must
 // hold for the decision to be made again.
 type reads struct {
-	claims   map[string]bool // dotted names, as in tctx.tenant
-	has      map[string]bool // those of claims that are asked for with has()
-	headers  map[string]bool // lower-case names
-	captures map[string]bool // true: some use of it is guarded by has()
+	claims   map[string]bool       // dotted names, as in tctx.tenant
+	has      map[string]bool       // those of claims that are asked for with has()
+	headers  map[string]bool       // lower-case names
+	captures map[string]bool       // true: some use of it is guarded by has()
+	compared map[string]comparison // claims that are compared with == and !=, and by in
 	port     bool
 	noCaller bool
 }
 
 func newReads() reads {
-	return reads{claims: map[string]bool{}, has: map[string]bool{}, headers: map[string]bool{}, captures: map[string]bool{}}
+	return reads{claims: map[string]bool{}, has: map[string]bool{}, headers: map[string]bool{}, captures: map[string]bool{}, compared: map[string]comparison{}}
 }
 
 func (r *reads) add(other reads) {
@@ -50,6 +51,7 @@ var forgedHeaders = []string{"x-forwarded-", "x-envoy-", "x-original-", "x-rewri
 func readsOf(checked *cel.Ast) (reads, error) {
 	r := newReads()
 	err := r.visit(checked.NativeRep().Expr())
+	r.compare(checked.NativeRep().Expr(), false)
 	return r, err
 }
 

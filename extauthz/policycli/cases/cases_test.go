@@ -60,6 +60,27 @@ func TestTheShippedPolicies(t *testing.T) {
 	}
 }
 
+// The guardrails that are shipped do what their cases say, and lint finds nothing in them.
+func TestTheShippedGuardrails(t *testing.T) {
+	source := policycli.Source{Dirs: []string{"../../../manifests/policies"}, Guardrails: []string{"../../../manifests/guardrails"}}
+	report, err := cases.Test(source, cases.Options{Only: regexp.MustCompile(""), All: true, Coverage: 100})
+	if err != nil || !report.OK() {
+		t.Errorf("got %v, %+v", err, report)
+	}
+	if problems, warnings := (policy.Loader{}).Lint(folders(t, source)...); len(problems) > 0 || len(warnings) > 0 {
+		t.Errorf("got %v, %v", problems, warnings)
+	}
+}
+
+func folders(t *testing.T, source policycli.Source) []policy.Dir {
+	t.Helper()
+	dirs, err := source.Folders()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dirs
+}
+
 func TestCoverage(t *testing.T) {
 	for _, row := range []struct {
 		c    cases.Coverage

@@ -1,0 +1,265 @@
+package policy_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// advice is one warning, and the document after its advice was followed.
+type advice struct {
+	code          policy.Code
+	says          string // the advice, as the message has it
+	before, after string // rules, or whole documents where they begin with apiVersion
+	more          string // a second document, in a guardrail folder, of after
+
+	// opens tells the requests that the advice lets in on purpose, as its message
+	// says; nil: none.
+	opens func(policy.Request, *identity.Claims) bool
+}
+
+const (
+	allowAll   = "  - {name: all, effect: allow, to: {paths: ['/**']}}\n"
+	suspended  = "  - {name: d, effect: deny, claims: {tctx.status: [suspended]}%s}\n"
+	deniesWhen = "  - {name: d, effect: deny, when: \"%s\"}\n"
+	allowsWhen = "  - {name: a, effect: allow, when: \"%s\"}\n"
+)
+
+func lacksStatus(_ policy.Request, claims *identity.Claims) bool {
+	_, has := claims.Get("tctx", "status")
+	return !has
+}
+
+func hasPath(want string) func(policy.Request, *identity.Claims) bool {
+	return func(r policy.Request, _ *identity.Claims) bool { return r.Path == want }
+}
+
+// Whoever follows the advice of a warning lets in no request that was denied
+// before, but for those that the warning itself names.
+var advices = []advice{
+	{code: policy.Unreachable, says: "remove this rule",
+		before: "  - {name: x, effect: allow, to: {paths: [/admin]}, scopes: [s]}\n  - {name: d, effect: deny, to: {paths: [/admin]}}\n",
+		after:  "  - {name: d, effect: deny, to: {paths: [/admin]}}\n"},
+	{code: policy.ShadowedAllow, says: "remove this rule",
+		before: "  - {name: a, effect: allow, scopes: [s]}\n  - {name: b, effect: allow, scopes: [s, t]}\n",
+		after:  "  - {name: a, effect: allow, scopes: [s]}\n"},
+	{code: policy.RedundantDeny, says: "remove this rule",
+		before: allowAll + "  - {name: d, effect: deny, to: {paths: [/admin]}}\n  - {name: e, effect: deny, to: {methods: [POST], paths: [/admin]}}\n",
+		after:  allowAll + "  - {name: d, effect: deny, to: {paths: [/admin]}}\n"},
+	{code: policy.Wildcard, says: "name the workloads",
+		before: strings.Replace(head, "orders]", "*]", 1) + "  rules:\n" + allowAll,
+		after:  head + "  rules:\n" + allowAll},
+	{code: policy.Wildcard, says: "keep its deny rules in a guardrail folder",
+		before: strings.Replace(head, "orders]", "*]", 1) + "  rules:\n" + allowAll + "  - {name: d, effect: deny, to: {paths: [/admin]}}\n",
+		after:  head + "  rules:\n" + allowAll,
+		more:   strings.NewReplacer("orders]", "*]", "name: p}", "name: rails}").Replace(head) + "  rules:\n  - {name: d, effect: deny, to: {paths: [/admin]}}\n"},
+	{code: policy.Wildcard, says: "name them",
+		before: "  - {name: a, effect: allow, from: {workloads: [ns/edge/sa/*]}}\n",
+		after:  "  - {name: a, effect: allow, from: {workloads: [ns/edge/sa/tyk]}}\n"},
+	{code: policy.OpenRule, says: "add from, to, scopes or claims",
+		before: "  - {name: a, effect: allow}\n", after: "  - {name: a, effect: allow, scopes: [s]}\n"},
+	{code: policy.UnguardedClaim, says: "keep claims and add when: has(claims.tctx.status)",
+		before: allowAll + fmt.Sprintf(suspended, ""), after: allowAll + fmt.Sprintf(suspended, ", when: has(claims.tctx.status)"), opens: lacksStatus},
+	{code: policy.UnguardedClaim, says: "keep claims and write when: has(claims.tctx.status) && (claims.sub == 'idp:a' || request.method == 'GET')",
+		before: allowAll + fmt.Sprintf(suspended, ", when: \"claims.sub == 'idp:a' || request.method == 'GET'\""),
+		after:  allowAll + fmt.Sprintf(suspended, ", when: \"has(claims.tctx.status) && (claims.sub == 'idp:a' || request.method == 'GET')\""), opens: lacksStatus},
+	{code: policy.UnguardedClaim, says: "put has(claims.tctx.status) && directly before each comparison that reads it",
+		before: allowAll + fmt.Sprintf(deniesWhen, "claims.tctx.status == 'suspended' || request.method == 'POST'"),
+		after:  allowAll + fmt.Sprintf(deniesWhen, "has(claims.tctx.status) && claims.tctx.status == 'suspended' || request.method == 'POST'"), opens: lacksStatus},
+	{code: policy.UncertainKind, says: "list the values under claims: {tctx.status: [VALUE]}, beside when: has(claims.tctx.status) if it may be missing",
+		before: allowAll + fmt.Sprintf(deniesWhen, "has(claims.tctx.status) && claims.tctx.status == 'suspended'"),
+		after:  allowAll + fmt.Sprintf(suspended, ", when: has(claims.tctx.status)")},
+	{code: policy.UncertainKind, says: "list the values under claims: {tctx.status: [VALUE]}",
+		before: allowAll + fmt.Sprintf(deniesWhen, "claims.tctx.status in ['suspended']"), after: allowAll + fmt.Sprintf(suspended, "")},
+	{code: policy.UncertainKind, says: "list the values that are allowed under claims: {tctx.status: [VALUE]}",
+		before: fmt.Sprintf(allowsWhen, "claims.tctx.status != 'suspended'"), after: "  - {name: a, effect: allow, claims: {tctx.status: [active]}}\n"},
+	{code: policy.UncertainKind, says: "or put type(claims.tctx.status) == string && before it",
+		before: fmt.Sprintf(allowsWhen, "!(claims.tctx.status in ['suspended'])"),
+		after:  fmt.Sprintf(allowsWhen, "type(claims.tctx.status) == string && !(claims.tctx.status in ['suspended'])")},
+	{code: policy.GuardrailToken, says: "write from and to alone",
+		before: guardrail(fmt.Sprintf(suspended, "")), after: guardrail("  - {name: d, effect: deny, to: {paths: ['/**']}}\n")},
+	{code: policy.LiteralPattern, says: "write {id}",
+		before: allowAll + "  - {name: d, effect: deny, to: {paths: ['/orders/:id']}}\n", after: allowAll + "  - {name: d, effect: deny, to: {paths: ['/orders/{id}']}}\n"},
+	{code: policy.LiteralPattern, says: "if it stands for any value, write {id}",
+		before: "  - {name: a, effect: allow, to: {paths: ['/orders/:id']}}\n", after: "  - {name: a, effect: allow, to: {paths: ['/orders/{id}']}}\n", opens: hasPath("/orders/1")},
+	{code: policy.UnknownMethod, says: `did you mean "DELETE"?`,
+		before: allowAll + "  - {name: d, effect: deny, to: {methods: [DELET, POST]}}\n", after: allowAll + "  - {name: d, effect: deny, to: {methods: [DELETE, POST]}}\n"},
+	{code: policy.DenyRoot, says: "add /admin to paths",
+		before: allowAll + "  - {name: d, effect: deny, to: {paths: ['/admin/**']}}\n", after: allowAll + "  - {name: d, effect: deny, to: {paths: ['/admin/**', /admin]}}\n"},
+	{code: policy.DenyGetNotHead, says: "add HEAD to methods",
+		before: allowAll + "  - {name: d, effect: deny, to: {methods: [GET, POST]}}\n", after: allowAll + "  - {name: d, effect: deny, to: {methods: [GET, HEAD, POST]}}\n"},
+	{code: policy.MethodOverride, says: "add the guardrail manifests/guardrails/method-override.yaml",
+		before: allowAll + "  - {name: d, effect: deny, to: {methods: [DELETE]}}\n", after: allowAll + "  - {name: d, effect: deny, to: {methods: [DELETE]}}\n",
+		more: shipped("../../manifests/guardrails/method-override.yaml")},
+}
+
+func guardrail(rules string) string {
+	return "# guardrail\n" + head + "  identity: optional\n  public: [{paths: [/healthz]}]\n  rules:\n" + rules
+}
+
+func shipped(file string) string {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+func (a advice) dirs(text string, second bool) []policy.Dir {
+	if !strings.Contains(text, "apiVersion") {
+		text = head + "  rules:\n" + text
+	}
+	first := files(text)
+	first.Guardrail = strings.HasPrefix(text, "# guardrail")
+	if second && a.more != "" {
+		rails := files(a.more)
+		rails.Name, rails.Guardrail = "rails", true
+		return []policy.Dir{first, rails}
+	}
+	return []policy.Dir{first}
+}
+
+func TestAdviceIsSafe(t *testing.T) {
+	for i, a := range advices {
+		t.Run(fmt.Sprintf("%d %s", i, a.code), func(t *testing.T) {
+			problems, found := policy.Loader{}.Lint(a.dirs(a.before, false)...)
+			said := slices.ContainsFunc(found, func(w policy.Warning) bool { return w.Code == a.code && strings.Contains(w.Message, a.says) })
+			if len(problems) > 0 || !said {
+				t.Fatalf("before: %v\n%v", problems, found)
+			}
+			problems, found = policy.Loader{}.Lint(a.dirs(a.after, true)...)
+			if len(problems) > 0 || slices.ContainsFunc(found, func(w policy.Warning) bool { return w.Code == a.code && strings.Contains(w.Message, a.says) }) {
+				t.Fatalf("after: %v\n%v", problems, found)
+			}
+			a.compare(t)
+		})
+	}
+}
+
+func (a advice) compare(t *testing.T) {
+	t.Helper()
+	before, err := policy.Load(a.dirs(a.before, false)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := policy.Load(a.dirs(a.after, true)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, opened := 0, 0
+	for _, r := range adviceRequests() {
+		for _, claims := range adviceTokens() {
+			auth := func() (*identity.Claims, decision.Reason) {
+				if claims == nil {
+					return nil, decision.TokenMissing
+				}
+				return claims, ""
+			}
+			old, new := before.Decide(r, auth), after.Decide(r, auth)
+			if old.Allowed() == new.Allowed() {
+				continue
+			}
+			changed++
+			if !new.Allowed() {
+				continue
+			}
+			if a.opens == nil || claims == nil || !a.opens(r, claims) {
+				t.Errorf("%s %s %v of %s by %s, %+v: %s before, %s after the advice", r.Method, r.Path, r.Headers, r.Callee, r.Caller, claims, old.Reason, new.Reason)
+			}
+			opened++
+		}
+	}
+	if a.opens != nil && opened == 0 {
+		t.Error("the advice opens nothing: no request shows what it is for")
+	}
+	removes := []policy.Code{policy.Unreachable, policy.ShadowedAllow, policy.RedundantDeny}
+	if changed == 0 && !slices.Contains(removes, a.code) {
+		t.Error("the advice changes no decision")
+	}
+}
+
+func adviceRequests() []policy.Request {
+	var all []policy.Request
+	for _, callee := range []identity.Workload{"ns/shop/sa/orders", "ns/shop/sa/new"} {
+		for _, caller := range []identity.Workload{"ns/edge/sa/tyk", "ns/edge/sa/new"} {
+			for _, method := range []string{"GET", "HEAD", "POST", "DELETE"} {
+				for _, path := range []string{"/", "/admin", "/admin/", "/admin/x", "/orders/1", "/orders/:id", "/orders/%3Aid", "/healthz"} {
+					for _, headers := range []map[string]string{{}, {"x-http-method-override": "DELETE"}} {
+						all = append(all, policy.Request{Callee: callee, Caller: caller, Method: method, Path: path, Headers: headers, Host: "orders"})
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// adviceTokens hold the claim in every kind that JSON has, and not at all.
+func adviceTokens() []*identity.Claims {
+	all := []*identity.Claims{nil, {Subject: "idp:c"}, {Subject: "idp:a", Scope: "s"}, {Subject: "idp:a", Scope: "s t", Tctx: map[string]any{"role": "x"}}}
+	for _, status := range []any{"suspended", "active", "", true, false, int64(1), 1.5, nil, []any{"suspended"}, []any{"active"}, []any{}, []any{[]any{"suspended"}}, map[string]any{"suspended": true}} {
+		for _, sub := range []string{"idp:a", "idp:b"} {
+			all = append(all, &identity.Claims{Subject: sub, Scope: "s", Tctx: map[string]any{"status": status}})
+		}
+	}
+	return all
+}
+
+// Each kind of warning has its advice executed, or proposes no change of a document.
+func TestEveryAdviceIsExecuted(t *testing.T) {
+	without := map[policy.Code]string{
+		policy.OutageAllow: "says what onOutage: allow means",
+		policy.FileNotRead: "is about the name of a file; see TestFilesThatAreNotRead",
+		policy.NativeIstio: "says that another product can do it",
+	}
+	for _, code := range policy.Codes() {
+		executed := slices.ContainsFunc(advices, func(a advice) bool { return a.code == code })
+		if _, excused := without[code]; executed == excused {
+			t.Errorf("%s: executed %t, excused %t", code, executed, excused)
+		}
+	}
+}
+
+// A right deny rule gets no warning: a claim with has() beside it.
+func TestNoWarningOfWhatIsRight(t *testing.T) {
+	for _, rules := range []string{
+		fmt.Sprintf(suspended, ", when: has(claims.tctx.status)"),
+		fmt.Sprintf(suspended, ", when: \"has(claims.tctx.status) && request.method == 'GET'\""),
+		"  - {name: d, effect: deny, to: {methods: [GET, HEAD, POST], paths: ['/admin/**', /admin]}}\n",
+		"  - {name: d, effect: deny, to: {methods: [GET, POST], paths: [/x]}}\n  - {name: e, effect: deny, to: {methods: [HEAD, PUT, POST], paths: [/x]}}\n",
+		"  - {name: d, effect: deny, to: {paths: ['/**']}}\n",
+		"  - {name: a, effect: allow, when: claims.sub != 'idp:a'}\n",
+		"  - {name: a, effect: allow, when: \"type(claims.tctx.role) == string && claims.tctx.role != 'guest'\"}\n",
+		"  - {name: a, effect: allow, when: claims.tctx.role == 'admin'}\n",
+		"  - {name: a, effect: allow, to: {methods: [PROPFIND], paths: ['/orders:cancel', '/a(1)', '/t/{tenant}']}, when: claims.tctx.tenant == 'a'}\n",
+	} {
+		if got := lint(t, files(head+"  identity: optional\n  rules:\n"+rules)); got != "" {
+			t.Errorf("%s\ngot %s", rules, got)
+		}
+	}
+}
+
+func TestFilesThatAreNotRead(t *testing.T) {
+	lock := &fstest.MapFile{Data: []byte(head + "  identity: optional\n  rules: [{name: d, effect: deny, to: {paths: [/x]}}]\n")}
+	dir := policy.Dir{Name: "p", Files: fstest.MapFS{
+		"a.yaml": lock, "README": {Data: []byte("text")}, ".hidden/lock": lock, "pipe": {Data: lock.Data, Mode: fs.ModeNamedPipe},
+		"lock": {Data: lock.Data}, "sub/lock.json": {Data: lock.Data}, "lock.yaml.disabled": {Data: lock.Data},
+	}}
+	_, found := policy.Loader{}.Lint(dir)
+	var got []string
+	for _, w := range found {
+		got = append(got, w.String()+" "+string(w.Code))
+	}
+	const message = ":1:1: holds an AccessPolicy and is not read, as only *.yaml and *.yml are; rename it, or move it out of the folder file_not_read"
+	if want := []string{"p/lock" + message, "p/lock.yaml.disabled" + message, "p/sub/lock.json" + message}; !slices.Equal(got, want) {
+		t.Errorf("got %s", strings.Join(got, "\n"))
+	}
+}

@@ -1,0 +1,178 @@
+package policy
+
+import (
+	"bytes"
+	"io"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/internal/suggest"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/strictyaml"
+)
+
+// registeredMethods are those of the HTTP Method Registry (RFC 9110 section 16.1),
+// with PURGE and M-SEARCH, which caches and UPnP use.
+var registeredMethods = []string{
+	"ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LABEL", "LINK", "LOCK", "MERGE",
+	"MKACTIVITY", "MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE", "MOVE", "OPTIONS", "ORDERPATCH", "PATCH", "POST", "PRI", "PROPFIND",
+	"PROPPATCH", "PUT", "QUERY", "REBIND", "REPORT", "SEARCH", "TRACE", "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE",
+	"UPDATEREDIRECTREF", "VERSION-CONTROL", "PURGE", "M-SEARCH",
+}
+
+// parameterForms are the path parameters of other products: /:id, /<id>, /[id].
+var parameterForms = regexp.MustCompile(`^(:[A-Za-z_][A-Za-z0-9_]*|<[^>]+>|\[[^\]]+\][+*?]?)$`)
+
+// to looks at what a rule or public entry says of the request.
+func (w *warnings) to(d linted, rule string, t to, at []any) {
+	for i, method := range t.Methods {
+		if !slices.Contains(registeredMethods, method) {
+			w.add(d, rule, UnknownMethod, append(slices.Clone(at), "methods", i), "%s is no registered HTTP method%s", method, suggest.DidYouMean(method, registeredMethods))
+		}
+	}
+	for i, text := range t.Paths {
+		for _, part := range strings.Split(text, "/") {
+			if parameterForms.MatchString(part) {
+				name := strings.ToLower(strings.Trim(part, ":<>[]+*?"))
+				w.add(d, rule, LiteralPattern, append(slices.Clone(at), "paths", i), "segment %q is compared as it is written; if it stands for any value, write {%s}", part, name)
+			}
+		}
+	}
+}
+
+// gaps finds requests that a deny rule most likely means and does not deny.
+func (w *warnings) gaps(d linted, i int, r *ruleSpec, compiled *rule) {
+	at := []any{"rules", i, "to"}
+	for j, p := range compiled.patterns {
+		if root := p.root(); root != nil && !d.compiled.deniesPath(compiled, *root) {
+			w.add(d, r.Name, DenyRoot, append(slices.Clone(at), "paths", j), "%s does not match %s, which is not denied; add %s to paths", p.text, root.text, root.text)
+		}
+	}
+	if slices.Contains(r.To.Methods, "GET") && !d.compiled.deniesMethod(compiled, "HEAD") {
+		w.add(d, r.Name, DenyGetNotHead, append(slices.Clone(at), "methods"), "HEAD is not denied, and servers answer it as they answer GET; add HEAD to methods")
+	}
+}
+
+// root is the path above an open pattern: /admin for /admin/**. It is nil for
+// patterns that are not open, and for /**.
+func (p pattern) root() *pattern {
+	if !p.open || len(p.segments) == 0 {
+		return nil
+	}
+	return &pattern{text: strings.TrimSuffix(p.text, "/**"), segments: p.segments}
+}
+
+// deniesPath reports whether r, or another deny rule of the document that is wider
+// than r in all else, denies the path too.
+func (c *compiled) deniesPath(r *rule, p pattern) bool {
+	narrowed := *r
+	narrowed.patterns = []pattern{p}
+	return c.deniesAll(&narrowed)
+}
+
+// deniesMethod reports whether r, or another deny rule of the document that is
+// wider than r in all else, denies the method too.
+func (c *compiled) deniesMethod(r *rule, method string) bool {
+	narrowed := *r
+	narrowed.outer = slices.Clone(r.outer)
+	for i := range narrowed.outer {
+		if narrowed.outer[i].field == "to.methods" {
+			narrowed.outer[i] = methodIn([]string{method})
+		}
+	}
+	return c.deniesAll(&narrowed)
+}
+
+func (c *compiled) deniesAll(r *rule) bool {
+	return slices.ContainsFunc(c.rules, func(other *rule) bool {
+		return other.kind.denies() && (!other.shadow || r.shadow) && other.covers(r)
+	})
+}
+
+// overrideHeaders are headers by which a POST asks a server to treat it as another
+// method.
+var overrideHeaders = []string{"x-http-method", "x-http-method-override", "x-method-override"}
+
+// methodOverrides finds deny rules on methods that a POST with such a header would
+// pass, unless a rule for the same workloads denies these headers.
+func (w *warnings) methodOverrides(documents []linted) {
+	var guards []*rule
+	for _, d := range documents {
+		for _, r := range d.compiled.rules {
+			if r.deniesOverrideHeaders() {
+				guards = append(guards, r)
+			}
+		}
+	}
+	for _, d := range documents {
+		for i, spec := range d.source.Spec.Rules {
+			if spec.Effect != "deny" || !overridable(spec.To.Methods) {
+				continue
+			}
+			guarded := slices.ContainsFunc(guards, func(r *rule) bool {
+				return within(d.compiled.targets, r.document.targets, identity.Pattern.Covers)
+			})
+			if !guarded {
+				w.add(d, spec.Name, MethodOverride, []any{"rules", i, "to", "methods"},
+					"a POST with x-http-method-override passes, and some servers treat it as the method in the header; add the guardrail manifests/guardrails/method-override.yaml")
+			}
+		}
+	}
+}
+
+// overridable reports a list of methods that leaves POST out and holds one that
+// such a header can name.
+func overridable(methods []string) bool {
+	return !slices.Contains(methods, "POST") && slices.ContainsFunc(methods, func(m string) bool { return m != "OPTIONS" && m != "TRACE" && m != "CONNECT" })
+}
+
+// deniesOverrideHeaders reports a deny rule on these headers and on nothing else.
+func (r *rule) deniesOverrideHeaders() bool {
+	return r.kind.denies() && !r.shadow && len(r.outer) == 0 && len(r.patterns) == 0 && len(r.inner) == 1 && r.when != nil &&
+		!slices.ContainsFunc(overrideHeaders, func(name string) bool { return !r.when.reads.headers[name] })
+}
+
+// maxOther bounds, in bytes, what is read of a file that is no *.yaml.
+const maxOther = 1 << 20
+
+// filesNotRead finds documents in files whose names the loader passes over. What
+// cannot be read is passed over here too, as the loader does not read it either.
+func (w *warnings) filesNotRead(dir Dir) {
+	_ = fs.WalkDir(dir.Files, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil || name == ".":
+			return nil
+		case strings.HasPrefix(entry.Name(), "."):
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case entry.IsDir() || slices.Contains([]string{".yaml", ".yml"}, strings.ToLower(path.Ext(name))):
+			return nil
+		}
+		if holdsPolicy(dir.Files, name) {
+			*w = append(*w, Warning{Code: FileNotRead, Problem: strictyaml.Problem{
+				File: path.Join(dir.Name, name), Position: strictyaml.Position{Line: 1, Column: 1},
+				Message: "holds an " + Kind + " and is not read, as only *.yaml and *.yml are; rename it, or move it out of the folder",
+			}})
+		}
+		return nil
+	})
+}
+
+func holdsPolicy(files fs.FS, name string) bool {
+	info, err := fs.Stat(files, name)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	file, err := files.Open(name)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxOther))
+	return err == nil && bytes.Contains(data, []byte(Kind)) && bytes.Contains(data, []byte(APIVersion))
+}
