@@ -62,6 +62,9 @@ func (p Pattern) String() string {
 	return "ns/" + p.namespace + "/sa/" + p.account
 }
 
+// MarshalText is String, so that a pattern is a text in JSON.
+func (p Pattern) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
 // Covers reports whether p names every workload that q names.
 func (p Pattern) Covers(q Pattern) bool {
 	if q.literal != "" {

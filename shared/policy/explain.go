@@ -61,7 +61,9 @@ func (s *Set) Explain(r Request, auth Authenticate) Trace {
 	t.Answer = decision.Decision{Shadow: &t.Decision}.Shadows()
 	q := s.question(r, once)
 	q.ask()
-	t.Token = q.refusal
+	if q.claims == nil {
+		t.Token = q.refusal
+	}
 	if !q.readPath(q.terms[watched].admits) {
 		t.Path = fmt.Sprint(CheckPath(r.Path))
 	}

@@ -3,9 +3,12 @@
 package explain
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/suggest"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
@@ -74,7 +77,19 @@ func Explain(set *policy.Set, q Question) Explanation {
 	}
 	e.Trace = set.Explain(q.Request, func() (*identity.Claims, decision.Reason) { return q.Claims, q.NoToken })
 	e.Why = why(e.Trace)
+	if len(e.Documents) == 0 && q.Callee != "" {
+		e.Notes = append(slices.Clone(e.Notes), noteTargets(set, q.Callee))
+	}
 	return e
+}
+
+// noteTargets says which callees the documents do target.
+func noteTargets(set *policy.Set, callee identity.Workload) string {
+	var names []string
+	for _, target := range set.Targets() {
+		names = append(names, target.String())
+	}
+	return fmt.Sprintf("no document targets %s%s; targets are %s", callee, suggest.DidYouMean(string(callee), names), strings.Join(names, ", "))
 }
 
 // reasons say in words what docs/policy.md has in its table.

@@ -74,6 +74,19 @@ func TestPrinted(t *testing.T) {
 	}
 }
 
+func TestACalleeThatNobodyTargets(t *testing.T) {
+	documents := set(t, "../cases/testdata/policies")
+	q, err := explain.Asked{Callee: "ns/shop/sa/order"}.FromFlags(domains, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := explain.Explain(documents, q)
+	want := `no document targets ns/shop/sa/order; did you mean "ns/shop/sa/orders"?; targets are ns/shop/sa/orders`
+	if len(e.Notes) != 1 || e.Notes[0] != want || len(q.Notes) != 0 {
+		t.Errorf("got %q", e.Notes)
+	}
+}
+
 // token says what alice's would; nothing signed it.
 func token() string {
 	part := base64.RawURLEncoding.EncodeToString
