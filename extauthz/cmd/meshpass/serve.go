@@ -6,7 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 
 	"github.com/meshpass/meshpass/extauthz/app"
 	"github.com/meshpass/meshpass/shared/strictyaml"
@@ -34,6 +37,9 @@ configuration names a file.
   --drain-delay 5s    after "not ready", keep answering for that long, so that
                       callers go elsewhere first; only where ops is configured,
                       since without probes nobody hears the news
+
+The garbage collector keeps below 90 % of the memory limit of the container
+(cgroup), unless the environment sets GOMEMLIMIT.
 `
 
 func (c command) serve(ctx context.Context, args []string) int {
@@ -51,11 +57,13 @@ func (c command) serve(ctx context.Context, args []string) int {
 	if *delay < 0 {
 		return c.misused("--drain-delay must not be negative")
 	}
+	log := slog.New(slog.NewJSONHandler(c.stderr, nil))
+	followMemoryLimit(os.Getenv("GOMEMLIMIT"), memlimit.FromCgroup, log)
 	err := app.Run(ctx, app.Process{
 		ConfigFile: *config,
 		Strict:     *strict,
 		Stdout:     c.stdout,
-		Log:        slog.New(slog.NewJSONHandler(c.stderr, nil)),
+		Log:        log,
 		Now:        time.Now,
 		DrainDelay: *delay,
 		Drain:      drain,
