@@ -32,15 +32,6 @@ type limitsConfig struct {
 	TokenBytes int `yaml:"tokenBytes"`
 }
 
-type cacheConfig struct {
-	VerifiedTokens int `yaml:"verifiedTokens"` // how many are remembered; 0: none
-}
-
-const (
-	defaultVerifiedTokens = 20_000 // about 40 MB, which the shipped container has room for
-	maxVerifiedTokens     = 10_000_000
-)
-
 // minTokenBytes is below what the smallest token takes: an honest setting never
 // refuses every token.
 const minTokenBytes = 512
@@ -93,7 +84,7 @@ func open(file string) (*loader, error) {
 	}
 	l := &loader{file: file, data: data, doc: doc}
 	l.config.Limits.TokenBytes = token.MaxBytes
-	l.config.Cache.VerifiedTokens = defaultVerifiedTokens
+	l.config.Cache.VerifiedTokens = rememberedTokens{bytes: defaultCacheBytes}
 	l.decoding = doc.Decode(&l.config)
 	return l, nil
 }
@@ -153,9 +144,7 @@ func (l *loader) checkLimits() {
 	if n := l.config.Limits.TokenBytes; n < minTokenBytes || n > token.MaxBytes {
 		l.refuse(path{"limits", "tokenBytes"}, "%d is out of range: write %d to %d", n, minTokenBytes, token.MaxBytes)
 	}
-	if n := l.config.Cache.VerifiedTokens; n < 0 || n > maxVerifiedTokens {
-		l.refuse(path{"cache", "verifiedTokens"}, "%d is out of range: write 0 (none) to %d", n, maxVerifiedTokens)
-	}
+	l.checkCache()
 }
 
 // again is a loader of the same configuration that has found no problem yet.

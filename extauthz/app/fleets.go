@@ -48,7 +48,7 @@ func Verifier(file string, now func() time.Time, log *slog.Logger) (*token.Verif
 func (l *loader) fleets(domains identity.TrustDomains, revoked revocation.Checker, p Process) *fleets.Fleets {
 	return fleets.New(fleets.Config{Domains: domains, Log: p.Log, Now: p.Now, Options: token.Options{
 		MaxBytes: l.config.Limits.TokenBytes, AllowTest: l.config.Insecure.AllowTestTokens,
-		Revocations: revoked, Cache: l.config.Cache.VerifiedTokens,
+		Revocations: revoked, Cache: l.config.Cache.VerifiedTokens.cache(),
 	}})
 }
 

@@ -37,7 +37,11 @@ func BenchmarkCheck(b *testing.B) {
 	theirs := auth.NewAuthorizationClient(serve(b, server))
 	request := usual(b)
 	for _, row := range []struct{ clients, remembered int }{{1, 0}, {16, 0}, {1, 1000}, {16, 1000}} {
-		clients, verifier := row.clients, verifierWith(b, token.Options{Now: clock, Cache: row.remembered})
+		options := token.Options{Now: clock}
+		if row.remembered > 0 {
+			options.Cache = token.NewCache(1<<20, row.remembered)
+		}
+		clients, verifier := row.clients, verifierWith(b, options)
 		ours := newHop(b, func(c *check.Config) {
 			c.Audit, c.Verifier = audit.New(io.Discard), always(verifier)
 		})

@@ -20,7 +20,7 @@ type Options struct {
 	Now       func() time.Time // nil: the wall clock
 
 	Revocations revocation.Checker // the zero value: nothing is revoked
-	Cache       int                // how many accepted tokens are remembered; 0: none
+	Cache       *Cache             // remembers accepted tokens; nil: none are
 
 	// KeyMissing is told of a kid that is not in the issuer's set, on the way to the
 	// refusal: it must not wait for anything. The kid is whatever a client sent, 64
@@ -29,8 +29,8 @@ type Options struct {
 }
 
 // Verifier accepts the tokens of the issuers that it trusts. It may be used from
-// many goroutines. What it remembers of accepted tokens ends with it, so a change
-// of trust is a new verifier.
+// many goroutines. It is immutable, so a change of trust is a new verifier, and what
+// another one accepted counts for nothing.
 type Verifier struct {
 	issuers   map[string]Trust
 	domains   identity.TrustDomains
@@ -38,7 +38,7 @@ type Verifier struct {
 	allowTest bool
 	now       func() time.Time
 	revoked   revocation.Checker
-	cache     *cache // nil: none
+	cache     view
 	missing   func(issuer, kid string)
 }
 
@@ -63,32 +63,33 @@ func NewVerifier(trust []Trust, domains identity.TrustDomains, o Options) (*Veri
 	}
 	return &Verifier{
 		issuers: issuers, domains: domains, maxBytes: o.MaxBytes, allowTest: o.AllowTest, now: o.Now,
-		revoked: o.Revocations, cache: newCache(o.Cache), missing: o.KeyMissing,
+		revoked: o.Revocations, cache: viewOf(o.Cache), missing: o.KeyMissing,
 	}, nil
 }
 
 // Verify gives the claims of a token that passes every rule. The error is an
 // [*Error] with the first rule that it fails.
 func (v *Verifier) Verify(raw string) (*identity.Claims, error) {
-	known, hit := v.cache.get(raw)
-	if !hit {
-		fresh, err := v.read(raw, v.checkSigned)
-		if err != nil {
+	if packed, hit := v.cache.get(raw); hit {
+		known := v.unpack(packed)
+		if err := v.stillHolds(known); err != nil {
 			return nil, err
 		}
-		known = fresh
+		return known.claims, nil
 	}
-	if err := v.stillHolds(known); err != nil {
+	fresh, err := v.read(raw, v.checkSigned)
+	if err != nil {
 		return nil, err
 	}
-	if !hit {
-		v.cache.put(raw, known)
+	if err := v.stillHolds(fresh); err != nil {
+		return nil, err
 	}
-	return known.copyOfClaims(), nil
+	v.cache.put(raw, fresh)
+	return fresh.claims, nil
 }
 
 // accepted is a token that has passed the rules up to 24, which say the same of
-// it for ever but for the time. It is shared and never written to.
+// it for ever but for the time.
 type accepted struct {
 	claims *identity.Claims
 	kid    string
