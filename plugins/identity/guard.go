@@ -46,13 +46,13 @@ func (s *signer) guard(rw http.ResponseWriter, r *http.Request, t transaction) {
 	t.verdict.note(&record)
 	for _, host := range hosts {
 		if !s.config.upstreams.Admit(host) {
-			s.refuse(rw, record, refuse(decision.UpstreamRefused, "API %s: this request goes to %.256q, which is not in upstreams", t.api.ID, host.Host))
+			s.refuse(rw, r, record, refuse(decision.UpstreamRefused, "API %s: this request goes to %.256q, which is not in upstreams", t.api.ID, host.Host))
 			return
 		}
 	}
 	raw, claims, err := s.minter.MintFor(t.Identity, t.lifetime)
 	if err != nil {
-		s.refuse(rw, record, err)
+		s.refuse(rw, r, record, err)
 		return
 	}
 	r.Header.Set(identity.Header, raw)
@@ -61,8 +61,11 @@ func (s *signer) guard(rw http.ResponseWriter, r *http.Request, t transaction) {
 }
 
 // refuse answers the request and writes down why.
-func (s *signer) refuse(rw http.ResponseWriter, record audit.Record, err error) {
+func (s *signer) refuse(rw http.ResponseWriter, r *http.Request, record audit.Record, err error) {
 	reason := token.ReasonOf(err)
+	if reason.Class().Status() == http.StatusUnauthorized {
+		rw.Header().Set("WWW-Authenticate", s.challenge(r, reason))
+	}
 	writeRefusal(rw, reason)
 	s.log.Warn("refused", "api", record.Callee, "id", record.ID, "error", err.Error())
 	s.finish(record, audit.Edge, decision.Deny(reason, "", ""))

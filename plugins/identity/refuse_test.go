@@ -76,6 +76,34 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// A 401 says how to authenticate.
+func TestChallenges(t *testing.T) {
+	p := start(t, "secretFile:", kindsText)
+	expiring := func(c *call) *call { c.session.Expires = 1; return c }
+	without := func(c *call) *call { c.session = nil; return c }
+	named := func(c *call, name string) *call { c.api.Name = name; return c }
+	rows := []struct {
+		name, want string
+		call       *call
+	}{
+		{"nobody was authenticated", `Bearer`, without(keyCall())},
+		{"nobody was authenticated by a password", `Basic realm="Orders"`, without(of(methodBasic))},
+		{"a name with a quotation mark", `Basic realm="\"a\\b\"  c"`, without(named(of(methodBasic), "\"a\\b\"\r\nc"))},
+		{"a key that has ended", `Bearer error="invalid_token"`, expiring(keyCall())},
+		{"a user whose session has ended", `Basic realm="Orders"`, expiring(of(methodBasic))},
+		{"a token of another user", `Bearer error="invalid_token"`, func() *call { c := jwtCall(); c.claims["sub"] = "bob"; return c }()},
+		{"a certificate's session without the certificate", `Bearer error="invalid_token"`, func() *call { c := of(methodMTLS); c.certificates = nil; return c }()},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			rw := p.sign(row.call.request())
+			if got := rw.Header().Values("WWW-Authenticate"); rw.Code != 401 || len(got) != 1 || got[0] != row.want {
+				t.Errorf("%d with %q, want 401 with %s", rw.Code, got, row.want)
+			}
+		})
+	}
+}
+
 // The subject may be mapped from another claim than the one Tyk names the
 // session after.
 func TestSubjectClaimAbsent(t *testing.T) {

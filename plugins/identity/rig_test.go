@@ -93,6 +93,9 @@ func refused(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorde
 	if got := rw.Header().Get("Content-Type"); got != "application/problem+json" {
 		t.Errorf("content type %q", got)
 	}
+	if got := rw.Header().Get("WWW-Authenticate"); (got != "") != (status == http.StatusUnauthorized) {
+		t.Errorf("%d with WWW-Authenticate %q: a 401 must name a scheme (RFC 9110 section 15.5.2)", status, got)
+	}
 	if values := r.Header.Values(identity.Header); len(values) != 0 {
 		t.Errorf("the refused request still carries %d tokens", len(values))
 	}

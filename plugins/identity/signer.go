@@ -50,7 +50,7 @@ func (s *signer) sign(rw http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case err != nil:
-		s.refuse(rw, record, err)
+		s.refuse(rw, r, record, err)
 	case t == nil:
 		s.finish(record, audit.Edge, decision.Allow(decision.Anonymous, "", ""))
 	default:
