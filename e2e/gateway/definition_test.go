@@ -39,7 +39,8 @@ func (r *rig) writeAPIs(t *testing.T, apis []definition) {
 		rights[d.id] = map[string]any{"api_id": d.id, "api_name": d.id, "versions": []string{"Default", "v1", "v2"}}
 	}
 	policies := map[string]any{}
-	for id, metadata := range map[string]any{"all": nil, adding: map[string]string{"developer_id": "root", "tenant": "evil"}} {
+	for id, metadata := range map[string]any{"all": nil, adding: map[string]string{"developer_id": "root", "tenant": "evil"},
+		numbering: map[string]any{"tenant": json.Number("9007199254740993")}} {
 		policies[id] = map[string]any{"id": id, "name": id, "org_id": "demo", "active": true, "state": "active",
 			"rate": 1000, "per": 1, "quota_max": -1, "access_rights": rights, "meta_data": metadata}
 	}
@@ -56,6 +57,9 @@ func shipped(id string) string {
 
 // adding is a policy that writes into the metadata of whoever has it.
 const adding = "adding"
+
+// numbering is a policy that writes a number there which a double cannot hold.
+const numbering = "numbering"
 
 // merge lays one JSON object over another: objects member by member, null takes a member away.
 func merge(base, over map[string]any) {

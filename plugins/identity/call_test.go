@@ -23,6 +23,7 @@ type call struct {
 	claims  map[string]any
 
 	joseFields   []string            // which of the claims stand in the token's header
+	claimed      []string            // fields of a header that are claims here
 	certificates []*x509.Certificate // of the client's connection
 
 	header  http.Header
@@ -76,7 +77,7 @@ func (c *call) enter(r *http.Request) {
 		ctx.SetSession(r, c.session, false, false, false) // fewer values, and Tyk's global configuration is asked
 	}
 	data := map[string]any{}
-	for name, value := range c.claims {
+	for name, value := range asTykReads(c.claims) {
 		data["jwt_claims_"+name] = value
 	}
 	if c.claims != nil {
@@ -88,11 +89,18 @@ func (c *call) enter(r *http.Request) {
 	}
 }
 
+// asTykReads gives the claims as Tyk hands them over: every number is a float64.
+func asTykReads(claims map[string]any) (read map[string]any) {
+	data, _ := json.Marshal(claims) // of texts, numbers and lists
+	_ = json.Unmarshal(data, &read)
+	return read
+}
+
 // token is the caller's, as far as the plugin reads it.
 func (c *call) token() string {
 	header, claims := map[string]any{}, map[string]any{}
 	for name, value := range c.claims {
-		if slices.Contains(append(joseFields, c.joseFields...), name) {
+		if slices.Contains(append(joseFields, c.joseFields...), name) && !slices.Contains(c.claimed, name) {
 			header[name] = value
 		} else {
 			claims[name] = value

@@ -1,43 +1,98 @@
 package main
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
-// lookup finds a claim by its name or, where no claim has that very name, by a
-// path into objects: realm_access.roles. Names may be URLs, which have dots too.
+// lookup finds a claim by its name or by a path into objects, such as
+// realm_access.roles. Names may hold dots themselves (URLs, kubernetes.io, the ids
+// of clients), at every depth, so each way to split the path is tried and the
+// longest name goes first.
 func lookup(claim func(name string) any, path string) any {
-	if value := claim(path); value != nil {
-		return value
+	for _, name := range firstNames(path) {
+		value := claim(name)
+		if name == path {
+			if value != nil {
+				return value
+			}
+			continue
+		}
+		object, _ := value.(map[string]any)
+		if object == nil {
+			continue
+		}
+		if value := lookup(func(name string) any { return object[name] }, path[len(name)+1:]); value != nil {
+			return value
+		}
 	}
-	name, rest, nested := strings.Cut(path, ".")
-	if !nested {
-		return nil
+	return nil
+}
+
+// firstNames are the names with which a path may begin, the longest first.
+func firstNames(path string) []string {
+	names := []string{path}
+	for dot := strings.LastIndexByte(path, '.'); dot >= 0; dot = strings.LastIndexByte(path[:dot], '.') {
+		names = append(names, path[:dot])
 	}
-	object, _ := claim(name).(map[string]any)
-	return lookup(func(name string) any { return object[name] }, rest)
+	return names
 }
 
 // subjectOf reads a subject rule: alternatives are separated by `|`, and the
-// claims that make one together by `+`. They are joined by an @, so a claim
-// with an @ of its own cannot be one of several.
-func subjectOf(claim func(name string) any, rule string) string {
-	for _, alternative := range strings.Split(rule, "|") {
-		if id := joined(claim, strings.Split(alternative, "+")); id != "" {
-			return id
+// claims that make one together by `+`. Claims that belong together are joined by
+// an @, so none of them may hold one.
+//
+// The text of the first alternative is the subject. The others write their own
+// name and a slash before theirs: cid/0oa8batch. So what one claim says is never
+// the subject that another claim names.
+//
+// The subject is empty where no alternative is there.
+func subjectOf(claim func(name string) any, rule string) (string, error) {
+	alternatives := strings.Split(rule, "|")
+	for i, alternative := range alternatives {
+		id, err := joined(claim, strings.Split(alternative, "+"))
+		if err != nil {
+			return "", err
 		}
+		if id == "" {
+			continue
+		}
+		if i > 0 {
+			return marker(alternative) + id, nil
+		}
+		for _, later := range alternatives[1:] {
+			if strings.HasPrefix(id, marker(later)) {
+				return "", fmt.Errorf("%s begins with %s, which marks a subject of the alternative %s", alternative, marker(later), later)
+			}
+		}
+		return id, nil
 	}
-	return ""
+	return "", nil
 }
 
-func joined(claim func(name string) any, names []string) string {
+// marker begins the subjects of an alternative that is not the first one.
+func marker(alternative string) string { return alternative + "/" }
+
+// joined is empty where one of the claims is absent. One that is there and cannot
+// name anybody is an error: the caller must not become whom the next alternative names.
+func joined(claim func(name string) any, names []string) (string, error) {
 	var values []string
 	for _, name := range names {
-		value, _ := lookup(claim, name).(string)
-		if value == "" || len(names) > 1 && strings.Contains(value, "@") {
-			return ""
+		value := lookup(claim, name)
+		if value == nil || value == "" {
+			return "", nil
 		}
-		values = append(values, value)
+		text, ok := value.(string)
+		if !ok {
+			return "", fmt.Errorf("%s is %s: want a text", name, kindName(value))
+		}
+		if len(names) > 1 && strings.Contains(text, "@") {
+			return "", fmt.Errorf("%s has an @, which joins two claims", name)
+		}
+		values = append(values, text)
 	}
-	return strings.Join(values, "@")
+	return strings.Join(values, "@"), nil
 }
 
 // namesIn are the claims that a subject rule reads.
@@ -49,15 +104,12 @@ func namesIn(rule string) []string {
 // by the names under which Tyk hands them over.
 func (p *idp) reads() []string {
 	names := []string{"iss", "aud", "exp", "auth_time"}
-	add := func(path string) {
-		first, _, _ := strings.Cut(path, ".")
-		names = append(names, path, first)
-	}
-	for _, path := range append(namesIn(p.Subject), p.Scopes...) {
-		add(path)
-	}
+	paths := slices.Concat(namesIn(p.Subject), p.Scopes)
 	for _, rule := range p.Claims {
-		add(rule.From)
+		paths = append(paths, rule.From)
+	}
+	for _, path := range paths {
+		names = append(names, firstNames(path)...)
 	}
 	return names
 }

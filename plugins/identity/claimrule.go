@@ -2,24 +2,39 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/token"
 )
 
 // claimRule says where a claim of the token comes from: `tenant: org_id`, or
-// `groups: {from: groups, keep: ["orders-*"], max: 20}`.
+// `groups: {from: groups, keep: ["orders-*"], max: 20}`. `client: false` removes a
+// claim of the preset.
 type claimRule struct {
 	From string   `yaml:"from"` // name of a claim, or meta.NAME for API keys
 	Keep []string `yaml:"keep"` // of a list only these values; `*` stands for any characters, once in a pattern
 	Max  int      `yaml:"max"`  // values that may be left; 0: no limit of its own
+	As   string   `yaml:"as"`   // text: an integer is written as a text; absent: each value keeps its kind
+
+	removed bool // `false` in the place of a rule
 }
 
-// UnmarshalYAML reads both forms. It checks the keys itself: the strict reader
+// asText is the one value of as.
+const asText = "text"
+
+// UnmarshalYAML reads all forms. It checks the keys itself: the strict reader
 // does not look into types that read themselves.
 func (c *claimRule) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode && node.ShortTag() == "!!bool" {
+		var keep bool
+		err := node.Decode(&keep)
+		c.removed = !keep
+		return err
+	}
 	if node.Kind == yaml.ScalarNode {
 		return node.Decode(&c.From)
 	}
@@ -27,8 +42,8 @@ func (c *claimRule) UnmarshalYAML(node *yaml.Node) error {
 	for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
 		switch {
-		case key.Value != "from" && key.Value != "keep" && key.Value != "max":
-			wrong.Errors = append(wrong.Errors, fmt.Sprintf("line %d: unknown key %q; known here: from, keep, max", key.Line, key.Value))
+		case !slices.Contains(ruleKeys, key.Value):
+			wrong.Errors = append(wrong.Errors, fmt.Sprintf("line %d: unknown key %q; known here: %s", key.Line, key.Value, strings.Join(ruleKeys, ", ")))
 		case value.ShortTag() == "!!null":
 			wrong.Errors = append(wrong.Errors, fmt.Sprintf("line %d: %s has no value: remove it or give it one", value.Line, key.Value))
 		}
@@ -40,13 +55,18 @@ func (c *claimRule) UnmarshalYAML(node *yaml.Node) error {
 	return node.Decode((*plain)(c))
 }
 
+var ruleKeys = []string{"from", "keep", "max", "as"}
+
 // mapClaims applies the rules to what the caller's credential says. An absent
 // value leaves no claim; one that does not fit refuses, because a policy may
-// deny by the very value that would be missing.
-func mapClaims(rules map[string]claimRule, get func(from string) any) (map[string]any, error) {
+// deny by the very value that would be missing. found hears of each rule whether
+// the credential has its claim.
+func mapClaims(rules map[string]claimRule, get func(from string) any, found func(name string, there bool)) (map[string]any, error) {
 	claims := map[string]any{}
 	for name, rule := range rules {
-		value, err := rule.apply(get(rule.From))
+		source := get(rule.From)
+		found(name, source != nil)
+		value, err := rule.apply(source)
 		if err != nil {
 			return nil, refuse(decision.ClaimsInvalid, "claim %s: %w", rule.From, err)
 		}
@@ -58,14 +78,24 @@ func mapClaims(rules map[string]claimRule, get func(from string) any) (map[strin
 }
 
 func (c claimRule) apply(value any) (any, error) {
+	if value == nil {
+		return nil, nil
+	}
+	if c.As == asText {
+		text, err := integerText(value)
+		if err != nil {
+			return nil, err
+		}
+		value = text
+	}
 	switch value := value.(type) {
-	case nil, bool, float64, int64, int:
+	case bool:
 		return value, nil
 	case string:
 		if !c.keeps(value) {
 			return nil, nil
 		}
-		return value, nil
+		return value, token.CheckText(value)
 	case []string:
 		return c.filter(value)
 	case []any:
@@ -75,15 +105,23 @@ func (c claimRule) apply(value any) (any, error) {
 		}
 		return c.filter(list)
 	}
-	return nil, fmt.Errorf("%T: want a text, a number, true or false, or a list of texts", value)
+	number, ok, err := exactNumber(value)
+	if !ok {
+		return nil, fmt.Errorf("%s: want a text, a number, true or false, or a list of texts", kindName(value))
+	}
+	return number, err
 }
 
 func (c claimRule) filter(list []string) (any, error) {
 	kept := []string{}
 	for _, value := range list {
-		if c.keeps(value) {
-			kept = append(kept, value)
+		if !c.keeps(value) {
+			continue
 		}
+		if err := token.CheckText(value); err != nil {
+			return nil, err
+		}
+		kept = append(kept, value)
 	}
 	if c.Max > 0 && len(kept) > c.Max {
 		return nil, fmt.Errorf("%d values, at most %d are configured", len(kept), c.Max)
@@ -107,7 +145,7 @@ func texts(list []any) ([]string, error) {
 	for i, value := range list {
 		text, ok := value.(string)
 		if !ok {
-			return nil, fmt.Errorf("entry %d of the list is %T: want a text", i+1, value)
+			return nil, fmt.Errorf("entry %d of the list is %s: want a text", i+1, kindName(value))
 		}
 		out[i] = text
 	}
@@ -115,15 +153,21 @@ func texts(list []any) ([]string, error) {
 }
 
 // scopesIn reads a scope claim, which providers write as one text with spaces
-// (RFC 8693 section 4.2) or as a list.
-func scopesIn(value any) ([]string, error) {
+// (RFC 8693 section 4.2) or as a list. What is no scope (RFC 6749 section 3.3)
+// refuses: the token is wrong, and a rule may ask for the very scope that would be missing.
+func scopesIn(value any) (scopes []string, err error) {
 	switch value := value.(type) {
 	case nil:
-		return nil, nil
 	case string:
-		return strings.Fields(value), nil
+		// Not by every space of Unicode: only the ASCII ones separate scopes.
+		scopes = strings.FieldsFunc(value, func(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' })
 	case []any:
-		return texts(value)
+		scopes, err = texts(value)
+	default:
+		err = fmt.Errorf("%s: want a text or a list of texts", kindName(value))
 	}
-	return nil, fmt.Errorf("%T: want a text or a list of texts", value)
+	for i := 0; err == nil && i < len(scopes); i++ {
+		err = token.CheckScope(scopes[i])
+	}
+	return scopes, err
 }

@@ -49,13 +49,16 @@ type keysConfig struct {
 // its users' subjects, so that two providers' "123" are two people.
 type idp struct {
 	Alias     string               `yaml:"alias"`
-	Preset    string               `yaml:"preset"` // fills in subject, scopes and claims
+	Preset    string               `yaml:"preset"` // fills in subject and scopes, and adds claims
 	Issuer    string               `yaml:"issuer"`
 	Audiences []string             `yaml:"audiences"`  // the caller's token must be for one of them
 	Sources   []string             `yaml:"jwtSources"` // jwt_source of APIs with this provider's keys; may be absent if it is the only one
 	Subject   string               `yaml:"subject"`    // claim; `a+b`: two that name the user together; `a|b`: the first that is there
 	Scopes    []string             `yaml:"scopes"`     // claims that hold scopes
-	Claims    map[string]claimRule `yaml:"claims"`
+	Claims    map[string]claimRule `yaml:"claims"`     // over those of the preset
+	Types     []string             `yaml:"types"`      // typ of the header; none: there is none. Default: JWT, at+jwt, none
+
+	AccessTokensOnly bool `yaml:"accessTokensOnly"` // refuse what is marked as an ID token
 }
 
 // sessionMapping maps the metadata of one kind of session.

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/TykTechnologies/tyk/apidef"
@@ -80,34 +83,81 @@ func rawToken(c apidef.AuthConfig, r *http.Request) (raw string) {
 	return raw
 }
 
-// refuseHeaderFields refuses a token whose JOSE header has a field under a name
-// that we would read as a claim, and whose claims have none: Tyk hands both over
-// under one name. The token was verified; this only ever refuses.
-func (p *idp) refuseHeaderFields(raw string) error {
+// callerToken is the caller's token as it was sent. Tyk hands over the claims that
+// it has verified, with header fields among them and with numbers that have lost
+// digits; here are the header itself and the digits.
+type callerToken struct{ header, claims map[string]any }
+
+func (t callerToken) claim(name string) any { return t.claims[name] }
+
+// readCallerToken does not verify: nothing is believed that [idp.bind] has not
+// found among the claims that Tyk has verified.
+func readCallerToken(raw string) (t callerToken, err error) {
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 {
-		return refuse(decision.ClaimsUnavailable, "the caller's token is not where the API's definition says")
+		return t, refuse(decision.ClaimsUnavailable, "the caller's token is not where the API's definition says")
 	}
-	var header, claims map[string]json.RawMessage
-	if err := readPart(parts[0], &header); err != nil {
-		return refuse(decision.ClaimsInvalid, "header of the caller's token: %w", err)
+	if t.header, err = readPart(parts[0]); err != nil {
+		return t, refuse(decision.ClaimsInvalid, "header of the caller's token: %w", err)
 	}
-	if err := readPart(parts[1], &claims); err != nil {
-		return refuse(decision.ClaimsInvalid, "claims of the caller's token: %w", err)
+	if t.claims, err = readPart(parts[1]); err != nil {
+		return t, refuse(decision.ClaimsInvalid, "claims of the caller's token: %w", err)
 	}
-	for _, name := range p.reads() {
-		_, inHeader := header[name]
-		if _, claimed := claims[name]; inHeader && !claimed {
-			return refuse(decision.ClaimsInvalid, "%s is a field of the header of the caller's token, not a claim", name)
+	return t, nil
+}
+
+// readPart gives numbers as [json.Number].
+func readPart(part string) (members map[string]any, err error) {
+	data, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(part, "="))
+	if err != nil {
+		return nil, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	return members, decoder.Decode(&members)
+}
+
+// bind refuses a token that is not the one that Tyk has verified, and one whose
+// header has a field under a name that we would read as a claim, and whose claims
+// have none: Tyk hands both over under one name, the claim before the field.
+func (p *idp) bind(own callerToken, verified func(name string) any) error {
+	reads := p.reads()
+	for _, name := range append(reads, kindClaims...) {
+		value, claimed := own.claims[name]
+		field, inHeader := own.header[name]
+		if inHeader && !claimed {
+			if slices.Contains(reads, name) {
+				return refuse(decision.ClaimsInvalid, "%s is a field of the header of the caller's token, not a claim", name)
+			}
+			value = field
+		}
+		if !sameJSON(value, verified(name)) {
+			return refuse(decision.ClaimsUnbound, "claim %s of the caller's token is not what the gateway has verified", name)
 		}
 	}
 	return nil
 }
 
-func readPart(part string, into *map[string]json.RawMessage) error {
-	data, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(part, "="))
-	if err != nil {
-		return err
+// sameJSON compares a value that has its digits with one that was read into Go's
+// usual types.
+func sameJSON(own, verified any) bool {
+	switch own := own.(type) {
+	case json.Number:
+		if digits, ok := verified.(json.Number); ok {
+			return own == digits
+		}
+		f, err := own.Float64()
+		return err == nil && verified == f
+	case []any:
+		list, ok := verified.([]any)
+		return ok && slices.EqualFunc(own, list, sameJSON)
+	case map[string]any:
+		object, ok := verified.(map[string]any)
+		return ok && maps.EqualFunc(own, object, sameJSON)
 	}
-	return json.Unmarshal(data, into)
+	switch verified.(type) {
+	case []any, map[string]any: // Go cannot compare these
+		return false
+	}
+	return own == verified
 }

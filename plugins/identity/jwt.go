@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/md5"
 	"encoding/hex"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/token"
 )
 
 // fromClaims reads who the caller is from the JWT that Tyk has verified. In Tyk
@@ -23,21 +25,28 @@ func (s *signer) fromClaims(a *api, session *user.SessionState, r *http.Request)
 		return identity.Identity{}, refuse(decision.ClaimsUnavailable,
 			"API %s: set enable_context_vars (OAS: middleware.global.contextVariables.enabled), or the verified claims do not reach the plugin", a.ID)
 	}
-	claim := verifiedClaim(r)
-	provider, err := s.config.provider(claim)
+	verified := verifiedClaim(r)
+	provider, err := s.config.provider(verified)
 	if err != nil {
 		return identity.Identity{}, err
 	}
 	if err := s.config.signedBy(provider, a); err != nil {
 		return identity.Identity{}, err
 	}
-	if user := a.tykUser(claim); user == "" || !keyNamedAfter(session.KeyID, user) {
+	if user := a.tykUser(verified); user == "" || !keyNamedAfter(session.KeyID, user) {
 		return identity.Identity{}, refuse(decision.ClaimsUnbound, "API %s: the verified claims are not those of this session", a.ID)
 	}
-	if err := provider.refuseHeaderFields(rawToken(a.tokenIn, r)); err != nil {
+	own, err := readCallerToken(rawToken(a.tokenIn, r))
+	if err != nil {
 		return identity.Identity{}, err
 	}
-	return provider.identify(claim)
+	if err := provider.bind(own, verified); err != nil {
+		return identity.Identity{}, err
+	}
+	if err := provider.checkKind(own); err != nil {
+		return identity.Identity{}, err
+	}
+	return provider.identify(own.claim, s.foundIn(provider.Alias))
 }
 
 // provider finds the configured identity provider whose token this is.
@@ -80,29 +89,28 @@ func audiences(value any) []string {
 	return all
 }
 
-// identify applies the mapping of one provider.
-func (p *idp) identify(claim func(string) any) (identity.Identity, error) {
+// identify applies the mapping of one provider. found hears which claims are there.
+func (p *idp) identify(claim func(string) any, found func(name string, there bool)) (identity.Identity, error) {
 	var id identity.Identity
-	subject := subjectOf(claim, p.Subject)
+	subject, err := subjectOf(claim, p.Subject)
+	if err != nil {
+		return id, refuse(decision.SubjectUnknown, "subject %s of the caller's token: %w", p.Subject, err)
+	}
 	if subject == "" {
-		return id, refuse(decision.SubjectUnknown, "claim %s of the caller's token is absent, empty or not a text", p.Subject)
+		return id, refuse(decision.SubjectUnknown, "claim %s of the caller's token is absent or empty", p.Subject)
 	}
-	id.Subject = identity.Subject{Namespace: p.Alias, ID: subject}
-	for _, name := range p.Scopes {
-		scopes, err := scopesIn(lookup(claim, name))
-		if err != nil {
-			return id, refuse(decision.ClaimsInvalid, "scope claim %s: %w", name, err)
-		}
-		id.Scopes = append(id.Scopes, scopes...)
+	if id.Subject, err = subjectNamed(p.Alias, subject); err != nil {
+		return id, err
 	}
-	var err error
-	if id.Claims, err = mapClaims(p.Claims, func(from string) any { return lookup(claim, from) }); err != nil {
+	if id.Scopes, err = p.scopesOf(claim, found); err != nil {
+		return id, err
+	}
+	if id.Claims, err = mapClaims(p.Claims, func(from string) any { return lookup(claim, from) }, found); err != nil {
 		return id, err
 	}
 	id.AuthTime, _ = numericDate(claim("auth_time"))
 	// Providers must write it into what they issue to callers (RFC 9068 section 2.2,
-	// OpenID Connect Core section 2), and need not into what else they sign with the
-	// same key, such as logout tokens.
+	// OpenID Connect Core section 2).
 	var ok bool
 	if id.NotAfter, ok = numericDate(claim("exp")); !ok {
 		return id, refuse(decision.ClaimsInvalid, "claim exp of the caller's token is absent or not a time")
@@ -110,10 +118,41 @@ func (p *idp) identify(claim func(string) any) (identity.Identity, error) {
 	return id, nil
 }
 
-// numericDate reads RFC 7519's form; Tyk hands every number over as float64.
+func (p *idp) scopesOf(claim func(string) any, found func(name string, there bool)) (all []string, err error) {
+	there := false
+	for _, name := range p.Scopes {
+		value := lookup(claim, name)
+		there = there || value != nil
+		scopes, err := scopesIn(value)
+		if err != nil {
+			return nil, refuse(decision.ClaimsInvalid, "scope claim %s: %w", name, err)
+		}
+		all = append(all, scopes...)
+	}
+	if len(p.Scopes) > 0 {
+		found(scopeClaim, there)
+	}
+	if err := token.CheckScopes(all); err != nil {
+		return nil, refuse(decision.ClaimsInvalid, "scopes %s: %w", strings.Join(p.Scopes, ", "), err)
+	}
+	return all, nil
+}
+
+// subjectNamed refuses a name that no token can carry. It is the caller's
+// credential that says it.
+func subjectNamed(namespace, id string) (identity.Subject, error) {
+	subject := identity.Subject{Namespace: namespace, ID: id}
+	if err := token.CheckSubject(subject); err != nil {
+		return identity.Subject{}, refuse(decision.ClaimsInvalid, "the subject that the caller's credential names: %w", err)
+	}
+	return subject, nil
+}
+
+// numericDate reads RFC 7519's form.
 func numericDate(value any) (time.Time, bool) {
-	seconds, ok := value.(float64)
-	if !ok || seconds <= 0 || seconds >= 1<<53 {
+	number, _ := value.(json.Number)
+	seconds, err := number.Float64()
+	if err != nil || seconds <= 0 || seconds >= exactIntegers {
 		return time.Time{}, false
 	}
 	return time.Unix(int64(seconds), 0), true

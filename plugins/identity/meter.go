@@ -20,6 +20,7 @@ type meter struct {
 	sources   map[source]*sourceMeter
 	loaded    atomic.Int64 // milliseconds since 1970: when what is in force was made; 0: never
 	lost      atomic.Uint64
+	mapped    mappedClaims
 }
 
 // sourceMeter says how it stands with one source of a signer.

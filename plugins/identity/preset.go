@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// preset is how a provider's access tokens say who the caller is. Each of its
-// settings gives way to one of the idp's own.
+// preset is how a provider's access tokens say who the caller is. Its subject and
+// its scopes give way to the idp's own; of its claims, those do that the idp names.
 type preset struct {
 	subject string
 	scopes  []string
@@ -35,7 +35,8 @@ func from(pairs ...string) map[string]claimRule {
 	return rules
 }
 
-// usePresets fills in what the file leaves to presets.
+// usePresets fills in what the file leaves to presets and to defaults. Claims are
+// laid over those of the preset one by one.
 func (c *config) usePresets() {
 	for i := range c.IDPs {
 		p := &c.IDPs[i]
@@ -46,10 +47,25 @@ func (c *config) usePresets() {
 		if p.Scopes == nil {
 			p.Scopes = known.scopes
 		}
-		if p.Claims == nil {
-			p.Claims = known.claims
+		if p.Types == nil {
+			p.Types = slices.Clone(defaultTypes) // the check writes each in one form
 		}
+		p.Claims = over(known.claims, p.Claims)
 	}
+}
+
+// over keeps a removal of what the preset does not have: it is a slip, and reported.
+func over(preset, own map[string]claimRule) map[string]claimRule {
+	merged := map[string]claimRule{}
+	maps.Copy(merged, preset)
+	for name, rule := range own {
+		if _, known := preset[name]; known && rule.removed {
+			delete(merged, name)
+			continue
+		}
+		merged[name] = rule
+	}
+	return merged
 }
 
 func presetNames() string { return strings.Join(slices.Sorted(maps.Keys(presets)), ", ") }

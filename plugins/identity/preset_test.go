@@ -22,7 +22,7 @@ var presetTokens = []struct {
 		"idp:00u9alice", "openid orders.read", map[string]any{"client": "0oa7web", "groups": []any{"Everyone", "orders-eu"}}},
 	{"okta service", "okta", `{"ver": 1, "jti": "AT.q2", "iss": "https://acme.okta.com/oauth2/aus1", "aud": "orders", "iat": 1700000000, "exp": WHEN,
 		"cid": "0oa8batch", "scp": ["orders.read"], "sub": "0oa8batch"}`,
-		"idp:0oa8batch", "orders.read", map[string]any{"client": "0oa8batch"}},
+		"idp:cid/0oa8batch", "orders.read", map[string]any{"client": "0oa8batch"}},
 	{"auth0 user", "auth0", `{"https://acme.example.com/tenant": "acme", "iss": "https://acme.eu.auth0.com/", "sub": "auth0|64f0c1", "aud": ["orders", "https://acme.eu.auth0.com/userinfo"],
 		"iat": 1700000000, "exp": WHEN, "scope": "openid orders:read", "azp": "Xw3", "permissions": ["orders:read", "orders:refund"]}`,
 		"idp:auth0|64f0c1", "openid orders:read", map[string]any{"client": "Xw3", "permissions": []any{"orders:read", "orders:refund"}}},
@@ -84,23 +84,107 @@ func startWith(t *testing.T, entries string) *rig {
 func withClaims(t *testing.T, claims string) *call {
 	t.Helper()
 	c := jwtCall()
-	c.claims = map[string]any{}
+	c.claims, c.claimed = map[string]any{}, []string{"typ"} // Keycloak writes it there too
 	when, err := json.Marshal(inSeconds(600))
 	must(t, err)
 	must(t, json.Unmarshal([]byte(strings.ReplaceAll(claims, "WHEN", string(when))), &c.claims))
-	sum := md5.Sum([]byte(c.claims["sub"].(string)))
-	c.session.KeyID = "demo" + hex.EncodeToString(sum[:])
+	asSubject(c, c.claims["sub"].(string))
 	return c
 }
 
-// What the entry itself says takes the place of the preset's.
+// asSubject names the user, and the session as Tyk does.
+func asSubject(c *call, sub string) {
+	c.claims["sub"] = sub
+	sum := md5.Sum([]byte(sub))
+	c.session.KeyID = "demo" + hex.EncodeToString(sum[:])
+}
+
+// What the entry itself says goes before the preset's, claim by claim.
 func TestPresetGivesWay(t *testing.T) {
 	c := withClaims(t, presetTokens[2].claims)
 	p := startPreset(t, "auth0", c, "subject: azp", "scopes: [permissions]", `claims: {tenant: "https://acme.example.com/tenant"}`)
 	r := c.request()
 	got := signed(t, p, r, p.sign(r))
-	if got.Subject != "idp:Xw3" || got.Scope != "orders:read orders:refund" || got.Tctx["tenant"] != "acme" || got.Tctx["client"] != nil {
+	if got.Subject != "idp:Xw3" || got.Scope != "orders:read orders:refund" || got.Tctx["tenant"] != "acme" || got.Tctx["client"] != "Xw3" || got.Tctx["permissions"] == nil {
 		t.Errorf("got %s with %q and %v", got.Subject, got.Scope, got.Tctx)
+	}
+}
+
+func TestClaimOfPresetIsReplacedOrRemoved(t *testing.T) {
+	c := withClaims(t, presetTokens[2].claims)
+	p := startPreset(t, "auth0", c, `claims: {client: false, permissions: {from: permissions, keep: ["*:read"]}}`)
+	r := c.request()
+	got := signed(t, p, r, p.sign(r))
+	equal(t, got.Tctx["permissions"], any([]any{"orders:read"}))
+	if client, there := got.Tctx["client"]; there {
+		t.Errorf("client %v: want none", client)
+	}
+}
+
+func TestRemovalOfWhatIsNotThere(t *testing.T) {
+	for entry, want := range map[string]string{
+		"preset: auth0, claims: {clients: false}":             "claim clients: false removes a claim of the preset, and there is none of this name",
+		"subject: sub, claims: {client: false}":               "claim client: false removes a claim of the preset, and there is none of this name",
+		"preset: auth0, claims: {client: true}":               "client: want the name of a claim",
+		"preset: auth1, claims: {client: azp}":                `preset "auth1": want one of`,
+		"preset: auth0, claims: {client: {from: azp, as: x}}": `claim client: as "x": want text`,
+	} {
+		_, err := parseConfig("f.yaml", []byte(strings.Replace(settingsText, "    subject: sub\n    scopes: [scope, scp]\n    claims: {tenant: org_id, groups: {from: groups, keep: [\"orders-*\"], max: 2}}\n",
+			"    "+strings.ReplaceAll(entry, ", claims", "\n    claims")+"\n", 1)))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want only %s", entry, err, want)
+		}
+	}
+	_, err := parseConfig("f.yaml", []byte(strings.Replace(settingsText, "tenant: meta.tenant", "tenant: false", 1)))
+	if want := "claim tenant: false removes a claim of a preset, and apiKeys has none"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// What one claim says is never the subject that another claim names.
+func TestAlternativesDoNotCollide(t *testing.T) {
+	rows := []struct {
+		name, subject string
+		victim        string // claims
+		attacker      string
+		want, got     string // subjects; "": refused with claims_invalid or subject_unknown
+	}{
+		{"two claims and one that holds their joint", "oid+tid|email", `"oid": "b6f2", "tid": "7a1d.example"`, `"email": "b6f2@7a1d.example"`, "idp:b6f2@7a1d.example", "idp:email/b6f2@7a1d.example"},
+		{"one that holds the joint goes first", "email|oid+tid", `"email": "b6f2@7a1d"`, `"oid": "b6f2", "tid": "7a1d"`, "idp:b6f2@7a1d", "idp:oid+tid/b6f2@7a1d"},
+		{"a user and a client of one name", "uid|cid", `"uid": "00u9alice"`, `"cid": "00u9alice"`, "idp:00u9alice", "idp:cid/00u9alice"},
+		{"a user named like a client's subject", "uid|cid", `"cid": "0oa"`, `"uid": "cid/0oa"`, "idp:cid/0oa", ""},
+		{"three alternatives", "a|b|c", `"b": "x"`, `"c": "x"`, "idp:b/x", "idp:c/x"},
+		{"two pairs", "a+b|c+d", `"a": "x", "b": "y"`, `"c": "x", "d": "y"`, "idp:x@y", "idp:c+d/x@y"},
+		{"the joint in a part", "a+b|c", `"a": "x", "b": "y"`, `"a": "x@y", "b": "z", "c": "x@y"`, "idp:x@y", ""},
+		{"a first claim that is no text", "uid|cid", `"cid": "0oa"`, `"uid": 7, "cid": "0oa"`, "idp:cid/0oa", ""},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			p := start(t, "subject: sub", "subject: "+row.subject)
+			for claims, want := range map[string]string{row.victim: row.want, row.attacker: row.got} {
+				c := withClaims(t, `{"iss": "https://idp.example.com", "aud": "shop", "exp": WHEN, "sub": "s", `+claims+`}`)
+				r := c.request()
+				if rw := p.sign(r); want == "" {
+					refused(t, p, r, rw, 403, decision.SubjectUnknown)
+				} else if got := signed(t, p, r, rw).Subject; got != want {
+					t.Errorf("%s: got %s, want %s", claims, got, want)
+				}
+			}
+		})
+	}
+}
+
+// Names of claims may hold slashes, so one marker could begin with another.
+func TestMarkersThatCollide(t *testing.T) {
+	for rule, want := range map[string]string{
+		"uid|uid":                   "the alternative uid stands twice",
+		"a|b|b":                     "the alternative b stands twice",
+		"uid|https://x|https://x/y": "one of these begins with the other",
+	} {
+		_, err := parseConfig("f.yaml", []byte(strings.Replace(settingsText, "subject: sub", "subject: "+rule, 1)))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", rule, err, want)
+		}
 	}
 }
 
@@ -121,11 +205,52 @@ func TestPresetSubjectAbsent(t *testing.T) {
 	}
 }
 
-// A claim's own name goes before a path of the same letters.
+// The longest name goes first, at every depth, and a name that leads nowhere is not the end.
 func TestLookup(t *testing.T) {
-	claims := map[string]any{"a": map[string]any{"b": map[string]any{"c": "nested"}, "b.c": "half"}, "x.y": "flat", "x": map[string]any{"y": "nested"}, "t": "text"}
+	var claims map[string]any
+	must(t, json.Unmarshal([]byte(`{
+		"a": {"b": {"c": "nested"}, "b.c": "half"}, "x.y": "flat", "x": {"y": "nested"}, "t": "text", "null": null,
+		"resource_access": {"orders.api": {"roles": ["reader"]}, "account": {"roles": ["view"]}, "orders": "text"},
+		"kubernetes.io": {"namespace": "shop", "pod.name": {"uid": "1"}},
+		"https://idp.example.com/app_metadata": {"plan": "gold", "limits.eu": {"a.b.c": "deep"}},
+		"p.q": {}, "p": {"q": {"r": "behind an empty object"}}
+	}`), &claims))
 	claim := func(name string) any { return claims[name] }
-	for path, want := range map[string]any{"x.y": "flat", "a.b.c": "half", "a.b": claims["a"].(map[string]any)["b"], "t.x": nil, "a.z": nil, "": nil, "a.": nil, ".a": nil} {
+	for path, want := range map[string]any{
+		"x.y": "flat", "a.b.c": "half", "a.b": claims["a"].(map[string]any)["b"], "t.x": nil, "a.z": nil, "": nil, "a.": nil, ".a": nil, "null": nil, "null.x": nil,
+		"resource_access.orders.api.roles": []any{"reader"}, "resource_access.account.roles": []any{"view"}, "resource_access.orders.api": map[string]any{"roles": []any{"reader"}},
+		"kubernetes.io.namespace": "shop", "kubernetes.io.pod.name.uid": "1",
+		"https://idp.example.com/app_metadata.plan": "gold", "https://idp.example.com/app_metadata.limits.eu.a.b.c": "deep",
+		"p.q.r": "behind an empty object",
+	} {
 		equal(t, lookup(claim, path), want)
 	}
+}
+
+// The same paths from a token to a claim, and from metadata.
+func TestPathsThroughNamesWithDots(t *testing.T) {
+	p := start(t, "tenant: org_id", "tenant: kubernetes.io.namespace, roles: resource_access.orders.api.roles", "scopes: [scope, scp]", `scopes: ["https://idp.example.com/app.scopes"]`,
+		"tenant: meta.tenant", "tenant: meta.org.example.id", "subject: meta.developer_id", "subject: meta.dev.id")
+	c := jwtCall()
+	c.claims["kubernetes.io"] = map[string]any{"namespace": "shop"}
+	c.claims["resource_access"] = map[string]any{"orders.api": map[string]any{"roles": []any{"reader"}}}
+	c.claims["https://idp.example.com/app"] = map[string]any{"scopes": "orders.read"}
+	r := c.request()
+	got := signed(t, p, r, p.sign(r))
+	equal(t, []any{got.Scope, got.Tctx["tenant"], got.Tctx["roles"]}, []any{"orders.read", "shop", []any{"reader"}})
+
+	k := keyCall()
+	k.session.MetaData = map[string]any{"org.example": map[string]any{"id": "acme"}, "dev": map[string]any{"id": "partner-7"}}
+	r = k.request()
+	got = signed(t, p, r, p.sign(r))
+	equal(t, []any{got.Subject, got.Tctx["tenant"]}, []any{"key:partner-7", "acme"})
+}
+
+// A field of the header answers to no name of a path either.
+func TestHeaderFieldOnAPath(t *testing.T) {
+	p := start(t, "tenant: org_id", "tenant: a.b.c")
+	c := jwtCall()
+	c.claims["a.b"], c.joseFields = map[string]any{"c": "evil"}, []string{"a.b"}
+	r := c.request()
+	refused(t, p, r, p.sign(r), 401, decision.ClaimsInvalid)
 }

@@ -37,7 +37,7 @@ func TestOneRecord(t *testing.T) {
 		{"refused by SignIdentity", signs(withoutSession(keyCall())), decision.NoSession},
 		{"a certificate that is not listed", guards(changed(staticCall(), func(c *call) { c.api.ClientCertificates = nil })), decision.ClaimsUnbound},
 		{"refused by GuardUpstream", between(keepHost, func(_ *rig, r *http.Request) { r.Host = "evil.example.com" }), decision.UpstreamRefused},
-		{"an identity that does not fit", signs(changed(jwtCall(), func(c *call) { c.claims["scp"] = []any{"a b"} })), decision.MintFailed},
+		{"an identity that does not fit", signs(changed(jwtCall(), func(c *call) { c.claims["org_id"] = strings.Repeat("x", 9000) })), decision.MintFailed},
 		{"a loop that issues nothing", between(keyCall(), func(_ *rig, r *http.Request) { r.URL.Scheme = "tyk" }), ""},
 		{"a keyless API", guards(changed(staticCall(), func(c *call) { c.api.UseMutualTLSAuth = false })), ""},
 		{"a panic in SignIdentity", func(p *rig) { p.signer.config = nil; p.sign(keyCall().request()) }, decision.Panic},

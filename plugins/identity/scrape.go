@@ -52,6 +52,7 @@ func (m *meter) write(t *promtext.Text) {
 	}
 	t.Family("meshpass_audit_write_failures_total", promtext.Counter, "Audit records that could not be written.")
 	t.Sample(count(&m.lost))
+	m.mapped.write(t)
 	m.writeSources(t)
 }
 

@@ -59,14 +59,19 @@ func (s *signer) fromSession(m method, c caller) (id identity.Identity, err erro
 	if id.Subject, err = k.subject(rules, c); err != nil {
 		return id, err
 	}
-	id.Claims, err = mapClaims(rules.Claims, func(from string) any {
-		return c.session.MetaData[strings.TrimPrefix(from, metaPrefix)]
-	})
+	if id.Claims, err = mapClaims(rules.Claims, c.metadata, s.foundIn(k.block)); err != nil {
+		return id, err
+	}
 	for _, policy := range c.session.PolicyIDs() {
 		id.Scopes = append(id.Scopes, rules.Scopes.ByPolicy[policy]...)
 	}
 	id.NotAfter = c.notAfter(m)
-	return id, err
+	return id, nil
+}
+
+// metadata reads meta.NAME; NAME may be a path into objects, as with claims.
+func (c caller) metadata(name string) any {
+	return lookup(func(field string) any { return c.session.MetaData[field] }, strings.TrimPrefix(name, metaPrefix))
 }
 
 // notAfter is the end of the session or of the certificate that opened it,
@@ -89,12 +94,12 @@ func (k kind) subject(rules *sessionMapping, c caller) (identity.Subject, error)
 	if rules.Subject == k.own {
 		id = k.id(c)
 	} else {
-		id, _ = c.session.MetaData[strings.TrimPrefix(rules.Subject, metaPrefix)].(string)
+		id, _ = c.metadata(rules.Subject).(string)
 	}
 	if id == "" {
 		return identity.Subject{}, refuse(decision.SubjectUnknown, "%s.subject: %s is absent, empty or not a text", k.block, rules.Subject)
 	}
-	return identity.Subject{Namespace: k.namespace, ID: id}, nil
+	return subjectNamed(k.namespace, id)
 }
 
 // sid names the session for revocation. The key of an HMAC client stands there as

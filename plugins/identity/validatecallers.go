@@ -19,14 +19,30 @@ func (v *validator) idp(all []idp, i int) {
 			v.add(append(path, "jwtSources", j), "jwtSources: want what stands in jwt_source of the APIs that verify this provider's tokens")
 		}
 	}
-	if _, known := presets[p.Preset]; p.Preset != "" && !known {
+	_, known := presets[p.Preset]
+	unknown := p.Preset != "" && !known
+	if unknown {
 		v.add(append(path, "preset"), "preset %q: want one of %s", p.Preset, presetNames())
 	}
-	v.subject(p.Subject, append(path, "subject"))
+	for j, typ := range p.Types {
+		if all[i].Types[j] = plainType(typ); typ == "" || strings.Contains(all[i].Types[j], "/") {
+			v.add(append(path, "types", j), "types: want what stands in typ of the token's header, such as JWT, at+jwt or none (there is no typ)")
+		}
+	}
+	if p.Types != nil && len(p.Types) == 0 {
+		v.add(append(path, "types"), "types: want at least one, such as JWT, at+jwt or none (there is no typ); leave it out for these three")
+	}
+	if p.Subject != "" || !unknown {
+		v.subject(p.Subject, append(path, "subject"))
+	}
 	for j, name := range p.Scopes {
 		v.claim(name, append(path, "scopes", j))
 	}
 	for name, rule := range p.Claims {
+		if rule.removed {
+			v.add(append(path, "claims", name), "claim %s: false removes a claim of the preset, and there is none of this name", name)
+			continue
+		}
 		v.rule(name, rule, append(path, "claims", name))
 		v.claim(rule.From, append(path, "claims", name))
 	}
@@ -65,6 +81,10 @@ func (v *validator) sessions(k kind, m *sessionMapping) {
 	}
 	for name, rule := range m.Claims {
 		path := at(k.block, "claims", name)
+		if rule.removed {
+			v.add(path, "claim %s: false removes a claim of a preset, and %s has none: remove the line", name, k.block)
+			continue
+		}
 		v.rule(name, rule, path)
 		if !isMeta(rule.From) {
 			v.add(path, "claim %s: want meta.NAME, a field of the session's metadata", name)
@@ -72,8 +92,11 @@ func (v *validator) sessions(k kind, m *sessionMapping) {
 	}
 	for policy, scopes := range m.Scopes.ByPolicy {
 		for i, scope := range scopes {
+			at := at(k.block, "scopes", "byPolicy", policy, i)
 			if len(strings.Fields(scope)) != 1 {
-				v.add(at(k.block, "scopes", "byPolicy", policy, i), "policy %s: scope %q: want one scope per entry", policy, scope)
+				v.add(at, "policy %s: scope %q: want one scope per entry", policy, scope)
+			} else if err := token.CheckScope(scope); err != nil {
+				v.add(at, "policy %s: scope %q: %v", policy, scope, err)
 			}
 		}
 	}
@@ -86,9 +109,18 @@ var joseFields = []string{"alg", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#
 	"b64", "enc", "zip", "epk", "apu", "apv", "iv", "tag", "p2s", "p2c"}
 
 func (v *validator) subject(rule string, path []any) {
-	for _, alternative := range strings.Split(rule, "|") {
+	alternatives := strings.Split(rule, "|")
+	for i, alternative := range alternatives {
 		for _, name := range strings.Split(alternative, "+") {
 			v.claim(name, path)
+		}
+		for _, before := range alternatives[:i] {
+			switch one, other := marker(before), marker(alternative); {
+			case one == other:
+				v.add(path, "subject: the alternative %s stands twice", alternative)
+			case strings.HasPrefix(one, other) || strings.HasPrefix(other, one):
+				v.add(path, "subject: the alternatives %s and %s mark their subjects with %s and %s, and one of these begins with the other", before, alternative, one, other)
+			}
 		}
 	}
 }
@@ -115,6 +147,9 @@ func (v *validator) rule(name string, rule claimRule, path []any) {
 		if pattern == "" || strings.Count(pattern, "*") > 1 {
 			v.add(path, "claim %s: keep %q: want a text with at most one *", name, pattern)
 		}
+	}
+	if rule.As != "" && rule.As != asText {
+		v.add(path, "claim %s: as %q: want text, or leave it out", name, rule.As)
 	}
 	if rule.Max < 0 {
 		v.add(path, "claim %s: max %d: want 1 or more", name, rule.Max)

@@ -114,6 +114,9 @@ func (w *watch) report(s *signer, err error) {
 
 func (w *watch) force(s *signer) {
 	s.meter = w.meter
+	if s.broken == nil {
+		w.meter.mapped.follow(s.config)
+	}
 	w.inForce.Store(s)
 }
 

@@ -68,7 +68,7 @@ const (
 	HeaderCritical   Reason = "header_critical"     // crit, b64, zip: RFC 7515 section 4.1.11, RFC 7797
 	HeaderKeySource  Reason = "header_key_source"   // jku, jwk, x5u, x5c: RFC 8725bis 3.10
 	HeaderNested     Reason = "header_nested"       // cty: RFC 7519 section 5.2
-	TypeMismatch     Reason = "type_mismatch"       // typ is not txntoken+jwt: RFC 8725bis 3.11
+	TypeMismatch     Reason = "type_mismatch"       // typ is not txntoken+jwt, or at the edge not that of an access token: RFC 8725bis 3.11
 	AlgorithmBanned  Reason = "algorithm_banned"    // none, or symmetric: RFC 8725bis 3.2
 	AlgorithmRefused Reason = "algorithm_refused"   // not in the issuer's list: RFC 8725bis 3.1
 	AlgorithmKey     Reason = "algorithm_key"       // not the algorithm of the key: RFC 8725bis 3.1

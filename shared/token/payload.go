@@ -2,6 +2,7 @@ package token
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -114,17 +115,51 @@ func CheckClaimName(name string) error {
 	return nil
 }
 
-func checkIdentity(id identity.Identity) error {
-	if err := CheckNamespace(id.Subject.Namespace); err != nil {
+// CheckScope refuses what is not one scope of RFC 6749 section 3.3: visible ASCII
+// without quotation mark and backslash. The error does not hold the scope.
+func CheckScope(scope string) error {
+	if !scopeForm.MatchString(scope) {
+		return errors.New("a scope that is empty or has characters outside RFC 6749 section 3.3")
+	}
+	return nil
+}
+
+// CheckText refuses a text that a token cannot carry as it is: bytes that are not
+// UTF-8, and U+FFFD, which stands for characters that were lost.
+func CheckText(text string) error { return whole(text) }
+
+// CheckSubject refuses a subject that no verifier accepts. The error does not hold
+// the subject.
+func CheckSubject(s identity.Subject) error {
+	if err := CheckNamespace(s.Namespace); err != nil {
 		return fmt.Errorf("subject namespace %w", err)
 	}
-	if id.Subject.ID == "" {
-		return fmt.Errorf("the subject's id is empty")
+	if s.ID == "" {
+		return errors.New("the subject's id is empty")
 	}
-	for _, s := range id.Scopes {
-		if !scopeForm.MatchString(s) {
-			return fmt.Errorf("a scope with characters outside RFC 6749 section 3.3")
+	if _, err := text(map[string]any{"sub": s.String()}, "sub"); err != nil {
+		return err
+	}
+	return CheckText(s.ID)
+}
+
+// CheckScopes refuses scopes that do not fit into one token.
+func CheckScopes(scopes []string) error {
+	for _, s := range scopes {
+		if err := CheckScope(s); err != nil {
+			return err
 		}
+	}
+	_, err := text(map[string]any{"scope": scope(scopes)}, "scope")
+	return err
+}
+
+func checkIdentity(id identity.Identity) error {
+	if err := CheckSubject(id.Subject); err != nil {
+		return err
+	}
+	if err := CheckScopes(id.Scopes); err != nil {
+		return err
 	}
 	for name := range id.Claims {
 		if err := CheckClaimName(name); err != nil {
