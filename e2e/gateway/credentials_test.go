@@ -13,6 +13,8 @@ var credentialAPIs = []definition{
 	{id: "basic", json: `{"use_standard_auth": false, "use_basic_auth": true}`},
 	{id: "oauth", json: `{"use_standard_auth": false, "use_oauth2": true, "oauth_meta": {"allowed_access_types": ["client_credentials"], "allowed_authorize_types": ["token"]}}`},
 	{id: "jwt", json: `{"use_standard_auth": false, ` + madeJWT + `}`},
+	{id: "shop", json: `{"use_standard_auth": false, ` + madeJWT + `, "config_data": {"meshpass": {"audiences": ["shop"]}}}`},
+	{id: "reports", json: `{"use_standard_auth": false, ` + madeJWT + `, "config_data": {"meshpass": {"audiences": ["reports"]}}}`},
 }
 
 // TestCredentials: Tyk verifies each of these, and only some are access tokens whose claims a token of
@@ -38,7 +40,7 @@ func TestCredentials(t *testing.T) {
 		r.create(t, "/tyk/oauth/clients/create", `{"client_id": "`+id+`", "secret": "s", "api_id": "oauth", "policy_id": "all", "redirect_uri": "http://127.0.0.1", "meta_data": `+metadata+`}`)
 		return bearer(r.oauthToken(t, "oauth", id, "s"))
 	}
-	invalid, other := answer{401, "claims_invalid", unreached}, answer{401, "type_mismatch", unreached}
+	invalid, other, elsewhere := answer{401, "claims_invalid", unreached}, answer{401, "type_mismatch", unreached}, answer{401, "audience_mismatch", unreached}
 	rows := []struct {
 		name   string
 		api    string
@@ -74,6 +76,11 @@ func TestCredentials(t *testing.T) {
 		{"security event", "jwt", typ("secevent+jwt"), other, nil},
 		{"transaction token", "jwt", typ("txntoken+jwt"), other, nil},
 		{"client assertion", "jwt", claim("sub", madeIssuer), other, nil},
+
+		{"the API's audience", "reports", claim("aud", "reports"), answer{}, nil},
+		{"another API's audience", "reports", claim("aud", "shop"), elsewhere, nil},
+		{"another API's audience, the other way round", "shop", claim("aud", []any{"reports"}), elsewhere, nil},
+		{"both APIs' audience", "shop", claim("aud", []any{"reports", "shop"}), answer{}, nil},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

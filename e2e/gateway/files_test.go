@@ -24,7 +24,7 @@ upstreams: ["127.0.0.1"]
 idps:
   - {alias: acme, issuer: "ACME", audiences: [shop], subject: sub, scopes: [scope], claims: {tenant: tenant}}
   - {alias: globex, issuer: "GLOBEX", audiences: [shop], subject: sub, scopes: [scope], claims: {tenant: tenant}}
-  - {alias: made, issuer: "` + madeIssuer + `", audiences: [shop], subject: sub, scopes: [scope], claims: {tenant: tenant, plan: made.example.com.plan}, jwtSources: ["` + base64.StdEncoding.EncodeToString([]byte(madeSecret)) + `"]}
+  - {alias: made, issuer: "` + madeIssuer + `", audiences: [shop, reports], subject: sub, scopes: [scope], claims: {tenant: tenant, plan: made.example.com.plan}, jwtSources: ["` + base64.StdEncoding.EncodeToString([]byte(madeSecret)) + `"]}
 apiKeys: {subject: meta.developer_id, claims: {tenant: meta.tenant}}
 oauth: {subject: client, claims: {tenant: meta.tenant}, scopes: {byPolicy: {all: [orders.read]}}}
 basic: {subject: username, claims: {tenant: meta.tenant}}

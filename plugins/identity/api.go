@@ -33,6 +33,8 @@ type api struct {
 	lifetime time.Duration
 	scopes   *[]string // nil: all
 	claims   *[]string // nil: all
+
+	audiences *[]string // the caller's token must be for one of these too; nil: for any of its provider's
 }
 
 // narrow takes away what this API does not pass on.

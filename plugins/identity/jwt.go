@@ -26,7 +26,7 @@ func (s *signer) fromClaims(a *api, session *user.SessionState, r *http.Request)
 			"API %s: set enable_context_vars (OAS: middleware.global.contextVariables.enabled), or the verified claims do not reach the plugin", a.ID)
 	}
 	verified := verifiedClaim(r)
-	provider, err := s.config.provider(verified)
+	provider, err := s.config.provider(a, verified)
 	if err != nil {
 		return identity.Identity{}, err
 	}
@@ -49,16 +49,21 @@ func (s *signer) fromClaims(a *api, session *user.SessionState, r *http.Request)
 	return provider.identify(own.claim, s.foundIn(provider.Alias))
 }
 
-// provider finds the configured identity provider whose token this is.
-func (c *config) provider(claim func(string) any) (*idp, error) {
+// provider finds the configured identity provider whose token this is. The token
+// must be for an audience of the provider, and for one of the API's own where the
+// API narrows them.
+func (c *config) provider(a *api, claim func(string) any) (*idp, error) {
 	issuer, _ := claim("iss").(string)
 	for i := range c.IDPs {
 		p := &c.IDPs[i]
 		if p.Issuer != issuer {
 			continue
 		}
-		if !slices.ContainsFunc(audiences(claim("aud")), func(aud string) bool { return slices.Contains(p.Audiences, aud) }) {
-			return nil, refuse(decision.AudienceMismatch, "the caller's token of %s is for none of its configured audiences", issuer)
+		admitted := func(aud string) bool {
+			return slices.Contains(p.Audiences, aud) && (a.audiences == nil || slices.Contains(*a.audiences, aud))
+		}
+		if !slices.ContainsFunc(audiences(claim("aud")), admitted) {
+			return nil, refuse(decision.AudienceMismatch, "API %s: the caller's token of %s is for none of the configured audiences", a.ID, issuer)
 		}
 		return p, nil
 	}

@@ -43,12 +43,58 @@ func TestAPIMayNotWiden(t *testing.T) {
 		"lifetime as number":    map[string]any{"lifetime": "soon"},
 		"not admitted":          map[string]any{"identity": "optional"},
 		"odd identity":          map[string]any{"identity": "none"},
+		"audiences of a key":    map[string]any{"audiences": []any{"shop"}},
 	}
 	for name, settings := range rows {
 		t.Run(name, func(t *testing.T) {
 			r := withSettings(keyCall(), settings).request()
 			refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
 		})
+	}
+	for name, audiences := range map[string]any{"no audience": []any{}, "an unknown audience": []any{"shop", "other"}, "a text": "shop", "an empty one": []any{""}} {
+		t.Run(name, func(t *testing.T) {
+			r := withSettings(jwtCall(), map[string]any{"audiences": audiences}).request()
+			refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
+		})
+	}
+}
+
+// A token for one API's audience is good for that API only.
+func TestAudiencesOfAPIs(t *testing.T) {
+	p := start(t, "audiences: [shop]", "audiences: [shop, reports, admin]")
+	rows := []struct {
+		name      string
+		audiences any // of the API; nil: it says nothing
+		aud       any
+		passes    bool
+	}{
+		{"the API's own", []any{"shop"}, "shop", true},
+		{"the API's own, in a list", []any{"shop"}, []any{"other", "shop"}, true},
+		{"one of two", []any{"shop", "reports"}, "reports", true},
+		{"another API's", []any{"shop"}, "reports", false},
+		{"other APIs'", []any{"shop"}, []any{"reports", "admin"}, false},
+		{"an API that says nothing", nil, "reports", true},
+		{"no API's", []any{"shop"}, "other", false},
+	}
+	for _, row := range rows {
+		for _, m := range []method{methodJWT, methodOIDC} {
+			t.Run(row.name+" "+string(m), func(t *testing.T) {
+				c := jwtCall()
+				if m == methodOIDC {
+					openID(c)
+				}
+				if row.audiences != nil {
+					withSettings(c, map[string]any{"audiences": row.audiences})
+				}
+				c.claims["aud"] = row.aud
+				r := c.request()
+				if rw := p.sign(r); row.passes {
+					signed(t, p, r, rw)
+				} else {
+					refused(t, p, r, rw, 401, decision.AudienceMismatch)
+				}
+			})
+		}
 	}
 }
 
