@@ -13,10 +13,10 @@ import (
 )
 
 // maxCost bounds one evaluation in CEL's own units, roughly one for each value
-// that is looked at; what exceeds it counts as undecided. Only expressions that
-// loop are metered, which costs as much again as the evaluation: what does not
-// loop looks at each value as often as it is written, and regular expressions,
-// which are compiled with the document, are linear.
+// that is read; an evaluation that exceeds it is undecided. Only expressions that
+// loop or have several regular expressions are metered, because the meter costs as
+// much again as the evaluation: any other expression reads each value as often as
+// it is written, and a single match has a bound of its own (see [maxMatchSteps]).
 const maxCost = 10_000
 
 // environment declares what an expression may name. The members of claims and
@@ -27,7 +27,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	object := cel.MapType(cel.StringType, cel.DynType)
 	texts := cel.MapType(cel.StringType, cel.StringType)
 	return cel.NewEnv(
-		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
+		cel.ASTValidators(cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
 		cel.Variable("caller", cel.StringType),
 		cel.Variable("callee", cel.StringType),
 		cel.Variable("now", cel.TimestampType),
@@ -73,9 +73,9 @@ func compileExpression(text string) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if loops(checked.NativeRep().Expr()) {
-		options = append(options, cel.CostLimit(maxCost))
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecorator(found.regexes.bound)}
+	if loops(checked.NativeRep().Expr()) || found.matches > 1 {
+		options = append(options, cel.CostLimit(maxCost), cel.CostTracking(found.regexes))
 	}
 	program, err := env.Program(checked, options...)
 	if err != nil {

@@ -83,6 +83,70 @@ func TestExpressionsThatAreRefused(t *testing.T) {
 	}
 }
 
+// A regular expression reads what it can in a bounded time. Beyond it nothing is
+// decided: no allow rule lets in, and every deny rule denies.
+func TestRegularExpressionsAreBounded(t *testing.T) {
+	const (
+		large  = `"(?i)(scan|crawl|bot).{0,250}(probe|fuzz|sql).{0,250}$"`
+		header = `request.headers["x-text"].matches(`
+	)
+	several := header + large + ")" + strings.Repeat(" || "+header+strings.Replace(large, "$", "!", 1)+")", 9)
+	for _, row := range []struct {
+		when        string
+		length      int
+		allow, deny string // of a rule with this effect
+	}{
+		{header + `"^a+$")`, 4096, "allow rule_allowed", "deny rule_denied"},
+		{header + `"^a+$")`, 4097, "deny condition_error", "deny condition_error"},
+		{`!` + header + `"^b+$")`, 4096, "allow rule_allowed", "deny rule_denied"},
+		{`!` + header + `"^b+$")`, 60_000, "deny condition_error", "deny condition_error"},
+		{`matches(request.headers["x-text"], "^a+$")`, 60_000, "deny condition_error", "deny condition_error"},
+		{header + large + `)`, 400, "deny no_rule", "allow rule_allowed"},
+		{header + large + `)`, 600, "deny condition_error", "deny condition_error"},
+		{header + large + `)`, 50_004, "deny condition_error", "deny condition_error"},
+		{`request.method == "GET" || ` + header + large + `)`, 50_004, "allow rule_allowed", "deny rule_denied"},
+		{several, 40, "deny no_rule", "allow rule_allowed"},
+		{several, 400, "deny condition_error", "deny condition_error"},
+		{`claims.tctx.groups.exists(g, g.matches("^x{0,100}$"))`, 0, "deny no_rule", "allow rule_allowed"},
+		{`claims.tctx.groups.exists(g, g.matches("(.{0,30}){30}y"))`, 0, "deny condition_error", "deny condition_error"},
+		{`claims.tctx.level.matches("^a")`, 0, "deny condition_error", "deny condition_error"},
+	} {
+		groups := make([]any, 100)
+		for i := range groups {
+			groups[i] = fmt.Sprintf("group-%03d", i)
+		}
+		claims := &identity.Claims{Subject: "idp:alice", Tctx: map[string]any{"groups": groups, "level": int64(1)}}
+		r := request(headers("x-text", strings.Repeat("a", row.length)))
+		for effect, want := range map[string]string{"allow": row.allow, "deny": row.deny} {
+			rest := ""
+			if effect == "deny" {
+				rest = "\n  - {name: rest, effect: allow}"
+			}
+			set := load(t, head+"  rules:\n  - {name: r, effect: "+effect+", when: '"+row.when+"'}"+rest)
+			got, _, _ := strings.Cut(describe(set.Decide(r, verified(claims))), " p/")
+			if got != want {
+				t.Errorf("%s of %.80s and %d bytes: got %s, want %s", effect, row.when, row.length, got, want)
+			}
+		}
+	}
+}
+
+// Patterns whose program would be large are rejected before they are compiled.
+func TestPatternsThatAreTooLarge(t *testing.T) {
+	for _, row := range []struct{ pattern, want string }{
+		{`(abcdefghij){1000}`, "at most 8192: shorten its counted repeats"},
+		{`((abcdefghij){30}){30}`, "at most 8192"},
+		{`(\\pL{1000}\\pN{1000}){1}(.{1000}.{1000}.{1000}.{1000}.{1000}.{1000}.{1000})`, "at most 8192"},
+		{`(a{1000}){1000}`, "invalid matches argument"},
+		{`(`, "invalid matches argument: error parsing regexp: missing closing )"},
+	} {
+		_, err := policy.Load(files(head + "  rules: [{name: r, effect: allow, when: 'claims.sub.matches(\"" + row.pattern + "\")'}]\n"))
+		if err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: got %v, want %s", row.pattern, err, row.want)
+		}
+	}
+}
+
 // What is in shadow cannot reach the answer, even by a fault of ours.
 func TestAPanicInShadow(t *testing.T) {
 	set := load(t, strings.Replace(orders, "spec:", "spec:\n  mode: shadow", 1))

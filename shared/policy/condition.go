@@ -111,6 +111,11 @@ func hasScopes(scopes []string) condition {
 // nothing: "true" is not true, and a deny on true must not be dodged by it.
 func claimIn(name string, values []any) condition {
 	path := strings.Split(name, ".")
+	listed := make(map[any]bool, len(values)) // a client's list meets a document's: each entry is looked up once
+	kinds := map[reflect.Type]bool{}
+	for _, value := range values {
+		listed[value], kinds[reflect.TypeOf(value)] = true, true
+	}
 	return condition{"claims." + name, values, func(_ *pattern, s *subject) verdict {
 		value, ok := s.claims.Get(path...)
 		if !ok {
@@ -125,9 +130,9 @@ func claimIn(name string, values []any) condition {
 			switch {
 			case !isScalar(entry):
 				result = undecided
-			case slices.Contains(values, entry):
+			case listed[entry]:
 				return yes
-			case !slices.ContainsFunc(values, func(v any) bool { return reflect.TypeOf(v) == reflect.TypeOf(entry) }):
+			case !kinds[reflect.TypeOf(entry)]:
 				result = undecided
 			}
 		}

@@ -29,6 +29,7 @@ const (
 	DenyRoot       Code = "deny_root"             // a deny rule on /x/** that leaves /x out
 	DenyGetNotHead Code = "deny_get_not_head"     // a deny rule on GET that leaves HEAD out
 	MethodOverride Code = "method_override"       // a deny rule on a method that a header can take the place of
+	CostlyRegex    Code = "costly_regex"          // a regular expression that reads short texts only
 	FileNotRead    Code = "file_not_read"         // a document in a file that no authorizer reads
 	NativeIstio    Code = "native_istio"          // Istio can enforce the document without an authorizer
 )
@@ -36,7 +37,7 @@ const (
 // Codes lists all kinds of warnings of [Loader.Lint].
 func Codes() []Code {
 	return []Code{Unreachable, ShadowedAllow, RedundantDeny, Wildcard, OpenRule, OutageAllow, UnguardedClaim, UncertainKind, GuardrailToken,
-		LiteralPattern, UnknownMethod, DenyRoot, DenyGetNotHead, MethodOverride, FileNotRead, NativeIstio}
+		LiteralPattern, UnknownMethod, DenyRoot, DenyGetNotHead, MethodOverride, CostlyRegex, FileNotRead, NativeIstio}
 }
 
 // Warning is something that loads, and that may not be what was meant.
@@ -151,6 +152,20 @@ func (w *warnings) rule(d linted, i int, r *ruleSpec, compiled *rule) {
 		w.members(d, i, r, compiled)
 	}
 	w.uncertainKinds(d, i, r, compiled)
+	w.costlyRegexes(d, i, r, compiled)
+}
+
+// costlyRegexes finds patterns so large that texts of an everyday length cannot be decided.
+func (w *warnings) costlyRegexes(d linted, i int, r *ruleSpec, compiled *rule) {
+	const everyday = 1024 // bytes
+	if compiled.when == nil {
+		return
+	}
+	for _, pattern := range slices.Sorted(maps.Keys(compiled.when.reads.regexes)) {
+		if longest := longestText(compiled.when.reads.regexes[pattern]); longest < everyday {
+			w.add(d, r.Name, CostlyRegex, []any{"rules", i, "when"}, "matches(%.60q) cannot be decided for texts of more than %d bytes: shorten its counted repeats", pattern, longest)
+		}
+	}
 }
 
 // readsToken reports whether a condition of a deny rule needs the token.

@@ -217,6 +217,7 @@ func adviceTokens() []*identity.Claims {
 func TestEveryAdviceIsExecuted(t *testing.T) {
 	without := map[policy.Code]string{
 		policy.OutageAllow: "says what onOutage: allow means",
+		policy.CostlyRegex: "says which texts cannot be decided; what a shorter pattern matches is for its author to know",
 		policy.FileNotRead: "is about the name of a file; see TestFilesThatAreNotRead",
 		policy.NativeIstio: "says that another product can do it",
 	}

@@ -42,6 +42,7 @@ func TestWarnings(t *testing.T) {
 		{"outage", strings.Replace(rules("effect: deny"), "identity: optional", "onOutage: allow", 1), "6:13 on_outage_allow"},
 		{"a deny on a member", rules("effect: deny, claims: {tctx.banned: [true], sub: [a]}", "effect: deny, when: claims.tctx.level > 3", "effect: deny, when: has(claims.tctx.x) && claims.tctx.x == 1", "effect: deny, when: claims.tctx.org == 'o'"),
 			"8:52 unguarded_member r0\n9:36 unguarded_member r1\n10:36 uncertain_kind r2"},
+		{"a large pattern", rules("effect: allow, when: 'claims.sub.matches(\"a.{0,250}b.{0,250}c\")'"), "8:37 costly_regex r0"},
 		{"static lists", strings.Replace(rules("effect: allow, claims: {tctx.plan: [gold]}, to: {paths: [/a]}"), "  identity: optional\n", "", 1), "5:3 native_istio"},
 		{"denied altogether", rules("effect: allow, scopes: [s], to: {methods: [GET], paths: [/a/b, '/a/{x}/']}", "effect: deny, to: {methods: [GET, HEAD, POST], paths: ['/a/**', /a]}"), "8:5 unreachable_rule r0"},
 		{"denied in part", rules("effect: allow, scopes: [s], to: {paths: [/a/b, /c]}", "effect: deny, to: {paths: ['/a/**', /a]}"), ""},

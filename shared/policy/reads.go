@@ -22,10 +22,13 @@ type reads struct {
 	compared map[string]comparison // claims that are compared with == and !=, and by in
 	port     bool
 	noCaller bool
+
+	regexes regexes // of this expression
+	matches int     // calls of matches()
 }
 
 func newReads() reads {
-	return reads{claims: map[string]bool{}, has: map[string]bool{}, headers: map[string]bool{}, captures: map[string]bool{}, compared: map[string]comparison{}}
+	return reads{claims: map[string]bool{}, has: map[string]bool{}, headers: map[string]bool{}, captures: map[string]bool{}, compared: map[string]comparison{}, regexes: regexes{}}
 }
 
 func (r *reads) add(other reads) {
@@ -59,7 +62,7 @@ func (r *reads) visit(e ast.Expr) error {
 	if name, path, guard, ok := chain(e); ok {
 		return r.note(name, path, guard)
 	}
-	if err := checkPattern(e); err != nil {
+	if err := r.noteRegex(e); err != nil {
 		return err
 	}
 	for _, part := range parts(e) {
@@ -70,16 +73,25 @@ func (r *reads) visit(e ast.Expr) error {
 	return nil
 }
 
-// checkPattern refuses regular expressions that are not in the document: to
-// compile one that a client chose can cost a tenth of a second.
-func checkPattern(e ast.Expr) error {
+var errPatternNotLiteral = errors.New(`matches() with a pattern that is not written out: write it as a text, as in claims.sub.matches("^idp:")`)
+
+// noteRegex rejects regular expressions that are not in the document: to compile one
+// that a client chose can cost a tenth of a second.
+func (r *reads) noteRegex(e ast.Expr) error {
 	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != overloads.Matches {
 		return nil
 	}
 	args := e.AsCall().Args()
-	if _, literal := textOf(args[len(args)-1]); !literal {
-		return errors.New(`matches() with a pattern that is not written out: write it as a text, as in claims.sub.matches("^idp:")`)
+	pattern, literal := textOf(args[len(args)-1])
+	if !literal {
+		return errPatternNotLiteral
 	}
+	size, err := newRegex(pattern)
+	if err != nil {
+		return err
+	}
+	r.regexes[pattern] = size
+	r.matches++
 	return nil
 }
 
