@@ -150,6 +150,8 @@ func TestBadChecks(t *testing.T) {
 		{name: "two paths, one in the list", change: raw(":path", "/healthz"), status: 403, reason: decision.AmbiguousPath},
 		{name: "a host to url.Parse", change: path("//admin/x"), status: 403, reason: decision.AmbiguousPath},
 		{name: "a fragment", change: path("/healthz#/../admin"), status: 403, reason: decision.AmbiguousPath},
+		{name: "an escaped semicolon", change: path("/healthz%3Bx"), status: 403, reason: decision.AmbiguousPath},
+		{name: "an escaped query", change: path("/healthz%3Fx"), status: 403, reason: decision.AmbiguousPath},
 		{name: "a fragment hides the query", change: path("/healthz#?x"), status: 403, reason: decision.AmbiguousPath},
 		{name: "the query may hold anything", change: path("/healthz?a=/../#;%2f"), status: 200, reason: decision.Public, removed: "txn-token",
 			record: map[string]any{"path": "/healthz"}},

@@ -144,6 +144,39 @@ func TestNoCaller(t *testing.T) {
 	}
 }
 
+// A gateway routes by the host, so one that it could read in another way is refused there, and so is
+// one about which the places of a Check disagree. A sidecar's policy here does not look at it.
+func TestHostsAtAGateway(t *testing.T) {
+	atGateway := newHop(t, listening(peers.Peers{NoCaller: true, Callee: peers.CalleeNamed("gateway/ingress")}))
+	sidecar := newHop(t)
+	authority := func(name, value string) func(*auth.CheckRequest) {
+		return func(r *auth.CheckRequest) { r.Attributes.Request.Http.Headers[name] = value }
+	}
+	for _, r := range []row{
+		{name: "a name", change: host("orders.shop:443")},
+		{name: "an IPv6 address", change: host("[fd00::7]:443")},
+		{name: "no host", change: host("")},
+		{name: "two ports", change: host("orders.shop:80:80"), reason: decision.AmbiguousHost},
+		{name: "a port that is none", change: host("orders.shop:"), reason: decision.AmbiguousHost},
+		{name: "a user", change: host("a@orders.shop"), reason: decision.AmbiguousHost},
+		{name: "a dot at the end", change: host("orders.shop."), reason: decision.AmbiguousHost},
+		{name: "text behind an address", change: host("[fd00::7]evil"), reason: decision.AmbiguousHost},
+		{name: "another :authority", change: authority(":authority", "evil.example"), reason: decision.AmbiguousHost},
+		{name: "another host", change: authority("host", "evil.example"), reason: decision.AmbiguousHost},
+		{name: "another :authority in the list", change: raw(":authority", "evil.example"), reason: decision.AmbiguousHost},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			inside := r
+			inside.status, inside.reason = 200, decision.RuleAllowed
+			inside.test(t, sidecar)
+			if r.status = 403; r.reason == "" {
+				r = inside
+			}
+			r.test(t, atGateway)
+		})
+	}
+}
+
 // On a sidecar's listener XFCC is a header like any other.
 func TestXFCCIsNotLookedAtElsewhere(t *testing.T) {
 	h := newHop(t)

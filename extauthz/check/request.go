@@ -30,7 +30,7 @@ func read(req *auth.CheckRequest, sides peers.Peers, now time.Time) question {
 	http := attributes.GetRequest().GetHttp()
 	q := question{headers: readHeaders(http)}
 	q.Now = now
-	q.Method, q.Host = http.GetMethod(), http.GetHost()
+	q.Method, q.Host = http.GetMethod(), hostOf(http, q.headers)
 	q.Path = pathOf(http.GetPath())
 	q.Port = attributes.GetDestination().GetAddress().GetSocketAddress().GetPortValue()
 	q.Headers = q.headers.joined()
@@ -69,6 +69,18 @@ func (q *question) name(sides peers.Peers, seen peers.Seen) {
 func pathOf(path string) string {
 	path, _, _ = strings.Cut(path, "?")
 	return path
+}
+
+// hostOf gives the host, or, where the places that hold it differ, all of them as Envoy joins
+// several: such a host is ambiguous wherever it matters.
+func hostOf(http *auth.AttributeContext_HttpRequest, h headers) string {
+	host := http.GetHost()
+	for _, name := range []string{":authority", "host"} {
+		if disagree(h.values[name], host) {
+			return strings.Join(append([]string{host}, h.values[name]...), ",")
+		}
+	}
+	return host
 }
 
 // disagree reports that the places which hold the path differ. Envoy fills both

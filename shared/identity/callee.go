@@ -51,6 +51,10 @@ func (w Workload) IsEdge() bool { return strings.HasPrefix(string(w), "edge/") }
 // IsService reports whether the called side is a Service, not a workload.
 func (w Workload) IsService() bool { return strings.HasPrefix(string(w), "service/") }
 
+// IsGateway reports whether the called side is a gateway, which routes by the
+// request's host.
+func (w Workload) IsGateway() bool { return strings.HasPrefix(string(w), "gateway/") }
+
 // ParseTarget is [TrustDomains.ParsePattern] for the called side, which may also
 // be service/NAMESPACE/NAME, gateway/NAME or edge/API.
 func (t TrustDomains) ParseTarget(text string) (Pattern, error) {

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -15,21 +16,23 @@ type Pattern struct {
 }
 
 var (
+	// localForm has the names that Kubernetes gives: one in capitals is a slip there.
 	localForm   = regexp.MustCompile(`^ns/(\*|[a-z0-9][a-z0-9.-]*)/sa/(\*|[a-z0-9][a-z0-9.-]*)$`)
 	foreignForm = regexp.MustCompile(`^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$`)
 )
 
-// ParsePattern refuses every other form, and the long form of a local workload:
-// a pattern that matches nothing by a slip would never be noticed.
+// ParsePattern refuses every other form, and the long form of a local workload
+// that has a short one: a pattern that matches nothing by a slip would never be
+// noticed. A local workload whose names Kubernetes would not give, such as My_Job,
+// has the long form alone.
 func (t TrustDomains) ParsePattern(text string) (Pattern, error) {
 	if foreignForm.MatchString(text) {
-		if w, err := t.Workload(text); err != nil || string(w) != text {
-			return Pattern{}, fmt.Errorf("%q: write %s, the trust domain is the mesh's own", text, w)
-		}
-		return Pattern{literal: Workload(text)}, nil
+		return t.parseLong(text)
 	}
 	m := localForm.FindStringSubmatch(text)
 	switch {
+	case m == nil && isWorkloadPath(text) && validPath(text):
+		return Pattern{}, fmt.Errorf("%q: want ns/NAMESPACE/sa/ACCOUNT with small letters, as Kubernetes names them; a workload of this very name is written %s", text, t.long(text))
 	case m == nil:
 		return Pattern{}, fmt.Errorf("%q: want ns/NAMESPACE/sa/ACCOUNT, with * for a whole segment, or spiffe://DOMAIN/PATH", text)
 	case m[1] == "*" || m[2] == "*":
@@ -37,6 +40,26 @@ func (t TrustDomains) ParsePattern(text string) (Pattern, error) {
 	default:
 		return Pattern{literal: Workload(text)}, nil
 	}
+}
+
+// parseLong reads spiffe://DOMAIN/PATH.
+func (t TrustDomains) parseLong(text string) (Pattern, error) {
+	w, err := t.Workload(text)
+	switch {
+	case err != nil:
+		return Pattern{}, err
+	case string(w) == text, !localForm.MatchString(string(w)) && text == t.long(string(w)):
+		return Pattern{literal: w}, nil
+	case localForm.MatchString(string(w)):
+		return Pattern{}, fmt.Errorf("%q: write %s, the trust domain is the mesh's own", text, w)
+	default:
+		return Pattern{}, fmt.Errorf("%q: write %s, the trust domain is an alias of the mesh's own", text, t.long(string(w)))
+	}
+}
+
+// long is the SPIFFE id of a local workload.
+func (t TrustDomains) long(path string) string {
+	return "spiffe://" + cmp.Or(t.Local, "DOMAIN") + "/" + path
 }
 
 // Literal is the one workload that the pattern names, or empty where it has a

@@ -5,19 +5,35 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
-var methodForm = regexp.MustCompile(`^[A-Z]+$`)
+// methodForm is a token (RFC 9110 section 5.6.2) without small letters, which make a method
+// ambiguous, and without "*", which is no wildcard here.
+var methodForm = regexp.MustCompile("^[!#$%&'+.^_`|~0-9A-Z-]*[A-Z][!#$%&'+.^_`|~0-9A-Z-]*$")
+
+// checkMethod refuses a method that no request can have.
+func checkMethod(text string) error {
+	switch {
+	case text == "*":
+		return errors.New("every method has it: remove methods")
+	case strings.ToUpper(text) != text && methodForm.MatchString(strings.ToUpper(text)):
+		return fmt.Errorf("methods are written in capitals: write %s", strings.ToUpper(text))
+	case !methodForm.MatchString(text):
+		return errors.New("methods are written in capitals, with digits and the signs of a token, such as GET and M-SEARCH")
+	}
+	return nil
+}
 
 func (b *ruleBuilder) to(t to) {
 	for i, m := range t.Methods {
-		if !methodForm.MatchString(m) {
-			b.fail(fmt.Errorf("method %q: methods are written in capitals", m), "methods", i)
+		if err := checkMethod(m); err != nil {
+			b.fail(fmt.Errorf("method %q: %w", m, err), "methods", i)
 		}
 	}
 	for i, host := range t.Hosts {
-		if host != normalHost(host) {
-			b.fail(fmt.Errorf("host %q: write %q, hosts compare without port", host, normalHost(host)), "hosts", i)
+		if err := checkHostPattern(host); err != nil {
+			b.fail(fmt.Errorf("host %q: %w", host, err), "hosts", i)
 		}
 	}
 	for i, port := range t.Ports {

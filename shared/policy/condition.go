@@ -86,8 +86,13 @@ func methodIn(methods []string) condition {
 	return condition{"to.methods", methods, func(_ *pattern, s *subject) verdict { return verdictOf(slices.Contains(methods, s.Method)) }}
 }
 
+// hostPatterns are hosts of a rule: names, addresses, and wildcards.
+type hostPatterns []string
+
 func hostIn(hosts []string) condition {
-	return condition{"to.hosts", hosts, func(_ *pattern, s *subject) verdict { return verdictOf(slices.Contains(hosts, s.host)) }}
+	return condition{"to.hosts", hostPatterns(hosts), func(_ *pattern, s *subject) verdict {
+		return verdictOf(slices.ContainsFunc(hosts, func(pattern string) bool { return matchHost(pattern, s.host) }))
+	}}
 }
 
 func portIn(ports []uint32) condition {

@@ -29,6 +29,9 @@ func (w *warnings) covered(b *rule, candidates wideRules) {
 		if a == b || !matters || !within(b.document.targets, a.document.targets, identity.Pattern.Covers) || !a.covers(b) {
 			continue
 		}
+		if b.readsHost() && !(a.readsHost() && (!a.shadow || b.shadow)) {
+			continue // without b, hosts that can be read in two ways may be let in
+		}
 		if a.kind == b.kind && b.covers(a) && compareEntries(entry{rule: a}, entry{rule: b}) > 0 {
 			continue // they cover each other, and one of the two stays
 		}
@@ -106,6 +109,8 @@ func wider(a, b any) bool {
 	switch a := a.(type) {
 	case allOf:
 		return within(a, b.(allOf), equal[string])
+	case hostPatterns:
+		return within(b.(hostPatterns), a, coversHost)
 	case []string:
 		return within(b.([]string), a, equal[string])
 	case []uint32:

@@ -63,9 +63,17 @@ func (q *question) unreadable(l level) decision.Reason {
 		return decision.AmbiguousPath
 	case ambiguousMethod(q.Method):
 		return decision.AmbiguousMethod
+	case q.hostMatters(l) && q.hostError() != nil:
+		return decision.AmbiguousHost
 	}
 	return ""
 }
+
+// hostMatters holds where something routes or decides by the host: at every gateway, and where a
+// rule that counts reads it.
+func (q *question) hostMatters(l level) bool { return q.Callee.IsGateway() || q.terms[l].readsHost }
+
+func (q *question) hostError() error { return checkHost(q.Host, q.Callee.IsGateway()) }
 
 // readPath reads a path that only an escape makes ambiguous on where a rule may
 // admit it.

@@ -13,6 +13,8 @@
 //	   no document targets the callee              deny unguarded
 //	2  the path can be read in two ways            deny ambiguous_path
 //	   or the method                               deny ambiguous_method
+//	   or the host, where a rule or a gateway      deny ambiguous_host
+//	   looks at it
 //	3  a deny rule on from and to alone matches    deny rule_denied
 //	   a public entry matches                      allow public
 //	4  no token, and a document requires one       deny token_missing

@@ -17,14 +17,20 @@ const (
 	escapedSlash escapes = 1 << iota
 	escapedBackslash
 	escapedPercent
+	escapedSemicolon
+	escapedQuestionMark
+	escapedHash
 )
 
-var admissible = map[string]escapes{"%2F": escapedSlash, "%5C": escapedBackslash, "%25": escapedPercent}
+var admissible = map[string]escapes{
+	"%2F": escapedSlash, "%5C": escapedBackslash, "%25": escapedPercent,
+	"%3B": escapedSemicolon, "%3F": escapedQuestionMark, "%23": escapedHash,
+}
 
 func parseEscape(text string) (escapes, error) {
 	e, ok := admissible[strings.ToUpper(text)]
 	if !ok {
-		return 0, fmt.Errorf("escape %q: want %%2F, %%5C or %%25", text)
+		return 0, fmt.Errorf("escape %q: want %%2F, %%5C, %%25, %%3B, %%3F or %%23", text)
 	}
 	return e, nil
 }
@@ -81,8 +87,8 @@ func checkOdd(segment string) error {
 	if err != nil || !utf8.ValidString(text) {
 		return errors.New("escapes that are not UTF-8")
 	}
-	parts := strings.FieldsFunc(text, func(r rune) bool { return r == '/' || r == '\\' })
-	if slices.Contains(parts, ".") || slices.Contains(parts, "..") {
+	parts := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(separators, r) })
+	if slices.ContainsFunc(parts, isDots) {
 		return errors.New("dot segments in an escaped form")
 	}
 	for i := range text {

@@ -16,6 +16,7 @@ type Trace struct {
 	Decision  decision.Decision `json:"-"`
 	Answer    []string          `json:"answer"`          // the decision, then what is below it in shadow
 	Path      string            `json:"path,omitempty"`  // why the path is ambiguous; then no rule is asked
+	Host      string            `json:"host,omitempty"`  // likewise of the host, where it matters
 	Token     decision.Reason   `json:"token,omitempty"` // why there are no claims
 	Documents []DocumentTrace   `json:"documents"`       // by name
 }
@@ -67,6 +68,9 @@ func (s *Set) Explain(r Request, auth Authenticate) Trace {
 	if !q.readPath(q.terms[watched].admits) {
 		t.Path = fmt.Sprint(CheckPath(r.Path))
 	}
+	if err := q.hostError(); err != nil && q.hostMatters(watched) {
+		t.Host = err.Error()
+	}
 	for _, c := range s.documents {
 		if targets := c.targeting(r.Callee); len(targets) > 0 {
 			t.Documents = append(t.Documents, DocumentTrace{c.info(), targets, t.rules(c, q)})
@@ -86,7 +90,7 @@ func (c *compiled) targeting(w identity.Workload) []string {
 }
 
 func (t *Trace) rules(c *compiled, q *question) []RuleTrace {
-	if t.Path != "" {
+	if t.Path != "" || t.Decision.Reason == decision.AmbiguousHost {
 		return nil
 	}
 	all := make([]RuleTrace, len(c.rules))

@@ -47,14 +47,14 @@ func FuzzLoad(f *testing.F) {
 // What is let in begins as the rule that lets it in says, byte by byte, and nothing
 // in it could be read in another way.
 func FuzzDecide(f *testing.F) {
-	for _, p := range []string{"/a/x", "/b/x", "/a/../b", "//b", "/a%2fb", "/a;b", "/a/%62", "/A/x", "/a\\b", "/a/x?y", "/files/a%2Fb", "/files/..%2Fb"} {
+	for _, p := range []string{"/a/x", "/b/x", "/a/../b", "//b", "/a%2fb", "/a;b", "/a/%62", "/A/x", "/a\\b", "/a/x?y", "/files/a%2Fb", "/files/..%2Fb", "/files/a%3Bb", "/files/..%3Bb", "/files/a%3Fb", "/a/b%23c"} {
 		f.Add("GET", p, "orders.shop:80", "ns/edge/sa/tyk-gateway", "a b")
 	}
 	set := load(f, head+`  public: [{paths: ["/public/**"]}]
   rules:
     - {name: a, effect: allow, to: {hosts: [orders.shop], paths: ["/a/**"]}}
     - {name: b, effect: deny, to: {paths: ["/b", "/b/**"]}}
-    - {name: files, effect: allow, to: {paths: ["/files/{name}"], allowEncoded: ["%2F", "%5C", "%25"]}}
+    - {name: files, effect: allow, to: {paths: ["/files/{name}"], allowEncoded: ["%2F", "%5C", "%25", "%3B", "%3F", "%23"]}}
     - {name: callers, effect: deny, from: {workloads: ["ns/bad/sa/*"]}}
 `)
 	f.Fuzz(func(t *testing.T, method, path, host, caller, scope string) {

@@ -29,6 +29,7 @@ type terms struct {
 	outageDeny bool // one does not say onOutage: allow
 	guardrails bool // one is a guardrail with a deny rule
 	inShadow   bool // there is something that only watches
+	readsHost  bool // a rule that counts does
 	admits     escapes
 }
 
@@ -38,6 +39,7 @@ func (t *terms) add(o terms) {
 	t.outageDeny = t.outageDeny || o.outageDeny
 	t.guardrails = t.guardrails || o.guardrails
 	t.inShadow = t.inShadow || o.inShadow
+	t.readsHost = t.readsHost || o.readsHost
 	t.admits |= o.admits
 }
 
@@ -45,6 +47,7 @@ func (c *compiled) terms(l level) terms {
 	return terms{
 		documents: true, required: !c.optional, outageDeny: !c.outageAllow, guardrails: c.guardrail && c.denies(l),
 		inShadow: slices.ContainsFunc(c.rules, func(r *rule) bool { return r.shadow }), admits: c.admits(l),
+		readsHost: c.readsHost(l),
 	}
 }
 

@@ -54,6 +54,9 @@ func TestWarnings(t *testing.T) {
 		{"the same twice", rules("effect: allow, scopes: [a]", "effect: allow, scopes: [a]"), "9:5 shadowed_allow r1"},
 		{"the same expression, bound otherwise", rules("effect: allow, to: {paths: ['/{a}/{b}']}, when: path.a == claims.sub", "effect: allow, to: {paths: ['/{b}/{a}']}, when: path.a == claims.sub"), ""},
 		{"the same expression, bound alike", rules("effect: allow, to: {paths: ['/{a}/{b}']}, when: path.a == claims.sub", "effect: allow, to: {methods: [GET], paths: ['/{a}/{b}']}, when: path.a == claims.sub"), "9:5 shadowed_allow r1"},
+		{"denied below a wildcard", rules("effect: allow, scopes: [s], to: {hosts: [a.example.com, '*.b.example.com']}", "effect: deny, to: {methods: [GET, POST], hosts: ['*.example.com']}", "effect: deny, to: {hosts: ['*.example.com', example.com], ports: [1, 2]}", "effect: deny, to: {hosts: ['*.a.example.com'], ports: [1]}"), "11:5 redundant_deny r3"},
+		{"a wildcard is not the name itself", rules("effect: deny, to: {ports: [1], hosts: [example.com]}", "effect: deny, to: {ports: [1], hosts: ['*.example.com']}", "effect: deny, to: {ports: [1], hosts: [xexample.com]}"), ""},
+		{"allowed below a wildcard", rules("effect: allow, scopes: [s], to: {hosts: [a.example.com]}", "effect: allow, scopes: [s], to: {hosts: ['*.example.com']}"), "8:5 shadowed_allow r0"},
 		{"public", strings.Replace(rules("effect: allow, scopes: [s], to: {methods: [GET], paths: [/a/b]}"), "  rules", "  public: [{paths: ['/a/**']}]\n  rules", 1), "9:5 shadowed_allow r0"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -38,6 +38,19 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		{"a target of another kind", strings.Replace(rule("scopes: [a]"), "ns/shop/sa/orders", "pod/orders", 1), `0.yaml:5:25: "pod/orders": want ns/NAMESPACE/sa/ACCOUNT, with * for a whole segment, or spiffe://DOMAIN/PATH`},
 		{"caller", rule("from: {workloads: [orders]}"), `0.yaml:7:49: "orders": want ns/NAMESPACE/sa/ACCOUNT, with * for a whole segment, or spiffe://DOMAIN/PATH`},
 		{"method", rule("to: {methods: [get]}"), `0.yaml:7:45: method "get": methods are written in capitals`},
+		{"every method", rule(`to: {methods: ["*"]}`), `0.yaml:7:45: method "*": every method has it: remove methods`},
+		{"a wildcard in a method", rule(`to: {methods: ["P*"]}`), `0.yaml:7:45: method "P*": methods are written in capitals, with digits and the signs of a token, such as GET and M-SEARCH`},
+		{"a method with a space", rule(`to: {methods: ["GET "]}`), `0.yaml:7:45: method "GET ": methods are written in capitals, with digits`},
+		{"a method without a letter", rule(`to: {methods: ["-"]}`), `0.yaml:7:45: method "-": methods are written in capitals, with digits`},
+		{"a method in CEL", rule(`when: 'request.method in ["GET", "Delete"]'`), `0.yaml:7:36: when: request.method is compared with "Delete": methods are written in capitals: write DELETE`},
+		{"a host in CEL", rule(`when: '"Admin.shop:80" != request.host'`), `0.yaml:7:36: when: request.host is compared with "Admin.shop:80": write "admin.shop", hosts compare without port`},
+		{"a wildcard in CEL", rule(`when: 'request.host == "*.shop"'`), `0.yaml:7:36: when: request.host is compared with "*.shop": write to.hosts, or request.host.endsWith(".shop")`},
+		{"the header of the host", rule(`when: 'request.headers["host"] == "a"'`), `0.yaml:7:36: when: header "host" may not be read: use request.method, request.path or request.host`},
+		{"a time zone", rule(`when: 'now.getHours("Europe/Berlinn") < 8'`), `0.yaml:7:36: when: getHours("Europe/Berlinn"): no such time zone; write a name of the IANA database such as "Europe/Berlin", "UTC", or an offset such as "-08:00"`},
+		{"an offset", rule(`when: 'now.getDayOfWeek("+25:00") == 0'`), `0.yaml:7:36: when: getDayOfWeek("+25:00"): no such time zone`},
+		{"the machine's time zone", rule(`when: 'now.getDate("Local") == 1'`), `0.yaml:7:36: when: getDate("Local"): no such time zone`},
+		{"an octal number", rule("claims: {tctx.branch: [0123]}"), `0.yaml:7:53: YAML reads 0123 as the number 83: write that, or "0123" with its quotes if it is a text`},
+		{"a hexadecimal port", rule("to: {ports: [0x50]}"), `0.yaml:7:43: YAML reads 0x50 as the number 80`},
 		{"path", rule(`to: {paths: ["a"]}`), `0.yaml:7:43: path "a": must begin with a slash`},
 		{"path with a wildcard inside", rule(`to: {paths: ["/a/*/b"]}`), `0.yaml:7:43: path "/a/*/b": segment "*": want a literal, {name} for one segment, or ** at the end`},
 		{"path that can never match", rule(`to: {paths: ["/a//b"]}`), `0.yaml:7:43: path "/a//b": segment "" can never be in a path that is not ambiguous`},
@@ -53,7 +66,7 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		{"noPrincipal false", rule("from: {noPrincipal: false}"), "0.yaml:7:50: noPrincipal: false sets no condition: remove it"},
 		{"noPrincipal and workloads", rule("from: {noPrincipal: true, workloads: [ns/a/sa/b]}"), "0.yaml:7:50: noPrincipal beside workloads: a caller has a name or has none; write two rules"},
 		{"a caller at the edge", strings.Replace(rule("from: {workloads: [ns/a/sa/b]}"), "ns/shop/sa/orders", "edge/orders", 1), "0.yaml:7:48: a document that targets the edge: no caller has a name there"},
-		{"another escape", rule(`to: {paths: ["/{a}"], allowEncoded: ["%00"]}`), `0.yaml:7:67: escape "%00": want %2F, %5C or %25`},
+		{"another escape", rule(`to: {paths: ["/{a}"], allowEncoded: ["%00"]}`), `0.yaml:7:67: escape "%00": want %2F, %5C, %25, %3B, %3F or %23`},
 		{"an escape without a capture", rule(`to: {paths: ["/a"], allowEncoded: ["%2F"]}`), "0.yaml:7:64: allowEncoded admits escapes inside a capture only: write {name} in to.paths"},
 		{"scopes in one text", rule("scopes: [a b]"), `0.yaml:7:39: scope "a b": one scope an entry`},
 		{"claim", rule("claims: {tenant: [a]}"), `0.yaml:7:47: claim "tenant": want one of iss, aud, sub, txn, scope, req_wl, tctx, rctx, with a member below tctx and rctx`},
@@ -160,6 +173,58 @@ func TestTheLongFormOfALocalWorkload(t *testing.T) {
 	}
 	if _, err := loader.Load(files(strings.Replace(text, "cluster.local", "other.example", 1))); err != nil {
 		t.Error(err)
+	}
+}
+
+// Names that Kubernetes would not give are written in the long form, and matched.
+func TestALocalWorkloadInCapitals(t *testing.T) {
+	text := head + "  rules:\n  - {name: no-job, effect: deny, from: {workloads: [NAME]}}\n  - {name: all, effect: allow, from: {workloads: [ns/shop/sa/*]}}\n"
+	loader := policy.Loader{Domains: identity.TrustDomains{Local: "cluster.local", Aliases: []string{"old.example"}}}
+	for name, want := range map[string]string{
+		"ns/shop/sa/My_Job":                      "a workload of this very name is written spiffe://cluster.local/ns/shop/sa/My_Job",
+		"spiffe://old.example/ns/shop/sa/My_Job": "write spiffe://cluster.local/ns/shop/sa/My_Job, the trust domain is an alias of the mesh's own",
+		"spiffe://cluster.local/ns/shop/sa/../x": "not a SPIFFE id",
+	} {
+		if _, err := loader.Load(files(strings.Replace(text, "NAME", name, 1))); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", name, err, want)
+		}
+	}
+	set, err := loader.Load(files(strings.Replace(text, "NAME", "spiffe://cluster.local/ns/shop/sa/My_Job", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]string{"My_Job": "deny rule_denied p/no-job", "my_job": "allow rule_allowed p/all"} {
+		w, err := loader.Domains.Workload("spiffe://cluster.local/ns/shop/sa/" + id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := describe(set.Decide(request(caller(w)), alice(nil))); got != want {
+			t.Errorf("%s: got %s, want %s", id, got, want)
+		}
+	}
+}
+
+// Methods are tokens of RFC 9110 without small letters; numbers are as JSON writes them; a time
+// zone needs nothing of the machine.
+func TestMethodsNumbersAndZones(t *testing.T) {
+	set := load(t, head+`  rules:
+    - {name: dav, effect: allow, to: {methods: [VERSION-CONTROL, M-SEARCH, "#X!.1"]}}
+    - {name: branch, effect: allow, to: {methods: [GET]}, claims: {tctx.branch: ["0123", 7, -7, 0, 10]}}
+    - {name: night, effect: allow, to: {methods: [PUT]}, when: 'now.getHours("Europe/Berlin") == 14 && now.getHours("-08:00") == 4 && now.getHours("UTC") == 12'}
+`)
+	for _, row := range []struct {
+		method string
+		branch any
+		want   string
+	}{
+		{"VERSION-CONTROL", "x", "allow rule_allowed p/dav"}, {"M-SEARCH", "x", "allow rule_allowed p/dav"}, {"#X!.1", "x", "allow rule_allowed p/dav"},
+		{"m-search", "x", "deny ambiguous_method"},
+		{"GET", "0123", "allow rule_allowed p/branch"}, {"GET", int64(83), "deny no_rule"}, {"GET", int64(-7), "allow rule_allowed p/branch"},
+		{"PUT", "x", "allow rule_allowed p/night"},
+	} {
+		if got := describe(set.Decide(request(method(row.method)), alice(map[string]any{"branch": row.branch}))); got != row.want {
+			t.Errorf("%s, %v: got %s, want %s", row.method, row.branch, got, row.want)
+		}
 	}
 }
 

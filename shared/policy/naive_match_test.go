@@ -36,7 +36,7 @@ func (n naive) ruleAt(r nRule, pattern string) string {
 		to.Paths = []string{pattern}
 	}
 	parts := []string{n.path(r.Effect, to), truth(len(to.Methods) == 0 || slices.Contains(to.Methods, n.request.Method))}
-	parts = append(parts, truth(len(to.Hosts) == 0 || slices.Contains(to.Hosts, strings.ToLower(strings.TrimSuffix(n.request.Host, ":8080")))))
+	parts = append(parts, truth(len(to.Hosts) == 0 || slices.ContainsFunc(to.Hosts, n.host)))
 	parts = append(parts, truth(len(to.Ports) == 0 || slices.Contains(to.Ports, int(n.request.Port))))
 	if r.From != nil {
 		parts = append(parts, n.from(*r.From)...)
@@ -57,6 +57,13 @@ func (n naive) ruleAt(r nRule, pattern string) string {
 		return unknown
 	}
 	return yes
+}
+
+// host: a wildcard stands for one or more labels.
+func (n naive) host(pattern string) bool {
+	host := strings.TrimSuffix(strings.ToLower(strings.TrimSuffix(n.request.Host, ":8080")), ".")
+	text := strings.Replace(regexp.QuoteMeta(pattern), `\*`, ".+", 1)
+	return regexp.MustCompile("^" + text + "$").MatchString(host)
 }
 
 func (n naive) from(f nFrom) []string {
@@ -122,7 +129,7 @@ const (
 func (n naive) when(text, pattern string, admitted []string) string {
 	switch {
 	case text == whenHost:
-		return truth(strings.HasPrefix(strings.ToLower(n.request.Host), "a.example"))
+		return truth(n.host("a.example"))
 	case n.claims == nil:
 		return unknown
 	case text == whenHas:
@@ -139,8 +146,15 @@ func (n naive) when(text, pattern string, admitted []string) string {
 	return truth(n.claims.Tctx["tenant"] == value)
 }
 
-// isOdd: the generator makes no path that is ambiguous otherwise but for "//".
-func (n naive) isOdd() bool { return strings.Contains(n.request.Path, "%2F") }
+// isOdd: the generator makes no path that is ambiguous otherwise but for "//" and "..%3B".
+func (n naive) isOdd() bool { return len(oddEscapes.FindAllString(n.request.Path, -1)) > 0 }
+
+var oddEscapes = regexp.MustCompile("%2F|%3B")
+
+// admitted: all that make the path odd are in the list.
+func (n naive) admitted(list []string) bool {
+	return !slices.ContainsFunc(oddEscapes.FindAllString(n.request.Path, -1), func(e string) bool { return !slices.Contains(list, e) })
+}
 
 func (n naive) path(effect string, to nTo) string {
 	if len(to.Paths) == 0 {
@@ -153,13 +167,13 @@ func (n naive) path(effect string, to nTo) string {
 			path, err = n.request.Path, nil
 		}
 		matches := err == nil && regularExpression(p).MatchString(path)
-		certain, _, _ := strings.Cut(n.request.Path, "%2F")
+		certain := oddEscapes.Split(n.request.Path, 2)[0]
 		certain = certain[:strings.LastIndex(certain, "/")+1]
 		switch {
 		case !n.isOdd() && matches:
 			return yes
 		case !n.isOdd():
-		case matches && slices.Contains(to.AllowEncoded, "%2F") && n.captured(p):
+		case matches && n.admitted(to.AllowEncoded) && n.captured(p):
 			return yes
 		case effect == "deny" && strings.HasSuffix(p, "/**") && regularExpression(p).MatchString(certain):
 			return yes
@@ -174,7 +188,7 @@ func (n naive) path(effect string, to nTo) string {
 func (n naive) captured(pattern string) bool {
 	for i, segment := range strings.Split(n.request.Path, "/") {
 		parts := strings.Split(pattern, "/")
-		if strings.Contains(segment, "%2F") && (i >= len(parts) || !strings.HasPrefix(parts[i], "{")) {
+		if oddEscapes.MatchString(segment) && (i >= len(parts) || !strings.HasPrefix(parts[i], "{")) {
 			return false
 		}
 	}

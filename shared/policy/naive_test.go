@@ -95,19 +95,26 @@ func (n naive) targeting() []nDocument {
 }
 
 func (n naive) unreadable(documents []nDocument) string {
-	admitted := ""
+	var admitted []string
+	readsHost := strings.HasPrefix(string(n.request.Callee), "gateway/")
 	for _, d := range documents {
 		for _, r := range d.Spec.Rules {
 			if r.To != nil && n.counts(d, r) {
-				admitted += strings.Join(r.To.AllowEncoded, "")
+				admitted = append(admitted, r.To.AllowEncoded...)
+				readsHost = readsHost || r.To.Hosts != nil
 			}
+			readsHost = readsHost || n.counts(d, r) && r.When == whenHost
 		}
 	}
-	if policy.CheckPath(n.request.Path) != nil && (!n.isOdd() || !strings.Contains(admitted, "%2F")) {
+	if policy.CheckPath(n.request.Path) != nil && (!n.isOdd() || !n.admitted(admitted) || strings.Contains(n.request.Path, "..")) {
 		return "deny ambiguous_path"
 	}
 	if n.request.Method == "get" {
 		return "deny ambiguous_method"
+	}
+	dot := strings.HasPrefix(string(n.request.Callee), "gateway/") && strings.HasSuffix(n.request.Host, ".")
+	if readsHost && (dot || strings.HasSuffix(n.request.Host, ":x")) { // the generator makes no other
+		return "deny ambiguous_host"
 	}
 	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -23,18 +24,38 @@ func CheckPath(path string) error {
 	for rest, more := path[1:], true; more; {
 		var segment string
 		segment, rest, more = strings.Cut(rest, "/")
-		if segment == "." || segment == ".." || segment == "" && more {
+		if segment == "" && more {
 			return errors.New("a segment that is empty, . or ..")
 		}
-		if !strings.Contains(segment, "%") {
-			continue
-		}
 		// An overlong encoding of a slash is a slash to a careless decoder.
-		if decoded, err := url.PathUnescape(segment); err != nil || !utf8.ValidString(decoded) {
+		decoded, err := url.PathUnescape(segment)
+		if err != nil || !utf8.ValidString(decoded) {
 			return errors.New("escapes that are not UTF-8")
+		}
+		if err := checkDecoded(decoded); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// checkDecoded refuses what an upstream may take for another text once it has decoded a segment:
+// dots that climb, also where it trims spaces first, and control characters, of which some count as
+// spaces (U+0085).
+func checkDecoded(segment string) error {
+	if isDots(segment) {
+		return errors.New("a segment that is empty, . or ..")
+	}
+	if strings.ContainsFunc(segment, unicode.IsControl) {
+		return errors.New("the escape of a control character")
+	}
+	return nil
+}
+
+// isDots reports a dot segment, with or without spaces around it.
+func isDots(segment string) bool {
+	segment = strings.Trim(segment, " ")
+	return segment == "." || segment == ".."
 }
 
 func checkBytes(path string) error {
@@ -57,10 +78,16 @@ func checkBytes(path string) error {
 }
 
 // mayBeEscaped excludes what has another spelling or another meaning when it is
-// decoded: separators, the percent sign itself, controls and unreserved characters.
+// decoded: separators, the percent sign itself, controls, unreserved characters, and
+// the characters at which a server that decodes first cuts a path afterwards.
 func mayBeEscaped(c byte) bool {
-	return c >= 0x20 && c != 0x7f && c != '/' && c != '\\' && c != '%' && !isUnreserved(c)
+	return c >= 0x20 && c != 0x7f && strings.IndexByte(separators, c) < 0 && !isUnreserved(c)
 }
+
+// separators divide a path or end it, once they are decoded: "/" and "\\" between segments, "%"
+// before an escape, ";" before parameters (Servlet 6.0 section 3.5), "?" and "#" before query and
+// fragment (RFC 3986 section 3).
+const separators = "/\\%;?#"
 
 func isUnreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
@@ -125,13 +152,30 @@ func parseSegment(part string, last bool) (segment, error) {
 	if part == "" && last { // a trailing slash, or the root
 		return segment{}, nil
 	}
-	if strings.ContainsAny(part, "{}*%") {
+	if strings.ContainsAny(part, "{}*") {
 		return segment{}, fmt.Errorf("segment %q: want a literal, {name} for one segment, or ** at the end", part)
 	}
-	if err := CheckPath("/" + part); part == "" || err != nil {
-		return segment{}, fmt.Errorf("segment %q can never be in a path that is not ambiguous", part)
+	if decoded, err := url.PathUnescape(part); err == nil && decoded != part && checkLiteral(decoded) == nil {
+		return segment{}, fmt.Errorf("segment %q: write %q, paths compare when they are decoded", part, decoded)
+	}
+	if err := checkLiteral(part); err != nil {
+		return segment{}, fmt.Errorf("segment %q can never be in a path that is not ambiguous: %w", part, err)
 	}
 	return segment{literal: part}, nil
+}
+
+// checkLiteral wants what a segment of a path can be when it is decoded.
+func checkLiteral(text string) error {
+	if text == "" {
+		return errors.New("a segment that is empty, . or ..")
+	}
+	if i := strings.IndexAny(text, separators); i >= 0 {
+		return fmt.Errorf("the byte %q", text[i])
+	}
+	if !utf8.ValidString(text) {
+		return errors.New("text that is not UTF-8")
+	}
+	return checkDecoded(text)
 }
 
 func (p pattern) captures() []string {

@@ -56,12 +56,12 @@ func (d dice) rule(name, mode string) nRule {
 		r.From.NoPrincipal = r.From.Workloads == nil && (r.From.Issuers == nil || d.often(1, 2))
 	}
 	if d.often(3, 4) {
-		r.To = &nTo{Paths: d.paths(), Methods: d.maybe("GET", "POST"), Hosts: d.maybe("a.example", "b.example")}
+		r.To = &nTo{Paths: d.paths(), Methods: d.maybe("GET", "POST"), Hosts: d.maybe("a.example", "b.example", "*.example", "*.a.example")}
 		if d.often(1, 4) {
 			r.To.Ports = []int{8080}
 		}
 		if d.often(1, 3) && strings.Contains(strings.Join(r.To.Paths, ""), "{") {
-			r.To.AllowEncoded = []string{"%2F"}
+			r.To.AllowEncoded = d.some("%2F", "%3B")
 		}
 	}
 	if d.often(1, 4) {
@@ -83,8 +83,8 @@ func (d dice) request() policy.Request {
 	r := policy.Request{
 		Callee: identity.Workload(d.one("ns/a/sa/x", "ns/a/sa/z", "ns/b/sa/y", "gateway/g", "ns/c/sa/c")),
 		Caller: identity.Workload(d.one("ns/a/sa/x", "ns/a/sa/w", "ns/d/sa/d", "spiffe://o.example/x", "")),
-		Method: d.one("GET", "POST", "PUT", "get"), Host: d.one("a.example", "A.example:8080", "b.example", "c.example"), Port: uint32(8080 + d.Intn(2)), Now: noon,
-		Path: d.one("/", "/p", "/p/", "/p/q", "/p/t1", "/%70", "/p/t1/q", "/t1", "/p//q", "/p/t%2F1", "/p%2Fq", "/q/t%2F1/t1", "/p/t1/x%2Fy", "/p/a%20b", "/q/y/t1"),
+		Method: d.one("GET", "POST", "PUT", "get"), Host: d.one("a.example", "A.example:8080", "b.example", "c.example", "x.a.example", "y.x.a.example:8080", "a.example.", "b.example:x", "example", ""), Port: uint32(8080 + d.Intn(2)), Now: noon,
+		Path: d.one("/", "/p", "/p/", "/p/q", "/p/t1", "/%70", "/p/t1/q", "/t1", "/p//q", "/p/t%2F1", "/p%2Fq", "/q/t%2F1/t1", "/p/t1/x%2Fy", "/p/a%20b", "/q/y/t1", "/p/t%3B1", "/p/t1/x%2Fy%3Bz", "/q/..%3B/t1", "/p%3Bq"),
 	}
 	r.NoCaller = r.Caller == "" && d.often(1, 2)
 	return r
@@ -147,7 +147,7 @@ func TestTheNaiveEvaluatorAgrees(t *testing.T) {
 			reasons[strings.Fields(want)[1]]++
 		}
 	}
-	for _, reason := range []string{"rule_allowed", "public", "allowed_on_outage", "rule_denied", "condition_error", "no_rule", "ambiguous_path", "ambiguous_method", "unguarded", "token_missing", "token_expired", "not_configured"} {
+	for _, reason := range []string{"rule_allowed", "public", "allowed_on_outage", "rule_denied", "condition_error", "no_rule", "ambiguous_path", "ambiguous_method", "ambiguous_host", "unguarded", "token_missing", "token_expired", "not_configured"} {
 		if reasons[reason] < 20 {
 			t.Errorf("%s was compared only %d times", reason, reasons[reason])
 		}

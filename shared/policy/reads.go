@@ -22,6 +22,7 @@ type reads struct {
 	compared map[string]comparison // claims that are compared with == and !=, and by in
 	port     bool
 	noCaller bool
+	host     bool // stands in every record, and makes one that can be read in two ways a denial
 
 	regexes regexes // of this expression
 	matches int     // calls of matches()
@@ -40,6 +41,7 @@ func (r *reads) add(other reads) {
 	}
 	r.port = r.port || other.port
 	r.noCaller = r.noCaller || other.noCaller
+	r.host = r.host || other.host
 }
 
 // secretHeaders may not be read by a rule, because what a rule reads is recorded.
@@ -62,8 +64,10 @@ func (r *reads) visit(e ast.Expr) error {
 	if name, path, guard, ok := chain(e); ok {
 		return r.note(name, path, guard)
 	}
-	if err := r.noteRegex(e); err != nil {
-		return err
+	for _, check := range []func(ast.Expr) error{r.noteRegex, checkComparison, checkZone} {
+		if err := check(e); err != nil {
+			return err
+		}
 	}
 	for _, part := range parts(e) {
 		if err := r.visit(part); err != nil {
@@ -175,6 +179,8 @@ func (r *reads) note(variable string, path []string, guard bool) error {
 		return r.noteHeader(path)
 	case variable == "request.port":
 		r.port = true
+	case variable == "request.host":
+		r.host = true
 	case variable == "path":
 		if len(path) == 0 {
 			return fmt.Errorf("path is used as a whole: name the capture, as in path.tenant")
@@ -205,7 +211,7 @@ func (r *reads) noteHeader(path []string) error {
 	if forged || name == "forwarded" || name == "x-real-ip" {
 		return fmt.Errorf("header %q may not be read: any client can write it; caller, claims and request.host are what is known", name)
 	}
-	if strings.HasPrefix(name, ":") {
+	if strings.HasPrefix(name, ":") || name == "host" {
 		return fmt.Errorf("header %q may not be read: use request.method, request.path or request.host", name)
 	}
 	r.headers[name] = true

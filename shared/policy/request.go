@@ -29,16 +29,6 @@ type Request struct {
 // onOutage decide.
 type Authenticate func() (*identity.Claims, decision.Reason)
 
-// normalHost is how hosts compare: lower-case, without port or trailing dot.
-func normalHost(host string) string {
-	if strings.HasPrefix(host, "[") { // an IPv6 address
-		host, _, _ = strings.Cut(host, "]")
-		return strings.ToLower(host + "]")
-	}
-	host, _, _ = strings.Cut(host, ":")
-	return strings.ToLower(strings.TrimSuffix(host, "."))
-}
-
 // subject is one request under evaluation, with what is worked out only once.
 type subject struct {
 	Request

@@ -131,6 +131,14 @@ func (c *compiled) admits(l level) escapes {
 	return all
 }
 
+// readsHost reports whether the rule looks at the request's host.
+func (r *rule) readsHost() bool { return len(r.hosts) > 0 || r.when != nil && r.when.reads.host }
+
+// readsHost reports whether some rule that counts does.
+func (c *compiled) readsHost(l level) bool {
+	return slices.ContainsFunc(c.rules, func(r *rule) bool { return r.counts(l) && r.readsHost() })
+}
+
 func (c *compiled) denies(l level) bool {
 	return slices.ContainsFunc(c.rules, func(r *rule) bool { return r.kind.denies() && r.counts(l) })
 }

@@ -44,6 +44,7 @@ func (t *byCaller) find(s *subject, found []entry) []entry {
 type byHost struct {
 	any   byFact
 	named map[string]*byFact
+	below bool // one of them is a wildcard
 }
 
 func (t *byHost) add(e entry) {
@@ -52,13 +53,27 @@ func (t *byHost) add(e entry) {
 	}
 	for _, host := range e.hosts {
 		child(&t.named, host).add(e)
+		t.below = t.below || strings.HasPrefix(host, wildcard)
 	}
 }
 
 func (t *byHost) find(s *subject, found []entry) []entry {
 	found = t.any.find(s, found)
+	if t.named == nil {
+		return found
+	}
 	if next := t.named[s.host]; next != nil {
 		found = next.find(s, found)
+	}
+	for rest := s.host; t.below; { // the wildcards that match: one for each label but the first
+		_, after, more := strings.Cut(rest, ".")
+		if !more {
+			break
+		}
+		if next := t.named[wildcard+after]; next != nil {
+			found = next.find(s, found)
+		}
+		rest = after
 	}
 	return found
 }

@@ -91,6 +91,7 @@ func checkValue(key string, value *yaml.Node, t reflect.Type, problems *Problems
 		problems.Add(position(value), "%s has no value: remove it or give it one", key)
 		return
 	}
+	checkNumbers(value, t, problems)
 	checkKnown(value, t, problems)
 }
 

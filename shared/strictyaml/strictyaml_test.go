@@ -16,6 +16,8 @@ type config struct {
 	List    []inner           `yaml:"list"`
 	Mapping map[string]inner  `yaml:"mapping"`
 	Free    map[string]string `yaml:"free"`
+	Any     map[string]any    `yaml:"any"`
+	Ratio   float64           `yaml:"ratio"`
 }
 
 type inner struct {
@@ -31,7 +33,7 @@ func TestRefusals(t *testing.T) {
 		{"half-written", "name: [a, b", "1: did not find expected ',' or ']'"},
 		{"anchor", "name: &a x\n", "1:7: anchors, aliases and merge keys are not read: write the value out"},
 		{"merge key", "free: {<<: {a: b}}\n", "1:8: anchors, aliases and merge keys are not read: write the value out"},
-		{"unknown key", "nmae: x\n", `1:1: unknown key "nmae"; known here: free, inner, list, mapping, name, port, tags, wait`},
+		{"unknown key", "nmae: x\n", `1:1: unknown key "nmae"; known here: any, free, inner, list, mapping, name, port, ratio, tags, wait`},
 		{"unknown key inside", "inner: {kee: x}\n", `1:9: unknown key "kee"; known here: key`},
 		{"unknown key in a list", "list:\n  - key: a\n  - kee: b\n", `3:5: unknown key "kee"; known here: key`},
 		{"unknown key in a mapping", "mapping:\n  a: {kee: b}\n", `2:7: unknown key "kee"; known here: key`},
@@ -39,10 +41,21 @@ func TestRefusals(t *testing.T) {
 		{"no value in a list", "tags: [a, ~]\n", "1:11: entry 2 has no value: remove it or give it one"},
 		{"key twice", "name: a\nname: b\n", `2: mapping key "name" already defined at line 1`},
 		{"number", "port: many\n", "1: cannot read the text `many` as a number"},
+		{"octal", "port: 0123\n", `1:7: YAML reads 0123 as the number 83: write that, or "0123" with its quotes if it is a text`},
+		{"hexadecimal", "port: 0x1F\n", `1:7: YAML reads 0x1F as the number 31: write that, or "0x1F" with its quotes if it is a text`},
+		{"digits apart", "any: {a: [1_000]}\n", `1:11: YAML reads 1_000 as the number 1000: write that, or "1_000" with its quotes if it is a text`},
+		{"octal below free data", "any: {a: {b: [x, 0o17]}}\n", `1:18: YAML reads 0o17 as the number 15: write that, or "0o17" with its quotes if it is a text`},
+		{"binary", "any: {a: 0b11}\n", `1:10: YAML reads 0b11 as the number 3: write that, or "0b11" with its quotes if it is a text`},
+		{"a plus sign", "any: {a: +5}\n", `1:10: YAML reads +5 as the number 5: write that, or "+5" with its quotes if it is a text`},
+		{"a tag", "any: {a: !!int '012'}\n", `1:10: YAML reads 012 as the number 10: write that, or "012" with its quotes if it is a text`},
+		{"no number", "ratio: .inf\n", `1:8: YAML reads .inf as the number +Inf: write that, or ".inf" with its quotes if it is a text`},
+		{"half a fraction", "ratio: .5\n", `1:8: YAML reads .5 as the number 0.5: write that, or ".5" with its quotes if it is a text`},
+		{"numbers as JSON writes them", "port: 0\nratio: 1.5e3\nany: {a: [-7, 10, 0.5, 012x, '0123', 1:30]}\n", ""},
+		{"digits in a text", "name: 0123\ntags: [1_000, 0x1F]\nfree: {a: 007}\n", ""},
 		{"duration without a unit", "wait: 60\n", "1: cannot read the number `60` as a duration such as 30s"},
 		{"mapping for text", "name: {a: b}\n", "1: cannot read a mapping as a text"},
 		{"text for mapping", "inner: x\n", "1: cannot read the text `x` here: a mapping or list of another shape is expected"},
-		{"all together", "nmae: x\nport: many\nwait: soon\n", "1:1: unknown key \"nmae\"; known here: free, inner, list, mapping, name, port, tags, wait\n2: cannot read the text `many` as a number\n3: cannot read the text `soon` as a duration such as 30s"},
+		{"all together", "nmae: x\nport: many\nwait: soon\n", "1:1: unknown key \"nmae\"; known here: any, free, inner, list, mapping, name, port, ratio, tags, wait\n2: cannot read the text `many` as a number\n3: cannot read the text `soon` as a duration such as 30s"},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

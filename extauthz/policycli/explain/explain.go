@@ -104,6 +104,7 @@ var reasons = map[decision.Reason]string{
 	decision.OutageAllowed:   "the token cannot be judged, and every document says onOutage: allow",
 	decision.AmbiguousPath:   "the path can be read in two ways",
 	decision.AmbiguousMethod: "the method has a small letter",
+	decision.AmbiguousHost:   "the host can be read in two ways, and a gateway or a rule looks at it",
 	decision.TokenMissing:    "there is no token, and a document requires one",
 }
 
@@ -114,6 +115,8 @@ func why(t policy.Trace) string {
 		text = "the token is refused: docs/token.md"
 	case t.Decision.Reason == decision.AmbiguousPath && t.Path != "":
 		text += ": " + t.Path
+	case t.Decision.Reason == decision.AmbiguousHost:
+		text += ": " + t.Host
 	}
 	return text
 }

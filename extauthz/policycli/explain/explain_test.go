@@ -189,3 +189,25 @@ func TestFlagsThatAreRefused(t *testing.T) {
 		t.Errorf("at the edge, nobody has a name: got %+v, %v", q, err)
 	}
 }
+
+// Why a host is ambiguous is said where it decides; then no rule is asked.
+func TestAnAmbiguousHost(t *testing.T) {
+	dir := t.TempDir()
+	const document = `{apiVersion: meshpass.dev/v1, kind: AccessPolicy, metadata: {name: p}, spec: {targets: {workloads: [gateway/ingress, ns/shop/sa/orders]}, rules: [{name: r, effect: allow}]}}`
+	if err := os.WriteFile(dir+"/p.yaml", []byte(document), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for callee, want := range map[string]string{
+		"gateway/ingress":   "the host can be read in two ways, and a gateway or a rule looks at it: several colons",
+		"ns/shop/sa/orders": "an allow rule matches, and no deny rule does",
+	} {
+		q, err := explain.Asked{Callee: callee, Host: "orders.shop:80:80", Claims: alice}.FromFlags(domains, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := explain.Explain(set(t, dir), q)
+		if e.Why != want || (e.Documents[0].Rules == nil) != (callee == "gateway/ingress") {
+			t.Errorf("%s: got %s, %+v", callee, e.Why, e.Documents)
+		}
+	}
+}

@@ -36,8 +36,32 @@ func (r Recorded) replay(old, changed *policy.Set) outcome {
 			kept = append(kept, a)
 		}
 	}
-	if len(kept) == 0 {
-		return outcome{why: r.unlike(old, other)}
+	switch {
+	case len(kept) > 0:
+		return k.renew(kept, changed)
+	case unreadable(other):
+		return k.renewUnreadable(changed)
+	}
+	return outcome{why: r.unlike(old, other)}
+}
+
+// unreadable reports an answer that the request alone decides: no document could have given
+// another one. The record was written by a version that read such requests.
+func unreadable(a Answer) bool {
+	return slices.Contains([]decision.Reason{decision.AmbiguousPath, decision.AmbiguousMethod, decision.AmbiguousHost}, decision.Reason(a.Reason)) && a.Rule == ""
+}
+
+// renewUnreadable asks the new documents about a request that the old ones would no longer get to
+// decide. What was decided then is what the record says.
+func (k knowledge) renewUnreadable(changed *policy.Set) outcome {
+	answers := k.answers() // what an override lifted is what the documents said
+	was := answers[min(len(answers)-1, 1)]
+	if k.Reason != string(decision.Overridden) {
+		was = answers[0]
+	}
+	var kept []answer
+	for _, b := range k.bearers() {
+		kept = append(kept, answer{Answer: was, token: b, asked: b.claims != nil})
 	}
 	return k.renew(kept, changed)
 }

@@ -141,6 +141,6 @@ func (r Recorded) byPolicies() bool {
 func byRules(reason decision.Reason) bool {
 	return slices.Contains([]decision.Reason{
 		decision.RuleAllowed, decision.Public, decision.RuleDenied, decision.ConditionError, decision.NoRule, decision.Unguarded,
-		decision.Unenforced, decision.Overridden, decision.OutageAllowed, decision.PolicyRefused, decision.AmbiguousPath, decision.AmbiguousMethod,
+		decision.Unenforced, decision.Overridden, decision.OutageAllowed, decision.PolicyRefused, decision.AmbiguousPath, decision.AmbiguousMethod, decision.AmbiguousHost,
 	}, reason)
 }
