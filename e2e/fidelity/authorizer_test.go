@@ -13,6 +13,7 @@ import (
 
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/e2e/subnet"
 	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
@@ -40,42 +41,54 @@ func TestAuthorizer(t *testing.T) {
 // hop is Envoy with us: bin/meshpass on the policy of testdata.
 type hop struct {
 	*rig
-	read int64 // of the audit records, in bytes
+	*audited
 }
 
 func newHop(t testing.TB) *hop {
 	t.Helper()
 	h := &hop{rig: newRig(t, fromDump)}
-	policies := filepath.Join(h.dir, "policies")
-	must(t, os.Mkdir(policies, 0o755))
 	must(t, h.net.CopyDir(h.dir, os.DirFS("testdata")))
-	must(t, h.net.CopyDir(policies, os.DirFS("testdata/policies")))
-	must(t, os.WriteFile(filepath.Join(h.dir, "jwks.json"), tokentest.JWKS(t), 0o644))
+	h.audited = startMeshpass(t, h.net, h.dir, "testdata/policies", h.authorizerAddress())
+	return h
+}
+
+// audited is an authorizer whose audit records are read.
+type audited struct {
+	file string
+	read int64 // of it, in bytes
+}
+
+// startMeshpass starts bin/meshpass on the meshpass.yaml of a folder, with the policies of another
+// one. It listens at the address.
+func startMeshpass(t testing.TB, n *subnet.Subnet, dir, policies, address string) *audited {
+	t.Helper()
+	must(t, os.Mkdir(filepath.Join(dir, "policies"), 0o755))
+	must(t, n.CopyDir(filepath.Join(dir, "policies"), os.DirFS(policies)))
+	must(t, os.WriteFile(filepath.Join(dir, "jwks.json"), tokentest.JWKS(t), 0o644))
 	meshpass, err := repo.Bin("meshpass", "bin/meshpass")
 	must(t, err)
+	a := &audited{file: filepath.Join(dir, "audit.log")}
 	p, err := process.Start(process.Spec{
 		Name: "meshpass", Path: meshpass, Args: []string{"serve", "--config", "meshpass.yaml"},
-		Dir: h.dir, Stdout: h.auditFile(), Stderr: filepath.Join(h.dir, "meshpass.log"),
+		Dir: dir, Stdout: a.file, Stderr: filepath.Join(dir, "meshpass.log"),
 	})
 	must(t, err)
 	stopAtEnd(t, p.Stop)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err = p.Await(ctx, func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", h.authorizerAddress())
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 		if err == nil {
 			conn.Close()
 		}
 		return err
 	})
 	if err != nil {
-		log, _ := os.ReadFile(filepath.Join(h.dir, "meshpass.log"))
+		log, _ := os.ReadFile(filepath.Join(dir, "meshpass.log"))
 		t.Fatalf("%v\n%s", err, log)
 	}
-	return h
+	return a
 }
-
-func (h *hop) auditFile() string { return filepath.Join(h.dir, "audit.log") }
 
 // record is what an audit record says of a request.
 type record struct {
@@ -85,16 +98,16 @@ type record struct {
 
 // records are the audit records since they were last asked for. Each is written
 // before its answer, so none of a request that ended is missing.
-func (h *hop) records(t testing.TB) []record {
+func (a *audited) records(t testing.TB) []record {
 	t.Helper()
-	file, err := os.Open(h.auditFile())
+	file, err := os.Open(a.file)
 	must(t, err)
 	defer file.Close()
-	_, err = file.Seek(h.read, io.SeekStart)
+	_, err = file.Seek(a.read, io.SeekStart)
 	must(t, err)
 	data, err := io.ReadAll(file)
 	must(t, err)
-	h.read += int64(len(data))
+	a.read += int64(len(data))
 	var all []record
 	for line := range bytes.Lines(data) {
 		var r record

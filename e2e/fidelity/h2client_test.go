@@ -2,9 +2,9 @@ package fidelity_test
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -30,7 +30,7 @@ type h2reply struct {
 
 // stream is one stream of a connection of its own.
 type stream struct {
-	conn   *tls.Conn
+	conn   net.Conn
 	framer *http2.Framer
 }
 
@@ -39,7 +39,7 @@ func (r *rig) openStream(t testing.TB, f fields, end bool) *stream {
 	return openStreamOn(t, r.dial(t, "h2"), f, end)
 }
 
-func openStreamOn(t testing.TB, conn *tls.Conn, f fields, end bool) *stream {
+func openStreamOn(t testing.TB, conn net.Conn, f fields, end bool) *stream {
 	t.Helper()
 	s := &stream{conn: conn}
 	t.Cleanup(func() { s.conn.Close() })

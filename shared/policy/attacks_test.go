@@ -132,8 +132,29 @@ func scoped(scope string) policy.Authenticate {
 
 // An admitted escape is decoded once, in the capture that it stands in.
 func TestAdmittedEscapes(t *testing.T) {
-	set := load(t, attacked+"---\n"+head+`  rules: [{name: by-name, effect: allow, to: {paths: ["/named/{x}/{y}/**"], allowEncoded: ["%2F"]}, when: 'path.x == "a/b" && path.y == "c d"'}]`)
+	set := load(t, attacked+`---
+apiVersion: meshpass.dev/v1
+kind: AccessPolicy
+metadata: {name: cut}
+spec:
+  targets: {workloads: [ns/shop/sa/orders]}
+  rules: [{name: cut, effect: allow, to: {paths: ["/cut/{x}"], allowEncoded: ["%3B", "%3F", "%23"]}}]
+---
+`+head+`  rules: [{name: by-name, effect: allow, to: {paths: ["/named/{x}/{y}/**"], allowEncoded: ["%2F"]}, when: 'path.x == "a/b" && path.y == "c d"'}]`)
 	for p, want := range map[string]string{
+		"/cut/a%3Bb":             "allow rule_allowed cut/cut",
+		"/cut/a%3bb%3F%23":       "allow rule_allowed cut/cut",
+		"/cut/%3B":               "allow rule_allowed cut/cut",
+		"/cut/..%3B":             "deny ambiguous_path",
+		"/cut/.%3B":              "deny ambiguous_path",
+		"/cut/..%3bx=y":          "deny ambiguous_path",
+		"/cut/..%3Fx":            "deny ambiguous_path",
+		"/cut/.%23":              "deny ambiguous_path",
+		"/cut/..%20%3B":          "deny ambiguous_path",
+		"/cut/a%3B..":            "deny ambiguous_path",
+		"/cut/a%3B%2F":           "deny ambiguous_path",
+		"/cut/a%3Bb/c":           "deny ambiguous_path",
+		"/cut%3Bx/a":             "deny condition_error attacked/no-admin",
 		"/files/a%2Fb":           "allow rule_allowed attacked/files",
 		"/files/a%2fb%2Fc":       "allow rule_allowed attacked/files",
 		"/files/100%25":          "allow rule_allowed attacked/files",
