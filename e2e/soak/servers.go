@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
 
 	"github.com/meshpass/meshpass/e2e/process"
 )
@@ -66,11 +67,23 @@ func (r *redisServer) start(ctx context.Context) error {
 	if r.program != "" {
 		return r.startReal(ctx)
 	}
+	var err error
 	if r.embedded != nil {
-		return r.embedded.Restart()
+		err = r.embedded.Restart()
+	} else {
+		r.embedded = miniredis.NewMiniRedis()
+		err = r.embedded.StartAddr(r.address)
 	}
-	r.embedded = miniredis.NewMiniRedis()
-	return r.embedded.StartAddr(r.address)
+	if err != nil {
+		return err
+	}
+	// miniredis does not know ROLE, without which an authorizer does not start.
+	return r.embedded.Server().Register("ROLE", func(c *server.Peer, _ string, _ []string) {
+		c.WriteLen(3)
+		c.WriteBulk("master")
+		c.WriteInt(0)
+		c.WriteLen(0)
+	})
 }
 
 // startReal: what was written survives a kill.

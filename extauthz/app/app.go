@@ -71,6 +71,8 @@ type authorizer struct {
 	fleets    *fleets.Fleets
 	domains   identity.TrustDomains
 	admit     []func(context.Context) error // one for each listener
+	unknown   sync.Map                      // what warnUnknownIssuers has said last, by list
+	homeless  atomic.Bool                   // no entry of trust is home
 	unguarded policy.Mode                   // what happens to workloads that no document targets
 	changing  sync.Mutex                    // of inForce
 	inForce   atomic.Pointer[policy.Set]    // documents under the overrides
@@ -103,6 +105,9 @@ func load(p Process) (*authorizer, error) {
 	revoked := a.watchRevocations(l)
 	a.fleets = l.fleets(a.domains, revoked, p)
 	a.watchTrust(l)
+	if a.trust != nil {
+		a.homeless.Store(!hasHome(a.trust.Get()))
+	}
 	a.watchDocuments(l, dirs)
 	a.watchOverrides(l)
 	a.audit = l.openAudit(p.Stdout)

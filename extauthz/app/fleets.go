@@ -3,6 +3,8 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"reflect"
@@ -14,6 +16,7 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/reload"
 	"github.com/meshpass/meshpass/shared/revocation"
+	"github.com/meshpass/meshpass/shared/strictyaml"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
@@ -28,7 +31,7 @@ func Verifier(file string, now func() time.Time, log *slog.Logger) (*token.Verif
 	l.checkLimits()
 	domains := l.trustDomains()
 	entries := l.trust(domains)
-	revoked := l.revokedNow()
+	revoked := l.revokedNow(now())
 	if err := l.err(); err != nil {
 		return nil, err
 	}
@@ -43,6 +46,41 @@ func Verifier(file string, now func() time.Time, log *slog.Logger) (*token.Verif
 		return nil, err
 	}
 	return f.Verifier(), nil
+}
+
+// IssuersOf lists the issuers that a configuration names: those that an authorizer trusts,
+// or the one in whose name a plugin signs. Nothing else of the file is judged.
+func IssuersOf(file string) ([]string, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	doc, err := strictyaml.Parse(data)
+	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
+		return nil, problems.In(file)
+	} else if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", file, err)
+	}
+	var c struct {
+		Issuer string `yaml:"issuer"`
+		Trust  []struct {
+			Issuer string `yaml:"issuer"`
+		} `yaml:"trust"`
+	}
+	_ = doc.Decode(&c) // the other sections are not known here, and judged elsewhere
+	all := []string{}
+	if c.Issuer != "" {
+		all = append(all, c.Issuer)
+	}
+	for _, t := range c.Trust {
+		if t.Issuer != "" {
+			all = append(all, t.Issuer)
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("configuration %s: it names no issuer: want the authorizer's file, with trust, or the plugin's, with issuer", file)
+	}
+	return all, nil
 }
 
 func (l *loader) fleets(domains identity.TrustDomains, revoked revocation.Checker, p Process) *fleets.Fleets {
@@ -122,6 +160,7 @@ func (w *trustWatch) changed(entries []fleets.Entry, err error) {
 	if err := w.fleets.Apply(context.Background(), entries); w.refused(jwksSource, err) {
 		return
 	}
+	w.followHome(entries)
 	var issuers []string
 	for _, entry := range entries {
 		issuers = append(issuers, entry.Trust.Issuer)

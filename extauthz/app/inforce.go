@@ -28,7 +28,7 @@ func (a *authorizer) watchDocuments(l *loader, from folders) {
 		if a.documents != nil {
 			previous = a.documents.Get().Set
 		}
-		loaded := from.load(previous, a.domains)
+		loaded := from.load(previous, policy.Loader{Domains: a.domains, NoHomeIssuer: a.homeless.Load()})
 		a.wanted.Store(&loaded.Wanted)
 		if a.Strict {
 			l.problems = append(l.problems, loaded.Problems...)
@@ -45,7 +45,11 @@ func (a *authorizer) enforce() {
 	if a.overrides != nil {
 		overrides = a.overrides.Get()
 	}
-	a.inForce.Store(a.documents.Get().Set.With(a.unguarded, overrides))
+	set := a.documents.Get().Set.With(a.unguarded, overrides)
+	if a.homeless.Load() {
+		set = set.WithoutOutage()
+	}
+	a.inForce.Store(set)
 }
 
 func (a *authorizer) documentsChanged(loaded policy.Loaded, err error) {

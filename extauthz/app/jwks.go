@@ -113,14 +113,25 @@ func (l *loader) keys(at path, file string) *keyset.Public {
 	return keys
 }
 
-func (l *loader) checkSigners(at path, entry token.Trust, signers map[string]string) {
+// signer is the entry of a file that has a key.
+type signer struct {
+	issuer string
+	home   bool
+}
+
+// checkSigners refuses a key that two home files share: both are ours, so that it is a
+// mistake. Where one of two entries is not home, package fleets says whose the key is.
+func (l *loader) checkSigners(at path, entry token.Trust, signers map[string]signer) {
 	if entry.Keys == nil {
 		return
 	}
 	for _, kid := range slices.Sorted(slices.Values(entry.Keys.IDs())) {
-		if issuer, taken := signers[kid]; taken && issuer != entry.Issuer {
-			l.refuse(at, "key %s is also a key of %s: one key speaks for one issuer", kid, issuer)
+		other, taken := signers[kid]
+		if taken && other.issuer != entry.Issuer && other.home && entry.Home {
+			l.refuse(at, "key %s is also a key of %s: one key speaks for one issuer", kid, other.issuer)
 		}
-		signers[kid] = entry.Issuer
+		if !taken || !other.home {
+			signers[kid] = signer{entry.Issuer, entry.Home}
+		}
 	}
 }

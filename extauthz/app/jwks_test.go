@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/keyset"
 )
 
 // keyServer serves one key set; empty: it answers 503.
@@ -44,6 +45,9 @@ func fromURL(f fleet, url string, more ...string) string {
 	jwks := strings.Join(append([]string{"url: \"" + url + "\"", "refresh: 1s"}, more...), ", ")
 	return "{issuer: \"" + f.issuer + "\", audience: test.meshpass.dev, jwks: {" + jwks + "}, subjects: [" + f.subjects + "], requesters: [\"" + f.requester + "\"]}"
 }
+
+// home marks an entry as one of our own fleets.
+func home(entry string) string { return strings.Replace(entry, "{", "{home: true, ", 1) }
 
 // trusting writes the configuration with these entries.
 func (f files) trusting(settings string, entries ...string) {
@@ -124,7 +128,7 @@ func TestAColdStartWithoutKeys(t *testing.T) {
 // onOutage speaks where the issuer's keys cannot be had, and nowhere else.
 func TestOutageOfKeysAndPolicy(t *testing.T) {
 	east := newFleet(t, "east")
-	f := newTrusting(t, overHTTP, fromURL(east, newKeyServer(t, "").URL))
+	f := newTrusting(t, overHTTP, home(fromURL(east, newKeyServer(t, "").URL)))
 	f.write("policies/orders.yaml", strings.Replace(allowing("a"), "spec:", "spec:\n  onOutage: allow", 1))
 	a := startAsked(t, f)
 	for want, raw := range map[string]string{
@@ -168,7 +172,7 @@ func TestTheSeedOutlivesARestart(t *testing.T) {
 func TestAURLThatNamesAnotherIssuersKey(t *testing.T) {
 	east, west := newFleet(t, "east"), newFleet(t, "west")
 	server := newKeyServer(t, west.jwks(t))
-	f := newTrusting(t, overHTTP, fromURL(west, server.URL), entry(east, "east.json"))
+	f := newTrusting(t, overHTTP, home(fromURL(west, server.URL)), entry(east, "east.json"))
 	f.write("east.json", east.jwks(t))
 	a := startAsked(t, f)
 	server.serves(east.jwks(t))
@@ -188,10 +192,129 @@ func TestAURLThatNamesAnotherIssuersKey(t *testing.T) {
 	if metrics := body(t, a.ops()+"/metrics"); strings.Contains(metrics, `meshpass_jwks_fetch_failures_total{cause="refused",issuer="`+west.issuer+`"} 0`) {
 		t.Error("not counted")
 	}
-	// The other way round, a file that takes the key of a URL is a refused change.
+	// The other way round, a home file that takes the key of a home URL is a refused change.
 	f.write("east.json", west.jwks(t))
 	a.await(t, refusedMessage)
 	if got := a.reasonFor(t, east.claim(t, unchanged)); got != "rule_allowed" {
 		t.Errorf("after the refused change: %s", got)
+	}
+}
+
+// jwksOf is one set with the keys of several fleets.
+func jwksOf(t *testing.T, all ...fleet) string {
+	t.Helper()
+	var sets []*keyset.Public
+	for _, f := range all {
+		set, err := keyset.ParseJWKS([]byte(f.jwks(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sets = append(sets, set)
+	}
+	data, err := keyset.MarshalJWKS(sets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// A partner publishes our key beside its own: ours goes on, now and after a restart, and
+// so does the partner's; its copy of our key speaks for nobody.
+func TestAPartnerThatPublishesOurKey(t *testing.T) {
+	ours, partner := newFleet(t, "east"), newFleet(t, "west")
+	partners, our := newKeyServer(t, partner.jwks(t)), newKeyServer(t, ours.jwks(t))
+	f := newTrusting(t, overHTTP, fromURL(partner, partners.URL), home(fromURL(ours, our.URL)))
+	a := startAsked(t, f)
+	partners.serves(jwksOf(t, partner, ours))
+	dropped := `meshpass_jwks_keys_dropped{issuer="` + partner.issuer + `"} 1`
+	eventually(t, "not dropped", func() bool { return strings.Contains(body(t, a.ops()+"/metrics"), dropped) })
+	for _, when := range []string{"now", "after a restart"} {
+		asPartner := ours.claim(t, func(issuer *string, id *identity.Identity) {
+			*issuer, id.Subject.Namespace, id.Requester = partner.issuer, partner.subjects, partner.requester
+		})
+		for _, row := range []struct{ raw, want string }{
+			{ours.claim(t, unchanged), "rule_allowed"}, {partner.claim(t, unchanged), "rule_allowed"}, {asPartner, "kid_unknown"},
+		} {
+			if got := a.reasonFor(t, row.raw); got != row.want {
+				t.Errorf("%s: got %s, want %s", when, got, row.want)
+			}
+		}
+		if metrics := body(t, a.ops()+"/metrics"); !strings.Contains(metrics, dropped) || !strings.Contains(metrics, `meshpass_jwks_keys_dropped{issuer="`+ours.issuer+`"} 0`) {
+			t.Errorf("%s: %s", when, metrics)
+		}
+		if text := body(t, a.ops()+"/readyz"); !strings.Contains(text, "is also a key of "+ours.issuer) {
+			t.Errorf("%s: %s", when, text)
+		}
+		if err := a.end(t); err != nil {
+			t.Fatal(err)
+		}
+		a = startAsked(t, f)
+	}
+}
+
+// What a requester writes into a token that nobody signed, and what a partner's server
+// does, is no outage while a home issuer has keys; without a home entry there is none.
+func TestAPartnerCausesNoOutage(t *testing.T) {
+	east, partner := newFleet(t, "east"), newFleet(t, "west")
+	partners := newKeyServer(t, "")
+	f := newTrusting(t, overHTTP, entry(east, "east.json"), fromURL(partner, partners.URL))
+	f.write("east.json", east.jwks(t))
+	f.write("policies/orders.yaml", strings.Replace(allowing("a"), "spec:", "spec:\n  onOutage: allow", 1))
+	a := startAsked(t, f)
+	fromPartner := partner.claim(t, unchanged)
+	for want, raw := range map[string]string{
+		"keys_unavailable": fromPartner,
+		"rule_allowed":     east.claim(t, unchanged),
+	} {
+		if got := a.reasonFor(t, raw); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+
+	// East is at a URL now, home, and away: an outage for east's tokens alone.
+	f.trusting(overHTTP, home(fromURL(east, newKeyServer(t, "").URL)), fromURL(partner, partners.URL))
+	a.eventually(t, east.claim(t, unchanged), "allowed_on_outage")
+	if got := a.reasonFor(t, fromPartner); got != "keys_unavailable" {
+		t.Errorf("the partner in an outage of home: %s", got)
+	}
+
+	// The last home entry goes: at once there is no outage, and the document is refused.
+	f.trusting(overHTTP, fromURL(east, newKeyServer(t, "").URL), fromURL(partner, partners.URL))
+	a.eventually(t, east.claim(t, unchanged), "keys_unavailable")
+	a.await(t, "documents refused, all others are in force")
+	const problem = "onOutage: allow needs an entry of trust with home: true"
+	if text := body(t, a.ops()+"/readyz"); !strings.Contains(text, problem) {
+		t.Errorf("readyz: %s", text)
+	}
+	if got := a.reasonFor(t, east.claim(t, unchanged)); got != "keys_unavailable" {
+		t.Errorf("with the last good version of a refused document: %s", got)
+	}
+
+	// And comes back: the document is accepted though no file of policies has changed.
+	f.trusting(overHTTP, home(fromURL(east, newKeyServer(t, "").URL)))
+	a.eventually(t, east.claim(t, unchanged), "allowed_on_outage")
+	eventually(t, "still refused", func() bool { return !strings.Contains(body(t, a.ops()+"/readyz"), problem) })
+}
+
+// A document that says onOutage: allow is refused at a start without a home entry; what
+// several entries leave open is a warning.
+func TestOnOutageNeedsAHomeEntry(t *testing.T) {
+	east, west := newFleet(t, "east"), newFleet(t, "west")
+	unbound := func(entry string) string { head, _, _ := strings.Cut(entry, ", subjects:"); return head + "}" }
+	f := newTrusting(t, overHTTP, unbound(fromURL(east, newKeyServer(t, "").URL)), unbound(fromURL(west, newKeyServer(t, "").URL)))
+	f.write("policies/orders.yaml", strings.Replace(allowing("a"), "spec:", "spec:\n  onOutage: allow", 1))
+	a := startAsked(t, f)
+	if got := a.reasonFor(t, east.claim(t, unchanged)); got != "policy_refused" {
+		t.Errorf("got %s", got)
+	}
+	for _, text := range []string{"trust: no entry is home", "trust: entries without subjects and requesters"} {
+		if got := len(a.matches(`"level":"WARN","msg":"(` + text + `)`)); got != 1 {
+			t.Errorf("%s: warned %d times", text, got)
+		}
+	}
+	p := process(f.config)
+	p.Strict = true
+	if _, err := load(p); err == nil || !strings.Contains(err.Error(), "onOutage: allow needs an entry of trust with home: true") {
+		t.Errorf("strict: got %v", err)
 	}
 }

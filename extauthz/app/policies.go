@@ -3,7 +3,6 @@ package app
 import (
 	"os"
 
-	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
@@ -81,12 +80,12 @@ func (f folders) paths() []string {
 }
 
 // load puts together what can be used. Problems name the documents' own files.
-func (f folders) load(previous *policy.Set, domains identity.TrustDomains) policy.Loaded {
+func (f folders) load(previous *policy.Set, loader policy.Loader) policy.Loaded {
 	var dirs []policy.Dir
 	for _, c := range f {
 		dir := policy.OSDir(c.Path)
 		dir.MayTarget, dir.Guardrail = c.MayTarget, c.Guardrail
 		dirs = append(dirs, dir)
 	}
-	return policy.Loader{Domains: domains}.LoadEach(previous, dirs...)
+	return loader.LoadEach(previous, dirs...)
 }

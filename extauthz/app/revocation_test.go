@@ -3,15 +3,19 @@ package app
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	redisserver "github.com/alicebob/miniredis/v2/server"
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/meshpass/meshpass/extauthz/redislist"
+	"github.com/meshpass/meshpass/extauthz/redislist/redistest"
+	"github.com/meshpass/meshpass/extauthz/status"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
@@ -94,7 +98,7 @@ func TestVerifierOfAFileWithRevocations(t *testing.T) {
 // startWithRedis is an authorizer with a file and a Redis, and a policy for outages.
 func startWithRedis(t *testing.T, settings, onOutage string, now func() time.Time) (asked, files, *miniredis.Miniredis) {
 	t.Helper()
-	server := miniredis.RunT(t)
+	server := redistest.Run(t)
 	f := newFiles(t, oneListener+"revocation: {file: revoked.yaml, redis: {address: \""+server.Addr()+"\"}"+settings+"}")
 	f.write("revoked.yaml", "revocations: []")
 	f.write("policies/orders.yaml", strings.Replace(allowing("read-own-tenant"), "targets:", "onOutage: "+onOutage+"\n  targets:", 1))
@@ -174,5 +178,119 @@ func TestStaleRevocations(t *testing.T) {
 		f.write("revoked.yaml", withdrawing(t, revocation.Sub, "idp:alice"))
 		a.await(t, "revocations reloaded")
 		eventually(t, "not refused", func() bool { return a.reason(t) == "token_revoked" })
+	}
+}
+
+// What no honest writer does is an alarm, and a list from the future is rejected: the
+// one before stays, and its age grows until onStale decides.
+func TestAlarmsOfTheFile(t *testing.T) {
+	var late atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
+	f := newFiles(t, oneListener+"revocation: {file: revoked.yaml, onStale: deny}")
+	f.write("policies/orders.yaml", allowing("read-own-tenant"))
+	alice := withdrawing(t, revocation.Sub, "idp:alice")
+	f.write("revoked.yaml", alice)
+	r := start(t, f.config, quickly, func(p *Process) { p.Now = now })
+	a := asked{r, auth.NewAuthorizationClient(dial(t, r.addresses()[0]))}
+	eventually(t, "not revoked", func() bool { return a.reason(t) == "token_revoked" })
+
+	f.write("revoked.yaml", "serial: 7\nrevocations: []")
+	eventually(t, "not lifted", func() bool { return a.reason(t) == "rule_allowed read-own-tenant" })
+	serial, _, _ := strings.Cut(strings.TrimPrefix(alice, "serial: "), "\n")
+	alarms := []string{"the list is older than the one before: serial 7 after " + serial, "1 entries vanished before they expire: sub idp:alice of " + tokentest.Issuer}
+	for _, alarm := range alarms {
+		if !strings.Contains(body(t, a.ops()+"/readyz"), "revocations in file: "+alarm) || !strings.Contains(a.log.String(), `"msg":"revocations: `+alarm) {
+			t.Errorf("no alarm: %s\n%s", alarm, body(t, a.ops()+"/readyz"))
+		}
+	}
+	has := func(lines ...string) {
+		t.Helper()
+		metrics := body(t, a.ops()+"/metrics")
+		for _, line := range lines {
+			if !strings.Contains(metrics, "\n"+line) {
+				t.Errorf("no %s in\n%s", line, metrics)
+			}
+		}
+	}
+	has(`meshpass_revocations_older{source="file"} 1`, `meshpass_revocations_vanished_total{source="file"} 1`, `meshpass_revocations_age_seconds{source="file"} 0`)
+	f.write("revoked.yaml", alice)
+	eventually(t, "not revoked again", func() bool { return a.reason(t) == "token_revoked" })
+	has(`meshpass_revocations_older{source="file"} 0`, `meshpass_reload_current{source="revocations"} 1`)
+	if text := body(t, a.ops()+"/readyz"); strings.Contains(text, "revocations in file") {
+		t.Errorf("still an alarm: %s", text)
+	}
+
+	f.write("revoked.yaml", "serial: 9007199254740992\nrevocations: []")
+	a.await(t, refusedMessage)
+	if got := a.reason(t); got != "token_revoked" {
+		t.Errorf("after a list from the future: %s", got)
+	}
+	if text := body(t, a.ops()+"/readyz"); !strings.Contains(text, "whoever wrote the list has a wrong clock, or this machine has") {
+		t.Errorf("readyz: %s", text)
+	}
+	f.write("revoked.yaml", withdrawing(t, revocation.Sub, "idp:bob"))
+	eventually(t, "not allowed again", func() bool { return a.reason(t) == "rule_allowed read-own-tenant" })
+	f.write("revoked.yaml", "serial: 9007199254740992\nrevocations: []")
+	eventually(t, "not refused", func() bool { return a.logged(refusedMessage) == 2 })
+	late.Store(int64(40 * time.Second))
+	if got := a.reason(t); got != "revocation_stale" {
+		t.Errorf("40 s later: %s", got)
+	}
+}
+
+// Entries of issuers that are not trusted are a warning, and no finding: clusters share
+// a list.
+func TestRevocationsOfUnknownIssuers(t *testing.T) {
+	f := newFiles(t, revocationFile)
+	f.write("revoked.yaml", strings.ReplaceAll(withdrawing(t, revocation.Sub, "idp:alice"), tokentest.Issuer, "https://typo.example"))
+	a := startAsked(t, f)
+	const message = "revocations of issuers that are not trusted refuse nothing here"
+	eventually(t, "no warning", func() bool { return a.logged(message) == 1 })
+	if text := body(t, a.ops()+"/readyz"); !strings.Contains(text, "revocations in file: 1 entries refuse nothing here, as their issuers are not trusted: https://typo.example") {
+		t.Errorf("readyz: %s", text)
+	}
+	replicas := status.Ask(t.Context(), http.DefaultClient, []string{a.ops()})
+	var text strings.Builder
+	replicas[0].Print(&text, time.Now())
+	if len(replicas[0].Findings) > 0 || !strings.Contains(text.String(), "warning      revocations in file: 1 entries refuse nothing here") {
+		t.Errorf("status: %s", text.String())
+	}
+	f.write("revoked.yaml", withdrawing(t, revocation.Sub, "idp:alice"))
+	eventually(t, "not revoked", func() bool { return a.reason(t) == "token_revoked" })
+	if text := body(t, a.ops()+"/readyz"); strings.Contains(text, "refuse nothing") || a.logged(message) != 1 {
+		t.Errorf("readyz: %s", text)
+	}
+}
+
+// A Redis that is cut off from its primary is stale, not fresh; one whose role may not be
+// asked for does not start.
+func TestARedisWithoutAPrimary(t *testing.T) {
+	var late atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
+	a, f, m := startWithRedis(t, ", onStale: deny", "deny", now)
+	m.Server().SetPreHook(func(c *redisserver.Peer, cmd string, _ ...string) bool {
+		if !strings.EqualFold(cmd, "ROLE") {
+			return false
+		}
+		c.WriteLen(5)
+		for _, part := range []string{"slave", "127.0.0.1", "6379", "connect", "-1"} {
+			c.WriteBulk(part)
+		}
+		return true
+	})
+	a.await(t, refusedMessage)
+	late.Store(int64(40 * time.Second))
+	if got := a.reason(t); got != "revocation_stale" {
+		t.Errorf("got %s", got)
+	}
+	m.Server().SetPreHook(func(c *redisserver.Peer, cmd string, _ ...string) bool {
+		if strings.EqualFold(cmd, "ROLE") {
+			c.WriteError("NOPERM this user has no permissions to run the 'role' command")
+			return true
+		}
+		return false
+	})
+	if _, err := load(process(f.config)); err == nil || !strings.Contains(err.Error(), "run ACL SETUSER default +role") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -29,7 +29,7 @@ type service struct {
 // all stop, since half an authorizer would hide the fault.
 func (a *authorizer) serve(ctx context.Context, bound sockets, checks []*check.Server) error {
 	defer a.sources.watch(a.Poll)() // until the last Check is answered
-	s := &service{authorizer: a, health: health.NewServer(), ready: ops.NewReadiness(a.named(), a.fleets.Issuers)}
+	s := &service{authorizer: a, health: health.NewServer(), ready: ops.NewReadiness(a.named(), a.fleets.Issuers, a.revocationNotes)}
 	s.start(ctx, bound, checks)
 	var failure error
 	select {
@@ -44,6 +44,8 @@ func (a *authorizer) serve(ctx context.Context, bound sockets, checks []*check.S
 func (s *service) start(ctx context.Context, bound sockets, checks []*check.Server) {
 	s.broken = make(chan error, len(checks)+1)
 	s.warn()
+	s.warnTrust(s.trust.Get())
+	s.warnUnknownIssuers()
 	for i, listener := range bound.grpc {
 		server := check.NewGRPC(checks[i], s.transport()...)
 		healthpb.RegisterHealthServer(server, s.health)

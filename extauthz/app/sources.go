@@ -25,6 +25,7 @@ type sources struct {
 	documents *reload.Value[policy.Loaded]
 	overrides *reload.Value[[]policy.Override]          // nil: no file of overrides
 	revoked   *reload.Value[*revocation.List]           // nil: no file of revocations
+	inFile    *fileList                                 // what else is known of revoked
 	inRedis   *redislist.List                           // nil: no Redis is configured
 	material  *reload.Value[*transport.Material]        // nil: we end no TLS
 	services  map[string]*reload.Value[*services.Table] // by listener, of those that need one

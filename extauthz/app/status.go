@@ -20,7 +20,7 @@ func (s *service) report() status.Report {
 		}
 		all = append(all, source)
 	}
-	return status.Report{State: s.ready.State(), Policies: s.policiesStatus(), Issuers: s.issuersStatus(), Sources: all}
+	return status.Report{State: s.ready.State(), Policies: s.policiesStatus(), Issuers: s.issuersStatus(), Sources: all, Revocations: s.revocationsStatus()}
 }
 
 func (a *authorizer) issuersStatus() []status.Issuer {
@@ -29,6 +29,9 @@ func (a *authorizer) issuersStatus() []status.Issuer {
 		issuer := status.Issuer{Name: i.Name, Keys: i.Keys, Fetched: i.Fetched, Until: i.Until}
 		if i.Err != nil {
 			issuer.Problem = i.Err.Error()
+		}
+		if i.Conflict != nil {
+			issuer.Conflict = i.Conflict.Error()
 		}
 		all = append(all, issuer)
 	}
@@ -48,4 +51,25 @@ func (a *authorizer) policiesStatus() status.Policies {
 		p.Overrides = append(p.Overrides, status.Override{Target: o.Target, Until: o.Until, By: o.By, Reason: o.Reason})
 	}
 	return p
+}
+
+func (a *authorizer) revocationsStatus() (all []status.Revocations) {
+	lists, now := a.revocationLists(), a.Now()
+	for _, name := range slices.Sorted(maps.Keys(lists)) {
+		list := lists[name].List()
+		unknown, entries := list.Unknown(a.trusted())
+		all = append(all, status.Revocations{
+			Source: name, Serial: list.Serial(), Entries: list.Len(), Age: lists[name].Age(now).Seconds(),
+			Alarms: lists[name].History.Alarms(now), Unknown: firstOf(unknown), UnknownEntries: entries,
+		})
+	}
+	return all
+}
+
+// revocationNotes are lines of /readyz.
+func (a *authorizer) revocationNotes() (all []string) {
+	for _, r := range a.revocationsStatus() {
+		all = append(all, r.Notes()...)
+	}
+	return all
 }

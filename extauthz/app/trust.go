@@ -27,12 +27,10 @@ type trustConfig struct {
 	Subjects    []string      `yaml:"subjects"`
 	Requesters  []string      `yaml:"requesters"`
 	Publish     bool          `yaml:"publish"`
+	Home        bool          `yaml:"home"` // one of our own fleets; absent: true with jwks.file, false with jwks.url
 }
 
-const (
-	defaultTrustDomain = "cluster.local"
-	maxLeeway          = time.Minute
-)
+const defaultTrustDomain = "cluster.local"
 
 var trustDomain = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,254}$`)
 
@@ -58,13 +56,12 @@ func (l *loader) checkTrustDomain(at path, name string) {
 	}
 }
 
-// trust reads every entry with its key set. Between entries: an issuer has one
-// entry, and a key speaks for one issuer, or either could sign for the other.
+// trust reads every entry with its key set. An issuer has one entry.
 func (l *loader) trust(domains identity.TrustDomains) []fleets.Entry {
 	l.hasEntries(path{"trust"}, len(l.config.Trust))
 	var entries []fleets.Entry
 	seeds := map[string]bool{}
-	issuers, signers := map[string]bool{}, map[string]string{}
+	issuers, signers := map[string]bool{}, map[string]signer{}
 	for i, c := range l.config.Trust {
 		at := path{"trust", i}
 		if l.has(at.with("issuer"), c.Issuer) && issuers[c.Issuer] {
@@ -84,11 +81,11 @@ func (l *loader) trustEntry(at path, c trustConfig, domains identity.TrustDomain
 	l.checkAudience(at.with("audience"), c.Audience)
 	l.checkAlgorithms(at.with("algorithms"), c.Algorithms)
 	l.checkDuration(at.with("maxLifetime"), c.MaxLifetime, time.Second, token.MaxLifetime)
-	l.checkDuration(at.with("leeway"), c.Leeway, 0, maxLeeway)
+	l.checkDuration(at.with("leeway"), c.Leeway, 0, token.MaxLeeway)
 	l.checkSubjects(at.with("subjects"), c.Subjects)
 	trust := token.Trust{
 		Issuer: c.Issuer, Audience: c.Audience, Algorithms: c.Algorithms,
-		MaxLifetime: c.MaxLifetime, Leeway: c.Leeway, Subjects: c.Subjects,
+		MaxLifetime: c.MaxLifetime, Leeway: c.Leeway, Subjects: c.Subjects, Home: c.Home,
 		Requesters: l.requesters(at.with("requesters"), c.Requesters, domains),
 	}
 	entry := fleets.Entry{Trust: trust, Publish: c.Publish}
@@ -99,6 +96,9 @@ func (l *loader) trustEntry(at path, c trustConfig, domains identity.TrustDomain
 func (l *loader) setTrustDefaults(at path, c *trustConfig) {
 	if !l.doc.Has(at.with("algorithms")...) {
 		c.Algorithms = []string{keyset.ES256}
+	}
+	if !l.doc.Has(at.with("home")...) {
+		c.Home = l.doc.Has(at.with("jwks", "file")...)
 	}
 	if !l.doc.Has(at.with("maxLifetime")...) {
 		c.MaxLifetime = token.MaxLifetime

@@ -144,23 +144,23 @@ func (c *call) decide(ctx context.Context, req *auth.CheckRequest) {
 		c.decision = decision.Deny(c.question.refusal, "", "")
 		return
 	}
-	c.decision = c.policies.Decide(c.question.Request, c.authenticate)
+	c.decision = c.policies.DecideToken(c.question.Request, c.authenticate)
 	c.inputs = c.policies.Inputs(c.question.Request, c.claims)
 }
 
 // authenticate is called by the policy, and only when the answer needs it.
-func (c *call) authenticate() (*identity.Claims, decision.Reason) {
+func (c *call) authenticate() policy.Authentication {
 	raw, refusal := c.question.headers.token()
 	if refusal != "" {
-		return nil, refusal
+		return policy.Authentication{Refusal: refusal}
 	}
 	claims, err := c.verifier.Verify(raw)
 	if err != nil {
 		c.Log.Info("token refused", "listener", c.Listener, "error", err) // the client gets the code only
-		return nil, token.ReasonOf(err)
+		return policy.Authentication{Refusal: token.ReasonOf(err), Outage: token.IsOutage(err)}
 	}
 	c.claims = claims
-	return claims, ""
+	return policy.Authentication{Claims: claims}
 }
 
 // txn is the transaction of a verified token, empty where there is none.

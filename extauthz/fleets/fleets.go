@@ -3,13 +3,14 @@
 // verifier that these make together.
 //
 // The verifier is immutable and replaced as a whole, whenever an entry or a key
-// set changes or gets too old. A key speaks for one issuer: a set that brings a
-// key of another issuer is refused, and the set before stays in force.
+// set changes or gets too old. A key speaks for one issuer, its owner: of a set that
+// has a key of another issuer, that copy is dropped and the rest is used.
 package fleets
 
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,7 +52,8 @@ type Fleets struct {
 
 type fleet struct {
 	Entry
-	source *jwks.Source // nil: the keys are of a file
+	source *jwks.Source   // nil: the keys are of a file
+	set    *keyset.Public // all keys of its set when the snapshot was made, copies of other issuers' keys included; nil: none
 	stop   context.CancelFunc
 }
 
@@ -81,7 +83,7 @@ func (f *Fleets) Apply(ctx context.Context, entries []Entry) error {
 	f.applying.Lock()
 	defer f.applying.Unlock()
 	f.mu.Lock()
-	before := f.fleets
+	before, known := f.fleets, f.snapshot.Load()
 	f.mu.Unlock()
 	next := make([]fleet, len(entries))
 	var first sync.WaitGroup
@@ -98,6 +100,10 @@ func (f *Fleets) Apply(ctx context.Context, entries []Entry) error {
 		return err
 	}
 	f.startAndStop(before)
+	f.mu.Lock()
+	now, fleets := f.snapshot.Load(), slices.Clone(f.fleets)
+	f.mu.Unlock()
+	saveOwners(fleets, known, now)
 	return nil
 }
 
@@ -114,6 +120,7 @@ func continued(before []fleet, entry Entry) fleet {
 func (f *Fleets) follow(c jwks.Config) *jwks.Source {
 	return jwks.New(c, jwks.Hooks{
 		Accept:  func(keys *keyset.Public) error { return f.accept(c.Issuer, keys) },
+		Owned:   func(keys *keyset.Public) ([]string, bool) { return f.ownedBy(c.Issuer, keys) },
 		Changed: f.changed, Log: f.Log, Now: f.Now,
 	})
 }

@@ -1,10 +1,16 @@
 package fleets_test
 
 import (
+	"bytes"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,30 +50,183 @@ func at(t *testing.T, trust token.Trust) fleets.Entry {
 	return fleets.Entry{Trust: trust, Remote: &jwks.Config{Issuer: trust.Issuer, URL: server.URL, Refresh: time.Hour, MaxStale: time.Hour}}
 }
 
-// Sets that come at the same time and share a key: it is the file's, and of two
-// URLs the earlier one's. The other issuer is without keys and has a fault to tell.
+// keyServer serves the keys of a set that may change; nil: 503.
+type keyServer struct {
+	*httptest.Server
+	set atomic.Pointer[keyset.Public]
+}
+
+func newKeyServer(t *testing.T, keys *keyset.Public) *keyServer {
+	t.Helper()
+	s := &keyServer{}
+	s.set.Store(keys)
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		keys := s.set.Load()
+		if keys == nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		set, err := keyset.MarshalJWKS(keys)
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write(set)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func join(t *testing.T, sets ...*keyset.Public) *keyset.Public {
+	t.Helper()
+	data, err := keyset.MarshalJWKS(sets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := keyset.ParseJWKS(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+func (s *keyServer) entry(issuer, seed string, home bool) fleets.Entry {
+	trust := token.Trust{
+		Issuer: issuer, Audience: tokentest.Audience, Algorithms: []string{keyset.ES256}, MaxLifetime: token.MaxLifetime, Home: home,
+	}
+	return fleets.Entry{Trust: trust, Remote: &jwks.Config{Issuer: issuer, URL: s.URL, Refresh: time.Second, MaxStale: time.Hour, Seed: seed}}
+}
+
+// counts are the keys that each issuer may use, and those that are dropped of its set.
+func counts(f *fleets.Fleets) (text string) {
+	for _, i := range f.Issuers() {
+		text += fmt.Sprintf("%s %d -%d; ", strings.TrimPrefix(i.Name, "https://"), i.Keys, i.Dropped)
+		if (i.Conflict != nil) != (i.Dropped > 0) {
+			text += fmt.Sprintf("(%v) ", i.Conflict)
+		}
+	}
+	return strings.TrimSuffix(text, "; ")
+}
+
+func eventually(t *testing.T, f *fleets.Fleets, want string) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); counts(f) != want; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("got %s, want %s", counts(f), want)
+		}
+	}
+}
+
+func start(t *testing.T, entries ...fleets.Entry) *fleets.Fleets {
+	t.Helper()
+	f := newFleets(t)
+	if err := f.Apply(t.Context(), entries); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// Of sets that come at the same time and share a key, a home entry keeps it, else the
+// file's, else the earlier entry's. Only the copy is dropped, the rest is used.
 func TestASharedKeyAtTheStart(t *testing.T) {
 	a, b := trustIn(t, "https://a"), trustIn(t, "https://b")
-	same := b
-	same.Issuer = "https://same"
+	more := newKeyServer(t, join(t, a.Keys, b.Keys))
+	homeFile := a
+	homeFile.Home = true
 	for _, row := range []struct {
-		name    string
-		entries []fleets.Entry
-		keys    []int
+		name, want string
+		entries    []fleets.Entry
 	}{
-		{"file and URL", []fleets.Entry{at(t, same), ofFile(a), ofFile(b)}, []int{0, 1, 1}},
-		{"two URLs", []fleets.Entry{ofFile(a), at(t, b), at(t, same)}, []int{1, 1, 0}},
+		{"a home file after a URL", "url 1 -1; a 1 -0", []fleets.Entry{more.entry("https://url", "", false), ofFile(homeFile)}},
+		{"a file after a URL", "url 1 -1; a 1 -0", []fleets.Entry{more.entry("https://url", "", false), ofFile(a)}},
+		{"a home URL after a file", "a 0 -1; url 2 -0", []fleets.Entry{ofFile(a), more.entry("https://url", "", true)}},
+		{"a home URL after a URL", "first 0 -2; url 2 -0", []fleets.Entry{more.entry("https://first", "", false), more.entry("https://url", "", true)}},
+		{"two URLs", "first 2 -0; second 0 -2", []fleets.Entry{more.entry("https://first", "", false), more.entry("https://second", "", false)}},
+		{"two files", "a 1 -0; b 0 -1", []fleets.Entry{ofFile(a), ofFile(token.Trust{Issuer: "https://b", Audience: a.Audience, Algorithms: a.Algorithms, MaxLifetime: a.MaxLifetime, Keys: a.Keys})}},
 	} {
-		f := newFleets(t)
-		if err := f.Apply(t.Context(), row.entries); err != nil {
-			t.Fatal(err)
-		}
-		<-f.Usable()
-		for i, state := range f.Issuers() {
-			if state.Keys != row.keys[i] || (state.Err != nil) != (state.Keys == 0) {
-				t.Errorf("%s: %s has %d keys, %v", row.name, state.Name, state.Keys, state.Err)
+		t.Run(row.name, func(t *testing.T) {
+			f := start(t, row.entries...)
+			<-f.Usable()
+			if got := counts(f); got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
 			}
+		})
+	}
+}
+
+// A thief stands first in the configuration and publishes the other's public key beside
+// its own. Home never loses it; of two others, the one that had it first keeps it, also
+// after a restart with the seeds, and while its server is away.
+func TestAThiefOfKeys(t *testing.T) {
+	ours, theirs, next := trustIn(t, "https://ours").Keys, trustIn(t, "https://thief").Keys, trustIn(t, "https://next").Keys
+	for _, row := range []struct {
+		name string
+		home bool
+	}{{"home", true}, {"not home", false}} {
+		t.Run(row.name, func(t *testing.T) {
+			seeds := t.TempDir()
+			good, thief := newKeyServer(t, ours), newKeyServer(t, theirs)
+			entries := []fleets.Entry{
+				thief.entry("https://thief", filepath.Join(seeds, "thief.json"), false),
+				good.entry("https://ours", filepath.Join(seeds, "ours.json"), row.home),
+			}
+			f := start(t, entries...)
+			thief.set.Store(join(t, theirs, ours))
+			eventually(t, f, "thief 1 -1; ours 1 -0")
+			f.Close()
+			f = start(t, entries...)
+			if got := counts(f); got != "thief 1 -1; ours 1 -0" {
+				t.Errorf("after a restart: %s", got)
+			}
+			f.Close()
+
+			good.set.Store(nil) // the owner is away, and its last set too old
+			outdate(t, filepath.Join(seeds, "ours.json"))
+			f = start(t, entries...)
+			if got := counts(f); got != "thief 1 -1; ours 0 -0" {
+				t.Errorf("while the owner is away: %s", got)
+			}
+			good.set.Store(ours)
+			eventually(t, f, "thief 1 -1; ours 1 -0")
+
+			// The next key, published by the thief first.
+			thief.set.Store(join(t, theirs, next))
+			eventually(t, f, "thief 2 -0; ours 1 -0")
+			good.set.Store(join(t, ours, next))
+			if row.home {
+				eventually(t, f, "thief 1 -1; ours 2 -0")
+			} else {
+				eventually(t, f, "thief 2 -0; ours 1 -1")
+			}
+		})
+	}
+}
+
+// outdate makes the set of a seed a year old.
+func outdate(t *testing.T, file string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := regexp.MustCompile(`"fetched":"[^"]*"`).ReplaceAll(data, []byte(`"fetched":"2020-01-01T00:00:00Z"`))
+	if err := os.WriteFile(file, old, 0o600); err != nil || bytes.Equal(old, data) {
+		t.Fatal(err, string(data))
+	}
+}
+
+// A set with nothing but other issuers' keys is no set to use: the last good one stays.
+func TestASetOfOthersKeysOnly(t *testing.T) {
+	a := trustIn(t, "https://a")
+	server := newKeyServer(t, trustIn(t, "https://b").Keys)
+	f := start(t, ofFile(a), server.entry("https://b", "", false))
+	server.set.Store(a.Keys)
+	for deadline := time.Now().Add(20 * time.Second); f.Issuers()[1].Refused == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("never refused")
 		}
+	}
+	if got := counts(f); got != "a 1 -0; b 1 -0" || !strings.Contains(fmt.Sprint(f.Issuers()[1].Err), "no key of its own: key "+a.Keys.IDs()[0]+" is also a key of https://a") {
+		t.Errorf("got %s, %v", got, f.Issuers()[1].Err)
 	}
 }
 
@@ -90,20 +249,24 @@ func TestEntriesThatAreRefused(t *testing.T) {
 	}
 }
 
-// A file may not take a key of a URL that stays, and may take one of a URL that goes.
+// A home file may not take a key of a home URL that stays, and may take one of a URL that
+// goes. Between other entries a shared key is no reason to refuse the change.
 func TestConflicts(t *testing.T) {
 	f := newFleets(t)
 	a, b := trustIn(t, "https://a"), trustIn(t, "https://b")
+	a.Home, b.Home = true, true
 	remote := at(t, a)
 	if err := f.Apply(t.Context(), []fleets.Entry{remote, ofFile(b)}); err != nil {
 		t.Fatal(err)
 	}
-	taken := b
-	taken.Keys = a.Keys
+	taken, partner := b, b
+	taken.Keys, partner.Keys, partner.Home = a.Keys, a.Keys, false
 	if err := f.Conflict([]fleets.Entry{remote, ofFile(taken)}); err == nil || !strings.Contains(err.Error(), "is also a key of https://a") {
 		t.Errorf("got %v", err)
 	}
-	for _, entries := range [][]fleets.Entry{{remote, ofFile(b)}, {ofFile(taken)}, {ofFile(a), ofFile(b)}} {
+	foreign := remote
+	foreign.Trust.Home = false
+	for _, entries := range [][]fleets.Entry{{remote, ofFile(b)}, {ofFile(taken)}, {ofFile(a), ofFile(b)}, {remote, ofFile(partner)}, {foreign, ofFile(taken)}} {
 		if err := f.Conflict(entries); err != nil {
 			t.Errorf("got %v", err)
 		}

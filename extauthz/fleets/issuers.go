@@ -1,8 +1,7 @@
 package fleets
 
 import (
-	"cmp"
-	"fmt"
+	"slices"
 
 	"github.com/meshpass/meshpass/extauthz/ops"
 )
@@ -15,9 +14,10 @@ func (f *Fleets) Issuers() []ops.Issuer {
 	var all []ops.Issuer
 	for _, fleet := range f.fleets {
 		issuer := ops.Issuer{Name: fleet.Trust.Issuer, Keys: inForce.keys[fleet.Trust.Issuer]}
+		issuer.Dropped = len(inForce.dropped[issuer.Name])
+		issuer.Conflict = inForce.owners.conflict(inForce.dropped[issuer.Name])
 		if fleet.source != nil {
 			fleet.describe(&issuer)
-			issuer.Err = cmp.Or(issuer.Err, inForce.conflicts[fleet.Trust.Issuer])
 		}
 		all = append(all, issuer)
 	}
@@ -30,8 +30,9 @@ func (f fleet) describe(i *ops.Issuer) {
 	i.Err, i.Unreachable, i.Refused = s.Err, s.Unreachable, s.Refused
 }
 
-// Conflict refuses entries whose files hold a key that is, now, the key of another
-// entry's URL.
+// Conflict refuses home entries whose files hold a key that is, now, the key of another
+// home entry's URL: both are ours, so that it is a mistake of the configuration. Of any
+// other two entries that share a key, one keeps it and the other's copy is dropped.
 func (f *Fleets) Conflict(entries []Entry) error {
 	s := f.snapshot.Load()
 	if s == nil {
@@ -39,19 +40,17 @@ func (f *Fleets) Conflict(entries []Entry) error {
 	}
 	remote := map[string]bool{}
 	for _, entry := range entries {
-		remote[entry.Trust.Issuer] = entry.Remote != nil
+		remote[entry.Trust.Issuer] = entry.Remote != nil && entry.Trust.Home
 	}
 	for _, entry := range entries {
-		if entry.Remote != nil {
+		if entry.Remote != nil || !entry.Trust.Home {
 			continue
 		}
-		if kid, owner := s.foreign(entry.Trust.Issuer, entry.Trust.Keys); remote[owner] {
-			return keyOf(kid, owner)
+		foreign := s.owners.foreign(entry.Trust.Issuer, entry.Trust.Keys)
+		foreign = slices.DeleteFunc(foreign, func(kid string) bool { return !remote[s.owners[kid]] })
+		if err := s.owners.conflict(foreign); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-func keyOf(kid, owner string) error {
-	return fmt.Errorf("key %s is also a key of %s: one key speaks for one issuer", kid, owner)
 }

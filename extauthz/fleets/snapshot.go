@@ -1,6 +1,9 @@
 package fleets
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/meshpass/meshpass/extauthz/jwks"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/token"
@@ -9,9 +12,9 @@ import (
 // snapshot is all that follows from the entries and their key sets at one moment.
 type snapshot struct {
 	verifier  *token.Verifier
-	owners    map[string]string       // issuer by kid
+	owners    owners
 	keys      map[string]int          // how many may be used, by issuer
-	conflicts map[string]error        // why an issuer's set is not used, though it was fetched
+	dropped   map[string][]string     // kids in an issuer's set that are another issuer's, and not used
 	sources   map[string]*jwks.Source // by issuer, of those at a URL
 	published map[string][]byte       // key set by issuer; of all under the empty name; nil: no keys now
 }
@@ -19,26 +22,53 @@ type snapshot struct {
 // changed follows a source. What is in force stays if nothing can be made of it.
 func (f *Fleets) changed() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	if len(f.fleets) == 0 {
+		f.mu.Unlock()
 		return // the first Apply is under way
 	}
+	before := f.snapshot.Load()
 	if err := f.remake(); err != nil {
 		f.Log.Error("trust not made anew, what was trusted before still is", "error", err)
 	}
+	after, fleets := f.snapshot.Load(), slices.Clone(f.fleets)
+	f.mu.Unlock()
+	saveOwners(fleets, before, after)
 }
 
-// remake makes the snapshot; f.mu is held. Sets of files come first: should a URL
-// hold a key of theirs, its issuer is without keys, and of two URLs the later one.
-func (f *Fleets) remake() error {
-	s := &snapshot{
-		owners: map[string]string{}, keys: map[string]int{}, conflicts: map[string]error{},
-		sources: map[string]*jwks.Source{}, published: map[string][]byte{},
-	}
-	for _, fleet := range f.fleets {
-		if fleet.source == nil {
-			s.own(fleet.Trust.Issuer, fleet.Trust.Keys)
+// saveOwners has the seeds say what changed of whose key is whose.
+func saveOwners(fleets []fleet, before, after *snapshot) {
+	for _, fleet := range fleets {
+		if fleet.source != nil && (before == nil || !slices.Equal(before.owned(fleet), after.owned(fleet))) {
+			fleet.source.Save()
 		}
+	}
+}
+
+// owned lists the keys of the fleet's set that are its own, sorted.
+func (s *snapshot) owned(f fleet) (kids []string) {
+	for kid, owner := range s.owners {
+		if owner == f.Trust.Issuer {
+			kids = append(kids, kid)
+		}
+	}
+	slices.Sort(kids)
+	return kids
+}
+
+// remake makes the snapshot; f.mu is held. A key that several sets have is used for its
+// owner alone: of the other sets it is dropped, and the rest of them is used.
+func (f *Fleets) remake() error {
+	before := f.snapshot.Load()
+	var had owners
+	if before != nil {
+		had = before.owners
+	}
+	for i := range f.fleets {
+		f.fleets[i].set = f.fleets[i].keysNow()
+	}
+	s := &snapshot{
+		owners: ownersOf(f.fleets, remembered(had, f.fleets)), keys: map[string]int{}, dropped: map[string][]string{},
+		sources: map[string]*jwks.Source{}, published: map[string][]byte{},
 	}
 	var trust []token.Trust
 	for _, fleet := range f.fleets {
@@ -52,49 +82,48 @@ func (f *Fleets) remake() error {
 		return err
 	}
 	f.snapshot.Store(s)
-	if len(s.owners) > 0 {
-		f.once.Do(func() { close(f.usable) })
+	f.logDropped(before, s)
+	for _, n := range s.keys {
+		if n > 0 {
+			f.once.Do(func() { close(f.usable) })
+		}
 	}
 	return nil
 }
 
-func (s *snapshot) own(issuer string, keys *keyset.Public) {
-	for _, kid := range keys.IDs() {
-		s.owners[kid] = issuer
-	}
-	s.keys[issuer] = len(keys.IDs())
-}
-
 func (s *snapshot) trustOf(f fleet) token.Trust {
 	trust := f.Trust
-	if f.source == nil {
-		return trust
+	issuer := trust.Issuer
+	if f.source != nil {
+		s.sources[issuer] = f.source
 	}
-	s.sources[trust.Issuer] = f.source
-	keys := f.source.State().Keys
-	if keys != nil {
-		if kid, owner := s.foreign(trust.Issuer, keys); kid != "" {
-			keys, s.conflicts[trust.Issuer] = nil, keyOf(kid, owner)
-		}
+	trust.Keys = f.set
+	if trust.Keys != nil {
+		s.dropped[issuer] = s.owners.foreign(issuer, trust.Keys)
+		trust.Keys = trust.Keys.Without(s.dropped[issuer]...)
 	}
-	if keys != nil {
-		s.own(trust.Issuer, keys)
+	trust.NoKeys = trust.Keys == nil
+	if trust.Keys != nil {
+		s.keys[issuer] = len(trust.Keys.IDs())
 	}
-	trust.Keys, trust.NoKeys = keys, keys == nil
 	return trust
 }
 
-// foreign finds a key that is another issuer's; empty: there is none.
-func (s *snapshot) foreign(issuer string, keys *keyset.Public) (kid, owner string) {
-	for _, kid := range keys.IDs() {
-		if owner, known := s.owners[kid]; known && owner != issuer {
-			return kid, owner
+// logDropped logs each key that is dropped from now on, once.
+func (f *Fleets) logDropped(before, after *snapshot) {
+	for issuer, kids := range after.dropped {
+		if before != nil && slices.Equal(before.dropped[issuer], kids) {
+			continue
+		}
+		for _, kid := range kids {
+			f.Log.Error("an issuer publishes a key of another issuer: it is not used for the former, the rest of its set is",
+				"issuer", issuer, "kid", kid, "owner", after.owners[kid])
 		}
 	}
-	return "", ""
 }
 
-// accept judges a set that a source has fetched, before it is in force.
+// accept judges a set that a source has fetched, before it is in force. Keys of other
+// issuers in it are dropped later; a set that has no key of its own is no set to use.
 func (f *Fleets) accept(issuer string, keys *keyset.Public) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -102,10 +131,32 @@ func (f *Fleets) accept(issuer string, keys *keyset.Public) error {
 	if s == nil {
 		return nil
 	}
-	if kid, owner := s.foreign(issuer, keys); kid != "" {
-		return keyOf(kid, owner)
+	home := f.home()
+	foreign := slices.DeleteFunc(s.owners.foreign(issuer, keys), func(kid string) bool {
+		return home[issuer] && !home[s.owners[kid]] // which home takes back
+	})
+	if keys.Without(foreign...) == nil {
+		return fmt.Errorf("no key of its own: %w", s.owners.conflict(foreign))
 	}
 	return nil
+}
+
+func (f *Fleets) home() map[string]bool {
+	home := map[string]bool{}
+	for _, fleet := range f.fleets {
+		home[fleet.Trust.Issuer] = fleet.Trust.Home
+	}
+	return home
+}
+
+// ownedBy lists the kids of the set that are the issuer's own. It is not known of an
+// issuer whose entry is being applied.
+func (f *Fleets) ownedBy(issuer string, keys *keyset.Public) (kids []string, known bool) {
+	s := f.snapshot.Load()
+	if s == nil || s.sources[issuer] == nil {
+		return nil, false
+	}
+	return slices.DeleteFunc(keys.IDs(), func(kid string) bool { return s.owners[kid] != issuer }), true
 }
 
 func (s *snapshot) publish(fleets []fleet, trust []token.Trust) error {

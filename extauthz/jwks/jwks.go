@@ -32,8 +32,9 @@ type Config struct {
 
 // Hooks connect a source with whoever uses its keys. All are required.
 type Hooks struct {
-	Accept  func(*keyset.Public) error // why a sound set may still not be used
-	Changed func()                     // other keys are in force, or none
+	Accept  func(*keyset.Public) error                       // why a sound set may still not be used
+	Changed func()                                           // other keys are in force, or none
+	Owned   func(*keyset.Public) (kids []string, known bool) // those of the set that are this issuer's, not another's
 	Log     *slog.Logger
 	Now     func() time.Time
 }
@@ -50,6 +51,9 @@ type Source struct {
 	last     document   // the last good one
 	next     time.Duration
 	streak   int // failures since the last success
+
+	saving  sync.Mutex // one write of the seed at a time
+	claimed []string   // kids that the seed says are this issuer's; set by New alone
 
 	mu     sync.Mutex // of those who change the state
 	state  atomic.Pointer[State]
@@ -147,7 +151,7 @@ func (s *Source) succeeded(got document, began time.Time) {
 		s.Log.Info("key set fetched again", "issuer", s.Issuer)
 	}
 	s.keep(State{Keys: got.keys, Fetched: began})
-	s.save(got.keys, began)
+	s.Save()
 }
 
 func (s *Source) failed(err error) {

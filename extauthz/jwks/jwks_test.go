@@ -79,6 +79,7 @@ func follow(t *testing.T, c Config) *followed {
 	f.Source = New(c, Hooks{
 		Accept:  func(*keyset.Public) error { return f.accept },
 		Changed: func() { f.changes.Add(1) },
+		Owned:   func(keys *keyset.Public) ([]string, bool) { return keys.IDs(), true },
 		Log:     slog.New(slog.NewTextHandler(&f.log, nil)),
 		Now:     time.Now,
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/atomicfile"
@@ -18,6 +19,7 @@ type seed struct {
 	URL     string          `json:"url"`
 	Fetched time.Time       `json:"fetched"`
 	JWKS    json.RawMessage `json:"jwks"`
+	Owned   *[]string       `json:"owned,omitempty"` // kids of the set that are the issuer's own, not another's; absent: all
 }
 
 // maxAhead is how far the clock of another start may have been ahead of ours. A
@@ -37,6 +39,7 @@ func (s *Source) sow() error {
 	if err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
+	s.claimed = s.readClaims(data)
 	keys, fetched, err := s.readSeed(data)
 	if err != nil {
 		return fmt.Errorf("seed %s is not used: %w", s.Seed, err)
@@ -67,16 +70,50 @@ func (s *Source) readSeed(data []byte) (*keyset.Public, time.Time, error) {
 	return keys, from.Fetched, err
 }
 
-// save writes the seed for the next start. A failure leaves this process as good
-// as before, so that it is told and no more.
-func (s *Source) save(keys *keyset.Public, fetched time.Time) {
+// readClaims gives the keys that were the issuer's own when the seed was written. They
+// count when the set itself is too old to be used, or from another URL: whose key
+// it is does not depend on either.
+func (s *Source) readClaims(data []byte) []string {
+	var from seed
+	if json.Unmarshal(data, &from) != nil || from.Issuer != s.Issuer {
+		return nil
+	}
+	keys, err := keyset.ParseJWKS(from.JWKS)
+	if err != nil {
+		return nil
+	}
+	if from.Owned == nil {
+		return keys.IDs()
+	}
+	return slices.DeleteFunc(*from.Owned, func(kid string) bool { _, there := keys.Key(kid); return !there })
+}
+
+// Claimed are the kids that were this issuer's own at the end of the last process, as
+// its seed says.
+func (s *Source) Claimed() []string { return s.claimed }
+
+// Save writes the seed for the next start: the set and which of its keys are the
+// issuer's own. A failure leaves this process as good as before, so that it is only
+// logged.
+func (s *Source) Save() {
 	if s.Seed == "" {
 		return
 	}
-	set, err := keyset.MarshalJWKS(keys)
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	state := s.State()
+	if state.Keys == nil {
+		return // the seed on disk still says whose keys were whose
+	}
+	owned, known := s.Owned(state.Keys)
+	if !known {
+		owned = slices.DeleteFunc(slices.Clone(s.claimed), func(kid string) bool { _, there := state.Keys.Key(kid); return !there })
+	}
+	slices.Sort(owned)
+	set, err := keyset.MarshalJWKS(state.Keys)
 	if err == nil {
 		var data []byte
-		if data, err = json.Marshal(seed{s.Issuer, s.URL, fetched.UTC(), set}); err == nil {
+		if data, err = json.Marshal(seed{s.Issuer, s.URL, state.Fetched.UTC(), set, &owned}); err == nil {
 			err = atomicfile.Write(s.Seed, data, 0o600)
 		}
 	}

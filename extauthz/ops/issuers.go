@@ -8,11 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Issuer is what is known of a trusted issuer's key set. All but the first two
-// are of sets at a URL.
+// Issuer is what is known of a trusted issuer's key set. From Remote on, all is of
+// sets at a URL.
 type Issuer struct {
 	Name           string
-	Keys           int // that may be used now
+	Keys           int   // that may be used now
+	Dropped        int   // of its set, that are not used because they are another issuer's
+	Conflict       error // whose these are; nil: none is dropped
 	Remote         bool
 	Fetched, Until time.Time // the last success; when the keys may no longer be used
 	Err            error     // why the last fetch came to nothing; nil: it did not
@@ -22,6 +24,14 @@ type Issuer struct {
 
 // describe is a line of /readyz, so that `meshpass health` shows it too.
 func (i Issuer) describe() string {
+	text := i.describeSet()
+	if i.Conflict != nil {
+		text += "  " + strings.ReplaceAll(i.Conflict.Error(), "\n", "\n  ") + "\n"
+	}
+	return text
+}
+
+func (i Issuer) describeSet() string {
 	if !i.Remote {
 		return fmt.Sprintf("issuer %s: %d keys\n", i.Name, i.Keys)
 	}
@@ -47,13 +57,14 @@ type issuerCollector func() []Issuer
 
 var (
 	usableKeys  = prometheus.NewDesc("meshpass_jwks_keys", "Keys of the issuer that may be used; 0: its tokens cannot be judged.", []string{"issuer"}, nil)
+	droppedKeys = prometheus.NewDesc("meshpass_jwks_keys_dropped", "Keys in the issuer's set that are another issuer's and not used for it; 0: none.", []string{"issuer"}, nil)
 	lastFetched = prometheus.NewDesc("meshpass_jwks_last_success_timestamp_seconds", "When the key set was last fetched; 0: never.", []string{"issuer"}, nil)
 	goodUntil   = prometheus.NewDesc("meshpass_jwks_expiry_timestamp_seconds", "When the keys may no longer be used, unless another fetch succeeds; 0: there are none.", []string{"issuer"}, nil)
 	notFetched  = prometheus.NewDesc("meshpass_jwks_fetch_failures_total", "Fetches of the key set that failed.", []string{"issuer", "cause"}, nil)
 )
 
 func (c issuerCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{usableKeys, lastFetched, goodUntil, notFetched} {
+	for _, desc := range []*prometheus.Desc{usableKeys, droppedKeys, lastFetched, goodUntil, notFetched} {
 		descs <- desc
 	}
 }
@@ -64,6 +75,7 @@ func (c issuerCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 	for _, i := range c() {
 		show(usableKeys, prometheus.GaugeValue, float64(i.Keys), i.Name)
+		show(droppedKeys, prometheus.GaugeValue, float64(i.Dropped), i.Name)
 		if !i.Remote {
 			continue
 		}

@@ -16,6 +16,7 @@ import (
 type Readiness struct {
 	sources Sources
 	issuers func() []Issuer
+	notes   []func() []string
 	state   atomic.Int32
 }
 
@@ -27,9 +28,9 @@ const (
 
 var stateNames = [...]string{"not ready: starting", status.Ready, "not ready: stopping"}
 
-// NewReadiness is not ready until Serving is called.
-func NewReadiness(sources Sources, issuers func() []Issuer) *Readiness {
-	return &Readiness{sources: sources, issuers: issuers}
+// NewReadiness is not ready until Serving is called. Notes are lines that end the answer.
+func NewReadiness(sources Sources, issuers func() []Issuer, notes ...func() []string) *Readiness {
+	return &Readiness{sources: sources, issuers: issuers, notes: notes}
 }
 
 // Serving says that Checks are answered from here on, unless a stop has begun.
@@ -57,6 +58,11 @@ func (r *Readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}
 	for _, issuer := range r.issuers() {
 		fmt.Fprint(w, issuer.describe())
+	}
+	for _, notes := range r.notes {
+		for _, note := range notes() {
+			fmt.Fprintln(w, note)
+		}
 	}
 }
 

@@ -52,14 +52,14 @@ func connect(c Config) (*redis.Client, error) {
 	return redis.NewClient(options), nil
 }
 
-// read gets the document; at most a byte more of it than a list may have.
-func read(ctx context.Context, from redis.Cmdable, key string) ([]byte, error) {
-	text, err := from.GetRange(ctx, key, 0, revocation.MaxBytes).Result()
-	if err != nil {
-		return nil, err
-	}
-	if text == "" {
+// getDocument asks for the document; at most a byte more of it than a list may have.
+func getDocument(ctx context.Context, from redis.Cmdable, key string) *redis.StringCmd {
+	return from.GetRange(ctx, key, 0, revocation.MaxBytes)
+}
+
+func nonEmpty(document string) ([]byte, error) {
+	if document == "" {
 		return nil, ErrNone
 	}
-	return []byte(text), nil
+	return []byte(document), nil
 }

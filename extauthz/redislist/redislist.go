@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -31,15 +32,20 @@ var (
 	ErrNone = errors.New("no list under this key: make one with meshpass revoke init; if there was one, Redis has lost it")
 	// ErrBack says that Redis holds an older list than it did.
 	ErrBack = errors.New("the list is older than the one before: Redis was restored, or answers from a replica that lags")
+	// ErrCutOff says that the server cannot know the latest list.
+	ErrCutOff = errors.New("this Redis is no primary and not connected to one, so that its list may be an old one")
+	// ErrRole says that the server does not tell whether it is a primary.
+	ErrRole = errors.New("Redis does not answer ROLE, so that a replica that is cut off from its primary would count as current")
 )
 
 // List follows the document. Until it was read once, it revokes nothing and is as
 // stale as can be.
 type List struct {
 	client *redis.Client
-	key    string
+	config Config
 	now    func() time.Time
 	report func(*revocation.List, error)
+	past   revocation.History
 
 	current atomic.Pointer[state]
 	failure atomic.Pointer[error]
@@ -53,19 +59,26 @@ type state struct {
 
 // Follow begins with the list as it is, or with none. Each change is reported, and
 // each new reason why there is none; report is called by one goroutine at a time.
+// A server that answers, but not to ROLE, is an error: see [ErrRole].
 func Follow(ctx context.Context, c Config, now func() time.Time, report func(*revocation.List, error)) (*List, error) {
 	client, err := connect(c)
 	if err != nil {
 		return nil, err
 	}
-	l := &List{client: client, key: c.Key, now: now, report: report}
+	l := &List{client: client, config: c, now: now, report: report}
 	l.current.Store(&state{list: new(revocation.List), since: now()})
 	l.Poll(ctx)
+	if err := l.Err(); errors.Is(err, ErrRole) {
+		return nil, errors.Join(err, client.Close())
+	}
 	return l, nil
 }
 
 // Get gives the list in force.
 func (l *List) Get() *revocation.List { return l.current.Load().list }
+
+// History knows the lists that were active before.
+func (l *List) History() *revocation.History { return &l.past }
 
 // Since says when the list in force was put there.
 func (l *List) Since() time.Time { return l.current.Load().since }
@@ -101,7 +114,7 @@ func (l *List) Poll(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	asked := l.now() // the answer is at least as new
-	data, err := read(ctx, l.client, l.key)
+	data, err := l.read(ctx)
 	if err == nil {
 		err = l.adopt(data, asked)
 	}
@@ -110,6 +123,27 @@ func (l *List) Poll(ctx context.Context) {
 		return
 	}
 	l.failure.Store(nil)
+}
+
+// read gets the document together with the server's role, in one pipeline of one
+// connection: a server that has been demoted since the last poll says so.
+func (l *List) read(ctx context.Context) ([]byte, error) {
+	var role *redis.Cmd
+	var document *redis.StringCmd
+	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		role, document = p.Do(ctx, "ROLE"), getDocument(ctx, p, l.config.Key)
+		return nil
+	})
+	if roleErr := role.Err(); roleErr != nil {
+		return nil, l.config.explainRole(roleErr)
+	}
+	if err := checkRole(role.Val()); err != nil {
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nonEmpty(document.Val())
 }
 
 // adopt puts the document in force, unless that is in force already.
@@ -123,11 +157,16 @@ func (l *List) adopt(data []byte, asked time.Time) error {
 	if err != nil {
 		return err
 	}
+	if err := list.CheckSerial(l.now()); err != nil {
+		return err
+	}
 	if list.Serial() < before.list.Serial() {
-		return ErrBack
+		return fmt.Errorf("%w: serial %d after %d; to make a list that is later on purpose, delete the key and run meshpass revoke init --after %d",
+			ErrBack, list.Serial(), before.list.Serial(), before.list.Serial())
 	}
 	l.seen = sum
 	l.current.Store(&state{list, l.now(), asked})
+	l.past.Add(list, l.now())
 	l.report(list, nil)
 	return nil
 }

@@ -7,12 +7,15 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
 
 	"github.com/meshpass/meshpass/extauthz/redislist"
+	"github.com/meshpass/meshpass/extauthz/redislist/redistest"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
@@ -40,7 +43,7 @@ type follower struct {
 
 func follow(t *testing.T, prepare func(*miniredis.Miniredis), change ...func(*redislist.Config)) *follower {
 	t.Helper()
-	f := &follower{server: miniredis.RunT(t), now: noon}
+	f := &follower{server: redistest.Run(t), now: noon}
 	config := redislist.Config{Address: f.server.Addr(), Key: redislist.DefaultKey}
 	prepare(f.server)
 	for _, c := range change {
@@ -79,6 +82,7 @@ func TestRedisThatFails(t *testing.T) {
 		"emptied":         {holding(""), redislist.ErrNone.Error()},
 		"restored":        {holding(withdrawn(6)), redislist.ErrBack.Error()},
 		"begun anew":      {holding(withdrawn(0)), redislist.ErrBack.Error()},
+		"from the future": {holding(withdrawn(1 << 53)), "whoever wrote the list has a wrong clock, or this machine has"},
 		"garbage":         {holding("\x00\xff{{{"), "control characters"},
 		"another type":    {func(m *miniredis.Miniredis) { m.Del(redislist.DefaultKey); m.HSet(redislist.DefaultKey, "a", "b") }, "WRONGTYPE"},
 		"half a document": {holding(withdrawn(8, "a:alice")[:60]), "unexpected end"},
@@ -112,13 +116,159 @@ func TestRedisThatFails(t *testing.T) {
 	}
 }
 
+// A list from the future ends nothing: after it, and after the list is made again, users
+// are revoked as before.
+func TestASerialAtTheEnd(t *testing.T) {
+	f := follow(t, holding(withdrawn(7)))
+	holding(withdrawn(1<<53, "a:bob"))(f.server)
+	f.Poll(t.Context())
+	if !errors.Is(f.Err(), revocation.ErrAhead) || f.revokes("a:bob") {
+		t.Errorf("got %v", f.Err())
+	}
+	f.server.Del(redislist.DefaultKey)
+	store, err := redislist.Open(redislist.Config{Address: f.server.Addr(), Key: redislist.DefaultKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	err = store.Change(func(before *revocation.List) (*revocation.List, error) {
+		list, err := revocation.Empty(noon, 0)
+		if err != nil || before != nil {
+			return nil, fmt.Errorf("%v, %v", before, err)
+		}
+		list, _, err = list.With(noon, revocation.Entry{Issuer: "i", Kind: revocation.Sub, Value: "a:alice", NotBefore: noon, Expires: noon.Add(time.Hour)})
+		return list, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Poll(t.Context())
+	if !f.revokes("a:alice") || f.Err() != nil {
+		t.Errorf("after the cure: %v", f.Err())
+	}
+}
+
+// A list that was a little ahead of all clocks and is lost is followed by one that the
+// error's advice makes.
+func TestTheAdviceOnAnOlderList(t *testing.T) {
+	serial := uint64(noon.Add(time.Hour).UnixMilli())
+	f := follow(t, holding(withdrawn(int(serial), "a:bob")))
+	holding(withdrawn(int(noon.UnixMilli())))(f.server)
+	f.Poll(t.Context())
+	if advice := fmt.Sprintf("meshpass revoke init --after %d", serial); !errors.Is(f.Err(), redislist.ErrBack) || !strings.Contains(f.Err().Error(), advice) {
+		t.Errorf("got %v", f.Err())
+	}
+	list, err := revocation.Empty(noon, serial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holding(string(list.Document()))(f.server)
+	f.Poll(t.Context())
+	if f.Err() != nil || f.revokes("a:bob") {
+		t.Errorf("after it: %v", f.Err())
+	}
+	if gone := f.History().Vanished(noon); len(gone) != 1 || gone[0].Value != "a:bob" {
+		t.Errorf("vanished: %v", gone)
+	}
+}
+
+// What says of itself that it is neither a primary nor connected to one is not fresh.
+func TestRoles(t *testing.T) {
+	for name, row := range map[string]struct {
+		answer func(*server.Peer)
+		want   string
+	}{
+		"primary":               {bulk("master", "0"), ""},
+		"replica":               {bulk("slave", "127.0.0.1", "6379", "connected", "7"), ""},
+		"replica, cut off":      {bulk("slave", "127.0.0.1", "6379", "connect", "-1"), `link to its primary is "connect"`},
+		"replica, connecting":   {bulk("slave", "127.0.0.1", "6379", "connecting", "-1"), `"connecting"`},
+		"replica, copying":      {bulk("slave", "127.0.0.1", "6379", "sync", "-1"), `"sync"`},
+		"replica, of few words": {bulk("slave"), "unknown"},
+		"sentinel":              {bulk("sentinel", "mymaster"), "a Sentinel, which holds no list"},
+		"something new":         {bulk("witness"), `its role is "witness"`},
+		"nothing":               {func(c *server.Peer) { c.WriteLen(0) }, "ROLE answers"},
+		"a text":                {func(c *server.Peer) { c.WriteBulk("master") }, "ROLE answers"},
+		"nil":                   {func(c *server.Peer) { c.WriteNull() }, "nil"},
+		"broken":                {func(c *server.Peer) { c.WriteError("ERR internal error") }, "internal error"},
+	} {
+		m := redistest.Run(t)
+		holding(withdrawn(7, "a:alice"))(m)
+		var said atomic.Pointer[func(*server.Peer)]
+		primary := bulk("master")
+		said.Store(&primary)
+		m.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
+			if strings.EqualFold(cmd, "ROLE") {
+				(*said.Load())(c)
+				return true
+			}
+			return false
+		})
+		list, err := redislist.Follow(t.Context(), redislist.Config{Address: m.Addr(), Key: redislist.DefaultKey}, func() time.Time { return noon }, func(*revocation.List, error) {})
+		if err != nil || list.Err() != nil {
+			t.Fatal(err, list.Err())
+		}
+		said.Store(&row.answer)
+		list.Poll(t.Context())
+		if got := list.Err(); (got == nil) != (row.want == "") || got != nil && !strings.Contains(got.Error(), row.want) {
+			t.Errorf("%s: got %v, want %s", name, got, row.want)
+		}
+		if list.Get().Len() != 1 {
+			t.Errorf("%s: the list is gone", name)
+		}
+	}
+}
+
+func bulk(parts ...string) func(*server.Peer) {
+	return func(c *server.Peer) {
+		c.WriteLen(len(parts))
+		for _, part := range parts {
+			c.WriteBulk(part)
+		}
+	}
+}
+
+// Where ROLE is not to be had the start is refused, with what to do; a rule that is
+// added later makes the list stale.
+func TestNoRole(t *testing.T) {
+	for answer, want := range map[string]string{
+		"NOPERM this user has no permissions to run the 'role' command": "run ACL SETUSER reader +role",
+		"ERR unknown command 'ROLE', with args beginning with: ":        "do not rename or disable it",
+	} {
+		m := redistest.Run(t)
+		holding(withdrawn(7))(m)
+		m.RequireUserAuth("reader", "sesame")
+		config := redislist.Config{Address: m.Addr(), Username: "reader", PasswordFile: password(t, "sesame"), Key: redislist.DefaultKey}
+		begin := func() (*redislist.List, error) {
+			return redislist.Follow(t.Context(), config, func() time.Time { return noon }, func(*revocation.List, error) {})
+		}
+		before, err := begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
+			if strings.EqualFold(cmd, "ROLE") {
+				c.WriteError(answer)
+				return true
+			}
+			return false
+		})
+		if _, err := begin(); !errors.Is(err, redislist.ErrRole) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		before.Poll(t.Context())
+		if !errors.Is(before.Err(), redislist.ErrRole) {
+			t.Errorf("later: got %v", before.Err())
+		}
+	}
+}
+
 // A server that is gone, or that was never there, is no reason not to run.
 func TestNoServer(t *testing.T) {
 	f := follow(t, func(m *miniredis.Miniredis) { m.Close() })
 	if f.Get().Len() != 0 || f.Err() == nil || f.Age(noon) < 24*time.Hour {
 		t.Errorf("%v, age %v", f.Err(), f.Age(noon))
 	}
-	if err := f.server.Restart(); err != nil {
+	if err := errors.Join(f.server.Restart(), redistest.AnswerRole(f.server)); err != nil {
 		t.Fatal(err)
 	}
 	holding(withdrawn(1, "a:alice"))(f.server)
@@ -152,11 +302,23 @@ func TestTheSameAgain(t *testing.T) {
 	}
 }
 
-func TestPassword(t *testing.T) {
+// password is a file of it.
+func password(t *testing.T, text string) string {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(file, []byte("open sesame\n"), 0o600); err != nil {
+	write(t, file, text)
+	return file
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestPassword(t *testing.T) {
+	file := password(t, "open sesame\n")
 	locked := func(m *miniredis.Miniredis) {
 		holding(withdrawn(1, "a:alice"))(m)
 		m.RequireUserAuth("reader", "open sesame")
@@ -177,7 +339,7 @@ func TestPassword(t *testing.T) {
 
 // Changes by several at once are all there in the end.
 func TestStoreLosesNothing(t *testing.T) {
-	server := miniredis.RunT(t)
+	server := redistest.Run(t)
 	holding(withdrawn(0))(server)
 	var writers sync.WaitGroup
 	for i := range 4 {
@@ -212,7 +374,7 @@ func TestStoreLosesNothing(t *testing.T) {
 
 // What is no list is not written over.
 func TestStoreRefuses(t *testing.T) {
-	server := miniredis.RunT(t)
+	server := redistest.Run(t)
 	store, err := redislist.Open(redislist.Config{Address: server.Addr(), Key: redislist.DefaultKey})
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,11 @@ func (s *Store) Change(change func(*revocation.List) (*revocation.List, error)) 
 
 func (s *Store) changeIn(ctx context.Context, tx *redis.Tx, change func(*revocation.List) (*revocation.List, error)) error {
 	var before *revocation.List
-	data, err := read(ctx, tx, s.config.Key)
+	text, err := getDocument(ctx, tx, s.config.Key).Result()
+	var data []byte
+	if err == nil {
+		data, err = nonEmpty(text)
+	}
 	if err == nil {
 		before, err = revocation.Parse(data)
 	}

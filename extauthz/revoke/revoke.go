@@ -29,7 +29,7 @@ const MaxFor = 366 * 24 * time.Hour
 
 // afterwards is how long a token can still be accepted once no more are signed:
 // its life, and the largest difference of clocks that a verifier may forgive.
-const afterwards = token.MaxLifetime + time.Minute
+const afterwards = token.MaxLifetime + token.MaxLeeway
 
 // Store is a place that holds a list.
 type Store interface {
@@ -46,13 +46,15 @@ type Order struct {
 	By     string
 	Reason string
 	Now    time.Time
+	After  uint64 // of Init: the serial that the new list follows; 0: none
 }
 
 // entry covers gateways whose clocks are ahead: what they sign now may say that it
-// was issued up to a leeway from now.
+// was issued up to a leeway from now. That leeway is the largest that any verifier may
+// have: this list does not know theirs.
 func (o Order) entry() revocation.Entry {
 	e := revocation.Entry{Issuer: o.Issuer, Kind: o.Kind, Value: o.Value, By: o.By, Reason: o.Reason}
-	until := o.Now.Add(o.For + token.DefaultLeeway).UTC().Truncate(time.Second)
+	until := o.Now.Add(o.For + token.MaxLeeway).UTC().Truncate(time.Second)
 	if o.Kind == revocation.SID || o.Kind == revocation.Sub {
 		e.NotBefore = until
 	}
@@ -60,12 +62,27 @@ func (o Order) entry() revocation.Entry {
 	return e
 }
 
+// usable refuses to build on a list that no reader accepts: the change would have no
+// effect and look as if it had.
+func usable(before *revocation.List, now time.Time) error {
+	if before == nil {
+		return errNone
+	}
+	if err := before.CheckSerial(now); err != nil {
+		return fmt.Errorf("%w: no authorizer and no gateway accepts this list: remove it (the file, or the key in Redis), run meshpass revoke init, and revoke again what must hold", err)
+	}
+	return nil
+}
+
 // Add revokes. A second time it prolongs the entry.
 func Add(s Store, o Order) (Report, error) {
 	r := Report{Did: "revoked", Place: s.String(), At: o.Now.UTC(), By: o.By}
+	if err := o.check(); err != nil {
+		return r, err
+	}
 	err := s.Change(func(before *revocation.List) (*revocation.List, error) {
-		if before == nil {
-			return nil, errNone
+		if err := usable(before, o.Now); err != nil {
+			return nil, err
 		}
 		after, changed, err := before.With(o.Now, o.entry())
 		if err != nil {
@@ -86,8 +103,8 @@ func Add(s Store, o Order) (Report, error) {
 func Remove(s Store, o Order) (Report, error) {
 	r := Report{Did: "removed", Place: s.String(), At: o.Now.UTC(), By: o.By, Changed: true}
 	err := s.Change(func(before *revocation.List) (*revocation.List, error) {
-		if before == nil {
-			return nil, errNone
+		if err := usable(before, o.Now); err != nil {
+			return nil, err
 		}
 		after, lifted, found, err := before.Without(o.Now, o.Issuer, o.Kind, o.Value)
 		if err != nil {
@@ -110,7 +127,7 @@ func Init(s Store, o Order) (Report, error) {
 			r.Entries, r.Serial = before.Len(), before.Serial()
 			return nil, nil
 		}
-		empty, _, err := new(revocation.List).With(o.Now)
+		empty, err := revocation.Empty(o.Now, o.After)
 		if err != nil {
 			return nil, err
 		}

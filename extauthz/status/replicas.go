@@ -101,6 +101,12 @@ func (r *Report) print(w io.Writer, now time.Time) {
 		}
 		fmt.Fprintf(w, "  issuer       %s: %d keys%s\n", i.Name, i.Keys, from)
 	}
+	for _, l := range r.Revocations {
+		fmt.Fprintf(w, "  revocations  %s: serial %d, %d entries, current %s ago\n", l.Source, l.Serial, l.Entries, time.Duration(l.Age*float64(time.Second)).Round(time.Second))
+		for _, warning := range l.warnings() {
+			fmt.Fprintf(w, "  warning      %s\n", warning)
+		}
+	}
 	for _, s := range r.Sources {
 		fmt.Fprintf(w, "  %-12s in force for %s\n", s.Name, now.Sub(s.Since).Round(time.Second))
 	}

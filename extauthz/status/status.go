@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,8 @@ type Report struct {
 	Policies Policies `json:"policies"`
 	Issuers  []Issuer `json:"issuers"`
 	Sources  []Source `json:"sources"` // sorted by name
+
+	Revocations []Revocations `json:"revocations,omitempty"` // sorted by source
 }
 
 // Ready is the state of an authorizer that answers Checks.
@@ -57,6 +60,37 @@ type Issuer struct {
 	Fetched time.Time `json:"fetched,omitzero"`  // from its URL; zero: never, or from a file
 	Until   time.Time `json:"until,omitzero"`    // from when on they may no longer be used; zero: never
 	Problem string    `json:"problem,omitempty"` // why the last fetch came to nothing
+
+	Conflict string `json:"conflict,omitempty"` // keys of its set that are another issuer's, and dropped
+}
+
+// Revocations is a list of what was withdrawn.
+type Revocations struct {
+	Source  string   `json:"source"` // file or redis
+	Serial  uint64   `json:"serial"`
+	Entries int      `json:"entries"`
+	Age     float64  `json:"age_seconds"`       // since it was last seen to be what its source holds
+	Alarms  []string `json:"alarms,omitempty"`  // what no honest writer does unasked
+	Unknown []string `json:"unknown,omitempty"` // issuers of entries that are not trusted here; the first ten
+
+	UnknownEntries int `json:"unknown_entries,omitempty"` // that refuse nothing for that reason
+}
+
+// Notes are the alarms, and a warning of entries that refuse nothing.
+func (r Revocations) Notes() (all []string) {
+	for _, alarm := range r.Alarms {
+		all = append(all, "revocations in "+r.Source+": "+alarm)
+	}
+	return append(all, r.warnings()...)
+}
+
+// warnings are no findings: a list that several clusters share names issuers of each.
+func (r Revocations) warnings() (all []string) {
+	if r.UnknownEntries > 0 {
+		all = append(all, fmt.Sprintf("revocations in %s: %d entries refuse nothing here, as their issuers are not trusted: %s",
+			r.Source, r.UnknownEntries, strings.Join(r.Unknown, ", ")))
+	}
+	return all
 }
 
 // Source is what is made of files that may change.
@@ -91,6 +125,11 @@ func (r Report) Findings() []string {
 	for _, issuer := range r.Issuers {
 		all = append(all, issuer.findings()...)
 	}
+	for _, list := range r.Revocations {
+		for _, alarm := range list.Alarms {
+			all = append(all, "revocations in "+list.Source+": "+alarm)
+		}
+	}
 	for _, source := range r.Sources {
 		for _, problem := range source.Problems {
 			all = append(all, source.Name+": "+problem)
@@ -102,6 +141,9 @@ func (r Report) Findings() []string {
 func (i Issuer) findings() (all []string) {
 	if i.Keys == 0 {
 		all = append(all, "issuer "+i.Name+": no keys that may be used")
+	}
+	if i.Conflict != "" {
+		all = append(all, "issuer "+i.Name+": "+i.Conflict+": it is not used for "+i.Name)
 	}
 	if i.Problem != "" {
 		all = append(all, "issuer "+i.Name+": the last fetch failed: "+i.Problem)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/meshpass/meshpass/plugins/identity/promtext"
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/revocation"
 )
 
 // meter counts what the plugin does. It lives as long as the gateway: a signer
@@ -21,6 +22,9 @@ type meter struct {
 	loaded    atomic.Int64 // milliseconds since 1970: when what is in force was made; 0: never
 	lost      atomic.Uint64
 	mapped    mappedClaims
+
+	revocations revocation.History
+	alarmed     []string // what followRevocations has logged last; only watch.look uses it
 }
 
 // sourceMeter says how it stands with one source of a signer.

@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
+	"slices"
 
+	"github.com/meshpass/meshpass/plugins/identity/promtext"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/revocation"
@@ -23,6 +26,9 @@ func (s *signer) loadRevocations() error {
 		return nil
 	}
 	list, err := revocation.ReadFile(s.config.Revocation.File)
+	if err == nil {
+		err = list.CheckSerial(s.now()) // every later list would count as older
+	}
 	if err != nil {
 		return &sourceError{revocationSource, refuse(decision.NotConfigured, "revocation.file: %w", fmt.Errorf("%s: %w", s.config.Revocation.File, err))}
 	}
@@ -39,4 +45,25 @@ func (s *signer) admits(id identity.Identity) error {
 		return refuse(decision.TokenRevoked, "%s, or the session with sid %s, is revoked", id.Subject, id.SessionID)
 	}
 	return nil
+}
+
+// followRevocations logs what no honest writer does unasked: a list that goes back, and
+// entries that vanish before they expire. The list is active all the same.
+func (m *meter) followRevocations(s *signer, log *slog.Logger) {
+	m.revocations.Add(s.revoked, s.now())
+	alarms := m.revocations.Alarms(s.now())
+	for _, alarm := range alarms {
+		if !slices.Contains(m.alarmed, alarm) {
+			log.Error("revocations: "+alarm, "file", s.config.Revocation.File)
+		}
+	}
+	m.alarmed = alarms
+}
+
+func (m *meter) writeRevocations(t *promtext.Text) {
+	t.Family("meshpass_revocations_older", promtext.Gauge, "1 while the list in force has a lower serial than one before.")
+	_, _, back := m.revocations.Back()
+	t.Flag(back, "source", "file")
+	t.Family("meshpass_revocations_vanished_total", promtext.Counter, "Entries that left the list, or refuse less, before they expired.")
+	t.Sample(float64(m.revocations.Count()), "source", "file")
 }

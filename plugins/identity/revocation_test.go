@@ -69,3 +69,42 @@ func TestNoListAtTheStart(t *testing.T) {
 	r = keyCall().request()
 	signed(t, p, r, p.sign(r))
 }
+
+// A list from the future is rejected, and the one before stays; one that goes back or
+// loses entries is active, with an alarm in the log and the metrics.
+func TestRevocationsThatGoBack(t *testing.T) {
+	p := start(t)
+	bob := listed(t, revocation.Sub, "key:partner-7", time.Now().Add(time.Minute))
+	p.write(t, "revoked.yaml", bob)
+	p.write(t, "meshpass.yaml", replaceIn(t, p, "audit:", "revocation: {file: revoked.yaml}\naudit:"))
+	p.look()
+	for _, step := range []struct {
+		list            string
+		want            decision.Reason // "": signed
+		older, vanished string
+		logged          string
+	}{
+		{bob, decision.TokenRevoked, "0", "0", ""},
+		{"serial: 9007199254740992\nrevocations: []", decision.TokenRevoked, "0", "0", "whoever wrote the list has a wrong clock, or this machine has"},
+		{"serial: 7\nrevocations: []", "", "1", "1", "1 entries vanished before they expire: sub key:partner-7 of https://tyk.test.meshpass.dev"},
+		{bob, decision.TokenRevoked, "0", "1", ""},
+	} {
+		before := p.log.String()
+		p.write(t, "revoked.yaml", step.list)
+		p.look()
+		r := keyCall().request()
+		rw := p.sign(r)
+		if step.want == "" {
+			signed(t, p, r, rw)
+		} else {
+			refused(t, p, r, rw, http.StatusUnauthorized, step.want)
+		}
+		if text := string(p.watch.text()); !strings.Contains(text, "\nmeshpass_revocations_older{source=\"file\"} "+step.older+"\n") ||
+			!strings.Contains(text, "\nmeshpass_revocations_vanished_total{source=\"file\"} "+step.vanished+"\n") {
+			t.Errorf("%s: %s", step.list, text)
+		}
+		if added := strings.TrimPrefix(p.log.String(), before); !strings.Contains(added, step.logged) || (step.logged == "") == strings.Contains(added, "level=ERROR") {
+			t.Errorf("%s: logged %s", step.list, added)
+		}
+	}
+}

@@ -54,6 +54,7 @@ func (m *meter) write(t *promtext.Text) {
 	t.Sample(count(&m.lost))
 	m.mapped.write(t)
 	m.writeSources(t)
+	m.writeRevocations(t)
 }
 
 func (m *meter) writeSources(t *promtext.Text) {

@@ -95,6 +95,7 @@ func (w *watch) report(s *signer, err error) {
 	if err == nil {
 		w.said = ""
 		w.meter.reloaded(time.Now())
+		w.meter.followRevocations(s, w.log)
 		w.force(s)
 		w.log.Info("ready to sign", "file", w.file, "issuer", s.config.Issuer, "audience", s.config.Audience)
 		return

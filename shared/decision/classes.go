@@ -34,6 +34,16 @@ var classes = map[Reason]Class{
 // Class of the reason; of an unknown one: Denied.
 func (r Reason) Class() Class { return classes[r] }
 
+// outages is the closed list of reasons that can be an outage for onOutage. What a
+// requester, a partner or our own load can cause is never in it: such a reason
+// denies whatever the documents say. A test compares the list.
+var outages = map[Reason]bool{KeysUnavailable: true, RevocationStale: true}
+
+// CanBeOutage reports whether the reason may count as an outage. Whether one
+// request's refusal does is the verifier's to say: of two issuers without keys, only
+// a home issuer's tokens meet an outage.
+func (r Reason) CanBeOutage() bool { return outages[r] }
+
 // Reasons lists every reason, sorted: the values of the metric's label.
 func Reasons() []Reason {
 	all := make([]Reason, 0, len(classes))

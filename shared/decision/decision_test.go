@@ -28,6 +28,19 @@ func TestTheZeroDecisionDenies(t *testing.T) {
 	}
 }
 
+// What a requester, a partner or our own load causes never counts as an outage.
+func TestOutagesAreAClosedList(t *testing.T) {
+	var outages []decision.Reason
+	for _, r := range append(decision.Reasons(), "", "invented") {
+		if r.CanBeOutage() {
+			outages = append(outages, r)
+		}
+	}
+	if want := []decision.Reason{decision.KeysUnavailable, decision.RevocationStale}; !slices.Equal(outages, want) {
+		t.Errorf("got %v, want %v", outages, want)
+	}
+}
+
 // Every constant is in the list, once: a reason without a class would be a denial
 // without a metric label.
 func TestTheListIsClosed(t *testing.T) {

@@ -65,6 +65,25 @@ func (p *Public) Equal(other *Public) bool {
 	return true
 }
 
+// Without is the set without some keys; nil where none is left, and the set itself
+// where none of them is in it.
+func (p *Public) Without(kids ...string) *Public {
+	left := &Public{keys: make(map[string]PublicKey, len(p.keys))}
+	for kid, key := range p.keys {
+		left.keys[kid] = key
+	}
+	for _, kid := range kids {
+		delete(left.keys, kid)
+	}
+	switch len(left.keys) {
+	case 0:
+		return nil
+	case len(p.keys):
+		return p
+	}
+	return left
+}
+
 // PublicOf is a set with just this key, for a signer that tests itself.
 func PublicOf(k *Key) *Public {
 	return &Public{keys: map[string]PublicKey{k.kid: k.Public()}}

@@ -20,6 +20,9 @@ func (l compiler) compile(s *source) *compiled {
 		name: s.Metadata.Name, file: s.file, folder: s.folder.Name, guardrail: s.folder.Guardrail, content: s.content, place: s.yaml.At(),
 		shadow: s.Spec.Mode == string(Shadow), optional: s.Spec.Identity == "optional", outageAllow: s.Spec.OnOutage == "allow", reads: newReads(),
 	}
+	if l.NoHomeIssuer && c.outageAllow {
+		s.problem(&s.problems, errors.New("onOutage: allow needs an entry of trust with home: true: only missing keys of our own issuers are an outage"), "onOutage")
+	}
 	c.targets = l.targets(s)
 	for i, entry := range s.Spec.Public {
 		c.rules = append(c.rules, l.public(s, c, i, entry))

@@ -18,13 +18,19 @@ type question struct {
 
 // Decide answers by the steps of the package comment. The zero Set denies.
 func (s *Set) Decide(r Request, auth Authenticate) decision.Decision {
+	return s.DecideToken(r, auth.token)
+}
+
+// DecideToken is [Set.Decide] for a caller that can tell an outage from another
+// refusal with the same reason.
+func (s *Set) DecideToken(r Request, auth AuthenticateToken) decision.Decision {
 	if r.Callee == "" {
 		return decision.Deny(decision.NoCallee, "", "")
 	}
 	return s.question(r, auth).answer()
 }
 
-func (s *Set) question(r Request, auth Authenticate) *question {
+func (s *Set) question(r Request, auth AuthenticateToken) *question {
 	q := &question{subject: newSubject(r, auth), guarding: s.guarding(r.Callee), set: s, refused: s.refusal(r.Callee)}
 	q.segments = decoded(r.Path)
 	q.ambiguous = CheckPath(r.Path) != nil
@@ -48,7 +54,7 @@ func (q *question) decide(l level) decision.Decision {
 	q.ask()
 	switch {
 	case q.claims != nil:
-	case q.refusal.Class() == decision.Unavailable:
+	case q.outage:
 		return q.onOutage(l)
 	case q.refusal != decision.TokenMissing || q.terms[l].required:
 		return decision.Deny(q.refusal, "", "")
@@ -173,12 +179,12 @@ func everyRule(*rule) bool { return true }
 
 func (r *rule) guardrail() bool { return r.document.guardrail }
 
-// onOutage decides where the token cannot be judged, for want of keys, of
-// revocations or of time. It lets in only where every document wants that, and
+// onOutage decides where the token cannot be judged because no home issuer has keys
+// or the revocations are stale. It lets in only where every document wants that, and
 // only what some allow rule admits before it looks at the token.
 func (q *question) onOutage(l level) decision.Decision {
 	refusal := decision.Deny(q.refusal, "", "")
-	if q.terms[l].outageDeny {
+	if q.set.noOutage || q.terms[l].outageDeny {
 		return refusal
 	}
 	if _, denied := q.stopped(l); denied {

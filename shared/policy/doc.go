@@ -19,7 +19,7 @@
 //	   a public entry matches                      allow public
 //	4  no token, and a document requires one       deny token_missing
 //	   a token that does not verify                deny, with the verifier's reason
-//	   we cannot tell whether it does              deny, with the reason; allow
+//	   nobody can tell whether it does: an outage  deny, with the reason; allow
 //	                                               allowed_on_outage where all say so
 //	5  a deny rule matches, or cannot be decided   deny rule_denied, condition_error
 //	6  an allow rule matches                       allow rule_allowed

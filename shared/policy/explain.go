@@ -60,7 +60,7 @@ func (s *Set) Explain(r Request, auth Authenticate) Trace {
 	}
 	t := Trace{Decision: s.Decide(r, once)}
 	t.Answer = decision.Decision{Shadow: &t.Decision}.Shadows()
-	q := s.question(r, once)
+	q := s.question(r, Authenticate(once).token)
 	q.ask()
 	if q.claims == nil {
 		t.Token = q.refusal

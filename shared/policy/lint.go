@@ -105,7 +105,7 @@ func (w *warnings) document(d linted) {
 		}
 	}
 	if spec.OnOutage == "allow" {
-		w.add(d, "", OutageAllow, []any{"onOutage"}, "while tokens cannot be judged, the from and to of allow rules are all that is asked; scopes, claims and when are not")
+		w.add(d, "", OutageAllow, []any{"onOutage"}, "while no home issuer has keys or the revocations are stale, the from and to of allow rules are all that is asked; scopes, claims and when are not")
 	}
 	byName := map[string]*rule{}
 	for _, r := range d.compiled.rules {

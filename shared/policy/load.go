@@ -16,6 +16,10 @@ import (
 type Loader struct {
 	Domains identity.TrustDomains // a workload of these is named ns/…, never spiffe://…
 	Members []string              // of tctx that tokens can have, beside our own; nil: any
+
+	// NoHomeIssuer says that no trusted issuer is home, so that there is no outage
+	// which onOutage: allow could mean: documents that say it are refused.
+	NoHomeIssuer bool
 }
 
 // Load is [Loader.Load] of the zero Loader.

@@ -147,7 +147,7 @@ func (n naive) token(documents []nDocument) string {
 	switch {
 	case n.claims != nil || n.refusal == decision.TokenMissing && !required:
 		return ""
-	case n.refusal == decision.NotConfigured && open:
+	case n.refusal == decision.KeysUnavailable && open:
 		return n.outage(documents)
 	}
 	return "deny " + string(n.refusal)

@@ -94,6 +94,15 @@ func (s *Set) With(unguarded Mode, overrides []Override) *Set {
 	return &changed
 }
 
+// WithoutOutage gives the same documents with onOutage: allow having no effect. It is
+// for the time in which no trusted issuer is home: [Loader.NoHomeIssuer] refuses such
+// documents, and this covers their last good versions.
+func (s *Set) WithoutOutage() *Set {
+	changed := *s
+	changed.noOutage = true
+	return &changed
+}
+
 // Overrides are those that lift something now.
 func (s *Set) Overrides(now time.Time) []Override {
 	var active []Override

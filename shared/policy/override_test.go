@@ -57,7 +57,7 @@ func loadWith(t *testing.T, guard, plain string) *policy.Set {
 }
 
 func TestOnOutage(t *testing.T) {
-	outage := bad(decision.NoSigningKey)
+	outage := bad(decision.KeysUnavailable)
 	for _, row := range []struct {
 		name, text string
 		r          policy.Request
@@ -65,16 +65,16 @@ func TestOnOutage(t *testing.T) {
 		want       string
 	}{
 		{"from and to match", open, request(), outage, "allow allowed_on_outage open/read"},
-		{"to does not match", open, request(method("POST")), outage, "deny no_signing_key"},
+		{"to does not match", open, request(method("POST")), outage, "deny keys_unavailable"},
 		{"the caller is denied", open, request(caller("ns/batch/sa/x")), outage, "deny rule_denied open/no-batch"},
 		{"the caller may be the denied one", open, request(caller("")), outage, "deny condition_error open/no-batch"},
-		{"whose token it is cannot be known", open, request(method("PUT")), outage, "deny no_signing_key"},
+		{"whose token it is cannot be known", open, request(method("PUT")), outage, "deny keys_unavailable"},
 		{"public all the same", open, request(path("/healthz")), outage, "allow public open/public[0]"},
 		{"an ambiguous path", open, request(path("/tenants/a//b")), outage, "deny ambiguous_path"},
 		{"no token", open, request(), missing, "deny token_missing"},
 		{"a token that is known to be bad", open, request(), bad(decision.TokenExpired), "deny token_expired"},
-		{"by default", strings.Replace(open, "onOutage: allow", "onOutage: deny", 1), request(), outage, "deny no_signing_key"},
-		{"not said", strings.Replace(open, "  onOutage: allow\n", "", 1), request(), outage, "deny no_signing_key"},
+		{"by default", strings.Replace(open, "onOutage: allow", "onOutage: deny", 1), request(), outage, "deny keys_unavailable"},
+		{"not said", strings.Replace(open, "  onOutage: allow\n", "", 1), request(), outage, "deny keys_unavailable"},
 		{"another callee", open, request(callee("ns/x/sa/y")), outage, "deny unguarded"},
 	} {
 		set := load(t, row.text)
@@ -83,14 +83,52 @@ func TestOnOutage(t *testing.T) {
 		}
 	}
 	strict := load(t, open, strings.NewReplacer("name: open", "name: strict", "onOutage: allow", "onOutage: deny").Replace(open))
-	if got := describe(strict.Decide(request(), outage)); got != "deny no_signing_key" {
+	if got := describe(strict.Decide(request(), outage)); got != "deny keys_unavailable" {
 		t.Errorf("the strictest wins: got %s", got)
 	}
-	if got := describe(loadWith(t, guardrails, open).Decide(request(), outage)); got != "deny no_signing_key" {
+	if got := describe(loadWith(t, guardrails, open).Decide(request(), outage)); got != "deny keys_unavailable" {
 		t.Errorf("what a guardrail denies may be asked: got %s", got)
 	}
 	if d := load(t, open).Decide(request(), bad(decision.Panic)); d.Allowed() {
 		t.Errorf("a panic: got %s", describe(d))
+	}
+}
+
+// The outages are a closed list, and only what the caller calls an outage is one.
+func TestOnlyOutagesAreOutages(t *testing.T) {
+	set := load(t, open)
+	for _, reason := range append(decision.Reasons(), "", "invented") {
+		if reason.Class() == decision.Allowed || reason == decision.TokenMissing {
+			continue
+		}
+		for _, outage := range []bool{true, false} {
+			d := set.DecideToken(request(), func() policy.Authentication {
+				return policy.Authentication{Refusal: reason, Outage: outage}
+			})
+			want := strings.TrimSpace("deny " + string(reason))
+			if outage && (reason == decision.KeysUnavailable || reason == decision.RevocationStale) {
+				want = "allow allowed_on_outage open/read"
+			}
+			if got := strings.TrimSpace(describe(d)); got != want {
+				t.Errorf("%q, outage %v: got %s, want %s", reason, outage, got, want)
+			}
+		}
+	}
+	if got := describe(set.WithoutOutage().Decide(request(), bad(decision.KeysUnavailable))); got != "deny keys_unavailable" {
+		t.Errorf("without outage: got %s", got)
+	}
+}
+
+// A document that says onOutage: allow is refused where no issuer is home: in one that
+// stays, its last good version has no say in an outage.
+func TestOnOutageWithoutHomeIssuer(t *testing.T) {
+	_, err := policy.Loader{NoHomeIssuer: true}.Load(files(open))
+	want := "0.yaml:7:13: onOutage: allow needs an entry of trust with home: true: only missing keys of our own issuers are an outage"
+	if err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if _, err := (policy.Loader{NoHomeIssuer: true}).Load(files(strings.Replace(open, "onOutage: allow", "onOutage: deny", 1))); err != nil {
+		t.Error(err)
 	}
 }
 

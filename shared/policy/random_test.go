@@ -97,7 +97,7 @@ func (d dice) token() (*identity.Claims, decision.Reason) {
 	case 1:
 		return nil, decision.TokenExpired
 	case 2:
-		return nil, decision.NotConfigured
+		return nil, decision.KeysUnavailable
 	}
 	claims := &identity.Claims{Issuer: d.one("https://i", "https://j"), Scope: d.one("", "s", "s t", "st"), Tctx: map[string]any{}}
 	if d.often(5, 6) {
@@ -147,7 +147,7 @@ func TestTheNaiveEvaluatorAgrees(t *testing.T) {
 			reasons[strings.Fields(want)[1]]++
 		}
 	}
-	for _, reason := range []string{"rule_allowed", "public", "allowed_on_outage", "rule_denied", "condition_error", "no_rule", "ambiguous_path", "ambiguous_method", "ambiguous_host", "unguarded", "token_missing", "token_expired", "not_configured"} {
+	for _, reason := range []string{"rule_allowed", "public", "allowed_on_outage", "rule_denied", "condition_error", "no_rule", "ambiguous_path", "ambiguous_method", "ambiguous_host", "unguarded", "token_missing", "token_expired", "keys_unavailable"} {
 		if reasons[reason] < 20 {
 			t.Errorf("%s was compared only %d times", reason, reasons[reason])
 		}

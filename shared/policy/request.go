@@ -23,11 +23,26 @@ type Request struct {
 }
 
 // Authenticate gives the claims of the request's token, or the reason why there
-// are none. It is called at most once, and not where no answer needs it. A reason
-// of the class Unavailable says that there is a token which nobody can judge now:
-// no keys, no revocations, or no time, as when requests are shed. Only then does
-// onOutage decide.
+// are none. It is called at most once, and not where no answer needs it. Every
+// reason for which [decision.Reason.CanBeOutage] holds counts as an outage; a caller
+// that knows better uses [Set.DecideToken].
 type Authenticate func() (*identity.Claims, decision.Reason)
+
+// Authentication is what is known of the request's token.
+type Authentication struct {
+	Claims  *identity.Claims // of a verified token; nil: there is none
+	Refusal decision.Reason  // why there are no claims
+	Outage  bool             // nobody can judge the token now, and neither requester nor partner is the cause
+}
+
+// AuthenticateToken gives what is known of the request's token. It is called at most
+// once, and not where no answer needs it. Only an Outage makes onOutage decide.
+type AuthenticateToken func() Authentication
+
+func (a Authenticate) token() Authentication {
+	claims, refusal := a()
+	return Authentication{Claims: claims, Refusal: refusal, Outage: claims == nil && refusal.CanBeOutage()}
+}
 
 // subject is one request under evaluation, with what is worked out only once.
 type subject struct {
@@ -36,14 +51,15 @@ type subject struct {
 	odd      []oddity // where the path is ambiguous, and some rule may admit it
 	host     string
 
-	authenticate Authenticate
+	authenticate AuthenticateToken
 	asked        bool             // for the token
 	claims       *identity.Claims // of a token that was verified
 	refusal      decision.Reason  // why there are no claims
+	outage       bool             // the refusal is an outage
 	scopes       []string
 }
 
-func newSubject(r Request, auth Authenticate) subject {
+func newSubject(r Request, auth AuthenticateToken) subject {
 	return subject{Request: r, authenticate: auth, host: normalHost(r.Host)}
 }
 
@@ -53,7 +69,10 @@ func (s *subject) ask() {
 		return
 	}
 	s.asked = true
-	if s.claims, s.refusal = s.authenticate(); s.claims != nil {
+	known := s.authenticate()
+	s.claims, s.refusal = known.Claims, known.Refusal
+	s.outage = known.Outage && known.Refusal.CanBeOutage()
+	if s.claims != nil {
 		s.scopes = s.claims.Scopes()
 	}
 }

@@ -11,6 +11,7 @@ type Set struct {
 	refused    []refusal
 	unguarded  Mode
 	overrides  []Override
+	noOutage   bool // onOutage: allow has no effect
 	reads      reads
 	generation string
 }

@@ -30,6 +30,7 @@ type Value[T any] struct {
 
 	current atomic.Pointer[state[T]]
 	stale   atomic.Pointer[error] // why the files' present content is not in force
+	again   atomic.Bool           // LoadAgain was called
 	seen    [sha256.Size]byte     // content of the last attempt
 }
 
@@ -102,14 +103,20 @@ func (v *Value[T]) Run(ctx context.Context, interval time.Duration) {
 	}
 }
 
+// LoadAgain makes the next look load again though no file has changed, for a value that
+// depends on more than its files.
+func (v *Value[T]) LoadAgain() { v.again.Store(true) }
+
 // Poll looks at the files once. It must not run twice at the same time.
 func (v *Value[T]) Poll() {
+	again := v.again.Swap(false)
 	sum, err := fingerprint(v.paths())
-	if err == nil && sum == v.seen && v.Err() == nil {
+	if err == nil && sum == v.seen && v.Err() == nil && !again {
 		return // what was refused is tried again: the cause may lie outside the files
 	}
 	value, sum, err := v.attempt()
 	if errors.Is(err, errMoving) {
+		v.again.CompareAndSwap(false, again)
 		return // the next look will find them at rest
 	}
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 type Error struct {
 	Reason decision.Reason
 	Cause  error
+	Outage bool // nobody can judge the token now, and no requester or partner is the cause
 }
 
 func (e *Error) Error() string {
@@ -31,6 +32,14 @@ func ReasonOf(err error) decision.Reason {
 		return refusal.Reason
 	}
 	return decision.Panic
+}
+
+// IsOutage reports whether the error of [Verifier.Verify] is an outage: the token is in
+// the name of a home issuer and no home issuer has keys, or the token is verified
+// and the revocations are stale.
+func IsOutage(err error) bool {
+	var refusal *Error
+	return errors.As(err, &refusal) && refusal.Outage
 }
 
 func refuse(r decision.Reason, format string, args ...any) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 	"github.com/meshpass/meshpass/shared/tokentest"
 )
@@ -47,7 +48,7 @@ func TestNoKeys(t *testing.T) {
 		t.Errorf("%d keys are told to be missing, want that of the valid token", missed)
 	}
 	if decision.KeysUnavailable.Class() != decision.Unavailable {
-		t.Error("not an outage")
+		t.Error("not 503")
 	}
 }
 
@@ -85,5 +86,64 @@ func TestMissingKeysAreTold(t *testing.T) {
 	}
 	if want := tokentest.Issuer + " " + other.Keys.IDs()[0]; len(missed) != 1 || missed[0] != want {
 		t.Errorf("got %v, want %s", missed, want)
+	}
+}
+
+// Only home issuers without keys make a key outage, only their tokens meet it, and
+// stale revocations are an outage for verified tokens alone: what a requester writes
+// into a token that nobody signed switches nothing off.
+func TestKeyOutage(t *testing.T) {
+	const home, home2, partner = tokentest.Issuer, "https://home2.example", "https://partner.example"
+	trusted := func(issuer string, home, keys bool) token.Trust {
+		trust := tokentest.Trust(t)
+		if issuer != tokentest.Issuer {
+			_, trust = tokentest.Fleet(t, keyset.ES256, noon)
+			trust.Issuer = issuer
+		}
+		trust.Home, trust.NoKeys = home, !keys
+		if !keys {
+			trust.Keys = nil
+		}
+		return trust
+	}
+	const withKeys, without = true, false
+	for name, row := range map[string]struct {
+		trust  []token.Trust
+		issuer string
+		stale  bool
+		want   decision.Reason // empty: accepted
+		outage bool
+	}{
+		"the only home issuer":                       {[]token.Trust{trusted(home, true, without)}, home, false, decision.KeysUnavailable, true},
+		"an only issuer that is not home":            {[]token.Trust{trusted(home, false, without)}, home, false, decision.KeysUnavailable, false},
+		"all home issuers":                           {[]token.Trust{trusted(home, true, without), trusted(home2, true, without)}, home2, false, decision.KeysUnavailable, true},
+		"one of two home issuers":                    {[]token.Trust{trusted(home, true, without), trusted(home2, true, withKeys)}, home, false, decision.KeysUnavailable, false},
+		"a partner beside home with keys":            {[]token.Trust{trusted(home, true, withKeys), trusted(partner, false, without)}, partner, false, decision.KeysUnavailable, false},
+		"a partner while home has none":              {[]token.Trust{trusted(home, true, without), trusted(partner, false, without)}, partner, false, decision.KeysUnavailable, false},
+		"home while a partner has keys":              {[]token.Trust{trusted(home, true, without), trusted(partner, false, withKeys)}, home, false, decision.KeysUnavailable, true},
+		"two partners without home":                  {[]token.Trust{trusted(home, false, without), trusted(partner, false, without)}, partner, false, decision.KeysUnavailable, false},
+		"stale, verified":                            {[]token.Trust{trusted(home, false, withKeys)}, home, true, decision.RevocationStale, true},
+		"stale, of a partner without keys":           {[]token.Trust{trusted(home, true, withKeys), trusted(partner, false, without)}, partner, true, decision.KeysUnavailable, false},
+		"stale, unsigned, of home with keys":         {[]token.Trust{trusted(home, true, withKeys)}, home, true, decision.SignatureInvalid, false},
+		"an issuer that nobody knows":                {[]token.Trust{trusted(home, true, without)}, "https://evil.example", false, decision.IssuerUnknown, false},
+		"a key of home that is not there, not stale": {[]token.Trust{trusted(home, true, withKeys)}, home, false, decision.SignatureInvalid, false},
+	} {
+		v, err := token.NewVerifier(row.trust, tokentest.Domains, token.Options{
+			Now:         func() time.Time { return noon },
+			Revocations: revocation.Checker{Stale: func(time.Time) bool { return row.stale }},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := tokentest.ValidParts(t, noon)
+		parts.Claims["iss"] = row.issuer
+		raw := parts.Sign(t)
+		if row.want == decision.SignatureInvalid {
+			raw = raw[:len(raw)-8] + "AAAAAAAA"
+		}
+		_, err = v.Verify(raw)
+		if token.ReasonOf(err) != row.want || token.IsOutage(err) != row.outage {
+			t.Errorf("%s: got %v, outage %v", name, err, token.IsOutage(err))
+		}
 	}
 }

@@ -17,6 +17,9 @@ const MaxLifetime = 5 * time.Minute
 // DefaultLeeway is the clock difference that is forgiven where none is configured.
 const DefaultLeeway = 5 * time.Second
 
+// MaxLeeway is the largest clock difference that can be configured.
+const MaxLeeway = time.Minute
+
 // Trust is what one issuer, a fleet of gateways that share keys, may say.
 type Trust struct {
 	Issuer, Audience string
@@ -27,6 +30,7 @@ type Trust struct {
 	Leeway           time.Duration       // forgiven difference of clocks, at exp, iat and nbf
 	Subjects         []string            // namespaces it may assert; nil: any
 	Requesters       []identity.Workload // workloads it may name in req_wl; nil: any
+	Home             bool                // one of our own fleets: see [IsOutage]
 }
 
 // CheckAudience refuses what is not a name of this deployment alone.
@@ -61,7 +65,7 @@ func (t Trust) check() error {
 	if t.MaxLifetime <= 0 || t.MaxLifetime > MaxLifetime {
 		return fmt.Errorf("maxLifetime %v: want more than 0, at most %v", t.MaxLifetime, MaxLifetime)
 	}
-	if t.Leeway < 0 || t.Leeway > time.Minute {
+	if t.Leeway < 0 || t.Leeway > MaxLeeway {
 		return fmt.Errorf("leeway %v: want 0 to 1m", t.Leeway)
 	}
 	return nil

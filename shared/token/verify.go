@@ -2,6 +2,7 @@ package token
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -33,6 +34,7 @@ type Options struct {
 // another one accepted counts for nothing.
 type Verifier struct {
 	issuers   map[string]Trust
+	keyOutage bool // there are home issuers, and none of them has keys
 	domains   identity.TrustDomains
 	maxBytes  int
 	allowTest bool
@@ -62,9 +64,22 @@ func NewVerifier(trust []Trust, domains identity.TrustDomains, o Options) (*Veri
 		o.KeyMissing = func(string, string) {}
 	}
 	return &Verifier{
-		issuers: issuers, domains: domains, maxBytes: o.MaxBytes, allowTest: o.AllowTest, now: o.Now,
+		issuers: issuers, keyOutage: noHomeKeys(issuers), domains: domains, maxBytes: o.MaxBytes, allowTest: o.AllowTest, now: o.Now,
 		revoked: o.Revocations, cache: viewOf(o.Cache), missing: o.KeyMissing,
 	}, nil
+}
+
+// noHomeKeys reports a key outage. Issuers that are not home cannot cause one, and
+// with no home issuer there is none.
+func noHomeKeys(issuers map[string]Trust) bool {
+	home := false
+	for _, trust := range issuers {
+		if trust.Home && !trust.NoKeys {
+			return false
+		}
+		home = home || trust.Home
+	}
+	return home
 }
 
 // Verify gives the claims of a token that passes every rule. The error is an
@@ -110,7 +125,8 @@ func (v *Verifier) stillHolds(a accepted) error {
 		KeyID: a.kid, Issued: a.claims.IssuedAt,
 	}, now)
 	if reason != "" {
-		return refuse(reason, "transaction %s, key %s", a.claims.Txn, a.kid)
+		cause := fmt.Errorf("transaction %s, key %s", a.claims.Txn, a.kid)
+		return &Error{Reason: reason, Cause: cause, Outage: reason == decision.RevocationStale}
 	}
 	return nil
 }
@@ -162,17 +178,20 @@ func (v *Verifier) trustIn(p *parsed) (Trust, error) {
 }
 
 // withoutKeys refuses: for any rule that can still be judged, or because the one
-// about the signature cannot. Only the latter may be forgiven on an outage.
+// about the signature cannot. Only the latter can be an outage, and only for a home
+// issuer: anybody can write the name of any issuer into a token that nobody signed.
+// Stale revocations are no outage for such a token: it is not verified.
 func (v *Verifier) withoutKeys(p *parsed, t times, trust Trust) error {
 	claims, err := v.readClaims(p.claims, t, trust)
 	if err != nil {
 		return err
 	}
-	if err := v.stillHolds(accepted{claims, p.kid, t, trust}); err != nil {
+	if err := v.stillHolds(accepted{claims, p.kid, t, trust}); err != nil && ReasonOf(err) != decision.RevocationStale {
 		return err
 	}
 	v.missing(trust.Issuer, p.kid) // a server that is back is to be noticed before its next turn, minutes later
-	return refuse(decision.KeysUnavailable, "there is no usable key set of the issuer")
+	cause := errors.New("there is no usable key set of the issuer")
+	return &Error{Reason: decision.KeysUnavailable, Cause: cause, Outage: v.keyOutage && trust.Home}
 }
 
 // checkSigned tells of a key that is missing, besides refusing.

@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/app"
 	"github.com/meshpass/meshpass/extauthz/redislist"
 	"github.com/meshpass/meshpass/extauthz/revoke"
 	"github.com/meshpass/meshpass/shared/revocation"
@@ -19,7 +20,7 @@ const revokeUsage = `usage: meshpass revoke sub    LIST --issuer URL --for 24h [
        meshpass revoke txn    LIST --issuer URL [FLAGS] TXN
        meshpass revoke remove LIST --issuer URL [FLAGS] KIND VALUE
        meshpass revoke list   LIST [-o json]
-       meshpass revoke init   LIST
+       meshpass revoke init   LIST [--after SERIAL]
 
 Puts users, sessions, keys and transactions on the list of what does not hold any
 more. Gateways and authorizers that read the list follow within 2 s. It ends new
@@ -32,14 +33,22 @@ LIST is one of
     --redis-key NAME        default ` + redislist.DefaultKey + `
 
   --issuer URL        whose tokens: iss
+  --config FILE       the authorizer's or the plugin's configuration: an issuer that
+                      it does not name is an error
   --for 24h           sub, sid: nobody gets in for so long; 0s ends the tokens that
-                      are under way and no more. kid: how long the key counts as
-                      revoked, at least until it has left every key set
+                      are under way. One minute is added, the largest difference of
+                      clocks that a verifier may forgive. kid: how long the key counts
+                      as revoked, at least until it has left every key set
   --secret-file FILE  of the gateway's configuration: the session is that of the
                       key on standard input, as Tyk names it
   --by NAME           who does it; default: who runs this
   --reason TEXT       why; stands in the list
+  --after SERIAL      init: make the list later than one with this serial, as the
+                      error of an authorizer says that follows a lost one
   -o json             print it as JSON
+
+A value that no token can have is an error: sub NAMESPACE:ID, kid and sid 43
+characters of base64url, txn a UUID. remove takes any value.
 
 Again it prolongs. A full list takes no more, and drops nothing to make room.
 
@@ -49,6 +58,7 @@ exit codes: 0 done, or done already; 1 no list, no such entry, or the list is fu
 // revocationFlags are those of all revoke commands.
 type revocationFlags struct {
 	file, secretFile, format string
+	config                   string
 	redis                    redislist.Config
 	order                    revoke.Order
 }
@@ -64,9 +74,9 @@ func (c command) revoke(args []string) int {
 	case "remove":
 		return c.revokeRemove(args[1:])
 	case "list":
-		return c.revokeAll(args[1:], func(s revoke.Store, _ revoke.Order) (printer, error) { return revoke.All(s) })
+		return c.revokeAll(name, args[1:], func(s revoke.Store, _ revoke.Order) (printer, error) { return revoke.All(s) })
 	case "init":
-		return c.revokeAll(args[1:], func(s revoke.Store, o revoke.Order) (printer, error) { return revoke.Init(s, o) })
+		return c.revokeAll(name, args[1:], func(s revoke.Store, o revoke.Order) (printer, error) { return revoke.Init(s, o) })
 	case "-h", "-help", "--help":
 		_, _ = io.WriteString(c.stdout, c.usage)
 		return fine
@@ -104,6 +114,7 @@ func (c command) revokeOne(kind revocation.Kind, args []string) int {
 	flags := f.set(string(kind))
 	flags.StringVar(&f.order.Issuer, "issuer", "", "")
 	flags.StringVar(&f.order.Reason, "reason", "", "")
+	flags.StringVar(&f.config, "config", "", "")
 	if kind == revocation.SID {
 		flags.StringVar(&f.secretFile, "secret-file", "", "")
 	}
@@ -122,6 +133,15 @@ func (c command) revokeOne(kind revocation.Kind, args []string) int {
 		return c.failed(err)
 	}
 	f.order.Value = value
+	if f.config != "" && f.order.Issuer != "" {
+		trusted, err := app.IssuersOf(f.config)
+		if err == nil {
+			err = revoke.CheckIssuer(f.order.Issuer, trusted)
+		}
+		if err != nil {
+			return c.failed(err)
+		}
+	}
 	return c.change(f, revoke.Add)
 }
 
@@ -146,9 +166,13 @@ func (c command) change(f revocationFlags, do func(revoke.Store, revoke.Order) (
 	return c.atList(f, func(s revoke.Store, o revoke.Order) (printer, error) { return do(s, o) })
 }
 
-func (c command) revokeAll(args []string, do func(revoke.Store, revoke.Order) (printer, error)) int {
+func (c command) revokeAll(name string, args []string, do func(revoke.Store, revoke.Order) (printer, error)) int {
 	f := revocationFlags{}
-	if code, ok := c.parse(f.set("list"), args); !ok {
+	flags := f.set(name)
+	if name == "init" {
+		flags.Uint64Var(&f.order.After, "after", 0, "")
+	}
+	if code, ok := c.parse(flags, args); !ok {
 		return code
 	}
 	return c.atList(f, do)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,11 +36,21 @@ func lists(t *testing.T) map[string]struct {
 	}
 }
 
+// digest and txn have the forms that tokens have.
+const (
+	digest = "bSeaI3Tenq17hlxB0GAHKtdEAD7oUAe154dtpDCX-qI"
+	txn    = "01979a3e-7c00-7000-8000-000000000000"
+)
+
 // The life of a list: both places behave alike.
 func TestRevoke(t *testing.T) {
 	for name, place := range lists(t) {
 		t.Run(name, func(t *testing.T) {
 			serial := uint64(time.Now().UnixMilli())
+			config := filepath.Join(t.TempDir(), "meshpass.yaml")
+			if err := os.WriteFile(config, []byte("tls: {mode: [x]}\ntrust: [{issuer: https://other.example}, {issuer: \""+tyk+"\", unknown: 1}]\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
 			for _, row := range []struct {
 				args           string
 				code           int
@@ -50,15 +61,22 @@ func TestRevoke(t *testing.T) {
 				{"list LIST", 1, "", "there is no list yet", 0},
 				{"init LIST", 0, "made by ", "", 0},
 				{"init LIST", 0, "already made by ", "", 0},
-				{"sub LIST --issuer I --for 1h --by ops --reason stolen okta:alice", 0, "revoked sub okta:alice of I by ops at ", "", 1},
+				{"init LIST --after x", 2, "", "invalid value", 0},
+				{"sub LIST --issuer I --for 1h alice", 2, "", "want NAMESPACE:ID", 0},
+				{"kid LIST --issuer I --for 1h notakid", 2, "", "43 characters of base64url", 0},
+				{"sid LIST --issuer I --for 1h S", 2, "", "43 characters of base64url", 0},
+				{"txn LIST --issuer I zzz", 2, "", "want a UUID", 0},
+				{"sub LIST --issuer https://typo.example --config CONFIG --for 1h okta:alice", 2, "", "is not trusted by the configuration", 0},
+				{"sub LIST --issuer I --config absent.yaml --for 1h okta:alice", 2, "", "no such file", 0},
+				{"sub LIST --issuer I --config CONFIG --for 1h --by ops --reason stolen okta:alice", 0, "revoked sub okta:alice of I by ops at ", "", 1},
 				{"sub LIST --issuer I --for 1m okta:alice", 0, "already revoked sub okta:alice of I by ", "", 1},
-				{"kid LIST --issuer I --for 1h KEY", 0, "its tokens are refused until ", "", 2},
-				{"txn LIST --issuer I T", 0, "revoked txn T of I", "", 3},
-				{"sid LIST --issuer I --for 0s S", 0, "no token issued until ", "", 4},
+				{"kid LIST --issuer I --for 1h " + digest, 0, "its tokens are refused until ", "", 2},
+				{"txn LIST --issuer I " + txn, 0, "revoked txn " + txn + " of I", "", 3},
+				{"sid LIST --issuer I --for 0s " + digest, 0, "no token issued until ", "", 4},
 				{"remove LIST --issuer I kid OTHER", 1, "", "no such entry", 4},
-				{"remove LIST --issuer I kid KEY", 0, "removed kid KEY of I", "", 3},
+				{"remove LIST --issuer I kid " + digest, 0, "removed kid " + digest + " of I", "", 3},
 				{"list LIST", 0, "okta:alice", "", 3},
-				{"sub LIST --issuer I --for 1h a\x01b", 2, "", "value: want a text without control characters", 3},
+				{"sub LIST --issuer I --for 1h okta:a\x01b", 2, "", "value: want a text without control characters", 3},
 				{"sub LIST --issuer I a", 2, "", "revoke sub needs --for, 0s to 8784h0m0s", 3},
 				{"sub LIST --issuer I --for 9000h a", 2, "", "needs --for", 3},
 				{"sub LIST --for 1h a", 2, "", "--issuer is missing", 3},
@@ -67,7 +85,7 @@ func TestRevoke(t *testing.T) {
 				{"sub --issuer I --for 1h a", 2, "", "name one list", 3},
 				{"list LIST -o yaml", 2, "", "-o yaml: want json", 3},
 			} {
-				args := strings.Fields(strings.NewReplacer("LIST", place.flag, " I ", " "+tyk+" ").Replace("revoke " + row.args))
+				args := strings.Fields(strings.NewReplacer("LIST", place.flag, "CONFIG", config, " I ", " "+tyk+" ").Replace("revoke " + row.args))
 				code, stdout, stderr := ran(t, args...)
 				stdout = strings.ReplaceAll(stdout, tyk, "I")
 				if code != row.code || !strings.Contains(stdout, row.stdout) || !strings.Contains(stderr, row.stderr) || (row.stderr == "") != (stderr == "") {
@@ -152,5 +170,37 @@ func TestRevokeIntoAFullList(t *testing.T) {
 	code, _, stderr := ran(t, "revoke", "sub", place.flag, "--issuer", tyk, "--for", "1h", "okta:alice")
 	if code != 1 || !strings.Contains(stderr, "the list is full") || place.now() != string(full.Document()) {
 		t.Errorf("got %d, %s", code, stderr)
+	}
+}
+
+// A list that nobody accepts is not built upon, and one that is lost is followed by one
+// that counts as later.
+func TestRevokeAfterAListFromTheFuture(t *testing.T) {
+	place := lists(t)["file"]
+	file := place.flag[len("--file="):]
+	if err := os.WriteFile(file, []byte("serial: 9007199254740992\nrevocations: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"sub", "--for", "1h", "okta:alice"}, {"remove", "sub", "okta:alice"}} {
+		code, _, stderr := ran(t, append([]string{"revoke", args[0], place.flag, "--issuer", tyk}, args[1:]...)...)
+		if code != 2 || !strings.Contains(stderr, "no authorizer and no gateway accepts this list: remove it") {
+			t.Errorf("%v: got %d, %s", args, code, stderr)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	after := time.Now().Add(time.Hour).UnixMilli()
+	if code, _, stderr := ran(t, "revoke", "init", place.flag, "--after", strconv.FormatInt(after, 10)); code != 0 {
+		t.Errorf("got %d, %s", code, stderr)
+	}
+	if list, err := revocation.Parse([]byte(place.now())); err != nil || list.Serial() != uint64(after)+1 {
+		t.Errorf("got %s", place.now())
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := ran(t, "revoke", "init", place.flag, "--after", "9007199254740991"); code != 2 || place.now() != "" {
+		t.Errorf("got %d, %s, %s", code, stderr, place.now())
 	}
 }

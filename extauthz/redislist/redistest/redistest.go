@@ -1,0 +1,30 @@
+// Package redistest is the stand-in for Redis of tests: miniredis, which does not know
+// ROLE, with an answer to it.
+package redistest
+
+import (
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+)
+
+// Run starts a server that says that it is a primary, and ends it with the test.
+func Run(t testing.TB) *miniredis.Miniredis {
+	t.Helper()
+	m := miniredis.RunT(t)
+	if err := AnswerRole(m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// AnswerRole makes a server that runs answer ROLE as a primary without replicas does.
+func AnswerRole(m *miniredis.Miniredis) error {
+	return m.Server().Register("ROLE", func(c *server.Peer, _ string, _ []string) {
+		c.WriteLen(3)
+		c.WriteBulk("master")
+		c.WriteInt(0)
+		c.WriteLen(0)
+	})
+}

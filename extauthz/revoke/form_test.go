@@ -1,0 +1,54 @@
+package revoke
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/revocation"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// What no token can have is refused, for it would look revoked and not be.
+func TestForms(t *testing.T) {
+	digest := identity.Secret(strings.Repeat("s", 32)).Pseudonym("key")
+	for kind, values := range map[revocation.Kind]struct{ good, bad []string }{
+		revocation.Sub: {[]string{"okta:alice", "key:a:b", "idp-2:ü x"}, []string{"", "alice", ":alice", "okta:", "Okta:alice", "ok ta:alice", " okta:alice"}},
+		revocation.KID: {[]string{digest}, []string{"", "notakid", digest[:42], digest + "A", digest[:42] + "=", digest[:42] + "+", digest[:20] + "\n" + digest[20:]}},
+		revocation.SID: {[]string{digest}, []string{"", "s", "demo0123456789", digest + "="}},
+		revocation.Txn: {[]string{token.NewTxn()}, []string{"", "zzz", strings.ToUpper(token.NewTxn()), "{" + token.NewTxn() + "}", "urn:uuid:" + token.NewTxn(), strings.ReplaceAll(token.NewTxn(), "-", "")}},
+	} {
+		for _, value := range values.good {
+			if err := (Order{Kind: kind, Value: value}).check(); err != nil {
+				t.Errorf("%s %q: %v", kind, value, err)
+			}
+		}
+		for _, value := range values.bad {
+			if err := (Order{Kind: kind, Value: value}).check(); !errors.Is(err, ErrForm) {
+				t.Errorf("%s %q: %v", kind, value, err)
+			}
+		}
+	}
+}
+
+// A token that a gateway signs now, with a clock that is as far ahead as any verifier
+// may forgive, is refused, until the last moment at which it could be accepted.
+func TestTheLargestLeeway(t *testing.T) {
+	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	e := Order{Issuer: "i", Kind: revocation.Sub, Value: "okta:alice", Now: now}.entry()
+	issued := now.Add(token.MaxLeeway)
+	list, _, err := new(revocation.List).With(now, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []time.Time{now, issued.Add(token.MaxLifetime), issued.Add(token.MaxLifetime + token.MaxLeeway - time.Second)} {
+		if !list.Revokes(revocation.Token{Issuer: "i", Subject: "okta:alice", Issued: issued}, at) {
+			t.Errorf("at %s a token of %s is accepted", at, issued)
+		}
+	}
+	if list.Revokes(revocation.Token{Issuer: "i", Subject: "okta:alice", Issued: issued.Add(time.Second)}, now) {
+		t.Error("a token that is issued later is refused")
+	}
+}
