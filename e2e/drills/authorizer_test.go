@@ -86,15 +86,31 @@ type record struct {
 	Reason    string `json:"reason"`
 }
 
-// records are all that it has written.
+// records are all that it has written, of every request that was answered before.
 func (a *authorizer) records(t *testing.T) (all []record) {
 	t.Helper()
+	eventually(t, "no record waits to be written", func() bool { return a.Err() != nil || a.settled(t.Context()) })
 	for line := range bytes.Lines(must1(os.ReadFile(a.audit))(t)) {
 		var one record
 		must(t, json.Unmarshal(line, &one))
 		all = append(all, one)
 	}
 	return all
+}
+
+// settled reports whether every record was written.
+func (a *authorizer) settled(ctx context.Context) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(a.address, "9090")+"/status", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	var status struct{ Audit struct{ Queued int } }
+	return json.NewDecoder(response.Body).Decode(&status) == nil && status.Audit.Queued == 0
 }
 
 // about are the decisions on one request, such as "allow rule_allowed".

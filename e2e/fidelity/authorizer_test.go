@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,7 +56,8 @@ func newHop(t testing.TB) *hop {
 // audited is an authorizer whose audit records are read.
 type audited struct {
 	file string
-	read int64 // of it, in bytes
+	read int64  // of it, in bytes
+	ops  string // URL
 }
 
 // startMeshpass starts bin/meshpass on the meshpass.yaml of a folder, with the policies of another
@@ -67,9 +69,11 @@ func startMeshpass(t testing.TB, n *subnet.Subnet, dir, policies, address string
 	must(t, os.WriteFile(filepath.Join(dir, "jwks.json"), tokentest.JWKS(t), 0o644))
 	meshpass, err := repo.Bin("meshpass", "bin/meshpass")
 	must(t, err)
-	a := &audited{file: filepath.Join(dir, "audit.log")}
+	host, _, err := net.SplitHostPort(address)
+	must(t, err)
+	a := &audited{file: filepath.Join(dir, "audit.log"), ops: "http://" + net.JoinHostPort(host, "9090")}
 	p, err := process.Start(process.Spec{
-		Name: "meshpass", Path: meshpass, Args: []string{"serve", "--config", "meshpass.yaml"},
+		Name: "meshpass", Path: meshpass, Args: []string{"serve", "--config", "meshpass.yaml", "--drain-delay", "0s"},
 		Dir: dir, Stdout: a.file, Stderr: filepath.Join(dir, "meshpass.log"),
 	})
 	must(t, err)
@@ -96,10 +100,11 @@ type record struct {
 	RequestID                                                        string `json:"request_id"`
 }
 
-// records are the audit records since they were last asked for. Each is written
-// before its answer, so none of a request that ended is missing.
+// records are the audit records since they were last asked for. They are written after their
+// answers: none of a request that ended is missing when none waits.
 func (a *audited) records(t testing.TB) []record {
 	t.Helper()
+	eventually(t, "no record waits to be written", a.settled)
 	file, err := os.Open(a.file)
 	must(t, err)
 	defer file.Close()
@@ -117,6 +122,17 @@ func (a *audited) records(t testing.TB) []record {
 		}
 	}
 	return all
+}
+
+// settled reports whether every record was written.
+func (a *audited) settled() bool {
+	response, err := http.Get(a.ops + "/status")
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	var status struct{ Audit struct{ Queued int } }
+	return json.NewDecoder(response.Body).Decode(&status) == nil && status.Audit.Queued == 0
 }
 
 // outcome is one request to the workload, with us on the way.

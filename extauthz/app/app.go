@@ -10,6 +10,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,15 +21,18 @@ import (
 	"github.com/meshpass/meshpass/extauthz/ops"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/logqueue"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
 // Process is what the authorizer gets from its surroundings.
 type Process struct {
 	ConfigFile string
-	Strict     bool      // a change of policies is all in force or none of it, at the start too
-	Stdout     io.Writer // audit records, unless the configuration names a file
-	Log        *slog.Logger
+	Strict     bool                  // a change of policies is all in force or none of it, at the start too
+	Stdout     io.Writer             // audit records, unless the configuration names a file
+	Log        *slog.Logger          // must not block: Checks log
+	LogStats   func() logqueue.Stats // of the lines of Log; nil: they are not counted
+	Hangup     <-chan os.Signal      // each has the audit file opened again; nil: none comes
 	Now        func() time.Time
 	Poll       time.Duration // how often files are looked at; 0: once a second
 	DrainDelay time.Duration // from "not ready" to the end of listening, where ops is configured
@@ -43,7 +47,7 @@ func Run(ctx context.Context, p Process) error {
 	if err != nil {
 		return err
 	}
-	defer a.audit.Close()
+	defer a.endAudit()
 	if err := a.fleets.Apply(ctx, a.trust.Get()); err != nil {
 		return err
 	}
@@ -77,7 +81,7 @@ type authorizer struct {
 	changing  sync.Mutex                    // of inForce
 	inForce   atomic.Pointer[policy.Set]    // documents under the overrides
 	wanted    atomic.Pointer[string]        // generation of what the folders hold
-	audit     io.WriteCloser
+	audit     auditTrail
 	metrics   *ops.Metrics
 }
 
@@ -110,25 +114,27 @@ func load(p Process) (*authorizer, error) {
 	}
 	a.watchDocuments(l, dirs)
 	a.watchOverrides(l)
-	a.audit = l.openAudit(p.Stdout)
+	sink, output := l.auditSink(p.Stdout)
 	if err := l.err(); err != nil {
-		a.audit.Close()
+		closeSink(sink)
 		return nil, err
 	}
+	a.audit = auditTrail{audit.New(sink, audit.Options{
+		Queue: int(l.config.Audit.Queue), Anonymous: l.config.Audit.AnonymousDenials, Now: p.Now, Log: p.Log,
+	}), output}
 	a.enforce()
 	return a, nil
 }
 
 // checks makes the service of each listener.
 func (a *authorizer) checks() ([]*check.Server, error) {
-	records := audit.New(a.audit)
 	var servers []*check.Server
 	for i, listener := range a.listeners {
 		server, err := check.New(check.Config{
 			Listener: listener.Name, TokenFailure: listener.TokenFailure,
 			Peers: listener.peers(a.domains, a.services[listener.Name]), Admit: a.admit[i],
 			Verifier: a.fleets.Verifier, Policies: a.inForce.Load, IdentityHeaders: a.headers,
-			Audit: records, Meter: a.metrics.Listener(listener.Name), Log: a.Log, Now: a.Now,
+			Audit: a.audit.Log, Meter: a.metrics.Listener(listener.Name), Log: a.Log, Now: a.Now,
 		})
 		if err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 	"github.com/meshpass/meshpass/shared/token"
 )
@@ -85,6 +86,7 @@ func open(file string) (*loader, error) {
 	l := &loader{file: file, data: data, doc: doc}
 	l.config.Limits.TokenBytes = token.MaxBytes
 	l.config.Cache.VerifiedTokens = rememberedTokens{bytes: defaultCacheBytes}
+	l.config.Audit.Queue, l.config.Audit.AnonymousDenials = audit.DefaultQueue, audit.DefaultAnonymous
 	l.decoding = doc.Decode(&l.config)
 	return l, nil
 }

@@ -36,7 +36,7 @@ func TestRefusals(t *testing.T) {
 			p.Strict = true // or documents that are wrong would be refused one by one
 			a, err := load(p)
 			if err == nil {
-				a.audit.Close()
+				a.endAudit()
 				t.Fatal("accepted")
 			}
 			if got := err.Error() + "\n"; got != string(want) {

@@ -27,6 +27,9 @@ func TestConfigurationDecides(t *testing.T) {
 			if _, err := client.Check(t.Context(), order(t, row.caller)); err != nil {
 				t.Fatal(err)
 			}
+			if err := r.end(t); err != nil {
+				t.Error(err)
+			}
 			if got := r.stdout.String(); !strings.Contains(got, `"reason":"`+row.reason+`"`) {
 				t.Errorf("got %s, want %s", got, row.reason)
 			}

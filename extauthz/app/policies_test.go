@@ -77,11 +77,18 @@ func (a asked) metric(t *testing.T, sample string) {
 	eventually(t, "no "+sample, func() bool { return strings.Contains(body(t, a.ops()+"/metrics"), sample+"\n") })
 }
 
+// recorded is all of standard output, once every record that was made is written.
+func (a asked) recorded(t *testing.T) string {
+	t.Helper()
+	eventually(t, "records wait", func() bool { return strings.Contains(body(t, a.ops()+"/status"), `"queued":0,`) })
+	return a.stdout.String()
+}
+
 // record is the last audit record of a workload.
 func (a asked) record(t *testing.T, workload string) map[string]any {
 	t.Helper()
 	var last map[string]any
-	for _, line := range strings.Split(strings.TrimSpace(a.stdout.String()), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(a.recorded(t)), "\n") {
 		var record map[string]any
 		if err := json.Unmarshal([]byte(line), &record); err != nil {
 			t.Fatal(err)

@@ -162,7 +162,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	clients.Wait()
 
 	rules := map[string]string{} // by generation
-	for _, line := range strings.Split(strings.TrimSpace(a.stdout.String()), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(a.recorded(t)), "\n") {
 		var record struct{ Generation, Rule, Reason string }
 		if err := json.Unmarshal([]byte(line), &record); err != nil {
 			t.Fatal(err)

@@ -29,16 +29,25 @@ type service struct {
 // all stop, since half an authorizer would hide the fault.
 func (a *authorizer) serve(ctx context.Context, bound sockets, checks []*check.Server) error {
 	defer a.sources.watch(a.Poll)() // until the last Check is answered
-	s := &service{authorizer: a, health: health.NewServer(), ready: ops.NewReadiness(a.named(), a.fleets.Issuers, a.revocationNotes)}
+	s := &service{authorizer: a, health: health.NewServer(), ready: ops.NewReadiness(a.named(), a.fleets.Issuers, a.auditStatus, a.revocationNotes)}
 	s.start(ctx, bound, checks)
-	var failure error
-	select {
-	case <-ctx.Done():
-	case err := <-s.broken:
-		failure = fmt.Errorf("a listener broke: %w", err)
-	}
+	failure := s.run(ctx)
 	s.stop(failure != nil)
 	return failure
+}
+
+// run returns when a stop is due, and why, unless ctx says so.
+func (s *service) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-s.broken:
+			return fmt.Errorf("a listener broke: %w", err)
+		case <-s.Hangup:
+			s.reopenAudit()
+		}
+	}
 }
 
 func (s *service) start(ctx context.Context, bound sockets, checks []*check.Server) {
@@ -57,6 +66,10 @@ func (s *service) start(ctx context.Context, bound sockets, checks []*check.Serv
 	s.metrics.Policies(s.policiesStatus)
 	s.metrics.Issuers(s.fleets.Issuers)
 	s.metrics.Revocations(s.revocationLists())
+	s.metrics.Audit(s.auditStatus)
+	if s.LogStats != nil {
+		s.metrics.LogLines(s.LogStats)
+	}
 	if s.material != nil {
 		s.metrics.Certificate(func() time.Time { return s.material.Get().NotAfter() })
 	}
@@ -118,17 +131,23 @@ func (s *service) stop(atOnce bool) {
 }
 
 // stopServers lets open Checks end, and after the deadline ends them: a client
-// that watches our health keeps its stream open for ever.
+// that watches our health keeps its stream open for ever. A Check that hangs even
+// then is left behind: GracefulStop waits for it, the process does not.
 func stopServers(servers []*grpc.Server, within time.Duration) {
 	var graceful sync.WaitGroup
 	for _, server := range servers {
 		graceful.Go(server.GracefulStop)
 	}
-	timer := time.AfterFunc(within, func() {
+	ended := make(chan struct{})
+	go func() {
+		graceful.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(within):
 		for _, server := range servers {
 			server.Stop()
 		}
-	})
-	defer timer.Stop()
-	graceful.Wait()
+	}
 }

@@ -20,7 +20,8 @@ func (s *service) report() status.Report {
 		}
 		all = append(all, source)
 	}
-	return status.Report{State: s.ready.State(), Policies: s.policiesStatus(), Issuers: s.issuersStatus(), Sources: all, Revocations: s.revocationsStatus()}
+	trail := s.auditStatus()
+	return status.Report{State: s.ready.State(), Policies: s.policiesStatus(), Issuers: s.issuersStatus(), Sources: all, Revocations: s.revocationsStatus(), Audit: &trail}
 }
 
 func (a *authorizer) issuersStatus() []status.Issuer {

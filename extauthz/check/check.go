@@ -3,7 +3,8 @@
 // a CheckRequest becomes a [policy.Request], the decision becomes a
 // CheckResponse, and between the two there is only plain Go.
 //
-// Every Check gets exactly one answer and one audit record. Bad input is an
+// Every Check gets exactly one answer and one audit record, for which it does not
+// wait: the log counts what it cannot write, and what it suppresses. Bad input is an
 // answer too, a refusal, and never a gRPC error: an error is a failure of the
 // authorizer in Envoy's eyes, and failOpen may let the request in.
 //
@@ -53,7 +54,6 @@ type Config struct {
 type Meter interface {
 	Decided(d decision.Decision, took time.Duration)
 	TokenMissing(caller, callee identity.Workload) // caller may be the service that did not pass it on
-	RecordLost()                                   // an audit record could not be written
 }
 
 // Server is the ext_authz service of one listener.
@@ -93,10 +93,7 @@ func (s *Server) Check(ctx context.Context, req *auth.CheckRequest) (response *a
 	if c.decision.Reason == decision.TokenMissing {
 		s.Meter.TokenMissing(c.question.Caller, c.question.Callee)
 	}
-	if err := s.Audit.Write(c.record(took)); err != nil {
-		s.Log.Error("audit record not written", "listener", s.Listener, "error", err)
-		s.Meter.RecordLost()
-	}
+	s.Audit.Record(c.record(took))
 	return response, nil
 }
 

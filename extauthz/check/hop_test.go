@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/check"
 	"github.com/meshpass/meshpass/extauthz/peers"
 	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/audit/audittest"
 	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/token"
 	"github.com/meshpass/meshpass/shared/tokentest"
@@ -31,11 +31,11 @@ var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 func clock() time.Time { return now }
 
 // hop is the real gRPC server on a loopback port, as a sidecar meets it. A
-// record is written before its answer, so the two can be read in turn.
+// record is queued before its answer, so the two can be read in turn.
 type hop struct {
 	auth.AuthorizationClient
 	conn    *grpc.ClientConn
-	records bytes.Buffer
+	records *audittest.Buffer
 	log     bytes.Buffer
 	meter   meter
 }
@@ -51,11 +51,11 @@ func always[T any](value T) func() T { return func() T { return value } }
 // newHop takes changes to the configuration of a listener "sidecar".
 func newHop(t testing.TB, changes ...func(*check.Config)) *hop {
 	t.Helper()
-	h := &hop{}
+	h := &hop{records: audittest.NewBuffer(audit.Options{Now: clock})}
 	config := check.Config{
 		Listener: "sidecar", TokenFailure: 403, Peers: sidecar,
 		Verifier: always(verifier(t, clock)), Policies: always(policies(t)), Admit: anyClient,
-		Audit: audit.New(&h.records), Meter: &h.meter, Log: slog.New(slog.NewJSONHandler(&h.log, nil)), Now: clock,
+		Audit: h.records.Log, Meter: &h.meter, Log: slog.New(slog.NewJSONHandler(&h.log, nil)), Now: clock,
 	}
 	for _, change := range changes {
 		change(&config)
@@ -120,12 +120,12 @@ func serve(t testing.TB, server *grpc.Server) *grpc.ClientConn {
 // record reads the one audit record that was written since the last call.
 func (h *hop) record(t testing.TB) map[string]any {
 	t.Helper()
-	lines, err := io.ReadAll(&h.records)
-	if err != nil || bytes.Count(lines, []byte("\n")) != 1 {
-		t.Fatalf("want one audit record, got %q, %v", lines, err)
+	line := h.records.Take()
+	if strings.Count(line, "\n") != 1 {
+		t.Fatalf("want one audit record, got %q", line)
 	}
 	var record map[string]any
-	if err := json.Unmarshal(lines, &record); err != nil {
+	if err := json.Unmarshal([]byte(line), &record); err != nil {
 		t.Fatal(err)
 	}
 	return record

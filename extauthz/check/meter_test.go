@@ -13,7 +13,6 @@ type meter struct {
 	mu      sync.Mutex
 	decided []string // decision and reason
 	missing []string // caller and callee of requests without a token
-	lost    int
 }
 
 func (m *meter) Decided(d decision.Decision, _ time.Duration) {
@@ -26,10 +25,4 @@ func (m *meter) TokenMissing(caller, callee identity.Workload) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.missing = append(m.missing, string(caller)+" "+string(callee))
-}
-
-func (m *meter) RecordLost() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.lost++
 }

@@ -26,6 +26,7 @@ func (c *call) record(took time.Duration) audit.Record {
 	}
 	if c.claims != nil {
 		r.Txn, r.Sub, r.Iss = c.claims.Txn, c.claims.Subject, c.claims.Issuer
+		r.Authenticated = true
 	}
 	return r
 }

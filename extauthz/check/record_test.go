@@ -1,7 +1,6 @@
 package check_test
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/check"
 	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/logqueue"
 	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/tokentest"
 )
@@ -94,18 +94,42 @@ func TestTraceparent(t *testing.T) {
 	}
 }
 
-type full struct{}
+// hanging is standard output whose reader has stopped.
+type hanging struct{ free chan struct{} }
 
-func (full) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+func (h hanging) Write(line []byte) (int, error) {
+	<-h.free
+	return len(line), nil
+}
 
-// A lost record is told to the log; the answer stands.
-func TestRecordThatCannotBeWritten(t *testing.T) {
-	h := newHop(t, func(c *check.Config) { c.Audit = audit.New(full{}) })
-	if got := outcomeOf(h.ask(t, nil)); got.status != 200 {
-		t.Errorf("got %+v", got)
+// No Check waits for the audit trail: neither for a reader that hangs nor for room in the queue.
+func TestNoCheckWaitsForItsRecord(t *testing.T) {
+	stdout := hanging{make(chan struct{})}
+	defer close(stdout.free)
+	records := audit.New(stdout, audit.Options{Queue: 2000})
+	h := newHop(t, func(c *check.Config) { c.Audit = records })
+	for i := range 20 {
+		if got := outcomeOf(h.ask(t, nil)); got.status != 200 {
+			t.Errorf("Check %d: got %+v", i, got)
+		}
+		if got := outcomeOf(h.ask(t, without("txn-token"))); got.status != 403 {
+			t.Errorf("Check %d without a token: got %+v", i, got)
+		}
 	}
-	if !strings.Contains(h.log.String(), "disk full") || h.meter.lost != 1 {
-		t.Errorf("%d counted, log: %s", h.meter.lost, h.log.String())
+	if s := records.Stats(); s.Queued == 0 || s.Bytes > 2000 || s.Lost[logqueue.QueueFull] != 40-uint64(s.Queued) {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// What anybody can cause is recorded under a limit; a denial of a caller who is known is always recorded.
+func TestAnonymousDenialsAreRecordedUnderALimit(t *testing.T) {
+	h := newHop(t)
+	for range 250 {
+		h.ask(t, without("txn-token"))
+		h.ask(t, path("/tenants/umbrella/orders/7"))
+	}
+	if n, s := strings.Count(h.records.Take(), `"kind":"check"`), h.records.Log.Stats(); n != 200+250 || s.Suppressed != 50 {
+		t.Errorf("got %d records, suppressed %d", n, s.Suppressed)
 	}
 }
 

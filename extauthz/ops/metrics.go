@@ -18,7 +18,6 @@ type Metrics struct {
 	decisions *prometheus.CounterVec
 	shadows   *prometheus.CounterVec
 	durations *prometheus.HistogramVec
-	lost      prometheus.Counter
 	refused   *prometheus.CounterVec
 	missing   *missing
 }
@@ -40,15 +39,12 @@ func NewMetrics() *Metrics {
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "meshpass_check_duration_seconds", Help: "Time from a Check's arrival to its answer.", Buckets: buckets,
 		}, []string{"listener"}),
-		lost: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "meshpass_audit_write_failures_total", Help: "Audit records that could not be written.",
-		}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meshpass_reload_failures_total", Help: "Changed files that were refused; the last good state stayed in force.",
 		}, []string{"source"}),
 		missing: newMissing(),
 	}
-	m.registry.MustRegister(m.decisions, m.shadows, m.durations, m.lost, m.refused, m.missing.counter, buildInfo(),
+	m.registry.MustRegister(m.decisions, m.shadows, m.durations, m.refused, m.missing.counter, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -85,9 +81,6 @@ func (l *Listener) Decided(d decision.Decision, took time.Duration) {
 	}
 	l.duration.Observe(took.Seconds())
 }
-
-// RecordLost counts an audit record that could not be written.
-func (l *Listener) RecordLost() { l.metrics.lost.Inc() }
 
 // ChangeRefused counts a change of files that could not be put in force.
 func (m *Metrics) ChangeRefused(source string) { m.refused.WithLabelValues(source).Inc() }

@@ -32,6 +32,7 @@ type process struct {
 	metrics        *ops.Metrics
 	issuers        []ops.Issuer
 	published      map[string]string // key sets
+	audit          status.Audit
 }
 
 func newProcess(t *testing.T) *process {
@@ -41,7 +42,9 @@ func newProcess(t *testing.T) *process {
 	p.metrics.Watch(sources)
 	issuers := func() []ops.Issuer { return p.issuers }
 	p.metrics.Issuers(issuers)
-	p.ready = ops.NewReadiness(sources, issuers)
+	trail := func() status.Audit { return p.audit }
+	p.metrics.Audit(trail)
+	p.ready = ops.NewReadiness(sources, issuers, trail)
 	server := httptest.NewServer(ops.NewServer(p.ready, p.metrics, p.keys, p.report, slog.New(slog.DiscardHandler)).Handler)
 	t.Cleanup(server.Close)
 	p.url = server.URL
@@ -92,6 +95,37 @@ func TestReadiness(t *testing.T) {
 		}
 		if _, body := p.get(t, "/status"); !strings.Contains(step.body, p.report().State+"\n") || !strings.Contains(body, `"state":"`+p.report().State+`"`) {
 			t.Errorf("%s: status: got %s", step.name, body)
+		}
+	}
+}
+
+// An audit trail that is in trouble is told whoever asks, and one that is well whoever asks for it; neither takes
+// readiness back, for an authorizer that is not ready is no safer.
+func TestReadinessTellsOfTheAuditTrail(t *testing.T) {
+	p := newProcess(t)
+	p.ready.Serving()
+	usual := "ready\njwks: in force since 2026-06-01T12:00:00Z\npolicies: in force since 2026-06-01T13:00:00Z\n"
+	lost := map[string]uint64{"queue_full": 30, "no_space": 8, "stopped": 0}
+	for _, row := range []struct {
+		name          string
+		audit         status.Audit
+		body, verbose string
+	}{
+		{"well", status.Audit{Output: "stdout", Limit: 8 << 20, Waits: 0.1}, "", "audit: stdout, 0 of 8388608 bytes wait, lost none, suppressed 0\n"},
+		{"lost before", status.Audit{Output: "stdout", Limit: 9, Lost: lost, Suppressed: 4}, "", "audit: stdout, 0 of 9 bytes wait, lost 8 no_space, 30 queue_full, suppressed 4\n"},
+		{"hangs", status.Audit{Output: "stdout", Bytes: 9, Limit: 9, Waits: 61.2},
+			"audit: stdout, 9 of 9 bytes wait, lost none, suppressed 0\n  audit: nothing was written to stdout for 61 s: its reader or disk hangs\n", ""},
+		{"fails", status.Audit{Output: "audit.jsonl", Limit: 9, Problem: "no space left on device"},
+			"audit: audit.jsonl, 0 of 9 bytes wait, lost none, suppressed 0\n  audit: the last write to audit.jsonl failed: no space left on device\n", ""},
+	} {
+		p.audit = row.audit
+		if row.verbose == "" {
+			row.verbose = row.body
+		}
+		for path, want := range map[string]string{"/readyz": usual + row.body, "/readyz?verbose": usual + row.verbose} {
+			if code, body := p.get(t, path); code != 200 || body != want {
+				t.Errorf("%s, %s: got %d\n%s", row.name, path, code, body)
+			}
 		}
 	}
 }

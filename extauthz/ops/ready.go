@@ -16,6 +16,7 @@ import (
 type Readiness struct {
 	sources Sources
 	issuers func() []Issuer
+	audit   func() status.Audit
 	notes   []func() []string
 	state   atomic.Int32
 }
@@ -29,8 +30,8 @@ const (
 var stateNames = [...]string{"not ready: starting", status.Ready, "not ready: stopping"}
 
 // NewReadiness is not ready until Serving is called. Notes are lines that end the answer.
-func NewReadiness(sources Sources, issuers func() []Issuer, notes ...func() []string) *Readiness {
-	return &Readiness{sources: sources, issuers: issuers, notes: notes}
+func NewReadiness(sources Sources, issuers func() []Issuer, audit func() status.Audit, notes ...func() []string) *Readiness {
+	return &Readiness{sources: sources, issuers: issuers, audit: audit, notes: notes}
 }
 
 // Serving says that Checks are answered from here on, unless a stop has begun.
@@ -44,8 +45,9 @@ func (r *Readiness) State() string { return stateNames[r.state.Load()] }
 
 // ServeHTTP answers 200 or 503, and says in words what is in force. A change of
 // the files that was refused is said, but is no reason to be withdrawn: every
-// replica sees the same files, and the last good state still decides.
-func (r *Readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+// replica sees the same files, and the last good state still decides. Nor is an audit
+// trail that hangs: with ?verbose, or if something is wrong with it, it is described.
+func (r *Readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	state := r.state.Load()
 	w.Header().Set("content-type", "text/plain; charset=utf-8")
 	w.Header().Set("cache-control", "no-store")
@@ -63,6 +65,14 @@ func (r *Readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		for _, note := range notes() {
 			fmt.Fprintln(w, note)
 		}
+	}
+	trail := r.audit()
+	findings := trail.Findings()
+	if request.URL.Query().Has("verbose") || len(findings) > 0 {
+		fmt.Fprintf(w, "audit: %s\n", trail)
+	}
+	for _, finding := range findings {
+		fmt.Fprintf(w, "  %s\n", finding)
 	}
 }
 

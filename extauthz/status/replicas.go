@@ -107,6 +107,9 @@ func (r *Report) print(w io.Writer, now time.Time) {
 			fmt.Fprintf(w, "  warning      %s\n", warning)
 		}
 	}
+	if r.Audit != nil {
+		fmt.Fprintf(w, "  audit        %s\n", r.Audit)
+	}
 	for _, s := range r.Sources {
 		fmt.Fprintf(w, "  %-12s in force for %s\n", s.Name, now.Sub(s.Since).Round(time.Second))
 	}

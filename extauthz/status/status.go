@@ -21,6 +21,7 @@ type Report struct {
 	Policies Policies `json:"policies"`
 	Issuers  []Issuer `json:"issuers"`
 	Sources  []Source `json:"sources"` // sorted by name
+	Audit    *Audit   `json:"audit"`   // nil: from an authorizer of an earlier version
 
 	Revocations []Revocations `json:"revocations,omitempty"` // sorted by source
 }
@@ -134,6 +135,9 @@ func (r Report) Findings() []string {
 		for _, problem := range source.Problems {
 			all = append(all, source.Name+": "+problem)
 		}
+	}
+	if r.Audit != nil {
+		all = append(all, r.Audit.Findings()...)
 	}
 	return all
 }

@@ -15,7 +15,7 @@ var benchCalls = map[string]func() *call{"key": keyCall, "jwt": jwtCall}
 // BenchmarkHooks is what the hooks add to a request.
 func BenchmarkHooks(b *testing.B) {
 	p := start(b)
-	p.signer.audit = audit.New(io.Discard)
+	p.signer.audit = audit.New(io.Discard, audit.Options{})
 	for name, c := range benchCalls {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

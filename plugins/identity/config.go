@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/bytesize"
 	"github.com/meshpass/meshpass/shared/forward"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
@@ -82,8 +84,13 @@ type allow struct {
 }
 
 type auditConfig struct {
-	Output string `yaml:"output"` // stdout (default) | stderr
+	Output string        `yaml:"output"` // stdout (default) | stderr
+	Queue  bytesize.Size `yaml:"queue"`  // bytes of records that wait for their reader; default 8MiB
+
+	AnonymousDenials int `yaml:"anonymousDenials"` // recorded a second, for each reason; default 10
 }
+
+var defaultAudit = auditConfig{Output: toStdout, Queue: audit.DefaultQueue, AnonymousDenials: audit.DefaultAnonymous}
 
 // parseConfig reads the file and reports everything that is wrong with it,
 // together and with line numbers.
@@ -92,7 +99,7 @@ func parseConfig(file string, data []byte) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &config{Lifetime: time.Minute, MinRemaining: 5 * time.Second, Audit: auditConfig{Output: "stdout"}}
+	c := &config{Lifetime: time.Minute, MinRemaining: 5 * time.Second, Audit: defaultAudit}
 	v := validator{doc: doc, unreadable: doc.Decode(c)}
 	c.usePresets()
 	v.config(c)

@@ -34,7 +34,7 @@ apiKeys:
   subject: alias
   claims: {tenant: org}
   scopes: {byPolicy: {gold: [a b]}}
-audit: {output: /var/log/audit}
+audit: {output: /var/log/audit, queue: 1KiB, anonymousDenials: -1}
 `
 	want := []string{
 		"f.yaml:1:1: workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway",
@@ -63,6 +63,8 @@ audit: {output: /var/log/audit}
 		"f.yaml:20:20: claim tenant: want meta.NAME, a field of the session's metadata",
 		`f.yaml:21:30: policy gold: scope "a b": want one scope per entry`,
 		`f.yaml:22:17: audit.output "/var/log/audit": want stdout or stderr`,
+		`f.yaml:22:40: audit.queue 1KiB: want 256KiB to 1GiB`,
+		`f.yaml:22:64: audit.anonymousDenials -1: want 1 to 100000, the records a second for each reason`,
 	}
 	_, err := parseConfig("f.yaml", []byte(text))
 	if err == nil {

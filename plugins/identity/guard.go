@@ -67,6 +67,7 @@ func (s *signer) refuse(rw http.ResponseWriter, r *http.Request, record audit.Re
 		rw.Header().Set("WWW-Authenticate", s.challenge(r, reason))
 	}
 	writeRefusal(rw, reason)
+	record.Detail = audit.Clip(err.Error(), audit.MaxDetail)
 	s.log.Warn("refused", "api", record.Callee, "id", record.ID, "error", err.Error())
 	s.finish(record, audit.Edge, decision.Deny(reason, "", ""))
 }

@@ -33,7 +33,7 @@ const configVariable = "MESHPASS_CONFIG"
 // files is made once: Go never unloads a plugin, so neither a reload of the APIs
 // nor a second API that names the file starts it again.
 var files = sync.OnceValue(func() *watch {
-	return startWatch(os.Getenv(configVariable), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
+	return startWatch(os.Getenv(configVariable), slog.New(slog.NewJSONHandler(logLines().Writer(), nil)))
 })
 
 // current is the signer in force.

@@ -4,12 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
 
-	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
@@ -17,7 +15,7 @@ import (
 )
 
 func newSigner(log *slog.Logger) *signer {
-	return &signer{log: log, now: time.Now, audit: audit.New(os.Stdout)}
+	return &signer{log: log, now: time.Now, audit: auditTrails.log(defaultAudit, log)}
 }
 
 // load makes a signer of the configuration and what it names: all of it is good,
@@ -34,7 +32,7 @@ func (s *signer) configure(file string) (err error) {
 	if s.config, err = readConfig(file); err != nil {
 		return &sourceError{configSource, refuse(decision.NotConfigured, "%w", err)}
 	}
-	s.audit = audit.New(s.config.auditWriter())
+	s.audit = auditTrails.log(s.config.Audit, s.log)
 	if s.secret, err = readSecret(s.config.SecretFile); err != nil {
 		return &sourceError{secretSource, refuse(decision.NotConfigured, "secretFile: %w", err)}
 	}
@@ -73,13 +71,6 @@ func (s *signer) loadKeys() (err error) {
 		return &sourceError{keysSource, refuse(decision.NoSigningKey, "keys.dir: %w", err)}
 	}
 	return nil
-}
-
-func (c *config) auditWriter() io.Writer {
-	if c.Audit.Output == "stderr" {
-		return os.Stderr
-	}
-	return os.Stdout
 }
 
 func readSecret(file string) (identity.Secret, error) {

@@ -20,7 +20,6 @@ type meter struct {
 	panics    map[string]*atomic.Uint64 // by goroutine
 	sources   map[source]*sourceMeter
 	loaded    atomic.Int64 // milliseconds since 1970: when what is in force was made; 0: never
-	lost      atomic.Uint64
 	mapped    mappedClaims
 
 	revocations revocation.History

@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 
+	"github.com/TykTechnologies/tyk/ctx"
+
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/token"
@@ -18,6 +20,8 @@ func (s *signer) recordOf(r *http.Request) audit.Record {
 		Method:    audit.Clip(r.Method, audit.MaxMethod),
 		Path:      audit.Clip(r.URL.EscapedPath(), audit.MaxPath),
 		Host:      audit.Clip(r.Host, audit.MaxHost),
+
+		Authenticated: r.Context().Value(ctx.SessionData) != nil && r.Context().Value(ctx.RequestStatus) == nil,
 	}
 	if d, err := definitionOf(r); err == nil {
 		record.Callee = "edge/" + d.id
@@ -25,14 +29,11 @@ func (s *signer) recordOf(r *http.Request) audit.Record {
 	return record
 }
 
-// finish counts the decision and writes the record. The gateway goes on without one: nothing is let
-// through that the next hop does not decide, and record, again.
+// finish counts the decision and has the record written, for which nobody waits. The gateway goes on
+// without one: nothing is let through that the next hop does not decide, and record, again.
 func (s *signer) finish(record audit.Record, kind audit.Kind, d decision.Decision) {
 	record.Kind, record.Decision, record.Reason = kind, d.String(), string(d.Reason)
 	record.DurationUS = s.now().Sub(record.Time).Microseconds()
 	s.meter.decisions.add(d.Reason)
-	if err := s.audit.Write(record); err != nil {
-		s.meter.lost.Add(1)
-		s.log.Error("an audit record was lost", "id", record.ID, "error", err.Error())
-	}
+	s.audit.Record(record)
 }

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/logqueue"
 )
 
 // Each token that is issued and each refusal leaves exactly one record, whichever
@@ -64,5 +68,77 @@ func TestOneRecord(t *testing.T) {
 				t.Errorf("%s is not counted", row.want)
 			}
 		})
+	}
+}
+
+// The cause of a refusal stands in its record, as in the log: whoever reads the trail need not find the other.
+func TestRecordsOfRefusalsNameTheCause(t *testing.T) {
+	p := start(t)
+	p.sign(withoutSession(keyCall()).request())
+	c := keyCall()
+	c.api.Proxy.PreserveHostHeader = true
+	r := c.request()
+	SignIdentity(httptest.NewRecorder(), r)
+	r.Host = "evil.example.com"
+	GuardUpstream(httptest.NewRecorder(), r)
+	var got []string
+	for _, line := range strings.Split(strings.TrimSpace(p.audit.String()), "\n") {
+		var record audit.Record
+		if err := json.Unmarshal([]byte(line), &record); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, record.Reason+": "+record.Detail)
+	}
+	want := []string{
+		"no_session: no_session: API orders-key: nobody was authenticated",
+		`upstream_refused: upstream_refused: API orders-key: this request goes to "evil.example.com", which is not in upstreams`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// hanging is the gateway's standard output when its reader has stopped.
+type hanging struct{ free chan struct{} }
+
+func (h hanging) Write(line []byte) (int, error) {
+	<-h.free
+	return len(line), nil
+}
+
+// No hook waits for a record: neither for a reader that hangs nor for room in the queue.
+func TestNoHookWaitsForItsRecord(t *testing.T) {
+	stdout := hanging{make(chan struct{})}
+	defer close(stdout.free)
+	p := start(t)
+	trail := audit.New(stdout, audit.Options{Queue: 2000})
+	auditTrails.logs[toStderr] = trail
+	p.signer.audit = trail
+	for range 20 {
+		r := keyCall().request()
+		signed(t, p, r, p.sign(r))
+		r = withoutSession(keyCall()).request()
+		refused(t, p, r, p.sign(r), 401, decision.NoSession)
+	}
+	s := trail.Stats()
+	if s.Queued == 0 || s.Lost[logqueue.QueueFull] != 40-uint64(s.Queued) {
+		t.Errorf("got %+v", s)
+	}
+	p.has(t, map[string]string{
+		`meshpass_audit_records_lost_total{cause="queue_full"}`: fmt.Sprint(s.Lost[logqueue.QueueFull]),
+		`meshpass_audit_write_failures_total`:                   fmt.Sprint(s.Lost[logqueue.QueueFull]),
+		`meshpass_audit_queue_bytes`:                            fmt.Sprint(s.Bytes),
+		`meshpass_audit_records_written_total`:                  "0",
+	})
+}
+
+// A configuration that changes the bound of the queue, or is loaded again, starts no second writer.
+func TestOneTrailForEachOutput(t *testing.T) {
+	p := start(t)
+	before := p.signer.audit
+	replaceIn(t, p, "audit: {output: stderr}", "audit: {output: stderr, queue: 512KiB}")
+	p.look()
+	if p.signer.audit != before || before.Stats().Limit != 512<<10 {
+		t.Errorf("another trail, or a limit of %d", before.Stats().Limit)
 	}
 }

@@ -139,7 +139,7 @@ func TestPanicIsRefused(t *testing.T) {
 	r := c.request()
 	refused(t, p, r, p.sign(r), 500, decision.Panic)
 	if !strings.Contains(p.log.String(), "a hook panicked") || !strings.Contains(p.audit.String(), `"reason":"panic"`) {
-		t.Errorf("log: %s\naudit: %s", &p.log, &p.audit)
+		t.Errorf("log: %s\naudit: %s", &p.log, p.audit)
 	}
 }
 

@@ -53,7 +53,7 @@ func TestRevoked(t *testing.T) {
 			}
 			refused(t, p, r, rw, http.StatusUnauthorized, want)
 			if !strings.Contains(p.audit.String(), `"reason":"token_revoked"`) {
-				t.Errorf("%s: audit: %s", step.name, &p.audit)
+				t.Errorf("%s: audit: %s", step.name, p.audit)
 			}
 		}
 	}

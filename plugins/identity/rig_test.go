@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/audit/audittest"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/token"
@@ -42,16 +43,20 @@ audit: {output: stderr}
 
 // rig is the plugin as the gateway would have loaded it, with what it wrote.
 type rig struct {
-	dir        string
-	audit, log bytes.Buffer
-	watch      *watch
-	signer     *signer
+	dir    string
+	audit  *audittest.Buffer
+	log    bytes.Buffer
+	watch  *watch
+	signer *signer
 }
 
 // start loads the plugin from settings in which old is replaced by new.
 func start(t testing.TB, oldnew ...string) *rig {
 	t.Helper()
-	p := &rig{dir: t.TempDir()}
+	p := &rig{dir: t.TempDir(), audit: audittest.NewBuffer(audit.Options{})}
+	trailsBefore := auditTrails
+	auditTrails = &trails{logs: map[string]*audit.Log{toStdout: p.audit.Log, toStderr: p.audit.Log}}
+	t.Cleanup(func() { auditTrails = trailsBefore })
 	tokentest.WriteKeys(t, filepath.Join(p.dir, "keys"))
 	p.write(t, "secret", strings.Repeat("s", identity.MinSecret)+"\n")
 	p.write(t, "meshpass.yaml", strings.NewReplacer(append(oldnew, "DIR", p.dir)...).Replace(settingsText))
@@ -80,7 +85,6 @@ func (p *rig) load(t testing.TB) {
 func (p *rig) look() {
 	work{filesGoroutine, p.watch.look, p.watch.meter, p.watch.log}.once()
 	p.signer = p.watch.inForce.Load()
-	p.signer.audit = audit.New(&p.audit)
 }
 
 // refused asserts a written refusal with nothing of ours left on the request.

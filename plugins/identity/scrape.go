@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/plugins/identity/promtext"
+	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/logqueue"
 )
 
 // revision is the commit that the plugin was built from; the build sets it.
@@ -17,6 +19,7 @@ var revision = "unknown"
 func (w *watch) text() []byte {
 	var t promtext.Text
 	w.meter.write(&t)
+	writeAudit(&t, auditTrails.stats(), logLines().Stats(), time.Now())
 	s := w.inForce.Load()
 	t.Family("meshpass_edge_ready", promtext.Gauge, "1 while a token can be signed and verified, as the canary tests it.")
 	t.Flag(s.ready() == nil)
@@ -50,11 +53,37 @@ func (m *meter) write(t *promtext.Text) {
 	for _, name := range goroutines {
 		t.Sample(count(m.panics[name]), "goroutine", name)
 	}
-	t.Family("meshpass_audit_write_failures_total", promtext.Counter, "Audit records that could not be written.")
-	t.Sample(count(&m.lost))
 	m.mapped.write(t)
 	m.writeSources(t)
 	m.writeRevocations(t)
+}
+
+// writeAudit shows what became of records, and of our own lines in the gateway's log.
+func writeAudit(t *promtext.Text, records audit.Stats, lines logqueue.Stats, now time.Time) {
+	t.Family("meshpass_audit_records_written_total", promtext.Counter, "Audit records that were written.")
+	t.Sample(float64(records.Written))
+	t.Family("meshpass_audit_records_lost_total", promtext.Counter, "Audit records that were lost.")
+	for _, cause := range logqueue.Causes() {
+		t.Sample(float64(records.Lost[cause]), "cause", string(cause))
+	}
+	t.Family("meshpass_audit_write_failures_total", promtext.Counter, "Audit records that were lost, for whatever cause.")
+	t.Sample(float64(records.AllLost()))
+	t.Family("meshpass_audit_records_suppressed_total", promtext.Counter, "Denials of callers of whom nothing was verified, beyond those that are recorded one by one.")
+	t.Sample(float64(records.Suppressed))
+	t.Family("meshpass_audit_queue_bytes", promtext.Gauge, "Audit records that wait to be written.")
+	t.Sample(float64(records.Bytes))
+	t.Family("meshpass_audit_queue_limit_bytes", promtext.Gauge, "Bound of the records that wait; what comes beyond is lost.")
+	t.Sample(float64(records.Limit))
+	t.Family("meshpass_audit_queue_age_seconds", promtext.Gauge, "How long the oldest record waits that is to be written.")
+	age := time.Duration(0)
+	if !records.Oldest.IsZero() {
+		age = now.Sub(records.Oldest)
+	}
+	t.Sample(age.Seconds())
+	t.Family("meshpass_log_lines_lost_total", promtext.Counter, "Lines of the plugin's log that were lost.")
+	for _, cause := range logqueue.Causes() {
+		t.Sample(float64(lines.Lost[cause]), "cause", string(cause))
+	}
 }
 
 func (m *meter) writeSources(t *promtext.Text) {

@@ -70,8 +70,14 @@ func (v *validator) config(c *config) {
 	if _, err := netip.ParseAddrPort(c.Metrics); err != nil && v.doc.Has("metrics") {
 		v.add(at("metrics"), "metrics %q: want IP:PORT, such as 127.0.0.1:9092", c.Metrics)
 	}
-	if c.Audit.Output != "stdout" && c.Audit.Output != "stderr" {
+	if c.Audit.Output != toStdout && c.Audit.Output != toStderr {
 		v.add(at("audit", "output"), "audit.output %q: want stdout or stderr", c.Audit.Output)
+	}
+	if c.Audit.Queue < minAuditQueue || c.Audit.Queue > maxAuditQueue {
+		v.add(at("audit", "queue"), "audit.queue %s: want %s to %s", c.Audit.Queue, minAuditQueue, maxAuditQueue)
+	}
+	if n := c.Audit.AnonymousDenials; n < 1 || n > maxAnonymous {
+		v.add(at("audit", "anonymousDenials"), "audit.anonymousDenials %d: want 1 to %d, the records a second for each reason", n, maxAnonymous)
 	}
 }
 

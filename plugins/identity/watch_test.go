@@ -117,11 +117,6 @@ func TestPanicWhileLoading(t *testing.T) {
 func TestReloadUnderLoad(t *testing.T) {
 	p := start(t)
 	current = func() *signer { return p.watch.inForce.Load() }
-	p.watch.load = func(file string, log *slog.Logger) (*signer, error) {
-		s, err := load(file, log)
-		s.audit = p.signer.audit
-		return s, err
-	}
 	texts := []string{
 		replaceIn(t, p, "tyk.test", "tyk.a", "audience: test.", "audience: a."),
 		replaceIn(t, p, "tyk.a", "tyk.b", "audience: a.", "audience: b."),

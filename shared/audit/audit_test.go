@@ -1,92 +1,238 @@
 package audit_test
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/audit/audittest"
+	"github.com/meshpass/meshpass/shared/logqueue"
 )
 
+// recorded is the text of one record.
+func recorded(r audit.Record) string {
+	out := audittest.NewBuffer(audit.Options{})
+	out.Log.Record(r)
+	return out.String()
+}
+
 func TestTheSchemaIsFixed(t *testing.T) {
-	var out bytes.Buffer
 	full := audit.Record{
 		Time: time.Date(2026, 6, 1, 12, 0, 0, 123, time.UTC), Kind: audit.Check, ID: "1", Txn: "2", TraceID: "3", RequestID: "4",
 		Listener: "sidecar", Caller: "ns/a/sa/b", Callee: "ns/c/sa/d", Method: "GET", Path: "/x", Host: "h", Sub: "idp:alice", Iss: "https://i",
-		Decision: "allow", Reason: "rule_allowed", Policy: "p", Rule: "r", Mode: "enforce", Shadow: []string{"p/s"}, DurationUS: 7,
-		Generation: "abc", Inputs: map[string]any{"claims.tctx.tenant": "acme"},
-	}
-	if err := audit.New(&out).Write(full); err != nil {
-		t.Fatal(err)
+		Decision: "allow", Reason: "rule_allowed", Detail: "why", Policy: "p", Rule: "r", Mode: "enforce", Shadow: []string{"p/s"}, DurationUS: 7,
+		Generation: "abc", Inputs: map[string]any{"claims.tctx.tenant": "acme"}, Authenticated: true,
 	}
 	want := `{"time":"2026-06-01T12:00:00.000000123Z","kind":"check","id":"1","txn":"2","trace_id":"3","request_id":"4",` +
 		`"listener":"sidecar","caller":"ns/a/sa/b","callee":"ns/c/sa/d","method":"GET","path":"/x","host":"h","sub":"idp:alice","iss":"https://i",` +
-		`"decision":"allow","reason":"rule_allowed","policy":"p","rule":"r","mode":"enforce","shadow":["p/s"],"duration_us":7,` +
+		`"decision":"allow","reason":"rule_allowed","detail":"why","policy":"p","rule":"r","mode":"enforce","shadow":["p/s"],"duration_us":7,` +
 		`"generation":"abc","inputs":{"claims.tctx.tenant":"acme"}}` + "\n"
-	if out.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	if got := recorded(full); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
 // A client chooses path and host; it must not be able to write a second record.
 func TestHostileTextStaysInItsLine(t *testing.T) {
-	var out bytes.Buffer
-	r := audit.Record{Path: "/x\n{\"kind\":\"check\"}", Host: "\xff\u2028", Decision: "deny", Reason: "no_rule"}
-	if err := audit.New(&out).Write(r); err != nil {
-		t.Fatal(err)
-	}
-	if strings.Count(out.String(), "\n") != 1 || !json.Valid(out.Bytes()) {
-		t.Errorf("got %q", out.String())
+	got := recorded(audit.Record{Path: "/x\n{\"kind\":\"check\"}", Host: "\xff\u2028", Decision: "deny", Reason: "no_rule"})
+	if strings.Count(got, "\n") != 1 || !json.Valid([]byte(got)) {
+		t.Errorf("got %q", got)
 	}
 }
 
-type lines struct{ list []string }
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.list = append(l.list, string(p))
-	return len(p), nil
+// Whoever reads the trail in a terminal sees each character that a client chose, and none is obeyed: neither a
+// control nor one that turns text around. What a program reads is unchanged.
+func TestCharactersThatATerminalObeysAreEscaped(t *testing.T) {
+	hostile := []rune{0x061C, 0x200E, 0x200F, 0x2028, 0x2029, 0x202A, 0x202B, 0x202C, 0x202D, 0x202E, 0x2066, 0x2067, 0x2068, 0x2069, 0xFEFF, 0x7F, 0xE0041}
+	for r := rune(0); r < 0x20; r++ {
+		hostile = append(hostile, r)
+	}
+	for r := rune(0x80); r < 0xA0; r++ {
+		hostile = append(hostile, r)
+	}
+	text := "/grün" + string(hostile) + `"\日本🙂`
+	r := audit.Record{
+		ID: text, Txn: text, TraceID: text, RequestID: text, Listener: text, Caller: text, Callee: text, Method: text, Path: text, Host: text,
+		Sub: text, Iss: text, Decision: text, Reason: text, Detail: text, Policy: text, Rule: text, Mode: text, Shadow: []string{text},
+		Withheld: []string{text}, Generation: text, Inputs: map[string]any{text: []any{text, map[string]any{text: text}}}, Unrecorded: []string{text},
+	}
+	line := recorded(r)
+	for _, char := range strings.TrimSuffix(line, "\n") {
+		if strings.ContainsRune(string(hostile), char) {
+			t.Errorf("%U stands in the record", char)
+		}
+	}
+	for _, shown := range []string{"/grün", "日本🙂", `\u202e`, `\u009b`, `\udb40\udc41`} {
+		if !strings.Contains(line, shown) {
+			t.Errorf("no %s in the record", shown)
+		}
+	}
+	var read audit.Record
+	if err := json.Unmarshal([]byte(line), &read); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(read) != fmt.Sprint(r) {
+		t.Errorf("got %+v, want %+v", read, r)
+	}
 }
 
 func TestConcurrentRecordsStayWhole(t *testing.T) {
-	var out lines
-	log := audit.New(&out)
+	out := audittest.NewBuffer(audit.Options{})
 	var wg sync.WaitGroup
 	for i := 0; i < 50; i++ {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			if err := log.Write(audit.Record{Reason: "no_rule"}); err != nil {
-				t.Error(err)
-			}
+			out.Log.Record(audit.Record{Reason: "no_rule"})
 		}()
 	}
 	wg.Wait()
-	if len(out.list) != 50 {
-		t.Fatalf("%d lines", len(out.list))
+	lines := strings.SplitAfter(out.String(), "\n")
+	if len(lines) != 51 {
+		t.Fatalf("%d lines", len(lines)-1)
 	}
-	for _, line := range out.list {
+	for _, line := range lines[:50] {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("got %q", line)
 		}
 	}
 }
 
-type full struct{}
-
-var errFull = errors.New("disk full")
-
-func (full) Write([]byte) (int, error) { return 0, errFull }
-
-func TestAFailedWriteIsReported(t *testing.T) {
-	if err := audit.New(full{}).Write(audit.Record{}); !errors.Is(err, errFull) {
-		t.Errorf("got %v", err)
+func TestARecordThatIsNoJSONIsCounted(t *testing.T) {
+	out := audittest.NewBuffer(audit.Options{})
+	out.Log.Record(audit.Record{Inputs: map[string]any{"f": func() {}}})
+	if got := out.String(); got != "" || out.Log.Stats().Lost[logqueue.Unencodable] != 1 {
+		t.Errorf("got %q, lost %v", got, out.Log.Stats().Lost)
 	}
-	if err := audit.New(full{}).Write(audit.Record{Inputs: map[string]any{"f": func() {}}}); err == nil {
-		t.Error("a record that is no JSON is written")
+}
+
+// stalled is a reader that takes nothing until it is let go.
+type stalled struct {
+	at   chan struct{} // a write has begun
+	free chan struct{}
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func newStalled() *stalled {
+	return &stalled{at: make(chan struct{}, 1), free: make(chan struct{})}
+}
+
+func (s *stalled) Write(line []byte) (int, error) {
+	select {
+	case s.at <- struct{}{}:
+	default:
+	}
+	<-s.free
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(line)
+}
+
+// Nobody waits for a reader that hangs: what finds no room is counted, and a line says so once the reader goes on.
+func TestALogThatHangsHoldsNobodyUp(t *testing.T) {
+	sink := newStalled()
+	noon := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	log := audit.New(sink, audit.Options{Queue: 1000, Now: func() time.Time { return noon }})
+	for range 50 {
+		log.Record(audit.Record{Kind: audit.Check, Decision: "allow", Reason: "rule_allowed"})
+	}
+	<-sink.at
+	before := log.Stats()
+	if before.Bytes > 1000 || before.Queued == 0 || before.Lost[logqueue.QueueFull] != 50-uint64(before.Queued) || before.Oldest != noon {
+		t.Errorf("got %+v", before)
+	}
+	close(sink.free)
+	if err := log.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	lines := strings.Split(strings.TrimSpace(sink.text.String()), "\n")
+	var gap audit.Gap
+	for _, line := range lines {
+		if strings.Contains(line, `"kind":"gap"`) {
+			if err := json.Unmarshal([]byte(line), &gap); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(gap.ID) != 32 {
+		t.Errorf("id %q", gap.ID)
+	}
+	gap.ID = ""
+	want := audit.Gap{Time: noon, Kind: "gap", Cause: "queue_full", Count: 50 - uint64(before.Queued), Since: noon}
+	if len(lines) != before.Queued+1 || gap != want {
+		t.Errorf("got %d lines, of %d records, and %+v; want %+v", len(lines), before.Queued, gap, want)
+	}
+}
+
+// The end of a process does not wait for a reader that hangs either.
+func TestCloseEndsWithItsContext(t *testing.T) {
+	sink := newStalled()
+	defer close(sink.free)
+	log := audit.New(sink, audit.Options{})
+	for range 3 {
+		log.Record(audit.Record{Decision: "allow"})
+	}
+	<-sink.at
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	err := log.Close(ctx)
+	if err == nil || err.Error() != "3 lines could not be written: context canceled" || log.Stats().Lost[logqueue.Stopped] != 3 {
+		t.Errorf("got %v, lost %v", err, log.Stats().Lost)
+	}
+	log.Record(audit.Record{Decision: "allow"})
+	if got := log.Stats().Lost[logqueue.Stopped]; got != 4 {
+		t.Errorf("after the end: %d lost", got)
+	}
+}
+
+// Anybody can be refused as often as they like; they can neither fill the trail nor hide another kind of refusal
+// in it. What is known of a caller is always recorded, and so is each allow.
+func TestAnonymousDenialsAreLimited(t *testing.T) {
+	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	sink := newStalled()
+	close(sink.free)
+	log := audit.New(sink, audit.Options{Now: func() time.Time { return now }})
+	deny := func(reason string, times int, authenticated bool) {
+		for range times {
+			log.Record(audit.Record{Kind: audit.Check, Decision: "deny", Reason: reason, Authenticated: authenticated})
+		}
+	}
+	deny("token_missing", 1000, false)
+	deny("signature_invalid", 1, false)
+	deny("no_rule", 300, true)
+	for range 300 {
+		log.Record(audit.Record{Kind: audit.Check, Decision: "allow", Reason: "public"})
+	}
+	now = now.Add(2 * time.Second)
+	deny("token_missing", 30, false)
+	if err := log.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int{}
+	for _, line := range strings.Split(strings.TrimSpace(sink.text.String()), "\n") {
+		var seen struct {
+			Kind, Reason, Decision string
+			Cause                  string
+			Count                  int
+		}
+		if err := json.Unmarshal([]byte(line), &seen); err != nil {
+			t.Fatal(err)
+		}
+		if seen.Kind == "gap" {
+			counts[seen.Cause+" "+seen.Decision+" "+seen.Reason] += seen.Count
+		} else {
+			counts[seen.Reason]++
+		}
+	}
+	want := map[string]int{"token_missing": 220, "suppressed deny token_missing": 810, "signature_invalid": 1, "no_rule": 300, "public": 300}
+	if fmt.Sprint(counts) != fmt.Sprint(want) || log.Stats().Suppressed != 810 {
+		t.Errorf("got %v, %d suppressed, want %v", counts, log.Stats().Suppressed, want)
 	}
 }
 

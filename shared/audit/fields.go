@@ -15,6 +15,7 @@ const (
 	MaxWorkload  = 512
 	MaxRequestID = 128
 	MaxInput     = 4096 // each text among the inputs
+	MaxDetail    = 1024
 )
 
 // Bounded leaves out the inputs that are too long to keep, and names them: the

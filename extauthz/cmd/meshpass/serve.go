@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -27,7 +29,9 @@ const serveUsage = `usage: meshpass serve --config FILE [--strict] [--drain-dela
 
 Answers Envoy's ext_authz Checks until SIGTERM or SIGINT; a second one kills.
 Logs go to standard error; audit records go to standard output, unless the
-configuration names a file.
+configuration names a file. No Check waits for either: what cannot be written is
+counted in the metrics. SIGHUP opens the audit file again, for rotation; a file that
+was renamed or removed is noticed without it.
 
   --config FILE       the configuration; docs/configuration.md
   --strict            one policy document that is wrong refuses the whole change, and
@@ -57,17 +61,31 @@ func (c command) serve(ctx context.Context, args []string) int {
 	if *delay < 0 {
 		return c.misused("--drain-delay must not be negative")
 	}
+	signal.Ignore(syscall.SIGPIPE) // a reader of stdout or stderr that ends is a failed write, which is counted
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	lines := newLog(c.stderr)
+	c.stderr = lines.Writer()
+	defer endInTime(ctx, *delay+drain+lastDrain)()
+	defer endLog(lines)
 	log := slog.New(slog.NewJSONHandler(c.stderr, nil))
 	followMemoryLimit(os.Getenv("GOMEMLIMIT"), memlimit.FromCgroup, log)
-	err := app.Run(ctx, app.Process{
+	return c.run(ctx, app.Process{
 		ConfigFile: *config,
 		Strict:     *strict,
 		Stdout:     c.stdout,
 		Log:        log,
+		LogStats:   lines.Stats,
+		Hangup:     hangup,
 		Now:        time.Now,
 		DrainDelay: *delay,
 		Drain:      drain,
 	})
+}
+
+func (c command) run(ctx context.Context, p app.Process) int {
+	err := app.Run(ctx, p)
 	// For the person at the terminal: problems stand one a line, in the form that
 	// editors jump to.
 	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {

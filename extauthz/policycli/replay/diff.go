@@ -23,6 +23,7 @@ type Report struct {
 	Undecidable int           `json:"undecidable"` // not decided anew
 	NotByPolicy int           `json:"notByPolicy"` // refused before any document was asked
 	OtherLines  int           `json:"otherLines"`  // no audit records
+	Missing     uint64        `json:"missing"`     // decisions that were not recorded, as gaps in the records say
 	Changes     []Change      `json:"changes"`
 	Doubts      []Undecidable `json:"undecidables"`
 }
@@ -97,7 +98,11 @@ func (d *differ) line(n int, line []byte) {
 		return
 	}
 	r, err := Parse(line)
+	var gap gapError
 	switch {
+	case errors.As(err, &gap):
+		d.report.Missing += gap.count
+		return
 	case errors.Is(err, errOther):
 		d.report.OtherLines++
 		return

@@ -161,6 +161,8 @@ func TestOneRecord(t *testing.T) {
 		{"a document that could not be used", rec(denied(changes{"reason": "policy_refused", "policy": "x"})), "something beside its documents decided"},
 		{"refused before documents were asked", rec(denied(changes{"reason": "no_callee", "callee": ""})) + "\n" + rec(nil), "replayed 1, changed 0, undecidable 0; not decided by documents 1"},
 		{"a refusal of the edge's own", rec(denied(changes{"kind": "edge", "reason": "no_session", "callee": "edge/a"})) + "\n" + rec(nil), "replayed 1, changed 0, undecidable 0; not decided by documents 1"},
+		{"gaps between", `{"time":"2026-06-01T12:00:00Z","kind":"gap","id":"1","cause":"suppressed","count":40,"since":"2026-06-01T12:00:00Z","decision":"deny","reason":"token_missing"}` + "\n" +
+			`{"time":"2026-06-01T12:00:00Z","kind":"gap","id":"2","cause":"queue_full","count":2,"since":"2026-06-01T12:00:00Z"}` + "\n" + rec(nil), "replayed 1, changed 0, undecidable 0; not recorded 42"},
 		{"a log between", `{"time":1,"level":"INFO","msg":"listening"}` + "\ntime=x level=info\n\n" + rec(nil), "replayed 1, changed 0, undecidable 0; other lines 2"},
 		{"half a line", strings.TrimSuffix(rec(nil), "}"), "line 1 is not JSON: unexpected EOF"},
 	} {

@@ -35,6 +35,9 @@ func (r Report) Print(to io.Writer) error {
 	if r.OtherLines > 0 {
 		fmt.Fprintf(&b, "; other lines %d", r.OtherLines)
 	}
+	if r.Missing > 0 {
+		fmt.Fprintf(&b, "; not recorded %d", r.Missing)
+	}
 	_, err := fmt.Fprintln(to, b.String())
 	return err
 }

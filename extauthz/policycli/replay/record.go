@@ -26,6 +26,11 @@ type Recorded struct {
 // place.
 var errOther = errors.New("no audit record")
 
+// gapError is a line that counts records which are missing.
+type gapError struct{ count uint64 }
+
+func (g gapError) Error() string { return fmt.Sprintf("%d records are missing", g.count) }
+
 // Parse reads one line.
 func Parse(line []byte) (Recorded, error) {
 	if !bytes.Contains(line, []byte(`"kind":`)) {
@@ -36,6 +41,13 @@ func Parse(line []byte) (Recorded, error) {
 	var r Recorded
 	if err := decoder.Decode(&r.Record); err != nil {
 		return r, fmt.Errorf("not JSON: %w", err)
+	}
+	if r.Kind == audit.Lost {
+		var gap audit.Gap
+		if err := json.Unmarshal(line, &gap); err != nil {
+			return r, fmt.Errorf("no gap that can be read: %w", err)
+		}
+		return r, gapError{gap.Count}
 	}
 	for name, value := range r.Inputs {
 		r.Inputs[name] = policycli.Plain(value)

@@ -1,0 +1,50 @@
+package status
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Audit is how it stands with the audit trail. No Check waits for it.
+type Audit struct {
+	Output     string            `json:"output"`       // stdout, or the file
+	Queued     int               `json:"queued"`       // records that wait to be written
+	Bytes      int               `json:"bytes"`        // of these
+	Limit      int               `json:"limit"`        // of Bytes; what comes beyond is lost
+	Waits      float64           `json:"waitsSeconds"` // how long the one that is to be written next has waited
+	Written    uint64            `json:"written"`
+	Lost       map[string]uint64 `json:"lost"`              // by cause, every cause
+	Suppressed uint64            `json:"suppressed"`        // anonymous denials beyond what is recorded of them
+	Problem    string            `json:"problem,omitempty"` // why the last write failed
+}
+
+// stalledAfter is how long a record may wait before its reader or disk is said to hang.
+const stalledAfter = 5 // seconds
+
+// Findings tell in words what is wrong now. Records that were lost before are
+// counted, and are no finding for ever.
+func (a Audit) Findings() (all []string) {
+	if a.Waits > stalledAfter {
+		all = append(all, fmt.Sprintf("audit: nothing was written to %s for %.0f s: its reader or disk hangs", a.Output, a.Waits))
+	}
+	if a.Problem != "" {
+		all = append(all, fmt.Sprintf("audit: the last write to %s failed: %s", a.Output, a.Problem))
+	}
+	return all
+}
+
+// String is one line.
+func (a Audit) String() string {
+	lost := []string{}
+	for _, cause := range slices.Sorted(maps.Keys(a.Lost)) {
+		if a.Lost[cause] > 0 {
+			lost = append(lost, fmt.Sprintf("%d %s", a.Lost[cause], cause))
+		}
+	}
+	if len(lost) == 0 {
+		lost = append(lost, "none")
+	}
+	return fmt.Sprintf("%s, %d of %d bytes wait, lost %s, suppressed %d", a.Output, a.Bytes, a.Limit, strings.Join(lost, ", "), a.Suppressed)
+}

@@ -1,0 +1,62 @@
+// Package audittest keeps audit records in memory for tests.
+package audittest
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/audit"
+)
+
+// Buffer holds the records of a log. Whatever reads it waits for records that were
+// made before and are still on their way.
+type Buffer struct {
+	Log *audit.Log
+
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// NewBuffer starts a log that ends with the process.
+func NewBuffer(o audit.Options) *Buffer {
+	b := &Buffer{}
+	b.Log = audit.New(sink{b}, o)
+	return b
+}
+
+type sink struct{ *Buffer }
+
+func (s sink) Write(line []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(line)
+}
+
+// String is all that was recorded since the last Take.
+func (b *Buffer) String() string {
+	b.flush()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// Take is String, and forgets it.
+func (b *Buffer) Take() string {
+	b.flush()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	text := b.text.String()
+	b.text.Reset()
+	return text
+}
+
+// flush panics where a writer in memory does not end within a minute.
+func (b *Buffer) flush() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := b.Log.Flush(ctx); err != nil {
+		panic(err)
+	}
+}

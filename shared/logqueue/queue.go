@@ -1,0 +1,421 @@
+// Package logqueue writes lines in a goroutine of its own, through a queue that is
+// bounded in bytes, so that nobody who logs waits for the reader of a log.
+//
+// What finds no room or cannot be written is lost, counted by cause, and named in
+// a line of its own as soon as lines are written again. A write that fails in the
+// middle of a line never tears the next line, which then begins with a newline.
+package logqueue
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Cause says why a line was lost.
+type Cause string
+
+// The causes.
+const (
+	QueueFull    Cause = "queue_full"    // the reader or the disk is slower than the lines come, or hangs
+	ReaderClosed Cause = "reader_closed" // EPIPE: the other end of the pipe is gone
+	NoSpace      Cause = "no_space"      // ENOSPC, EDQUOT
+	WriteFailed  Cause = "write_failed"  // any other error of the write
+	Stopped      Cause = "stopped"       // the process ended before the line could be written
+	Unencodable  Cause = "unencodable"   // the line could not be made; see [Queue.Lose]
+)
+
+// Causes are all of them.
+func Causes() []Cause {
+	return []Cause{QueueFull, ReaderClosed, NoSpace, WriteFailed, Stopped, Unencodable}
+}
+
+// Loss is lines that were lost for one cause.
+type Loss struct {
+	Cause Cause
+	Count uint64
+	Since time.Time // when the first of them was lost
+	Err   error     // of the last write that failed; nil for other causes
+}
+
+// Options say how a queue works.
+type Options struct {
+	Limit int              // bytes, of the queued lines and what keeping them takes; required
+	Now   func() time.Time // nil: time.Now
+
+	// Line makes the line that names a loss in the log itself; nil: none is written.
+	Line func(Loss) []byte
+	// Report is called when lines begin to be lost for a cause, and again with the whole loss
+	// when it has been named in the log. It must not write to this queue, and not block.
+	Report func(loss Loss, over bool)
+
+	after func(time.Duration, func()) // of tests; nil: time.AfterFunc
+}
+
+// entryBytes is what keeping one line takes beside its bytes.
+const entryBytes = 96
+
+// lossInterval is the time between the first loss and the line that names it with
+// all that were lost meanwhile, and between two tries to write that line.
+const lossInterval = time.Second
+
+// Queue is lines on their way to a sink. All methods may be called from many goroutines.
+type Queue struct {
+	Options
+	sink io.Writer
+
+	mu      sync.Mutex
+	filled  *sync.Cond // there is something to do for the writer
+	entries []entry
+	bytes   int // of entries, and of the one that is being written
+	closed  bool
+	reopen  bool
+	stats   Stats
+	losses  map[Cause]*Loss // that no line has named yet; a timer runs while there are any
+	due     bool            // the timer has fired
+
+	ended chan struct{} // the writer has returned
+}
+
+type entry struct {
+	line  []byte
+	added time.Time
+	done  chan<- struct{} // of Flush: closed when the entry's turn comes
+}
+
+func (e entry) bytes() int { return len(e.line) + entryBytes }
+
+// Stats are counts since the queue was made.
+type Stats struct {
+	Queued  int // lines that wait, with the one that is being written
+	Bytes   int // of these
+	Limit   int
+	Oldest  time.Time // when the line that is to be written next was added; zero: none waits
+	Written uint64
+	Lost    map[Cause]uint64
+	Err     error // of the last write, or of the file that could not be opened again; nil: all is well
+}
+
+// AllLost is the sum over all causes.
+func (s Stats) AllLost() (all uint64) {
+	for _, count := range s.Lost {
+		all += count
+	}
+	return all
+}
+
+// New starts the writer. The caller closes the queue, or leaves it to the end
+// of the process.
+func New(sink io.Writer, o Options) *Queue {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.after == nil {
+		o.after = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
+	}
+	if _, own := sink.(*File); !own {
+		sink = &wholeLines{sink: sink}
+	}
+	q := &Queue{Options: o, sink: sink, losses: map[Cause]*Loss{}, ended: make(chan struct{})}
+	q.stats.Lost = map[Cause]uint64{}
+	q.filled = sync.NewCond(&q.mu)
+	go q.write()
+	return q
+}
+
+// Add queues a line, which ends with a newline and is the queue's from here on. It
+// never waits for the sink. It reports whether the line was queued.
+func (q *Queue) Add(line []byte) bool {
+	now := q.Now()
+	q.mu.Lock()
+	e := entry{line: line, added: now}
+	cause := Cause("")
+	switch {
+	case q.closed:
+		cause = Stopped
+	case q.bytes+e.bytes() > q.Limit:
+		cause = QueueFull
+	default:
+		q.push(e)
+	}
+	q.mu.Unlock()
+	if cause != "" {
+		q.lose(cause, 1, now, nil)
+	}
+	return cause == ""
+}
+
+// Lose counts a line that could not even be made.
+func (q *Queue) Lose(cause Cause) { q.lose(cause, 1, q.Now(), nil) }
+
+// push queues an entry; mu is held.
+func (q *Queue) push(e entry) {
+	q.entries = append(q.entries, e)
+	q.bytes += e.bytes()
+	q.filled.Signal()
+}
+
+// SetLimit changes the bound of lines to come.
+func (q *Queue) SetLimit(bytes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.Limit = bytes
+}
+
+// Stats are as of now.
+func (q *Queue) Stats() Stats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.stats
+	s.Queued, s.Bytes, s.Limit, s.Lost = len(q.entries), q.bytes, q.Limit, maps.Clone(q.stats.Lost)
+	if len(q.entries) > 0 {
+		s.Oldest = q.entries[0].added
+	}
+	return s
+}
+
+// Reopen has the sink open its file again before the next line, and at once if no
+// line waits. It does nothing for a sink without a file.
+func (q *Queue) Reopen() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reopen = true
+	q.filled.Signal()
+}
+
+// Flush returns when every line that was added before is written or lost, or when
+// ctx ends, with its error.
+func (q *Queue) Flush(ctx context.Context) error {
+	done := make(chan struct{})
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return q.wait(ctx, q.ended)
+	}
+	q.push(entry{done: done, added: q.Now()}) // beyond the limit: a marker holds no line
+	q.mu.Unlock()
+	return q.wait(ctx, done)
+}
+
+// Close takes no more lines and writes those that wait. Where ctx ends before
+// that is done, the rest is lost, and Close returns without waiting for the write
+// that hangs. The sink is closed if it can be and nothing hangs.
+func (q *Queue) Close(ctx context.Context) error {
+	q.mu.Lock()
+	q.closed = true
+	q.filled.Signal()
+	q.mu.Unlock()
+	err := q.wait(ctx, q.ended)
+	if err == nil {
+		if closer, ok := q.sink.(io.Closer); ok {
+			err = closer.Close()
+		}
+		return err
+	}
+	q.mu.Lock()
+	left := uint64(0)
+	for _, e := range q.entries {
+		if e.done == nil {
+			left++
+		}
+	}
+	q.mu.Unlock()
+	q.lose(Stopped, left, q.Now(), nil)
+	return fmt.Errorf("%d lines could not be written: %w", left, err)
+}
+
+func (q *Queue) wait(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// write is the one goroutine that touches the sink.
+func (q *Queue) write() {
+	defer close(q.ended)
+	for {
+		todo := q.next()
+		if todo.reopen {
+			q.reopenSink()
+		}
+		if todo.nameLosses || todo.end {
+			q.nameLosses()
+		}
+		if todo.end {
+			return
+		}
+		q.put(todo.entry)
+	}
+}
+
+// task is what the writer does next. Its entry may be empty.
+type task struct {
+	entry
+	reopen, nameLosses, end bool
+}
+
+// next waits for something to do. An entry stays in the queue while it is being written.
+func (q *Queue) next() (todo task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.entries) == 0 && !q.closed && !q.reopen && !q.due {
+		q.filled.Wait()
+	}
+	todo.reopen, q.reopen = q.reopen, false
+	todo.nameLosses, q.due = q.due, false
+	if len(q.entries) > 0 {
+		todo.entry = q.entries[0]
+	} else {
+		todo.end = q.closed
+	}
+	return todo
+}
+
+// put writes one entry and takes it out of the queue.
+func (q *Queue) put(e entry) {
+	switch {
+	case e.line != nil:
+		err := q.writeLine(e.line)
+		q.remove(e, err)
+		if err != nil {
+			q.lose(causeOf(err), 1, q.Now(), err)
+		}
+	case e.done != nil:
+		q.remove(e, nil)
+		close(e.done)
+	}
+}
+
+// remove takes out the first entry, which was written unless there is an error.
+func (q *Queue) remove(e entry, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.entries[0] = entry{} // or its line would live as long as the slice
+	q.entries = q.entries[1:]
+	if len(q.entries) == 0 {
+		q.entries = nil
+	}
+	q.bytes -= e.bytes()
+	if e.line == nil {
+		return
+	}
+	q.stats.Err = err
+	if err == nil {
+		q.stats.Written++
+	}
+	if file, ok := q.sink.(*File); ok && err == nil {
+		q.stats.Err = file.stuck
+	}
+}
+
+// writeLine treats a panic of the sink as an error: one in a goroutine would end the
+// process, which may be a gateway that only hosts us.
+func (q *Queue) writeLine(line []byte) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("the sink panicked: %T", cause)
+		}
+	}()
+	_, err = q.sink.Write(line)
+	return err
+}
+
+func causeOf(err error) Cause {
+	switch {
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrClosedPipe):
+		return ReaderClosed
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return NoSpace
+	default:
+		return WriteFailed
+	}
+}
+
+// lose counts lines that were lost.
+func (q *Queue) lose(cause Cause, count uint64, now time.Time, err error) {
+	if count == 0 {
+		return
+	}
+	q.mu.Lock()
+	q.stats.Lost[cause] += count
+	loss, known := q.losses[cause]
+	if !known {
+		if len(q.losses) == 0 {
+			q.after(lossInterval, q.nameSoon)
+		}
+		loss = &Loss{Cause: cause, Since: now}
+		q.losses[cause] = loss
+	}
+	loss.Count += count
+	loss.Err = err
+	begun := *loss
+	q.mu.Unlock()
+	if !known && q.Report != nil {
+		q.Report(begun, false)
+	}
+}
+
+// nameSoon has the writer name the losses.
+func (q *Queue) nameSoon() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.due = true
+	q.filled.Signal()
+}
+
+// nameLosses writes the lines that name what was lost. What cannot be named
+// yet is tried again after an interval.
+func (q *Queue) nameLosses() {
+	q.mu.Lock()
+	losses := q.losses
+	q.losses = map[Cause]*Loss{}
+	q.mu.Unlock()
+	for _, cause := range Causes() {
+		loss, lost := losses[cause]
+		if !lost {
+			continue
+		}
+		if q.Line != nil && q.writeLine(q.Line(*loss)) != nil {
+			q.restore(loss)
+		} else if q.Report != nil {
+			q.Report(*loss, true)
+		}
+	}
+}
+
+// restore keeps a loss that could not be named.
+func (q *Queue) restore(loss *Loss) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if later, known := q.losses[loss.Cause]; known {
+		loss.Count += later.Count
+	} else if len(q.losses) == 0 {
+		q.after(lossInterval, q.nameSoon)
+	}
+	q.losses[loss.Cause] = loss
+}
+
+// Writer gives each Write to the queue as one line, for loggers. It never fails: a
+// logger has nowhere to say so, and the queue counts what is lost. Characters that a
+// terminal obeys are escaped, as in [EscapeJSON], but for newlines and tabs.
+func (q *Queue) Writer() io.Writer { return lineWriter{q} }
+
+type lineWriter struct{ queue *Queue }
+
+func (w lineWriter) Write(text []byte) (int, error) {
+	line := bytes.Clone(escapeText(text))
+	if !bytes.HasSuffix(line, []byte{'\n'}) {
+		line = append(line, '\n')
+	}
+	w.queue.Add(line)
+	return len(text), nil
+}

@@ -1,0 +1,141 @@
+package logqueue
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// reopenSink opens the file again, if there is one. On an error the file that is
+// open stays in use.
+func (q *Queue) reopenSink() {
+	file, ok := q.sink.(*File)
+	if !ok {
+		return
+	}
+	err := file.Reopen()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	file.stuck, q.stats.Err = err, err
+}
+
+// Duplicate is a second descriptor of an open file, for standard output and standard
+// error of a process that is not ours: Go ends a process for writing to descriptor
+// 1 or 2 when the reader is gone, and not for another descriptor.
+func Duplicate(file *os.File) (*os.File, error) {
+	fd, _, failed := syscall.Syscall(syscall.SYS_FCNTL, file.Fd(), syscall.F_DUPFD_CLOEXEC, 3)
+	if failed != 0 {
+		return nil, fmt.Errorf("duplicate %s: %w", file.Name(), failed)
+	}
+	return os.NewFile(fd, file.Name()), nil
+}
+
+// wholeLines begins a line with a newline where the write before has failed in the
+// middle of its line.
+type wholeLines struct {
+	sink io.Writer
+	torn bool
+}
+
+func (w *wholeLines) Write(line []byte) (int, error) {
+	if w.torn {
+		line = append([]byte{'\n'}, line...)
+	}
+	n, err := w.sink.Write(line)
+	if n > 0 {
+		w.torn = line[n-1] != '\n'
+	}
+	if err == nil && n < len(line) {
+		err = io.ErrShortWrite
+	}
+	return n, err
+}
+
+// File is a sink that appends to a file by its name: after a rotation, which renames
+// or removes the file, the next line goes to a new one. It is used by one goroutine.
+type File struct {
+	name  string
+	open  *os.File
+	info  fs.FileInfo // of open
+	stuck error       // why lines still go to a file that has the name no longer
+	wholeLines
+}
+
+// OpenFile opens the file, and makes it if need be, readable for its owner only. A
+// named pipe must have a reader.
+func OpenFile(name string) (*File, error) {
+	f := &File{name: name}
+	if err := f.Reopen(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Reopen opens what has the file's name now. On an error the file that is open
+// stays in use.
+func (f *File) Reopen() error {
+	// Without O_NONBLOCK the open of a named pipe would wait for a reader, and a write for room in it.
+	file, err := os.OpenFile(f.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
+	if errors.Is(err, syscall.ENXIO) {
+		return fmt.Errorf("%s is a named pipe that nobody reads: start its reader first", f.name)
+	}
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	before := f.open
+	f.open, f.info, f.stuck = file, info, nil
+	f.wholeLines = wholeLines{sink: file, torn: !endsWithNewline(f.name, info)}
+	if before != nil {
+		return before.Close()
+	}
+	return nil
+}
+
+// endsWithNewline reports whether a line that is appended begins as a line: a process
+// that was killed, or a full disk, may have left a part of one.
+func endsWithNewline(name string, info fs.FileInfo) bool {
+	if !info.Mode().IsRegular() || info.Size() == 0 {
+		return true
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return false // an empty line too many is harmless
+	}
+	defer file.Close()
+	last := make([]byte, 1)
+	if _, err := file.ReadAt(last, info.Size()-1); err != nil {
+		return false
+	}
+	return last[0] == '\n'
+}
+
+// Write appends to what has the file's name. Where that cannot be opened, the line
+// goes to the file that is open, unless this one has been removed.
+func (f *File) Write(line []byte) (int, error) {
+	if named, err := os.Stat(f.name); err != nil || !os.SameFile(named, f.info) {
+		if f.stuck = f.Reopen(); f.stuck != nil && f.removed() {
+			return 0, f.stuck
+		}
+	}
+	return f.wholeLines.Write(line)
+}
+
+// removed reports whether the open file has no name any more: nobody will read it.
+func (f *File) removed() bool {
+	info, err := f.open.Stat()
+	if err != nil {
+		return true
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && stat.Nlink == 0
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.open.Close() }
