@@ -76,6 +76,8 @@ var spellings = []spelling{
 	{"/a%3fb", "/a%3fb", true},
 	{"/a/..%3F/b", "/a/..%3F/b", true},
 	{"/a/..%20/b", "/a/..%20/b", true},
+	{"/a%20", "/a%20", true},
+	{"/%20a", "/%20a", true},
 	{"/a%C2%85", "/a%C2%85", true},
 	{"/a%01", "/a%01", true},
 	{"/a%0a", "/a%0a", true},

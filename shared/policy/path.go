@@ -40,13 +40,15 @@ func CheckPath(path string) error {
 }
 
 // checkDecoded refuses what an upstream may take for another text once it has decoded a segment:
-// dots that climb, also where it trims spaces first, and control characters, of which some count as
-// spaces (U+0085).
+// dots that climb, spaces that it trims (CVE-2016-5007), and control characters, of which some count
+// as spaces (U+0085).
 func checkDecoded(segment string) error {
-	if isDots(segment) {
+	switch {
+	case isDots(segment):
 		return errors.New("a segment that is empty, . or ..")
-	}
-	if strings.ContainsFunc(segment, unicode.IsControl) {
+	case strings.HasPrefix(segment, " ") || strings.HasSuffix(segment, " "):
+		return errors.New("a space at the beginning or end of a segment")
+	case strings.ContainsFunc(segment, unicode.IsControl):
 		return errors.New("the escape of a control character")
 	}
 	return nil

@@ -14,14 +14,14 @@ func TestAmbiguousPaths(t *testing.T) {
 		"/%2f", "/a%2Fb", "/a%5cb", "/a%5Cb", "/a%25b", "/a%2500", "/a%00", "/a%0a", "/a%1f", "/a%7f", "/%41", "/%7e", "/%2e%2e/b", "/%2E", "/a%2d",
 		"/a%", "/a%4", "/a%zz", "/a%u002f", "/%c0%af", "/%ff", "/%e0%80%af",
 		"/a%3Bb", "/a%3b", "/%3B", "/..%3B/b", "/.%3b", "/a/%3Bx=y/b", "/a%3Fb", "/a%3f", "/a%23b", "/%23", "/a%3F/../b", "/a/b%3Fc/d",
-		"/..%20/b", "/%20../b", "/.%20", "/%20.%20/b", "/a%C2%85", "/a%c2%80b",
+		"/..%20/b", "/%20../b", "/.%20", "/%20.%20/b", "/a%20", "/%20a", "/%20", "/a/%20/b", "/a%20/b", "/%20...", "/a%C2%85", "/a%c2%80b",
 	} {
 		if policy.CheckPath(path) == nil {
 			t.Errorf("%q is admitted", path)
 		}
 	}
 	for _, path := range []string{
-		"/", "/a", "/a/", "/a/b", "/a.b", "/...", "/a..b", "/..a", "/a%20b", "/a%20", "/%20", "/a%3ab", "/%20...", "/a%2Cb%3Dc", "/a%40b", "/%E2%80%A6", "/%EF%BC%8F", "/%c3%a4", "/a:b@c", "/a,b=c+d!$&'()*", "/~user/_x-y",
+		"/", "/a", "/a/", "/a/b", "/a.b", "/...", "/a..b", "/..a", "/a%20b", "/a%20%20b", "/a%3ab", "/a%C2%A0", "/a%2Cb%3Dc", "/a%40b", "/%E2%80%A6", "/%EF%BC%8F", "/%c3%a4", "/a:b@c", "/a,b=c+d!$&'()*", "/~user/_x-y",
 	} {
 		if err := policy.CheckPath(path); err != nil {
 			t.Errorf("%q is refused: %v", path, err)
@@ -63,7 +63,8 @@ func TestPatterns(t *testing.T) {
 // A literal may hold what a segment can be when it is decoded, and nothing else.
 func TestLiterals(t *testing.T) {
 	for text, want := range map[string]string{
-		"/café/x": "", "/my docs": "", `/a"b`: "", "/日本": "", "/a/b c/{x}/**": "", "/a ": "",
+		"/café/x": "", "/my docs": "", `/a"b`: "", "/日本": "", "/a/b c/{x}/**": "",
+		"/a ":        `segment "a " can never be in a path that is not ambiguous: a space at the beginning or end of a segment`,
 		"/caf%C3%A9": `segment "caf%C3%A9": write "café", paths compare when they are decoded`,
 		"/a%41":      `segment "a%41": write "aA", paths compare when they are decoded`,
 		"/a%2Fb":     `segment "a%2Fb" can never be in a path that is not ambiguous: the byte '%'`,
