@@ -8,6 +8,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -43,12 +44,12 @@ type Process struct {
 // problems of the configuration as [strictyaml.Problems], or the address that
 // could not be bound.
 func Run(ctx context.Context, p Process) error {
-	a, err := load(p)
+	a, err := until(ctx, func() (*authorizer, error) { return load(p) })
 	if err != nil {
 		return err
 	}
 	defer a.endAudit()
-	if err := a.fleets.Apply(ctx, a.trust.Get()); err != nil {
+	if err := a.fleets.Apply(ctx, a.trust.Get().entries); err != nil {
 		return err
 	}
 	defer a.fleets.Close()
@@ -85,6 +86,27 @@ type authorizer struct {
 	metrics   *ops.Metrics
 }
 
+// ErrStopped says that the process was to stop before it had read its files.
+var ErrStopped = errors.New("stopped before all files were read")
+
+// until is load, ended by ctx: a file can hang, as at a network mount whose server is
+// away, and then the process must still end when it is asked to.
+func until(ctx context.Context, load func() (*authorizer, error)) (*authorizer, error) {
+	loaded := make(chan struct{})
+	var made *authorizer
+	var failure error
+	go func() {
+		defer close(loaded)
+		made, failure = load()
+	}()
+	select {
+	case <-loaded:
+		return made, failure
+	case <-ctx.Done():
+		return nil, ErrStopped
+	}
+}
+
 func load(p Process) (*authorizer, error) {
 	l, err := open(p.ConfigFile)
 	if err != nil {
@@ -110,7 +132,7 @@ func load(p Process) (*authorizer, error) {
 	a.fleets = l.fleets(a.domains, revoked, p)
 	a.watchTrust(l)
 	if a.trust != nil {
-		a.homeless.Store(!hasHome(a.trust.Get()))
+		a.homeless.Store(!hasHome(a.trust.Get().entries))
 	}
 	a.watchDocuments(l, dirs)
 	a.watchOverrides(l)

@@ -3,11 +3,12 @@ package app
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/readfile"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 	"github.com/meshpass/meshpass/shared/token"
 )
@@ -46,7 +47,14 @@ type loader struct {
 	config   config
 	decoding strictyaml.Problems // the configuration's own shape
 	problems strictyaml.Problems // all else
+
+	lastKeys map[string]*keyset.Public // what key files held when they could be used, by path
+	keyFault strictyaml.Problems       // key files in whose place lastKeys are used
+	unread   int                       // of these, files that could not be read at all
 }
+
+// maxFileBytes is far more than the configuration or overrides take.
+const maxFileBytes = 1 << 20
 
 // path is a place in the configuration: keys and indices.
 type path []any
@@ -72,7 +80,7 @@ func (p path) with(steps ...any) path { return append(append(path{}, p...), step
 
 // open reads the file's shape; what its values mean is checked by section.
 func open(file string) (*loader, error) {
-	data, err := os.ReadFile(file)
+	data, err := readfile.Read(file, maxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}

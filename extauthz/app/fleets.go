@@ -6,14 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"reflect"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/fleets"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/readfile"
 	"github.com/meshpass/meshpass/shared/reload"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/strictyaml"
@@ -51,7 +51,7 @@ func Verifier(file string, now func() time.Time, log *slog.Logger) (*token.Verif
 // IssuersOf lists the issuers that a configuration names: those that an authorizer trusts,
 // or the one in whose name a plugin signs. Nothing else of the file is judged.
 func IssuersOf(file string) ([]string, error) {
-	data, err := os.ReadFile(file)
+	data, err := readfile.Read(file, maxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
@@ -90,59 +90,98 @@ func (l *loader) fleets(domains identity.TrustDomains, revoked revocation.Checke
 	}})
 }
 
-// watchTrust follows the trust section of the configuration with its key files.
+// watchTrust follows the trust section of the configuration, and its key files on
+// their own: a slip anywhere in the configuration keeps no key from being withdrawn.
 func (a *authorizer) watchTrust(l *loader) {
-	w := &trustWatch{authorizer: a, started: l, latest: l}
+	w := &trustWatch{authorizer: a, started: l}
 	var err error
-	a.trust, err = reload.NewFollowing(w.files, w.load, w.changed)
+	if a.config, err = reload.New(reload.Files(l.file), w.readConfig, w.configChanged); err != nil {
+		l.join(err)
+		return
+	}
+	a.trust, err = reload.NewFollowing(w.keyFiles, w.readTrust, w.trustChanged)
 	l.join(err)
 }
 
-// trustWatch reads the configuration anew. Of it, trust alone takes effect: what
-// else differs is told, and waits for a restart.
+// trustWatch reads the configuration again. Of it, trust alone takes effect: what
+// else differs is logged, and waits for a restart.
 type trustWatch struct {
 	*authorizer
 	started *loader
-
-	mu     sync.Mutex
-	latest *loader // as the file was read last
 }
 
-func (w *trustWatch) files() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]string{w.started.file}, w.latest.keyFiles()...)
+// trusted is what is made of the active trust section and its key files.
+type trusted struct {
+	entries []fleets.Entry
+	keys    map[string]*keyset.Public // of the files, by path
+	faults  strictyaml.Problems       // files in whose place stands what they held before
+	unread  int
 }
 
-func (w *trustWatch) load() ([]fleets.Entry, error) {
+// Unread is the number of key files that could not be read.
+func (t trusted) Unread() int { return t.unread }
+
+// readConfig gives a configuration of which the whole trust section can be used, with
+// all key files that it names for the first time.
+func (w *trustWatch) readConfig() (*loader, error) {
 	l, err := w.started.trustNow()
 	if err != nil {
 		return nil, err
 	}
-	w.mu.Lock()
-	w.latest = l
-	w.mu.Unlock()
+	w.withLastKeys(l)
 	entries := l.trust(w.domains)
 	if err := l.problems.In(l.file).Err(); err != nil {
 		return nil, err
 	}
-	return entries, w.fleets.Conflict(entries)
+	return l.again(), w.fleets.Conflict(entries)
+}
+
+func (w *trustWatch) withLastKeys(l *loader) {
+	if w.trust != nil {
+		l.lastKeys = w.trust.Get().keys
+	}
+}
+
+func (w *trustWatch) configChanged(latest *loader, err error) {
+	if w.refused(configSource, err) {
+		return
+	}
+	w.Log.Info("configuration reloaded", "file", latest.file)
+	if waiting := w.started.waiting(latest); len(waiting) > 0 {
+		w.Log.Warn("the configuration has changed in more than trust: a restart is needed for the rest", "sections", waiting)
+	}
+	w.trust.LoadAgain()
+}
+
+func (w *trustWatch) keyFiles() []reload.Input { return reload.Files(w.config.Get().keyFiles()...) }
+
+func (w *trustWatch) readTrust() (trusted, error) {
+	l := w.config.Get().again()
+	w.withLastKeys(l)
+	t := trusted{entries: l.trust(w.domains), keys: map[string]*keyset.Public{}}
+	l.keepKeysFrom(t.entries, w.fleets.Conflict)
+	if err := l.problems.In(l.file).Err(); err != nil {
+		return t, err
+	}
+	t.faults, t.unread = l.keyFault.In(l.file), l.unread
+	for i, c := range l.config.Trust {
+		if c.JWKS.File != "" {
+			t.keys[l.resolve(c.JWKS.File)] = t.entries[i].Trust.Keys
+		}
+	}
+	return t, w.fleets.Conflict(t.entries)
 }
 
 // trustNow is the started configuration with the trust section that the file has
-// now. A file of which any part has not the right shape is refused as a whole: a
+// now. A file of which any part has not the right shape is rejected as a whole: a
 // restart could not use it.
 func (l *loader) trustNow() (*loader, error) {
-	data, err := os.ReadFile(l.file)
-	if err != nil {
-		return nil, err
-	}
-	if bytes.Equal(data, l.data) {
-		return l.again(), nil
-	}
 	fresh, err := open(l.file)
 	if err != nil {
 		return nil, err
+	}
+	if bytes.Equal(fresh.data, l.data) {
+		return l.again(), nil
 	}
 	if err := fresh.err(); err != nil {
 		return nil, err
@@ -153,22 +192,31 @@ func (l *loader) trustNow() (*loader, error) {
 	return fresh, nil
 }
 
-func (w *trustWatch) changed(entries []fleets.Entry, err error) {
+func (w *trustWatch) trustChanged(t trusted, err error) {
 	if w.refused(jwksSource, err) {
 		return
 	}
-	if err := w.fleets.Apply(context.Background(), entries); w.refused(jwksSource, err) {
+	if err := w.fleets.Apply(context.Background(), t.entries); w.refused(jwksSource, err) {
 		return
 	}
-	w.followHome(entries)
+	w.followHome(t.entries)
 	var issuers []string
-	for _, entry := range entries {
+	for _, entry := range t.entries {
 		issuers = append(issuers, entry.Trust.Issuer)
 	}
 	w.Log.Info("keys reloaded", "issuers", issuers)
-	if waiting := w.started.waiting(w.latest); len(waiting) > 0 {
-		w.Log.Warn("the configuration has changed in more than trust: a restart is needed for the rest", "sections", waiting)
+	w.refused(jwksSource, t.faults.Err())
+}
+
+// trustSource is not up to date while a key file cannot be used, even where all the
+// others are active.
+type trustSource struct{ *reload.Value[trusted] }
+
+func (s trustSource) Err() error {
+	if err := s.Value.Err(); err != nil {
+		return err
 	}
+	return s.Get().faults.Err()
 }
 
 // waiting names the sections, besides trust, that differ between two readings.

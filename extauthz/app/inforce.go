@@ -23,18 +23,25 @@ func (s documentSource) Err() error {
 // loaded last, which may have been thrown away because the files moved.
 // Strict makes the problem of one document a problem of the whole change.
 func (a *authorizer) watchDocuments(l *loader, from folders) {
-	a.documents = watched(l, from.paths(), func(l *loader) policy.Loaded {
+	loader := policy.Loader{Domains: a.domains, Memory: new(policy.Memory)}
+	var err error
+	a.documents, err = reload.New(from.inputs(), func() (policy.Loaded, error) {
 		var previous *policy.Set
 		if a.documents != nil {
 			previous = a.documents.Get().Set
 		}
-		loaded := from.load(previous, policy.Loader{Domains: a.domains, NoHomeIssuer: a.homeless.Load()})
+		loader.NoHomeIssuer = a.homeless.Load()
+		loaded := loader.LoadEach(previous, from.dirs()...)
 		a.wanted.Store(&loaded.Wanted)
-		if a.Strict {
-			l.problems = append(l.problems, loaded.Problems...)
+		if !a.Strict {
+			return loaded, nil
 		}
-		return loaded
+		if err := loaded.Problems.Err(); loaded.Unread() > 0 {
+			return loaded, err
+		}
+		return loaded, reload.Final(loaded.Problems.Err())
 	}, a.documentsChanged)
+	l.join(err)
 }
 
 // enforce puts documents and overrides in force together. Both change on their own.
@@ -70,10 +77,11 @@ func (a *authorizer) tellRefused(loaded policy.Loaded) bool {
 	}
 	var kept, denied []string
 	for _, r := range loaded.Refused {
+		name := loaded.Set.QualifiedName(r.Folder, r.Name)
 		if r.Denied {
-			denied = append(denied, r.Name)
+			denied = append(denied, name)
 		} else {
-			kept = append(kept, r.Name)
+			kept = append(kept, name)
 		}
 	}
 	a.Log.Error("documents refused, all others are in force", "source", policiesSource,

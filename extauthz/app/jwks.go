@@ -1,14 +1,17 @@
 package app
 
 import (
-	"os"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/fleets"
 	"github.com/meshpass/meshpass/extauthz/jwks"
 	"github.com/meshpass/meshpass/extauthz/transport"
 	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/readfile"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
@@ -101,16 +104,76 @@ func (l *loader) keys(at path, file string) *keyset.Public {
 	if !l.has(at, file) {
 		return nil
 	}
-	data, err := os.ReadFile(l.resolve(file))
+	name := l.resolve(file)
+	data, err := readfile.Read(name, keyset.MaxSetBytes+1)
 	if err != nil {
-		l.refuse(at, "%s", err)
-		return nil
+		return l.keysBefore(at, name, true, err)
 	}
 	keys, err := keyset.ParseJWKS(data)
 	if err != nil {
-		l.refuse(at, "%s: %s", l.resolve(file), err)
+		return l.keysBefore(at, name, false, fmt.Errorf("%s: %w", name, err))
 	}
 	return keys
+}
+
+// keysBefore are those that the file held when it could be used last: what is wrong
+// with one file keeps no key in another one from being added or withdrawn.
+func (l *loader) keysBefore(at path, name string, unread bool, err error) *keyset.Public {
+	last := l.lastKeys[name]
+	if last == nil {
+		l.refuse(at, "%s", err)
+		return nil
+	}
+	l.keyFault.Add(l.doc.At(at...), "%s: %s", at, err)
+	if unread {
+		l.unread++
+	}
+	return last
+}
+
+// keepKeysFrom has a file whose change is in conflict with another entry keep what it
+// held before, so that the mistake in it holds back no other file. A change that is
+// right once another file has changed, as when a key moves, is taken with it.
+func (l *loader) keepKeysFrom(entries []fleets.Entry, conflict func([]fleets.Entry) error) {
+	agreed := slices.Clone(entries)
+	var open []int // files that have changed, and are not in agreed yet
+	for i, c := range l.config.Trust {
+		if last := l.lastKeys[l.resolve(c.JWKS.File)]; c.JWKS.File != "" && last != nil && entries[i].Trust.Keys != last {
+			agreed[i].Trust.Keys = last
+			open = append(open, i)
+		}
+	}
+	causes := map[int]error{}
+	for before := len(open) + 1; len(open) < before; {
+		before = len(open)
+		open = slices.DeleteFunc(open, func(i int) bool {
+			with := slices.Clone(agreed)
+			with[i] = entries[i]
+			if causes[i] = conflict(with); causes[i] != nil {
+				return false
+			}
+			agreed[i] = entries[i]
+			return true
+		})
+	}
+	for _, i := range open {
+		at := path{"trust", i, "jwks", "file"}
+		l.keyFault.Add(l.doc.At(at...), "%s: %s", at, causes[i])
+	}
+	copy(entries, agreed)
+}
+
+// takesAnothersKey is the mistake of [loader.checkSigners].
+func (l *loader) takesAnothersKey(entries []fleets.Entry) error {
+	again := l.again()
+	signers := map[string]signer{}
+	for i, entry := range entries {
+		again.checkSigners(path{"trust", i, "jwks", "file"}, entry.Trust, signers)
+	}
+	if len(again.problems) == 0 {
+		return nil
+	}
+	return errors.New(again.problems[0].Message)
 }
 
 // signer is the entry of a file that has a key.

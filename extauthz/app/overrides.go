@@ -2,10 +2,11 @@ package app
 
 import (
 	"errors"
-	"os"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/readfile"
+	"github.com/meshpass/meshpass/shared/reload"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
@@ -17,7 +18,7 @@ func (l *loader) overrides(now time.Time) []policy.Override {
 		return nil
 	}
 	file := l.resolve(l.config.Policies.Overrides)
-	data, err := os.ReadFile(file)
+	data, err := readfile.Read(file, maxFileBytes)
 	if err != nil {
 		l.refuse(at, "%s", err)
 		return nil
@@ -38,7 +39,7 @@ func (a *authorizer) watchOverrides(l *loader) {
 		return
 	}
 	read := func(l *loader) []policy.Override { return l.overrides(a.Now()) }
-	files := []string{l.resolve(l.config.Policies.Overrides)}
+	files := reload.Files(l.resolve(l.config.Policies.Overrides))
 	a.overrides = watched(l, files, read, a.overridesChanged)
 }
 

@@ -3,12 +3,12 @@ package app
 import (
 	"errors"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/meshpass/meshpass/extauthz/peers"
 	"github.com/meshpass/meshpass/extauthz/services"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/readfile"
 	"github.com/meshpass/meshpass/shared/reload"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
@@ -39,9 +39,12 @@ func (l *loader) checkPeers(at path, c listenerConfig) {
 	}
 }
 
+// maxServicesBytes is more than the Services of a large cluster take.
+const maxServicesBytes = 16 << 20
+
 // services loads the file of a listener that finds its callee in one.
 func (l *loader) services(at path, file string) *services.Table {
-	data, err := os.ReadFile(file)
+	data, err := readfile.Read(file, maxServicesBytes)
 	if err != nil {
 		l.refuse(at, "%s", err)
 		return nil

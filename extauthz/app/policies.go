@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/reload"
 )
 
 type policiesConfig struct {
@@ -14,6 +15,7 @@ type policiesConfig struct {
 
 type policyDirConfig struct {
 	Path      string   `yaml:"path"`
+	Name      string   `yaml:"name"` // default: the last element of path
 	MayTarget []string `yaml:"mayTarget"`
 	Guardrail bool     `yaml:"guardrail"`
 }
@@ -32,7 +34,8 @@ func (l *loader) checkPolicies() (folders, policy.Mode) {
 	l.hasEntries(path{"policies", "dirs"}, len(c.Dirs))
 	var usable folders
 	for i, dir := range c.Dirs {
-		if l.checkDir(path{"policies", "dirs", i}, &dir) {
+		at := path{"policies", "dirs", i}
+		if l.checkDir(at, &dir) && l.checkDirName(at, &dir, usable) && l.isApart(at.with("path"), dir.Path, usable) {
 			usable = append(usable, dir)
 		}
 	}
@@ -57,6 +60,36 @@ func (l *loader) checkDir(at path, dir *policyDirConfig) (usable bool) {
 	return usable
 }
 
+// checkDirName: documents are named by folder and name, so that no team can take the
+// name of another team's document.
+func (l *loader) checkDirName(at path, dir *policyDirConfig, others folders) bool {
+	if !l.doc.Has(at.with("name")...) {
+		dir.Name = policy.DirName(dir.Path)
+	} else if !policy.IsDirName(dir.Name) {
+		l.refuse(at.with("name"), "%q is no name of a folder: write letters, digits, dots, _ and -, 63 at most", dir.Name)
+		return false
+	}
+	for _, other := range others {
+		if other.Name == dir.Name {
+			l.refuse(at, "two folders are named %q, %s and %s: give one of them another name, as in {path: %s, name: NAME}", dir.Name, other.Path, dir.Path, dir.Path)
+			return false
+		}
+	}
+	return true
+}
+
+// isApart rejects a folder inside another one: its documents would be loaded as those
+// of both, and a team's would be guardrails where the outer folder is.
+func (l *loader) isApart(at path, name string, others folders) bool {
+	for _, other := range others {
+		if policy.Overlap(name, other.Path) {
+			l.refuse(at, "%s and %s are one folder, or one is inside the other: list folders that have no file in common", name, other.Path)
+			return false
+		}
+	}
+	return true
+}
+
 func (l *loader) isFolder(at path, name string) bool {
 	info, err := os.Stat(name)
 	switch {
@@ -71,21 +104,21 @@ func (l *loader) isFolder(at path, name string) bool {
 // folders of documents, their paths resolved.
 type folders []policyDirConfig
 
-func (f folders) paths() []string {
-	var all []string
+func (f folders) inputs() []reload.Input {
+	var all []reload.Input
 	for _, dir := range f {
-		all = append(all, dir.Path)
+		all = append(all, reload.Input{Path: dir.Path, Wanted: policy.IsRead})
 	}
 	return all
 }
 
-// load puts together what can be used. Problems name the documents' own files.
-func (f folders) load(previous *policy.Set, loader policy.Loader) policy.Loaded {
+// dirs are the folders as they are now.
+func (f folders) dirs() []policy.Dir {
 	var dirs []policy.Dir
 	for _, c := range f {
 		dir := policy.OSDir(c.Path)
-		dir.MayTarget, dir.Guardrail = c.MayTarget, c.Guardrail
+		dir.Name, dir.MayTarget, dir.Guardrail = c.Name, c.MayTarget, c.Guardrail
 		dirs = append(dirs, dir)
 	}
-	return loader.LoadEach(previous, dirs...)
+	return dirs
 }

@@ -115,7 +115,7 @@ func TestADocumentThatIsRefused(t *testing.T) {
 	a.metric(t, `meshpass_policy_documents_refused{instead="last_good"} 1`)
 	a.metric(t, `meshpass_reload_current{source="policies"} 0`)
 	status := body(t, a.ops()+"/status")
-	for _, want := range []string{`"refused":[{"name":"orders","file":"`, `"denied":false}]`, `policies/orders.yaml:7:31: effect: want allow or deny`} {
+	for _, want := range []string{`"refused":[{"name":"orders","folder":"policies","file":"`, `"denied":false}]`, `policies/orders.yaml:7:31: effect: want allow or deny`} {
 		if !strings.Contains(status, want) {
 			t.Errorf("status has no %s: %s", want, status)
 		}

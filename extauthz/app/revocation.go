@@ -10,6 +10,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/ops"
 	"github.com/meshpass/meshpass/extauthz/redislist"
+	"github.com/meshpass/meshpass/shared/reload"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
@@ -43,7 +44,7 @@ func (a *authorizer) watchRevocations(l *loader) (c revocation.Checker) {
 	if file := l.revocationFile(); file != "" {
 		a.inFile = &fileList{}
 		read := func(l *loader) *revocation.List { return l.revocations(a.Now()) }
-		a.revoked = watched(l, []string{file}, read, a.fileChanged)
+		a.revoked = watched(l, reload.Files(file), read, a.fileChanged)
 		c.Lists = append(c.Lists, a.revoked.Get)
 		if a.revoked != nil {
 			a.inFile.History.Add(a.revoked.Get(), a.Now())

@@ -53,7 +53,7 @@ func (s *service) run(ctx context.Context) error {
 func (s *service) start(ctx context.Context, bound sockets, checks []*check.Server) {
 	s.broken = make(chan error, len(checks)+1)
 	s.warn()
-	s.warnTrust(s.trust.Get())
+	s.warnTrust(s.trust.Get().entries)
 	s.warnUnknownIssuers()
 	for i, listener := range bound.grpc {
 		server := check.NewGRPC(checks[i], s.transport()...)

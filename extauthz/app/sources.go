@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/meshpass/meshpass/extauthz/fleets"
 	"github.com/meshpass/meshpass/extauthz/ops"
 	"github.com/meshpass/meshpass/extauthz/redislist"
 	"github.com/meshpass/meshpass/extauthz/services"
@@ -21,7 +20,8 @@ import (
 // What is made of files that may change while we run. Each is swapped as a
 // whole, and stays as it is while what the files hold cannot be used.
 type sources struct {
-	trust     *reload.Value[[]fleets.Entry]
+	config    *reload.Value[*loader]
+	trust     *reload.Value[trusted]
 	documents *reload.Value[policy.Loaded]
 	overrides *reload.Value[[]policy.Override]          // nil: no file of overrides
 	revoked   *reload.Value[*revocation.List]           // nil: no file of revocations
@@ -33,6 +33,7 @@ type sources struct {
 
 // Names of the sources in logs, readiness and metrics.
 const (
+	configSource    = "config"
 	jwksSource      = "jwks"
 	policiesSource  = "policies"
 	overridesSource = "overrides"
@@ -52,7 +53,7 @@ type source interface {
 }
 
 func (s sources) all() map[string]source {
-	all := map[string]source{jwksSource: s.trust, policiesSource: documentSource{s.documents}}
+	all := map[string]source{configSource: s.config, jwksSource: trustSource{s.trust}, policiesSource: documentSource{s.documents}}
 	if s.overrides != nil {
 		all[overridesSource] = s.overrides
 	}
@@ -81,7 +82,7 @@ func (s sources) named() ops.Sources {
 
 // watched makes a value from the files now, and whenever their content changes.
 // The problems of now join the loader's own.
-func watched[T any](l *loader, files []string, read func(*loader) T, report func(T, error)) *reload.Value[T] {
+func watched[T any](l *loader, files []reload.Input, read func(*loader) T, report func(T, error)) *reload.Value[T] {
 	value, err := reload.New(files, func() (T, error) {
 		again := l.again()
 		made := read(again)
@@ -100,19 +101,34 @@ func (l *loader) join(err error) {
 	}
 }
 
-// watch looks at the files until the returned function is called.
-func (s sources) watch(every time.Duration) (stop func()) {
+// stopWatching is how long the end of a process waits for looks at files. One that
+// hangs, as at a network mount whose server is away, ends with the process.
+const stopWatching = time.Second
+
+// watch looks at the files until the returned function is called. Each source has a
+// goroutine of its own: one that hangs keeps none of the others from its files.
+func (s sources) watch(every time.Duration) (stop func()) { return watchAll(s.all(), every) }
+
+func watchAll(all map[string]source, every time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup
-	for _, source := range s.all() {
+	for _, source := range all {
 		loops.Go(func() { source.Run(ctx, every) })
 	}
-	return func() { cancel(); loops.Wait() }
+	return func() {
+		cancel()
+		ended := make(chan struct{})
+		go func() { loops.Wait(); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(stopWatching):
+		}
+	}
 }
 
 func (a *authorizer) watchTLS(l *loader) {
 	if files, named := l.tlsFiles(); named {
-		a.material = watched(l, files.Paths(), func(l *loader) *transport.Material { return l.material(files, a.Now) }, a.materialChanged)
+		a.material = watched(l, reload.Files(files.Paths()...), func(l *loader) *transport.Material { return l.material(files, a.Now) }, a.materialChanged)
 	}
 }
 
@@ -124,7 +140,7 @@ func (a *authorizer) watchServices(l *loader) {
 		}
 		file := l.resolve(listener.Services)
 		read := func(l *loader) *services.Table { return l.services(path{"listeners", i, "services"}, file) }
-		a.services[listener.Name] = watched(l, []string{file}, read, a.servicesChanged(listener.Name))
+		a.services[listener.Name] = watched(l, reload.Files(file), read, a.servicesChanged(listener.Name))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/extauthz/ops"
 	"github.com/meshpass/meshpass/extauthz/status"
 	"github.com/meshpass/meshpass/shared/policy"
 )
@@ -14,9 +15,12 @@ func (s *service) report() status.Report {
 	named := s.named()
 	var all []status.Source
 	for _, name := range slices.Sorted(maps.Keys(named)) {
-		source := status.Source{Name: name, Since: named[name].Since()}
+		source := status.Source{Name: name, Since: named[name].Since(), Looked: named[name].Looked()}
 		if err := named[name].Err(); err != nil {
 			source.Problems = strings.Split(err.Error(), "\n")
+		}
+		if ops.Hangs(named[name], s.Now()) {
+			source.Problems = append(source.Problems, ops.HangsMessage)
 		}
 		all = append(all, source)
 	}
@@ -46,7 +50,7 @@ func (a *authorizer) policiesStatus() status.Policies {
 		p.Unguarded = string(policy.Shadow)
 	}
 	for _, r := range loaded.Refused {
-		p.Refused = append(p.Refused, status.Refused{Name: r.Name, File: r.File, Denied: r.Denied})
+		p.Refused = append(p.Refused, status.Refused{Name: r.Name, Folder: r.Folder, File: r.File, Denied: r.Denied})
 	}
 	for _, o := range set.Overrides(a.Now()) {
 		p.Overrides = append(p.Overrides, status.Override{Target: o.Target, Until: o.Until, By: o.By, Reason: o.Reason})

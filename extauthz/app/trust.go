@@ -69,9 +69,12 @@ func (l *loader) trust(domains identity.TrustDomains) []fleets.Entry {
 		}
 		issuers[c.Issuer] = true
 		entry := l.trustEntry(at, c, domains)
-		l.checkSigners(at.with("jwks", "file"), entry.Trust, signers)
 		l.checkSeed(at.with("jwks", "seed"), entry.Remote, seeds)
 		entries = append(entries, entry)
+	}
+	l.keepKeysFrom(entries, l.takesAnothersKey)
+	for i, entry := range entries {
+		l.checkSigners(path{"trust", i, "jwks", "file"}, entry.Trust, signers)
 	}
 	return entries
 }

@@ -97,7 +97,7 @@ func TestNoDecisionByAHalfLoadedSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.fleets.Apply(t.Context(), a.trust.Get()); err != nil {
+	if err := a.fleets.Apply(t.Context(), a.trust.Get().entries); err != nil {
 		t.Fatal(err)
 	}
 	defer a.fleets.Close()

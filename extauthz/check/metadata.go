@@ -21,6 +21,7 @@ func (c *call) metadata() *structpb.Struct {
 	add("decision_id", c.id)
 	add("reason", string(c.decision.Reason))
 	add("policy", c.decision.Policy)
+	add("folder", c.decision.Folder)
 	add("rule", c.decision.Rule)
 	if c.claims != nil {
 		add("txn", c.claims.Txn)

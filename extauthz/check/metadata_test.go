@@ -22,8 +22,8 @@ func TestMetadata(t *testing.T) {
 		change func(*auth.CheckRequest)
 		want   string
 	}{
-		{"allow", nil, "policy=orders reason=rule_allowed rule=read-own-tenant" + user},
-		{"public", path("/healthz"), "policy=orders reason=public rule=public[0]"},
+		{"allow", nil, "folder=policies policy=orders reason=rule_allowed rule=read-own-tenant" + user},
+		{"public", path("/healthz"), "folder=policies policy=orders reason=public rule=public[0]"},
 		{"the rules deny", path("/tenants/umbrella/orders/7"), "reason=no_rule" + user},
 		{"a bad token", headers("txn-token", "junk"), "reason=token_format"},
 		{"no HTTP", empty, "reason=no_http"},

@@ -20,7 +20,7 @@ func (c *call) record(took time.Duration) audit.Record {
 		Path:      audit.Clip(c.question.Path, audit.MaxPath),
 		Host:      audit.Clip(c.question.Host, audit.MaxHost),
 		Decision:  c.decision.String(), Reason: string(c.decision.Reason),
-		Policy: c.decision.Policy, Rule: c.decision.Rule, Mode: c.decision.Mode(), Shadow: c.decision.Shadows(),
+		Policy: c.decision.Policy, Folder: c.decision.Folder, Rule: c.decision.Rule, Mode: c.decision.Mode(), Shadow: c.decision.Shadows(),
 		Withheld: c.withheld, DurationUS: took.Microseconds(),
 		Generation: c.policies.Generation(), Inputs: inputs, Unrecorded: unrecorded,
 	}

@@ -31,7 +31,7 @@ func TestRecord(t *testing.T) {
 		"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "request_id": "5d7d0f0e-4a8c-9d3b-a3f4-0d3f6e1f2a11",
 		"caller": "ns/edge/sa/tyk-gateway", "callee": "ns/shop/sa/orders",
 		"method": "GET", "path": "/tenants/acme/orders/7", "host": "orders.shop.svc.cluster.local:8080",
-		"decision": "allow", "reason": "rule_allowed", "policy": "orders", "rule": "read-own-tenant",
+		"decision": "allow", "reason": "rule_allowed", "policy": "orders", "folder": "policies", "rule": "read-own-tenant",
 		"duration_us": 0.0, "generation": policies(t).Generation(),
 		"inputs": map[string]any{"claims.scope": "orders.read", "claims.tctx.tenant": "acme", "request.headers.x-region": "eu", "request.no_caller": false, "request.port": 8080.0},
 	}

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/atomicfile"
 	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/readfile"
 )
 
 // seed is the file's content: the set, and what tells whether it is still good.
@@ -26,13 +26,16 @@ type seed struct {
 // time of success in the future would keep a set beyond MaxStale.
 const maxAhead = time.Minute
 
+// maxSeedBytes is more than a key set of the largest size takes with all around it.
+const maxSeedBytes = 2 * keyset.MaxSetBytes
+
 // sow puts the seed in force. Its error leaves the source as it is without one:
 // the seed is our own copy, and the server has the original.
 func (s *Source) sow() error {
 	if s.Seed == "" {
 		return nil
 	}
-	data, err := os.ReadFile(s.Seed)
+	data, err := readfile.Read(s.Seed, maxSeedBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

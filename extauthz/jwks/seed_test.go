@@ -48,7 +48,7 @@ func TestSeed(t *testing.T) {
 		{"another issuer", string(good), "it is of issuer", func(c *Config) { c.Issuer = "https://other" }},
 		{"another server", string(good), "it is of issuer", func(c *Config) { c.URL += "/other" }},
 		{"absent", "", "", func(c *Config) { c.Seed += ".absent" }},
-		{"a folder", string(good), "is a directory", func(c *Config) { c.Seed = filepath.Dir(file) }},
+		{"a folder", string(good), "is a folder, not a regular file", func(c *Config) { c.Seed = filepath.Dir(file) }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if err := os.WriteFile(file, []byte(row.content), 0o600); err != nil {

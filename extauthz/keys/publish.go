@@ -10,6 +10,7 @@ import (
 
 	"github.com/meshpass/meshpass/shared/atomicfile"
 	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/readfile"
 )
 
 // Set gives the key set (RFC 7517) that verifiers are to have now.
@@ -55,7 +56,7 @@ func Publish(dir, out string, now time.Time) (Report, error) {
 
 // readSet gives nothing for a file that is not there yet.
 func readSet(file string) ([]byte, error) {
-	data, err := os.ReadFile(file)
+	data, err := readfile.Read(file, keyset.MaxSetBytes+1)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

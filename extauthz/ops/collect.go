@@ -24,6 +24,7 @@ type sourceCollector Sources
 
 var (
 	lastSuccess = prometheus.NewDesc("meshpass_reload_last_success_timestamp_seconds", "When the value in force was made.", []string{"source"}, nil)
+	lastLook    = prometheus.NewDesc("meshpass_reload_last_look_timestamp_seconds", "When the last look at the files came to its end; its age grows while reading one of them hangs.", []string{"source"}, nil)
 	current     = prometheus.NewDesc("meshpass_reload_current", "1 while the value in force is what the files hold; 0 while a change is refused.", []string{"source"}, nil)
 	generation  = prometheus.NewDesc("meshpass_policies_info", "The generation of the policies in force, as in audit records.", []string{"generation"}, nil)
 	wanted      = prometheus.NewDesc("meshpass_policies_wanted_info", "The generation of what the files hold; that in force where nothing is refused.", []string{"generation"}, nil)
@@ -35,13 +36,15 @@ var (
 
 func (c sourceCollector) Describe(descs chan<- *prometheus.Desc) {
 	descs <- lastSuccess
+	descs <- lastLook
 	descs <- current
 }
 
 func (c sourceCollector) Collect(metrics chan<- prometheus.Metric) {
 	for name, source := range c {
-		seconds := float64(source.Since().UnixMilli()) / 1000
-		metrics <- prometheus.MustNewConstMetric(lastSuccess, prometheus.GaugeValue, seconds, name)
+		seconds := func(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+		metrics <- prometheus.MustNewConstMetric(lastSuccess, prometheus.GaugeValue, seconds(source.Since()), name)
+		metrics <- prometheus.MustNewConstMetric(lastLook, prometheus.GaugeValue, seconds(source.Looked()), name)
 		upToDate := 0.0
 		if source.Err() == nil {
 			upToDate = 1

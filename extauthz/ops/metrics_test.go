@@ -103,6 +103,8 @@ func TestSourcesAreWatched(t *testing.T) {
 meshpass_reload_current{source="policies"} 0
 meshpass_reload_failures_total{source="jwks"} 0
 meshpass_reload_failures_total{source="policies"} 1
+meshpass_reload_last_look_timestamp_seconds{source="jwks"} 4.9359888e+09
+meshpass_reload_last_look_timestamp_seconds{source="policies"} 4.9359888e+09
 meshpass_reload_last_success_timestamp_seconds{source="jwks"} 1.7803152e+09
 meshpass_reload_last_success_timestamp_seconds{source="policies"} 1.7803188e+09`
 	if got := p.samples(t, "meshpass_reload_"); got != want {

@@ -24,7 +24,19 @@ import (
 type Source interface {
 	Since() time.Time // when the value in force was made
 	Err() error       // why what the files hold now is not in force; nil: it is
+
+	// Looked says when the last look at the files came to its end.
+	Looked() time.Time
 }
+
+// hangs is far longer than a look and the pause before the next one take together.
+const hangs = 15 * time.Second
+
+// HangsMessage says what is the matter with a source that hangs.
+const HangsMessage = "the files are not looked at any more: reading one of them hangs, as at a network mount whose server is away; no change takes effect"
+
+// Hangs reports whether a look at the files has not come to its end in time.
+func Hangs(s Source, now time.Time) bool { return now.Sub(s.Looked()) > hangs }
 
 // Sources are named as logs, readiness and metrics name them.
 type Sources map[string]Source

@@ -15,14 +15,19 @@ import (
 )
 
 type source struct {
-	since time.Time
-	err   error
+	since  time.Time
+	looked time.Time
+	err    error
 }
 
-func (s *source) Since() time.Time { return s.since }
-func (s *source) Err() error       { return s.err }
+func (s *source) Since() time.Time  { return s.since }
+func (s *source) Looked() time.Time { return s.looked }
+func (s *source) Err() error        { return s.err }
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+
+// never is a time of a last look that is not long ago while anybody runs this.
+var never = noon.AddDate(100, 0, 0)
 
 // process is what /readyz and /metrics of one process are served from.
 type process struct {
@@ -37,7 +42,7 @@ type process struct {
 
 func newProcess(t *testing.T) *process {
 	t.Helper()
-	p := &process{jwks: &source{since: noon}, policies: &source{since: noon.Add(time.Hour)}, metrics: ops.NewMetrics()}
+	p := &process{jwks: &source{since: noon, looked: never}, policies: &source{since: noon.Add(time.Hour), looked: never}, metrics: ops.NewMetrics()}
 	sources := ops.Sources{"jwks": p.jwks, "policies": p.policies}
 	p.metrics.Watch(sources)
 	issuers := func() []ops.Issuer { return p.issuers }

@@ -57,6 +57,9 @@ func (r *Readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	fmt.Fprintln(w, stateNames[state])
 	for _, name := range slices.Sorted(maps.Keys(r.sources)) {
 		fmt.Fprint(w, describe(name, r.sources[name]))
+		if Hangs(r.sources[name], time.Now()) {
+			fmt.Fprintf(w, "%s: %s\n", name, HangsMessage)
+		}
 	}
 	for _, issuer := range r.issuers() {
 		fmt.Fprint(w, issuer.describe())

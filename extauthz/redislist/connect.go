@@ -3,12 +3,12 @@ package redislist
 import (
 	"context"
 	"crypto/tls"
-	"os"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/meshpass/meshpass/extauthz/transport"
+	"github.com/meshpass/meshpass/shared/readfile"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
@@ -29,6 +29,8 @@ type Config struct {
 	Key          string
 }
 
+const maxSecretBytes = 64 << 10
+
 // connect does not speak to the server yet.
 func connect(c Config) (*redis.Client, error) {
 	options := &redis.Options{
@@ -36,7 +38,7 @@ func connect(c Config) (*redis.Client, error) {
 		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, MaxRetries: -1, DialerRetries: 1, PoolSize: 2,
 	}
 	if c.PasswordFile != "" {
-		data, err := os.ReadFile(c.PasswordFile)
+		data, err := readfile.Read(c.PasswordFile, maxSecretBytes)
 		if err != nil {
 			return nil, err
 		}

@@ -50,6 +50,7 @@ type List struct {
 	current atomic.Pointer[state]
 	failure atomic.Pointer[error]
 	seen    [sha256.Size]byte // content of the list in force
+	looked  atomic.Int64      // when the last look came to its end, in nanoseconds since 1970
 }
 
 type state struct {
@@ -91,6 +92,9 @@ func (l *List) Err() error {
 	return nil
 }
 
+// Looked says when the last look came to its end, whether or not Redis answered.
+func (l *List) Looked() time.Time { return time.Unix(0, l.looked.Load()) }
+
 // Age says how long ago the list was last seen to be what Redis holds.
 func (l *List) Age(now time.Time) time.Duration { return now.Sub(l.current.Load().read) }
 
@@ -113,6 +117,7 @@ func (l *List) Run(ctx context.Context, interval time.Duration) {
 func (l *List) Poll(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	defer func() { l.looked.Store(time.Now().UnixNano()) }()
 	asked := l.now() // the answer is at least as new
 	data, err := l.read(ctx)
 	if err == nil {

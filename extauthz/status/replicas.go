@@ -111,6 +111,10 @@ func (r *Report) print(w io.Writer, now time.Time) {
 		fmt.Fprintf(w, "  audit        %s\n", r.Audit)
 	}
 	for _, s := range r.Sources {
-		fmt.Fprintf(w, "  %-12s in force for %s\n", s.Name, now.Sub(s.Since).Round(time.Second))
+		looked := ""
+		if !s.Looked.IsZero() { // from an authorizer that tells it
+			looked = fmt.Sprintf(", looked at %s ago", max(0, now.Sub(s.Looked).Round(time.Second)))
+		}
+		fmt.Fprintf(w, "  %-12s in force for %s%s\n", s.Name, now.Sub(s.Since).Round(time.Second), looked)
 	}
 }

@@ -42,6 +42,7 @@ type Policies struct {
 // Refused is a document, file or folder that cannot be used.
 type Refused struct {
 	Name   string `json:"name"`
+	Folder string `json:"folder,omitempty"`
 	File   string `json:"file"`
 	Denied bool   `json:"denied"` // all that it guards is; otherwise what was in force before stays
 }
@@ -98,6 +99,7 @@ func (r Revocations) warnings() (all []string) {
 type Source struct {
 	Name     string    `json:"name"`
 	Since    time.Time `json:"since"`              // when what is in force was made
+	Looked   time.Time `json:"looked,omitzero"`    // when the last look at the files came to its end
 	Problems []string  `json:"problems,omitempty"` // why not all that the files hold is in force
 }
 

@@ -7,8 +7,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"time"
+
+	"github.com/meshpass/meshpass/shared/readfile"
 )
 
 // Files are PEM files.
@@ -53,7 +54,7 @@ func (f Files) certificate(now time.Time) (tls.Certificate, error) {
 	if _, err := certificates(f.Cert); err != nil {
 		return tls.Certificate{}, err
 	}
-	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+	pair, err := f.pair()
 	if err != nil {
 		return pair, fmt.Errorf("%s with %s: %w", f.Cert, f.Key, err)
 	}
@@ -63,12 +64,27 @@ func (f Files) certificate(now time.Time) (tls.Certificate, error) {
 	return pair, nil
 }
 
+func (f Files) pair() (tls.Certificate, error) {
+	cert, err := readfile.Read(f.Cert, maxFileBytes)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := readfile.Read(f.Key, maxFileBytes)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
+}
+
+// maxFileBytes is more than the certificates of all public authorities take.
+const maxFileBytes = 4 << 20
+
 var errNoCertificate = errors.New("no certificate")
 
 // certificates wants every block to be a whole certificate, unlike the library's
 // own readers, which pass over what they cannot read.
 func certificates(file string) ([]*x509.Certificate, error) {
-	rest, err := os.ReadFile(file)
+	rest, err := readfile.Read(file, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}

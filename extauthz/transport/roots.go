@@ -3,7 +3,8 @@ package transport
 import (
 	"crypto/x509"
 	"fmt"
-	"os"
+
+	"github.com/meshpass/meshpass/shared/readfile"
 )
 
 // Roots reads the certificates of authorities that a server is checked against, in PEM; nil, of no
@@ -12,7 +13,7 @@ func Roots(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(file)
+	data, err := readfile.Read(file, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -100,16 +100,13 @@ func parseConfig(file string, data []byte) (*config, error) {
 		return nil, err
 	}
 	c := &config{Lifetime: time.Minute, MinRemaining: 5 * time.Second, Audit: defaultAudit}
-	v := validator{doc: doc, unreadable: doc.Decode(c)}
+	v := validator{file: file, doc: doc, unreadable: doc.Decode(c)}
 	c.usePresets()
 	v.config(c)
 	if err := append(v.unreadable, v.problems...).In(file).Err(); err != nil {
 		return nil, err
 	}
 	c.Keys.Dir, c.SecretFile = beside(file, c.Keys.Dir), beside(file, c.SecretFile)
-	for i := range c.Edge.Policies {
-		c.Edge.Policies[i].Path = beside(file, c.Edge.Policies[i].Path)
-	}
 	if c.Revocation.File != "" {
 		c.Revocation.File = beside(file, c.Revocation.File)
 	}

@@ -142,7 +142,7 @@ func TestCannotStart(t *testing.T) {
 			row.change(t, p)
 			p.load(t)
 			p.look()
-			if got := p.log.String(); !strings.Contains(got, row.log) || strings.Count(got, "refused until the cause is mended") != 1 {
+			if got := p.log.String(); !strings.Contains(got, row.log) || strings.Count(got, "refused until the cause is fixed") != 1 {
 				t.Errorf("log: %s", got)
 			}
 			r := keyCall().request()
@@ -186,17 +186,19 @@ func TestNoKeyWhoseTimeHasCome(t *testing.T) {
 	if _, err := keyset.New(keys, keyset.ES256, plan); err != nil {
 		t.Fatal(err)
 	}
-	p.signer.config.Keys.Dir = keys
-	if err := p.signer.loadKeys(); err != nil {
-		t.Fatal(err)
-	}
+	replaceIn(t, p, p.dir+"/keys", keys)
+	p.look()
 	r := keyCall().request()
 	refused(t, p, r, p.sign(r), 503, decision.NoSigningKey)
 }
 
 func TestVariableNotSet(t *testing.T) {
 	p := start(t)
-	p.signer.broken = p.signer.configure("")
+	p.watch = newWatch("", p.watch.log)
+	p.look()
+	if want := "MESHPASS_CONFIG is not set: name the plugin's configuration file"; !strings.Contains(p.log.String(), want) {
+		t.Errorf("the log has no %s: %s", want, &p.log)
+	}
 	r := keyCall().request()
 	refused(t, p, r, p.sign(r), 503, decision.NotConfigured)
 }

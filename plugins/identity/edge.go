@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +25,7 @@ type edgeConfig struct {
 
 type edgeFolder struct {
 	Path string `yaml:"path"`
+	Name string `yaml:"name"` // default: the last element of path
 }
 
 func (v *validator) edge(c *config) {
@@ -35,33 +35,37 @@ func (v *validator) edge(c *config) {
 	if len(c.Edge.Policies) == 0 {
 		v.add(at("edge", "policies"), "edge.policies: want the folders of documents, as in [{path: policies}]")
 	}
-	for i, folder := range c.Edge.Policies {
-		v.present(folder.Path, at("edge", "policies", i, "path"))
+	for i := range c.Edge.Policies {
+		folder, place := &c.Edge.Policies[i], at("edge", "policies", i)
+		if folder.Path == "" {
+			v.present(folder.Path, append(place, "path"))
+			continue
+		}
+		folder.Path = beside(v.file, folder.Path)
+		if !v.doc.Has(append(place, "name")...) {
+			folder.Name = policy.DirName(folder.Path)
+		} else if !policy.IsDirName(folder.Name) {
+			v.add(append(place, "name"), "edge.policies.name %q: want letters, digits, dots, _ and -, 63 at most", folder.Name)
+		}
+		for _, other := range c.Edge.Policies[:i] {
+			switch {
+			case policy.Overlap(folder.Path, other.Path):
+				v.add(place, "edge.policies: %s and %s are one folder, or one is inside the other: list folders that have no file in common", other.Path, folder.Path)
+			case folder.Name == other.Name:
+				v.add(place, "edge.policies: two folders are named %q, %s and %s: give one of them another name, as in {path: %s, name: NAME}", folder.Name, other.Path, folder.Path, folder.Path)
+			}
+		}
 	}
 }
 
-func (c *config) edgePaths() (all []string) {
+// edgeDirs are the folders as they are now.
+func (c *config) edgeDirs() (dirs []policy.Dir) {
 	for _, folder := range c.Edge.Policies {
-		all = append(all, folder.Path)
+		dir := policy.OSDir(folder.Path)
+		dir.Name = folder.Name
+		dirs = append(dirs, dir)
 	}
-	return all
-}
-
-// loadPolicies wants every document to be good, like all that a signer is made of.
-func (s *signer) loadPolicies() (err error) {
-	var dirs []policy.Dir
-	for _, path := range s.config.edgePaths() {
-		dirs = append(dirs, policy.OSDir(path))
-	}
-	if len(dirs) == 0 {
-		return nil
-	}
-	workload, _ := url.Parse(s.config.Workload) // was checked with the configuration
-	loader := policy.Loader{Domains: identity.TrustDomains{Local: workload.Host}, Members: s.config.mapped()}
-	if s.policies, err = loader.Load(dirs...); err != nil {
-		return &sourceError{policiesSource, refuse(decision.NotConfigured, "edge.policies: %w", err)}
-	}
-	return nil
+	return dirs
 }
 
 // mapped are the members that this gateway can write into tctx: a rule that reads
@@ -153,7 +157,7 @@ func (v verdict) note(record *audit.Record) {
 	}
 	record.Method, record.Path = audit.Clip(v.method, audit.MaxMethod), audit.Clip(v.path, audit.MaxPath)
 	record.Host = audit.Clip(v.host, audit.MaxHost)
-	record.Policy, record.Rule, record.Mode, record.Shadow = v.Policy, v.Rule, v.Mode(), v.Shadows()
+	record.Policy, record.Folder, record.Rule, record.Mode, record.Shadow = v.Policy, v.Folder, v.Rule, v.Mode(), v.Shadows()
 	record.Generation = v.generation
 	record.Inputs, record.Unrecorded = audit.Bounded(v.inputs)
 }

@@ -30,10 +30,13 @@ type work struct {
 
 // forever does a step at every interval, and after a panic later and later. It
 // ends when pause says so: never in a gateway, since Go does not unload plugins.
-func (w work) forever(pause func(time.Duration) bool) {
+func (w work) forever(pause func(time.Duration) bool) { forever(w.once, pause) }
+
+// forever is for a step that tells itself whether it ended well.
+func forever(step func() bool, pause func(time.Duration) bool) {
 	next := interval
 	for pause(next) {
-		if w.once() {
+		if step() {
 			next = interval
 		} else {
 			next = min(2*next, longestPause)

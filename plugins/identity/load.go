@@ -5,12 +5,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/readfile"
+	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
@@ -18,35 +18,34 @@ func newSigner(log *slog.Logger) *signer {
 	return &signer{log: log, now: time.Now, audit: auditTrails.log(defaultAudit, log)}
 }
 
-// load makes a signer of the configuration and what it names: all of it is good,
-// or there is none.
-func load(file string, log *slog.Logger) (*signer, error) {
+// assemble makes a signer of parts that are complete.
+func assemble(p *parts, log *slog.Logger) (*signer, error) {
 	s := newSigner(log)
-	return s, s.configure(file)
+	s.config, s.audit = p.config, auditTrails.log(p.config.Audit, log)
+	s.secret, s.keys, s.revoked = p.secret.Get(), p.keys.Get(), new(revocation.List)
+	if p.revoked != nil {
+		s.revoked = p.revoked.Get()
+	}
+	if p.policies != nil {
+		s.policies = p.policies.Get().Set
+	}
+	minter := p.config.minter(s.keys)
+	minter.Now = func() time.Time { return s.now() }
+	var err error
+	if s.minter, err = token.NewMinter(minter); err != nil {
+		return nil, refuse(decision.NoSigningKey, "keys.dir: %w", err)
+	}
+	return s, nil
 }
 
-func (s *signer) configure(file string) (err error) {
-	if file == "" {
-		return refuse(decision.NotConfigured, "the environment variable %s is not set: name the plugin's configuration file and restart the gateway", configVariable)
-	}
-	if s.config, err = readConfig(file); err != nil {
-		return &sourceError{configSource, refuse(decision.NotConfigured, "%w", err)}
-	}
-	s.audit = auditTrails.log(s.config.Audit, s.log)
-	if s.secret, err = readSecret(s.config.SecretFile); err != nil {
-		return &sourceError{secretSource, refuse(decision.NotConfigured, "secretFile: %w", err)}
-	}
-	if err := s.loadRevocations(); err != nil {
-		return err
-	}
-	if err := s.loadPolicies(); err != nil {
-		return err
-	}
-	return s.loadKeys()
-}
+// maxFileBytes is far more than the configuration takes.
+const maxFileBytes = 1 << 20
 
 func readConfig(file string) (*config, error) {
-	data, err := os.ReadFile(file)
+	if file == "" {
+		return nil, fmt.Errorf("the environment variable %s is not set: name the plugin's configuration file and restart the gateway", configVariable)
+	}
+	data, err := readfile.Read(file, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -59,22 +58,8 @@ func readConfig(file string) (*config, error) {
 	return c, nil
 }
 
-func (s *signer) loadKeys() (err error) {
-	s.keys, err = keyset.LoadSigning(s.config.Keys.Dir)
-	if err == nil {
-		s.minter, err = token.NewMinter(token.MinterConfig{
-			Issuer: s.config.Issuer, Audience: s.config.Audience, Keys: s.keys,
-			Lifetime: s.config.Lifetime, MinRemaining: s.config.MinRemaining, Now: s.now,
-		})
-	}
-	if err != nil {
-		return &sourceError{keysSource, refuse(decision.NoSigningKey, "keys.dir: %w", err)}
-	}
-	return nil
-}
-
 func readSecret(file string) (identity.Secret, error) {
-	data, err := os.ReadFile(file)
+	data, err := readfile.Read(file, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}

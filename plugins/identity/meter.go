@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +18,6 @@ type meter struct {
 	hooks     map[string]*promtext.Histogram
 	panics    map[string]*atomic.Uint64 // by goroutine
 	sources   map[source]*sourceMeter
-	loaded    atomic.Int64 // milliseconds since 1970: when what is in force was made; 0: never
 	mapped    mappedClaims
 
 	revocations revocation.History
@@ -30,6 +28,8 @@ type meter struct {
 type sourceMeter struct {
 	refused  atomic.Bool // what it holds now
 	failures atomic.Uint64
+	loaded   atomic.Int64 // milliseconds since 1970: when what is active was made; 0: never
+	looked   atomic.Int64 // likewise: when the last look at its files came to its end
 }
 
 // The hooks are measured one by one: what Tyk does between them is not ours.
@@ -93,25 +93,3 @@ func (m *meter) foretold(d decision.Decision) {
 
 // took is deferred at the start of a hook.
 func (m *meter) took(hook string, began time.Time) { m.hooks[hook].Observe(time.Since(began)) }
-
-// reloaded notes that all sources are in force as they stand.
-func (m *meter) reloaded(now time.Time) {
-	m.loaded.Store(now.UnixMilli())
-	for _, s := range m.sources {
-		s.refused.Store(false)
-	}
-}
-
-// refused notes that one source holds what cannot be used. A signer is made of all
-// of them or not at all, so a change of the others waits as well.
-func (m *meter) refused(err error) {
-	var at *sourceError
-	faulty := configSource
-	if errors.As(err, &at) {
-		faulty = at.source
-	}
-	for name, s := range m.sources {
-		s.refused.Store(name == faulty)
-	}
-	m.sources[faulty].failures.Add(1)
-}

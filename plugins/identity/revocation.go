@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"slices"
 
@@ -18,22 +17,6 @@ import (
 // that the gateway's process gets no connection that can fail.
 type revocationConfig struct {
 	File string `yaml:"file"`
-}
-
-func (s *signer) loadRevocations() error {
-	s.revoked = new(revocation.List)
-	if s.config.Revocation.File == "" {
-		return nil
-	}
-	list, err := revocation.ReadFile(s.config.Revocation.File)
-	if err == nil {
-		err = list.CheckSerial(s.now()) // every later list would count as older
-	}
-	if err != nil {
-		return &sourceError{revocationSource, refuse(decision.NotConfigured, "revocation.file: %w", fmt.Errorf("%s: %w", s.config.Revocation.File, err))}
-	}
-	s.revoked = list
-	return nil
 }
 
 // admits asks of a token that would be issued now what every hop would ask of it:

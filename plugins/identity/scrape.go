@@ -89,7 +89,7 @@ func writeAudit(t *promtext.Text, records audit.Stats, lines logqueue.Stats, now
 func (m *meter) writeSources(t *promtext.Text) {
 	t.Family("meshpass_reload_current", promtext.Gauge, "1 while the value in force is what the files hold; 0 while a change is refused.")
 	for _, s := range sources {
-		t.Flag(m.loaded.Load() != 0 && !m.sources[s].refused.Load(), "source", string(s))
+		t.Flag(m.sources[s].loaded.Load() != 0 && !m.sources[s].refused.Load(), "source", string(s))
 	}
 	t.Family("meshpass_reload_failures_total", promtext.Counter, "Changed files that were refused; the last good state stayed in force.")
 	for _, s := range sources {
@@ -97,7 +97,11 @@ func (m *meter) writeSources(t *promtext.Text) {
 	}
 	t.Family("meshpass_reload_last_success_timestamp_seconds", promtext.Gauge, "When the value in force was made.")
 	for _, s := range sources {
-		t.Time(time.UnixMilli(m.loaded.Load()), "source", string(s))
+		t.Time(time.UnixMilli(m.sources[s].loaded.Load()), "source", string(s))
+	}
+	t.Family("meshpass_reload_last_look_timestamp_seconds", promtext.Gauge, "When the last look at the files came to its end; its age grows while reading one of them hangs.")
+	for _, s := range sources {
+		t.Time(time.UnixMilli(m.sources[s].looked.Load()), "source", string(s))
 	}
 }
 

@@ -12,11 +12,3 @@ const (
 )
 
 var sources = []source{configSource, secretSource, revocationSource, policiesSource, keysSource}
-
-// sourceError says which source cannot be used.
-type sourceError struct {
-	source source
-	error
-}
-
-func (e *sourceError) Unwrap() error { return e.error }

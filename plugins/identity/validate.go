@@ -15,6 +15,7 @@ import (
 
 // validator checks the meaning of what the strict reader could read.
 type validator struct {
+	file       string
 	doc        *strictyaml.Document
 	unreadable strictyaml.Problems // what the reader said
 	problems   strictyaml.Problems // what is wrong with the rest

@@ -1,8 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
-	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,105 +13,252 @@ import (
 )
 
 // interval between two looks at the files: how soon a rotated key or a changed
-// configuration is in force.
+// configuration is active.
 const interval = time.Second
 
-// watch keeps a signer in force, and makes a new one when the configuration or
-// what it names has changed. A signer that cannot be made leaves the last good
-// one in force; before there is any, every request is refused.
+// patience is how long a look waits for a file. One that hangs, as at a network
+// mount whose server is away, is left alone: neither the gateway's start nor the
+// other files wait for it.
+const patience = 5 * time.Second
+
+// watch keeps a signer active, and makes a new one when the configuration or what it
+// names has changed. What cannot be loaded leaves the last good one active, source by
+// source; before there is any, every request is refused.
 type watch struct {
 	file string
 	log  *slog.Logger
-	load func(file string, log *slog.Logger) (*signer, error)
+	make func(*parts, *slog.Logger) (*signer, error)
 
-	meter *meter
+	meter    *meter
+	patience time.Duration
 
 	inForce atomic.Pointer[signer] // never nil
 	metrics atomic.Pointer[string] // the address that the file names, as far as it can be read
 
 	// Only look uses these.
-	paths []string
-	files *reload.Value[*signer] // nil while nothing good can be made of them
-	said  string                 // the error that was logged last
+	config  *reload.Value[*config]
+	active  *parts // nil: none has ever been complete
+	next    *parts // of a configuration that waits for what it names; nil: none waits
+	busy    map[part]*sync.Mutex
+	made    string            // version of the parts of which the active signer is made
+	said    map[source]string // the errors that were logged last
+	refused string            // the one for which every request is refused
 }
 
 // newWatch refuses every request until it has looked at the files.
 func newWatch(file string, log *slog.Logger) *watch {
-	w := &watch{file: file, log: log, load: load, meter: newMeter()}
+	w := &watch{file: file, log: log, make: assemble, meter: newMeter(), patience: patience, busy: map[part]*sync.Mutex{}, said: map[source]string{}}
+	w.config = follow(reload.Files(file), func() (*config, error) {
+		c, err := readConfig(file)
+		if err != nil {
+			return nil, refuse(decision.NotConfigured, "%w", err)
+		}
+		return c, nil
+	})
 	w.force(refuseAll(refuse(decision.NotConfigured, "nothing was loaded"), log))
 	w.metrics.Store(new(string))
 	return w
 }
 
-// startWatch returns when the first look is done, with a signer in force that
-// signs or refuses.
+// startWatch returns when the first look is done, with an active signer that signs or
+// refuses.
 func startWatch(file string, log *slog.Logger) *watch {
 	w := newWatch(file, log)
-	files := work{filesGoroutine, w.look, w.meter, log}
-	files.once()
-	go files.forever(sleep)
+	w.look()
+	go forever(w.look, sleep)
 	served := &exposition{address: func() string { return *w.metrics.Load() }, text: w.text, meter: w.meter, log: log}
 	go work{metricsGoroutine, served.look, w.meter, log}.forever(sleep)
 	return w
 }
 
-// look brings what is in force up to date with the files. Where they stand is
-// part of what the configuration says and may change with it.
-func (w *watch) look() {
-	files := w.files
-	w.files = nil // after a panic its state is unknown: start anew
-	paths := w.watched()
-	if files != nil && slices.Equal(paths, w.paths) {
-		files.Poll()
-		w.files = files
-		return
+// look brings what is active up to date with the files. Where they are is part of
+// what the configuration says and may change with it. It reports whether nothing
+// panicked.
+func (w *watch) look() (ok bool) {
+	ok = w.poll(map[part]bool{w.config: true})
+	w.adopt()
+	all := map[part]bool{}
+	for _, p := range []*parts{w.active, w.next} {
+		for _, part := range p.all() {
+			all[part] = true
+		}
 	}
-	w.paths = paths
-	files, err := reload.New(paths, func() (*signer, error) { return w.load(w.file, w.log) }, w.report)
-	if err != nil {
-		w.report(nil, err)
-		return
-	}
-	w.report(files.Get(), nil)
-	w.files = files
+	ok = w.poll(all) && ok
+	return work{filesGoroutine, w.settle, w.meter, w.log}.once() && ok
 }
 
-// watched are the files and folders of which a signer is made. A configuration
-// that cannot be read names none but itself.
-func (w *watch) watched() []string {
-	c, err := readConfig(w.file)
-	if err != nil {
-		return []string{w.file}
+// poll looks at all parts at the same time, but for those whose last look hangs.
+func (w *watch) poll(all map[part]bool) (ok bool) {
+	var panicked atomic.Bool
+	var polling sync.WaitGroup
+	for part := range all {
+		busy := w.busy[part]
+		if busy == nil {
+			busy = new(sync.Mutex)
+			w.busy[part] = busy
+		}
+		if !busy.TryLock() {
+			continue
+		}
+		polling.Add(1)
+		go func() {
+			defer polling.Done()
+			defer busy.Unlock()
+			if !(work{filesGoroutine, part.Poll, w.meter, w.log}).once() {
+				panicked.Store(true)
+			}
+		}()
+	}
+	ended := make(chan struct{})
+	go func() { polling.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(w.patience):
+	}
+	return !panicked.Load()
+}
+
+// adopt has a changed configuration wait until all that it names is loaded.
+func (w *watch) adopt() {
+	c := w.config.Get()
+	if c == nil {
+		return
 	}
 	w.metrics.Store(&c.Metrics) // before the keys are right: what is wrong with them is to be seen there
-	paths := []string{w.file, c.Keys.Dir, c.SecretFile}
-	if c.Revocation.File != "" {
-		paths = append(paths, c.Revocation.File)
+	switch {
+	case w.active != nil && w.active.config == c:
+		w.next = nil
+	case w.next == nil || w.next.config != c:
+		w.next = partsOf(c, w.active)
 	}
-	return append(paths, c.edgePaths()...)
 }
 
-// report puts a signer in force, or says why there is no new one, once.
-func (w *watch) report(s *signer, err error) {
-	if err == nil {
-		w.said = ""
-		w.meter.reloaded(time.Now())
-		w.meter.followRevocations(s, w.log)
-		w.force(s)
-		w.log.Info("ready to sign", "file", w.file, "issuer", s.config.Issuer, "audience", s.config.Audience)
+// settle makes a signer of what is loaded, and logs what is not.
+func (w *watch) settle() {
+	if w.next != nil && w.next.complete() {
+		w.active, w.next = w.next, nil
+	}
+	w.forget()
+	faults := w.faults()
+	if w.active != nil && w.active.version() != w.made {
+		s, err := w.make(w.active, w.log)
+		if err == nil {
+			w.made, w.refused = w.active.version(), ""
+			w.meter.followRevocations(s, w.log)
+			w.force(s)
+			w.log.Info("ready to sign", "file", w.file, "issuer", s.config.Issuer, "audience", s.config.Audience)
+		} else {
+			faults[keysSource] = err
+		}
+	}
+	w.tell(faults)
+}
+
+// forget drops what is not followed any more.
+func (w *watch) forget() {
+	used := map[part]bool{w.config: true}
+	for _, p := range []*parts{w.active, w.next} {
+		for _, part := range p.all() {
+			used[part] = true
+		}
+	}
+	for part := range w.busy {
+		if !used[part] {
+			delete(w.busy, part)
+		}
+	}
+}
+
+// faults are why sources are not what their files hold now.
+func (w *watch) faults() map[source]error {
+	faults := map[source]error{}
+	for s, part := range w.active.all() {
+		faults[s] = fault(part)
+	}
+	for s, part := range w.next.all() {
+		if err := fault(part); err != nil {
+			faults[s] = err
+		}
+	}
+	faults[configSource] = w.config.Err()
+	if faults[configSource] != nil || w.next == nil {
+		return faults
+	}
+	for _, s := range sources {
+		if part := w.next.all()[s]; part != nil && part.Since().IsZero() {
+			faults[configSource] = fmt.Errorf("it waits for the source %s", s)
+			break
+		}
+	}
+	return faults
+}
+
+// tell logs each fault once, and shows all of them in the metrics.
+func (w *watch) tell(faults map[source]error) {
+	for _, s := range sources {
+		err := faults[s]
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		w.note(s, err)
+		if text == w.said[s] {
+			continue
+		}
+		w.said[s] = text
+		if err == nil {
+			continue
+		}
+		w.meter.sources[s].failures.Add(1)
+		if w.inForce.Load().broken == nil {
+			w.log.Error("a source is rejected; what was loaded from it before stays active until it is fixed", "file", w.file, "source", s, "error", text)
+		}
+	}
+	if w.inForce.Load().broken != nil {
+		w.refuseAll(faults)
+	}
+}
+
+// note brings the metrics of a source up to date.
+func (w *watch) note(s source, err error) {
+	m := w.meter.sources[s]
+	m.refused.Store(err != nil)
+	part := w.active.all()[s]
+	if next := w.next.all()[s]; part == nil {
+		part = next
+	}
+	if s == configSource || part == nil { // without files of its own it is part of the configuration
+		part = w.config
+	}
+	m.looked.Store(millis(part.Looked()))
+	if w.active != nil {
+		m.loaded.Store(millis(part.Since()))
+	}
+}
+
+// millis are milliseconds since 1970; 0 for the zero time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// refuseAll refuses every request for the first fault.
+func (w *watch) refuseAll(faults map[source]error) {
+	cause := faults[configSource]
+	for _, s := range sources {
+		if err := faults[s]; err != nil && (s != configSource || w.config.Err() != nil) {
+			cause = err
+			break
+		}
+	}
+	if cause == nil || cause.Error() == w.refused {
 		return
 	}
-	if err.Error() == w.said {
-		return
-	}
-	w.said = err.Error()
-	w.meter.refused(err)
-	if w.inForce.Load().broken == nil {
-		w.log.Error("the files are refused; what was loaded before stays in force until they are mended", "file", w.file, "error", w.said)
-		return
-	}
-	w.force(refuseAll(err, w.log))
-	w.log.Error("every request of an API with this plugin is refused until the cause is mended", "file", w.file, "error", w.said)
+	w.refused = cause.Error()
+	w.force(refuseAll(cause, w.log))
+	w.log.Error("every request of an API with this plugin is refused until the cause is fixed", "file", w.file, "error", w.refused)
 }
 
 func (w *watch) force(s *signer) {

@@ -24,7 +24,7 @@ func TestReload(t *testing.T) {
 	good := replaceIn(t, p, p.dir+"/keys", mounted)
 	p.look()
 	v3 := newKey(t, filepath.Join(p.dir, "v3"), now, now.Add(time.Hour))
-	const ready, kept = "ready to sign", "stays in force"
+	const ready, kept = "ready to sign", "stays active"
 	steps := []struct {
 		name     string
 		change   func()
@@ -69,10 +69,10 @@ func TestKeysFollowTheClock(t *testing.T) {
 	first := newKey(t, dir, now, now.Add(time.Hour))
 	second := newKey(t, dir, now.Add(time.Minute), now.Add(time.Hour))
 	replaceIn(t, p, p.dir+"/keys", dir)
-	p.watch.load = func(file string, log *slog.Logger) (*signer, error) {
-		s := newSigner(log)
+	p.watch.make = func(p *parts, log *slog.Logger) (*signer, error) {
+		s, err := assemble(p, log)
 		s.now = func() time.Time { return now }
-		return s, s.configure(file)
+		return s, err
 	}
 	p.look()
 	for _, step := range []struct {
@@ -92,8 +92,8 @@ func TestKeysFollowTheClock(t *testing.T) {
 // A panic outside of a request would end the gateway.
 func TestPanicWhileLoading(t *testing.T) {
 	p := start(t)
-	bug := func(string, *slog.Logger) (*signer, error) { panic("a bug with " + p.dir) }
-	p.watch.load = bug
+	bug := func(*parts, *slog.Logger) (*signer, error) { panic("a bug with " + p.dir) }
+	p.watch.make = bug
 	p.log.Reset()
 	for range 3 {
 		p.write(t, "secret", strings.Repeat("t", identity.MinSecret))
@@ -104,11 +104,11 @@ func TestPanicWhileLoading(t *testing.T) {
 		t.Errorf("want three panics told, by their kind alone; log: %s", &p.log)
 	}
 	p.watch = newWatch(p.watch.file, p.watch.log)
-	p.watch.load = bug
+	p.watch.make = bug
 	p.look()
 	r := keyCall().request()
 	refused(t, p, r, p.sign(r), 503, decision.NotConfigured)
-	p.watch.load = load
+	p.watch.make = assemble
 	p.look()
 	p.issued(t)
 }

@@ -51,6 +51,7 @@ type Record struct {
 	Reason     string         `json:"reason"`
 	Detail     string         `json:"detail,omitempty"` // at the edge: the cause of a refusal, as in the log
 	Policy     string         `json:"policy,omitempty"`
+	Folder     string         `json:"folder,omitempty"` // of Policy: names of documents are unique in a folder
 	Rule       string         `json:"rule,omitempty"`
 	Mode       string         `json:"mode,omitempty"`
 	Shadow     []string       `json:"shadow,omitempty"`

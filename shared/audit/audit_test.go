@@ -25,12 +25,12 @@ func TestTheSchemaIsFixed(t *testing.T) {
 	full := audit.Record{
 		Time: time.Date(2026, 6, 1, 12, 0, 0, 123, time.UTC), Kind: audit.Check, ID: "1", Txn: "2", TraceID: "3", RequestID: "4",
 		Listener: "sidecar", Caller: "ns/a/sa/b", Callee: "ns/c/sa/d", Method: "GET", Path: "/x", Host: "h", Sub: "idp:alice", Iss: "https://i",
-		Decision: "allow", Reason: "rule_allowed", Detail: "why", Policy: "p", Rule: "r", Mode: "enforce", Shadow: []string{"p/s"}, DurationUS: 7,
+		Decision: "allow", Reason: "rule_allowed", Detail: "why", Policy: "p", Folder: "f", Rule: "r", Mode: "enforce", Shadow: []string{"p/s"}, DurationUS: 7,
 		Generation: "abc", Inputs: map[string]any{"claims.tctx.tenant": "acme"}, Authenticated: true,
 	}
 	want := `{"time":"2026-06-01T12:00:00.000000123Z","kind":"check","id":"1","txn":"2","trace_id":"3","request_id":"4",` +
 		`"listener":"sidecar","caller":"ns/a/sa/b","callee":"ns/c/sa/d","method":"GET","path":"/x","host":"h","sub":"idp:alice","iss":"https://i",` +
-		`"decision":"allow","reason":"rule_allowed","detail":"why","policy":"p","rule":"r","mode":"enforce","shadow":["p/s"],"duration_us":7,` +
+		`"decision":"allow","reason":"rule_allowed","detail":"why","policy":"p","folder":"f","rule":"r","mode":"enforce","shadow":["p/s"],"duration_us":7,` +
 		`"generation":"abc","inputs":{"claims.tctx.tenant":"acme"}}` + "\n"
 	if got := recorded(full); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -7,6 +7,8 @@ package decision
 type Decision struct {
 	Reason       Reason
 	Policy, Rule string // empty where no rule spoke
+	Folder       string // of Policy: names of documents are unique in a folder
+	Shared       bool   // another folder has a document named as Policy too
 
 	// Shadow is what the answer would be if that were enforced which is only
 	// watched: documents and rules in shadow, or what an override lifts. Nil where
@@ -15,17 +17,35 @@ type Decision struct {
 }
 
 // Shadows are the answers that were not given, as texts for an audit record:
-// "deny rule_denied", or "deny rule_denied orders/no-batch" where a rule spoke.
+// "deny rule_denied", or "deny rule_denied orders/no-batch" where a rule spoke. The
+// folder stands before the document's name where another folder has that name too.
 func (d Decision) Shadows() []string {
 	var all []string
 	for s := d.Shadow; s != nil; s = s.Shadow {
 		text := s.String() + " " + string(s.Reason)
 		if s.Policy != "" {
-			text += " " + s.Policy + "/" + s.Rule
+			text += " " + s.policy() + "/" + s.Rule
 		}
 		all = append(all, text)
 	}
 	return all
+}
+
+// By names the rule that spoke: POLICY/RULE, and FOLDER/POLICY/RULE where the name
+// of the document alone could be that of another one. Without a rule it is the
+// document alone, and empty without a document.
+func (d Decision) By() string {
+	if d.Rule == "" || d.Policy == "" {
+		return d.policy() + d.Rule
+	}
+	return d.policy() + "/" + d.Rule
+}
+
+func (d Decision) policy() string {
+	if d.Shared {
+		return d.Folder + "/" + d.Policy
+	}
+	return d.Policy
 }
 
 // Mode says in one word, for an audit record, that not all was carried out:

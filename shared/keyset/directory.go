@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/meshpass/meshpass/shared/atomicfile"
+	"github.com/meshpass/meshpass/shared/readfile"
 )
 
 const ownerOnly = 0o600
@@ -24,24 +26,34 @@ const anyoneWrites fs.FileMode = 0o002
 // ErrOpen says that a file of the directory is open to more than its owner and group.
 var ErrOpen = errors.New("too many may read or write it")
 
+// maxFileBytes is far more than a key, or the times of many keys, takes.
+const maxFileBytes = 1 << 20
+
 // ReadFiles reads a key directory that has a keys.yaml. A private key whose
-// permissions are too wide is refused with all others.
+// permissions are too wide is rejected with all others. A file that cannot be read is
+// passed over where keys.yaml does not name it, since then it signs nothing.
 func ReadFiles(dir string) (Files, error) {
-	plans, err := readFile(filepath.Join(dir, PlanName))
+	data, err := readFile(filepath.Join(dir, PlanName))
 	if err != nil {
 		return nil, fmt.Errorf("signing keys: %w", err)
 	}
+	files := Files{PlanName: data}
+	plans, planErr := files.plans()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("signing keys: %w", err)
 	}
-	files := Files{PlanName: plans}
 	for _, entry := range entries {
 		name := entry.Name()
 		if name == PlanName || !IsKeyFile(name) {
 			continue
 		}
-		if files[name], err = readFile(filepath.Join(dir, name)); err != nil {
+		data, err := readFile(filepath.Join(dir, name))
+		_, named := plans.Keys[strings.TrimSuffix(name, pemSuffix)]
+		switch {
+		case err == nil:
+			files[name] = data
+		case named || planErr != nil || errors.Is(err, ErrOpen):
 			return nil, fmt.Errorf("signing keys: %w", err)
 		}
 	}
@@ -50,7 +62,7 @@ func ReadFiles(dir string) (Files, error) {
 
 // readFile looks at the opened file, which no swap of links can exchange.
 func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := readfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +78,11 @@ func readFile(path string) ([]byte, error) {
 	if mode := info.Mode().Perm(); mode&mask != 0 {
 		return nil, fmt.Errorf("%s has mode %04o: %w: %s, or mount its Secret with defaultMode 0440 and an fsGroup", path, mode, ErrOpen, mend)
 	}
-	return io.ReadAll(file)
+	data, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
+	if err == nil && len(data) > maxFileBytes {
+		err = fmt.Errorf("%s: %w", path, readfile.ErrTooLarge)
+	}
+	return data, err
 }
 
 // New makes a key, writes KID.pem and adds it to keys.yaml, which appears last

@@ -26,9 +26,10 @@ const PlanName = "keys.yaml"
 
 const pemSuffix = ".pem"
 
-// IsKeyFile says whether a file of that name belongs to a key directory.
+// IsKeyFile says whether a file of that name belongs to a key directory, which has no
+// folders in it.
 func IsKeyFile(name string) bool {
-	return name == PlanName || strings.HasSuffix(name, pemSuffix) && !strings.HasPrefix(name, ".")
+	return name == PlanName || strings.HasSuffix(name, pemSuffix) && !strings.HasPrefix(name, ".") && !strings.Contains(name, "/")
 }
 
 // Signing reads the keys. All of it is right or none of it is used.

@@ -71,7 +71,7 @@ func TestAMountedSecretIsSwapped(t *testing.T) {
 	}
 	v := &volume{dir: t.TempDir()}
 	v.put(t, versions[0])
-	keys, err := reload.New([]string{v.dir}, func() (*keyset.Signing, error) { return keyset.LoadSigning(v.dir) }, nil)
+	keys, err := reload.New(keyFiles(v.dir), func() (*keyset.Signing, error) { return keyset.LoadSigning(v.dir) }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestAMountedSecretIsSwapped(t *testing.T) {
 func TestTheLastGoodKeysStay(t *testing.T) {
 	dir := t.TempDir()
 	old := add(t, dir, keyset.ES256, plan(noon))
-	keys, err := reload.New([]string{dir}, func() (*keyset.Signing, error) { return keyset.LoadSigning(dir) }, nil)
+	keys, err := reload.New(keyFiles(dir), func() (*keyset.Signing, error) { return keyset.LoadSigning(dir) }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,4 +119,9 @@ func TestTheLastGoodKeysStay(t *testing.T) {
 	if key, err := keys.Get().Current(noon.Add(1)); err != nil || key.ID() != next || keys.Err() != nil {
 		t.Errorf("mended: got %v, %v, %v", key, err, keys.Err())
 	}
+}
+
+// keyFiles is a key directory as it is watched.
+func keyFiles(dir string) []reload.Input {
+	return []reload.Input{{Path: dir, Wanted: keyset.IsKeyFile}}
 }

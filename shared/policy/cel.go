@@ -89,25 +89,33 @@ type compiledExpression struct {
 	err error
 }
 
-// compileExpressions compiles each text once, on all processors: an expression
-// costs more than all else in a rule.
-func compileExpressions(texts []string) map[string]compiledExpression {
+// compileExpressions compiles each text that is not known once: an expression costs
+// more than all else in a rule.
+func compileExpressions(texts []string, known map[string]*expression) map[string]compiledExpression {
 	slices.Sort(texts)
 	texts = slices.Compact(texts)
-	results := make([]compiledExpression, len(texts))
-	each(len(texts), func(i int) { results[i].expression, results[i].err = compileExpression(texts[i]) })
 	all := make(map[string]compiledExpression, len(texts))
-	for i, text := range texts {
+	var fresh []string
+	for _, text := range texts {
+		if e := known[text]; e != nil {
+			all[text] = compiledExpression{expression: e}
+		} else {
+			fresh = append(fresh, text)
+		}
+	}
+	results := make([]compiledExpression, len(fresh))
+	each(len(fresh), func(i int) { results[i].expression, results[i].err = compileExpression(fresh[i]) })
+	for i, text := range fresh {
 		all[text] = results[i]
 	}
 	return all
 }
 
-// each calls do for 0 to n-1, on all processors.
+// each calls do for 0 to n-1, on all processors but one: decisions go on meanwhile.
 func each(n int, do func(int)) {
 	var next atomic.Int64
 	var workers sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
+	for range min(n, max(1, runtime.GOMAXPROCS(0)-1)) {
 		workers.Add(1)
 		go func() {
 			defer workers.Done()

@@ -163,7 +163,7 @@ func TestDocumentsAreListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "[{catalogue rest/0.yaml shadow optional deny false} {guardrails 0.yaml enforce optional allow true}]"
+	want := "[{catalogue rest rest/0.yaml shadow optional deny false} {guardrails  0.yaml enforce optional allow true}]"
 	if got := fmt.Sprint(set.Documents()); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

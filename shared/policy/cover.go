@@ -61,9 +61,13 @@ func (r *rule) warning(code Code, by *rule) Warning {
 		ShadowedAllow: "changes no decision: %s allows every request that it matches; remove this rule",
 		RedundantDeny: "changes no decision: deny rule %s denies every request that it matches; remove this rule",
 	}[code]
-	w := Warning{Code: code, Policy: r.document.name, Rule: r.name}
+	w := Warning{Code: code, Policy: r.document.name, Folder: r.document.folder, Rule: r.name}
 	w.File, w.Position = r.document.file, r.place
-	w.Message = fmt.Sprintf(message, by.document.name+"/"+by.name)
+	name := by.document.name + "/" + by.name
+	if by.document.folder != r.document.folder {
+		name = by.document.folder + "/" + name
+	}
+	w.Message = fmt.Sprintf(message, name)
 	return w
 }
 

@@ -27,7 +27,25 @@ func (s *Set) DecideToken(r Request, auth AuthenticateToken) decision.Decision {
 	if r.Callee == "" {
 		return decision.Deny(decision.NoCallee, "", "")
 	}
-	return s.question(r, auth).answer()
+	d := s.question(r, auth).answer()
+	if len(s.shared) > 0 {
+		for given := &d; given != nil; given = given.Shadow {
+			given.Shared = s.shared[given.Policy]
+		}
+	}
+	return d
+}
+
+// by is an answer that a rule gives.
+func (e entry) by(d decision.Decision) decision.Decision {
+	d.Policy, d.Folder, d.Rule = e.document.name, e.document.folder, e.name
+	return d
+}
+
+func (r *refusal) deny() decision.Decision {
+	d := decision.Deny(decision.PolicyRefused, r.name, "")
+	d.Folder = r.folder
+	return d
 }
 
 func (s *Set) question(r Request, auth AuthenticateToken) *question {
@@ -41,7 +59,7 @@ func (s *Set) question(r Request, auth AuthenticateToken) *question {
 func (q *question) decide(l level) decision.Decision {
 	switch {
 	case q.refused != nil:
-		return decision.Deny(decision.PolicyRefused, q.refused.name, "")
+		return q.refused.deny()
 	case !q.terms[l].documents:
 		return decision.Deny(decision.Unguarded, "", "")
 	}
@@ -109,7 +127,7 @@ func (q *question) beforeToken(l level) (decision.Decision, bool) {
 			if d, denied := q.stopped(l); denied {
 				return d, true
 			}
-			return decision.Allow(decision.Public, e.document.name, e.name), true
+			return e.by(decision.Allow(decision.Public, "", "")), true
 		}
 	}
 	return decision.Decision{}, false
@@ -142,10 +160,10 @@ func (q *question) byRules(l level) decision.Decision {
 		}
 		switch e.verdict(&q.subject) {
 		case yes:
-			return decision.Allow(decision.RuleAllowed, e.document.name, e.name)
+			return e.by(decision.Allow(decision.RuleAllowed, "", ""))
 		case undecided:
 			if answer.Policy == "" {
-				answer = decision.Deny(decision.ConditionError, e.document.name, e.name)
+				answer = e.by(decision.Deny(decision.ConditionError, "", ""))
 			}
 		}
 	}
@@ -166,10 +184,10 @@ func (q *question) denied(l level, k kind, chosen func(*rule) bool) (d decision.
 		}
 		switch e.verdict(&q.subject) {
 		case yes:
-			return decision.Deny(decision.RuleDenied, e.document.name, e.name), true
+			return e.by(decision.Deny(decision.RuleDenied, "", "")), true
 		case undecided:
 			by = e.rule
-			d = decision.Deny(decision.ConditionError, e.document.name, e.name)
+			d = e.by(decision.Deny(decision.ConditionError, "", ""))
 		}
 	}
 	return d, by != nil
@@ -192,7 +210,7 @@ func (q *question) onOutage(l level) decision.Decision {
 	}
 	for _, e := range q.find(allow, &q.subject, q.room[:0]) {
 		if e.counts(l) && !e.issued && e.outside(&q.subject) == yes {
-			return decision.Allow(decision.OutageAllowed, e.document.name, e.name)
+			return e.by(decision.Allow(decision.OutageAllowed, "", ""))
 		}
 	}
 	return refusal

@@ -86,12 +86,11 @@ type source struct {
 }
 
 // readDocuments reads the documents of a file.
-func readDocuments(folder *folder, file string, data []byte) ([]*source, error) {
+func readDocuments(folder *folder, file string, content [sha256.Size]byte, data []byte) ([]*source, error) {
 	parsed, err := strictyaml.ParseAll(data)
 	if err != nil {
 		return nil, err
 	}
-	content := sha256.Sum256(data)
 	sources := make([]*source, len(parsed))
 	for i, doc := range parsed {
 		s := &source{folder: folder, file: file, content: content, yaml: doc}

@@ -96,7 +96,7 @@ func (t *Trace) rules(c *compiled, q *question) []RuleTrace {
 	all := make([]RuleTrace, len(c.rules))
 	for i, r := range c.rules {
 		all[i] = r.explain(q)
-		all[i].Decided = t.Decision.Policy == c.name && t.Decision.Rule == r.name
+		all[i].Decided = t.Decision.Policy == c.name && t.Decision.Folder == c.folder && t.Decision.Rule == r.name
 	}
 	return all
 }

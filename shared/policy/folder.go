@@ -2,21 +2,23 @@ package policy
 
 import (
 	"bytes"
-	"fmt"
+	"errors"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/readfile"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // Dir is a folder of documents.
 type Dir struct {
-	Name  string // stands before the file names in messages, and tells folders apart
+	Name  string // tells folders apart; document names are unique below one
+	Path  string // stands before the file names in messages; empty: Name
 	Files fs.FS
 
 	// MayTarget bounds what the folder's documents may guard: targets,
@@ -28,19 +30,54 @@ type Dir struct {
 	Guardrail bool
 }
 
-// OSDir is a folder of the file system, as it is now. A mounted ConfigMap or Secret
-// is a link, ..data, to the folder of one version: that is followed once, here, so
-// that no set is ever made of two versions' files. So is a folder that is a link
-// itself. Make it anew for each load.
-func OSDir(name string) Dir {
-	root := name
-	for _, link := range []string{name, filepath.Join(name, "..data")} {
-		if version, err := filepath.EvalSymlinks(link); err == nil {
-			root = version
-		}
-	}
-	return Dir{Name: name, Files: os.DirFS(root)}
+// OSDir is a folder of the file system in its present version, see
+// [readfile.Version], named by the last element of its path. Make a new one for each
+// load.
+func OSDir(path string) Dir {
+	return Dir{Name: DirName(path), Path: path, Files: readfile.Folder(readfile.Version(path))}
 }
+
+// DirName is the last element of a folder's path: its name, unless it has another.
+func DirName(path string) string {
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	return filepath.Base(path)
+}
+
+var dirNameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// IsDirName reports whether a folder may be given that name.
+func IsDirName(name string) bool { return dirNameForm.MatchString(name) }
+
+// Overlap reports whether two paths lead to one folder, or one leads into the other.
+func Overlap(a, b string) bool {
+	a, b = resolved(a), resolved(b)
+	return isInside(a, b) || isInside(b, a)
+}
+
+func resolved(path string) string {
+	path = readfile.Version(path)
+	if absolute, err := filepath.Abs(path); err == nil {
+		return absolute
+	}
+	return path
+}
+
+func isInside(inner, outer string) bool {
+	relative, err := filepath.Rel(outer, inner)
+	return err == nil && relative != ".." && !strings.HasPrefix(relative, "../")
+}
+
+func (d Dir) path() string {
+	if d.Path == "" {
+		return d.Name
+	}
+	return d.Path
+}
+
+// FilePath is the path of a file below the folder, as messages name it.
+func (d Dir) FilePath(name string) string { return path.Join(d.path(), name) }
 
 // folder is a Dir whose settings are understood.
 type folder struct {
@@ -71,38 +108,50 @@ func (f *folder) mayTarget(p identity.Pattern) bool {
 	return slices.ContainsFunc(f.scopes, func(c scope) bool { return c.covers(p) })
 }
 
+// MaxFileBytes is the size of the largest file of documents that is read: what a
+// ConfigMap can hold.
+const MaxFileBytes = 1 << 20
+
+// IsRead reports whether a file of that name is read: *.yaml and *.yml.
+func IsRead(name string) bool {
+	return slices.Contains([]string{".yaml", ".yml"}, strings.ToLower(path.Ext(name)))
+}
+
 type yamlFile struct {
 	name string // below the folder, so that a generation does not depend on where it is mounted
 	data []byte
+	err  error // why there is no data
 }
 
+// noDocument reports that there is nothing that could hold a document: a named pipe,
+// a socket, a device, or a link that leads nowhere, which is as good as no file. Of
+// all else that cannot be read nobody knows what it holds.
+func (f yamlFile) noDocument() bool {
+	return errors.Is(f.err, readfile.ErrNotRegular) || errors.Is(f.err, fs.ErrNotExist)
+}
+
+// yamlFiles are the files that may hold documents, and those of which it is not
+// known. The error is that of the folder itself.
 func yamlFiles(dir Dir) ([]yamlFile, error) {
 	var files []yamlFile
-	err := fs.WalkDir(dir.Files, ".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case name != "." && strings.HasPrefix(entry.Name(), "."):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case entry.Type()&fs.ModeSymlink != 0 && isFolder(dir.Files, name):
-			return fmt.Errorf("%s is a symbolic link to a folder, which is not followed: list that folder itself", name)
-		case entry.IsDir() || !slices.Contains([]string{".yaml", ".yml"}, strings.ToLower(path.Ext(name))):
-			return nil
+	none := true
+	err := readfile.Walk(dir.Files, IsRead, func(e readfile.Entry) {
+		file := yamlFile{name: e.Name, err: e.Err}
+		if file.err == nil {
+			file.data, file.err = readfile.ReadFS(dir.Files, e.Name, MaxFileBytes)
 		}
-		data, err := fs.ReadFile(dir.Files, name)
-		if !IsCases(name) || holdsDocuments(data) { // a document is never passed over for its file's name
-			files = append(files, yamlFile{name: name, data: data})
+		if file.err != nil || !IsCases(e.Name) || holdsDocuments(file.data) { // a document is never passed over for its file's name
+			files = append(files, file)
+			none = none && file.noDocument()
 		}
-		return err
 	})
-	if err == nil && len(files) == 0 {
-		err = fmt.Errorf("no *.yaml file: without a document every request is denied")
+	if err == nil && none {
+		err = errNoFile
 	}
 	return files, err
 }
+
+var errNoFile = errors.New("no *.yaml file: without a document every request is denied")
 
 // IsCases reports whether a file by its name, …_test.yaml or ….test.yaml, holds
 // cases for `meshpass policy test`. Such files stand beside documents, and are none.
@@ -125,9 +174,4 @@ func holdsDocuments(data []byte) bool {
 		_ = d.Decode(&head) // what else stands there is judged when it is read
 		return head.Kind == Kind || head.Kind == "" && mentioned
 	})
-}
-
-func isFolder(files fs.FS, name string) bool {
-	info, err := fs.Stat(files, name)
-	return err == nil && info.IsDir()
 }

@@ -10,6 +10,7 @@ import (
 // DocumentInfo names a loaded document and what it says beside its rules.
 type DocumentInfo struct {
 	Name      string `json:"name"`
+	Folder    string `json:"folder,omitempty"`
 	File      string `json:"file"`
 	Mode      Mode   `json:"mode"`
 	Identity  string `json:"identity"`            // required or optional
@@ -20,11 +21,31 @@ type DocumentInfo struct {
 // RuleInfo names a loaded rule, or public entry.
 type RuleInfo struct {
 	Policy string `json:"policy"`
+	Folder string `json:"folder,omitempty"` // of Policy
 	Rule   string `json:"rule"`
 	Effect string `json:"effect"` // allow, deny or public
 	Mode   Mode   `json:"mode"`
 	File   string `json:"file"`
 	Line   int    `json:"line"`
+}
+
+// QualifiedName is NAME, and FOLDER/NAME where another folder has a document of that
+// name too.
+func (s *Set) QualifiedName(folder, name string) string {
+	if s.shared[name] {
+		return folder + "/" + name
+	}
+	return name
+}
+
+// Folders lists the names of the folders that have documents, sorted.
+func (s *Set) Folders() []string {
+	var all []string
+	for _, c := range s.documents {
+		all = append(all, c.folder)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Documents lists the loaded documents, by name.
@@ -73,14 +94,14 @@ func (s *Set) Rules() []RuleInfo {
 
 func (c *compiled) info() DocumentInfo {
 	return DocumentInfo{
-		Name: c.name, File: c.file, Mode: modeOf(c.shadow), Guardrail: c.guardrail,
+		Name: c.name, Folder: c.folder, File: c.file, Mode: modeOf(c.shadow), Guardrail: c.guardrail,
 		Identity: either(c.optional, "optional", "required"), OnOutage: either(c.outageAllow, "allow", "deny"),
 	}
 }
 
 func (r *rule) info() RuleInfo {
 	effect := [kinds]string{public: "public", earlyDeny: "deny", lateDeny: "deny", allow: "allow"}[r.kind]
-	return RuleInfo{Policy: r.document.name, Rule: r.name, Effect: effect, Mode: modeOf(r.shadow), File: r.document.file, Line: r.place.Line}
+	return RuleInfo{Policy: r.document.name, Folder: r.document.folder, Rule: r.name, Effect: effect, Mode: modeOf(r.shadow), File: r.document.file, Line: r.place.Line}
 }
 
 func modeOf(shadow bool) Mode {

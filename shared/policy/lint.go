@@ -45,6 +45,7 @@ type Warning struct {
 	strictyaml.Problem
 	Code   Code
 	Policy string
+	Folder string // of Policy
 	Rule   string // empty: it is about the document
 }
 
@@ -52,16 +53,14 @@ type Warning struct {
 // problems; what is suspicious about the documents that can be used as warnings,
 // both in the order of files and lines.
 func (l Loader) Lint(dirs ...Dir) (strictyaml.Problems, []Warning) {
-	var read reading
-	for i := range dirs {
-		read.folder(dirs[i], l.Domains)
-	}
-	read.compile(l)
+	l.Memory = nil // what is remembered has no places in it
+	read := l.read(dirs)
 	var documents []linted
-	for _, s := range read.sources {
-		if c := read.compiled[s]; c != nil {
-			documents = append(documents, linted{s, c})
+	for _, d := range read.documents {
+		if c := d.usable(); c != nil {
+			documents = append(documents, linted{d.source, c})
 		}
+		read.problems = append(read.problems, d.problems...)
 	}
 	var found warnings
 	for _, d := range documents {
@@ -93,7 +92,7 @@ func (w *warnings) add(d linted, rule string, code Code, at []any, format string
 	place := d.source.yaml.At(append([]any{"spec"}, at...)...)
 	*w = append(*w, Warning{
 		Problem: strictyaml.Problem{File: d.source.file, Position: place, Message: fmt.Sprintf(format, args...)},
-		Code:    code, Policy: d.compiled.name, Rule: rule,
+		Code:    code, Policy: d.compiled.name, Folder: d.compiled.folder, Rule: rule,
 	})
 }
 

@@ -1,11 +1,7 @@
 package policy
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"path"
-	"slices"
 
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/strictyaml"
@@ -20,6 +16,9 @@ type Loader struct {
 	// NoHomeIssuer says that no trusted issuer is home, so that there is no outage
 	// which onOutage: allow could mean: documents that say it are refused.
 	NoHomeIssuer bool
+
+	// Memory keeps what was compiled for the next load; nil: nothing is kept.
+	Memory *Memory
 }
 
 // Load is [Loader.Load] of the zero Loader.
@@ -39,134 +38,85 @@ func (l Loader) Load(dirs ...Dir) (*Set, error) {
 // Loaded is the outcome of [Loader.LoadEach].
 type Loaded struct {
 	Set      *Set                // never nil
-	Wanted   string              // generation of what the folders hold; that of Set where nothing is refused
+	Wanted   string              // generation of what the folders hold; that of Set where nothing is rejected
 	Problems strictyaml.Problems // all that is wrong, in all files
-	Refused  []Refused           // what is not in force as the folders hold it
+	Refused  []Refused           // what is not active as the folders hold it
+	unread   int
 }
+
+// Unread is the number of files and folders that could not be read. Unlike all other
+// problems, these can end without a change of any file.
+func (l Loaded) Unread() int { return l.unread }
 
 // Refused is a document that cannot be used, or a file or folder that cannot be read.
 type Refused struct {
-	Name string // of the document; of a file or folder, its path
-	File string
+	Name   string // of the document; of a file or folder, its path
+	Folder string // its name
+	File   string
 
 	// Denied says that all which it guards is denied, as there is no last good
-	// version since the start. Otherwise what was in force stays.
+	// version since the start. Otherwise what was active stays.
 	Denied bool
 }
 
-// LoadEach loads what can be used. Of a document that is refused, the last good
-// version stays in force, out of previous; a new one changes nothing. At the
-// start, where previous is nil, all that it targets is denied with policy_refused,
-// and of a file that cannot be read all that its folder may target, because nobody
-// knows what stands in it; so it stays until that is mended.
+// LoadEach loads what can be used. Of a document that is rejected, the last good
+// version stays active, out of previous; a new one changes nothing. At the start,
+// where previous is nil, all that it targets is denied with policy_refused, and of
+// a file that cannot be read all that its folder may target, because nobody knows
+// what it holds; so it stays until that is fixed. What is no file, such as a named
+// pipe, holds nothing, and denies nothing.
 func (l Loader) LoadEach(previous *Set, dirs ...Dir) Loaded {
-	var read reading
-	for i := range dirs {
-		read.folder(dirs[i], l.Domains)
-	}
-	read.compile(l)
+	read := l.read(dirs)
 	return read.settle(previous)
 }
 
-// reading is what was found in all folders.
-type reading struct {
-	sources  []*source
-	compiled map[*source]*compiled
-	lost     []refusal // files and folders that cannot be read
-	problems strictyaml.Problems
-	wanted   string
+// read compiles all documents of all folders.
+func (l Loader) read(dirs []Dir) *reading {
+	r := &reading{loader: l}
+	for i := range dirs {
+		r.folder(dirs[i])
+	}
+	r.compile()
+	r.loader.Memory.keep(r)
+	r.checkNames()
+	return r
 }
 
-func (r *reading) folder(dir Dir, domains identity.TrustDomains) {
-	f, err := newFolder(dir, domains)
-	var files []yamlFile
-	if err == nil {
-		files, err = yamlFiles(dir)
-	}
-	if err != nil {
-		r.lose(f, dir.Name, err)
-	}
-	parsed, failures := make([][]*source, len(files)), make([]error, len(files))
-	each(len(files), func(i int) {
-		parsed[i], failures[i] = readDocuments(f, path.Join(dir.Name, files[i].name), files[i].data)
-	})
-	sum := sha256.New()
-	fmt.Fprintf(sum, "%s\x00", r.wanted)
-	for i, file := range files {
-		if failures[i] != nil {
-			r.lose(f, path.Join(dir.Name, file.name), failures[i])
+// checkNames rejects the documents of a folder that share a name. Each folder has
+// names of its own: no team can take the name of another team's document.
+func (r *reading) checkNames() {
+	first := map[docKey]*outcome{}
+	for _, d := range r.documents {
+		if d.name == "" {
+			continue
 		}
-		r.sources = append(r.sources, parsed[i]...)
-		fmt.Fprintf(sum, "%s\x00%d\x00%s", file.name, len(file.data), file.data)
-	}
-	r.wanted = hex.EncodeToString(sum.Sum(nil)[:6])
-}
-
-// lose notes a file or folder that cannot be read.
-func (r *reading) lose(f *folder, name string, err error) {
-	r.problems = append(r.problems, asProblems(err).In(name)...)
-	r.lost = append(r.lost, refusal{name: name, file: name, folder: f.Name, scopes: f.scopes, guardrail: f.Guardrail})
-}
-
-// compile also finds names that stand twice: the first folder, in the order of
-// the configuration, keeps its own, so that no team can take another's.
-func (r *reading) compile(l Loader) {
-	var texts []string
-	owner := map[string]*source{}
-	for _, s := range r.sources {
-		if other := owner[s.Metadata.Name]; other != nil {
-			twice(s, other)
-		} else {
-			owner[s.Metadata.Name] = s
+		key := docKey{d.folder, d.name}
+		other := first[key]
+		if other == nil {
+			first[key] = d
+			continue
 		}
-		for i := range s.Spec.Rules {
-			texts = append(texts, s.Spec.Rules[i].When)
-		}
-	}
-	c := compiler{Loader: l, expressions: compileExpressions(texts)}
-	compiled := make([]*compiled, len(r.sources))
-	each(len(r.sources), func(i int) {
-		if s := r.sources[i]; s.formed {
-			compiled[i] = c.compile(s)
-		}
-	})
-	r.keep(compiled)
-}
-
-// twice refuses a name's second document, and within one folder the first too.
-func twice(s, first *source) {
-	s.problems.Add(s.yaml.At("metadata", "name"), "a document %q stands in %s too", s.Metadata.Name, first.file)
-	if s.folder == first.folder && len(first.problems) == 0 {
-		first.problems.Add(first.yaml.At("metadata", "name"), "a document %q stands in %s too", s.Metadata.Name, s.file)
-	}
-}
-
-func (r *reading) keep(all []*compiled) {
-	r.compiled = map[*source]*compiled{}
-	for i, s := range r.sources {
-		r.problems = append(r.problems, s.problems.In(s.file)...)
-		if len(s.problems) == 0 {
-			r.compiled[s] = all[i]
+		d.reject("a document %q is in %s too: names are unique in a folder", d.name, other.file)
+		if len(other.problems) == 0 {
+			other.reject("a document %q is in %s too: names are unique in a folder", d.name, d.file)
 		}
 	}
 }
 
-// settle puts together what is in force: what compiled, what is kept of previous,
-// and what is denied for want of both.
+// settle puts together what is active: what compiled, what is kept of previous, and
+// what is denied because there is neither.
 func (r *reading) settle(previous *Set) Loaded {
-	s := settlement{reading: r, previous: previous, inForce: map[docKey]bool{}}
-	for _, source := range r.sources {
-		if c := r.compiled[source]; c != nil {
-			s.documents, s.inForce[c.key()] = append(s.documents, c), true
+	s := settlement{reading: r, previous: previous, active: map[docKey]bool{}}
+	for _, d := range r.documents {
+		if c := d.usable(); c != nil {
+			s.documents, s.active[c.key()] = append(s.documents, c), true
 		}
+		r.problems = append(r.problems, d.problems...)
 	}
-	s.refuse()
-	slices.SortFunc(s.documents, compareDocuments)
-	slices.SortFunc(s.refusals, compareRefusals)
-	set := newSet(s.documents, s.refusals)
-	set.generation = s.generation()
-	if previous != nil {
-		set = set.With(previous.unguarded, previous.overrides)
-	}
-	return Loaded{Set: set, Wanted: r.wanted, Problems: r.problems, Refused: s.reported}
+	return s.loaded()
+}
+
+func (d *outcome) reject(format string, args ...any) {
+	problem := strictyaml.Problem{File: d.file, Position: d.namePlace, Message: fmt.Sprintf(format, args...)}
+	d.problems = append(d.problems[:len(d.problems):len(d.problems)], problem) // the slice is remembered
 }

@@ -106,7 +106,7 @@ func TestAllProblemsTogether(t *testing.T) {
 	if !errors.As(err, &problems) {
 		t.Fatalf("got %v", err)
 	}
-	for _, want := range []string{"0.yaml:6:29:", "0.yaml:6:41:", "1.yaml:1:1:", `3.yaml:4:18: a document "orders" stands in 2.yaml too`} {
+	for _, want := range []string{"0.yaml:6:29:", "0.yaml:6:41:", "1.yaml:1:1:", `2.yaml:4:18: a document "orders" is in 3.yaml too: names are unique in a folder`, `3.yaml:4:18: a document "orders" is in 2.yaml too`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not among\n%v", want, err)
 		}

@@ -17,6 +17,7 @@ type refusal struct {
 	scopes             []scope
 	guardrail          bool
 	shadow             bool // it denies nothing
+	empty              bool // it is no file, and holds no document: it denies nothing either
 }
 
 // compareRefusals puts guardrails first: their refusals hold where others do not.

@@ -14,6 +14,7 @@ type Set struct {
 	noOutage   bool // onOutage: allow has no effect
 	reads      reads
 	generation string
+	shared     map[string]bool // names that documents or refusals of several folders have
 }
 
 // Mode says whether an answer is carried out, or only recorded.
@@ -39,7 +40,28 @@ func newSet(documents []*compiled, refused []refusal) *Set {
 		set.reads.add(c.reads)
 		set.guard(c)
 	}
+	set.findSharedNames()
 	return set
+}
+
+// findSharedNames: most sets have none.
+func (s *Set) findSharedNames() {
+	folders := map[string]string{}
+	note := func(name, folder string) {
+		if other, known := folders[name]; known && other != folder {
+			if s.shared == nil {
+				s.shared = map[string]bool{}
+			}
+			s.shared[name] = true
+		}
+		folders[name] = folder
+	}
+	for _, c := range s.documents {
+		note(c.name, c.folder)
+	}
+	for _, r := range s.refused {
+		note(r.name, r.folder)
+	}
 }
 
 func (s *Set) guard(c *compiled) {

@@ -11,7 +11,7 @@ import (
 type settlement struct {
 	*reading
 	previous  *Set
-	inForce   map[docKey]bool
+	active    map[docKey]bool
 	documents []*compiled
 	refusals  []refusal
 	reported  []Refused
@@ -24,36 +24,46 @@ type docKey struct{ folder, name string }
 func (c *compiled) key() docKey { return docKey{c.folder, c.name} }
 func (r refusal) key() docKey   { return docKey{r.folder, r.name} }
 
-// refuse keeps or denies for each document and file that cannot be used.
-func (s *settlement) refuse() {
-	for _, source := range s.sources {
-		if s.compiled[source] == nil {
-			s.settle(source.refusal())
+// loaded keeps or denies for each document and file that cannot be used.
+func (s *settlement) loaded() Loaded {
+	for _, d := range s.reading.documents {
+		if d.usable() == nil {
+			s.settle(d.refusal)
 		}
 	}
 	for _, lost := range s.lost {
 		s.settle(lost)
 	}
+	slices.SortFunc(s.documents, compareDocuments)
+	slices.SortFunc(s.refusals, compareRefusals)
+	set := newSet(s.documents, s.refusals)
+	set.generation = s.generation()
+	if s.previous != nil {
+		set = set.With(s.previous.unguarded, s.previous.overrides)
+	}
+	return Loaded{Set: set, Wanted: s.wanted, Problems: s.problems, Refused: s.reported, unread: s.unread}
 }
 
 // settle keeps the last good version of what is refused, or denies on where it
 // was denied. What was neither, a new document or a file that cannot be read, may
 // be any that is missing from its folder now: all of these stay as they were.
 func (s *settlement) settle(r refusal) {
-	denied := !r.shadow && (s.previous == nil || s.previous.refuses(r))
+	denied := !r.shadow && !r.empty && (s.previous == nil || s.previous.refuses(r))
 	switch {
 	case denied:
 		s.deny(r)
-	case s.previous == nil: // in shadow, where even a refusal may change no answer
+	case s.previous == nil: // in shadow, where even a refusal may change no answer; or empty
+	case r.empty:
+		s.keep(func(c *compiled) bool { return c.folder == r.folder && c.file == r.file })
 	case !s.keep(func(c *compiled) bool { return c.key() == r.key() }):
 		s.keep(func(c *compiled) bool { return c.folder == r.folder })
 		for _, old := range s.previous.refused {
-			if old.folder == r.folder && !s.inForce[old.key()] {
+			if old.folder == r.folder && !s.active[old.key()] {
 				s.deny(old)
 			}
 		}
 	}
-	s.reported = append(s.reported, Refused{Name: r.name, File: r.file, Denied: denied})
+	s.reported = append(s.reported, Refused{Name: r.name, Folder: r.folder, File: r.file, Denied: denied})
 }
 
 // keep takes over documents of which no other version is in force.
@@ -63,8 +73,8 @@ func (s *settlement) keep(chosen func(*compiled) bool) (found bool) {
 			continue
 		}
 		found = true
-		if !s.inForce[c.key()] {
-			s.inForce[c.key()] = true
+		if !s.active[c.key()] {
+			s.active[c.key()] = true
 			s.documents = append(s.documents, c)
 		}
 	}

@@ -43,7 +43,7 @@ func (q *question) watch() (d *decision.Decision) {
 // overridden lifts everything but the denies of guardrails.
 func (q *question) overridden(o *Override, given *decision.Decision) decision.Decision {
 	if q.refused != nil && q.refused.guardrail {
-		return above(decision.Deny(decision.PolicyRefused, q.refused.name, ""), given)
+		return above(q.refused.deny(), given)
 	}
 	if q.terms[enforced].guardrails {
 		if reason := q.unreadable(enforced); reason != "" {

@@ -1,37 +1,31 @@
-// Package reload keeps a value that is made from files, and makes it anew when
+// Package reload keeps a value that is made from files, and makes a new one when
 // their content changes. Content is compared by hash, not by time or by
 // notification: mounted Secrets and ConfigMaps swap symbolic links, and tools
 // rewrite files with what they already hold.
 //
 // A new value is swapped in whole. Where it cannot be made, the last good one
-// stays in force and the error is reported, once for each change.
+// stays active and the error is reported, once for each change.
 package reload
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"hash"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 )
 
 // Value is the current good value of type T, and what made it.
 type Value[T any] struct {
-	paths  func() []string
+	inputs func() []Input
 	load   func() (T, error)
 	report func(T, error)
 
 	current atomic.Pointer[state[T]]
-	stale   atomic.Pointer[error] // why the files' present content is not in force
-	again   atomic.Bool           // LoadAgain was called
-	seen    [sha256.Size]byte     // content of the last attempt
+	stale   atomic.Pointer[error] // why the files' present content is not active
+	looked  atomic.Int64          // when the last look came to its end, in nanoseconds since 1970
+	again   atomic.Bool           // the next look loads, whatever the files hold
+	seen    fingerprint           // of the last attempt
+	moving  int                   // looks in a row that found the files changing
 }
 
 type state[T any] struct {
@@ -46,20 +40,24 @@ var errMoving = errors.New("the files changed while they were read")
 // look simply waits for the next one.
 const firstTries = 3
 
+// restless is after how many looks in a row it is an error that the files never rest,
+// as where a process writes to one of them all the time.
+const restless = 10
+
 // New makes the first value from the files and folders; its error is the
 // caller's to act on. After that, each change is reported: the new value, or the
-// error that kept the old one in force. report may be nil.
-func New[T any](paths []string, load func() (T, error), report func(T, error)) (*Value[T], error) {
-	return NewFollowing(func() []string { return paths }, load, report)
+// error that kept the old one active. report may be nil.
+//
+// What could not be loaded is loaded again at each look, because the cause may lie
+// outside the files, unless the error is [Final].
+func New[T any](inputs []Input, load func() (T, error), report func(T, error)) (*Value[T], error) {
+	return NewFollowing(func() []Input { return inputs }, load, report)
 }
 
-// NewFollowing is [New] for files of which one names the others: paths is asked
+// NewFollowing is [New] for files of which one names the others: inputs is asked
 // before and after each load, which may have read other names, and then loads again.
-func NewFollowing[T any](paths func() []string, load func() (T, error), report func(T, error)) (*Value[T], error) {
-	if report == nil {
-		report = func(T, error) {}
-	}
-	v := &Value[T]{paths: paths, load: load, report: report}
+func NewFollowing[T any](inputs func() []Input, load func() (T, error), report func(T, error)) (*Value[T], error) {
+	v := Pending(inputs, load, report)
 	value, sum, err := v.attempt()
 	for range firstTries {
 		if !errors.Is(err, errMoving) {
@@ -72,16 +70,60 @@ func NewFollowing[T any](paths func() []string, load func() (T, error), report f
 	}
 	v.seen = sum
 	v.current.Store(&state[T]{value: value, since: time.Now()})
+	v.stale.Store(nil)
+	v.again.Store(false)
+	v.looked.Store(time.Now().UnixNano())
 	return v, nil
 }
 
-// Get gives the value in force.
+// ErrPending is the error of a value of which nothing has been loaded yet.
+var ErrPending = errors.New("not loaded yet")
+
+// Pending is [NewFollowing] without a first value: Get gives the zero value, and
+// Err is not nil, until a look has loaded one.
+func Pending[T any](inputs func() []Input, load func() (T, error), report func(T, error)) *Value[T] {
+	if report == nil {
+		report = func(T, error) {}
+	}
+	v := &Value[T]{inputs: inputs, load: load, report: report}
+	v.current.Store(&state[T]{})
+	v.stale.Store(&ErrPending)
+	v.again.Store(true)
+	return v
+}
+
+// Final marks an error that the content of the files alone explains: they are not
+// loaded again until they change.
+func Final(err error) error {
+	if err == nil {
+		return nil
+	}
+	return finalError{err}
+}
+
+type finalError struct{ error }
+
+func (f finalError) Unwrap() error { return f.error }
+
+// Get gives the active value.
 func (v *Value[T]) Get() T { return v.current.Load().value }
 
-// Since says when the value in force was made.
+// Since says when the active value was made; zero: there is none yet.
 func (v *Value[T]) Since() time.Time { return v.current.Load().since }
 
-// Err is nil while the value in force is made from what the files hold now.
+// Looked says when the last look at the files came to its end; zero: none did. A
+// look can hang, as at a network mount whose server is away.
+func (v *Value[T]) Looked() time.Time {
+	if looked := v.looked.Load(); looked != 0 {
+		return time.Unix(0, looked)
+	}
+	return time.Time{}
+}
+
+// LoadAgain makes the next look load, also where no file has changed.
+func (v *Value[T]) LoadAgain() { v.again.Store(true) }
+
+// Err is nil while the active value is made from what the files hold now.
 func (v *Value[T]) Err() error {
 	if err := v.stale.Load(); err != nil {
 		return *err
@@ -103,20 +145,23 @@ func (v *Value[T]) Run(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// LoadAgain makes the next look load again though no file has changed, for a value that
-// depends on more than its files.
-func (v *Value[T]) LoadAgain() { v.again.Store(true) }
-
-// Poll looks at the files once. It must not run twice at the same time.
+// Poll looks at the files once. It must not run twice at the same time. It can
+// hang where the files do; see [Value.Looked].
 func (v *Value[T]) Poll() {
-	again := v.again.Swap(false)
-	sum, err := fingerprint(v.paths())
-	if err == nil && sum == v.seen && v.Err() == nil && !again {
-		return // what was refused is tried again: the cause may lie outside the files
+	v.look()
+	v.looked.Store(time.Now().UnixNano())
+}
+
+func (v *Value[T]) look() {
+	if sum := takeFingerprint(v.inputs()); !v.again.Load() && sum == v.seen && !v.retries() {
+		return
 	}
+	v.again.Store(false)
 	value, sum, err := v.attempt()
-	if errors.Is(err, errMoving) {
-		v.again.CompareAndSwap(false, again)
+	if !errors.Is(err, errMoving) {
+		v.moving = 0
+	} else if v.moving++; v.moving < restless {
+		v.again.Store(true)
 		return // the next look will find them at rest
 	}
 	if err != nil {
@@ -129,75 +174,41 @@ func (v *Value[T]) Poll() {
 	v.report(value, nil)
 }
 
+// retries reports whether what failed before is worth another try.
+func (v *Value[T]) retries() bool {
+	err := v.Err()
+	var final finalError
+	return err != nil && !errors.As(err, &final)
+}
+
 // fail reports an error once for the content that causes it.
-func (v *Value[T]) fail(sum [sha256.Size]byte, err error) {
+func (v *Value[T]) fail(sum fingerprint, err error) {
 	before := v.Err()
-	if before != nil && sum == v.seen && before.Error() == err.Error() {
+	same := sum == v.seen || errors.Is(err, errMoving)
+	v.seen = sum
+	if before != nil && same && before.Error() == err.Error() {
 		return
 	}
-	v.seen = sum
 	v.stale.Store(&err)
 	v.report(v.Get(), err)
 }
 
 // attempt loads between two looks at the content: a value that is made of one
 // file before and another after a change is thrown away, and so is an error, or
-// content that was mended meanwhile would pass for the content that failed.
-func (v *Value[T]) attempt() (value T, sum [sha256.Size]byte, err error) {
-	before, beforeErr := fingerprint(v.paths())
+// content that was fixed meanwhile would pass for the content that failed.
+func (v *Value[T]) attempt() (value T, sum fingerprint, err error) {
+	before := takeFingerprint(v.inputs())
 	value, err = v.load()
-	after, afterErr := fingerprint(v.paths())
-	switch {
-	case (beforeErr == nil) != (afterErr == nil), afterErr == nil && !bytes.Equal(before[:], after[:]):
-		return value, after, errMoving
-	case err != nil:
-		return value, after, err
-	case beforeErr != nil || afterErr != nil:
-		return value, after, errors.Join(beforeErr, afterErr)
+	sum = takeFingerprint(v.inputs())
+	if before != sum || missed(value, sum) {
+		return value, sum, errMoving
 	}
-	return value, after, nil
+	return value, sum, err
 }
 
-// fingerprint hashes names, permissions and content of all files at and below the paths.
-// Hidden names are passed over: a mounted volume keeps its versions in them.
-func fingerprint(paths []string) (sum [sha256.Size]byte, err error) {
-	h := sha256.New()
-	for i, path := range paths {
-		// A walk does not follow a link that it starts from, and whole folders are
-		// swapped by such a link too (git-sync).
-		root, err := filepath.EvalSymlinks(path)
-		if err != nil {
-			return sum, err
-		}
-		fmt.Fprintf(h, "%d\x00", i)
-		if err := hashTree(h, root); err != nil {
-			return sum, err
-		}
-	}
-	return [sha256.Size]byte(h.Sum(nil)), nil
-}
-
-// hashTree names files from the root down, so that the same content in another
-// folder, where a link now leads, is no change.
-func hashTree(h hash.Hash, root string) error {
-	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if path != root && strings.HasPrefix(entry.Name(), ".") {
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		info, err := os.Stat(path) // through the symbolic links of a mounted volume
-		if err != nil || info.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		// A private key that everyone may read is refused: chmod mends that, and content stays.
-		fmt.Fprintf(h, "%s\x00%o\x00%d\x00", strings.TrimPrefix(path, root), info.Mode().Perm(), len(data))
-		h.Write(data)
-		return err
-	})
+// missed reports that the loading could not read a file which could be read before
+// and after it, as when the process was out of descriptors for a moment.
+func missed(value any, sum fingerprint) bool {
+	partial, ok := value.(interface{ Unread() int })
+	return ok && partial.Unread() > sum.unread
 }

@@ -59,7 +59,7 @@ func (v *volume) load() (string, error) {
 func TestTheLastGoodValueStays(t *testing.T) {
 	files := newVolume(t, "one")
 	var reports []string
-	v, err := reload.New([]string{files.dir}, files.load, func(value string, err error) {
+	v, err := reload.New(folder(files.dir), files.load, func(value string, err error) {
 		reports = append(reports, value+":"+errText(err))
 	})
 	must(t, err)
@@ -101,7 +101,7 @@ func errText(err error) string {
 func TestALostFileKeepsTheValue(t *testing.T) {
 	files := newVolume(t, "one")
 	count := 0
-	v, err := reload.New([]string{files.dir}, files.load, func(string, error) { count++ })
+	v, err := reload.New(folder(files.dir), files.load, func(string, error) { count++ })
 	must(t, err)
 	must(t, os.Remove(filepath.Join(files.dir, "..data")))
 	for i := 0; i < 3; i++ {
@@ -119,7 +119,7 @@ func TestALostFileKeepsTheValue(t *testing.T) {
 
 func TestAFirstValueThatCannotBeMade(t *testing.T) {
 	files := newVolume(t, "bad")
-	if v, err := reload.New([]string{files.dir}, files.load, nil); v != nil || !errors.Is(err, errBad) {
+	if v, err := reload.New(folder(files.dir), files.load, nil); v != nil || !errors.Is(err, errBad) {
 		t.Errorf("got %v, %v", v, err)
 	}
 }
@@ -141,7 +141,7 @@ func TestALinkToTheFolder(t *testing.T) {
 	}
 	lead("r1", "one")
 	reports := 0
-	v, err := reload.New([]string{link}, load, func(string, error) { reports++ })
+	v, err := reload.New(folder(link), load, func(string, error) { reports++ })
 	must(t, err)
 	for _, step := range []struct {
 		revision, content string
@@ -160,7 +160,7 @@ func TestFilesThatMoveAtTheStart(t *testing.T) {
 	for moves, works := range map[int]bool{0: true, 1: true, 3: true, 4: false} {
 		files := newVolume(t, "0")
 		loads := 0
-		v, err := reload.New([]string{files.dir}, func() (string, error) {
+		v, err := reload.New(folder(files.dir), func() (string, error) {
 			value, err := files.load()
 			if loads++; loads <= moves {
 				files.put(string(rune('0' + loads)))
@@ -185,7 +185,7 @@ func TestAChangeInTheMiddle(t *testing.T) {
 		moves++
 		return value, err
 	}
-	v, err := reload.New([]string{files.dir}, load, nil)
+	v, err := reload.New(folder(files.dir), load, nil)
 	must(t, err)
 	files.put("two")
 	v.Poll()
@@ -203,7 +203,7 @@ func TestAChangeInTheMiddle(t *testing.T) {
 func TestMendedInTheMiddle(t *testing.T) {
 	files := newVolume(t, "one")
 	mend := func() {}
-	v, err := reload.New([]string{files.dir}, func() (string, error) {
+	v, err := reload.New(folder(files.dir), func() (string, error) {
 		value, err := files.load()
 		mend()
 		return value, err
@@ -225,7 +225,7 @@ func TestMendedInTheMiddle(t *testing.T) {
 
 func TestReadersNeverWait(t *testing.T) {
 	files := newVolume(t, "0")
-	v, err := reload.New([]string{files.dir}, files.load, nil)
+	v, err := reload.New(folder(files.dir), files.load, nil)
 	must(t, err)
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
@@ -266,7 +266,7 @@ func TestFollowingFilesThatAFileNames(t *testing.T) {
 	write("index", "first")
 	named, loads := "first", 0
 	v, err := reload.NewFollowing(
-		func() []string { return []string{file("index"), file(named)} },
+		func() []reload.Input { return reload.Files(file("index"), file(named)) },
 		func() (string, error) {
 			loads++
 			index, err := os.ReadFile(file("index"))
@@ -301,7 +301,7 @@ func TestFollowingFilesThatAFileNames(t *testing.T) {
 func TestTheReasonIsOutsideTheFiles(t *testing.T) {
 	files := newVolume(t, "one")
 	outside, reports := error(nil), 0
-	v, err := reload.New([]string{files.dir}, func() (string, error) {
+	v, err := reload.New(folder(files.dir), func() (string, error) {
 		value, err := files.load()
 		return value, errors.Join(err, outside)
 	}, func(string, error) { reports++ })
@@ -319,4 +319,9 @@ func TestTheReasonIsOutsideTheFiles(t *testing.T) {
 	if v.Get() != "two" || v.Err() != nil || reports != 2 {
 		t.Errorf("mended: got %q, %v after %d reports", v.Get(), v.Err(), reports)
 	}
+}
+
+// folder is an input of which every file is read.
+func folder(path string) []reload.Input {
+	return []reload.Input{{Path: path, Wanted: func(string) bool { return true }}}
 }

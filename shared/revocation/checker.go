@@ -1,10 +1,10 @@
 package revocation
 
 import (
-	"os"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/readfile"
 )
 
 // Checker judges tokens by several lists: what one of them revokes, no other
@@ -29,7 +29,7 @@ func (c Checker) Refuses(t Token, now time.Time) decision.Reason {
 
 // ReadFile reads the list in a file.
 func ReadFile(path string) (*List, error) {
-	data, err := os.ReadFile(path)
+	data, err := readfile.Read(path, MaxBytes+1)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	"time"
 )
 
 // Exit codes.
@@ -51,7 +52,32 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// The first signal stops gracefully; from then on a second one kills.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(runUntil(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// interrupted is how long a command has to end by itself when it is interrupted. One
+// that reads a file may hang there, as at a named pipe or a network mount.
+const interrupted = time.Second
+
+// runUntil is run that ends with ctx. Serving ends by itself, in its own time.
+func runUntil(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, args, stdout, stderr) }()
+	if len(args) > 0 && args[0] == "serve" {
+		return <-ended
+	}
+	select {
+	case code := <-ended:
+		return code
+	case <-ctx.Done():
+	}
+	select {
+	case code := <-ended:
+		return code
+	case <-time.After(interrupted):
+		fmt.Fprintln(stderr, "meshpass: interrupted")
+		return couldNot
+	}
 }
 
 // run is the whole program; stdout and stderr are kept apart because the

@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -133,4 +135,44 @@ func waitFor(t *testing.T, log *bufio.Scanner, text string) {
 		}
 	}
 	t.Fatalf("the log ended without %s", text)
+}
+
+// A command that waits for a file ends when it is interrupted, at once and with 2.
+func TestACommandThatHangsIsInterrupted(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	code := runUntil(ctx, []string{"policy", "explain", shipped, "--record", pipe}, &stdout, &stderr)
+	if code != couldNot || stderr.String() != "meshpass: interrupted\n" {
+		t.Errorf("got %d, %s", code, stderr.String())
+	}
+	writer, err := os.OpenFile(pipe, os.O_WRONLY, 0) // so that nothing is left behind
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = writer.Close()
+}
+
+// A folder may hold a named pipe. Without the fix lint never ends.
+func TestLintOfAFolderWithAPipe(t *testing.T) {
+	dir := t.TempDir()
+	data, err := os.ReadFile(shipped + "/orders.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"pipe": "errors: 0", "pipe.yaml": "pipe.yaml: error: pipe.yaml is a named pipe, not a regular file", "pipe_test.yaml": "pipe_test.yaml: error: "} {
+		if err := os.WriteFile(filepath.Join(dir, "orders.yaml"), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mkfifo(filepath.Join(dir, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, stdout, _ := ran(t, "policy", "lint", dir); !strings.Contains(stdout, want) {
+			t.Errorf("%s: got %s", name, stdout)
+		}
+	}
 }

@@ -21,20 +21,20 @@ func (c Coverage) Enough() bool { return c.Decided*100 >= c.Want*c.Rules }
 
 // cover works out which rules decided, and how many percent should have.
 func (r *Report) cover(set *policy.Set, want int) {
-	decided := map[[2]string]bool{}
+	decided := map[[3]string]bool{}
 	for _, c := range r.Cases {
 		if !c.Passed { // the rule decided, and not as expected
 			continue
 		}
 		for d := &c.decision; d != nil; d = d.Shadow {
 			if d.Reason != decision.ConditionError { // then it did not match
-				decided[[2]string{d.Policy, d.Rule}] = true
+				decided[[3]string{d.Folder, d.Policy, d.Rule}] = true
 			}
 		}
 	}
 	c := Coverage{Want: want}
 	for _, rule := range set.Rules() {
-		if c.Rules++; decided[[2]string{rule.Policy, rule.Rule}] {
+		if c.Rules++; decided[[3]string{rule.Folder, rule.Policy, rule.Rule}] {
 			c.Decided++
 		} else {
 			c.Never = append(c.Never, rule)

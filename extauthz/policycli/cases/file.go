@@ -18,12 +18,9 @@ package cases
 
 import (
 	"errors"
-	"io/fs"
-	"path"
-	"slices"
-	"strings"
 
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/readfile"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
@@ -68,7 +65,7 @@ type request struct {
 type expect struct {
 	Decision string   `yaml:"decision"` // allow or deny
 	Reason   string   `yaml:"reason"`
-	Rule     string   `yaml:"rule"`   // DOCUMENT/RULE
+	Rule     string   `yaml:"rule"`   // DOCUMENT/RULE, or FOLDER/DOCUMENT/RULE
 	Shadow   []string `yaml:"shadow"` // as in the audit record: "deny rule_denied orders/no-batch"
 }
 
@@ -80,36 +77,31 @@ var ErrNone = errors.New("no case in files *_test.yaml or *.test.yaml: docs/poli
 func Read(dir policy.Dir, loader policy.Loader) ([]Case, strictyaml.Problems) {
 	var all []Case
 	var problems strictyaml.Problems
-	err := fs.WalkDir(dir.Files, ".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case name != "." && strings.HasPrefix(entry.Name(), "."):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case entry.IsDir() || !isFile(name):
-			return nil
+	err := readfile.Walk(dir.Files, isFile, func(e readfile.Entry) {
+		if e.Folder {
+			return // the documents' reader says so
 		}
-		data, err := fs.ReadFile(dir.Files, name)
-		if err != nil {
-			return err
+		full := dir.FilePath(e.Name)
+		var data []byte
+		if e.Err == nil {
+			data, e.Err = readfile.ReadFS(dir.Files, e.Name, policy.MaxFileBytes)
+		}
+		if e.Err != nil {
+			problems = append(problems, strictyaml.Problem{File: full, Message: e.Err.Error()})
+			return
 		}
 		found, wrong := parse(data, loader)
-		full := path.Join(dir.Name, name)
 		for i := range found {
 			found[i].File = full
 		}
 		all, problems = append(all, found...), append(problems, wrong.In(full)...)
-		return nil
 	})
 	if err != nil {
-		problems = append(problems, strictyaml.Problem{File: dir.Name, Message: err.Error()})
+		problems = append(problems, strictyaml.Problem{File: dir.FilePath(""), Message: err.Error()})
 	}
 	return all, problems
 }
 
 func isFile(name string) bool {
-	return slices.Contains([]string{".yaml", ".yml"}, strings.ToLower(path.Ext(name))) && policy.IsCases(name)
+	return policy.IsRead(name) && policy.IsCases(name)
 }

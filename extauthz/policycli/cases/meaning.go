@@ -95,14 +95,14 @@ func parseShadow(line string) (rule string, ok bool) {
 }
 
 // rulesOf returns all names that a decision can have: DOCUMENT/RULE, and DOCUMENT
-// for what a document decides without a rule.
+// for what a document decides without a rule, each with and without its folder.
 func rulesOf(set *policy.Set) []string {
 	var all []string
 	for _, d := range set.Documents() {
-		all = append(all, d.Name)
+		all = append(all, d.Name, d.Folder+"/"+d.Name)
 	}
 	for _, r := range set.Rules() {
-		all = append(all, r.Policy+"/"+r.Rule)
+		all = append(all, r.Policy+"/"+r.Rule, r.Folder+"/"+r.Policy+"/"+r.Rule)
 	}
 	return all
 }

@@ -24,7 +24,7 @@ func (r Report) Print(to io.Writer) error {
 	if r.Coverage != nil {
 		fmt.Fprintln(&b, r.Coverage)
 		for _, rule := range r.Coverage.Never {
-			fmt.Fprintf(&b, "  never: %s/%s  %s:%d\n", rule.Policy, rule.Rule, rule.File, rule.Line)
+			fmt.Fprintf(&b, "  never: %s/%s  %s:%d\n", rule.Policy, rule.Rule, rule.File, rule.Line) // the file tells the folder
 		}
 	}
 	_, err := io.WriteString(to, b.String())

@@ -99,7 +99,7 @@ func (c Case) run(set *policy.Set) Result {
 	d := set.Decide(c.Request, auth)
 	r := Result{File: c.File, Line: c.Line, Name: c.Name, Differences: c.Expect.differences(d), decision: d}
 	if r.Passed = len(r.Differences) == 0; !r.Passed {
-		r.Near = near(set.Explain(c.Request, auth))
+		r.Near = near(set, set.Explain(c.Request, auth))
 	}
 	return r
 }
@@ -113,27 +113,51 @@ func (e Expect) differences(d decision.Decision) []Difference {
 	}
 	compare("decision", e.Decision, d.String())
 	compare("reason", e.Reason, string(d.Reason))
-	compare("rule", e.Rule, ruleOf(d))
-	compare("shadow", strings.Join(e.Shadow, "; "), strings.Join(d.Shadows(), "; "))
+	if !slices.Contains(namesOf(d), e.Rule) {
+		compare("rule", e.Rule, d.By())
+	}
+	if !e.shadows(d) {
+		compare("shadow", strings.Join(e.Shadow, "; "), strings.Join(d.Shadows(), "; "))
+	}
 	return all
 }
 
-func ruleOf(d decision.Decision) string {
-	if d.Rule == "" {
-		return d.Policy
+// namesOf are the names that a case may give the rule that decided: the folder may
+// stand before the document, and may always be left out, so that no case depends on
+// how another folder names its documents.
+func namesOf(d decision.Decision) []string {
+	short, long := d, d
+	short.Shared, long.Shared = false, true
+	return []string{short.By(), long.By()}
+}
+
+// shadows reports whether the answers that were not given are those of the case.
+func (e Expect) shadows(d decision.Decision) bool {
+	for _, want := range e.Shadow {
+		if d.Shadow == nil {
+			return false
+		}
+		d = *d.Shadow
+		names := namesOf(d)
+		for i, name := range names {
+			names[i] = strings.TrimSpace(fmt.Sprintf("%s %s %s", d, d.Reason, name))
+		}
+		if !slices.Contains(names, want) {
+			return false
+		}
 	}
-	return d.Policy + "/" + d.Rule
+	return d.Shadow == nil
 }
 
 // near tells of each rule the first condition that keeps it from matching.
-func near(t policy.Trace) []string {
+func near(set *policy.Set, t policy.Trace) []string {
 	if t.Path != "" {
 		return []string{"the path is ambiguous: " + t.Path}
 	}
 	var all []string
 	for _, d := range t.Documents {
 		for _, r := range d.Rules {
-			all = append(all, fmt.Sprintf("%s %s/%s: %s", r.Effect, r.Policy, r.Rule, missing(r)))
+			all = append(all, fmt.Sprintf("%s %s/%s: %s", r.Effect, set.QualifiedName(r.Folder, r.Policy), r.Rule, missing(r)))
 		}
 	}
 	return all

@@ -35,12 +35,22 @@ func (e Explanation) print(b *strings.Builder) {
 		fmt.Fprintf(b, "note     %s\n", note)
 	}
 	for _, d := range e.Documents {
-		fmt.Fprintf(b, "\n%s  %s  targets %s\n", d.Name, d.File, strings.Join(d.Targets, ", "))
+		fmt.Fprintf(b, "\n%s  %s  targets %s\n", e.nameOf(d), d.File, strings.Join(d.Targets, ", "))
 		fmt.Fprintf(b, "  mode %s, identity %s, onOutage %s%s\n", d.Mode, d.Identity, d.OnOutage, guardrail(d))
 		for _, r := range d.Rules {
 			printRule(b, r)
 		}
 	}
+}
+
+// nameOf has the folder where another document has the name too.
+func (e Explanation) nameOf(d policy.DocumentTrace) string {
+	for _, other := range e.Documents {
+		if other.Name == d.Name && other.Folder != d.Folder {
+			return d.Folder + "/" + d.Name
+		}
+	}
+	return d.Name
 }
 
 func name(workload string) string {

@@ -38,6 +38,7 @@ type Finding struct {
 	Column   int         `json:"column,omitempty"`
 	Code     policy.Code `json:"code,omitempty"` // of a warning
 	Policy   string      `json:"policy,omitempty"`
+	Folder   string      `json:"folder,omitempty"` // of Policy
 	Rule     string      `json:"rule,omitempty"`
 	Message  string      `json:"message"`
 }
@@ -98,7 +99,7 @@ func (r *Report) errors(problems strictyaml.Problems) {
 func (r *Report) warn(w policy.Warning) {
 	r.Warnings++
 	r.Findings = append(r.Findings, Finding{
-		Severity: Warning, File: w.File, Line: w.Line, Column: w.Column, Code: w.Code, Policy: w.Policy, Rule: w.Rule, Message: w.Message,
+		Severity: Warning, File: w.File, Line: w.Line, Column: w.Column, Code: w.Code, Policy: w.Policy, Folder: w.Folder, Rule: w.Rule, Message: w.Message,
 	})
 }
 

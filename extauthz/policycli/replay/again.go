@@ -32,7 +32,7 @@ func (r Recorded) replay(old, changed *policy.Set) outcome {
 		if missing := k.lacks(old, a); len(missing) > 0 {
 			return outcome{why: "OLD reads what the record does not hold: " + strings.Join(missing, ", ")}
 		}
-		if other = a.Answer; slices.Contains(r.answers(), a.Answer) {
+		if other = a.Answer; r.said(a.Answer, old) {
 			kept = append(kept, a)
 		}
 	}
@@ -84,7 +84,7 @@ func (k knowledge) renew(kept []answer, changed *policy.Set) outcome {
 		switch {
 		case len(missing) > 0:
 			return outcome{why: "NEW reads what the record does not hold: " + strings.Join(missing, ", ")}
-		case now.asked && !k.looked(kept), i > 0 && now.Answer != o.now:
+		case now.asked && !k.looked(kept), i > 0 && !now.isBy(o.now):
 			return outcome{why: "NEW asks for a token, of which the record tells nothing"}
 		}
 		o = outcome{was: kept[0].Answer, now: now.Answer}

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/meshpass/meshpass/shared/audit"
@@ -14,19 +15,42 @@ type Answer struct {
 	Decision string `json:"decision"`
 	Reason   string `json:"reason,omitempty"` // empty: that no decision can be made, for one reason or another
 	Policy   string `json:"policy,omitempty"`
+	Folder   string `json:"folder,omitempty"` // of Policy; empty in records that do not tell
 	Rule     string `json:"rule,omitempty"`
+
+	shared bool // the folder is needed to tell which Policy it is
 }
 
 func (a Answer) String() string {
 	text := a.Decision + " " + a.Reason
 	if a.Policy != "" {
-		text += " " + a.Policy + "/" + a.Rule
+		text += " " + a.rule()
 	}
 	return strings.TrimSpace(text)
 }
 
+func (a Answer) rule() string {
+	if a.shared {
+		return a.Folder + "/" + a.Policy + "/" + a.Rule
+	}
+	return a.Policy + "/" + a.Rule
+}
+
 // same ignores which rule it was.
 func (a Answer) same(b Answer) bool { return a.Decision == b.Decision && a.Reason == b.Reason }
+
+// isBy also compares which rule it was.
+func (a Answer) isBy(b Answer) bool {
+	return a.same(b) && a.Policy == b.Policy && a.Rule == b.Rule && a.Folder == b.Folder
+}
+
+// fits reports whether documents said what is recorded. The folder counts where they
+// have one of the recorded name: a record of an earlier version names none, and on a
+// command line a folder may have another name than in the configuration.
+func (a Answer) fits(recorded Answer, set *policy.Set) bool {
+	folder := recorded.Folder == a.Folder || !slices.Contains(set.Folders(), recorded.Folder)
+	return a.same(recorded) && a.Policy == recorded.Policy && a.Rule == recorded.Rule && folder
+}
 
 // bearer is what may be so of a request's token.
 type bearer struct {
@@ -89,7 +113,7 @@ func (r Recorded) decide(set *policy.Set, b bearer) answer {
 		a.asked = true
 		return b.authenticate()
 	})
-	a.Answer = Answer{Decision: d.String(), Reason: string(d.Reason), Policy: d.Policy, Rule: d.Rule}
+	a.Answer = Answer{Decision: d.String(), Reason: string(d.Reason), Policy: d.Policy, Folder: d.Folder, Rule: d.Rule, shared: d.Shared}
 	if b.any && d.Reason == b.refusal {
 		a.Reason = ""
 	}
@@ -123,7 +147,7 @@ func (r Recorded) answers() []Answer {
 	for _, text := range r.Shadow {
 		fields := append(strings.Fields(text), "", "", "")
 		a := Answer{Decision: fields[0], Reason: fields[1]}
-		a.Policy, a.Rule, _ = strings.Cut(fields[2], "/")
+		a.nameRule(fields[2])
 		all = append(all, a)
 	}
 	return all
@@ -133,5 +157,24 @@ func (r Recorded) recorded() Answer {
 	if r.Kind != audit.Check && r.Decision == "allow" {
 		return Answer{Decision: r.Decision, Reason: r.Reason}
 	}
-	return Answer{r.Decision, r.Reason, r.Policy, r.Rule}
+	return Answer{Decision: r.Decision, Reason: r.Reason, Policy: r.Policy, Folder: r.Folder, Rule: r.Rule}
+}
+
+// said reports whether an answer is among those that are recorded.
+func (r Recorded) said(a Answer, set *policy.Set) bool {
+	return slices.ContainsFunc(r.answers(), func(recorded Answer) bool { return a.fits(recorded, set) })
+}
+
+// nameRule reads POLICY/RULE or FOLDER/POLICY/RULE. A file that cannot be used is
+// named by its path, and has no rule.
+func (a *Answer) nameRule(text string) {
+	parts := strings.Split(text, "/")
+	switch {
+	case a.Reason == string(decision.PolicyRefused):
+		a.Policy = strings.TrimSuffix(text, "/")
+	case len(parts) == 3:
+		a.Folder, a.Policy, a.Rule, a.shared = parts[0], parts[1], parts[2], true
+	default:
+		a.Policy, a.Rule, _ = strings.Cut(text, "/")
+	}
 }

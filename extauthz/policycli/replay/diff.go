@@ -122,7 +122,7 @@ func (d *differ) line(n int, line []byte) {
 		d.change(r, o)
 	default:
 		d.report.Replayed++
-		if o.was != o.now {
+		if !o.was.isBy(o.now) {
 			d.report.OtherRule++
 		}
 	}
@@ -131,7 +131,7 @@ func (d *differ) line(n int, line []byte) {
 func (d *differ) change(r Recorded, o outcome) {
 	all := &d.report.Changes
 	i := slices.IndexFunc(*all, func(c Change) bool {
-		return c.Was == o.was && c.Now == o.now && c.Caller == r.Caller && c.Callee == r.Callee
+		return c.Was.isBy(o.was) && c.Now.isBy(o.now) && c.Caller == r.Caller && c.Callee == r.Callee
 	})
 	if i < 0 {
 		*all = append(*all, Change{Was: o.was, Now: o.now, Caller: r.Caller, Callee: r.Callee})
@@ -174,10 +174,10 @@ func (r *Report) sort() {
 // old one that no longer does.
 func (c Change) rule() string {
 	if c.Now.Rule != "" {
-		return c.Now.Policy + "/" + c.Now.Rule
+		return c.Now.rule()
 	}
 	if c.Was.Rule != "" {
-		return c.Was.Policy + "/" + c.Was.Rule
+		return c.Was.rule()
 	}
 	return c.Now.Reason
 }

@@ -52,7 +52,7 @@ func edited(t *testing.T, file, from, to string) *policy.Set {
 		}
 		tree[name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	return loaded(t, policy.Dir{Files: tree})
+	return loaded(t, policy.Dir{Name: "tour", Files: tree})
 }
 
 func TestTheTourIsReplayedAsItWas(t *testing.T) {

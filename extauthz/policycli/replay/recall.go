@@ -49,7 +49,7 @@ func (r Recorded) Recall(set *policy.Set) Recall {
 	bearers := r.bearers()
 	given := r.decide(set, bearers[0])
 	for _, b := range bearers[1:] {
-		if a := r.decide(set, b); !slices.Contains(r.answers(), given.Answer) && slices.Contains(r.answers(), a.Answer) {
+		if a := r.decide(set, b); !r.said(given.Answer, set) && r.said(a.Answer, set) {
 			given = a
 		}
 	}
@@ -63,7 +63,7 @@ func (r Recorded) Recall(set *policy.Set) Recall {
 	if missing := k.lacks(set, given); len(missing) > 0 {
 		recall.note("the record does not hold %s, which is taken as missing", strings.Join(missing, ", "))
 	}
-	if !slices.Contains(r.answers(), given.Answer) {
+	if !r.said(given.Answer, set) {
 		recall.note("the record says %s", r.recorded())
 	}
 	return recall

@@ -9,6 +9,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/services"
 	"github.com/meshpass/meshpass/shared/atomicfile"
+	"github.com/meshpass/meshpass/shared/readfile"
 )
 
 // Report says what became of a file.
@@ -19,11 +20,14 @@ type Report struct {
 	Skipped  []Skipped `json:"skipped"`
 }
 
+// maxFileBytes is more than the Services of a large cluster take.
+const maxFileBytes = 16 << 20
+
 // Write puts the file in place at once, unless it holds that already. What holds
 // anything else than Services stays as it is.
 func (f File) Write(out string) (Report, error) {
 	report := Report{Out: out, Services: len(f.Services), Skipped: f.Skipped}
-	before, err := os.ReadFile(out)
+	before, err := readfile.Read(out, maxFileBytes)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return report, err
 	}

@@ -1,0 +1,110 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+func remembered(name, when string) *fstest.MapFile {
+	return &fstest.MapFile{Data: []byte(fmt.Sprintf(`apiVersion: meshpass.dev/v1
+kind: AccessPolicy
+metadata: {name: %s}
+spec:
+  targets: {workloads: [ns/shop/sa/%[1]s]}
+  rules: [{name: r, effect: allow, when: '%s'}]
+`, name, when))}
+}
+
+// documentOf finds a compiled document.
+func (s *Set) documentOf(name string) *compiled {
+	for _, c := range s.documents {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// What has not changed is the same value after the next load: nothing compiled it
+// again, neither the document nor its expressions.
+func TestUnchangedDocumentsAreNotCompiledAgain(t *testing.T) {
+	const when, other = `claims.tctx.plan == "gold"`, `claims.tctx.plan == "silver"`
+	tree := fstest.MapFS{"a.yaml": remembered("a", when), "b.yaml": remembered("b", when), "c.yaml": remembered("c", other)}
+	loader := Loader{Memory: new(Memory)}
+	dir := Dir{Name: "p", Files: tree}
+	first := loader.LoadEach(nil, dir).Set
+	tree["b.yaml"] = remembered("b", when+" && true")
+	tree["d.yaml"] = remembered("d", other)
+	delete(tree, "a.yaml")
+	second := loader.LoadEach(first, dir).Set
+	switch {
+	case second.documentOf("c") != first.documentOf("c"):
+		t.Error("a document is compiled again without a change")
+	case second.documentOf("b") == first.documentOf("b"):
+		t.Error("a change of a document has no effect")
+	case second.documentOf("d").rules[0].when != first.documentOf("c").rules[0].when:
+		t.Error("an expression is compiled again without a change")
+	case second.documentOf("a") != nil, loader.Memory.compiled[when] != nil, len(loader.Memory.files) != 3:
+		t.Error("what is gone is kept")
+	}
+	if plain := (Loader{}).LoadEach(nil, dir).Set; plain.generation != second.generation {
+		t.Errorf("the generation depends on the memory: %s and %s", plain.generation, second.generation)
+	}
+}
+
+// What is rejected is remembered with what is wrong, also across files.
+func TestRejectedDocumentsAreNotCompiledAgain(t *testing.T) {
+	tree := fstest.MapFS{"a.yaml": remembered("a", "tru"), "b.yaml": remembered("b", "true"), "b2.yaml": remembered("b", "false"), "c.yaml": {Data: []byte("half: [")}}
+	loader := Loader{Memory: new(Memory)}
+	dir := Dir{Name: "p", Files: tree}
+	first := loader.LoadEach(nil, dir)
+	again := loader.read([]Dir{dir})
+	for _, d := range again.documents {
+		if d.source != nil {
+			t.Errorf("%s is read again", d.file)
+		}
+	}
+	second := loader.LoadEach(first.Set, dir)
+	if got, want := second.Problems.Error(), first.Problems.Error(); got != want || !strings.Contains(want, "b.yaml:3:18: a document") || !strings.Contains(want, "c.yaml:1: ") {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	delete(tree, "b2.yaml")
+	if third := loader.LoadEach(second.Set, dir); strings.Contains(third.Problems.Error(), "b.yaml") || third.Set.documentOf("b") == nil {
+		t.Errorf("what was wrong between two files is left: %s", third.Problems.Error())
+	}
+}
+
+// The same bytes mean something else in another folder, or to another loader.
+func TestTheMemoryTellsSettingsApart(t *testing.T) {
+	tree := fstest.MapFS{"a.yaml": remembered("a", `claims.tctx.plan == "gold"`)}
+	memory := new(Memory)
+	plain := Dir{Name: "p", Files: tree}
+	guardrail, bounded, renamed := plain, plain, plain
+	guardrail.Guardrail, bounded.MayTarget, renamed.Name = true, []string{"ns/other/sa/*"}, "q"
+	for name, row := range map[string]struct {
+		loader Loader
+		dir    Dir
+		check  func(Loaded) bool
+	}{
+		"plain":        {Loader{}, plain, func(l Loaded) bool { return l.Set.documentOf("a") != nil && !l.Set.documentOf("a").guardrail }},
+		"guardrail":    {Loader{}, guardrail, func(l Loaded) bool { return l.Set.documentOf("a").guardrail }},
+		"may target":   {Loader{}, bounded, func(l Loaded) bool { return len(l.Problems) == 1 }},
+		"renamed":      {Loader{}, renamed, func(l Loaded) bool { return l.Set.documentOf("a").folder == "q" }},
+		"members":      {Loader{Members: []string{"tenant"}}, plain, func(l Loaded) bool { return len(l.Problems) == 1 }},
+		"no members":   {Loader{Members: []string{}}, plain, func(l Loaded) bool { return len(l.Problems) == 1 }},
+		"no home":      {Loader{NoHomeIssuer: true}, plain, func(l Loaded) bool { return len(l.Problems) == 0 }},
+		"trust domain": {Loader{Domains: identity.TrustDomains{Local: "x"}}, plain, func(l Loaded) bool { return len(l.Problems) == 0 }},
+	} {
+		for range 2 {
+			row.loader.Memory = memory
+			if loaded := row.loader.LoadEach(nil, row.dir); !row.check(loaded) {
+				t.Errorf("%s: %v", name, loaded.Problems)
+			}
+			(Loader{Memory: memory}).LoadEach(nil, plain) // in between
+		}
+	}
+}

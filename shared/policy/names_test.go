@@ -1,0 +1,143 @@
+package policy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// mesh is two teams and a platform's guardrails, in the order of a configuration that
+// puts the guardrails last.
+type mesh struct{ blog, shop, guardrails fstest.MapFS }
+
+func (m mesh) load(previous *policy.Set) policy.Loaded {
+	return policy.Loader{}.LoadEach(previous,
+		policy.Dir{Name: "blog", Files: m.blog, MayTarget: []string{"ns/blog/sa/*"}},
+		policy.Dir{Name: "shop", Files: m.shop, MayTarget: []string{"ns/shop/sa/*"}},
+		policy.Dir{Name: "guardrails", Files: m.guardrails, Guardrail: true})
+}
+
+func tree(texts ...string) fstest.MapFS {
+	files := fstest.MapFS{}
+	for i, text := range texts {
+		files[fmt.Sprintf("%d.yaml", i)] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return files
+}
+
+// closing is a document named guardrail that denies a path in all namespaces.
+func closing(path string) string {
+	return strings.NewReplacer("name: p", "name: guardrail", "ns/shop/sa/orders", "ns/*/sa/*").Replace(head) +
+		fmt.Sprintf("  rules: [{name: closed, effect: deny, to: {paths: [%q]}}]\n", path)
+}
+
+func (m mesh) answer(set *policy.Set, workload, path string) string {
+	r := request(callee(identity.Workload(workload)))
+	r.Path = path
+	return describe(set.Decide(r, alice(nil)))
+}
+
+// A team that names a document as the guardrail is named neither freezes it, while
+// the process runs, nor takes its place, nor closes the mesh at the next start.
+func TestNoTeamTakesAGuardrailsName(t *testing.T) {
+	const blog, shop = "ns/blog/sa/web", "ns/shop/sa/orders"
+	m := mesh{tree(guarding("blog", blog, "all")), tree(guarding("shop", shop, "all")), tree(closing("/admin/**"))}
+	before := m.load(nil)
+	m.blog = tree(guarding("blog", blog, "all"), guarding("guardrail", blog, "mine"))
+	squatted := m.load(before.Set)
+	m.guardrails = tree(closing("/debug/**"))
+	tightened := m.load(squatted.Set)
+	for name, loaded := range map[string]policy.Loaded{"while it runs": tightened, "at a start": m.load(nil), "looked at again": m.load(tightened.Set)} {
+		if len(loaded.Problems) > 0 || len(loaded.Refused) > 0 || loaded.Set.Generation() != loaded.Wanted {
+			t.Errorf("%s: problems %v, refused %v", name, loaded.Problems, loaded.Refused)
+		}
+		for path, want := range map[string]string{
+			blog + " /debug/x": "deny rule_denied guardrail/closed", shop + " /debug/x": "deny rule_denied guardrail/closed",
+			blog + " /x": "allow rule_allowed blog/all", shop + " /x": "allow rule_allowed shop/all", shop + " /admin/x": "allow rule_allowed shop/all",
+		} {
+			workload, path, _ := strings.Cut(path, " ")
+			if got := m.answer(loaded.Set, workload, path); got != want {
+				t.Errorf("%s: %s of %s: got %s, want %s", name, path, workload, got, want)
+			}
+		}
+	}
+}
+
+// The same for a team's document that is broken, and for one that is in two files.
+func TestNoTeamFreezesAGuardrail(t *testing.T) {
+	const blog, shop = "ns/blog/sa/web", "ns/shop/sa/orders"
+	own := guarding("guardrail", blog, "mine")
+	for name, team := range map[string]fstest.MapFS{
+		"broken": tree(strings.Replace(own, "effect: allow", "effect: permit", 1)), "half-written": tree(halfWritten),
+		"the name twice": tree(own, own), "another's target": tree(guarding("guardrail", shop, "mine")), "too large": tree(own + strings.Repeat("#", policy.MaxFileBytes)),
+	} {
+		m := mesh{tree(guarding("blog", blog, "all")), tree(guarding("shop", shop, "all")), tree(closing("/admin/**"))}
+		before := m.load(nil)
+		m.blog, m.guardrails = team, tree(closing("/debug/**"))
+		for at, loaded := range map[string]policy.Loaded{"while it runs": m.load(before.Set), "at a start": m.load(nil)} {
+			if len(loaded.Refused) == 0 || loaded.Refused[0].Folder != "blog" {
+				t.Errorf("%s %s: refused %v", name, at, loaded.Refused)
+			}
+			for path, want := range map[string]string{"/debug/x": "deny rule_denied guardrail/closed", "/admin/x": "allow rule_allowed shop/all"} {
+				if got := m.answer(loaded.Set, shop, path); got != want {
+					t.Errorf("%s %s: %s: got %s, want %s", name, at, path, got, want)
+				}
+			}
+		}
+	}
+}
+
+// What names a document tells which one, where two folders use a name.
+func TestAnswersNameTheFolder(t *testing.T) {
+	a, b := files(guarding("p", aTarget, "r")), files(guarding("p", bTarget, "r"), guarding("q", bTarget, "s"))
+	a.Name, b.Name = "a", "b"
+	set, err := policy.Load(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]string{aTarget: "a p", bTarget: "b p"} {
+		d := set.Decide(request(callee(identity.Workload(target))), alice(nil))
+		if got := d.Folder + " " + d.Policy; got != want || d.By() != strings.Replace(want, " ", "/", 1)+"/r" {
+			t.Errorf("%s: got %s by %s, want %s", target, got, d.By(), want)
+		}
+		trace := set.Explain(request(callee(identity.Workload(target))), alice(nil))
+		decided := 0
+		for _, document := range trace.Documents {
+			for _, r := range document.Rules {
+				if r.Decided {
+					decided++
+				}
+			}
+		}
+		if decided != 1 {
+			t.Errorf("%s: %d rules are said to decide", target, decided)
+		}
+	}
+	for _, d := range set.Documents() {
+		want := map[string]string{"p": d.Folder + "/p", "q": "q"}[d.Name]
+		if got := set.QualifiedName(d.Folder, d.Name); got != want || d.Folder == "" {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	alone, err := policy.Load(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := alone.Decide(request(callee(aTarget)), alice(nil)); d.By() != "p/r" || d.Folder != "a" {
+		t.Errorf("one folder: got %s in %s", d.By(), d.Folder)
+	}
+}
+
+// Of two folders of one name nobody could tell whose document is meant.
+func TestTwoFoldersOfOneName(t *testing.T) {
+	one, other := files(guarding("p", aTarget, "r")), files(guarding("q", bTarget, "r"))
+	one.Name, other.Name = "a", "a"
+	_, err := policy.Load(one, other)
+	if want := `a: a second folder named "a": give it another name`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
