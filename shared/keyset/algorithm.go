@@ -14,7 +14,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"errors"
 	"fmt"
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
@@ -31,11 +30,20 @@ const (
 // Algorithms lists what [New] and a trust entry accept.
 func Algorithms() []string { return []string{ES256, EdDSA, RS256} }
 
-const minRSABits = 2048
+// Bounds of RSA keys. Whoever publishes a key decides what each verification costs:
+// 16,384 bits take a thousand times as long as 2,048. A larger exponent is what
+// crypto/rsa does not verify with.
+const (
+	minRSABits     = 2048
+	maxRSABits     = 8192
+	minRSAExponent = 65537
+	maxRSAExponent = 1<<31 - 1
+)
 
-// ErrKeyKind says that a key has no algorithm here: another curve, a short RSA
-// modulus, a symmetric key.
-var ErrKeyKind = errors.New("key kind not supported: want P-256, Ed25519, or sound RSA of 2048 bits or more")
+// ErrKeyKind says that a key has no algorithm here: another curve, an RSA modulus or
+// exponent out of bounds, a symmetric key.
+var ErrKeyKind = fmt.Errorf("key kind not supported: want P-256, Ed25519, or sound RSA of %d to %d bits with an odd exponent from %d to %d",
+	minRSABits, maxRSABits, minRSAExponent, maxRSAExponent)
 
 // algorithmOf binds a public key to its one algorithm.
 func algorithmOf(public crypto.PublicKey) (string, error) {
@@ -49,12 +57,22 @@ func algorithmOf(public crypto.PublicKey) (string, error) {
 			return EdDSA, nil
 		}
 	case *rsa.PublicKey:
-		// A tiny or even exponent makes forgery practical or the key useless.
-		if key.N.BitLen() >= minRSABits && key.E >= 65537 && key.E%2 == 1 && !roca(key) {
+		if soundRSA(key) {
 			return RS256, nil
 		}
 	}
 	return "", ErrKeyKind
+}
+
+// soundRSA: a tiny or even exponent makes forgery practical or the key useless, and
+// so does an even modulus.
+func soundRSA(key *rsa.PublicKey) bool {
+	if key.N == nil || key.N.Sign() <= 0 {
+		return false
+	}
+	bits, e := key.N.BitLen(), key.E
+	return minRSABits <= bits && bits <= maxRSABits && key.N.Bit(0) == 1 &&
+		minRSAExponent <= e && e <= maxRSAExponent && e%2 == 1 && !roca(key)
 }
 
 // thumbprint is the key's name: RFC 7638 with SHA-256, base64url.

@@ -1,17 +1,20 @@
 package keyset_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -185,6 +188,7 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 		{"another key", func(t *testing.T, dir, kid string) { writeBlock(t, dir, kid, ecKey(t, elliptic.P256())) }, "holds another key"},
 		{"another curve", func(t *testing.T, dir, kid string) { writeBlock(t, dir, kid, ecKey(t, elliptic.P384())) }, "key kind not supported"},
 		{"short RSA", func(t *testing.T, dir, kid string) { writeBlock(t, dir, kid, rsaKey(t, 1024)) }, "key kind not supported"},
+		{"RSA with the exponent 3", func(t *testing.T, dir, kid string) { writeBlock(t, dir, kid, rsaKeyWithExponent3(t)) }, "key kind not supported"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -271,6 +275,23 @@ func rsaKey(t *testing.T, bits int) []byte {
 	return pkcs8(t, key)
 }
 
+func rsaKeyWithExponent3(t *testing.T) []byte {
+	t.Helper()
+	for {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := big.NewInt(1)
+		p, q := new(big.Int).Sub(key.Primes[0], one), new(big.Int).Sub(key.Primes[1], one)
+		if d := new(big.Int).ModInverse(big.NewInt(3), p.Mul(p, q)); d != nil {
+			made := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: key.N, E: 3}, D: d, Primes: key.Primes}
+			made.Precompute()
+			return pkcs8(t, made)
+		}
+	}
+}
+
 func pkcs8(t *testing.T, key any) []byte {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -310,30 +331,143 @@ func member(t *testing.T, changes map[string]any) string {
 	if err := jwk.AssignKeyID(key); err != nil {
 		t.Fatal(err)
 	}
-	members, err := key.AsMap(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return toJSON(t, members, changes)
+	return jsonOf(t, key, changes)
 }
 
-func toJSON(t *testing.T, members, changes map[string]any) string {
+// jsonOf writes a value, an object, with changes to its members.
+func jsonOf(t *testing.T, value any, changes map[string]any) string {
 	t.Helper()
-	data, err := json.Marshal(members)
+	data, err := json.Marshal(value)
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain := map[string]any{}
-	if err := json.Unmarshal(data, &plain); err != nil {
+	members := map[string]any{}
+	if err := json.Unmarshal(data, &members); err != nil {
 		t.Fatal(err)
 	}
 	for name, value := range changes {
-		plain[name] = value
+		members[name] = value
 	}
-	if data, err = json.Marshal(plain); err != nil {
+	if data, err = json.Marshal(members); err != nil {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// rsaMember is a JWK with this modulus and exponent, which need not be sound.
+func rsaMember(t *testing.T, modulus, exponent *big.Int) string {
+	t.Helper()
+	encode := base64.RawURLEncoding.EncodeToString
+	n, e := encode(modulus.Bytes()), encode(exponent.Bytes())
+	thumbprint := sha256.Sum256([]byte(`{"e":"` + e + `","kty":"RSA","n":"` + n + `"}`))
+	return `{"kty":"RSA","kid":"` + encode(thumbprint[:]) + `","n":"` + n + `","e":"` + e + `"}`
+}
+
+// oddNumber has exactly that many bits.
+func oddNumber(t *testing.T, bits int) *big.Int {
+	t.Helper()
+	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), uint(bits-1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.SetBit(n, bits-1, 1).SetBit(n, 0, 1)
+}
+
+// What a verification with a key may cost is ours to say, and a key with which
+// nothing can be verified is no key.
+func TestTheBoundsOfRSAKeys(t *testing.T) {
+	power := func(n uint) *big.Int { return new(big.Int).Lsh(big.NewInt(1), n) }
+	plus := func(n *big.Int, more int64) *big.Int { return new(big.Int).Add(n, big.NewInt(more)) }
+	f4 := big.NewInt(65537)
+	for _, row := range []struct {
+		name              string
+		modulus, exponent *big.Int
+		sound             bool
+	}{
+		{"2048 bits", oddNumber(t, 2048), f4, true},
+		{"8192 bits", oddNumber(t, 8192), f4, true},
+		{"the largest exponent", oddNumber(t, 2048), plus(power(31), -1), true},
+		{"2047 bits", oddNumber(t, 2047), f4, false},
+		{"8193 bits", oddNumber(t, 8193), f4, false},
+		{"16384 bits", oddNumber(t, 16384), f4, false},
+		{"44000 bits", oddNumber(t, 44000), plus(power(31), -1), false},
+		{"an even modulus", plus(oddNumber(t, 2048), -1), f4, false},
+		{"the exponent 1", oddNumber(t, 2048), big.NewInt(1), false},
+		{"the exponent 3", oddNumber(t, 2048), big.NewInt(3), false},
+		{"an even exponent", oddNumber(t, 2048), big.NewInt(65538), false},
+		{"an exponent that crypto/rsa does not verify with", oddNumber(t, 2048), plus(power(31), 1), false},
+		{"an exponent of 33 bits", oddNumber(t, 2048), plus(power(32), 1), false},
+		{"an exponent that is 65537 in 64 bits", oddNumber(t, 2048), plus(power(64), 65537), false},
+		{"an exponent as large as the modulus", oddNumber(t, 2048), oddNumber(t, 2048), false},
+	} {
+		set, err := keyset.ParseJWKS([]byte(`{"keys":[` + rsaMember(t, row.modulus, row.exponent) + `]}`))
+		if row.sound && (err != nil || len(set.IDs()) != 1) || !row.sound && !errors.Is(err, keyset.ErrKeyKind) {
+			t.Errorf("%s: got %v, %v", row.name, set, err)
+		}
+	}
+}
+
+// A kind of key that we do not know is no reason to stop following a set (RFC 7517
+// section 5), but it counts, and it hides nothing.
+func TestKeysOfAnUnknownKind(t *testing.T) {
+	good := member(t, nil)
+	unknown := `{"kty":"AKP","alg":"ML-DSA-44","pub":"AAAA","kid":"new"}`
+	kid := regexp.MustCompile(`"kid":"[^"]*"`).FindString(good)
+	for _, row := range []struct {
+		name, keys string
+		usable     int
+		skipped    int
+		want       string
+	}{
+		{"one", good + "," + unknown, 1, 1, ""},
+		{"first", unknown + "," + good, 1, 1, ""},
+		{"several without kid", good + `,{"kty":"AKP"},{"kty":"AKP"}`, 1, 2, ""},
+		{"kty in other letters", good + `,{"kty":"ec"}`, 1, 1, ""},
+		{"for encryption", good + `,{"kty":"AKP","use":"enc"}`, 1, 1, ""},
+		{"none beside it", unknown, 0, 0, "no usable key: the kty of all 1 is unknown"},
+		{"the kid of ours", good + `,{"kty":"AKP",` + kid + `}`, 0, 0, "key 2: the same key twice"},
+		{"the kid of another", good + "," + unknown + "," + unknown, 0, 0, "key 3: the same key twice"},
+		{"with a private member", good + `,{"kty":"AKP","priv":"AAAA"}`, 0, 0, "key 2: a private key"},
+		{"with a private member of ours", good + `,{"kty":"AKP","d":null}`, 0, 0, "key 2: a private key"},
+		{"no kty", good + `,{"kid":"x"}`, 0, 0, "key 2: not a JSON Web Key: no kty"},
+		{"kty is a number", good + `,{"kty":1}`, 0, 0, "key 2: not a JSON Web Key: kty is no text"},
+		{"kid is a number", good + `,{"kty":"AKP","kid":1}`, 0, 0, "key 2: not a JSON Web Key: kid is no text"},
+		{"too many", good + strings.Repeat(`,{"kty":"AKP"}`, 100), 0, 0, "more than 100"},
+	} {
+		set, err := keyset.ParseJWKS([]byte(`{"keys":[` + row.keys + `]}`))
+		if row.want != "" {
+			if set != nil || err == nil || !strings.Contains(err.Error(), row.want) {
+				t.Errorf("%s: got %v, %v; want %q", row.name, set, err, row.want)
+			}
+			continue
+		}
+		if err != nil || len(set.IDs()) != row.usable || set.Skipped() != row.skipped {
+			t.Errorf("%s: got %v, %v", row.name, set, err)
+		}
+	}
+	with, err := keyset.ParseJWKS([]byte(`{"keys":[` + good + "," + unknown + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := keyset.ParseJWKS([]byte(`{"keys":[` + good + `]}`))
+	if err != nil || with.Equal(without) || !with.Equal(with) {
+		t.Errorf("the number of skipped keys is no difference: %v", err)
+	}
+}
+
+// No private half is passed over, however its member is written and whatever it holds.
+func TestNoPrivateMemberIsOverlooked(t *testing.T) {
+	for _, kind := range []string{member(t, nil), `{"kty":"AKP"}`, `{"kty":"RSA"}`} {
+		for _, name := range []string{"d", "D", "p", "Q", "dp", "DQ", "qI", "oth", "priv", "PRIV", "k", "K", "\u212a", `\u0064`} {
+			for _, value := range []string{`"AAAA"`, `""`, `null`, `[]`, `{}`, `0`} {
+				text := `{"keys":[` + strings.TrimSuffix(kind, "}") + `,"` + name + `":` + value + `}]}`
+				_, err := keyset.ParseJWKS([]byte(text))
+				if err == nil || !strings.Contains(err.Error(), "key 1: a private key") && !strings.Contains(err.Error(), "key 1: a symmetric key") {
+					t.Errorf("%s: got %v", text, err)
+				}
+			}
+		}
+	}
 }
 
 func TestKeySetsThatAreRefused(t *testing.T) {
@@ -356,8 +490,35 @@ func TestKeySetsThatAreRefused(t *testing.T) {
 		{"another alg", with(map[string]any{"alg": "ES384"}), "alg does not fit"},
 		{"for encryption", with(map[string]any{"use": "enc"}), "use is not sig"},
 		{"for signing", with(map[string]any{"key_ops": []string{"sign"}}), "key_ops"},
-		{"off the curve", with(map[string]any{"x": "AAAA"}), "key 2: "},
-		{"no member of its kind", `{"keys":[{"kty":"EC"}]}`, "key 1: the key cannot be read"},
+		{"off the curve", with(map[string]any{"x": strings.Repeat("A", 43)}), "key 2: key kind not supported"},
+		{"a short coordinate", with(map[string]any{"x": "AAAA"}), "key 2: x and y are not 32 bytes each"},
+		{"a long coordinate", with(map[string]any{"y": strings.Repeat("A", 44)}), "key 2: x and y are not 32 bytes each"},
+		{"a coordinate with padding", with(map[string]any{"y": strings.Repeat("A", 43) + "="}), "key 2: y is not base64url"},
+		{"a coordinate in other letters", with(map[string]any{"y": strings.Repeat("/", 43)}), "key 2: y is not base64url"},
+		{"a coordinate with a line's end", with(map[string]any{"y": strings.Repeat("A", 42) + "\nA"}), "key 2: y is not base64url"},
+		{"a coordinate with trailing bits", with(map[string]any{"y": strings.Repeat("A", 42) + "B"}), "key 2: y is not base64url"},
+		{"no coordinate", with(map[string]any{"y": nil}), "key 2: y is not base64url"},
+		{"another curve", with(map[string]any{"crv": "P-384"}), "key 2: key kind not supported"},
+		{"a curve for key agreement", `{"keys":[{"kty":"OKP","crv":"X25519","x":"` + strings.Repeat("A", 43) + `"}]}`, "key 1: key kind not supported"},
+		{"a short Ed25519 key", `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AAAA"}]}`, "key 1: x is not 32 bytes"},
+		{"a modulus with a zero in front", `{"keys":[{"kty":"RSA","n":"AAEC","e":"AQAB"}]}`, "key 1: n or e begins with a zero byte"},
+		{"an exponent with a zero in front", `{"keys":[{"kty":"RSA","n":"AQID","e":"AAEAAQ"}]}`, "key 1: n or e begins with a zero byte"},
+		{"no modulus", `{"keys":[{"kty":"RSA","e":"AQAB"}]}`, "key 1: n is not base64url"},
+		{"no member of its kind", `{"keys":[{"kty":"EC"}]}`, "key 1: key kind not supported"},
+		{"keys in other letters", `{"Keys":[` + good + `]}`, `a member "Keys": write "keys"`},
+		{"keys in other letters beside it", `{"keys":[` + good + `],"KEYS":[]}`, `a member "KEYS": write "keys"`},
+		{"keys twice", `{"keys":[],"keys":[` + good + `]}`, "a member name stands twice"},
+		{"keys twice, once escaped", `{"keys":[` + good + `],"\u006beys":[` + good + `]}`, "a member name stands twice"},
+		{"keys is an object", `{"keys":{"a":` + good + `}}`, "keys is not an array"},
+		{"keys is null", `{"keys":null}`, "no keys"},
+		{"a member twice", `{"keys":[` + strings.Replace(good, "{", `{"kty":"oct",`, 1) + `]}`, "a member name stands twice"},
+		{"kid in other letters", with(map[string]any{"KID": "x"}), `key 2: a member "KID": write "kid"`},
+		{"kty in other letters", `{"keys":[{"Kty":"EC"}]}`, `key 1: a member "Kty": write "kty"`},
+		{"oct in other letters", `{"keys":[{"kty":"OCT","kid":"x"}]}`, "key 1: a symmetric key"},
+		{"use is a list", with(map[string]any{"use": []string{"sig"}}), "key 2: not a JSON Web Key: use is no text"},
+		{"key_ops is a text", with(map[string]any{"key_ops": "verify"}), "key 2: key_ops is no list"},
+		{"not UTF-8", `{"keys":[` + good + `],"x":"` + "\xff" + `"}`, "not UTF-8"},
+		{"too deep", `{"keys":[` + good + `],"x":` + strings.Repeat("[", 9) + strings.Repeat("]", 9) + `}`, "nested deeper than 8"},
 		{"a number", `{"keys":[1]}`, "key 1: not a JSON Web Key"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -367,7 +528,14 @@ func TestKeySetsThatAreRefused(t *testing.T) {
 			}
 		})
 	}
-	if set, err := keyset.ParseJWKS([]byte(`{"keys":[` + good + `]}`)); err != nil || len(set.IDs()) != 1 {
-		t.Errorf("the good one: %v, %v", set, err)
+	for name, text := range map[string]string{
+		"the good one":             `{"keys":[` + good + `]}`,
+		"with members of its own":  `{"keys":[` + good + `],"issuer":"x","updated":1}`,
+		"with a certificate":       `{"keys":[` + jsonOf(t, json.RawMessage(good), map[string]any{"x5c": []string{"MIIB"}, "x5t#S256": "AAAA", "exp": 1}) + `]}`,
+		"for verification by word": `{"keys":[` + jsonOf(t, json.RawMessage(good), map[string]any{"use": "sig", "key_ops": []string{"verify"}}) + `]}`,
+	} {
+		if set, err := keyset.ParseJWKS([]byte(text)); err != nil || len(set.IDs()) != 1 || set.Skipped() != 0 {
+			t.Errorf("%s: %v, %v", name, set, err)
+		}
 	}
 }

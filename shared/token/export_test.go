@@ -12,9 +12,6 @@ func Rebuilt(raw string) (string, error) {
 	return string(header) + strictBase64.EncodeToString(p.payload) + "." + strictBase64.EncodeToString(p.signature), nil
 }
 
-// ParseObject is the strict reader of header and claims.
-func ParseObject(data []byte) (map[string]any, error) { return parseObject(data) }
-
 // Cached counts the tokens that the verifier remembers.
 func (v *Verifier) Cached() int {
 	younger, older, own := v.cache.generations()

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/meshpass/meshpass/shared/strictjson"
 	"github.com/meshpass/meshpass/shared/token"
 	"github.com/meshpass/meshpass/shared/tokentest"
 )
@@ -61,7 +62,7 @@ func FuzzObject(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		object, err := token.ParseObject(data)
+		object, err := strictjson.Object(data)
 		if err != nil {
 			return
 		}
@@ -70,7 +71,7 @@ func FuzzObject(f *testing.F) {
 			t.Fatalf("encoding/json reads %v, %v", other, err)
 		}
 		written := marshal(t, object) // 1.0 is written as 1, so the second time counts
-		again, err := token.ParseObject(written)
+		again, err := strictjson.Object(written)
 		if err != nil || !bytes.Equal(marshal(t, again), written) {
 			t.Errorf("%s comes back as %v, %v", written, again, err)
 		}

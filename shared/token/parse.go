@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/strictjson"
 )
 
 // mediaType is the token's typ (draft section 9.1). RFC 8725bis takes the full
@@ -84,9 +85,9 @@ func foreign(r rune) bool {
 }
 
 func parsePart(what string, data []byte) (map[string]any, error) {
-	object, err := parseObject(data)
+	object, err := strictjson.Object(data)
 	switch {
-	case errors.Is(err, errTooDeep):
+	case errors.Is(err, strictjson.ErrTooDeep):
 		return nil, refuse(decision.TokenTooDeep, "%s: %w", what, err)
 	case err != nil:
 		return nil, refuse(decision.TokenJSON, "%s: %w", what, err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/strictjson"
 )
 
 // payload is the claims set in the order in which it is written. The names are
@@ -126,7 +127,7 @@ func CheckScope(scope string) error {
 
 // CheckText refuses a text that a token cannot carry as it is: bytes that are not
 // UTF-8, and U+FFFD, which stands for characters that were lost.
-func CheckText(text string) error { return whole(text) }
+func CheckText(text string) error { return strictjson.CheckText(text) }
 
 // CheckSubject refuses a subject that no verifier accepts. The error does not hold
 // the subject.

@@ -29,7 +29,7 @@ func (a accepted) pack() string {
 	return string(packObject(data, c.Rctx))
 }
 
-// The kinds of values that [parseObject] gives.
+// The kinds of values that [strictjson.Object] gives.
 const (
 	packedNull   = 'n'
 	packedFalse  = 'f'

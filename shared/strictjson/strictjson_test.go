@@ -1,4 +1,4 @@
-package token
+package strictjson
 
 import (
 	"reflect"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestParseObject(t *testing.T) {
+func TestObjects(t *testing.T) {
 	nested := func(levels int) string { return strings.Repeat(`{"a":`, levels) + `1` + strings.Repeat(`}`, levels) }
 	for _, row := range []struct{ name, text, refusal string }{
 		{"a name twice", `{"a":1,"b":2,"a":1}`, "a member name stands twice"},
@@ -33,7 +33,7 @@ func TestParseObject(t *testing.T) {
 		{"a number out of range", `{"a":1e400}`, "a number out of range"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got, err := parseObject([]byte(row.text))
+			got, err := Object([]byte(row.text))
 			if row.refusal == "" && err == nil {
 				return
 			}
@@ -45,7 +45,7 @@ func TestParseObject(t *testing.T) {
 }
 
 func TestParsedValues(t *testing.T) {
-	got, err := parseObject([]byte(` {"int": -1, "float": 1.5, "big": 9223372036854775808, "text": "a:\"b\\", "list": [1, {"x": null}], "yes": true} ` + "\n"))
+	got, err := Object([]byte(` {"int": -1, "float": 1.5, "big": 9223372036854775808, "text": "a:\"b\\", "list": [1, {"x": null}], "yes": true} ` + "\n"))
 	want := map[string]any{
 		"int": int64(-1), "float": 1.5, "big": 9223372036854775808.0, "text": `a:"b\`,
 		"list": []any{int64(1), map[string]any{"x": nil}}, "yes": true,

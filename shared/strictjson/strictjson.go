@@ -1,4 +1,6 @@
-package token
+// Package strictjson reads JSON that a stranger wrote and that two readers must not
+// understand in two ways: the parts of a token, and key sets.
+package strictjson
 
 import (
 	"bytes"
@@ -10,17 +12,19 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds the nesting of header and claims; the deepest honest token,
-// tctx with a list in a mapped object, needs four.
+// maxDepth bounds the nesting; the deepest honest document, a key set with
+// certificates or a token with a list in a mapped object, needs four.
 const maxDepth = 8
 
-var errTooDeep = fmt.Errorf("nested deeper than %d", maxDepth)
+// ErrTooDeep says that objects and lists are nested deeper than 8.
+var ErrTooDeep = fmt.Errorf("nested deeper than %d", maxDepth)
 
-// parseObject reads one JSON object. Unlike encoding/json it refuses a member
-// name that stands twice (two readers may each believe another one), text that
-// is not UTF-8 or has lost characters, and anything after the object. Numbers
-// become int64 where they are integers, else float64.
-func parseObject(data []byte) (map[string]any, error) {
+// Object reads one JSON object. Unlike encoding/json it rejects a member name that
+// is there twice (two readers may each believe another one), text that is not UTF-8
+// or has lost characters, and anything after the object. Names are taken as they are
+// written: "Keys" is not "keys". Numbers become int64 where they are integers, else
+// float64. Errors quote nothing of the document.
+func Object(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
 	}
@@ -56,14 +60,14 @@ func settle(value any, depth int, members *int) (_ any, err error) {
 	case json.Number:
 		return number(v)
 	case string:
-		return v, whole(v)
+		return v, CheckText(v)
 	case map[string]any:
 		if depth == maxDepth {
-			return nil, errTooDeep
+			return nil, ErrTooDeep
 		}
 		*members += len(v)
 		for name := range v {
-			if err := whole(name); err != nil {
+			if err := CheckText(name); err != nil {
 				return nil, err
 			}
 			if v[name], err = settle(v[name], depth+1, members); err != nil {
@@ -72,7 +76,7 @@ func settle(value any, depth int, members *int) (_ any, err error) {
 		}
 	case []any:
 		if depth == maxDepth {
-			return nil, errTooDeep
+			return nil, ErrTooDeep
 		}
 		for i := range v {
 			if v[i], err = settle(v[i], depth+1, members); err != nil {
@@ -83,10 +87,10 @@ func settle(value any, depth int, members *int) (_ any, err error) {
 	return value, nil
 }
 
-// whole refuses U+FFFD. The library puts it for half of a surrogate pair
+// CheckText rejects U+FFFD. The library puts it for half of a surrogate pair
 // ("\ud800") when it reads and for bytes that are not UTF-8 when it writes, so
 // two texts that differ, two subjects say, would be one after that.
-func whole(text string) error {
+func CheckText(text string) error {
 	if strings.ContainsRune(text, utf8.RuneError) {
 		return errors.New("a text with a character that was lost (U+FFFD)")
 	}
