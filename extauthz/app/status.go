@@ -31,7 +31,7 @@ func (s *service) report() status.Report {
 func (a *authorizer) issuersStatus() []status.Issuer {
 	var all []status.Issuer
 	for _, i := range a.fleets.Issuers() {
-		issuer := status.Issuer{Name: i.Name, Keys: i.Keys, Fetched: i.Fetched, Until: i.Until}
+		issuer := status.Issuer{Name: i.Name, Keys: i.Keys, Skipped: i.Skipped, Fetched: i.Fetched, Until: i.Until}
 		if i.Err != nil {
 			issuer.Problem = i.Err.Error()
 		}

@@ -16,6 +16,9 @@ func (f *Fleets) Issuers() []ops.Issuer {
 		issuer := ops.Issuer{Name: fleet.Trust.Issuer, Keys: inForce.keys[fleet.Trust.Issuer]}
 		issuer.Dropped = len(inForce.dropped[issuer.Name])
 		issuer.Conflict = inForce.owners.conflict(inForce.dropped[issuer.Name])
+		if keys := fleet.Trust.Keys; keys != nil {
+			issuer.Skipped = keys.Skipped()
+		}
 		if fleet.source != nil {
 			fleet.describe(&issuer)
 		}
@@ -28,6 +31,9 @@ func (f fleet) describe(i *ops.Issuer) {
 	s := f.source.State()
 	i.Remote, i.Fetched, i.Until = true, s.Fetched, f.source.Until()
 	i.Err, i.Unreachable, i.Refused = s.Err, s.Unreachable, s.Refused
+	if s.Keys != nil {
+		i.Skipped = s.Keys.Skipped()
+	}
 }
 
 // Conflict refuses home entries whose files hold a key that is, now, the key of another

@@ -7,10 +7,10 @@ type bounds struct {
 	timeout time.Duration // of a fetch, from the name's look-up to the last byte
 	retry   time.Duration // after the first failure; doubled for each further one
 	pause   time.Duration // least time between fetches for missing keys
-	memory  time.Duration // how long a missing key is not asked for again
+	longest time.Duration // the longest wait between fetches for the same missing key
 }
 
-var defaults = bounds{timeout: 5 * time.Second, retry: time.Second, pause: 10 * time.Second, memory: time.Minute}
+var defaults = bounds{timeout: 5 * time.Second, retry: time.Second, pause: 10 * time.Second, longest: time.Minute}
 
 // within is the time to the next fetch: what the server asks for, as long as that
 // is no longer than configured, which rotations count on, and no flood.

@@ -52,6 +52,7 @@ func (s *Source) get(ctx context.Context) (document, error) {
 		return document{}, err
 	}
 	request.Header.Set("accept", "application/jwk-set+json, application/json")
+	request.Header.Set("accept-encoding", "identity") // without the header, any coding would be acceptable (RFC 9110 section 12.5.3)
 	if s.last.tag != "" {
 		request.Header.Set("if-none-match", s.last.tag)
 	}
@@ -71,12 +72,26 @@ func (s *Source) read(answer *http.Response) (document, error) {
 		return got, nil
 	case answer.StatusCode != http.StatusOK:
 		return got, fmt.Errorf("status %s", answer.Status)
-	case answer.Header.Get("content-encoding") != "": // we asked for none: what is behind it may be of any size
-		return got, errors.New("the answer is compressed, which was not asked for")
+	}
+	if coding := contentCoding(answer.Header); coding != "" { // what is behind it may be of any size
+		return got, fmt.Errorf("content coding %.32q, although accept-encoding asks for identity: have the server send the set as it is", coding)
 	}
 	var err error
 	got.body, err = io.ReadAll(io.LimitReader(answer.Body, keyset.MaxSetBytes+1))
 	return got, err
+}
+
+// contentCoding gives the first coding of an answer that changes its bytes; empty:
+// there is none (RFC 9110 section 8.4: a list, in one header or several).
+func contentCoding(header http.Header) string {
+	for _, line := range header.Values("content-encoding") {
+		for coding := range strings.SplitSeq(line, ",") {
+			if coding = strings.Trim(coding, " \t"); coding != "" && !strings.EqualFold(coding, "identity") {
+				return coding
+			}
+		}
+	}
+	return ""
 }
 
 // client is made for each fetch, so that a CA file that is renewed is noticed.

@@ -3,6 +3,7 @@ package jwks
 import (
 	"encoding/pem"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -41,6 +42,32 @@ func TestTLS(t *testing.T) {
 	byTheSystem.Fetch(t.Context())
 	if err := byTheSystem.State().Err; byTheSystem.kid() != "" || err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("another CA: got %q, %v", byTheSystem.kid(), err)
+	}
+}
+
+// A server that compresses unless it is asked not to sends the set as it is, and one
+// that names the coding "identity" has not changed it (RFC 9110 section 8.4.1).
+func TestContentCodings(t *testing.T) {
+	good, kid := set(t)
+	for name, answer := range map[string]http.HandlerFunc{
+		"compresses by default": func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("accept-encoding") != "identity" {
+				bomb(w, r)
+				return
+			}
+			fmt.Fprint(w, good)
+		},
+		"names identity":         coded(good, "identity"),
+		"in other letters":       coded(good, "Identity"),
+		"several, in one header": coded(good, " identity ,, identity"),
+		"in several headers":     coded(good, "identity", "identity"),
+		"an empty header":        coded(good, ""),
+	} {
+		f := follow(t, Config{URL: newServer(t, answer).URL})
+		f.Fetch(t.Context())
+		if f.kid() != kid {
+			t.Errorf("%s: %v", name, f.State().Err)
+		}
 	}
 }
 

@@ -44,7 +44,10 @@ func TestHostileServers(t *testing.T) {
 		{"304 to no question", status(304), "status 304", false},
 		{"redirect to another host", redirect(other.URL), "redirect to another host", false},
 		{"redirect in a circle", redirect("/again"), "too many redirects", false},
-		{"gzip bomb", bomb, "compressed", false},
+		{"gzip bomb", bomb, `content coding "gzip"`, false},
+		{"gzip behind identity", coded(elsewhere, "identity, gzip"), `content coding "gzip"`, false},
+		{"gzip in a second header", coded(elsewhere, "identity", "GZIP"), `content coding "GZIP"`, false},
+		{"a coding of object stores", coded(elsewhere, "aws-chunked"), `content coding "aws-chunked"`, false},
 		{"endless", endless, "larger than 262144 bytes", true},
 		{"endless header", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("x", strings.Repeat("x", 1<<20)) }, "headers exceeded", false},
 		{"10000 keys", keys(strings.Split(strings.Repeat("{} ", 9999)+"{}", " ")...), "more than 100 keys", true},
@@ -53,6 +56,8 @@ func TestHostileServers(t *testing.T) {
 		{"no keys", keys(), "no keys", true},
 		{"twice", keys(member, member), "the same key twice", true},
 		{"malformed", keys(member, "{}"), "key 2: ", true},
+		{"only kinds that are unknown", keys(`{"kty": "AKP"}`), "no usable key", true},
+		{"keys in other letters", text(`{"Keys": [` + member + `]}`), `write "keys"`, true},
 		{"private", keys(strings.Replace(member, "{", `{"d": "AAAA",`, 1)), "a private key", true},
 		{"symmetric", keys(member, `{"kty": "oct", "k": "AAAA"}`), "a symmetric key", true},
 	} {
@@ -113,6 +118,13 @@ func endless(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.WriteString(w, strings.Repeat(" ", 64<<10)); err != nil {
 			return
 		}
+	}
+}
+
+func coded(body string, codings ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Encoding"] = codings
+		fmt.Fprint(w, body)
 	}
 }
 

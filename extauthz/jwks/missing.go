@@ -7,11 +7,19 @@ import (
 
 // missing remembers when keys were asked for. Kids are whatever clients send, so
 // that a flood of them must cause neither a flood of fetches nor a growing memory:
-// one entry is made per pause, and each goes after a while.
+// one entry is made per pause, and each goes after a while. A kid that is asked for
+// again has the set fetched again, after a wait that doubles: a gateway may sign some
+// seconds before its key is published.
 type missing struct {
 	mu   sync.Mutex
-	last time.Time            // the last fetch, whatever it was for
-	kids map[string]time.Time // not found, and since when
+	last time.Time // the last fetch, whatever it was for
+	kids map[string]attempt
+}
+
+// attempt is the last fetch for a kid that was not found.
+type attempt struct {
+	at   time.Time
+	wait time.Duration // until the next one
 }
 
 func (m *missing) asked(now time.Time) {
@@ -20,20 +28,25 @@ func (m *missing) asked(now time.Time) {
 	m.last = now
 }
 
-// want says whether to fetch for the sake of this kid.
-func (m *missing) want(kid string, now time.Time, pause, memory time.Duration) bool {
+// want says whether to fetch for the sake of this kid: pause after the first time,
+// longest after many. No two fetches are closer than pause.
+func (m *missing) want(kid string, now time.Time, pause, longest time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now.Sub(m.last) < pause {
 		return false
 	}
-	if since, known := m.kids[kid]; known && now.Sub(since) < memory {
-		return false
+	next := attempt{at: now, wait: pause}
+	if before, known := m.kids[kid]; known && now.Sub(before.at) < 2*longest {
+		if now.Sub(before.at) < before.wait {
+			return false
+		}
+		next.wait = min(2*before.wait, longest)
 	}
-	kids := map[string]time.Time{kid: now}
-	for other, since := range m.kids {
-		if other != kid && now.Sub(since) < memory {
-			kids[other] = since
+	kids := map[string]attempt{kid: next}
+	for other, before := range m.kids {
+		if other != kid && now.Sub(before.at) < 2*longest {
+			kids[other] = before
 		}
 	}
 	m.kids, m.last = kids, now
@@ -43,7 +56,7 @@ func (m *missing) want(kid string, now time.Time, pause, memory time.Duration) b
 // Missing has the set fetched soon if it may have got this key meanwhile. It never
 // waits: whoever sent the kid is refused at once.
 func (s *Source) Missing(kid string) {
-	if !s.missing.want(kid, s.Now(), min(s.bounds.pause, s.Refresh), s.bounds.memory) {
+	if !s.missing.want(kid, s.Now(), min(s.bounds.pause, s.Refresh), s.bounds.longest) {
 		return
 	}
 	select {

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// A flood of unknown kids causes one fetch in a while, and a kid that is not found
-// none for longer.
+// A flood of unknown kids causes one fetch in a while. A kid that is not found is
+// asked for again: soon at first, as its set may be about to be published, and then
+// once a minute.
 func TestMissingKeys(t *testing.T) {
 	var m missing
 	start := time.Now()
@@ -19,12 +20,21 @@ func TestMissingKeys(t *testing.T) {
 		want  bool
 	}{
 		{"a", 0, true},
-		{"b", 1 * time.Second, false}, // too soon
-		{"a", 11 * time.Second, false},
-		{"b", 11 * time.Second, true},
-		{"c", 12 * time.Second, false},
-		{"b", 30 * time.Second, false},
-		{"a", 61 * time.Second, true},
+		{"b", 1 * time.Second, false}, // too soon after another fetch
+		{"b", 10 * time.Second, true},
+		{"a", 19 * time.Second, false},
+		{"a", 20 * time.Second, true}, // its first wait is over
+		{"a", 30 * time.Second, false},
+		{"a", 39 * time.Second, false},
+		{"a", 40 * time.Second, true},
+		{"a", 79 * time.Second, false},
+		{"a", 80 * time.Second, true},
+		{"a", 139 * time.Second, false},
+		{"a", 140 * time.Second, true},
+		{"a", 199 * time.Second, false},
+		{"a", 200 * time.Second, true},
+		{"a", 320 * time.Second, true}, // forgotten meanwhile
+		{"a", 330 * time.Second, true},
 	} {
 		if got := m.want(row.kid, start.Add(row.after), 10*time.Second, time.Minute); got != row.want {
 			t.Errorf("%s after %s: %v", row.kid, row.after, got)
@@ -33,7 +43,7 @@ func TestMissingKeys(t *testing.T) {
 	for i := range 10000 {
 		m.want(fmt.Sprint(i), start.Add(time.Duration(i)*time.Second), 10*time.Second, time.Minute)
 	}
-	if len(m.kids) > 8 {
+	if len(m.kids) > 13 {
 		t.Errorf("%d kids are remembered", len(m.kids))
 	}
 }
@@ -43,12 +53,12 @@ func TestAMissingKeyIsFetched(t *testing.T) {
 	second, secondKid := set(t)
 	server := newServer(t, text(first))
 	f := follow(t, Config{URL: server.URL})
-	f.bounds.pause = 0
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { f.Run(ctx); close(ended) }()
 	eventually(t, "no first fetch", func() bool { return f.kid() == firstKid })
 	server.answers(text(second))
+	f.missing.asked(time.Now().Add(-f.bounds.pause)) // as if the first fetch were that long ago
 	for range 1000 {
 		f.Missing(secondKid)
 	}

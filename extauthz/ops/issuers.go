@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/meshpass/meshpass/extauthz/status"
 )
 
 // Issuer is what is known of a trusted issuer's key set. From Remote on, all is of
@@ -13,6 +15,7 @@ import (
 type Issuer struct {
 	Name           string
 	Keys           int   // that may be used now
+	Skipped        int   // of its set, whose kty is unknown
 	Dropped        int   // of its set, that are not used because they are another issuer's
 	Conflict       error // whose these are; nil: none is dropped
 	Remote         bool
@@ -32,10 +35,11 @@ func (i Issuer) describe() string {
 }
 
 func (i Issuer) describeSet() string {
+	keys := status.KeyCount(i.Keys, i.Skipped)
 	if !i.Remote {
-		return fmt.Sprintf("issuer %s: %d keys\n", i.Name, i.Keys)
+		return fmt.Sprintf("issuer %s: %s\n", i.Name, keys)
 	}
-	text := fmt.Sprintf("issuer %s: %d keys, fetched %s, good until %s", i.Name, i.Keys, stamp(i.Fetched), stamp(i.Until))
+	text := fmt.Sprintf("issuer %s: %s, fetched %s, good until %s", i.Name, keys, stamp(i.Fetched), stamp(i.Until))
 	switch {
 	case i.Fetched.IsZero():
 		text = fmt.Sprintf("issuer %s: no keys, never fetched", i.Name)
@@ -58,13 +62,14 @@ type issuerCollector func() []Issuer
 var (
 	usableKeys  = prometheus.NewDesc("meshpass_jwks_keys", "Keys of the issuer that may be used; 0: its tokens cannot be judged.", []string{"issuer"}, nil)
 	droppedKeys = prometheus.NewDesc("meshpass_jwks_keys_dropped", "Keys in the issuer's set that are another issuer's and not used for it; 0: none.", []string{"issuer"}, nil)
+	skippedKeys = prometheus.NewDesc("meshpass_jwks_keys_skipped", "Keys of the issuer's set whose kty is unknown here.", []string{"issuer"}, nil)
 	lastFetched = prometheus.NewDesc("meshpass_jwks_last_success_timestamp_seconds", "When the key set was last fetched; 0: never.", []string{"issuer"}, nil)
 	goodUntil   = prometheus.NewDesc("meshpass_jwks_expiry_timestamp_seconds", "When the keys may no longer be used, unless another fetch succeeds; 0: there are none.", []string{"issuer"}, nil)
 	notFetched  = prometheus.NewDesc("meshpass_jwks_fetch_failures_total", "Fetches of the key set that failed.", []string{"issuer", "cause"}, nil)
 )
 
 func (c issuerCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{usableKeys, droppedKeys, lastFetched, goodUntil, notFetched} {
+	for _, desc := range []*prometheus.Desc{usableKeys, droppedKeys, skippedKeys, lastFetched, goodUntil, notFetched} {
 		descs <- desc
 	}
 }
@@ -76,6 +81,7 @@ func (c issuerCollector) Collect(metrics chan<- prometheus.Metric) {
 	for _, i := range c() {
 		show(usableKeys, prometheus.GaugeValue, float64(i.Keys), i.Name)
 		show(droppedKeys, prometheus.GaugeValue, float64(i.Dropped), i.Name)
+		show(skippedKeys, prometheus.GaugeValue, float64(i.Skipped), i.Name)
 		if !i.Remote {
 			continue
 		}

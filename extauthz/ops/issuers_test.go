@@ -23,7 +23,7 @@ func TestIssuersAreShown(t *testing.T) {
 	p.issuers = []ops.Issuer{
 		{Name: "https://file", Keys: 2},
 		{Name: "https://never", Remote: true, Err: errors.New("status 500"), Unreachable: 3},
-		{Name: "https://good", Remote: true, Keys: 1, Fetched: noon, Until: noon.Add(time.Hour)},
+		{Name: "https://good", Remote: true, Keys: 1, Skipped: 2, Fetched: noon, Until: noon.Add(time.Hour)},
 		{Name: "https://old", Remote: true, Fetched: noon, Until: noon.Add(time.Hour), Err: errors.New("no keys"), Refused: 4},
 	}
 	_, ready := p.get(t, "/readyz")
@@ -31,7 +31,7 @@ func TestIssuersAreShown(t *testing.T) {
 	for _, want := range []string{
 		"issuer https://file: 2 keys\n",
 		"issuer https://never: no keys, never fetched; the last attempt failed:\n  status 500\n",
-		"issuer https://good: 1 keys, fetched 2026-06-01T12:00:00Z, good until 2026-06-01T13:00:00Z\n",
+		"issuer https://good: 1 key (and 2 of an unknown kind), fetched 2026-06-01T12:00:00Z, good until 2026-06-01T13:00:00Z\n",
 		"issuer https://old: no keys that may be used, fetched 2026-06-01T12:00:00Z, good until 2026-06-01T13:00:00Z; the last attempt failed:\n  no keys\n",
 	} {
 		if !strings.Contains(ready, want) {
@@ -41,6 +41,8 @@ func TestIssuersAreShown(t *testing.T) {
 	for _, want := range []string{
 		`meshpass_jwks_keys{issuer="https://file"} 2`,
 		`meshpass_jwks_keys{issuer="https://old"} 0`,
+		`meshpass_jwks_keys_skipped{issuer="https://file"} 0`,
+		`meshpass_jwks_keys_skipped{issuer="https://good"} 2`,
 		`meshpass_jwks_last_success_timestamp_seconds{issuer="https://never"} 0`,
 		`meshpass_jwks_last_success_timestamp_seconds{issuer="https://good"} 1.7803152e+09`,
 		`meshpass_jwks_expiry_timestamp_seconds{issuer="https://good"} 1.7803188e+09`,

@@ -99,7 +99,7 @@ func (r *Report) print(w io.Writer, now time.Time) {
 		if !i.Fetched.IsZero() {
 			from = fmt.Sprintf(", fetched %s ago", now.Sub(i.Fetched).Round(time.Second))
 		}
-		fmt.Fprintf(w, "  issuer       %s: %d keys%s\n", i.Name, i.Keys, from)
+		fmt.Fprintf(w, "  issuer       %s: %s%s\n", i.Name, KeyCount(i.Keys, i.Skipped), from)
 	}
 	for _, l := range r.Revocations {
 		fmt.Fprintf(w, "  revocations  %s: serial %d, %d entries, current %s ago\n", l.Source, l.Serial, l.Entries, time.Duration(l.Age*float64(time.Second)).Round(time.Second))

@@ -59,6 +59,7 @@ type Override struct {
 type Issuer struct {
 	Name    string    `json:"name"`
 	Keys    int       `json:"keys"`              // that may be used now
+	Skipped int       `json:"skipped,omitempty"` // keys of the set whose kty is unknown
 	Fetched time.Time `json:"fetched,omitzero"`  // from its URL; zero: never, or from a file
 	Until   time.Time `json:"until,omitzero"`    // from when on they may no longer be used; zero: never
 	Problem string    `json:"problem,omitempty"` // why the last fetch came to nothing
@@ -93,6 +94,18 @@ func (r Revocations) warnings() (all []string) {
 			r.Source, r.UnknownEntries, strings.Join(r.Unknown, ", ")))
 	}
 	return all
+}
+
+// KeyCount says for people how many keys of a set may be used, and how many are skipped.
+func KeyCount(keys, skipped int) string {
+	text := fmt.Sprintf("%d keys", keys)
+	if keys == 1 {
+		text = "1 key"
+	}
+	if skipped > 0 {
+		text += fmt.Sprintf(" (and %d of an unknown kind)", skipped)
+	}
+	return text
 }
 
 // Source is what is made of files that may change.
