@@ -15,7 +15,7 @@ var classes = map[Reason]Class{
 	TokenMissing: Unauthenticated, TokenDuplicated: Unauthenticated, TokenTooLarge: Unauthenticated,
 	TokenCharset: Unauthenticated, TokenFormat: Unauthenticated, TokenBase64: Unauthenticated,
 	TokenJSON: Unauthenticated, TokenTooDeep: Unauthenticated, HeaderCritical: Unauthenticated, HeaderKeySource: Unauthenticated,
-	HeaderNested: Unauthenticated, TypeMismatch: Unauthenticated, AlgorithmBanned: Unauthenticated, AlgorithmRefused: Unauthenticated,
+	HeaderUnexpected: Unauthenticated, HeaderNested: Unauthenticated, TypeMismatch: Unauthenticated, AlgorithmBanned: Unauthenticated, AlgorithmRefused: Unauthenticated,
 	AlgorithmKey: Unauthenticated, KeyIDMissing: Unauthenticated, KeyUnknown: Unauthenticated,
 	SignatureInvalid: Unauthenticated, IssuerUnknown: Unauthenticated, AudienceMismatch: Unauthenticated,
 	TimeInvalid: Unauthenticated, TokenExpired: Unauthenticated, TokenNotYetValid: Unauthenticated,

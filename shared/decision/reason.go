@@ -67,7 +67,8 @@ const (
 	TokenJSON        Reason = "token_json"          // not UTF-8, not an object, a name twice: RFC 7515 section 4
 	TokenTooDeep     Reason = "token_too_deep"      // nested deeper than any honest token
 	HeaderCritical   Reason = "header_critical"     // crit, b64, zip: RFC 7515 section 4.1.11, RFC 7797
-	HeaderKeySource  Reason = "header_key_source"   // jku, jwk, x5u, x5c: RFC 8725bis 3.10
+	HeaderKeySource  Reason = "header_key_source"   // jku, jwk, x5u, x5c, x5t: RFC 8725bis 3.10
+	HeaderUnexpected Reason = "header_unexpected"   // a parameter besides alg, kid, typ, such as those of JWE
 	HeaderNested     Reason = "header_nested"       // cty: RFC 7519 section 5.2
 	TypeMismatch     Reason = "type_mismatch"       // typ is not txntoken+jwt, or at the edge not that of an access token: RFC 8725bis 3.11
 	AlgorithmBanned  Reason = "algorithm_banned"    // none, or symmetric: RFC 8725bis 3.2

@@ -59,7 +59,7 @@ func (p *Public) Equal(other *Public) bool {
 // Without is the set without some keys; nil where none is left, and the set itself
 // where none of them is in it.
 func (p *Public) Without(kids ...string) *Public {
-	left := &Public{keys: make(map[string]PublicKey, len(p.keys))}
+	left := &Public{keys: make(map[string]PublicKey, len(p.keys)), skipped: p.skipped}
 	for kid, key := range p.keys {
 		left.keys[kid] = key
 	}

@@ -58,7 +58,15 @@ var onlyTheLibraryAccepts = map[decision.Reason][]string{
 		"crit", "crit, empty", "crit is null", "b64", "zip",
 	},
 	decision.HeaderKeySource: {
-		"jku", "x5u", "x5c",
+		"jku", "x5u", "x5c", "x5t", "x5t#S256",
+	},
+	decision.HeaderUnexpected: {
+		`header parameter ""`, `header parameter "Alg"`, `header parameter "Crit"`, `header parameter "ENC"`, `header parameter "KID"`,
+		`header parameter "Typ"`, `header parameter "alg "`, `header parameter "apu"`, `header parameter "apv"`, `header parameter "aud"`,
+		`header parameter "enc"`, `header parameter "epk"`, `header parameter "exp"`, `header parameter "foo"`, `header parameter "iss"`,
+		`header parameter "iv"`, `header parameter "jWk"`, `header parameter "nonce"`, `header parameter "p2c"`, `header parameter "p2s"`,
+		`header parameter "ppt"`, `header parameter "sub"`, `header parameter "svt"`, `header parameter "tag"`, `header parameter "url"`,
+		`header parameter "x5t#s256"`, "header parameter \"\u212aid\"",
 	},
 	decision.HeaderNested: {
 		"nested",

@@ -3,6 +3,7 @@ package token
 import (
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -104,13 +105,23 @@ var refusedParameters = []struct {
 	{"crit", decision.HeaderCritical}, {"b64", decision.HeaderCritical}, {"zip", decision.HeaderCritical},
 	{"jku", decision.HeaderKeySource}, {"jwk", decision.HeaderKeySource},
 	{"x5u", decision.HeaderKeySource}, {"x5c", decision.HeaderKeySource},
+	{"x5t", decision.HeaderKeySource}, {"x5t#S256", decision.HeaderKeySource},
 	{"cty", decision.HeaderNested},
 }
+
+// admittedParameters are those that we sign with. The set is closed: a reader that
+// knows another one, of JWE for example, would read the token in another way.
+var admittedParameters = []string{"alg", "kid", "typ"}
 
 func (p *parsed) refuseParameters() error {
 	for _, refused := range refusedParameters {
 		if _, present := p.header[refused.name]; present {
 			return refuse(refused.reason, "header parameter %s", refused.name)
+		}
+	}
+	for name := range p.header {
+		if !slices.Contains(admittedParameters, name) {
+			return refuse(decision.HeaderUnexpected, "a header parameter besides alg, kid and typ")
 		}
 	}
 	return nil

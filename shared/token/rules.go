@@ -27,6 +27,7 @@ var rules = map[int][]decision.Reason{
 	23: {decision.NotEntitled},
 	24: {decision.TestToken},
 	25: {decision.TokenRevoked},
+	26: {decision.HeaderUnexpected},
 }
 
 // RuleOf gives the number of the rule that a reason belongs to, as docs/token.md

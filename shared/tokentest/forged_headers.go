@@ -1,6 +1,8 @@
 package tokentest
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +21,7 @@ func forgedHeaders(t testing.TB, now time.Time) []Forgery {
 		delete(p.Header, name)
 		return p.Sign(t)
 	}
-	return []Forgery{
+	return append(unexpectedParameters(with), []Forgery{
 		{"typ JWT", with("typ", "JWT"), decision.TypeMismatch},
 		{"typ of an access token", with("typ", "at+jwt"), decision.TypeMismatch},
 		{"typ of a workload's token", with("typ", "wit+jwt"), decision.TypeMismatch},
@@ -41,6 +43,8 @@ func forgedHeaders(t testing.TB, now time.Time) []Forgery {
 		{"jwk", with("jwk", map[string]any{"kty": "EC"}), decision.HeaderKeySource},
 		{"x5u", with("x5u", "https://evil.example/x5u"), decision.HeaderKeySource},
 		{"x5c", with("x5c", []string{"MIIB"}), decision.HeaderKeySource},
+		{"x5t", with("x5t", "dGh1bWI"), decision.HeaderKeySource},
+		{"x5t#S256", with("x5t#S256", "dGh1bWI"), decision.HeaderKeySource},
 		{"nested", with("cty", "JWT"), decision.HeaderNested},
 		{"no kid", without("kid"), decision.KeyIDMissing},
 		{"a long kid", with("kid", strings.Repeat("k", 65)), decision.KeyIDMissing},
@@ -68,5 +72,20 @@ func forgedHeaders(t testing.TB, now time.Time) []Forgery {
 		{"alg in lower case", with("alg", "es256"), decision.AlgorithmRefused},
 		{"no alg", without("alg"), decision.AlgorithmRefused},
 		{"alg of another key", with("alg", "RS256"), decision.AlgorithmRefused},
+	}...)
+}
+
+// unexpectedParameters are those of JWE, of other JWS profiles, and of nobody.
+func unexpectedParameters(with func(name string, value any) string) []Forgery {
+	var all []Forgery
+	for name, value := range map[string]any{
+		"enc": "A256GCM", "epk": map[string]any{"kty": "EC"}, "apu": "QWxpY2U", "apv": "Qm9i", "iv": "AAAA", "tag": "AAAA", "p2s": "c2FsdA", "p2c": 1,
+		"url": "https://x", "nonce": "n", "svt": []string{}, "ppt": "shaken", "iss": Issuer, "sub": "idp:root", "aud": Audience, "exp": 1,
+		"ENC": "A256GCM", "Alg": "none", "KID": "x", "Typ": "JWT", "Crit": []string{"exp"}, "jWk": nil,
+		"foo": []string{"bar"}, "": "", "alg ": "none", "\u212aid": "x", "x5t#s256": "AAAA",
+	} {
+		all = append(all, Forgery{"header parameter " + strconv.Quote(name), with(name, value), decision.HeaderUnexpected})
 	}
+	slices.SortFunc(all, func(a, b Forgery) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
