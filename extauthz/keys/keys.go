@@ -44,6 +44,9 @@ func New(n NewKey) (Report, error) {
 	if n.Lead < time.Second || n.Lifetime < time.Second {
 		return Report{}, errors.New("lead and lifetime of a key must be 1s or more")
 	}
+	if n.Lifetime < n.Lead {
+		return Report{}, fmt.Errorf("lifetime of a key %v: want the lead, %v, or more: the key would stop signing before authorizers know the next one", n.Lifetime, n.Lead)
+	}
 	unlock, err := lock(n.Dir)
 	if err != nil {
 		return Report{}, err

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// postpone gives the key that waits a whole lead again if somebody took it out of
-// the published set: verifiers get to know it only now. Where nothing signs until
+// postpone gives the key that waits a whole lead again if it is not in the published
+// set, where nobody put it or somebody took it out: verifiers get to know it only now. Where nothing signs until
 // its turn it stays as it is, because a token that some refuse beats none at all.
 func (t *turn) postpone(published []byte) {
 	known, err := ids(published)
@@ -24,5 +24,5 @@ func (t *turn) postpone(published []byte) {
 		t.times[t.current] = t.until(t.times[t.current], plan.SignFrom)
 	}
 	t.times[t.waiting], t.moved = plan, true
-	t.note("%s was taken out of the published set: it is there again, and signs at %s", t.waiting, at(plan.SignFrom))
+	t.note("%s was not in the published set: it is published now, and signs at %s", t.waiting, at(plan.SignFrom))
 }

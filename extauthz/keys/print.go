@@ -20,7 +20,7 @@ func (r Report) Print(w io.Writer) {
 	case r.Out != "":
 		fmt.Fprintf(w, "nothing to do: %s holds what is to be published\n", r.Out)
 	default:
-		fmt.Fprintf(w, "nothing to do: %s has such a key already\n", r.In)
+		fmt.Fprintf(w, "nothing to do: %s\n", r.present())
 	}
 	printList(w, "dropped: ", r.Dropped)
 	printList(w, "added:   ", r.Added)
@@ -31,6 +31,19 @@ func (r Report) Print(w io.Writer) {
 		}
 	}
 	r.printNext(w)
+}
+
+// present names the key because of which no other one is made.
+func (r Report) present() string {
+	for _, key := range r.Keys { // the newest first: a key that waits comes before one that signs
+		switch key.State {
+		case keyset.StatePlanned, keyset.StatePublished:
+			return fmt.Sprintf("key %s in %s waits to sign at %s", key.ID, r.In, at(key.SignFrom))
+		case keyset.StateSigning:
+			return fmt.Sprintf("key %s in %s signs", key.ID, r.In)
+		}
+	}
+	return r.In + " is up to date"
 }
 
 // PrintStatus writes the state of all keys.

@@ -48,7 +48,7 @@ note:    after 2026-06-02T12:00:00Z no key signs: make the next one at least its
 		"note:    publish it now: meshpass keys publish --dir DIR --out FILE, and give FILE to every authorizer\n"+
 		"note:    it signs at once: its tokens are refused (kid_unknown) wherever FILE has not arrived\n")
 	r, err = keys.New(first(dir))
-	step("the first key, again", r, err, "nothing to do: DIR has such a key already\n"+ofFirst)
+	step("the first key, again", r, err, "nothing to do: key KEY1 in DIR signs\n"+ofFirst)
 
 	const changes = "note:    publish again after every new key, and after 2026-06-02T13:06:00Z, when the set changes by itself\n"
 	r, err = keys.Publish(dir, out, noon)
@@ -69,7 +69,7 @@ note:    after 2026-06-03T11:00:00Z no key signs: make the next one at least its
 	step("the next key", r, err, "made key KEY2 in DIR\n"+ofBoth+
 		"note:    publish it now: meshpass keys publish --dir DIR --out FILE, and give FILE to every authorizer\n")
 	r, err = keys.New(asked(dir, later.Add(time.Minute)))
-	step("the next key, again", r, err, "nothing to do: DIR has such a key already\n"+ofBoth)
+	step("the next key, again", r, err, "nothing to do: key KEY2 in DIR waits to sign at 2026-06-02T11:00:00Z\n"+ofBoth)
 	r, err = keys.Publish(dir, out, later)
 	step("publish both", r, err, "wrote FILE\nadded:   KEY2\n"+ofBoth+changes)
 

@@ -94,8 +94,13 @@ func (c Check) times(r *Report, set *keyset.Signing, key *keyset.Key) {
 		r.note("%s is over: meshpass keys rotate drops it", key.ID())
 		return
 	case keyset.StateSigning:
-		if known.After(c.Now) {
-			r.problem("%s signs, and until %s authorizers may not know it", key.ID(), at(known))
+		switch {
+		case !known.After(c.Now):
+		case first(set, key):
+			r.Denials = &Denials{From: plan.SignFrom.UTC(), Until: known.UTC()}
+		default:
+			r.problem("%s signs already, and was published less than the lead (%v) before: authorizers that do not have the new set refuse its tokens until %s at the latest",
+				key.ID(), c.Lead, at(known))
 		}
 	case keyset.StatePlanned, keyset.StatePublished:
 		if known.After(plan.SignFrom) {
@@ -106,6 +111,12 @@ func (c Check) times(r *Report, set *keyset.Signing, key *keyset.Key) {
 	if plan.RemoveAfter.Before(gone) {
 		r.problem("%s leaves the published set at %s, and tokens that it signed live until %s", key.ID(), at(plan.RemoveAfter), at(gone))
 	}
+}
+
+// first reports whether no other key signed before this one: then nothing could have
+// signed while verifiers got to know it, and there is nothing to repair.
+func first(set *keyset.Signing, key *keyset.Key) bool {
+	return !slices.ContainsFunc(set.Keys(), func(other *keyset.Key) bool { return other.Plan().SignFrom.Before(key.Plan().SignFrom) })
 }
 
 // published compares what verifiers get with what they are to have now.
@@ -127,6 +138,6 @@ func (c Check) published(r *Report, set *keyset.Signing, out string, data []byte
 		r.problem("%s lacks %s: publish it", out, kid)
 	}
 	for _, kid := range without(have, want) {
-		r.problem("%s has %s, which is not to be believed any more: publish it anew", out, kid)
+		r.problem("%s has %s, which must not be trusted any more: publish the set again", out, kid)
 	}
 }

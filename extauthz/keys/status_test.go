@@ -35,7 +35,10 @@ func TestStatus(t *testing.T) {
 		problem string
 	}{
 		{"all is well", day, publishAt(noon), ""},
-		{"the first key, which nobody knew", time.Minute, publishAt(noon), "KEY signs, and until 2026-06-01T13:00:00Z authorizers may not know it"},
+		{"the first key, which nobody knew", time.Minute, publishAt(noon), ""},
+		{"the first key, not published", time.Minute, func(*testing.T, string, string) {}, "FILE lacks KEY"},
+		{"a key that took over at once", 2*day + time.Minute, own(keyset.Plan{PublishAt: noon.Add(2 * day), SignFrom: noon.Add(2 * day), SignUntil: noon.Add(60 * day), RemoveAfter: noon.Add(61 * day)}),
+			"signs already, and was published less than the lead (1h0m0s) before: authorizers that do not have the new set refuse its tokens until 2026-06-03T13:00:00Z at the latest"},
 		{"nothing follows", 28 * day, publishAt(noon), "no key signs after 2026-07-01T12:00:00Z, and none is to follow"},
 		{"nothing signs", 30 * day, publishAt(noon), "no key signs: gateways refuse every request"},
 		{"not published", day, func(*testing.T, string, string) {}, "FILE lacks KEY"},
@@ -63,6 +66,64 @@ func TestStatus(t *testing.T) {
 				t.Errorf("got %s", got)
 			}
 		})
+	}
+}
+
+// The documented steps, with the flag --first, leave nothing to repair: the report says
+// until when authorizers may refuse the key, and no problem.
+func TestStatusOfTheFirstKey(t *testing.T) {
+	dir, out := filepath.Join(t.TempDir(), "keys"), filepath.Join(t.TempDir(), "jwks.json")
+	firstKey(t, dir)
+	if _, err := keys.Publish(dir, out, noon); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		after   time.Duration
+		denials string
+	}{
+		{time.Minute, "denials: until 2026-06-01T13:00:00Z at the latest, authorizers that have not got the new set refuse requests (kid_unknown)\n"},
+		{time.Hour, ""},
+	} {
+		r, err := keys.Status(keys.Check{Lead: time.Hour, Ahead: 3 * day, Now: noon.Add(row.after)}, dir, out)
+		if err != nil || len(r.Problems) > 0 {
+			t.Fatalf("after %v: %v, %v", row.after, r.Problems, err)
+		}
+		var text strings.Builder
+		r.PrintStatus(&text)
+		if got := text.String(); !strings.Contains(got, row.denials) || strings.Contains(got, "denials:") != (row.denials != "") {
+			t.Errorf("after %v: got\n%s", row.after, got)
+		}
+	}
+}
+
+// What is there already is named.
+func TestNothingToDo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	firstKey(t, dir)
+	signing := oldest(t, dir)
+	next := keys.NewKey{Dir: dir, Algorithm: keyset.ES256, Lead: time.Hour, Lifetime: 24 * time.Hour, Now: noon}
+	made, err := keys.New(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := next
+	first.First = true
+	for _, row := range []struct {
+		again keys.NewKey
+		want  string
+	}{
+		{next, "nothing to do: key " + made.Made + " in " + dir + " waits to sign at 2026-06-01T13:00:00Z\n"},
+		{first, "nothing to do: key "},
+	} {
+		r, err := keys.New(row.again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		r.Print(&text)
+		if got := text.String(); !strings.HasPrefix(got, row.want) || !strings.Contains(got, "now:     "+signing) {
+			t.Errorf("got\n%s", got)
+		}
 	}
 }
 

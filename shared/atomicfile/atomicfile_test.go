@@ -1,9 +1,11 @@
 package atomicfile_test
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/meshpass/meshpass/shared/atomicfile"
@@ -59,5 +61,19 @@ func TestAFailureLeavesNothing(t *testing.T) {
 	}
 	if err := atomicfile.Write(filepath.Join(dir, "absent", "file"), nil, 0o600); err == nil {
 		t.Error("wrote into a folder that is not there")
+	}
+}
+
+// People know the name that they gave, and not that of a temporary file.
+func TestErrorsNameTheFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, path := range []string{filepath.Join(dir, "absent", "file"), dir} {
+		err := atomicfile.Write(path, []byte("x"), 0o600)
+		if err == nil || !strings.HasPrefix(err.Error(), "write "+path+": ") || strings.Contains(err.Error(), atomicfile.Prefix) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := atomicfile.Write(filepath.Join(dir, "absent", "file"), nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -35,7 +35,8 @@ func TestKeys(t *testing.T) {
 		{"an algorithm that is none", []string{"keys", "new", "--dir", dir, "--algorithm", "none"}, 2, "", "meshpass: algorithm \"none\": want one of"},
 		{"publish", []string{"keys", "publish", "--dir", dir, "--out", file}, 0, "wrote " + file, ""},
 		{"publish again", []string{"keys", "publish", "--dir", dir, "--out", file}, 0, "nothing to do: " + file, ""},
-		{"publish to nowhere", []string{"keys", "publish", "--dir", dir, "--out", filepath.Join(dir, "a", "b")}, 2, "", "meshpass: "},
+		{"publish to nowhere", []string{"keys", "publish", "--dir", dir, "--out", filepath.Join(dir, "a", "b")}, 2, "", "meshpass: write " + filepath.Join(dir, "a", "b") + ": no such file or directory"},
+		{"a key that ends too early", []string{"keys", "new", "--dir", dir, "--lifetime-of-key", "1s"}, 2, "", "meshpass: lifetime of a key 1s: want the lead, 1h0m0s, or more"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			code, stdout, stderr := ran(t, row.args...)
@@ -78,7 +79,7 @@ func TestRotation(t *testing.T) {
 	}{
 		{"the first key", func() []string { return in("rotate", "--every", "24h", "--first") }, 0, "made key ", ""},
 		{"again", func() []string { return in("rotate", "--every", "24h", "--first") }, 0, "the next key is due at ", ""},
-		{"a problem", func() []string { return in("status") }, 1, "signs, and until ", ""},
+		{"no problem", func() []string { return in("status") }, 0, "denials: until ", ""},
 		{"without a reason", func() []string { return in("rotate", "--now") }, 1, "", "name the key that leaked with --kid"},
 		{"a leak", func() []string { return in("rotate", "--now", "--kid", kid) }, 0, "denials: until ", ""},
 		{"a leak, again", func() []string { return in("rotate", "--now", "--kid", kid) }, 1, "", "gone already?"},
