@@ -30,6 +30,7 @@ func TestAuthorizer(t *testing.T) {
 		{"dodges", h.testDodges},
 		{"token forms", h.testTokenForms},
 		{"removal", h.testRemoval},
+		{"separators", h.testSeparators},
 		{"refusals", h.testRefusals},
 		{"access log", h.testAccessLog},
 		{"random lines", h.testRandomLines},
@@ -47,8 +48,17 @@ type hop struct {
 
 func newHop(t testing.TB) *hop {
 	t.Helper()
-	h := &hop{rig: newRig(t, fromDump)}
+	return newHopOn(t, newRig(t, fromDump), "")
+}
+
+// newHopOn adds lines to the configuration of testdata.
+func newHopOn(t testing.TB, r *rig, lines string) *hop {
+	t.Helper()
+	h := &hop{rig: r}
 	must(t, h.net.CopyDir(h.dir, os.DirFS("testdata")))
+	config, err := os.ReadFile(filepath.Join(h.dir, "meshpass.yaml"))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(h.dir, "meshpass.yaml"), append(config, lines...), 0o644))
 	h.audited = startMeshpass(t, h.net, h.dir, "testdata/policies", h.authorizerAddress())
 	return h
 }

@@ -51,6 +51,12 @@ type controlPlane func(testing.TB, *rig)
 
 func newRig(t testing.TB, from controlPlane) *rig {
 	t.Helper()
+	return newRigBefore(t, from, func(r *rig, address string) { r.upstream = newUpstream(t, address) })
+}
+
+// newRigBefore has the test start the program behind the Envoy, which listens at the given address.
+func newRigBefore(t testing.TB, from controlPlane, start func(r *rig, address string)) *rig {
+	t.Helper()
 	n, err := subnet.Claim()
 	must(t, err)
 	stopAtEnd(t, n.Release)
@@ -67,7 +73,7 @@ func newRig(t testing.TB, from controlPlane) *rig {
 	must(t, err)
 	t.Cleanup(issuer.Stop)
 	r.identity = certificateOf(t, ca, r.caller)
-	r.upstream = newUpstream(t, n.Addr(11)+":9080")
+	start(r, n.Addr(11)+":9080")
 	r.startEnvoy(t)
 	return r
 }

@@ -1,10 +1,12 @@
 package fidelity_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
@@ -81,5 +83,45 @@ func (h *hop) testRemoval(t *testing.T) {
 				equalLists(t, name, a.values(name), []string{value})
 			}
 		})
+	}
+}
+
+// testSeparators: whatever byte stands between the words of our names, in HTTP/1.1 and in HTTP/2, no
+// such name reaches the workload. Of names that are no tokens (RFC 9110 section 5.6.2) Envoy ends the
+// request itself.
+func (h *hop) testSeparators(t *testing.T) {
+	token := tokentest.Valid(t, time.Now())
+	for _, row := range []struct{ separators, decision string }{
+		{"#$%&'*+.^_`|~", "allow"},
+		{"!", "deny"}, // it may stand for a byte that is not UTF-8
+		{"\x01\t \"(),/;<=>?@[\\]{}\x7f\x80\xa0\xff", ""},
+	} {
+		for _, c := range []byte(row.separators) {
+			sign := string([]byte{c})
+			name, other := "x"+sign+"meshpass"+sign+"sub", "txn"+sign+"token"
+			t.Run(fmt.Sprintf("%q", sign), func(t *testing.T) {
+				first := h.try(t, request("/s", name+": root", other+": "+token, "Txn-Token: "+token))
+				h.h2(t, usual("GET", "/s", name, "root", other, token, "txn-token", token))
+				for version, o := range map[string]outcome{"HTTP/1.1": first, "HTTP/2": h.outcome(t, reply{})} {
+					if row.decision == "" {
+						if len(o.records) != 0 || len(o.arrived) != 0 {
+							t.Errorf("%s: decided %+v, arrived %+v; want the end at Envoy", version, o.records, o.arrived)
+						}
+						continue
+					}
+					equal(t, version, o.decision(t).Decision, row.decision)
+					if row.decision == "deny" {
+						equal(t, version, o.records[0].Reason, "ambiguous_header")
+						continue
+					}
+					equalLists(t, "token", o.arrived[0].values("txn-token"), []string{token})
+					for _, field := range o.arrived[0].fields {
+						if name, _, _ := strings.Cut(field, ":"); identity.IsOurs(name) && name != "txn-token" {
+							t.Errorf("%s: %q arrived", version, name)
+						}
+					}
+				}
+			})
+		}
 	}
 }

@@ -53,6 +53,20 @@ const (
 	txn       = "0197a1b2-0000-7000-8000-000000000001"
 )
 
+// A name of ours that Envoy may not be able to remove ends the request, whatever would let it in.
+func TestNamesThatEnvoyMayNotRemove(t *testing.T) {
+	var rows []row
+	for _, name := range []string{"x!meshpass!user", "txn!token", "x meshpass user", "X-Meshpass-\u00fc", "txn\ttoken", "x-meshpass-\x00", "X:Meshpass:User"} {
+		deny := row{name: name, change: headers(name, "root"), status: 403, reason: decision.AmbiguousHeader, record: map[string]any{"path": "/tenants/acme/orders/7"}}
+		public := row{name: name + ", a public path", change: both(path("/healthz"), headers(name, "root")), status: 403, reason: decision.AmbiguousHeader}
+		rows = append(rows, deny, public)
+	}
+	list := row{name: "in the list form", change: raw("x meshpass user", "root"), status: 403, reason: decision.AmbiguousHeader}
+	others := row{name: "names of others", change: headers("x user!", "a", "x!other", "b"), status: 200, reason: decision.RuleAllowed,
+		record: map[string]any{"rule": "read-own-tenant"}}
+	testRows(t, append(rows, list, others))
+}
+
 func TestDecisions(t *testing.T) {
 	testRows(t, []row{
 		{name: "the rules allow", status: 200, reason: decision.RuleAllowed,

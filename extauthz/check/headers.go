@@ -83,10 +83,22 @@ func (h headers) token() (raw string, refusal decision.Reason) {
 	}
 }
 
+// removable reports whether Envoy can take every name of ours off the request. A Check shows bytes
+// that are not UTF-8 as "!", so a removal by that name would miss what the workload gets. Neither
+// "!" nor a byte outside a token (RFC 9110 section 5.6.2) is accepted in such a name.
+func (h headers) removable() bool {
+	return !slices.ContainsFunc(h.ours, func(name string) bool { return strings.ContainsFunc(name, notOfToken) })
+}
+
+func notOfToken(r rune) bool {
+	letterOrDigit := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+	return !letterOrDigit && !strings.ContainsRune("#$%&'*+-.^_`|~", r)
+}
+
 // unvouched lists the names to remove before the request goes on: all that are
 // ours, but for the token when it was verified, and for what we set. Left in
-// place, a spelling such as X_Meshpass_User would reach a server that reads "_" as
-// "-". The configured ones are removed also where the Check does not show them.
+// place, a spelling such as X_Meshpass_User or X.Meshpass.User would reach a CGI
+// program as X-Meshpass-User. The configured ones are removed also where the Check does not show them.
 func (h headers) unvouched(tokenVerified bool, configured idheaders.Headers, set map[string]string) []string {
 	remove := slices.Clone(h.ours)
 	for _, header := range configured {

@@ -50,6 +50,8 @@ func TestIdentityHeaders(t *testing.T) {
 		{name: "beside forged ones", change: forged, set: alice, removed: "x-meshpass-note x-meshpass-other x_meshpass_note x_meshpass_tenant x_meshpass_user"},
 		{name: "forged in capitals", change: headers("X-Meshpass-User", "root"), set: alice, removed: absent},
 		{name: "forged with mixed separators", change: headers("x-meshpass_user", "root"), set: alice, removed: "x-meshpass-note x-meshpass_user x_meshpass_note x_meshpass_tenant x_meshpass_user"},
+		{name: "forged with other separators", change: headers("x.meshpass.user", "root", "x~meshpass~user", "root", "X|Meshpass-Note", "root", "txn.token", "junk"), set: alice,
+			removed: "X|Meshpass-Note txn.token x-meshpass-note x.meshpass.user x_meshpass_note x_meshpass_tenant x_meshpass_user x~meshpass~user"},
 		{name: "a public path, with a token that nobody verified", change: path("/healthz"), removed: "txn-token " + nothing},
 		{name: "a public path, forged", change: both(path("/healthz"), forged), removed: "txn-token x-meshpass-note x-meshpass-other x-meshpass-tenant x-meshpass-user x_meshpass_note x_meshpass_tenant x_meshpass_user"},
 		{name: "anonymous", change: both(to(catalogue), path("/items/7"), without("txn-token"), forged), removed: "x-meshpass-note x-meshpass-other x-meshpass-tenant x-meshpass-user x_meshpass_note x_meshpass_tenant x_meshpass_user"},

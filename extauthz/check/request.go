@@ -47,6 +47,8 @@ func read(req *auth.CheckRequest, sides peers.Peers, now time.Time) question {
 		q.refusal = decision.BadPrincipal
 	case q.Callee == "":
 		q.refusal = decision.NoCallee // plaintext under PERMISSIVE, or no Service's address: nobody can say who was called
+	case !q.headers.removable():
+		q.refusal = decision.AmbiguousHeader
 	case disagree(q.headers.values[":path"], http.GetPath()):
 		q.refusal = decision.AmbiguousPath
 	}

@@ -20,6 +20,8 @@ func TestStripIdentity(t *testing.T) {
 		{"upper case", http.Header{"TXN-TOKEN": {"a"}}, http.Header{}},
 		{"underscore", http.Header{"Txn_Token": {"a"}, "txn_token": {"b"}}, http.Header{}},
 		{"identity headers", http.Header{"X-Meshpass-User": {"a"}, "X_Meshpass_User": {"b"}, "x-meshpass_tenant": {"c"}}, http.Header{}},
+		{"other separators", http.Header{"X.Meshpass.User": {"a"}, "X~Meshpass~User": {"b"}, "x|meshpass-user": {"c"}, "Txn.Token": {"d"}, "txn token": {"e"}, "X\xffMeshpass\x00User": {"f"}}, http.Header{}},
+		{"connection, other separators", http.Header{"Connection": {"txn~token, close, x.meshpass.user"}}, http.Header{"Connection": {"close"}}},
 		{"others stay", http.Header{"X-Txn-Token": {"a"}, "X-Meshpassing": {"b"}, "Txn": {"c"}},
 			http.Header{"X-Txn-Token": {"a"}, "X-Meshpassing": {"b"}, "Txn": {"c"}}},
 		{"connection", http.Header{"Connection": {"txn-token"}}, http.Header{}},

@@ -9,7 +9,7 @@ var classes = map[Reason]Class{
 	Unenforced: Allowed, Overridden: Allowed, OutageAllowed: Allowed,
 
 	RuleDenied: Denied, ConditionError: Denied, NoRule: Denied, Unguarded: Denied,
-	AmbiguousPath: Denied, AmbiguousMethod: Denied, AmbiguousHost: Denied, NoCallee: Denied, NoHTTP: Denied, BadPrincipal: Denied, ClientRefused: Denied,
+	AmbiguousPath: Denied, AmbiguousMethod: Denied, AmbiguousHost: Denied, AmbiguousHeader: Denied, NoCallee: Denied, NoHTTP: Denied, BadPrincipal: Denied, ClientRefused: Denied,
 	NotEntitled: Denied, LoopSubject: Denied, SubjectUnknown: Denied,
 
 	TokenMissing: Unauthenticated, TokenDuplicated: Unauthenticated, TokenTooLarge: Unauthenticated,

@@ -49,6 +49,7 @@ const (
 	AmbiguousPath   Reason = "ambiguous_path"    // proxies and servers may read this path in two ways
 	AmbiguousMethod Reason = "ambiguous_method"  // not in capitals: servers may read it in two ways
 	AmbiguousHost   Reason = "ambiguous_host"    // routers may read this host in two ways, and the answer depends on it
+	AmbiguousHeader Reason = "ambiguous_header"  // a name of ours, written with bytes that no header name holds: Envoy may not be able to remove it
 	NoCallee        Reason = "no_callee"         // the listener should know the called workload and does not
 	NoHTTP          Reason = "no_http"           // a Check without HTTP attributes, as for raw TCP
 	BadPrincipal    Reason = "bad_principal"     // a peer's name is not a SPIFFE id

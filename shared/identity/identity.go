@@ -67,10 +67,31 @@ func (c *Claims) Scopes() []string {
 	return strings.FieldsFunc(c.Scope, func(r rune) bool { return r == ' ' })
 }
 
-// IsOurs reports whether a header may only ever be written by Meshpass: the
-// token, or an identity header for workloads. Case is folded, and so is "_",
-// because CGI-like servers read X_Meshpass_User and X-Meshpass-User as one.
+// IsOurs reports whether only Meshpass may write a header of this name: the token, or an identity
+// header for workloads. Case is ignored, and every byte that is no letter or digit counts as "-":
+// servers that hand headers on as CGI variables (RFC 3875 section 4.1.18) write X_Meshpass_User,
+// X.Meshpass.User and X-Meshpass-User as one name.
 func IsOurs(header string) bool {
-	name := strings.ReplaceAll(strings.ToLower(header), "_", "-")
-	return name == "txn-token" || strings.HasPrefix(name, "x-meshpass-")
+	return equalFolded(header, "txn-token") || len(header) >= len(HeaderPrefix) && equalFolded(header[:len(HeaderPrefix)], "x-meshpass-")
+}
+
+// equalFolded compares byte by byte; want is lower-case letters, digits and "-".
+func equalFolded(name, want string) bool {
+	if len(name) != len(want) {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		default:
+			c = '-'
+		}
+		if c != want[i] {
+			return false
+		}
+	}
+	return true
 }

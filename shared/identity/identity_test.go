@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/meshpass/meshpass/shared/identity"
@@ -42,12 +43,23 @@ func TestWorkload(t *testing.T) {
 }
 
 func TestOurHeaders(t *testing.T) {
-	for _, name := range []string{"Txn-Token", "txn-token", "TXN-TOKEN", "Txn_Token", "tXn_tOkEn", "X-Meshpass-User", "x_meshpass_user", "X-Meshpass_User", "x-meshpass-"} {
+	for _, name := range []string{"Txn-Token", "txn-token", "TXN-TOKEN", "Txn_Token", "tXn_tOkEn", "X-Meshpass-User", "x_meshpass_user", "X-Meshpass_User", "x-meshpass-",
+		"X.Meshpass.User", "X~Meshpass~User", "x-meshpass.user", "X|mEsHpAsS!", "Txn.Token", "txn~token", "x\xffmeshpass\x00user", "txn token"} {
 		if !identity.IsOurs(name) {
-			t.Errorf("%s is not recognised", name)
+			t.Errorf("%q is not recognised", name)
 		}
 	}
-	for _, name := range []string{"", "Txn-Token2", "X-Txn-Token", "X-Meshpas", "Authorization", "Traceparent"} {
+	for c := range 256 {
+		sign := string([]byte{byte(c)})
+		separates := !strings.ContainsAny(sign, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+		for _, name := range []string{"Txn" + sign + "Token", "X" + sign + "Meshpass" + sign + "User", "x-meshpass" + sign, "x" + sign + "meshpass-user"} {
+			if identity.IsOurs(name) != separates {
+				t.Errorf("%q: got %t", name, !separates)
+			}
+		}
+	}
+	for _, name := range []string{"", "Txn-Token2", "Txn-Token-", "TxnToken", "X-Txn-Token", "X-Meshpas", "X-Meshpass", "X--Meshpass-User", "Authorization", "Traceparent",
+		"Txn-To\u212aen", "X\u00a0Meshpass-User"} {
 		if identity.IsOurs(name) {
 			t.Errorf("%s is taken for ours", name)
 		}

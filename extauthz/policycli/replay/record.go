@@ -140,7 +140,7 @@ func (r Recorded) clipped() string {
 // was asked: about a Check that cannot be read, or by the edge's own checks.
 func (r Recorded) byPolicies() bool {
 	switch reason := decision.Reason(r.Reason); reason {
-	case decision.NoCallee, decision.NoHTTP, decision.BadPrincipal, decision.ClientRefused, decision.Panic:
+	case decision.AmbiguousHeader, decision.NoCallee, decision.NoHTTP, decision.BadPrincipal, decision.ClientRefused, decision.Panic:
 		return false
 	case decision.Issued, decision.Anonymous:
 		return true

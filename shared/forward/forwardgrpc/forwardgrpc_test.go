@@ -127,7 +127,7 @@ func TestTheTokenIsPassedOn(t *testing.T) {
 
 // What a service itself puts on a call is replaced inside the mesh, and removed outside.
 func TestIdentityOfTheServicesOwnMaking(t *testing.T) {
-	own := metadata.Pairs("txn-token", "other", "x-meshpass-user", "demo:alice", "x_meshpass_user", "demo:alice", "plain", "stays")
+	own := metadata.Pairs("txn-token", "other", "x-meshpass-user", "demo:alice", "x_meshpass_user", "demo:alice", "x.meshpass.user", "demo:alice", "txn.token", "other", "plain", "stays")
 	for _, row := range []struct {
 		name   string
 		inside forward.Hosts
@@ -144,7 +144,7 @@ func TestIdentityOfTheServicesOwnMaking(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := <-last.seen
-			if !slices.Equal(got.Get("txn-token"), row.want) || len(got.Get("x-meshpass-user")) > 0 || len(got.Get("x_meshpass_user")) > 0 {
+			if !slices.Equal(got.Get("txn-token"), row.want) || len(got.Get("x-meshpass-user")) > 0 || len(got.Get("x_meshpass_user"))+len(got.Get("x.meshpass.user"))+len(got.Get("txn.token")) > 0 {
 				t.Errorf("arrived: %v", got)
 			}
 			if !slices.Equal(got.Get("plain"), []string{"stays"}) || len(own.Get("x-meshpass-user")) == 0 {
