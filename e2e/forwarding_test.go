@@ -28,17 +28,15 @@ func TestTheDocumentsOtherLanguages(t *testing.T) {
 			if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "forwarding"))); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(dir, row.module), block(t, row.language), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			writeBlocks(t, dir, row.language, row.module)
 			mesh := start(t, localmesh.Options{Programs: map[string][]string{"orders": {interpreter, filepath.Join(dir, row.program)}}})
 			playOnly(t, mesh, "tour", "01-own-order", "06-no-token-in-the-mesh", "09-api-key")
 		})
 	}
 }
 
-// block is the document's one piece of code in a language.
-func block(t *testing.T, language string) []byte {
+// writeBlocks writes the document's pieces of code in a language into files of these names, in order.
+func writeBlocks(t *testing.T, dir, language string, names ...string) {
 	t.Helper()
 	root, err := repo.Root()
 	if err != nil {
@@ -49,10 +47,14 @@ func block(t *testing.T, language string) []byte {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile("(?s)\n```"+language+"\n(.*?)\n```").FindAllSubmatch(doc, -1)
-	if len(found) != 1 {
-		t.Fatalf("docs/forwarding.md has %d pieces of %s, want 1", len(found), language)
+	if len(found) < len(names) {
+		t.Fatalf("docs/forwarding.md has %d pieces of %s, want %d", len(found), language, len(names))
 	}
-	return found[0][1]
+	for i, name := range names {
+		if err := os.WriteFile(filepath.Join(dir, name), found[i][1], 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func playOnly(t *testing.T, mesh *localmesh.Mesh, folder string, names ...string) {

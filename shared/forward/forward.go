@@ -14,6 +14,7 @@ package forward
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -53,23 +54,49 @@ type Transport struct {
 	Inside Hosts             // the zero value has none: nothing is passed on
 }
 
-// RoundTrip works on a copy, as [http.RoundTripper] asks. The host is the one that is connected to,
-// not the Host header, which a caller may set to anything.
+// RoundTrip works on a copy, as [http.RoundTripper] asks.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	base := t.Base
 	if base == nil {
 		base = http.DefaultTransport
 	}
 	token, ok := FromContext(r.Context())
-	inside := t.Inside.Admit(r.URL)
+	inside := t.staysInside(r)
+	trailer := r.Trailer
 	r = r.Clone(r.Context())
-	for name := range r.Header {
-		if identity.IsOurs(name) {
-			delete(r.Header, name)
-		}
+	r.Trailer = trailer // its values are set while the body is sent, so that a copy would have none
+	deleteOurs(r.Header)
+	if hasOurs(trailer) {
+		r.Trailer = trailer.Clone()
+		deleteOurs(r.Trailer)
 	}
 	if ok && inside {
 		r.Header.Set(identity.Header, token)
 	}
 	return base.RoundTrip(r)
+}
+
+// staysInside judges all that may say where the request goes: the host that is connected to, the Host
+// header, by which a sidecar or a proxy routes, and the opaque form, which is sent in place of the path
+// and may name another host. A URL with a user is not one that a service writes for another service.
+func (t *Transport) staysInside(r *http.Request) bool {
+	host := url.URL{Scheme: r.URL.Scheme, Host: r.Host}
+	return r.URL.Opaque == "" && r.URL.User == nil && t.Inside.Admit(r.URL) && (r.Host == "" || t.Inside.Admit(&host))
+}
+
+func hasOurs(h http.Header) bool {
+	for name := range h {
+		if identity.IsOurs(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func deleteOurs(h http.Header) {
+	for name := range h {
+		if identity.IsOurs(name) {
+			delete(h, name) // not Del, which would miss a name that is not canonical
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -132,4 +133,97 @@ func TestATransportThatKnowsNoHostPassesNothingOn(t *testing.T) {
 	if body, _ := io.ReadAll(response.Body); len(body) != 0 {
 		t.Errorf("passed on: %q", body)
 	}
+}
+
+// recorded is what a request was sent with.
+type recorded struct {
+	host, target string
+	token        []string
+	header       http.Header
+	trailer      http.Header
+}
+
+// sent sends a request through a [forward.Transport] in which 127.0.0.1 is inside, and gives what arrived.
+func sent(t *testing.T, prepare func(*http.Request)) recorded {
+	t.Helper()
+	var got recorded
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		got = recorded{host: r.Host, target: r.RequestURI, token: r.Header.Values("Txn-Token"), header: r.Header, trailer: r.Trailer}
+	}))
+	defer server.Close()
+	ctx := forward.Remember(context.Background(), []string{"a.b.c"})
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/x", io.NopCloser(strings.NewReader("body")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	prepare(request)
+	client := &http.Client{Transport: &forward.Transport{Inside: forward.MustParseHosts("127.0.0.1", "*.svc.cluster.local")}}
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	return got
+}
+
+// A request can name a host in more than one place: the address that is connected to, the Host header,
+// by which sidecars and proxies route, and an opaque URL. One outside costs the token.
+func TestEveryPlaceThatNamesAHost(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		prepare func(*http.Request)
+		token   bool
+	}{
+		{"the address", func(*http.Request) {}, true},
+		{"no Host", func(r *http.Request) { r.Host = "" }, true},
+		{"a Host inside", func(r *http.Request) { r.Host = "orders.shop.svc.cluster.local:8080" }, true},
+		{"a Host outside", func(r *http.Request) { r.Host = "evil.example" }, false},
+		{"a Host that two parsers read differently", func(r *http.Request) { r.Host = "evil.example\\@orders.shop.svc.cluster.local" }, false},
+		{"a Host with a user", func(r *http.Request) { r.Host = "evil.example@orders.shop.svc.cluster.local" }, false},
+		{"an opaque URL that names another host", func(r *http.Request) { r.URL.Opaque = "//evil.example/x" }, false},
+		{"a user", func(r *http.Request) { r.URL.User = url.User("evil.example") }, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := sent(t, row.prepare)
+			if slices.Equal(got.token, []string{"a.b.c"}) != row.token || !row.token && len(got.token) > 0 {
+				t.Errorf("arrived at host %q, target %q, with token %q", got.host, got.target, got.token)
+			}
+		})
+	}
+}
+
+// Trailers leave as headers do: without ours. Those of others keep the values that they get while the
+// body is sent.
+func TestTrailers(t *testing.T) {
+	for name, ours := range map[string]bool{"of others": false, "with ours": true} {
+		t.Run(name, func(t *testing.T) {
+			got := sent(t, func(r *http.Request) {
+				r.Trailer = http.Header{"Checksum": nil}
+				if ours {
+					r.Trailer = http.Header{"Checksum": {"1"}, "Txn-Token": {"x"}, "X.meshpass.user": {"y"}}
+					return
+				}
+				trailer := r.Trailer
+				r.Body = readThen{r.Body, func() { trailer.Set("Checksum", "1") }}
+			})
+			if !maps.EqualFunc(got.trailer, http.Header{"Checksum": {"1"}}, slices.Equal) {
+				t.Errorf("got %v", got.trailer)
+			}
+		})
+	}
+}
+
+// readThen calls a function at the end of a body.
+type readThen struct {
+	io.ReadCloser
+	atEnd func()
+}
+
+func (r readThen) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if err == io.EOF {
+		r.atEnd()
+	}
+	return n, err
 }

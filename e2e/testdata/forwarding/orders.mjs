@@ -1,7 +1,7 @@
 // The demo's service orders, with the document's text as ./forwarding.mjs.
 import http from 'node:http';
 import { parseArgs } from 'node:util';
-import { identityHeaders, remember } from './forwarding.mjs';
+import { remember, withIdentity } from './forwarding.mjs';
 
 const options = Object.fromEntries(['listen', 'inventory', 'proxy'].map((name) => [name, { type: 'string' }]));
 const args = process.argv.slice(2).map((arg) => arg.replace(/^-(\w)/, '--$1'));
@@ -24,7 +24,7 @@ async function serve(request, response) {
   console.log(JSON.stringify({ time: new Date().toISOString(), service: 'orders', request_id: requestID }));
   const [, tenant, order] = request.url.match(/^\/tenants\/([^/]+)\/orders\/([^/]+)$/);
   const url = `${inventory}/tenants/${tenant}/items/${order}`;
-  const item = await get(url, { 'X-Request-Id': requestID, ...identityHeaders(url) });
+  const item = await get(url, withIdentity(url, { 'X-Request-Id': requestID }));
   response.writeHead(item.status, { 'Content-Type': 'application/json', 'X-Served-By': 'orders', 'X-Saw-Identity-Headers': 'none' });
   response.end(JSON.stringify({ tenant, order, item: item.body }));
 }

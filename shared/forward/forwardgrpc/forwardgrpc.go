@@ -80,8 +80,20 @@ func outgoing(ctx context.Context, conn *grpc.ClientConn, inside forward.Hosts) 
 	return metadata.NewOutgoingContext(ctx, md)
 }
 
-// endpoint is where a target such as "dns:///orders.shop.svc.cluster.local:8080" leads (gRPC's naming:
-// scheme, authority, endpoint). Without a port it is 443 to gRPC.
+// endpoint is where a target such as "dns:///orders.shop.svc.cluster.local:8080" leads, read as gRPC
+// reads it: scheme, authority, endpoint. Without a port it is 443 to gRPC. A socket in the file system
+// and an endpoint with a further slash are no host: the zero URL, which no [forward.Hosts] admits.
 func endpoint(target string) *url.URL {
-	return &url.URL{Scheme: "https", Host: target[strings.LastIndexByte(target, '/')+1:]}
+	u, err := url.Parse(target)
+	if err != nil || strings.HasPrefix(u.Scheme, "unix") {
+		return &url.URL{}
+	}
+	host := u.Path
+	if host == "" {
+		host = u.Opaque
+	}
+	if host = strings.TrimPrefix(host, "/"); strings.Contains(host, "/") {
+		return &url.URL{}
+	}
+	return &url.URL{Scheme: "https", Host: host}
 }

@@ -153,3 +153,42 @@ func TestIdentityOfTheServicesOwnMaking(t *testing.T) {
 		})
 	}
 }
+
+// A target is read as gRPC reads it.
+func TestTargets(t *testing.T) {
+	inside := forward.MustParseHosts("*.svc.cluster.local")
+	for target, want := range map[string]bool{
+		"orders.shop.svc.cluster.local:8080":                     true,
+		"dns:///orders.shop.svc.cluster.local":                   true,
+		"dns://10.0.0.10/orders.shop.svc.cluster.local:8080":     true,
+		"passthrough:///orders.shop.svc.cluster.local:8080":      true,
+		"dns:///evil.example:80/orders.shop.svc.cluster.local":   false,
+		"passthrough:///evil.example/a.svc.cluster.local":        false,
+		"unix:///run/evil/a.svc.cluster.local":                   false,
+		"unix:a.svc.cluster.local":                               false,
+		"dns:///evil.example@orders.shop.svc.cluster.local":      false,
+		"dns:///evil.example%5C@orders.shop.svc.cluster.local":   false,
+		"dns:///orders.shop.svc.cluster.local:8080?evil.example": true,
+		"evil.example:80": false,
+	} {
+		t.Run(target, func(t *testing.T) {
+			conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			ctx, token := forward.Remember(context.Background(), []string{"a.b.c"}), []string(nil)
+			read := func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+				md, _ := metadata.FromOutgoingContext(ctx)
+				token = md.Get("txn-token")
+				return nil
+			}
+			if err := forwardgrpc.UnaryClient(inside)(ctx, "/x/Y", nil, nil, conn, read); err != nil {
+				t.Fatal(err)
+			}
+			if slices.Equal(token, []string{"a.b.c"}) != want {
+				t.Errorf("got %q", token)
+			}
+		})
+	}
+}
