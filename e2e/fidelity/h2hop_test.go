@@ -2,9 +2,12 @@ package fidelity_test
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/http2"
+
+	"github.com/meshpass/meshpass/shared/identity"
 )
 
 // TestHTTP2Workload has a workload that speaks HTTP/2, as all of gRPC do: there
@@ -14,16 +17,17 @@ func TestHTTP2Workload(t *testing.T) {
 	e := &alone{rig: r, recorder: newRecorder(t, r.authorizerAddress())}
 	t.Run("paths", e.testPaths)
 	t.Run("random HTTP 2", e.testRandomHTTP2)
-	// Trailers come after the decision, and no authorizer can take one away.
-	t.Run("trailers arrive", func(t *testing.T) { e.testTrailers(t, []string{"root"}) })
+	t.Run("trailers", func(t *testing.T) { e.testTrailers(t, []string{"1"}) })
 }
 
-// testTrailers sends a name of ours behind a body, and wants what arrives of it.
-func (e *alone) testTrailers(t *testing.T, arrive []string) {
+// testTrailers sends names of ours and another one behind a body. Trailers come after the decision, so
+// that only the Envoy itself can keep ours from the workload (manifests/istio/trailers.yaml).
+func (e *alone) testTrailers(t *testing.T, otherArrives []string) {
 	s := e.openStream(t, usual("POST", "/a"), false)
 	must(t, s.framer.WriteData(1, false, []byte("hello")))
 	must(t, s.framer.WriteHeaders(http2.HeadersFrameParam{
-		StreamID: 1, BlockFragment: encode(t, fields{"x-meshpass-sub", "root"}), EndHeaders: true, EndStream: true,
+		StreamID: 1, EndHeaders: true, EndStream: true,
+		BlockFragment: encode(t, fields{"x-meshpass-sub", "root", "x.meshpass~sub", "root", "txn-token", "a.b.c", "txn_token", "a.b.c", "x-other", "1"}),
 	}))
 	head, ok := s.next(t).(*http2.MetaHeadersFrame)
 	if !ok {
@@ -33,5 +37,10 @@ func (e *alone) testTrailers(t *testing.T, arrive []string) {
 	must(t, err)
 	asked, arrived := e.views(t, reply{status: status}).passed(t)
 	equal(t, "seen", asked.GetHeaders()["x-meshpass-sub"], "")
-	equalLists(t, "arrived", arrived.values("x-meshpass-sub"), arrive)
+	equalLists(t, "another trailer", arrived.values("x-other"), otherArrives)
+	for _, field := range arrived.fields {
+		if name, _, _ := strings.Cut(field, ":"); identity.IsOurs(name) {
+			t.Errorf("%q arrived", name)
+		}
+	}
 }

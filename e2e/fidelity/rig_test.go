@@ -103,19 +103,25 @@ func (r *rig) authorizerAddress() string { return r.net.Addr(5) + ":9000" }
 
 func (r *rig) startEnvoy(t testing.TB) {
 	t.Helper()
+	r.envoy = r.startEnvoyOf(t, r.orders)
+}
+
+func (r *rig) startEnvoyOf(t testing.TB, w envoy.Workload) *envoy.Proc {
+	t.Helper()
 	bin, err := repo.BinDir()
 	must(t, err)
 	binary, err := envoy.Find(bin)
 	must(t, err)
-	r.envoy, err = envoy.Start(context.Background(), envoy.Options{Binary: binary, Workload: r.orders, XDS: r.xds, SDS: r.sds, Dir: r.dir})
+	started, err := envoy.Start(context.Background(), envoy.Options{Binary: binary, Workload: w, XDS: r.xds, SDS: r.sds, Dir: r.dir})
 	if err != nil {
-		log, _ := os.ReadFile(filepath.Join(r.dir, "orders.envoy.log"))
+		log, _ := os.ReadFile(filepath.Join(r.dir, w.Name+".envoy.log"))
 		t.Fatalf("%v\n%s", err, log)
 	}
 	stopAtEnd(t, func() error {
-		err := r.envoy.Check(context.Background())
-		return errors.Join(err, r.envoy.Stop())
+		err := started.Check(context.Background())
+		return errors.Join(err, started.Stop())
 	})
+	return started
 }
 
 // stopAtEnd fails a test whose part does not end by itself when asked.
