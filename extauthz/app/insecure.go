@@ -8,6 +8,7 @@ type insecureConfig struct {
 	XFCCFromAnyClient bool `yaml:"xfccFromAnyClient"`
 	AllowTestTokens   bool `yaml:"allowTestTokens"`
 	JWKSOverHTTP      bool `yaml:"jwksOverHTTP"`
+	RedisWithoutTLS   bool `yaml:"redisWithoutTLS"`
 }
 
 func (a *authorizer) warn() {
@@ -22,6 +23,9 @@ func (a *authorizer) warn() {
 	}
 	if a.insecure.JWKSOverHTTP {
 		a.Log.Warn("insecure.jwksOverHTTP: whoever is on the way to a key set that is fetched over plain http can sign for its issuer")
+	}
+	if a.insecure.RedisWithoutTLS {
+		a.Log.Warn("insecure.redisWithoutTLS: whoever is on the way to Redis can revoke tokens, lift what is revoked there, and read the password")
 	}
 	if a.insecure.AllowTestTokens {
 		a.Log.Warn("insecure.allowTestTokens: whoever has a key that is meant for tests can ask in any user's name")

@@ -12,6 +12,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/transport"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/readfile"
+	"github.com/meshpass/meshpass/shared/secretfile"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
@@ -73,9 +74,20 @@ func (l *loader) remote(at path, issuer string, c jwksConfig) *jwks.Config {
 	}
 	if l.doc.Has(at.with("seed")...) && l.has(at.with("seed"), c.Seed) {
 		remote.Seed = l.resolve(c.Seed)
-		l.isFolder(at.with("seed"), filepath.Dir(remote.Seed))
+		if l.isFolder(at.with("seed"), filepath.Dir(remote.Seed)) {
+			l.checkSeedFile(at.with("seed"), remote.Seed)
+		}
 	}
 	return remote
+}
+
+// checkSeedFile rejects a seed that others may write: with it they sign for the issuer.
+func (l *loader) checkSeedFile(at path, file string) {
+	if err := secretfile.CheckFolder(filepath.Dir(file)); err != nil {
+		l.refuse(at, "%s", err)
+	} else if err := secretfile.Check(file, secretfile.Trusted); errors.Is(err, secretfile.ErrOpen) {
+		l.refuse(at, "%s", err)
+	}
 }
 
 // checkSeed: what two sources write to one file would be neither's after a restart.

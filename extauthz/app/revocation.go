@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -140,8 +139,12 @@ func (l *loader) checkRedis() bool {
 	if c.Redis.Key == "" {
 		l.refuse(at.with("redis", "key"), "empty")
 	}
-	if _, port, err := net.SplitHostPort(c.Redis.Address); l.has(at.with("redis", "address"), c.Redis.Address) && (err != nil || port == "") {
-		l.refuse(at.with("redis", "address"), "%q is no address: write HOST:PORT", c.Redis.Address)
+	if redis := (redislist.Config{Address: c.Redis.Address, CAFile: c.Redis.CAFile}); l.has(at.with("redis", "address"), c.Redis.Address) {
+		if err := redis.CheckAddress(); err != nil {
+			l.refuse(at.with("redis", "address"), "%s", err)
+		} else if err := redis.CheckTLS(); err != nil && !l.config.Insecure.RedisWithoutTLS {
+			l.refuse(at.with("redis", "address"), "%s; name caFile, or admit it with insecure.redisWithoutTLS", err)
+		}
 	}
 	return len(l.decoding) == 0 && len(l.problems) == before
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/meshpass/meshpass/shared/atomicfile"
 	"github.com/meshpass/meshpass/shared/keyset"
-	"github.com/meshpass/meshpass/shared/readfile"
+	"github.com/meshpass/meshpass/shared/secretfile"
 )
 
 // seed is the file's content: the set, and what tells whether it is still good.
@@ -35,7 +35,7 @@ func (s *Source) sow() error {
 	if s.Seed == "" {
 		return nil
 	}
-	data, err := readfile.Read(s.Seed, maxSeedBytes)
+	data, err := secretfile.Read(s.Seed, secretfile.Trusted, maxSeedBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

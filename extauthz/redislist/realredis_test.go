@@ -192,3 +192,14 @@ func startSentinel(t *testing.T, conf string) *realRedis {
 	r.until(t, "the Sentinel answers", func() bool { return r.Ping(t.Context()).Err() == nil })
 	return r
 }
+
+// A socket of this machine needs no TLS.
+func TestAUnixSocket(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	r := startRedis(t, "--unixsocket", socket)
+	r.set(t, withdrawn(7, "a:alice"))
+	list, err := redislist.Follow(t.Context(), redislist.Config{Address: "unix:" + socket, Key: redislist.DefaultKey}, time.Now, func(*revocation.List, error) {})
+	if err != nil || list.Err() != nil || list.Get().Len() != 1 {
+		t.Errorf("got %v, %v", err, list.Err())
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/redislist"
 	"github.com/meshpass/meshpass/extauthz/redislist/redistest"
 	"github.com/meshpass/meshpass/shared/revocation"
+	"github.com/meshpass/meshpass/shared/secretfile"
 )
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -330,9 +331,36 @@ func TestPassword(t *testing.T) {
 	if f := follow(t, locked); f.Err() == nil || strings.Contains(f.Err().Error(), "sesame") {
 		t.Errorf("got %v", f.Err())
 	}
+	open := password(t, "open sesame")
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := redislist.Open(redislist.Config{PasswordFile: open}); !errors.Is(err, secretfile.ErrOpen) {
+		t.Errorf("a password that everybody may read: %v", err)
+	}
 	for _, c := range []redislist.Config{{PasswordFile: "absent"}, {CAFile: "absent"}, {CAFile: file}} {
 		if _, err := redislist.Open(c); err == nil {
 			t.Errorf("%+v: opened", c)
+		}
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for address, want := range map[string]struct{ address, tls bool }{
+		"127.0.0.1:6379": {true, true}, "[::1]:6379": {true, true}, "localhost:6379": {true, true}, "127.8.8.8:1": {true, true}, "unix:/run/redis.sock": {true, true},
+		"redis:6379": {true, false}, "10.0.0.1:6379": {true, false}, "localhost.example.com:6379": {true, false}, "[::]:6379": {true, false}, "0.0.0.0:6379": {true, false},
+		"redis": {false, false}, "redis:": {false, false}, "": {false, false}, "unix:redis.sock": {false, true},
+	} {
+		c := redislist.Config{Address: address}
+		if err := c.CheckAddress(); (err == nil) != want.address {
+			t.Errorf("%s: %v", address, err)
+		}
+		if err := c.CheckTLS(); (err == nil) != want.tls || err != nil && !errors.Is(err, redislist.ErrPlain) {
+			t.Errorf("%s: without TLS: %v", address, err)
+		}
+		c.CAFile = "ca.pem"
+		if err := c.CheckTLS(); err != nil {
+			t.Errorf("%s: with TLS: %v", address, err)
 		}
 	}
 }

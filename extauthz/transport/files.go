@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/shared/readfile"
+	"github.com/meshpass/meshpass/shared/secretfile"
 )
 
 // Files are PEM files.
@@ -69,7 +70,7 @@ func (f Files) pair() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	key, err := readfile.Read(f.Key, maxFileBytes)
+	key, err := secretfile.Read(f.Key, secretfile.Secret, maxFileBytes)
 	if err != nil {
 		return tls.Certificate{}, err
 	}

@@ -127,6 +127,9 @@ func TestCannotStart(t *testing.T) {
 		{"empty file", func(t *testing.T, p *rig) { p.write(t, "meshpass.yaml", "") }, decision.NotConfigured, "the file is empty"},
 		{"half a file", func(t *testing.T, p *rig) { p.write(t, "meshpass.yaml", settingsText[:120]) }, decision.NotConfigured, "secretFile is missing"},
 		{"no secret", func(t *testing.T, p *rig) { remove(t, p, "secret") }, decision.NotConfigured, "secretFile:"},
+		{"a secret that everybody may read", func(t *testing.T, p *rig) { chmod(t, p, "secret", 0o644) }, decision.NotConfigured, "too many may read or write it"},
+		{"a folder that everybody may write", func(t *testing.T, p *rig) { chmod(t, p, "", 0o777) }, decision.NotConfigured, "too many may read or write it"},
+		{"keys that everybody may replace", func(t *testing.T, p *rig) { chmod(t, p, "keys", 0o777) }, decision.NoSigningKey, "too many may read or write it"},
 		{"short secret", func(t *testing.T, p *rig) { p.write(t, "secret", "short") }, decision.NotConfigured, "want at least 32"},
 		{"no key directory", func(t *testing.T, p *rig) { remove(t, p, "keys") }, decision.NoSigningKey, "keys.dir:"},
 		{"empty plan of keys", func(t *testing.T, p *rig) { p.write(t, "keys/keys.yaml", "") }, decision.NoSigningKey, "keys.dir:"},
@@ -220,5 +223,12 @@ func truncateKeys(t *testing.T, dir string) {
 		if err := os.Truncate(key, 40); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func chmod(t *testing.T, p *rig, name string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(filepath.Join(p.dir, name), mode); err != nil {
+		t.Fatal(err)
 	}
 }

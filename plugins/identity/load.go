@@ -11,6 +11,7 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/readfile"
 	"github.com/meshpass/meshpass/shared/revocation"
+	"github.com/meshpass/meshpass/shared/secretfile"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
@@ -59,7 +60,7 @@ func readConfig(file string) (*config, error) {
 }
 
 func readSecret(file string) (identity.Secret, error) {
-	data, err := readfile.Read(file, maxFileBytes)
+	data, err := secretfile.Read(file, secretfile.Secret, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -3,36 +3,31 @@ package keyset
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/meshpass/meshpass/shared/atomicfile"
-	"github.com/meshpass/meshpass/shared/readfile"
+	"github.com/meshpass/meshpass/shared/secretfile"
 )
 
 const ownerOnly = 0o600
 
-// tooOpen are the permissions that a private key must not have. A group may read
-// it: that is how a gateway that is not root reads a mounted Secret (kubelet gives
-// its files to fsGroup, with mode 0440).
-const tooOpen fs.FileMode = 0o027
-
-// anyoneWrites: whoever writes keys.yaml says which key signs.
-const anyoneWrites fs.FileMode = 0o002
-
-// ErrOpen says that a file of the directory is open to more than its owner and group.
-var ErrOpen = errors.New("too many may read or write it")
+// ErrOpen says that the directory or a file of it is open to more than its owner and group.
+var ErrOpen = secretfile.ErrOpen
 
 // maxFileBytes is far more than a key, or the times of many keys, takes.
 const maxFileBytes = 1 << 20
 
-// ReadFiles reads a key directory that has a keys.yaml. A private key whose
-// permissions are too wide is rejected with all others. A file that cannot be read is
-// passed over where keys.yaml does not name it, since then it signs nothing.
+// ReadFiles reads a key directory that has a keys.yaml. A directory in which others may
+// replace files, and a private key whose permissions are too wide, are rejected with all
+// keys. A file that cannot be read, or that a stranger left in a sticky directory, is passed
+// over where keys.yaml does not name it, since then it signs nothing.
 func ReadFiles(dir string) (Files, error) {
+	if err := secretfile.CheckFolder(dir); err != nil {
+		return nil, fmt.Errorf("signing keys: %w", err)
+	}
 	data, err := readFile(filepath.Join(dir, PlanName))
 	if err != nil {
 		return nil, fmt.Errorf("signing keys: %w", err)
@@ -53,36 +48,20 @@ func ReadFiles(dir string) (Files, error) {
 		switch {
 		case err == nil:
 			files[name] = data
-		case named || planErr != nil || errors.Is(err, ErrOpen):
+		case named || planErr != nil || errors.Is(err, ErrOpen) && !errors.Is(err, secretfile.ErrOwner):
 			return nil, fmt.Errorf("signing keys: %w", err)
 		}
 	}
 	return files, nil
 }
 
-// readFile looks at the opened file, which no swap of links can exchange.
+// readFile: whoever writes keys.yaml says which key signs, but it is no secret.
 func readFile(path string) ([]byte, error) {
-	file, err := readfile.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	mask, mend := tooOpen, "chmod g-w,o= it"
+	kind := secretfile.Secret
 	if filepath.Base(path) == PlanName {
-		mask, mend = anyoneWrites, "chmod o-w it"
+		kind = secretfile.Trusted
 	}
-	if mode := info.Mode().Perm(); mode&mask != 0 {
-		return nil, fmt.Errorf("%s has mode %04o: %w: %s, or mount its Secret with defaultMode 0440 and an fsGroup", path, mode, ErrOpen, mend)
-	}
-	data, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
-	if err == nil && len(data) > maxFileBytes {
-		err = fmt.Errorf("%s: %w", path, readfile.ErrTooLarge)
-	}
-	return data, err
+	return secretfile.Read(path, kind, maxFileBytes)
 }
 
 // New makes a key, writes KID.pem and adds it to keys.yaml, which appears last

@@ -539,3 +539,54 @@ func TestKeySetsThatAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// A file that a stranger leaves in a sticky folder signs nothing, and stops nothing.
+func TestAStrangersFile(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT RUN: a stranger's file in a key directory: needs root")
+	}
+	dir := t.TempDir()
+	kid, err := keyset.New(dir, keyset.ES256, plan(noon))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	stranger := filepath.Join(dir, "stranger.pem")
+	if err := os.WriteFile(stranger, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(stranger, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := keyset.LoadSigning(dir); err != nil || len(keys.Keys()) != 1 {
+		t.Errorf("got %v", err)
+	}
+	if err := os.Chown(filepath.Join(dir, kid+".pem"), 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyset.LoadSigning(dir); !errors.Is(err, keyset.ErrOpen) {
+		t.Errorf("a stranger's key that keys.yaml names: %v", err)
+	}
+}
+
+// In a folder that everybody may write, anybody's key would sign: neither read nor made.
+func TestAKeyDirectoryOfEverybodys(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := keyset.New(dir, keyset.ES256, plan(noon)); err != nil {
+		t.Fatal(err)
+	}
+	for mode, accepted := range map[os.FileMode]bool{0o777: false, 0o777 | os.ModeSticky: true, 0o755: true} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, read := keyset.LoadSigning(dir)
+		_, made := keyset.New(dir, keyset.ES256, plan(noon))
+		for what, err := range map[string]error{"read": read, "made": made} {
+			if (err == nil) != accepted || err != nil && !errors.Is(err, keyset.ErrOpen) {
+				t.Errorf("%v: %s: %v", mode, what, err)
+			}
+		}
+	}
+}

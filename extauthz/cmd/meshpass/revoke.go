@@ -30,6 +30,8 @@ LIST is one of
   --file FILE               of revocation.file in the configurations
   --redis HOST:PORT         of revocation.redis, with
     --redis-username NAME, --redis-password-file FILE, --redis-ca FILE (for TLS)
+    --redis-without-tls     to another machine without TLS: whoever is on the way can
+                            change the list
     --redis-key NAME        default ` + redislist.DefaultKey + `
 
   --issuer URL        whose tokens: iss
@@ -59,6 +61,7 @@ exit codes: 0 done, or done already; 1 no list, no such entry, or the list is fu
 type revocationFlags struct {
 	file, secretFile, format string
 	config                   string
+	plain                    bool // without TLS to another machine
 	redis                    redislist.Config
 	order                    revoke.Order
 }
@@ -92,6 +95,7 @@ func (f *revocationFlags) set(name string) *flag.FlagSet {
 	flags.StringVar(&f.redis.Username, "redis-username", "", "")
 	flags.StringVar(&f.redis.PasswordFile, "redis-password-file", "", "")
 	flags.StringVar(&f.redis.CAFile, "redis-ca", "", "")
+	flags.BoolVar(&f.plain, "redis-without-tls", false, "")
 	flags.StringVar(&f.redis.Key, "redis-key", redislist.DefaultKey, "")
 	flags.StringVar(&f.order.By, "by", caller(), "")
 	flags.StringVar(&f.format, "o", "", "")

@@ -204,3 +204,30 @@ func TestRevokeAfterAListFromTheFuture(t *testing.T) {
 		t.Errorf("got %d, %s, %s", code, stderr, place.now())
 	}
 }
+
+// The list of another machine is changed by TLS or by leave, and a secret that others may
+// read is none.
+func TestRevokeThroughOpenDoors(t *testing.T) {
+	file, secret := lists(t)["file"].flag, filepath.Join(t.TempDir(), "hmac")
+	ran(t, "revoke", "init", file)
+	if err := os.WriteFile(secret, []byte(strings.Repeat("s", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(secret, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"list", "--redis", "redis.invalid:6379"}, "name --redis-ca, or say --redis-without-tls"},
+		{[]string{"list", "--redis", "redis.invalid:6379", "--redis-without-tls"}, "lookup redis.invalid"},
+		{[]string{"list", "--redis", "redis.invalid"}, "write HOST:PORT"},
+		{[]string{"sid", file, "--issuer", tyk, "--for", "1h", "--secret-file", secret}, "has mode 0644: too many may read or write it"},
+	} {
+		code, _, stderr := ran(t, append([]string{"revoke"}, row.args...)...)
+		if code != 2 || !strings.Contains(stderr, row.want) {
+			t.Errorf("%v: got %d, %s", row.args, code, stderr)
+		}
+	}
+}

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/meshpass/meshpass/extauthz/redislist"
 	"github.com/meshpass/meshpass/extauthz/revoke"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/revocation"
+	"github.com/meshpass/meshpass/shared/secretfile"
 )
 
 // valueFrom is the argument, or the session of the key on standard input: an
@@ -24,7 +24,7 @@ func (c command) valueFrom(secretFile string, args []string) (string, error) {
 	case len(args) > 0:
 		return "", errors.New("with --secret-file the key comes from standard input, never as an argument")
 	}
-	data, err := os.ReadFile(secretFile)
+	data, err := secretfile.Read(secretFile, secretfile.Secret, 64<<10)
 	if err != nil {
 		return "", err
 	}
@@ -53,6 +53,12 @@ func (c command) atList(f revocationFlags, do func(revoke.Store, revoke.Order) (
 	}
 	var store revoke.Store = revoke.File(f.file)
 	if f.file == "" {
+		if err := f.redis.CheckAddress(); err != nil {
+			return c.misused("--redis: %s", err)
+		}
+		if err := f.redis.CheckTLS(); err != nil && !f.plain {
+			return c.failed(fmt.Errorf("--redis: %w; name --redis-ca, or say --redis-without-tls", err))
+		}
 		remote, err := redislist.Open(f.redis)
 		if err != nil {
 			return c.failed(err)
