@@ -3,6 +3,7 @@ package meshpass_test
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,5 +19,17 @@ func TestNoTykInTheModuleGraph(t *testing.T) {
 		if strings.Contains(strings.ToLower(module), "tyk") {
 			t.Errorf("the root module requires %s", module)
 		}
+	}
+}
+
+// An image without a zoneinfo folder decides by time zones as any other machine: they are part of whatever
+// evaluates policies.
+func TestTimeZonesAreEmbedded(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./shared/policy").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(strings.Fields(string(out)), "time/tzdata") {
+		t.Error("shared/policy is built without time/tzdata")
 	}
 }

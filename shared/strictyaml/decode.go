@@ -16,6 +16,7 @@ import (
 func (d *Document) Decode(into any) Problems {
 	var problems Problems
 	checkKnown(d.root, reflect.TypeOf(into).Elem(), &problems)
+	convertDays(d.root, reflect.TypeOf(into).Elem())
 	var typeError *yaml.TypeError
 	switch err := d.root.Decode(into); {
 	case errors.As(err, &typeError):
@@ -119,7 +120,7 @@ var readableType = strings.NewReplacer(
 	"cannot unmarshal", "cannot read", "!!str ", "the text ", "!!int ", "the number ", "!!float ", "the number ",
 	"!!bool ", "the value ", "!!seq", "a list", "!!map", "a mapping",
 	"into string", "as a text", "into []string", "as a list of texts", "into int", "as a number",
-	"into bool", "as true or false", "into float64", "as a number", "into time.Duration", "as a duration such as 30s",
+	"into bool", "as true or false", "into float64", "as a number", "into time.Duration", "as a duration such as 30s or 7d",
 )
 
 // readable rewords the library's messages for people who write YAML, not Go.

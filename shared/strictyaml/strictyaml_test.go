@@ -52,10 +52,10 @@ func TestRefusals(t *testing.T) {
 		{"half a fraction", "ratio: .5\n", `1:8: YAML reads .5 as the number 0.5: write that, or ".5" with its quotes if it is a text`},
 		{"numbers as JSON writes them", "port: 0\nratio: 1.5e3\nany: {a: [-7, 10, 0.5, 012x, '0123', 1:30]}\n", ""},
 		{"digits in a text", "name: 0123\ntags: [1_000, 0x1F]\nfree: {a: 007}\n", ""},
-		{"duration without a unit", "wait: 60\n", "1: cannot read the number `60` as a duration such as 30s"},
+		{"duration without a unit", "wait: 60\n", "1: cannot read the number `60` as a duration such as 30s or 7d"},
 		{"mapping for text", "name: {a: b}\n", "1: cannot read a mapping as a text"},
 		{"text for mapping", "inner: x\n", "1: cannot read the text `x` here: a mapping or list of another shape is expected"},
-		{"all together", "nmae: x\nport: many\nwait: soon\n", "1:1: unknown key \"nmae\"; known here: any, free, inner, list, mapping, name, port, ratio, tags, wait\n2: cannot read the text `many` as a number\n3: cannot read the text `soon` as a duration such as 30s"},
+		{"all together", "nmae: x\nport: many\nwait: soon\n", "1:1: unknown key \"nmae\"; known here: any, free, inner, list, mapping, name, port, ratio, tags, wait\n2: cannot read the text `many` as a number\n3: cannot read the text `soon` as a duration such as 30s or 7d"},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -103,5 +103,37 @@ func TestPositions(t *testing.T) {
 	}
 	if doc.Has("list", 1) || !doc.Has("list", 0, "key") {
 		t.Error("Has is wrong")
+	}
+}
+
+func TestDurationsTakeDays(t *testing.T) {
+	type entry struct {
+		Wait time.Duration `yaml:"wait"`
+	}
+	var got struct {
+		One  time.Duration            `yaml:"one"`
+		Ptr  *time.Duration           `yaml:"ptr"`
+		List []entry                  `yaml:"list"`
+		Map  map[string]time.Duration `yaml:"map"`
+		Text string                   `yaml:"text"`
+	}
+	doc, err := strictyaml.Parse([]byte("one: 7d\nptr: 1d12h\nlist: [{wait: 30s}, {wait: \"2d\"}]\nmap: {a: 3d}\ntext: 7d\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems := doc.Decode(&got); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	const day = 24 * time.Hour
+	if got.One != 7*day || *got.Ptr != 36*time.Hour || got.List[0].Wait != 30*time.Second || got.List[1].Wait != 2*day || got.Map["a"] != 3*day || got.Text != "7d" {
+		t.Errorf("got %+v", got)
+	}
+	doc, err = strictyaml.Parse([]byte("one: 7days\nlist: [{wait: d}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "1: cannot read the text `7days` as a duration such as 30s or 7d\n2: cannot read the text `d` as a duration such as 30s or 7d"
+	if problems := doc.Decode(&got); problems.Error() != want {
+		t.Errorf("got %s", problems)
 	}
 }

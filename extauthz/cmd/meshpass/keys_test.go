@@ -78,7 +78,7 @@ func TestRotation(t *testing.T) {
 		stdout, stderr string // what it holds
 	}{
 		{"the first key", func() []string { return in("rotate", "--every", "24h", "--first") }, 0, "made key ", ""},
-		{"again", func() []string { return in("rotate", "--every", "24h", "--first") }, 0, "the next key is due at ", ""},
+		{"again", func() []string { return in("rotate", "--every", "1d", "--first") }, 0, "the next key is due at ", ""},
 		{"no problem", func() []string { return in("status") }, 0, "denials: until ", ""},
 		{"without a reason", func() []string { return in("rotate", "--now") }, 1, "", "name the key that leaked with --kid"},
 		{"a leak", func() []string { return in("rotate", "--now", "--kid", kid) }, 0, "denials: until ", ""},

@@ -42,6 +42,7 @@ func TestCommands(t *testing.T) {
 		{"unknown flag", []string{"serve", "--confg", "x"}, 2, "", "meshpass: flag provided but not defined: -confg\n" + serveUsage},
 		{"no file", []string{"serve"}, 2, "", "meshpass: serve needs --config FILE\n" + serveUsage},
 		{"a delay below zero", []string{"serve", "--config", "x", "--drain-delay", "-1s"}, 2, "", "meshpass: --drain-delay must not be negative\n" + serveUsage},
+		{"a delay that is none", []string{"serve", "--config", "x", "--drain-delay", "soon"}, 2, "", "meshpass: invalid value \"soon\" for flag -drain-delay: write a duration such as 30s, 12h or 7d\n" + serveUsage},
 		{"extra argument", []string{"serve", "--config", "x", "y"}, 2, "", "meshpass: unexpected argument \"y\"\n" + serveUsage},
 		{"keys of what", []string{"keys"}, 2, "", "meshpass: keys needs a command\n" + keysUsage},
 		{"a command of keys that is not there", []string{"keys", "turn"}, 2, "", "meshpass: unknown command \"keys turn\"\n" + keysUsage},

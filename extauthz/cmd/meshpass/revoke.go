@@ -123,7 +123,7 @@ func (c command) revokeOne(kind revocation.Kind, args []string) int {
 		flags.StringVar(&f.secretFile, "secret-file", "", "")
 	}
 	if kind != revocation.Txn {
-		flags.DurationVar(&f.order.For, "for", -1, "")
+		durationVar(flags, &f.order.For, "for", -1)
 	}
 	if code, ok := c.parseUpTo(1, flags, args); !ok {
 		return code

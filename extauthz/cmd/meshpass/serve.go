@@ -51,14 +51,15 @@ func (c command) serve(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	config := flags.String("config", "", "")
 	strict := flags.Bool("strict", false, "")
-	delay := flags.Duration("drain-delay", drainDelay, "")
+	var delay time.Duration
+	durationVar(flags, &delay, "drain-delay", drainDelay)
 	if code, ok := c.parse(flags, args); !ok {
 		return code
 	}
 	if *config == "" {
 		return c.misused("serve needs --config FILE")
 	}
-	if *delay < 0 {
+	if delay < 0 {
 		return c.misused("--drain-delay must not be negative")
 	}
 	signal.Ignore(syscall.SIGPIPE) // a reader of stdout or stderr that ends is a failed write, which is counted
@@ -67,7 +68,7 @@ func (c command) serve(ctx context.Context, args []string) int {
 	defer signal.Stop(hangup)
 	lines := newLog(c.stderr)
 	c.stderr = lines.Writer()
-	defer endInTime(ctx, *delay+drain+lastDrain)()
+	defer endInTime(ctx, delay+drain+lastDrain)()
 	defer endLog(lines)
 	log := slog.New(slog.NewJSONHandler(c.stderr, nil))
 	followMemoryLimit(os.Getenv("GOMEMLIMIT"), memlimit.FromCgroup, log)
@@ -79,7 +80,7 @@ func (c command) serve(ctx context.Context, args []string) int {
 		LogStats:   lines.Stats,
 		Hangup:     hangup,
 		Now:        time.Now,
-		DrainDelay: *delay,
+		DrainDelay: delay,
 		Drain:      drain,
 	})
 }

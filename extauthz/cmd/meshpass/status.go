@@ -33,7 +33,8 @@ const defaultOps = "http://127.0.0.1:9090"
 func (c command) status(ctx context.Context, args []string) int {
 	c.usage = statusUsage
 	flags := flag.NewFlagSet("status", flag.ContinueOnError)
-	timeout := flags.Duration("timeout", 5*time.Second, "")
+	var timeout time.Duration
+	durationVar(flags, &timeout, "timeout", 5*time.Second)
 	format := flags.String("o", "text", "")
 	if code, ok := c.parseUpTo(len(args), flags, args); !ok {
 		return code
@@ -50,7 +51,7 @@ func (c command) status(ctx context.Context, args []string) int {
 	if !slices.Contains([]string{"text", "json"}, *format) {
 		return c.misused("-o %s: want text or json", *format)
 	}
-	ctx, cancel := context.WithTimeout(ctx, *timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{}} // without the proxy that the environment may name
 	return c.printStatus(status.Ask(ctx, client, urls), *format == "json")

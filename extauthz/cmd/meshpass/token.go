@@ -138,7 +138,7 @@ func (c command) tokenMint(args []string) int {
 	flags.StringVar(&o.Workload, "workload", "", "")
 	flags.StringVar(&o.Scope, "scope", "", "")
 	flags.StringVar(&o.Claims, "claims", "", "")
-	flags.DurationVar(&o.Lifetime, "lifetime", time.Minute, "")
+	durationVar(flags, &o.Lifetime, "lifetime", time.Minute)
 	format := flags.String("o", "", "")
 	if code, ok := c.parse(flags, args); !ok {
 		return code

@@ -1,0 +1,61 @@
+// Package duration reads spans of time as configuration files and flags write them: as
+// Go does, and with days, as in 7d or 1d12h. A day is 24 hours.
+package duration
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Day is what d stands for.
+const Day = 24 * time.Hour
+
+// errForm is for people: the text itself stands in front of it.
+var errForm = errors.New("write a duration such as 30s, 12h or 7d")
+
+// Parse reads what [time.ParseDuration] does, after a number of days or without.
+func Parse(text string) (time.Duration, error) {
+	rest, sign := text, time.Duration(1)
+	if strings.HasPrefix(rest, "-") {
+		rest, sign = rest[1:], -1
+	}
+	before, after, hasDays := strings.Cut(rest, "d")
+	if !hasDays {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return 0, fmt.Errorf("%.32q: %w", text, errForm)
+		}
+		return d, nil
+	}
+	days, err := strconv.ParseUint(before, 10, 32)
+	left := time.Duration(0)
+	if err == nil && after != "" {
+		left, err = time.ParseDuration(after)
+	}
+	if err != nil || strings.HasPrefix(after, "-") || strings.HasPrefix(after, "+") {
+		return 0, fmt.Errorf("%.32q: %w", text, errForm)
+	}
+	if days > uint64((math.MaxInt64-left)/Day) {
+		return 0, fmt.Errorf("%.32q is longer than 292 years: %w", text, errForm)
+	}
+	return sign * (time.Duration(days)*Day + left), nil
+}
+
+// Value is a duration that a flag sets; it implements [flag.Value].
+type Value time.Duration
+
+// Set implements [flag.Value].
+func (v *Value) Set(text string) error {
+	d, err := Parse(text)
+	if err != nil {
+		return errForm // the package flag has named the text
+	}
+	*v = Value(d)
+	return nil
+}
+
+func (v *Value) String() string { return time.Duration(*v).String() }
