@@ -46,6 +46,12 @@ func (h *hop) testDodges(t *testing.T) {
 		{"/%61dmin", denied},
 		{"/adm%69n/users", denied},
 		{"http://other.example/admin", denied},
+		{"/caf%C3%A9", denied},
+		{"/caf%c3%a9", denied},
+		{"/my%20docs/a", denied},
+		{`/a\..\my%20docs/a`, denied},
+		{"/cafe", open},
+		{"/my+docs/a", open},
 		{"/admin%2fusers", ambiguous},
 		{"/admin%5Cusers", ambiguous},
 		{"/a/..%2fadmin", ambiguous},
@@ -84,15 +90,27 @@ func (h *hop) testDodges(t *testing.T) {
 		})
 	}
 	t.Run("a method in lower case", h.testMethodCase)
+	t.Run("a caller in capitals", h.testCallerInCapitals)
 }
 
 // testMethodCase: HTTP/2 carries a method in any case, and there are servers to
 // which delete is DELETE.
 func (h *hop) testMethodCase(t *testing.T) {
-	for method, reason := range map[string]string{"DELETE": "rule_denied", "delete": "ambiguous_method", "Get": "ambiguous_method", "PROPFIND": "rule_allowed"} {
+	for method, reason := range map[string]string{"DELETE": "rule_denied", "VERSION-CONTROL": "rule_denied", "M-SEARCH": "rule_allowed", "delete": "ambiguous_method", "Get": "ambiguous_method", "PROPFIND": "rule_allowed"} {
 		h.h2(t, usual(method, "/orders"))
 		r := h.outcome(t, reply{}).decision(t)
 		equal(t, method, r.Reason, reason)
 		equal(t, "decided", r.Method, method)
+	}
+}
+
+// testCallerInCapitals: a workload that Kubernetes would not name so is denied by its name.
+func (h *hop) testCallerInCapitals(t *testing.T) {
+	for account, reason := range map[string]string{"My_Job": "rule_denied", "my-job": "rule_allowed"} {
+		caller := h.caller
+		caller.Namespace, caller.ServiceAccount = "shop", account
+		other := *h.rig
+		other.identity = certificateOf(t, h.ca, caller)
+		equal(t, account, h.outcome(t, other.one(t, request("/orders"))).decision(t).Reason, reason)
 	}
 }

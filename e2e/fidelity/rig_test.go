@@ -41,6 +41,7 @@ type rig struct {
 	xds, sds string
 	orders   envoy.Workload
 	caller   envoy.Workload // as whom the tests send
+	ca       *sds.Authority
 	identity tls.Certificate
 	upstream *upstream
 	envoy    *envoy.Proc
@@ -72,7 +73,7 @@ func newRigBefore(t testing.TB, from controlPlane, start func(r *rig, address st
 	issuer, err := sds.Serve(context.Background(), r.sds, ca, slog.New(slog.DiscardHandler))
 	must(t, err)
 	t.Cleanup(issuer.Stop)
-	r.identity = certificateOf(t, ca, r.caller)
+	r.ca, r.identity = ca, certificateOf(t, ca, r.caller)
 	start(r, n.Addr(11)+":9080")
 	r.startEnvoy(t)
 	return r

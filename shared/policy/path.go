@@ -24,8 +24,11 @@ func CheckPath(path string) error {
 	for rest, more := path[1:], true; more; {
 		var segment string
 		segment, rest, more = strings.Cut(rest, "/")
-		if segment == "" && more {
+		if segment == "" && more || isDots(segment) {
 			return errors.New("a segment that is empty, . or ..")
+		}
+		if !strings.Contains(segment, "%") {
+			continue
 		}
 		// An overlong encoding of a slash is a slash to a careless decoder.
 		decoded, err := url.PathUnescape(segment)

@@ -177,6 +177,17 @@ func TestOneRecord(t *testing.T) {
 	}
 }
 
+// A host that an earlier version compared, and that a gateway could read in another way, is a change.
+func TestAHostThatAnEarlierVersionRead(t *testing.T) {
+	const document = `{apiVersion: meshpass.dev/v1, kind: AccessPolicy, metadata: {name: orders}, spec: {targets: {workloads: [gateway/ingress]}, rules: [{name: read-own-tenant, effect: allow}]}}`
+	set := loaded(t, policy.Dir{Files: fstest.MapFS{"p.yaml": {Data: []byte(document)}}})
+	line := rec(map[string]any{"callee": "gateway/ingress", "caller": "", "host": "orders.example.", "generation": set.Generation()})
+	report, err := Diff(set, set, strings.NewReader(line+"\n"+strings.Replace(line, "example.", "example", 1)))
+	if err != nil || report.Replayed != 2 || report.Changed != 1 || report.Changes[0].Now.Reason != "ambiguous_host" || report.Changes[0].Was.Reason != "rule_allowed" {
+		t.Errorf("got %+v, %v", report, err)
+	}
+}
+
 func TestNothingToReplay(t *testing.T) {
 	set := loaded(t, policy.OSDir("testdata/tour"))
 	for name, row := range map[string]struct {
