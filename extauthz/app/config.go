@@ -99,14 +99,18 @@ func open(file string) (*loader, error) {
 	return l, nil
 }
 
-// refuse notes a problem at a place. On a line whose value could not even be
-// read it is silent: the value that it judges is not the one in the file.
+// refuse notes a problem at a place. It is silent about a value that could not
+// even be read, and on a line with a problem that names no column: the value that it
+// judges is not the one in the file.
 func (l *loader) refuse(at path, format string, args ...any) {
 	position := l.doc.At(at...)
 	for _, p := range l.decoding {
 		if p.Line == position.Line && p.Column == 0 {
 			return
 		}
+	}
+	if l.doc.Unreadable(at...) {
+		return
 	}
 	l.problems.Add(position, "%s: %s", at, fmt.Sprintf(format, args...))
 }

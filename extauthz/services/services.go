@@ -61,7 +61,9 @@ func Parse(data []byte) (*Table, error) {
 	p := parser{doc: doc, problems: problems, table: Table{names: map[netip.AddrPort]identity.Workload{}, services: len(file.Services)}}
 	names := map[identity.Workload]bool{}
 	for i, s := range file.Services {
-		p.service(i, s, names)
+		if !doc.Unreadable("services", i) {
+			p.service(i, s, names)
+		}
 	}
 	if err := p.problems.Err(); err != nil {
 		return nil, err

@@ -49,10 +49,10 @@ func TestFilesThatAreRefused(t *testing.T) {
 	entry := func(fields string) string { return "services:\n  - {namespace: shop, name: orders, " + fields + "}\n" }
 	for _, row := range []struct{ name, text, want string }{
 		{"empty", "", "the file is empty"},
-		{"half-written", "services:\n  - {namespace: shop", "1: did not find expected ',' or '}'"},
+		{"half-written", "services:\n  - {namespace: shop", "1: a mapping that begins with { does not end: write }, or put its texts in quotes"},
 		{"no list", "{}", "no services: every call would be refused"},
 		{"an empty list", "services: []", "1:11: services is empty: remove it or give it a value"},
-		{"unknown key", entry("addresses: [10.0.0.1], ports: [80], port: 80"), `2:73: unknown key "port"; known here: addresses, name, namespace, ports`},
+		{"unknown key", entry("addresses: [10.0.0.1], ports: [80], port: 80"), `2:73: unknown key "port" (did you mean "ports"?); known here: addresses, name, namespace, ports`},
 		{"a Kubernetes list", "apiVersion: v1\nkind: List\nitems: [a]\n", `1:1: unknown key "apiVersion"; known here: services`},
 		{"no address", entry("ports: [80]"), "2:5: service/shop/orders: give at least one address and one port; leave headless Services out"},
 		{"no port", entry("addresses: [10.0.0.1]"), "2:5: service/shop/orders: give at least one address and one port; leave headless Services out"},
@@ -62,7 +62,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"every address", entry("addresses: [0.0.0.0], ports: [80]"), `2:49: "0.0.0.0" is no address of a Service`},
 		{"port 0", entry("addresses: [10.0.0.1], ports: [0]"), "2:68: port 0: want 1 to 65535"},
 		{"a port too high", entry("addresses: [10.0.0.1], ports: [65616]"), "2:68: port 65616: want 1 to 65535"},
-		{"a port by name", entry("addresses: [10.0.0.1], ports: [http]"), "2: cannot read the text `http` as a number"},
+		{"a port by name", entry("addresses: [10.0.0.1], ports: [http]"), "2:68: entry 1 of ports: want a whole number, not the text "http""},
 		{"a name that is none", strings.Replace(entry("addresses: [10.0.0.1], ports: [80]"), "orders", "Orders", 1), `2:5: namespace "shop", name "Orders": want DNS labels: lower-case letters, digits and -`},
 		{"a namespace that leads elsewhere", strings.Replace(entry("addresses: [10.0.0.1], ports: [80]"), "shop", "shop/orders", 1), `2:5: namespace "shop/orders", name "orders": want DNS labels`},
 		{"an address twice in one", entry("addresses: [10.0.0.1, 10.0.0.1], ports: [80]"), "2:78: 10.0.0.1:80 is taken by service/shop/orders"},

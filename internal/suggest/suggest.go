@@ -21,11 +21,11 @@ func Nearest(name string, known []string) string {
 	return best
 }
 
-// DidYouMean returns `; did you mean "NAME"?`, or the empty text when no entry of
+// DidYouMean returns ` (did you mean "NAME"?)`, or the empty text when no entry of
 // known is close to name.
 func DidYouMean(name string, known []string) string {
 	if nearest := Nearest(name, known); nearest != "" {
-		return `; did you mean "` + nearest + `"?`
+		return ` (did you mean "` + nearest + `"?)`
 	}
 	return ""
 }

@@ -21,7 +21,7 @@ func TestNearest(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", row.name, got, row.want)
 		}
 	}
-	if got := suggest.DidYouMean("scopess", keys); got != `; did you mean "scopes"?` {
+	if got := suggest.DidYouMean("scopess", keys); got != ` (did you mean "scopes"?)` {
 		t.Errorf("got %q", got)
 	}
 	if got := suggest.DidYouMean("nothing", keys); got != "" {

@@ -40,8 +40,11 @@ func (b *ruleBuilder) build() *rule {
 
 func (b *ruleBuilder) head() {
 	r := b.rule
-	if !nameForm.MatchString(r.name) {
-		b.fail(fmt.Errorf("a rule needs a name of the form %s", nameForm), "name")
+	switch {
+	case r.name == "":
+		b.fail(errors.New("a rule needs a name"), "name")
+	case !nameForm.MatchString(r.name):
+		b.fail(fmt.Errorf("rule name %q: %s", r.name, nameRule), "name")
 	}
 	switch b.spec.Effect {
 	case "allow":

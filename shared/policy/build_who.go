@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/meshpass/meshpass/internal/suggest"
 )
 
 func (b *ruleBuilder) claims() {
@@ -105,6 +107,24 @@ func (b *ruleBuilder) when() {
 	b.inner(e.condition())
 }
 
+// unboundCapture names the captures that there are. It is silent where a path could
+// not be read: that may be the one that binds the capture.
+func (b *ruleBuilder) unboundCapture(name string) error {
+	var captures []string
+	for i, p := range b.rule.patterns {
+		if _, err := parsePattern(b.spec.To.Paths[i]); err != nil {
+			return nil
+		}
+		captures = append(captures, p.captures()...)
+	}
+	slices.Sort(captures)
+	captures = slices.Compact(captures)
+	if len(captures) == 0 {
+		return fmt.Errorf("when: path.%s is not bound: no path of this rule has {%s}", name, name)
+	}
+	return fmt.Errorf("when: path.%s is not bound%s: the paths of this rule bind %s", name, suggest.DidYouMean(name, captures), strings.Join(captures, ", "))
+}
+
 // checkCapture wants a capture bound by every path, or asked for with has().
 func (b *ruleBuilder) checkCapture(name string, guarded bool) error {
 	bound := 0
@@ -115,7 +135,7 @@ func (b *ruleBuilder) checkCapture(name string, guarded bool) error {
 	}
 	switch {
 	case bound == 0:
-		return fmt.Errorf("when: path.%s is bound by no path of this rule: write {%s} in to.paths", name, name)
+		return b.unboundCapture(name)
 	case bound < len(b.rule.patterns) && !guarded:
 		return fmt.Errorf("when: path.%s is not bound by every path of this rule: guard it with has(path.%s), or split the rule", name, name)
 	}

@@ -64,7 +64,7 @@ func compileExpression(text string) (*expression, error) {
 	}
 	checked, issues := env.Compile(text)
 	if issues.Err() != nil {
-		return nil, issueError(issues)
+		return nil, issueError(text, issues)
 	}
 	if !checked.OutputType().IsExactType(cel.BoolType) {
 		return nil, fmt.Errorf("its type is %s, not bool: compare the value, as in claims.tctx.admin == true", checked.OutputType())
@@ -125,15 +125,6 @@ func each(n int, do func(int)) {
 		}()
 	}
 	workers.Wait()
-}
-
-// issueError keeps the compiler's messages to a line each.
-func issueError(issues *cel.Issues) error {
-	var all []error
-	for _, e := range issues.Errors() {
-		all = append(all, fmt.Errorf("%s (character %d)", e.Message, e.Location.Column()+1))
-	}
-	return errors.Join(all...)
 }
 
 // condition binds the captures of the path by which the rule was found.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/meshpass/meshpass/internal/suggest"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
@@ -74,6 +75,9 @@ type to struct {
 
 var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$`)
 
+// nameRule is nameForm in words.
+const nameRule = "use small letters, digits, - and ., at most 63, a letter or digit first and last"
+
 // source is a document as it was read, with the places of its parts.
 type source struct {
 	folder   *folder
@@ -94,8 +98,14 @@ func readDocuments(folder *folder, file string, content [sha256.Size]byte, data 
 	sources := make([]*source, len(parsed))
 	for i, doc := range parsed {
 		s := &source{folder: folder, file: file, content: content, yaml: doc}
-		s.problems = append(doc.Decode(&s.document), doc.Empty()...)
-		s.problems = append(s.problems, s.checkHead()...)
+		s.problems = doc.Decode(&s.document)
+		if foreign := s.foreign(); foreign != "" {
+			s.problems = nil // they are about the keys of an AccessPolicy
+			s.problems.Add(s.yaml.At(), "%s", foreign)
+		} else {
+			s.problems = append(s.problems, doc.Empty()...)
+			s.problems = append(s.problems, s.checkHead()...)
+		}
 		s.formed = len(s.problems) == 0
 		sources[i] = s
 	}
@@ -110,18 +120,43 @@ func asProblems(err error) strictyaml.Problems {
 	return strictyaml.Problems{{Message: err.Error()}}
 }
 
+// foreign says what a document is that is no AccessPolicy; empty: it is one, or was
+// meant to be.
+func (s *source) foreign() string {
+	switch {
+	case s.Kind == Kind, suggest.Nearest(s.Kind, []string{Kind}) != "":
+		return ""
+	case s.Kind == "PolicyTest":
+		return "cases for `meshpass policy test`: rename the file to NAME_test.yaml"
+	case s.Kind != "":
+		return fmt.Sprintf("kind %s is no %s: move it out of this folder", s.Kind, Kind)
+	case s.APIVersion == "" && len(s.Spec.Rules)+len(s.Spec.Public)+len(s.Spec.Targets.Workloads) == 0:
+		return fmt.Sprintf("no %s: move it out of this folder, or begin it with apiVersion: %s and kind: %s", Kind, APIVersion, Kind)
+	}
+	return ""
+}
+
+// checkHead looks for what is missing only where every key is known: a misspelt key
+// is the cause then.
 func (s *source) checkHead() strictyaml.Problems {
 	var p strictyaml.Problems
-	if s.APIVersion != APIVersion || s.Kind != Kind {
-		p.Add(s.yaml.At(), "want apiVersion: %s and kind: %s", APIVersion, Kind)
+	readable := len(s.problems) == 0
+	if s.APIVersion != APIVersion {
+		p.Add(s.yaml.At("apiVersion"), "apiVersion %q: write apiVersion: %s", s.APIVersion, APIVersion)
 	}
-	if !nameForm.MatchString(s.Metadata.Name) {
-		p.Add(s.yaml.At("metadata", "name"), "metadata.name is missing or not of the form %s", nameForm)
+	if s.Kind != Kind {
+		p.Add(s.yaml.At("kind"), "kind %q: write kind: %s", s.Kind, Kind)
 	}
-	if len(s.Spec.Targets.Workloads) == 0 {
+	switch name := s.Metadata.Name; {
+	case name == "" && readable:
+		p.Add(s.yaml.At("metadata"), "metadata.name is missing: write metadata: {name: NAME}")
+	case name != "" && !nameForm.MatchString(name):
+		p.Add(s.yaml.At("metadata", "name"), "metadata.name %q: %s", name, nameRule)
+	}
+	if len(s.Spec.Targets.Workloads) == 0 && readable {
 		p.Add(s.yaml.At("spec", "targets"), "spec.targets.workloads is missing: a document must say whom it guards")
 	}
-	if len(s.Spec.Rules) == 0 && len(s.Spec.Public) == 0 {
+	if len(s.Spec.Rules) == 0 && len(s.Spec.Public) == 0 && readable {
 		p.Add(s.yaml.At("spec"), "spec has neither rules nor public entries: it would only deny; say so with a deny rule")
 	}
 	s.oneOf(&p, s.Spec.Mode, "enforce", "shadow", "mode")

@@ -233,7 +233,7 @@ func TestOverridesThatAreRefused(t *testing.T) {
 		{"2026-06-01T13", "2026-06-02T13", "1:54: until is more than 24h0m0s ahead: an override is for an emergency; write documents for what shall stay"},
 		{"2026-06-01T13:00:00Z", "tomorrow", `1:54: until "tomorrow": want a time such as 2026-06-01T12:00:00Z`},
 		{"by: a, ", "", "1:13: want by and reason: who lifts the policies, and why"},
-		{"reason: b", "reasons: b", `1:83: unknown key "reasons"; known here: by, mode, reason, target, until`},
+		{"reason: b", "reasons: b", `1:83: unknown key "reasons" (did you mean "reason"?); known here: by, mode, reason, target, until`},
 		{whole, "{}", "1:1: want overrides: a list, which may be empty"},
 		{whole, "", "the file is empty"},
 	} {

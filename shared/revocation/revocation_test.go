@@ -76,7 +76,7 @@ func TestParseRefuses(t *testing.T) {
 	for document, want := range map[string]string{
 		"":                                  "the file is empty",
 		"serial: 1":                         "revocations is missing",
-		"revocations: {}":                   "cannot read a mapping here",
+		"revocations: {}":                   "revocations: want a list, not a mapping",
 		"revocations: [] \nrevocatoins: []": `unknown key "revocatoins"`,
 		"serial: 9007199254740993\nrevocations: []":                                                  "serial: want at most",
 		"serial: -1\nrevocations: []":                                                                "-1",

@@ -1,32 +1,50 @@
 package strictyaml
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
-	"sort"
+	"regexp"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/meshpass/meshpass/internal/suggest"
 )
 
 // Decode fills into, a pointer to a struct with yaml tags, and returns all that
 // does not fit. A key that is present without a value is a problem: it would
 // otherwise read as absent.
 func (d *Document) Decode(into any) Problems {
-	var problems Problems
-	checkKnown(d.root, reflect.TypeOf(into).Elem(), &problems)
 	convertDays(d.root, reflect.TypeOf(into).Elem())
+	shapes := shapeCheck{unreadable: map[*yaml.Node]bool{}}
+	shapes.value("", d.root, reflect.TypeOf(into).Elem())
+	problems := shapes.problems
+	d.unreadable = shapes.unreadable
 	var typeError *yaml.TypeError
 	switch err := d.root.Decode(into); {
 	case errors.As(err, &typeError):
 		for _, message := range typeError.Errors {
-			problems = append(problems, messageProblem(readable(message)))
+			problems.addUnlessKnown(rewordError(message))
 		}
 	case err != nil:
-		problems = append(problems, messageProblem(readable(err.Error())))
+		problems.addUnlessKnown(rewordError(err.Error()))
 	}
 	return problems
+}
+
+// addUnlessKnown adds what the library found, unless the line has a problem already:
+// shapeCheck says the same with key and column.
+func (p *Problems) addUnlessKnown(found Problem) {
+	for _, known := range *p {
+		if known.Line == found.Line || found.Line == 0 {
+			return
+		}
+	}
+	*p = append(*p, found)
 }
 
 // Empty finds the lists, mappings and texts that are present and empty, for
@@ -53,50 +71,68 @@ func walk(node *yaml.Node, visit func(key string, value *yaml.Node)) {
 	}
 }
 
-// checkKnown compares the keys of mappings with the fields of structs. The
-// library's own check loses the column, and does not reach below custom types.
-func checkKnown(node *yaml.Node, t reflect.Type, problems *Problems) {
+// shapeCheck compares values with the Go types that they are read into. The
+// library's own check names neither key nor column, and passes over unknown keys.
+type shapeCheck struct {
+	problems   Problems
+	unreadable map[*yaml.Node]bool
+}
+
+func (s *shapeCheck) value(key string, node *yaml.Node, t reflect.Type) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	custom := reflect.PointerTo(t).Implements(reflect.TypeFor[yaml.Unmarshaler]())
 	switch {
-	case custom:
+	case readsItself(t):
+	case !hasShape(node, t):
+		s.unreadable[node] = true
+		s.problems.Add(position(node), "%s", wrongShape(key, node, t))
 	case node.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice:
 		for i, c := range node.Content {
-			checkValue(fmt.Sprintf("entry %d", i+1), c, t.Elem(), problems)
+			s.present(fmt.Sprintf("entry %d of %s", i+1, key), c, t.Elem())
 		}
 	case node.Kind == yaml.MappingNode && t.Kind() == reflect.Map:
 		for i := 0; i+1 < len(node.Content); i += 2 {
-			checkValue(node.Content[i].Value, node.Content[i+1], t.Elem(), problems)
+			s.present(node.Content[i].Value, node.Content[i+1], t.Elem())
 		}
 	case node.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
-		checkFields(node, fields(t), problems)
+		s.fields(node, fieldsOf(t))
 	}
 }
 
-func checkFields(node *yaml.Node, known map[string]reflect.Type, problems *Problems) {
+// readsItself reports a type that reports its own problems.
+func readsItself(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return p.Implements(reflect.TypeFor[yaml.Unmarshaler]()) || t != timeType && p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+func (s *shapeCheck) fields(node *yaml.Node, known map[string]reflect.Type) {
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
 		t, ok := known[key.Value]
 		if !ok {
-			problems.Add(position(key), "unknown key %q; known here: %s", key.Value, names(known))
+			names := slices.Sorted(maps.Keys(known))
+			s.problems.Add(position(key), "unknown key %q%s; known here: %s", key.Value, suggest.DidYouMean(key.Value, names), strings.Join(names, ", "))
 			continue
 		}
-		checkValue(key.Value, value, t, problems)
+		s.present(key.Value, value, t)
 	}
 }
 
-func checkValue(key string, value *yaml.Node, t reflect.Type, problems *Problems) {
+func (s *shapeCheck) present(key string, value *yaml.Node, t reflect.Type) {
 	if isNull(value) {
-		problems.Add(position(value), "%s has no value: remove it or give it one", key)
+		s.problems.Add(position(value), "%s has no value: remove it or give it one", key)
 		return
 	}
-	checkNumbers(value, t, problems)
-	checkKnown(value, t, problems)
+	before := len(s.problems)
+	if checkNumbers(value, t, &s.problems); len(s.problems) > before {
+		s.unreadable[value] = true
+		return
+	}
+	s.value(key, value, t)
 }
 
-func fields(t reflect.Type) map[string]reflect.Type {
+func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	known := map[string]reflect.Type{}
 	for i := 0; i < t.NumField(); i++ {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
@@ -107,27 +143,14 @@ func fields(t reflect.Type) map[string]reflect.Type {
 	return known
 }
 
-func names(known map[string]reflect.Type) string {
-	list := make([]string, 0, len(known))
-	for name := range known {
-		list = append(list, name)
+// rewordError puts a message of the library into words for people who write YAML.
+// It is for what shapeCheck does not see, such as types that read themselves.
+func rewordError(message string) Problem {
+	p := splitLine(message)
+	if duplicate := duplicateKey.FindStringSubmatch(p.Message); duplicate != nil {
+		p.Message = fmt.Sprintf("key %s is in line %s too: keep one of them", duplicate[1], duplicate[2])
 	}
-	sort.Strings(list)
-	return strings.Join(list, ", ")
+	return p
 }
 
-var readableType = strings.NewReplacer(
-	"cannot unmarshal", "cannot read", "!!str ", "the text ", "!!int ", "the number ", "!!float ", "the number ",
-	"!!bool ", "the value ", "!!seq", "a list", "!!map", "a mapping",
-	"into string", "as a text", "into []string", "as a list of texts", "into int", "as a number",
-	"into bool", "as true or false", "into float64", "as a number", "into time.Duration", "as a duration such as 30s or 7d",
-)
-
-// readable rewords the library's messages for people who write YAML, not Go.
-func readable(message string) string {
-	message = readableType.Replace(message)
-	if before, _, goType := strings.Cut(message, " into "); goType {
-		return before + " here: a mapping or list of another shape is expected"
-	}
-	return message
-}
+var duplicateKey = regexp.MustCompile(`^mapping key (".*") already defined at line (\d+)$`)

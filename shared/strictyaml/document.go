@@ -9,13 +9,18 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 )
 
 // Document is one parsed YAML document that is not empty.
-type Document struct{ root *yaml.Node }
+type Document struct {
+	root       *yaml.Node
+	unreadable map[*yaml.Node]bool // values that Decode could not read
+}
 
 // Parse reads data that must hold exactly one document.
 func Parse(data []byte) (*Document, error) {
@@ -40,7 +45,7 @@ func ParseAll(data []byte) ([]*Document, error) {
 			break
 		}
 		if err != nil {
-			return nil, Problems{syntaxProblem(err)}
+			return nil, Problems{diagnose(data, err)}
 		}
 		if len(node.Content) == 0 || isNull(node.Content[0]) {
 			return nil, problemAt(&node, "an empty document")
@@ -67,6 +72,28 @@ func (d *Document) At(path ...any) Position {
 func (d *Document) Has(path ...any) bool {
 	_, found := d.find(path)
 	return found
+}
+
+// Unreadable reports whether Decode could not read the value under the path, a value
+// below it, or one above it. What was read there is not what the file says, so a
+// check of it would mislead.
+func (d *Document) Unreadable(path ...any) bool {
+	node := d.root
+	for _, step := range path {
+		if d.unreadable[node] {
+			return true
+		}
+		next := child(node, step)
+		if next == nil {
+			return false
+		}
+		node = next
+	}
+	return d.unreadableBelow(node)
+}
+
+func (d *Document) unreadableBelow(node *yaml.Node) bool {
+	return d.unreadable[node] || slices.ContainsFunc(node.Content, d.unreadableBelow)
 }
 
 func (d *Document) find(path []any) (node *yaml.Node, found bool) {
@@ -122,15 +149,13 @@ func problemAt(node *yaml.Node, message string) error {
 
 var lineInMessage = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
 
-// syntaxProblem takes the line out of the library's message.
-func syntaxProblem(err error) Problem { return messageProblem(err.Error()) }
-
-func messageProblem(message string) Problem {
+// splitLine takes the line out of a message of the library.
+func splitLine(message string) Problem {
 	var p Problem
 	if m := lineInMessage.FindStringSubmatch(message); m != nil {
 		p.Line, _ = strconv.Atoi(m[1])
 		message = message[len(m[0]):]
 	}
-	p.Message = message
+	p.Message = strings.TrimPrefix(message, "yaml: ")
 	return p
 }

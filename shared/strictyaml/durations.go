@@ -28,7 +28,7 @@ func convertDays(node *yaml.Node, t reflect.Type) {
 	case node.Kind == yaml.MappingNode && (t.Kind() == reflect.Map || t.Kind() == reflect.Struct):
 		known := map[string]reflect.Type{}
 		if t.Kind() == reflect.Struct {
-			known = fields(t)
+			known = fieldsOf(t)
 		}
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			value, ok := known[node.Content[i].Value]

@@ -81,7 +81,7 @@ func TestACalleeThatNobodyTargets(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := explain.Explain(documents, q)
-	want := `no document targets ns/shop/sa/order; did you mean "ns/shop/sa/orders"?; targets are ns/shop/sa/orders`
+	want := `no document targets ns/shop/sa/order (did you mean "ns/shop/sa/orders"?); targets are ns/shop/sa/orders`
 	if len(e.Notes) != 1 || e.Notes[0] != want || len(q.Notes) != 0 {
 		t.Errorf("got %q", e.Notes)
 	}

@@ -99,7 +99,7 @@ func TestGuardrailsAreReadAsSuch(t *testing.T) {
 func TestCasesThatCannotBeMeant(t *testing.T) {
 	report := run(t, "", "testdata/vacuous")
 	want := lint.Finding{Severity: lint.Error, File: "testdata/vacuous/orders_test.yaml", Line: 4, Column: 5,
-		Message: `case "a typo": expect.rule "orders/red": no document has such a rule; did you mean "orders/read"?`}
+		Message: `case "a typo": expect.rule "orders/red": no document has such a rule (did you mean "orders/read"?)`}
 	if len(report.Findings) != 1 || report.Findings[0] != want {
 		t.Errorf("got %+v", report.Findings)
 	}

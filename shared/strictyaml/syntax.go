@@ -1,0 +1,206 @@
+package strictyaml
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// diagnose says why data is no YAML. The library names the place at which it gives
+// up, which is often another line than the mistake. So each usual mistake is looked
+// for, repaired in a copy, and reported if the copy can be read, or can be read
+// further.
+func diagnose(data []byte, err error) Problem {
+	found := splitLine(err.Error())
+	if place, invalid := invalidUTF8(data); invalid {
+		return Problem{Position: place, Message: fmt.Sprintf("the byte 0x%02X is no UTF-8: save the file as UTF-8", data[offset(data, place)])}
+	}
+	lines := strings.Split(string(data), "\n")
+	for _, find := range []func([]string, int) (Problem, string, bool){unquotedStar, unquotedBrace, unquotedColon, openQuote, oddIndentation} {
+		for i := range lines {
+			problem, repaired, suspicious := find(lines, i)
+			if suspicious && readsFurther(lines, i, repaired, found.Line) {
+				problem.Line = i + 1
+				return problem
+			}
+		}
+	}
+	found.Message = rewordSyntax(found.Message)
+	return found
+}
+
+// readsFurther reports whether the text with line i replaced can be read, or is
+// wrong only below the line where it was wrong before.
+func readsFurther(lines []string, i int, repaired string, before int) bool {
+	changed := make([]string, len(lines))
+	copy(changed, lines)
+	changed[i] = repaired
+	decoder := yaml.NewDecoder(strings.NewReader(strings.Join(changed, "\n")))
+	for {
+		var node yaml.Node
+		err := decoder.Decode(&node)
+		if err != nil {
+			return errors.Is(err, io.EOF) || splitLine(err.Error()).Line > max(before, i+1)+1
+		}
+	}
+}
+
+var (
+	starInFlow  = regexp.MustCompile(`([\[,:{-]\s*)(\*[^\s,\]}"']*)`)
+	braceInFlow = regexp.MustCompile(`([\[,]\s*)([^\s,\[\]{}"'][^,\[\]"']*\{[^,\["']*\}[^,\[\]{}"']*)`)
+	colonInText = regexp.MustCompile(`^(\s*(?:- )?[A-Za-z0-9_.]+:\s+)([^"'\[{|>\s].*: .*)$`)
+)
+
+func unquotedStar(lines []string, i int) (Problem, string, bool) {
+	m := starInFlow.FindStringSubmatchIndex(lines[i])
+	if m == nil {
+		return Problem{}, "", false
+	}
+	return quote(lines[i], m[4], m[5], "a text that begins with *")
+}
+
+func unquotedBrace(lines []string, i int) (Problem, string, bool) {
+	line, first := lines[i], Problem{}
+	for n := 0; ; n++ {
+		m := braceInFlow.FindStringSubmatchIndex(line)
+		if m == nil {
+			return first, line, n > 0
+		}
+		problem, repaired, _ := quote(line, m[4], m[5], "a text with { and } in it")
+		if line = repaired; n == 0 {
+			first = problem
+		}
+	}
+}
+
+func unquotedColon(lines []string, i int) (Problem, string, bool) {
+	m := colonInText.FindStringSubmatchIndex(lines[i])
+	if m == nil {
+		return Problem{}, "", false
+	}
+	return quote(lines[i], m[4], m[5], `a text with ": " in it`)
+}
+
+// quote puts the bytes from start to end of the line in quotes, and says so.
+func quote(line string, start, end int, what string) (Problem, string, bool) {
+	text := strings.TrimRight(line[start:end], " \r")
+	mark := `"`
+	if strings.ContainsAny(text, `"\`) {
+		mark, text = `'`, strings.ReplaceAll(text, `'`, `''`)
+	}
+	problem := Problem{Message: fmt.Sprintf("put %s in quotes: %s", what, mark+text+mark)}
+	problem.Column = start + 1
+	return problem, line[:start] + mark + text + mark + line[end:], true
+}
+
+// openQuote finds a quote that the rest of its line does not close.
+func openQuote(lines []string, i int) (Problem, string, bool) {
+	at := -1
+	for j, c := range lines[i] {
+		switch {
+		case c != '"' && c != '\'':
+		case at < 0 && (j == 0 || strings.IndexByte(" [,:{", lines[i][j-1]) >= 0):
+			at = j
+		case at >= 0 && lines[i][at] == byte(c):
+			at = -1
+		}
+	}
+	if at < 0 {
+		return Problem{}, "", false
+	}
+	end := len(strings.TrimRight(lines[i], " \r]}"))
+	problem := Problem{Message: fmt.Sprintf("the quote %c is not closed in this line", lines[i][at])}
+	problem.Column = at + 1
+	return problem, lines[i][:end] + lines[i][at:at+1] + lines[i][end:], true
+}
+
+// oddIndentation finds a line that begins in a column in which no line above it
+// begins, and is repaired by the column of the line above.
+func oddIndentation(lines []string, i int) (Problem, string, bool) {
+	indent := indentOf(lines[i])
+	if i == 0 || indent < 0 {
+		return Problem{}, "", false
+	}
+	above := i - 1
+	for above > 0 && indentOf(lines[above]) < 0 {
+		above--
+	}
+	want := indentOf(lines[above])
+	if strings.HasPrefix(strings.TrimLeft(lines[above], " "), "- ") && !strings.HasPrefix(strings.TrimLeft(lines[i], " "), "- ") {
+		want += 2
+	}
+	if want < 0 || want == indent {
+		return Problem{}, "", false
+	}
+	problem := Problem{Message: fmt.Sprintf("this line begins in column %d; begin it in column %d, as its neighbours do", indent+1, want+1)}
+	problem.Column = indent + 1
+	return problem, strings.Repeat(" ", want) + strings.TrimLeft(lines[i], " "), true
+}
+
+// indentOf is the number of spaces before the text of a line; -1: it has none.
+func indentOf(line string) int {
+	text := strings.TrimLeft(line, " ")
+	if strings.TrimSpace(text) == "" || text[0] == '#' {
+		return -1
+	}
+	return len(line) - len(text)
+}
+
+func invalidUTF8(data []byte) (Position, bool) {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return Position{}, false // UTF-16, which YAML admits
+	}
+	place := Position{Line: 1, Column: 1}
+	for rest := data; len(rest) > 0; {
+		r, size := utf8.DecodeRune(rest)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return place, true
+		case r == '\n':
+			place.Line, place.Column = place.Line+1, 1
+		default:
+			place.Column += size
+		}
+		rest = rest[size:]
+	}
+	return Position{}, false
+}
+
+// offset is the index in data of a place, whose column counts bytes.
+func offset(data []byte, place Position) int {
+	at := 0
+	for line := 1; line < place.Line; line++ {
+		at += bytes.IndexByte(data[at:], '\n') + 1
+	}
+	return at + place.Column - 1
+}
+
+// rewordSyntax replaces texts of the library that say what its parser wanted, not
+// what a person wrote.
+func rewordSyntax(message string) string {
+	for _, row := range [][2]string{
+		{"found a tab character", "a tab stands where spaces indent: YAML is indented with spaces alone"},
+		{"found character that cannot start any token", "a character that cannot begin a text: put the text in quotes, and indent with spaces"},
+		{"did not find expected ',' or ']'", "a list that begins with [ does not end: write ], or put its texts in quotes"},
+		{"did not find expected node content", "a list or mapping that begins with [ or { does not end, or a value is missing"},
+		{"did not find expected ',' or '}'", "a mapping that begins with { does not end: write }, or put its texts in quotes"},
+		{"did not find expected '-' indicator", "an entry of this list does not begin with -, or a line near it is indented otherwise than its neighbours"},
+		{"did not find expected key", "a line near here is indented otherwise than its neighbours, or a key lacks its colon"},
+		{"mapping values are not allowed in this context", `": " stands inside a text: put the text in quotes, or indent the line as its neighbours`},
+		{"could not find expected ':'", "a key without a colon: write KEY: VALUE"},
+		{"found unexpected end of stream", "the file ends inside a text in quotes: close the quote"},
+		{"did not find expected alphabetic or numeric character", "a text that begins with * or &: put it in quotes"},
+		{"control characters are not allowed", "a control character: remove it"},
+	} {
+		if strings.Contains(message, row[0]) {
+			return row[1]
+		}
+	}
+	return message
+}
