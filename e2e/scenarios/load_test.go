@@ -39,7 +39,7 @@ tour/bad.yaml:3:18: send.path must begin with /
 tour/bad.yaml:4:13: expect either a status or closed: true
 tour/bad.yaml:4:30: audit records have no field "reson"; they have: kind, txn, request_id, listener, caller, callee, method, path, host, sub, iss, decision, reason, policy, rule, mode, shadow
 tour/bad.yaml:6:13: expect either a status or closed: true
-tour/typo.yaml:1:1: unknown key "titel"; known here: about, steps, title`
+tour/typo.yaml:1:1: unknown key "titel" (did you mean "title"?); known here: about, steps, title`
 	_, err := scenarios.Load(fstest.MapFS{
 		"tour/bad.yaml":  {Data: []byte(bad)},
 		"tour/typo.yaml": {Data: []byte("titel: x\n")},

@@ -115,7 +115,7 @@ func TestADocumentThatIsRefused(t *testing.T) {
 	a.metric(t, `meshpass_policy_documents_refused{instead="last_good"} 1`)
 	a.metric(t, `meshpass_reload_current{source="policies"} 0`)
 	status := body(t, a.ops()+"/status")
-	for _, want := range []string{`"refused":[{"name":"orders","folder":"policies","file":"`, `"denied":false}]`, `policies/orders.yaml:7:31: effect: want allow or deny`} {
+	for _, want := range []string{`"refused":[{"name":"orders","folder":"policies","file":"`, `"denied":false}]`, `policies/orders.yaml:7:31: effect \"maybe\": write allow or deny`} {
 		if !strings.Contains(status, want) {
 			t.Errorf("status has no %s: %s", want, status)
 		}
@@ -125,7 +125,7 @@ func TestADocumentThatIsRefused(t *testing.T) {
 	b := startAsked(t, f)
 	b.answers(t, "a cold start", "stock: rule_denied none", "orders: policy_refused")
 	b.metric(t, `meshpass_policy_documents_refused{instead="denied"} 1`)
-	if !strings.Contains(b.log.String(), `policies/orders.yaml:7:31: effect`) || b.logged(documentsMessage) != 1 {
+	if !strings.Contains(b.log.String(), `policies/orders.yaml:7:31: effect \"maybe\": write allow or deny`) || b.logged(documentsMessage) != 1 {
 		t.Errorf("the log does not say where: %s", b.log.String())
 	}
 

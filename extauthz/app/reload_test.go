@@ -82,7 +82,7 @@ func TestABadChangeKeepsTheLastGoodState(t *testing.T) {
 		{"policies", documentsMessage, "policies/orders.yaml", allowing("read-own-tenant"), strings.Replace(allowing("a"), "when:", "wehn: x, whne:", 1),
 			[]string{`policies/orders.yaml:7:59: unknown key \"wehn\"`, `policies/orders.yaml:7:68: unknown key \"whne\"`}},
 		{"policies", documentsMessage, "policies/second.yaml", strings.Replace(allowing("a"), "name: orders}", "name: second}", 1), "half: [",
-			[]string{"policies/second.yaml:1: did not find expected node content"}},
+			[]string{"policies/second.yaml:1: a list or mapping that begins with [ or { does not end, or a value is missing"}},
 		{"jwks", refusedMessage, "jwks.json", string(tokentest.JWKS(t)), `{"keys": []}`,
 			[]string{"meshpass.yaml:5:93: trust[0].jwks.file: ", "key set: no keys"}},
 	} {

@@ -62,7 +62,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"every address", entry("addresses: [0.0.0.0], ports: [80]"), `2:49: "0.0.0.0" is no address of a Service`},
 		{"port 0", entry("addresses: [10.0.0.1], ports: [0]"), "2:68: port 0: want 1 to 65535"},
 		{"a port too high", entry("addresses: [10.0.0.1], ports: [65616]"), "2:68: port 65616: want 1 to 65535"},
-		{"a port by name", entry("addresses: [10.0.0.1], ports: [http]"), "2:68: entry 1 of ports: want a whole number, not the text "http""},
+		{"a port by name", entry("addresses: [10.0.0.1], ports: [http]"), `2:68: entry 1 of ports: want a whole number, not the text "http"`},
 		{"a name that is none", strings.Replace(entry("addresses: [10.0.0.1], ports: [80]"), "orders", "Orders", 1), `2:5: namespace "shop", name "Orders": want DNS labels: lower-case letters, digits and -`},
 		{"a namespace that leads elsewhere", strings.Replace(entry("addresses: [10.0.0.1], ports: [80]"), "shop", "shop/orders", 1), `2:5: namespace "shop/orders", name "orders": want DNS labels`},
 		{"an address twice in one", entry("addresses: [10.0.0.1, 10.0.0.1], ports: [80]"), "2:78: 10.0.0.1:80 is taken by service/shop/orders"},

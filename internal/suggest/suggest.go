@@ -6,10 +6,10 @@ import "strings"
 // Nearest returns the entry of known with the smallest edit distance to name, or
 // the empty text when none is close. Letters are compared without case. An edit
 // is one letter more, less or other, or two neighbours swapped. A third of the
-// letters of name may be wrong, at least one and at most three. Of two equally
+// letters of name may be wrong, at least one and at most two. Of two equally
 // close entries the first one is returned.
 func Nearest(name string, known []string) string {
-	best, least := "", min(max(len(name)/3, 1), 3)+1
+	best, least := "", min(max(len(name)/3, 1), 2)+1
 	for _, candidate := range known {
 		if candidate == name {
 			continue

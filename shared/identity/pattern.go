@@ -17,8 +17,10 @@ type Pattern struct {
 
 var (
 	// localForm has the names that Kubernetes gives: one in capitals is a slip there.
-	localForm   = regexp.MustCompile(`^ns/(\*|[a-z0-9][a-z0-9.-]*)/sa/(\*|[a-z0-9][a-z0-9.-]*)$`)
-	foreignForm = regexp.MustCompile(`^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$`)
+	localForm = regexp.MustCompile(`^ns/(\*|[a-z0-9][a-z0-9.-]*)/sa/(\*|[a-z0-9][a-z0-9.-]*)$`)
+	// istioPrincipal is how Istio's AuthorizationPolicy writes a workload.
+	istioPrincipal = regexp.MustCompile(`^[a-z0-9.-]+/(ns/(?:\*|[a-z0-9][a-z0-9.-]*)/sa/(?:\*|[a-z0-9][a-z0-9.-]*))$`)
+	foreignForm    = regexp.MustCompile(`^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$`)
 )
 
 // ParsePattern refuses every other form, and the long form of a local workload
@@ -33,6 +35,8 @@ func (t TrustDomains) ParsePattern(text string) (Pattern, error) {
 	switch {
 	case m == nil && isWorkloadPath(text) && validPath(text):
 		return Pattern{}, fmt.Errorf("%q: want ns/NAMESPACE/sa/ACCOUNT with small letters, as Kubernetes names them; a workload of this very name is written %s", text, t.long(text))
+	case m == nil && istioPrincipal.MatchString(text):
+		return Pattern{}, fmt.Errorf("%q: write %s, without the trust domain", text, istioPrincipal.FindStringSubmatch(text)[1])
 	case m == nil:
 		return Pattern{}, fmt.Errorf("%q: want ns/NAMESPACE/sa/ACCOUNT, with * for a whole segment, or spiffe://DOMAIN/PATH", text)
 	case m[1] == "*" || m[2] == "*":

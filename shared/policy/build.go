@@ -51,8 +51,10 @@ func (b *ruleBuilder) head() {
 		r.kind = allow
 	case "deny":
 		r.kind = lateDeny
+	case "":
+		b.fail(errors.New("a rule needs an effect: write effect: allow, or effect: deny"), "effect")
 	default:
-		b.fail(errors.New("effect: want allow or deny"), "effect")
+		b.fail(fmt.Errorf("effect %q: write allow or deny", b.spec.Effect), "effect")
 	}
 	if !slices.Contains([]string{"", string(Enforce), string(Shadow)}, b.spec.Mode) {
 		b.fail(fmt.Errorf("mode %q: want enforce or shadow", b.spec.Mode), "mode")

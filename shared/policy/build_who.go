@@ -33,7 +33,7 @@ func (b *ruleBuilder) claims() {
 func (b *ruleBuilder) claim(name string, values []any) {
 	root, rest, nested := strings.Cut(name, ".")
 	if object := root == "tctx" || root == "rctx"; !slices.Contains(topLevelClaims, root) || object != nested || nested && slices.Contains(strings.Split(rest, "."), "") {
-		b.fail(fmt.Errorf("claim %q: want one of %s, with a member below tctx and rctx", name, strings.Join(topLevelClaims, ", ")), "claims", name)
+		b.fail(unknownClaim(name, root), "claims", name)
 	}
 	for i, value := range values {
 		if whole, isInt := value.(int); isInt {
@@ -50,6 +50,17 @@ func (b *ruleBuilder) claim(name string, values []any) {
 	if texts := allTexts(values); texts != nil {
 		b.rule.fact = fact{name, texts}
 	}
+}
+
+// unknownClaim says what to write for a claim that no token has under this name.
+func unknownClaim(name, root string) error {
+	switch {
+	case name == "tctx" || name == "rctx":
+		return fmt.Errorf("claim %q: name a member, as in %s.tenant", name, name)
+	case slices.Contains(topLevelClaims, root):
+		return fmt.Errorf("claim %q: want one of %s, with a member below tctx and rctx", name, strings.Join(topLevelClaims, ", "))
+	}
+	return fmt.Errorf("claim %q: write tctx.%s for what gateways add; other claims are %s", name, name, strings.Join(topLevelClaims, ", "))
 }
 
 // allTexts is nil where one value is no text: a claim of another kind then

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // compiler turns documents that are of the right form into rules.
@@ -27,15 +28,15 @@ func (l compiler) compile(s *source) *compiled {
 	for i, entry := range s.Spec.Public {
 		c.rules = append(c.rules, l.public(s, c, i, entry))
 	}
-	names := map[string]bool{}
+	names := map[string]strictyaml.Position{}
 	var rules []*rule
 	for i := range s.Spec.Rules {
 		b := &ruleBuilder{compiler: l, source: s, spec: &s.Spec.Rules[i], rule: &rule{document: c}, where: []any{"rules", i}}
 		rules = append(rules, b.build())
-		if names[b.rule.name] {
-			b.fail(fmt.Errorf("rule %q stands twice", b.rule.name), "name")
+		if first, again := names[b.rule.name]; again {
+			b.fail(fmt.Errorf("a second rule is named %q, the first one is in line %d: give each its own name", b.rule.name, first.Line), "name")
 		}
-		names[b.rule.name] = true
+		names[b.rule.name] = b.rule.place
 	}
 	sort.Slice(rules, func(i, j int) bool { return rules[i].name < rules[j].name })
 	c.rules = append(c.rules, rules...)

@@ -103,7 +103,11 @@ func readDocuments(folder *folder, file string, content [sha256.Size]byte, data 
 			s.problems = nil // they are about the keys of an AccessPolicy
 			s.problems.Add(s.yaml.At(), "%s", foreign)
 		} else {
-			s.problems = append(s.problems, doc.Empty()...)
+			if len(s.problems) == 0 { // what is empty under a misspelt key is no second mistake
+				s.problems = slices.DeleteFunc(doc.Empty(), func(p strictyaml.Problem) bool {
+					return s.Metadata.Name == "" && p.Position == doc.At("metadata") // checkHead says what to write
+				})
+			}
 			s.problems = append(s.problems, s.checkHead()...)
 		}
 		s.formed = len(s.problems) == 0
@@ -141,14 +145,20 @@ func (s *source) foreign() string {
 func (s *source) checkHead() strictyaml.Problems {
 	var p strictyaml.Problems
 	readable := len(s.problems) == 0
-	if s.APIVersion != APIVersion {
+	switch {
+	case s.APIVersion == "":
+		p.Add(s.yaml.At("apiVersion"), "apiVersion is missing: write apiVersion: %s", APIVersion)
+	case s.APIVersion != APIVersion:
 		p.Add(s.yaml.At("apiVersion"), "apiVersion %q: write apiVersion: %s", s.APIVersion, APIVersion)
 	}
-	if s.Kind != Kind {
+	switch {
+	case s.Kind == "":
+		p.Add(s.yaml.At("kind"), "kind is missing: write kind: %s", Kind)
+	case s.Kind != Kind:
 		p.Add(s.yaml.At("kind"), "kind %q: write kind: %s", s.Kind, Kind)
 	}
 	switch name := s.Metadata.Name; {
-	case name == "" && readable:
+	case name == "" && !s.yaml.Unreadable("metadata"):
 		p.Add(s.yaml.At("metadata"), "metadata.name is missing: write metadata: {name: NAME}")
 	case name != "" && !nameForm.MatchString(name):
 		p.Add(s.yaml.At("metadata", "name"), "metadata.name %q: %s", name, nameRule)

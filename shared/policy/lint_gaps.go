@@ -37,6 +37,9 @@ func (w *warnings) to(d linted, rule string, t to, at []any) {
 		for _, part := range strings.Split(text, "/") {
 			if parameterForms.MatchString(part) {
 				name := strings.ToLower(strings.Trim(part, ":<>[]+*?"))
+				if !captureForm.MatchString("{" + name + "}") {
+					name = "name"
+				}
 				w.add(d, rule, LiteralPattern, append(slices.Clone(at), "paths", i), "segment %q is compared as it is written; if it stands for any value, write {%s}", part, name)
 			}
 		}

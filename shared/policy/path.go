@@ -130,8 +130,16 @@ var captureForm = regexp.MustCompile(`^\{([a-z][a-z0-9_]*)\}$`)
 func parsePattern(text string) (pattern, error) {
 	p := pattern{text: text}
 	body, ok := strings.CutPrefix(text, "/")
-	if !ok {
-		return p, errors.New("must begin with a slash")
+	_, rest, isURL := strings.Cut(text, "://")
+	before, query, hasQuery := strings.Cut(text, "?")
+	switch {
+	case isURL:
+		_, rest, _ = strings.Cut(rest, "/")
+		return p, fmt.Errorf("write the path alone, /%s, and the host under hosts", rest)
+	case !ok:
+		return p, fmt.Errorf("begin it with a slash: /%s", text)
+	case hasQuery:
+		return p, fmt.Errorf("paths are compared without the query: write %s, without ?%s", before, query)
 	}
 	parts := strings.Split(body, "/")
 	if parts[len(parts)-1] == "**" {

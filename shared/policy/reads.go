@@ -202,7 +202,7 @@ func (r *reads) noteHeader(path []string) error {
 	}
 	name := path[0]
 	if name != strings.ToLower(name) {
-		return fmt.Errorf("header %q: names are lower-case", name)
+		return fmt.Errorf("header %q: write %q, names are lower-case here", name, strings.ToLower(name))
 	}
 	if slices.Contains(secretHeaders, name) {
 		return fmt.Errorf("header %q may not be read: what rules read is recorded, and it is a credential", name)

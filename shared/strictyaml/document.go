@@ -48,7 +48,7 @@ func ParseAll(data []byte) ([]*Document, error) {
 			return nil, Problems{diagnose(data, err)}
 		}
 		if len(node.Content) == 0 || isNull(node.Content[0]) {
-			return nil, problemAt(&node, "an empty document")
+			return nil, problemAt(&node, "an empty document: remove the --- above it, or write the document")
 		}
 		if alias := findAlias(&node); alias != nil {
 			return nil, problemAt(alias, "anchors, aliases and merge keys are not read: write the value out")

@@ -108,7 +108,7 @@ func proposal(key string, node *yaml.Node, t reflect.Type) string {
 	case t.Kind() == reflect.Slice && node.Kind == yaml.ScalarNode && t.Elem().Kind() != reflect.Struct && len(node.Value) <= longest:
 		return fmt.Sprintf("; write %s: [%s]", key, quoted(node))
 	case t.Kind() == reflect.Slice && node.Kind == yaml.MappingNode && len(node.Content) == 2 && node.Content[1].Kind == yaml.SequenceNode:
-		return fmt.Sprintf("; write %s.%s: […], the names joined by a dot", key, node.Content[0].Value)
+		return fmt.Sprintf("; join the names by a dot: %s.%s: [VALUE]", key, node.Content[0].Value)
 	case t.Kind() == reflect.Slice && node.Kind == yaml.MappingNode && t.Elem().Kind() == reflect.Struct:
 		return "; begin the entry with -"
 	case t.Kind() == reflect.Struct && node.Kind == yaml.ScalarNode && len(node.Value) <= longest:

@@ -30,7 +30,7 @@ func TestRefusals(t *testing.T) {
 	rows := []struct{ name, text, want string }{
 		{"empty", "", "the file is empty"},
 		{"comment only", "# nothing\n", "the file is empty"},
-		{"null document", "---\n---\nname: x\n", "1:1: an empty document"},
+		{"null document", "---\n---\nname: x\n", "1:1: an empty document: remove the --- above it, or write the document"},
 		{"second document", "name: x\n---\nname: y\n", "3:1: a second document: one is expected"},
 		{"half-written", "name: [a, b", "1: a list that begins with [ does not end: write ], or put its texts in quotes"},
 		{"anchor", "name: &a x\n", "1:7: anchors, aliases and merge keys are not read: write the value out"},
@@ -182,7 +182,7 @@ func TestDurationsTakeDays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "1: cannot read the text `7days` as a duration such as 30s or 7d\n2: cannot read the text `d` as a duration such as 30s or 7d"
+	want := "1:6: one: want a duration such as 30s or 7d, not the text \"7days\"\n2:15: wait: want a duration such as 30s or 7d, not the text \"d\""
 	if problems := doc.Decode(&got); problems.Error() != want {
 		t.Errorf("got %s", problems)
 	}

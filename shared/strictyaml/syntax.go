@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -22,12 +23,19 @@ func diagnose(data []byte, err error) Problem {
 		return Problem{Position: place, Message: fmt.Sprintf("the byte 0x%02X is no UTF-8: save the file as UTF-8", data[offset(data, place)])}
 	}
 	lines := strings.Split(string(data), "\n")
-	for _, find := range []func([]string, int) (Problem, string, bool){unquotedStar, unquotedBrace, unquotedColon, openQuote, oddIndentation} {
-		for i := range lines {
-			problem, repaired, suspicious := find(lines, i)
-			if suspicious && readsFurther(lines, i, repaired, found.Line) {
-				problem.Line = i + 1
-				return problem
+	for _, enough := range []func(lineRead int) bool{
+		func(lineRead int) bool { return lineRead == wholeText },
+		func(lineRead int) bool { return lineRead > found.Line+1 },
+	} {
+		for _, find := range []func([]string, int) (Problem, []string){unquotedStar, unquotedBrace, unquotedColon, openQuote, oddIndentation} {
+			for i := range lines {
+				problem, repairs := find(lines, i)
+				for _, repaired := range repairs {
+					if reach := readWith(lines, i, repaired); reach > i+1 && enough(reach) {
+						problem.Line = i + 1
+						return problem
+					}
+				}
 			}
 		}
 	}
@@ -35,9 +43,12 @@ func diagnose(data []byte, err error) Problem {
 	return found
 }
 
-// readsFurther reports whether the text with line i replaced can be read, or is
-// wrong only below the line where it was wrong before.
-func readsFurther(lines []string, i int, repaired string, before int) bool {
+// wholeText is the line up to which a text without a mistake can be read.
+const wholeText = math.MaxInt
+
+// readWith returns the line, from 1, up to which the text with line i replaced can
+// be read.
+func readWith(lines []string, i int, repaired string) int {
 	changed := make([]string, len(lines))
 	copy(changed, lines)
 	changed[i] = repaired
@@ -45,50 +56,54 @@ func readsFurther(lines []string, i int, repaired string, before int) bool {
 	for {
 		var node yaml.Node
 		err := decoder.Decode(&node)
-		if err != nil {
-			return errors.Is(err, io.EOF) || splitLine(err.Error()).Line > max(before, i+1)+1
+		switch {
+		case errors.Is(err, io.EOF):
+			return wholeText
+		case err != nil:
+			return splitLine(err.Error()).Line
 		}
 	}
 }
 
 var (
 	starInFlow  = regexp.MustCompile(`([\[,:{-]\s*)(\*[^\s,\]}"']*)`)
-	braceInFlow = regexp.MustCompile(`([\[,]\s*)([^\s,\[\]{}"'][^,\[\]"']*\{[^,\["']*\}[^,\[\]{}"']*)`)
+	braceInFlow = regexp.MustCompile(`([\[,]\s*)([^\s,\[\]{}"'](?:[^,\[\]{}"']*\{[^,\[\]{}"']*\})+[^,\[\]{}"']*)`)
 	colonInText = regexp.MustCompile(`^(\s*(?:- )?[A-Za-z0-9_.]+:\s+)([^"'\[{|>\s].*: .*)$`)
 )
 
-func unquotedStar(lines []string, i int) (Problem, string, bool) {
+func unquotedStar(lines []string, i int) (Problem, []string) {
 	m := starInFlow.FindStringSubmatchIndex(lines[i])
 	if m == nil {
-		return Problem{}, "", false
+		return Problem{}, nil
 	}
 	return quote(lines[i], m[4], m[5], "a text that begins with *")
 }
 
-func unquotedBrace(lines []string, i int) (Problem, string, bool) {
-	line, first := lines[i], Problem{}
-	for n := 0; ; n++ {
+func unquotedBrace(lines []string, i int) (first Problem, repairs []string) {
+	line := lines[i]
+	for {
 		m := braceInFlow.FindStringSubmatchIndex(line)
 		if m == nil {
-			return first, line, n > 0
+			return first, repairs
 		}
-		problem, repaired, _ := quote(line, m[4], m[5], "a text with { and } in it")
-		if line = repaired; n == 0 {
+		problem, repaired := quote(line, m[4], m[5], "a text with { and } in it")
+		if line = repaired[0]; repairs == nil {
 			first = problem
 		}
+		repairs = repaired // all texts of the line, so far
 	}
 }
 
-func unquotedColon(lines []string, i int) (Problem, string, bool) {
+func unquotedColon(lines []string, i int) (Problem, []string) {
 	m := colonInText.FindStringSubmatchIndex(lines[i])
 	if m == nil {
-		return Problem{}, "", false
+		return Problem{}, nil
 	}
 	return quote(lines[i], m[4], m[5], `a text with ": " in it`)
 }
 
 // quote puts the bytes from start to end of the line in quotes, and says so.
-func quote(line string, start, end int, what string) (Problem, string, bool) {
+func quote(line string, start, end int, what string) (Problem, []string) {
 	text := strings.TrimRight(line[start:end], " \r")
 	mark := `"`
 	if strings.ContainsAny(text, `"\`) {
@@ -96,11 +111,11 @@ func quote(line string, start, end int, what string) (Problem, string, bool) {
 	}
 	problem := Problem{Message: fmt.Sprintf("put %s in quotes: %s", what, mark+text+mark)}
 	problem.Column = start + 1
-	return problem, line[:start] + mark + text + mark + line[end:], true
+	return problem, []string{line[:start] + mark + text + mark + line[end:]}
 }
 
 // openQuote finds a quote that the rest of its line does not close.
-func openQuote(lines []string, i int) (Problem, string, bool) {
+func openQuote(lines []string, i int) (Problem, []string) {
 	at := -1
 	for j, c := range lines[i] {
 		switch {
@@ -112,20 +127,26 @@ func openQuote(lines []string, i int) (Problem, string, bool) {
 		}
 	}
 	if at < 0 {
-		return Problem{}, "", false
+		return Problem{}, nil
 	}
-	end := len(strings.TrimRight(lines[i], " \r]}"))
 	problem := Problem{Message: fmt.Sprintf("the quote %c is not closed in this line", lines[i][at])}
 	problem.Column = at + 1
-	return problem, lines[i][:end] + lines[i][at:at+1] + lines[i][end:], true
+	var repairs []string
+	for end := len(lines[i]); end > at; end-- { // before one, two, … of the brackets at the end
+		repairs = append(repairs, lines[i][:end]+lines[i][at:at+1]+lines[i][end:])
+		if strings.IndexByte(" \r]}", lines[i][end-1]) < 0 {
+			break
+		}
+	}
+	return problem, repairs
 }
 
 // oddIndentation finds a line that begins in a column in which no line above it
 // begins, and is repaired by the column of the line above.
-func oddIndentation(lines []string, i int) (Problem, string, bool) {
+func oddIndentation(lines []string, i int) (Problem, []string) {
 	indent := indentOf(lines[i])
 	if i == 0 || indent < 0 {
-		return Problem{}, "", false
+		return Problem{}, nil
 	}
 	above := i - 1
 	for above > 0 && indentOf(lines[above]) < 0 {
@@ -136,11 +157,11 @@ func oddIndentation(lines []string, i int) (Problem, string, bool) {
 		want += 2
 	}
 	if want < 0 || want == indent {
-		return Problem{}, "", false
+		return Problem{}, nil
 	}
 	problem := Problem{Message: fmt.Sprintf("this line begins in column %d; begin it in column %d, as its neighbours do", indent+1, want+1)}
 	problem.Column = indent + 1
-	return problem, strings.Repeat(" ", want) + strings.TrimLeft(lines[i], " "), true
+	return problem, []string{strings.Repeat(" ", want) + strings.TrimLeft(lines[i], " ")}
 }
 
 // indentOf is the number of spaces before the text of a line; -1: it has none.
