@@ -43,7 +43,7 @@ audit: {output: /var/log/audit, queue: 1KiB, anonymousDenials: -1}
 		"f.yaml:2:11: audience: audience cluster.local is the same in every mesh: use a globally unique name",
 		`f.yaml:3:16: unknown key "directory"; known here: dir`,
 		"f.yaml:4:11: lifetime 10m0s: want 1s to 5m0s",
-		`f.yaml:5:11: minRemaining: want a duration such as 30s or 7d, not the text "soon"`,
+		`f.yaml:5:15: minRemaining: want a duration such as 30s or 7d, not the text "soon"`,
 		`f.yaml:6:13: upstreams: "*.local": a suffix of one label would let tokens leave the mesh`,
 		`f.yaml:6:24: upstreams: "http://orders": want a host, *.SUFFIX or an IP address, with a port if only that one is meant`,
 		`f.yaml:6:41: upstreams: "a..b": "a..b" is not a host name`,
