@@ -60,8 +60,11 @@ func splitSet(data []byte) ([]any, error) {
 		return nil, fmt.Errorf("larger than %d bytes", MaxSetBytes)
 	}
 	object, err := strictjson.Object(data)
-	if err != nil {
-		return nil, fmt.Errorf("not a JSON object with an array \"keys\": %w", err)
+	switch {
+	case errors.Is(err, strictjson.ErrNotJSON) || errors.Is(err, strictjson.ErrNotObject):
+		return nil, errors.New("not a JSON object with an array \"keys\"")
+	case err != nil:
+		return nil, err
 	}
 	if err := checkSpelling(object, "keys"); err != nil {
 		return nil, err

@@ -16,8 +16,14 @@ import (
 // certificates or a token with a list in a mapped object, needs four.
 const maxDepth = 8
 
-// ErrTooDeep says that objects and lists are nested deeper than 8.
-var ErrTooDeep = fmt.Errorf("nested deeper than %d", maxDepth)
+var (
+	// ErrNotObject says that the document is something else than one JSON object.
+	ErrNotObject = errors.New("not an object")
+	// ErrNotJSON says the same of a document that no reader understands.
+	ErrNotJSON = errors.New("not JSON")
+	// ErrTooDeep says that objects and lists are nested deeper than 8.
+	ErrTooDeep = fmt.Errorf("nested deeper than %d", maxDepth)
+)
 
 // Object reads one JSON object. Unlike encoding/json it rejects a member name that
 // is there twice (two readers may each believe another one), text that is not UTF-8
@@ -32,14 +38,14 @@ func Object(data []byte) (map[string]any, error) {
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {
-		return nil, errors.New("not JSON")
+		return nil, ErrNotJSON
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the object")
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
-		return nil, errors.New("not an object")
+		return nil, ErrNotObject
 	}
 	members := 0
 	if _, err := settle(value, 0, &members); err != nil {
