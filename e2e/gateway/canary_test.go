@@ -34,7 +34,7 @@ func TestCanary(t *testing.T) {
 		{"all is well", func() { r.remove(t, "keys"); tokentest.WriteKeys(t, r.path("keys")) }, ready},
 		{"bad configuration later", func() {
 			r.write(t, "identity.yaml", "issuer: [")
-			r.await(t, func(context.Context) error { return r.logged("what was loaded before stays in force") })
+			r.await(t, func(context.Context) error { return r.logged("what was loaded from it before stays active") })
 		}, ready},
 	} {
 		step.change()

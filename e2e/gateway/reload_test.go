@@ -19,7 +19,7 @@ func TestReload(t *testing.T) {
 	r.signs(t, time.Minute)
 
 	r.write(t, "identity.yaml", "issuer: [")
-	r.await(t, func(context.Context) error { return r.logged("what was loaded before stays in force") })
+	r.await(t, func(context.Context) error { return r.logged("what was loaded from it before stays active") })
 	r.signs(t, time.Minute)
 
 	r.write(t, "identity.yaml", "lifetime: 30s\n"+r.fill(strings.TrimSpace(pluginConfig)))

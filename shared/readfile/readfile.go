@@ -23,22 +23,19 @@ var (
 // Open opens a regular file, through symbolic links. The kind is checked before
 // the opening, because opening a device can have an effect, and again on the
 // opened file, which nobody can exchange. O_NONBLOCK keeps a named pipe that was
-// put there in between from blocking. Errors: [ErrNotRegular], or those of os.Open.
-func Open(name string) (*os.File, error) {
-	file, err := open(name, fs.FileMode.IsRegular)
-	if err != nil {
-		return nil, err
-	}
-	return file, nil
+// put there in between from blocking. The info is that of the opened file. Errors:
+// [ErrNotRegular], or those of os.Open.
+func Open(name string) (*os.File, fs.FileInfo, error) {
+	return open(name, fs.FileMode.IsRegular)
 }
 
-func open(name string, wanted func(fs.FileMode) bool) (*os.File, error) {
+func open(name string, wanted func(fs.FileMode) bool) (*os.File, fs.FileInfo, error) {
 	if info, err := os.Stat(name); err == nil && !wanted(info.Mode()) {
-		return nil, notRegular(name, info.Mode())
+		return nil, nil, notRegular(name, info.Mode())
 	}
 	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	info, err := file.Stat()
 	if err == nil && !wanted(info.Mode()) {
@@ -46,15 +43,15 @@ func open(name string, wanted func(fs.FileMode) bool) (*os.File, error) {
 	}
 	if err != nil {
 		_ = file.Close() // nothing was written
-		return nil, err
+		return nil, nil, err
 	}
-	return file, nil
+	return file, info, nil
 }
 
 // Read gives the content of a regular file of at most limit bytes. Errors:
 // [ErrNotRegular], [ErrTooLarge], or those of os.ReadFile.
 func Read(name string, limit int64) ([]byte, error) {
-	file, err := Open(name)
+	file, _, err := Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +139,7 @@ func (f folder) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	file, err := open(filepath.Join(string(f), filepath.FromSlash(name)), func(mode fs.FileMode) bool {
+	file, _, err := open(filepath.Join(string(f), filepath.FromSlash(name)), func(mode fs.FileMode) bool {
 		return mode.IsRegular() || mode.IsDir()
 	})
 	if err != nil {

@@ -72,6 +72,7 @@ func TestNoMoreThanTheLimitIsRead(t *testing.T) {
 			t.Errorf("%d bytes: got %d, %v", size, len(data), err)
 		}
 	}
+	must(t, os.Truncate(file, 1025))
 	if _, err := readfile.Read(file, 1024); !strings.HasSuffix(err.Error(), "file: too large: at most 1 KiB are read") {
 		t.Errorf("got %v", err)
 	}

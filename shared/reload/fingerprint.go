@@ -45,7 +45,7 @@ type fingerprint struct {
 
 // takeFingerprint hashes names, permissions and content.
 func takeFingerprint(inputs []Input) fingerprint {
-	f := hasher{Hash: sha256.New()}
+	f := hasher{Hash: sha256.New(), buffer: make([]byte, 64<<10)}
 	for i, input := range inputs {
 		fmt.Fprintf(f, "%d\x00", i)
 		f.input(input)
@@ -56,6 +56,7 @@ func takeFingerprint(inputs []Input) fingerprint {
 type hasher struct {
 	hash.Hash
 	unread int
+	buffer []byte // for all files: one for each would be most of what a look allocates
 }
 
 // input names files from the root down, so that the same content in another
@@ -79,25 +80,29 @@ func (h *hasher) input(input Input) {
 }
 
 func (h *hasher) file(name, path string) {
-	file, err := readfile.Open(path)
+	file, info, err := readfile.Open(path)
 	if err != nil {
 		h.failure(name, err)
 		return
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		h.failure(name, err)
-		return
-	}
 	// A private key that everyone may read is rejected: chmod fixes that, and content stays.
 	fmt.Fprintf(h, "%s\x00%o\x00%d\x00", name, info.Mode().Perm(), info.Size())
 	if info.Size() > maxFileBytes {
 		fmt.Fprintf(h, "%d\x00", info.ModTime().UnixNano())
 		return
 	}
-	if _, err := io.Copy(h, io.LimitReader(file, maxFileBytes)); err != nil {
-		h.failure(name, err)
+	for rest := int64(maxFileBytes); rest > 0; { // no more, however fast the file grows
+		n, err := file.Read(h.buffer)
+		h.Write(h.buffer[:n])
+		rest -= int64(n)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			h.failure(name, err)
+			return
+		}
 	}
 }
 

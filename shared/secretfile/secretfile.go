@@ -88,15 +88,11 @@ func open(path string, kind Kind) (*os.File, error) {
 	if err := here.checkPath(path); err != nil {
 		return nil, err
 	}
-	file, err := readfile.Open(path)
+	file, info, err := readfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	info, err := file.Stat()
-	if err == nil {
-		err = here.checkMode(path, info, kind)
-	}
-	if err != nil {
+	if err := here.checkMode(path, info, kind); err != nil {
 		_ = file.Close() // nothing was written
 		return nil, err
 	}
