@@ -94,7 +94,7 @@ func TestTypesAreRead(t *testing.T) {
 		"types: []":           "types: want at least one",
 		`types: [""]`:         "types: want what stands in typ",
 		"types: [text/plain]": "types: want what stands in typ",
-		"types: JWT":          "as a list of texts",
+		"types: JWT":          "write types: [JWT]",
 	} {
 		_, err := parseConfig("f.yaml", []byte(strings.Replace(settingsText, "subject: sub\n", "subject: sub\n    "+types+"\n", 1)))
 		if err == nil || !strings.Contains(err.Error(), want) {
