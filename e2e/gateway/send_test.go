@@ -21,6 +21,7 @@ type call struct {
 	host         string // "": the gateway's
 	as           string // "": nobody, "key": the API key, or the tenant of an alice
 	header       http.Header
+	body         string
 	certificates []tls.Certificate // of the client
 }
 
@@ -45,7 +46,7 @@ func (r *rig) send(t *testing.T, c call) sent {
 	if c.method == "" {
 		c.method = http.MethodGet
 	}
-	request, err := http.NewRequestWithContext(t.Context(), c.method, r.url+c.path, nil)
+	request, err := http.NewRequestWithContext(t.Context(), c.method, r.url+c.path, strings.NewReader(c.body))
 	must(t, err)
 	request.Host = c.host
 	id := rand.Text()

@@ -68,8 +68,8 @@ func build(root, release, source string) (built, loaded bool, err error) {
 	return built, loaded, nil
 }
 
-// play runs the scenarios with this release's gateway, plugin and templates among the programs
-// that make has built. The tests are compiled first: one that does not compile says nothing
+// play runs the scenarios, and calls of MCP where the release is a proxy for them, with this
+// release's gateway, plugin and templates among the programs that make has built. The tests are compiled first: one that does not compile says nothing
 // about the release.
 func play(root, release, source string) (err error) {
 	programs, err := os.MkdirTemp("", "meshpass-compat-")
@@ -85,10 +85,28 @@ func play(root, release, source string) (err error) {
 		return fmt.Errorf("%w: the scenarios: %w", errUntried, err)
 	}
 	fmt.Fprintf(os.Stderr, "playing the scenarios in %s\n", release)
-	if err := loud(e2e, []string{"MESHPASS_BIN=" + programs}, tests, "-test.run=^TestTour$", "-test.timeout=10m"); err != nil {
+	env := []string{"MESHPASS_BIN=" + programs}
+	if err := loud(e2e, env, tests, "-test.run=^TestTour$", "-test.timeout=10m"); err != nil {
 		return fmt.Errorf("the scenarios: %w", err)
 	}
+	if !isMCPProxy(source) {
+		return nil
+	}
+	if err := loud(e2e, nil, "go", "test", "-c", "-tags", "mcp", "-o", tests, "./gateway"); err != nil {
+		return fmt.Errorf("%w: the calls of MCP: %w", errUntried, err)
+	}
+	fmt.Fprintf(os.Stderr, "calling MCP tools through %s\n", release)
+	if err := loud(filepath.Join(e2e, "gateway"), env, tests, "-test.run=^TestMCP$", "-test.timeout=10m"); err != nil {
+		return fmt.Errorf("the calls of MCP: %w", err)
+	}
 	return nil
+}
+
+// isMCPProxy reports whether a release takes JSON-RPC calls through the chain of an API by loops,
+// as Tyk does from 5.13 on.
+func isMCPProxy(source string) bool {
+	_, err := os.Stat(filepath.Join(source, "gateway", "mw_mcp_vem_continuation.go"))
+	return err == nil
 }
 
 // loud runs a command whose output people should see.

@@ -26,6 +26,8 @@ type api struct {
 	copies
 	targets
 
+	afterGuard error // why no call of an MCP proxy can be signed
+
 	mayCache, mayRecord bool // by leave of the plugin's file
 
 	// The API's own settings; they only ever narrow the file's.
@@ -77,8 +79,10 @@ func (c *apis) of(s *signer, r *http.Request) (*api, error) {
 		return entry.api, entry.err
 	}
 	entry = known{source: d.source}
-	if entry.api, entry.err = s.config.settings(d.read()); entry.err == nil {
+	definition := d.read()
+	if entry.api, entry.err = s.config.settings(definition); entry.err == nil {
 		entry.api.source = d.source
+		entry.api.afterGuard = afterGuard(definition, d.extension)
 	} else {
 		s.log.Error("every request of this API is refused until its definition is mended", "api", d.id, "error", entry.err.Error())
 	}

@@ -22,6 +22,7 @@ type definition struct {
 	source        any
 	byCertificate bool // nothing but a certificate of the API's list is asked for; Tyk never calls [SignIdentity]
 	read          func() *apidef.APIDefinition
+	extension     *oas.XTykAPIGateway // of the OpenAPI form, Tyk's own copy; nil: the classic form
 }
 
 func definitionOf(r *http.Request) (definition, error) {
@@ -32,12 +33,12 @@ func definitionOf(r *http.Request) (definition, error) {
 		return definition{}, refuse(decision.ConfigInvalid,
 			"two API definitions after an internal loop: every API of the loop needs the pre hook StripIdentity")
 	case classic != nil:
-		return definition{classic.APIID, classic, classic.UseKeylessAccess && classic.UseMutualTLSAuth, func() *apidef.APIDefinition { return ctx.GetDefinition(r) }}, nil
+		return definition{classic.APIID, classic, classic.UseKeylessAccess && classic.UseMutualTLSAuth, func() *apidef.APIDefinition { return ctx.GetDefinition(r) }, nil}, nil
 	case open != nil && open.GetTykExtension() != nil:
 		tyk := open.GetTykExtension()
 		keyless := tyk.Server.Authentication == nil || !tyk.Server.Authentication.Enabled
 		certificates := tyk.Server.ClientCertificates != nil && tyk.Server.ClientCertificates.Enabled
-		return definition{tyk.Info.ID, open, keyless && certificates, func() *apidef.APIDefinition { return asClassic(ctx.GetOASDefinition(r)) }}, nil
+		return definition{tyk.Info.ID, open, keyless && certificates, func() *apidef.APIDefinition { return asClassic(ctx.GetOASDefinition(r)) }, tyk}, nil
 	}
 	return definition{}, refuse(decision.ConfigInvalid, "the gateway gave no API definition")
 }

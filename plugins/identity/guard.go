@@ -44,6 +44,10 @@ func (s *signer) guard(rw http.ResponseWriter, r *http.Request, t transaction) {
 	record := s.recordOf(r)
 	record.Txn, record.Sub, record.Iss = t.Txn, t.Subject.String(), s.config.Issuer
 	t.verdict.note(&record)
+	if callsMCP(r) && t.api.afterGuard != nil {
+		s.refuse(rw, r, record, refuse(decision.ConfigInvalid, "API %s: %w", t.api.ID, t.api.afterGuard))
+		return
+	}
 	for _, host := range hosts {
 		if !s.config.upstreams.Admit(host) {
 			s.refuse(rw, r, record, refuse(decision.UpstreamRefused, "API %s: this request goes to %.256q, which is not in upstreams", t.api.ID, host.Host))

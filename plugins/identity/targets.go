@@ -103,7 +103,7 @@ func hasRewrites(d *apidef.APIDefinition) bool {
 // API's chain, which signs for itself; hosts are those that must be in upstreams.
 func (t targets) leads(r *http.Request) (hosts []*url.URL, internal bool) {
 	target := r.URL
-	if rewritten, _ := r.Context().Value(ctx.UrlRewriteTarget).(*url.URL); rewritten != nil {
+	if rewritten, _ := r.Context().Value(ctx.UrlRewriteTarget).(*url.URL); rewritten != nil && !callsMCP(r) {
 		target = rewritten
 	}
 	// Tyk takes either for an internal request, whoever wrote it.

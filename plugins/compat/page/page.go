@@ -61,7 +61,8 @@ repository and with which Go. *failed* or *refused*: it was tried and did not; *
 
 - **built**: ` + "`make plugin TYK_SRC=DIR`" + ` built the plugin against that release's own source, with the module versions of its go.mod.
 - **loaded**: a gateway built from the same source with the same Go found all hooks in it (` + "`tyk plugin load`" + `).
-- **ran**: the scenarios of ` + "`e2e/scenarios`" + ` passed in that gateway, on the local mesh.
+- **ran**: the scenarios of ` + "`e2e/scenarios`" + ` passed in that gateway, on the local mesh. From v5.13 on, calls of MCP tools too (` + "`TestMCP`" + ` of
+  ` + "`e2e/gateway`" + `).
 - **official image**: the same in Tyk's own ` + "`tykio/tyk-gateway`" + ` image. No run so far had one.
 
 `
