@@ -27,24 +27,28 @@ func (d *Document) Decode(into any) Problems {
 	var typeError *yaml.TypeError
 	switch err := d.root.Decode(into); {
 	case errors.As(err, &typeError):
-		for _, message := range typeError.Errors {
-			problems.addUnlessKnown(rewordError(message))
-		}
+		problems.addUnlessKnown(typeError.Errors...)
 	case err != nil:
-		problems.addUnlessKnown(rewordError(err.Error()))
+		problems.addUnlessKnown(err.Error())
 	}
 	return problems
 }
 
 // addUnlessKnown adds what the library found, unless the line has a problem already:
 // shapeCheck says the same with key and column.
-func (p *Problems) addUnlessKnown(found Problem) {
-	for _, known := range *p {
-		if known.Line == found.Line || found.Line == 0 {
-			return
-		}
+func (p *Problems) addUnlessKnown(messages ...string) {
+	known := make(map[int]bool, len(*p))
+	for _, problem := range *p {
+		known[problem.Line] = true
 	}
-	*p = append(*p, found)
+	for _, message := range messages {
+		found := rewordError(message)
+		if known[found.Line] || found.Line == 0 && len(*p) > 0 {
+			continue
+		}
+		known[found.Line] = true
+		*p = append(*p, found)
+	}
 }
 
 // Empty finds the lists, mappings and texts that are present and empty, for

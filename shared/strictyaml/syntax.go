@@ -23,24 +23,56 @@ func diagnose(data []byte, err error) Problem {
 		return Problem{Position: place, Message: fmt.Sprintf("the byte 0x%02X is no UTF-8: save the file as UTF-8", data[offset(data, place)])}
 	}
 	lines := strings.Split(string(data), "\n")
-	for _, enough := range []func(lineRead int) bool{
-		func(lineRead int) bool { return lineRead == wholeText },
-		func(lineRead int) bool { return lineRead > found.Line+1 },
-	} {
-		for _, find := range []func([]string, int) (Problem, []string){unquotedStar, unquotedBrace, unquotedColon, openQuote, oddIndentation} {
-			for i := range lines {
-				problem, repairs := find(lines, i)
-				for _, repaired := range repairs {
-					if reach := readWith(lines, i, repaired); reach > i+1 && enough(reach) {
-						problem.Line = i + 1
-						return problem
-					}
+	var further *Problem
+	for _, find := range []func([]string, int) (Problem, []string){unquotedStar, unquotedBrace, unquotedColon, openQuote, oddIndentation} {
+		budget := maxReread
+		for _, i := range nearestFirst(len(lines), found.Line-1) {
+			if len(lines[i]) > longestLine {
+				continue
+			}
+			problem, repairs := find(lines, i)
+			problem.Line = i + 1
+			for _, repaired := range repairs {
+				if budget -= len(data); budget < 0 {
+					break
+				}
+				switch reach := readWith(lines, i, repaired); {
+				case reach == wholeText:
+					return problem
+				case reach > max(i, found.Line)+1 && further == nil:
+					further = &problem
 				}
 			}
 		}
 	}
+	if further != nil {
+		return *further
+	}
 	found.Message = rewordSyntax(found.Message)
 	return found
+}
+
+const (
+	// maxReread bounds, in bytes, what is read again to find one kind of mistake. The
+	// text of a usual policy is below a fiftieth of it.
+	maxReread = 256 << 10
+	// longestLine bounds, in bytes, the lines that are looked at: people write no longer ones.
+	longestLine = 1000
+)
+
+// nearestFirst gives the indices of n lines, those nearest to the line at first.
+func nearestFirst(n, at int) []int {
+	at = min(max(at, 0), n-1)
+	order := make([]int, 0, n)
+	for distance := 0; len(order) < n; distance++ {
+		if i := at - distance; i >= 0 {
+			order = append(order, i)
+		}
+		if i := at + distance; i < n && distance > 0 {
+			order = append(order, i)
+		}
+	}
+	return order
 }
 
 // wholeText is the line up to which a text without a mistake can be read.
