@@ -84,6 +84,7 @@ type authorizer struct {
 	wanted    atomic.Pointer[string]        // generation of what the folders hold
 	audit     auditTrail
 	metrics   *ops.Metrics
+	serving   atomic.Bool // the start has come to its end
 }
 
 // ErrStopped says that the process was to stop before it had read its files.

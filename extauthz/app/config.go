@@ -95,7 +95,7 @@ func open(file string) (*loader, error) {
 	l.config.Limits.TokenBytes = token.MaxBytes
 	l.config.Cache.VerifiedTokens = rememberedTokens{bytes: defaultCacheBytes}
 	l.config.Audit.Queue, l.config.Audit.AnonymousDenials = audit.DefaultQueue, audit.DefaultAnonymous
-	l.decoding = doc.Decode(&l.config)
+	l.decoding = append(doc.Decode(&l.config), doc.Unexpanded()...)
 	return l, nil
 }
 
@@ -105,7 +105,7 @@ func open(file string) (*loader, error) {
 func (l *loader) refuse(at path, format string, args ...any) {
 	position := l.doc.At(at...)
 	for _, p := range l.decoding {
-		if p.Line == position.Line && p.Column == 0 {
+		if p.Line == position.Line && (p.Column == 0 || p.Column == position.Column) {
 			return
 		}
 	}

@@ -294,3 +294,19 @@ func TestARedisWithoutAPrimary(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What cannot be loaded at the start is no change, and nothing was active before it.
+func TestRedisIsAwayAtTheStart(t *testing.T) {
+	taken := listen(t)
+	address := taken.Addr().String()
+	release(t, taken)
+	f := newFiles(t, oneListener+"revocation: {redis: {address: \""+address+"\"}}\ninsecure: {redisWithoutTLS: true}")
+	r := start(t, f.config)
+	first, _, _ := strings.Cut(r.log.String(), "\n")
+	if !strings.Contains(first, `"msg":"not loaded at the start; it is tried again","source":"revocations/redis","problems":[`) {
+		t.Errorf("the first line is %s", first)
+	}
+	if n := r.logged("change refused, the last good state stays in force"); n > 0 {
+		t.Errorf("%d changes refused in\n%s", n, r.log.String())
+	}
+}

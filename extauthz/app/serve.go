@@ -28,6 +28,7 @@ type service struct {
 // serve answers on every listener until ctx ends or one of them breaks; then
 // all stop, since half an authorizer would hide the fault.
 func (a *authorizer) serve(ctx context.Context, bound sockets, checks []*check.Server) error {
+	a.serving.Store(true)
 	defer a.sources.watch(a.Poll)() // until the last Check is answered
 	s := &service{authorizer: a, health: health.NewServer(), ready: ops.NewReadiness(a.named(), a.fleets.Issuers, a.auditStatus, a.revocationNotes)}
 	s.start(ctx, bound, checks)

@@ -164,7 +164,11 @@ func (a *authorizer) refused(source string, err error) bool {
 		return false
 	}
 	a.metrics.ChangeRefused(source)
-	a.Log.Error("change refused, the last good state stays in force",
+	message := "change refused, the last good state stays in force"
+	if !a.serving.Load() {
+		message = "not loaded at the start; it is tried again"
+	}
+	a.Log.Error(message,
 		"source", source, "problems", strings.Split(err.Error(), "\n"))
 	return true
 }

@@ -67,6 +67,9 @@ func (l *loader) trust(domains identity.TrustDomains) []fleets.Entry {
 		if l.has(at.with("issuer"), c.Issuer) && issuers[c.Issuer] {
 			l.refuse(at.with("issuer"), "a second entry for %q: give it one", c.Issuer)
 		}
+		if err := token.CheckIssuer(c.Issuer); err != nil && c.Issuer != "" {
+			l.refuse(at.with("issuer"), "%s", err)
+		}
 		issuers[c.Issuer] = true
 		entry := l.trustEntry(at, c, domains)
 		l.checkSeed(at.with("jwks", "seed"), entry.Remote, seeds)

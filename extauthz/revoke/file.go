@@ -23,7 +23,7 @@ func (f File) String() string { return string(f) }
 func (f File) Change(change func(*revocation.List) (*revocation.List, error)) error {
 	held, err := os.Open(filepath.Dir(string(f)))
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", f, err)
 	}
 	defer held.Close()
 	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX); err != nil {

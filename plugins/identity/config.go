@@ -100,7 +100,7 @@ func parseConfig(file string, data []byte) (*config, error) {
 		return nil, err
 	}
 	c := &config{Lifetime: time.Minute, MinRemaining: 5 * time.Second, Audit: defaultAudit}
-	v := validator{file: file, doc: doc, unreadable: doc.Decode(c)}
+	v := validator{file: file, doc: doc, unreadable: append(doc.Decode(c), doc.Unexpanded()...)}
 	c.usePresets()
 	v.config(c)
 	if err := append(v.unreadable, v.problems...).In(file).Err(); err != nil {

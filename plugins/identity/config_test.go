@@ -39,7 +39,7 @@ audit: {output: /var/log/audit, queue: 1KiB, anonymousDenials: -1}
 	want := []string{
 		"f.yaml:1:1: workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway",
 		"f.yaml:1:1: secretFile is missing",
-		"f.yaml:1:9: issuer: want an http or https URL",
+		`f.yaml:1:9: issuer: "tyk.example.com" is not an http or https URL: write one such as https://tyk.example.com`,
 		"f.yaml:2:11: audience: audience cluster.local is the same in every mesh: use a globally unique name",
 		`f.yaml:3:16: unknown key "directory"; known here: dir`,
 		"f.yaml:4:11: lifetime 10m0s: want 1s to 5m0s",
@@ -230,5 +230,15 @@ func chmod(t *testing.T, p *rig, name string, mode os.FileMode) {
 	t.Helper()
 	if err := os.Chmod(filepath.Join(p.dir, name), mode); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestVariablesAreNotExpanded(t *testing.T) {
+	text := strings.NewReplacer("https://tyk.test.meshpass.dev", `"https://${HOST}"`, "DIR/secret", "$(DIR)/secret").Replace(settingsText)
+	_, err := parseConfig("f.yaml", []byte(text))
+	want := "f.yaml:2:9: issuer: ${HOST} is not replaced: variables are not expanded here; write the value itself, or replace it before the program starts\n" +
+		"f.yaml:16:13: secretFile: $(DIR) is not replaced: variables are not expanded here; write the value itself, or replace it before the program starts"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
 	}
 }

@@ -35,7 +35,9 @@ func (v *validator) add(path []any, format string, args ...any) {
 func at(path ...any) []any { return path }
 
 func (v *validator) config(c *config) {
-	v.url(c.Issuer, at("issuer"))
+	if err := token.CheckIssuer(c.Issuer); err != nil {
+		v.add(at("issuer"), "issuer: %v", err)
+	}
 	if err := token.CheckAudience(c.Audience); err != nil {
 		v.add(at("audience"), "audience: %v", err)
 	}

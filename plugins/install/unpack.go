@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/meshpass/meshpass/shared/atomicfile"
 )
 
 // unpack copies the plugins of a folder, and the program self, into dir.
@@ -33,6 +35,13 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer source.Close() // nothing was written to it
+	if err := replaceFile(source, to); err != nil {
+		return fmt.Errorf("write %s: %w", to, atomicfile.Cause(err))
+	}
+	return nil
+}
+
+func replaceFile(source io.Reader, to string) error {
 	target, err := os.CreateTemp(filepath.Dir(to), ".new-*")
 	if err != nil {
 		return err

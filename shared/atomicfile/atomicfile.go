@@ -18,13 +18,14 @@ const Prefix = ".new-"
 // a new one gets perm. An error names path.
 func Write(path string, data []byte, perm fs.FileMode) error {
 	if err := replace(path, data, perm); err != nil {
-		return &fs.PathError{Op: "write", Path: path, Err: cause(err)}
+		return &fs.PathError{Op: "write", Path: path, Err: Cause(err)}
 	}
 	return nil
 }
 
-// cause is an error of package os without the name of the temporary file.
-func cause(err error) error {
+// Cause is an error of package os without the name of the file: that of a temporary
+// file says nothing to people.
+func Cause(err error) error {
 	var ofPath *fs.PathError
 	var ofLink *os.LinkError
 	switch {

@@ -3,6 +3,7 @@ package token
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,17 @@ func CheckAudience(audience string) error {
 		return errors.New("audience is empty")
 	case "cluster.local":
 		return errors.New("audience cluster.local is the same in every mesh: use a globally unique name")
+	}
+	return nil
+}
+
+// CheckIssuer refuses what is not a URL in the form of RFC 8414, section 2: scheme and
+// host, without a query or fragment. It is a name, compared byte by byte, and never
+// opened; plain http is admitted for that reason.
+func CheckIssuer(issuer string) error {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
+		return fmt.Errorf("%.256q is not an http or https URL: write one such as https://tyk.example.com", issuer)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package token_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -148,5 +149,19 @@ func TestTrustThatBlursWhoseKeyItIs(t *testing.T) {
 				t.Fatalf("got %v, want %q", err, row.want)
 			}
 		})
+	}
+}
+
+func TestCheckIssuer(t *testing.T) {
+	for _, issuer := range []string{"https://tyk.example.com", "http://tyk.edge.svc:8080/fleet/", "https://[2001:db8::1]"} {
+		if err := token.CheckIssuer(issuer); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, issuer := range []string{"", "tyk", "tyk.example.com", "//tyk.example.com", "https://", "https:tyk", "ftp://tyk.example.com", "https://a@tyk", "https://tyk?x", "https://tyk?", "https://tyk#x", "https://tyk :80"} {
+		want := fmt.Sprintf("%q is not an http or https URL: write one such as https://tyk.example.com", issuer)
+		if err := token.CheckIssuer(issuer); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }

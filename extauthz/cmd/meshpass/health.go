@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-const healthUsage = `usage: meshpass health [--ops IP:PORT]
+const healthUsage = `usage: meshpass health [--ops ADDRESS]
 
 Asks a running authorizer's /readyz, for probes in images that have no shell.
 
-  --ops 127.0.0.1:9090   where it serves its probes (ops in its configuration)
+  --ops 127.0.0.1:9090   where it serves its probes (ops in its configuration); a URL
+                         such as http://127.0.0.1:9090 is fine too
 
 exit codes: 0 ready, 1 not ready or no answer, 2 could not ask
 `
@@ -31,11 +32,15 @@ func (c command) health(ctx context.Context, args []string) int {
 	if code, ok := c.parse(flags, args); !ok {
 		return code
 	}
+	at, err := opsURL(*address)
+	if err != nil {
+		return c.misused("--ops: %s", err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+*address+"/readyz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at+"/readyz", nil)
 	if err != nil {
-		return c.misused("--ops %s: want IP:PORT", *address)
+		return c.failed(err)
 	}
 	client := http.Client{Transport: &http.Transport{}} // without the proxy that the environment may name
 	answer, err := client.Do(request)

@@ -18,6 +18,9 @@ func TestHealth(t *testing.T) {
 		if got, stdout, stderr := ran(t, "health", "--ops", address); got != code || stdout != "asked for /readyz\n" || stderr != "" {
 			t.Errorf("%d: got %d, %q, %q", status, got, stdout, stderr)
 		}
+		if got, stdout, _ := ran(t, "health", "--ops", server.URL+"/"); got != code || stdout != "asked for /readyz\n" {
+			t.Errorf("%d, by URL: got %d, %q", status, got, stdout)
+		}
 		server.Close()
 		if got, stdout, stderr := ran(t, "health", "--ops", address); got != 1 || stdout != "" || !strings.HasPrefix(stderr, "meshpass: no answer: ") {
 			t.Errorf("nobody there: got %d, %q, %q", got, stdout, stderr)

@@ -71,7 +71,7 @@ func TestCommands(t *testing.T) {
 		{"token mint without keys", []string{"token", "mint"}, 2, "", "meshpass: token mint needs --dir\n" + tokenMintUsage},
 		{"token mint with an argument", []string{"token", "mint", "x"}, 2, "", "meshpass: unexpected argument \"x\"\n" + tokenMintUsage},
 		{"health of what", []string{"health", "x"}, 2, "", "meshpass: unexpected argument \"x\"\n" + healthUsage},
-		{"health of no address", []string{"health", "--ops", "a b"}, 2, "", "meshpass: --ops a b: want IP:PORT\n" + healthUsage},
+		{"health of no address", []string{"health", "--ops", "a b"}, 2, "", "meshpass: --ops: \"a b\" is no address of ops: write 127.0.0.1:9090, or a URL such as http://127.0.0.1:9090\n" + healthUsage},
 		{"version of what", []string{"version", "all"}, 2, "", "meshpass: version takes no arguments\n" + usage},
 		{"refused configuration", []string{"serve", "--config", invalid}, 2, "",
 			invalid + ": the file is empty\nmeshpass: the configuration is refused: 1 to mend, nothing was started\n"},

@@ -6,29 +6,26 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/status"
 )
 
-const statusUsage = `usage: meshpass status [--timeout 5s] [-o text|json] [URL...]
+const statusUsage = `usage: meshpass status [--timeout 5s] [-o text|json] [ADDRESS...]
 
 Says of each authorizer which generation of policies is in force and which one
 its files want, the documents that are refused, with what holds instead and where
 they are wrong, the overrides that lift something, and how old everything is.
 
-  URL            an authorizer's address of probes and metrics (ops);
-                 default http://127.0.0.1:9090
+  ADDRESS        of an authorizer's probes and metrics (ops), as 127.0.0.1:9090 or
+                 as a URL; default http://127.0.0.1:9090
   --timeout 5s   for all of them together
   -o json        for programs
 
 exit codes: 0 all is as wanted, 1 something is not, or an authorizer does not
 answer, 2 could not ask. An override is as wanted, by whoever wrote it.
 `
-
-const defaultOps = "http://127.0.0.1:9090"
 
 func (c command) status(ctx context.Context, args []string) int {
 	c.usage = statusUsage
@@ -43,10 +40,12 @@ func (c command) status(ctx context.Context, args []string) int {
 	if len(urls) == 0 {
 		urls = []string{defaultOps}
 	}
-	for _, text := range urls {
-		if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return c.misused("%q is no URL: want one such as %s, after the flags", text, defaultOps)
+	for i, text := range urls {
+		at, err := opsURL(text)
+		if err != nil {
+			return c.misused("%s", err)
 		}
+		urls[i] = at
 	}
 	if !slices.Contains([]string{"text", "json"}, *format) {
 		return c.misused("-o %s: want text or json", *format)

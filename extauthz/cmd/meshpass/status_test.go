@@ -63,7 +63,9 @@ func TestStatus(t *testing.T) {
 		{"not ready", []string{starting}, no, []string{"  ! not ready: starting\n"}},
 		{"not its address", []string{good + "/metrics"}, no, []string{"  ! no answer: 404 Not Found: is that the address of ops?\n"}},
 		{"nobody there", []string{"http://127.0.0.1:1"}, no, []string{"  ! no answer: "}},
-		{"no URL", []string{"127.0.0.1:9090"}, couldNot, nil},
+		{"an address", []string{strings.TrimPrefix(good, "http://")}, fine, []string{good + "\n  ready\n"}},
+		{"no address", []string{"127.0.0.1"}, couldNot, nil},
+		{"another scheme", []string{"grpc://127.0.0.1:9090"}, couldNot, nil},
 		{"no such form", []string{"-o", "yaml", good}, couldNot, nil},
 	} {
 		code, stdout, stderr := ran(t, append([]string{"status"}, row.args...)...)
