@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,5 +81,35 @@ func TestPanicWhileLoadingForTwoHooks(t *testing.T) {
 	}
 	if got, _, err := r.control(t.Context(), http.MethodGet, "/"+probed+"/", ""); err != nil || got != http.StatusNotFound {
 		t.Errorf("the canary answers %d, %v: want 404", got, err)
+	}
+}
+
+// A file that a copy has cut off is mapped by the loader beyond its end: the gateway is killed, with all its APIs. One
+// without even a header is refused.
+func TestTruncatedPlugin(t *testing.T) {
+	built(t, "noop")
+	bin, err := repo.BinDir()
+	must(t, err)
+	files, err := filepath.Glob(filepath.Join(bin, "plugins", "noop_*.so"))
+	must(t, err)
+	whole, err := os.ReadFile(files[0])
+	must(t, err)
+	truncated := func(bytes int) *rig {
+		name := filepath.Base(files[0])
+		json := strings.ReplaceAll(hooks("noop", "post_key_auth"), "plugins/", "")
+		return start(t, setup{apis: []definition{{id: "truncated", json: json}}, files: map[string]string{name: string(whole[:bytes])}})
+	}
+	for _, bytes := range []int{0, 16} {
+		r := truncated(bytes).serving(t)
+		if got := r.send(t, call{path: "/truncated/", as: "key"}); got.answer != (answer{500, "Internal Server Error", unreached}) {
+			t.Errorf("%d bytes: got %+v", bytes, got.answer)
+		}
+	}
+	r := truncated(len(whole) / 2)
+	select {
+	case <-r.tyk.Done():
+		must(t, r.logged("SIGBUS: bus error"))
+	case <-time.After(time.Minute):
+		t.Error("the gateway goes on")
 	}
 }
