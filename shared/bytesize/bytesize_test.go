@@ -41,8 +41,8 @@ func TestSizesInAFile(t *testing.T) {
 	}{
 		{"queue: 8MiB\n", 8 * bytesize.MiB, ""},
 		{"queue: 8192\n", 8 * bytesize.KiB, ""},
-		{"# sizes\nqueue: 8MB\n", 0, `2: "8MB" is not a size: write a whole number with KiB, MiB or GiB, as in 64MiB`},
-		{"queue: [8MiB]\n", 0, "1: write a size such as 64MiB here"},
+		{"# sizes\nqueue: 8MB\n", 0, `2:8: queue: "8MB" is not a size: write a whole number with KiB, MiB or GiB, as in 64MiB`},
+		{"queue: [8MiB]\n", 0, "1:8: queue: write a size such as 64MiB here"},
 	} {
 		doc, err := strictyaml.Parse([]byte(row.text))
 		if err != nil {

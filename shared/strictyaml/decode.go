@@ -88,6 +88,7 @@ func (s *shapeCheck) value(key string, node *yaml.Node, t reflect.Type) {
 	}
 	switch {
 	case readsItself(t):
+		s.own(key, node, t)
 	case !hasShape(node, t):
 		s.unreadable[node] = true
 		s.problems.Add(position(node), "%s", wrongShape(key, node, t))
@@ -101,6 +102,31 @@ func (s *shapeCheck) value(key string, node *yaml.Node, t reflect.Type) {
 		}
 	case node.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
 		s.fields(node, fieldsOf(t))
+	}
+}
+
+// own has a type read a value and report what is wrong with it. Its messages name a line
+// at most, so that those about the value itself get its place and key.
+func (s *shapeCheck) own(key string, node *yaml.Node, t reflect.Type) {
+	err := node.Decode(reflect.New(t).Interface())
+	if err == nil {
+		return
+	}
+	s.unreadable[node] = true
+	messages := []string{err.Error()}
+	if typeError := (*yaml.TypeError)(nil); errors.As(err, &typeError) {
+		messages = typeError.Errors
+	}
+	for _, message := range messages {
+		p := rewordError(message)
+		if p.Line == 0 || p.Line == node.Line {
+			at := position(node)
+			p.Line, p.Column = at.Line, at.Column
+			if !strings.Contains(p.Message, key+":") {
+				p.Message = key + ": " + p.Message
+			}
+		}
+		s.problems = append(s.problems, p)
 	}
 }
 
