@@ -19,8 +19,10 @@ import (
 	"github.com/meshpass/meshpass/extauthz/check"
 	"github.com/meshpass/meshpass/extauthz/fleets"
 	"github.com/meshpass/meshpass/extauthz/idheaders"
+	"github.com/meshpass/meshpass/extauthz/limits"
 	"github.com/meshpass/meshpass/extauthz/ops"
 	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/bytesize"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/logqueue"
 	"github.com/meshpass/meshpass/shared/policy"
@@ -75,13 +77,15 @@ type authorizer struct {
 	headers   idheaders.Headers
 	fleets    *fleets.Fleets
 	domains   identity.TrustDomains
-	admit     []func(context.Context) error // one for each listener
-	unknown   sync.Map                      // what warnUnknownIssuers has said last, by list
-	homeless  atomic.Bool                   // no entry of trust is home
-	unguarded policy.Mode                   // what happens to workloads that no document targets
-	changing  sync.Mutex                    // of inForce
-	inForce   atomic.Pointer[policy.Set]    // documents under the overrides
-	wanted    atomic.Pointer[string]        // generation of what the folders hold
+	admit     []admission // one for each listener
+	limiter   *limits.Limiter
+	memory    bytesize.Size              // that peers can fill
+	unknown   sync.Map                   // what warnUnknownIssuers has said last, by list
+	homeless  atomic.Bool                // no entry of trust is home
+	unguarded policy.Mode                // what happens to workloads that no document targets
+	changing  sync.Mutex                 // of inForce
+	inForce   atomic.Pointer[policy.Set] // documents under the overrides
+	wanted    atomic.Pointer[string]     // generation of what the folders hold
 	audit     auditTrail
 	metrics   *ops.Metrics
 	serving   atomic.Bool // the start has come to its end
@@ -116,7 +120,7 @@ func load(p Process) (*authorizer, error) {
 	if p.Poll == 0 {
 		p.Poll = defaultPoll
 	}
-	a := &authorizer{Process: p, metrics: ops.NewMetrics()}
+	a := &authorizer{Process: p, metrics: ops.NewMetrics(), limiter: limits.New(l.config.Limits.limits(), p.Log), memory: l.config.memory()}
 	l.checkListeners()
 	l.checkTLS()
 	l.checkLimits()
@@ -155,7 +159,7 @@ func (a *authorizer) checks() ([]*check.Server, error) {
 	for i, listener := range a.listeners {
 		server, err := check.New(check.Config{
 			Listener: listener.Name, TokenFailure: listener.TokenFailure,
-			Peers: listener.peers(a.domains, a.services[listener.Name]), Admit: a.admit[i],
+			Peers: listener.peers(a.domains, a.services[listener.Name]), Admit: a.admit[i].check, Limiter: a.limiter,
 			Verifier: a.fleets.Verifier, Policies: a.inForce.Load, IdentityHeaders: a.headers,
 			Audit: a.audit.Log, Meter: a.metrics.Listener(listener.Name), Log: a.Log, Now: a.Now,
 		})

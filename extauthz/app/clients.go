@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -16,7 +17,7 @@ import (
 
 // clients are the workloads that may ask on one listener.
 type clients struct {
-	id      func(context.Context) (string, error) // of whoever sent a Check
+	id      func(context.Context) (string, error) // of the sender of a Check
 	domains identity.TrustDomains
 	tls     []identity.Pattern // tls.clients
 	own     []identity.Pattern // the listener's; nil: all of tls.clients
@@ -47,26 +48,35 @@ func (l *loader) checkListenerClients(at path, c listenerConfig) {
 	}
 }
 
-// admission gives, for each listener, the check of who sends a Check.
-func (l *loader) admission(domains identity.TrustDomains) []func(context.Context) error {
-	id := meshPeer
-	if l.config.TLS.Mode == mtls {
-		id = transport.Client
-	}
-	all := l.patterns(path{"tls", "clients"}, l.config.TLS.Clients, domains)
-	var admits []func(context.Context) error
-	for i, listener := range l.config.Listeners {
-		own := l.patterns(path{"listeners", i, "clients"}, listener.Clients, domains)
-		admit := clients{id: id, domains: domains, tls: all, own: own}.admit
-		if !l.config.TLS.knowsClients() {
-			admit = anyClient
-		}
-		admits = append(admits, admit)
-	}
-	return admits
+// admission says who may ask on one listener.
+type admission struct {
+	check     func(context.Context) error     // of a Check, before its message is read
+	handshake func(tls.ConnectionState) error // of a connection
 }
 
-func anyClient(context.Context) error { return nil }
+// admission gives that of each listener. With mtls, a peer that may not ask gets no
+// connection; the name is looked at again with each Check, as in the other modes.
+func (l *loader) admission(domains identity.TrustDomains) []admission {
+	all := l.patterns(path{"tls", "clients"}, l.config.TLS.Clients, domains)
+	var each []admission
+	for i, listener := range l.config.Listeners {
+		own := l.patterns(path{"listeners", i, "clients"}, listener.Clients, domains)
+		c := clients{id: meshPeer, domains: domains, tls: all, own: own}
+		switch {
+		case l.config.TLS.Mode == mtls:
+			c.id = transport.Client
+			each = append(each, admission{check: c.admit, handshake: c.admitConnection})
+		case l.config.TLS.knowsClients():
+			each = append(each, admission{check: c.admit, handshake: anyConnection})
+		default:
+			each = append(each, admission{check: anyClient, handshake: anyConnection})
+		}
+	}
+	return each
+}
+
+func anyClient(context.Context) error         { return nil }
+func anyConnection(tls.ConnectionState) error { return nil }
 
 func (l *loader) patterns(at path, texts []string, domains identity.TrustDomains) []identity.Pattern {
 	var patterns []identity.Pattern
@@ -84,8 +94,18 @@ var errClient = errors.New("the client may not ask")
 
 func (c clients) admit(ctx context.Context) error {
 	id, err := c.id(ctx)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errClient, err)
+	return c.mayAsk(id, err)
+}
+
+func (c clients) admitConnection(state tls.ConnectionState) error {
+	id, err := transport.ClientOf(state)
+	return c.mayAsk(id, err)
+}
+
+// mayAsk takes the id of a client, or why it has none.
+func (c clients) mayAsk(id string, unnamed error) error {
+	if unnamed != nil {
+		return fmt.Errorf("%w: %w", errClient, unnamed)
 	}
 	client, err := c.domains.Workload(id)
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/readfile"
 	"github.com/meshpass/meshpass/shared/strictyaml"
-	"github.com/meshpass/meshpass/shared/token"
 )
 
 // config is the file of `meshpass serve`. A key that is not here is refused.
@@ -29,14 +28,6 @@ type config struct {
 	Audit           auditConfig        `yaml:"audit"`
 	Insecure        insecureConfig     `yaml:"insecure"`
 }
-
-type limitsConfig struct {
-	TokenBytes int `yaml:"tokenBytes"`
-}
-
-// minTokenBytes is below what the smallest token takes: an honest setting never
-// refuses every token.
-const minTokenBytes = 512
 
 // loader reads the configuration and the files that it names, and collects what
 // is wrong with any of them.
@@ -92,7 +83,7 @@ func open(file string) (*loader, error) {
 		return nil, fmt.Errorf("configuration %s: %w", file, err)
 	}
 	l := &loader{file: file, data: data, doc: doc}
-	l.config.Limits.TokenBytes = token.MaxBytes
+	l.config.Limits = defaultLimits
 	l.config.Cache.VerifiedTokens = rememberedTokens{bytes: defaultCacheBytes}
 	l.config.Audit.Queue, l.config.Audit.AnonymousDenials = audit.DefaultQueue, audit.DefaultAnonymous
 	l.decoding = append(doc.Decode(&l.config), doc.Unexpanded()...)
@@ -152,13 +143,6 @@ func (l *loader) resolve(name string) string {
 		return name
 	}
 	return filepath.Join(filepath.Dir(l.file), name)
-}
-
-func (l *loader) checkLimits() {
-	if n := l.config.Limits.TokenBytes; n < minTokenBytes || n > token.MaxBytes {
-		l.refuse(path{"limits", "tokenBytes"}, "%d is out of range: write %d to %d", n, minTokenBytes, token.MaxBytes)
-	}
-	l.checkCache()
 }
 
 // again is a loader of the same configuration that has found no problem yet.

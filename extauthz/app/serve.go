@@ -12,17 +12,19 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/meshpass/meshpass/extauthz/check"
+	"github.com/meshpass/meshpass/extauthz/limits"
 	"github.com/meshpass/meshpass/extauthz/ops"
 )
 
 // service is the authorizer while it runs.
 type service struct {
 	*authorizer
-	servers []*grpc.Server
-	health  *health.Server
-	ready   *ops.Readiness
-	probes  *http.Server
-	broken  chan error // what ended one of the listeners
+	servers   []*grpc.Server
+	listening []*limits.Listener
+	health    *health.Server
+	ready     *ops.Readiness
+	probes    *http.Server
+	broken    chan error // what ended one of the listeners
 }
 
 // serve answers on every listener until ctx ends or one of them breaks; then
@@ -30,7 +32,8 @@ type service struct {
 func (a *authorizer) serve(ctx context.Context, bound sockets, checks []*check.Server) error {
 	a.serving.Store(true)
 	defer a.sources.watch(a.Poll)() // until the last Check is answered
-	s := &service{authorizer: a, health: health.NewServer(), ready: ops.NewReadiness(a.named(), a.fleets.Issuers, a.auditStatus, a.revocationNotes)}
+	s := &service{authorizer: a, health: health.NewServer()}
+	s.ready = ops.NewReadiness(a.named(), a.fleets.Issuers, a.auditStatus, s.limitsUsage, a.revocationNotes)
 	s.start(ctx, bound, checks)
 	failure := s.run(ctx)
 	s.stop(failure != nil)
@@ -54,18 +57,21 @@ func (s *service) run(ctx context.Context) error {
 func (s *service) start(ctx context.Context, bound sockets, checks []*check.Server) {
 	s.broken = make(chan error, len(checks)+1)
 	s.warn()
+	s.warnMemory()
 	s.warnTrust(s.trust.Get().entries)
 	s.warnUnknownIssuers()
 	for i, listener := range bound.grpc {
-		server := check.NewGRPC(checks[i], s.transport()...)
+		bounded, options := s.transport(listener, checks[i].Listener, s.admit[i])
+		server := check.NewGRPC(checks[i], options...)
 		healthpb.RegisterHealthServer(server, s.health)
-		s.servers = append(s.servers, server)
-		go func() { s.broken <- server.Serve(listener) }()
+		s.servers, s.listening = append(s.servers, server), append(s.listening, bounded)
+		go func() { s.broken <- server.Serve(bounded) }()
 		s.Log.Info("listening", "listener", checks[i].Listener, "address", listener.Addr().String())
 	}
 	s.metrics.Watch(s.named())
 	s.metrics.Policies(s.policiesStatus)
 	s.metrics.Issuers(s.fleets.Issuers)
+	s.metrics.Limits(s.limitsUsage)
 	s.metrics.Revocations(s.revocationLists())
 	s.metrics.Audit(s.auditStatus)
 	if s.LogStats != nil {

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/meshpass/meshpass/extauthz/limits"
 	"github.com/meshpass/meshpass/extauthz/transport"
 )
 
@@ -77,13 +78,16 @@ func (l *loader) material(files transport.Files, now func() time.Time) *transpor
 	return material
 }
 
-// transport says how the gRPC servers are reached.
-func (a *authorizer) transport() []grpc.ServerOption {
+// transport bounds the connections of a listener, and says how its gRPC server is
+// reached.
+func (a *authorizer) transport(listener net.Listener, name string, admit admission) (*limits.Listener, []grpc.ServerOption) {
+	bounded := a.limiter.Listen(listener, name, a.material != nil)
 	if a.material == nil {
-		return nil
+		return bounded, nil
 	}
 	failed := func(client net.Addr, err error) {
-		a.Log.Warn("TLS handshake failed", "client", client.String(), "error", err)
+		a.limiter.Warn("handshake", "TLS handshake failed", "listener", name, "client", client.String(), "error", err)
 	}
-	return []grpc.ServerOption{grpc.Creds(transport.Credentials(a.material.Get, failed))}
+	tls := transport.Credentials(a.material.Get, admit.handshake, failed)
+	return bounded, []grpc.ServerOption{grpc.Creds(bounded.Credentials(tls))}
 }

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/encoding"
 	protocodec "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
-	"google.golang.org/grpc/status"
 
 	"github.com/meshpass/meshpass/extauthz/check"
 	"github.com/meshpass/meshpass/shared/decision"
@@ -92,26 +91,6 @@ func TestPanicDenies(t *testing.T) {
 	}
 }
 
-// A request of more than gRPC's default of 4 MiB is an answer; only what no
-// Envoy can send is an error.
-func TestLargeChecks(t *testing.T) {
-	h := newHop(t)
-	body := func(size int) func(*auth.CheckRequest) {
-		return func(r *auth.CheckRequest) { r.Attributes.Request.Http.Body = strings.Repeat("a", size) }
-	}
-	if got := outcomeOf(h.ask(t, body(16<<20))); got.status != 200 {
-		t.Errorf("16 MiB: got %+v", got)
-	}
-	if got := outcomeOf(h.ask(t, headers("txn-token", strings.Repeat("a", 5<<20)))); got.status != 403 {
-		t.Errorf("5 MiB of token: got %+v", got)
-	}
-	request := usual(t)
-	body(18 << 20)(request)
-	if _, err := h.Check(t.Context(), request); status.Code(err) != codes.ResourceExhausted {
-		t.Errorf("18 MiB: got %v", err)
-	}
-}
-
 // bytesAsMessage sends bytes as they are in place of a message.
 type bytesAsMessage struct{ encoding.CodecV2 }
 
@@ -156,6 +135,7 @@ func TestNewRefusesAMissingPart(t *testing.T) {
 		"policies":                          func(c *check.Config) { c.Policies = nil },
 		"admission":                         func(c *check.Config) { c.Admit = nil },
 		"audit":                             func(c *check.Config) { c.Audit = nil },
+		"limiter":                           func(c *check.Config) { c.Limiter = nil },
 		"meter":                             func(c *check.Config) { c.Meter = nil },
 		"log":                               func(c *check.Config) { c.Log = nil },
 		"clock":                             func(c *check.Config) { c.Now = nil },

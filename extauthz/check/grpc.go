@@ -3,43 +3,49 @@ package check
 import (
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/encoding"
-	protocodec "google.golang.org/grpc/encoding/proto"
-	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/proto"
-)
+	"google.golang.org/grpc/status"
 
-// maxRequest is the largest Check that gets an answer; above it gRPC itself
-// gives an error, and Envoy's failOpen decides. Envoy admits at most 8 MiB of
-// headers (max_request_headers_kb), which a Check can hold twice (a path is
-// also :path), and Istio at most 1 MiB of body. gRPC's default is 4 MiB.
-const maxRequest = (8 + 8 + 1) << 20
+	"github.com/meshpass/meshpass/extauthz/limits"
+)
 
 // ServiceName is the service's name, also in health checks.
 var ServiceName = auth.Authorization_ServiceDesc.ServiceName
 
-// NewGRPC is a gRPC server that answers the Checks of one listener; options say
-// how it is reached. What else it serves is registered by the caller.
+// service is Envoy's, with a handler that is called when the headers of a Check have
+// come, and not when its message has: gRPC's own handler of a unary call reads any
+// message that its peer sends. On the wire the two are the same.
+var service = grpc.ServiceDesc{
+	ServiceName: ServiceName,
+	HandlerType: (*auth.AuthorizationServer)(nil),
+	Metadata:    auth.Authorization_ServiceDesc.Metadata,
+	Streams: []grpc.StreamDesc{{
+		StreamName:    "Check",
+		ClientStreams: true,
+		Handler:       func(server any, stream grpc.ServerStream) error { return server.(*Server).serve(stream) },
+	}},
+}
+
+// NewGRPC is a gRPC server that answers the Checks of one listener, within its
+// limits; options say how it is reached. What else it serves is registered by the
+// caller.
 func NewGRPC(s *Server, options ...grpc.ServerOption) *grpc.Server {
-	server := grpc.NewServer(append(options,
-		grpc.MaxRecvMsgSize(maxRequest),
-		grpc.ForceServerCodecV2(answering{encoding.GetCodecV2(protocodec.Name)}),
-	)...)
-	auth.RegisterAuthorizationServer(server, s)
+	server := grpc.NewServer(append(s.Limiter.ServerOptions(), options...)...)
+	server.RegisterService(&service, s)
 	return server
 }
 
-// answering turns a Check that cannot be decoded into an empty one, which is
-// refused for its missing HTTP attributes. The plain codec would give a gRPC
-// error, which Envoy's failOpen may turn into an allow: a byte that is not
-// UTF-8 was enough for that once (CVE-2023-27488).
-type answering struct{ encoding.CodecV2 }
-
-func (a answering) Unmarshal(data mem.BufferSlice, into any) error {
-	err := a.CodecV2.Unmarshal(data, into)
-	if check, ok := into.(*auth.CheckRequest); ok && err != nil {
-		proto.Reset(check)
-		return nil
+// serve answers one Check, before its message is complete where it is refused for
+// what is known by then. Its error says that the peer has ended the call.
+func (s *Server) serve(stream grpc.ServerStream) error {
+	ctx, started := stream.Context(), s.Now()
+	call := limits.Begin(ctx)
+	if call == nil {
+		return status.FromContextError(ctx.Err()).Err()
 	}
-	return err
+	defer call.End()
+	response, err := s.respond(ctx, started, func() (arrival, error) { return s.receive(ctx, stream, call) })
+	if err != nil {
+		return err
+	}
+	return stream.SendMsg(response)
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/meshpass/meshpass/extauthz/check"
+	"github.com/meshpass/meshpass/extauthz/limits"
 	"github.com/meshpass/meshpass/extauthz/peers"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/audit/audittest"
@@ -35,6 +36,7 @@ func clock() time.Time { return now }
 type hop struct {
 	auth.AuthorizationClient
 	conn    *grpc.ClientConn
+	limiter *limits.Limiter
 	records *audittest.Buffer
 	log     bytes.Buffer
 	meter   meter
@@ -57,6 +59,7 @@ func newHop(t testing.TB, changes ...func(*check.Config)) *hop {
 		Verifier: always(verifier(t, clock)), Policies: always(policies(t)), Admit: anyClient,
 		Audit: h.records.Log, Meter: &h.meter, Log: slog.New(slog.NewJSONHandler(&h.log, nil)), Now: clock,
 	}
+	limited(func(*limits.Limits) {})(&config)
 	for _, change := range changes {
 		change(&config)
 	}
@@ -64,9 +67,21 @@ func newHop(t testing.TB, changes ...func(*check.Config)) *hop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.conn = serve(t, check.NewGRPC(checks))
+	h.limiter = config.Limiter
+	h.conn = serve(t, check.NewGRPC(checks), func(all net.Listener) net.Listener { return config.Limiter.Listen(all, "sidecar", false) })
 	h.AuthorizationClient = auth.NewAuthorizationClient(h.conn)
 	return h
+}
+
+// limited changes the limits of a hop, of which the deadline is one that a busy machine
+// keeps.
+func limited(change func(*limits.Limits)) func(*check.Config) {
+	return func(c *check.Config) {
+		l := limits.Default
+		l.Deadline = time.Minute
+		change(&l)
+		c.Limiter = limits.New(l, c.Log)
+	}
 }
 
 func verifier(t testing.TB, clock func() time.Time) *token.Verifier {
@@ -92,12 +107,17 @@ func policies(t testing.TB) *policy.Set {
 	return set
 }
 
-// serve starts a server on a free loopback port and connects to it.
-func serve(t testing.TB, server *grpc.Server) *grpc.ClientConn {
+// serve starts a server on a free loopback port, whose listener may be bounded, and
+// connects to it.
+func serve(t testing.TB, server *grpc.Server, bounded ...func(net.Listener) net.Listener) *grpc.ClientConn {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	for _, bound := range bounded {
+		listener = bound(listener)
 	}
 	go func() {
 		if err := server.Serve(listener); err != nil {
@@ -105,7 +125,7 @@ func serve(t testing.TB, server *grpc.Server) *grpc.ClientConn {
 		}
 	}()
 	t.Cleanup(server.Stop)
-	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,18 +38,21 @@ type process struct {
 	issuers        []ops.Issuer
 	published      map[string]string // key sets
 	audit          status.Audit
+	limits         ops.Limits
 }
 
 func newProcess(t *testing.T) *process {
 	t.Helper()
-	p := &process{jwks: &source{since: noon, looked: never}, policies: &source{since: noon.Add(time.Hour), looked: never}, metrics: ops.NewMetrics()}
+	p := &process{jwks: &source{since: noon, looked: never}, policies: &source{since: noon.Add(time.Hour), looked: never}, metrics: ops.NewMetrics(), limits: quarter}
 	sources := ops.Sources{"jwks": p.jwks, "policies": p.policies}
 	p.metrics.Watch(sources)
 	issuers := func() []ops.Issuer { return p.issuers }
 	p.metrics.Issuers(issuers)
 	trail := func() status.Audit { return p.audit }
 	p.metrics.Audit(trail)
-	p.ready = ops.NewReadiness(sources, issuers, trail)
+	used := func() ops.Limits { return p.limits }
+	p.metrics.Limits(used)
+	p.ready = ops.NewReadiness(sources, issuers, trail, used)
 	server := httptest.NewServer(ops.NewServer(p.ready, p.metrics, p.keys, p.report, slog.New(slog.DiscardHandler)).Handler)
 	t.Cleanup(server.Close)
 	p.url = server.URL
@@ -110,6 +113,7 @@ func TestReadinessTellsOfTheAuditTrail(t *testing.T) {
 	p := newProcess(t)
 	p.ready.Serving()
 	usual := "ready\njwks: in force since 2026-06-01T12:00:00Z\npolicies: in force since 2026-06-01T13:00:00Z\n"
+	limits := "checks in flight: 256 of 1024\nbytes in flight: 8388608 of 33554432\nhealth watches: 25 of 100\nconnections of sidecar: 250 of 1000\n"
 	lost := map[string]uint64{"queue_full": 30, "no_space": 8, "stopped": 0}
 	for _, row := range []struct {
 		name          string
@@ -127,7 +131,7 @@ func TestReadinessTellsOfTheAuditTrail(t *testing.T) {
 		if row.verbose == "" {
 			row.verbose = row.body
 		}
-		for path, want := range map[string]string{"/readyz": usual + row.body, "/readyz?verbose": usual + row.verbose} {
+		for path, want := range map[string]string{"/readyz": usual + row.body, "/readyz?verbose": usual + limits + row.verbose} {
 			if code, body := p.get(t, path); code != 200 || body != want {
 				t.Errorf("%s, %s: got %d\n%s", row.name, path, code, body)
 			}

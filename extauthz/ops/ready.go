@@ -17,6 +17,7 @@ type Readiness struct {
 	sources Sources
 	issuers func() []Issuer
 	audit   func() status.Audit
+	limits  func() Limits
 	notes   []func() []string
 	state   atomic.Int32
 }
@@ -30,8 +31,8 @@ const (
 var stateNames = [...]string{"not ready: starting", status.Ready, "not ready: stopping"}
 
 // NewReadiness is not ready until Serving is called. Notes are lines that end the answer.
-func NewReadiness(sources Sources, issuers func() []Issuer, audit func() status.Audit, notes ...func() []string) *Readiness {
-	return &Readiness{sources: sources, issuers: issuers, audit: audit, notes: notes}
+func NewReadiness(sources Sources, issuers func() []Issuer, audit func() status.Audit, limits func() Limits, notes ...func() []string) *Readiness {
+	return &Readiness{sources: sources, issuers: issuers, audit: audit, limits: limits, notes: notes}
 }
 
 // Serving says that Checks are answered from here on, unless a stop has begun.
@@ -46,7 +47,8 @@ func (r *Readiness) State() string { return stateNames[r.state.Load()] }
 // ServeHTTP answers 200 or 503, and says in words what is in force. A change of
 // the files that was refused is said, but is no reason to be withdrawn: every
 // replica sees the same files, and the last good state still decides. Nor is an audit
-// trail that hangs: with ?verbose, or if something is wrong with it, it is described.
+// trail that hangs, or a limit that is near: with ?verbose, or if something is wrong
+// with them, they are described.
 func (r *Readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	state := r.state.Load()
 	w.Header().Set("content-type", "text/plain; charset=utf-8")
@@ -69,9 +71,13 @@ func (r *Readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 			fmt.Fprintln(w, note)
 		}
 	}
+	verbose := request.URL.Query().Has("verbose")
+	for _, line := range r.limits().lines(verbose) {
+		fmt.Fprintln(w, line)
+	}
 	trail := r.audit()
 	findings := trail.Findings()
-	if request.URL.Query().Has("verbose") || len(findings) > 0 {
+	if verbose || len(findings) > 0 {
 		fmt.Fprintf(w, "audit: %s\n", trail)
 	}
 	for _, finding := range findings {

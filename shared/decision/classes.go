@@ -24,6 +24,8 @@ var classes = map[Reason]Class{
 	NoSession: Unauthenticated, SessionInactive: Unauthenticated, ClaimsUnbound: Unauthenticated,
 	CredentialExpiring: Unauthenticated,
 
+	CheckTooLarge: Denied, TooManyHeaders: Denied,
+	Overloaded: Unavailable, DeadlineExceeded: Unavailable,
 	RevocationStale: Unavailable, KeysUnavailable: Unavailable,
 	NotConfigured: Unavailable, NoSigningKey: Unavailable, PolicyRefused: Unavailable,
 

@@ -55,6 +55,12 @@ const (
 	BadPrincipal    Reason = "bad_principal"     // a peer's name is not a SPIFFE id
 	ClientRefused   Reason = "client_refused"    // whoever sent the Check may not ask; nothing in it was read
 	Panic           Reason = "panic"             // our own fault; always refused
+
+	// What is not judged, because of what it would cost. None is an outage for onOutage.
+	Overloaded       Reason = "overloaded"        // as many Checks, or bytes of them, as may be in flight
+	DeadlineExceeded Reason = "deadline_exceeded" // the time for one Check is over
+	CheckTooLarge    Reason = "check_too_large"   // above the limit for one Check, which was not read
+	TooManyHeaders   Reason = "too_many_headers"  // above the limit for one Check
 )
 
 // What the verifier may say of a token. The comment names the rule.
