@@ -1,6 +1,9 @@
 package check
 
 import (
+	"fmt"
+	"net/http"
+
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	envoytype "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -8,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
 )
 
 // response is the decision as Envoy carries it out.
@@ -28,9 +32,9 @@ func (c *call) allow() *auth.CheckResponse {
 	values, withheld := c.IdentityHeaders.Of(c.claims)
 	c.withheld = withheld
 	ok := &auth.OkHttpResponse{HeadersToRemove: c.question.headers.unvouched(c.claims != nil, c.IdentityHeaders, values)}
-	for _, identity := range c.IdentityHeaders {
-		if value, set := values[identity.Name]; set {
-			ok.Headers = append(ok.Headers, header(identity.Name, value))
+	for _, ours := range c.IdentityHeaders {
+		if value, set := values[ours.Name]; set {
+			ok.Headers = append(ok.Headers, header(ours.Name, value))
 		}
 	}
 	return &auth.CheckResponse{Status: &rpc.Status{Code: int32(codes.OK)}, HttpResponse: &auth.CheckResponse_OkResponse{OkResponse: ok}}
@@ -42,14 +46,24 @@ func (c *call) allow() *auth.CheckResponse {
 func (c *call) refuse() *auth.CheckResponse {
 	reason, txn := c.decision.Reason, c.txn()
 	status := c.status(reason.Class())
+	headers := []*core.HeaderValueOption{header("content-type", decision.ProblemType)}
+	if status == http.StatusUnauthorized {
+		headers = append(headers, header("www-authenticate", challenge(reason)))
+	}
 	return &auth.CheckResponse{
 		Status: &rpc.Status{Code: int32(grpcCode(reason.Class()))},
 		HttpResponse: &auth.CheckResponse_DeniedResponse{DeniedResponse: &auth.DeniedHttpResponse{
 			Status:  &envoytype.HttpStatus{Code: envoytype.StatusCode(status)},
-			Headers: []*core.HeaderValueOption{header("content-type", decision.ProblemType)},
+			Headers: headers,
 			Body:    string(decision.Problem(status, reason, txn)),
 		}},
 	}
+}
+
+// challenge is what a 401 must carry (RFC 9110 sections 11.6.1 and 15.5.2). The
+// scheme is the token's header: a Bearer token in Authorization opens nothing at a hop.
+func challenge(reason decision.Reason) string {
+	return fmt.Sprintf("%s error=%q", identity.Header, string(reason))
 }
 
 // header always states the action: with none, Envoy up to 1.39 overwrites and

@@ -57,7 +57,7 @@ func TestAnswers(t *testing.T) {
 func TestTokenFailure401(t *testing.T) {
 	h := newHop(t, func(c *check.Config) { c.TokenFailure = 401 })
 	want := outcome{
-		status: 401, headers: "content-type: application/problem+json\n",
+		status: 401, headers: "content-type: application/problem+json\nwww-authenticate: Txn-Token error=\"token_missing\"\n",
 		body: `{"type":"about:blank","title":"Unauthorized","status":401,"reason":"token_missing"}`,
 	}
 	if got := outcomeOf(h.ask(t, without("txn-token"))); got != want {
