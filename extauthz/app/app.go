@@ -46,14 +46,11 @@ type Process struct {
 // problems of the configuration as [strictyaml.Problems], or the address that
 // could not be bound.
 func Run(ctx context.Context, p Process) error {
-	a, err := until(ctx, func() (*authorizer, error) { return load(p) })
+	a, err := until(ctx, func() (*authorizer, error) { return loadWithKeys(ctx, p) })
 	if err != nil {
 		return err
 	}
 	defer a.endAudit()
-	if err := a.fleets.Apply(ctx, a.trust.Get().entries); err != nil {
-		return err
-	}
 	defer a.fleets.Close()
 	checks, err := a.checks()
 	if err != nil {
@@ -110,6 +107,20 @@ func until(ctx context.Context, load func() (*authorizer, error)) (*authorizer, 
 	case <-ctx.Done():
 		return nil, ErrStopped
 	}
+}
+
+// loadWithKeys also asks for the key sets at URLs.
+func loadWithKeys(ctx context.Context, p Process) (*authorizer, error) {
+	a, err := load(p)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.fleets.Apply(ctx, a.trust.Get().entries); err != nil {
+		a.fleets.Close()
+		a.endAudit()
+		return nil, err
+	}
+	return a, nil
 }
 
 func load(p Process) (*authorizer, error) {

@@ -158,7 +158,12 @@ func (f *Fleets) startAndStop(before []fleet) {
 	}
 }
 
-// Close ends the following of all sources; what is in force stays.
+// closing is how long Close waits. A source can hang where its CA file or its seed is, as
+// at a network mount whose server is away.
+const closing = time.Second
+
+// Close ends the following of all sources; what is in force stays. It does not wait for
+// one that hangs.
 func (f *Fleets) Close() {
 	f.mu.Lock()
 	for _, fleet := range f.fleets {
@@ -167,7 +172,12 @@ func (f *Fleets) Close() {
 		}
 	}
 	f.mu.Unlock()
-	f.loops.Wait()
+	ended := make(chan struct{})
+	go func() { f.loops.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(closing):
+	}
 }
 
 // missing is called on the way of a request.

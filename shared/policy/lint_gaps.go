@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"io"
 	"io/fs"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/meshpass/meshpass/internal/suggest"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/readfile"
 	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
@@ -144,33 +144,18 @@ const maxOther = 1 << 20
 // filesNotRead finds documents in files whose names the loader passes over. What
 // cannot be read is passed over here too, as the loader does not read it either.
 func (w *warnings) filesNotRead(dir Dir) {
-	_ = fs.WalkDir(dir.Files, ".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil || name == ".":
-			return nil
-		case strings.HasPrefix(entry.Name(), "."):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case entry.IsDir() || slices.Contains([]string{".yaml", ".yml"}, strings.ToLower(path.Ext(name))):
-			return nil
-		}
-		if holdsPolicy(dir.Files, name) {
+	other := func(name string) bool { return !IsRead(name) }
+	_ = readfile.Walk(dir.Files, other, func(e readfile.Entry) {
+		if e.Err == nil && holdsPolicy(dir.Files, e.Name) {
 			*w = append(*w, Warning{Code: FileNotRead, Problem: strictyaml.Problem{
-				File: path.Join(dir.Name, name), Position: strictyaml.Position{Line: 1, Column: 1},
+				File: dir.FilePath(e.Name), Position: strictyaml.Position{Line: 1, Column: 1},
 				Message: "holds an " + Kind + " and is not read, as only *.yaml and *.yml are; rename it, or move it out of the folder",
 			}})
 		}
-		return nil
 	})
 }
 
 func holdsPolicy(files fs.FS, name string) bool {
-	info, err := fs.Stat(files, name)
-	if err != nil || !info.Mode().IsRegular() {
-		return false
-	}
 	file, err := files.Open(name)
 	if err != nil {
 		return false
