@@ -8,6 +8,7 @@ package policycli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,8 +19,9 @@ import (
 
 // Source says which documents a command works on, and how they are read.
 type Source struct {
-	Dirs       []string
-	Guardrails []string // folders whose deny rules hold against public entries too
+	Sources    []string // folders, files, and - for Stdin
+	Guardrails []string // as Sources; their deny rules apply to public entries too
+	Stdin      io.Reader
 	Domains    identity.TrustDomains
 	Members    []string    // of tctx that tokens can have, beside our own; nil: any
 	Unguarded  policy.Mode // what happens to workloads that no document targets
@@ -34,16 +36,16 @@ func (s Source) Loader() policy.Loader { return policy.Loader{Domains: s.Domains
 // Folders opens the folders, guardrails last. Each is DIR, or NAME=DIR where the
 // last element of the path is not the name that the configuration gives it.
 func (s Source) Folders() ([]policy.Dir, error) {
-	if len(s.Dirs)+len(s.Guardrails) == 0 {
+	if len(s.Sources)+len(s.Guardrails) == 0 {
 		return nil, ErrNoFolder
 	}
 	var all []policy.Dir
-	for i, text := range append(append([]string{}, s.Dirs...), s.Guardrails...) {
+	for i, text := range append(append([]string{}, s.Sources...), s.Guardrails...) {
 		dir, err := open(text)
 		if err != nil {
 			return nil, err
 		}
-		dir.Guardrail = i >= len(s.Dirs)
+		dir.Guardrail = i >= len(s.Sources)
 		for _, other := range all {
 			switch {
 			case policy.Overlap(dir.Path, other.Path):

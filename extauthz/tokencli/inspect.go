@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/meshpass/meshpass/extauthz/cli/printer"
 )
 
 // Inspection is what a token says of itself. Nothing of it was verified.
@@ -69,7 +71,7 @@ func distance(d time.Duration) string {
 // Print writes it for people.
 func (i Inspection) Print(to io.Writer) error {
 	fmt.Fprintln(to, "NOT VERIFIED: anyone can write this. meshpass token verify says whether it holds.")
-	if err := PrintJSON(to, struct {
+	if err := printer.JSON(to, struct {
 		Header json.RawMessage `json:"header"`
 		Claims json.RawMessage `json:"claims"`
 	}{i.Header, i.Claims}); err != nil {

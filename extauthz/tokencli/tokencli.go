@@ -8,13 +8,10 @@
 package tokencli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
-	"unicode/utf16"
 )
 
 // ErrNo says that the answer is no: not a token, or not with these keys.
@@ -34,34 +31,4 @@ func Read(from io.Reader) (string, error) {
 		return "", fmt.Errorf("more than %d bytes of input", maxInput)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
-}
-
-// PrintJSON writes one indented JSON value, in which nothing commands a terminal.
-func PrintJSON(to io.Writer, value any) error {
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return err
-	}
-	_, err := io.WriteString(to, Printable(text.String()))
-	return err
-}
-
-// Printable escapes what is no visible character, so that nothing which a client
-// wrote commands a terminal. In JSON it only ever stands in
-// texts, where \u with the halves of a surrogate pair means the same.
-func Printable(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if r == '\n' || unicode.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&b, `\u%04x`, unit)
-		}
-	}
-	return b.String()
 }

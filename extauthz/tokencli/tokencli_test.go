@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/cli/printer"
 	"github.com/meshpass/meshpass/extauthz/keys"
 	"github.com/meshpass/meshpass/extauthz/tokencli"
 	"github.com/meshpass/meshpass/shared/decision"
@@ -55,7 +56,7 @@ func TestInspectShowsWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := tokencli.PrintJSON(&out, inspection); err != nil {
+	if err := printer.JSON(&out, inspection); err != nil {
 		t.Fatal(err)
 	}
 	want := `{

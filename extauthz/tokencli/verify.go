@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/cli/printer"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/token"
 )
@@ -47,6 +48,5 @@ func (v Verdict) Print(to io.Writer) error {
 		text = fmt.Sprintf("accepted: %s, vouched for by %s\nscope %q, transaction %s, until %s",
 			v.Subject, v.Issuer, v.Scope, v.Txn, v.Expires.Format(time.RFC3339))
 	}
-	_, err := io.WriteString(to, Printable(text)+"\n")
-	return err
+	return printer.Text(to, text+"\n")
 }

@@ -2,57 +2,79 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 )
-
-const healthUsage = `usage: meshpass health [--ops ADDRESS]
-
-Asks a running authorizer's /readyz, for probes in images that have no shell.
-
-  --ops 127.0.0.1:9090   where it serves its probes (ops in its configuration); a URL
-                         such as http://127.0.0.1:9090 is fine too
-
-exit codes: 0 ready, 1 not ready or no answer, 2 could not ask
-`
 
 const (
 	healthTimeout = 2 * time.Second
 	healthBytes   = 64 << 10 // of the answer that is shown
 )
 
-func (c command) health(ctx context.Context, args []string) int {
-	c.usage = healthUsage
-	flags := flag.NewFlagSet("health", flag.ContinueOnError)
-	address := flags.String("ops", "127.0.0.1:9090", "")
-	if code, ok := c.parse(flags, args); !ok {
-		return code
+func newHealth() *cobra.Command {
+	address := "127.0.0.1:9090"
+	cmd := &cobra.Command{
+		Use: "health [flags]", Short: "Ask a running authorizer whether it is ready", Args: noArgs,
+		Long: `Asks a running authorizer for /readyz, for probes in images that have no shell.
+
+Exit codes: 0 ready; 1 not ready, or no answer; 2 the command could not ask.`,
 	}
-	at, err := opsURL(*address)
-	if err != nil {
-		return c.misused("--ops: %s", err)
+	addText(cmd, &address, "ops", "ADDRESS", "where the authorizer serves probes (ops of its configuration); a URL such as http://127.0.0.1:9090 is possible too")
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		at, err := opsURL(address)
+		if err != nil {
+			return misuse(cmd, "--ops: %s", err)
+		}
+		ready, err := askReadiness(cmd.Context(), at)
+		if err != nil {
+			return err
+		}
+		if err := printAnswer(cmd, ready, *format); err != nil {
+			return err
+		}
+		if !ready.Ready {
+			return errNo
+		}
+		return nil
 	}
+	return cmd
+}
+
+// readiness is the answer of /readyz.
+type readiness struct {
+	Ready  bool   `json:"ready"`
+	Status int    `json:"status"` // of HTTP
+	Text   string `json:"text"`
+}
+
+// Print writes it for people.
+func (r readiness) Print(to io.Writer) error {
+	_, err := fmt.Fprintln(to, r.Text)
+	return err
+}
+
+// askReadiness asks the authorizer with that URL. No answer is an answer no.
+func askReadiness(ctx context.Context, url string) (readiness, error) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at+"/readyz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", nil)
 	if err != nil {
-		return c.failed(err)
+		return readiness{}, err
 	}
 	client := http.Client{Transport: &http.Transport{}} // without the proxy that the environment may name
-	answer, err := client.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
-		fmt.Fprintf(c.stderr, "meshpass: no answer: %s\n", err)
-		return no
+		return readiness{}, &exitError{code: exitNo, err: fmt.Errorf("no answer: %w", err)}
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, healthBytes))
-	fmt.Fprintln(c.stdout, strings.TrimSpace(string(text)))
-	if err != nil || answer.StatusCode != http.StatusOK {
-		return no
-	}
-	return fine
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, healthBytes))
+	return readiness{
+		Ready: err == nil && response.StatusCode == http.StatusOK, Status: response.StatusCode, Text: strings.TrimSpace(string(text)),
+	}, nil
 }

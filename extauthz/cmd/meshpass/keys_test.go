@@ -15,8 +15,14 @@ import (
 // ran is what a command printed and its exit code.
 func ran(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	return ranWith(t, "", args...)
+}
+
+// ranWith is [ran] with a text on standard input.
+func ranWith(t *testing.T, input string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
 	var out, err bytes.Buffer
-	code = run(t.Context(), args, &out, &err)
+	code = run(t.Context(), args, strings.NewReader(input), &out, &err)
 	return code, out.String(), err.String()
 }
 

@@ -2,42 +2,40 @@ package main
 
 import (
 	"context"
-	"flag"
+
+	"github.com/spf13/cobra"
 
 	"github.com/meshpass/meshpass/extauthz/keys"
 	keyskube "github.com/meshpass/meshpass/extauthz/keys/kube"
 	"github.com/meshpass/meshpass/extauthz/services/kube"
 )
 
-const keysKubernetesUsage = `  --kubernetes             the keys are in a Secret, the key set in a ConfigMap
-  --secret NS/NAME         default: edge/meshpass-signing-keys
-  --configmap NS/NAME      default: meshpass/meshpass-jwks; entry jwks.json
-  --kubeconfig FILE        how to reach the cluster; default: $KUBECONFIG,
-                           ~/.kube/config or, in a pod, its service account
-  --context NAME           of the kubeconfig; default: the current one
-`
-
-// inKubernetes says where in which cluster the keys are.
-type inKubernetes struct {
+// keysCluster says in which objects of which cluster the keys are.
+type keysCluster struct {
 	wanted            bool
 	access            kube.Access
 	secret, configMap keyskube.Name
 }
 
-func keysKubernetes(flags *flag.FlagSet) *inKubernetes {
-	k := &inKubernetes{
+func addKeysKubernetes(cmd *cobra.Command) *keysCluster {
+	k := &keysCluster{
 		secret:    keyskube.Name{Namespace: "edge", Name: "meshpass-signing-keys"},
 		configMap: keyskube.Name{Namespace: "meshpass", Name: "meshpass-jwks"},
 	}
-	flags.BoolVar(&k.wanted, "kubernetes", false, "")
-	flags.Var(&k.secret, "secret", "")
-	flags.Var(&k.configMap, "configmap", "")
-	flags.StringVar(&k.access.Kubeconfig, "kubeconfig", "", "")
-	flags.StringVar(&k.access.Context, "context", "", "")
+	cmd.Flags().BoolVar(&k.wanted, "kubernetes", false, "the keys are in a Secret, the key set is in a ConfigMap")
+	addFunc(cmd, "secret", "NAMESPACE/NAME", k.secret.String(), "the Secret of the keys", k.secret.Set)
+	addFunc(cmd, "configmap", "NAMESPACE/NAME", k.configMap.String(), "the ConfigMap of the key set, with the entry jwks.json", k.configMap.Set)
+	addKubeconfig(cmd, &k.access)
 	return k
 }
 
-func (k *inKubernetes) keys() (keyskube.Keys, error) {
+// addKubeconfig adds how to reach a cluster.
+func addKubeconfig(cmd *cobra.Command, access *kube.Access) {
+	addText(cmd, &access.Kubeconfig, "kubeconfig", "FILE", "how to reach the cluster; without it $KUBECONFIG, ~/.kube/config or, in a pod, its service account")
+	addText(cmd, &access.Context, "context", "NAME", "the context of the kubeconfig; without it the current one")
+}
+
+func (k *keysCluster) keys() (keyskube.Keys, error) {
 	client, err := k.access.Client()
 	if err != nil {
 		return keyskube.Keys{}, err
@@ -45,7 +43,7 @@ func (k *inKubernetes) keys() (keyskube.Keys, error) {
 	return keyskube.In(client, k.secret, k.configMap), nil
 }
 
-func (k *inKubernetes) rotate(ctx context.Context, r keys.Rotation) (keys.Report, error) {
+func (k *keysCluster) rotate(ctx context.Context, r keys.Rotation) (keys.Report, error) {
 	in, err := k.keys()
 	if err != nil {
 		return keys.Report{}, err
@@ -53,7 +51,7 @@ func (k *inKubernetes) rotate(ctx context.Context, r keys.Rotation) (keys.Report
 	return in.Rotate(ctx, r)
 }
 
-func (k *inKubernetes) status(ctx context.Context, check keys.Check) (keys.Report, error) {
+func (k *keysCluster) status(ctx context.Context, check keys.Check) (keys.Report, error) {
 	in, err := k.keys()
 	if err != nil {
 		return keys.Report{}, err

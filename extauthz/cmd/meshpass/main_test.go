@@ -28,70 +28,78 @@ func TestCommands(t *testing.T) {
 		name           string
 		args           []string
 		code           int
-		stdout, stderr string
+		stdout, stderr string // what it begins with; see: the last line
+		see            string // whose --help is named; empty: nobody's
 	}{
-		{"nothing", nil, 2, "", "meshpass: no command\n" + usage},
-		{"unknown command", []string{"server"}, 2, "", "meshpass: unknown command \"server\"\n" + usage},
-		{"help", []string{"help"}, 0, usage, ""},
-		{"--help", []string{"--help"}, 0, usage, ""},
-		{"help of serve", []string{"serve", "--help"}, 0, serveUsage, ""},
-		{"help of keys", []string{"keys", "--help"}, 0, keysUsage, ""},
-		{"help of keys new", []string{"keys", "new", "--help"}, 0, keysNewUsage, ""},
-		{"help of keys publish", []string{"keys", "publish", "-h"}, 0, keysPublishUsage, ""},
-		{"help of health", []string{"health", "--help"}, 0, healthUsage, ""},
-		{"unknown flag", []string{"serve", "--confg", "x"}, 2, "", "meshpass: flag provided but not defined: -confg\n" + serveUsage},
-		{"no file", []string{"serve"}, 2, "", "meshpass: serve needs --config FILE\n" + serveUsage},
-		{"a delay below zero", []string{"serve", "--config", "x", "--drain-delay", "-1s"}, 2, "", "meshpass: --drain-delay must not be negative\n" + serveUsage},
-		{"a delay that is none", []string{"serve", "--config", "x", "--drain-delay", "soon"}, 2, "", "meshpass: invalid value \"soon\" for flag -drain-delay: write a duration such as 30s, 12h or 7d\n" + serveUsage},
-		{"extra argument", []string{"serve", "--config", "x", "y"}, 2, "", "meshpass: unexpected argument \"y\"\n" + serveUsage},
-		{"keys of what", []string{"keys"}, 2, "", "meshpass: keys needs a command\n" + keysUsage},
-		{"a command of keys that is not there", []string{"keys", "turn"}, 2, "", "meshpass: unknown command \"keys turn\"\n" + keysUsage},
-		{"help of keys rotate", []string{"keys", "rotate", "--help"}, 0, keysRotateUsage, ""},
-		{"help of keys status", []string{"keys", "status", "--help"}, 0, keysStatusUsage, ""},
-		{"keys rotate without a folder", []string{"keys", "rotate"}, 2, "", "meshpass: keys rotate needs --dir DIR, or --kubernetes without --dir and --out\n" + keysRotateUsage},
-		{"keys rotate, in two places", []string{"keys", "rotate", "--kubernetes", "--dir", "x"}, 2, "", "meshpass: keys rotate needs --dir DIR, or --kubernetes without --dir and --out\n" + keysRotateUsage},
-		{"keys rotate, leaked, on time", []string{"keys", "rotate", "--dir", "x", "--kid", "y"}, 2, "", "meshpass: --kid names a key that leaked: it goes with --now\n" + keysRotateUsage},
-		{"keys status without a folder", []string{"keys", "status"}, 2, "", "meshpass: keys status needs --dir DIR, or --kubernetes without --dir and --out\n" + keysStatusUsage},
-		{"keys status, no such folder", []string{"keys", "status", "--dir", "absent"}, 2, "", "meshpass: signing keys: open absent/keys.yaml: no such file or directory\n"},
-		{"keys new without a folder", []string{"keys", "new"}, 2, "", "meshpass: keys new needs --dir DIR\n" + keysNewUsage},
-		{"keys new, odd output", []string{"keys", "new", "--dir", "x", "-o", "yaml"}, 2, "", "meshpass: -o yaml: want json\n" + keysNewUsage},
-		{"keys publish without a folder", []string{"keys", "publish"}, 2, "", "meshpass: keys publish needs --dir DIR\n" + keysPublishUsage},
-		{"keys publish, a report of nothing", []string{"keys", "publish", "--dir", "x", "-o", "json"}, 2, "", "meshpass: -o json: want json, and --out FILE\n" + keysPublishUsage},
-		{"keys publish, no such folder", []string{"keys", "publish", "--dir", "absent"}, 2, "", "meshpass: signing keys: open absent/keys.yaml: no such file or directory\n"},
-		{"help of revoke", []string{"revoke", "--help"}, 0, revokeUsage, ""},
-		{"revoke what", []string{"revoke"}, 2, "", "meshpass: revoke needs a command\n" + revokeUsage},
-		{"help of token", []string{"token", "--help"}, 0, tokenUsage, ""},
-		{"help of token inspect", []string{"token", "inspect", "--help"}, 0, tokenInspectUsage, ""},
-		{"help of token verify", []string{"token", "verify", "--help"}, 0, tokenVerifyUsage, ""},
-		{"help of token mint", []string{"token", "mint", "--help"}, 0, tokenMintUsage, ""},
-		{"token of what", []string{"token"}, 2, "", "meshpass: token needs a command\n" + tokenUsage},
-		{"a command of token that is not there", []string{"token", "read"}, 2, "", "meshpass: token has no such command\n" + tokenUsage},
-		{"token inspect, odd output", []string{"token", "inspect", "-o", "yaml"}, 2, "", "meshpass: -o yaml: want json\n" + tokenInspectUsage},
-		{"token verify by what", []string{"token", "verify"}, 2, "", "meshpass: token verify needs --config FILE\n" + tokenVerifyUsage},
-		{"token mint without keys", []string{"token", "mint"}, 2, "", "meshpass: token mint needs --dir\n" + tokenMintUsage},
-		{"token mint with an argument", []string{"token", "mint", "x"}, 2, "", "meshpass: unexpected argument \"x\"\n" + tokenMintUsage},
-		{"health of what", []string{"health", "x"}, 2, "", "meshpass: unexpected argument \"x\"\n" + healthUsage},
-		{"health of no address", []string{"health", "--ops", "a b"}, 2, "", "meshpass: --ops: \"a b\" is no address of ops: write 127.0.0.1:9090, or a URL such as http://127.0.0.1:9090\n" + healthUsage},
-		{"version of what", []string{"version", "all"}, 2, "", "meshpass: version takes no arguments\n" + usage},
-		{"refused configuration", []string{"serve", "--config", invalid}, 2, "",
-			invalid + ": the file is empty\nmeshpass: the configuration is refused: 1 to mend, nothing was started\n"},
-		{"absent configuration", []string{"serve", "--config", "absent.yaml"}, 2, "",
-			"meshpass: configuration: open absent.yaml: no such file or directory\n"},
+		{"nothing", nil, 2, "", "no command: want one of serve, keys, token, policy, revoke, services, status, health, version", "meshpass"},
+		{"unknown command", []string{"server"}, 2, "", `unknown command "server" (did you mean "serve"?)`, "meshpass"},
+		{"help", []string{"help"}, 0, "Meshpass verifies the internal tokens", "", ""},
+		{"--help", []string{"--help"}, 0, "Meshpass verifies the internal tokens", "", ""},
+		{"help of serve", []string{"serve", "--help"}, 0, "Answers Envoy's ext_authz Checks", "", ""},
+		{"help of keys", []string{"keys", "--help"}, 0, "Makes, rotates, publishes", "", ""},
+		{"help of keys new", []string{"keys", "new", "--help"}, 0, "Adds a signing key", "", ""},
+		{"help of keys publish", []string{"keys", "publish", "-h"}, 0, "Writes the key set", "", ""},
+		{"help of health", []string{"health", "--help"}, 0, "Asks a running authorizer", "", ""},
+		{"unknown flag", []string{"serve", "--confg", "x"}, 2, "", "unknown flag --confg (did you mean --config?)", "meshpass serve"},
+		{"no file", []string{"serve"}, 2, "", "serve needs --config FILE", "meshpass serve"},
+		{"a delay below zero", []string{"serve", "--config", "x", "--drain-delay", "-1s"}, 2, "", "--drain-delay must not be negative", "meshpass serve"},
+		{"a delay that is none", []string{"serve", "--config", "x", "--drain-delay", "soon"}, 2, "", `invalid value "soon" for --drain-delay: write a duration such as 30s, 12h or 7d`, "meshpass serve"},
+		{"extra argument", []string{"serve", "--config", "x", "y"}, 2, "", `unexpected argument "y"`, "meshpass serve"},
+		{"keys of what", []string{"keys"}, 2, "", "keys needs a command: new, rotate, status or publish", "meshpass keys"},
+		{"a command of keys that is not there", []string{"keys", "turn"}, 2, "", `unknown command "keys turn": want one of new, publish, rotate, status`, "meshpass keys"},
+		{"help of keys rotate", []string{"keys", "rotate", "--help"}, 0, "Makes the next key", "", ""},
+		{"help of keys status", []string{"keys", "status", "--help"}, 0, "Shows which key signs", "", ""},
+		{"keys rotate without a folder", []string{"keys", "rotate"}, 2, "", "keys rotate needs --dir DIR, or --kubernetes without --dir and --out", "meshpass keys rotate"},
+		{"keys rotate, in two places", []string{"keys", "rotate", "--kubernetes", "--dir", "x"}, 2, "", "keys rotate needs --dir DIR, or --kubernetes without --dir and --out", "meshpass keys rotate"},
+		{"keys rotate, leaked, on time", []string{"keys", "rotate", "--dir", "x", "--kid", "y"}, 2, "", "--kid names a key that leaked: it goes with --now", "meshpass keys rotate"},
+		{"keys status without a folder", []string{"keys", "status"}, 2, "", "keys status needs --dir DIR, or --kubernetes without --dir and --out", "meshpass keys status"},
+		{"keys status, no such folder", []string{"keys", "status", "--dir", "absent"}, 2, "", "signing keys: open absent/keys.yaml: no such file or directory", ""},
+		{"keys new without a folder", []string{"keys", "new"}, 2, "", "keys new needs --dir DIR", "meshpass keys new"},
+		{"keys new, odd output", []string{"keys", "new", "--dir", "x", "-o", "yaml"}, 2, "", `invalid value "yaml" for -o: want text or json`, "meshpass keys new"},
+		{"keys publish without a folder", []string{"keys", "publish"}, 2, "", "keys publish needs --dir DIR", "meshpass keys publish"},
+		{"keys publish, a report of nothing", []string{"keys", "publish", "--dir", "x", "-o", "json"}, 2, "{", "-o json prints the report of --out FILE; without --out the key set is printed, which is JSON", "meshpass keys publish"},
+		{"keys publish, no such folder", []string{"keys", "publish", "--dir", "absent"}, 2, "", "signing keys: open absent/keys.yaml: no such file or directory", ""},
+		{"help of revoke", []string{"revoke", "--help"}, 0, "Puts users, sessions", "", ""},
+		{"revoke what", []string{"revoke"}, 2, "", "revoke needs a command: sub, sid, kid, txn, remove, list or init", "meshpass revoke"},
+		{"help of token", []string{"token", "--help"}, 0, "Looks at internal tokens", "", ""},
+		{"help of token inspect", []string{"token", "inspect", "--help"}, 0, "Prints header, claims and times", "", ""},
+		{"help of token verify", []string{"token", "verify", "--help"}, 0, "Says whether an authorizer", "", ""},
+		{"help of token mint", []string{"token", "mint", "--help"}, 0, "Mints a token for a test", "", ""},
+		{"token of what", []string{"token"}, 2, "", "token needs a command: inspect, verify or mint", "meshpass token"},
+		{"a command of token that is not there", []string{"token", "read"}, 2, "", "token has no such command: want one of inspect, mint, verify", "meshpass token"},
+		{"token inspect, odd output", []string{"token", "inspect", "-o", "yaml"}, 2, "", `invalid value "yaml" for -o: want text or json`, "meshpass token inspect"},
+		{"token verify by what", []string{"token", "verify"}, 2, "", "token verify needs --config FILE", "meshpass token verify"},
+		{"token mint without keys", []string{"token", "mint"}, 2, "", "token mint needs --dir", "meshpass token mint"},
+		{"token mint with an argument", []string{"token", "mint", "x"}, 2, "", "too many arguments: at most 0", "meshpass token mint"},
+		{"health of what", []string{"health", "x"}, 2, "", `unexpected argument "x"`, "meshpass health"},
+		{"health of no address", []string{"health", "--ops", "a b"}, 2, "", `--ops: "a b" is no address of ops: write 127.0.0.1:9090, or a URL such as http://127.0.0.1:9090`, "meshpass health"},
+		{"version of what", []string{"version", "all"}, 2, "", `unexpected argument "all"`, "meshpass version"},
+		{"absent configuration", []string{"serve", "--config", "absent.yaml"}, 2, "", "configuration: open absent.yaml: no such file or directory", ""},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			code := run(t.Context(), row.args, &stdout, &stderr)
-			if code != row.code || stdout.String() != row.stdout || stderr.String() != row.stderr {
-				t.Errorf("got %d\nstdout: %s\nstderr: %s", code, &stdout, &stderr)
+			code, stdout, stderr := ran(t, row.args...)
+			want := ""
+			if row.stderr != "" {
+				want = "meshpass: " + row.stderr + "\n"
+			}
+			if row.see != "" {
+				want += "see " + row.see + " --help\n"
+			}
+			if code != row.code || !strings.HasPrefix(stdout, row.stdout) || (stdout == "") != (row.stdout == "") || stderr != want {
+				t.Errorf("got %d\nstdout: %s\nstderr: %s", code, stdout, stderr)
 			}
 		})
+	}
+	want := invalid + ": the file is empty\nmeshpass: the configuration is rejected: 1 to fix, nothing was started\n"
+	if code, stdout, stderr := ran(t, "serve", "--config", invalid); code != 2 || stdout != "" || stderr != want {
+		t.Errorf("rejected configuration: got %d, %s%s", code, stdout, stderr)
 	}
 }
 
 func TestVersion(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"version"}, &stdout, &stderr); code != 0 || !strings.HasPrefix(stdout.String(), "meshpass ") {
+	if code := run(t.Context(), []string{"version"}, strings.NewReader(""), &stdout, &stderr); code != 0 || !strings.HasPrefix(stdout.String(), "meshpass ") {
 		t.Errorf("got %d, %s, %s", code, &stdout, &stderr)
 	}
 }
@@ -147,8 +155,8 @@ func TestACommandThatHangsIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
-	code := runUntil(ctx, []string{"policy", "explain", shipped, "--record", pipe}, &stdout, &stderr)
-	if code != couldNot || stderr.String() != "meshpass: interrupted\n" {
+	code := runUntil(ctx, []string{"policy", "explain", shipped, "--record", pipe}, strings.NewReader(""), &stdout, &stderr)
+	if code != exitCouldNot || stderr.String() != "meshpass: interrupted\n" {
 		t.Errorf("got %d, %s", code, stderr.String())
 	}
 	writer, err := os.OpenFile(pipe, os.O_WRONLY, 0) // so that nothing is left behind

@@ -1,135 +1,92 @@
 package main
 
 import (
-	"flag"
-	"fmt"
+	"errors"
 	"io"
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
+	"github.com/meshpass/meshpass/extauthz/cli/printer"
 	"github.com/meshpass/meshpass/extauthz/policycli"
-	"github.com/meshpass/meshpass/extauthz/tokencli"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-const policyUsage = `usage: meshpass policy lint DIR... [FLAGS]
-       meshpass policy test DIR... [FLAGS]
-       meshpass policy explain DIR... --callee WORKLOAD [FLAGS]
-       meshpass policy diff OLD NEW --replay FILE [FLAGS]
-`
-
-// policyFlagsUsage ends the help of each command.
-const policyFlagsUsage = `
-  --guardrail DIR             also this folder, whose deny rules hold against
-                              public entries too; may be given again
-  --trust-domain NAME[,NAME]  the mesh's own, then its aliases; default cluster.local
-  --members NAME[,NAME]       of tctx that your gateways' mappings write: a rule that
-                              reads another is refused; default any
-`
-
-func (c command) policy(args []string) int {
-	c.usage = policyUsage
-	if len(args) == 0 {
-		return c.misused("policy needs a command")
-	}
-	switch args[0] {
-	case "lint":
-		return c.policyLint(args[1:])
-	case "test":
-		return c.policyTest(args[1:])
-	case "explain":
-		return c.policyExplain(args[1:])
-	case "diff":
-		return c.policyDiff(args[1:])
-	case "-h", "-help", "--help":
-		_, _ = io.WriteString(c.stdout, c.usage)
-		return fine
-	default:
-		return c.misused("unknown command %q", "policy "+args[0])
-	}
+func newPolicy() *cobra.Command {
+	return newGroup("policy COMMAND", "Check, test, explain and compare policies",
+		`Judges policies with the engine that decides in the authorizer. docs/policy-tools.md
+describes these commands, and docs/policy.md what a policy says.`,
+		newPolicyLint(), newPolicyTest(), newPolicyExplain(), newPolicyDiff())
 }
 
-// policyFlags are those that all commands have.
-type policyFlags struct {
-	*flag.FlagSet
-	policycli.Source
-	format string
-}
+// policySources is how every command names its policies.
+const policySources = `SOURCE is a folder. NAME=SOURCE gives it another name than the
+last element of its path.`
 
-func newPolicyFlags(name string) *policyFlags {
-	f := &policyFlags{FlagSet: flag.NewFlagSet("policy "+name, flag.ContinueOnError)}
-	f.Domains.Local = "cluster.local"
-	f.Func("guardrail", "", func(dir string) error {
-		f.Guardrails = append(f.Guardrails, dir)
-		return nil
-	})
-	f.Func("trust-domain", "", func(names string) error {
+// addPolicySource adds the flags that say which policies a command reads, and how.
+func addPolicySource(cmd *cobra.Command, s *policycli.Source) {
+	s.Domains.Local = "cluster.local"
+	addList(cmd, &s.Guardrails, "guardrail", "SOURCE", "also these policies, whose deny rules apply to public entries too")
+	addFunc(cmd, "trust-domain", "NAME[,NAME]", s.Domains.Local, "the trust domain of the mesh, then its aliases", func(names string) error {
 		all := strings.Split(names, ",")
 		if slices.Contains(all, "") {
-			return fmt.Errorf("want NAME, or NAME,ALIAS")
+			return errors.New("want NAME, or NAME,ALIAS")
 		}
-		f.Domains.Local, f.Domains.Aliases = all[0], all[1:]
+		s.Domains.Local, s.Domains.Aliases = all[0], all[1:]
 		return nil
 	})
-	f.Func("members", "", func(names string) error {
-		f.Members = strings.Split(names, ",")
-		if slices.Contains(f.Members, "") {
-			return fmt.Errorf("want NAME, or NAME,NAME")
-		}
-		return nil
-	})
-	f.StringVar(&f.format, "o", "text", "")
-	return f
-}
-
-// unguarded is a flag for commands whose answers it changes.
-func (f *policyFlags) unguarded() {
-	f.Func("unguarded", "", func(mode string) error {
-		switch mode {
-		case "deny":
-			f.Unguarded = policy.Enforce
-		case "shadow":
-			f.Unguarded = policy.Shadow
-		default:
-			return fmt.Errorf("want deny or shadow")
+	addFunc(cmd, "members", "NAME[,NAME]", "", "the members of tctx that the mappings of your gateways write: a rule that reads another one is an error; without it any", func(names string) error {
+		if s.Members = strings.Split(names, ","); slices.Contains(s.Members, "") {
+			return errors.New("want NAME, or NAME,NAME")
 		}
 		return nil
 	})
 }
 
-// parsePolicy reads flags and folders in any order.
-func (c command) parsePolicy(f *policyFlags, args []string, formats ...string) (code int, ok bool) {
-	for {
-		if code, ok = c.parseUpTo(len(args), f.FlagSet, args); !ok {
-			return code, false
+// addUnguarded adds a flag for commands whose answers it changes.
+func addUnguarded(cmd *cobra.Command, s *policycli.Source) {
+	mode := "deny"
+	addChoice(cmd, &mode, "unguarded", "", "what happens to workloads that no document targets: policies.unguarded of the configuration", "deny", "shadow")
+	before := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if s.Unguarded = policy.Enforce; mode == "shadow" {
+			s.Unguarded = policy.Shadow
 		}
-		if f.NArg() == 0 {
-			break
+		if before != nil {
+			return before(cmd, args)
 		}
-		f.Dirs = append(f.Dirs, f.Arg(0))
-		args = f.Args()[1:]
+		return nil
 	}
-	if formats = append(formats, "text", "json"); !slices.Contains(formats, f.format) {
-		return c.misused("-o %s: want one of %s", f.format, strings.Join(formats, ", ")), false
-	}
-	return fine, true
 }
 
-// told prints a report, in which nothing commands a terminal, and gives the exit
-// code that goes with its answer.
-func (c command) told(report any, print func(io.Writer) error, format string, yes bool) int {
-	var text strings.Builder
-	err := print(&text)
+// printReport prints a report, as JSON or as the text of a function. The answer is
+// no unless ok.
+func printReport(cmd *cobra.Command, report any, text func(io.Writer) error, format string, ok bool) error {
+	var err error
 	if format == "json" {
-		err = tokencli.PrintJSON(c.stdout, report)
-	} else if err == nil {
-		_, err = io.WriteString(c.stdout, tokencli.Printable(text.String()))
+		err = printer.JSON(cmd.OutOrStdout(), report)
+	} else {
+		err = printText(cmd, text)
 	}
-	switch {
-	case err != nil:
-		return c.failed(err)
-	case !yes:
-		return no
+	if err == nil && !ok {
+		return errNo
 	}
-	return fine
+	return err
+}
+
+// checkStdin reports names of input that are standard input more than once.
+func checkStdin(cmd *cobra.Command, names ...string) error {
+	inputs := 0
+	for _, name := range names {
+		for _, each := range strings.Split(name, ",") {
+			if each == "-" || strings.HasSuffix(each, "=-") {
+				inputs++
+			}
+		}
+	}
+	if inputs > 1 {
+		return misuse(cmd, "standard input can be read once: name - once")
+	}
+	return nil
 }

@@ -24,13 +24,13 @@ func TestPolicy(t *testing.T) {
 		want string // in what is printed
 	}{
 		{"", 2, "policy needs a command"},
-		{"--help", 0, "usage: meshpass policy lint DIR..."},
+		{"--help", 0, "Usage: meshpass policy COMMAND"},
 		{"compile", 2, `unknown command "policy compile"`},
 		{"lint --help", 0, "--workloads FILE"},
 		{"lint", 2, "name a folder of documents"},
 		{"lint " + shipped + " --strict", 0, "documents: 3, errors: 0, warnings: 0\n"},
 		{"lint -o json " + shipped, 0, `"findings": []`},
-		{"lint -o xml " + shipped, 2, "-o xml: want one of github, text, json"},
+		{"lint -o xml " + shipped, 2, `invalid value "xml" for -o: want text, json or github`},
 		{"lint --trust-domain , " + shipped, 2, "want NAME, or NAME,ALIAS"},
 		{"lint --members tenant,plan " + shipped, 0, "errors: 0"},
 		{"lint --members plan " + shipped, 1, "claims.tctx.tenant is in no token: known are api, auth, org, plan, sid"},
@@ -64,9 +64,9 @@ func TestPolicy(t *testing.T) {
 		{"explain " + shipped + " --callee ns/shop/sa/orders --claims {}{}", 2, "claims: something follows"},
 		{"explain " + shipped + " --header x", 2, "want NAME=VALUE"},
 		{"explain " + shipped + " --now noon", 2, "cannot parse"},
-		{"diff --help", 0, "--max-undecidable 0"},
-		{"diff " + shipped + " --replay x", 2, "two folders, OLD and NEW, and --replay FILE"},
-		{"diff " + shipped + " " + shipped, 2, "two folders, OLD and NEW, and --replay FILE"},
+		{"diff --help", 0, "--max-undecidable NUMBER"},
+		{"diff " + shipped + " --replay x", 2, "two sources, OLD and NEW, and --replay FILE"},
+		{"diff " + shipped + " " + shipped, 2, "two sources, OLD and NEW, and --replay FILE"},
 		{"diff " + shipped + " " + shipped + " --replay absent", 2, "absent"},
 		{"diff " + shipped + " ../../policycli/lint/testdata/policies --replay " + recorded + "tour.jsonl", 2, "wrong.yaml:5:25"},
 		{"diff --unguarded open", 2, "want deny or shadow"},
@@ -89,7 +89,7 @@ func TestPolicyLintReadsWorkloadsFromAPipe(t *testing.T) {
 // piped runs a policy command that reads standard input.
 func piped(t *testing.T, input string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	return runWith(input, command.policy, args)
+	return ranWith(t, input, append([]string{"policy"}, args...)...)
 }
 
 // Exit code 2 wins over 1: what cannot be decided may change too.

@@ -5,61 +5,64 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
+	"github.com/meshpass/meshpass/extauthz/cli/printer"
 	"github.com/meshpass/meshpass/extauthz/policycli"
 	"github.com/meshpass/meshpass/extauthz/policycli/replay"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-const policyDiffUsage = `usage: meshpass policy diff OLD NEW --replay FILE [FLAGS]
-
-Makes recorded decisions again, by the folder OLD of documents that made them and
-by the changed NEW, and prints which would change, by rule and caller. What a
-record does not hold is never guessed: such decisions are undecidable.
-Where the configuration has several folders, OLD and NEW are lists, separated by
-commas. Folders are paired by name, which is the last element of the path unless
-NAME=DIR says otherwise; one folder on each side is a pair, whatever the names.
-
-  --old-guardrail DIR         a guardrail folder of OLD; may be given again
-  --new-guardrail DIR         a guardrail folder of NEW; may be given again
-  --replay FILE               audit records, one a line; - is standard input
-  --max-undecidable 0         more than so many are a failure
-  --unguarded deny            or shadow: policies.unguarded of the configuration
-  -o json                     print the report as JSON` + policyFlagsUsage + `
-exit codes: 0 nothing changes; 1 something does; 2 too much is undecidable, or could not do it
-`
-
-func (c command) policyDiff(args []string) int {
-	c.usage = policyDiffUsage
-	f := newPolicyFlags("diff")
-	f.unguarded()
-	file := f.String("replay", "", "")
-	most := f.Int("max-undecidable", 0, "")
-	var guardrails [2][]string
-	for i, name := range []string{"old-guardrail", "new-guardrail"} {
-		f.Func(name, "", func(dir string) error {
-			guardrails[i] = append(guardrails[i], dir)
-			return nil
-		})
-	}
-	if code, ok := c.parsePolicy(f, args); !ok {
-		return code
-	}
-	if len(f.Dirs) != 2 || *file == "" {
-		return c.misused("policy diff needs two folders, OLD and NEW, and --replay FILE")
-	}
-	report, err := c.replay(f, guardrails, *file)
-	if err != nil {
-		return c.failed(err)
-	}
-	code := c.told(report, report.Print, f.format, report.Changed == 0)
-	if code != couldNot && report.Undecidable > *most {
-		return c.failed(replay.ErrUndecidable)
-	}
-	return code
+// policyDiff is one run of `policy diff`.
+type policyDiff struct {
+	source     policycli.Source
+	guardrails [2][]string
+	file       string
+	most       int
 }
 
-func (c command) replay(f *policyFlags, guardrails [2][]string, file string) (replay.Report, error) {
-	records, err := c.opened(file)
+func newPolicyDiff() *cobra.Command {
+	var d policyDiff
+	cmd := &cobra.Command{
+		Use: "diff OLD NEW --replay FILE [flags]", Short: "Show which recorded decisions changed policies would change",
+		Long: `Makes recorded decisions again, by the policies OLD that made them and by the changed
+policies NEW, and prints which decisions would change, by rule and caller. What a
+record does not hold is never guessed: such a decision is undecidable.
+
+OLD and NEW are each a SOURCE, or several, separated by commas.
+
+` + policySources + `
+Folders are paired by name. One folder on each side is a pair, whatever the names.
+
+Exit codes: 0 nothing changes; 1 something changes; 2 too much is undecidable, or the
+decisions could not be made.`,
+	}
+	addText(cmd, &d.file, "replay", "FILE", "audit records, one a line; - is standard input (required)")
+	cmd.Flags().IntVar(&d.most, "max-undecidable", 0, "how many undecidable decisions are no failure, a `NUMBER`")
+	addList(cmd, &d.guardrails[0], "old-guardrail", "SOURCE", "a guardrail of OLD")
+	addList(cmd, &d.guardrails[1], "new-guardrail", "SOURCE", "a guardrail of NEW")
+	addPolicySource(cmd, &d.source)
+	addUnguarded(cmd, &d.source)
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) != 2 || d.file == "" {
+			return misuse(cmd, "policy diff needs two sources, OLD and NEW, and --replay FILE")
+		}
+		if err := checkStdin(cmd, slices.Concat(args, d.source.Guardrails, d.guardrails[0], d.guardrails[1], []string{d.file})...); err != nil {
+			return err
+		}
+		d.source.Stdin = cmd.InOrStdin()
+		report, err := d.replay(cmd, args)
+		if err != nil {
+			return err
+		}
+		return d.print(cmd, report, *format)
+	}
+	return cmd
+}
+
+func (d *policyDiff) replay(cmd *cobra.Command, args []string) (replay.Report, error) {
+	records, err := openInput(cmd, d.file)
 	if err != nil {
 		return replay.Report{}, err
 	}
@@ -67,9 +70,9 @@ func (c command) replay(f *policyFlags, guardrails [2][]string, file string) (re
 	var versions [2]policycli.Source
 	var folders [2][]policy.Dir
 	for i := range versions {
-		versions[i] = f.Source
-		versions[i].Dirs = strings.Split(f.Dirs[i], ",")
-		versions[i].Guardrails = append(slices.Clone(f.Guardrails), guardrails[i]...)
+		versions[i] = d.source
+		versions[i].Sources = strings.Split(args[i], ",")
+		versions[i].Guardrails = append(slices.Clone(d.source.Guardrails), d.guardrails[i]...)
 		if folders[i], err = versions[i].Folders(); err != nil {
 			return replay.Report{}, err
 		}
@@ -81,4 +84,22 @@ func (c command) replay(f *policyFlags, guardrails [2][]string, file string) (re
 		return replay.Report{}, err
 	}
 	return replay.Diff(old, changed, records)
+}
+
+// diffAnswer is the report, and why it is not enough.
+type diffAnswer struct {
+	replay.Report
+	Error *printer.Failure `json:"error,omitempty"`
+}
+
+func (d *policyDiff) print(cmd *cobra.Command, r replay.Report, format string) error {
+	answer, tooMany := diffAnswer{Report: r}, r.Undecidable > d.most
+	if tooMany {
+		answer.Error = printer.NewFailure(replay.ErrUndecidable)
+	}
+	err := printReport(cmd, answer, r.Print, format, r.Changed == 0)
+	if tooMany && codeOf(err) != exitCouldNot {
+		return &exitError{code: exitCouldNot, err: replay.ErrUndecidable, inAnswer: true}
+	}
+	return err
 }

@@ -2,14 +2,16 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"io"
 	"log/slog"
-	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/meshpass/meshpass/extauthz/app"
+	"github.com/meshpass/meshpass/extauthz/policycli"
 	"github.com/meshpass/meshpass/extauthz/policycli/explain"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -17,81 +19,68 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-const policyExplainUsage = `usage: meshpass policy explain DIR... --callee WORKLOAD [FLAGS]
-       meshpass policy explain DIR... --check FILE [FLAGS]
-       meshpass policy explain DIR... --record FILE [--id ID] [FLAGS]
-
-Says how documents decide a request: which of them guard the callee, what each
-condition of each rule evaluates to, and why the answer is what it is.
-
-  --callee WORKLOAD           who is called, as in targets
-  --caller WORKLOAD           who calls; none: nobody can have a name; default: not known
-  --method GET  --path /      what is asked
-  --host NAME  --port N  --header NAME=VALUE   may be given again
-  --claims JSON               of a token that verifies, as its payload has them
-  --no-token REASON           or why there are none; default token_missing
-  --check FILE                a CheckRequest in JSON, of a sidecar; the flags above go
-                              before what it says. The claims of its token are not
-                              verified, but with --config FILE, of meshpass serve
-  --record FILE               audit records, one a line
-  --id ID                     of the record, the request or the transaction
-  --now TIME                  RFC 3339; default: now, or the record's
-  --unguarded deny            or shadow: policies.unguarded of the configuration
-  -o json                     print it as JSON
-
-FILE may be -, standard input.
-` + policyFlagsUsage + `
-exit codes: 0 let in; 1 refused; 2 could not do it
-`
-
-// explainFlags are those of explain alone.
+// explainFlags say which request is explained.
 type explainFlags struct {
 	explain.Asked
 	check, config, record, id string
 }
 
-func (c command) policyExplain(args []string) int {
-	c.usage = policyExplainUsage
-	f := newPolicyFlags("explain")
-	f.unguarded()
+func newPolicyExplain() *cobra.Command {
+	var source policycli.Source
 	var e explainFlags
-	e.add(f.FlagSet)
-	if code, ok := c.parsePolicy(f, args); !ok {
-		return code
+	cmd := &cobra.Command{
+		Use: "explain SOURCE... (--callee WORKLOAD | --check FILE | --record FILE) [flags]", Short: "Show how policies decide a request, and why",
+		Long: `Shows how documents decide a request: which of them target the callee, what each
+condition of each rule evaluates to, and why the answer is what it is.
+
+` + policySources + `
+FILE may be - for standard input.
+
+Exit codes: 0 allowed; 1 denied; 2 it could not be explained.`,
 	}
-	switch {
-	case e.check != "" && e.record != "":
-		return c.misused("--check and --record: which of them?")
-	case e.config != "" && e.check == "":
-		return c.misused("--config verifies the token of --check")
-	case e.id != "" && e.record == "":
-		return c.misused("--id chooses among those of --record")
+	e.add(cmd)
+	addPolicySource(cmd, &source)
+	addUnguarded(cmd, &source)
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case e.check != "" && e.record != "":
+			return misuse(cmd, "--check and --record: which of them?")
+		case e.config != "" && e.check == "":
+			return misuse(cmd, "--config verifies the token of --check")
+		case e.id != "" && e.record == "":
+			return misuse(cmd, "--id chooses among those of --record")
+		}
+		if err := checkStdin(cmd, slices.Concat(args, source.Guardrails, []string{e.check + e.record})...); err != nil {
+			return err
+		}
+		source.Sources, source.Stdin = args, cmd.InOrStdin()
+		set, err := source.Set()
+		if err != nil {
+			return err
+		}
+		questions, err := e.questions(cmd, source.Domains, set)
+		if err != nil {
+			return err
+		}
+		var report explain.Report
+		for _, q := range questions {
+			report.Explanations = append(report.Explanations, explain.Explain(set, q))
+		}
+		return printReport(cmd, report, report.Print, *format, report.OK())
 	}
-	set, err := f.Source.Set()
-	if err != nil {
-		return c.failed(err)
-	}
-	questions, err := c.questions(e, f.Domains, set)
-	if err != nil {
-		return c.failed(err)
-	}
-	var report explain.Report
-	for _, q := range questions {
-		report.Explanations = append(report.Explanations, explain.Explain(set, q))
-	}
-	return c.told(report, report.Print, f.format, report.OK())
+	return cmd
 }
 
-func (e *explainFlags) add(flags *flag.FlagSet) {
+func (e *explainFlags) add(cmd *cobra.Command) {
 	e.Headers = map[string]string{}
-	for name, value := range map[string]*string{
-		"caller": &e.Caller, "callee": &e.Callee, "method": &e.Method, "path": &e.Path, "host": &e.Host, "claims": &e.Claims, "no-token": &e.NoToken,
-		"check": &e.check, "config": &e.config, "record": &e.record, "id": &e.id,
-	} {
-		flags.StringVar(value, name, "", "")
-	}
-	flags.UintVar(&e.Port, "port", 0, "")
-	flags.Func("header", "", func(text string) error {
+	addText(cmd, &e.Callee, "callee", "WORKLOAD", "who is called, as in targets")
+	addText(cmd, &e.Caller, "caller", "WORKLOAD", "who calls; none: no caller can have a name here; without it the caller is not known")
+	addText(cmd, &e.Method, "method", "METHOD", "the method of the request; without it GET, or that of the CheckRequest")
+	addText(cmd, &e.Path, "path", "PATH", "the path of the request; without it /, or that of the CheckRequest")
+	addText(cmd, &e.Host, "host", "NAME", "the host of the request")
+	cmd.Flags().UintVar(&e.Port, "port", 0, "the `PORT` of the callee; 0: not known")
+	addFunc(cmd, "header", "NAME=VALUE", "", "a header of the request; may be given several times", func(text string) error {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok || name == "" {
 			return errors.New("want NAME=VALUE")
@@ -99,13 +88,19 @@ func (e *explainFlags) add(flags *flag.FlagSet) {
 		e.Headers[strings.ToLower(name)] = value
 		return nil
 	})
-	flags.Func("now", "", func(text string) (err error) {
+	addText(cmd, &e.Claims, "claims", "JSON", "the claims of a token that verifies, as its payload has them")
+	addText(cmd, &e.NoToken, "no-token", "REASON", "or why there are no claims; without both token_missing")
+	addText(cmd, &e.check, "check", "FILE", "a CheckRequest in JSON, as a sidecar sends it; the flags above override it. The claims of its token are not verified without --config")
+	addText(cmd, &e.config, "config", "FILE", "the configuration of meshpass serve that verifies the token of --check")
+	addText(cmd, &e.record, "record", "FILE", "audit records, one a line")
+	addText(cmd, &e.id, "id", "ID", "the record: its ID, or that of the request or the transaction")
+	addFunc(cmd, "now", "TIME", "", "the time of the request, in RFC 3339; without it the present, or the time of the record", func(text string) (err error) {
 		e.Now, err = time.Parse(time.RFC3339, text)
 		return err
 	})
 }
 
-func (c command) questions(e explainFlags, domains identity.TrustDomains, set *policy.Set) ([]explain.Question, error) {
+func (e *explainFlags) questions(cmd *cobra.Command, domains identity.TrustDomains, set *policy.Set) ([]explain.Question, error) {
 	now := time.Now()
 	if !e.Now.IsZero() {
 		now = e.Now
@@ -114,7 +109,7 @@ func (c command) questions(e explainFlags, domains identity.TrustDomains, set *p
 		q, err := e.FromFlags(domains, now)
 		return []explain.Question{q}, err
 	}
-	from, err := c.opened(e.check + e.record)
+	from, err := openInput(cmd, e.check+e.record)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +117,7 @@ func (c command) questions(e explainFlags, domains identity.TrustDomains, set *p
 	if e.record != "" {
 		return explain.FromRecords(from, e.id, set)
 	}
-	verify, err := e.verify(now, c.warnings())
+	verify, err := e.verify(now, newWarningLog(cmd))
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +133,7 @@ func (c command) questions(e explainFlags, domains identity.TrustDomains, set *p
 const maxCheck = 16 << 20
 
 // verify is nil without a configuration.
-func (e explainFlags) verify(now time.Time, log *slog.Logger) (explain.Verify, error) {
+func (e *explainFlags) verify(now time.Time, log *slog.Logger) (explain.Verify, error) {
 	if e.config == "" {
 		return nil, nil
 	}
@@ -150,12 +145,4 @@ func (e explainFlags) verify(now time.Time, log *slog.Logger) (explain.Verify, e
 		}
 		return claims, ""
 	}, err
-}
-
-// opened is a file, or standard input for -.
-func (c command) opened(name string) (io.ReadCloser, error) {
-	if name == "-" {
-		return io.NopCloser(c.stdin), nil
-	}
-	return os.Open(name)
 }

@@ -1,51 +1,59 @@
 package main
 
 import (
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshpass/meshpass/extauthz/policycli"
 	"github.com/meshpass/meshpass/extauthz/policycli/lint"
 )
 
-const policyLintUsage = `usage: meshpass policy lint DIR... [FLAGS]
-
-Says what is wrong in documents, and in the cases beside them, at which place, and
-what to write instead; and warns of what may not be meant. docs/policy.md lists
+func newPolicyLint() *cobra.Command {
+	var source policycli.Source
+	var strict bool
+	var workloads string
+	cmd := &cobra.Command{
+		Use: "lint SOURCE... [flags]", Short: "Find what is wrong in policies, or may not be meant",
+		Long: `Finds what is wrong in documents and in the cases beside them, says at which place
+and what to write instead, and warns of what may not be meant. docs/policy.md lists
 the warnings.
 
-  --strict                    warnings are failures
-  --workloads FILE            also warn of each workload in FILE that no document
-                              in force targets: one name a line, as in targets; - is
-                              standard input
-  -o text                     or json, or github: workflow commands, which GitHub
-                              shows at the lines of a pull request` + policyFlagsUsage + `
-exit codes: 0 nothing found, or only warnings; 1 something is wrong; 2 could not do it
-`
+` + policySources + `
 
-func (c command) policyLint(args []string) int {
-	c.usage = policyLintUsage
-	f := newPolicyFlags("lint")
-	strict := f.Bool("strict", false, "")
-	workloads := f.String("workloads", "", "")
-	if code, ok := c.parsePolicy(f, args, "github"); !ok {
-		return code
+Exit codes: 0 nothing found, or only warnings; 1 something is wrong; 2 it could not
+be checked.`,
 	}
-	var members *lint.Workloads
-	if *workloads != "" {
-		file, err := c.opened(*workloads)
+	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
+	addText(cmd, &workloads, "workloads", "FILE", "also warn of each workload in FILE that no enforced document targets: one name a line, as in targets; - is standard input")
+	addPolicySource(cmd, &source)
+	format := addOutput(cmd, "github", "for workflow commands, which GitHub shows at the lines of a pull request")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkStdin(cmd, slices.Concat(args, source.Guardrails, []string{workloads})...); err != nil {
+			return err
+		}
+		source.Sources, source.Stdin = args, cmd.InOrStdin()
+		var members *lint.Workloads
+		if workloads != "" {
+			file, err := openInput(cmd, workloads)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			members = &lint.Workloads{Name: workloads, Data: file}
+			if workloads == "-" {
+				members.Name = "standard input"
+			}
+		}
+		report, err := lint.Run(source, members)
 		if err != nil {
-			return c.failed(err)
+			return err
 		}
-		defer file.Close()
-		members = &lint.Workloads{Name: *workloads, Data: file}
-		if *workloads == "-" {
-			members.Name = "standard input"
+		show := report.Print
+		if *format == "github" {
+			show = report.PrintGitHub
 		}
+		return printReport(cmd, report, show, *format, report.OK(strict))
 	}
-	report, err := lint.Run(f.Source, members)
-	if err != nil {
-		return c.failed(err)
-	}
-	show := report.Print
-	if f.format == "github" {
-		show = report.PrintGitHub
-	}
-	return c.told(report, show, f.format, report.OK(*strict))
+	return cmd
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -83,7 +82,7 @@ func TestRevoke(t *testing.T) {
 				{"sub LIST --issuer I --for 1h", 2, "", "one value is needed", 3},
 				{"user LIST --issuer I a", 2, "", "revoke has no such command", 3},
 				{"sub --issuer I --for 1h a", 2, "", "name one list", 3},
-				{"list LIST -o yaml", 2, "", "-o yaml: want json", 3},
+				{"list LIST -o yaml", 2, "", `invalid value "yaml" for -o: want text or json`, 3},
 			} {
 				args := strings.Fields(strings.NewReplacer("LIST", place.flag, "CONFIG", config, " I ", " "+tyk+" ").Replace("revoke " + row.args))
 				code, stdout, stderr := ran(t, args...)
@@ -133,9 +132,8 @@ func TestRevokeTheSessionOfAKey(t *testing.T) {
 	}
 	ran(t, "revoke", "init", place.flag)
 	revoked := func(input string, args ...string) (int, string) {
-		var out bytes.Buffer
-		c := command{stdin: strings.NewReader(input), stdout: &out, stderr: &out}
-		return c.revoke(append([]string{"sid", place.flag, "--issuer", tyk, "--for", "1h", "--secret-file"}, args...)), out.String()
+		code, stdout, stderr := ranWith(t, input, append([]string{"revoke", "sid", place.flag, "--issuer", tyk, "--for", "1h", "--secret-file"}, args...)...)
+		return code, stdout + stderr
 	}
 	code, output := revoked(key+"\n", secret)
 	sid := identity.Secret(strings.Repeat("s", 32)).Pseudonym(key)

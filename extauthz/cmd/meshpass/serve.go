@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,6 +10,7 @@ import (
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/spf13/cobra"
 
 	"github.com/meshpass/meshpass/extauthz/app"
 	"github.com/meshpass/meshpass/shared/strictyaml"
@@ -25,57 +24,55 @@ const (
 	drain      = 10 * time.Second
 )
 
-const serveUsage = `usage: meshpass serve --config FILE [--strict] [--drain-delay 5s]
-
-Answers Envoy's ext_authz Checks until SIGTERM or SIGINT; a second one kills.
-Logs go to standard error; audit records go to standard output, unless the
+func newServe() *cobra.Command {
+	var config string
+	var strict bool
+	delay := drainDelay
+	cmd := &cobra.Command{
+		Use: "serve --config FILE [flags]", Short: "Answer Envoy's ext_authz Checks", Args: noArgs,
+		Long: `Answers Envoy's ext_authz Checks until SIGTERM or SIGINT; a second signal kills the
+process. Logs go to standard error. Audit records go to standard output, unless the
 configuration names a file. No Check waits for either: what cannot be written is
 counted in the metrics. SIGHUP opens the audit file again, for rotation; a file that
 was renamed or removed is noticed without it.
 
-  --config FILE       the configuration; docs/configuration.md
-  --strict            one policy document that is wrong refuses the whole change, and
-                      the start; without it the other documents take effect, and
-                      of that one the last good version stays, or at the start all
-                      that it targets is denied
-  --drain-delay 5s    after "not ready", keep answering for that long, so that
-                      callers go elsewhere first; only where ops is configured,
-                      since without probes nobody hears the news
-
-The garbage collector keeps below 90 % of the memory limit of the container
+The garbage collector keeps the memory below 90 % of the limit of the container
 (cgroup), unless the environment sets GOMEMLIMIT.
-`
 
-func (c command) serve(ctx context.Context, args []string) int {
-	c.usage = serveUsage
-	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
-	config := flags.String("config", "", "")
-	strict := flags.Bool("strict", false, "")
-	var delay time.Duration
-	durationVar(flags, &delay, "drain-delay", drainDelay)
-	if code, ok := c.parse(flags, args); !ok {
-		return code
+Exit codes: 0 ended by a signal; 2 the configuration is rejected, or the process
+could not serve.`,
 	}
-	if *config == "" {
-		return c.misused("serve needs --config FILE")
+	addText(cmd, &config, "config", "FILE", "the configuration, described in docs/configuration.md (required)")
+	cmd.Flags().BoolVar(&strict, "strict", false, "one policy document that is wrong rejects the whole change, and the start. "+
+		"Without it the other documents become active; of the wrong one the last good version stays, or all that it targets is denied where there is none")
+	addDuration(cmd, &delay, "drain-delay", "keep answering for that long after \"not ready\", so that callers go elsewhere first; used only where ops is configured")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if config == "" {
+			return misuse(cmd, "serve needs --config FILE")
+		}
+		if delay < 0 {
+			return misuse(cmd, "--drain-delay must not be negative")
+		}
+		return serve(cmd, config, strict, delay)
 	}
-	if delay < 0 {
-		return c.misused("--drain-delay must not be negative")
-	}
+	return cmd
+}
+
+func serve(cmd *cobra.Command, config string, strict bool, delay time.Duration) error {
 	signal.Ignore(syscall.SIGPIPE) // a reader of stdout or stderr that ends is a failed write, which is counted
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	lines := newLog(c.stderr)
-	c.stderr = lines.Writer()
+	ctx := cmd.Context()
+	lines := newLog(cmd.ErrOrStderr())
 	defer endInTime(ctx, delay+drain+lastDrain)()
 	defer endLog(lines)
-	log := slog.New(slog.NewJSONHandler(c.stderr, nil))
+	log := slog.New(slog.NewJSONHandler(lines.Writer(), nil))
 	followMemoryLimit(os.Getenv("GOMEMLIMIT"), memlimit.FromCgroup, log)
-	return c.run(ctx, app.Process{
-		ConfigFile: *config,
-		Strict:     *strict,
-		Stdout:     c.stdout,
+	err := app.Run(ctx, app.Process{
+		ConfigFile: config,
+		Strict:     strict,
+		Stdout:     cmd.OutOrStdout(),
 		Log:        log,
 		LogStats:   lines.Stats,
 		Hangup:     hangup,
@@ -83,18 +80,14 @@ func (c command) serve(ctx context.Context, args []string) int {
 		DrainDelay: delay,
 		Drain:      drain,
 	})
-}
-
-func (c command) run(ctx context.Context, p app.Process) int {
-	err := app.Run(ctx, p)
-	// For the person at the terminal: problems stand one a line, in the form that
-	// editors jump to.
+	// For the person at the terminal: one problem a line, in the form that editors read.
 	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
-		fmt.Fprintln(c.stderr, problems)
-		return c.failed(fmt.Errorf("the configuration is refused: %d to mend, nothing was started", len(problems)))
+		fmt.Fprintln(lines.Writer(), problems)
+		err = fmt.Errorf("the configuration is rejected: %d to fix, nothing was started", len(problems))
 	}
-	if err != nil {
-		return c.failed(err)
+	if err == nil {
+		return nil
 	}
-	return fine
+	// Through the log, whose end is bounded: a reader that hangs cannot keep the process.
+	return &exitError{code: report(err, false, cmd.OutOrStdout(), lines.Writer())}
 }

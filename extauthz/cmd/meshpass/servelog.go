@@ -54,7 +54,7 @@ func endInTime(ctx context.Context, within time.Duration) (ended func()) {
 		select {
 		case <-done:
 		case <-time.After(within):
-			os.Exit(couldNot)
+			os.Exit(exitCouldNot)
 		}
 	})
 	return func() { close(done) }

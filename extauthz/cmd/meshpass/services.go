@@ -2,140 +2,119 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
+	"github.com/spf13/cobra"
+
+	"github.com/meshpass/meshpass/extauthz/cli/printer"
 	"github.com/meshpass/meshpass/extauthz/services/kube"
 )
-
-const servicesUsage = `usage: meshpass services [--out FILE [--watch] [-o json]] [FLAGS]
-
-Writes the file in which a listener with callee: service finds who is called, from
-the Services of a cluster or from a list of them. Headless Services and others
-without an address of their own are left out, and named.
-
-  --out FILE          write there, at once; without it the file goes to standard
-                      output
-  --watch             stay, and write it again whenever Services change
-  -f FILE             from kubectl get services -A -o yaml, or json; - is standard
-                      input. Without it the cluster is asked
-  --kubeconfig FILE   how to reach the cluster; default: $KUBECONFIG, ~/.kube/config
-                      or, in a pod, its service account (get, list and watch)
-  --context NAME      of the kubeconfig; default: the current one
-  -n NAMESPACE        only this namespace; default: all
-  -o json             print what was done as JSON
-
-exit codes: 0 done, or done already; 1 no Service could be written; 2 could not do it
-`
 
 // settle is what changes that belong together take.
 const settle = 500 * time.Millisecond
 
-type servicesFlags struct {
+// servicesCommand is one run of `services`.
+type servicesCommand struct {
 	kube.Access
-	out, from, format string
-	watch             bool
+	out, from string
+	watch     bool
+	format    *string
 }
 
-func (c command) services(ctx context.Context, args []string) int {
-	c.usage = servicesUsage
-	var f servicesFlags
-	flags := flag.NewFlagSet("services", flag.ContinueOnError)
-	flags.StringVar(&f.Kubeconfig, "kubeconfig", "", "")
-	flags.StringVar(&f.Context, "context", "", "")
-	flags.StringVar(&f.Namespace, "n", "", "")
-	flags.StringVar(&f.from, "f", "", "")
-	flags.StringVar(&f.out, "out", "", "")
-	flags.StringVar(&f.format, "o", "", "")
-	flags.BoolVar(&f.watch, "watch", false, "")
-	if code, ok := c.parse(flags, args); !ok {
-		return code
-	}
-	switch {
-	case f.format != "" && (f.format != "json" || f.out == ""):
-		return c.misused("-o %s: want json, and --out FILE", f.format)
-	case f.from != "" && f.Access != kube.Access{}:
-		return c.misused("-f reads a list: --kubeconfig, --context and -n are for a cluster")
-	case f.watch && (f.from != "" || f.out == ""):
-		return c.misused("--watch needs --out FILE and a cluster")
-	case f.from != "":
-		return c.servicesFromList(f)
-	}
-	return c.servicesFromCluster(ctx, f)
-}
+func newServices() *cobra.Command {
+	var s servicesCommand
+	cmd := &cobra.Command{
+		Use: "services [flags]", Short: "Write the file of Services that a waypoint's listener needs", Args: noArgs,
+		Long: `Writes the file in which a listener with callee: service finds who is called, from
+the Services of a cluster or from a list of them. Headless Services and others
+without an address of their own are left out, and named.
 
-func (c command) servicesFromList(f servicesFlags) int {
-	var from io.Reader = os.Stdin
-	if f.from != "-" {
-		file, err := os.Open(f.from)
-		if err != nil {
-			return c.failed(err)
+Exit codes: 0 done, or already done; 1 no Service could be written; 2 it could not
+be done.`,
+		Example: `  meshpass services --out services.yaml --watch
+  kubectl get services -A -o yaml | meshpass services -f - --out services.yaml`,
+	}
+	addText(cmd, &s.out, "out", "FILE", "write the file there. Without it the file goes to standard output")
+	cmd.Flags().BoolVar(&s.watch, "watch", false, "with --out: stay, and write the file again whenever Services change")
+	addTextP(cmd, &s.from, "filename", "f", "FILE", "read this list, from kubectl get services -A -o yaml or json, instead of a cluster; - is standard input")
+	addTextP(cmd, &s.Namespace, "namespace", "n", "NAMESPACE", "only the Services of this namespace; without it of all namespaces")
+	addKubeconfig(cmd, &s.Access)
+	s.format = addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		switch {
+		case *s.format == "json" && s.out == "":
+			return misuse(cmd, "-o json prints the report of --out FILE")
+		case s.from != "" && s.Access != kube.Access{}:
+			return misuse(cmd, "-f reads a list: --kubeconfig, --context and -n are for a cluster")
+		case s.watch && (s.from != "" || s.out == ""):
+			return misuse(cmd, "--watch needs --out FILE and a cluster")
+		case s.from != "":
+			return s.writeFromList(cmd)
 		}
-		defer file.Close()
-		from = file
+		return s.writeFromCluster(cmd.Context(), cmd)
 	}
+	return cmd
+}
+
+func (s *servicesCommand) writeFromList(cmd *cobra.Command) error {
+	from, err := openInput(cmd, s.from)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
 	list, err := kube.Decode(from)
 	if err != nil {
-		return c.failed(fmt.Errorf("%s: %w", f.from, err))
+		return fmt.Errorf("%s: %w", s.from, err)
 	}
-	return c.servicesFile(list, f)
+	return s.write(cmd, list)
 }
 
-func (c command) servicesFromCluster(ctx context.Context, f servicesFlags) int {
-	cluster, err := kube.Connect(f.Access)
+func (s *servicesCommand) writeFromCluster(ctx context.Context, cmd *cobra.Command) error {
+	cluster, err := kube.Connect(s.Access)
 	if err != nil {
-		return c.failed(err)
+		return err
 	}
 	list, err := cluster.List(ctx)
 	if err != nil {
-		return c.failed(err)
+		return err
 	}
-	code := c.servicesFile(list, f)
-	if !f.watch || code == couldNot {
-		return code
+	err = s.write(cmd, list)
+	if !s.watch || codeOf(err) == exitCouldNot {
+		return err
 	}
-	// A change that cannot be written leaves the file as it is; the next may mend it.
+	report(err, *s.format == "json", cmd.OutOrStdout(), cmd.ErrOrStderr())
+	// A change that cannot be written leaves the file as it is; the next one may fix it.
 	cluster.Watch(ctx, settle, func(list []kube.Service, err error) {
-		if err != nil {
-			c.failed(err)
-			return
+		if err == nil {
+			err = s.write(cmd, list)
 		}
-		c.servicesFile(list, f)
+		report(err, *s.format == "json", cmd.OutOrStdout(), cmd.ErrOrStderr())
 	})
-	return fine
+	return nil
 }
 
-// servicesFile writes the file, or prints it; then what is left out goes to
-// standard error, so that the file stays a file.
-func (c command) servicesFile(list []kube.Service, f servicesFlags) int {
+// write writes the file, or prints it. Where it is printed, what is left out goes
+// to standard error, so that the output is the file.
+func (s *servicesCommand) write(cmd *cobra.Command, list []kube.Service) error {
 	file, err := kube.Make(list)
 	if err != nil {
-		c.failed(err)
-		return no
+		return &exitError{code: exitNo, err: err}
 	}
-	if f.out == "" {
+	if s.out == "" {
 		for _, skipped := range file.Skipped {
-			fmt.Fprintln(c.stderr, skipped)
+			fmt.Fprintln(cmd.ErrOrStderr(), printer.Escape(skipped.String()))
 		}
-		if _, err := c.stdout.Write(file.Data); err != nil {
-			return c.failed(err)
-		}
-		return fine
+		_, err := cmd.OutOrStdout().Write(file.Data)
+		return err
 	}
-	report, err := file.Write(f.out)
-	if err != nil {
-		return c.failed(err)
+	done, err := file.Write(s.out)
+	switch {
+	case err != nil:
+		return err
+	case *s.format == "json":
+		return printer.JSONLine(cmd.OutOrStdout(), done) // with --watch, one line for each change
 	}
-	if f.format == "json" {
-		if err := json.NewEncoder(c.stdout).Encode(report); err != nil {
-			return c.failed(err)
-		}
-		return fine
-	}
-	report.Print(c.stdout)
-	return fine
+	return printText(cmd, func(to io.Writer) error { done.Print(to); return nil })
 }

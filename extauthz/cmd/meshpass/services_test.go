@@ -88,8 +88,8 @@ func TestServices(t *testing.T) {
 		{"list and cluster", []string{"-f", list, "-n", "shop"}, 2, "", "meshpass: -f reads a list"},
 		{"watch a list", []string{"-f", list, "--watch", "--out", out}, 2, "", "meshpass: --watch needs --out FILE and a cluster"},
 		{"watch to nowhere", []string{"--watch"}, 2, "", "meshpass: --watch needs --out FILE and a cluster"},
-		{"JSON of what is printed", []string{"-f", list, "-o", "json"}, 2, "", "meshpass: -o json: want json, and --out FILE"},
-		{"help", []string{"--help"}, 0, "usage: meshpass services", ""},
+		{"JSON of what is printed", []string{"-f", list, "-o", "json"}, 2, "{", "meshpass: -o json prints the report of --out FILE"},
+		{"help", []string{"--help"}, 0, "Writes the file in which a listener", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			code, stdout, stderr := ran(t, append([]string{"services"}, row.args...)...)
@@ -129,7 +129,7 @@ func TestServicesWatch(t *testing.T) {
 		}
 		return stdout.Write(p)
 	})
-	if code := run(ctx, []string{"services", "--kubeconfig", kubeconfig, "--out", out, "--watch"}, stopping, &stderr); code != 0 || stderr.Len() > 0 {
+	if code := run(ctx, []string{"services", "--kubeconfig", kubeconfig, "--out", out, "--watch"}, strings.NewReader(""), stopping, &stderr); code != 0 || stderr.Len() > 0 {
 		t.Errorf("got %d\nstdout: %s\nstderr: %s", code, &stdout, &stderr)
 	}
 	if data, err := os.ReadFile(out); err != nil || string(data) != ordersFile {

@@ -2,76 +2,76 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"flag"
-	"fmt"
+	"io"
 	"net/http"
-	"slices"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/meshpass/meshpass/extauthz/status"
 )
 
-const statusUsage = `usage: meshpass status [--timeout 5s] [-o text|json] [ADDRESS...]
+func newStatus() *cobra.Command {
+	timeout := 5 * time.Second
+	cmd := &cobra.Command{
+		Use: "status [ADDRESS...] [flags]", Short: "Show what authorizers run, and why that is not what they should run",
+		Long: `Shows of each authorizer which generation of policies is active and which one its
+files hold, the documents that are rejected, with what applies instead and where they
+are wrong, the active overrides, and how old everything is.
 
-Says of each authorizer which generation of policies is in force and which one
-its files want, the documents that are refused, with what holds instead and where
-they are wrong, the overrides that lift something, and how old everything is.
+ADDRESS is where an authorizer serves probes and metrics (ops of its configuration),
+as 127.0.0.1:9090 or as a URL. Without one it is ` + defaultOps + `.
 
-  ADDRESS        of an authorizer's probes and metrics (ops), as 127.0.0.1:9090 or
-                 as a URL; default http://127.0.0.1:9090
-  --timeout 5s   for all of them together
-  -o json        for programs
-
-exit codes: 0 all is as wanted, 1 something is not, or an authorizer does not
-answer, 2 could not ask. An override is as wanted, by whoever wrote it.
-`
-
-func (c command) status(ctx context.Context, args []string) int {
-	c.usage = statusUsage
-	flags := flag.NewFlagSet("status", flag.ContinueOnError)
-	var timeout time.Duration
-	durationVar(flags, &timeout, "timeout", 5*time.Second)
-	format := flags.String("o", "text", "")
-	if code, ok := c.parseUpTo(len(args), flags, args); !ok {
-		return code
+Exit codes: 0 all is as it should be; 1 something is not, or an authorizer does not
+answer; 2 the command could not ask. An override counts as it should be.`,
 	}
-	urls := flags.Args()
-	if len(urls) == 0 {
-		urls = []string{defaultOps}
-	}
-	for i, text := range urls {
-		at, err := opsURL(text)
-		if err != nil {
-			return c.misused("%s", err)
+	addDuration(cmd, &timeout, "timeout", "how long to wait for all answers together")
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, addresses []string) error {
+		urls := []string{}
+		for _, text := range addresses {
+			at, err := opsURL(text)
+			if err != nil {
+				return misuse(cmd, "%s", err)
+			}
+			urls = append(urls, at)
 		}
-		urls[i] = at
+		if len(urls) == 0 {
+			urls = append(urls, defaultOps)
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+		defer cancel()
+		client := &http.Client{Transport: &http.Transport{}} // without the proxy that the environment may name
+		replicas := replicas{status.Ask(ctx, client, urls)}
+		if err := printAnswer(cmd, replicas, *format); err != nil {
+			return err
+		}
+		if replicas.haveFindings() {
+			return errNo
+		}
+		return nil
 	}
-	if !slices.Contains([]string{"text", "json"}, *format) {
-		return c.misused("-o %s: want text or json", *format)
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	client := &http.Client{Transport: &http.Transport{}} // without the proxy that the environment may name
-	return c.printStatus(status.Ask(ctx, client, urls), *format == "json")
+	return cmd
 }
 
-func (c command) printStatus(replicas []status.Replica, asJSON bool) int {
-	if asJSON {
-		encoder := json.NewEncoder(c.stdout)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(map[string]any{"replicas": replicas}); err != nil {
-			return c.failed(fmt.Errorf("status: %w", err))
+// replicas is what the authorizers answered.
+type replicas struct {
+	Replicas []status.Replica `json:"replicas"`
+}
+
+// Print writes it for people.
+func (r replicas) Print(to io.Writer) error {
+	for _, replica := range r.Replicas {
+		replica.Print(to, time.Now())
+	}
+	return nil
+}
+
+func (r replicas) haveFindings() bool {
+	for _, replica := range r.Replicas {
+		if len(replica.Findings) > 0 {
+			return true
 		}
 	}
-	code := fine
-	for _, r := range replicas {
-		if !asJSON {
-			r.Print(c.stdout, time.Now())
-		}
-		if len(r.Findings) > 0 {
-			code = no
-		}
-	}
-	return code
+	return false
 }

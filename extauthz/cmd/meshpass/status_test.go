@@ -50,26 +50,26 @@ func TestStatus(t *testing.T) {
 		code int
 		says []string
 	}{
-		{"all as wanted", []string{good, good + "/"}, fine, []string{good, "  ready\n  policies     generation aaa, documents 2, unguarded: deny\n", "  jwks         in force for 1h0m0s\n", "  issuer       https://a: 2 keys\n", "  issuer       https://b: 1 key, fetched 1m0s ago\n"}},
-		{"an override", []string{lifted}, fine, []string{"  override     ns/shop/sa/orders until 2026-06-01T12:00:00Z, by alice: INC-7\n"}},
-		{"documents refused", []string{refused}, no, []string{
+		{"all as wanted", []string{good, good + "/"}, exitFine, []string{good, "  ready\n  policies     generation aaa, documents 2, unguarded: deny\n", "  jwks         in force for 1h0m0s\n", "  issuer       https://a: 2 keys\n", "  issuer       https://b: 1 key, fetched 1m0s ago\n"}},
+		{"an override", []string{lifted}, exitFine, []string{"  override     ns/shop/sa/orders until 2026-06-01T12:00:00Z, by alice: INC-7\n"}},
+		{"documents refused", []string{refused}, exitNo, []string{
 			"  ! generation aaa is in force, the files hold bbb\n",
 			"  ! orders (p/orders.yaml) is refused: what was in force before stays\n",
 			"  ! new (p/new.yaml) is refused: all that it guards is denied\n",
 			"  ! policies: p/orders.yaml:7:5: unknown key \"wehn\"\n"}},
-		{"no keys", []string{keyless}, no, []string{"  ! issuer https://b: no keys that may be used\n", "  ! issuer https://b: the last fetch failed: 503\n"}},
-		{"as JSON", []string{"-o", "json", refused}, no, []string{`"wanted": "bbb"`, `"denied": true`, `"findings": [`}},
-		{"replicas differ", []string{good, other}, no, []string{"  ! replicas run different generations: aaa, ccc\n"}},
-		{"not ready", []string{starting}, no, []string{"  ! not ready: starting\n"}},
-		{"not its address", []string{good + "/metrics"}, no, []string{"  ! no answer: 404 Not Found: is that the address of ops?\n"}},
-		{"nobody there", []string{"http://127.0.0.1:1"}, no, []string{"  ! no answer: "}},
-		{"an address", []string{strings.TrimPrefix(good, "http://")}, fine, []string{good + "\n  ready\n"}},
-		{"no address", []string{"127.0.0.1"}, couldNot, nil},
-		{"another scheme", []string{"grpc://127.0.0.1:9090"}, couldNot, nil},
-		{"no such form", []string{"-o", "yaml", good}, couldNot, nil},
+		{"no keys", []string{keyless}, exitNo, []string{"  ! issuer https://b: no keys that may be used\n", "  ! issuer https://b: the last fetch failed: 503\n"}},
+		{"as JSON", []string{"-o", "json", refused}, exitNo, []string{`"wanted": "bbb"`, `"denied": true`, `"findings": [`}},
+		{"replicas differ", []string{good, other}, exitNo, []string{"  ! replicas run different generations: aaa, ccc\n"}},
+		{"not ready", []string{starting}, exitNo, []string{"  ! not ready: starting\n"}},
+		{"not its address", []string{good + "/metrics"}, exitNo, []string{"  ! no answer: 404 Not Found: is that the address of ops?\n"}},
+		{"nobody there", []string{"http://127.0.0.1:1"}, exitNo, []string{"  ! no answer: "}},
+		{"an address", []string{strings.TrimPrefix(good, "http://")}, exitFine, []string{good + "\n  ready\n"}},
+		{"no address", []string{"127.0.0.1"}, exitCouldNot, nil},
+		{"another scheme", []string{"grpc://127.0.0.1:9090"}, exitCouldNot, nil},
+		{"no such form", []string{"-o", "yaml", good}, exitCouldNot, nil},
 	} {
 		code, stdout, stderr := ran(t, append([]string{"status"}, row.args...)...)
-		if code != row.code || (code == couldNot) != (stderr != "") {
+		if code != row.code || (code == exitCouldNot) != (stderr != "") {
 			t.Errorf("%s: got %d, %s%s", row.name, code, stdout, stderr)
 		}
 		for _, text := range row.says {

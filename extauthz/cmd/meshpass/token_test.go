@@ -14,14 +14,7 @@ import (
 // fed runs a token command that reads its token from standard input.
 func fed(t *testing.T, input string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	return runWith(input, command.token, args)
-}
-
-// runWith runs a command on a standard input.
-func runWith(input string, run func(command, []string) int, args []string) (code int, stdout, stderr string) {
-	var out, err strings.Builder
-	code = run(command{stdin: strings.NewReader(input), stdout: &out, stderr: &err}, args)
-	return code, out.String(), err.String()
+	return ranWith(t, input, append([]string{"token"}, args...)...)
 }
 
 // The life of a token for a test, as the help tells it.
@@ -75,7 +68,14 @@ func TestTokenIsNeverRepeated(t *testing.T) {
 		{[]string{raw}, 2},
 		{[]string{"inspect", raw, raw}, 2},
 		{[]string{"inspect", raw + "." + raw}, 1},
-		{[]string{"inspect", raw, "-o", "json"}, 2},
+		{[]string{"inspect", raw, "-o", "json"}, 0},
+		{[]string{"inspect", raw, "-o", raw}, 2},
+		{[]string{"inspect", "--" + raw}, 2},
+		{[]string{"inspect", "-" + raw}, 2},
+		{[]string{"verify", "--config", raw}, 2},
+		{[]string{"mint", "--lifetime", raw}, 2},
+		{[]string{"mint", raw}, 2},
+		{[]string{"verify", "-o", "json", "--config", raw}, 2},
 		{[]string{"inspect", "-o", "json", raw}, 0},
 		{[]string{"verify", raw}, 2},
 		{[]string{"verify", "--config", "../../app/testdata/minimal.yaml", raw[1:]}, 1},

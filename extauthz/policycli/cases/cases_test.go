@@ -19,7 +19,7 @@ func test(t *testing.T, dir string, o cases.Options) cases.Report {
 	if o.All = o.Only == nil; o.All {
 		o.Only = regexp.MustCompile("")
 	}
-	report, err := cases.Test(policycli.Source{Dirs: []string{dir}}, o)
+	report, err := cases.Test(policycli.Source{Sources: []string{dir}}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestTheShippedPolicies(t *testing.T) {
 
 // The guardrails that are shipped do what their cases say, and lint finds nothing in them.
 func TestTheShippedGuardrails(t *testing.T) {
-	source := policycli.Source{Dirs: []string{"../../../manifests/policies"}, Guardrails: []string{"../../../manifests/guardrails"}}
+	source := policycli.Source{Sources: []string{"../../../manifests/policies"}, Guardrails: []string{"../../../manifests/guardrails"}}
 	report, err := cases.Test(source, cases.Options{Only: regexp.MustCompile(""), All: true, Coverage: 100})
 	if err != nil || !report.OK() {
 		t.Errorf("got %v, %+v", err, report)
@@ -132,11 +132,11 @@ func TestCasesThatAreRefused(t *testing.T) {
 
 func TestNothingToTest(t *testing.T) {
 	for _, o := range []cases.Options{{Only: regexp.MustCompile("no such case")}} {
-		if _, err := cases.Test(policycli.Source{Dirs: []string{"testdata/policies"}}, o); !errors.Is(err, cases.ErrNone) {
+		if _, err := cases.Test(policycli.Source{Sources: []string{"testdata/policies"}}, o); !errors.Is(err, cases.ErrNone) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if _, err := cases.Test(policycli.Source{Dirs: []string{"../lint/testdata/policies"}}, cases.Options{Only: regexp.MustCompile("")}); err == nil || !strings.Contains(err.Error(), "wrong_test.yaml:7:14") {
+	if _, err := cases.Test(policycli.Source{Sources: []string{"../lint/testdata/policies"}}, cases.Options{Only: regexp.MustCompile("")}); err == nil || !strings.Contains(err.Error(), "wrong_test.yaml:7:14") {
 		t.Errorf("cases that cannot be used: got %v", err)
 	}
 }

@@ -26,7 +26,7 @@ var (
 
 func set(t *testing.T, dir string) *policy.Set {
 	t.Helper()
-	set, err := policycli.Source{Dirs: []string{dir}, Domains: domains}.Set()
+	set, err := policycli.Source{Sources: []string{dir}, Domains: domains}.Set()
 	if err != nil {
 		t.Fatal(err)
 	}

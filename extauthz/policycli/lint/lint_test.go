@@ -19,7 +19,7 @@ func run(t *testing.T, members string, dirs ...string) lint.Report {
 	if members != "" {
 		workloads = &lint.Workloads{Name: "workloads.txt", Data: strings.NewReader(members)}
 	}
-	report, err := lint.Run(policycli.Source{Dirs: dirs}, workloads)
+	report, err := lint.Run(policycli.Source{Sources: dirs}, workloads)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,10 +72,10 @@ func TestVerdicts(t *testing.T) {
 	if _, err := lint.Run(policycli.Source{}, nil); !errors.Is(err, policycli.ErrNoFolder) {
 		t.Errorf("no folder: got %v", err)
 	}
-	if _, err := lint.Run(policycli.Source{Dirs: []string{"absent"}}, nil); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := lint.Run(policycli.Source{Sources: []string{"absent"}}, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no such folder: got %v", err)
 	}
-	if _, err := lint.Run(policycli.Source{Dirs: []string{"lint.go"}}, nil); err == nil || err.Error() != "lint.go is a file: name the folder that holds it" {
+	if _, err := lint.Run(policycli.Source{Sources: []string{"lint.go"}}, nil); err == nil || err.Error() != "lint.go is a file: name the folder that holds it" {
 		t.Errorf("a file: got %v", err)
 	}
 }

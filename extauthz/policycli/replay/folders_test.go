@@ -16,7 +16,7 @@ import (
 func beforeFolders(t *testing.T) []policy.Dir {
 	t.Helper()
 	dirs, err := policycli.Source{
-		Dirs:       []string{"testdata/before-folders/policies", "testdata/before-folders/shadow"},
+		Sources:    []string{"testdata/before-folders/policies", "testdata/before-folders/shadow"},
 		Guardrails: []string{"testdata/before-folders/rails"},
 	}.Folders()
 	if err != nil {

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/meshpass/meshpass/internal/suggest"
+)
+
+// arrange rewrites a command line so that it has one meaning for the parser:
+//   - a long flag with one dash, as the package flag took it, gets its second dash;
+//   - a value of 43 characters of base64url that begins with a dash, as a key ID may,
+//     is an argument and no flag.
+//
+// It also finds mistyped commands. An error never repeats a word that could be a
+// secret. The arguments are returned with an error too.
+func arrange(root *cobra.Command, args []string) ([]string, error) {
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		return args, nil // asked by a shell: the command line may be incomplete
+	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	cmd := prepared(root)
+	arranged, values := []string{}, []string{}
+	for i := 0; i < len(args); i++ {
+		word := args[i]
+		switch {
+		case word == "--":
+			values = append(values, args[i+1:]...)
+			i = len(args)
+		case word == "-" || !strings.HasPrefix(word, "-"):
+			if cmd.HasSubCommands() {
+				sub := subcommand(cmd, word)
+				if sub == nil {
+					return args, unknownCommand(cmd, word)
+				}
+				cmd = prepared(sub)
+			}
+			arranged = append(arranged, word)
+		case dashedValue.MatchString(word) && !cmd.HasSubCommands():
+			values = append(values, word)
+		default:
+			word, takesNext := arrangeFlag(cmd.Flags(), word)
+			arranged = append(arranged, word)
+			if takesNext && i+1 < len(args) {
+				i++
+				arranged = append(arranged, args[i])
+			}
+		}
+	}
+	if len(values) > 0 {
+		arranged = append(append(arranged, "--"), values...)
+	}
+	return arranged, nil
+}
+
+// dashedValue is a key ID or a session ID that begins with a dash.
+var dashedValue = regexp.MustCompile(`^-[A-Za-z0-9_-]{42}$`)
+
+// prepared is the command with the flags that every command has.
+func prepared(cmd *cobra.Command) *cobra.Command {
+	cmd.InitDefaultHelpFlag()
+	cmd.InitDefaultVersionFlag()
+	return cmd
+}
+
+func subcommand(cmd *cobra.Command, name string) *cobra.Command {
+	for _, sub := range cmd.Commands() {
+		if sub.Name() == name || sub.HasAlias(name) {
+			return sub
+		}
+	}
+	return nil
+}
+
+// arrangeFlag returns the flag with its dashes, and whether the next word is its value.
+func arrangeFlag(flags *pflag.FlagSet, word string) (arranged string, takesNext bool) {
+	name, _, hasValue := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	if strings.HasPrefix(word, "--") || len(name) > 1 && !isShorthands(flags, name) {
+		f := flags.Lookup(name)
+		return "--" + strings.TrimLeft(word, "-"), f != nil && f.NoOptDefVal == "" && !hasValue
+	}
+	for i := range name { // several of one letter, of which the last may have a value
+		if f := flags.ShorthandLookup(name[i : i+1]); f == nil || f.NoOptDefVal == "" {
+			return word, f != nil && i == len(name)-1 && !hasValue
+		}
+	}
+	return word, false
+}
+
+// isShorthands reports whether -NAME is one or several flags of one letter, the
+// last of them perhaps with its value, as in -vojson; and not a long flag, nor nearly one.
+func isShorthands(flags *pflag.FlagSet, name string) bool {
+	if flags.Lookup(name) != nil || suggest.Nearest(name, longNames(flags)) != "" {
+		return false
+	}
+	return name[0] < 0x80 && flags.ShorthandLookup(name[:1]) != nil
+}
+
+func longNames(flags *pflag.FlagSet) []string {
+	var all []string
+	flags.VisitAll(func(f *pflag.Flag) { all = append(all, f.Name) })
+	return all
+}
+
+// asksForJSON reports whether a command line holds -o json.
+func asksForJSON(args []string) bool {
+	for i, word := range args {
+		switch word {
+		case "--":
+			return false
+		case "-o=json", "-ojson", "--output=json", "-output=json":
+			return true
+		case "-o", "--output", "-output":
+			if i+1 < len(args) && args[i+1] == "json" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// plainWord is what a mistyped command or flag looks like. Tokens and keys of APIs
+// have digits or capital letters, or are longer.
+var plainWord = regexp.MustCompile(`^[a-z][a-z-]{0,19}$`)
+
+func unknownCommand(cmd *cobra.Command, word string) error {
+	var known []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			known = append(known, sub.Name())
+		}
+	}
+	slices.Sort(known)
+	full := strings.TrimPrefix(cmd.CommandPath()+" "+word, cmd.Root().Name()+" ")
+	switch near := suggest.Nearest(word, known); {
+	case near != "":
+		return misuse(cmd, "unknown command %q (did you mean %q?)", full, strings.TrimSuffix(full, word)+near)
+	case takesSecrets(cmd) || !plainWord.MatchString(word):
+		return misuse(cmd, "%s has no such command: want one of %s", strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" "), strings.Join(known, ", "))
+	default:
+		return misuse(cmd, "unknown command %q: want one of %s", full, strings.Join(known, ", "))
+	}
+}
+
+// takesSecrets reports whether the words after a command may be tokens or keys.
+func takesSecrets(cmd *cobra.Command) bool { return cmd.Annotations[secretArguments] != "" }
+
+// secretArguments annotates such a command.
+const secretArguments = "meshpass.dev/secret-arguments"
+
+// noArgs admits no argument.
+func noArgs(cmd *cobra.Command, args []string) error { return checkArgs(cmd, args, 0) }
+
+// atMost admits that many arguments.
+func atMost(most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error { return checkArgs(cmd, args, most) }
+}
+
+func checkArgs(cmd *cobra.Command, args []string, most int) error {
+	switch {
+	case len(args) <= most:
+		return nil
+	case most > 0 || takesSecrets(cmd) || !plainWord.MatchString(args[most]):
+		return misuse(cmd, "too many arguments: at most %d", most)
+	default:
+		return misuse(cmd, "unexpected argument %q", args[most])
+	}
+}

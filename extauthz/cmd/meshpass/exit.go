@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshpass/meshpass/extauthz/cli/printer"
+)
+
+// Exit codes.
+const (
+	exitFine     = 0
+	exitNo       = 1 // the answer is no
+	exitCouldNot = 2
+)
+
+// errNo is the answer no of a command that has printed everything.
+var errNo = &exitError{code: exitNo}
+
+// exitError ends the program with a code.
+type exitError struct {
+	code     int
+	err      error // nil: everything is printed
+	inAnswer bool  // the answer on stdout holds err, where that is JSON
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return "the answer is no"
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// noFor is the answer no, for an error that is one of the given kinds. Any other
+// error is returned as it is.
+func noFor(err error, kinds ...error) error {
+	for _, kind := range kinds {
+		if errors.Is(err, kind) {
+			return &exitError{code: exitNo, err: err}
+		}
+	}
+	return err
+}
+
+// usageError is a command line that cannot be meant.
+type usageError struct {
+	path    string // of the command, as in "meshpass keys new"
+	message string
+}
+
+func (e *usageError) Error() string { return e.message }
+
+// misuse is a [usageError] of a command.
+func misuse(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{cmd.CommandPath(), fmt.Sprintf(format, args...)}
+}
+
+// errorObject is what -o json prints instead of an answer.
+type errorObject struct {
+	Error *printer.Failure `json:"error"`
+}
+
+// codeOf is the exit code of an error.
+func codeOf(err error) int {
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.As(err, &exit):
+		return exit.code
+	default:
+		return exitCouldNot
+	}
+}
+
+// report prints why a command failed, and returns the exit code.
+func report(err error, asJSON bool, stdout, stderr io.Writer) int {
+	var exit *exitError
+	if errors.As(err, &exit) && exit.err == nil || err == nil {
+		return codeOf(err)
+	}
+	fmt.Fprintf(stderr, "meshpass: %s\n", printer.WithoutTokens(err.Error()))
+	var usage *usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(stderr, "see %s --help\n", usage.path)
+	}
+	if asJSON && (exit == nil || !exit.inAnswer) {
+		_ = printer.JSON(stdout, errorObject{printer.NewFailure(err)}) // the exit code says the same
+	}
+	return codeOf(err)
+}

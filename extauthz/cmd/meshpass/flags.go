@@ -1,0 +1,162 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/meshpass/meshpass/internal/suggest"
+	"github.com/meshpass/meshpass/shared/duration"
+)
+
+// flagValue is a flag whose text a function reads.
+type flagValue struct {
+	set  func(text string) error
+	text string
+	kind string // what help shows in its place, such as FILE
+}
+
+func (v *flagValue) String() string { return v.text }
+func (v *flagValue) Type() string   { return v.kind }
+
+func (v *flagValue) Set(text string) error {
+	if err := v.set(text); err != nil {
+		return err
+	}
+	v.text = text
+	return nil
+}
+
+// addFunc adds a flag that a function reads. byDefault is for help alone.
+func addFunc(cmd *cobra.Command, name, kind, byDefault, usage string, set func(string) error) {
+	cmd.Flags().Var(&flagValue{set, byDefault, kind}, name, usage)
+}
+
+// addText adds a flag that is a text; what it holds before is its default.
+func addText(cmd *cobra.Command, into *string, name, kind, usage string) {
+	addTextP(cmd, into, name, "", kind, usage)
+}
+
+// addTextP is [addText] with a name of one letter.
+func addTextP(cmd *cobra.Command, into *string, name, letter, kind, usage string) {
+	set := func(text string) error { *into = text; return nil }
+	cmd.Flags().VarP(&flagValue{set, *into, kind}, name, letter, usage)
+}
+
+// addList adds a flag that may be given several times.
+func addList(cmd *cobra.Command, into *[]string, name, kind, usage string) {
+	addFunc(cmd, name, kind, "", usage+"; may be given several times", func(text string) error {
+		*into = append(*into, text)
+		return nil
+	})
+}
+
+// addDuration adds a flag that takes days too, as the configuration does; what it
+// holds before is its default, unless that is negative.
+func addDuration(cmd *cobra.Command, into *time.Duration, name, usage string) {
+	byDefault := ""
+	if *into >= 0 {
+		byDefault = shortDuration(*into)
+	}
+	value := (*duration.Value)(into)
+	cmd.Flags().Var(&flagValue{value.Set, byDefault, "DURATION"}, name, usage)
+}
+
+// shortDuration is 1h for 1h0m0s.
+func shortDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// addChoice adds a flag that takes one of several words; what it holds before is
+// its default.
+func addChoice(cmd *cobra.Command, into *string, name, letter, usage string, choices ...string) {
+	set := func(text string) error {
+		if !slices.Contains(choices, text) {
+			return fmt.Errorf("want %s%s", oneOf(choices), suggest.DidYouMean(text, choices))
+		}
+		*into = text
+		return nil
+	}
+	cmd.Flags().VarP(&flagValue{set, *into, strings.Join(choices, "|")}, name, letter, usage)
+	complete := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return choices, cobra.ShellCompDirectiveNoFileComp
+	}
+	if err := cmd.RegisterFlagCompletionFunc(name, complete); err != nil {
+		panic(err) // a flag of two commands: a fault of this program
+	}
+}
+
+func oneOf(choices []string) string {
+	last := len(choices) - 1
+	return strings.TrimPrefix(strings.Join(choices[:last], ", ")+" or "+choices[last], " or ")
+}
+
+// addOutput adds -o. Formats beyond text and json come with what they are for.
+func addOutput(cmd *cobra.Command, more ...string) *string {
+	format := "text"
+	usage := "text for people, json for programs"
+	for i := 0; i+1 < len(more); i += 2 {
+		usage += ", " + more[i] + " " + more[i+1]
+	}
+	choices := []string{"text", "json"}
+	for i := 0; i < len(more); i += 2 {
+		choices = append(choices, more[i])
+	}
+	addChoice(cmd, &format, "output", "o", usage, choices...)
+	return &format
+}
+
+// explainFlagError says what is wrong with a flag, and which one may be meant.
+func explainFlagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var noValue *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown):
+		return misuse(cmd, "unknown flag%s", describeUnknown(cmd, unknown.GetSpecifiedName()))
+	case errors.As(err, &noValue):
+		return misuse(cmd, "%s needs a value", shown(noValue.GetFlag()))
+	case errors.As(err, &invalid):
+		return misuse(cmd, "invalid value %.64q for %s: %s", invalid.GetValue(), shown(invalid.GetFlag()), invalid.Unwrap())
+	default:
+		return misuse(cmd, "a flag that cannot be read: want --NAME VALUE or --NAME=VALUE")
+	}
+}
+
+func describeUnknown(cmd *cobra.Command, name string) string {
+	text := ""
+	if plainWord.MatchString(name) { // anything else may be a secret
+		text = " " + dashed(name)
+	}
+	if near := suggest.Nearest(name, longNames(cmd.Flags())); near != "" && len(name) > 1 {
+		text += fmt.Sprintf(" (did you mean %s?)", dashed(near))
+	}
+	return text
+}
+
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+// shown names a flag as most people write it.
+func shown(f *pflag.Flag) string {
+	if f.Shorthand != "" {
+		return dashed(f.Shorthand)
+	}
+	return dashed(f.Name)
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshpass/meshpass/extauthz/app"
+	"github.com/meshpass/meshpass/extauthz/revoke"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/revocation"
+	"github.com/meshpass/meshpass/shared/secretfile"
+)
+
+// revocationKinds describes what each kind of entry ends.
+var revocationKinds = map[revocation.Kind]struct{ argument, short, long string }{
+	revocation.Sub: {"NAMESPACE:ID", "Revoke a user", "Revokes a user: its tokens of an issuer are rejected."},
+	revocation.SID: {"[SID]", "Revoke a session", `Revokes a session: SID is 43 characters of base64url, as tokens and audit records have
+it. With --secret-file the session is that of the key of an API, which is read from
+standard input as Tyk names it. The key is a secret and never an argument.`},
+	revocation.KID: {"KID", "Revoke a signing key", `Revokes a signing key: KID is its JWK thumbprint, 43 characters of base64url, as
+meshpass keys status shows it.`},
+	revocation.Txn: {"TXN", "Revoke a transaction", "Revokes the tokens of one transaction: TXN is a UUID, as in x-meshpass-txn."},
+}
+
+// newRevokeEntry puts an entry of a kind on the list.
+func newRevokeEntry(kind revocation.Kind) *cobra.Command {
+	about := revocationKinds[kind]
+	order := revoke.Order{Kind: kind}
+	var config, secretFile string
+	cmd := &cobra.Command{
+		Use:   fmt.Sprintf("%s (--file FILE | --redis HOST:PORT) --issuer URL %s [flags]", kind, about.argument),
+		Short: about.short, Long: about.long + revokeCodes, Args: atMost(1),
+	}
+	if kind != revocation.Txn {
+		order.For = -1
+		addDuration(cmd, &order.For, "for", forUsage(kind))
+	}
+	addText(cmd, &order.Issuer, "issuer", "URL", "whose tokens: the claim iss (required)")
+	addText(cmd, &config, "config", "FILE", "the configuration of the authorizer or the plugin: an issuer that it does not name is an error")
+	addText(cmd, &order.Reason, "reason", "TEXT", "why, for the list")
+	if kind == revocation.SID {
+		addText(cmd, &secretFile, "secret-file", "FILE", "the secret of the gateway's configuration with which sessions are named; the key is on standard input")
+	}
+	list := addRevocations(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if order.For < 0 || order.For > revoke.MaxFor {
+			return misuse(cmd, "revoke %s needs --for, 0s to %s", kind, revoke.MaxFor)
+		}
+		value, err := readRevoked(cmd, secretFile, args)
+		if err != nil {
+			return err
+		}
+		order.Value = value
+		if config != "" && order.Issuer != "" {
+			trusted, err := app.IssuersOf(config)
+			if err == nil {
+				err = revoke.CheckIssuer(order.Issuer, trusted)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if order.Issuer == "" {
+			return misuse(cmd, "--issuer is missing")
+		}
+		return list.do(cmd, order, func(s revoke.Store, o revoke.Order) (answer, error) { return revoke.Add(s, o) })
+	}
+	return cmd
+}
+
+func forUsage(kind revocation.Kind) string {
+	if kind == revocation.KID {
+		return "how long the key counts as revoked, at least until it has left every key set (required)"
+	}
+	return "for how long no token is accepted; 0s ends the tokens that exist now. One minute is added, " +
+		"the largest difference of clocks that a verifier may forgive (required)"
+}
+
+// readRevoked is the argument, or the session of the key on standard input: an
+// argument can be seen by everybody on the machine, and a key is a secret.
+func readRevoked(cmd *cobra.Command, secretFile string, args []string) (string, error) {
+	switch {
+	case secretFile == "" && len(args) == 1:
+		return args[0], nil
+	case secretFile == "":
+		return "", misuse(cmd, "one value is needed")
+	case len(args) > 0:
+		return "", misuse(cmd, "with --secret-file the key comes from standard input, never as an argument")
+	}
+	data, err := secretfile.Read(secretFile, secretfile.Secret, 64<<10)
+	if err != nil {
+		return "", err
+	}
+	secret, err := identity.ParseSecret(data)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", secretFile, err)
+	}
+	key, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 64<<10))
+	if err != nil {
+		return "", err
+	}
+	name := strings.TrimRight(string(key), "\r\n")
+	if name == "" {
+		return "", errors.New("no key on standard input")
+	}
+	return secret.Pseudonym(name), nil
+}

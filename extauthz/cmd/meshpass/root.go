@@ -1,0 +1,97 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// newRoot is the tree of all commands.
+func newRoot() *cobra.Command {
+	root := newGroup("meshpass COMMAND", "Authorize requests between services by claims of verified users",
+		`Meshpass verifies the internal tokens that a Tyk gateway signs, and decides by
+policies which requests may enter a workload. Envoy asks "meshpass serve" for
+each request. The other commands prepare, check and operate it.
+
+Exit codes: 0 fine; 1 the answer is no; 2 the command could not do its work
+(wrong usage or configuration, a file that cannot be read).`,
+		newServe(), newKeys(), newToken(), newPolicy(), newRevoke(), newServices(), newStatus(), newHealth(), newVersion())
+	root.Version = versionLine()
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().Bool("version", false, "print the version, as the command version does")
+	root.SetHelpCommand(newHelp())
+	root.SetUsageTemplate(usageTemplate)
+	root.SetFlagErrorFunc(explainFlagError)
+	root.SilenceErrors, root.SilenceUsage = true, true // see report
+	cobra.EnableCommandSorting = false                 // the order here is the order of use
+	return root
+}
+
+// newGroup is a command that only has others.
+func newGroup(use, short, long string, commands ...*cobra.Command) *cobra.Command {
+	group := &cobra.Command{
+		Use: use, Short: short, Long: long, Args: noArgs, DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var names []string
+			for _, sub := range commands {
+				names = append(names, sub.Name())
+			}
+			if !cmd.HasParent() {
+				return misuse(cmd, "no command: want one of %s", strings.Join(names, ", "))
+			}
+			return misuse(cmd, "%s needs a command: %s", cmd.Name(), oneOf(names))
+		},
+	}
+	group.AddCommand(commands...)
+	return group
+}
+
+// newHelp prints the help of a command, as COMMAND --help does.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND...]", Short: "Print the help of a command", DisableFlagsInUseLine: true,
+		Long: "Prints the help of a command, as COMMAND --help does.",
+		RunE: func(cmd *cobra.Command, words []string) error {
+			of := cmd.Root()
+			for _, word := range words {
+				sub := subcommand(of, word)
+				if sub == nil {
+					return unknownCommand(of, word)
+				}
+				of = sub
+			}
+			prepared(of)
+			return of.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, words []string, _ string) ([]string, cobra.ShellCompDirective) {
+			of := cmd.Root()
+			for _, word := range words {
+				if of = subcommand(of, word); of == nil {
+					return nil, cobra.ShellCompDirectiveNoFileComp
+				}
+			}
+			var names []string
+			for _, sub := range of.Commands() {
+				if sub.IsAvailableCommand() {
+					names = append(names, cobra.CompletionWithDesc(sub.Name(), sub.Short))
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+// usageTemplate is the part of a help text after the description.
+const usageTemplate = `Usage: {{.UseLine}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
+
+Commands:{{range .Commands}}{{if or .IsAvailableCommand (eq .Name "help")}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
+
+{{.CommandPath}} COMMAND --help prints the flags of a command.{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsagesWrapped 100 | trimTrailingWhitespaces}}{{end}}
+`

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshpass/meshpass/extauthz/tokencli"
+)
+
+func newTokenInspect() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "inspect [TOKEN] [flags]", Short: "Print what a token says, without verifying it", Args: atMost(1),
+		Long: `Prints header, claims and times of a token. Nothing is verified: anyone can have
+written it. ` + tokenArgument + `
+
+Exit codes: 0 printed; 1 it is no token; 2 it could not be read.`,
+	}
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		raw, err := readToken(cmd, args)
+		if err != nil {
+			return err
+		}
+		inspection, err := tokencli.Inspect(raw, time.Now())
+		if err != nil {
+			return noFor(err, tokencli.ErrNo)
+		}
+		return printAnswer(cmd, inspection, *format)
+	}
+	return cmd
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// version is what this program was built from, and for what.
+type version struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"` // of the repository, where the build recorded it
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+}
+
+func readVersion() version {
+	v := version{Version: "unknown", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	v.Version = info.Main.Version
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			v.Revision = setting.Value
+		}
+	}
+	return v
+}
+
+func versionLine() string {
+	v := readVersion()
+	return fmt.Sprintf("meshpass %s %s %s/%s", v.Version, v.Go, v.OS, v.Arch)
+}
+
+// Print writes it for people.
+func (v version) Print(to io.Writer) error {
+	_, err := fmt.Fprintln(to, versionLine())
+	return err
+}
+
+func newVersion() *cobra.Command {
+	cmd := &cobra.Command{Use: "version [flags]", Short: "Print the version", Long: "Prints the version, and the version of Go that built it.", Args: noArgs}
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return printAnswer(cmd, readVersion(), *format) }
+	return cmd
+}
