@@ -119,7 +119,7 @@ func continued(before []fleet, entry Entry) fleet {
 
 func (f *Fleets) follow(c jwks.Config) *jwks.Source {
 	return jwks.New(c, jwks.Hooks{
-		Accept:  func(keys *keyset.Public) error { return f.accept(c.Issuer, keys) },
+		Accept:  func(keys *keyset.Public) error { return f.accept(c, keys) },
 		Owned:   func(keys *keyset.Public) ([]string, bool) { return f.ownedBy(c.Issuer, keys) },
 		Changed: f.changed, Log: f.Log, Now: f.Now,
 	})

@@ -272,3 +272,40 @@ func TestConflicts(t *testing.T) {
 		}
 	}
 }
+
+// A source that comes with a change of trust is judged by the new entries: a home entry
+// has its keys at once, whatever another entry has published before, and an issuer that
+// is renamed keeps its keys. A moment without keys would be an outage.
+func TestASourceThatIsAdded(t *testing.T) {
+	ours, theirs := trustIn(t, "https://ours").Keys, trustIn(t, "https://thief").Keys
+	good, thief := newKeyServer(t, ours), newKeyServer(t, join(t, theirs, ours))
+	thieves := thief.entry("https://thief", "", false)
+	slowly := func(e fleets.Entry) fleets.Entry { // no second fetch covers up for the first
+		e.Remote.Refresh = time.Hour
+		return e
+	}
+	for _, row := range []struct {
+		name          string
+		before, after []fleets.Entry
+		want          string
+	}{
+		{"home, after its key was published by another", []fleets.Entry{thieves},
+			[]fleets.Entry{thieves, slowly(good.entry("https://ours", "", true))}, "thief 1 -1; ours 1 -0"},
+		{"home from now on, at another address", []fleets.Entry{thieves, at(t, trustIn(t, "https://ours"))},
+			[]fleets.Entry{thieves, slowly(good.entry("https://ours", "", true))}, "thief 1 -1; ours 1 -0"},
+		{"another name of an issuer", []fleets.Entry{good.entry("https://ours", "", true)},
+			[]fleets.Entry{slowly(good.entry("https://renamed", "", true))}, "renamed 1 -0"},
+		{"not home, and the key is another's", []fleets.Entry{thieves},
+			[]fleets.Entry{thieves, slowly(good.entry("https://ours", "", false))}, "thief 2 -0; ours 0 -1"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := start(t, row.before...)
+			if err := f.Apply(t.Context(), row.after); err != nil {
+				t.Fatal(err)
+			}
+			if got := counts(f); got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+		})
+	}
+}

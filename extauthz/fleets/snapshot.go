@@ -124,13 +124,16 @@ func (f *Fleets) logDropped(before, after *snapshot) {
 
 // accept judges a set that a source has fetched, before it is in force. Keys of other
 // issuers in it are dropped later; a set that has no key of its own is no set to use.
-func (f *Fleets) accept(issuer string, keys *keyset.Public) error {
+// A source that is being applied is not judged by the entries that it replaces: of
+// these, one may be gone in a moment, and home is what the new entries say.
+func (f *Fleets) accept(c jwks.Config, keys *keyset.Public) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.snapshot.Load()
-	if s == nil {
+	if s == nil || !slices.ContainsFunc(f.fleets, func(now fleet) bool { return now.source != nil && now.source.Config == c }) {
 		return nil
 	}
+	issuer := c.Issuer
 	home := f.home()
 	foreign := slices.DeleteFunc(s.owners.foreign(issuer, keys), func(kid string) bool {
 		return home[issuer] && !home[s.owners[kid]] // which home takes back
