@@ -36,9 +36,12 @@ func TestNothingHoldsBackKeysAndRevocations(t *testing.T) {
 		"a document": func(t *testing.T, p *rig) {
 			p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", brokenRule))
 		},
-		"half a document":       func(t *testing.T, p *rig) { p.write(t, "edge/key.yaml", "half: [") },
-		"no document":           func(t *testing.T, p *rig) { remove(t, p, "edge") },
-		"the configuration":     func(t *testing.T, p *rig) { replaceIn(t, p, "lifetime: 60s", "lifetime: soon") },
+		"half a document":   func(t *testing.T, p *rig) { p.write(t, "edge/key.yaml", "half: [") },
+		"no document":       func(t *testing.T, p *rig) { remove(t, p, "edge") },
+		"the configuration": func(t *testing.T, p *rig) { replaceIn(t, p, "lifetime: 60s", "lifetime: soon") },
+		"an issuer that fits into no token": func(t *testing.T, p *rig) {
+			replaceIn(t, p, "issuer: https://tyk", "issuer: https://"+strings.Repeat("tyk", 1<<12))
+		},
 		"no configuration":      func(t *testing.T, p *rig) { remove(t, p, "meshpass.yaml") },
 		"the secret":            func(t *testing.T, p *rig) { p.write(t, "secret", "short") },
 		"a pipe for the secret": func(t *testing.T, p *rig) { remove(t, p, "secret"); must(t, syscall.Mkfifo(p.dir+"/secret", 0o600)) },

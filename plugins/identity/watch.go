@@ -133,25 +133,39 @@ func (w *watch) adopt() {
 	}
 }
 
-// settle makes a signer of what is loaded, and logs what is not.
+// settle makes a signer of what is loaded, and logs what is not. A configuration of
+// which none can be made waits: keys and revocations of the one before stay followed.
 func (w *watch) settle() {
+	var unfit error
 	if w.next != nil && w.next.complete() {
-		w.active, w.next = w.next, nil
+		if unfit = w.activate(w.next); unfit == nil {
+			w.active, w.next = w.next, nil
+		}
 	}
 	w.forget()
 	faults := w.faults()
+	if unfit != nil {
+		faults[configSource] = unfit
+	}
 	if w.active != nil && w.active.version() != w.made {
-		s, err := w.make(w.active, w.log)
-		if err == nil {
-			w.made, w.refused = w.active.version(), ""
-			w.meter.followRevocations(s, w.log)
-			w.force(s)
-			w.log.Info("ready to sign", "file", w.file, "issuer", s.config.Issuer, "audience", s.config.Audience)
-		} else {
+		if err := w.activate(w.active); err != nil {
 			faults[keysSource] = err
 		}
 	}
 	w.tell(faults)
+}
+
+// activate makes a signer of the parts, which are complete, and has it sign.
+func (w *watch) activate(p *parts) error {
+	s, err := w.make(p, w.log)
+	if err != nil {
+		return err
+	}
+	w.made, w.refused = p.version(), ""
+	w.meter.followRevocations(s, w.log)
+	w.force(s)
+	w.log.Info("ready to sign", "file", w.file, "issuer", s.config.Issuer, "audience", s.config.Audience)
+	return nil
 }
 
 // forget drops what is not followed any more.
