@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 )
@@ -23,6 +24,9 @@ func (o Order) check() error {
 		namespace, id, _ := strings.Cut(o.Value, ":")
 		if token.CheckNamespace(namespace) != nil || id == "" {
 			return fmt.Errorf("sub: %w: want NAMESPACE:ID, such as okta:alice", ErrForm)
+		}
+		if err := token.CheckSubject(identity.Subject{Namespace: namespace, ID: id}); err != nil {
+			return fmt.Errorf("sub: %w: %w", ErrForm, err)
 		}
 	case revocation.KID:
 		if !isDigest(o.Value) {

@@ -15,7 +15,8 @@ import (
 func TestForms(t *testing.T) {
 	digest := identity.Secret(strings.Repeat("s", 32)).Pseudonym("key")
 	for kind, values := range map[revocation.Kind]struct{ good, bad []string }{
-		revocation.Sub: {[]string{"okta:alice", "key:a:b", "idp-2:ü x"}, []string{"", "alice", ":alice", "okta:", "Okta:alice", "ok ta:alice", " okta:alice"}},
+		revocation.Sub: {[]string{"okta:alice", "key:a:b", "idp-2:ü x"}, []string{"", "alice", ":alice", "okta:", "Okta:alice", "ok ta:alice", " okta:alice",
+			"okta:al\xffice", "okta:al\uFFFDice", "okta:" + strings.Repeat("a", 1<<16)}},
 		revocation.KID: {[]string{digest}, []string{"", "notakid", digest[:42], digest + "A", digest[:42] + "=", digest[:42] + "+", digest[:20] + "\n" + digest[20:]}},
 		revocation.SID: {[]string{digest}, []string{"", "s", "demo0123456789", digest + "="}},
 		revocation.Txn: {[]string{token.NewTxn()}, []string{"", "zzz", strings.ToUpper(token.NewTxn()), "{" + token.NewTxn() + "}", "urn:uuid:" + token.NewTxn(), strings.ReplaceAll(token.NewTxn(), "-", "")}},
