@@ -141,3 +141,20 @@ func TestTwoFoldersOfOneName(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
+
+// A generation tells apart two sets in which documents of one name and content, but of
+// different folders, are active.
+func TestAGenerationTellsFolders(t *testing.T) {
+	good := tree(guarding("p", "ns/shop/sa/orders", "all"))
+	broken := tree(strings.Replace(guarding("p", "ns/shop/sa/orders", "all"), "effect: allow", "effect: maybe", 1))
+	load := func(blog, shop fstest.MapFS) policy.Loaded {
+		return policy.Loader{}.LoadEach(nil, policy.Dir{Name: "blog", Files: blog}, policy.Dir{Name: "shop", Files: shop})
+	}
+	one, other := load(good, broken), load(broken, good)
+	if len(one.Refused) != 1 || len(other.Refused) != 1 {
+		t.Fatalf("refused: %v, %v", one.Refused, other.Refused)
+	}
+	if one.Set.Generation() == other.Set.Generation() {
+		t.Errorf("both are %s", one.Set.Generation())
+	}
+}

@@ -100,10 +100,10 @@ func (s *settlement) generation() string {
 	}
 	sum := sha256.New()
 	for _, c := range s.documents {
-		fmt.Fprintf(sum, "%s\x00%x", c.name, c.content)
+		fmt.Fprintf(sum, "%q %q %x", c.folder, c.name, c.content)
 	}
 	for _, r := range s.refusals {
-		fmt.Fprintf(sum, "\x00%s", r.name)
+		fmt.Fprintf(sum, " %q %q", r.folder, r.name)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:6])
 }
