@@ -28,6 +28,7 @@ type setup struct {
 	conf  string            // what differs from the demo's tyk.conf, as JSON
 	files map[string]string // beside tyk.conf
 	bare  bool              // the plugin's files are not there yet
+	first func(*rig)        // is called before the gateway is started
 }
 
 // rig is a running gateway with its Redis, two identity providers and one upstream.
@@ -57,6 +58,9 @@ func start(t *testing.T, s setup) *rig {
 	}
 	r.writeConf(t, s.conf)
 	r.writeAPIs(t, s.apis)
+	if s.first != nil {
+		s.first(r)
+	}
 	r.startTyk(t)
 	return r
 }
