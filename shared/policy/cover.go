@@ -29,8 +29,11 @@ func (w *warnings) covered(b *rule, candidates wideRules) {
 		if a == b || !matters || !within(b.document.targets, a.document.targets, identity.Pattern.Covers) || !a.covers(b) {
 			continue
 		}
-		if b.readsHost() && !(a.readsHost() && (!a.shadow || b.shadow)) {
+		if code != PublicFirst && b.readsHost() && !(a.readsHost() && (!a.shadow || b.shadow)) {
 			continue // without b, hosts that can be read in two ways may be let in
+		}
+		if code != PublicFirst && !b.removable(a) {
+			continue
 		}
 		if a.kind == b.kind && b.covers(a) && compareEntries(entry{rule: a}, entry{rule: b}) > 0 {
 			continue // they cover each other, and one of the two stays
@@ -38,6 +41,17 @@ func (w *warnings) covered(b *rule, candidates wideRules) {
 		*w = append(*w, b.warning(code, a))
 		return
 	}
+}
+
+// removable reports whether b can go, now that a matches whenever it does. What b's
+// document says beyond its rules goes with its last rule, and a deny rule of a
+// guardrail also denies what public entries and overrides let in.
+func (b *rule) removable(a *rule) bool {
+	if b.kind.denies() && b.document.guardrail && !a.document.guardrail {
+		return false
+	}
+	stricter := !b.document.optional && a.document.optional || !b.document.outageAllow && a.document.outageAllow
+	return a.document == b.document || len(b.document.rules) > 1 || !stricter
 }
 
 // relation says what it means for b that a matches whenever b does.
@@ -51,6 +65,8 @@ func relation(a, b *rule) (Code, bool) {
 		return RedundantDeny, true
 	case b.kind == allow && !a.kind.denies():
 		return ShadowedAllow, true
+	case a.kind == public && b.kind == lateDeny && !b.document.guardrail:
+		return PublicFirst, true
 	}
 	return "", false
 }
@@ -60,6 +76,7 @@ func (r *rule) warning(code Code, by *rule) Warning {
 		Unreachable:   "never allows a request: deny rule %s denies every request that it matches; remove this rule",
 		ShadowedAllow: "changes no decision: %s allows every request that it matches; remove this rule",
 		RedundantDeny: "changes no decision: deny rule %s denies every request that it matches; remove this rule",
+		PublicFirst:   "never denies: %s allows every request that it matches before the token is read; narrow that public entry, or put this rule into a guardrail folder",
 	}[code]
 	w := Warning{Code: code, Policy: r.document.name, Folder: r.document.folder, Rule: r.name}
 	w.File, w.Position = r.document.file, r.place

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -28,6 +29,8 @@ const (
 	UnknownMethod  Code = "unknown_method"        // a method that is not registered
 	DenyRoot       Code = "deny_root"             // a deny rule on /x/** that leaves /x out
 	DenyGetNotHead Code = "deny_get_not_head"     // a deny rule on GET that leaves HEAD out
+	DenySlash      Code = "deny_slash"            // a deny rule on /x that leaves /x/ out, or the other way round
+	PublicFirst    Code = "public_before_deny"    // a deny rule that reads the token, where a public entry allows all that it matches
 	MethodOverride Code = "method_override"       // a deny rule on a method that a header can take the place of
 	CostlyRegex    Code = "costly_regex"          // a regular expression that reads short texts only
 	FileNotRead    Code = "file_not_read"         // a document in a file that no authorizer reads
@@ -37,7 +40,7 @@ const (
 // Codes lists all kinds of warnings of [Loader.Lint].
 func Codes() []Code {
 	return []Code{Unreachable, ShadowedAllow, RedundantDeny, Wildcard, OpenRule, OutageAllow, UnguardedClaim, UncertainKind, GuardrailToken,
-		LiteralPattern, UnknownMethod, DenyRoot, DenyGetNotHead, MethodOverride, CostlyRegex, FileNotRead, NativeIstio}
+		LiteralPattern, UnknownMethod, DenyRoot, DenySlash, DenyGetNotHead, PublicFirst, MethodOverride, CostlyRegex, FileNotRead, NativeIstio}
 }
 
 // Warning is something that loads, and that may not be what was meant.
@@ -64,7 +67,7 @@ func (l Loader) Lint(dirs ...Dir) (strictyaml.Problems, []Warning) {
 	}
 	var found warnings
 	for _, d := range documents {
-		found.document(d)
+		found.document(d, documents)
 	}
 	found.coverage(documents)
 	found.methodOverrides(documents)
@@ -96,7 +99,7 @@ func (w *warnings) add(d linted, rule string, code Code, at []any, format string
 	})
 }
 
-func (w *warnings) document(d linted) {
+func (w *warnings) document(d linted, all []linted) {
 	spec := d.source.Spec
 	for i, target := range spec.Targets.Workloads {
 		if strings.Contains(target, "*") && !d.compiled.guardrail {
@@ -114,7 +117,7 @@ func (w *warnings) document(d linted) {
 		w.to(d, "", to{Methods: entry.Methods, Paths: entry.Paths}, []any{"public", i})
 	}
 	for i := range spec.Rules {
-		w.rule(d, i, &spec.Rules[i], byName[spec.Rules[i].Name])
+		w.rule(d, i, &spec.Rules[i], byName[spec.Rules[i].Name], all)
 	}
 	if d.native() {
 		w.add(d, "", NativeIstio, nil, "all rules are static lists: Istio's RequestAuthentication and AuthorizationPolicy can enforce them without a service to ask")
@@ -130,7 +133,7 @@ func adviceForWildcard(c *compiled) string {
 	return "name the workloads, or keep this in a guardrail folder"
 }
 
-func (w *warnings) rule(d linted, i int, r *ruleSpec, compiled *rule) {
+func (w *warnings) rule(d linted, i int, r *ruleSpec, compiled *rule, documents []linted) {
 	at := []any{"rules", i}
 	switch {
 	case compiled.kind == allow && len(compiled.outer)+len(compiled.inner)+len(compiled.patterns) == 0:
@@ -145,7 +148,7 @@ func (w *warnings) rule(d linted, i int, r *ruleSpec, compiled *rule) {
 	}
 	w.to(d, r.Name, r.To, append(at, "to"))
 	if compiled.kind.denies() {
-		w.gaps(d, i, r, compiled)
+		w.gaps(d, i, r, compiled, documents)
 	}
 	if compiled.kind == lateDeny {
 		w.members(d, i, r, compiled)
@@ -175,26 +178,24 @@ func (r *rule) readsToken() bool {
 // members finds members of a token that may be missing. The deny rule can then not
 // be decided, and denies.
 func (w *warnings) members(d linted, i int, r *ruleSpec, compiled *rule) {
-	guarded := map[string]bool{}
+	var assured, unguarded map[string]bool
 	if compiled.when != nil {
-		guarded = compiled.when.reads.has
+		assured, unguarded = compiled.when.reads.assured, compiled.when.reads.unguarded
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Claims)) {
-		if !optionalMember(name) || guarded[name] {
+		missing := slices.DeleteFunc(memberLevels(name), func(level string) bool { return assured[level] || !optionalMember(level) })
+		if len(missing) == 0 {
 			continue
 		}
-		advice := fmt.Sprintf("keep claims and add when: has(claims.%s)", name)
+		advice := "keep claims and add when: " + presence(missing...)
 		if r.When != "" {
-			advice = fmt.Sprintf("keep claims and write when: has(claims.%s) && (%s)", name, r.When)
+			advice = fmt.Sprintf("keep claims and write when: %s && (%s)", presence(missing...), r.When)
 		}
 		w.add(d, r.Name, UnguardedClaim, []any{"rules", i, "claims", name}, "a token without %s is denied by this rule too; if such tokens must pass, %s", name, advice)
 	}
-	if compiled.when == nil {
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(compiled.when.reads.claims)) {
-		if optionalMember(name) && !guarded[name] && r.Claims[name] == nil {
-			w.add(d, r.Name, UnguardedClaim, []any{"rules", i, "when"}, "a token without %s is denied by this rule too; if such tokens must pass, put has(claims.%s) && directly before each comparison that reads it", name, name)
+	for _, name := range slices.Sorted(maps.Keys(unguarded)) {
+		if r.Claims[name] == nil {
+			w.add(d, r.Name, UnguardedClaim, []any{"rules", i, "when"}, "a token without %s is denied by this rule too; if such tokens must pass, put %s && directly before each comparison that reads it", name, presence(name))
 		}
 	}
 }
@@ -208,17 +209,83 @@ func (w *warnings) uncertainKinds(d linted, i int, r *ruleSpec, compiled *rule) 
 	deny := compiled.kind.denies()
 	for _, name := range slices.Sorted(maps.Keys(compiled.when.reads.compared)) {
 		c := compiled.when.reads.compared[name]
+		if c.entries && (deny || compiled.when.reads.below(name)) {
+			continue // of a text, it cannot be decided, which denies; or it is an object, and its members are asked for
+		}
+		who := fmt.Sprintf("a token whose %s is a list or of another kind", name)
 		switch {
-		case !optionalMember(name) || c.typed:
+		case deny && c.equal && c.free:
+			w.add(d, r.Name, UncertainKind, []any{"rules", i, "when"},
+				"%s is not denied by this comparison; write (type(%s) != string || COMPARISON) in its place, with its negation inside", who, celMember(name))
+		case deny && c.equal && c.alternative:
+			w.add(d, r.Name, UncertainKind, []any{"rules", i, "when"},
+				"%s is not denied by this comparison; write (type(%s) != string || COMPARISON) in its place, with its negation inside, or give it a deny rule of its own with claims: {%s: [VALUE]}", who, celMember(name), name)
 		case deny && c.equal:
 			w.add(d, r.Name, UncertainKind, []any{"rules", i, "when"},
-				"a token whose %s is a list or of another kind is not denied by this comparison; list the values under claims: {%s: [VALUE]}, beside when: has(claims.%s) if it may be missing", name, name, name)
+				"%s is not denied by this comparison; list the values under claims: {%s: [VALUE]}, beside when: %s if it may be missing, and keep the other conditions", who, name, presence(name))
+		case !deny && c.unequal && c.entries:
+			w.add(d, r.Name, UncertainKind, []any{"rules", i, "when"},
+				"a token whose %s is an object passes this comparison; put type(%s) == list && before it, outside of its negation", name, celMember(name))
 		case !deny && c.unequal:
 			w.add(d, r.Name, UncertainKind, []any{"rules", i, "when"},
-				"a token whose %s is a list or of another kind passes this comparison; list the values that are allowed under claims: {%s: [VALUE]}, or put type(claims.%s) == string && before it", name, name, name)
+				"%s passes this comparison; list the values that are allowed under claims: {%s: [VALUE]}, or put type(%s) == string && before it, outside of its negation", who, name, celMember(name))
 		}
 	}
 }
+
+// below reports whether a member of the claim is read too.
+func (r *reads) below(claim string) bool {
+	for name := range r.claims {
+		if strings.HasPrefix(name, claim+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// memberLevels are tctx.a, tctx.a.b and so on for a member below tctx or rctx.
+func memberLevels(claim string) []string {
+	var levels []string
+	for i := range claim {
+		if claim[i] == '.' {
+			levels = append(levels, claim[:i])
+		}
+	}
+	if len(levels) == 0 {
+		return nil
+	}
+	return append(levels[1:], claim)
+}
+
+// presence is the CEL expression that holds where the members are there. It can stand
+// in a document without quotes.
+func presence(claims ...string) string {
+	var all []string
+	for _, claim := range claims {
+		dot := strings.LastIndexByte(claim, '.')
+		if container, member := claim[:dot], claim[dot+1:]; celName.MatchString(member) {
+			all = append(all, "has("+celMember(claim)+")")
+		} else {
+			all = append(all, fmt.Sprintf("('%s' in %s)", member, celMember(container)))
+		}
+	}
+	return strings.Join(all, " && ")
+}
+
+// celMember is how CEL names a claim.
+func celMember(claim string) string {
+	text := "claims"
+	for _, member := range strings.Split(claim, ".") {
+		if celName.MatchString(member) {
+			text += "." + member
+		} else {
+			text += "['" + member + "']"
+		}
+	}
+	return text
+}
+
+var celName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func optionalMember(claim string) bool {
 	root, member, nested := strings.Cut(claim, ".")

@@ -84,6 +84,27 @@ var advices = []advice{
 	{code: policy.UncertainKind, says: "or put type(claims.tctx.status) == string && before it",
 		before: fmt.Sprintf(allowsWhen, "!(claims.tctx.status in ['suspended'])"),
 		after:  fmt.Sprintf(allowsWhen, "type(claims.tctx.status) == string && !(claims.tctx.status in ['suspended'])")},
+	{code: policy.UnguardedClaim, says: "keep claims and add when: has(claims.tctx.status) && has(claims.tctx.status.suspended)",
+		before: allowAll + "  - {name: d, effect: deny, claims: {tctx.status.suspended: [true]}}\n",
+		after:  allowAll + "  - {name: d, effect: deny, claims: {tctx.status.suspended: [true]}, when: has(claims.tctx.status) && has(claims.tctx.status.suspended)}\n",
+		opens: func(_ policy.Request, claims *identity.Claims) bool {
+			_, has := claims.Get("tctx", "status", "suspended")
+			return !has
+		}},
+	{code: policy.UnguardedClaim, says: "keep claims and add when: ('my-status' in claims.tctx)",
+		before: allowAll + "  - {name: d, effect: deny, claims: {tctx.my-status: [suspended]}}\n",
+		after:  allowAll + "  - {name: d, effect: deny, claims: {tctx.my-status: [suspended]}, when: ('my-status' in claims.tctx)}\n", opens: func(policy.Request, *identity.Claims) bool { return true }},
+	{code: policy.UncertainKind, says: "write (type(claims.tctx.status) != string || COMPARISON) in its place",
+		before: allowAll + fmt.Sprintf(deniesWhen, "has(claims.tctx.status) && claims.tctx.status == 'suspended' || request.method == 'POST'"),
+		after:  allowAll + fmt.Sprintf(deniesWhen, "has(claims.tctx.status) && (type(claims.tctx.status) != string || claims.tctx.status == 'suspended') || request.method == 'POST'")},
+	{code: policy.UncertainKind, says: "or give it a deny rule of its own with claims: {tctx.status: [VALUE]}",
+		before: allowAll + fmt.Sprintf(deniesWhen, "claims.tctx.status == 'suspended' || request.method == 'POST'"),
+		after:  allowAll + fmt.Sprintf(deniesWhen, "request.method == 'POST'") + "  - {name: e, effect: deny, claims: {tctx.status: [suspended]}}\n"},
+	{code: policy.UncertainKind, says: "write (type(claims.tctx.status) != string || COMPARISON) in its place, with its negation inside",
+		before: allowAll + fmt.Sprintf(deniesWhen, "!(claims.tctx.status != claims.scope + 'uspended')"),
+		after:  allowAll + fmt.Sprintf(deniesWhen, "(type(claims.tctx.status) != string || !(claims.tctx.status != claims.scope + 'uspended'))")},
+	{code: policy.UncertainKind, says: "put type(claims.tctx.status) == list && before it, outside of its negation",
+		before: fmt.Sprintf(allowsWhen, "!('active' in claims.tctx.status)"), after: fmt.Sprintf(allowsWhen, "type(claims.tctx.status) == list && !('active' in claims.tctx.status)")},
 	{code: policy.GuardrailToken, says: "write from and to alone",
 		before: guardrail(fmt.Sprintf(suspended, "")), after: guardrail("  - {name: d, effect: deny, to: {paths: ['/**']}}\n")},
 	{code: policy.LiteralPattern, says: "write {id}",
@@ -94,6 +115,15 @@ var advices = []advice{
 		before: allowAll + "  - {name: d, effect: deny, to: {methods: [DELET, POST]}}\n", after: allowAll + "  - {name: d, effect: deny, to: {methods: [DELETE, POST]}}\n"},
 	{code: policy.DenyRoot, says: "add /admin to paths",
 		before: allowAll + "  - {name: d, effect: deny, to: {paths: ['/admin/**']}}\n", after: allowAll + "  - {name: d, effect: deny, to: {paths: ['/admin/**', /admin]}}\n"},
+	{code: policy.DenySlash, says: "add /admin/ to paths",
+		before: allowAll + "  - {name: d, effect: deny, to: {paths: [/admin]}}\n", after: allowAll + "  - {name: d, effect: deny, to: {paths: [/admin, /admin/]}}\n"},
+	{code: policy.PublicFirst, says: "narrow that public entry",
+		before: head + "  public: [{paths: ['/orders/**']}]\n  rules:\n" + fmt.Sprintf(suspended, ", to: {paths: [/orders/1, /orders/1/]}"),
+		after:  head + "  public: [{paths: ['/orders/:id']}]\n  rules:\n" + fmt.Sprintf(suspended, ", to: {paths: [/orders/1, /orders/1/]}")},
+	{code: policy.PublicFirst, says: "put this rule into a guardrail folder",
+		before: head + "  public: [{paths: ['/orders/**']}]\n  rules:\n" + allowAll + fmt.Sprintf(suspended, ", to: {paths: [/orders/1, /orders/1/]}"),
+		after:  head + "  public: [{paths: ['/orders/**']}]\n  rules:\n" + allowAll,
+		more:   strings.Replace(head, "name: p}", "name: rails}", 1) + "  rules:\n" + fmt.Sprintf(suspended, ", to: {paths: [/orders/1, /orders/1/]}")},
 	{code: policy.DenyGetNotHead, says: "add HEAD to methods",
 		before: allowAll + "  - {name: d, effect: deny, to: {methods: [GET, POST]}}\n", after: allowAll + "  - {name: d, effect: deny, to: {methods: [GET, HEAD, POST]}}\n"},
 	{code: policy.MethodOverride, says: "add the guardrail manifests/guardrails/method-override.yaml",
@@ -205,7 +235,7 @@ func adviceRequests() []policy.Request {
 // adviceTokens hold the claim in every kind that JSON has, and not at all.
 func adviceTokens() []*identity.Claims {
 	all := []*identity.Claims{nil, {Subject: "idp:c"}, {Subject: "idp:a", Scope: "s"}, {Subject: "idp:a", Scope: "s t", Tctx: map[string]any{"role": "x"}}}
-	for _, status := range []any{"suspended", "active", "", true, false, int64(1), 1.5, nil, []any{"suspended"}, []any{"active"}, []any{}, []any{[]any{"suspended"}}, map[string]any{"suspended": true}} {
+	for _, status := range []any{"suspended", "active", "", true, false, int64(1), 1.5, nil, []any{"suspended"}, []any{"active"}, []any{}, []any{[]any{"suspended"}}, map[string]any{"suspended": true}, map[string]any{"suspended": "x"}, map[string]any{}} {
 		for _, sub := range []string{"idp:a", "idp:b"} {
 			all = append(all, &identity.Claims{Subject: sub, Scope: "s", Tctx: map[string]any{"status": status}})
 		}
@@ -235,7 +265,10 @@ func TestNoWarningOfWhatIsRight(t *testing.T) {
 		fmt.Sprintf(suspended, ", when: has(claims.tctx.status)"),
 		fmt.Sprintf(suspended, ", when: \"has(claims.tctx.status) && request.method == 'GET'\""),
 		"  - {name: d, effect: deny, to: {methods: [GET, HEAD, POST], paths: ['/admin/**', /admin]}}\n",
-		"  - {name: d, effect: deny, to: {methods: [GET, POST], paths: [/x]}}\n  - {name: e, effect: deny, to: {methods: [HEAD, PUT, POST], paths: [/x]}}\n",
+		"  - {name: d, effect: deny, to: {methods: [GET, POST], paths: [/x, /x/]}}\n  - {name: e, effect: deny, to: {methods: [HEAD, PUT, POST], paths: [/x, /x/]}}\n",
+		// What no rule allows needs no deny.
+		"  - {name: a, effect: allow, to: {methods: [GET, DELETE], paths: ['/admin/**', /x]}, scopes: [s]}\n  - {name: d, effect: deny, to: {methods: [GET], paths: ['/admin/x/**', /x]}, claims: {sub: [a]}}\n  - {name: e, effect: deny, to: {methods: [DELETE]}, claims: {sub: [b]}}\n  - {name: f, effect: deny, to: {paths: [/admin/x, /admin/x/]}}\n",
+		"  - {name: d, effect: deny, to: {paths: [/robots.txt]}}\n",
 		"  - {name: d, effect: deny, to: {paths: ['/**']}}\n",
 		"  - {name: a, effect: allow, when: claims.sub != 'idp:a'}\n",
 		"  - {name: a, effect: allow, when: \"type(claims.tctx.role) == string && claims.tctx.role != 'guest'\"}\n",
@@ -249,7 +282,7 @@ func TestNoWarningOfWhatIsRight(t *testing.T) {
 }
 
 func TestFilesThatAreNotRead(t *testing.T) {
-	lock := &fstest.MapFile{Data: []byte(head + "  identity: optional\n  rules: [{name: d, effect: deny, to: {paths: [/x]}}]\n")}
+	lock := &fstest.MapFile{Data: []byte(head + "  identity: optional\n  rules: [{name: d, effect: deny, to: {paths: [/x, /x/]}}]\n")}
 	dir := policy.Dir{Name: "p", Files: fstest.MapFS{
 		"a.yaml": lock, "README": {Data: []byte("text")}, ".hidden/lock": lock, "pipe": {Data: lock.Data, Mode: fs.ModeNamedPipe},
 		"lock": {Data: lock.Data}, "sub/lock.json": {Data: lock.Data}, "lock.yaml.disabled": {Data: lock.Data},
@@ -263,4 +296,27 @@ func TestFilesThatAreNotRead(t *testing.T) {
 	if want := []string{"p/lock" + message, "p/lock.yaml.disabled" + message, "p/sub/lock.json" + message}; !slices.Equal(got, want) {
 		t.Errorf("got %s", strings.Join(got, "\n"))
 	}
+}
+
+// A warning proposes to remove only what another rule does as strictly.
+func TestNoAdviceToRemoveWhatOthersDoNotDo(t *testing.T) {
+	wide := head + "  identity: optional\n  rules:\n" + "  - {name: a, effect: allow, scopes: [s]}\n  - {name: d, effect: deny, to: {paths: ['/admin/**', /admin]}}\n"
+	for name, rest := range map[string]policy.Dir{
+		"a guardrail also closes public entries": guardrailDir("  identity: optional\n  rules:\n  - {name: e, effect: deny, to: {paths: [/admin, /admin/]}}\n"),
+		"the last rule of a document that wants a token": func() policy.Dir {
+			dir := guardrailDir("  rules:\n  - {name: b, effect: allow, scopes: [s, t], when: claims.sub != 'a'}\n")
+			dir.Guardrail = false
+			return dir
+		}(),
+	} {
+		if got := lint(t, files(wide), rest); got != "" {
+			t.Errorf("%s: got %s", name, got)
+		}
+	}
+}
+
+func guardrailDir(spec string) policy.Dir {
+	dir := files(strings.Replace(head, "name: p}", "name: rails}", 1) + spec)
+	dir.Name, dir.Guardrail = "rails", true
+	return dir
 }

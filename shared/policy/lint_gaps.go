@@ -46,17 +46,41 @@ func (w *warnings) to(d linted, rule string, t to, at []any) {
 	}
 }
 
-// gaps finds requests that a deny rule most likely means and does not deny.
-func (w *warnings) gaps(d linted, i int, r *ruleSpec, compiled *rule) {
+// gaps finds requests that a deny rule most likely means and does not deny, and that
+// some rule may allow.
+func (w *warnings) gaps(d linted, i int, r *ruleSpec, compiled *rule, documents []linted) {
 	at := []any{"rules", i, "to"}
+	passes := func(narrowed rule) bool {
+		return !deniesAll(documents, &narrowed) && mayAllow(documents, &narrowed)
+	}
 	for j, p := range compiled.patterns {
-		if root := p.root(); root != nil && !d.compiled.deniesPath(compiled, *root) {
+		if root := p.root(); root != nil && passes(compiled.withPath(*root)) {
 			w.add(d, r.Name, DenyRoot, append(slices.Clone(at), "paths", j), "%s does not match %s, which is not denied; add %s to paths", p.text, root.text, root.text)
 		}
+		if twin := p.slashTwin(); twin != nil && passes(compiled.withPath(*twin)) {
+			w.add(d, r.Name, DenySlash, append(slices.Clone(at), "paths", j), "%s does not match %s, which is not denied, and many servers answer it as they answer %s; add %s to paths", p.text, twin.text, p.text, twin.text)
+		}
 	}
-	if slices.Contains(r.To.Methods, "GET") && !d.compiled.deniesMethod(compiled, "HEAD") {
+	if slices.Contains(r.To.Methods, "GET") && passes(compiled.withMethod("HEAD")) {
 		w.add(d, r.Name, DenyGetNotHead, append(slices.Clone(at), "methods"), "HEAD is not denied, and servers answer it as they answer GET; add HEAD to methods")
 	}
+}
+
+// slashTwin is /admin/ for /admin, and the other way round. It is nil for patterns
+// that are open, for / and for names of files, such as /robots.txt.
+func (p pattern) slashTwin() *pattern {
+	if p.open || p.text == "/" || strings.Contains(p.segments[len(p.segments)-1].literal, ".") {
+		return nil
+	}
+	text, hasSlash := strings.CutSuffix(p.text, "/")
+	if !hasSlash {
+		text += "/"
+	}
+	twin, err := parsePattern(text)
+	if err != nil {
+		return nil
+	}
+	return &twin
 }
 
 // root is the path above an open pattern: /admin for /admin/**. It is nil for
@@ -68,17 +92,15 @@ func (p pattern) root() *pattern {
 	return &pattern{text: strings.TrimSuffix(p.text, "/**"), segments: p.segments}
 }
 
-// deniesPath reports whether r, or another deny rule of the document that is wider
-// than r in all else, denies the path too.
-func (c *compiled) deniesPath(r *rule, p pattern) bool {
+// withPath is the rule for this path alone.
+func (r *rule) withPath(p pattern) rule {
 	narrowed := *r
 	narrowed.patterns = []pattern{p}
-	return c.deniesAll(&narrowed)
+	return narrowed
 }
 
-// deniesMethod reports whether r, or another deny rule of the document that is
-// wider than r in all else, denies the method too.
-func (c *compiled) deniesMethod(r *rule, method string) bool {
+// withMethod is the rule for this method alone.
+func (r *rule) withMethod(method string) rule {
 	narrowed := *r
 	narrowed.outer = slices.Clone(r.outer)
 	for i := range narrowed.outer {
@@ -86,13 +108,82 @@ func (c *compiled) deniesMethod(r *rule, method string) bool {
 			narrowed.outer[i] = methodIn([]string{method})
 		}
 	}
-	return c.deniesAll(&narrowed)
+	return narrowed
 }
 
-func (c *compiled) deniesAll(r *rule) bool {
-	return slices.ContainsFunc(c.rules, func(other *rule) bool {
-		return other.kind.denies() && (!other.shadow || r.shadow) && other.covers(r)
+// deniesAll reports whether some deny rule denies all that r matches.
+func deniesAll(documents []linted, r *rule) bool {
+	return slices.ContainsFunc(documents, func(d linted) bool {
+		return within(r.document.targets, d.compiled.targets, identity.Pattern.Covers) && slices.ContainsFunc(d.compiled.rules, func(other *rule) bool {
+			return other.kind.denies() && (!other.shadow || r.shadow) && (!r.document.guardrail || d.compiled.guardrail) && other.covers(r)
+		})
 	})
+}
+
+// mayAllow reports whether a rule or public entry may allow some of what r matches.
+// Where the documents allow nothing for its workloads, others do, which are not here.
+func mayAllow(documents []linted, r *rule) bool {
+	if r.document.guardrail {
+		return true
+	}
+	found := false
+	for _, d := range documents {
+		if !d.compiled.sharesTarget(r.document) {
+			continue
+		}
+		for _, other := range d.compiled.rules {
+			if other.kind.denies() || other.shadow && !r.shadow {
+				continue
+			}
+			if found = true; other.mayMeet(r) {
+				return true
+			}
+		}
+	}
+	return !found
+}
+
+// sharesTarget reports whether a target of one document is a target of the other, or
+// within one.
+func (c *compiled) sharesTarget(other *compiled) bool {
+	return slices.ContainsFunc(c.targets, func(a identity.Pattern) bool {
+		return slices.ContainsFunc(other.targets, func(b identity.Pattern) bool { return a.Covers(b) || b.Covers(a) })
+	})
+}
+
+// mayMeet is false where no request matches both rules, by their methods and paths.
+func (a *rule) mayMeet(b *rule) bool {
+	methods, other := a.methods(), b.methods()
+	if len(methods) > 0 && len(other) > 0 && !slices.ContainsFunc(methods, func(m string) bool { return slices.Contains(other, m) }) {
+		return false
+	}
+	if len(a.patterns) == 0 || len(b.patterns) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(a.patterns, func(p pattern) bool { return slices.ContainsFunc(b.patterns, p.mayMeet) })
+}
+
+func (r *rule) methods() []string {
+	for _, c := range r.outer {
+		if c.field == "to.methods" {
+			return c.want.([]string)
+		}
+	}
+	return nil
+}
+
+// mayMeet is false where no path matches both.
+func (p pattern) mayMeet(q pattern) bool {
+	if !p.open && len(q.segments) > len(p.segments) || !q.open && len(p.segments) > len(q.segments) || !p.open && !q.open && len(p.segments) != len(q.segments) {
+		return false
+	}
+	for i := range min(len(p.segments), len(q.segments)) {
+		a, b := p.segments[i], q.segments[i]
+		if a.capture == "" && b.capture == "" && a.literal != b.literal || a.capture != "" && b.capture == "" && b.literal == "" || b.capture != "" && a.capture == "" && a.literal == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // overrideHeaders are headers by which a POST asks a server to treat it as another
@@ -118,12 +209,17 @@ func (w *warnings) methodOverrides(documents []linted) {
 			guarded := slices.ContainsFunc(guards, func(r *rule) bool {
 				return within(d.compiled.targets, r.document.targets, identity.Pattern.Covers)
 			})
-			if !guarded {
+			posts := d.compiled.rule(spec.Name).withMethod("POST")
+			if !guarded && !deniesAll(documents, &posts) && mayAllow(documents, &posts) {
 				w.add(d, spec.Name, MethodOverride, []any{"rules", i, "to", "methods"},
 					"a POST with x-http-method-override passes, and some servers treat it as the method in the header; add the guardrail manifests/guardrails/method-override.yaml")
 			}
 		}
 	}
+}
+
+func (c *compiled) rule(name string) *rule {
+	return c.rules[slices.IndexFunc(c.rules, func(r *rule) bool { return r.kind != public && r.name == name })]
 }
 
 // overridable reports a list of methods that leaves POST out and holds one that

@@ -34,7 +34,7 @@ func TestWarnings(t *testing.T) {
 		return text
 	}
 	for _, row := range []struct{ name, text, want string }{
-		{"the usual", orders, "22:32 unguarded_member suspended\n23:21 method_override suspended"},
+		{"the usual", orders, "15:20 deny_slash no-cancel\n22:32 unguarded_member suspended"},
 		{"a wildcard as target", strings.Replace(rules("effect: allow, when: claims.sub == 'a'"), "ns/shop/sa/orders", "ns/shop/sa/*", 1), "5:25 wildcard"},
 		{"a wildcard as caller", rules("effect: allow, from: {workloads: [ns/a/sa/b, ns/a/sa/*]}"), "8:61 wildcard r0"},
 		{"a wildcard in a deny", rules("effect: deny, from: {workloads: [ns/a/sa/*]}"), ""},
@@ -70,7 +70,7 @@ func TestWarnings(t *testing.T) {
 func TestWarningsOfGuardrails(t *testing.T) {
 	rails, rest := files(guardrails), files(open)
 	rails.Guardrail, rest.Name = true, "rest"
-	if got, want := lint(t, rails), "8:13 on_outage_allow\n10:53 method_override no-delete\n11:7 guardrail_needs_token no-robots\n11:97 unguarded_member no-robots"; got != want {
+	if got, want := lint(t, rails), "8:13 on_outage_allow\n10:53 method_override no-delete\n11:7 guardrail_needs_token no-robots\n11:52 deny_slash no-robots\n11:97 unguarded_member no-robots"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	_, found := policy.Loader{}.Lint(rails, rest)

@@ -16,20 +16,22 @@ import (
 // hold for the decision to be made again.
 type reads struct {
 	claims   map[string]bool       // dotted names, as in tctx.tenant
-	has      map[string]bool       // those of claims that are asked for with has()
 	headers  map[string]bool       // lower-case names
 	captures map[string]bool       // true: some use of it is guarded by has()
-	compared map[string]comparison // claims that are compared with == and !=, and by in
-	port     bool
-	noCaller bool
-	host     bool // stands in every record, and makes one that can be read in two ways a denial
+	compared map[string]comparison // members of tctx and rctx that are compared with == and !=, and by in
+	// Members of tctx and rctx that are there wherever the expression holds, and those
+	// that it reads without being sure of that.
+	assured, unguarded map[string]bool
+	port               bool
+	noCaller           bool
+	host               bool // stands in every record, and makes one that can be read in two ways a denial
 
 	regexes regexes // of this expression
 	matches int     // calls of matches()
 }
 
 func newReads() reads {
-	return reads{claims: map[string]bool{}, has: map[string]bool{}, headers: map[string]bool{}, captures: map[string]bool{}, compared: map[string]comparison{}, regexes: regexes{}}
+	return reads{claims: map[string]bool{}, headers: map[string]bool{}, captures: map[string]bool{}, compared: map[string]comparison{}, unguarded: map[string]bool{}, regexes: regexes{}}
 }
 
 func (r *reads) add(other reads) {
@@ -56,7 +58,7 @@ var forgedHeaders = []string{"x-forwarded-", "x-envoy-", "x-original-", "x-rewri
 func readsOf(checked *cel.Ast) (reads, error) {
 	r := newReads()
 	err := r.visit(checked.NativeRep().Expr())
-	r.compare(checked.NativeRep().Expr(), false)
+	r.examine(checked.NativeRep().Expr())
 	return r, err
 }
 
@@ -126,7 +128,7 @@ func chain(e ast.Expr) (name string, path []string, guard, ok bool) {
 		name, path, _, ok = chain(container)
 		membership := call.FunctionName() == operators.In
 		if membership && strings.HasPrefix(name, "claims.") && len(path) > 0 {
-			return name, path, true, ok // the container may be a list: its entries decide
+			return name, path, false, ok // the container may be a list: its entries decide
 		}
 		return name, append(path, member), membership, ok
 	}
@@ -189,9 +191,6 @@ func (r *reads) note(variable string, path []string, guard bool) error {
 	case root == "claims" && member != "":
 		claim := strings.Join(append([]string{member}, path...), ".")
 		r.claims[claim] = true
-		if guard {
-			r.has[claim] = true
-		}
 	}
 	return nil // the rest stands in every record, or is a variable of a macro
 }
