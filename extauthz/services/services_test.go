@@ -49,7 +49,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 	entry := func(fields string) string { return "services:\n  - {namespace: shop, name: orders, " + fields + "}\n" }
 	for _, row := range []struct{ name, text, want string }{
 		{"empty", "", "the file is empty"},
-		{"half-written", "services:\n  - {namespace: shop", "1: a mapping that begins with { does not end: write }, or put its texts in quotes"},
+		{"half-written", "services:\n  - {namespace: shop", "2: a mapping that begins with { does not end: write }, or put its texts in quotes"},
 		{"no list", "{}", "no services: every call would be refused"},
 		{"an empty list", "services: []", "1:11: services is empty: remove it or give it a value"},
 		{"unknown key", entry("addresses: [10.0.0.1], ports: [80], port: 80"), `2:73: unknown key "port" (did you mean "ports"?); known here: addresses, name, namespace, ports`},

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,7 +40,7 @@ func (b *ruleBuilder) claim(name string, values []any) {
 			values[i] = value
 		}
 		if !isScalar(value) {
-			b.fail(errors.New("want a text, a whole number, true or false"), "claims", name, i)
+			b.fail(fmt.Errorf("claim %s: want a text, a whole number, true or false; put anything else that a token has as a text in quotes", name), "claims", name, i)
 		}
 	}
 	b.known(name, "claims", name)

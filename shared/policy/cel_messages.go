@@ -25,7 +25,11 @@ var (
 // the syntax makes the compiler lose its place, so only the first of these is kept.
 func issueError(text string, issues *cel.Issues) error {
 	var all []error
-	for _, e := range issues.Errors() {
+	reported := issues.Errors()
+	for _, e := range reported {
+		if len(reported) > 1 && strings.Contains(e.Message, "!error!") {
+			continue // the type of what another message is about
+		}
 		syntax := strings.HasPrefix(e.Message, "Syntax error")
 		if syntax && len(all) > 0 {
 			continue
@@ -41,7 +45,16 @@ var (
 	unexpected = regexp.MustCompile(`^Syntax error: (?:mismatched|extraneous) input '([^']*)'`)
 	nameStart  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?`)
 	lastWord   = regexp.MustCompile(`([A-Za-z]+)\s*$`)
+	dashBefore = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.]*)\.([A-Za-z_][A-Za-z0-9_]*-(?:[A-Za-z0-9_]+-)*)$`)
+	dashedRest = regexp.MustCompile(`^[A-Za-z0-9_-]+`)
+	noMembers  = regexp.MustCompile(`^type '([^']*)' does not support field selection`)
 )
+
+// usualFunctions are names of other languages, and what is written here.
+var usualFunctions = map[string]string{
+	"any": `exists, as in LIST.exists(x, x == "a")`, "some": `exists, as in LIST.exists(x, x == "a")`, "every": `all, as in LIST.all(x, x != "a")`,
+	"includes": `"a" in LIST`, "len": "size(LIST)", "length": "size(LIST)", "regex": `TEXT.matches("…")`, "match": `TEXT.matches("…")`,
+}
 
 func rewordIssue(message, text string, column int) string {
 	rest := ""
@@ -49,7 +62,19 @@ func rewordIssue(message, text string, column int) string {
 		rest = string(runes[column:])
 	}
 	if m := undeclared.FindStringSubmatch(message); m != nil {
+		if dash := dashBefore.FindStringSubmatch(strings.TrimSuffix(text, rest)); dash != nil {
+			return fmt.Sprintf(`a name with - stands in brackets: write %s["%s%s"]`, dash[1], dash[2], dashedRest.FindString(rest))
+		}
 		return unknownName(m[1], rest)
+	}
+	if m := noMembers.FindStringSubmatch(message); m != nil {
+		if m[1] == "timestamp" {
+			return `a timestamp has no members: write now.getHours("UTC"), or compare it, as in now < timestamp("2026-06-01T12:00:00Z")`
+		}
+		return fmt.Sprintf("a %s has no members", m[1])
+	}
+	if strings.HasSuffix(message, "reserved identifier: if") {
+		return "there is no if: write CONDITION ? VALUE : OTHER"
 	}
 	if m := noOverload.FindStringSubmatch(message); m != nil {
 		return wrongTypes(m[1], m[2])
@@ -77,6 +102,9 @@ func unknownName(name, rest string) string {
 	case name == "request":
 		return "request is used as a whole: name what it has, " + strings.Join(requestNames, ", ")
 	case strings.HasPrefix(rest, "("):
+		if usual := usualFunctions[name]; usual != "" {
+			return fmt.Sprintf("there is no function %s(): write %s", name, usual)
+		}
 		return fmt.Sprintf("there is no function %s()%s", name, suggest.DidYouMean(name, functionNames))
 	case slices.Contains([]string{"jwt", "token", "user", "principal", "auth", "identity", "subject", "source"}, name):
 		return fmt.Sprintf("%s is not known: the token's claims are claims.sub, claims.scope and claims.tctx.NAME, the calling workload is caller", name)
@@ -92,6 +120,8 @@ func wrongTypes(function, types string) string {
 		return `in looks for an entry of a list: in a text write TEXT.contains("…"); scopes are wanted under scopes`
 	case isOperator && two && strings.HasPrefix(left, "map("):
 		return operator + " compares a whole mapping: name the member, as in path.tenant"
+	case isOperator && (left == "timestamp" && right == "string" || left == "string" && right == "timestamp"):
+		return operator + ` compares a timestamp with a text: write timestamp("2026-06-01T12:00:00Z")`
 	case isOperator && two:
 		return fmt.Sprintf("%s cannot compare %s with %s: write both as the same type, texts in quotes", operator, left, right)
 	}
@@ -103,7 +133,7 @@ func syntaxAdvice(message, text, rest string) string {
 	if m := unexpected.FindStringSubmatch(message); m != nil {
 		word = m[1]
 	}
-	before := lastWord.FindString(text[:len(text)-len(rest)])
+	before := lastWord.FindString(strings.TrimSuffix(text, rest))
 	symbol, isWord := wordsForSymbol[word]
 	if !isWord {
 		word = strings.TrimSpace(before)
@@ -118,6 +148,10 @@ func syntaxAdvice(message, text, rest string) string {
 		return "& is no operator: write &&"
 	case strings.Contains(message, "token recognition error at: '|"):
 		return "| is no operator: write ||"
+	case strings.ContainsAny(message, "‘’“”"):
+		return `a typographic quote: write " or '`
+	case strings.Contains(message, "token recognition error at: '$"):
+		return "$ has no meaning here: nothing is replaced in a document"
 	case strings.Contains(message, "missing ')'"):
 		return "a bracket is not closed: write )"
 	case strings.Contains(message, "'<EOF>'"):

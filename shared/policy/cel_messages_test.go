@@ -30,6 +30,14 @@ func TestMessagesOfExpressions(t *testing.T) {
 		{"'a' in claims.scope", `in looks for an entry of a list: in a text write TEXT.contains("…"); scopes are wanted under scopes (character 5)`},
 		{"claims.sub == ", "the expression ends too early: something is missing at its end (character 15)"},
 		{"size(claims.sub", "a bracket is not closed: write ) (character 16)"},
+		{"claims.tctx.my-claim == 'a'", `a name with - stands in brackets: write claims.tctx["my-claim"] (character 16)`},
+		{"request.headers.x-foo-bar == 'a'", `a name with - stands in brackets: write request.headers["x-foo-bar"] (character 19)` + "\n" + `a name with - stands in brackets: write request.headers["x-foo-bar"] (character 23)`},
+		{"now.hour > 8", `a timestamp has no members: write now.getHours("UTC"), or compare it, as in now < timestamp("2026-06-01T12:00:00Z") (character 4)`},
+		{"now > '2026-01-01'", `> compares a timestamp with a text: write timestamp("2026-06-01T12:00:00Z") (character 5)`},
+		{"if claims.sub == 'a' then true", "there is no if: write CONDITION ? VALUE : OTHER (character 1)"},
+		{"claims.sub == ‘a’", `a typographic quote: write " or ' (character 15)`},
+		{"${X} == 1", "$ has no meaning here: nothing is replaced in a document (character 1)"},
+		{"len(claims.tctx.l) > 1", "there is no function len(): write size(LIST) (character 4)"},
 		{"claims.tctx.tenant", "its type is dyn, not bool: compare the value, as in claims.tctx.admin == true"},
 	} {
 		_, err := policy.Load(files(head + "  rules:\n  - name: r\n    effect: allow\n    when: >-\n      " + row.when + "\n"))

@@ -20,7 +20,7 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 	rule := func(fields string) string { return head + "  rules:\n  - {name: r, effect: allow, " + fields + "}\n" }
 	for _, row := range []struct{ name, text, want string }{
 		{"empty file", "", "0.yaml: the file is empty"},
-		{"half-written", head + "  rules: [{name: r", "0.yaml:5: a mapping that begins with { does not end: write }, or put its texts in quotes"},
+		{"half-written", head + "  rules: [{name: r", "0.yaml:6: a mapping that begins with { does not end: write }, or put its texts in quotes"},
 		{"unknown field", head + "  action: deny\n  rules: [{name: r, effect: deny}]\n", `0.yaml:6:3: unknown key "action"; known here: identity, mode, onOutage, public, rules, targets`},
 		{"unknown field of a rule", rule("scope: [a]"), `0.yaml:7:30: unknown key "scope" (did you mean "scopes"?); known here: claims, effect, from, mode, name, scopes, to, when`},
 		{"another kind", strings.Replace(rule("scopes: [a]"), "AccessPolicy", "Policy", 1), "0.yaml:1:1: kind Policy is no AccessPolicy: move it out of this folder"},
@@ -71,7 +71,7 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		{"scopes in one text", rule("scopes: [a b]"), `0.yaml:7:39: scope "a b": one scope an entry`},
 		{"claim", rule("claims: {tenant: [a]}"), `0.yaml:7:47: claim "tenant": write tctx.tenant for what gateways add; other claims are iss, aud, sub, txn, scope, req_wl, tctx, rctx`},
 		{"a whole object", rule("claims: {tctx: [a]}"), `0.yaml:7:45: claim "tctx": name a member, as in tctx.tenant`},
-		{"a claim's value", rule("claims: {tctx.a: [1.5]}"), "0.yaml:7:48: want a text, a whole number, true or false"},
+		{"a claim's value", rule("claims: {tctx.a: [1.5]}"), "0.yaml:7:48: claim tctx.a: want a text, a whole number, true or false; put anything else that a token has as a text in quotes"},
 		{"CEL syntax", rule("when: 'a =='"), "0.yaml:7:36: when: the expression ends too early: something is missing at its end"},
 		{"CEL name", rule("when: 'claims.tctxx.a == 1'"), "0.yaml:7:36: when: claims.tctxx is not known: write claims.tctx, or claims.tctx.tctxx for what gateways add (character 1)"},
 		{"CEL type", rule("when: 'request.port == \"80\"'"), "0.yaml:7:36: when: == cannot compare int with string: write both as the same type, texts in quotes (character 14)"},

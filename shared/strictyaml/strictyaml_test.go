@@ -84,6 +84,10 @@ func TestSyntax(t *testing.T) {
 		{"a key that is indented too much", "inner:\n  key: a\n    other: b\n", "3:5: this line begins in column 5; begin it in column 3, as its neighbours do"},
 		{"a tab", "inner:\n\tkey: a\n", "2: a character that cannot begin a text: put the text in quotes, and indent with spaces"},
 		{"Latin-1", "name: a # caf\xe9\n", "1:14: the byte 0xE9 is no UTF-8: save the file as UTF-8"},
+		{"an open list in a later line", "name: x\nfree: {}\ntags: [a\nport: 1\n", "3: a list that begins with [ does not end: write ], or put its texts in quotes"},
+		{"an unquoted !", "name: x\ntags: [!x]\n", `2:8: put a text that begins with ! in quotes: "!x"`},
+		{"an unquoted @", "tags: [a, @x]\n", `1:11: put a text that begins with @ in quotes: "@x"`},
+		{"an unquoted %", "name: %x\n", `1:7: put a text that begins with % in quotes: "%x"`},
 		{"an open mapping", "free: {a: b\n", "1: a mapping that begins with { does not end: write }, or put its texts in quotes"},
 		{"nested too far", "tags: [[[[", "1: a list or mapping that begins with [ or { does not end, or a value is missing"},
 	} {

@@ -24,7 +24,7 @@ func diagnose(data []byte, err error) Problem {
 	}
 	lines := strings.Split(string(data), "\n")
 	var further *Problem
-	for _, find := range []func([]string, int) (Problem, []string){unquotedStar, unquotedBrace, unquotedColon, openQuote, oddIndentation} {
+	for _, find := range []func([]string, int) (Problem, []string){unquotedSign, unquotedBrace, unquotedColon, openQuote, oddIndentation} {
 		budget := maxReread
 		for _, i := range nearestFirst(len(lines), found.Line-1) {
 			if len(lines[i]) > longestLine {
@@ -48,9 +48,14 @@ func diagnose(data []byte, err error) Problem {
 	if further != nil {
 		return *further
 	}
+	if parserMessage.MatchString(found.Message) && found.Line < len(lines) && strings.ContainsAny(lines[found.Line], "[{") {
+		found.Line++ // the library's parser, unlike its scanner, counts lines from 0
+	}
 	found.Message = rewordSyntax(found.Message)
 	return found
 }
+
+var parserMessage = regexp.MustCompile(`^did not find expected (',' or|node content)`)
 
 const (
 	// maxReread bounds, in bytes, what is read again to find one kind of mistake. The
@@ -98,17 +103,17 @@ func readWith(lines []string, i int, repaired string) int {
 }
 
 var (
-	starInFlow  = regexp.MustCompile(`([\[,:{-]\s*)(\*[^\s,\]}"']*)`)
+	signInFlow  = regexp.MustCompile("([\\[,:{-]\\s*)([*&!%@`][^\\s,\\]}\"']*)")
 	braceInFlow = regexp.MustCompile(`([\[,]\s*)([^\s,\[\]{}"'](?:[^,\[\]{}"']*\{[^,\[\]{}"']*\})+[^,\[\]{}"']*)`)
 	colonInText = regexp.MustCompile(`^(\s*(?:- )?[A-Za-z0-9_.]+:\s+)([^"'\[{|>\s].*: .*)$`)
 )
 
-func unquotedStar(lines []string, i int) (Problem, []string) {
-	m := starInFlow.FindStringSubmatchIndex(lines[i])
+func unquotedSign(lines []string, i int) (Problem, []string) {
+	m := signInFlow.FindStringSubmatchIndex(lines[i])
 	if m == nil {
 		return Problem{}, nil
 	}
-	return quote(lines[i], m[4], m[5], "a text that begins with *")
+	return quote(lines[i], m[4], m[5], "a text that begins with "+lines[i][m[4]:m[4]+1])
 }
 
 func unquotedBrace(lines []string, i int) (first Problem, repairs []string) {
