@@ -56,7 +56,7 @@ audit: {output: /var/log/audit, queue: 1KiB, anonymousDenials: -1}
 		"f.yaml:13:16: audiences: want the client ids or API names that the caller's token may be for",
 		"f.yaml:14:18: jwtSources: want what stands in jwt_source of the APIs that verify this provider's tokens",
 		"f.yaml:15:14: kid is a field of the token's header, not a claim",
-		`f.yaml:16: unknown key "most"; known here: from, keep, max, as`,
+		`f.yaml:16:22: groups: unknown key "most"; known here: from, keep, max, as`,
 		"f.yaml:17:27: issuer https://idp.example.com is taken by an idp above",
 		"f.yaml:17:77: subject: want the name of a claim",
 		"f.yaml:19:12: apiKeys.subject: want meta.NAME, a stable field of the session's metadata, or hmac",
