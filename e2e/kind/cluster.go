@@ -28,6 +28,16 @@ func (e *Environment) cluster(ctx context.Context) error {
 	} else if err := e.create(ctx); err != nil {
 		return err
 	}
+	if err := e.addons(ctx); err != nil { // before the node is ready: it may wait for its network
+		return err
+	}
+	if err := e.nodeReady(ctx); err != nil {
+		return err
+	}
+	return e.addonsReady(ctx)
+}
+
+func (e *Environment) nodeReady(ctx context.Context) error {
 	return e.await(ctx, "the node", nodeBound, func(ctx context.Context) (string, error) {
 		ready, err := e.kubectl(ctx, "get", "nodes", "-o", `jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}`)
 		if err != nil || ready == "True" {

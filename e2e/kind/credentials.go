@@ -1,9 +1,11 @@
 package kind
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -36,7 +38,8 @@ func (e *Environment) authorization(ctx context.Context, name string) (string, e
 	return e.credentials[name], nil
 }
 
-// createKey creates a consumer's API key through Tyk's control API, as a portal would.
+// createKey creates a consumer's API key through Tyk's control API, as a portal would. No Service names its
+// port and nobody in the cluster reaches it.
 func (e *Environment) createKey(ctx context.Context, session map[string]any) (string, error) {
 	body, err := json.Marshal(session)
 	if err != nil {
@@ -46,17 +49,28 @@ func (e *Environment) createKey(ctx context.Context, session map[string]any) (st
 	if err != nil {
 		return "", err
 	}
-	request := sender.Message{
-		Method: http.MethodPost, URL: east.url() + "/tyk/keys/create", Body: body,
-		Header: http.Header{"X-Tyk-Authorization": {secret}, "Content-Type": {"application/json"}},
+	url, stop, err := e.portForward(ctx, east.namespace, "deployment/tyk-gateway", controlPort)
+	if err != nil {
+		return "", err
 	}
-	var answer sender.Answer
-	if err := e.inPod(ctx, client, "send", request, &answer); err != nil {
+	defer stop()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/tyk/keys/create", bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("X-Tyk-Authorization", secret)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil {
 		return "", err
 	}
 	var created struct{ Key string }
-	if err := json.Unmarshal(answer.Body, &created); err != nil || created.Key == "" {
-		return "", fmt.Errorf("the control API answered %d: %s", answer.Status, answer.Body)
+	if err := json.Unmarshal(answer, &created); err != nil || created.Key == "" {
+		return "", fmt.Errorf("the control API answered %s: %s", response.Status, answer)
 	}
 	return created.Key, nil
 }

@@ -31,6 +31,7 @@ const (
 // Options come from the environment. The zero value is what a machine with access to registries needs.
 type Options struct {
 	NodeImage   string // for kind create; empty: kind's own
+	Addons      string // a file of manifests that are applied when the cluster has been made, such as a network plugin's; empty: none
 	IstioValues string // a file given to istioctl install as the last -f; empty: none
 	Only        string // beginning of the names of the cases to play; empty: all
 }
@@ -60,8 +61,14 @@ func New(o Options, out *Printer) (*Environment, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if o.IstioValues != "" {
-		if o.IstioValues, err = filepath.Abs(o.IstioValues); err != nil {
+	for _, file := range []*string{&o.IstioValues, &o.Addons} {
+		if *file == "" {
+			continue
+		}
+		if *file, err = filepath.Abs(*file); err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(*file); err != nil {
 			return nil, err
 		}
 	}

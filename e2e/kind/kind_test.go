@@ -2,6 +2,9 @@ package kind
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -187,6 +190,110 @@ func TestALoadIsJudged(t *testing.T) {
 		}
 		if diff := cmp.Diff(test.killed, killed(test.tally)); diff != "" {
 			t.Errorf("%s, a replica died (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+const calico = `apiVersion: v1
+kind: Namespace
+metadata: {name: calico-system}
+---
+# no object
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata:
+  name: calico-node
+  namespace: kube-system
+spec:
+  template:
+    spec:
+      initContainers: [{name: a, image: "calico/cni:v3"}]
+      containers: [{name: b, image: "calico/node:v3"}, {name: c, image: "calico/cni:v3"}]
+--- 
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: controllers}
+spec: {template: {spec: {containers: [{image: "calico/kube-controllers:v3"}]}}}
+`
+
+func TestAnAddonIsRead(t *testing.T) {
+	got, err := readAddon([]byte(calico))
+	want := addon{
+		images:    []string{"calico/cni:v3", "calico/node:v3", "calico/kube-controllers:v3"},
+		workloads: []workload{{"DaemonSet", "kube-system", "calico-node"}, {"Deployment", "default", "controllers"}},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(addon{}, workload{})); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if _, err := readAddon([]byte("kind: [")); err == nil || !strings.Contains(err.Error(), "document 1: ") {
+		t.Errorf("a broken file: %v", err)
+	}
+}
+
+func TestAMissingAddonIsNoticedAtOnce(t *testing.T) {
+	if _, err := New(Options{Addons: filepath.Join(t.TempDir(), "calico.yaml")}, &Printer{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAskedManifests(t *testing.T) {
+	root, err := repo.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Environment{root: root}
+	for _, label := range []string{"open", "tcp", "observe"} {
+		text, err := e.askedManifests(label)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "NAME") || !strings.Contains(string(text), "labels: {app: "+label+", meshpass.dev/guarded: "+label+"}") {
+			t.Errorf("%s: %s", label, text)
+		}
+		if custom := strings.Contains(string(text), "matchLabels: {app: tcp, meshpass.dev/guarded: tcp}\n  action: CUSTOM"); custom != (label == "tcp") {
+			t.Errorf("%s: a policy of its own: %t", label, custom)
+		}
+	}
+}
+
+func TestWhetherAWorkloadWasAsked(t *testing.T) {
+	line := func(fields ...string) []logLine {
+		l := logLine{Record: scenarios.Record{}}
+		for i := 0; i < len(fields); i += 2 {
+			l.Record[fields[i]] = fields[i+1]
+		}
+		return []logLine{l}
+	}
+	denied := scenarios.Answer{Status: 403, Body: []byte(`{"reason":"unguarded"}`)}
+	letIn := scenarios.Answer{Status: 200}
+	record := line("id", "41", "callee", "ns/shop/sa/open")
+	for name, row := range map[string]struct {
+		answer          scenarios.Answer
+		decided, logged []logLine
+		problems        int
+	}{
+		"decided":                    {denied, record, line("decision_id", "41"), 0},
+		"let in undecided":           {letIn, nil, line("decision_id", "<nil>"), 2},
+		"another decision":           {denied, record, line("decision_id", "42"), 1},
+		"about another callee":       {denied, line("id", "41", "callee", "ns/shop/sa/orders"), line("decision_id", "41"), 1},
+		"refused by the mesh itself": {scenarios.Answer{Status: 503}, nil, line("decision_id", "<nil>"), 2},
+	} {
+		if got := judgeAsked("open", row.answer, row.decided, row.logged); len(got) != row.problems {
+			t.Errorf("%s: got %q, want %d problems", name, got, row.problems)
+		}
+	}
+}
+
+func TestThePortThatIsForwarded(t *testing.T) {
+	for said, want := range map[string]string{
+		"Forwarding from 127.0.0.1:39275 -> 8081\nHandling connection for 39275\n": "127.0.0.1:39275",
+		"Forwarding from [::1]:39275 -> 8081\nForwarding from 127.0.0.1:1 -> 2\n":  "127.0.0.1:1",
+		"error: unable to forward port\n":                                          "",
+		"":                                                                         "",
+	} {
+		if got := forwarded(strings.NewReader(said)); got != want {
+			t.Errorf("%q: got %q, want %q", said, got, want)
 		}
 	}
 }

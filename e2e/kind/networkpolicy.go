@@ -33,8 +33,11 @@ func (e *Environment) networkPolicy(ctx context.Context) ([]string, error) {
 	if _, back := e.tool(ctx, closed, "kubectl", "delete", "-f", "-"); back != nil {
 		return nil, back
 	}
+	if err != nil && e.Addons != "" {
+		return []string{"this cluster's network plugin does not enforce NetworkPolicy, with CLUSTER_ADDONS=" + e.Addons}, nil
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: this cluster's network plugin does not enforce NetworkPolicy", errNotRun)
+		return nil, fmt.Errorf("%w: this cluster's network plugin does not enforce NetworkPolicy: name one that does in CLUSTER_ADDONS", errNotRun)
 	}
 	pods, err := e.pods(ctx, "meshpass", "app=meshpass")
 	if err != nil {

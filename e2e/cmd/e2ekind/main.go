@@ -36,7 +36,7 @@ func run() int {
 	if err != nil {
 		return failed(err)
 	}
-	options := kind.Options{NodeImage: os.Getenv("KIND_IMAGE"), IstioValues: os.Getenv("ISTIO_VALUES"), Only: *only}
+	options := kind.Options{NodeImage: os.Getenv("KIND_IMAGE"), Addons: os.Getenv("CLUSTER_ADDONS"), IstioValues: os.Getenv("ISTIO_VALUES"), Only: *only}
 	out := io.Writer(os.Stdout)
 	if *check {
 		out = io.Discard

@@ -1,0 +1,68 @@
+package kind
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+)
+
+const (
+	controlPort  = 8081 // of Tyk's control API: control_api_port in manifests/tyk/tyk.conf
+	forwardBound = 30 * time.Second
+)
+
+// portForward makes a port of a pod reachable on loopback until stop is called, past Services, sidecars
+// and NetworkPolicies: kubectl reaches it from within the pod.
+func (e *Environment) portForward(ctx context.Context, namespace, target string, port int) (url string, stop func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	cmd := exec.CommandContext(ctx, "kubectl", "port-forward", "-n", namespace, "--address", "127.0.0.1", target, fmt.Sprintf(":%d", port))
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+e.path("kubeconfig"))
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		cancel()
+		return "", nil, err
+	}
+	stop = func() {
+		cancel()
+		_ = cmd.Wait() // it was ended: that is its error
+	}
+	address := make(chan string, 1)
+	go func() {
+		address <- forwarded(out)
+		_, _ = io.Copy(io.Discard, out) // or kubectl would wait for a reader
+	}()
+	select {
+	case at := <-address:
+		if at != "" {
+			return "http://" + at, stop, nil
+		}
+	case <-time.After(forwardBound):
+	}
+	stop()
+	return "", nil, fmt.Errorf("kubectl port-forward %s -n %s: no port of it: %s", target, namespace, lastLines(strings.TrimSpace(said.String()), 15))
+}
+
+var forwarding = regexp.MustCompile(`^Forwarding from (127\.0\.0\.1:[0-9]+) -> `)
+
+// forwarded reads up to the line in which kubectl names the local address; "": it ended before.
+func forwarded(out io.Reader) string {
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if found := forwarding.FindStringSubmatch(lines.Text()); found != nil {
+			return found[1]
+		}
+	}
+	return ""
+}
