@@ -79,7 +79,7 @@ func TestPanicWhileLoadingForTwoHooks(t *testing.T) {
 	if err := r.tyk.Await(ctx, r.serves); err == nil {
 		t.Error("APIs are served: Tyk, or Go, has changed")
 	}
-	if got, _, err := r.control(t.Context(), http.MethodGet, "/"+probed+"/", ""); err != nil || got != http.StatusNotFound {
+	if got, _, err := r.ask(t.Context(), r.url, http.MethodGet, "/"+probed+"/", ""); err != nil || got != http.StatusNotFound {
 		t.Errorf("the canary answers %d, %v: want 404", got, err)
 	}
 }

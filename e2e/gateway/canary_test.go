@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -44,8 +45,8 @@ func TestCanary(t *testing.T) {
 			}
 			return nil
 		})
-		if got := r.send(t, call{path: "/hello"}); got.status != 200 {
-			t.Errorf("%s: /hello answers %d: Tyk has changed, and so may docs/gateway.md", step.name, got.status)
+		if status, _, err := r.control(t.Context(), http.MethodGet, "/hello", ""); status != 200 || err != nil {
+			t.Errorf("%s: /hello answers %d (%v): Tyk has changed, and so may docs/gateway.md", step.name, status, err)
 		}
 	}
 	if audit, err := os.ReadFile(r.path("audit.log")); err != nil || strings.Contains(string(audit), probed) {

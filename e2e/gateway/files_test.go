@@ -47,7 +47,7 @@ func (r *rig) writeConf(t *testing.T, over string) {
 	net, err := subnet.Claim()
 	must(t, err)
 	t.Cleanup(func() { must(t, net.Release()) })
-	r.url = "http://" + net.Addr(10) + ":8080"
+	r.url, r.admin = "http://"+net.Addr(10)+":8080", "http://"+net.Addr(10)+":8081"
 	root, err := repo.Root()
 	must(t, err)
 	conf := readJSON(t, filepath.Join(root, "e2e", "localmesh", "config", "tyk.conf"))
@@ -57,7 +57,7 @@ func (r *rig) writeConf(t *testing.T, over string) {
 		merge(conf, parse(t, over))
 	}
 	if _, tls := conf["http_server_options"]; tls {
-		r.url = strings.Replace(r.url, "http:", "https:", 1)
+		r.url, r.admin = strings.Replace(r.url, "http:", "https:", 1), strings.Replace(r.admin, "http:", "https:", 1)
 	}
 	r.writeJSON(t, "tyk.conf", conf)
 }

@@ -33,7 +33,9 @@ type setup struct {
 
 // rig is a running gateway with its Redis, two identity providers and one upstream.
 type rig struct {
-	dir, url string
+	dir      string
+	url      string // of the port that clients reach
+	admin    string // of the control API's port
 	redis    *miniredis.Miniredis
 	issuers  map[string]string // URL by tenant
 	upstream *upstream
@@ -117,7 +119,7 @@ func (r *rig) serving(t *testing.T) *rig {
 
 // serves is a condition: APIs are loaded.
 func (r *rig) serves(ctx context.Context) error {
-	status, _, err := r.control(ctx, http.MethodGet, "/"+canary+"/", "")
+	status, _, err := r.ask(ctx, r.url, http.MethodGet, "/"+canary+"/", "")
 	if err == nil && status == http.StatusNotFound {
 		err = errors.New("the APIs are not loaded")
 	}

@@ -109,7 +109,12 @@ func says(body []byte) string {
 
 // control calls the gateway's control API.
 func (r *rig) control(ctx context.Context, method, path, body string) (int, []byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, r.url+path, strings.NewReader(body))
+	return r.ask(ctx, r.admin, method, path, body)
+}
+
+// ask calls one of the gateway's ports, with the control API's secret.
+func (r *rig) ask(ctx context.Context, base, method, path, body string) (int, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, base+path, strings.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}

@@ -30,7 +30,7 @@ func (m *Mesh) CreateKey(ctx context.Context, session map[string]any) (string, e
 	if err != nil {
 		return "", err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, m.GatewayURL()+"/tyk/keys/create", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, m.gateways[0].control+"/tyk/keys/create", bytes.NewReader(body))
 	if err != nil {
 		return "", err
 	}

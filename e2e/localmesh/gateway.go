@@ -23,6 +23,7 @@ type gateway struct {
 	topologies.Gateway
 	database int    // of Redis, counted from the run's
 	url      string // where clients send to
+	control  string // URL of its control API
 	secret   string // of its control API, new in each run
 	apis     []api
 }
@@ -40,12 +41,13 @@ func (m *Mesh) readGateways() error {
 		var listen struct {
 			Address string `json:"listen_address"`
 			Port    int    `json:"listen_port"`
+			Control int    `json:"control_api_port"`
 		}
 		if err := json.Unmarshal(data, &listen); err != nil {
 			return fmt.Errorf("tyk.conf of %s: %w", g.Name, err)
 		}
-		url := fmt.Sprintf("http://%s:%d", listen.Address, listen.Port)
-		m.gateways = append(m.gateways, &gateway{Gateway: g, database: i, url: url, secret: rand.Text()})
+		at := func(port int) string { return fmt.Sprintf("http://%s:%d", listen.Address, port) }
+		m.gateways = append(m.gateways, &gateway{Gateway: g, database: i, url: at(listen.Port), control: at(listen.Control), secret: rand.Text()})
 	}
 	return nil
 }
