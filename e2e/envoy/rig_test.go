@@ -84,7 +84,7 @@ func (r *rig) fromIstiod(t *testing.T) {
 		Name: "istiod", Path: istiod, Stderr: r.istiodLog(),
 		Args: []string{
 			"serve", "--listen", r.xds, "--mesh", filepath.Join(r.istio, "install.yaml"),
-			"--dir", r.istio, "--dir", objects,
+			"--dir", r.istio, "--dir", filepath.Join(root, "manifests", "istio", "strict"), "--dir", objects,
 		},
 	})
 	must(t, err)

@@ -71,7 +71,7 @@ func (e *entrance) startControlPlane(t *testing.T) {
 	must(t, err)
 	p, err := process.Start(process.Spec{
 		Name: "istiod", Path: istiod, Stderr: filepath.Join(e.dir, "istiod.log"),
-		Args: []string{"serve", "--listen", e.net.Addr(2) + ":15010", "--mesh", filepath.Join(istio, "install.yaml"), "--dir", istio, "--dir", objects},
+		Args: []string{"serve", "--listen", e.net.Addr(2) + ":15010", "--mesh", filepath.Join(istio, "install.yaml"), "--dir", istio, "--dir", filepath.Join(root, "manifests", "istio", "strict"), "--dir", objects},
 	})
 	must(t, err)
 	stopAtEnd(t, p.Stop)

@@ -17,23 +17,47 @@ import (
 func fromIstiod(old, new string) controlPlane {
 	return func(t testing.TB, r *rig) {
 		t.Helper()
-		istiod, err := repo.Bin("istiod", "istiod")
-		must(t, err)
-		root, err := repo.Root()
-		must(t, err)
 		objects, istio := t.TempDir(), t.TempDir()
 		must(t, r.net.CopyDir(objects, cluster.Files))
-		must(t, r.net.CopyDir(istio, os.DirFS(filepath.Join(root, "manifests", "istio"))))
+		must(t, r.net.CopyDir(istio, os.DirFS(manifestsOfIstio(t))))
 		if replaceIn(t, objects, old, new)+replaceIn(t, istio, old, new) == 0 {
 			t.Fatalf("no file holds %q", old)
 		}
-		p, err := process.Start(process.Spec{
-			Name: "istiod", Path: istiod, Stderr: filepath.Join(r.dir, "istiod.log"),
-			Args: []string{"serve", "--listen", r.xds, "--mesh", filepath.Join(istio, "install.yaml"), "--dir", istio, "--dir", objects},
-		})
-		must(t, err)
-		stopAtEnd(t, p.Stop)
+		serveIstiod(t, r, istio, filepath.Join(manifestsOfIstio(t), "strict"), objects)
 	}
+}
+
+// observing is the live control plane on the files for every mesh, without mutual TLS being required,
+// and the local mesh's cluster, whose guarded pods are only observed.
+func observing(t testing.TB, r *rig) {
+	t.Helper()
+	objects := t.TempDir()
+	must(t, r.net.CopyDir(objects, cluster.Files))
+	if replaceIn(t, objects, `meshpass.dev/guarded: "true"`, "meshpass.dev/guarded: observe") == 0 {
+		t.Fatal("no pod is guarded")
+	}
+	serveIstiod(t, r, manifestsOfIstio(t), objects)
+}
+
+func manifestsOfIstio(t testing.TB) string {
+	t.Helper()
+	root, err := repo.Root()
+	must(t, err)
+	return filepath.Join(root, "manifests", "istio")
+}
+
+// serveIstiod starts the control plane on folders, of which the first has install.yaml.
+func serveIstiod(t testing.TB, r *rig, folders ...string) {
+	t.Helper()
+	istiod, err := repo.Bin("istiod", "istiod")
+	must(t, err)
+	args := []string{"serve", "--listen", r.xds, "--mesh", filepath.Join(folders[0], "install.yaml")}
+	for _, folder := range folders {
+		args = append(args, "--dir", folder)
+	}
+	p, err := process.Start(process.Spec{Name: "istiod", Path: istiod, Stderr: filepath.Join(r.dir, "istiod.log"), Args: args})
+	must(t, err)
+	stopAtEnd(t, p.Stop)
 }
 
 // replaceIn changes the files of a folder that hold a text, and counts them.

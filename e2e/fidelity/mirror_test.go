@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
-	"github.com/meshpass/meshpass/e2e/process"
-	"github.com/meshpass/meshpass/e2e/repo"
 	"github.com/meshpass/meshpass/e2e/subnet"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -74,10 +72,6 @@ func newMirrored(t testing.TB, form string) *mirrored {
 func withMirror(form string) controlPlane {
 	return func(t testing.TB, r *rig) {
 		t.Helper()
-		istiod, err := repo.Bin("istiod", "istiod")
-		must(t, err)
-		root, err := repo.Root()
-		must(t, err)
 		objects := t.TempDir()
 		must(t, r.net.CopyDir(objects, cluster.Files))
 		for _, name := range []string{"objects.yaml", form} {
@@ -85,13 +79,8 @@ func withMirror(form string) controlPlane {
 			must(t, err)
 			must(t, os.WriteFile(filepath.Join(objects, "mirror-"+name), subnet.Localise(text, r.net.Prefix()), 0o644))
 		}
-		istio := filepath.Join(root, "manifests", "istio")
-		p, err := process.Start(process.Spec{
-			Name: "istiod", Path: istiod, Stderr: filepath.Join(r.dir, "istiod.log"),
-			Args: []string{"serve", "--listen", r.xds, "--mesh", filepath.Join(istio, "install.yaml"), "--dir", istio, "--dir", filepath.Join(istio, "egress"), "--dir", objects},
-		})
-		must(t, err)
-		stopAtEnd(t, p.Stop)
+		istio := manifestsOfIstio(t)
+		serveIstiod(t, r, istio, filepath.Join(istio, "strict"), filepath.Join(istio, "egress"), objects)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -26,14 +27,22 @@ type pod struct {
 	kind                     model.NodeType // empty: a sidecar
 }
 
+// permissive, in place of a folder, leaves out manifests/istio/strict.
+const permissive = "permissive"
+
 // simulator has Istio build what a pod's Envoy gets for our manifests, some folders of them among
 // them, and the cluster in testdata/chains.
 func simulator(t *testing.T, p pod, folders ...string) *simulation.Simulation {
 	t.Helper()
 	istio := filepath.Join(shipped, "istio")
 	s := source{mesh: filepath.Join(istio, "install.yaml"), dirs: []string{istio, filepath.Join("testdata", "chains")}}
+	if !slices.Contains(folders, permissive) {
+		folders = append(slices.Clone(folders), "strict")
+	}
 	for _, folder := range folders {
-		s.dirs = append(s.dirs, filepath.Join(istio, folder))
+		if folder != permissive {
+			s.dirs = append(s.dirs, filepath.Join(istio, folder))
+		}
 	}
 	files, err := s.load()
 	if err != nil {

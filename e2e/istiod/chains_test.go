@@ -12,10 +12,12 @@ import (
 )
 
 var (
-	// orders has the file in manifests/istio/tcp; inventory has the label; reports has neither.
-	orders    = pod{name: "orders", namespace: "shop", address: "10.98.77.11", labels: map[string]string{"app": "orders"}}
+	// orders has the file in manifests/istio/tcp and its label; inventory has the label; reports has neither.
+	orders    = pod{name: "orders", namespace: "shop", address: "10.98.77.11", labels: map[string]string{"app": "orders", "meshpass.dev/guarded": "tcp"}}
 	inventory = pod{name: "inventory", namespace: "shop", address: "10.98.77.12", labels: map[string]string{"app": "inventory", "meshpass.dev/guarded": "true"}}
 	reports   = pod{name: "reports", namespace: "shop", address: "10.98.77.13", labels: map[string]string{"app": "reports"}}
+	observed  = pod{name: "inventory", namespace: "shop", address: "10.98.77.12", labels: map[string]string{"app": "inventory", "meshpass.dev/guarded": "observe"}}
+	forgotten = pod{name: "orders", namespace: "shop", address: "10.98.77.11", labels: map[string]string{"app": "orders"}}
 	open      = pod{name: "open", namespace: "shop", address: "10.98.77.16", labels: map[string]string{"meshpass.dev/guarded": "open"}}
 	meshpass  = pod{name: "meshpass", namespace: "meshpass", address: "10.98.77.5", labels: map[string]string{"app": "meshpass"}}
 	ingress   = pod{name: "istio-ingressgateway", namespace: "istio-system", address: "10.98.77.14", labels: map[string]string{"istio": "ingressgateway"}, kind: model.Router}
@@ -51,12 +53,19 @@ func TestChains(t *testing.T) {
 		{"plaintext, as of a probe that injection has not rewritten", inventory, nil, plaintext(8080), "", nil, "", simulation.ErrNoFilterChain},
 		{"plaintext to a port that no Service names", inventory, nil, plaintext(7777), "", nil, "", simulation.ErrNoFilterChain},
 
+		{"plaintext before mutual TLS is required", inventory, []string{permissive}, plaintext(8080), "0.0.0.0_8080", []string{asks}, "", nil},
+
+		{"HTTP to an observed workload", observed, []string{permissive}, in(8080, simulation.HTTP), "0.0.0.0_8080", []string{asks}, "", nil},
+		{"TCP to an observed workload: it takes a policy with ports", observed, []string{permissive}, in(9099, simulation.TCP), "0.0.0.0_9099", []string{asks}, "", nil},
+
 		{"guarded port", orders, []string{"tcp"}, in(8080, simulation.HTTP), "0.0.0.0_8080", []string{asks, "ALLOW"}, "", nil},
 		{"declared TCP port", orders, []string{"tcp"}, in(9099, simulation.TCP), "0.0.0.0_9099", []string{"ALLOW"}, "", nil},
 		{"forgotten port of a Service", orders, []string{"tcp"}, in(9098, simulation.HTTP), "0.0.0.0_9098", []string{"DENY", "ALLOW of none"}, "", nil},
 		{"forgotten port that no Service names", orders, []string{"tcp"}, in(7777, simulation.HTTP), catchall, []string{"DENY", "ALLOW of none"}, "", nil},
 		{"likewise, TCP", orders, []string{"tcp"}, in(7777, simulation.TCP), virtual, []string{"DENY", "ALLOW of none"}, "", nil},
 		{"TCP to the guarded port", orders, []string{"tcp"}, in(8080, simulation.TCP), "0.0.0.0_8080", []string{asks, "ALLOW"}, "", simulation.ErrProtocolError},
+		{"the file without the label: guarded port", forgotten, []string{"tcp"}, in(8080, simulation.HTTP), "0.0.0.0_8080", []string{"ALLOW of none"}, "", nil},
+		{"the file without the label: TCP port", forgotten, []string{"tcp"}, in(9099, simulation.TCP), "0.0.0.0_9099", []string{"ALLOW"}, "", nil},
 
 		{"fence: a labelled workload", inventory, []string{"fence", "tcp"}, in(8080, simulation.HTTP), "0.0.0.0_8080", []string{asks, "ALLOW"}, "", nil},
 		{"fence: a workload with its file", orders, []string{"fence", "tcp"}, in(9099, simulation.TCP), "0.0.0.0_9099", []string{"ALLOW"}, "", nil},
@@ -66,7 +75,8 @@ func TestChains(t *testing.T) {
 		{"no fence: a forgotten workload", reports, []string{"tcp"}, in(8080, simulation.HTTP), catchall, nil, "", nil},
 
 		{"a check", meshpass, nil, in(9000, simulation.HTTP2), "0.0.0.0_9000", []string{"ALLOW"}, "", nil},
-		{"any other port of the authorizer", meshpass, nil, in(9090, simulation.HTTP), catchall, []string{"ALLOW of none"}, "", nil},
+		{"a scrape of the authorizer", meshpass, nil, in(9090, simulation.HTTP), catchall, []string{"ALLOW"}, "", nil},
+		{"any other port of the authorizer", meshpass, nil, in(9091, simulation.HTTP), catchall, []string{"ALLOW of none"}, "", nil},
 		{"what the authorizer sends itself", meshpass, nil, out(8080, "inventory.shop.svc.cluster.local"), "", nil, "outbound|8080||inventory.shop.svc.cluster.local", nil},
 		{"the authorizer in the pod", inventory, []string{"beside"}, in(8080, simulation.HTTP), "0.0.0.0_8080", []string{asksBeside}, "", nil},
 

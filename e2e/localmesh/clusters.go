@@ -65,7 +65,7 @@ func (m *Mesh) startIstiod(ctx context.Context, spec process.Spec, host int) err
 func (m *Mesh) istiod(name, listen string, folders []string, more ...string) process.Spec {
 	manifests := filepath.Join(m.root, "manifests", "istio")
 	args := []string{"serve", "--listen", listen,
-		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", m.path("cluster")}
+		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", filepath.Join(manifests, "strict"), "--dir", m.path("cluster")}
 	for _, folder := range folders {
 		args = append(args, "--dir", filepath.Join(manifests, folder))
 	}

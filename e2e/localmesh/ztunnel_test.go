@@ -44,7 +44,7 @@ func (m *Mesh) ztunnel(t *testing.T) (c ztunnelConfig) {
 	}
 	manifests := filepath.Join(m.root, "manifests", "istio")
 	dump := exec.CommandContext(t.Context(), istiod, "dump", "--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests,
-		"--dir", filepath.Join(manifests, "waypoint"), "--dir", m.path("cluster"), "--nodes", node, "--out", out)
+		"--dir", filepath.Join(manifests, "strict"), "--dir", filepath.Join(manifests, "waypoint"), "--dir", m.path("cluster"), "--nodes", node, "--out", out)
 	dump.Env = append(os.Environ(), m.topology.Istiod...)
 	if log, err := dump.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, log)

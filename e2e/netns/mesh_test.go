@@ -65,7 +65,7 @@ func (m *mesh) startControlPlane() {
 	m.t.Cleanup(certificates.Stop)
 	manifests := filepath.Join(m.root, "manifests", "istio")
 	istiod := m.start("istiod", must(repo.Bin("istiod", "istiod")), "serve", "--listen", m.net.gateway()+":15010",
-		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", m.path("cluster"))
+		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", filepath.Join(manifests, "strict"), "--dir", m.path("cluster"))
 	m.await(istiod, m.net.gateway()+":15010", dialHere)
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"reflect"
 	"strings"
 	"time"
@@ -129,27 +128,18 @@ func (w *trustWatch) readConfig() (*loader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.trust != nil {
-		l.lastKeys = w.trust.Get().keys
-	}
+	w.withLastKeys(l)
 	entries := l.trust(w.domains)
 	if err := l.problems.In(l.file).Err(); err != nil {
 		return nil, err
 	}
-	usable := l.again()
-	usable.lastKeys = l.keysOf(entries) // a new file may break before it is read again
-	return usable, w.fleets.Conflict(entries)
+	return l.again(), w.fleets.Conflict(entries)
 }
 
-// keysOf are the keys of the entries' files, by path.
-func (l *loader) keysOf(entries []fleets.Entry) map[string]*keyset.Public {
-	keys := map[string]*keyset.Public{}
-	for i, c := range l.config.Trust {
-		if c.JWKS.File != "" {
-			keys[l.resolve(c.JWKS.File)] = entries[i].Trust.Keys
-		}
+func (w *trustWatch) withLastKeys(l *loader) {
+	if w.trust != nil {
+		l.lastKeys = w.trust.Get().keys
 	}
-	return keys
 }
 
 func (w *trustWatch) configChanged(latest *loader, err error) {
@@ -166,19 +156,19 @@ func (w *trustWatch) configChanged(latest *loader, err error) {
 func (w *trustWatch) keyFiles() []reload.Input { return reload.Files(w.config.Get().keyFiles()...) }
 
 func (w *trustWatch) readTrust() (trusted, error) {
-	config := w.config.Get()
-	l := config.again()
-	l.lastKeys = maps.Clone(config.lastKeys)
-	if w.trust != nil {
-		maps.Copy(l.lastKeys, w.trust.Get().keys)
-	}
-	t := trusted{entries: l.trust(w.domains)}
+	l := w.config.Get().again()
+	w.withLastKeys(l)
+	t := trusted{entries: l.trust(w.domains), keys: map[string]*keyset.Public{}}
+	l.keepKeysFrom(t.entries, w.fleets.Conflict)
 	if err := l.problems.In(l.file).Err(); err != nil {
 		return t, err
 	}
-	l.keepKeysFrom(t.entries, w.fleets.Conflict)
 	t.faults, t.unread = l.keyFault.In(l.file), l.unread
-	t.keys = l.keysOf(t.entries)
+	for i, c := range l.config.Trust {
+		if c.JWKS.File != "" {
+			t.keys[l.resolve(c.JWKS.File)] = t.entries[i].Trust.Keys
+		}
+	}
 	return t, w.fleets.Conflict(t.entries)
 }
 

@@ -48,23 +48,19 @@ type ConditionTrace struct {
 
 // Explain decides as [Set.Decide] does, and tells how. Claims stand in it in
 // clear: it is for whoever may see the token.
-func (s *Set) Explain(r Request, auth Authenticate) Trace { return s.ExplainToken(r, auth.token) }
-
-// ExplainToken is [Set.Explain] for a caller that can tell an outage from another
-// refusal with the same reason.
-func (s *Set) ExplainToken(r Request, auth AuthenticateToken) Trace {
-	var known Authentication
-	asked := false
-	once := func() Authentication {
+func (s *Set) Explain(r Request, auth Authenticate) Trace {
+	var claims *identity.Claims
+	reason, asked := decision.Reason(""), false
+	once := func() (*identity.Claims, decision.Reason) {
 		if !asked {
-			known = auth()
+			claims, reason = auth()
 			asked = true
 		}
-		return known
+		return claims, reason
 	}
-	t := Trace{Decision: s.DecideToken(r, once)}
+	t := Trace{Decision: s.Decide(r, once)}
 	t.Answer = decision.Decision{Shadow: &t.Decision}.Shadows()
-	q := s.question(r, once)
+	q := s.question(r, Authenticate(once).token)
 	q.ask()
 	if q.claims == nil {
 		t.Token = q.refusal

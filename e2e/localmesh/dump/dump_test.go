@@ -137,7 +137,7 @@ func liveDump(t *testing.T) string {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, istiod, "dump", "--mesh", filepath.Join(manifests, "install.yaml"),
-		"--dir", manifests, "--dir", filepath.Join(root, "e2e/localmesh/cluster"), "--nodes", nodes(t), "--out", out)
+		"--dir", manifests, "--dir", filepath.Join(manifests, "strict"), "--dir", filepath.Join(root, "e2e/localmesh/cluster"), "--nodes", nodes(t), "--out", out)
 	if log, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("istiod dump: %v\n%s", err, log)
 	}
