@@ -46,6 +46,7 @@ func (a *authorizer) watchRevocations(l *loader) (c revocation.Checker) {
 		a.revoked = watched(l, reload.Files(file), read, a.fileChanged)
 		c.Lists = append(c.Lists, a.revoked.Get)
 		if a.revoked != nil {
+			a.inFile.source = a.revoked
 			a.inFile.History.Add(a.revoked.Get(), a.Now())
 		}
 	}
@@ -63,15 +64,20 @@ func (a *authorizer) watchRevocations(l *loader) (c revocation.Checker) {
 // fileList is what is known of the list in the file besides its content.
 type fileList struct {
 	revocation.History
+	source   ops.Source
 	rejected atomic.Pointer[time.Time] // since when the file holds another list, which is rejected; nil: it does not
 }
 
-// age is how long the active list has not been the one in the file.
-func (f *fileList) age(now time.Time) time.Duration {
+// age is how long the active list has not been the one in the file, or how long nobody
+// knows: reading the file hangs.
+func (f *fileList) age(now time.Time) (age time.Duration) {
 	if since := f.rejected.Load(); since != nil {
-		return now.Sub(*since)
+		age = now.Sub(*since)
 	}
-	return 0
+	if wall := time.Now(); ops.Hangs(f.source, wall) { // looks are timed by it
+		age = max(age, wall.Sub(f.source.Looked()))
+	}
+	return age
 }
 
 func (a *authorizer) fileChanged(list *revocation.List, err error) {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -308,5 +309,30 @@ func TestRedisIsAwayAtTheStart(t *testing.T) {
 	}
 	if n := r.logged("change refused, the last good state stays in force"); n > 0 {
 		t.Errorf("%d changes refused in\n%s", n, r.log.String())
+	}
+}
+
+// A file that hangs, as at a network mount whose server is away, may hold another list:
+// it is as stale as one that is rejected.
+func TestAListThatHangsIsStale(t *testing.T) {
+	f := newFiles(t, oneListener+"revocation: {file: revoked.yaml, onStale: deny}")
+	f.write("policies/orders.yaml", allowing("read-own-tenant"))
+	f.write("revoked.yaml", "revocations: []")
+	a, err := load(Process{ConfigFile: f.config, Log: slog.New(slog.DiscardHandler), Now: time.Now, Stdout: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.endAudit()
+	l, err := open(f.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checker := a.watchRevocations(l)
+	if age := a.inFile.age(time.Now()); age != 0 || checker.Stale(time.Now()) {
+		t.Errorf("at the start: age %s", age)
+	}
+	a.inFile.source = hanging{}
+	if age := a.inFile.age(time.Now()); age < time.Hour || !checker.Stale(time.Now()) {
+		t.Errorf("while it hangs: age %s", age)
 	}
 }
