@@ -48,9 +48,11 @@ func jwtCall() *call {
 	}
 }
 
-// shipped adds what every definition needs: the guard, and a target in the mesh.
+// shipped adds what every definition needs: the hooks, and a target in the mesh.
 func shipped(d apidef.APIDefinition) apidef.APIDefinition {
 	d.CustomMiddleware.Driver = apidef.GoPluginDriver
+	d.CustomMiddleware.Pre = []apidef.MiddlewareDefinition{{Name: stripHook, Path: "plugins/identity.so"}}
+	d.CustomMiddleware.PostKeyAuth = []apidef.MiddlewareDefinition{{Name: signHook, Path: "plugins/identity.so"}}
 	d.CustomMiddleware.Post = []apidef.MiddlewareDefinition{{Name: guardHook, Path: "plugins/identity.so"}}
 	d.Proxy.TargetURL = "http://orders.shop.svc.cluster.local:8080/"
 	return d

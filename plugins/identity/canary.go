@@ -20,10 +20,14 @@ type selfTest struct {
 }
 
 // ready signs a token with the key in force and verifies it as a hop would. The
-// token goes nowhere: neither to a client nor into a log.
+// token goes nowhere: neither to a client nor into a log. A definition that lists our
+// hooks and is not protected by them is a fault too.
 func (s *signer) ready() error {
 	if s.broken != nil {
 		return s.broken
+	}
+	if err := s.definitions.err(); err != nil {
+		return err
 	}
 	s.test.lock.Lock()
 	defer s.test.lock.Unlock()

@@ -10,11 +10,12 @@ import (
 
 // The plugin's own goroutines, as logs and metrics name them.
 const (
-	filesGoroutine   = "files"
-	metricsGoroutine = "metrics"
+	filesGoroutine       = "files"
+	metricsGoroutine     = "metrics"
+	definitionsGoroutine = "definitions"
 )
 
-var goroutines = []string{filesGoroutine, metricsGoroutine}
+var goroutines = []string{filesGoroutine, metricsGoroutine, definitionsGoroutine}
 
 // longestPause is between two tries of what panics each time.
 const longestPause = time.Minute

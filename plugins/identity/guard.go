@@ -19,7 +19,7 @@ const guardHook = "GuardUpstream"
 // one with a plugin behind it, which could send the token elsewhere. What a
 // bundle lists cannot be seen here; without the hook there is no token.
 func guarded(d *apidef.APIDefinition) error {
-	if d.CustomMiddlewareBundle != "" && !d.CustomMiddlewareBundleDisabled {
+	if hasBundle(d) {
 		return nil
 	}
 	last := ""

@@ -46,11 +46,18 @@ func init() { files() }
 func main() {}
 
 // StripIdentity is the pre hook: no header that only we may write survives it,
-// on open and ignored endpoints too.
+// on open and ignored endpoints too. An API whose definition has no hook that signs, or
+// refuses, later on is refused here.
 func StripIdentity(rw http.ResponseWriter, r *http.Request) {
 	defer refusePanic(rw, r)
 	removeOurs(r)
 	rememberAsked(r)
+	if d, err := definitionOf(r); err == nil {
+		s := current()
+		if known := s.hooks.of(s, d); known.err != nil && !known.later {
+			s.refuse(rw, r, s.recordOf(r), known.err)
+		}
+	}
 	forgetDefinitions(r)
 }
 
@@ -66,15 +73,21 @@ func SignIdentity(rw http.ResponseWriter, r *http.Request) {
 
 // GuardUpstream is the last post hook: the request leaves it with exactly one
 // token, if it has an identity and goes to a host that tokens may go to. It is
-// judged by the configuration that SignIdentity has asked.
+// judged by the configuration that SignIdentity has asked. Without an identity it goes on
+// only if the definition shows that it may.
 func GuardUpstream(rw http.ResponseWriter, r *http.Request) {
 	defer refusePanic(rw, r)
 	defer current().meter.took(guardHookName, time.Now())
 	removeOurs(r) // header transforms have run since the pre hook
 	t, ok := take(r)
-	if d, err := definitionOf(r); err == nil && d.byCertificate && !ok {
-		current().sign(rw, r)
-		t, ok = take(r)
+	if d, err := definitionOf(r); err == nil && !ok {
+		s := current()
+		if d.byCertificate {
+			s.sign(rw, r)
+			t, ok = take(r)
+		} else if known := s.hooks.of(s, d); known.err != nil {
+			s.refuse(rw, r, s.recordOf(r), known.err)
+		}
 	}
 	if ok {
 		t.signer.guard(rw, r, t)

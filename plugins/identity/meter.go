@@ -34,12 +34,12 @@ type sourceMeter struct {
 
 // The hooks are measured one by one: what Tyk does between them is not ours.
 const (
-	signHookName  = "SignIdentity"
+	signHookName  = signHook
 	guardHookName = guardHook
 )
 
 // canaryReasons are all that the canary can answer.
-var canaryReasons = []decision.Reason{decision.Issued, decision.NotConfigured, decision.NoSigningKey, decision.MintFailed, decision.Panic}
+var canaryReasons = []decision.Reason{decision.Issued, decision.NotConfigured, decision.NoSigningKey, decision.MintFailed, decision.ConfigInvalid, decision.Panic}
 
 // newMeter has everything at 0: an alert on the first event of a kind needs a
 // value before it.

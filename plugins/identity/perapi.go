@@ -42,6 +42,9 @@ func (c *config) settings(d *apidef.APIDefinition) (*api, error) {
 	if err := guarded(d); err != nil {
 		return nil, refuse(decision.GuardMissing, "API %s, %w", d.APIID, err)
 	}
+	if fault := c.hookFaultOf(d); fault != nil {
+		return nil, refuse(fault.reason(), "API %s: %w", d.APIID, fault)
+	}
 	targets, err := c.targetsOf(d)
 	if err != nil {
 		return nil, refuse(decision.UpstreamRefused, "API %s: %w", d.APIID, err)

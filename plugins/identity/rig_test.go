@@ -86,6 +86,7 @@ func (p *rig) load(t testing.TB) {
 func (p *rig) look() {
 	p.watch.patience = time.Hour // however busy the machine is
 	p.watch.look()
+	p.watch.lookAtDefinitions()
 	p.signer = p.watch.inForce.Load()
 }
 

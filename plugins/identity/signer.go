@@ -27,11 +27,14 @@ type signer struct {
 	policies *policy.Set     // of the edge; nil: none are configured
 	secret   identity.Secret // keys pseudonyms: the claim sid, subjects of API keys
 	apis     apis
+	hooks    hookFaults
 	audit    *audit.Log
 	log      *slog.Logger
 	meter    *meter
 	now      func() time.Time
 	test     selfTest
+
+	definitions *definitions
 
 	// broken refuses every request: the gateway runs on when the plugin cannot
 	// start, and must not run without it.

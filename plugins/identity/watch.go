@@ -29,8 +29,9 @@ type watch struct {
 	log  *slog.Logger
 	make func(*parts, *slog.Logger) (*signer, error)
 
-	meter    *meter
-	patience time.Duration
+	meter       *meter
+	definitions *definitions
+	patience    time.Duration
 
 	inForce atomic.Pointer[signer] // never nil
 	metrics atomic.Pointer[string] // the address that the file names, as far as it can be read
@@ -47,7 +48,7 @@ type watch struct {
 
 // newWatch refuses every request until it has looked at the files.
 func newWatch(file string, log *slog.Logger) *watch {
-	w := &watch{file: file, log: log, make: assemble, meter: newMeter(), patience: patience, busy: map[part]*sync.Mutex{}, said: map[source]string{}}
+	w := &watch{file: file, log: log, make: assemble, meter: newMeter(), definitions: &definitions{log: log}, patience: patience, busy: map[part]*sync.Mutex{}, said: map[source]string{}}
 	w.config = follow(reload.Files(file), func() (*config, error) {
 		c, err := readConfig(file)
 		if err != nil {
@@ -65,6 +66,7 @@ func newWatch(file string, log *slog.Logger) *watch {
 func startWatch(file string, log *slog.Logger) *watch {
 	w := newWatch(file, log)
 	w.look()
+	w.followDefinitions(sleep)
 	go forever(w.look, sleep)
 	served := &exposition{address: func() string { return *w.metrics.Load() }, text: w.text, meter: w.meter, log: log}
 	go work{metricsGoroutine, served.look, w.meter, log}.forever(sleep)
@@ -276,7 +278,7 @@ func (w *watch) refuseAll(faults map[source]error) {
 }
 
 func (w *watch) force(s *signer) {
-	s.meter = w.meter
+	s.meter, s.definitions = w.meter, w.definitions
 	if s.broken == nil {
 		w.meter.mapped.follow(s.config)
 	}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/TykTechnologies/tyk/apidef"
+	"github.com/TykTechnologies/tyk/apidef/oas"
+	tykconfig "github.com/TykTechnologies/tyk/config"
+
+	"github.com/meshpass/meshpass/shared/decision"
+)
+
+// startWithAPIs is start for a gateway whose definitions are files in DIR/apis.
+func startWithAPIs(t *testing.T) *rig {
+	t.Helper()
+	p := start(t)
+	withGateway(t, tykconfig.Config{AppPath: filepath.Join(p.dir, "apis")})
+	must(t, os.Mkdir(filepath.Join(p.dir, "apis"), 0o700))
+	return p
+}
+
+// define writes a definition file.
+func (p *rig) define(t *testing.T, name string, d any) {
+	t.Helper()
+	data, err := json.Marshal(d)
+	must(t, err)
+	p.write(t, "apis/"+name, string(data))
+}
+
+// shows asserts the canary's answer and the gauge.
+func (p *rig) shows(t *testing.T, reason decision.Reason, visible string, counts map[hookCause]int) {
+	t.Helper()
+	want := map[string]string{"meshpass_edge_definitions_visible": visible, "meshpass_edge_ready": "1"}
+	for _, cause := range hookCauses {
+		want[fmt.Sprintf(`meshpass_edge_unguarded_apis{cause=%q}`, cause)] = fmt.Sprint(counts[cause])
+	}
+	status := http.StatusOK
+	if reason != decision.Issued {
+		status = http.StatusServiceUnavailable
+		want["meshpass_edge_ready"] = "0"
+	}
+	before := p.watch.meter.canary[reason].Load()
+	if rw := probe(); rw.Code != status || p.watch.meter.canary[reason].Load() != before+1 {
+		t.Errorf("canary: got %d %s, want %d %s", rw.Code, rw.Body, status, reason)
+	}
+	p.has(t, want)
+}
+
+func TestDefinitions(t *testing.T) {
+	const strip, sign, guard = stripHook, signHook, guardHook
+	driver := func(name string) func(*call) {
+		return func(c *call) { c.api.CustomMiddleware.Driver = apidef.MiddlewareDriver(name) }
+	}
+	rows := []struct {
+		name   string
+		change func(*call)
+		cause  hookCause // "": none
+		log    string
+	}{
+		{"all three hooks", func(*call) {}, "", ""},
+		{"no driver", driver(""), notRun, `custom_middleware.driver is \"\"`},
+		{"driver mistyped", driver("goplugins"), notRun, `custom_middleware.driver is \"goplugins\"`},
+		{"driver otto", driver("otto"), notRun, `custom_middleware.driver is \"otto\"`},
+		{"protocol", func(c *call) { c.api.Protocol = "tcp" }, notRun, `protocol \"tcp\"`},
+		{"no SignIdentity", lists(strip, "", guard), signMissing, "does not list SignIdentity"},
+		{"only StripIdentity", lists(strip, "", ""), signMissing, "does not list SignIdentity"},
+		{"no GuardUpstream", lists(strip, sign, ""), guardMissing, "the last hook must be GuardUpstream"},
+		{"SignIdentity in pre", lists(strip+" "+sign, "", guard), hookList, "custom_middleware.pre lists SignIdentity"},
+		{"keyless only SignIdentity", func(c *call) { lists("", sign, "")(c); c.api.UseKeylessAccess = true }, stripMissing, "list StripIdentity in custom_middleware.pre"},
+		{"keyless only StripIdentity", func(c *call) { lists(strip, "", "")(c); c.api.UseKeylessAccess = true }, "", ""},
+		{"no hooks", lists("", "", ""), noHooks, "no hook of this plugin"},
+		{"no hooks and inactive as Tyk serves it too", func(c *call) { lists("", "", "")(c); c.api.Active = false }, noHooks, "no hook of this plugin"},
+		{"no hooks to another host", func(c *call) { lists("", "", "")(c); c.api.Proxy.TargetURL = foreign }, "", ""},
+		{"no hooks to an API of the gateway", func(c *call) { lists("", "", "")(c); c.api.Proxy.TargetURL = "tyk://other" }, "", ""},
+		{"no hooks a target of the list", func(c *call) {
+			lists("", "", "")(c)
+			c.api.Proxy.TargetURL, c.api.Proxy.EnableLoadBalancing, c.api.Proxy.Targets = foreign, true, []string{"orders.svc.cluster.local:8080"}
+		}, noHooks, "no hook of this plugin"},
+		{"no hooks the target from the environment", func(c *call) { lists("", "", "")(c); c.api.Proxy.TargetURL = "env://TARGET_OF_TEST" }, noHooks, "no hook of this plugin"},
+		{"the canary", lists("Canary", "", ""), "", ""},
+		{"the canary without a driver", func(c *call) { lists("Canary", "", "")(c); driver("")(c) }, noHooks, "no hook of this plugin"},
+		{"a bundle", func(c *call) { lists("", "", "")(c); c.api.CustomMiddlewareBundle = "bundle.zip" }, "", ""},
+	}
+	t.Setenv("TARGET_OF_TEST", inMesh)
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			p := startWithAPIs(t)
+			p.shows(t, decision.Issued, "1", nil)
+			c := keyCall()
+			row.change(c)
+			p.define(t, "orders.json", c.api)
+			p.log.Reset()
+			for range 3 { // it is logged once
+				p.watch.lookAtDefinitions()
+			}
+			reason, counts := decision.Issued, map[hookCause]int{}
+			if row.cause != "" {
+				counts[row.cause] = 1
+			}
+			if row.cause != "" && row.cause != noHooks {
+				reason = decision.ConfigInvalid
+			}
+			p.shows(t, reason, "1", counts)
+			if lines := strings.Count(p.log.String(), "\n"); lines != len(counts) {
+				t.Errorf("%d lines, want %d:\n%s", lines, len(counts), &p.log)
+			}
+			if row.cause != "" && (!strings.Contains(p.log.String(), row.log) || !strings.Contains(p.log.String(), "cause="+string(row.cause)) ||
+				!strings.Contains(p.log.String(), "orders.json")) {
+				t.Errorf("want %q, the cause and the file:\n%s", row.log, &p.log)
+			}
+			good := keyCall()
+			p.define(t, "orders.json", good.api)
+			p.watch.lookAtDefinitions()
+			p.shows(t, decision.Issued, "1", nil)
+		})
+	}
+}
+
+// Of several definitions each counts, and the canary fails until the last one is corrected or gone.
+func TestSeveralDefinitions(t *testing.T) {
+	p := startWithAPIs(t)
+	for i, change := range []func(*call){lists(stripHook, "", guardHook), lists(stripHook, "", guardHook), lists("", "", ""), func(*call) {}} {
+		c := keyCall()
+		change(c)
+		p.define(t, fmt.Sprintf("%d.json", i), c.api)
+	}
+	p.write(t, "apis/broken.json", "{")
+	p.write(t, "apis/note.txt", "no definition")
+	must(t, os.Mkdir(filepath.Join(p.dir, "apis", "folder.json"), 0o700))
+	p.watch.lookAtDefinitions()
+	p.shows(t, decision.ConfigInvalid, "1", map[hookCause]int{signMissing: 2, noHooks: 1})
+	remove(t, p, "apis/0.json")
+	p.watch.lookAtDefinitions()
+	p.shows(t, decision.ConfigInvalid, "1", map[hookCause]int{signMissing: 1, noHooks: 1})
+	remove(t, p, "apis/1.json")
+	p.watch.lookAtDefinitions()
+	p.shows(t, decision.Issued, "1", map[hookCause]int{noHooks: 1})
+}
+
+// Tyk runs an OpenAPI definition by its classic file and shows hooks the other one.
+func TestOpenAPIDefinitionFiles(t *testing.T) {
+	p := startWithAPIs(t)
+	classic, shown := keyCall(), keyCall()
+	classic.api.IsOAS = true
+	write := func() {
+		var open oas.OAS
+		open.SetTykExtension(&oas.XTykAPIGateway{})
+		open.Fill(shown.api)
+		p.define(t, "orders.json", classic.api)
+		p.define(t, "orders-oas.json", map[string]any{"openapi": "3.0.3", "x-tyk-api-gateway": open.GetTykExtension()})
+		p.watch.lookAtDefinitions()
+	}
+	write()
+	p.shows(t, decision.Issued, "1", nil)
+	lists(stripHook, "", guardHook)(shown)
+	write()
+	p.shows(t, decision.ConfigInvalid, "1", map[hookCause]int{pairDiffers: 1})
+	lists("", "", "")(classic)
+	lists(stripHook, signHook, guardHook)(shown)
+	write()
+	p.shows(t, decision.ConfigInvalid, "1", map[hookCause]int{pairDiffers: 1})
+}
+
+// What another configuration says of upstreams is noticed, though no definition changes.
+func TestDefinitionsAfterAnotherConfiguration(t *testing.T) {
+	p := startWithAPIs(t)
+	c := keyCall()
+	lists("", "", "")(c)
+	c.api.Proxy.TargetURL = "http://orders.other.example.com/"
+	p.define(t, "orders.json", c.api)
+	p.look()
+	p.shows(t, decision.Issued, "1", nil)
+	replaceIn(t, p, "*.svc.cluster.local", "*.other.example.com")
+	p.look()
+	p.shows(t, decision.Issued, "1", map[hookCause]int{noHooks: 1})
+}
+
+// Where definitions do not come from files the log says once that they cannot be seen.
+func TestHiddenDefinitions(t *testing.T) {
+	rpc := tykconfig.Config{}
+	rpc.SlaveOptions.UseRPC = true
+	for name, row := range map[string]struct {
+		config tykconfig.Config
+		log    string
+	}{
+		"Dashboard": {tykconfig.Config{UseDBAppConfigs: true}, "use_db_app_configs"},
+		"MDCB":      {rpc, "slave_options.use_rpc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startWithAPIs(t)
+			bad := keyCall()
+			bad.api.CustomMiddleware.Driver = ""
+			p.define(t, "orders.json", bad.api)
+			row.config.AppPath = filepath.Join(p.dir, "apis")
+			withGateway(t, row.config)
+			p.log.Reset()
+			p.watch.lookAtDefinitions()
+			p.watch.lookAtDefinitions()
+			if strings.Count(p.log.String(), row.log) != 1 {
+				t.Errorf("want one line with %s:\n%s", row.log, &p.log)
+			}
+			p.shows(t, decision.Issued, "0", nil)
+		})
+	}
+}
+
+// A file that is larger than what is read is reported, and may be served.
+func TestLargeDefinition(t *testing.T) {
+	p := startWithAPIs(t)
+	p.write(t, "apis/large.json", strings.Repeat(" ", maxDefinition+1))
+	p.watch.lookAtDefinitions()
+	p.shows(t, decision.Issued, "1", map[hookCause]int{notRead: 1})
+}
+
+// The canary is not ready before the definitions were looked at.
+func TestCanaryBeforeTheFirstLook(t *testing.T) {
+	p := start(t)
+	p.watch.definitions.found.Store(nil)
+	p.shows(t, decision.ConfigInvalid, "0", nil)
+}
