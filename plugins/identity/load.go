@@ -21,8 +21,7 @@ func newSigner(log *slog.Logger) *signer {
 
 // assemble makes a signer of parts that are complete.
 func assemble(p *parts, log *slog.Logger) (*signer, error) {
-	s := newSigner(log)
-	s.config, s.audit = p.config, auditTrails.log(p.config.Audit, log)
+	s := &signer{log: log, now: time.Now, config: p.config}
 	s.secret, s.keys, s.revoked = p.secret.Get(), p.keys.Get(), new(revocation.List)
 	if p.revoked != nil {
 		s.revoked = p.revoked.Get()
@@ -36,6 +35,7 @@ func assemble(p *parts, log *slog.Logger) (*signer, error) {
 	if s.minter, err = token.NewMinter(minter); err != nil {
 		return nil, refuse(decision.NoSigningKey, "keys.dir: %w", err)
 	}
+	s.audit = auditTrails.log(p.config.Audit, log) // last: its limits count for the trail from here on
 	return s, nil
 }
 

@@ -141,4 +141,9 @@ func TestOneTrailForEachOutput(t *testing.T) {
 	if p.signer.audit != before || before.Stats().Limit != 512<<10 {
 		t.Errorf("another trail, or a limit of %d", before.Stats().Limit)
 	}
+	replaceIn(t, p, "queue: 512KiB", "queue: 1MiB", "issuer: https://tyk", "issuer: https://"+strings.Repeat("tyk", 1<<12))
+	p.look()
+	if before.Stats().Limit != 512<<10 {
+		t.Errorf("a configuration that cannot be used sets a limit of %d", before.Stats().Limit)
+	}
 }
