@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"reflect"
 	"strings"
 	"time"
@@ -128,18 +129,27 @@ func (w *trustWatch) readConfig() (*loader, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.withLastKeys(l)
+	if w.trust != nil {
+		l.lastKeys = w.trust.Get().keys
+	}
 	entries := l.trust(w.domains)
 	if err := l.problems.In(l.file).Err(); err != nil {
 		return nil, err
 	}
-	return l.again(), w.fleets.Conflict(entries)
+	usable := l.again()
+	usable.lastKeys = l.keysOf(entries) // a new file may break before it is read again
+	return usable, w.fleets.Conflict(entries)
 }
 
-func (w *trustWatch) withLastKeys(l *loader) {
-	if w.trust != nil {
-		l.lastKeys = w.trust.Get().keys
+// keysOf are the keys of the entries' files, by path.
+func (l *loader) keysOf(entries []fleets.Entry) map[string]*keyset.Public {
+	keys := map[string]*keyset.Public{}
+	for i, c := range l.config.Trust {
+		if c.JWKS.File != "" {
+			keys[l.resolve(c.JWKS.File)] = entries[i].Trust.Keys
+		}
 	}
+	return keys
 }
 
 func (w *trustWatch) configChanged(latest *loader, err error) {
@@ -156,19 +166,19 @@ func (w *trustWatch) configChanged(latest *loader, err error) {
 func (w *trustWatch) keyFiles() []reload.Input { return reload.Files(w.config.Get().keyFiles()...) }
 
 func (w *trustWatch) readTrust() (trusted, error) {
-	l := w.config.Get().again()
-	w.withLastKeys(l)
-	t := trusted{entries: l.trust(w.domains), keys: map[string]*keyset.Public{}}
-	l.keepKeysFrom(t.entries, w.fleets.Conflict)
+	config := w.config.Get()
+	l := config.again()
+	l.lastKeys = maps.Clone(config.lastKeys)
+	if w.trust != nil {
+		maps.Copy(l.lastKeys, w.trust.Get().keys)
+	}
+	t := trusted{entries: l.trust(w.domains)}
 	if err := l.problems.In(l.file).Err(); err != nil {
 		return t, err
 	}
+	l.keepKeysFrom(t.entries, w.fleets.Conflict)
 	t.faults, t.unread = l.keyFault.In(l.file), l.unread
-	for i, c := range l.config.Trust {
-		if c.JWKS.File != "" {
-			t.keys[l.resolve(c.JWKS.File)] = t.entries[i].Trust.Keys
-		}
-	}
+	t.keys = l.keysOf(t.entries)
 	return t, w.fleets.Conflict(t.entries)
 }
 

@@ -286,3 +286,31 @@ func TestAKeyThatTwoFilesHave(t *testing.T) {
 	a.eventually(t, fromEast, "kid_unknown") // the key is east's now, which signs with another one
 	a.metric(t, `meshpass_reload_current{source="jwks"} 1`)
 }
+
+// A file that a changed configuration names for the first time, and that breaks before
+// it is read again, keeps the keys with which the configuration was accepted.
+func TestANewKeyFileThatBreaksAtOnce(t *testing.T) {
+	east, west := newFleet(t, "east"), newFleet(t, "west")
+	f := newTrusting(t, oneListener, entry(east, "east.json"))
+	f.write("east.json", east.jwks(t))
+	f.write("west.json", west.jwks(t))
+	a, err := load(process(f.config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.fleets.Apply(t.Context(), a.trust.Get().entries); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.fleets.Close)
+	f.trusting(oneListener, entry(east, "east.json"), entry(west, "west.json"))
+	a.config.Poll()
+	f.write("west.json", "half: [")
+	f.write("east.json", newFleet(t, "east").jwks(t))
+	a.trust.Poll()
+	if err := a.trust.Err(); err != nil {
+		t.Fatalf("the other file waits: %v", err)
+	}
+	if got := a.trust.Get(); len(got.entries) != 2 || got.entries[1].Trust.Keys == nil || len(got.faults) != 1 {
+		t.Errorf("got %+v", got)
+	}
+}

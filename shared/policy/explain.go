@@ -48,19 +48,23 @@ type ConditionTrace struct {
 
 // Explain decides as [Set.Decide] does, and tells how. Claims stand in it in
 // clear: it is for whoever may see the token.
-func (s *Set) Explain(r Request, auth Authenticate) Trace {
-	var claims *identity.Claims
-	reason, asked := decision.Reason(""), false
-	once := func() (*identity.Claims, decision.Reason) {
+func (s *Set) Explain(r Request, auth Authenticate) Trace { return s.ExplainToken(r, auth.token) }
+
+// ExplainToken is [Set.Explain] for a caller that can tell an outage from another
+// refusal with the same reason.
+func (s *Set) ExplainToken(r Request, auth AuthenticateToken) Trace {
+	var known Authentication
+	asked := false
+	once := func() Authentication {
 		if !asked {
-			claims, reason = auth()
+			known = auth()
 			asked = true
 		}
-		return claims, reason
+		return known
 	}
-	t := Trace{Decision: s.Decide(r, once)}
+	t := Trace{Decision: s.DecideToken(r, once)}
 	t.Answer = decision.Decision{Shadow: &t.Decision}.Shadows()
-	q := s.question(r, Authenticate(once).token)
+	q := s.question(r, once)
 	q.ask()
 	if q.claims == nil {
 		t.Token = q.refusal

@@ -79,6 +79,18 @@ func (s *Set) Targets() []identity.Pattern {
 	return all
 }
 
+// Callers lists the callers that rules name in from.workloads, each once, sorted by their text.
+func (s *Set) Callers() []identity.Pattern {
+	var all []identity.Pattern
+	for _, c := range s.documents {
+		for _, r := range c.rules {
+			all = append(all, r.callers...)
+		}
+	}
+	slices.SortFunc(all, func(a, b identity.Pattern) int { return strings.Compare(a.String(), b.String()) })
+	return slices.Compact(all)
+}
+
 // Rules lists all rules and public entries, by document and name. Policy and Rule
 // of a decision name one of them, so that it can be said which rules decide
 // nothing in a series of requests.

@@ -70,8 +70,17 @@ func TestWhatIsNoDocumentIsPassedOver(t *testing.T) {
 	}
 }
 
-// A document whose file becomes a pipe stays, and others may go.
+// A document whose file becomes a pipe or a folder stays, and others may go.
 func TestADocumentWhoseFileIsNoneAnyMore(t *testing.T) {
+	for name, replace := range map[string]func(path string) error{
+		"a pipe":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a folder": func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) { testAFileThatIsReplaced(t, replace) })
+	}
+}
+
+func testAFileThatIsReplaced(t *testing.T, replace func(path string) error) {
 	dir := t.TempDir()
 	put(t, dir, "a.yaml", guarding("a", aTarget, "first"))
 	put(t, dir, "b.yaml", guarding("b", bTarget, "first"))
@@ -82,7 +91,7 @@ func TestADocumentWhoseFileIsNoneAnyMore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := syscall.Mkfifo(filepath.Join(dir, "b.yaml"), 0o600); err != nil {
+	if err := replace(filepath.Join(dir, "b.yaml")); err != nil {
 		t.Fatal(err)
 	}
 	after := policy.Loader{}.LoadEach(before.Set, policy.OSDir(dir))

@@ -26,8 +26,9 @@ const lostAndFound = "lost+found"
 // Walk visits the files that a reader wants, in the order of their names, without
 // opening any. Hidden names are passed over, because a mounted ConfigMap or Secret
 // keeps its versions in them, and so is lost+found. What is not wanted is not even
-// asked for its kind, unless it is a link, which may lead to a folder. The error is
-// that of the folder itself.
+// asked for its kind, unless it is a link, which may lead to a folder. A folder whose
+// name is wanted is no file, such as one that took the place of a file; what is in it is
+// visited too. The error is that of the folder itself.
 func Walk(files fs.FS, wanted func(name string) bool, visit func(Entry)) error {
 	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
@@ -41,6 +42,9 @@ func Walk(files fs.FS, wanted func(name string) bool, visit func(Entry)) error {
 			if err != nil {
 				visit(Entry{Name: name, Err: err, Folder: true})
 				return fs.SkipDir
+			}
+			if wanted(name) {
+				visit(Entry{Name: name, Err: notRegular(name, fs.ModeDir)})
 			}
 		default:
 			visitFile(files, name, entry.Type(), wanted(name), visit)

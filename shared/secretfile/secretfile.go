@@ -8,8 +8,9 @@
 // may write one of the folders above it, so each is looked at, through all symbolic
 // links. A folder that everybody may write is accepted
 //
-//   - if it is sticky and what the path leads to in it is ours or root's: so is /tmp, and
-//     so are the mounts of Secrets, ConfigMaps and projected volumes (mode 1777);
+//   - if it is sticky and what the path leads to in it is ours or root's, and no hard link
+//     to a file of ours, which others can make: so is /tmp, and so are the mounts of
+//     Secrets, ConfigMaps and projected volumes (mode 1777);
 //   - if it is an emptyDir of our own pod (mode 0777, or 1777 in memory): only containers
 //     of the pod that mount it can reach it. There, others may also read: Istio's agent
 //     writes the workload's key for us with mode 0644 and another user id.
@@ -99,8 +100,8 @@ func open(path string, kind Kind) (*os.File, error) {
 	return file, nil
 }
 
-// ErrOwner is the [ErrOpen] of what a stranger has put into a folder that everybody may
-// write.
+// ErrOwner is the [ErrOpen] of what a stranger has put, or may have put, into a folder that
+// everybody may write.
 var ErrOwner = fmt.Errorf("%w: not ours and not root's", ErrOpen)
 
 // place is what decides who "others" are.
@@ -196,16 +197,15 @@ func (p place) checkFolder(dir string, info fs.FileInfo, next string) error {
 	case info == nil:
 		return nil // nobody else's is in our way; what is read from it is looked at
 	}
-	if owner, known := ownerOf(info); !known || owner != 0 && owner != p.uid {
-		return fmt.Errorf("%s is in a folder that everybody may write, and its owner is user %d: %w", next, owner, ErrOwner)
-	}
-	return nil
-}
-
-func ownerOf(info fs.FileInfo) (uid uint32, known bool) {
 	stat, known := info.Sys().(*syscall.Stat_t)
 	if !known {
-		return 0, false
+		return fmt.Errorf("%s is in a folder that everybody may write, and its owner is not known: %w", next, ErrOwner)
 	}
-	return stat.Uid, true
+	if stat.Uid != 0 && stat.Uid != p.uid {
+		return fmt.Errorf("%s is in a folder that everybody may write, and its owner is user %d: %w", next, stat.Uid, ErrOwner)
+	}
+	if stat.Nlink > 1 && info.Mode().IsRegular() {
+		return fmt.Errorf("%s is in a folder that everybody may write, and has a second name (a hard link), so that anybody may have put it there: %w", next, ErrOwner)
+	}
+	return nil
 }

@@ -113,6 +113,15 @@ func TestFolders(t *testing.T) {
 		{"sticky, ours", func(t *testing.T, dir string) string {
 			return file(t, filepath.Join(folder(t, filepath.Join(dir, "d"), 0o777|fs.ModeSticky), "f"), 0o600)
 		}, ""},
+		{"sticky, a hard link to a file of ours", func(t *testing.T, dir string) string {
+			link := filepath.Join(folder(t, filepath.Join(dir, "d"), 0o777|fs.ModeSticky), "f")
+			must(t, os.Link(file(t, filepath.Join(dir, "f"), 0o600), link))
+			return link
+		}, "d/f"},
+		{"a hard link elsewhere", func(t *testing.T, dir string) string {
+			must(t, os.Link(file(t, filepath.Join(dir, "f"), 0o600), filepath.Join(dir, "g")))
+			return filepath.Join(dir, "g")
+		}, ""},
 		{"a mounted Secret", func(t *testing.T, dir string) string {
 			volume := folder(t, filepath.Join(dir, "d"), 0o777|fs.ModeSticky)
 			file(t, filepath.Join(folder(t, filepath.Join(volume, "..2026_06_01"), 0o755), "f"), 0o440)

@@ -13,7 +13,6 @@ import (
 	"github.com/meshpass/meshpass/extauthz/app"
 	"github.com/meshpass/meshpass/extauthz/policycli"
 	"github.com/meshpass/meshpass/extauthz/policycli/explain"
-	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/token"
@@ -138,11 +137,11 @@ func (e *explainFlags) verify(now time.Time, log *slog.Logger) (explain.Verify, 
 		return nil, nil
 	}
 	verifier, err := app.Verifier(e.config, func() time.Time { return now }, log)
-	return func(raw string) (*identity.Claims, decision.Reason) {
+	return func(raw string) policy.Authentication {
 		claims, err := verifier.Verify(raw)
 		if err != nil {
-			return nil, token.ReasonOf(err)
+			return policy.Authentication{Refusal: token.ReasonOf(err), Outage: token.IsOutage(err)}
 		}
-		return claims, ""
+		return policy.Authentication{Claims: claims}
 	}, err
 }

@@ -113,6 +113,9 @@ func TestCasesThatAreRefused(t *testing.T) {
 		{"two tokens", "cases: [{name: a, token: token_expired, claims: {sub: x}, " + request + "}]", "one of user, claims and token"},
 		{"an unknown user", "cases: [{name: a, user: bob, " + request + "}]", `user "bob" is not among users`},
 		{"a token that is none", "cases: [{name: a, token: rule_allowed, " + request + "}]", `token "rule_allowed": want the reason why it is refused`},
+		{"a token with the reason of a rule", "cases: [{name: a, token: rule_denied, " + request + "}]", `token "rule_denied": want the reason why it is refused`},
+		{"a token with the reason of a path", "cases: [{name: a, token: ambiguous_path, " + request + "}]", `token "ambiguous_path": want the reason why it is refused`},
+		{"a token with the gateway's own fault", "cases: [{name: a, token: mint_failed, " + request + "}]", `token "mint_failed": want the reason why it is refused`},
 		{"a date", "cases: [{name: a, claims: {tctx: {since: [2026-06-01]}}, " + request + "}]", "since: YAML takes 2026-06-01 for a time: put it in quotes"},
 		{"a time", "cases: [{name: a, now: noon, " + request + "}]", `now "noon": want a time such as`},
 		{"nothing expected", "cases: [{name: a, " + strings.Replace(request, "decision: deny", "reason: no_rule", 1) + "}]", "expect.decision: want allow or deny"},
@@ -221,4 +224,59 @@ func TestFailedCasesCoverNothing(t *testing.T) {
 		}
 	}
 	t.Errorf("orders/office-hours decided one case, which failed; never: %v", report.Coverage.Never)
+}
+
+// A case that is denied whatever the rules say must say that it expects so.
+func TestCasesThatProveNothing(t *testing.T) {
+	const documents = `apiVersion: meshpass.dev/v1
+kind: AccessPolicy
+metadata: {name: orders}
+spec:
+  targets: {workloads: [ns/shop/sa/orders]}
+  rules:
+    - {name: read, effect: allow, from: {workloads: [ns/edge/sa/tyk-gateway]}, to: {hosts: [orders.shop], paths: ['/**']}}
+---
+apiVersion: meshpass.dev/v1
+kind: AccessPolicy
+metadata: {name: later}
+spec:
+  targets: {workloads: [ns/shop/sa/stock]}
+  mode: shadow
+  rules:
+    - {name: read, effect: allow, scopes: [s]}
+`
+	for _, row := range []struct{ fields, want string }{
+		{"expect: {decision: deny}, request: {path: '/a//b'}", "the request can be read in two ways, so it is denied whatever the rules say; expect the reason ambiguous_path if that is meant"},
+		{"expect: {decision: deny, reason: ambiguous_path}, request: {path: '/a//b'}", ""},
+		{"expect: {decision: deny}, request: {method: get}", "the request can be read in two ways, so it is denied whatever the rules say; expect the reason ambiguous_method if that is meant"},
+		{"expect: {decision: deny}, request: {host: 'orders.shop:x'}", "the request can be read in two ways, so it is denied whatever the rules say; expect the reason ambiguous_host if that is meant"},
+		{"expect: {decision: deny}, callee: ns/shop/sa/stock", "only documents in shadow target the callee ns/shop/sa/stock, so every request to it is denied; expect the reason unguarded, or what is in shadow"},
+		{"expect: {decision: deny, shadow: [deny no_rule]}, callee: ns/shop/sa/stock", ""},
+		{"expect: {decision: deny, shadow: [allow no_rule]}, callee: ns/shop/sa/stock", `expect.shadow "allow no_rule": want DECISION REASON, or DECISION REASON DOCUMENT/RULE, as in the audit record`},
+		{"expect: {decision: deny}, caller: ns/edge/sa/tyk-gatway", `no rule names the caller ns/edge/sa/tyk-gatway (did you mean "ns/edge/sa/tyk-gateway"?). If the caller is meant, expect the reason no_rule`},
+		{"expect: {decision: deny, reason: no_rule}, caller: ns/edge/sa/tyk-gatway", ""},
+		{"expect: {decision: deny}, caller: ns/blog/sa/web", ""},
+		{"expect: {decision: deny}", ""},
+	} {
+		files := fstest.MapFS{"orders.yaml": {Data: []byte(documents)}, "orders_test.yaml": {Data: []byte("apiVersion: meshpass.dev/v1\nkind: PolicyTest\n" +
+			"defaults: {caller: ns/edge/sa/tyk-gateway, callee: ns/shop/sa/orders, request: {method: GET, path: /, host: orders}}\ncases:\n" +
+			"  - {name: c, claims: {sub: 'okta:a'}, " + row.fields + "}\n")}}
+		dir := policy.Dir{Name: "p", Files: files}
+		all, problems := cases.Read(dir, policy.Loader{})
+		set, err := policy.Loader{}.Load(dir)
+		if err != nil || len(problems) > 0 {
+			t.Fatal(row.fields, problems, err)
+		}
+		want := row.want
+		if want != "" {
+			want = `p/orders_test.yaml:5:5: case "c": ` + want
+		}
+		var got string
+		if problems := cases.CheckMeaning(set, all); len(problems) > 0 {
+			got = problems.Error()
+		}
+		if got != want {
+			t.Errorf("%s: got %s", row.fields, got)
+		}
+	}
 }

@@ -31,6 +31,7 @@ func (c *Case) meaningless(set *policy.Set, known []string) []string {
 	if message := c.meaninglessCallee(set); message != "" {
 		all = append(all, message)
 	}
+	all = append(all, c.proveNothing(set)...)
 	if c.Expect.Rule != "" {
 		all = append(all, unknownRule("expect.rule", c.Expect.Rule, known)...)
 	}
@@ -65,6 +66,42 @@ func (c *Case) meaninglessCallee(set *policy.Set) string {
 	return ""
 }
 
+// proveNothing says why the case is denied whatever the rules say, where it does not
+// say that it expects so: by a reason, a rule, or what is in shadow.
+func (c *Case) proveNothing(set *policy.Set) []string {
+	if c.Request.Method == "" || c.Request.Path == "" { // reported already
+		return nil
+	}
+	if c.Expect.Decision != "deny" || c.Expect.Reason != "" || c.Expect.Rule != "" || len(c.Expect.Shadow) > 0 || len(set.Targeting(c.Request.Callee)) == 0 {
+		return nil
+	}
+	switch d := c.decide(set); {
+	case d.Reason == decision.AmbiguousPath || d.Reason == decision.AmbiguousMethod || d.Reason == decision.AmbiguousHost:
+		return []string{fmt.Sprintf("the request can be read in two ways, so it is denied whatever the rules say; expect the reason %s if that is meant", d.Reason)}
+	case d.Reason == decision.Unguarded:
+		return []string{fmt.Sprintf("only documents in shadow target the callee %s, so every request to it is denied; expect the reason %s, or what is in shadow", c.Request.Callee, d.Reason)}
+	case d.Reason == decision.NoRule:
+		return c.mistypedCaller(set)
+	}
+	return nil
+}
+
+// mistypedCaller finds a caller that no rule names and that is one slip away from one
+// that a rule names. No rule allows it, whatever else the case is about.
+func (c *Case) mistypedCaller(set *policy.Set) []string {
+	var names []string
+	for _, p := range set.Callers() {
+		if c.Request.Caller == "" || p.Match(c.Request.Caller) {
+			return nil
+		}
+		names = append(names, p.String())
+	}
+	if meant := suggest.DidYouMean(string(c.Request.Caller), names); meant != "" {
+		return []string{fmt.Sprintf("no rule names the caller %s%s. If the caller is meant, expect the reason %s", c.Request.Caller, meant, decision.NoRule)}
+	}
+	return nil
+}
+
 func targetNames(set *policy.Set) []string {
 	var names []string
 	for _, target := range set.Targets() {
@@ -85,7 +122,8 @@ func unknownRule(field, name string, known []string) []string {
 func parseShadow(line string) (rule string, ok bool) {
 	words := strings.Fields(line)
 	if len(words) < 2 || len(words) > 3 || words[0] != "allow" && words[0] != "deny" ||
-		!slices.Contains(decision.Reasons(), decision.Reason(words[1])) {
+		!slices.Contains(decision.Reasons(), decision.Reason(words[1])) ||
+		(decision.Reason(words[1]).Class() == decision.Allowed) != (words[0] == "allow") {
 		return "", false
 	}
 	if len(words) == 3 {

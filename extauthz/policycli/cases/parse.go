@@ -165,10 +165,15 @@ func (p *parser) token(i int, s *spec, c *Case) {
 		c.Claims = p.claims(i, "claims", *s.Claims)
 	default:
 		c.Token = decision.Reason(or(s.Token, string(decision.TokenMissing)))
-		if !slices.Contains(decision.Reasons(), c.Token) || c.Token.Class() == decision.Allowed {
+		if !isRefusal(c.Token) {
 			p.fail(i, "token", "token %q: want the reason why it is refused, such as %s or %s", s.Token, decision.TokenMissing, decision.TokenExpired)
 		}
 	}
+}
+
+// isRefusal reports whether a verifier refuses tokens with the reason.
+func isRefusal(r decision.Reason) bool {
+	return slices.Contains(decision.Reasons(), r) && (r.Class() == decision.Unauthenticated || r.CanBeOutage() || r == decision.NotEntitled)
 }
 
 func (p *parser) expect(i int, e expect, c *Case) {

@@ -94,12 +94,18 @@ func run(set *policy.Set, all []Case) Report {
 	return report
 }
 
+// authenticate is what the verifier says of the case's token.
+func (c *Case) authenticate() (*identity.Claims, decision.Reason) { return c.Claims, c.Token }
+
+func (c *Case) decide(set *policy.Set) decision.Decision {
+	return set.Decide(c.Request, c.authenticate)
+}
+
 func (c Case) run(set *policy.Set) Result {
-	auth := func() (*identity.Claims, decision.Reason) { return c.Claims, c.Token }
-	d := set.Decide(c.Request, auth)
+	d := c.decide(set)
 	r := Result{File: c.File, Line: c.Line, Name: c.Name, Differences: c.Expect.differences(d), decision: d}
 	if r.Passed = len(r.Differences) == 0; !r.Passed {
-		r.Near = near(set, set.Explain(c.Request, auth))
+		r.Near = near(set, set.Explain(c.Request, c.authenticate))
 	}
 	return r
 }

@@ -19,6 +19,7 @@ type Question struct {
 	policy.Request
 	Claims  *identity.Claims
 	NoToken decision.Reason // why there are no claims
+	Outage  bool            // that is an outage, in which onOutage decides
 	Source  string          // how the claims are known
 	Given   string          // the answer, where no document was asked: "deny no_callee"
 	Notes   []string
@@ -75,7 +76,9 @@ func Explain(set *policy.Set, q Question) Explanation {
 		e.Answer, e.Why = []string{q.Given}, "no document was asked"
 		return e
 	}
-	e.Trace = set.Explain(q.Request, func() (*identity.Claims, decision.Reason) { return q.Claims, q.NoToken })
+	e.Trace = set.ExplainToken(q.Request, func() policy.Authentication {
+		return policy.Authentication{Claims: q.Claims, Refusal: q.NoToken, Outage: q.Outage}
+	})
 	e.Why = why(e.Trace)
 	if len(e.Documents) == 0 && q.Callee != "" {
 		e.Notes = append(slices.Clone(e.Notes), noteTargets(set, q.Callee))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/policycli"
@@ -104,13 +105,13 @@ func checkWith(t *testing.T, edits ...string) []byte {
 
 func TestFromCheck(t *testing.T) {
 	documents := set(t, "../cases/testdata/policies")
-	holds := func(raw string) (*identity.Claims, decision.Reason) {
+	holds := func(raw string) policy.Authentication {
 		if raw != token() {
 			t.Errorf("verified %s", raw)
 		}
-		return &identity.Claims{Subject: "okta:alice", Scope: "orders.read", Tctx: map[string]any{"tenant": "acme"}}, ""
+		return policy.Authentication{Claims: &identity.Claims{Subject: "okta:alice", Scope: "orders.read", Tctx: map[string]any{"tenant": "acme"}}}
 	}
-	expired := func(string) (*identity.Claims, decision.Reason) { return nil, decision.TokenExpired }
+	expired := func(string) policy.Authentication { return policy.Authentication{Refusal: decision.TokenExpired} }
 	for _, row := range []struct {
 		name   string
 		check  []byte
@@ -141,6 +142,34 @@ func TestFromCheck(t *testing.T) {
 	}
 	if _, err := (explain.Asked{}).FromCheck([]byte("{"), domains, nil, noon); err == nil || !strings.HasPrefix(err.Error(), "a CheckRequest in JSON: ") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Without keys, onOutage decides where the verifier says that it is an outage, and not by
+// the reason alone: the authorizer denies a partner's token then.
+func TestWithoutKeys(t *testing.T) {
+	documents, err := policy.Load(policy.Dir{Name: "p", Files: fstest.MapFS{"p.yaml": {Data: []byte(`apiVersion: meshpass.dev/v1
+kind: AccessPolicy
+metadata: {name: orders}
+spec:
+  targets: {workloads: [ns/shop/sa/orders]}
+  onOutage: allow
+  rules: [{name: all, effect: allow}]
+`)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for outage, want := range map[bool]string{true: "allow allowed_on_outage orders/all: ", false: "deny keys_unavailable: "} {
+		verify := func(string) policy.Authentication {
+			return policy.Authentication{Refusal: decision.KeysUnavailable, Outage: outage}
+		}
+		q, err := explain.Asked{}.FromCheck(checkWith(t), domains, verify, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := printed(t, documents, q); !strings.HasPrefix(text, want) {
+			t.Errorf("outage %t: got\n%s", outage, text)
+		}
 	}
 }
 

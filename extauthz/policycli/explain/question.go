@@ -30,7 +30,7 @@ type Asked struct {
 }
 
 // Verify gives the claims of a token that holds, or why it does not.
-type Verify func(raw string) (*identity.Claims, decision.Reason)
+type Verify func(raw string) policy.Authentication
 
 // ErrNoCallee says that nobody is called.
 var ErrNoCallee = errors.New("say who is called: --callee, --check or --record")
@@ -67,9 +67,10 @@ func (a Asked) FromCheck(data []byte, domains identity.TrustDomains, verify Veri
 
 func (q *Question) token(raw string, verify Verify) (err error) {
 	if verify != nil {
-		q.Source = "verified"
-		if q.Claims, q.NoToken = verify(raw); q.Claims == nil {
-			q.Source = ""
+		known := verify(raw)
+		q.Claims, q.NoToken, q.Outage = known.Claims, known.Refusal, known.Outage
+		if q.Claims != nil {
+			q.Source = "verified"
 		}
 		return nil
 	}
@@ -143,7 +144,7 @@ func (a Asked) token(q *Question) (err error) {
 	case !slices.Contains(decision.Reasons(), reason) || reason.Class() == decision.Allowed:
 		err = fmt.Errorf("--no-token %q: want the reason why it is refused, such as %s or %s", a.NoToken, decision.TokenMissing, decision.TokenExpired)
 	default:
-		q.Claims, q.NoToken, q.Source = nil, reason, ""
+		q.Claims, q.NoToken, q.Outage, q.Source = nil, reason, reason.CanBeOutage(), ""
 	}
 	return err
 }
@@ -173,7 +174,7 @@ func FromRecords(records io.Reader, id string, set *policy.Set) ([]Question, err
 }
 
 func recorded(r replay.Recall) Question {
-	q := Question{Request: r.Request, Claims: r.Claims, NoToken: r.Token, Notes: r.Notes}
+	q := Question{Request: r.Request, Claims: r.Claims, NoToken: r.Token, Outage: r.Outage, Notes: r.Notes}
 	if q.Claims != nil {
 		q.Source = "as recorded at " + r.Time.UTC().Format(time.RFC3339)
 	}

@@ -91,8 +91,12 @@ func Run(source policycli.Source, members *Workloads) (Report, error) {
 
 func (r *Report) errors(problems strictyaml.Problems) {
 	for _, p := range problems {
+		found := Finding{Severity: Error, File: p.File, Line: p.Line, Column: p.Column, Message: p.Message}
+		if slices.Contains(r.Findings, found) { // a file that cannot be read is none for documents and for cases
+			continue
+		}
 		r.Errors++
-		r.Findings = append(r.Findings, Finding{Severity: Error, File: p.File, Line: p.Line, Column: p.Column, Message: p.Message})
+		r.Findings = append(r.Findings, found)
 	}
 }
 

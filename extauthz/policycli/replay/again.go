@@ -82,6 +82,8 @@ func (k knowledge) renew(kept []answer, changed *policy.Set) outcome {
 		now := k.decide(changed, old.token)
 		missing := k.lacks(changed, now)
 		switch {
+		case i > 0 && k.knowsToken() && !now.isBy(o.now):
+			return outcome{why: "NEW has onOutage: allow, and the record does not tell whether its refusal was an outage"}
 		case len(missing) > 0:
 			return outcome{why: "NEW reads what the record does not hold: " + strings.Join(missing, ", ")}
 		case now.asked && !k.looked(kept), i > 0 && !now.isBy(o.now):
@@ -95,5 +97,5 @@ func (k knowledge) renew(kept []answer, changed *policy.Set) outcome {
 // looked reports whether the record tells all that there is about the token.
 func (k knowledge) looked(kept []answer) bool {
 	reason := decision.Reason(k.Reason)
-	return len(k.bearers()) == 1 || k.exact && kept[0].asked || reason == decision.RuleAllowed || reason == decision.NoRule
+	return k.knowsToken() || k.exact && kept[0].asked || reason == decision.RuleAllowed || reason == decision.NoRule
 }

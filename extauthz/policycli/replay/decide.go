@@ -56,22 +56,26 @@ func (a Answer) fits(recorded Answer, set *policy.Set) bool {
 type bearer struct {
 	claims  *identity.Claims
 	refusal decision.Reason
+	outage  bool // the refusal is an outage, in which onOutage decides
 	any     bool // refusal stands for others of its kind
 }
 
-func (b bearer) authenticate() (*identity.Claims, decision.Reason) { return b.claims, b.refusal }
+func (b bearer) authenticate() policy.Authentication {
+	return policy.Authentication{Claims: b.claims, Refusal: b.refusal, Outage: b.outage}
+}
 
 // To documents, all refusals of a kind are one; only the reason of the answer may
 // be another.
 var (
 	noToken        = bearer{refusal: decision.TokenMissing}
 	anyBad         = bearer{refusal: decision.TokenFormat, any: true}
-	anyUnavailable = bearer{refusal: decision.KeysUnavailable, any: true}
+	anyUnavailable = bearer{refusal: decision.KeysUnavailable, outage: true, any: true}
 )
 
 // bearers are the tokens with which the request may have come. A verified one
 // stands in the record, as does the reason why one was refused; of no token, and of
-// one that nothing looked at, nothing does.
+// one that nothing looked at, nothing does. Nor does it tell of a reason that can be an
+// outage whether it was one.
 func (r Recorded) bearers() []bearer {
 	switch {
 	case r.Claims != nil:
@@ -82,12 +86,22 @@ func (r Recorded) bearers() []bearer {
 	for _, text := range append([]string{r.Decision + " " + r.Reason}, r.Shadow...) {
 		fields := strings.Fields(text)
 		if reason := decision.Reason(fields[min(1, len(fields)-1)]); refusesToken(reason) {
+			if reason.CanBeOutage() {
+				return []bearer{{refusal: reason}, {refusal: reason, outage: true}}
+			}
 			return []bearer{{refusal: reason}}
 		} else if reason == decision.OutageAllowed {
 			return []bearer{anyUnavailable}
 		}
 	}
 	return []bearer{noToken, anyBad, anyUnavailable}
+}
+
+// knowsToken reports whether the record tells of the token, but for whether its
+// refusal was an outage.
+func (r Recorded) knowsToken() bool {
+	all := r.bearers()
+	return !slices.ContainsFunc(all, func(b bearer) bool { return b.refusal != all[0].refusal })
 }
 
 func refusesToken(reason decision.Reason) bool {
@@ -109,7 +123,7 @@ type answer struct {
 
 func (r Recorded) decide(set *policy.Set, b bearer) answer {
 	a := answer{token: b}
-	d := set.Decide(r.Request, func() (*identity.Claims, decision.Reason) {
+	d := set.DecideToken(r.Request, func() policy.Authentication {
 		a.asked = true
 		return b.authenticate()
 	})
@@ -125,7 +139,7 @@ func (r Recorded) decide(set *policy.Set, b bearer) answer {
 
 // pastEdge reports that no document is asked at the edge.
 func (r Recorded) pastEdge(set *policy.Set) bool {
-	reason := set.Decide(r.Request, r.bearers()[0].authenticate).Reason
+	reason := set.DecideToken(r.Request, r.bearers()[0].authenticate).Reason
 	return r.Kind != audit.Check && (reason == decision.Unguarded || reason == decision.Unenforced)
 }
 

@@ -60,7 +60,7 @@ func (k knowledge) lacks(set *policy.Set, given answer) []string {
 	if !slices.ContainsFunc(set.Reads(), func(name string) bool { return !k.has(name) }) {
 		return nil
 	}
-	trace := set.Explain(k.Request, given.token.authenticate)
+	trace := set.ExplainToken(k.Request, given.token.authenticate)
 	var missing []string
 	for _, d := range trace.Documents {
 		for _, r := range d.Rules {

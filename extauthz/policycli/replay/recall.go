@@ -16,6 +16,7 @@ type Recall struct {
 	Recorded
 	Documents bool            // decided it; else what follows is empty
 	Token     decision.Reason // why there are no claims
+	Outage    bool            // that was an outage
 	Notes     []string        // what is not certain
 }
 
@@ -53,8 +54,8 @@ func (r Recorded) Recall(set *policy.Set) Recall {
 			given = a
 		}
 	}
-	recall.Token = given.token.refusal
-	if given.asked && len(bearers) > 1 {
+	recall.Token, recall.Outage = given.token.refusal, given.token.outage
+	if given.asked && !r.knowsToken() {
 		recall.note("the record does not tell of a token: taken as %s", recall.Token)
 	}
 	if field := r.clipped(); field != "" {

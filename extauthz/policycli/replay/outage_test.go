@@ -1,0 +1,49 @@
+package replay
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// A denial without keys is replayed as it was under documents that say onOutage: allow:
+// the keys of a partner are no outage. Where the answer depends on that, it is not
+// decided, as the record does not tell.
+func TestADenialWithoutKeys(t *testing.T) {
+	load := func(onOutage string) *policy.Set {
+		text := strings.Replace(document("p", "ns/a/sa/a", "{name: r, effect: allow, to: {paths: [/x]}}"), "identity: optional", "onOutage: "+onOutage, 1)
+		return loadAll(t, policy.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(text)}}})
+	}
+	deny, allow := load("deny"), load("allow")
+	for _, reason := range []string{"keys_unavailable", "revocation_stale"} {
+		denied := fmt.Sprintf(`{"kind":"check","callee":"ns/a/sa/a","method":"GET","path":"/x","decision":"deny","reason":%q}`, reason)
+		allowed := `{"kind":"check","callee":"ns/a/sa/a","method":"GET","path":"/x","decision":"allow","reason":"allowed_on_outage","policy":"p","rule":"r"}`
+		for _, row := range []struct {
+			name, line   string
+			old, changed *policy.Set
+			want         string
+		}{
+			{"denied, no outage", denied, allow, allow, "replayed 1, changed 0, undecidable 0"},
+			{"denied, and never let in", denied, deny, deny, "replayed 1, changed 0, undecidable 0"},
+			{"denied, and may be let in now", denied, deny, allow, "the record does not tell whether its refusal was an outage"},
+			{"denied, not let in any more", denied, allow, deny, "replayed 1, changed 0, undecidable 0"},
+			{"let in", allowed, allow, allow, "replayed 1, changed 0, undecidable 0"},
+		} {
+			report := diffOf(t, row.old, row.changed, row.line)
+			var text strings.Builder
+			if err := report.Print(&text); err != nil || !strings.Contains(text.String(), row.want) {
+				t.Errorf("%s, %s: %v, got %s", reason, row.name, err, text.String())
+			}
+		}
+		found, err := Find(strings.NewReader(denied), "")
+		if err != nil || len(found) != 1 {
+			t.Fatal(found, err)
+		}
+		if recall := found[0].Recall(allow); recall.Outage || string(recall.Token) != reason || len(recall.Notes) != 1 || !strings.Contains(recall.Notes[0], "generation") {
+			t.Errorf("%s: recalled as %s, outage %t, notes %q", reason, recall.Token, recall.Outage, recall.Notes)
+		}
+	}
+}
