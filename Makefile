@@ -101,7 +101,8 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # -trimpath finds again what the builds have compiled, and golangci-lint takes minutes to load Istio.
 .PHONY: lint
 lint: export GOFLAGS += -trimpath
-lint: ## gofmt, go vet, tidy modules, golangci-lint
+lint: ## gofmt, go vet, tidy modules, golangci-lint, the style of new lines and commits
+	@.ci/style
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on these"; exit 1; }
 	@failed=0; for module in $(MODULES); do \
 		echo "lint $$module"; \

@@ -6,7 +6,7 @@ import (
 )
 
 // Tyk's control API makes keys of any caller. With control_api_port, as in manifests/tyk, the port that
-// clients reach has neither it nor /hello, whoever knows the secret.
+// clients reach has neither it nor /hello, whether or not they know the secret.
 func TestControlAPI(t *testing.T) {
 	r := start(t, setup{}).serving(t)
 	for _, path := range []string{"/tyk/apis", "/tyk/policies", "/tyk/reload", "/hello"} {

@@ -67,7 +67,7 @@ var unguarded = []struct {
 		answer{200, "", theirs}, "", ""},
 }
 
-// TestUnguardedAPIs: a definition whose hooks would not protect the API is refused by the hooks that run, and is told
+// TestUnguardedAPIs: a definition whose hooks would not protect the API is refused by the hooks that run, and is reported
 // by the log, the metrics and the canary where none does.
 func TestUnguardedAPIs(t *testing.T) {
 	apis := []definition{probedAPI}

@@ -17,8 +17,8 @@ func (e *Environment) operations() []test {
 	return []test{
 		{"operations/network-policy", "Outside the mesh nobody even connects to an authorizer", e.networkPolicy},
 		{"operations/open-workload", "While the authorizer is well, requests to a workload of the open provider are decided", e.asked("open")},
-		{"operations/tcp-workload", "Likewise, to one with TCP ports", e.asked("tcp")},
-		{"operations/observed-workload", "Likewise, to one that is only observed", e.asked("observe")},
+		{"operations/tcp-workload", "A request to a workload with TCP ports is decided", e.asked("tcp")},
+		{"operations/observed-workload", "A request to a workload that is only observed is decided", e.asked("observe")},
 		{"operations/policy-change", "A changed policy ConfigMap decides at both replicas, without a restart", e.policyChange},
 		{"operations/broken-policy", "A policy that cannot be used is refused by both replicas, and the last good one decides", e.brokenPolicy},
 		{"operations/key-rotation", "A new signing key arrives by its Secret, and no request notices", e.keyRotation},

@@ -31,7 +31,7 @@ import (
 // Process is what the authorizer gets from its surroundings.
 type Process struct {
 	ConfigFile string
-	Strict     bool                  // a change of policies is all in force or none of it, at the start too
+	Strict     bool                  // a change of policies is active as a whole or not at all, at the start too
 	Stdout     io.Writer             // audit records, unless the configuration names a file
 	Log        *slog.Logger          // must not block: Checks log
 	LogStats   func() logqueue.Stats // of the lines of Log; nil: they are not counted

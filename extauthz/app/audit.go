@@ -77,7 +77,7 @@ func (a *authorizer) endAudit() {
 	}
 }
 
-// reopenAudit is what SIGHUP asks for: a rotated file is left to whoever rotates it.
+// reopenAudit is what SIGHUP asks for: a rotated file is left to the program that rotates it.
 func (a *authorizer) reopenAudit() {
 	if a.audit.output == toStdout {
 		a.Log.Info("hangup: audit records go to standard output, and no file is opened again")

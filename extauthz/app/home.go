@@ -30,7 +30,7 @@ func (a *authorizer) warnTrust(entries []fleets.Entry) {
 		return
 	}
 	if !hasHome(entries) {
-		a.Log.Warn("trust: no entry is home, so that whoever publishes a key first keeps it: write home: true in the entries of your own gateways")
+		a.Log.Warn("trust: no entry is home, so the entry that publishes a key first keeps it: write home: true in the entries of your own gateways")
 	}
 	var all, foreign []string // that may speak of any subject and requester
 	for _, e := range entries {

@@ -84,7 +84,7 @@ func (a *authorizer) tellRefused(loaded policy.Loaded) bool {
 			kept = append(kept, name)
 		}
 	}
-	a.Log.Error("documents refused, all others are in force", "source", policiesSource,
+	a.Log.Error("documents refused, all others are active", "source", policiesSource,
 		"last_good", kept, "targets_denied", denied, "wanted", loaded.Wanted,
 		"problems", strings.Split(loaded.Problems.Error(), "\n"))
 	return true

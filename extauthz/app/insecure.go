@@ -25,7 +25,7 @@ func (a *authorizer) warn() {
 		a.Log.Warn("insecure.jwksOverHTTP: whoever is on the way to a key set that is fetched over plain http can sign for its issuer")
 	}
 	if a.insecure.RedisWithoutTLS {
-		a.Log.Warn("insecure.redisWithoutTLS: whoever is on the way to Redis can revoke tokens, lift what is revoked there, and read the password")
+		a.Log.Warn("insecure.redisWithoutTLS: anyone on the way to Redis can revoke tokens, lift what is revoked there, and read the password")
 	}
 	if a.insecure.AllowTestTokens {
 		a.Log.Warn("insecure.allowTestTokens: whoever has a key that is meant for tests can ask in any user's name")

@@ -63,7 +63,7 @@ func TestOddFilesBesideDocuments(t *testing.T) {
 }
 
 // Each file that is watched may become a pipe while the process runs: what was loaded
-// stays, all others are followed, and the process ends when it is told to.
+// stays, all others are followed, and the process ends when it is asked to.
 func TestWatchedFilesThatBecomePipes(t *testing.T) {
 	f := withPolicies(t, "{dirs: [{path: policies}], overrides: overrides.yaml}\nrevocation: {file: revoked.yaml}")
 	f.write("policies/orders.yaml", document("orders", all))
@@ -116,7 +116,7 @@ func (h hanging) Run(context.Context, time.Duration) {
 	<-h.hang
 }
 
-// A start that waits for a file ends when it is told to.
+// A start that waits for a file ends when it is asked to.
 func TestAStartThatHangsEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	hang, hangs := make(chan struct{}), make(chan struct{})
@@ -178,7 +178,7 @@ func TestAKeyIsWithdrawnWhateverElseIsWrong(t *testing.T) {
 	if got := a.reasonFor(t, fromWest); got != "rule_allowed" {
 		t.Errorf("the keys of the broken file: %s", got)
 	}
-	for _, want := range []string{"config: in force since", "verifeidTokens", "west.json: key set"} {
+	for _, want := range []string{"config: active since", "verifeidTokens", "west.json: key set"} {
 		if text := body(t, a.ops()+"/readyz"); !strings.Contains(text, want) {
 			t.Errorf("readyz has no %s: %s", want, text)
 		}

@@ -65,7 +65,7 @@ func TestMetricsOfAProcess(t *testing.T) {
 func TestReadinessFromStartToStop(t *testing.T) {
 	f := newFiles(t, oneListener)
 	r := start(t, f.config, func(p *Process) { p.DrainDelay = 300 * time.Millisecond })
-	if status, text := get(t, r.ops()+"/readyz"); status != 200 || !strings.HasPrefix(text, "ready\nconfig: in force since ") {
+	if status, text := get(t, r.ops()+"/readyz"); status != 200 || !strings.HasPrefix(text, "ready\nconfig: active since ") {
 		t.Errorf("got %d, %s", status, text)
 	}
 	client := auth.NewAuthorizationClient(dial(t, r.addresses()[0]))

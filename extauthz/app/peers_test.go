@@ -61,7 +61,7 @@ func TestServicesAreFollowed(t *testing.T) {
 		eventually(t, "not refused", func() bool { return a.logged(refusedMessage) == i+1 })
 		expect("10.96.0.8", "rule_allowed")
 	}
-	a.shows(t, "services/waypoint", 0, 3, "ready\n", "services/waypoint: in force since", "10.96.0.7:8080 is taken by service/shop/orders")
+	a.shows(t, "services/waypoint", 0, 3, "ready\n", "services/waypoint: active since", "10.96.0.7:8080 is taken by service/shop/orders")
 
 	f.write("services.yaml", ordersService)
 	eventually(t, "not mended", func() bool { return reason("10.96.0.7") == "rule_allowed" })

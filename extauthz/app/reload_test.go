@@ -68,8 +68,8 @@ func TestChangesTakeEffect(t *testing.T) {
 }
 
 const (
-	refusedMessage   = "change refused, the last good state stays in force"
-	documentsMessage = "documents refused, all others are in force"
+	refusedMessage   = "change refused, the last good state stays active"
+	documentsMessage = "documents refused, all others are active"
 )
 
 // What cannot be used changes nothing, is told once with all that is wrong, and

@@ -226,7 +226,7 @@ func TestAlarmsOfTheFile(t *testing.T) {
 	if got := a.reason(t); got != "token_revoked" {
 		t.Errorf("after a list from the future: %s", got)
 	}
-	if text := body(t, a.ops()+"/readyz"); !strings.Contains(text, "whoever wrote the list has a wrong clock, or this machine has") {
+	if text := body(t, a.ops()+"/readyz"); !strings.Contains(text, "the writer of the list has a wrong clock, or this machine has") {
 		t.Errorf("readyz: %s", text)
 	}
 	f.write("revoked.yaml", withdrawing(t, revocation.Sub, "idp:bob"))
@@ -307,7 +307,7 @@ func TestRedisIsAwayAtTheStart(t *testing.T) {
 	if !strings.Contains(first, `"msg":"not loaded at the start; it is tried again","source":"revocations/redis","problems":[`) {
 		t.Errorf("the first line is %s", first)
 	}
-	if n := r.logged("change refused, the last good state stays in force"); n > 0 {
+	if n := r.logged("change refused, the last good state stays active"); n > 0 {
 		t.Errorf("%d changes refused in\n%s", n, r.log.String())
 	}
 }

@@ -164,7 +164,7 @@ func (a *authorizer) refused(source string, err error) bool {
 		return false
 	}
 	a.metrics.ChangeRefused(source)
-	message := "change refused, the last good state stays in force"
+	message := "change refused, the last good state stays active"
 	if !a.serving.Load() {
 		message = "not loaded at the start; it is tried again"
 	}

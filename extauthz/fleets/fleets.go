@@ -162,7 +162,7 @@ func (f *Fleets) startAndStop(before []fleet) {
 // at a network mount whose server is away.
 const closing = time.Second
 
-// Close ends the following of all sources; what is in force stays. It does not wait for
+// Close ends the following of all sources; what is active stays. It does not wait for
 // one that hangs.
 func (f *Fleets) Close() {
 	f.mu.Lock()

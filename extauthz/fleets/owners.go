@@ -23,7 +23,7 @@ type claim struct {
 }
 
 // before orders claims by strength. Home comes first, so that no other entry can take
-// a key from it, whenever it publishes it; then whoever had the key first.
+// a key from it, whenever it publishes it; then the entry that had the key first.
 func (c claim) before(o claim) int {
 	return cmp.Or(yesFirst(c.home, o.home), yesFirst(c.had, o.had), yesFirst(c.file, o.file), cmp.Compare(c.order, o.order))
 }

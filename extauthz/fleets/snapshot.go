@@ -122,7 +122,7 @@ func (f *Fleets) logDropped(before, after *snapshot) {
 	}
 }
 
-// accept judges a set that a source has fetched, before it is in force. Keys of other
+// accept judges a set that a source has fetched, before it is active. Keys of other
 // issuers in it are dropped later; a set that has no key of its own is no set to use.
 // A source that is being applied is not judged by the entries that it replaces: of
 // these, one may be gone in a moment, and home is what the new entries say.

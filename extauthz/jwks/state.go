@@ -25,7 +25,7 @@ func (s *Source) keep(good State) {
 	s.expiry.Reset(good.Fetched.Add(s.MaxStale).Sub(s.Now()))
 	s.mu.Unlock()
 	if before.Keys != good.Keys {
-		s.Log.Info("key set in force", "issuer", s.Issuer, "keys", len(good.Keys.IDs()), "skipped", good.Keys.Skipped())
+		s.Log.Info("key set active", "issuer", s.Issuer, "keys", len(good.Keys.IDs()), "skipped", good.Keys.Skipped())
 		s.Changed()
 	}
 }

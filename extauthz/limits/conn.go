@@ -116,7 +116,7 @@ func (l *Listener) proven(c *conn) (evicted *conn, refused string) {
 }
 
 // count finds a place for a connection among those that count. Where there is none,
-// the address with most of them loses one, if that has two more than this: whoever
+// the address with most of them loses one, if that has two more than this: anyone who
 // has many keeps nobody out that has few.
 func (l *Listener) count(c *conn) (evicted *conn, refused string) {
 	its := len(l.of[c.at])

@@ -102,7 +102,7 @@ func TestConnectionsAreNotTakenFromEquals(t *testing.T) {
 	}
 }
 
-// proof is a handshake that lasts until it is told how to end.
+// proof is a handshake that lasts until the test ends it.
 type proof struct {
 	credentials.TransportCredentials
 	begun chan net.Conn

@@ -77,8 +77,8 @@ func (p *process) get(t *testing.T, path string) (int, string) {
 
 func TestReadiness(t *testing.T) {
 	const (
-		jwks     = "jwks: in force since 2026-06-01T12:00:00Z"
-		policies = "policies: in force since 2026-06-01T13:00:00Z"
+		jwks     = "jwks: active since 2026-06-01T12:00:00Z"
+		policies = "policies: active since 2026-06-01T13:00:00Z"
 	)
 	p := newProcess(t)
 	for _, step := range []struct {
@@ -107,12 +107,12 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
-// An audit trail that is in trouble is told whoever asks, and one that is well whoever asks for it; neither takes
+// An audit trail that is in trouble is shown to all who ask, and one that is well to those who ask for it; neither takes
 // readiness back, for an authorizer that is not ready is no safer.
 func TestReadinessTellsOfTheAuditTrail(t *testing.T) {
 	p := newProcess(t)
 	p.ready.Serving()
-	usual := "ready\njwks: in force since 2026-06-01T12:00:00Z\npolicies: in force since 2026-06-01T13:00:00Z\n"
+	usual := "ready\njwks: active since 2026-06-01T12:00:00Z\npolicies: active since 2026-06-01T13:00:00Z\n"
 	limits := "checks in flight: 256 of 1024\nbytes in flight: 8388608 of 33554432\nhealth watches: 25 of 100\nconnections of sidecar: 250 of 1000\n"
 	lost := map[string]uint64{"queue_full": 30, "no_space": 8, "stopped": 0}
 	for _, row := range []struct {

@@ -86,7 +86,7 @@ func (r *Readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 }
 
 func describe(name string, source Source) string {
-	inForce := fmt.Sprintf("%s: in force since %s", name, source.Since().UTC().Format(time.RFC3339))
+	inForce := fmt.Sprintf("%s: active since %s", name, source.Since().UTC().Format(time.RFC3339))
 	err := source.Err()
 	if err == nil {
 		return inForce + "\n"

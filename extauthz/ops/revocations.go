@@ -24,7 +24,7 @@ func (m *Metrics) Revocations(lists map[string]Revocations) {
 			func() float64 { return float64(r.List().Serial()) })
 		m.gauge(source, "meshpass_revocations_age_seconds", "Since the list was last seen to be what its source holds.",
 			func() float64 { return r.Age(time.Now()).Seconds() })
-		m.gauge(source, "meshpass_revocations_older", "1 while the list in force has a lower serial than one before.", func() float64 {
+		m.gauge(source, "meshpass_revocations_older", "1 while the active list has a lower serial than one before.", func() float64 {
 			if _, _, back := r.History.Back(); back {
 				return 1
 			}

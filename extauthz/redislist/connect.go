@@ -37,7 +37,7 @@ type Config struct {
 const maxSecretBytes = 64 << 10
 
 // ErrPlain says that the connection would be readable and writable on its way.
-var ErrPlain = errors.New("a connection without TLS to another machine: whoever is on the way could revoke tokens, lift what is revoked, and read the password")
+var ErrPlain = errors.New("a connection without TLS to another machine: anyone on the way could revoke tokens, lift what is revoked, and read the password")
 
 // unixPrefix begins the address of a socket of this machine.
 const unixPrefix = "unix:"

@@ -83,7 +83,7 @@ func TestRedisThatFails(t *testing.T) {
 		"emptied":         {holding(""), redislist.ErrNone.Error()},
 		"restored":        {holding(withdrawn(6)), redislist.ErrBack.Error()},
 		"begun anew":      {holding(withdrawn(0)), redislist.ErrBack.Error()},
-		"from the future": {holding(withdrawn(1 << 53)), "whoever wrote the list has a wrong clock, or this machine has"},
+		"from the future": {holding(withdrawn(1 << 53)), "the writer of the list has a wrong clock, or this machine has"},
 		"garbage":         {holding("\x00\xff{{{"), "no UTF-8"},
 		"another type":    {func(m *miniredis.Miniredis) { m.Del(redislist.DefaultKey); m.HSet(redislist.DefaultKey, "a", "b") }, "WRONGTYPE"},
 		"half a document": {holding(withdrawn(8, "a:alice")[:60]), "the file ends inside a text in quotes"},

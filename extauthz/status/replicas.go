@@ -115,6 +115,6 @@ func (r *Report) print(w io.Writer, now time.Time) {
 		if !s.Looked.IsZero() { // from an authorizer that tells it
 			looked = fmt.Sprintf(", looked at %s ago", max(0, now.Sub(s.Looked).Round(time.Second)))
 		}
-		fmt.Fprintf(w, "  %-12s in force for %s%s\n", s.Name, now.Sub(s.Since).Round(time.Second), looked)
+		fmt.Fprintf(w, "  %-12s active for %s%s\n", s.Name, now.Sub(s.Since).Round(time.Second), looked)
 	}
 }

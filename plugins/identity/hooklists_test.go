@@ -148,7 +148,7 @@ func TestHooksThatWouldNotSign(t *testing.T) {
 	}
 }
 
-// The OpenAPI form of a definition is judged likewise.
+// The OpenAPI form of a definition is judged too.
 func TestHooksOfOpenAPI(t *testing.T) {
 	p := start(t)
 	c := keyCall()

@@ -29,7 +29,7 @@ type sourceMeter struct {
 	refused  atomic.Bool // what it holds now
 	failures atomic.Uint64
 	loaded   atomic.Int64 // milliseconds since 1970: when what is active was made; 0: never
-	looked   atomic.Int64 // likewise: when the last look at its files came to its end
+	looked   atomic.Int64 // milliseconds since 1970: when the last look at its files came to its end
 }
 
 // The hooks are measured one by one: what Tyk does between them is not ours.

@@ -71,7 +71,7 @@ func TestOneRecord(t *testing.T) {
 	}
 }
 
-// The cause of a refusal stands in its record, as in the log: whoever reads the trail need not find the other.
+// The cause of a refusal stands in its record, as in the log, so that a reader of the trail need not find the other.
 func TestRecordsOfRefusalsNameTheCause(t *testing.T) {
 	p := start(t)
 	p.sign(withoutSession(keyCall()).request())

@@ -44,7 +44,7 @@ func (m *meter) followRevocations(s *signer, log *slog.Logger) {
 }
 
 func (m *meter) writeRevocations(t *promtext.Text) {
-	t.Family("meshpass_revocations_older", promtext.Gauge, "1 while the list in force has a lower serial than one before.")
+	t.Family("meshpass_revocations_older", promtext.Gauge, "1 while the active list has a lower serial than one before.")
 	_, _, back := m.revocations.Back()
 	t.Flag(back, "source", "file")
 	t.Family("meshpass_revocations_vanished_total", promtext.Counter, "Entries that left the list, or refuse less, before they expired.")

@@ -85,7 +85,7 @@ func TestRevocationsThatGoBack(t *testing.T) {
 		logged          string
 	}{
 		{bob, decision.TokenRevoked, "0", "0", ""},
-		{"serial: 9007199254740992\nrevocations: []", decision.TokenRevoked, "0", "0", "whoever wrote the list has a wrong clock, or this machine has"},
+		{"serial: 9007199254740992\nrevocations: []", decision.TokenRevoked, "0", "0", "the writer of the list has a wrong clock, or this machine has"},
 		{"serial: 7\nrevocations: []", "", "1", "1", "1 entries vanished before they expire: sub key:partner-7 of https://tyk.test.meshpass.dev"},
 		{bob, decision.TokenRevoked, "0", "1", ""},
 	} {

@@ -45,7 +45,7 @@ func TestHostileTextStaysInItsLine(t *testing.T) {
 	}
 }
 
-// Whoever reads the trail in a terminal sees each character that a client chose, and none is obeyed: neither a
+// Anyone who reads the trail in a terminal sees each character that a client chose, and none is obeyed: neither a
 // control nor one that turns text around. What a program reads is unchanged.
 func TestCharactersThatATerminalObeysAreEscaped(t *testing.T) {
 	hostile := []rune{0x061C, 0x200E, 0x200F, 0x2028, 0x2029, 0x202A, 0x202B, 0x202C, 0x202D, 0x202E, 0x2066, 0x2067, 0x2068, 0x2069, 0xFEFF, 0x7F, 0xE0041}

@@ -30,7 +30,7 @@ const (
 // Algorithms lists what [New] and a trust entry accept.
 func Algorithms() []string { return []string{ES256, EdDSA, RS256} }
 
-// Bounds of RSA keys. Whoever publishes a key decides what each verification costs:
+// Bounds of RSA keys. The publisher of a key decides what each verification costs:
 // 16,384 bits take a thousand times as long as 2,048. A larger exponent is what
 // crypto/rsa does not verify with.
 const (

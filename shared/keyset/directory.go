@@ -55,7 +55,7 @@ func ReadFiles(dir string) (Files, error) {
 	return files, nil
 }
 
-// readFile: whoever writes keys.yaml says which key signs, but it is no secret.
+// readFile: the writer of keys.yaml says which key signs, but it is no secret.
 func readFile(path string) ([]byte, error) {
 	kind := secretfile.Secret
 	if filepath.Base(path) == PlanName {

@@ -16,7 +16,7 @@ type Trace struct {
 	Decision  decision.Decision `json:"-"`
 	Answer    []string          `json:"answer"`          // the decision, then what is below it in shadow
 	Path      string            `json:"path,omitempty"`  // why the path is ambiguous; then no rule is asked
-	Host      string            `json:"host,omitempty"`  // likewise of the host, where it matters
+	Host      string            `json:"host,omitempty"`  // why the host is ambiguous, where it matters
 	Token     decision.Reason   `json:"token,omitempty"` // why there are no claims
 	Documents []DocumentTrace   `json:"documents"`       // by name
 }

@@ -42,7 +42,7 @@ func hasPath(want string) func(policy.Request, *identity.Claims) bool {
 	return func(r policy.Request, _ *identity.Claims) bool { return r.Path == want }
 }
 
-// Whoever follows the advice of a warning lets in no request that was denied
+// A person who follows the advice of a warning lets in no request that was denied
 // before, but for those that the warning itself names.
 var advices = []advice{
 	{code: policy.Unreachable, says: "remove this rule",

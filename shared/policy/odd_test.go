@@ -20,7 +20,7 @@ func put(t *testing.T, dir, name, text string) {
 	}
 }
 
-// oddities puts into a folder what is no document; want: the names that are told.
+// oddities puts into a folder what is no document; want: the names that are reported.
 func oddities(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -41,7 +41,7 @@ func oddities(t *testing.T, dir string) (names []string) {
 }
 
 // A folder may hold anything beside documents: neither does the load hang, nor are
-// others denied. What is named as a document and is none is told.
+// others denied. What is named as a document and is none is reported.
 func TestWhatIsNoDocumentIsPassedOver(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "a.yaml", guarding("a", aTarget, "first"))

@@ -82,7 +82,7 @@ func TestWhatIsRejectedIsNotLoadedAgain(t *testing.T) {
 	}
 }
 
-// A look that hangs shows by its age, and whoever watches ends when told to.
+// A look that hangs shows by its age, and the watcher ends when it is asked to.
 func TestALookThatHangs(t *testing.T) {
 	files := newVolume(t, "one")
 	hang, hangs := make(chan struct{}), make(chan struct{})

@@ -21,7 +21,7 @@ func (l *List) CheckSerial(now time.Time) error {
 	if l.serial <= uint64(max(now.Add(MaxAhead).UnixMilli(), 0)) {
 		return nil
 	}
-	return fmt.Errorf("%w: serial %d is of %s, the clock here says %s; whoever wrote the list has a wrong clock, or this machine has",
+	return fmt.Errorf("%w: serial %d is of %s, the clock here says %s; the writer of the list has a wrong clock, or this machine has",
 		ErrAhead, l.serial, time.UnixMilli(int64(l.serial)).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 }
 

@@ -4,7 +4,7 @@
 //
 // "Others" are all users but root, the one that this process runs as, the owner of the
 // file, and its group, which is how a gateway that is not root reads a mounted Secret
-// (kubelet gives its files to fsGroup, with mode 0440). A file can be replaced by whoever
+// (kubelet gives its files to fsGroup, with mode 0440). A file can be replaced by anyone who
 // may write one of the folders above it, so each is looked at, through all symbolic
 // links. A folder that everybody may write is accepted
 //

@@ -7,6 +7,7 @@ package strictyaml
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -49,6 +50,9 @@ func ParseAll(data []byte) ([]*Document, error) {
 		}
 		if len(node.Content) == 0 || isNull(node.Content[0]) {
 			return nil, problemAt(&node, "an empty document: remove the --- above it, or write the document")
+		}
+		if large := findLargeMapping(&node); large != nil {
+			return nil, problemAt(large, fmt.Sprintf("a mapping with more than %d keys", maxKeys))
 		}
 		if alias := findAlias(&node); alias != nil {
 			return nil, problemAt(alias, "anchors, aliases and merge keys are not read: write the value out")
@@ -119,6 +123,21 @@ func child(node *yaml.Node, step any) *yaml.Node {
 			if node.Content[i].Value == step {
 				return node.Content[i+1]
 			}
+		}
+	}
+	return nil
+}
+
+// maxKeys bounds the keys of one mapping: the library compares each with all others.
+const maxKeys = 5000
+
+func findLargeMapping(node *yaml.Node) *yaml.Node {
+	if node.Kind == yaml.MappingNode && len(node.Content) > 2*maxKeys {
+		return node
+	}
+	for _, c := range node.Content {
+		if found := findLargeMapping(c); found != nil {
+			return found
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package strictyaml_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,24 @@ func TestSyntax(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, row.want)
 			}
 		})
+	}
+}
+
+// The library compares each key of a mapping with all others.
+func TestAMappingWithTooManyKeys(t *testing.T) {
+	text := func(keys int) string {
+		var b strings.Builder
+		b.WriteString("free:\n")
+		for i := range keys {
+			fmt.Fprintf(&b, "  k%d: v\n", i)
+		}
+		return b.String()
+	}
+	if got := decode(text(5000)); got != "" {
+		t.Errorf("5000 keys: got %s", got)
+	}
+	if got, want := decode(text(5001)), "2:3: a mapping with more than 5000 keys"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

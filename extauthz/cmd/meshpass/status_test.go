@@ -50,7 +50,7 @@ func TestStatus(t *testing.T) {
 		code int
 		says []string
 	}{
-		{"all as wanted", []string{good, good + "/"}, exitFine, []string{good, "  ready\n  policies     generation aaa, documents 2, unguarded: deny\n", "  jwks         in force for 1h0m0s\n", "  issuer       https://a: 2 keys\n", "  issuer       https://b: 1 key, fetched 1m0s ago\n"}},
+		{"all as wanted", []string{good, good + "/"}, exitFine, []string{good, "  ready\n  policies     generation aaa, documents 2, unguarded: deny\n", "  jwks         active for 1h0m0s\n", "  issuer       https://a: 2 keys\n", "  issuer       https://b: 1 key, fetched 1m0s ago\n"}},
 		{"an override", []string{lifted}, exitFine, []string{"  override     ns/shop/sa/orders until 2026-06-01T12:00:00Z, by alice: INC-7\n"}},
 		{"documents refused", []string{refused}, exitNo, []string{
 			"  ! generation aaa is in force, the files hold bbb\n",
