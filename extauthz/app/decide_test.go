@@ -15,7 +15,7 @@ func TestConfigurationDecides(t *testing.T) {
 	const listener = `listeners: [{name: sidecar, grpc: "127.0.0.1:0", caller: principal, callee: principal`
 	rows := []struct{ name, config, caller, reason string }{
 		{"as it is", listener + "}]", "spiffe://cluster.local/ns/edge/sa/tyk-gateway", "rule_allowed"},
-		{"tokenBytes", listener + "}]\nlimits: {tokenBytes: 512, deadline: 10s}", "spiffe://cluster.local/ns/edge/sa/tyk-gateway", "token_too_large"},
+		{"tokenBytes", listener + "}]\nlimits: {tokenBytes: 512}", "spiffe://cluster.local/ns/edge/sa/tyk-gateway", "token_too_large"},
 		{"aliases", listener + "}]\ntrustDomains: {aliases: [old.local]}", "spiffe://old.local/ns/edge/sa/tyk-gateway", "rule_allowed"},
 		{"no aliases", listener + "}]", "spiffe://old.local/ns/edge/sa/tyk-gateway", "no_rule"},
 		{"local", listener + "}]\ntrustDomains: {local: new.local}", "spiffe://new.local/ns/edge/sa/tyk-gateway", "unguarded"},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/meshpass/meshpass/shared/atomicfile"
@@ -25,14 +24,10 @@ func newFiles(t *testing.T, settings string, tls ...string) files {
 		t.Fatal(err)
 	}
 	tls = append(tls, "{mode: plaintext}")
-	after := ""
-	if !strings.Contains(settings, "limits:") {
-		after = "limits: {deadline: 10s}\n" // a busy machine takes its time
-	}
 	f.write("meshpass.yaml", settings+"\ntls: "+tls[0]+`
 trust: [{issuer: "https://tyk.test.meshpass.dev", audience: test.meshpass.dev, jwks: {file: jwks.json}}]
 policies: {dirs: [{path: policies}]}
-`+after)
+`)
 	f.write("jwks.json", string(tokentest.JWKS(t)))
 	f.write("policies/orders.yaml", allowing("read-own-tenant"))
 	return f

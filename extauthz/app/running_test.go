@@ -4,12 +4,20 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
+
+// TestMain gives a Check more time than by default, because a busy machine takes its
+// own.
+func TestMain(m *testing.M) {
+	defaultLimits.Deadline = 10 * time.Second
+	os.Exit(m.Run())
+}
 
 // running is an authorizer in this process.
 type running struct {

@@ -54,6 +54,10 @@ func (s *service) run(ctx context.Context) error {
 	}
 }
 
+// maxProbes is how many connections ops may have: those of kubelet, Prometheus and
+// people are a handful.
+const maxProbes = 100
+
 func (s *service) start(ctx context.Context, bound sockets, checks []*check.Server) {
 	s.broken = make(chan error, len(checks)+1)
 	s.warn()
@@ -82,7 +86,9 @@ func (s *service) start(ctx context.Context, bound sockets, checks []*check.Serv
 	}
 	s.probes = ops.NewServer(s.ready, s.metrics, s.fleets.Published, s.report, s.Log)
 	if bound.ops != nil {
-		go func() { s.broken <- s.probes.Serve(bound.ops) }()
+		probes := limits.New(limits.Limits{Connections: maxProbes}, s.Log).Listen(bound.ops, "ops", limits.HTTP1)
+		s.listening = append(s.listening, probes)
+		go func() { s.broken <- s.probes.Serve(probes) }()
 		s.Log.Info("probes and metrics", "address", bound.ops.Addr().String())
 	}
 	s.health.SetServingStatus(check.ServiceName, healthpb.HealthCheckResponse_SERVING)

@@ -81,10 +81,10 @@ func (l *loader) material(files transport.Files, now func() time.Time) *transpor
 // transport bounds the connections of a listener, and says how its gRPC server is
 // reached.
 func (a *authorizer) transport(listener net.Listener, name string, admit admission) (*limits.Listener, []grpc.ServerOption) {
-	bounded := a.limiter.Listen(listener, name, a.material != nil)
 	if a.material == nil {
-		return bounded, nil
+		return a.limiter.Listen(listener, name, limits.HTTP2), nil
 	}
+	bounded := a.limiter.Listen(listener, name, limits.HTTP2OverTLS)
 	failed := func(client net.Addr, err error) {
 		a.limiter.Warn("handshake", "TLS handshake failed", "listener", name, "client", client.String(), "error", err)
 	}

@@ -68,7 +68,7 @@ func newHop(t testing.TB, changes ...func(*check.Config)) *hop {
 		t.Fatal(err)
 	}
 	h.limiter = config.Limiter
-	h.conn = serve(t, check.NewGRPC(checks), func(all net.Listener) net.Listener { return config.Limiter.Listen(all, "sidecar", false) })
+	h.conn = serve(t, check.NewGRPC(checks), func(all net.Listener) net.Listener { return config.Limiter.Listen(all, "sidecar", limits.HTTP2) })
 	h.AuthorizationClient = auth.NewAuthorizationClient(h.conn)
 	return h
 }

@@ -21,11 +21,12 @@ const (
 	HandshakeEvicted  = "handshakes"  // too many connections that prove nothing
 	HandshakeRejected = "tls"         // no certificate, or of a peer that may not ask
 	Stalled           = "stalled"     // takes no answers, and so holds memory
+	SmallFrames       = "frames"      // sends its messages in crumbs, each of which costs time
 )
 
 // Causes lists them.
 func Causes() []string {
-	return []string{LimitReached, AddressShare, HandshakeEvicted, HandshakeRejected, Stalled}
+	return []string{LimitReached, AddressShare, HandshakeEvicted, HandshakeRejected, Stalled, SmallFrames}
 }
 
 // nearly is the part of the connections from which on the log warns.
@@ -36,7 +37,7 @@ type Listener struct {
 	net.Listener
 	limiter *Limiter
 	name    string
-	proves  bool // peers prove who they are, and count from then on
+	speaks  Protocol
 
 	mu       sync.Mutex
 	pending  []*conn                // in their handshake, oldest first
@@ -46,11 +47,20 @@ type Listener struct {
 	nearFull bool // and the log says so
 }
 
-// Listen bounds the connections of a listener. Where peers prove who they are in
-// a handshake, they count among [Limits.Connections] from then on: see
-// [Listener.Credentials].
-func (l *Limiter) Listen(inner net.Listener, name string, proves bool) *Listener {
-	return &Listener{Listener: inner, limiter: l, name: name, proves: proves, of: map[netip.Addr][]*conn{}, refused: map[string]uint64{}}
+// Protocol is what the peers of a listener speak.
+type Protocol int
+
+// With HTTP2OverTLS peers count among [Limits.Connections] when their handshake has
+// ended: see [Listener.Credentials].
+const (
+	HTTP1 Protocol = iota
+	HTTP2
+	HTTP2OverTLS
+)
+
+// Listen bounds the connections of a listener.
+func (l *Limiter) Listen(inner net.Listener, name string, speaks Protocol) *Listener {
+	return &Listener{Listener: inner, limiter: l, name: name, speaks: speaks, of: map[netip.Addr][]*conn{}, refused: map[string]uint64{}}
 }
 
 // Accept closes what does not fit at once, before it costs a handshake.
@@ -64,10 +74,10 @@ func (l *Listener) Accept() (net.Conn, error) {
 		switch {
 		case !l.admit(c):
 			_ = c.Close() // nothing is open on it
-		case l.proves:
-			return c, nil
-		default:
+		case l.speaks == HTTP2:
 			return meter(c, c), nil
+		default: // which is metered after its handshake, or has no frames
+			return c, nil
 		}
 	}
 }
@@ -87,7 +97,7 @@ func (l *Listener) admit(c *conn) bool {
 func (l *Listener) accept(c *conn) (evicted *conn, refused string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.proves {
+	if l.speaks != HTTP2OverTLS {
 		return l.count(c)
 	}
 	if l.hasShare(c) { // its handshake would be for nothing

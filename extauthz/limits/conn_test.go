@@ -2,12 +2,15 @@ package limits_test
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/meshpass/meshpass/extauthz/limits"
@@ -118,7 +121,7 @@ func (p proof) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, er
 // oldest attempts end.
 func TestHandshakesDoNotCount(t *testing.T) {
 	network := newNetwork()
-	l := limits.New(small, slog.New(slog.DiscardHandler)).Listen(network, "mtls", true)
+	l := limits.New(small, slog.New(slog.DiscardHandler)).Listen(network, "mtls", limits.HTTP2OverTLS)
 	type accepted struct {
 		conn net.Conn
 		err  error
@@ -178,7 +181,7 @@ func TestHandshakesDoNotCount(t *testing.T) {
 
 // Credentials of one listener do not count connections of another.
 func TestCredentialsOfAnotherListener(t *testing.T) {
-	l := limits.New(small, nil).Listen(newNetwork(), "mtls", true)
+	l := limits.New(small, nil).Listen(newNetwork(), "mtls", limits.HTTP2OverTLS)
 	p := proof{begun: make(chan net.Conn, 1), end: make(chan error, 1)}
 	p.end <- nil
 	ours, theirs := net.Pipe()
@@ -186,4 +189,67 @@ func TestCredentialsOfAnotherListener(t *testing.T) {
 	if _, _, err := l.Credentials(p).ServerHandshake(theirs); err == nil {
 		t.Error("no error")
 	}
+}
+
+// A peer that sends its messages in crumbs costs more time than it may.
+func TestFramesThatAreTooSmall(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		size int
+		want map[string]uint64
+	}{
+		{"a byte each", 1, map[string]uint64{limits.SmallFrames: 1}},
+		{"as usual", 100, map[string]uint64{}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			l := small
+			l.InFlightBytes *= 100
+			s := serve(t, l)
+			p := s.connect(t, "10.0.0.1")
+			stream := p.open(checkMethod)
+			<-s.begun
+			for range 5000 {
+				if p.frames.WriteData(stream, false, make([]byte, row.size)) != nil {
+					break
+				}
+			}
+			s.awaitUse(t, func(limits.Usage) bool { return maps.Equal(refused(s.listener), row.want) })
+			if row.size > 1 {
+				p.must(0, p.frames.WritePing(false, [8]byte{}))
+				for {
+					frame, err := p.frames.ReadFrame()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if ping, ok := frame.(*http2.PingFrame); ok && ping.IsAck() {
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
+// Probes and metrics are reached although others hold all connections.
+func TestConnectionsOfAnotherProtocol(t *testing.T) {
+	n := newNetwork()
+	l := limits.New(limits.Limits{Connections: 4}, slog.New(slog.DiscardHandler)).Listen(n, "ops", limits.HTTP1)
+	server := &http.Server{Handler: http.NotFoundHandler()}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-served
+	})
+	for i := range 4 {
+		n.dial(t, ip(i/2))
+	}
+	probe := n.dial(t, "10.0.9.9")
+	if _, err := io.WriteString(probe, "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := io.ReadAll(probe); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 404 ") {
+		t.Errorf("got %q, %v", answer, err)
+	}
+	wantRefused(t, l, map[string]uint64{limits.LimitReached: 1})
 }

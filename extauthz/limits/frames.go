@@ -24,6 +24,7 @@ type metered struct {
 	conn *conn
 
 	mu     sync.Mutex
+	data   crumbs
 	in     frames
 	out    frames
 	last   uint32 // stream that the peer opened
@@ -56,10 +57,42 @@ func (m *metered) Read(p []byte) (int, error) {
 		m.mu.Lock()
 		before := m.last
 		m.in.scan(p[:n], m.received)
+		small := m.data.tooSmall()
 		m.mu.Unlock()
+		if small {
+			return 0, m.refuse()
+		}
 		m.awaitRoom(before)
 	}
 	return n, err
+}
+
+// crumbs are the frames of messages on a connection: how many, and how large.
+type crumbs struct{ frames, bytes int64 }
+
+// An honest peer sends a Check in one frame, or in a few where flow control splits it.
+const (
+	framesLooked = 4096 // at one time
+	leastFrame   = 64   // bytes, on average
+)
+
+// tooSmall looks at so many frames together, and then at the next ones.
+func (c *crumbs) tooSmall() bool {
+	if c.frames < framesLooked {
+		return false
+	}
+	small := c.bytes < c.frames*leastFrame
+	*c = crumbs{}
+	return small
+}
+
+// refuse closes a connection whose peer costs more time than its messages do.
+func (m *metered) refuse() error {
+	if m.conn.shut() {
+		m.conn.listener.reject(SmallFrames)
+		m.conn.listener.warn(SmallFrames, m.conn)
+	}
+	return net.ErrClosed
 }
 
 // awaitRoom waits on behalf of the streams above one, of which gRPC knows nothing
@@ -105,6 +138,8 @@ func (m *metered) received(f frame) {
 		}
 		m.hold(f.stream, f.length)
 	case http2.FrameContinuation, http2.FrameData:
+		m.data.frames++
+		m.data.bytes += f.length
 		m.hold(f.stream, f.length+frameCost)
 	case http2.FrameRSTStream:
 		m.endedByPeer(f.stream)

@@ -113,7 +113,7 @@ func serve(t testing.TB, l limits.Limits) *server {
 	t.Helper()
 	s := &server{network: newNetwork(), begun: make(chan string, 1000), goOn: make(chan struct{})}
 	s.limiter = limits.New(l, slog.New(slog.NewTextHandler(&s.log, nil)))
-	s.listener = s.limiter.Listen(s.network, "sidecar", false)
+	s.listener = s.limiter.Listen(s.network, "sidecar", limits.HTTP2)
 	server := grpc.NewServer(s.limiter.ServerOptions()...)
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	server.RegisterService(&grpc.ServiceDesc{ServiceName: "test.Checks", HandlerType: (*any)(nil), Streams: []grpc.StreamDesc{{

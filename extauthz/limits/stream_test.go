@@ -81,32 +81,44 @@ func TestBytesThatNobodyReads(t *testing.T) {
 
 // A Check is not begun where bytes leave no room; another address has its own.
 func TestNoRoomForBytes(t *testing.T) {
-	s := serve(t, small)
+	l := small
+	l.InFlight = 100
+	s := serve(t, l)
 	hungry, other := s.connect(t, "10.0.0.1"), s.connect(t, "10.0.0.2")
-	var streams []uint32
-	for range 7 {
-		streams = append(streams, hungry.open(checkMethod))
-		if got := <-s.begun; got != "admitted" {
-			t.Fatal(got)
-		}
-	}
-	for _, stream := range streams {
-		for range 60 {
-			hungry.send(stream, make([]byte, 1<<10))
-		}
-		for range 1300 { // each of which costs more than it is
-			hungry.send(stream, []byte{0})
-		}
-	}
+	hungry.must(0, hungry.fill(hungry.admitted(s, 8)))
 	s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes > int64(small.InFlightBytes)/2 })
 	hungry.open(checkMethod)
 	if got := <-s.begun; got != "overloaded" {
-		t.Errorf("the eighth: %s", got)
+		t.Errorf("the ninth: %s", got)
 	}
 	other.open(checkMethod)
 	if got := <-s.begun; got != "admitted" {
 		t.Errorf("another address: %s", got)
 	}
+}
+
+// admitted opens so many calls.
+func (p *peer) admitted(s *server, calls int) (streams []uint32) {
+	p.t.Helper()
+	for range calls {
+		streams = append(streams, p.open(checkMethod))
+		if got := <-s.begun; got != "admitted" {
+			p.t.Fatal(got)
+		}
+	}
+	return streams
+}
+
+// fill sends 64 KB for each call, in frames that cost as much again.
+func (p *peer) fill(streams []uint32) error {
+	for _, stream := range streams {
+		for range 1000 {
+			if err := p.frames.WriteData(stream, false, make([]byte, 64)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // What is ended by its peer counts until its handler ends.
@@ -132,23 +144,9 @@ func TestNothingIsReadWithoutRoom(t *testing.T) {
 	quiet := s.connect(t, "10.0.0.2")
 	quiet.open(checkMethod)
 	<-s.begun
-	var streams []uint32
-	for range 10 {
-		streams = append(streams, p.open(checkMethod))
-		<-s.begun
-	}
+	streams := p.admitted(s, 20)
 	sent := make(chan error, 1)
-	go func() {
-		for _, stream := range streams {
-			for range 4000 { // four times what there is room for
-				if err := p.frames.WriteData(stream, false, []byte("0123456789")); err != nil {
-					sent <- err
-					return
-				}
-			}
-		}
-		sent <- nil
-	}()
+	go func() { sent <- p.fill(streams) }() // twice what there is room for
 	s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes > s.limiter.MostWire()/2 })
 	if used, most := s.limiter.Usage().Bytes, s.limiter.MostWire()/2+64<<10; used > most {
 		t.Errorf("%d bytes are held, and half of all are %d", used, most)
@@ -160,9 +158,7 @@ func TestNothingIsReadWithoutRoom(t *testing.T) {
 		t.Errorf("overdue: %v", got)
 	}
 	close(s.goOn) // and there is room again
-	if err := <-sent; err != nil {
-		t.Error(err)
-	}
+	p.must(0, <-sent)
 	s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes == 0 })
 }
 
@@ -299,5 +295,16 @@ func TestDeadlines(t *testing.T) {
 				t.Errorf("log: %s", &s.log)
 			}
 		})
+	}
+}
+
+// The defaults are those of docs/configuration.md.
+func TestDefaults(t *testing.T) {
+	want := limits.Limits{
+		InFlight: 1024, InFlightBytes: 32 << 20, Deadline: 200 * time.Millisecond, CheckBytes: 1 << 20, Headers: 200,
+		Connections: 1000, StreamsPerConnection: 250, Watches: 100,
+	}
+	if limits.Default != want {
+		t.Errorf("got %+v", limits.Default)
 	}
 }

@@ -49,6 +49,7 @@ ops: "127.0.0.1:0"
 tls: {mode: plaintext}
 trust: [{issuer: "https://tyk.test.meshpass.dev", audience: test.meshpass.dev, jwks: {file: %[1]s/jwks.json}}]
 policies: {dirs: [{path: %[1]s/policies}], unguarded: shadow}
+limits: {deadline: 10s}
 audit: %[2]s
 `, testdata, audit)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
