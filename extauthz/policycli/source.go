@@ -7,11 +7,7 @@ package policycli
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
@@ -27,56 +23,32 @@ type Source struct {
 	Unguarded  policy.Mode // what happens to workloads that no document targets
 }
 
-// ErrNoFolder says that a command was told no folder of documents.
-var ErrNoFolder = errors.New("name a folder of documents")
+// ErrNoFolder says that no documents are named.
+var ErrNoFolder = errors.New("name a folder of documents, a file, or - for standard input")
 
 // Loader is how the documents are read.
 func (s Source) Loader() policy.Loader { return policy.Loader{Domains: s.Domains, Members: s.Members} }
 
-// Folders opens the folders, guardrails last. Each is DIR, or NAME=DIR where the
-// last element of the path is not the name that the configuration gives it.
+// Folders opens all sources, guardrails last. Each is a folder, a file or -, and
+// NAME=SOURCE where the folder's name in the configuration is not the last element of
+// its path. Files of one folder become one folder, whose messages name each file as
+// it was given.
 func (s Source) Folders() ([]policy.Dir, error) {
 	if len(s.Sources)+len(s.Guardrails) == 0 {
 		return nil, ErrNoFolder
 	}
-	var all []policy.Dir
-	for i, text := range append(append([]string{}, s.Sources...), s.Guardrails...) {
-		dir, err := open(text)
-		if err != nil {
+	o := opener{stdin: s.Stdin}
+	for _, text := range s.Sources {
+		if err := o.open(text, false); err != nil {
 			return nil, err
 		}
-		dir.Guardrail = i >= len(s.Sources)
-		for _, other := range all {
-			switch {
-			case policy.Overlap(dir.Path, other.Path):
-				return nil, fmt.Errorf("%s and %s are one folder, or one is inside the other: name folders that have no file in common", other.Path, dir.Path)
-			case dir.Name == other.Name:
-				return nil, fmt.Errorf("two folders are named %q, %s and %s: give one of them another name, as in NAME=%s", dir.Name, other.Path, dir.Path, dir.Path)
-			}
+	}
+	for _, text := range s.Guardrails {
+		if err := o.open(text, true); err != nil {
+			return nil, err
 		}
-		all = append(all, dir)
 	}
-	return all, nil
-}
-
-func open(text string) (policy.Dir, error) {
-	path := text
-	name, rest, named := strings.Cut(text, "=")
-	if named = named && policy.IsDirName(name); named {
-		path = rest
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return policy.Dir{}, err
-	}
-	if !info.IsDir() {
-		return policy.Dir{}, fmt.Errorf("%s is a file: name the folder that holds it", path)
-	}
-	dir := policy.OSDir(filepath.Clean(path))
-	if named {
-		dir.Name = name
-	}
-	return dir, nil
+	return o.folders()
 }
 
 // Pair says which folders of two versions are one: those of the same name, and
@@ -100,6 +72,18 @@ func only(dirs []policy.Dir, guardrail bool) (chosen []*policy.Dir) {
 	return chosen
 }
 
+// WithDocuments leaves out folders that were made of files of cases alone: an empty
+// folder of documents is an error, and such a folder is meant to have none.
+func WithDocuments(dirs []policy.Dir) []policy.Dir {
+	var chosen []policy.Dir
+	for _, dir := range dirs {
+		if files, ok := dir.Files.(memoryFiles); !ok || !files.onlyCases() {
+			chosen = append(chosen, dir)
+		}
+	}
+	return chosen
+}
+
 // Set loads all documents; one that is rejected rejects them all, as no answer of
 // the rest could be relied on.
 func (s Source) Set() (*policy.Set, error) {
@@ -112,7 +96,7 @@ func (s Source) Set() (*policy.Set, error) {
 
 // Load is [Source.Set] of folders that are open.
 func (s Source) Load(dirs []policy.Dir) (*policy.Set, error) {
-	set, err := s.Loader().Load(dirs...)
+	set, err := s.Loader().Load(WithDocuments(dirs)...)
 	if err != nil {
 		return nil, err
 	}

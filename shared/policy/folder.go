@@ -18,8 +18,11 @@ import (
 // Dir is a folder of documents.
 type Dir struct {
 	Name  string // tells folders apart; document names are unique below one
-	Path  string // stands before the file names in messages; empty: Name
+	Path  string // precedes the file names in messages; empty: Name
 	Files fs.FS
+
+	// Paths names files in messages in another way, by their names below Files; nil: none.
+	Paths map[string]string
 
 	// MayTarget bounds what the folder's documents may guard: targets,
 	// service/NAMESPACE/*, gateway/*, edge/*, or * for everything; nil: everything.
@@ -77,7 +80,12 @@ func (d Dir) path() string {
 }
 
 // FilePath is the path of a file below the folder, as messages name it.
-func (d Dir) FilePath(name string) string { return path.Join(d.path(), name) }
+func (d Dir) FilePath(name string) string {
+	if full, ok := d.Paths[name]; ok {
+		return full
+	}
+	return path.Join(d.path(), name)
+}
 
 // folder is a Dir whose settings are understood.
 type folder struct {

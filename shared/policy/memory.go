@@ -24,7 +24,7 @@ type fileKey struct {
 }
 
 func (l Loader) settings(d Dir) string {
-	return fmt.Sprintf("%q %q %v %t %q %q %q %t", l.Domains, l.Members, l.Members == nil, l.NoHomeIssuer, d.Name, d.path(), d.MayTarget, d.Guardrail)
+	return fmt.Sprintf("%q %q %v %t %q %q %q %q %t", l.Domains, l.Members, l.Members == nil, l.NoHomeIssuer, d.Name, d.path(), d.Paths, d.MayTarget, d.Guardrail)
 }
 
 // recall gives what became of a file; nil: it is not known.

@@ -30,7 +30,7 @@ func TestPolicy(t *testing.T) {
 		{"lint", 2, "name a folder of documents"},
 		{"lint " + shipped + " --strict", 0, "documents: 3, errors: 0, warnings: 0\n"},
 		{"lint -o json " + shipped, 0, `"findings": []`},
-		{"lint -o xml " + shipped, 2, `invalid value "xml" for -o: want text, json or github`},
+		{"lint -o xml " + shipped, 2, `invalid value "xml" for -o: want text, json, github or sarif`},
 		{"lint --trust-domain , " + shipped, 2, "want NAME, or NAME,ALIAS"},
 		{"lint --members tenant,plan " + shipped, 0, "errors: 0"},
 		{"lint --members plan " + shipped, 1, "claims.tctx.tenant is in no token: known are api, auth, org, plan, sid"},
@@ -81,7 +81,7 @@ func TestPolicy(t *testing.T) {
 
 func TestPolicyLintReadsWorkloadsFromAPipe(t *testing.T) {
 	code, stdout, _ := piped(t, "ns/shop/sa/orders\nns/shop/sa/new\n", "lint", shipped, "--workloads", "-", "--strict")
-	if want := "standard input:2:1: warning: no document in force targets ns/shop/sa/new"; code != 1 || !strings.HasPrefix(stdout, want) {
+	if want := "standard input:2:1: warning: no enforced document targets ns/shop/sa/new"; code != 1 || !strings.HasPrefix(stdout, want) {
 		t.Errorf("got %d, %s", code, stdout)
 	}
 }

@@ -64,7 +64,7 @@ func Test(source policycli.Source, o Options) (Report, error) {
 	if err := problems.Err(); err != nil {
 		return Report{}, err
 	}
-	set, err := source.Set()
+	set, err := source.Load(dirs)
 	if err != nil {
 		return Report{}, err
 	}

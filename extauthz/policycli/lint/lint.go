@@ -27,7 +27,7 @@ const (
 	Warning Severity = "warning"
 )
 
-// UnguardedWorkload is the code of a workload that no document in force targets.
+// UnguardedWorkload is the code of a workload that no enforced document targets.
 const UnguardedWorkload policy.Code = "unguarded_workload"
 
 // Finding is one thing to look at.
@@ -64,8 +64,9 @@ func Run(source policycli.Source, members *Workloads) (Report, error) {
 	if err != nil {
 		return report, err
 	}
-	problems, warnings := source.Loader().Lint(dirs...)
-	set := source.Loader().LoadEach(nil, dirs...).Set
+	documents := policycli.WithDocuments(dirs)
+	problems, warnings := source.Loader().Lint(documents...)
+	set := source.Loader().LoadEach(nil, documents...).Set
 	var tests []cases.Case
 	documentsUsable := len(problems) == 0
 	for _, dir := range dirs {
@@ -107,7 +108,7 @@ func (r *Report) warn(w policy.Warning) {
 	})
 }
 
-// unguarded finds workloads that no document in force targets.
+// unguarded finds workloads that no enforced document targets.
 func (r *Report) unguarded(set *policy.Set, domains identity.TrustDomains, members Workloads) error {
 	lines := bufio.NewScanner(members.Data)
 	for n := 1; lines.Scan(); n++ {
@@ -125,7 +126,7 @@ func (r *Report) unguarded(set *policy.Set, domains identity.TrustDomains, membe
 			at.Message = fmt.Sprintf("%s: want one workload a line, without *", name)
 			r.errors(strictyaml.Problems{at})
 		case !guarded(set, pattern.Literal()):
-			at.Message = fmt.Sprintf("no document in force targets %s: `unguarded` of the configuration decides for it, deny unless it says otherwise", name)
+			at.Message = fmt.Sprintf("no enforced document targets %s: `unguarded` of the configuration decides for it, deny unless it says otherwise", name)
 			r.warn(policy.Warning{Problem: at, Code: UnguardedWorkload})
 		}
 	}

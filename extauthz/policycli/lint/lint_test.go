@@ -75,7 +75,7 @@ func TestVerdicts(t *testing.T) {
 	if _, err := lint.Run(policycli.Source{Sources: []string{"absent"}}, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no such folder: got %v", err)
 	}
-	if _, err := lint.Run(policycli.Source{Sources: []string{"lint.go"}}, nil); err == nil || err.Error() != "lint.go is a file: name the folder that holds it" {
+	if _, err := lint.Run(policycli.Source{Sources: []string{"lint.go"}}, nil); err == nil || err.Error() != "lint.go: an authorizer reads *.yaml and *.yml only: rename the file, or give it as standard input" {
 		t.Errorf("a file: got %v", err)
 	}
 }
