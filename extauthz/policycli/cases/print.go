@@ -23,12 +23,17 @@ func (r Report) Print(to io.Writer) error {
 	fmt.Fprintf(&b, "%d passed, %d failed\n", len(r.Cases)-r.Failed, r.Failed)
 	if r.Coverage != nil {
 		fmt.Fprintln(&b, r.Coverage)
-		for _, rule := range r.Coverage.Never {
-			fmt.Fprintf(&b, "  never: %s/%s  %s:%d\n", rule.Policy, rule.Rule, rule.File, rule.Line) // the file tells the folder
-		}
+		r.Coverage.printNever(&b)
 	}
 	_, err := io.WriteString(to, b.String())
 	return err
+}
+
+// printNever lists the rules that decided no case.
+func (c Coverage) printNever(b *strings.Builder) {
+	for _, rule := range c.Never {
+		fmt.Fprintf(b, "  never: %s/%s  %s:%d\n", rule.Policy, rule.Rule, rule.File, rule.Line) // the file shows the folder
+	}
 }
 
 func (r Result) print(b *strings.Builder) {
