@@ -1,0 +1,151 @@
+// Package initial is `meshpass policy init`: it writes a first document, and the
+// cases that test it, for a workload that has none.
+package initial
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"text/template"
+
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// Order says what the document is about.
+type Order struct {
+	Dir     string
+	Callee  string   // as in targets, without *
+	Callers []string // workloads; none: any caller that has a token
+	Domains identity.TrustDomains
+}
+
+// Report names what was written.
+type Report struct {
+	Policy string   `json:"policy"` // the document's name
+	Wrote  []string `json:"wrote"`  // the document, then its cases
+	dir    string
+}
+
+// Print writes it for people.
+func (r Report) Print(to io.Writer) error {
+	var err error
+	for _, file := range r.Wrote {
+		_, wrong := fmt.Fprintf(to, "wrote %s\n", file)
+		err = errors.Join(err, wrong)
+	}
+	_, wrong := fmt.Fprintf(to, "next: change them to what the workload needs, and run meshpass policy test %s\n", r.dir)
+	return errors.Join(err, wrong)
+}
+
+// ErrExists says that a file is there already. Nothing was written.
+var ErrExists = errors.New("already exists: nothing was written")
+
+// Write makes the folder where it does not exist, and writes both files or none.
+func Write(o Order) (Report, error) {
+	values, err := o.values()
+	if err != nil {
+		return Report{}, err
+	}
+	r := Report{Policy: values.Name, dir: o.Dir}
+	r.Wrote = []string{filepath.Join(o.Dir, values.Name+".yaml"), filepath.Join(o.Dir, values.Name+"_test.yaml")}
+	for _, file := range r.Wrote {
+		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+			return Report{}, errors.Join(err, fmt.Errorf("%s %w", file, ErrExists))
+		}
+	}
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return Report{}, err
+	}
+	for i, text := range []*template.Template{documentTemplate, casesTemplate} {
+		if err := writeNew(r.Wrote[i], text, values); err != nil {
+			if i > 0 {
+				_ = os.Remove(r.Wrote[0]) // a document without its cases is not what was asked for
+			}
+			return Report{}, err
+		}
+	}
+	return r, nil
+}
+
+func writeNew(name string, text *template.Template, values values) error {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s %w", name, ErrExists)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(text.Execute(file, values), file.Close())
+}
+
+// values fill the templates; all are written as YAML has them.
+type values struct {
+	Name, Callee, Callers string
+	Caller, OtherCaller   string // of the cases
+	Scope                 string
+}
+
+func (o Order) values() (values, error) {
+	if o.Callee == "" {
+		return values{}, errors.New("say who is called: --callee, such as ns/shop/sa/orders")
+	}
+	callee, err := o.Domains.ParseTarget(o.Callee)
+	if err != nil {
+		return values{}, fmt.Errorf("--callee %s", err)
+	}
+	if callee.Literal() == "" {
+		return values{}, fmt.Errorf("--callee %q: want one workload, without *", o.Callee)
+	}
+	v := values{Name: documentName(o.Callee), Callee: scalar(o.Callee), Caller: "unknown", OtherCaller: "ns/default/sa/default"}
+	v.Scope = v.Name + ".read"
+	if callee.Literal().IsEdge() {
+		v.Caller = "none"
+		if len(o.Callers) > 0 {
+			return values{}, errors.New("--caller: at the edge no caller has a name: leave it out")
+		}
+	}
+	var callers []string
+	for _, text := range o.Callers {
+		caller, err := o.Domains.ParsePattern(text)
+		if err != nil {
+			return values{}, fmt.Errorf("--caller %s", err)
+		}
+		if caller.Literal() == "" {
+			return values{}, fmt.Errorf("--caller %q: want one workload, without *", text)
+		}
+		if text == v.OtherCaller {
+			v.OtherCaller += "-2"
+		}
+		callers = append(callers, scalar(text))
+	}
+	if len(callers) > 0 {
+		v.Callers, v.Caller = strings.Join(callers, ", "), callers[0]
+	}
+	return v, nil
+}
+
+var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+
+// documentName is the last part of the callee, in the form of a document's name.
+func documentName(callee string) string {
+	last := callee[strings.LastIndexByte(callee, '/')+1:]
+	name := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(last), "-"), "-")
+	if name == "" {
+		return "policy"
+	}
+	return name[:min(len(name), 63)]
+}
+
+var plainScalar = regexp.MustCompile(`^[a-z][A-Za-z0-9/._-]*$`)
+
+func scalar(text string) string {
+	if plainScalar.MatchString(text) {
+		return text
+	}
+	return fmt.Sprintf("%q", text)
+}
