@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/extauthz/policycli"
 	"github.com/meshpass/meshpass/internal/suggest"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/policy"
@@ -53,15 +54,15 @@ func (c *Case) meaninglessCallee(set *policy.Set) string {
 	if callee == "" || reason == decision.Unguarded || reason == decision.Unenforced {
 		return ""
 	}
-	documents := set.Targeting(callee)
+	documents, names := set.Targeting(callee), policycli.TargetNames(set)
 	onlyGuardrails := !slices.ContainsFunc(documents, func(d policy.DocumentInfo) bool { return !d.Guardrail })
 	switch {
 	case len(documents) == 0:
 		return fmt.Sprintf("no document targets the callee %s%s; targets are %s. If the callee is meant, expect the reason %s",
-			callee, suggest.DidYouMean(string(callee), targetNames(set)), strings.Join(targetNames(set), ", "), decision.Unguarded)
+			callee, suggest.DidYouMean(string(callee), names), policycli.ShortList(names), decision.Unguarded)
 	case onlyGuardrails && c.Expect.Decision == "deny" && c.Expect.Rule == "" && reason == "":
 		return fmt.Sprintf("only guardrails target the callee %s%s, so every request to it is denied; expect a rule or a reason too",
-			callee, suggest.DidYouMean(string(callee), targetNames(set)))
+			callee, suggest.DidYouMean(string(callee), names))
 	}
 	return ""
 }
@@ -100,14 +101,6 @@ func (c *Case) mistypedCaller(set *policy.Set) []string {
 		return []string{fmt.Sprintf("no rule names the caller %s%s. If the caller is meant, expect the reason %s", c.Request.Caller, meant, decision.NoRule)}
 	}
 	return nil
-}
-
-func targetNames(set *policy.Set) []string {
-	var names []string
-	for _, target := range set.Targets() {
-		names = append(names, target.String())
-	}
-	return names
 }
 
 func unknownRule(field, name string, known []string) []string {

@@ -1,5 +1,5 @@
-// Package explain is `meshpass policy explain`: why a request is let in or
-// refused, told by every rule of every document that guards the callee.
+// Package explain is `meshpass policy explain`: why a request is allowed or
+// denied, by every rule of every document that targets the callee.
 package explain
 
 import (
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/policycli"
 	"github.com/meshpass/meshpass/internal/suggest"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -83,16 +84,30 @@ func Explain(set *policy.Set, q Question) Explanation {
 	if len(e.Documents) == 0 && q.Callee != "" {
 		e.Notes = append(slices.Clone(e.Notes), noteTargets(set, q.Callee))
 	}
+	if note := noteCaller(set, q.Caller); note != "" {
+		e.Notes = append(slices.Clone(e.Notes), note)
+	}
 	return e
 }
 
 // noteTargets says which callees the documents do target.
 func noteTargets(set *policy.Set, callee identity.Workload) string {
-	var names []string
-	for _, target := range set.Targets() {
-		names = append(names, target.String())
+	names := policycli.TargetNames(set)
+	return fmt.Sprintf("no document targets %s%s; targets are %s", callee, suggest.DidYouMean(string(callee), names), policycli.ShortList(names))
+}
+
+// noteCaller says that no rule names the caller, and that it is one slip away from
+// one that a rule names.
+func noteCaller(set *policy.Set, caller identity.Workload) string {
+	for _, named := range set.Callers() {
+		if caller == "" || named.Match(caller) {
+			return ""
+		}
 	}
-	return fmt.Sprintf("no document targets %s%s; targets are %s", callee, suggest.DidYouMean(string(callee), names), strings.Join(names, ", "))
+	if near := suggest.DidYouMean(string(caller), policycli.CallerNames(set)); near != "" {
+		return fmt.Sprintf("no rule names the caller %s%s", caller, near)
+	}
+	return ""
 }
 
 // reasons say in words what docs/policy.md has in its table.
@@ -102,8 +117,8 @@ var reasons = map[decision.Reason]string{
 	decision.RuleDenied:      "a deny rule matches",
 	decision.ConditionError:  "a rule cannot be decided, which never helps a caller",
 	decision.NoRule:          "no allow rule matches",
-	decision.Unguarded:       "no document in force targets the callee",
-	decision.Unenforced:      "no document in force targets the callee, and unguarded is shadow",
+	decision.Unguarded:       "no enforced document targets the callee",
+	decision.Unenforced:      "no enforced document targets the callee, and unguarded is shadow",
 	decision.OutageAllowed:   "the token cannot be judged, and every document says onOutage: allow",
 	decision.AmbiguousPath:   "the path can be read in two ways",
 	decision.AmbiguousMethod: "the method has a small letter",

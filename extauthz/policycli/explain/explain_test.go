@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -85,6 +86,44 @@ func TestACalleeThatNobodyTargets(t *testing.T) {
 	want := `no document targets ns/shop/sa/order (did you mean "ns/shop/sa/orders"?); targets are ns/shop/sa/orders`
 	if len(e.Notes) != 1 || e.Notes[0] != want || len(q.Notes) != 0 {
 		t.Errorf("got %q", e.Notes)
+	}
+}
+
+func TestACallerThatNoRuleNames(t *testing.T) {
+	for _, caller := range []string{"ns/batch/sa/x", "ns/edge/sa/tyk-gateway", "ns/far/sa/away", "none"} { // named by a pattern, named, and no slip
+		if got := explainFrom(t, set(t, "../cases/testdata/policies"), caller).Notes; got != nil {
+			t.Errorf("%s: got %q", caller, got)
+		}
+	}
+	shipped := set(t, "../../../manifests/policies")
+	got := explainFrom(t, shipped, "ns/edge/sa/tyk-gatewy").Notes
+	if want := []string{`no rule names the caller ns/edge/sa/tyk-gatewy (did you mean "ns/edge/sa/tyk-gateway"?)`}; !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func explainFrom(t *testing.T, documents *policy.Set, caller string) explain.Explanation {
+	t.Helper()
+	q, err := explain.Asked{Callee: "ns/shop/sa/orders", Caller: caller}.FromFlags(domains, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return explain.Explain(documents, q)
+}
+
+func TestMistakesListWhatDocumentsName(t *testing.T) {
+	targets, callers := []string{"ns/shop/sa/orders"}, []string{"ns/edge/sa/gw"}
+	for want, asked := range map[string]explain.Asked{
+		"say who is called: --callee, --check or --record; targets are ns/shop/sa/orders":                                                                    {},
+		`--callee "ns/shop/orders": want one of those that documents target, without *; targets are ns/shop/sa/orders`:                                       {Callee: "ns/shop/orders"},
+		`--callee "ns/shop/s/orders": want one of those that documents target, without * (did you mean "ns/shop/sa/orders"?); targets are ns/shop/sa/orders`: {Callee: "ns/shop/s/orders"},
+		`--caller "n/edge/sa/gw": want one workload, ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH, or none (did you mean "ns/edge/sa/gw"?); callers of rules are ns/edge/sa/gw`: {
+			Callee: "ns/shop/sa/orders", Caller: "n/edge/sa/gw"},
+	} {
+		asked.Targets, asked.Callers = targets, callers
+		if _, err := asked.FromFlags(domains, noon); err == nil || err.Error() != want {
+			t.Errorf("got %v\nwant %s", err, want)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/policycli"
 	"github.com/meshpass/meshpass/extauthz/policycli/replay"
 	"github.com/meshpass/meshpass/extauthz/tokencli"
+	"github.com/meshpass/meshpass/internal/suggest"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
@@ -27,6 +28,7 @@ type Asked struct {
 	Claims                             string            // JSON
 	NoToken                            string            // a reason
 	Now                                time.Time
+	Targets, Callers                   []string // that documents name, for errors
 }
 
 // Verify gives the claims of a token that holds, or why it does not.
@@ -38,7 +40,7 @@ var ErrNoCallee = errors.New("say who is called: --callee, --check or --record")
 // FromFlags is the question that the flags alone make.
 func (a Asked) FromFlags(domains identity.TrustDomains, now time.Time) (Question, error) {
 	if a.Callee == "" {
-		return Question{}, ErrNoCallee
+		return Question{}, withKnown(ErrNoCallee, "", "targets", a.Targets)
 	}
 	q := Question{NoToken: decision.TokenMissing}
 	q.Method, q.Path, q.Now, q.Headers = "GET", "/", now, map[string]string{}
@@ -115,7 +117,7 @@ func (a Asked) sides(q *Question, domains identity.TrustDomains) error {
 	default:
 		named, err := domains.ParsePattern(a.Caller)
 		if err != nil || named.Literal() == "" {
-			return fmt.Errorf("--caller %q: want one workload, ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH, or none", a.Caller)
+			return withKnown(fmt.Errorf("--caller %q: want one workload, ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH, or none", a.Caller), a.Caller, "callers of rules", a.Callers)
 		}
 		q.Caller, q.NoCaller = named.Literal(), false
 	}
@@ -124,13 +126,22 @@ func (a Asked) sides(q *Question, domains identity.TrustDomains) error {
 	}
 	named, err := domains.ParseTarget(a.Callee)
 	if err != nil || named.Literal() == "" {
-		return fmt.Errorf("--callee %q: want one of those that documents target, without *", a.Callee)
+		return withKnown(fmt.Errorf("--callee %q: want one of those that documents target, without *", a.Callee), a.Callee, "targets", a.Targets)
 	}
 	q.Callee = named.Literal()
 	if q.Callee.IsEdge() && a.Caller == "" {
 		q.Caller, q.NoCaller = "", true
 	}
 	return nil
+}
+
+// withKnown adds to an error the names that documents have, and which one a mistaken
+// name may mean.
+func withKnown(err error, mistaken, what string, known []string) error {
+	if len(known) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w%s; %s are %s", err, suggest.DidYouMean(mistaken, known), what, policycli.ShortList(known))
 }
 
 func (a Asked) token(q *Question) (err error) {
