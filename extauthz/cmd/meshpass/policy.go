@@ -10,6 +10,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/cli/printer"
 	"github.com/meshpass/meshpass/extauthz/policycli"
+	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
@@ -17,29 +18,35 @@ func newPolicy() *cobra.Command {
 	return newGroup("policy COMMAND", "Check, test, explain and compare policies",
 		`Judges policies with the engine that decides in the authorizer. docs/policy-tools.md
 describes these commands, and docs/policy.md what a policy says.`,
-		newPolicyLint(), newPolicyTest(), newPolicyExplain(), newPolicyDiff())
+		newPolicyInit(), newPolicyLint(), newPolicyTest(), newPolicyExplain(), newPolicyDiff())
 }
 
 // policySources is how every command names its policies.
-const policySources = `SOURCE is a folder. NAME=SOURCE gives it another name than the
-last element of its path.`
+const policySources = `SOURCE is a folder, a file *.yaml or *.yml, or - for standard input. Files of one
+folder count as that folder. NAME=SOURCE gives a folder another name than the last
+element of its path.`
 
 // addPolicySource adds the flags that say which policies a command reads, and how.
 func addPolicySource(cmd *cobra.Command, s *policycli.Source) {
-	s.Domains.Local = "cluster.local"
 	addList(cmd, &s.Guardrails, "guardrail", "SOURCE", "also these policies, whose deny rules apply to public entries too")
-	addFunc(cmd, "trust-domain", "NAME[,NAME]", s.Domains.Local, "the trust domain of the mesh, then its aliases", func(names string) error {
-		all := strings.Split(names, ",")
-		if slices.Contains(all, "") {
-			return errors.New("want NAME, or NAME,ALIAS")
-		}
-		s.Domains.Local, s.Domains.Aliases = all[0], all[1:]
-		return nil
-	})
+	addTrustDomain(cmd, &s.Domains)
 	addFunc(cmd, "members", "NAME[,NAME]", "", "the members of tctx that the mappings of your gateways write: a rule that reads another one is an error; without it any", func(names string) error {
 		if s.Members = strings.Split(names, ","); slices.Contains(s.Members, "") {
 			return errors.New("want NAME, or NAME,NAME")
 		}
+		return nil
+	})
+}
+
+// addTrustDomain adds the flag that says what ns/NAMESPACE/sa/ACCOUNT belongs to.
+func addTrustDomain(cmd *cobra.Command, domains *identity.TrustDomains) {
+	domains.Local = "cluster.local"
+	addFunc(cmd, "trust-domain", "NAME[,NAME]", domains.Local, "the trust domain of the mesh, then its aliases", func(names string) error {
+		all := strings.Split(names, ",")
+		if slices.Contains(all, "") {
+			return errors.New("want NAME, or NAME,ALIAS")
+		}
+		domains.Local, domains.Aliases = all[0], all[1:]
 		return nil
 	})
 }
@@ -77,16 +84,23 @@ func printReport(cmd *cobra.Command, report any, text func(io.Writer) error, for
 
 // checkStdin reports names of input that are standard input more than once.
 func checkStdin(cmd *cobra.Command, names ...string) error {
-	inputs := 0
-	for _, name := range names {
-		for _, each := range strings.Split(name, ",") {
-			if each == "-" || strings.HasSuffix(each, "=-") {
-				inputs++
-			}
-		}
-	}
-	if inputs > 1 {
+	if countStdin(names) > 1 {
 		return misuse(cmd, "standard input can be read once: name - once")
 	}
 	return nil
+}
+
+func readsStdin(names []string) bool { return countStdin(names) > 0 }
+
+// countStdin counts what is standard input: -, NAME=-, and those in lists.
+func countStdin(names []string) int {
+	count := 0
+	for _, name := range names {
+		for _, each := range strings.Split(name, ",") {
+			if each == "-" || strings.HasSuffix(each, "=-") {
+				count++
+			}
+		}
+	}
+	return count
 }

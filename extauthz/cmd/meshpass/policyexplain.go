@@ -100,6 +100,7 @@ func (e *explainFlags) add(cmd *cobra.Command) {
 }
 
 func (e *explainFlags) questions(cmd *cobra.Command, domains identity.TrustDomains, set *policy.Set) ([]explain.Question, error) {
+	e.Targets, e.Callers = policycli.TargetNames(set), policycli.CallerNames(set)
 	now := time.Now()
 	if !e.Now.IsZero() {
 		now = e.Now

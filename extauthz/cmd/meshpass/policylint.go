@@ -27,7 +27,8 @@ be checked.`,
 	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
 	addText(cmd, &workloads, "workloads", "FILE", "also warn of each workload in FILE that no enforced document targets: one name a line, as in targets; - is standard input")
 	addPolicySource(cmd, &source)
-	format := addOutput(cmd, "github", "for workflow commands, which GitHub shows at the lines of a pull request")
+	format := addOutput(cmd, "github", "for workflow commands, which GitHub shows at the lines of a pull request",
+		"sarif", "for code scanning (SARIF 2.1.0)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := checkStdin(cmd, slices.Concat(args, source.Guardrails, []string{workloads})...); err != nil {
 			return err
@@ -50,8 +51,11 @@ be checked.`,
 			return err
 		}
 		show := report.Print
-		if *format == "github" {
+		switch *format {
+		case "github":
 			show = report.PrintGitHub
+		case "sarif":
+			show = report.PrintSARIF
 		}
 		return printReport(cmd, report, show, *format, report.OK(strict))
 	}

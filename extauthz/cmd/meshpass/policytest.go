@@ -1,20 +1,23 @@
 package main
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/meshpass/meshpass/extauthz/policycli"
 	"github.com/meshpass/meshpass/extauthz/policycli/cases"
+	"github.com/meshpass/meshpass/shared/reload"
 )
 
 func newPolicyTest() *cobra.Command {
 	var source policycli.Source
 	var only string
 	var want int
-	var verbose bool
+	var verbose, watch bool
 	cmd := &cobra.Command{
 		Use: "test SOURCE... [flags]", Short: "Decide the cases beside policies, and compare the answers",
 		Long: `Decides the cases in files *_test.yaml and *.test.yaml by the documents, and compares
@@ -29,8 +32,9 @@ could not be decided.`,
 	addText(cmd, &only, "run", "REGEX", "only cases whose name matches; then coverage is not measured")
 	cmd.Flags().IntVar(&want, "coverage", 0, "how many `PERCENT` of rules and public entries must have decided a case that passed")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "also name the cases that passed")
+	cmd.Flags().BoolVar(&watch, "watch", false, "run again whenever a file changes, until Ctrl-C")
 	addPolicySource(cmd, &source)
-	format := addOutput(cmd)
+	format := addOutput(cmd, "junit", "for CI systems (JUnit XML)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		chosen, err := regexp.Compile(only)
 		switch {
@@ -45,12 +49,54 @@ could not be decided.`,
 			return err
 		}
 		source.Sources, source.Stdin = args, cmd.InOrStdin()
-		report, err := cases.Test(source, cases.Options{Only: chosen, All: only == "", Coverage: want})
+		options := cases.Options{Only: chosen, All: only == "", Coverage: want}
+		if watch {
+			if *format != "text" || readsStdin(slices.Concat(args, source.Guardrails)) {
+				return misuse(cmd, "--watch prints text, and reads folders and files: leave out -o and -")
+			}
+			return watchCases(cmd, source, options, verbose)
+		}
+		report, err := cases.Test(source, options)
 		if err != nil {
 			return err
 		}
 		report.Verbose = verbose
-		return printReport(cmd, report, report.Print, *format, report.OK())
+		show := report.Print
+		if *format == "junit" {
+			show = report.PrintJUnit
+		}
+		return printReport(cmd, report, show, *format, report.OK())
 	}
 	return cmd
+}
+
+// watchInterval is how often the files are looked at.
+const watchInterval = 500 * time.Millisecond
+
+// watchCases decides the cases now and after every change, until the context ends.
+// What cannot be decided is printed and waits for the next change.
+func watchCases(cmd *cobra.Command, source policycli.Source, options cases.Options, verbose bool) error {
+	type outcome struct {
+		report cases.Report
+		err    error
+	}
+	test := func() (outcome, error) {
+		report, err := cases.Test(source, options)
+		report.Verbose = verbose
+		return outcome{report, err}, nil
+	}
+	show := func(o outcome, err error) {
+		if err == nil {
+			err = o.err
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), time.Now().Format(time.TimeOnly))
+		if err == nil {
+			err = printText(cmd, o.report.Print)
+		}
+		report(err, false, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
+	watched := reload.Pending(source.Inputs, test, show)
+	watched.Poll()
+	watched.Run(cmd.Context(), watchInterval)
+	return nil
 }

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/meshpass/meshpass/extauthz/policycli/initial"
+)
+
+func newPolicyInit() *cobra.Command {
+	var o initial.Order
+	cmd := &cobra.Command{
+		Use: "init DIR --callee WORKLOAD [flags]", Short: "Write a first document with its first test", Args: atMost(1),
+		Long: `Writes a first document for a workload, and the cases that test it, into the folder
+DIR. It overwrites nothing.
+
+Exit codes: 0 written; 2 it could not be written.`,
+		Example: "  meshpass policy init policies --callee ns/shop/sa/orders --caller ns/edge/sa/tyk-gateway",
+	}
+	addText(cmd, &o.Callee, "callee", "WORKLOAD", "who is called, as in targets (required)")
+	addList(cmd, &o.Callers, "caller", "WORKLOAD", "who may call; without it any caller with a token")
+	addTrustDomain(cmd, &o.Domains)
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 || o.Callee == "" {
+			return misuse(cmd, "policy init needs a folder and --callee WORKLOAD, such as ns/shop/sa/orders")
+		}
+		o.Dir = args[0]
+		report, err := initial.Write(o)
+		if err != nil {
+			return err
+		}
+		return printAnswer(cmd, report, *format)
+	}
+	return cmd
+}
