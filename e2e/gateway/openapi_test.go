@@ -53,6 +53,13 @@ func TestOpenAPIDefinitions(t *testing.T) {
 			})
 		})
 	}
+	// The files that Tyk has written are judged, and the pairs agree.
+	r.await(t, func(context.Context) error {
+		return r.logged("API oas-no-guard: custom_middleware.post lists StripIdentity")
+	})
+	if r.logged(`"cause":"`) != nil || r.logged("oas_pair") == nil {
+		t.Error("want the fault of oas-no-guard, and no pair that differs")
+	}
 }
 
 func (r *rig) control200(t *testing.T, method, path, body string) {

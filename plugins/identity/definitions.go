@@ -157,12 +157,17 @@ func unchanged(before, now fs.FileInfo) bool {
 }
 
 // judgeDefinition reads one definition as Tyk does. What Tyk cannot read it does not serve.
-func judgeDefinition(c *config, path string) *hookFault {
+func judgeDefinition(c *config, path string) (fault *hookFault) {
+	defer func() { // one odd definition must not keep the others from being judged
+		if cause := recover(); cause != nil {
+			fault = faultf(notRead, "%s: reading it panicked: %s", filepath.Base(path), kindOf(cause))
+		}
+	}()
 	var d apidef.APIDefinition
 	if fault, ok := readDefinition(path, &d); !ok {
 		return fault
 	}
-	fault := c.runFault(&d)
+	fault = c.runFault(&d)
 	if d.IsOAS && !hasBundle(&d) && (fault == nil || fault.cause == noHooks) {
 		if differs := pairFault(&d, path); differs != nil {
 			fault = differs
@@ -179,7 +184,11 @@ func pairFault(classic *apidef.APIDefinition, path string) *hookFault {
 	var document struct {
 		Tyk oas.XTykAPIGateway `json:"x-tyk-api-gateway"`
 	}
-	if fault, ok := readDefinition(openForm(path), &document); !ok {
+	switch fault, ok := readDefinition(openForm(path), &document); {
+	case ok:
+	case fault == nil && len(hooksOf(classic)) > 0:
+		return faultf(pairDiffers, "%s is missing or is no JSON: Tyk serves the API by %s, and the hooks see no definition", filepath.Base(openForm(path)), filepath.Base(path))
+	default:
 		return fault
 	}
 	var open oas.OAS

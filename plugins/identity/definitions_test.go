@@ -167,6 +167,29 @@ func TestOpenAPIDefinitionFiles(t *testing.T) {
 	p.shows(t, decision.ConfigInvalid, "1", map[hookCause]int{pairDiffers: 1})
 }
 
+// An OpenAPI form that is missing, or holds nothing, lists no hooks.
+func TestOddOpenAPIForms(t *testing.T) {
+	p := startWithAPIs(t)
+	c := keyCall()
+	c.api.IsOAS = true
+	for _, text := range []string{
+		"", "[", "{}", "null", `{"x-tyk-api-gateway": null}`, `{"x-tyk-api-gateway": {"middleware": null}}`,
+		`{"x-tyk-api-gateway": {"middleware": {"global": {"prePlugins": [null]}}}}`,
+	} {
+		p.define(t, "orders.json", c.api)
+		remove(t, p, "apis/orders-oas.json")
+		if text != "" {
+			p.write(t, "apis/orders-oas.json", text)
+		}
+		p.log.Reset()
+		p.watch.lookAtDefinitions()
+		p.shows(t, decision.ConfigInvalid, "1", map[hookCause]int{pairDiffers: 1})
+		if strings.Contains(p.log.String(), "panic") {
+			t.Errorf("%s: %s", text, &p.log)
+		}
+	}
+}
+
 // What another configuration says of upstreams is noticed, though no definition changes.
 func TestDefinitionsAfterAnotherConfiguration(t *testing.T) {
 	p := startWithAPIs(t)

@@ -34,6 +34,23 @@ func guarded(d *apidef.APIDefinition) error {
 	return nil
 }
 
+// signLate is for a request without an identity. It looks for one where Tyk does not call
+// [SignIdentity], and refuses the request if the definition does not show that it may go on.
+func (s *signer) signLate(rw http.ResponseWriter, r *http.Request) (transaction, bool) {
+	d, err := definitionOf(r)
+	if err == nil && d.byCertificate {
+		s.sign(rw, r)
+		return take(r)
+	}
+	if err == nil {
+		err = s.hooks.of(s, d).err
+	}
+	if err != nil {
+		s.refuse(rw, r, s.recordOf(r), err)
+	}
+	return transaction{}, false
+}
+
 // guard signs for the caller whom [SignIdentity] has found, if the request goes
 // where a token may.
 func (s *signer) guard(rw http.ResponseWriter, r *http.Request, t transaction) {

@@ -41,7 +41,7 @@ const (
 	stripMissing hookCause = "strip_missing" // keyless, and no hook runs that removes a client's own headers
 	pairDiffers  hookCause = "oas_pair"      // the two files of an OpenAPI definition list different hooks
 	noHooks      hookCause = "no_hooks"      // none of our hooks, and the API forwards to a host in upstreams
-	notRead      hookCause = "not_read"      // the definition is too large to be read here
+	notRead      hookCause = "not_read"      // the definition cannot be read here, for its size or a fault of ours
 )
 
 var hookCauses = []hookCause{notRun, hookList, signMissing, guardMissing, stripMissing, pairDiffers, noHooks, notRead}

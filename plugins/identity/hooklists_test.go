@@ -163,6 +163,16 @@ func TestHooksOfOpenAPI(t *testing.T) {
 	refused(t, p, r, p.guard(r), 500, decision.ConfigInvalid)
 }
 
+// Without a definition, or with those of two APIs, nobody knows whether a request may go on unsigned.
+func TestGuardWithoutDefinition(t *testing.T) {
+	p := start(t)
+	both := keyCall().request()
+	set(both, ctx.OASDefinition, openAPI(t, func(*apidef.APIDefinition) {}))
+	for name, r := range map[string]*http.Request{"none": httptest.NewRequest(http.MethodGet, "/x", nil), "two": both} {
+		t.Run(name, func(t *testing.T) { refused(t, p, r, p.guard(r), 500, decision.ConfigInvalid) })
+	}
+}
+
 // Without a configuration nobody knows whether an API forwards to hosts in upstreams.
 func TestUnsignedWithoutConfiguration(t *testing.T) {
 	p := start(t)

@@ -80,14 +80,8 @@ func GuardUpstream(rw http.ResponseWriter, r *http.Request) {
 	defer current().meter.took(guardHookName, time.Now())
 	removeOurs(r) // header transforms have run since the pre hook
 	t, ok := take(r)
-	if d, err := definitionOf(r); err == nil && !ok {
-		s := current()
-		if d.byCertificate {
-			s.sign(rw, r)
-			t, ok = take(r)
-		} else if known := s.hooks.of(s, d); known.err != nil {
-			s.refuse(rw, r, s.recordOf(r), known.err)
-		}
+	if !ok {
+		t, ok = current().signLate(rw, r)
 	}
 	if ok {
 		t.signer.guard(rw, r, t)
