@@ -54,11 +54,9 @@ func TestOpenAPIDefinitions(t *testing.T) {
 		})
 	}
 	// The files that Tyk has written are judged, and the pairs agree.
-	r.await(t, func(context.Context) error {
-		return r.logged("API oas-no-guard: custom_middleware.post lists StripIdentity")
-	})
-	if r.logged(`"cause":"`) != nil || r.logged("oas_pair") == nil {
-		t.Error("want the fault of oas-no-guard, and no pair that differs")
+	r.await(t, func(context.Context) error { return r.logged(`apis/oas-no-guard.json","cause":"hook_list"`) })
+	if r.logged("oas_pair") == nil {
+		t.Error("a pair that Tyk has written differs")
 	}
 }
 
