@@ -26,8 +26,8 @@ const rootNamespace = "istio-system"
 
 // objects are those of all folders of manifests, built, by kind.
 type objects struct {
-	policies    []securityv1.AuthorizationPolicy
-	peers       []securityv1.PeerAuthentication
+	policies    []*securityv1.AuthorizationPolicy
+	peers       []*securityv1.PeerAuthentication
 	networks    []networking.NetworkPolicy
 	services    []core.Service
 	deployments []apps.Deployment
@@ -57,9 +57,9 @@ func (all *objects) add(t *testing.T, o kustomize.Object) {
 	unmarshal(t, o, &kind)
 	switch kind.Kind {
 	case "AuthorizationPolicy":
-		all.policies = append(all.policies, *unmarshal(t, o, &securityv1.AuthorizationPolicy{}))
+		all.policies = append(all.policies, unmarshal(t, o, &securityv1.AuthorizationPolicy{}))
 	case "PeerAuthentication":
-		all.peers = append(all.peers, *unmarshal(t, o, &securityv1.PeerAuthentication{}))
+		all.peers = append(all.peers, unmarshal(t, o, &securityv1.PeerAuthentication{}))
 	case "NetworkPolicy":
 		all.networks = append(all.networks, *unmarshal(t, o, &networking.NetworkPolicy{}))
 	case "Service":
@@ -197,7 +197,7 @@ func TestEveryGuardedPodReachesTheAuthorizer(t *testing.T) {
 			continue
 		}
 		authorizer, port := listenerOf(t, all, p.Spec.GetProvider().GetName())
-		for _, from := range selectedBy(&p) {
+		for _, from := range selectedBy(p) {
 			tried[p.Name] = true
 			if !slices.ContainsFunc(all.networks, func(n networking.NetworkPolicy) bool { return admits(t, &n, from, authorizer, port) }) {
 				t.Errorf("AuthorizationPolicy %s/%s has Meshpass asked about pods %v of namespace %q: no NetworkPolicy lets them reach port %d",
@@ -296,7 +296,7 @@ func TestControlAPIIsOnAPortThatNoServiceNames(t *testing.T) {
 			}
 		}
 	}
-	if !slices.ContainsFunc(all.policies, func(p securityv1.AuthorizationPolicy) bool {
+	if !slices.ContainsFunc(all.policies, func(p *securityv1.AuthorizationPolicy) bool {
 		return p.Namespace == "edge" && p.Spec.GetAction() == security.AuthorizationPolicy_DENY && p.Spec.GetSelector().GetMatchLabels()["app"] == "tyk-gateway" &&
 			len(p.Spec.GetRules()) == 1 && len(p.Spec.GetRules()[0].GetFrom()) == 0 && slices.Equal(p.Spec.GetRules()[0].GetTo()[0].GetOperation().GetPorts(), []string{"8081"})
 	}) {

@@ -2,12 +2,10 @@ package check_test
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,7 +13,6 @@ import (
 	"time"
 
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
 	protocodec "google.golang.org/grpc/encoding/proto"
@@ -165,7 +162,7 @@ func (b *half) Read(p []byte) (int, error) {
 }
 
 // post sends a body as a Check.
-func post(t *testing.T, h *hop, transport *http2.Transport, body io.Reader) (*http.Response, error) {
+func post(t *testing.T, h *hop, transport *http.Transport, body io.Reader) (*http.Response, error) {
 	t.Helper()
 	url := "http://" + h.conn.Target() + auth.Authorization_Check_FullMethodName
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, body)
@@ -183,7 +180,7 @@ func begin(size, sent int) []byte {
 
 // askHalf sends the first bytes of a message of some size, and gives the answer, which
 // comes before the message is complete.
-func askHalf(t *testing.T, h *hop, transport *http2.Transport, size, sent int) decision.Reason {
+func askHalf(t *testing.T, h *hop, transport *http.Transport, size, sent int) decision.Reason {
 	t.Helper()
 	stop := make(chan struct{})
 	response, err := post(t, h, transport, &half{begin(size, sent), stop})
@@ -206,10 +203,9 @@ func askHalf(t *testing.T, h *hop, transport *http2.Transport, size, sent int) d
 }
 
 // cleartext speaks HTTP/2 without TLS.
-func cleartext(t *testing.T) *http2.Transport {
-	transport := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, address string, _ *tls.Config) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, address)
-	}}
+func cleartext(t *testing.T) *http.Transport {
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(transport.CloseIdleConnections)
 	return transport
 }

@@ -135,7 +135,7 @@ func TestASerialAtTheEnd(t *testing.T) {
 	err = store.Change(func(before *revocation.List) (*revocation.List, error) {
 		list, err := revocation.Empty(noon, 0)
 		if err != nil || before != nil {
-			return nil, fmt.Errorf("%v, %v", before, err)
+			return nil, fmt.Errorf("the list before is %v: %w", before, err)
 		}
 		list, _, err = list.With(noon, revocation.Entry{Issuer: "i", Kind: revocation.Sub, Value: "a:alice", NotBefore: noon, Expires: noon.Add(time.Hour)})
 		return list, err

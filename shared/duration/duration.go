@@ -19,9 +19,9 @@ var errForm = errors.New("write a duration such as 30s, 12h or 7d")
 
 // Parse reads what [time.ParseDuration] does, after a number of days or without.
 func Parse(text string) (time.Duration, error) {
-	rest, sign := text, time.Duration(1)
+	rest, negative := text, false
 	if strings.HasPrefix(rest, "-") {
-		rest, sign = rest[1:], -1
+		rest, negative = rest[1:], true
 	}
 	before, after, hasDays := strings.Cut(rest, "d")
 	if !hasDays {
@@ -42,7 +42,11 @@ func Parse(text string) (time.Duration, error) {
 	if days > uint64((math.MaxInt64-left)/Day) {
 		return 0, fmt.Errorf("%.32q is longer than 292 years: %w", text, errForm)
 	}
-	return sign * (time.Duration(days)*Day + left), nil
+	total := time.Duration(days)*Day + left
+	if negative {
+		total = -total
+	}
+	return total, nil
 }
 
 // Value is a duration that a flag sets; it implements [flag.Value].

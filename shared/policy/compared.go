@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
-	"github.com/google/cel-go/common/types/ref"
 )
 
 // comparison says how an expression compares a claim whose kind is not certain where
@@ -362,11 +361,7 @@ func boolOf(e ast.Expr) (value, isBool bool) {
 	if e.Kind() != ast.LiteralKind {
 		return false, false
 	}
-	literal, isValue := e.AsLiteral().(ref.Val)
-	if !isValue {
-		return false, false
-	}
-	value, isBool = literal.Value().(bool)
+	value, isBool = e.AsLiteral().Value().(bool)
 	return value, isBool
 }
 

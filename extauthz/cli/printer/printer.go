@@ -84,7 +84,7 @@ func problemsOf(err error) strictyaml.Problems {
 	if problems, ok := err.(strictyaml.Problems); ok { //nolint:errorlint // the tree is walked here, so that joined errors keep all their problems
 		return problems
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // as above
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all strictyaml.Problems
 		for _, each := range joined.Unwrap() {
 			all = append(all, problemsOf(each)...)
