@@ -57,6 +57,12 @@ var unguarded = []struct {
 		answer{500, "config_invalid", unreached}, "hook_list", "custom_middleware.post_key_auth lists GuardUpstream"},
 	{"guard-twice", hookLists(`"goplugin"`, "StripIdentity", "SignIdentity", "GuardUpstream GuardUpstream"),
 		answer{500, "config_invalid", unreached}, "hook_list", "lists GuardUpstream twice"},
+	{"sign-without-path", `"custom_middleware": {"post_key_auth": [{"name": "SignIdentity", "path": ""}]}`,
+		answer{500, "config_invalid", unreached}, "hook_list", "custom_middleware.post_key_auth lists SignIdentity without a path"},
+	{"keyless-strip-without-path", `"use_keyless": true, "use_standard_auth": false, "custom_middleware": {"driver": "goplugin", "pre": [{"name": "StripIdentity", "path": ""}], "post_key_auth": [], "post": []}`,
+		answer{200, "", theirs}, "hook_list", "custom_middleware.pre lists StripIdentity without a path"},
+	{"passes-options", `"CORS": {"enable": true, "options_passthrough": true}`,
+		answer{200, "", signed}, "options", "options_passthrough"},
 	{"all-three", hookLists(`"goplugin"`, "StripIdentity", "SignIdentity", "GuardUpstream"),
 		answer{200, "", signed}, "", ""},
 	{"keyless-only-strip", `"use_keyless": true, "use_standard_auth": false, ` + hookLists(`"goplugin"`, "StripIdentity", "", ""),
@@ -117,12 +123,12 @@ func TestUnguardedAPIs(t *testing.T) {
 		})
 	}
 	for _, u := range unguarded {
-		if u.cause != "" && u.cause != "no_hooks" {
+		if u.cause != "" && u.cause != "no_hooks" && u.cause != "options" {
 			must(t, os.Remove(filepath.Join(r.path("apis"), u.id+".json")))
 		}
 	}
 	r.await(t, func(context.Context) error {
-		return r.reports(address, map[string]int{"no_hooks": counts["no_hooks"]}, 1)
+		return r.reports(address, map[string]int{"no_hooks": counts["no_hooks"], "options": counts["options"]}, 1)
 	})
 	if got := r.send(t, call{path: "/" + probed + "/"}); got.answer != (answer{200, "ready", unreached}) {
 		t.Errorf("canary after the correction: got %+v", got.answer)
@@ -136,7 +142,7 @@ func (r *rig) reports(address string, counts map[string]int, ready int) error {
 		return err
 	}
 	got := samples(text)
-	for _, cause := range []string{"not_run", "hook_list", "sign_missing", "guard_missing", "strip_missing", "oas_pair", "no_hooks", "not_read"} {
+	for _, cause := range []string{"not_run", "hook_list", "sign_missing", "guard_missing", "strip_missing", "oas_pair", "no_hooks", "options", "not_read"} {
 		name := fmt.Sprintf(`meshpass_edge_unguarded_apis{cause=%q}`, cause)
 		if value, ok := got[name]; !ok || value != counts[cause] {
 			return fmt.Errorf("%s is %d, want %d", name, value, counts[cause])

@@ -100,7 +100,7 @@ func (f *definitions) look(c *config) {
 			continue
 		}
 		report.count[file.fault.cause]++
-		if report.fault == nil && file.fault.cause != noHooks && file.fault.cause != notRead {
+		if report.fault == nil && file.fault.cause.failsCanary() {
 			report.fault = refuse(decision.ConfigInvalid, "%s: %w", path, file.fault)
 		}
 	}
@@ -127,7 +127,7 @@ func (f *definitions) logChange(path string, before, now *hookFault) {
 	case now != nil && before != nil && *now == *before, now == nil && before == nil:
 	case now == nil:
 		f.log.Info("an API definition has no fault any more", "file", path)
-	case now.cause == noHooks || now.cause == notRead:
+	case !now.cause.failsCanary():
 		f.log.Warn("an API is not protected", "file", path, "cause", now.cause, "error", now.text)
 	default:
 		f.log.Error("an API lists hooks of this plugin and is not protected by them; the canary fails until the definition is corrected",
@@ -233,6 +233,8 @@ func (c *config) runFault(d *apidef.APIDefinition) *hookFault {
 	switch {
 	case hasBundle(d):
 		return nil
+	case len(lists) == 0 && withoutPath(d) != nil:
+		return withoutPath(d)
 	case len(lists) == 0:
 		if c.forwards(d) && !isCanary(d) {
 			return faultf(noHooks, "it has no hook of this plugin and forwards to a host in upstreams: a client's own Txn-Token reaches that host; list %s in %s at least",
@@ -245,7 +247,13 @@ func (c *config) runFault(d *apidef.APIDefinition) *hookFault {
 		return faultf(notRun, "custom_middleware.driver is %q, so that Tyk runs none of the hooks and a client's own Txn-Token reaches the upstream: set %q",
 			d.CustomMiddleware.Driver, apidef.GoPluginDriver)
 	}
-	return c.hookFaultOf(d)
+	if fault := c.hookFaultOf(d); fault != nil {
+		return fault
+	}
+	if d.CORS.Enable && d.CORS.OptionsPassthrough && c.forwards(d) {
+		return faultf(options, "CORS.options_passthrough: Tyk runs no hook for OPTIONS, so that a client's own Txn-Token reaches a host in upstreams: switch it off")
+	}
+	return nil
 }
 
 // isCanary reports whether [Canary] answers every request of the API.

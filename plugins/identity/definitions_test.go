@@ -74,6 +74,16 @@ func TestDefinitions(t *testing.T) {
 		{"SignIdentity in pre", lists(strip+" "+sign, "", guard), hookList, "custom_middleware.pre lists SignIdentity"},
 		{"keyless only SignIdentity", func(c *call) { lists("", sign, "")(c); c.api.UseKeylessAccess = true }, stripMissing, "list StripIdentity in custom_middleware.pre"},
 		{"keyless only StripIdentity", func(c *call) { lists(strip, "", "")(c); c.api.UseKeylessAccess = true }, "", ""},
+		{"keyless only StripIdentity without a path", func(c *call) {
+			lists(strip, "", "")(c)
+			c.api.UseKeylessAccess, c.api.CustomMiddleware.Pre[0].Path = true, ""
+		}, hookList, "lists StripIdentity without a path"},
+		{"options_passthrough", func(c *call) { c.api.CORS.Enable, c.api.CORS.OptionsPassthrough = true, true }, options, "switch it off"},
+		{"options_passthrough without CORS", func(c *call) { c.api.CORS.OptionsPassthrough = true }, "", ""},
+		{"options_passthrough to another host", func(c *call) {
+			lists(strip, "", "")(c)
+			c.api.CORS.Enable, c.api.CORS.OptionsPassthrough, c.api.Proxy.TargetURL = true, true, foreign
+		}, "", ""},
 		{"no hooks", lists("", "", ""), noHooks, "no hook of this plugin"},
 		{"no hooks and inactive as Tyk serves it too", func(c *call) { lists("", "", "")(c); c.api.Active = false }, noHooks, "no hook of this plugin"},
 		{"no hooks to another host", func(c *call) { lists("", "", "")(c); c.api.Proxy.TargetURL = foreign }, "", ""},
@@ -103,7 +113,7 @@ func TestDefinitions(t *testing.T) {
 			if row.cause != "" {
 				counts[row.cause] = 1
 			}
-			if row.cause != "" && row.cause != noHooks {
+			if row.cause != "" && row.cause.failsCanary() {
 				reason = decision.ConfigInvalid
 			}
 			p.shows(t, reason, "1", counts)

@@ -35,16 +35,21 @@ type hookCause string
 
 const (
 	notRun       hookCause = "not_run"       // Tyk runs none of the hooks: the driver is another one, or the API is no HTTP
-	hookList     hookCause = "hook_list"     // a hook is in a list where it cannot work, or twice in its own
+	hookList     hookCause = "hook_list"     // a hook is in a list where it cannot work, twice in its own, or has no path
 	signMissing  hookCause = "sign_missing"  // authenticated, and nothing decides for whom to sign
 	guardMissing hookCause = "guard_missing" // nothing puts the token on the request
 	stripMissing hookCause = "strip_missing" // keyless, and no hook runs that removes a client's own headers
 	pairDiffers  hookCause = "oas_pair"      // the two files of an OpenAPI definition list different hooks
 	noHooks      hookCause = "no_hooks"      // none of our hooks, and the API forwards to a host in upstreams
+	options      hookCause = "options"       // options_passthrough, for which Tyk runs no hook, and such a host
 	notRead      hookCause = "not_read"      // the definition cannot be read here, for its size or a fault of ours
 )
 
-var hookCauses = []hookCause{notRun, hookList, signMissing, guardMissing, stripMissing, pairDiffers, noHooks, notRead}
+var hookCauses = []hookCause{notRun, hookList, signMissing, guardMissing, stripMissing, pairDiffers, noHooks, options, notRead}
+
+// failsCanary reports whether a gateway with such a definition is unready. An API without our hooks, or
+// with options_passthrough, may be meant so.
+func (c hookCause) failsCanary() bool { return c != noHooks && c != options && c != notRead }
 
 // hookFault is an error of a definition; its text says what to change.
 type hookFault struct {
@@ -66,7 +71,8 @@ func faultf(cause hookCause, format string, args ...any) *hookFault {
 	return &hookFault{cause, fmt.Sprintf(format, args...)}
 }
 
-// hooksOf gives our hooks that are enabled, by the list that names them.
+// hooksOf gives our hooks that are enabled, by the list that names them. One without a path is not among
+// them: Tyk passes over it.
 func hooksOf(d *apidef.APIDefinition) map[string][]string {
 	lists := map[string][]string{}
 	add := func(list, hook string, disabled bool) {
@@ -79,7 +85,7 @@ func hooksOf(d *apidef.APIDefinition) map[string][]string {
 		preList: m.Pre, authList: {m.AuthCheck}, postAuthList: m.PostKeyAuth, postList: m.Post, responseList: m.Response,
 	} {
 		for _, hook := range hooks {
-			add(list, hook.Name, hook.Disabled)
+			add(list, hook.Name, hook.Disabled || hook.Path == "" && listFor[hook.Name] == list)
 		}
 	}
 	for _, version := range d.VersionData.Versions {
@@ -114,12 +120,34 @@ func misplaced(lists map[string][]string) *hookFault {
 	return nil
 }
 
+// withoutPath reports a hook that is listed without the plugin's file: Tyk passes over it.
+func withoutPath(d *apidef.APIDefinition) *hookFault {
+	m := d.CustomMiddleware
+	for _, list := range []struct {
+		name  string
+		hooks []apidef.MiddlewareDefinition
+	}{{preList, m.Pre}, {postAuthList, m.PostKeyAuth}, {postList, m.Post}} {
+		for _, hook := range list.hooks {
+			if _, ours := listFor[hook.Name]; ours && !hook.Disabled && hook.Path == "" {
+				return faultf(hookList, "%s lists %s without a path, so that Tyk does not run it: name the plugin's file", list.name, hook.Name)
+			}
+		}
+	}
+	return nil
+}
+
 // hookFaultOf reports why requests of the API would go on without a token, or with a client's
 // own; nil: they would not, as far as the definition shows, or it has none of our hooks. The
 // caller knows that Tyk runs the hooks. The zero config knows no upstreams.
 func (c *config) hookFaultOf(d *apidef.APIDefinition) *hookFault {
+	if hasBundle(d) {
+		return nil
+	}
+	if fault := withoutPath(d); fault != nil {
+		return fault
+	}
 	lists := hooksOf(d)
-	if hasBundle(d) || len(lists) == 0 {
+	if len(lists) == 0 {
 		return nil
 	}
 	if fault := misplaced(lists); fault != nil {

@@ -37,7 +37,7 @@ func (c *call) chain(t *testing.T) (*http.Request, *httptest.ResponseRecorder) {
 	rw := httptest.NewRecorder()
 	call := func(hooks []apidef.MiddlewareDefinition) {
 		for _, hook := range hooks {
-			if !hook.Disabled && rw.Body.Len() == 0 {
+			if !hook.Disabled && hook.Path != "" && rw.Body.Len() == 0 { // as Tyk does
 				ctx.SetDefinition(r, &c.api) // as Tyk does before each hook
 				map[string]http.HandlerFunc{stripHook: StripIdentity, signHook: SignIdentity, guardHook: GuardUpstream}[hook.Name](rw, r)
 			}
@@ -102,6 +102,16 @@ func TestHooksThatWouldNotSign(t *testing.T) {
 		{"for an endpoint, SignIdentity", both(lists(strip, "", guard), endpoint(sign)), invalid, "extended_paths.go_plugin lists SignIdentity"},
 		{"for an endpoint, GuardUpstream too", both(lists(strip, sign, guard), endpoint(guard)), invalid, "extended_paths.go_plugin lists GuardUpstream"},
 		{"in auth_check", both(lists(strip, "", guard), func(c *call) { c.api.CustomMiddleware.AuthCheck.Name = sign }), invalid, "custom_middleware.auth_check lists SignIdentity"},
+
+		{"StripIdentity without a path", both(lists(strip, sign, guard), func(c *call) { c.api.CustomMiddleware.Pre[0].Path = "" }), invalid, "custom_middleware.pre lists StripIdentity without a path"},
+		{"SignIdentity without a path", both(lists(strip, sign, guard), func(c *call) { c.api.CustomMiddleware.PostKeyAuth[0].Path = "" }), invalid, "lists SignIdentity without a path"},
+		{"GuardUpstream without a path", both(lists(strip, sign, guard), func(c *call) { c.api.CustomMiddleware.Post[0].Path = "" }), invalid, "lists GuardUpstream without a path"},
+		{"SignIdentity and GuardUpstream without a path", both(lists(strip, sign, guard), func(c *call) {
+			c.api.CustomMiddleware.PostKeyAuth[0].Path, c.api.CustomMiddleware.Post[0].Path = "", ""
+		}), invalid, "lists SignIdentity without a path"},
+		{"a disabled one without a path", both(lists(strip+" "+strip, sign, guard), func(c *call) {
+			c.api.CustomMiddleware.Pre[0].Path, c.api.CustomMiddleware.Pre[0].Disabled = "", true
+		}), signs, ""},
 
 		{"only StripIdentity, to another host", both(lists(strip, "", ""), foreignTarget), passes, ""},
 		{"only StripIdentity, to an API of the gateway", both(lists(strip, "", ""), func(c *call) { c.api.Proxy.TargetURL = "tyk://other" }), passes, ""},
