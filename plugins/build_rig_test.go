@@ -27,6 +27,7 @@ func fakeRoot(t *testing.T) string {
 	}
 	writeFile(t, filepath.Join(root, "plugins", "identity", "main.go"), "package main\n")
 	writeFile(t, filepath.Join(root, "shared", "shared.go"), "package shared\n")
+	writeFile(t, filepath.Join(root, "internal", "internal.go"), "package internal\n")
 	for _, dir := range []string{"archive", "checkout", "checkout/archive", "later"} {
 		writeFile(t, filepath.Join(root, dir, "go.mod"), tykGoMod)
 	}
