@@ -2,7 +2,7 @@ package main
 
 import (
 	"net/http"
-	"os"
+	"sync/atomic"
 	"testing"
 
 	"github.com/TykTechnologies/tyk/apidef"
@@ -13,12 +13,15 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// TestMain gives the plugin the gateway's own configuration, which a gateway has
-// read before it loads plugins.
-func TestMain(m *testing.M) {
-	tykconfig.Global = func() tykconfig.Config { return tykconfig.Config{EnableAnalytics: true} }
-	os.Exit(m.Run())
-}
+// gatewayConfig is the gateway's own configuration. A gateway has read it before it
+// loads plugins, and so it is set before any init function runs: the plugin's own
+// starts a goroutine that reads it.
+var gatewayConfig = func() *atomic.Pointer[tykconfig.Config] {
+	var c atomic.Pointer[tykconfig.Config]
+	c.Store(&tykconfig.Config{EnableAnalytics: true})
+	tykconfig.Global = func() tykconfig.Config { return *c.Load() }
+	return &c
+}()
 
 // What Tyk would keep of requests and answers is refused, unless the plugin's
 // file names the API.
@@ -106,9 +109,8 @@ func TestRecordingByOthers(t *testing.T) {
 
 func withGateway(t *testing.T, c tykconfig.Config) {
 	t.Helper()
-	before := tykconfig.Global
-	tykconfig.Global = func() tykconfig.Config { return c }
-	t.Cleanup(func() { tykconfig.Global = before })
+	before := gatewayConfig.Swap(&c)
+	t.Cleanup(func() { gatewayConfig.Store(before) })
 }
 
 // OpenAPI definitions are read in their classic form.
