@@ -13,8 +13,8 @@ import (
 const permissive = `
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
-metadata: {name: default, namespace: istio-system}
-spec: {mtls: {mode: PERMISSIVE}}
+metadata: {name: orders, namespace: shop}
+spec: {selector: {matchLabels: {app: orders}}, mtls: {mode: PERMISSIVE}}
 `
 
 // A file that changes reaches an Envoy that is running; a half-written one
