@@ -96,7 +96,7 @@ func (o Order) values() (values, error) {
 	}
 	callee, err := o.Domains.ParseTarget(o.Callee)
 	if err != nil {
-		return values{}, fmt.Errorf("--callee %s", err)
+		return values{}, fmt.Errorf("--callee %w", err)
 	}
 	if callee.Literal() == "" {
 		return values{}, fmt.Errorf("--callee %q: want one workload, without *", o.Callee)
@@ -113,7 +113,7 @@ func (o Order) values() (values, error) {
 	for _, text := range o.Callers {
 		caller, err := o.Domains.ParsePattern(text)
 		if err != nil {
-			return values{}, fmt.Errorf("--caller %s", err)
+			return values{}, fmt.Errorf("--caller %w", err)
 		}
 		if caller.Literal() == "" {
 			return values{}, fmt.Errorf("--caller %q: want one workload, without *", text)
