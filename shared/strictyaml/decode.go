@@ -19,7 +19,6 @@ import (
 // does not fit. A key that is present without a value is a problem: it would
 // otherwise read as absent.
 func (d *Document) Decode(into any) Problems {
-	convertDays(d.root, reflect.TypeOf(into).Elem())
 	shapes := shapeCheck{unreadable: map[*yaml.Node]bool{}}
 	shapes.value("", d.root, reflect.TypeOf(into).Elem())
 	problems := shapes.problems
@@ -85,6 +84,9 @@ type shapeCheck struct {
 func (s *shapeCheck) value(key string, node *yaml.Node, t reflect.Type) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
+	}
+	if t == durationType {
+		convertDays(node)
 	}
 	switch {
 	case readsItself(t):
