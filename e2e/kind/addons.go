@@ -55,6 +55,18 @@ func readAddon(text []byte) (a addon, err error) {
 	return a, nil
 }
 
+func loadAddon(file string) (addon, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return addon{}, err
+	}
+	a, err := readAddon(text)
+	if err != nil {
+		return addon{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return a, nil
+}
+
 // splitYAML gives the documents of a file.
 func splitYAML(text []byte) (docs [][]byte) {
 	for _, doc := range bytes.Split(append([]byte("\n"), text...), []byte("\n---")) {
@@ -71,13 +83,9 @@ func (e *Environment) addons(ctx context.Context) error {
 	if e.Addons == "" {
 		return nil
 	}
-	text, err := os.ReadFile(e.Addons)
+	a, err := loadAddon(e.Addons)
 	if err != nil {
 		return err
-	}
-	a, err := readAddon(text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", e.Addons, err)
 	}
 	if err := e.give(ctx, a.images...); err != nil {
 		return err
@@ -93,11 +101,7 @@ func (e *Environment) addonsReady(ctx context.Context) error {
 	if e.Addons == "" {
 		return nil
 	}
-	text, err := os.ReadFile(e.Addons)
-	if err != nil {
-		return err
-	}
-	a, err := readAddon(text)
+	a, err := loadAddon(e.Addons)
 	if err != nil {
 		return err
 	}
