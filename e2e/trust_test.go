@@ -9,7 +9,7 @@ import (
 
 	"github.com/meshpass/meshpass/e2e/localmesh"
 	"github.com/meshpass/meshpass/e2e/scenarios"
-	"github.com/meshpass/meshpass/shared/atomicfile"
+	"github.com/meshpass/meshpass/internal/atomicfile"
 )
 
 // Two gateways with issuers and keys of their own send into one mesh. West is trusted from when the

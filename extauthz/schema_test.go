@@ -17,7 +17,7 @@ import (
 // whose form the loader refuses: shared/policy judges the same files.
 func TestTheSchemaOfPolicies(t *testing.T) {
 	schema := policySchema(t)
-	documents, err := filepath.Glob("check/testdata/policies/*.yaml")
+	documents, err := filepath.Glob("internal/check/testdata/policies/*.yaml")
 	if err != nil || len(documents) == 0 {
 		t.Fatalf("no documents: %v", err)
 	}

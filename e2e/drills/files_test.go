@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/subnet"
-	"github.com/meshpass/meshpass/shared/tokentest"
+	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
 // setup is what one drill wants beside the usual.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/meshpass/meshpass/shared/tokentest"
+	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
 // Which of Envoy's filters speaks first, with each of Istio's policies at one

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/token"
-	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 // tokens are made as the gateway's plugin makes them.

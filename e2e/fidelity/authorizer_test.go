@@ -15,7 +15,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
 	"github.com/meshpass/meshpass/e2e/subnet"
-	"github.com/meshpass/meshpass/shared/tokentest"
+	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
 // TestAuthorizer shows that what the real authorizer decides is what the

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/process"
-	"github.com/meshpass/meshpass/shared/tokentest"
+	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
 // TestCGI has a web server behind the Envoy that hands headers on as CGI variables: lighttpd writes

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meshpass/meshpass/shared/tokentest"
+	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
 // TestLargeChecks: what a client makes larger than the authorizer's limits is denied,

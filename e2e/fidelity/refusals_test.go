@@ -9,8 +9,8 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 
+	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 // testRefusals: the client gets the whole of our answer and nothing else: a

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 // testTokenForms: one token, as the signer wrote it, or none.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/meshpass/meshpass/e2e/repo"
 	"github.com/meshpass/meshpass/e2e/subnet"
-	"github.com/meshpass/meshpass/shared/tokentest"
+	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
 var pluginConfig = `

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meshpass/meshpass/shared/tokentest"
+	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
 // The plugin starts when its files are there, keeps what it has when they break, and takes what is

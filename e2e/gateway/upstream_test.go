@@ -9,9 +9,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/token"
-	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 // forged is what clients send under our name.

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/meshpass/meshpass/shared/strictyaml"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
 //go:embed */*.yaml

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/bytesize"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/audit"
-	"github.com/meshpass/meshpass/shared/bytesize"
 	"github.com/meshpass/meshpass/shared/forward"
-	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // config is the plugin's file: for whom tokens are signed, with which keys, and

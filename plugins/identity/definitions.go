@@ -18,9 +18,9 @@ import (
 	"github.com/TykTechnologies/tyk/apidef/oas"
 	tykconfig "github.com/TykTechnologies/tyk/config"
 
+	"github.com/meshpass/meshpass/internal/readfile"
 	"github.com/meshpass/meshpass/plugins/identity/promtext"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/readfile"
 )
 
 // maxDefinition is what is read of one file with a definition, in bytes.

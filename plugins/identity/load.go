@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/readfile"
+	"github.com/meshpass/meshpass/internal/secretfile"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/readfile"
 	"github.com/meshpass/meshpass/shared/revocation"
-	"github.com/meshpass/meshpass/shared/secretfile"
 	"github.com/meshpass/meshpass/shared/token"
 )
 

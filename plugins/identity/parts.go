@@ -6,11 +6,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/policy"
-	"github.com/meshpass/meshpass/shared/reload"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 )

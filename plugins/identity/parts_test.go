@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/policy"
-	"github.com/meshpass/meshpass/shared/reload"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 

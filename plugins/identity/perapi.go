@@ -9,9 +9,9 @@ import (
 	"github.com/TykTechnologies/tyk/apidef"
 	"gopkg.in/yaml.v3"
 
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // settingsKey is where an API's own settings stand: config_data.meshpass, in an

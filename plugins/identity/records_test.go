@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meshpass/meshpass/internal/logqueue"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/logqueue"
 )
 
 // Each token that is issued and each refusal leaves exactly one record, whichever

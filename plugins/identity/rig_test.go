@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/audittest"
+	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/audit"
-	"github.com/meshpass/meshpass/shared/audit/audittest"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/token"
-	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 // settingsText is a plugin's file in full; DIR is replaced.

@@ -5,10 +5,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/logqueue"
 	"github.com/meshpass/meshpass/plugins/identity/promtext"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/logqueue"
 )
 
 // revision is the commit that the plugin was built from; the build sets it.

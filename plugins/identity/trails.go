@@ -6,9 +6,9 @@ import (
 	"os"
 	"sync"
 
+	"github.com/meshpass/meshpass/internal/bytesize"
+	"github.com/meshpass/meshpass/internal/logqueue"
 	"github.com/meshpass/meshpass/shared/audit"
-	"github.com/meshpass/meshpass/shared/bytesize"
-	"github.com/meshpass/meshpass/shared/logqueue"
 )
 
 // Where audit records may go: descriptors of the gateway's process.

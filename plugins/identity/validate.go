@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/forward"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/strictyaml"
 	"github.com/meshpass/meshpass/shared/token"
 )
 

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/reload"
 	"github.com/meshpass/meshpass/shared/token"
 )
 

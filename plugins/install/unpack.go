@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/meshpass/meshpass/shared/atomicfile"
+	"github.com/meshpass/meshpass/internal/atomicfile"
 )
 
 // unpack copies the plugins of a folder, and the program self, into dir.

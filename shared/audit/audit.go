@@ -16,7 +16,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/meshpass/meshpass/shared/logqueue"
+	"github.com/meshpass/meshpass/internal/logqueue"
 )
 
 // Kind says which layer decided.

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/audittest"
+	"github.com/meshpass/meshpass/internal/logqueue"
 	"github.com/meshpass/meshpass/shared/audit"
-	"github.com/meshpass/meshpass/shared/audit/audittest"
-	"github.com/meshpass/meshpass/shared/logqueue"
 )
 
 // recorded is the text of one record.

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/meshpass/meshpass/shared/atomicfile"
-	"github.com/meshpass/meshpass/shared/secretfile"
+	"github.com/meshpass/meshpass/internal/atomicfile"
+	"github.com/meshpass/meshpass/internal/secretfile"
 )
 
 const ownerOnly = 0o600

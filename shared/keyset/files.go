@@ -8,7 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/meshpass/meshpass/shared/strictyaml"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
 // Files is the content of a key directory, or of the Secret it is mounted from, by

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/keyset"
-	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 // What is published is read back as the same keys, of one set and of several.

@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/meshpass/meshpass/shared/strictjson"
+	"github.com/meshpass/meshpass/internal/strictjson"
 )
 
 // Bounds of a JWKS: far above any honest set, far below what hurts.

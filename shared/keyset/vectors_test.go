@@ -9,8 +9,8 @@ import (
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
 
+	"github.com/meshpass/meshpass/internal/tokentest/wycheproof"
 	"github.com/meshpass/meshpass/shared/keyset"
-	"github.com/meshpass/meshpass/shared/tokentest/wycheproof"
 )
 
 // Wycheproof's vectors of bare signatures, through a key set as a hop reads it.

@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/shared/keyset"
-	"github.com/meshpass/meshpass/shared/reload"
 )
 
 // volume is a mounted Secret: kubelet writes each version into a folder of its

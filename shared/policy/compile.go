@@ -6,8 +6,8 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // compiler turns documents that are of the right form into rules.

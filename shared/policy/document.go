@@ -7,8 +7,8 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/internal/suggest"
-	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // APIVersion and Kind head every document.

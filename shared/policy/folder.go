@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/internal/readfile"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/readfile"
-	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // Dir is a folder of documents.

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // Code is the kind of a warning; scripts may rely on it.

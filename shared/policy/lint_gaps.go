@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/internal/readfile"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/internal/suggest"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/readfile"
-	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // registeredMethods are those of the HTTP Method Registry (RFC 9110 section 16.1),

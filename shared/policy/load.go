@@ -3,8 +3,8 @@ package policy
 import (
 	"fmt"
 
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // Loader says what documents are read against. The zero Loader knows no trust

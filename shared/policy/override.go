@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // Override lifts all documents from the workloads of a target for a bounded time,

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/meshpass/meshpass/shared/readfile"
-	"github.com/meshpass/meshpass/shared/strictyaml"
+	"github.com/meshpass/meshpass/internal/readfile"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
 // reading is what was found in all folders.

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/strictyaml"
 )
 
 // kind is what a rule does; each kind has its own step.

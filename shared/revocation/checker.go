@@ -3,8 +3,8 @@ package revocation
 import (
 	"time"
 
+	"github.com/meshpass/meshpass/internal/readfile"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/readfile"
 )
 
 // Checker judges tokens by several lists: what one of them revokes, no other

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/meshpass/meshpass/shared/strictyaml"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
 // Bounds of a list. A full list refuses new entries and never drops one; an

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/keyset"
-	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 // The benchmarks compare a token with the bare signature of the standard library

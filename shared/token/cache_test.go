@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
-	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 // hop is a verifier as an authorizer has it: with a cache, a clock and a list that

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/keyset"
-	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 var fileBlock = regexp.MustCompile("(?s)```\\w+ (\\S+)\n(.*?)```")

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/meshpass/meshpass/shared/strictjson"
+	"github.com/meshpass/meshpass/internal/strictjson"
+	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/token"
-	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 // seeds are every valid and every forged token that we know.

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
-	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 // Without keys, a token is refused for whatever can still be judged, and only what

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/meshpass/meshpass/internal/strictjson"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/strictjson"
 )
 
 // mediaType is the token's typ (draft section 9.1). RFC 8725bis takes the full

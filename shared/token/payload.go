@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/strictjson"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/strictjson"
 )
 
 // payload is the claims set in the order in which it is written. The names are

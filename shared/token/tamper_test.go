@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/token"
-	"github.com/meshpass/meshpass/shared/tokentest"
 )
 
 // Whatever happens to one byte on the way, the token is refused.

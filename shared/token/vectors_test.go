@@ -12,8 +12,8 @@ import (
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
 
+	"github.com/meshpass/meshpass/internal/tokentest/wycheproof"
 	"github.com/meshpass/meshpass/shared/keyset"
-	"github.com/meshpass/meshpass/shared/tokentest/wycheproof"
 )
 
 // Other people's vectors are signatures over any payload, by keys under any name.

@@ -18,7 +18,7 @@ import (
 	"path"
 	"slices"
 
-	"github.com/meshpass/meshpass/shared/strictyaml"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
 // Topology is a topology.yaml. Absent lists are the tour's.

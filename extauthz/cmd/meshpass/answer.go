@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/cli/printer"
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 )
 
 // answer is what a command prints: as JSON, or in the form for people.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/cli/printer"
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 )
 
 // Exit codes.

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/meshpass/meshpass/internal/duration"
 	"github.com/meshpass/meshpass/internal/suggest"
-	"github.com/meshpass/meshpass/shared/duration"
 )
 
 // flagValue is a flag whose text a function reads.

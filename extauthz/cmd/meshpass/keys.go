@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/cli/printer"
-	"github.com/meshpass/meshpass/extauthz/keys"
+	"github.com/meshpass/meshpass/extauthz/internal/keys"
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meshpass/meshpass/extauthz/keys"
+	"github.com/meshpass/meshpass/extauthz/internal/keys"
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 

@@ -5,9 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/keys"
-	keyskube "github.com/meshpass/meshpass/extauthz/keys/kube"
-	"github.com/meshpass/meshpass/extauthz/services/kube"
+	"github.com/meshpass/meshpass/extauthz/internal/keys"
+	keyskube "github.com/meshpass/meshpass/extauthz/internal/keys/kube"
+	"github.com/meshpass/meshpass/extauthz/internal/services/kube"
 )
 
 // keysCluster says in which objects of which cluster the keys are.

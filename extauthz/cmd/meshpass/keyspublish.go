@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/keys"
+	"github.com/meshpass/meshpass/extauthz/internal/keys"
 )
 
 func newKeysPublish() *cobra.Command {

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/meshpass/meshpass/extauthz/cli/printer"
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 )
 
 func main() {

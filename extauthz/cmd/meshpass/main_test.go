@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestCommands(t *testing.T) {
-	const invalid = "../../app/testdata/invalid-empty.yaml"
+	const invalid = "../../internal/app/testdata/invalid-empty.yaml"
 	rows := []struct {
 		name           string
 		args           []string
@@ -112,7 +112,7 @@ func TestSignals(t *testing.T) {
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		t.Run(signal.String(), func(t *testing.T) {
 			var stdout bytes.Buffer
-			process := exec.CommandContext(t.Context(), os.Args[0], "serve", "--config", "../../app/testdata/minimal.yaml")
+			process := exec.CommandContext(t.Context(), os.Args[0], "serve", "--config", "../../internal/app/testdata/minimal.yaml")
 			process.Env = append(os.Environ(), asMain+"=1")
 			process.Stdout = &stdout
 			stderr, err := process.StderrPipe()

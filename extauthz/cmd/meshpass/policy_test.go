@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meshpass/meshpass/shared/tokentest"
+	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
 const (
 	shipped  = "../../../manifests/policies"
-	recorded = "../../policycli/replay/testdata/"
+	recorded = "../../internal/policycli/replay/testdata/"
 )
 
 // What is printed is judged where it is made; here, that each command gets there
@@ -35,25 +35,25 @@ func TestPolicy(t *testing.T) {
 		{"lint --members tenant,plan " + shipped, 0, "errors: 0"},
 		{"lint --members plan " + shipped, 1, "claims.tctx.tenant is in no token: known are api, auth, org, plan, sid"},
 		{"lint --members plan, " + shipped, 2, "want NAME, or NAME,NAME"},
-		{"lint ../../policycli/lint/testdata/policies -o github", 1, "::error file=../../policycli/lint/testdata/policies/wrong.yaml,line=5,col=25::"},
-		{"lint ../../policycli/cases/testdata/policies", 0, "[unguarded_member]\n"},
-		{"lint ../../policycli/cases/testdata/policies --strict", 1, "[unguarded_member]\n"},
+		{"lint ../../internal/policycli/lint/testdata/policies -o github", 1, "::error file=../../internal/policycli/lint/testdata/policies/wrong.yaml,line=5,col=25::"},
+		{"lint ../../internal/policycli/cases/testdata/policies", 0, "[unguarded_member]\n"},
+		{"lint ../../internal/policycli/cases/testdata/policies --strict", 1, "[unguarded_member]\n"},
 		{"lint --workloads absent " + shipped, 2, "absent"},
 		{"test " + shipped + " --coverage 100", 0, "12 passed, 0 failed\ncoverage 100%"},
-		{"test ../../policycli/cases/testdata/policies -o json", 1, `"failed": 3`},
+		{"test ../../internal/policycli/cases/testdata/policies -o json", 1, `"failed": 3`},
 		{"test " + shipped + " --run nobody", 2, "no case in files *_test.yaml"},
 		{"test " + shipped + " --run (", 2, "--run: error parsing regexp"},
 		{"test " + shipped + " --run tenant --coverage 3", 2, "leave out --run"},
 		{"diff " + recorded + "tour " + recorded + "tour --replay " + recorded + "tour.jsonl", 0, "replayed 22, changed 0, undecidable 0; "},
-		{"diff --replay " + recorded + "tour.jsonl " + recorded + "tour ../../check/testdata/policies -o json", 1, `"changed": `},
+		{"diff --replay " + recorded + "tour.jsonl " + recorded + "tour ../../internal/check/testdata/policies -o json", 1, `"changed": `},
 		{"explain " + shipped, 2, "say who is called: --callee, --check or --record"},
 		{"explain --help", 0, "--check FILE"},
 		{"explain --callee ns/shop/sa/orders", 2, "name a folder of documents"},
 		{"explain --callee ns/shop/sa/orders " + shipped, 1, "deny token_missing: there is no token"},
 		{"explain " + shipped + " --callee ns/shop/sa/orders --caller ns/edge/sa/tyk-gateway --path /tenants/a/orders/1 --header X-A=b --now 2026-06-01T12:00:00Z -o json --claims " +
 			`{"scope":"orders.read","tctx":{"tenant":"a"}}`, 0, `"allow rule_allowed orders/read-own-tenant"`},
-		{"explain " + shipped + " --check ../../policycli/explain/testdata/check.json", 1, "deny token_format"},
-		{"explain " + shipped + " --check ../../policycli/explain/testdata/check.json --config absent", 2, "absent"},
+		{"explain " + shipped + " --check ../../internal/policycli/explain/testdata/check.json", 1, "deny token_format"},
+		{"explain " + shipped + " --check ../../internal/policycli/explain/testdata/check.json --config absent", 2, "absent"},
 		{"explain " + shipped + " --check absent", 2, "absent"},
 		{"explain " + shipped + " --record " + recorded + "tour.jsonl --id 01a206a5-b4fd-7832-a498-386f447c7965", 0, "allow rule_allowed orders/read-own-tenant"},
 		{"explain " + shipped + " --record " + recorded + "tour.jsonl", 2, "34 records: choose with --id"},
@@ -68,7 +68,7 @@ func TestPolicy(t *testing.T) {
 		{"diff " + shipped + " --replay x", 2, "two sources, OLD and NEW, and --replay FILE"},
 		{"diff " + shipped + " " + shipped, 2, "two sources, OLD and NEW, and --replay FILE"},
 		{"diff " + shipped + " " + shipped + " --replay absent", 2, "absent"},
-		{"diff " + shipped + " ../../policycli/lint/testdata/policies --replay " + recorded + "tour.jsonl", 2, "wrong.yaml:5:25"},
+		{"diff " + shipped + " ../../internal/policycli/lint/testdata/policies --replay " + recorded + "tour.jsonl", 2, "wrong.yaml:5:25"},
 		{"diff --unguarded open", 2, "want deny or shadow"},
 		{"test " + shipped + " --coverage 101", 2, "want 0 to 100"},
 	} {
@@ -111,7 +111,7 @@ func TestPolicyDiffWithDoubts(t *testing.T) {
 // With a configuration, the token of a Check is verified: here by a trust that
 // does not know its key.
 func TestPolicyExplainVerifies(t *testing.T) {
-	data, err := os.ReadFile("../../policycli/explain/testdata/check.json")
+	data, err := os.ReadFile("../../internal/policycli/explain/testdata/check.json")
 	if err != nil {
 		t.Fatal(err)
 	}

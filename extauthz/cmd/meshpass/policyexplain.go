@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/app"
-	"github.com/meshpass/meshpass/extauthz/policycli"
-	"github.com/meshpass/meshpass/extauthz/policycli/explain"
+	"github.com/meshpass/meshpass/extauthz/internal/app"
+	"github.com/meshpass/meshpass/extauthz/internal/policycli"
+	"github.com/meshpass/meshpass/extauthz/internal/policycli/explain"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/token"

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/policycli/initial"
+	"github.com/meshpass/meshpass/extauthz/internal/policycli/initial"
 )
 
 func newPolicyInit() *cobra.Command {

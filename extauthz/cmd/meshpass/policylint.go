@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/policycli"
-	"github.com/meshpass/meshpass/extauthz/policycli/lint"
+	"github.com/meshpass/meshpass/extauthz/internal/policycli"
+	"github.com/meshpass/meshpass/extauthz/internal/policycli/lint"
 )
 
 func newPolicyLint() *cobra.Command {

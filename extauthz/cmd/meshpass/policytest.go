@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/policycli"
-	"github.com/meshpass/meshpass/extauthz/policycli/cases"
-	"github.com/meshpass/meshpass/shared/reload"
+	"github.com/meshpass/meshpass/extauthz/internal/policycli"
+	"github.com/meshpass/meshpass/extauthz/internal/policycli/cases"
+	"github.com/meshpass/meshpass/internal/reload"
 )
 
 func newPolicyTest() *cobra.Command {

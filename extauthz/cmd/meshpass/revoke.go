@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/redislist"
-	"github.com/meshpass/meshpass/extauthz/revoke"
+	"github.com/meshpass/meshpass/extauthz/internal/revocation/redislist"
+	"github.com/meshpass/meshpass/extauthz/internal/revocation/revoke"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
-	"github.com/meshpass/meshpass/extauthz/redislist"
-	"github.com/meshpass/meshpass/extauthz/revoke"
+	"github.com/meshpass/meshpass/extauthz/internal/revocation/redislist"
+	"github.com/meshpass/meshpass/extauthz/internal/revocation/revoke"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/revocation"
 )

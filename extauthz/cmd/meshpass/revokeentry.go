@@ -8,11 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/app"
-	"github.com/meshpass/meshpass/extauthz/revoke"
+	"github.com/meshpass/meshpass/extauthz/internal/app"
+	"github.com/meshpass/meshpass/extauthz/internal/revocation/revoke"
+	"github.com/meshpass/meshpass/internal/secretfile"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/revocation"
-	"github.com/meshpass/meshpass/shared/secretfile"
 )
 
 // revocationKinds describes what each kind of entry ends.

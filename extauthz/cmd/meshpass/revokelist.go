@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/revoke"
+	"github.com/meshpass/meshpass/extauthz/internal/revocation/revoke"
 )
 
 func newRevokeList() *cobra.Command {

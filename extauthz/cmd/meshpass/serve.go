@@ -12,8 +12,8 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/app"
-	"github.com/meshpass/meshpass/shared/strictyaml"
+	"github.com/meshpass/meshpass/extauthz/internal/app"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
 // Both together are well below the 30 s that Kubernetes leaves a container to

@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/grpc/grpclog"
 
-	"github.com/meshpass/meshpass/shared/logqueue"
+	"github.com/meshpass/meshpass/internal/logqueue"
 )
 
 // logQueue bounds the lines of the log that wait, in bytes.

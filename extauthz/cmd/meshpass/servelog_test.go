@@ -38,7 +38,7 @@ const patience = time.Minute
 // Requests without a token are let in, so that each of them is recorded.
 func serving(t *testing.T, audit string, stdout *os.File) *authorizer {
 	t.Helper()
-	testdata, err := filepath.Abs("../../app/testdata")
+	testdata, err := filepath.Abs("../../internal/app/testdata")
 	if err != nil {
 		t.Fatal(err)
 	}

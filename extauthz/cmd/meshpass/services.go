@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/cli/printer"
-	"github.com/meshpass/meshpass/extauthz/services/kube"
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
+	"github.com/meshpass/meshpass/extauthz/internal/services/kube"
 )
 
 // settle is what changes that belong together take.

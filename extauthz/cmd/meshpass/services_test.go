@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meshpass/meshpass/extauthz/services"
-	"github.com/meshpass/meshpass/extauthz/services/kube"
+	"github.com/meshpass/meshpass/extauthz/internal/services"
+	"github.com/meshpass/meshpass/extauthz/internal/services/kube"
 )
 
 const (

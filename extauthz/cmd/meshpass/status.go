@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/status"
+	"github.com/meshpass/meshpass/extauthz/internal/status"
 )
 
 func newStatus() *cobra.Command {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meshpass/meshpass/extauthz/status"
+	"github.com/meshpass/meshpass/extauthz/internal/status"
 )
 
 // authorizerAt serves a report of an authorizer on which all is as wanted, but for

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/tokencli"
+	"github.com/meshpass/meshpass/extauthz/internal/tokencli"
 )
 
 func newToken() *cobra.Command {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meshpass/meshpass/shared/tokentest"
+	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
 // fed runs a token command that reads its token from standard input.
@@ -78,7 +78,7 @@ func TestTokenIsNeverRepeated(t *testing.T) {
 		{[]string{"verify", "-o", "json", "--config", raw}, 2},
 		{[]string{"inspect", "-o", "json", raw}, 0},
 		{[]string{"verify", raw}, 2},
-		{[]string{"verify", "--config", "../../app/testdata/minimal.yaml", raw[1:]}, 1},
+		{[]string{"verify", "--config", "../../internal/app/testdata/minimal.yaml", raw[1:]}, 1},
 		{[]string{"verify", "--config", "absent.yaml", raw}, 2},
 	} {
 		code, stdout, stderr := fed(t, "", row.args...)

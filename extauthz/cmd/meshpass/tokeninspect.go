@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/tokencli"
+	"github.com/meshpass/meshpass/extauthz/internal/tokencli"
 )
 
 func newTokenInspect() *cobra.Command {

@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/app"
-	"github.com/meshpass/meshpass/extauthz/tokencli"
+	"github.com/meshpass/meshpass/extauthz/internal/app"
+	"github.com/meshpass/meshpass/extauthz/internal/tokencli"
 )
 
 func newTokenVerify() *cobra.Command {

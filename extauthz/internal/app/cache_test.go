@@ -1,0 +1,55 @@
+package app
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/meshpass/meshpass/internal/bytesize"
+)
+
+// The two forms in which a file bounds the cache, and what is rejected.
+func TestTheBoundOfTheCache(t *testing.T) {
+	for _, row := range []struct {
+		value string
+		want  rememberedTokens
+		fault string // empty: accepted
+	}{
+		{"64MiB", rememberedTokens{bytes: 64 * bytesize.MiB}, ""},
+		{"1MiB", rememberedTokens{bytes: bytesize.MiB}, ""},
+		{"20000", rememberedTokens{bytes: 64 * bytesize.MiB, entries: 20_000}, ""},
+		{"0", rememberedTokens{}, ""},
+		{"0MiB", rememberedTokens{}, ""},
+		{"512KiB", rememberedTokens{bytes: 512 * bytesize.KiB}, "the size is out of range: write 1MiB to 64GiB, or 0 for none"},
+		{"65GiB", rememberedTokens{bytes: 65 * bytesize.GiB}, "the size is out of range"},
+		{`"20000"`, rememberedTokens{bytes: 20_000}, "the size is out of range"},
+		{"-1", rememberedTokens{bytes: 64 * bytesize.MiB, entries: -1}, "-1 is out of range: write 0 (none) to 10000000 tokens, or a size such as 64MiB"},
+		{"10000001", rememberedTokens{bytes: 64 * bytesize.MiB, entries: 10_000_001}, "10000001 is out of range"},
+		{"64MB", rememberedTokens{bytes: 64 * bytesize.MiB}, "cache.verifiedTokens: write a size such as 64MiB, a number of tokens, or 0 for none"},
+		{"[64MiB]", rememberedTokens{bytes: 64 * bytesize.MiB}, "cache.verifiedTokens: write a size"},
+		{"1.5", rememberedTokens{bytes: 64 * bytesize.MiB}, "cache.verifiedTokens: write a size"},
+	} {
+		t.Run(row.value, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "meshpass.yaml")
+			if err := os.WriteFile(file, []byte("cache: {verifiedTokens: "+row.value+"}\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			l := mustOpen(t, file)
+			l.checkCache()
+			got := ""
+			if err := l.err(); err != nil {
+				got = err.Error()
+			}
+			if l.config.Cache.VerifiedTokens != row.want || !strings.Contains(got, row.fault) || (got == "") != (row.fault == "") {
+				t.Errorf("got %+v, %q", l.config.Cache.VerifiedTokens, got)
+			}
+			if cache := row.want.cache(); row.fault == "" && (cache == nil) != (row.want == rememberedTokens{}) {
+				t.Errorf("cache: %v", cache)
+			}
+		})
+	}
+	if got := mustOpen(t, "testdata/minimal.yaml").config.Cache.VerifiedTokens; got != (rememberedTokens{bytes: 64 * bytesize.MiB}) {
+		t.Errorf("default: %+v", got)
+	}
+}

@@ -1,0 +1,21 @@
+package app
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/meshpass/meshpass/extauthz/internal/idheaders"
+)
+
+// identityHeaders are in the order of their names, so that every answer is.
+func (l *loader) identityHeaders() idheaders.Headers {
+	var headers idheaders.Headers
+	for _, name := range slices.Sorted(maps.Keys(l.config.IdentityHeaders)) {
+		header, err := idheaders.New(name, l.config.IdentityHeaders[name])
+		if err != nil {
+			l.refuse(path{"identityHeaders", name}, "%s", err)
+		}
+		headers = append(headers, header)
+	}
+	return headers
+}

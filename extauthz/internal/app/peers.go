@@ -1,0 +1,81 @@
+package app
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/peers"
+	"github.com/meshpass/meshpass/extauthz/internal/services"
+	"github.com/meshpass/meshpass/internal/readfile"
+	"github.com/meshpass/meshpass/internal/reload"
+	"github.com/meshpass/meshpass/internal/strictyaml"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// Where a listener finds the two sides; see package peers.
+const (
+	byPrincipal = "principal"
+	byXFCC      = "xfcc"
+	byNobody    = "none"
+	byService   = "service"
+	gatewayName = "gateway/"
+)
+
+func (l *loader) checkPeers(at path, c listenerConfig) {
+	if caller := at.with("caller"); l.has(caller, c.Caller) {
+		l.isOneOf(caller, c.Caller, byPrincipal, byXFCC, byNobody)
+	}
+	if callee := at.with("callee"); l.has(callee, c.Callee) && !strings.HasPrefix(c.Callee, gatewayName) {
+		l.isOneOf(callee, c.Callee, byPrincipal, byService, gatewayName+"NAME")
+	} else if _, err := identity.Gateway(c.Callee); c.Callee != "" && err != nil {
+		l.refuse(callee, "%s", err)
+	}
+	file := at.with("services")
+	if c.Callee == byService {
+		l.has(file, c.Services)
+	} else if l.doc.Has(file...) {
+		l.refuse(file, "read only with callee: %s: remove it", byService)
+	}
+}
+
+// maxServicesBytes is more than the Services of a large cluster take.
+const maxServicesBytes = 16 << 20
+
+// services loads the file of a listener that finds its callee in one.
+func (l *loader) services(at path, file string) *services.Table {
+	data, err := readfile.Read(file, maxServicesBytes)
+	if err != nil {
+		l.refuse(at, "%s", err)
+		return nil
+	}
+	table, err := services.Parse(data)
+	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
+		l.problems = append(l.problems, problems.In(file)...)
+	} else if err != nil {
+		l.refuse(at, "%s: %s", file, err)
+	}
+	return table
+}
+
+// peers of a listener that was checked; table is nil unless it needs one.
+func (c listenerConfig) peers(domains identity.TrustDomains, table *reload.Value[*services.Table]) peers.Peers {
+	var p peers.Peers
+	switch c.Caller {
+	case byPrincipal:
+		p.Caller = peers.CallerByPrincipal(domains)
+	case byXFCC:
+		p.Caller = peers.CallerByXFCC(domains)
+	case byNobody:
+		p.NoCaller = true
+	}
+	switch c.Callee {
+	case byPrincipal:
+		p.Callee = peers.CalleeByPrincipal(domains)
+	case byService:
+		p.Callee = peers.CalleeByAddress(func(at netip.AddrPort) identity.Workload { return table.Get().Find(at) })
+	default:
+		p.Callee = peers.CalleeNamed(identity.Workload(c.Callee))
+	}
+	return p
+}

@@ -1,0 +1,119 @@
+package keys
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/meshpass/meshpass/internal/atomicfile"
+	"github.com/meshpass/meshpass/internal/readfile"
+	"github.com/meshpass/meshpass/shared/keyset"
+)
+
+// Set gives the key set (RFC 7517) that verifiers are to have now.
+func Set(dir string, now time.Time) ([]byte, error) {
+	keys, err := keyset.LoadSigning(dir)
+	if err != nil {
+		return nil, err
+	}
+	return set(dir, keys, now)
+}
+
+func set(dir string, keys *keyset.Signing, now time.Time) ([]byte, error) {
+	published := slices.ContainsFunc(keys.Keys(), func(k *keyset.Key) bool { return k.Plan().Published(now) })
+	if !published {
+		return nil, fmt.Errorf("%w: no key of %s is to be published now, and verifiers refuse an empty set; run meshpass keys new", ErrNo, dir)
+	}
+	data, err := keys.JWKS(now)
+	if err != nil {
+		return nil, err
+	}
+	return append(data, '\n'), nil
+}
+
+// Publish writes the key set to a file, unless it holds that already. A file that
+// holds anything else than a key set stays as it is.
+func Publish(dir, out string, now time.Time) (Report, error) {
+	keys, err := keyset.LoadSigning(dir)
+	if err != nil {
+		return Report{}, err
+	}
+	r := report(dir, "", keys, now)
+	before, err := readSet(out)
+	if err != nil {
+		return Report{}, err
+	}
+	data, changed, err := r.Publish(keys, out, before, now)
+	if err != nil || !changed {
+		return r, err
+	}
+	r.Changed = true
+	return r, atomicfile.Write(out, data, 0o644)
+}
+
+// readSet gives nothing for a file that is not there yet.
+func readSet(file string) ([]byte, error) {
+	data, err := readfile.Read(file, keyset.MaxSetBytes+1)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// Publish says what is to be published where before is, and whether that is a
+// change. Anything else than a key set is not replaced.
+func (r *Report) Publish(keys *keyset.Signing, out string, before []byte, now time.Time) (data []byte, changed bool, err error) {
+	if data, err = set(r.In, keys, now); err != nil {
+		return nil, false, err
+	}
+	r.Out = out
+	if r.Added, r.Removed, err = difference(before, data); err != nil {
+		return nil, false, fmt.Errorf("%s holds something else than a key set, and stays as it is: %w", out, err)
+	}
+	r.notePublish(keys.Keys(), now)
+	return data, !bytes.Equal(before, data), nil
+}
+
+func difference(before, after []byte) (added, removed []string, err error) {
+	old, err := ids(before)
+	if err != nil {
+		return nil, nil, err
+	}
+	present, err := ids(after)
+	if err != nil {
+		return nil, nil, err
+	}
+	return without(present, old), without(old, present), nil
+}
+
+// ids of the keys of a set, sorted; an empty file has none.
+func ids(data []byte) ([]string, error) {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, nil
+	}
+	keys, err := keyset.ParseJWKS(data)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(slices.Values(keys.IDs())), nil
+}
+
+func without(from, gone []string) []string {
+	return slices.DeleteFunc(slices.Clone(from), func(id string) bool { return slices.Contains(gone, id) })
+}
+
+// notePublish tells when the set will be another one.
+func (r *Report) notePublish(keys []*keyset.Key, now time.Time) {
+	var next time.Time
+	for _, key := range keys {
+		for _, when := range []time.Time{key.Plan().PublishAt, key.Plan().RemoveAfter} {
+			if when.After(now) && (next.IsZero() || when.Before(next)) {
+				next = when
+			}
+		}
+	}
+	r.note("publish again after every new key, and after %s, when the set changes by itself", at(next))
+}

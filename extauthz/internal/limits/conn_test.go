@@ -1,0 +1,255 @@
+package limits_test
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/meshpass/meshpass/extauthz/internal/limits"
+)
+
+// refused are the causes that happened.
+func refused(l *limits.Listener) map[string]uint64 {
+	all := l.Connections().Refused
+	maps.DeleteFunc(all, func(_ string, n uint64) bool { return n == 0 })
+	return all
+}
+
+func wantRefused(t *testing.T, l *limits.Listener, want map[string]uint64) {
+	t.Helper()
+	if got := refused(l); !maps.Equal(got, want) {
+		t.Errorf("refused: got %v, want %v", got, want)
+	}
+}
+
+// One address has half of the connections, however many names it has.
+func TestOneAddressHasHalfOfTheConnections(t *testing.T) {
+	s := serve(t, small)
+	for range small.Connections / 2 {
+		s.connect(t, "10.0.0.1")
+	}
+	s.awaitConnections(t, 4)
+	if c := s.dial(t, "10.0.0.1"); !closed(t, c) {
+		t.Error("a fifth connection is open")
+	}
+	s.connect(t, "10.0.0.2")
+	s.awaitConnections(t, 5)
+	wantRefused(t, s.listener, map[string]uint64{limits.AddressShare: 1})
+}
+
+// A sidecar in front of us is everybody's address.
+func TestLoopbackHasNoShare(t *testing.T) {
+	s := serve(t, small)
+	for range small.Connections {
+		s.connect(t, "127.0.0.6")
+	}
+	s.awaitConnections(t, small.Connections)
+	if c := s.dial(t, "127.0.0.6"); !closed(t, c) {
+		t.Error("a ninth connection is open")
+	}
+	wantRefused(t, s.listener, map[string]uint64{limits.LimitReached: 1})
+}
+
+// Where all connections are taken, those who have many lose one to those who have
+// few: nobody keeps the others out.
+func TestThoseWithManyConnectionsMakeRoom(t *testing.T) {
+	s := serve(t, small)
+	var many []*peer
+	for i := range 8 {
+		many = append(many, s.connect(t, ip(i/4)))
+	}
+	s.awaitConnections(t, 8)
+	busy := many[0].open(checkMethod)
+	if got := <-s.begun; got != "admitted" {
+		t.Fatal(got)
+	}
+	few := s.connect(t, "10.0.9.9")
+	call := few.open(checkMethod)
+	if got := <-s.begun; got != "admitted" {
+		t.Fatal(got)
+	}
+	close(s.goOn)
+	if got := few.ended(call); got != "0" {
+		t.Errorf("of the one with few: %s", got)
+	}
+	if got := many[0].ended(busy); got != "0" {
+		t.Errorf("an idle connection goes before one with a Check: %s", got)
+	}
+	s.awaitConnections(t, 8)
+	wantRefused(t, s.listener, map[string]uint64{limits.LimitReached: 1})
+}
+
+// Nobody is closed for one who has as many.
+func TestConnectionsAreNotTakenFromEquals(t *testing.T) {
+	s := serve(t, small)
+	for i := range small.Connections {
+		s.connect(t, ip(i))
+	}
+	s.awaitConnections(t, small.Connections)
+	if c := s.dial(t, "10.0.9.9"); !closed(t, c) {
+		t.Error("a ninth connection is open")
+	}
+	if got := s.listener.Connections().Open; got != small.Connections {
+		t.Errorf("%d are open", got)
+	}
+	if log := s.log.String(); strings.Count(log, "connections near their limit") != 1 {
+		t.Errorf("log: %s", log)
+	}
+}
+
+// proof is a handshake that lasts until the test ends it.
+type proof struct {
+	credentials.TransportCredentials
+	begun chan net.Conn
+	end   chan error
+}
+
+func (p proof) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	p.begun <- raw
+	return raw, nil, <-p.end
+}
+
+// Peers that prove nothing take no connection from those that do: only their own
+// oldest attempts end.
+func TestHandshakesDoNotCount(t *testing.T) {
+	network := newNetwork()
+	l := limits.New(small, slog.New(slog.DiscardHandler)).Listen(network, "mtls", limits.HTTP2OverTLS)
+	type accepted struct {
+		conn net.Conn
+		err  error
+	}
+	accept := func(ip string) net.Conn {
+		t.Helper()
+		result := make(chan accepted, 1)
+		go func() { c, err := l.Accept(); result <- accepted{c, err} }()
+		network.dial(t, ip)
+		got := <-result
+		if got.err != nil {
+			t.Fatal(got.err)
+		}
+		t.Cleanup(func() { _ = got.conn.Close() })
+		return got.conn
+	}
+	honest := accept("10.0.0.1")
+	var attempts []net.Conn
+	for range limits.Handshakes + 10 {
+		attempts = append(attempts, accept("10.0.0.66"))
+	}
+	wantRefused(t, l, map[string]uint64{limits.HandshakeEvicted: 11})
+	for i, c := range attempts {
+		if err := c.SetDeadline(noDeadline); errors.Is(err, net.ErrClosed) != (i < 11) {
+			t.Errorf("attempt %d: %v", i, err)
+		}
+	}
+	if got := l.Connections().Open; got != 0 {
+		t.Errorf("%d connections count", got)
+	}
+
+	p := proof{begun: make(chan net.Conn, 1), end: make(chan error, 1)}
+	handshakes := l.Credentials(p)
+	p.end <- nil
+	if _, _, err := handshakes.ServerHandshake(honest); err != nil {
+		t.Errorf("the honest one: %v", err)
+	}
+	<-p.begun
+	p.end <- errors.New("no certificate")
+	if _, _, err := handshakes.ServerHandshake(attempts[20]); err == nil {
+		t.Error("no certificate, and no error")
+	}
+	<-p.begun
+	p.end <- nil
+	if _, _, err := handshakes.ServerHandshake(attempts[0]); err == nil {
+		t.Error("one that was closed meanwhile counts")
+	}
+	if got := l.Connections().Open; got != 1 {
+		t.Errorf("%d connections count", got)
+	}
+	wantRefused(t, l, map[string]uint64{limits.HandshakeEvicted: 11, limits.HandshakeRejected: 1})
+	_ = honest.Close()
+	if got := l.Connections().Open; got != 0 {
+		t.Errorf("after its end %d connections count", got)
+	}
+}
+
+// Credentials of one listener do not count connections of another.
+func TestCredentialsOfAnotherListener(t *testing.T) {
+	l := limits.New(small, nil).Listen(newNetwork(), "mtls", limits.HTTP2OverTLS)
+	p := proof{begun: make(chan net.Conn, 1), end: make(chan error, 1)}
+	p.end <- nil
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	if _, _, err := l.Credentials(p).ServerHandshake(theirs); err == nil {
+		t.Error("no error")
+	}
+}
+
+// A peer that sends its messages in crumbs costs more time than it may.
+func TestFramesThatAreTooSmall(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		size int
+		want map[string]uint64
+	}{
+		{"a byte each", 1, map[string]uint64{limits.SmallFrames: 1}},
+		{"as usual", 100, map[string]uint64{}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			l := small
+			l.InFlightBytes *= 100
+			s := serve(t, l)
+			p := s.connect(t, "10.0.0.1")
+			stream := p.open(checkMethod)
+			<-s.begun
+			for range 5000 {
+				if p.frames.WriteData(stream, false, make([]byte, row.size)) != nil {
+					break
+				}
+			}
+			s.awaitUse(t, func(limits.Usage) bool { return maps.Equal(refused(s.listener), row.want) })
+			if row.size > 1 {
+				p.must(0, p.frames.WritePing(false, [8]byte{}))
+				for {
+					frame, err := p.frames.ReadFrame()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if ping, ok := frame.(*http2.PingFrame); ok && ping.IsAck() {
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
+// Probes and metrics are reached although others hold all connections.
+func TestConnectionsOfAnotherProtocol(t *testing.T) {
+	n := newNetwork()
+	l := limits.New(limits.Limits{Connections: 4}, slog.New(slog.DiscardHandler)).Listen(n, "ops", limits.HTTP1)
+	server := &http.Server{Handler: http.NotFoundHandler()}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-served
+	})
+	for i := range 4 {
+		n.dial(t, ip(i/2))
+	}
+	probe := n.dial(t, "10.0.9.9")
+	if _, err := io.WriteString(probe, "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := io.ReadAll(probe); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 404 ") {
+		t.Errorf("got %q, %v", answer, err)
+	}
+	wantRefused(t, l, map[string]uint64{limits.LimitReached: 1})
+}

@@ -1,0 +1,58 @@
+package lint_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/meshpass/meshpass/extauthz/internal/policycli"
+	"github.com/meshpass/meshpass/extauthz/internal/policycli/lint"
+	"github.com/meshpass/meshpass/extauthz/internal/testhelp/golden"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// Usual mistakes, and what lint says of each: testdata/mistakes.txt holds a mistake
+// after "###", its files after "==", and the messages after "--". Each message names
+// the key and the place, and says what to write; causes come alone.
+func TestMessagesOfUsualMistakes(t *testing.T) {
+	table, err := os.ReadFile("testdata/mistakes.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	for _, row := range strings.Split(string(table), "### ")[1:] {
+		mistake, _, found := strings.Cut(row, "\n-- \n")
+		if !found {
+			mistake = strings.TrimSuffix(row, "-- \n")
+		}
+		got.WriteString("### " + strings.TrimSuffix(mistake, "\n") + "\n-- \n" + messagesOf(t, mistake))
+	}
+	golden.Compare(t, "mistakes.txt", got.String())
+}
+
+func messagesOf(t *testing.T, mistake string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, file := range strings.Split(mistake, "\n== ")[1:] {
+		name, text, _ := strings.Cut(file, "\n")
+		if text != "" && !strings.HasSuffix(text, "\n") {
+			text += "\n"
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report, err := lint.Run(policycli.Source{Sources: []string{dir}, Domains: domains}, nil)
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	var text strings.Builder
+	if err := report.Print(&text); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.ReplaceAll(text.String(), dir+"/", ""), "\n")
+	return strings.Join(lines[:len(lines)-2], "\n") + "\n"
+}
+
+var domains = identity.TrustDomains{Local: "cluster.local"}

@@ -1,0 +1,144 @@
+package lint
+
+import (
+	"io"
+	"net/url"
+	"path/filepath"
+
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// documents are the pages that the rules of a SARIF log lead to.
+const documents = "https://github.com/meshpass/meshpass/blob/main/docs/"
+
+// invalid is the SARIF rule of errors, which have no code.
+const invalid = "invalid"
+
+// descriptions say what each code means, in one sentence.
+var descriptions = map[policy.Code]string{
+	policy.Unreachable:    "An allow rule or public entry whose requests a deny rule always denies.",
+	policy.ShadowedAllow:  "An allow rule that another allow rule or public entry makes needless.",
+	policy.RedundantDeny:  "A deny rule that another deny rule makes needless.",
+	policy.Wildcard:       "A target, or a caller of an allow rule, that names workloads which do not exist yet.",
+	policy.OpenRule:       "An allow rule without conditions.",
+	policy.OutageAllow:    "A document that allows requests during an outage.",
+	policy.UnguardedClaim: "A deny rule on a claim that a token may lack.",
+	policy.UncertainKind:  "A comparison that a claim of another kind passes.",
+	policy.GuardrailToken: "A guardrail that reads the token.",
+	policy.LiteralPattern: "A path segment that looks like a parameter and is compared as it is written.",
+	policy.UnknownMethod:  "A method that is not registered.",
+	policy.DenyRoot:       "A deny rule on a path that leaves the root of the path out.",
+	policy.DenySlash:      "A deny rule on a path that leaves the path with a slash at its end out, or the other way around.",
+	policy.PublicFirst:    "A deny rule that reads the token, where a public entry lets requests in before.",
+	policy.DenyGetNotHead: "A deny rule on GET that leaves HEAD out.",
+	policy.MethodOverride: "A deny rule on a method that a method override header passes.",
+	policy.CostlyRegex:    "A regular expression that reads short texts only.",
+	policy.FileNotRead:    "A document in a file that no authorizer reads.",
+	policy.NativeIstio:    "A document that Istio can enforce without an authorizer.",
+	UnguardedWorkload:     "A workload that no enforced document targets.",
+}
+
+// The parts of SARIF 2.1.0 (OASIS standard, section 3) that a report needs.
+type (
+	sarifLog struct {
+		Schema  string     `json:"$schema"`
+		Version string     `json:"version"`
+		Runs    []sarifRun `json:"runs"`
+	}
+	sarifRun struct {
+		Tool       sarifTool     `json:"tool"`
+		ColumnKind string        `json:"columnKind"`
+		Results    []sarifResult `json:"results"`
+	}
+	sarifTool struct {
+		Driver sarifDriver `json:"driver"`
+	}
+	sarifDriver struct {
+		Name           string      `json:"name"`
+		InformationURI string      `json:"informationUri"`
+		Rules          []sarifRule `json:"rules"`
+	}
+	sarifRule struct {
+		ID               string     `json:"id"`
+		ShortDescription sarifText  `json:"shortDescription"`
+		HelpURI          string     `json:"helpUri"`
+		Default          sarifLevel `json:"defaultConfiguration"`
+	}
+	sarifLevel struct {
+		Level Severity `json:"level"`
+	}
+	sarifText struct {
+		Text string `json:"text"`
+	}
+	sarifResult struct {
+		RuleID    string          `json:"ruleId"`
+		RuleIndex int             `json:"ruleIndex"` // in the driver's rules
+		Level     Severity        `json:"level"`
+		Message   sarifText       `json:"message"`
+		Locations []sarifLocation `json:"locations"`
+	}
+	sarifLocation struct {
+		Physical sarifPhysical `json:"physicalLocation"`
+	}
+	sarifPhysical struct {
+		Artifact sarifArtifact `json:"artifactLocation"`
+		Region   *sarifRegion  `json:"region,omitempty"`
+	}
+	sarifArtifact struct {
+		URI string `json:"uri"`
+	}
+	sarifRegion struct {
+		StartLine   int `json:"startLine"`
+		StartColumn int `json:"startColumn"`
+	}
+)
+
+// PrintSARIF writes the report as a SARIF 2.1.0 log, for code scanning.
+func (r Report) PrintSARIF(to io.Writer) error {
+	rules, index := sarifRules()
+	run := sarifRun{
+		Tool:       sarifTool{sarifDriver{Name: "meshpass policy lint", InformationURI: documents + "policy-tools.md", Rules: rules}},
+		ColumnKind: "unicodeCodePoints", Results: []sarifResult{},
+	}
+	for _, f := range r.Findings {
+		id := string(f.Code)
+		if id == "" {
+			id = invalid
+		}
+		place := sarifPhysical{Artifact: sarifArtifact{fileURI(f.File)}}
+		if f.Line > 0 {
+			place.Region = &sarifRegion{f.Line, max(f.Column, 1)}
+		}
+		run.Results = append(run.Results, sarifResult{id, index[id], f.Severity, sarifText{f.Message}, []sarifLocation{{place}}})
+	}
+	return printer.JSON(to, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
+}
+
+// sarifRules lists the rules, and where each stands in the list.
+func sarifRules() ([]sarifRule, map[string]int) {
+	rules := []sarifRule{{
+		ID: invalid, ShortDescription: sarifText{"A document, or a file of cases, that cannot be used."},
+		HelpURI: documents + "policy-tools.md#lint", Default: sarifLevel{Error},
+	}}
+	for _, code := range append(policy.Codes(), UnguardedWorkload) {
+		rules = append(rules, sarifRule{
+			ID: string(code), ShortDescription: sarifText{descriptions[code]},
+			HelpURI: documents + "policy.md#" + string(code), Default: sarifLevel{Warning},
+		})
+	}
+	index := map[string]int{}
+	for i, rule := range rules {
+		index[rule.ID] = i
+	}
+	return rules, index
+}
+
+// fileURI is a relative reference for a relative path, so that it is one of the repository.
+func fileURI(path string) string {
+	u := url.URL{Path: filepath.ToSlash(path)}
+	if filepath.IsAbs(path) {
+		u.Scheme = "file"
+	}
+	return u.String()
+}

@@ -1,0 +1,144 @@
+package replay
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/meshpass/meshpass/extauthz/internal/policycli"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// beforeFolders are the documents that decided the records of testdata/before-folders,
+// which the last version wrote whose records had no folder.
+func beforeFolders(t *testing.T) []policy.Dir {
+	t.Helper()
+	dirs, err := policycli.Source{
+		Sources:    []string{"testdata/before-folders/policies", "testdata/before-folders/shadow"},
+		Guardrails: []string{"testdata/before-folders/rails"},
+	}.Folders()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dirs
+}
+
+func loadAll(t *testing.T, dirs ...policy.Dir) *policy.Set {
+	t.Helper()
+	set, err := policy.Load(dirs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func diffOf(t *testing.T, old, changed *policy.Set, records string) Report {
+	t.Helper()
+	report, err := Diff(old, changed, strings.NewReader(records))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// Records without a folder are decided as they were, also by documents of which two
+// have one name by now, and their generation is that of the same files.
+func TestRecordsOfTheVersionBeforeFolders(t *testing.T) {
+	data, err := os.ReadFile("testdata/before-folders/records.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, dirs := string(data), beforeFolders(t)
+	set := loadAll(t, dirs...)
+	if strings.Contains(records, `"folder"`) || strings.Count(records, fmt.Sprintf("%q", set.Generation())) != 5 {
+		t.Fatalf("generation %s is not that of the records", set.Generation())
+	}
+	if r := diffOf(t, set, set, records); r.Replayed != 5 || r.Changed+r.OtherRule+r.Undecidable != 0 {
+		t.Errorf("got %+v", r)
+	}
+	squatting := fstest.MapFS{"lock.yaml": {Data: []byte(document("lock", "ns/blog/sa/web", "{name: mine, effect: allow}"))}}
+	both := loadAll(t, append(dirs, policy.Dir{Name: "blog", Files: squatting})...)
+	if r := diffOf(t, both, both, records); r.Replayed != 5 || r.Changed+r.OtherRule+r.Undecidable != 0 {
+		t.Errorf("beside another document of the name: got %+v", r)
+	}
+}
+
+func document(name, target, rule string) string {
+	return fmt.Sprintf("apiVersion: meshpass.dev/v1\nkind: AccessPolicy\nmetadata: {name: %s}\nspec:\n  targets: {workloads: [%q]}\n  identity: optional\n  rules: [%s]\n", name, target, rule)
+}
+
+// line is a record of a GET of /x, denied by a rule named r.
+func line(folder, policy string) string {
+	return fmt.Sprintf(`{"kind":"check","callee":"ns/a/sa/a","method":"GET","path":"/x","decision":"deny","reason":"rule_denied","folder":%q,"policy":%q,"rule":"r"}`, folder, policy)
+}
+
+// A folder counts where the documents have one of that name; else it is another name
+// for the folder at hand.
+func TestTheFolderOfARecord(t *testing.T) {
+	const rule = "{name: r, effect: deny, to: {paths: [/x]}}"
+	team := policy.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(document("p", "ns/a/sa/a", rule))}}}
+	rails := policy.Dir{Name: "rails", Files: fstest.MapFS{"p.yaml": {Data: []byte(document("p", "ns/b/sa/b", rule))}}, Guardrail: true}
+	set := loadAll(t, team, rails)
+	for folder, undecidable := range map[string]int{"": 0, "team": 0, "mounted": 0, "rails": 1} {
+		r := diffOf(t, set, set, line(folder, "p"))
+		if r.Undecidable != undecidable || r.Replayed != 1-undecidable {
+			t.Errorf("%q: got %+v", folder, r)
+		}
+	}
+}
+
+// Where names are shared, a rule that moves from one folder to the other is another
+// rule; one folder on each side is a pair whatever the names.
+func TestFoldersArePaired(t *testing.T) {
+	const rule = "{name: r, effect: deny, to: {paths: [/x]}}"
+	text := document("p", "ns/a/sa/a", rule)
+	dirs := func(names ...string) (all []policy.Dir) {
+		for i, name := range names {
+			files := fstest.MapFS{"p.yaml": {Data: []byte(text)}}
+			if i > 0 {
+				files = fstest.MapFS{"q.yaml": {Data: []byte(document("q", "ns/q/sa/q", rule))}}
+			}
+			all = append(all, policy.Dir{Name: name, Files: files})
+		}
+		return all
+	}
+	for _, row := range []struct {
+		old, changed []policy.Dir
+		otherRule    int
+	}{
+		{dirs("old"), dirs("new"), 0},
+		{dirs("a", "b"), dirs("a", "b"), 0},
+		{dirs("a", "b"), dirs("b", "a"), 1},
+		{dirs("a", "b"), dirs("c", "b"), 1},
+	} {
+		policycli.Pair(row.old, row.changed)
+		if r := diffOf(t, loadAll(t, row.old...), loadAll(t, row.changed...), line("", "p")); r.Replayed != 1 || r.OtherRule != row.otherRule {
+			t.Errorf("%s and %s: got %+v", row.old[0].Name, row.changed[0].Name, r)
+		}
+	}
+	old, changed := dirs("a"), dirs("b")
+	old, changed = append(old, policy.Dir{Name: "rails", Guardrail: true}), append(changed, policy.Dir{Name: "new-rails", Guardrail: true})
+	policycli.Pair(old, changed)
+	if changed[0].Name != "a" || changed[1].Name != "rails" {
+		t.Errorf("guardrails are paired on their own: got %s and %s", changed[0].Name, changed[1].Name)
+	}
+}
+
+// What hangs below an answer in a record names the folder where it must.
+func TestShadowsThatNameAFolder(t *testing.T) {
+	for text, want := range map[string]Answer{
+		"orders/no-batch":      {Policy: "orders", Rule: "no-batch"},
+		"shop/orders/no-batch": {Folder: "shop", Policy: "orders", Rule: "no-batch", shared: true},
+	} {
+		var got Answer
+		if got.nameRule(text); got != want || got.rule() != text {
+			t.Errorf("%s: got %+v, %s", text, got, got.rule())
+		}
+	}
+	refused := Answer{Reason: "policy_refused"}
+	if refused.nameRule("policies/team/orders.yaml/"); refused.Policy != "policies/team/orders.yaml" || refused.Rule != "" {
+		t.Errorf("a file: got %+v", refused)
+	}
+}

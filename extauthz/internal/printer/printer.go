@@ -1,0 +1,104 @@
+// Package printer prints what the commands of meshpass answer: text for people,
+// JSON for programs. What it prints can come from strangers, so it escapes every
+// character that could control a terminal, and removes tokens from errors.
+package printer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+
+	"github.com/meshpass/meshpass/internal/strictyaml"
+)
+
+// Text writes text in which nothing controls a terminal; see [Escape].
+func Text(to io.Writer, text string) error {
+	_, err := io.WriteString(to, Escape(text))
+	return err
+}
+
+// JSON writes one indented JSON value and a line break; see [Escape].
+func JSON(to io.Writer, value any) error { return writeJSON(to, value, "  ") }
+
+// JSONLine writes one JSON value in one line, for logs; see [Escape].
+func JSONLine(to io.Writer, value any) error { return writeJSON(to, value, "") }
+
+func writeJSON(to io.Writer, value any, indent string) error {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetIndent("", indent)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return err
+	}
+	return Text(to, text.String())
+}
+
+// Escape writes every character that is not visible, except the line break, as
+// \uXXXX. In JSON such characters occur only in strings, where the escape has the
+// same meaning; outside the basic plane it is a surrogate pair.
+func Escape(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r == '\n' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}
+
+// Failure is why a command could not give its answer.
+type Failure struct {
+	Message  string    `json:"message"`
+	Problems []Problem `json:"problems,omitempty"` // of files; empty: the message says all
+}
+
+// Problem is what is wrong at one place of a file.
+type Problem struct {
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"` // from 1
+	Column  int    `json:"column,omitempty"`
+	Message string `json:"message"`
+}
+
+// NewFailure describes an error. The problems of every [strictyaml.Problems] that
+// the error wraps are listed one by one.
+func NewFailure(err error) *Failure {
+	f := &Failure{Message: WithoutTokens(err.Error())}
+	for _, p := range problemsOf(err) {
+		f.Problems = append(f.Problems, Problem{File: p.File, Line: p.Line, Column: p.Column, Message: WithoutTokens(p.Message)})
+	}
+	return f
+}
+
+func problemsOf(err error) strictyaml.Problems {
+	if problems, ok := err.(strictyaml.Problems); ok { //nolint:errorlint // the tree is walked here, so that joined errors keep all their problems
+		return problems
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all strictyaml.Problems
+		for _, each := range joined.Unwrap() {
+			all = append(all, problemsOf(each)...)
+		}
+		return all
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return problemsOf(inner)
+	}
+	return nil
+}
+
+// jws is a compact JWS, whole or cut at either end: three long parts of base64url.
+var jws = regexp.MustCompile(`[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}`)
+
+// WithoutTokens replaces every token in a text: errors end up in logs.
+func WithoutTokens(text string) string { return jws.ReplaceAllString(text, "[a token]") }

@@ -1,0 +1,72 @@
+// Package services knows which Service has an address. A waypoint's Check names
+// the callee by nothing else. The table comes from a file, which `meshpass
+// services` writes:
+//
+//	services:
+//	  - {namespace: shop, name: orders, addresses: [10.96.12.7], ports: [8080]}
+//
+// An address and port belong to one Service; a file in which two claim it is
+// refused, because either would get the other's policies.
+package services
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/meshpass/meshpass/internal/strictyaml"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// File is the form of the file, in YAML or JSON.
+type File struct {
+	Services []Service `yaml:"services"`
+}
+
+// Service is one Service with all that it listens on, over TCP.
+type Service struct {
+	Namespace string   `yaml:"namespace"`
+	Name      string   `yaml:"name"`
+	Addresses []string `yaml:"addresses"` // IPv4 or IPv6, without ports
+	Ports     []int    `yaml:"ports"`
+}
+
+func (s Service) String() string { return s.Namespace + "/" + s.Name }
+
+// Table finds Services. It never changes; the zero value is empty.
+type Table struct {
+	names    map[netip.AddrPort]identity.Workload
+	services int
+}
+
+// Find gives "service/NAMESPACE/NAME", or empty where no Service listens.
+func (t *Table) Find(at netip.AddrPort) identity.Workload { return t.names[at] }
+
+// Len is the number of Services.
+func (t *Table) Len() int { return t.services }
+
+var errNone = errors.New("no services: every call would be refused")
+
+// Parse reads a file. All that is wrong comes back together, as
+// [strictyaml.Problems] without the file's name.
+func Parse(data []byte) (*Table, error) {
+	doc, err := strictyaml.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	var file File
+	problems := append(doc.Decode(&file), doc.Empty()...)
+	if len(problems) == 0 && len(file.Services) == 0 {
+		return nil, errNone
+	}
+	p := parser{doc: doc, problems: problems, table: Table{names: map[netip.AddrPort]identity.Workload{}, services: len(file.Services)}}
+	names := map[identity.Workload]bool{}
+	for i, s := range file.Services {
+		if !doc.Unreadable("services", i) {
+			p.service(i, s, names)
+		}
+	}
+	if err := p.problems.Err(); err != nil {
+		return nil, err
+	}
+	return &p.table, nil
+}

@@ -1,0 +1,89 @@
+package transport_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshpass/meshpass/extauthz/internal/testhelp/certtest"
+	"github.com/meshpass/meshpass/extauthz/internal/transport"
+)
+
+const name = "spiffe://cluster.local/ns/meshpass/sa/meshpass"
+
+// What cannot be served is refused, with the file's name and what is wrong.
+func TestFiles(t *testing.T) {
+	ca := certtest.New(t)
+	now := time.Now()
+	good, other := ca.Leaf(now.Add(time.Hour), name), ca.Leaf(now.Add(time.Hour), name)
+	cut := func(pem string) string { return pem[:len(pem)-60] }
+	for _, row := range []struct {
+		name, cert, key, clientCA string
+		want                      string // of the error; empty: fine
+	}{
+		{"as it should be", good.Cert, good.Key, ca.PEM(), ""},
+		{"with intermediates", good.Cert + ca.PEM(), good.Key, ca.PEM() + certtest.New(t).PEM(), ""},
+		{"for any client", good.Cert, good.Key, "-", ""},
+		{"text around the blocks", "# ours\n" + good.Cert, good.Key, "\n\n" + ca.PEM() + "\n", ""},
+		{"empty certificate", "", good.Key, ca.PEM(), "cert.pem: no certificate"},
+		{"half a certificate", cut(good.Cert), good.Key, ca.PEM(), "cert.pem: no certificate"},
+		{"half an intermediate", good.Cert + cut(ca.PEM()), good.Key, ca.PEM(), "cert.pem: no certificate: what stands after block 1 is cut off or none"},
+		{"a key as certificate", good.Key, good.Key, ca.PEM(), "cert.pem: no certificate: block 1 is a PRIVATE KEY"},
+		{"bad bytes", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", good.Key, ca.PEM(), "cert.pem: no certificate: block 1: x509: malformed certificate"},
+		{"empty key", good.Cert, "", ca.PEM(), "key.pem: tls: failed to find any PEM data in key input"},
+		{"half a key", good.Cert, cut(good.Key), ca.PEM(), "key.pem: tls: failed to find any PEM data in key input"},
+		{"another one's key", good.Cert, other.Key, ca.PEM(), "key.pem: tls: private key does not match public key"},
+		{"no client CA", good.Cert, good.Key, "", "ca.pem: no certificate"},
+		{"half a client CA", good.Cert, good.Key, ca.PEM() + cut(ca.PEM()), "ca.pem: no certificate: what stands after block 1 is cut off or none"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			material, err := write(t, row.cert, row.key, row.clientCA).Read(now)
+			if row.want == "" {
+				if err != nil || material.NotAfter().Unix() != good.TLS.Leaf.NotAfter.Unix() {
+					t.Errorf("got %v, %v", material, err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), row.want) || material != nil {
+				t.Errorf("got %v, want %s", err, row.want)
+			}
+		})
+	}
+}
+
+func TestExpired(t *testing.T) {
+	ca := certtest.New(t)
+	until := time.Now().Add(time.Minute)
+	leaf := ca.Leaf(until, name)
+	files := write(t, leaf.Cert, leaf.Key, ca.PEM())
+	if _, err := files.Read(until.Add(-time.Second)); err != nil {
+		t.Error(err)
+	}
+	_, err := files.Read(until.Add(time.Second))
+	if want := files.Cert + ": expired at " + until.UTC().Format(time.RFC3339); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	// Clocks differ, and unchanged files are not looked at again.
+	if _, err := files.Read(until.Add(-3 * time.Hour)); err != nil {
+		t.Errorf("not valid yet: %v", err)
+	}
+}
+
+// write makes the files; "-" is none.
+func write(t *testing.T, cert, key, clientCA string) transport.Files {
+	t.Helper()
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		if content == "-" {
+			return ""
+		}
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return transport.Files{Cert: file("cert.pem", cert), Key: file("key.pem", key), ClientCA: file("ca.pem", clientCA)}
+}

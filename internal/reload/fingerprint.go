@@ -1,0 +1,124 @@
+package reload
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+
+	"github.com/meshpass/meshpass/internal/readfile"
+)
+
+// Input is a file that a value is made of, or a folder of such files.
+type Input struct {
+	Path string
+
+	// Wanted says which names below a folder are read; see [readfile.Walk]. Nil: Path
+	// is a file. It must be what the loading asks: what one of the two looks at and the
+	// other does not would either hide a change or be one.
+	Wanted func(name string) bool
+}
+
+// Files are inputs that are no folders.
+func Files(paths ...string) []Input {
+	inputs := make([]Input, len(paths))
+	for i, path := range paths {
+		inputs[i] = Input{Path: path}
+	}
+	return inputs
+}
+
+// maxFileBytes is far more than any reader takes. Of a larger file, size and time
+// stand for the content.
+const maxFileBytes = 16 << 20
+
+// fingerprint stands for all that a value is made of. What cannot be read is part
+// of it, so that it is a change when that can be read again.
+type fingerprint struct {
+	sum    [sha256.Size]byte
+	unread int // how many files and folders cannot be read
+}
+
+// takeFingerprint hashes names, permissions and content.
+func takeFingerprint(inputs []Input) fingerprint {
+	f := hasher{Hash: sha256.New(), buffer: make([]byte, 64<<10)}
+	for i, input := range inputs {
+		fmt.Fprintf(f, "%d\x00", i)
+		f.input(input)
+	}
+	return fingerprint{[sha256.Size]byte(f.Sum(nil)), f.unread}
+}
+
+type hasher struct {
+	hash.Hash
+	unread int
+	buffer []byte // for all files: one for each would be most of what a look allocates
+}
+
+// input names files from the root down, so that the same content in another
+// folder, where a link now leads, is no change.
+func (h *hasher) input(input Input) {
+	if input.Wanted == nil {
+		h.file("", input.Path)
+		return
+	}
+	root := readfile.Version(input.Path)
+	err := readfile.Walk(readfile.Folder(root), input.Wanted, func(e readfile.Entry) {
+		if e.Err != nil {
+			h.failure(e.Name, e.Err)
+			return
+		}
+		h.file(e.Name, filepath.Join(root, filepath.FromSlash(e.Name)))
+	})
+	if err != nil {
+		h.failure("", err)
+	}
+}
+
+func (h *hasher) file(name, path string) {
+	file, info, err := readfile.Open(path)
+	if err != nil {
+		h.failure(name, err)
+		return
+	}
+	defer file.Close()
+	// A private key that everyone may read is rejected: chmod fixes that, and content stays.
+	fmt.Fprintf(h, "%s\x00%o\x00%d\x00", name, info.Mode().Perm(), info.Size())
+	if info.Size() > maxFileBytes {
+		fmt.Fprintf(h, "%d\x00", info.ModTime().UnixNano())
+		return
+	}
+	for rest := int64(maxFileBytes); rest > 0; { // no more, however fast the file grows
+		n, err := file.Read(h.buffer)
+		h.Write(h.buffer[:n])
+		rest -= int64(n)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			h.failure(name, err)
+			return
+		}
+	}
+}
+
+// failure takes the kind of an error, without the path: that may be another one
+// after each swap of links.
+func (h *hasher) failure(name string, err error) {
+	h.unread++
+	kind := "other"
+	var number syscall.Errno
+	switch {
+	case errors.As(err, &number):
+		kind = number.Error()
+	case errors.Is(err, readfile.ErrNotRegular), errors.Is(err, readfile.ErrLinkedFolder):
+		kind = "not regular"
+	case errors.Is(err, fs.ErrNotExist):
+		kind = "absent"
+	}
+	fmt.Fprintf(h, "%s\x00unread\x00%s\x00", name, kind)
+}

@@ -1,0 +1,211 @@
+// Package secretfile reads files on which a deployment's security rests: private keys,
+// passwords, the secret of pseudonyms, and the plan that says which key signs. It
+// rejects what others may read or replace.
+//
+// "Others" are all users but root, the one that this process runs as, the owner of the
+// file, and its group, which is how a gateway that is not root reads a mounted Secret
+// (kubelet gives its files to fsGroup, with mode 0440). A file can be replaced by anyone who
+// may write one of the folders above it, so each is looked at, through all symbolic
+// links. A folder that everybody may write is accepted
+//
+//   - if it is sticky and what the path leads to in it is ours or root's, and no hard link
+//     to a file of ours, which others can make: so is /tmp, and so are the mounts of
+//     Secrets, ConfigMaps and projected volumes (mode 1777);
+//   - if it is an emptyDir of our own pod (mode 0777, or 1777 in memory): only containers
+//     of the pod that mount it can reach it. There, others may also read: Istio's agent
+//     writes the workload's key for us with mode 0644 and another user id.
+package secretfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/meshpass/meshpass/internal/readfile"
+)
+
+// Kind says what a file must be protected from.
+type Kind int
+
+// Secret is the zero Kind, the strictest.
+const (
+	Secret  Kind = iota // others may neither read nor write it, and its group may not write it
+	Trusted             // others may not write it: it is no secret, and says what we trust
+)
+
+func (k Kind) tooOpen() (mask fs.FileMode, advice string) {
+	if k == Trusted {
+		return 0o002, "chmod o-w it"
+	}
+	return 0o027, "chmod g-w,o= it"
+}
+
+// ErrOpen says that a file, or a folder above it, is open to more than its owner and
+// group.
+var ErrOpen = errors.New("too many may read or write it")
+
+// Read reads a regular file of at most limit bytes if others can neither read nor
+// replace it, as far as its kind asks for that. Errors: [ErrOpen], and those of
+// [readfile.Read].
+func Read(path string, kind Kind, limit int64) ([]byte, error) {
+	file, err := open(path, kind)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s: %w: at most %d bytes are read", path, readfile.ErrTooLarge, limit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// Check is [Read] for a file that another package reads.
+func Check(path string, kind Kind) error {
+	file, err := open(path, kind)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// CheckFolder rejects a folder in which others may replace files: the folder itself or
+// one above it. The files in it are judged when they are read.
+func CheckFolder(dir string) error {
+	return local().checkPath(filepath.Join(dir, "."))
+}
+
+// open looks at the mode of the opened file, which no swap of links can exchange.
+func open(path string, kind Kind) (*os.File, error) {
+	here := local()
+	if err := here.checkPath(path); err != nil {
+		return nil, err
+	}
+	file, info, err := readfile.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := here.checkMode(path, info, kind); err != nil {
+		_ = file.Close() // nothing was written
+		return nil, err
+	}
+	return file, nil
+}
+
+// ErrOwner is the [ErrOpen] of what a stranger has put, or may have put, into a folder that
+// everybody may write.
+var ErrOwner = fmt.Errorf("%w: not ours and not root's", ErrOpen)
+
+// place is what decides who "others" are.
+type place struct {
+	uid    uint32 // of this process
+	mounts mounts
+}
+
+func local() place { return place{uint32(os.Geteuid()), readMounts()} }
+
+func (p place) checkMode(path string, info fs.FileInfo, kind Kind) error {
+	mask, advice := kind.tooOpen()
+	if p.inEmptyDir(path) {
+		mask &= 0o002
+	}
+	if mode := info.Mode().Perm(); mode&mask != 0 {
+		return fmt.Errorf("%s has mode %04o: %w: %s, or mount its Secret with defaultMode 0440 and an fsGroup", path, mode, ErrOpen, advice)
+	}
+	return nil
+}
+
+// inEmptyDir says whether the file that the path leads to is in an emptyDir of our pod.
+func (p place) inEmptyDir(path string) bool {
+	real, err := filepath.EvalSymlinks(path)
+	return err == nil && p.mounts.emptyDir(real)
+}
+
+// maxLinks is that of Linux, beyond which it gives up too (path_resolution(7)).
+const maxLinks = 40
+
+// checkPath follows the path a step at a time, as the kernel does, and looks at every
+// folder on the way, those of symbolic links included. A part that does not exist ends
+// it: what is missing is for the caller to find out.
+func (p place) checkPath(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	return p.walk("/", strings.Split(path, "/"), 0)
+}
+
+func (p place) walk(dir string, rest []string, links int) error {
+	for i, name := range rest {
+		if name == "" || name == "." {
+			continue
+		}
+		if name == ".." {
+			dir = filepath.Dir(dir)
+			continue
+		}
+		next := filepath.Join(dir, name)
+		info, err := os.Lstat(next)
+		if err != nil {
+			return p.checkFolder(dir, nil, next)
+		}
+		if err := p.checkFolder(dir, info, next); err != nil {
+			return err
+		}
+		if info.Mode()&fs.ModeSymlink != 0 {
+			target, err := os.Readlink(next)
+			if err != nil {
+				return err
+			}
+			if links++; links > maxLinks {
+				return fmt.Errorf("%s: too many symbolic links", next)
+			}
+			if filepath.IsAbs(target) {
+				dir = "/"
+			}
+			return p.walk(dir, append(strings.Split(target, "/"), rest[i+1:]...), links)
+		}
+		dir = next
+	}
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return p.checkFolder(dir, nil, "")
+	}
+	return nil
+}
+
+// checkFolder judges a folder on the way to next, whose info is nil if there is no such
+// thing, or none is looked for.
+func (p place) checkFolder(dir string, info fs.FileInfo, next string) error {
+	folder, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	mode := folder.Mode()
+	switch {
+	case mode.Perm()&0o002 == 0, p.mounts.emptyDir(dir):
+		return nil
+	case mode&fs.ModeSticky == 0:
+		return fmt.Errorf("folder %s has mode %04o: %w, so that others may replace what is in it: chmod o-w it", dir, mode.Perm(), ErrOpen)
+	case info == nil:
+		return nil // nobody else's is in our way; what is read from it is looked at
+	}
+	stat, known := info.Sys().(*syscall.Stat_t)
+	if !known {
+		return fmt.Errorf("%s is in a folder that everybody may write, and its owner is not known: %w", next, ErrOwner)
+	}
+	if stat.Uid != 0 && stat.Uid != p.uid {
+		return fmt.Errorf("%s is in a folder that everybody may write, and its owner is user %d: %w", next, stat.Uid, ErrOwner)
+	}
+	if stat.Nlink > 1 && info.Mode().IsRegular() {
+		return fmt.Errorf("%s is in a folder that everybody may write, and has a second name (a hard link), so that anybody may have put it there: %w", next, ErrOwner)
+	}
+	return nil
+}
