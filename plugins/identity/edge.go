@@ -141,7 +141,7 @@ func given(answer decision.Decision, enforce bool) decision.Decision {
 	if enforce && answer.Reason != decision.Unguarded {
 		return answer
 	}
-	all := decision.Allow(decision.Unenforced, "", "")
+	all := decision.Allow(decision.Unenforced)
 	all.Shadow = &answer
 	if answer.Reason == decision.Unguarded {
 		all.Shadow = answer.Shadow

@@ -55,7 +55,7 @@ func (s *signer) sign(rw http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.refuse(rw, r, record, err)
 	case t == nil:
-		s.finish(record, audit.Edge, decision.Allow(decision.Anonymous, "", ""))
+		s.finish(record, audit.Edge, decision.Allow(decision.Anonymous))
 	default:
 		t.verdict = v
 		remember(r, *t)

@@ -1,56 +1,88 @@
-// Package decision holds the answer to one request and the closed list of
-// reasons for it. The zero Decision denies, so that a path through the code
-// which forgot to decide refuses.
+// Package decision holds the answer to one request, and the closed list of reasons
+// for an answer.
+//
+// A [Decision] is a reason and the rule that gave it. Whether the request is allowed
+// follows from the reason: each [Reason] has a [Class], and the class [Allowed] is the
+// only one that lets a request in. Two fields can therefore never disagree, and the
+// zero Decision denies: code that forgets to decide denies the request.
+//
+// A reason is a stable code. It is a value of the metrics' label "reason", a field of
+// the audit record, and a member of the body that a denied client gets ([Problem]).
+// Reasons are added and never renamed. The list is in reason.go, and [Reasons] returns
+// it.
+//
+// Some documents and rules are evaluated and not enforced. What they would have decided
+// hangs below the enforced answer, as [Decision.Shadow]. An audit record keeps these
+// answers as texts ([Decision.Shadows]), and [ParseShadow] reads such a text.
 package decision
 
-// Decision is the answer, and which rule of which document gave it.
+// Decision is the answer to one request. The zero Decision denies.
 type Decision struct {
-	Reason       Reason
-	Policy, Rule string // empty where no rule spoke
-	Folder       string // of Policy: names of documents are unique in a folder
-	Shared       bool   // another folder has a document named as Policy too
+	Reason Reason
+	Policy string // name of the document that decided; empty where none did
+	Rule   string // name of the rule of Policy that decided; empty where none did
+	Folder string // folder of Policy; names of documents are unique in a folder
+	Shared bool   // another folder has a document of that name too
 
-	// Shadow is what the answer would be if that were enforced which is only
-	// watched: documents and rules in shadow, or what an override lifts. Nil where
-	// nothing is. It never changes the answer.
+	// Shadow is the answer without shadow mode: what the request would get if
+	// everything that is in shadow, or that an override lifts, were enforced. It is
+	// nil where nothing is, and may have a Shadow itself. It never changes the answer.
 	Shadow *Decision
 }
 
-// Shadows are the answers that were not given, as texts for an audit record:
-// "deny rule_denied", or "deny rule_denied orders/no-batch" where a rule spoke. The
-// folder stands before the document's name where another folder has that name too.
-func (d Decision) Shadows() []string {
-	var all []string
-	for s := d.Shadow; s != nil; s = s.Shadow {
-		text := s.String() + " " + string(s.Reason)
-		if s.Policy != "" {
-			text += " " + s.policy() + "/" + s.Rule
-		}
-		all = append(all, text)
+// Deny returns a decision that denies the request. A reason of the class Allowed is
+// dropped, so that Deny never allows.
+func Deny(r Reason) Decision {
+	if r.Class() == Allowed {
+		r = ""
 	}
-	return all
+	return Decision{Reason: r}
 }
 
-// By names the rule that spoke: POLICY/RULE, and FOLDER/POLICY/RULE where the name
-// of the document alone could be that of another one. Without a rule it is the
-// document alone, and empty without a document.
-func (d Decision) By() string {
+// Allow returns a decision with the reason. It allows the request only if the reason
+// is of the class [Allowed]; with any other reason it denies.
+func Allow(r Reason) Decision { return Decision{Reason: r} }
+
+// By returns the decision with the document and the rule that gave it. Rule is empty
+// for a document that decided without a rule.
+func (d Decision) By(policy, rule string) Decision {
+	d.Policy, d.Rule = policy, rule
+	return d
+}
+
+// Allowed reports whether the request may pass. It is derived from the reason.
+func (d Decision) Allowed() bool { return d.Reason.Class() == Allowed }
+
+// String returns "allow" or "deny".
+func (d Decision) String() string {
+	if d.Allowed() {
+		return "allow"
+	}
+	return "deny"
+}
+
+// RuleName returns the name of the rule that decided: POLICY/RULE, or
+// FOLDER/POLICY/RULE where another folder has a document of that name too. For a
+// decision without a rule it is the name of the document, and empty without a document.
+func (d Decision) RuleName() string {
 	if d.Rule == "" || d.Policy == "" {
-		return d.policy() + d.Rule
+		return d.policyName() + d.Rule
 	}
-	return d.policy() + "/" + d.Rule
+	return d.policyName() + "/" + d.Rule
 }
 
-func (d Decision) policy() string {
+func (d Decision) policyName() string {
 	if d.Shared {
 		return d.Folder + "/" + d.Policy
 	}
 	return d.Policy
 }
 
-// Mode says in one word, for an audit record, that not all was carried out:
-// "unenforced" and "overridden" where that let the request in, "shadow" where an
-// answer beside it was not given. Empty: all was.
+// Mode returns the word for an audit record that says that not everything was enforced:
+//
+//   - "unenforced" or "overridden": that is why the request was allowed
+//   - "shadow": there is an answer in [Decision.Shadow]
+//   - empty: everything was enforced
 func (d Decision) Mode() string {
 	switch {
 	case d.Reason == Unenforced || d.Reason == Overridden:
@@ -59,29 +91,4 @@ func (d Decision) Mode() string {
 		return "shadow"
 	}
 	return ""
-}
-
-// Deny refuses with a reason. Allowing takes a reason of the class Allowed, and
-// there is no other way: see [Decision.Allowed].
-func Deny(r Reason, policy, rule string) Decision {
-	if r.Class() == Allowed {
-		r = ""
-	}
-	return Decision{Reason: r, Policy: policy, Rule: rule}
-}
-
-// Allow lets the request in; with a reason that is no allow it denies.
-func Allow(r Reason, policy, rule string) Decision {
-	return Decision{Reason: r, Policy: policy, Rule: rule}
-}
-
-// Allowed is derived from the reason, so that the two can never disagree.
-func (d Decision) Allowed() bool { return d.Reason.Class() == Allowed }
-
-// String is "allow" or "deny".
-func (d Decision) String() string {
-	if d.Allowed() {
-		return "allow"
-	}
-	return "deny"
 }

@@ -14,16 +14,16 @@ import (
 func TestTheZeroDecisionDenies(t *testing.T) {
 	for name, d := range map[string]decision.Decision{
 		"zero":               {},
-		"unknown reason":     decision.Allow("because", "p", "r"),
-		"allow with a deny":  decision.Allow(decision.NoRule, "p", "r"),
-		"deny with an allow": decision.Deny(decision.RuleAllowed, "p", "r"),
-		"deny":               decision.Deny(decision.NoRule, "", ""),
+		"unknown reason":     decision.Allow("because").By("p", "r"),
+		"allow with a deny":  decision.Allow(decision.NoRule).By("p", "r"),
+		"deny with an allow": decision.Deny(decision.RuleAllowed).By("p", "r"),
+		"deny":               decision.Deny(decision.NoRule),
 	} {
 		if d.Allowed() || d.String() != "deny" {
 			t.Errorf("%s: allows", name)
 		}
 	}
-	if d := decision.Allow(decision.RuleAllowed, "p", "r"); !d.Allowed() || d.String() != "allow" {
+	if d := decision.Allow(decision.RuleAllowed).By("p", "r"); !d.Allowed() || d.String() != "allow" {
 		t.Error("allow denies")
 	}
 }

@@ -25,7 +25,7 @@ func (s *Set) Decide(r Request, auth Authenticate) decision.Decision {
 // refusal with the same reason.
 func (s *Set) DecideToken(r Request, auth AuthenticateToken) decision.Decision {
 	if r.Callee == "" {
-		return decision.Deny(decision.NoCallee, "", "")
+		return decision.Deny(decision.NoCallee)
 	}
 	d := s.question(r, auth).answer()
 	if len(s.shared) > 0 {
@@ -43,7 +43,7 @@ func (e entry) by(d decision.Decision) decision.Decision {
 }
 
 func (r *refusal) deny() decision.Decision {
-	d := decision.Deny(decision.PolicyRefused, r.name, "")
+	d := decision.Deny(decision.PolicyRefused).By(r.name, "")
 	d.Folder = r.folder
 	return d
 }
@@ -61,10 +61,10 @@ func (q *question) decide(l level) decision.Decision {
 	case q.refused != nil:
 		return q.refused.deny()
 	case !q.terms[l].documents:
-		return decision.Deny(decision.Unguarded, "", "")
+		return decision.Deny(decision.Unguarded)
 	}
 	if reason := q.unreadable(l); reason != "" {
-		return decision.Deny(reason, "", "")
+		return decision.Deny(reason)
 	}
 	if d, done := q.beforeToken(l); done {
 		return d
@@ -75,7 +75,7 @@ func (q *question) decide(l level) decision.Decision {
 	case q.outage:
 		return q.onOutage(l)
 	case q.refusal != decision.TokenMissing || q.terms[l].required:
-		return decision.Deny(q.refusal, "", "")
+		return decision.Deny(q.refusal)
 	}
 	return q.byRules(l)
 }
@@ -127,7 +127,7 @@ func (q *question) beforeToken(l level) (decision.Decision, bool) {
 			if d, denied := q.stopped(l); denied {
 				return d, true
 			}
-			return e.by(decision.Allow(decision.Public, "", "")), true
+			return e.by(decision.Allow(decision.Public)), true
 		}
 	}
 	return decision.Decision{}, false
@@ -150,9 +150,9 @@ func (q *question) byRules(l level) decision.Decision {
 	if d, denied := q.denied(l, lateDeny, everyRule); denied {
 		return d
 	}
-	answer := decision.Deny(decision.NoRule, "", "")
+	answer := decision.Deny(decision.NoRule)
 	if q.odd != nil {
-		answer = decision.Deny(decision.AmbiguousPath, "", "") // and no rule admits it
+		answer = decision.Deny(decision.AmbiguousPath) // and no rule admits it
 	}
 	for _, e := range q.find(allow, &q.subject, q.room[:0]) {
 		if !e.counts(l) {
@@ -160,10 +160,10 @@ func (q *question) byRules(l level) decision.Decision {
 		}
 		switch e.verdict(&q.subject) {
 		case yes:
-			return e.by(decision.Allow(decision.RuleAllowed, "", ""))
+			return e.by(decision.Allow(decision.RuleAllowed))
 		case undecided:
 			if answer.Policy == "" {
-				answer = e.by(decision.Deny(decision.ConditionError, "", ""))
+				answer = e.by(decision.Deny(decision.ConditionError))
 			}
 		}
 	}
@@ -184,10 +184,10 @@ func (q *question) denied(l level, k kind, chosen func(*rule) bool) (d decision.
 		}
 		switch e.verdict(&q.subject) {
 		case yes:
-			return e.by(decision.Deny(decision.RuleDenied, "", "")), true
+			return e.by(decision.Deny(decision.RuleDenied)), true
 		case undecided:
 			by = e.rule
-			d = e.by(decision.Deny(decision.ConditionError, "", ""))
+			d = e.by(decision.Deny(decision.ConditionError))
 		}
 	}
 	return d, by != nil
@@ -201,7 +201,7 @@ func (r *rule) guardrail() bool { return r.document.guardrail }
 // or the revocations are stale. It lets in only where every document wants that, and
 // only what some allow rule admits before it looks at the token.
 func (q *question) onOutage(l level) decision.Decision {
-	refusal := decision.Deny(q.refusal, "", "")
+	refusal := decision.Deny(q.refusal)
 	if q.set.noOutage || q.terms[l].outageDeny {
 		return refusal
 	}
@@ -210,7 +210,7 @@ func (q *question) onOutage(l level) decision.Decision {
 	}
 	for _, e := range q.find(allow, &q.subject, q.room[:0]) {
 		if e.counts(l) && !e.issued && e.outside(&q.subject) == yes {
-			return e.by(decision.Allow(decision.OutageAllowed, "", ""))
+			return e.by(decision.Allow(decision.OutageAllowed))
 		}
 	}
 	return refusal

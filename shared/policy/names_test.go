@@ -101,8 +101,8 @@ func TestAnswersNameTheFolder(t *testing.T) {
 	}
 	for target, want := range map[string]string{aTarget: "a p", bTarget: "b p"} {
 		d := set.Decide(request(callee(identity.Workload(target))), alice(nil))
-		if got := d.Folder + " " + d.Policy; got != want || d.By() != strings.Replace(want, " ", "/", 1)+"/r" {
-			t.Errorf("%s: got %s by %s, want %s", target, got, d.By(), want)
+		if got := d.Folder + " " + d.Policy; got != want || d.RuleName() != strings.Replace(want, " ", "/", 1)+"/r" {
+			t.Errorf("%s: got %s by %s, want %s", target, got, d.RuleName(), want)
 		}
 		trace := set.Explain(request(callee(identity.Workload(target))), alice(nil))
 		decided := 0
@@ -127,8 +127,8 @@ func TestAnswersNameTheFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := alone.Decide(request(callee(aTarget)), alice(nil)); d.By() != "p/r" || d.Folder != "a" {
-		t.Errorf("one folder: got %s in %s", d.By(), d.Folder)
+	if d := alone.Decide(request(callee(aTarget)), alice(nil)); d.RuleName() != "p/r" || d.Folder != "a" {
+		t.Errorf("one folder: got %s in %s", d.RuleName(), d.Folder)
 	}
 }
 

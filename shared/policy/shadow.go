@@ -18,7 +18,7 @@ func (q *question) answer() decision.Decision {
 		return q.overridden(override, &given)
 	case given.Reason == decision.Unguarded && q.set.unguarded == Shadow:
 		q.ask() // a token that holds goes on to the next hop; another is taken off
-		return above(decision.Allow(decision.Unenforced, "", ""), &given)
+		return above(decision.Allow(decision.Unenforced), &given)
 	}
 	return given
 }
@@ -32,7 +32,7 @@ func above(answer decision.Decision, shadow *decision.Decision) decision.Decisio
 func (q *question) watch() (d *decision.Decision) {
 	defer func() {
 		if recover() != nil {
-			panicked := decision.Deny(decision.Panic, "", "")
+			panicked := decision.Deny(decision.Panic)
 			d = &panicked
 		}
 	}()
@@ -47,12 +47,12 @@ func (q *question) overridden(o *Override, given *decision.Decision) decision.De
 	}
 	if q.terms[enforced].guardrails {
 		if reason := q.unreadable(enforced); reason != "" {
-			return above(decision.Deny(reason, "", ""), given)
+			return above(decision.Deny(reason), given)
 		}
 		if d, denied := q.stopped(enforced); denied {
 			return above(d, given)
 		}
 	}
 	q.ask() // as above: only a token that holds may go on
-	return above(decision.Allow(decision.Overridden, "", o.Target), given)
+	return above(decision.Allow(decision.Overridden).By("", o.Target), given)
 }

@@ -96,7 +96,7 @@ func (s *Server) respond(ctx context.Context, started time.Time, receive func() 
 	defer func() { // a panic where not even a record can be made: still an answer, and a refusal
 		if cause := recover(); cause != nil {
 			s.Log.Error("panic beside a check", "listener", s.Listener, "kind", panicKind(cause), "stack", string(debug.Stack()))
-			response, err = (&call{Server: s, decision: decision.Deny(decision.Panic, "", "")}).refuse(), nil
+			response, err = (&call{Server: s, decision: decision.Deny(decision.Panic)}).refuse(), nil
 		}
 	}()
 	arrived, err := receive()
@@ -137,7 +137,7 @@ func (c *call) answer(ctx context.Context, arrived arrival) (response *auth.Chec
 	defer func() {
 		if cause := recover(); cause != nil {
 			c.Log.Error("panic in a check", "listener", c.Listener, "kind", panicKind(cause), "stack", string(debug.Stack()))
-			c.decision = decision.Deny(decision.Panic, "", "")
+			c.decision = decision.Deny(decision.Panic)
 			response = c.response()
 		}
 	}()
@@ -162,16 +162,16 @@ func (c *call) decide(ctx context.Context, arrived arrival) {
 		c.Log.Info("peer not named", "listener", c.Listener, "error", err)
 	}
 	if c.question.refusal != "" {
-		c.decision = decision.Deny(c.question.refusal, "", "")
+		c.decision = decision.Deny(c.question.refusal)
 		return
 	}
 	if ctx.Err() != nil {
-		c.decision = decision.Deny(decision.DeadlineExceeded, "", "")
+		c.decision = decision.Deny(decision.DeadlineExceeded)
 		return
 	}
 	c.decision = c.policies.DecideToken(c.question.Request, c.authenticate)
 	if c.decision.Allowed() && ctx.Err() != nil { // Envoy has given up, or is about to
-		c.decision = decision.Deny(decision.DeadlineExceeded, "", "")
+		c.decision = decision.Deny(decision.DeadlineExceeded)
 	}
 	c.inputs = c.policies.Inputs(c.question.Request, c.claims)
 }
@@ -179,7 +179,7 @@ func (c *call) decide(ctx context.Context, arrived arrival) {
 // refuseUnread denies a Check that is not judged. The log says which Envoy asked,
 // because the record may not: nothing of such a Check may have been read.
 func (c *call) refuseUnread(ctx context.Context, arrived arrival) {
-	c.decision = decision.Deny(arrived.refusal, "", "")
+	c.decision = decision.Deny(arrived.refusal)
 	message := "check not judged"
 	if arrived.refusal == decision.ClientRefused {
 		message = "client refused"

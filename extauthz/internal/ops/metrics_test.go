@@ -48,10 +48,10 @@ func TestEveryReasonStartsAtZero(t *testing.T) {
 func TestDecisionsAreCounted(t *testing.T) {
 	p := newProcess(t)
 	sidecar, strict := p.metrics.Listener("sidecar"), p.metrics.Listener("strict")
-	sidecar.Decided(decision.Allow(decision.RuleAllowed, "orders", "read"), 80*time.Microsecond)
-	sidecar.Decided(decision.Deny(decision.NoRule, "", ""), 2*time.Millisecond)
-	strict.Decided(decision.Deny(decision.Panic, "", ""), time.Second)
-	foretold := decision.Allow(decision.RuleAllowed, "orders", "read")
+	sidecar.Decided(decision.Allow(decision.RuleAllowed).By("orders", "read"), 80*time.Microsecond)
+	sidecar.Decided(decision.Deny(decision.NoRule), 2*time.Millisecond)
+	strict.Decided(decision.Deny(decision.Panic), time.Second)
+	foretold := decision.Allow(decision.RuleAllowed).By("orders", "read")
 	foretold.Shadow = &decision.Decision{Reason: decision.RuleDenied, Policy: "orders", Rule: "new"}
 	sidecar.Decided(foretold, time.Minute)
 	for sample, want := range map[string]string{

@@ -120,7 +120,7 @@ func (e Expect) differences(d decision.Decision) []Difference {
 	compare("decision", e.Decision, d.String())
 	compare("reason", e.Reason, string(d.Reason))
 	if !slices.Contains(namesOf(d), e.Rule) {
-		compare("rule", e.Rule, d.By())
+		compare("rule", e.Rule, d.RuleName())
 	}
 	if !e.shadows(d) {
 		compare("shadow", strings.Join(e.Shadow, "; "), strings.Join(d.Shadows(), "; "))
@@ -134,7 +134,7 @@ func (e Expect) differences(d decision.Decision) []Difference {
 func namesOf(d decision.Decision) []string {
 	short, long := d, d
 	short.Shared, long.Shared = false, true
-	return []string{short.By(), long.By()}
+	return []string{short.RuleName(), long.RuleName()}
 }
 
 // shadows reports whether the answers that were not given are those of the case.

@@ -57,7 +57,7 @@ func (a Asked) FromCheck(data []byte, domains identity.TrustDomains, verify Veri
 	}
 	q := Question{Request: seen.Request, NoToken: seen.NoToken}
 	if seen.Refusal != "" && (seen.Refusal != decision.NoCallee || a.Callee == "") {
-		q.Given = decision.Deny(seen.Refusal, "", "").String() + " " + string(seen.Refusal)
+		q.Given = decision.Deny(seen.Refusal).String() + " " + string(seen.Refusal)
 	}
 	if seen.Token != "" {
 		if err := q.token(seen.Token, verify); err != nil {
