@@ -27,7 +27,7 @@ folder count as that folder. NAME=SOURCE gives a folder another name than the la
 element of its path.`
 
 // addPolicySource adds the flags that say which policies a command reads, and how.
-func addPolicySource(cmd *cobra.Command, s *policycli.Source) {
+func addPolicySource(cmd *cobra.Command, s *policycli.DocumentSource) {
 	addList(cmd, &s.Guardrails, "guardrail", "SOURCE", "also these policies, whose deny rules apply to public entries too")
 	addTrustDomain(cmd, &s.Domains)
 	addFunc(cmd, "members", "NAME[,NAME]", "", "the members of tctx that the mappings of your gateways write: a rule that reads another one is an error; without it any", func(names string) error {
@@ -52,7 +52,7 @@ func addTrustDomain(cmd *cobra.Command, domains *identity.TrustDomains) {
 }
 
 // addUnguarded adds a flag for commands whose answers it changes.
-func addUnguarded(cmd *cobra.Command, s *policycli.Source) {
+func addUnguarded(cmd *cobra.Command, s *policycli.DocumentSource) {
 	mode := "deny"
 	addChoice(cmd, &mode, "unguarded", "", "what happens to workloads that no document targets: policies.unguarded of the configuration", "deny", "shadow")
 	before := cmd.PreRunE

@@ -15,7 +15,7 @@ import (
 
 // policyDiff is one run of `policy diff`.
 type policyDiff struct {
-	source     policycli.Source
+	source     policycli.DocumentSource
 	guardrails [2][]string
 	file       string
 	most       int
@@ -67,19 +67,19 @@ func (d *policyDiff) replay(cmd *cobra.Command, args []string) (replay.Report, e
 		return replay.Report{}, err
 	}
 	defer records.Close()
-	var versions [2]policycli.Source
+	var versions [2]policycli.DocumentSource
 	var folders [2][]policy.Dir
 	for i := range versions {
 		versions[i] = d.source
 		versions[i].Sources = strings.Split(args[i], ",")
 		versions[i].Guardrails = append(slices.Clone(d.source.Guardrails), d.guardrails[i]...)
-		if folders[i], err = versions[i].Folders(); err != nil {
+		if folders[i], err = versions[i].OpenFolders(); err != nil {
 			return replay.Report{}, err
 		}
 	}
-	policycli.Pair(folders[0], folders[1])
-	old, err := versions[0].Load(folders[0])
-	changed, wrong := versions[1].Load(folders[1])
+	policycli.PairFolders(folders[0], folders[1])
+	old, err := versions[0].LoadFolders(folders[0])
+	changed, wrong := versions[1].LoadFolders(folders[1])
 	if err := errors.Join(err, wrong); err != nil {
 		return replay.Report{}, err
 	}

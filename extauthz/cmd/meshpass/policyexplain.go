@@ -20,12 +20,12 @@ import (
 
 // explainFlags say which request is explained.
 type explainFlags struct {
-	explain.Asked
+	explain.RequestFlags
 	check, config, record, id string
 }
 
 func newPolicyExplain() *cobra.Command {
-	var source policycli.Source
+	var source policycli.DocumentSource
 	var e explainFlags
 	cmd := &cobra.Command{
 		Use: "explain SOURCE... (--callee WORKLOAD | --check FILE | --record FILE) [flags]", Short: "Show how policies decide a request, and why",
@@ -54,7 +54,7 @@ Exit codes: 0 allowed; 1 denied; 2 it could not be explained.`,
 			return err
 		}
 		source.Sources, source.Stdin = args, cmd.InOrStdin()
-		set, err := source.Set()
+		set, err := source.LoadSet()
 		if err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ Exit codes: 0 allowed; 1 denied; 2 it could not be explained.`,
 		for _, q := range questions {
 			report.Explanations = append(report.Explanations, explain.Explain(set, q))
 		}
-		return printReport(cmd, report, report.Print, *format, report.OK())
+		return printReport(cmd, report, report.Print, *format, report.AllAllowed())
 	}
 	return cmd
 }
@@ -99,15 +99,15 @@ func (e *explainFlags) add(cmd *cobra.Command) {
 	})
 }
 
-func (e *explainFlags) questions(cmd *cobra.Command, domains identity.TrustDomains, set *policy.Set) ([]explain.Question, error) {
+func (e *explainFlags) questions(cmd *cobra.Command, domains identity.TrustDomains, set *policy.Set) ([]explain.Query, error) {
 	e.Targets, e.Callers = policycli.TargetNames(set), policycli.CallerNames(set)
 	now := time.Now()
 	if !e.Now.IsZero() {
 		now = e.Now
 	}
 	if e.check == "" && e.record == "" {
-		q, err := e.FromFlags(domains, now)
-		return []explain.Question{q}, err
+		q, err := e.BuildQuery(domains, now)
+		return []explain.Query{q}, err
 	}
 	from, err := openInput(cmd, e.check+e.record)
 	if err != nil {
@@ -115,7 +115,7 @@ func (e *explainFlags) questions(cmd *cobra.Command, domains identity.TrustDomai
 	}
 	defer from.Close()
 	if e.record != "" {
-		return explain.FromRecords(from, e.id, set)
+		return explain.QueriesFromRecords(from, e.id, set)
 	}
 	verify, err := e.verify(now, newWarningLog(cmd))
 	if err != nil {
@@ -125,8 +125,8 @@ func (e *explainFlags) questions(cmd *cobra.Command, domains identity.TrustDomai
 	if err != nil {
 		return nil, err
 	}
-	q, err := e.FromCheck(data, domains, verify, now)
-	return []explain.Question{q}, err
+	q, err := e.QueryFromCheck(data, domains, verify, now)
+	return []explain.Query{q}, err
 }
 
 // maxCheck is more than Envoy sends, bodies included.

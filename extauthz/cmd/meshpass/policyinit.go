@@ -7,7 +7,7 @@ import (
 )
 
 func newPolicyInit() *cobra.Command {
-	var o initial.Order
+	var o initial.Options
 	cmd := &cobra.Command{
 		Use: "init DIR --callee WORKLOAD [flags]", Short: "Write a first document with its first test", Args: atMost(1),
 		Long: `Writes a first document for a workload, and the cases that test it, into the folder
@@ -25,7 +25,7 @@ Exit codes: 0 written; 2 it could not be written.`,
 			return misuse(cmd, "policy init needs a folder and --callee WORKLOAD, such as ns/shop/sa/orders")
 		}
 		o.Dir = args[0]
-		report, err := initial.Write(o)
+		report, err := initial.WriteFiles(o)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 func newPolicyLint() *cobra.Command {
-	var source policycli.Source
+	var source policycli.DocumentSource
 	var strict bool
 	var workloads string
 	cmd := &cobra.Command{
@@ -57,7 +57,7 @@ be checked.`,
 		case "sarif":
 			show = report.PrintSARIF
 		}
-		return printReport(cmd, report, show, *format, report.OK(strict))
+		return printReport(cmd, report, show, *format, report.Passes(strict))
 	}
 	return cmd
 }

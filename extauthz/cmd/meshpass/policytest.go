@@ -14,7 +14,7 @@ import (
 )
 
 func newPolicyTest() *cobra.Command {
-	var source policycli.Source
+	var source policycli.DocumentSource
 	var only string
 	var want int
 	var verbose, watch bool
@@ -49,14 +49,14 @@ could not be decided.`,
 			return err
 		}
 		source.Sources, source.Stdin = args, cmd.InOrStdin()
-		options := cases.Options{Only: chosen, All: only == "", Coverage: want}
+		options := cases.Options{NamePattern: chosen, MeasureCoverage: only == "", MinCoverage: want}
 		if watch {
 			if *format != "text" || readsStdin(slices.Concat(args, source.Guardrails)) {
 				return misuse(cmd, "--watch prints text, and reads folders and files: leave out -o and -")
 			}
 			return watchCases(cmd, source, options, verbose)
 		}
-		report, err := cases.Test(source, options)
+		report, err := cases.Run(source, options)
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ could not be decided.`,
 		if *format == "junit" {
 			show = report.PrintJUnit
 		}
-		return printReport(cmd, report, show, *format, report.OK())
+		return printReport(cmd, report, show, *format, report.Passed())
 	}
 	return cmd
 }
@@ -75,13 +75,13 @@ const watchInterval = 500 * time.Millisecond
 
 // watchCases decides the cases now and after every change, until the context ends.
 // What cannot be decided is printed and waits for the next change.
-func watchCases(cmd *cobra.Command, source policycli.Source, options cases.Options, verbose bool) error {
+func watchCases(cmd *cobra.Command, source policycli.DocumentSource, options cases.Options, verbose bool) error {
 	type outcome struct {
 		report cases.Report
 		err    error
 	}
 	test := func() (outcome, error) {
-		report, err := cases.Test(source, options)
+		report, err := cases.Run(source, options)
 		report.Verbose = verbose
 		return outcome{report, err}, nil
 	}
@@ -95,7 +95,7 @@ func watchCases(cmd *cobra.Command, source policycli.Source, options cases.Optio
 		}
 		report(err, false, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
-	watched := reload.Pending(source.Inputs, test, show)
+	watched := reload.Pending(source.WatchedInputs, test, show)
 	watched.Poll()
 	watched.Run(cmd.Context(), watchInterval)
 	return nil

@@ -40,20 +40,20 @@ func ParseClaims(data []byte) (*identity.Claims, error) {
 	}
 	return &identity.Claims{
 		Issuer: p.Issuer, Audience: p.Audience, Subject: p.Subject, Txn: p.Txn, Scope: p.Scope, Requester: p.Requester,
-		Tctx: plainObject(p.Tctx), Rctx: plainObject(p.Rctx),
+		Tctx: normalizeMembers(p.Tctx), Rctx: normalizeMembers(p.Rctx),
 	}, nil
 }
 
-func plainObject(members map[string]any) map[string]any {
+func normalizeMembers(members map[string]any) map[string]any {
 	for name, value := range members {
-		members[name] = Plain(value)
+		members[name] = NormalizeNumbers(value)
 	}
 	return members
 }
 
-// Plain gives numbers of JSON the types that they have in a verified token: int64
+// NormalizeNumbers gives numbers of JSON the types that they have in a verified token: int64
 // where they are whole, else float64.
-func Plain(value any) any {
+func NormalizeNumbers(value any) any {
 	switch value := value.(type) {
 	case json.Number:
 		if n, err := value.Int64(); err == nil {
@@ -62,10 +62,10 @@ func Plain(value any) any {
 		f, _ := value.Float64() // out of range: infinite, and equal to no claim
 		return f
 	case map[string]any:
-		return plainObject(value)
+		return normalizeMembers(value)
 	case []any:
 		for i, v := range value {
-			value[i] = Plain(v)
+			value[i] = NormalizeNumbers(v)
 		}
 	}
 	return value

@@ -58,7 +58,7 @@ func TestFilesAndStandardInput(t *testing.T) {
 		{"absent.yaml", "", "", "stat absent.yaml: no such file"},
 		{"-", "", strings.Repeat("#", 1<<20+1), "standard input: too large"},
 	} {
-		folders, err := policycli.Source{Sources: strings.Fields(row.sources), Guardrails: strings.Fields(row.guardrails), Stdin: strings.NewReader(row.stdin)}.Folders()
+		folders, err := policycli.DocumentSource{Sources: strings.Fields(row.sources), Guardrails: strings.Fields(row.guardrails), Stdin: strings.NewReader(row.stdin)}.OpenFolders()
 		var got []string
 		for _, f := range folders {
 			var files []string
@@ -74,13 +74,13 @@ func TestFilesAndStandardInput(t *testing.T) {
 		}
 	}
 	go func() { _ = os.WriteFile("pipe", []byte(strings.ReplaceAll(readRule, "NAME", "a")), 0o600) }()
-	if set, err := (policycli.Source{Sources: []string{"pipe"}}).Set(); err != nil || set.Documents()[0].File != "pipe" {
+	if set, err := (policycli.DocumentSource{Sources: []string{"pipe"}}).LoadSet(); err != nil || set.Documents()[0].File != "pipe" {
 		t.Errorf("a pipe: got %v", err)
 	}
-	if _, err := (policycli.Source{Sources: []string{"./p/wrong.yaml"}}).Set(); err == nil || !strings.HasPrefix(err.Error(), "./p/wrong.yaml:4:8: ") {
+	if _, err := (policycli.DocumentSource{Sources: []string{"./p/wrong.yaml"}}).LoadSet(); err == nil || !strings.HasPrefix(err.Error(), "./p/wrong.yaml:4:8: ") {
 		t.Errorf("a mistake: got %v", err)
 	}
-	if _, err := (policycli.Source{Sources: []string{"-"}, Stdin: strings.NewReader(wrongRule)}).Set(); err == nil || !strings.HasPrefix(err.Error(), "standard input:4:8: ") {
+	if _, err := (policycli.DocumentSource{Sources: []string{"-"}, Stdin: strings.NewReader(wrongRule)}).LoadSet(); err == nil || !strings.HasPrefix(err.Error(), "standard input:4:8: ") {
 		t.Errorf("a mistake in standard input: got %v", err)
 	}
 }

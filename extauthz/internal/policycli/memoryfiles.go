@@ -13,8 +13,8 @@ import (
 // memoryFiles is a folder of files that were read, by name. It has no folders.
 type memoryFiles map[string][]byte
 
-// onlyCases reports whether no file may hold documents.
-func (m memoryFiles) onlyCases() bool {
+// holdOnlyCases reports whether no file may hold documents.
+func (m memoryFiles) holdOnlyCases() bool {
 	for name, data := range m {
 		if !policy.IsCases(name) || bytes.Contains(data, []byte(policy.Kind)) {
 			return false
@@ -25,7 +25,7 @@ func (m memoryFiles) onlyCases() bool {
 
 // Open implements [fs.FS].
 func (m memoryFiles) Open(name string) (fs.File, error) {
-	info, err := m.find("open", name)
+	info, err := m.findFile("open", name)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (m memoryFiles) Open(name string) (fs.File, error) {
 }
 
 // Stat implements [fs.StatFS].
-func (m memoryFiles) Stat(name string) (fs.FileInfo, error) { return m.find("stat", name) }
+func (m memoryFiles) Stat(name string) (fs.FileInfo, error) { return m.findFile("stat", name) }
 
 // ReadDir implements [fs.ReadDirFS].
 func (m memoryFiles) ReadDir(name string) ([]fs.DirEntry, error) {
@@ -47,7 +47,7 @@ func (m memoryFiles) ReadDir(name string) ([]fs.DirEntry, error) {
 	return all, nil
 }
 
-func (m memoryFiles) find(op, name string) (memoryInfo, error) {
+func (m memoryFiles) findFile(op, name string) (memoryInfo, error) {
 	if name == "." {
 		return memoryInfo{name, 0, fs.ModeDir}, nil
 	}

@@ -9,12 +9,12 @@ import (
 )
 
 // TargetNames are the targets of all documents, sorted.
-func TargetNames(set *policy.Set) []string { return namesOf(set.Targets()) }
+func TargetNames(set *policy.Set) []string { return patternNames(set.Targets()) }
 
 // CallerNames are the callers that rules name, sorted.
-func CallerNames(set *policy.Set) []string { return namesOf(set.Callers()) }
+func CallerNames(set *policy.Set) []string { return patternNames(set.Callers()) }
 
-func namesOf(patterns []identity.Pattern) []string {
+func patternNames(patterns []identity.Pattern) []string {
 	var names []string
 	for _, p := range patterns {
 		names = append(names, p.String())
@@ -25,8 +25,8 @@ func namesOf(patterns []identity.Pattern) []string {
 // maxNames is how many names a message lists.
 const maxNames = 20
 
-// ShortList is the part of a message that lists names: the first 20 of them.
-func ShortList(names []string) string {
+// JoinNames is the part of a message that lists names: the first 20 of them.
+func JoinNames(names []string) string {
 	if more := len(names) - maxNames; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNames], ", "), more)
 	}

@@ -16,24 +16,24 @@ import (
 // standardInput is how messages name standard input.
 const standardInput = "standard input"
 
-// opener makes folders of what a command line names.
-type opener struct {
-	stdin  io.Reader
-	all    []*opened
-	inputs int // pipes and standard input, which have no names
+// folderOpener makes folders of what a command line names.
+type folderOpener struct {
+	stdin   io.Reader
+	opened  []*openedFolder
+	streams int // pipes and standard input, which have no names
 }
 
-// opened is a folder, or the files that were named of one.
-type opened struct {
+// openedFolder is a folder, or the files that were named of one.
+type openedFolder struct {
 	policy.Dir
 	parent string // of the files; empty: the whole folder was named
 	named  bool   // by NAME=
 }
 
-func (o *opener) open(text string, guardrail bool) error {
+func (o *folderOpener) openSource(text string, guardrail bool) error {
 	name, path := splitName(text)
 	if path == "-" {
-		return o.addInput(name, standardInput, o.stdin, guardrail)
+		return o.addStream(name, standardInput, o.stdin, guardrail)
 	}
 	info, err := os.Stat(path)
 	switch {
@@ -49,7 +49,7 @@ func (o *opener) open(text string, guardrail bool) error {
 		return err
 	}
 	defer pipe.Close()
-	return o.addInput(name, path, pipe, guardrail)
+	return o.addStream(name, path, pipe, guardrail)
 }
 
 // splitName takes NAME=SOURCE apart. A path may hold = too, so a file or folder of
@@ -62,8 +62,8 @@ func splitName(text string) (name, path string) {
 	return name, path
 }
 
-// Inputs are the files that the documents and cases are read from.
-func (s Source) Inputs() []reload.Input {
+// WatchedInputs are the files that the documents and cases are read from.
+func (s DocumentSource) WatchedInputs() []reload.Input {
 	var all []reload.Input
 	for _, text := range append(append([]string{}, s.Sources...), s.Guardrails...) {
 		_, path := splitName(text)
@@ -76,22 +76,22 @@ func (s Source) Inputs() []reload.Input {
 	return all
 }
 
-func (o *opener) addFolder(path, name string, guardrail bool) error {
+func (o *folderOpener) addFolder(path, name string, guardrail bool) error {
 	dir := policy.OSDir(filepath.Clean(path))
 	dir.Guardrail = guardrail
 	if name != "" {
 		dir.Name = name
 	}
-	for _, other := range o.all {
+	for _, other := range o.opened {
 		if other.parent == "" && policy.Overlap(dir.Path, other.Path) {
 			return fmt.Errorf("%s and %s are one folder, or one is inside the other: name folders that have no file in common", other.Path, dir.Path)
 		}
 	}
-	o.all = append(o.all, &opened{Dir: dir, named: name != ""})
+	o.opened = append(o.opened, &openedFolder{Dir: dir, named: name != ""})
 	return nil
 }
 
-func (o *opener) addFile(path, name string, guardrail bool) error {
+func (o *folderOpener) addFile(path, name string, guardrail bool) error {
 	base := filepath.Base(path)
 	if !policy.IsRead(base) {
 		return fmt.Errorf("%s: an authorizer reads *.yaml and *.yml only: rename the file, or give it as standard input", path)
@@ -104,11 +104,11 @@ func (o *opener) addFile(path, name string, guardrail bool) error {
 	if err != nil {
 		return err
 	}
-	return o.add(name, policy.DirName(filepath.Dir(path)), parent, base, path, data, guardrail)
+	return o.addToFolder(name, policy.DirName(filepath.Dir(path)), parent, base, path, data, guardrail)
 }
 
-// addInput reads what is no file: standard input, or a pipe such as a shell makes.
-func (o *opener) addInput(name, shown string, from io.Reader, guardrail bool) error {
+// addStream reads what is no file: standard input, or a pipe such as a shell makes.
+func (o *folderOpener) addStream(name, shown string, from io.Reader, guardrail bool) error {
 	if from == nil {
 		return errors.New("there is no standard input")
 	}
@@ -119,27 +119,27 @@ func (o *opener) addInput(name, shown string, from io.Reader, guardrail bool) er
 	if len(data) > policy.MaxFileBytes {
 		return fmt.Errorf("%s: %w: at most %d bytes are read", shown, readfile.ErrTooLarge, policy.MaxFileBytes)
 	}
-	o.inputs++
-	return o.add(name, "stdin", standardInput, fmt.Sprintf("input-%d.yaml", o.inputs), shown, data, guardrail)
+	o.streams++
+	return o.addToFolder(name, "stdin", standardInput, fmt.Sprintf("input-%d.yaml", o.streams), shown, data, guardrail)
 }
 
-// add puts a file into the folder of its parent, which has another name where the
+// addToFolder puts a file into the folder of its parent, which has another name where the
 // user gave one.
-func (o *opener) add(name, byDefault, parent, base, shown string, data []byte, guardrail bool) error {
-	var dir *opened
-	for _, other := range o.all {
+func (o *folderOpener) addToFolder(name, byDefault, parent, base, shown string, data []byte, guardrail bool) error {
+	var dir *openedFolder
+	for _, other := range o.opened {
 		if other.parent == parent && other.Guardrail == guardrail && (name == "" && !other.named || name != "" && other.Name == name) {
 			dir = other
 		}
 	}
 	if dir == nil {
-		dir = &opened{parent: parent, named: name != ""}
+		dir = &openedFolder{parent: parent, named: name != ""}
 		dir.Name, dir.Path, dir.Guardrail = byDefault, filepath.Dir(shown), guardrail
 		if dir.named {
 			dir.Name = name
 		}
 		dir.Files, dir.Paths = memoryFiles{}, map[string]string{}
-		o.all = append(o.all, dir)
+		o.opened = append(o.opened, dir)
 	}
 	if _, again := dir.Paths[base]; again {
 		return fmt.Errorf("%s is named twice", shown)
@@ -148,28 +148,28 @@ func (o *opener) add(name, byDefault, parent, base, shown string, data []byte, g
 	return nil
 }
 
-// folders checks that the folders have names of their own, and no file in common.
-func (o *opener) folders() ([]policy.Dir, error) {
+// checkedFolders checks that the folders have names of their own, and no file in common.
+func (o *folderOpener) checkedFolders() ([]policy.Dir, error) {
 	var all []policy.Dir
-	for i, dir := range o.all {
-		if err := dir.checkFiles(o.all); err != nil {
+	for i, dir := range o.opened {
+		if err := dir.checkOverlap(o.opened); err != nil {
 			return nil, err
 		}
-		for _, other := range o.all[:i] {
+		for _, other := range o.opened[:i] {
 			if dir.Name == other.Name {
 				return nil, fmt.Errorf("two folders are named %q, %s and %s: give one of them another name, as in NAME=%s", dir.Name, other.Path, dir.Path, dir.Path)
 			}
 		}
 		all = append(all, dir.Dir)
 	}
-	if len(WithDocuments(all)) == 0 {
+	if len(FoldersWithDocuments(all)) == 0 {
 		return nil, errors.New("only files of cases are named: name the documents too")
 	}
 	return all, nil
 }
 
-// checkFiles reports a file that a folder has too.
-func (d *opened) checkFiles(all []*opened) error {
+// checkOverlap reports a file that a folder has too.
+func (d *openedFolder) checkOverlap(all []*openedFolder) error {
 	for _, path := range d.Paths {
 		for _, other := range all {
 			if d.parent != standardInput && other.parent == "" && policy.Overlap(path, other.Path) {

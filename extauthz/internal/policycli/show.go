@@ -8,16 +8,16 @@ import (
 )
 
 // Nothing is what a missing or empty value is shown as.
-const Nothing = "nothing"
+const NoValue = "nothing"
 
-// Show writes a value of a trace for people: what a condition wants, or has.
-func Show(value any) string {
+// FormatValue writes a value of a trace for people: what a condition wants, or has.
+func FormatValue(value any) string {
 	switch value := value.(type) {
 	case nil:
-		return Nothing
+		return NoValue
 	case map[string]any:
 		if len(value) == 0 {
-			return Nothing
+			return NoValue
 		}
 		var parts []string
 		for _, name := range slices.Sorted(maps.Keys(value)) {
@@ -28,5 +28,5 @@ func Show(value any) string {
 	if text := fmt.Sprint(value); text != "" {
 		return text
 	}
-	return Nothing
+	return NoValue
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// Source says which documents a command works on, and how they are read.
-type Source struct {
+// DocumentSource says which documents a command works on, and how they are read.
+type DocumentSource struct {
 	Sources    []string // folders, files, and - for Stdin
 	Guardrails []string // as Sources; their deny rules apply to public entries too
 	Stdin      io.Reader
@@ -24,46 +24,48 @@ type Source struct {
 }
 
 // ErrNoFolder says that no documents are named.
-var ErrNoFolder = errors.New("name a folder of documents, a file, or - for standard input")
+var ErrNoSource = errors.New("name a folder of documents, a file, or - for standard input")
 
 // Loader is how the documents are read.
-func (s Source) Loader() policy.Loader { return policy.Loader{Domains: s.Domains, Members: s.Members} }
+func (s DocumentSource) Loader() policy.Loader {
+	return policy.Loader{Domains: s.Domains, Members: s.Members}
+}
 
-// Folders opens all sources, guardrails last. Each is a folder, a file or -, and
+// OpenFolders opens all sources, guardrails last. Each is a folder, a file or -, and
 // NAME=SOURCE where the folder's name in the configuration is not the last element of
 // its path. Files of one folder become one folder, whose messages name each file as
 // it was given.
-func (s Source) Folders() ([]policy.Dir, error) {
+func (s DocumentSource) OpenFolders() ([]policy.Dir, error) {
 	if len(s.Sources)+len(s.Guardrails) == 0 {
-		return nil, ErrNoFolder
+		return nil, ErrNoSource
 	}
-	o := opener{stdin: s.Stdin}
+	o := folderOpener{stdin: s.Stdin}
 	for _, text := range s.Sources {
-		if err := o.open(text, false); err != nil {
+		if err := o.openSource(text, false); err != nil {
 			return nil, err
 		}
 	}
 	for _, text := range s.Guardrails {
-		if err := o.open(text, true); err != nil {
+		if err := o.openSource(text, true); err != nil {
 			return nil, err
 		}
 	}
-	return o.folders()
+	return o.checkedFolders()
 }
 
-// Pair says which folders of two versions are one: those of the same name, and
+// PairFolders says which folders of two versions are one: those of the same name, and
 // where each version has one folder, these two, whatever they are called. The same
 // holds for guardrails.
-func Pair(old, changed []policy.Dir) {
+func PairFolders(old, changed []policy.Dir) {
 	for _, guardrail := range []bool{false, true} {
-		before, after := only(old, guardrail), only(changed, guardrail)
+		before, after := foldersOfKind(old, guardrail), foldersOfKind(changed, guardrail)
 		if len(before) == 1 && len(after) == 1 {
 			after[0].Name = before[0].Name
 		}
 	}
 }
 
-func only(dirs []policy.Dir, guardrail bool) (chosen []*policy.Dir) {
+func foldersOfKind(dirs []policy.Dir, guardrail bool) (chosen []*policy.Dir) {
 	for i := range dirs {
 		if dirs[i].Guardrail == guardrail {
 			chosen = append(chosen, &dirs[i])
@@ -72,31 +74,31 @@ func only(dirs []policy.Dir, guardrail bool) (chosen []*policy.Dir) {
 	return chosen
 }
 
-// WithDocuments leaves out folders that were made of files of cases alone: an empty
+// FoldersWithDocuments leaves out folders that were made of files of cases alone: an empty
 // folder of documents is an error, and such a folder is meant to have none.
-func WithDocuments(dirs []policy.Dir) []policy.Dir {
+func FoldersWithDocuments(dirs []policy.Dir) []policy.Dir {
 	var chosen []policy.Dir
 	for _, dir := range dirs {
-		if files, ok := dir.Files.(memoryFiles); !ok || !files.onlyCases() {
+		if files, ok := dir.Files.(memoryFiles); !ok || !files.holdOnlyCases() {
 			chosen = append(chosen, dir)
 		}
 	}
 	return chosen
 }
 
-// Set loads all documents; one that is rejected rejects them all, as no answer of
+// LoadSet loads all documents; one that is rejected rejects them all, as no answer of
 // the rest could be relied on.
-func (s Source) Set() (*policy.Set, error) {
-	dirs, err := s.Folders()
+func (s DocumentSource) LoadSet() (*policy.Set, error) {
+	dirs, err := s.OpenFolders()
 	if err != nil {
 		return nil, err
 	}
-	return s.Load(dirs)
+	return s.LoadFolders(dirs)
 }
 
-// Load is [Source.Set] of folders that are open.
-func (s Source) Load(dirs []policy.Dir) (*policy.Set, error) {
-	set, err := s.Loader().Load(WithDocuments(dirs)...)
+// LoadFolders is [Source.LoadSet] of folders that are open.
+func (s DocumentSource) LoadFolders(dirs []policy.Dir) (*policy.Set, error) {
+	set, err := s.Loader().Load(FoldersWithDocuments(dirs)...)
 	if err != nil {
 		return nil, err
 	}

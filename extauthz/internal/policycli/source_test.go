@@ -30,7 +30,7 @@ func TestNamesOfFolders(t *testing.T) {
 		{"a", "a/policies", "a and a/policies are one folder, or one is inside the other"},
 		{"", "", "name a folder of documents"},
 	} {
-		folders, err := policycli.Source{Sources: strings.Fields(row.dirs), Guardrails: strings.Fields(row.guardrails)}.Folders()
+		folders, err := policycli.DocumentSource{Sources: strings.Fields(row.dirs), Guardrails: strings.Fields(row.guardrails)}.OpenFolders()
 		var names []string
 		for _, f := range folders {
 			names = append(names, f.Name)

@@ -16,10 +16,10 @@ import (
 
 func test(t *testing.T, dir string, o cases.Options) cases.Report {
 	t.Helper()
-	if o.All = o.Only == nil; o.All {
-		o.Only = regexp.MustCompile("")
+	if o.MeasureCoverage = o.NamePattern == nil; o.MeasureCoverage {
+		o.NamePattern = regexp.MustCompile("")
 	}
-	report, err := cases.Test(policycli.Source{Sources: []string{dir}}, o)
+	report, err := cases.Run(policycli.DocumentSource{Sources: []string{dir}}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func test(t *testing.T, dir string, o cases.Options) cases.Report {
 }
 
 func TestPrinted(t *testing.T) {
-	report := test(t, "testdata/policies", cases.Options{Coverage: 90})
+	report := test(t, "testdata/policies", cases.Options{MinCoverage: 90})
 	var quiet, verbose, indented strings.Builder
 	encoder := json.NewEncoder(&indented)
 	encoder.SetIndent("", "  ")
@@ -39,32 +39,32 @@ func TestPrinted(t *testing.T) {
 	golden.Compare(t, "test.txt", quiet.String())
 	golden.Compare(t, "test-v.txt", verbose.String())
 	golden.Compare(t, "test.json", indented.String())
-	if report.OK() {
+	if report.Passed() {
 		t.Error("failed cases are fine")
 	}
 }
 
 func TestOnlySome(t *testing.T) {
-	report := test(t, "testdata/policies", cases.Options{Only: regexp.MustCompile("^her own$|expired")})
-	if len(report.Cases) != 2 || !report.OK() || report.Coverage != nil {
+	report := test(t, "testdata/policies", cases.Options{NamePattern: regexp.MustCompile("^her own$|expired")})
+	if len(report.Cases) != 2 || !report.Passed() || report.Coverage != nil {
 		t.Errorf("got %+v", report)
 	}
 }
 
 // The policies that are shipped do what their cases say, and no rule is untried.
 func TestTheShippedPolicies(t *testing.T) {
-	report := test(t, "../../../../manifests/policies", cases.Options{Coverage: 100})
+	report := test(t, "../../../../manifests/policies", cases.Options{MinCoverage: 100})
 	var text strings.Builder
-	if err := report.Print(&text); err != nil || !report.OK() {
+	if err := report.Print(&text); err != nil || !report.Passed() {
 		t.Errorf("%v\n%s", err, text.String())
 	}
 }
 
 // The guardrails that are shipped do what their cases say, and lint finds nothing in them.
 func TestTheShippedGuardrails(t *testing.T) {
-	source := policycli.Source{Sources: []string{"../../../../manifests/policies"}, Guardrails: []string{"../../../../manifests/guardrails"}}
-	report, err := cases.Test(source, cases.Options{Only: regexp.MustCompile(""), All: true, Coverage: 100})
-	if err != nil || !report.OK() {
+	source := policycli.DocumentSource{Sources: []string{"../../../../manifests/policies"}, Guardrails: []string{"../../../../manifests/guardrails"}}
+	report, err := cases.Run(source, cases.Options{NamePattern: regexp.MustCompile(""), MeasureCoverage: true, MinCoverage: 100})
+	if err != nil || !report.Passed() {
 		t.Errorf("got %v, %+v", err, report)
 	}
 	if problems, warnings := (policy.Loader{}).Lint(folders(t, source)...); len(problems) > 0 || len(warnings) > 0 {
@@ -72,9 +72,9 @@ func TestTheShippedGuardrails(t *testing.T) {
 	}
 }
 
-func folders(t *testing.T, source policycli.Source) []policy.Dir {
+func folders(t *testing.T, source policycli.DocumentSource) []policy.Dir {
 	t.Helper()
-	dirs, err := source.Folders()
+	dirs, err := source.OpenFolders()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestCoverage(t *testing.T) {
 		{cases.Coverage{Decided: 2, Rules: 3, Want: 67}, "coverage 66%: 2 of 3 rules and public entries decided a case; want 67%"},
 		{cases.Coverage{Want: 100}, "coverage 100%: 0 of 0 rules and public entries decided a case"},
 	} {
-		if row.c.String() != row.want || row.c.Enough() == strings.Contains(row.want, "want") {
+		if row.c.String() != row.want || row.c.IsEnough() == strings.Contains(row.want, "want") {
 			t.Errorf("got %s", row.c)
 		}
 	}
@@ -126,7 +126,7 @@ func TestCasesThatAreRefused(t *testing.T) {
 		if strings.HasPrefix(row.text, "kind") {
 			text = "\n\n\napiVersion: meshpass.dev/v1\n" + row.text + "\n"
 		}
-		_, problems := cases.Read(policy.Dir{Files: fstest.MapFS{"f_test.yaml": {Data: []byte(text)}}}, policy.Loader{})
+		_, problems := cases.ReadFolder(policy.Dir{Files: fstest.MapFS{"f_test.yaml": {Data: []byte(text)}}}, policy.Loader{})
 		if len(problems) == 0 || !strings.Contains(problems.Error(), row.want) {
 			t.Errorf("%s: got %v", row.name, problems)
 		}
@@ -134,12 +134,12 @@ func TestCasesThatAreRefused(t *testing.T) {
 }
 
 func TestNothingToTest(t *testing.T) {
-	for _, o := range []cases.Options{{Only: regexp.MustCompile("no such case")}} {
-		if _, err := cases.Test(policycli.Source{Sources: []string{"testdata/policies"}}, o); !errors.Is(err, cases.ErrNone) {
+	for _, o := range []cases.Options{{NamePattern: regexp.MustCompile("no such case")}} {
+		if _, err := cases.Run(policycli.DocumentSource{Sources: []string{"testdata/policies"}}, o); !errors.Is(err, cases.ErrNoCases) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if _, err := cases.Test(policycli.Source{Sources: []string{"../lint/testdata/policies"}}, cases.Options{Only: regexp.MustCompile("")}); err == nil || !strings.Contains(err.Error(), "wrong_test.yaml:7:14") {
+	if _, err := cases.Run(policycli.DocumentSource{Sources: []string{"../lint/testdata/policies"}}, cases.Options{NamePattern: regexp.MustCompile("")}); err == nil || !strings.Contains(err.Error(), "wrong_test.yaml:7:14") {
 		t.Errorf("cases that cannot be used: got %v", err)
 	}
 }
@@ -169,7 +169,7 @@ spec:
 		t.Helper()
 		documents["orders_test.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: meshpass.dev/v1\nkind: PolicyTest\ncases:\n" +
 			"  - {name: c, caller: none, callee: " + callee + ", request: {method: GET, path: /}, expect: {" + expect + "}}\n")}
-		all, problems := cases.Read(policy.Dir{Name: "p", Files: documents}, policy.Loader{})
+		all, problems := cases.ReadFolder(policy.Dir{Name: "p", Files: documents}, policy.Loader{})
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
@@ -262,7 +262,7 @@ spec:
 			"defaults: {caller: ns/edge/sa/tyk-gateway, callee: ns/shop/sa/orders, request: {method: GET, path: /, host: orders}}\ncases:\n" +
 			"  - {name: c, claims: {sub: 'okta:a'}, " + row.fields + "}\n")}}
 		dir := policy.Dir{Name: "p", Files: files}
-		all, problems := cases.Read(dir, policy.Loader{})
+		all, problems := cases.ReadFolder(dir, policy.Loader{})
 		set, err := policy.Loader{}.Load(dir)
 		if err != nil || len(problems) > 0 {
 			t.Fatal(row.fields, problems, err)

@@ -7,8 +7,8 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// claims are those of a token that was verified.
-type claims struct {
+// claimsSpec are those of a token that was verified.
+type claimsSpec struct {
 	Issuer    string         `yaml:"iss"`
 	Audience  string         `yaml:"aud"`
 	Subject   string         `yaml:"sub"`
@@ -19,10 +19,10 @@ type claims struct {
 	Rctx      map[string]any `yaml:"rctx"`
 }
 
-func (p *parser) claims(i int, field string, c claims) *identity.Claims {
-	for _, err := range []error{convert(c.Tctx), convert(c.Rctx)} {
+func (p *caseParser) readClaims(i int, field string, c claimsSpec) *identity.Claims {
+	for _, err := range []error{convertMembers(c.Tctx), convertMembers(c.Rctx)} {
 		if err != nil {
-			p.fail(i, field, "%s", err)
+			p.addProblem(i, field, "%s", err)
 		}
 	}
 	return &identity.Claims{
@@ -31,26 +31,26 @@ func (p *parser) claims(i int, field string, c claims) *identity.Claims {
 	}
 }
 
-// convert gives members the types that those of a verified token have: whole
+// convertMembers gives members the types that those of a verified token have: whole
 // numbers are int64.
-func convert(members map[string]any) (err error) {
+func convertMembers(members map[string]any) (err error) {
 	for name := range members {
-		if members[name], err = converted(members[name]); err != nil {
+		if members[name], err = convertValue(members[name]); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func converted(value any) (_ any, err error) {
+func convertValue(value any) (_ any, err error) {
 	switch value := value.(type) {
 	case int:
 		return int64(value), nil
 	case map[string]any:
-		return value, convert(value)
+		return value, convertMembers(value)
 	case []any:
 		for i := range value {
-			if value[i], err = converted(value[i]); err != nil {
+			if value[i], err = convertValue(value[i]); err != nil {
 				return nil, err
 			}
 		}

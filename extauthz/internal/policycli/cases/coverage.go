@@ -16,11 +16,11 @@ type Coverage struct {
 	Want    int               `json:"want,omitempty"`  // percent
 }
 
-// Enough reports whether as much is covered as is wanted.
-func (c Coverage) Enough() bool { return c.Decided*100 >= c.Want*c.Rules }
+// IsEnough reports whether as much is covered as is wanted.
+func (c Coverage) IsEnough() bool { return c.Decided*100 >= c.Want*c.Rules }
 
-// cover works out which rules decided, and how many percent should have.
-func (r *Report) cover(set *policy.Set, want int) {
+// measureCoverage works out which rules decided, and how many percent should have.
+func (r *Report) measureCoverage(set *policy.Set, want int) {
 	decided := map[[3]string]bool{}
 	for _, c := range r.Cases {
 		if !c.Passed { // the rule decided, and not as expected
@@ -44,15 +44,15 @@ func (r *Report) cover(set *policy.Set, want int) {
 }
 
 func (c Coverage) String() string {
-	text := fmt.Sprintf("coverage %d%%: %d of %d rules and public entries decided a case", c.percent(), c.Decided, c.Rules)
-	if !c.Enough() {
+	text := fmt.Sprintf("coverage %d%%: %d of %d rules and public entries decided a case", c.roundedPercent(), c.Decided, c.Rules)
+	if !c.IsEnough() {
 		text += fmt.Sprintf("; want %d%%", c.Want)
 	}
 	return text
 }
 
-// percent is rounded down: 100 means all.
-func (c Coverage) percent() int {
+// roundedPercent is rounded down: 100 means all.
+func (c Coverage) roundedPercent() int {
 	if c.Rules == 0 {
 		return 100
 	}

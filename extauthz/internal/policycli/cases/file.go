@@ -27,34 +27,34 @@ import (
 // Kind heads a file of cases, beside the documents' apiVersion.
 const Kind = "PolicyTest"
 
-type file struct {
-	APIVersion string            `yaml:"apiVersion"`
-	Kind       string            `yaml:"kind"`
-	Users      map[string]claims `yaml:"users"`
-	Defaults   defaults          `yaml:"defaults"`
-	Cases      []spec            `yaml:"cases"`
+type caseFile struct {
+	APIVersion string                `yaml:"apiVersion"`
+	Kind       string                `yaml:"kind"`
+	Users      map[string]claimsSpec `yaml:"users"`
+	Defaults   caseDefaults          `yaml:"defaults"`
+	Cases      []caseSpec            `yaml:"cases"`
 }
 
-// defaults stand for what a case does not say.
-type defaults struct {
-	Caller  string  `yaml:"caller"`
-	Callee  string  `yaml:"callee"`
-	Request request `yaml:"request"`
+// caseDefaults stand for what a case does not say.
+type caseDefaults struct {
+	Caller  string      `yaml:"caller"`
+	Callee  string      `yaml:"callee"`
+	Request requestSpec `yaml:"request"`
 }
 
-type spec struct {
-	Name    string  `yaml:"name"`
-	User    string  `yaml:"user"`    // one of users
-	Claims  *claims `yaml:"claims"`  // or the token's claims
-	Token   string  `yaml:"token"`   // or why there are none: token_missing, token_expired, …
-	Caller  string  `yaml:"caller"`  // ns/…/sa/…, spiffe://…; none: nobody can have a name; unknown
-	Callee  string  `yaml:"callee"`  // as in targets
-	Now     string  `yaml:"now"`     // RFC 3339; else 2026-06-01T12:00:00Z
-	Request request `yaml:"request"` // field by field over the defaults
-	Expect  expect  `yaml:"expect"`
+type caseSpec struct {
+	Name    string      `yaml:"name"`
+	User    string      `yaml:"user"`    // one of users
+	Claims  *claimsSpec `yaml:"claims"`  // or the token's claims
+	Token   string      `yaml:"token"`   // or why there are none: token_missing, token_expired, …
+	Caller  string      `yaml:"caller"`  // ns/…/sa/…, spiffe://…; none: nobody can have a name; unknown
+	Callee  string      `yaml:"callee"`  // as in targets
+	Now     string      `yaml:"now"`     // RFC 3339; else 2026-06-01T12:00:00Z
+	Request requestSpec `yaml:"request"` // field by field over the defaults
+	Expect  expectSpec  `yaml:"expect"`
 }
 
-type request struct {
+type requestSpec struct {
 	Method  string            `yaml:"method"`
 	Path    string            `yaml:"path"`
 	Host    string            `yaml:"host"`
@@ -62,7 +62,7 @@ type request struct {
 	Headers map[string]string `yaml:"headers"` // lower-case names
 }
 
-type expect struct {
+type expectSpec struct {
 	Decision string   `yaml:"decision"` // allow or deny
 	Reason   string   `yaml:"reason"`
 	Rule     string   `yaml:"rule"`   // DOCUMENT/RULE, or FOLDER/DOCUMENT/RULE
@@ -70,14 +70,14 @@ type expect struct {
 }
 
 // ErrNone says that there is nothing to test.
-var ErrNone = errors.New("no case in files *_test.yaml or *.test.yaml: docs/policy-tools.md shows how to write one")
+var ErrNoCases = errors.New("no case in files *_test.yaml or *.test.yaml: docs/policy-tools.md shows how to write one")
 
-// Read gives the cases of all files of cases below the folder, in the order of
+// ReadFolder gives the cases of all files of cases below the folder, in the order of
 // files and lines. All that is wrong in any of them comes back together.
-func Read(dir policy.Dir, loader policy.Loader) ([]Case, strictyaml.Problems) {
+func ReadFolder(dir policy.Dir, loader policy.Loader) ([]Case, strictyaml.Problems) {
 	var all []Case
 	var problems strictyaml.Problems
-	err := readfile.Walk(dir.Files, isFile, func(e readfile.Entry) {
+	err := readfile.Walk(dir.Files, isCaseFile, func(e readfile.Entry) {
 		if e.Folder {
 			return // the documents' reader says so
 		}
@@ -90,7 +90,7 @@ func Read(dir policy.Dir, loader policy.Loader) ([]Case, strictyaml.Problems) {
 			problems = append(problems, strictyaml.Problem{File: full, Message: e.Err.Error()})
 			return
 		}
-		found, wrong := parse(data, loader)
+		found, wrong := parseFile(data, loader)
 		for i := range found {
 			found[i].File = full
 		}
@@ -102,6 +102,6 @@ func Read(dir policy.Dir, loader policy.Loader) ([]Case, strictyaml.Problems) {
 	return all, problems
 }
 
-func isFile(name string) bool {
+func isCaseFile(name string) bool {
 	return policy.IsRead(name) && policy.IsCases(name)
 }

@@ -28,7 +28,7 @@ func TestCasesOfTwoFolders(t *testing.T) {
 	write(t, dir, "a/long_test.yaml", cases("ns/a/sa/a", "a/p/r", "deny rule_denied a/p/s"))
 	test := func() Report {
 		t.Helper()
-		report, err := Test(policycli.Source{Sources: []string{dir + "/a", dir + "/b"}}, Options{Only: regexp.MustCompile(""), All: true})
+		report, err := Run(policycli.DocumentSource{Sources: []string{dir + "/a", dir + "/b"}}, Options{NamePattern: regexp.MustCompile(""), MeasureCoverage: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,11 +43,11 @@ func (r Report) PrintJUnit(to io.Writer) error {
 		if n := len(all.Suites); n == 0 || all.Suites[n-1].Name != c.File {
 			all.Suites = append(all.Suites, junitSuite{Name: c.File})
 		}
-		all.add(junitCase{Name: c.Name, Class: c.File, File: c.File, Line: c.Line, Failure: c.failure()})
+		all.addCase(junitCase{Name: c.Name, Class: c.File, File: c.File, Line: c.Line, Failure: c.failureElement()})
 	}
 	if r.Coverage != nil && r.Coverage.Want > 0 {
 		all.Suites = append(all.Suites, junitSuite{Name: "coverage"})
-		all.add(junitCase{Name: fmt.Sprintf("%d%%", r.Coverage.Want), Class: "coverage", Failure: r.Coverage.failure()})
+		all.addCase(junitCase{Name: fmt.Sprintf("%d%%", r.Coverage.Want), Class: "coverage", Failure: r.Coverage.failureElement()})
 	}
 	text, err := xml.MarshalIndent(all, "", "  ")
 	if err != nil {
@@ -57,8 +57,8 @@ func (r Report) PrintJUnit(to io.Writer) error {
 	return err
 }
 
-// add puts a case into the last suite.
-func (s *junitSuites) add(c junitCase) {
+// addCase puts a case into the last suite.
+func (s *junitSuites) addCase(c junitCase) {
 	last := &s.Suites[len(s.Suites)-1]
 	last.Cases = append(last.Cases, c)
 	last.Tests++
@@ -69,21 +69,21 @@ func (s *junitSuites) add(c junitCase) {
 	}
 }
 
-func (r Result) failure() *junitFailure {
+func (r Result) failureElement() *junitFailure {
 	if r.Passed {
 		return nil
 	}
 	var short []string
 	for _, d := range r.Differences {
-		short = append(short, fmt.Sprintf("%s: want %s, got %s", d.Field, d.Want, orNothing(d.Got)))
+		short = append(short, fmt.Sprintf("%s: want %s, got %s", d.Field, d.Want, orNone(d.Got)))
 	}
 	var text strings.Builder
-	r.print(&text)
+	r.printTo(&text)
 	return &junitFailure{strings.Join(short, "; "), "\n" + text.String()}
 }
 
-func (c Coverage) failure() *junitFailure {
-	if c.Enough() {
+func (c Coverage) failureElement() *junitFailure {
+	if c.IsEnough() {
 		return nil
 	}
 	var text strings.Builder

@@ -10,7 +10,7 @@ import (
 )
 
 func TestJUnit(t *testing.T) {
-	report := test(t, "testdata/policies", cases.Options{Coverage: 90})
+	report := test(t, "testdata/policies", cases.Options{MinCoverage: 90})
 	var text strings.Builder
 	if err := report.PrintJUnit(&text); err != nil {
 		t.Fatal(err)

@@ -22,29 +22,29 @@ type Case struct {
 	Request policy.Request
 	Claims  *identity.Claims
 	Token   decision.Reason // why there are no claims
-	Expect  Expect
+	Expect  Expectation
 }
 
-// Expect is what a case compares; what is empty is not compared.
-type Expect struct {
+// Expectation is what a case compares; what is empty is not compared.
+type Expectation struct {
 	Decision, Reason, Rule string
 	Shadow                 []string
 }
 
 // noon is when the requests are made that do not say so.
-var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+var defaultTime = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// parser reads the cases of one file.
-type parser struct {
+// caseParser reads the cases of one file.
+type caseParser struct {
 	policy.Loader
 	doc      *strictyaml.Document
-	file     file
+	file     caseFile
 	problems strictyaml.Problems
 
 	unreadable bool // the file has keys or values that cannot be read
 }
 
-func parse(data []byte, loader policy.Loader) ([]Case, strictyaml.Problems) {
+func parseFile(data []byte, loader policy.Loader) ([]Case, strictyaml.Problems) {
 	doc, err := strictyaml.Parse(data)
 	var unreadable strictyaml.Problems
 	if errors.As(err, &unreadable) {
@@ -52,7 +52,7 @@ func parse(data []byte, loader policy.Loader) ([]Case, strictyaml.Problems) {
 	} else if err != nil {
 		return nil, strictyaml.Problems{{Message: err.Error()}}
 	}
-	p := parser{Loader: loader, doc: doc}
+	p := caseParser{Loader: loader, doc: doc}
 	p.problems = doc.Decode(&p.file)
 	p.unreadable = len(p.problems) > 0
 	if p.file.APIVersion != policy.APIVersion || p.file.Kind != Kind {
@@ -64,9 +64,9 @@ func parse(data []byte, loader policy.Loader) ([]Case, strictyaml.Problems) {
 	var all []Case
 	lines := map[string]int{}
 	for i := range p.file.Cases {
-		c := p.read(i, &p.file.Cases[i])
+		c := p.readCase(i, &p.file.Cases[i])
 		if first, again := lines[c.Name]; again && c.Name != "" {
-			p.fail(i, "name", "a second case is named %q, the first one is in line %d: give each its own name", c.Name, first)
+			p.addProblem(i, "name", "a second case is named %q, the first one is in line %d: give each its own name", c.Name, first)
 		} else {
 			lines[c.Name] = c.Line
 		}
@@ -75,43 +75,43 @@ func parse(data []byte, loader policy.Loader) ([]Case, strictyaml.Problems) {
 	return all, p.problems
 }
 
-// fail notes what is wrong with a field of a case.
-func (p *parser) fail(i int, field, format string, args ...any) {
+// addProblem notes what is wrong with a field of a case.
+func (p *caseParser) addProblem(i int, field, format string, args ...any) {
 	p.problems.Add(p.doc.At("cases", i, field), format, args...)
 }
 
-func (p *parser) read(i int, s *spec) Case {
-	c := Case{Position: p.doc.At("cases", i), Name: s.Name, Request: p.request(i, s)}
+func (p *caseParser) readCase(i int, s *caseSpec) Case {
+	c := Case{Position: p.doc.At("cases", i), Name: s.Name, Request: p.readRequest(i, s)}
 	if s.Name == "" {
-		p.fail(i, "name", "a case needs a name")
+		p.addProblem(i, "name", "a case needs a name")
 	}
-	p.token(i, s, &c)
-	p.expect(i, s.Expect, &c)
+	p.readToken(i, s, &c)
+	p.readExpectation(i, s.Expect, &c)
 	return c
 }
 
-func (p *parser) request(i int, s *spec) policy.Request {
+func (p *caseParser) readRequest(i int, s *caseSpec) policy.Request {
 	d := p.file.Defaults
 	r := policy.Request{
 		Method: or(s.Request.Method, d.Request.Method), Path: or(s.Request.Path, d.Request.Path), Host: or(s.Request.Host, d.Request.Host),
-		Port: or(s.Request.Port, d.Request.Port), Headers: s.Request.Headers, Now: noon,
+		Port: or(s.Request.Port, d.Request.Port), Headers: s.Request.Headers, Now: defaultTime,
 	}
 	if r.Headers == nil {
 		r.Headers = d.Request.Headers
 	}
 	for name := range r.Headers {
 		if name != strings.ToLower(name) {
-			p.fail(i, "request", "header %q: write %q, Envoy sends names in lower case", name, strings.ToLower(name))
+			p.addProblem(i, "request", "header %q: write %q, Envoy sends names in lower case", name, strings.ToLower(name))
 		}
 	}
 	if r.Method == "" || r.Path == "" {
-		p.fail(i, "request", "want request.method and request.path, here or under defaults")
+		p.addProblem(i, "request", "want request.method and request.path, here or under defaults")
 	}
-	p.sides(i, or(s.Caller, d.Caller), or(s.Callee, d.Callee), &r)
+	p.readPeers(i, or(s.Caller, d.Caller), or(s.Callee, d.Callee), &r)
 	if s.Now != "" {
 		now, err := time.Parse(time.RFC3339, s.Now)
 		if err != nil {
-			p.fail(i, "now", "now %q: want a time such as 2026-06-01T12:00:00Z", s.Now)
+			p.addProblem(i, "now", "now %q: want a time such as 2026-06-01T12:00:00Z", s.Now)
 		}
 		r.Now = now
 	}
@@ -126,27 +126,27 @@ func or[T comparable](first, other T) T {
 	return other
 }
 
-// sides names caller and callee, as patterns that name one workload.
-func (p *parser) sides(i int, caller, callee string, r *policy.Request) {
+// readPeers names caller and callee, as patterns that name one workload.
+func (p *caseParser) readPeers(i int, caller, callee string, r *policy.Request) {
 	switch caller {
 	case "none":
 		r.NoCaller = true
 	case "unknown":
 	case "":
-		p.fail(i, "caller", "want caller, here or under defaults: a workload; none, where no caller can have a name; or unknown")
+		p.addProblem(i, "caller", "want caller, here or under defaults: a workload; none, where no caller can have a name; or unknown")
 	default:
 		named, err := p.Domains.ParsePattern(caller)
 		if r.Caller = named.Literal(); err != nil || r.Caller == "" {
-			p.fail(i, "caller", "caller %q: want one workload, ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH, none, or unknown", caller)
+			p.addProblem(i, "caller", "caller %q: want one workload, ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH, none, or unknown", caller)
 		}
 	}
 	named, err := p.Domains.ParseTarget(callee)
 	if r.Callee = named.Literal(); err != nil || r.Callee == "" {
-		p.fail(i, "callee", "callee %q: want one of those that documents target, without *, here or under defaults", callee)
+		p.addProblem(i, "callee", "callee %q: want one of those that documents target, without *, here or under defaults", callee)
 	}
 }
 
-func (p *parser) token(i int, s *spec, c *Case) {
+func (p *caseParser) readToken(i int, s *caseSpec, c *Case) {
 	given := 0
 	for _, is := range []bool{s.User != "", s.Claims != nil, s.Token != ""} {
 		if is {
@@ -156,44 +156,44 @@ func (p *parser) token(i int, s *spec, c *Case) {
 	user, known := p.file.Users[s.User]
 	switch {
 	case given > 1:
-		p.fail(i, "user", "one of user, claims and token: each of them says what token there is")
+		p.addProblem(i, "user", "one of user, claims and token: each of them says what token there is")
 	case s.User != "" && !known:
-		p.fail(i, "user", "user %q is not among users%s", s.User, suggest.DidYouMean(s.User, slices.Sorted(maps.Keys(p.file.Users))))
+		p.addProblem(i, "user", "user %q is not among users%s", s.User, suggest.DidYouMean(s.User, slices.Sorted(maps.Keys(p.file.Users))))
 	case s.User != "":
-		c.Claims = p.claims(i, "user", user)
+		c.Claims = p.readClaims(i, "user", user)
 	case s.Claims != nil:
-		c.Claims = p.claims(i, "claims", *s.Claims)
+		c.Claims = p.readClaims(i, "claims", *s.Claims)
 	default:
 		c.Token = decision.Reason(or(s.Token, string(decision.TokenMissing)))
-		if !isRefusal(c.Token) {
-			p.fail(i, "token", "token %q: want the reason why it is refused, such as %s or %s", s.Token, decision.TokenMissing, decision.TokenExpired)
+		if !isTokenReason(c.Token) {
+			p.addProblem(i, "token", "token %q: want the reason why it is refused, such as %s or %s", s.Token, decision.TokenMissing, decision.TokenExpired)
 		}
 	}
 }
 
-// isRefusal reports whether a verifier refuses tokens with the reason.
-func isRefusal(r decision.Reason) bool {
+// isTokenReason reports whether a verifier refuses tokens with the reason.
+func isTokenReason(r decision.Reason) bool {
 	return slices.Contains(decision.Reasons(), r) && (r.Class() == decision.Unauthenticated || r.CanBeOutage() || r == decision.NotEntitled)
 }
 
-func (p *parser) expect(i int, e expect, c *Case) {
-	c.Expect = Expect(e)
+func (p *caseParser) readExpectation(i int, e expectSpec, c *Case) {
+	c.Expect = Expectation(e)
 	if e.Decision == "" && p.unreadable { // a misspelt key is the cause
 		return
 	}
 	if e.Decision != "allow" && e.Decision != "deny" {
-		p.fail(i, "expect", "expect.decision: want allow or deny")
+		p.addProblem(i, "expect", "expect.decision: want allow or deny")
 	}
 	reason := decision.Reason(e.Reason)
 	switch {
 	case e.Reason == "":
 	case !slices.Contains(decision.Reasons(), reason):
-		p.fail(i, "expect", "expect.reason %q is none of those in docs/policy.md%s", e.Reason, suggest.DidYouMean(e.Reason, reasonNames()))
+		p.addProblem(i, "expect", "expect.reason %q is none of those in docs/policy.md%s", e.Reason, suggest.DidYouMean(e.Reason, reasonNames()))
 	case (reason.Class() == decision.Allowed) != (e.Decision == "allow"):
-		p.fail(i, "expect", "expect.reason %s never comes with decision %s", e.Reason, e.Decision)
+		p.addProblem(i, "expect", "expect.reason %s never comes with decision %s", e.Reason, e.Decision)
 	}
 	if _, _, ok := strings.Cut(e.Rule, "/"); e.Rule != "" && !ok {
-		p.fail(i, "expect", "expect.rule %q: want DOCUMENT/RULE, such as orders/read-own-tenant", e.Rule)
+		p.addProblem(i, "expect", "expect.rule %q: want DOCUMENT/RULE, such as orders/read-own-tenant", e.Rule)
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// OK reports whether all is as it should be.
-func (r Report) OK() bool { return r.Failed == 0 && (r.Coverage == nil || r.Coverage.Enough()) }
+// Passed reports whether all is as it should be.
+func (r Report) Passed() bool { return r.Failed == 0 && (r.Coverage == nil || r.Coverage.IsEnough()) }
 
 // Print writes it for people: what failed, and as which answer it came out.
 func (r Report) Print(to io.Writer) error {
@@ -15,7 +15,7 @@ func (r Report) Print(to io.Writer) error {
 	for _, c := range r.Cases {
 		switch {
 		case !c.Passed:
-			c.print(&b)
+			c.printTo(&b)
 		case r.Verbose:
 			fmt.Fprintf(&b, "pass  %s:%d: %s\n", c.File, c.Line, c.Name)
 		}
@@ -36,17 +36,17 @@ func (c Coverage) printNever(b *strings.Builder) {
 	}
 }
 
-func (r Result) print(b *strings.Builder) {
+func (r Result) printTo(b *strings.Builder) {
 	fmt.Fprintf(b, "FAIL  %s:%d: %s\n", r.File, r.Line, r.Name)
 	for _, d := range r.Differences {
-		fmt.Fprintf(b, "    %-8s  - %s\n    %-8s  + %s\n", d.Field, d.Want, "", orNothing(d.Got))
+		fmt.Fprintf(b, "    %-8s  - %s\n    %-8s  + %s\n", d.Field, d.Want, "", orNone(d.Got))
 	}
 	for _, rule := range r.Near {
 		fmt.Fprintf(b, "      %s\n", rule)
 	}
 }
 
-func orNothing(text string) string {
+func orNone(text string) string {
 	if text == "" {
 		return "(none)"
 	}

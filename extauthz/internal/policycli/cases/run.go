@@ -42,51 +42,51 @@ type Difference struct {
 
 // Options choose the cases.
 type Options struct {
-	Only     *regexp.Regexp // cases by their names
-	All      bool           // Only leaves none out, and coverage can be told
-	Coverage int            // percent that is wanted
+	NamePattern     *regexp.Regexp // cases by their names
+	MeasureCoverage bool           // Only leaves none out, and coverage can be told
+	MinCoverage     int            // percent that is wanted
 }
 
-// Test runs the cases below the source's folders. It is an error when a document or
+// Run runs the cases below the source's folders. It is an error when a document or
 // a case cannot be used, when a case cannot mean what it says (see [CheckMeaning]),
 // and when there is no case.
-func Test(source policycli.Source, o Options) (Report, error) {
-	dirs, err := source.Folders()
+func Run(source policycli.DocumentSource, o Options) (Report, error) {
+	dirs, err := source.OpenFolders()
 	if err != nil {
 		return Report{}, err
 	}
 	var all []Case
 	var problems strictyaml.Problems
 	for _, dir := range dirs {
-		found, wrong := Read(dir, source.Loader())
+		found, wrong := ReadFolder(dir, source.Loader())
 		all, problems = append(all, found...), append(problems, wrong...)
 	}
 	if err := problems.Err(); err != nil {
 		return Report{}, err
 	}
-	set, err := source.Load(dirs)
+	set, err := source.LoadFolders(dirs)
 	if err != nil {
 		return Report{}, err
 	}
 	if err := CheckMeaning(set, all).Err(); err != nil {
 		return Report{}, err
 	}
-	all = slices.DeleteFunc(all, func(c Case) bool { return !o.Only.MatchString(c.Name) })
+	all = slices.DeleteFunc(all, func(c Case) bool { return !o.NamePattern.MatchString(c.Name) })
 	if len(all) == 0 {
-		return Report{}, ErrNone
+		return Report{}, ErrNoCases
 	}
-	report := run(set, all)
-	if o.All {
-		report.cover(set, o.Coverage)
+	report := runCases(set, all)
+	if o.MeasureCoverage {
+		report.measureCoverage(set, o.MinCoverage)
 	}
 	return report, nil
 }
 
-// run decides each case.
-func run(set *policy.Set, all []Case) Report {
+// runCases decides each case.
+func runCases(set *policy.Set, all []Case) Report {
 	report := Report{Cases: make([]Result, len(all))}
 	for i, c := range all {
-		report.Cases[i] = c.run(set)
+		report.Cases[i] = c.runAgainst(set)
 		if !report.Cases[i].Passed {
 			report.Failed++
 		}
@@ -97,20 +97,20 @@ func run(set *policy.Set, all []Case) Report {
 // authenticate is what the verifier says of the case's token.
 func (c *Case) authenticate() (*identity.Claims, decision.Reason) { return c.Claims, c.Token }
 
-func (c *Case) decide(set *policy.Set) decision.Decision {
+func (c *Case) decideBy(set *policy.Set) decision.Decision {
 	return set.Decide(c.Request, c.authenticate)
 }
 
-func (c Case) run(set *policy.Set) Result {
-	d := c.decide(set)
-	r := Result{File: c.File, Line: c.Line, Name: c.Name, Differences: c.Expect.differences(d), decision: d}
+func (c Case) runAgainst(set *policy.Set) Result {
+	d := c.decideBy(set)
+	r := Result{File: c.File, Line: c.Line, Name: c.Name, Differences: c.Expect.compareWith(d), decision: d}
 	if r.Passed = len(r.Differences) == 0; !r.Passed {
-		r.Near = near(set, set.Explain(c.Request, c.authenticate))
+		r.Near = explainRules(set, set.Explain(c.Request, c.authenticate))
 	}
 	return r
 }
 
-func (e Expect) differences(d decision.Decision) []Difference {
+func (e Expectation) compareWith(d decision.Decision) []Difference {
 	var all []Difference
 	compare := func(field, want, got string) {
 		if want != "" && want != got {
@@ -119,32 +119,32 @@ func (e Expect) differences(d decision.Decision) []Difference {
 	}
 	compare("decision", e.Decision, d.String())
 	compare("reason", e.Reason, string(d.Reason))
-	if !slices.Contains(namesOf(d), e.Rule) {
+	if !slices.Contains(rulePaths(d), e.Rule) {
 		compare("rule", e.Rule, d.RuleName())
 	}
-	if !e.shadows(d) {
+	if !e.matchesShadows(d) {
 		compare("shadow", strings.Join(e.Shadow, "; "), strings.Join(d.Shadows(), "; "))
 	}
 	return all
 }
 
-// namesOf are the names that a case may give the rule that decided: the folder may
+// rulePaths are the names that a case may give the rule that decided: the folder may
 // stand before the document, and may always be left out, so that no case depends on
 // how another folder names its documents.
-func namesOf(d decision.Decision) []string {
+func rulePaths(d decision.Decision) []string {
 	short, long := d, d
 	short.Shared, long.Shared = false, true
 	return []string{short.RuleName(), long.RuleName()}
 }
 
-// shadows reports whether the answers that were not given are those of the case.
-func (e Expect) shadows(d decision.Decision) bool {
+// matchesShadows reports whether the answers that were not given are those of the case.
+func (e Expectation) matchesShadows(d decision.Decision) bool {
 	for _, want := range e.Shadow {
 		if d.Shadow == nil {
 			return false
 		}
 		d = *d.Shadow
-		names := namesOf(d)
+		names := rulePaths(d)
 		for i, name := range names {
 			names[i] = strings.TrimSpace(fmt.Sprintf("%s %s %s", d, d.Reason, name))
 		}
@@ -155,26 +155,26 @@ func (e Expect) shadows(d decision.Decision) bool {
 	return d.Shadow == nil
 }
 
-// near tells of each rule the first condition that keeps it from matching.
-func near(set *policy.Set, t policy.Trace) []string {
+// explainRules tells of each rule the first condition that keeps it from matching.
+func explainRules(set *policy.Set, t policy.Trace) []string {
 	if t.Path != "" {
 		return []string{"the path is ambiguous: " + t.Path}
 	}
 	var all []string
 	for _, d := range t.Documents {
 		for _, r := range d.Rules {
-			all = append(all, fmt.Sprintf("%s %s/%s: %s", r.Effect, set.QualifiedName(r.Folder, r.Policy), r.Rule, missing(r)))
+			all = append(all, fmt.Sprintf("%s %s/%s: %s", r.Effect, set.QualifiedName(r.Folder, r.Policy), r.Rule, explainMismatch(r)))
 		}
 	}
 	return all
 }
 
-func missing(r policy.RuleTrace) string {
+func explainMismatch(r policy.RuleTrace) string {
 	for _, c := range r.Conditions {
 		if c.Verdict != r.Verdict || r.Verdict == "yes" {
 			continue
 		}
-		text := fmt.Sprintf("%s, as %s wants %s and finds %s", r.Verdict, c.Field, policycli.Show(c.Want), policycli.Show(c.Got))
+		text := fmt.Sprintf("%s, as %s wants %s and finds %s", r.Verdict, c.Field, policycli.FormatValue(c.Want), policycli.FormatValue(c.Got))
 		if c.Why != "" {
 			text += ": " + c.Why
 		}

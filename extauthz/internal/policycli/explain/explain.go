@@ -15,15 +15,15 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// Question is a request, and what is known of its token.
-type Question struct {
+// Query is a request, and what is known of its token.
+type Query struct {
 	policy.Request
-	Claims  *identity.Claims
-	NoToken decision.Reason // why there are no claims
-	Outage  bool            // that is an outage, in which onOutage decides
-	Source  string          // how the claims are known
-	Given   string          // the answer, where no document was asked: "deny no_callee"
-	Notes   []string
+	Claims       *identity.Claims
+	NoToken      decision.Reason // why there are no claims
+	Outage       bool            // that is an outage, in which onOutage decides
+	ClaimsSource string          // how the claims are known
+	EarlyAnswer  string          // the answer, where no document was asked: "deny no_callee"
+	Notes        []string
 }
 
 // Report is the answers to all questions.
@@ -31,8 +31,8 @@ type Report struct {
 	Explanations []Explanation `json:"explanations"`
 }
 
-// OK reports whether all are let in.
-func (r Report) OK() bool {
+// AllAllowed reports whether all are let in.
+func (r Report) AllAllowed() bool {
 	for _, e := range r.Explanations {
 		if !strings.HasPrefix(e.Answer[0], "allow") {
 			return false
@@ -43,10 +43,10 @@ func (r Report) OK() bool {
 
 // Explanation is the answer to one question.
 type Explanation struct {
-	Request Request `json:"request"`
-	Subject string  `json:"sub,omitempty"` // of the token
-	Source  string  `json:"claims"`        // how the claims are known, or why there are none
-	Why     string  `json:"why"`
+	Request      Request `json:"request"`
+	Subject      string  `json:"sub,omitempty"` // of the token
+	ClaimsSource string  `json:"claims"`        // how the claims are known, or why there are none
+	Why          string  `json:"why"`
 	policy.Trace
 	Notes []string `json:"notes,omitempty"` // what is not certain
 }
@@ -63,24 +63,24 @@ type Request struct {
 }
 
 // Explain asks the documents.
-func Explain(set *policy.Set, q Question) Explanation {
+func Explain(set *policy.Set, q Query) Explanation {
 	e := Explanation{
-		Request: Request{string(q.Caller), string(q.Callee), q.Method, q.Path, q.Host, q.Port, q.Now},
-		Source:  q.Source, Notes: q.Notes,
+		Request:      Request{string(q.Caller), string(q.Callee), q.Method, q.Path, q.Host, q.Port, q.Now},
+		ClaimsSource: q.ClaimsSource, Notes: q.Notes,
 	}
 	if q.Claims != nil {
 		e.Subject = q.Claims.Subject
-	} else if e.Source == "" {
-		e.Source = string(q.NoToken)
+	} else if e.ClaimsSource == "" {
+		e.ClaimsSource = string(q.NoToken)
 	}
-	if q.Given != "" {
-		e.Answer, e.Why = []string{q.Given}, "no document was asked"
+	if q.EarlyAnswer != "" {
+		e.Answer, e.Why = []string{q.EarlyAnswer}, "no document was asked"
 		return e
 	}
 	e.Trace = set.ExplainToken(q.Request, func() policy.Authentication {
 		return policy.Authentication{Claims: q.Claims, Refusal: q.NoToken, Outage: q.Outage}
 	})
-	e.Why = why(e.Trace)
+	e.Why = describeReason(e.Trace)
 	if len(e.Documents) == 0 && q.Callee != "" {
 		e.Notes = append(slices.Clone(e.Notes), noteTargets(set, q.Callee))
 	}
@@ -93,7 +93,7 @@ func Explain(set *policy.Set, q Question) Explanation {
 // noteTargets says which callees the documents do target.
 func noteTargets(set *policy.Set, callee identity.Workload) string {
 	names := policycli.TargetNames(set)
-	return fmt.Sprintf("no document targets %s%s; targets are %s", callee, suggest.DidYouMean(string(callee), names), policycli.ShortList(names))
+	return fmt.Sprintf("no document targets %s%s; targets are %s", callee, suggest.DidYouMean(string(callee), names), policycli.JoinNames(names))
 }
 
 // noteCaller says that no rule names the caller, and that it is one slip away from
@@ -111,7 +111,7 @@ func noteCaller(set *policy.Set, caller identity.Workload) string {
 }
 
 // reasons say in words what docs/policy.md has in its table.
-var reasons = map[decision.Reason]string{
+var reasonTexts = map[decision.Reason]string{
 	decision.RuleAllowed:     "an allow rule matches, and no deny rule does",
 	decision.Public:          "a public entry lets it in, whoever asks",
 	decision.RuleDenied:      "a deny rule matches",
@@ -126,8 +126,8 @@ var reasons = map[decision.Reason]string{
 	decision.TokenMissing:    "there is no token, and a document requires one",
 }
 
-func why(t policy.Trace) string {
-	text, known := reasons[t.Decision.Reason]
+func describeReason(t policy.Trace) string {
+	text, known := reasonTexts[t.Decision.Reason]
 	switch {
 	case !known:
 		text = "the token is refused: docs/token.md"

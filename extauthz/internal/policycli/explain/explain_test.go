@@ -28,14 +28,14 @@ var (
 
 func set(t *testing.T, dir string) *policy.Set {
 	t.Helper()
-	set, err := policycli.Source{Sources: []string{dir}, Domains: domains}.Set()
+	set, err := policycli.DocumentSource{Sources: []string{dir}, Domains: domains}.LoadSet()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return set
 }
 
-func printed(t *testing.T, set *policy.Set, questions ...explain.Question) string {
+func printed(t *testing.T, set *policy.Set, questions ...explain.Query) string {
 	t.Helper()
 	var report explain.Report
 	for _, q := range questions {
@@ -52,16 +52,16 @@ func TestPrinted(t *testing.T) {
 	documents := set(t, "../cases/testdata/policies")
 	for _, row := range []struct {
 		name  string
-		asked explain.Asked
+		asked explain.RequestFlags
 	}{
-		{"denied", explain.Asked{Caller: "ns/edge/sa/tyk-gateway", Path: "/tenants/globex/orders/1?a=b", Claims: alice}},
-		{"allowed", explain.Asked{Caller: "ns/batch/sa/nightly", Path: "/tenants/acme/orders/1", Claims: alice, Host: "orders.shop", Port: 8080}},
-		{"expired", explain.Asked{Caller: "none", Path: "/vault", NoToken: "token_expired"}},
-		{"ambiguous", explain.Asked{Path: "/tenants//orders/1"}},
-		{"undecided", explain.Asked{Path: "/vault", Claims: `{"sub":"okta:bob"}`}},
+		{"denied", explain.RequestFlags{Caller: "ns/edge/sa/tyk-gateway", Path: "/tenants/globex/orders/1?a=b", Claims: alice}},
+		{"allowed", explain.RequestFlags{Caller: "ns/batch/sa/nightly", Path: "/tenants/acme/orders/1", Claims: alice, Host: "orders.shop", Port: 8080}},
+		{"expired", explain.RequestFlags{Caller: "none", Path: "/vault", NoToken: "token_expired"}},
+		{"ambiguous", explain.RequestFlags{Path: "/tenants//orders/1"}},
+		{"undecided", explain.RequestFlags{Path: "/vault", Claims: `{"sub":"okta:bob"}`}},
 	} {
 		row.asked.Callee = "ns/shop/sa/orders"
-		q, err := row.asked.FromFlags(domains, noon)
+		q, err := row.asked.BuildQuery(domains, noon)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestPrinted(t *testing.T) {
 
 func TestACalleeThatNobodyTargets(t *testing.T) {
 	documents := set(t, "../cases/testdata/policies")
-	q, err := explain.Asked{Callee: "ns/shop/sa/order"}.FromFlags(domains, noon)
+	q, err := explain.RequestFlags{Callee: "ns/shop/sa/order"}.BuildQuery(domains, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestACallerThatNoRuleNames(t *testing.T) {
 
 func explainFrom(t *testing.T, documents *policy.Set, caller string) explain.Explanation {
 	t.Helper()
-	q, err := explain.Asked{Callee: "ns/shop/sa/orders", Caller: caller}.FromFlags(domains, noon)
+	q, err := explain.RequestFlags{Callee: "ns/shop/sa/orders", Caller: caller}.BuildQuery(domains, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func explainFrom(t *testing.T, documents *policy.Set, caller string) explain.Exp
 
 func TestMistakesListWhatDocumentsName(t *testing.T) {
 	targets, callers := []string{"ns/shop/sa/orders"}, []string{"ns/edge/sa/gw"}
-	for want, asked := range map[string]explain.Asked{
+	for want, asked := range map[string]explain.RequestFlags{
 		"say who is called: --callee, --check or --record; targets are ns/shop/sa/orders":                                                                    {},
 		`--callee "ns/shop/orders": want one of those that documents target, without *; targets are ns/shop/sa/orders`:                                       {Callee: "ns/shop/orders"},
 		`--callee "ns/shop/s/orders": want one of those that documents target, without * (did you mean "ns/shop/sa/orders"?); targets are ns/shop/sa/orders`: {Callee: "ns/shop/s/orders"},
@@ -121,7 +121,7 @@ func TestMistakesListWhatDocumentsName(t *testing.T) {
 			Callee: "ns/shop/sa/orders", Caller: "n/edge/sa/gw"},
 	} {
 		asked.Targets, asked.Callers = targets, callers
-		if _, err := asked.FromFlags(domains, noon); err == nil || err.Error() != want {
+		if _, err := asked.BuildQuery(domains, noon); err == nil || err.Error() != want {
 			t.Errorf("got %v\nwant %s", err, want)
 		}
 	}
@@ -154,21 +154,21 @@ func TestFromCheck(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		check  []byte
-		asked  explain.Asked
+		asked  explain.RequestFlags
 		verify explain.Verify
 		want   []string
 	}{
-		{"as it says of itself", checkWith(t), explain.Asked{}, nil, []string{"allow rule_allowed orders/read-own-tenant: ", "okta:alice, NOT VERIFIED", "of ns/shop/sa/orders, by ns/edge/sa/tyk-gateway, at 2026-06-01T12:00:00Z"}},
-		{"verified", checkWith(t), explain.Asked{}, holds, []string{"allow rule_allowed", "okta:alice, verified"}},
-		{"refused", checkWith(t), explain.Asked{}, expired, []string{"deny token_expired: the token is refused: docs/token.md", "token    token_expired"}},
-		{"no token", checkWith(t, "txn-token", "x-b"), explain.Asked{}, nil, []string{"deny token_missing"}},
-		{"no token at all in it", checkWith(t, "TOKEN", "a.b"), explain.Asked{}, nil, []string{"deny token_format"}},
-		{"somebody else asks", checkWith(t), explain.Asked{Caller: "ns/batch/sa/x", Path: "/healthz", Method: "POST"}, nil, []string{"deny no_rule", "POST /healthz of ns/shop/sa/orders, by ns/batch/sa/x"}},
-		{"no callee", checkWith(t, "spiffe://cluster.local/ns/shop/sa/orders", ""), explain.Asked{}, nil, []string{"deny no_callee: no document was asked"}},
-		{"a callee by flag", checkWith(t, "spiffe://cluster.local/ns/shop/sa/orders", ""), explain.Asked{Callee: "ns/shop/sa/orders"}, nil, []string{"allow rule_allowed"}},
-		{"no SPIFFE id", checkWith(t, "spiffe://cluster.local/ns/edge/sa/tyk-gateway", "CN=x"), explain.Asked{}, nil, []string{"deny bad_principal: no document was asked"}},
+		{"as it says of itself", checkWith(t), explain.RequestFlags{}, nil, []string{"allow rule_allowed orders/read-own-tenant: ", "okta:alice, NOT VERIFIED", "of ns/shop/sa/orders, by ns/edge/sa/tyk-gateway, at 2026-06-01T12:00:00Z"}},
+		{"verified", checkWith(t), explain.RequestFlags{}, holds, []string{"allow rule_allowed", "okta:alice, verified"}},
+		{"refused", checkWith(t), explain.RequestFlags{}, expired, []string{"deny token_expired: the token is refused: docs/token.md", "token    token_expired"}},
+		{"no token", checkWith(t, "txn-token", "x-b"), explain.RequestFlags{}, nil, []string{"deny token_missing"}},
+		{"no token at all in it", checkWith(t, "TOKEN", "a.b"), explain.RequestFlags{}, nil, []string{"deny token_format"}},
+		{"somebody else asks", checkWith(t), explain.RequestFlags{Caller: "ns/batch/sa/x", Path: "/healthz", Method: "POST"}, nil, []string{"deny no_rule", "POST /healthz of ns/shop/sa/orders, by ns/batch/sa/x"}},
+		{"no callee", checkWith(t, "spiffe://cluster.local/ns/shop/sa/orders", ""), explain.RequestFlags{}, nil, []string{"deny no_callee: no document was asked"}},
+		{"a callee by flag", checkWith(t, "spiffe://cluster.local/ns/shop/sa/orders", ""), explain.RequestFlags{Callee: "ns/shop/sa/orders"}, nil, []string{"allow rule_allowed"}},
+		{"no SPIFFE id", checkWith(t, "spiffe://cluster.local/ns/edge/sa/tyk-gateway", "CN=x"), explain.RequestFlags{}, nil, []string{"deny bad_principal: no document was asked"}},
 	} {
-		q, err := row.asked.FromCheck(row.check, domains, row.verify, noon)
+		q, err := row.asked.QueryFromCheck(row.check, domains, row.verify, noon)
 		if err != nil {
 			t.Fatalf("%s: %s", row.name, err)
 		}
@@ -179,7 +179,7 @@ func TestFromCheck(t *testing.T) {
 			}
 		}
 	}
-	if _, err := (explain.Asked{}).FromCheck([]byte("{"), domains, nil, noon); err == nil || !strings.HasPrefix(err.Error(), "a CheckRequest in JSON: ") {
+	if _, err := (explain.RequestFlags{}).QueryFromCheck([]byte("{"), domains, nil, noon); err == nil || !strings.HasPrefix(err.Error(), "a CheckRequest in JSON: ") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -202,7 +202,7 @@ spec:
 		verify := func(string) policy.Authentication {
 			return policy.Authentication{Refusal: decision.KeysUnavailable, Outage: outage}
 		}
-		q, err := explain.Asked{}.FromCheck(checkWith(t), domains, verify, noon)
+		q, err := explain.RequestFlags{}.QueryFromCheck(checkWith(t), domains, verify, noon)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,26 +222,26 @@ func TestFromRecords(t *testing.T) {
 		return file
 	}
 	then := set(t, "../replay/testdata/tour")
-	questions, err := explain.FromRecords(records(), "01a206a5-b4f8-70ad-a3b5-54c1cf224bc7", then)
+	questions, err := explain.QueriesFromRecords(records(), "01a206a5-b4f8-70ad-a3b5-54c1cf224bc7", then)
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden.Compare(t, "record.txt", printed(t, then, questions...))
 	now := set(t, "../cases/testdata/policies")
-	if questions, err = explain.FromRecords(records(), "01a206a5-b4fd-7832-a498-386f447c7965", now); err != nil {
+	if questions, err = explain.QueriesFromRecords(records(), "01a206a5-b4fd-7832-a498-386f447c7965", now); err != nil {
 		t.Fatal(err)
 	}
 	golden.Compare(t, "record-by-others.txt", printed(t, now, questions...))
-	if _, err := explain.FromRecords(records(), "x", then); !errors.Is(err, explain.ErrNoRecord) {
+	if _, err := explain.QueriesFromRecords(records(), "x", then); !errors.Is(err, explain.ErrNoRecord) {
 		t.Errorf("no such id: got %v", err)
 	}
-	if _, err := explain.FromRecords(records(), "", then); err == nil || !strings.HasPrefix(err.Error(), "34 records: choose with --id") {
+	if _, err := explain.QueriesFromRecords(records(), "", then); err == nil || !strings.HasPrefix(err.Error(), "34 records: choose with --id") {
 		t.Errorf("too many: got %v", err)
 	}
 }
 
 func TestFlagsThatAreRefused(t *testing.T) {
-	for want, asked := range map[string]explain.Asked{
+	for want, asked := range map[string]explain.RequestFlags{
 		"say who is called":                     {},
 		`--callee "ns/*/sa/b": want one`:        {Callee: "ns/*/sa/b"},
 		`--caller "x": want one workload`:       {Callee: "ns/a/sa/b", Caller: "x"},
@@ -249,11 +249,11 @@ func TestFlagsThatAreRefused(t *testing.T) {
 		`claims: json: unknown field "tenant"`:  {Callee: "ns/a/sa/b", Claims: `{"tenant":"acme"}`},
 		`--no-token "no_such": want the reason`: {Callee: "ns/a/sa/b", NoToken: "no_such"},
 	} {
-		if _, err := asked.FromFlags(domains, noon); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := asked.BuildQuery(domains, noon); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: got %v", asked, err)
 		}
 	}
-	if q, err := (explain.Asked{Callee: "edge/orders"}).FromFlags(domains, noon); err != nil || !q.NoCaller {
+	if q, err := (explain.RequestFlags{Callee: "edge/orders"}).BuildQuery(domains, noon); err != nil || !q.NoCaller {
 		t.Errorf("at the edge, nobody has a name: got %+v, %v", q, err)
 	}
 }
@@ -269,7 +269,7 @@ func TestAnAmbiguousHost(t *testing.T) {
 		"gateway/ingress":   "the host can be read in two ways, and a gateway or a rule looks at it: several colons",
 		"ns/shop/sa/orders": "an allow rule matches, and no deny rule does",
 	} {
-		q, err := explain.Asked{Callee: callee, Host: "orders.shop:80:80", Claims: alice}.FromFlags(domains, noon)
+		q, err := explain.RequestFlags{Callee: callee, Host: "orders.shop:80:80", Claims: alice}.BuildQuery(domains, noon)
 		if err != nil {
 			t.Fatal(err)
 		}

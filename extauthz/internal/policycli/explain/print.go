@@ -17,34 +17,34 @@ func (r Report) Print(to io.Writer) error {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		e.print(&b)
+		e.printTo(&b)
 	}
 	_, err := io.WriteString(to, b.String())
 	return err
 }
 
-func (e Explanation) print(b *strings.Builder) {
+func (e Explanation) printTo(b *strings.Builder) {
 	fmt.Fprintf(b, "%s: %s\n", e.Answer[0], e.Why)
 	for _, shadow := range e.Answer[1:] {
 		fmt.Fprintf(b, "  in shadow: %s\n", shadow)
 	}
 	fmt.Fprintf(b, "\nrequest  %s %s of %s, by %s, at %s\n", e.Request.Method, e.Request.Path,
-		name(e.Request.Callee), name(e.Request.Caller), e.Request.Now.UTC().Format(time.RFC3339))
-	fmt.Fprintf(b, "token    %s\n", strings.TrimPrefix(e.Subject+", "+e.Source, ", "))
+		workloadName(e.Request.Callee), workloadName(e.Request.Caller), e.Request.Now.UTC().Format(time.RFC3339))
+	fmt.Fprintf(b, "token    %s\n", strings.TrimPrefix(e.Subject+", "+e.ClaimsSource, ", "))
 	for _, note := range e.Notes {
 		fmt.Fprintf(b, "note     %s\n", note)
 	}
 	for _, d := range e.Documents {
-		fmt.Fprintf(b, "\n%s  %s  targets %s\n", e.nameOf(d), d.File, strings.Join(d.Targets, ", "))
-		fmt.Fprintf(b, "  mode %s, identity %s, onOutage %s%s\n", d.Mode, d.Identity, d.OnOutage, guardrail(d))
+		fmt.Fprintf(b, "\n%s  %s  targets %s\n", e.documentName(d), d.File, strings.Join(d.Targets, ", "))
+		fmt.Fprintf(b, "  mode %s, identity %s, onOutage %s%s\n", d.Mode, d.Identity, d.OnOutage, guardrailNote(d))
 		for _, r := range d.Rules {
 			printRule(b, r)
 		}
 	}
 }
 
-// nameOf has the folder where another document has the name too.
-func (e Explanation) nameOf(d policy.DocumentTrace) string {
+// documentName has the folder where another document has the name too.
+func (e Explanation) documentName(d policy.DocumentTrace) string {
 	for _, other := range e.Documents {
 		if other.Name == d.Name && other.Folder != d.Folder {
 			return d.Folder + "/" + d.Name
@@ -53,14 +53,14 @@ func (e Explanation) nameOf(d policy.DocumentTrace) string {
 	return d.Name
 }
 
-func name(workload string) string {
+func workloadName(workload string) string {
 	if workload == "" {
 		return "nobody known"
 	}
 	return workload
 }
 
-func guardrail(d policy.DocumentTrace) string {
+func guardrailNote(d policy.DocumentTrace) string {
 	if d.Guardrail {
 		return ", a guardrail"
 	}
@@ -78,8 +78,8 @@ func printRule(b *strings.Builder, r policy.RuleTrace) {
 	}
 	fmt.Fprintf(b, "  (line %d)\n", r.Line)
 	for _, c := range r.Conditions {
-		fmt.Fprintf(b, "      %-9s  %s  %s", c.Verdict, c.Field, policycli.Show(c.Want))
-		if got := policycli.Show(c.Got); got != policycli.Nothing {
+		fmt.Fprintf(b, "      %-9s  %s  %s", c.Verdict, c.Field, policycli.FormatValue(c.Want))
+		if got := policycli.FormatValue(c.Got); got != policycli.NoValue {
 			fmt.Fprintf(b, "  has  %s", got)
 		}
 		if c.Why != "" {

@@ -16,8 +16,8 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// Order says what the document is about.
-type Order struct {
+// Options says what the document is about.
+type Options struct {
 	Dir     string
 	Callee  string   // as in targets, without *
 	Callers []string // workloads; none: any caller that has a token
@@ -45,9 +45,9 @@ func (r Report) Print(to io.Writer) error {
 // ErrExists says that a file is there already. Nothing was written.
 var ErrExists = errors.New("already exists: nothing was written")
 
-// Write makes the folder where it does not exist, and writes both files or none.
-func Write(o Order) (Report, error) {
-	values, err := o.values()
+// WriteFiles makes the folder where it does not exist, and writes both files or none.
+func WriteFiles(o Options) (Report, error) {
+	values, err := o.fillTemplate()
 	if err != nil {
 		return Report{}, err
 	}
@@ -72,7 +72,7 @@ func Write(o Order) (Report, error) {
 	return r, nil
 }
 
-func writeNew(name string, text *template.Template, values values) error {
+func writeNew(name string, text *template.Template, values templateValues) error {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s %w", name, ErrExists)
@@ -83,45 +83,45 @@ func writeNew(name string, text *template.Template, values values) error {
 	return errors.Join(text.Execute(file, values), file.Close())
 }
 
-// values fill the templates; all are written as YAML has them.
-type values struct {
+// templateValues fill the templates; all are written as YAML has them.
+type templateValues struct {
 	Name, Callee, Callers string
 	Caller, OtherCaller   string // of the cases
 	Scope                 string
 }
 
-func (o Order) values() (values, error) {
+func (o Options) fillTemplate() (templateValues, error) {
 	if o.Callee == "" {
-		return values{}, errors.New("say who is called: --callee, such as ns/shop/sa/orders")
+		return templateValues{}, errors.New("say who is called: --callee, such as ns/shop/sa/orders")
 	}
 	callee, err := o.Domains.ParseTarget(o.Callee)
 	if err != nil {
-		return values{}, fmt.Errorf("--callee %w", err)
+		return templateValues{}, fmt.Errorf("--callee %w", err)
 	}
 	if callee.Literal() == "" {
-		return values{}, fmt.Errorf("--callee %q: want one workload, without *", o.Callee)
+		return templateValues{}, fmt.Errorf("--callee %q: want one workload, without *", o.Callee)
 	}
-	v := values{Name: documentName(o.Callee), Callee: scalar(o.Callee), Caller: "unknown", OtherCaller: "ns/default/sa/default"}
+	v := templateValues{Name: documentName(o.Callee), Callee: quoteScalar(o.Callee), Caller: "unknown", OtherCaller: "ns/default/sa/default"}
 	v.Scope = v.Name + ".read"
 	if callee.Literal().IsEdge() {
 		v.Caller = "none"
 		if len(o.Callers) > 0 {
-			return values{}, errors.New("--caller: at the edge no caller has a name: leave it out")
+			return templateValues{}, errors.New("--caller: at the edge no caller has a name: leave it out")
 		}
 	}
 	var callers []string
 	for _, text := range o.Callers {
 		caller, err := o.Domains.ParsePattern(text)
 		if err != nil {
-			return values{}, fmt.Errorf("--caller %w", err)
+			return templateValues{}, fmt.Errorf("--caller %w", err)
 		}
 		if caller.Literal() == "" {
-			return values{}, fmt.Errorf("--caller %q: want one workload, without *", text)
+			return templateValues{}, fmt.Errorf("--caller %q: want one workload, without *", text)
 		}
 		if text == v.OtherCaller {
 			v.OtherCaller += "-2"
 		}
-		callers = append(callers, scalar(text))
+		callers = append(callers, quoteScalar(text))
 	}
 	if len(callers) > 0 {
 		v.Callers, v.Caller = strings.Join(callers, ", "), callers[0]
@@ -143,7 +143,7 @@ func documentName(callee string) string {
 
 var plainScalar = regexp.MustCompile(`^[a-z][A-Za-z0-9/._-]*$`)
 
-func scalar(text string) string {
+func quoteScalar(text string) string {
 	if plainScalar.MatchString(text) {
 		return text
 	}

@@ -33,20 +33,20 @@ func TestWhatIsWrittenPasses(t *testing.T) {
 		{"spiffe://other.example/team/Orders_v2", nil, "orders-v2"},
 	} {
 		dir := filepath.Join(t.TempDir(), "new", "policies")
-		report, err := initial.Write(initial.Order{Dir: dir, Callee: row.callee, Callers: row.callers, Domains: domains})
+		report, err := initial.WriteFiles(initial.Options{Dir: dir, Callee: row.callee, Callers: row.callers, Domains: domains})
 		if err != nil {
 			t.Fatalf("%s: %v", row.callee, err)
 		}
 		if report.Policy != row.name || strings.Join(report.Wrote, " ") != filepath.Join(dir, row.name+".yaml")+" "+filepath.Join(dir, row.name+"_test.yaml") {
 			t.Errorf("%s: got %+v", row.callee, report)
 		}
-		source := policycli.Source{Sources: []string{dir}, Domains: domains}
+		source := policycli.DocumentSource{Sources: []string{dir}, Domains: domains}
 		linted, err := lint.Run(source, nil)
-		if err != nil || !linted.OK(true) || linted.Documents != 1 {
+		if err != nil || !linted.Passes(true) || linted.Documents != 1 {
 			t.Errorf("%s: lint: %v, %+v", row.callee, err, linted)
 		}
-		tested, err := cases.Test(source, cases.Options{Only: regexp.MustCompile(""), All: true, Coverage: 100})
-		if err != nil || !tested.OK() || len(tested.Cases) < 5 {
+		tested, err := cases.Run(source, cases.Options{NamePattern: regexp.MustCompile(""), MeasureCoverage: true, MinCoverage: 100})
+		if err != nil || !tested.Passed() || len(tested.Cases) < 5 {
 			t.Errorf("%s: test: %v, %+v", row.callee, err, tested)
 		}
 	}
@@ -58,7 +58,7 @@ func TestNothingIsOverwritten(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("mine"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := initial.Write(initial.Order{Dir: dir, Callee: "ns/shop/sa/orders", Domains: domains})
+		_, err := initial.WriteFiles(initial.Options{Dir: dir, Callee: "ns/shop/sa/orders", Domains: domains})
 		if !errors.Is(err, initial.ErrExists) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -70,7 +70,7 @@ func TestNothingIsOverwritten(t *testing.T) {
 }
 
 func TestWorkloadsThatAreRejected(t *testing.T) {
-	for want, o := range map[string]initial.Order{
+	for want, o := range map[string]initial.Options{
 		"say who is called: --callee":                {},
 		`--callee "ns/shop/sa/*": want one workload`: {Callee: "ns/shop/sa/*"},
 		`--callee "orders": want ns/NAMESPACE/sa`:    {Callee: "orders"},
@@ -79,7 +79,7 @@ func TestWorkloadsThatAreRejected(t *testing.T) {
 		"--caller: at the edge no caller has a name": {Callee: "edge/orders", Callers: []string{"ns/a/sa/b"}},
 	} {
 		o.Dir, o.Domains = filepath.Join(t.TempDir(), "policies"), domains
-		if _, err := initial.Write(o); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, err := initial.WriteFiles(o); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 		if _, err := os.Stat(o.Dir); err == nil {

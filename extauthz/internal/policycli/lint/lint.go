@@ -58,31 +58,31 @@ type Workloads struct {
 }
 
 // Run looks at all folders; members may be nil.
-func Run(source policycli.Source, members *Workloads) (Report, error) {
+func Run(source policycli.DocumentSource, members *Workloads) (Report, error) {
 	report := Report{Findings: []Finding{}}
-	dirs, err := source.Folders()
+	dirs, err := source.OpenFolders()
 	if err != nil {
 		return report, err
 	}
-	documents := policycli.WithDocuments(dirs)
+	documents := policycli.FoldersWithDocuments(dirs)
 	problems, warnings := source.Loader().Lint(documents...)
 	set := source.Loader().LoadEach(nil, documents...).Set
 	var tests []cases.Case
 	documentsUsable := len(problems) == 0
 	for _, dir := range dirs {
-		found, wrong := cases.Read(dir, source.Loader())
+		found, wrong := cases.ReadFolder(dir, source.Loader())
 		tests, problems = append(tests, found...), append(problems, wrong...)
 	}
 	if documentsUsable { // a rejected document would make its rules unknown
 		problems = append(problems, cases.CheckMeaning(set, tests)...)
 	}
 	report.Documents = set.Len()
-	report.errors(problems)
+	report.addProblems(problems)
 	for _, w := range warnings {
-		report.warn(w)
+		report.addWarning(w)
 	}
 	if members != nil {
-		err = report.unguarded(set, source.Domains, *members)
+		err = report.findUnguarded(set, source.Domains, *members)
 	}
 	slices.SortStableFunc(report.Findings, func(a, b Finding) int {
 		return cmp.Or(strings.Compare(string(a.Severity), string(b.Severity)), strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
@@ -90,7 +90,7 @@ func Run(source policycli.Source, members *Workloads) (Report, error) {
 	return report, err
 }
 
-func (r *Report) errors(problems strictyaml.Problems) {
+func (r *Report) addProblems(problems strictyaml.Problems) {
 	for _, p := range problems {
 		found := Finding{Severity: Error, File: p.File, Line: p.Line, Column: p.Column, Message: p.Message}
 		if slices.Contains(r.Findings, found) { // a file that cannot be read is none for documents and for cases
@@ -101,15 +101,15 @@ func (r *Report) errors(problems strictyaml.Problems) {
 	}
 }
 
-func (r *Report) warn(w policy.Warning) {
+func (r *Report) addWarning(w policy.Warning) {
 	r.Warnings++
 	r.Findings = append(r.Findings, Finding{
 		Severity: Warning, File: w.File, Line: w.Line, Column: w.Column, Code: w.Code, Policy: w.Policy, Folder: w.Folder, Rule: w.Rule, Message: w.Message,
 	})
 }
 
-// unguarded finds workloads that no enforced document targets.
-func (r *Report) unguarded(set *policy.Set, domains identity.TrustDomains, members Workloads) error {
+// findUnguarded finds workloads that no enforced document targets.
+func (r *Report) findUnguarded(set *policy.Set, domains identity.TrustDomains, members Workloads) error {
 	lines := bufio.NewScanner(members.Data)
 	for n := 1; lines.Scan(); n++ {
 		name, _, _ := strings.Cut(lines.Text(), "#")
@@ -121,20 +121,20 @@ func (r *Report) unguarded(set *policy.Set, domains identity.TrustDomains, membe
 		switch {
 		case err != nil:
 			at.Message = err.Error()
-			r.errors(strictyaml.Problems{at})
+			r.addProblems(strictyaml.Problems{at})
 		case pattern.Literal() == "":
 			at.Message = fmt.Sprintf("%s: want one workload a line, without *", name)
-			r.errors(strictyaml.Problems{at})
-		case !guarded(set, pattern.Literal()):
+			r.addProblems(strictyaml.Problems{at})
+		case !isGuarded(set, pattern.Literal()):
 			at.Message = fmt.Sprintf("no enforced document targets %s: `unguarded` of the configuration decides for it, deny unless it says otherwise", name)
-			r.warn(policy.Warning{Problem: at, Code: UnguardedWorkload})
+			r.addWarning(policy.Warning{Problem: at, Code: UnguardedWorkload})
 		}
 	}
 	return lines.Err()
 }
 
-func guarded(set *policy.Set, w identity.Workload) bool {
-	return slices.ContainsFunc(set.Explain(policy.Request{Callee: w}, nobody).Documents, func(d policy.DocumentTrace) bool { return d.Mode == policy.Enforce })
+func isGuarded(set *policy.Set, w identity.Workload) bool {
+	return slices.ContainsFunc(set.Explain(policy.Request{Callee: w}, withoutToken).Documents, func(d policy.DocumentTrace) bool { return d.Mode == policy.Enforce })
 }
 
-func nobody() (*identity.Claims, decision.Reason) { return nil, decision.TokenMissing }
+func withoutToken() (*identity.Claims, decision.Reason) { return nil, decision.TokenMissing }

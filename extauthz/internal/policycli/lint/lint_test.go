@@ -19,7 +19,7 @@ func run(t *testing.T, members string, dirs ...string) lint.Report {
 	if members != "" {
 		workloads = &lint.Workloads{Name: "workloads.txt", Data: strings.NewReader(members)}
 	}
-	report, err := lint.Run(policycli.Source{Sources: dirs}, workloads)
+	report, err := lint.Run(policycli.DocumentSource{Sources: dirs}, workloads)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestPrinted(t *testing.T) {
 	golden.Compare(t, "lint.txt", text.String())
 	golden.Compare(t, "lint.github", github.String())
 	golden.Compare(t, "lint.json", indented.String())
-	if report.OK(false) {
+	if report.Passes(false) {
 		t.Error("errors are fine")
 	}
 }
@@ -62,27 +62,27 @@ func TestWorkflowCommandsHoldTogether(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	warned := run(t, "ns/batch/sa/nightly\n", "../../check/testdata/policies")
 	last := warned.Findings[len(warned.Findings)-1]
-	if last.Code != lint.UnguardedWorkload || last.File != "workloads.txt" || last.Line != 1 || !warned.OK(false) || warned.OK(true) {
+	if last.Code != lint.UnguardedWorkload || last.File != "workloads.txt" || last.Line != 1 || !warned.Passes(false) || warned.Passes(true) {
 		t.Errorf("got %+v", last)
 	}
 	clean := run(t, "ns/shop/sa/orders\n", "../../../../manifests/policies")
-	if len(clean.Findings) > 0 || !clean.OK(true) {
+	if len(clean.Findings) > 0 || !clean.Passes(true) {
 		t.Errorf("the policies that are shipped: %+v", clean.Findings)
 	}
-	if _, err := lint.Run(policycli.Source{}, nil); !errors.Is(err, policycli.ErrNoFolder) {
+	if _, err := lint.Run(policycli.DocumentSource{}, nil); !errors.Is(err, policycli.ErrNoSource) {
 		t.Errorf("no folder: got %v", err)
 	}
-	if _, err := lint.Run(policycli.Source{Sources: []string{"absent"}}, nil); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := lint.Run(policycli.DocumentSource{Sources: []string{"absent"}}, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no such folder: got %v", err)
 	}
-	if _, err := lint.Run(policycli.Source{Sources: []string{"lint.go"}}, nil); err == nil || err.Error() != "lint.go: an authorizer reads *.yaml and *.yml only: rename the file, or give it as standard input" {
+	if _, err := lint.Run(policycli.DocumentSource{Sources: []string{"lint.go"}}, nil); err == nil || err.Error() != "lint.go: an authorizer reads *.yaml and *.yml only: rename the file, or give it as standard input" {
 		t.Errorf("a file: got %v", err)
 	}
 }
 
 // What a guardrail's folder may say, and a team's may not go unnoticed.
 func TestGuardrailsAreReadAsSuch(t *testing.T) {
-	report, err := lint.Run(policycli.Source{Guardrails: []string{"testdata/policies"}}, nil)
+	report, err := lint.Run(policycli.DocumentSource{Guardrails: []string{"testdata/policies"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func messagesOf(t *testing.T, mistake string) string {
 			t.Fatal(err)
 		}
 	}
-	report, err := lint.Run(policycli.Source{Sources: []string{dir}, Domains: domains}, nil)
+	report, err := lint.Run(policycli.DocumentSource{Sources: []string{dir}, Domains: domains}, nil)
 	if err != nil {
 		return err.Error() + "\n"
 	}

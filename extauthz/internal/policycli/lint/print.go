@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// OK reports whether nothing is wrong; where strict, nor suspicious.
-func (r Report) OK(strict bool) bool { return r.Errors == 0 && (!strict || r.Warnings == 0) }
+// Passes reports whether nothing is wrong; where strict, nor suspicious.
+func (r Report) Passes(strict bool) bool { return r.Errors == 0 && (!strict || r.Warnings == 0) }
 
 // Print writes it for people, one finding a line.
 func (r Report) Print(to io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "%s %s: %s", f.place(), f.Severity, f.Message)
+		fmt.Fprintf(&b, "%s %s: %s", f.formatPlace(), f.Severity, f.Message)
 		if f.Code != "" {
 			fmt.Fprintf(&b, " [%s]", f.Code)
 		}
@@ -24,8 +24,8 @@ func (r Report) Print(to io.Writer) error {
 	return err
 }
 
-// place is file:line:column: as editors read it.
-func (f Finding) place() string {
+// formatPlace is file:line:column: as editors read it.
+func (f Finding) formatPlace() string {
 	if f.Line == 0 {
 		return f.File + ":"
 	}
@@ -37,14 +37,14 @@ func (f Finding) place() string {
 func (r Report) PrintGitHub(to io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "::%s file=%s", f.Severity, property.Replace(f.File))
+		fmt.Fprintf(&b, "::%s file=%s", f.Severity, escapeProperty.Replace(f.File))
 		if f.Line > 0 {
 			fmt.Fprintf(&b, ",line=%d,col=%d", f.Line, max(f.Column, 1))
 		}
 		if f.Code != "" {
-			fmt.Fprintf(&b, ",title=%s", property.Replace(string(f.Code)))
+			fmt.Fprintf(&b, ",title=%s", escapeProperty.Replace(string(f.Code)))
 		}
-		fmt.Fprintf(&b, "::%s\n", data.Replace(f.Message))
+		fmt.Fprintf(&b, "::%s\n", escapeData.Replace(f.Message))
 	}
 	_, err := io.WriteString(to, b.String())
 	return err
@@ -52,6 +52,6 @@ func (r Report) PrintGitHub(to io.Writer) error {
 
 // What would end a value, or begin another command.
 var (
-	data     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	property = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	escapeData     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	escapeProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 )

@@ -10,10 +10,10 @@ import (
 )
 
 // documents are the pages that the rules of a SARIF log lead to.
-const documents = "https://github.com/meshpass/meshpass/blob/main/docs/"
+const docsURL = "https://github.com/meshpass/meshpass/blob/main/docs/"
 
 // invalid is the SARIF rule of errors, which have no code.
-const invalid = "invalid"
+const invalidRule = "invalid"
 
 // descriptions say what each code means, in one sentence.
 var descriptions = map[policy.Code]string{
@@ -98,13 +98,13 @@ type (
 func (r Report) PrintSARIF(to io.Writer) error {
 	rules, index := sarifRules()
 	run := sarifRun{
-		Tool:       sarifTool{sarifDriver{Name: "meshpass policy lint", InformationURI: documents + "policy-tools.md", Rules: rules}},
+		Tool:       sarifTool{sarifDriver{Name: "meshpass policy lint", InformationURI: docsURL + "policy-tools.md", Rules: rules}},
 		ColumnKind: "unicodeCodePoints", Results: []sarifResult{},
 	}
 	for _, f := range r.Findings {
 		id := string(f.Code)
 		if id == "" {
-			id = invalid
+			id = invalidRule
 		}
 		place := sarifPhysical{Artifact: sarifArtifact{fileURI(f.File)}}
 		if f.Line > 0 {
@@ -118,13 +118,13 @@ func (r Report) PrintSARIF(to io.Writer) error {
 // sarifRules lists the rules, and where each stands in the list.
 func sarifRules() ([]sarifRule, map[string]int) {
 	rules := []sarifRule{{
-		ID: invalid, ShortDescription: sarifText{"A document, or a file of cases, that cannot be used."},
-		HelpURI: documents + "policy-tools.md#lint", Default: sarifLevel{Error},
+		ID: invalidRule, ShortDescription: sarifText{"A document, or a file of cases, that cannot be used."},
+		HelpURI: docsURL + "policy-tools.md#lint", Default: sarifLevel{Error},
 	}}
 	for _, code := range append(policy.Codes(), UnguardedWorkload) {
 		rules = append(rules, sarifRule{
 			ID: string(code), ShortDescription: sarifText{descriptions[code]},
-			HelpURI: documents + "policy.md#" + string(code), Default: sarifLevel{Warning},
+			HelpURI: docsURL + "policy.md#" + string(code), Default: sarifLevel{Warning},
 		})
 	}
 	index := map[string]int{}

@@ -15,10 +15,10 @@ import (
 // which the last version wrote whose records had no folder.
 func beforeFolders(t *testing.T) []policy.Dir {
 	t.Helper()
-	dirs, err := policycli.Source{
+	dirs, err := policycli.DocumentSource{
 		Sources:    []string{"testdata/before-folders/policies", "testdata/before-folders/shadow"},
 		Guardrails: []string{"testdata/before-folders/rails"},
-	}.Folders()
+	}.OpenFolders()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,14 +113,14 @@ func TestFoldersArePaired(t *testing.T) {
 		{dirs("a", "b"), dirs("b", "a"), 1},
 		{dirs("a", "b"), dirs("c", "b"), 1},
 	} {
-		policycli.Pair(row.old, row.changed)
+		policycli.PairFolders(row.old, row.changed)
 		if r := diffOf(t, loadAll(t, row.old...), loadAll(t, row.changed...), line("", "p")); r.Replayed != 1 || r.OtherRule != row.otherRule {
 			t.Errorf("%s and %s: got %+v", row.old[0].Name, row.changed[0].Name, r)
 		}
 	}
 	old, changed := dirs("a"), dirs("b")
 	old, changed = append(old, policy.Dir{Name: "rails", Guardrail: true}), append(changed, policy.Dir{Name: "new-rails", Guardrail: true})
-	policycli.Pair(old, changed)
+	policycli.PairFolders(old, changed)
 	if changed[0].Name != "a" || changed[1].Name != "rails" {
 		t.Errorf("guardrails are paired on their own: got %s and %s", changed[0].Name, changed[1].Name)
 	}

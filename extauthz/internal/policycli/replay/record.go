@@ -50,7 +50,7 @@ func Parse(line []byte) (Recorded, error) {
 		return r, gapError{gap.Count}
 	}
 	for name, value := range r.Inputs {
-		r.Inputs[name] = policycli.Plain(value)
+		r.Inputs[name] = policycli.NormalizeNumbers(value)
 	}
 	r.Request = r.request()
 	if r.Sub != "" || r.Iss != "" {
