@@ -20,7 +20,7 @@ func (e *Environment) tool(ctx context.Context, stdin []byte, name string, args 
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		said := strings.TrimSpace(stderr.String() + stdout.String())
+		said := strings.TrimSpace(stdout.String() + stderr.String()) // the error last: the first lines may be cut off
 		return nil, fmt.Errorf("%s %s: %w: %s", name, strings.Join(firstWords(args), " "), err, lastLines(said, 15))
 	}
 	return stdout.Bytes(), nil

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -164,6 +165,26 @@ func TestALogLineNamesItsPod(t *testing.T) {
 		if line, ok := parse([]byte(bad)); ok {
 			t.Errorf("%q: got %v", bad, line)
 		}
+	}
+}
+
+// A rollout removes a pod between kubectl's list and its read of the pod's log: the list is made again.
+func TestLogsOfARemovedPod(t *testing.T) {
+	dir := t.TempDir()
+	const kubectl = `#!/bin/sh
+if mkdir "$0.called" 2>/dev/null; then
+	seq 100 # lines of the other pods
+	echo 'Error from server (NotFound): pods "tyk-gateway-1" not found' >&2
+	exit 1
+fi
+echo read`
+	if err := os.WriteFile(filepath.Join(dir, "kubectl"), []byte(kubectl), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	out, err := (&Environment{root: dir}).readLogs(t.Context(), sharedAuthorizers)
+	if err != nil || string(out) != "read\n" {
+		t.Errorf("got %q, %v", out, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/scenarios"
@@ -66,7 +67,7 @@ func (e *Environment) linesAbout(ctx context.Context, requestID string, sources 
 	defer cancel()
 	var found []logLine
 	for _, s := range sources {
-		out, err := e.tool(ctx, nil, "kubectl", append(logArgs(s), "--prefix", "--since-time="+e.since.UTC().Format(time.RFC3339))...)
+		out, err := e.readLogs(ctx, s)
 		if err != nil {
 			return nil, err
 		}
@@ -81,6 +82,23 @@ func (e *Environment) linesAbout(ctx context.Context, requestID string, sources 
 	}
 	slices.SortStableFunc(found, func(a, b logLine) int { return a.written().Compare(b.written()) })
 	return found, nil
+}
+
+// readLogs reads the logs of every pod that a source selects. kubectl lists the pods first and then reads each:
+// a pod that a rollout removes in between is an error of the whole command, so the list is made again.
+func (e *Environment) readLogs(ctx context.Context, s source) ([]byte, error) {
+	args := append(logArgs(s), "--prefix", "--since-time="+e.since.UTC().Format(time.RFC3339))
+	for {
+		out, err := e.tool(ctx, nil, "kubectl", args...)
+		if err == nil || ctx.Err() != nil || !isRemovedPod(err) {
+			return out, err
+		}
+	}
+}
+
+// isRemovedPod is whether kubectl found a pod in its list and no longer when it read the pod's log.
+func isRemovedPod(err error) bool {
+	return strings.Contains(err.Error(), `Error from server (NotFound): pods "`)
 }
 
 // parse reads "[pod/NAME/CONTAINER] {…}".
