@@ -1,17 +1,18 @@
 package strictyaml
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
 )
 
-// Position is a place in a file, both counted from 1; the zero value is none.
+// Position is a place in a file. Lines and columns (bytes) count from 1; 0 is unknown.
 type Position struct{ Line, Column int }
 
-// Problem is one thing that is wrong, and where.
+// Problem is one mistake and its place.
 type Problem struct {
-	File string // may be empty
+	File string // empty: unknown
 	Position
 	Message string
 }
@@ -33,11 +34,11 @@ func (p Problem) String() string {
 	return b.String() + p.Message
 }
 
-// Problems is all that is wrong, reported together: whoever mends a file
-// should not have to start the program once for each mistake.
+// Problems are all mistakes of a file or of several, reported together: a person who fixes a file
+// need not start the program once for each mistake.
 type Problems []Problem
 
-// Add notes a problem at a place.
+// Add records a problem at a place.
 func (p *Problems) Add(pos Position, format string, args ...any) {
 	*p = append(*p, Problem{Position: pos, Message: fmt.Sprintf(format, args...)})
 }
@@ -78,4 +79,14 @@ func (p Problems) Error() string {
 		lines[i] = problem.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// AsProblems returns the problems that an error carries, or the error as one problem without a
+// place; nil for nil.
+func AsProblems(err error) Problems {
+	var problems Problems
+	if err == nil || errors.As(err, &problems) {
+		return problems
+	}
+	return Problems{{Message: err.Error()}}
 }

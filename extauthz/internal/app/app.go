@@ -153,7 +153,7 @@ func load(p Process) (*authorizer, error) {
 	a.watchDocuments(l, dirs)
 	a.watchOverrides(l)
 	sink, output := l.auditSink(p.Stdout)
-	if err := l.err(); err != nil {
+	if err := l.check.Err(); err != nil {
 		closeSink(sink)
 		return nil, err
 	}

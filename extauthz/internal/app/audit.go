@@ -8,6 +8,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/status"
 	"github.com/meshpass/meshpass/internal/bytesize"
 	"github.com/meshpass/meshpass/internal/logqueue"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/audit"
 )
 
@@ -39,23 +40,21 @@ type auditTrail struct {
 // auditSink opens where audit records go: stdout, or a file that is appended to.
 // It is nil after a problem.
 func (l *loader) auditSink(stdout io.Writer) (sink io.Writer, output string) {
-	if n := l.config.Audit.Queue; n < minAuditQueue || n > maxAuditQueue {
-		l.refuse(path{"audit", "queue"}, "%s is out of range: write %s to %s", n, minAuditQueue, maxAuditQueue)
-	}
+	strictyaml.RequireRange(l.check, strictyaml.Path{"audit", "queue"}, l.config.Audit.Queue, minAuditQueue, maxAuditQueue)
 	if n := l.config.Audit.AnonymousDenials; n < 1 || n > maxAnonymous {
-		l.refuse(path{"audit", "anonymousDenials"}, "%d is out of range: write 1 to %d, the records a second for each reason", n, maxAnonymous)
+		l.check.Reject(strictyaml.Path{"audit", "anonymousDenials"}, "want 1 to %d records a second for each reason, not %d", maxAnonymous, n)
 	}
-	at := path{"audit", "output"}
+	at := strictyaml.Path{"audit", "output"}
 	output = l.config.Audit.Output
-	if !l.doc.Has(at...) || output == toStdout {
+	if !l.check.Has(at) || output == toStdout {
 		return stdout, toStdout
 	}
-	if !l.has(at, output) {
+	if !l.check.RequireText(at, output) {
 		return nil, ""
 	}
-	file, err := logqueue.OpenFile(l.resolve(output))
+	file, err := logqueue.OpenFile(l.check.ResolvePath(output))
 	if err != nil {
-		l.refuse(at, "%s", err)
+		l.check.Reject(at, "%s", err)
 		return nil, ""
 	}
 	return file, output

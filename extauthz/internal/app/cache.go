@@ -6,6 +6,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/meshpass/meshpass/internal/bytesize"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
@@ -48,9 +49,9 @@ func (r *rememberedTokens) UnmarshalYAML(node *yaml.Node) error {
 func (l *loader) checkCache() {
 	switch r := l.config.Cache.VerifiedTokens; {
 	case r.entries < 0 || r.entries > maxCachedTokens:
-		l.refuse(path{"cache", "verifiedTokens"}, "%d is out of range: write 0 (none) to %d tokens, or a size such as 64MiB", r.entries, maxCachedTokens)
+		l.check.Reject(strictyaml.Path{"cache", "verifiedTokens"}, "want 0 (none) to %d tokens, or a size such as 64MiB, not %d", maxCachedTokens, r.entries)
 	case r != rememberedTokens{} && (r.bytes < minCacheBytes || r.bytes > maxCacheBytes):
-		l.refuse(path{"cache", "verifiedTokens"}, "the size is out of range: write %s to %s, or 0 for none", minCacheBytes, maxCacheBytes)
+		l.check.Reject(strictyaml.Path{"cache", "verifiedTokens"}, "want %s to %s, or 0 for none, not %s", minCacheBytes, maxCacheBytes, r.bytes)
 	}
 }
 

@@ -21,11 +21,11 @@ func TestTheBoundOfTheCache(t *testing.T) {
 		{"20000", rememberedTokens{bytes: 64 * bytesize.MiB, entries: 20_000}, ""},
 		{"0", rememberedTokens{}, ""},
 		{"0MiB", rememberedTokens{}, ""},
-		{"512KiB", rememberedTokens{bytes: 512 * bytesize.KiB}, "the size is out of range: write 1MiB to 64GiB, or 0 for none"},
-		{"65GiB", rememberedTokens{bytes: 65 * bytesize.GiB}, "the size is out of range"},
-		{`"20000"`, rememberedTokens{bytes: 20_000}, "the size is out of range"},
-		{"-1", rememberedTokens{bytes: 64 * bytesize.MiB, entries: -1}, "-1 is out of range: write 0 (none) to 10000000 tokens, or a size such as 64MiB"},
-		{"10000001", rememberedTokens{bytes: 64 * bytesize.MiB, entries: 10_000_001}, "10000001 is out of range"},
+		{"512KiB", rememberedTokens{bytes: 512 * bytesize.KiB}, "want 1MiB to 64GiB, or 0 for none, not 512KiB"},
+		{"65GiB", rememberedTokens{bytes: 65 * bytesize.GiB}, "want 1MiB to 64GiB, or 0 for none, not 65GiB"},
+		{`"20000"`, rememberedTokens{bytes: 20_000}, "want 1MiB to 64GiB, or 0 for none, not 20000"},
+		{"-1", rememberedTokens{bytes: 64 * bytesize.MiB, entries: -1}, "want 0 (none) to 10000000 tokens, or a size such as 64MiB, not -1"},
+		{"10000001", rememberedTokens{bytes: 64 * bytesize.MiB, entries: 10_000_001}, "want 0 (none) to 10000000 tokens, or a size such as 64MiB, not 10000001"},
 		{"64MB", rememberedTokens{bytes: 64 * bytesize.MiB}, "cache.verifiedTokens: write a size such as 64MiB, a number of tokens, or 0 for none"},
 		{"[64MiB]", rememberedTokens{bytes: 64 * bytesize.MiB}, "cache.verifiedTokens: write a size"},
 		{"1.5", rememberedTokens{bytes: 64 * bytesize.MiB}, "cache.verifiedTokens: write a size"},
@@ -38,7 +38,7 @@ func TestTheBoundOfTheCache(t *testing.T) {
 			l := mustOpen(t, file)
 			l.checkCache()
 			got := ""
-			if err := l.err(); err != nil {
+			if err := l.check.Err(); err != nil {
 				got = err.Error()
 			}
 			if l.config.Cache.VerifiedTokens != row.want || !strings.Contains(got, row.fault) || (got == "") != (row.fault == "") {

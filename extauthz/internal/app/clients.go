@@ -12,6 +12,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/transport"
 	"github.com/meshpass/meshpass/extauthz/internal/xfcc"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
@@ -25,16 +26,16 @@ type clients struct {
 
 // checkListenerClients: whoever may ask where XFCC is believed can call in any
 // name, so those clients are named on the listener itself.
-func (l *loader) checkListenerClients(at path, c listenerConfig) {
-	clients := at.with("clients")
+func (l *loader) checkListenerClients(at strictyaml.Path, c listenerConfig) {
+	clients := at.With("clients")
 	if l.config.TLS.knowsClients() {
-		if c.Caller == byXFCC || l.doc.Has(clients...) {
-			l.hasEntries(clients, len(c.Clients))
+		if c.Caller == byXFCC || l.check.Has(clients) {
+			l.check.RequireEntries(clients, len(c.Clients))
 		}
 		return
 	}
-	if l.doc.Has(clients...) {
-		l.refuse(clients, "tls.mode %s knows no client's name: remove it, or use mode %s or %s", l.config.TLS.Mode, mtls, mesh)
+	if l.check.Has(clients) {
+		l.check.Reject(clients, "tls.mode %s knows no client's name: remove it, or use mode %s or %s", l.config.TLS.Mode, mtls, mesh)
 	}
 	if c.Caller != byXFCC {
 		return
@@ -42,9 +43,9 @@ func (l *loader) checkListenerClients(at path, c listenerConfig) {
 	address, err := netip.ParseAddrPort(c.GRPC)
 	switch {
 	case !l.config.Insecure.XFCCFromAnyClient:
-		l.refuse(at.with("caller"), "whoever can ask here could call in any name: use tls.mode %s or %s and name the waypoints under clients, or admit it with insecure.xfccFromAnyClient", mtls, mesh)
+		l.check.Reject(at.With("caller"), "whoever can ask here could call in any name: use tls.mode %s or %s and name the waypoints under clients, or admit it with insecure.xfccFromAnyClient", mtls, mesh)
 	case err == nil && !address.Addr().IsLoopback():
-		l.refuse(at.with("grpc"), "%s is not a loopback address, and insecure.xfccFromAnyClient is for no other", c.GRPC)
+		l.check.Reject(at.With("grpc"), "%s is not a loopback address, and insecure.xfccFromAnyClient is for no other", c.GRPC)
 	}
 }
 
@@ -57,10 +58,10 @@ type admission struct {
 // admission gives that of each listener. With mtls, a peer that may not ask gets no
 // connection; the name is looked at again with each Check, as in the other modes.
 func (l *loader) admission(domains identity.TrustDomains) []admission {
-	all := l.patterns(path{"tls", "clients"}, l.config.TLS.Clients, domains)
+	all := l.patterns(strictyaml.Path{"tls", "clients"}, l.config.TLS.Clients, domains)
 	var each []admission
 	for i, listener := range l.config.Listeners {
-		own := l.patterns(path{"listeners", i, "clients"}, listener.Clients, domains)
+		own := l.patterns(strictyaml.Path{"listeners", i, "clients"}, listener.Clients, domains)
 		c := clients{id: meshPeer, domains: domains, tls: all, own: own}
 		switch {
 		case l.config.TLS.Mode == mtls:
@@ -78,12 +79,12 @@ func (l *loader) admission(domains identity.TrustDomains) []admission {
 func anyClient(context.Context) error         { return nil }
 func anyConnection(tls.ConnectionState) error { return nil }
 
-func (l *loader) patterns(at path, texts []string, domains identity.TrustDomains) []identity.Pattern {
+func (l *loader) patterns(at strictyaml.Path, texts []string, domains identity.TrustDomains) []identity.Pattern {
 	var patterns []identity.Pattern
 	for i, text := range texts {
 		pattern, err := domains.ParsePattern(text)
 		if err != nil {
-			l.refuse(at.with(i), "%s", err)
+			l.check.Reject(at.With(i), "%s", err)
 		}
 		patterns = append(patterns, pattern)
 	}

@@ -74,7 +74,7 @@ func TestDefaults(t *testing.T) {
 	if got := minimal.config.Listeners[0].TokenFailure; got != 403 {
 		t.Errorf("tokenFailure: got %d, want 403", got)
 	}
-	if err := minimal.err(); err != nil {
+	if err := minimal.check.Err(); err != nil {
 		t.Error(err)
 	}
 }

@@ -33,7 +33,7 @@ func Verifier(file string, now func() time.Time, log *slog.Logger) (*token.Verif
 	domains := l.trustDomains()
 	entries := l.trust(domains)
 	revoked := l.revokedNow(now())
-	if err := l.err(); err != nil {
+	if err := l.check.Err(); err != nil {
 		return nil, err
 	}
 	for _, entry := range entries {
@@ -96,12 +96,12 @@ func (l *loader) registry(domains identity.TrustDomains, revoked revocation.Chec
 func (a *authorizer) watchTrust(l *loader) {
 	w := &trustWatch{authorizer: a, started: l}
 	var err error
-	if a.config, err = reload.New(reload.Files(l.file), w.readConfig, w.configChanged); err != nil {
-		l.join(err)
+	if a.config, err = reload.New(reload.Files(l.check.File()), w.readConfig, w.configChanged); err != nil {
+		l.check.RejectError(strictyaml.Path{"trust"}, err)
 		return
 	}
 	a.trust, err = reload.NewFollowing(w.keyFiles, w.readTrust, w.trustChanged)
-	l.join(err)
+	l.check.RejectError(strictyaml.Path{"trust"}, err)
 }
 
 // trustWatch reads the configuration again. Of it, trust alone takes effect: what
@@ -133,7 +133,7 @@ func (w *trustWatch) readConfig() (*loader, error) {
 		l.lastKeys = w.trust.Get().keys
 	}
 	entries := l.trust(w.domains)
-	if err := l.problems.In(l.file).Err(); err != nil {
+	if err := l.check.ErrOfValues(); err != nil {
 		return nil, err
 	}
 	usable := l.again()
@@ -146,7 +146,7 @@ func (l *loader) keysOf(entries []trust.Entry) map[string]*keyset.Public {
 	keys := map[string]*keyset.Public{}
 	for i, c := range l.config.Trust {
 		if c.JWKS.File != "" {
-			keys[l.resolve(c.JWKS.File)] = entries[i].Trust.Keys
+			keys[l.check.ResolvePath(c.JWKS.File)] = entries[i].Trust.Keys
 		}
 	}
 	return keys
@@ -156,7 +156,7 @@ func (w *trustWatch) configChanged(latest *loader, err error) {
 	if w.refused(configSource, err) {
 		return
 	}
-	w.Log.Info("configuration reloaded", "file", latest.file)
+	w.Log.Info("configuration reloaded", "file", latest.check.File())
 	if waiting := w.started.waiting(latest); len(waiting) > 0 {
 		w.Log.Warn("the configuration has changed in more than trust: a restart is needed for the rest", "sections", waiting)
 	}
@@ -173,11 +173,11 @@ func (w *trustWatch) readTrust() (trusted, error) {
 		maps.Copy(l.lastKeys, w.trust.Get().keys)
 	}
 	t := trusted{entries: l.trust(w.domains)}
-	if err := l.problems.In(l.file).Err(); err != nil {
+	if err := l.check.ErrOfValues(); err != nil {
 		return t, err
 	}
 	l.keepKeysFrom(t.entries, w.registry.Conflict)
-	t.faults, t.unread = l.keyFault.In(l.file), l.unread
+	t.faults, t.unread = l.keyFault, l.unread
 	t.keys = l.keysOf(t.entries)
 	return t, w.registry.Conflict(t.entries)
 }
@@ -186,14 +186,14 @@ func (w *trustWatch) readTrust() (trusted, error) {
 // now. A file of which any part has not the right shape is rejected as a whole: a
 // restart could not use it.
 func (l *loader) trustNow() (*loader, error) {
-	fresh, err := open(l.file)
+	fresh, err := open(l.check.File())
 	if err != nil {
 		return nil, err
 	}
 	if bytes.Equal(fresh.data, l.data) {
 		return l.again(), nil
 	}
-	if err := fresh.err(); err != nil {
+	if err := fresh.check.Err(); err != nil {
 		return nil, err
 	}
 	trust := fresh.config.Trust
@@ -243,6 +243,6 @@ func (l *loader) waiting(latest *loader) (sections []string) {
 
 // written is the file's own content, without defaults.
 func (l *loader) written() (c config) {
-	_ = l.doc.Decode(&c) // its problems were found when the file was opened
+	l.check.DecodeAgain(&c)
 	return c
 }

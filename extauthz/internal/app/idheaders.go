@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/meshpass/meshpass/extauthz/internal/idheaders"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
 // identityHeaders are in the order of their names, so that every answer is.
@@ -13,7 +14,7 @@ func (l *loader) identityHeaders() idheaders.Headers {
 	for _, name := range slices.Sorted(maps.Keys(l.config.IdentityHeaders)) {
 		header, err := idheaders.New(name, l.config.IdentityHeaders[name])
 		if err != nil {
-			l.refuse(path{"identityHeaders", name}, "%s", err)
+			l.check.Reject(strictyaml.Path{"identityHeaders", name}, "%s", err)
 		}
 		headers = append(headers, header)
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/meshpass/meshpass/internal/reload"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
@@ -41,7 +42,7 @@ func (a *authorizer) watchDocuments(l *loader, from folders) {
 		}
 		return loaded, reload.Final(loaded.Problems.Err())
 	}, a.documentsChanged)
-	l.join(err)
+	l.check.RejectError(strictyaml.Path{"policies"}, err)
 }
 
 // enforce puts documents and overrides in force together. Both change on their own.

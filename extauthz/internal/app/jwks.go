@@ -12,6 +12,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/trust/jwks"
 	"github.com/meshpass/meshpass/internal/readfile"
 	"github.com/meshpass/meshpass/internal/secretfile"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/token"
 )
@@ -36,67 +37,67 @@ const (
 )
 
 // jwks gives the keys of a file, or where they are to be followed.
-func (l *loader) jwks(at path, c trustConfig) (*keyset.Public, *jwks.Config) {
-	if !l.doc.Has(at.with("url")...) {
+func (l *loader) jwks(at strictyaml.Path, c trustConfig) (*keyset.Public, *jwks.Config) {
+	if !l.check.Has(at.With("url")) {
 		for _, key := range []string{"caFile", "refresh", "maxStale", "seed"} {
-			if l.doc.Has(at.with(key)...) {
-				l.refuse(at.with(key), "belongs to url, and there is none")
+			if l.check.Has(at.With(key)) {
+				l.check.Reject(at.With(key), "belongs to url, and there is none")
 			}
 		}
-		return l.keys(at.with("file"), c.JWKS.File), nil
+		return l.keys(at.With("file"), c.JWKS.File), nil
 	}
-	if l.doc.Has(at.with("file")...) {
-		l.refuse(at.with("file"), "file and url: name one of them")
+	if l.check.Has(at.With("file")) {
+		l.check.Reject(at.With("file"), "file and url: name one of them")
 	}
 	return nil, l.remote(at, c.Issuer, c.JWKS)
 }
 
-func (l *loader) remote(at path, issuer string, c jwksConfig) *jwks.Config {
-	if !l.doc.Has(at.with("refresh")...) {
+func (l *loader) remote(at strictyaml.Path, issuer string, c jwksConfig) *jwks.Config {
+	if !l.check.Has(at.With("refresh")) {
 		c.Refresh = defaultRefresh
 	}
-	if !l.doc.Has(at.with("maxStale")...) {
+	if !l.check.Has(at.With("maxStale")) {
 		c.MaxStale = defaultMaxStale
 	}
-	if l.has(at.with("url"), c.URL) {
+	if l.check.RequireText(at.With("url"), c.URL) {
 		if err := jwks.CheckURL(c.URL, l.config.Insecure.JWKSOverHTTP); err != nil {
-			l.refuse(at.with("url"), "%s", err)
+			l.check.Reject(at.With("url"), "%s", err)
 		}
 	}
-	l.checkDuration(at.with("refresh"), c.Refresh, minRefresh, maxRefresh)
-	l.checkDuration(at.with("maxStale"), c.MaxStale, max(c.Refresh, minRefresh), maxMaxStale)
+	strictyaml.RequireRange(l.check, at.With("refresh"), c.Refresh, minRefresh, maxRefresh)
+	strictyaml.RequireRange(l.check, at.With("maxStale"), c.MaxStale, max(c.Refresh, minRefresh), maxMaxStale)
 	remote := &jwks.Config{Issuer: issuer, URL: c.URL, Refresh: c.Refresh, MaxStale: c.MaxStale}
-	if l.doc.Has(at.with("caFile")...) && l.has(at.with("caFile"), c.CAFile) {
-		remote.CAFile = l.resolve(c.CAFile)
+	if l.check.Has(at.With("caFile")) && l.check.RequireText(at.With("caFile"), c.CAFile) {
+		remote.CAFile = l.check.ResolvePath(c.CAFile)
 		if _, err := transport.Roots(remote.CAFile); err != nil {
-			l.refuse(at.with("caFile"), "%s", err)
+			l.check.Reject(at.With("caFile"), "%s", err)
 		}
 	}
-	if l.doc.Has(at.with("seed")...) && l.has(at.with("seed"), c.Seed) {
-		remote.Seed = l.resolve(c.Seed)
-		if l.isFolder(at.with("seed"), filepath.Dir(remote.Seed)) {
-			l.checkSeedFile(at.with("seed"), remote.Seed)
+	if l.check.Has(at.With("seed")) && l.check.RequireText(at.With("seed"), c.Seed) {
+		remote.Seed = l.check.ResolvePath(c.Seed)
+		if l.check.RequireDir(at.With("seed"), filepath.Dir(remote.Seed)) {
+			l.checkSeedFile(at.With("seed"), remote.Seed)
 		}
 	}
 	return remote
 }
 
 // checkSeedFile rejects a seed that others may write: with it they sign for the issuer.
-func (l *loader) checkSeedFile(at path, file string) {
+func (l *loader) checkSeedFile(at strictyaml.Path, file string) {
 	if err := secretfile.CheckFolder(filepath.Dir(file)); err != nil {
-		l.refuse(at, "%s", err)
+		l.check.Reject(at, "%s", err)
 	} else if err := secretfile.Check(file, secretfile.Trusted); errors.Is(err, secretfile.ErrOpen) {
-		l.refuse(at, "%s", err)
+		l.check.Reject(at, "%s", err)
 	}
 }
 
 // checkSeed: what two sources write to one file would be neither's after a restart.
-func (l *loader) checkSeed(at path, remote *jwks.Config, seen map[string]bool) {
+func (l *loader) checkSeed(at strictyaml.Path, remote *jwks.Config, seen map[string]bool) {
 	if remote == nil || remote.Seed == "" {
 		return
 	}
 	if seen[remote.Seed] {
-		l.refuse(at, "another entry has the same seed file: give each its own")
+		l.check.Reject(at, "another entry has the same seed file: give each its own")
 	}
 	seen[remote.Seed] = true
 }
@@ -106,17 +107,17 @@ func (l *loader) keyFiles() []string {
 	var all []string
 	for _, c := range l.config.Trust {
 		if c.JWKS.File != "" {
-			all = append(all, l.resolve(c.JWKS.File))
+			all = append(all, l.check.ResolvePath(c.JWKS.File))
 		}
 	}
 	return all
 }
 
-func (l *loader) keys(at path, file string) *keyset.Public {
-	if !l.has(at, file) {
+func (l *loader) keys(at strictyaml.Path, file string) *keyset.Public {
+	if !l.check.RequireText(at, file) {
 		return nil
 	}
-	name := l.resolve(file)
+	name := l.check.ResolvePath(file)
 	data, err := readfile.Read(name, keyset.MaxSetBytes+1)
 	if err != nil {
 		return l.keysBefore(at, name, true, err)
@@ -130,13 +131,13 @@ func (l *loader) keys(at path, file string) *keyset.Public {
 
 // keysBefore are those that the file held when it could be used last: what is wrong
 // with one file keeps no key in another one from being added or withdrawn.
-func (l *loader) keysBefore(at path, name string, unread bool, err error) *keyset.Public {
+func (l *loader) keysBefore(at strictyaml.Path, name string, unread bool, err error) *keyset.Public {
 	last := l.lastKeys[name]
 	if last == nil {
-		l.refuse(at, "%s", err)
+		l.check.Reject(at, "%s", err)
 		return nil
 	}
-	l.keyFault.Add(l.doc.At(at...), "%s: %s", at, err)
+	l.keyFault = append(l.keyFault, l.check.ProblemAt(at, "%s", err))
 	if unread {
 		l.unread++
 	}
@@ -150,7 +151,7 @@ func (l *loader) keepKeysFrom(entries []trust.Entry, conflict func([]trust.Entry
 	agreed := slices.Clone(entries)
 	var open []int // files that have changed, and are not in agreed yet
 	for i, c := range l.config.Trust {
-		if last := l.lastKeys[l.resolve(c.JWKS.File)]; c.JWKS.File != "" && last != nil && entries[i].Trust.Keys != last {
+		if last := l.lastKeys[l.check.ResolvePath(c.JWKS.File)]; c.JWKS.File != "" && last != nil && entries[i].Trust.Keys != last {
 			agreed[i].Trust.Keys = last
 			open = append(open, i)
 		}
@@ -169,8 +170,8 @@ func (l *loader) keepKeysFrom(entries []trust.Entry, conflict func([]trust.Entry
 		})
 	}
 	for _, i := range open {
-		at := path{"trust", i, "jwks", "file"}
-		l.keyFault.Add(l.doc.At(at...), "%s: %s", at, causes[i])
+		at := strictyaml.Path{"trust", i, "jwks", "file"}
+		l.keyFault = append(l.keyFault, l.check.ProblemAt(at, "%s", causes[i]))
 	}
 	copy(entries, agreed)
 }
@@ -180,12 +181,12 @@ func (l *loader) takesAnothersKey(entries []trust.Entry) error {
 	again := l.again()
 	signers := map[string]signer{}
 	for i, entry := range entries {
-		again.checkSigners(path{"trust", i, "jwks", "file"}, entry.Trust, signers)
+		again.checkSigners(strictyaml.Path{"trust", i, "jwks", "file"}, entry.Trust, signers)
 	}
-	if len(again.problems) == 0 {
-		return nil
+	if problems := strictyaml.AsProblems(again.check.ErrOfValues()); len(problems) > 0 {
+		return errors.New(problems[0].Message)
 	}
-	return errors.New(again.problems[0].Message)
+	return nil
 }
 
 // signer is the entry of a file that has a key.
@@ -196,14 +197,14 @@ type signer struct {
 
 // checkSigners refuses a key that two home files share: both are ours, so that it is a
 // mistake. Where one of two entries is not home, package trust says whose the key is.
-func (l *loader) checkSigners(at path, entry token.Trust, signers map[string]signer) {
+func (l *loader) checkSigners(at strictyaml.Path, entry token.Trust, signers map[string]signer) {
 	if entry.Keys == nil {
 		return
 	}
 	for _, kid := range slices.Sorted(slices.Values(entry.Keys.IDs())) {
 		other, taken := signers[kid]
 		if taken && other.issuer != entry.Issuer && other.home && entry.Home {
-			l.refuse(at, "key %s is also a key of %s: one key speaks for one issuer", kid, other.issuer)
+			l.check.Reject(at, "key %s is also a key of %s: one key speaks for one issuer", kid, other.issuer)
 		}
 		if !taken || !other.home {
 			signers[kid] = signer{entry.Issuer, entry.Home}

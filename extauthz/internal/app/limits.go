@@ -7,6 +7,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/limits"
 	"github.com/meshpass/meshpass/extauthz/internal/ops"
 	"github.com/meshpass/meshpass/internal/bytesize"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
@@ -61,27 +62,20 @@ func (c limitsConfig) limits() limits.Limits {
 
 func (l *loader) checkLimits() {
 	c := l.config.Limits
-	inRange(l, "tokenBytes", c.TokenBytes, minTokenBytes, token.MaxBytes)
-	inRange(l, "inFlight", c.InFlight, minInFlight, maxInFlight)
-	inRange(l, "inFlightBytes", c.InFlightBytes, minInFlightBytes, maxInFlightBytes)
-	inRange(l, "deadline", c.Deadline, minDeadline, maxDeadline)
-	inRange(l, "checkBytes", c.CheckBytes, minCheckBytes, maxCheckBytes)
-	inRange(l, "headers", c.Headers, minHeaders, maxHeaders)
-	inRange(l, "connections", c.Connections, minConnections, maxConnections)
-	inRange(l, "streamsPerConnection", c.StreamsPerConnection, minStreams, maxStreams)
-	inRange(l, "watches", c.Watches, minWatches, maxWatches)
+	strictyaml.RequireRange(l.check, strictyaml.Path{"limits", "tokenBytes"}, c.TokenBytes, minTokenBytes, token.MaxBytes)
+	strictyaml.RequireRange(l.check, strictyaml.Path{"limits", "inFlight"}, c.InFlight, minInFlight, maxInFlight)
+	strictyaml.RequireRange(l.check, strictyaml.Path{"limits", "inFlightBytes"}, c.InFlightBytes, minInFlightBytes, maxInFlightBytes)
+	strictyaml.RequireRange(l.check, strictyaml.Path{"limits", "deadline"}, c.Deadline, minDeadline, maxDeadline)
+	strictyaml.RequireRange(l.check, strictyaml.Path{"limits", "checkBytes"}, c.CheckBytes, minCheckBytes, maxCheckBytes)
+	strictyaml.RequireRange(l.check, strictyaml.Path{"limits", "headers"}, c.Headers, minHeaders, maxHeaders)
+	strictyaml.RequireRange(l.check, strictyaml.Path{"limits", "connections"}, c.Connections, minConnections, maxConnections)
+	strictyaml.RequireRange(l.check, strictyaml.Path{"limits", "streamsPerConnection"}, c.StreamsPerConnection, minStreams, maxStreams)
+	strictyaml.RequireRange(l.check, strictyaml.Path{"limits", "watches"}, c.Watches, minWatches, maxWatches)
 	// One address has half of the bytes, and a message is held with what is decoded of it.
 	if least := limits.BytesFor(c.CheckBytes); c.InFlightBytes < least && c.CheckBytes <= maxCheckBytes {
-		l.refuse(path{"limits", "inFlightBytes"}, "%s has no room for one Check of checkBytes, %s: write %s or more, or lower checkBytes", c.InFlightBytes, c.CheckBytes, least)
+		l.check.Reject(strictyaml.Path{"limits", "inFlightBytes"}, "%s has no room for one Check of checkBytes, %s: write %s or more, or lower checkBytes", c.InFlightBytes, c.CheckBytes, least)
 	}
 	l.checkCache()
-}
-
-// inRange refuses a setting of the section limits.
-func inRange[T int | bytesize.Size | time.Duration](l *loader, key string, value, least, most T) {
-	if value < least || value > most {
-		l.refuse(path{"limits", key}, "%v is out of range: write %v to %v", value, least, most)
-	}
 }
 
 // processMemory is what the process takes with policies, key sets and revocations of

@@ -213,8 +213,8 @@ func TestNamesOfFolders(t *testing.T) {
 	for name, row := range map[string]struct{ dirs, want string }{
 		"the default":              {"[{path: a/policies}, {path: b/policies}]", `policies.dirs[1]: two folders are named "policies"`},
 		"a name of two":            {"[{path: a/policies, name: x}, {path: b/policies, name: x}]", `policies.dirs[1]: two folders are named "x"`},
-		"no name":                  {"[{path: a/policies, name: a/b}]", `policies.dirs[0].name: "a/b" is no name of a folder`},
-		"empty":                    {"[{path: a/policies, name: ''}]", `policies.dirs[0].name: "" is no name of a folder`},
+		"no name":                  {"[{path: a/policies, name: a/b}]", `policies.dirs[0].name: want letters, digits, dots, _ and -, at most 63, not "a/b"`},
+		"empty":                    {"[{path: a/policies, name: ''}]", `policies.dirs[0].name: want letters, digits, dots, _ and -, at most 63, not ""`},
 		"the same folder":          {"[{path: a/policies}, {path: a/../a/policies, name: x}]", "are one folder, or one is inside the other"},
 		"inside a guardrail":       {"[{path: a, guardrail: true}, {path: a/policies, mayTarget: [ns/a/sa/*]}]", "are one folder, or one is inside the other"},
 		"around it":                {"[{path: a/policies}, {path: a, guardrail: true}]", "are one folder, or one is inside the other"},

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"time"
 
 	"github.com/meshpass/meshpass/internal/readfile"
@@ -13,34 +12,30 @@ import (
 // overrides reads the file of overrides. Its name is judged here too, as there is
 // no other place that needs it.
 func (l *loader) overrides(now time.Time) []policy.Override {
-	at := path{"policies", "overrides"}
-	if !l.has(at, l.config.Policies.Overrides) {
+	at := strictyaml.Path{"policies", "overrides"}
+	if !l.check.RequireText(at, l.config.Policies.Overrides) {
 		return nil
 	}
-	file := l.resolve(l.config.Policies.Overrides)
+	file := l.check.ResolvePath(l.config.Policies.Overrides)
 	data, err := readfile.Read(file, maxFileBytes)
 	if err != nil {
-		l.refuse(at, "%s", err)
+		l.check.Reject(at, "%s", err)
 		return nil
 	}
 	active, err := policy.ParseOverrides(data, l.config.TrustDomains.domains(), now)
-	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
-		l.problems = append(l.problems, problems.In(file)...)
-	} else if err != nil {
-		l.refuse(at, "%s: %s", file, err)
-	}
+	l.check.RejectFile(at, file, err)
 	return active
 }
 
 // watchOverrides follows the file, if one is named. Overrides are a source of their
 // own, so that a slip in the one file keeps no change of the other from taking effect.
 func (a *authorizer) watchOverrides(l *loader) {
-	if !l.doc.Has("policies", "overrides") {
+	if !l.check.Has(strictyaml.Path{"policies", "overrides"}) {
 		return
 	}
 	read := func(l *loader) []policy.Override { return l.overrides(a.Now()) }
-	files := reload.Files(l.resolve(l.config.Policies.Overrides))
-	a.overrides = watched(l, files, read, a.overridesChanged)
+	files := reload.Files(l.check.ResolvePath(l.config.Policies.Overrides))
+	a.overrides = watched(l, strictyaml.Path{"policies", "overrides"}, files, read, a.overridesChanged)
 }
 
 func (a *authorizer) overridesChanged(_ []policy.Override, err error) {

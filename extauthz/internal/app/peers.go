@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"net/netip"
 	"strings"
 
@@ -22,20 +21,20 @@ const (
 	gatewayName = "gateway/"
 )
 
-func (l *loader) checkPeers(at path, c listenerConfig) {
-	if caller := at.with("caller"); l.has(caller, c.Caller) {
-		l.isOneOf(caller, c.Caller, byPrincipal, byXFCC, byNobody)
+func (l *loader) checkPeers(at strictyaml.Path, c listenerConfig) {
+	if caller := at.With("caller"); l.check.RequireText(caller, c.Caller) {
+		l.check.RequireOneOf(caller, c.Caller, byPrincipal, byXFCC, byNobody)
 	}
-	if callee := at.with("callee"); l.has(callee, c.Callee) && !strings.HasPrefix(c.Callee, gatewayName) {
-		l.isOneOf(callee, c.Callee, byPrincipal, byService, gatewayName+"NAME")
+	if callee := at.With("callee"); l.check.RequireText(callee, c.Callee) && !strings.HasPrefix(c.Callee, gatewayName) {
+		l.check.RequireOneOf(callee, c.Callee, byPrincipal, byService, gatewayName+"NAME")
 	} else if _, err := identity.Gateway(c.Callee); c.Callee != "" && err != nil {
-		l.refuse(callee, "%s", err)
+		l.check.Reject(callee, "%s", err)
 	}
-	file := at.with("services")
+	file := at.With("services")
 	if c.Callee == byService {
-		l.has(file, c.Services)
-	} else if l.doc.Has(file...) {
-		l.refuse(file, "read only with callee: %s: remove it", byService)
+		l.check.RequireText(file, c.Services)
+	} else if l.check.Has(file) {
+		l.check.Reject(file, "read only with callee: %s: remove it", byService)
 	}
 }
 
@@ -43,18 +42,14 @@ func (l *loader) checkPeers(at path, c listenerConfig) {
 const maxServicesBytes = 16 << 20
 
 // services loads the file of a listener that finds its callee in one.
-func (l *loader) services(at path, file string) *services.Table {
+func (l *loader) services(at strictyaml.Path, file string) *services.Table {
 	data, err := readfile.Read(file, maxServicesBytes)
 	if err != nil {
-		l.refuse(at, "%s", err)
+		l.check.Reject(at, "%s", err)
 		return nil
 	}
 	table, err := services.Parse(data)
-	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
-		l.problems = append(l.problems, problems.In(file)...)
-	} else if err != nil {
-		l.refuse(at, "%s: %s", file, err)
-	}
+	l.check.RejectFile(at, file, err)
 	return table
 }
 

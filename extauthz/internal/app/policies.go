@@ -1,9 +1,8 @@
 package app
 
 import (
-	"os"
-
 	"github.com/meshpass/meshpass/internal/reload"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
@@ -27,15 +26,15 @@ const unguardedDeny = "deny"
 // that no document targets. The documents are judged as often as they are read.
 func (l *loader) checkPolicies() (folders, policy.Mode) {
 	c := &l.config.Policies
-	if !l.doc.Has("policies", "unguarded") {
+	if !l.check.Has(strictyaml.Path{"policies", "unguarded"}) {
 		c.Unguarded = unguardedDeny
 	}
-	l.isOneOf(path{"policies", "unguarded"}, c.Unguarded, unguardedDeny, string(policy.Shadow))
-	l.hasEntries(path{"policies", "dirs"}, len(c.Dirs))
+	l.check.RequireOneOf(strictyaml.Path{"policies", "unguarded"}, c.Unguarded, unguardedDeny, string(policy.Shadow))
+	l.check.RequireEntries(strictyaml.Path{"policies", "dirs"}, len(c.Dirs))
 	var usable folders
 	for i, dir := range c.Dirs {
-		at := path{"policies", "dirs", i}
-		if l.checkDir(at, &dir) && l.checkDirName(at, &dir, usable) && l.isApart(at.with("path"), dir.Path, usable) {
+		at := strictyaml.Path{"policies", "dirs", i}
+		if l.checkDir(at, &dir) && l.checkDirName(at, &dir, usable) && l.isApart(at.With("path"), dir.Path, usable) {
 			usable = append(usable, dir)
 		}
 	}
@@ -45,15 +44,15 @@ func (l *loader) checkPolicies() (folders, policy.Mode) {
 	return usable, policy.Enforce
 }
 
-func (l *loader) checkDir(at path, dir *policyDirConfig) (usable bool) {
-	if l.has(at.with("path"), dir.Path) {
-		dir.Path = l.resolve(dir.Path)
-		usable = l.isFolder(at.with("path"), dir.Path)
+func (l *loader) checkDir(at strictyaml.Path, dir *policyDirConfig) (usable bool) {
+	if l.check.RequireText(at.With("path"), dir.Path) {
+		dir.Path = l.check.ResolvePath(dir.Path)
+		usable = l.check.RequireDir(at.With("path"), dir.Path)
 	}
-	l.hasEntriesIfPresent(at.with("mayTarget"), len(dir.MayTarget))
+	l.check.RequireEntriesIfPresent(at.With("mayTarget"), len(dir.MayTarget))
 	for i, scope := range dir.MayTarget {
 		if err := policy.CheckScope(scope, l.config.TrustDomains.domains()); err != nil {
-			l.refuse(at.with("mayTarget", i), "%s", err)
+			l.check.Reject(at.With("mayTarget", i), "%s", err)
 			usable = false
 		}
 	}
@@ -62,16 +61,16 @@ func (l *loader) checkDir(at path, dir *policyDirConfig) (usable bool) {
 
 // checkDirName: documents are named by folder and name, so that no team can take the
 // name of another team's document.
-func (l *loader) checkDirName(at path, dir *policyDirConfig, others folders) bool {
-	if !l.doc.Has(at.with("name")...) {
+func (l *loader) checkDirName(at strictyaml.Path, dir *policyDirConfig, others folders) bool {
+	if !l.check.Has(at.With("name")) {
 		dir.Name = policy.DirName(dir.Path)
 	} else if !policy.IsDirName(dir.Name) {
-		l.refuse(at.with("name"), "%q is no name of a folder: write letters, digits, dots, _ and -, 63 at most", dir.Name)
+		l.check.Reject(at.With("name"), "want letters, digits, dots, _ and -, at most 63, not %q", dir.Name)
 		return false
 	}
 	for _, other := range others {
 		if other.Name == dir.Name {
-			l.refuse(at, "two folders are named %q, %s and %s: give one of them another name, as in {path: %s, name: NAME}", dir.Name, other.Path, dir.Path, dir.Path)
+			l.check.Reject(at, "two folders are named %q, %s and %s: give one of them another name, as in {path: %s, name: NAME}", dir.Name, other.Path, dir.Path, dir.Path)
 			return false
 		}
 	}
@@ -80,25 +79,14 @@ func (l *loader) checkDirName(at path, dir *policyDirConfig, others folders) boo
 
 // isApart rejects a folder inside another one: its documents would be loaded as those
 // of both, and a team's would be guardrails where the outer folder is.
-func (l *loader) isApart(at path, name string, others folders) bool {
+func (l *loader) isApart(at strictyaml.Path, name string, others folders) bool {
 	for _, other := range others {
 		if policy.Overlap(name, other.Path) {
-			l.refuse(at, "%s and %s are one folder, or one is inside the other: list folders that have no file in common", name, other.Path)
+			l.check.Reject(at, "%s and %s are one folder, or one is inside the other: list folders that have no file in common", name, other.Path)
 			return false
 		}
 	}
 	return true
-}
-
-func (l *loader) isFolder(at path, name string) bool {
-	info, err := os.Stat(name)
-	switch {
-	case err != nil:
-		l.refuse(at, "%s", err)
-	case !info.IsDir():
-		l.refuse(at, "%s is a file: name the folder that holds it", name)
-	}
-	return err == nil && info.IsDir()
 }
 
 // folders of documents, their paths resolved.

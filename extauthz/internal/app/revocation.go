@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -43,7 +42,7 @@ func (a *authorizer) watchRevocations(l *loader) (c revocation.Checker) {
 	if file := l.revocationFile(); file != "" {
 		a.inFile = &fileList{}
 		read := func(l *loader) *revocation.List { return l.revocations(a.Now()) }
-		a.revoked = watched(l, reload.Files(file), read, a.fileChanged)
+		a.revoked = watched(l, strictyaml.Path{"revocation", "file"}, reload.Files(file), read, a.fileChanged)
 		c.Lists = append(c.Lists, a.revoked.Get)
 		if a.revoked != nil {
 			a.inFile.source = a.revoked
@@ -101,12 +100,12 @@ func (a *authorizer) followRedis(l *loader) *redislist.List {
 	config := redislist.Config{Address: r.Address, Username: r.Username, Key: r.Key}
 	for from, into := range map[string]*string{r.PasswordFile: &config.PasswordFile, r.CAFile: &config.CAFile} {
 		if from != "" {
-			*into = l.resolve(from)
+			*into = l.check.ResolvePath(from)
 		}
 	}
 	list, err := redislist.Follow(context.Background(), config, a.Now, a.revocationsChanged(redisSource))
 	if err != nil {
-		l.refuse(path{"revocation", "redis"}, "%s", err)
+		l.check.Reject(strictyaml.Path{"revocation", "redis"}, "%s", err)
 	}
 	return list
 }
@@ -114,45 +113,48 @@ func (a *authorizer) followRedis(l *loader) *redislist.List {
 // checkStaleness also fills in the defaults. onStale is allow unless configured: with
 // deny, a Redis that is away for maxStale takes every guarded workload down with it.
 func (l *loader) checkStaleness() {
-	c, at := &l.config.Revocation, path{"revocation"}
-	if !l.doc.Has("revocation", "redis") && !l.doc.Has("revocation", "file") {
+	c, at := &l.config.Revocation, strictyaml.Path{"revocation"}
+	if !l.check.Has(strictyaml.Path{"revocation", "redis"}) && !l.check.Has(strictyaml.Path{"revocation", "file"}) {
 		for _, name := range []string{"maxStale", "onStale"} {
-			if l.doc.Has("revocation", name) {
-				l.refuse(at.with(name), "is for revocation.redis and revocation.file, and neither is there")
+			if l.check.Has(strictyaml.Path{"revocation", name}) {
+				l.check.Reject(at.With(name), "is for revocation.redis and revocation.file, and neither is there")
 			}
 		}
 		return
 	}
-	if !l.doc.Has("revocation", "maxStale") {
+	if !l.check.Has(strictyaml.Path{"revocation", "maxStale"}) {
 		c.MaxStale = defaultRevocationsMaxStale
 	}
-	if !l.doc.Has("revocation", "onStale") {
+	if !l.check.Has(strictyaml.Path{"revocation", "onStale"}) {
 		c.OnStale = "allow"
 	}
-	l.checkDuration(at.with("maxStale"), c.MaxStale, leastMaxStale, mostMaxStale)
-	l.isOneOf(at.with("onStale"), c.OnStale, "allow", "deny")
+	strictyaml.RequireRange(l.check, at.With("maxStale"), c.MaxStale, leastMaxStale, mostMaxStale)
+	l.check.RequireOneOf(at.With("onStale"), c.OnStale, "allow", "deny")
 }
 
 // checkRedis reports whether Redis is configured, and well.
 func (l *loader) checkRedis() bool {
-	c, at, before := &l.config.Revocation, path{"revocation"}, len(l.problems)
-	if !l.doc.Has("revocation", "redis") {
+	c, at := &l.config.Revocation.Redis, strictyaml.Path{"revocation", "redis"}
+	if !l.check.Has(at) {
 		return false
 	}
-	if !l.doc.Has("revocation", "redis", "key") {
-		c.Redis.Key = redislist.DefaultKey
+	if !l.check.Has(at.With("key")) {
+		c.Key = redislist.DefaultKey
 	}
-	if c.Redis.Key == "" {
-		l.refuse(at.with("redis", "key"), "empty")
+	usable := l.check.RequireText(at.With("key"), c.Key)
+	if !l.check.RequireText(at.With("address"), c.Address) {
+		return false
 	}
-	if redis := (redislist.Config{Address: c.Redis.Address, CAFile: c.Redis.CAFile}); l.has(at.with("redis", "address"), c.Redis.Address) {
-		if err := redis.CheckAddress(); err != nil {
-			l.refuse(at.with("redis", "address"), "%s", err)
-		} else if err := redis.CheckTLS(); err != nil && !l.config.Insecure.RedisWithoutTLS {
-			l.refuse(at.with("redis", "address"), "%s; name caFile, or admit it with insecure.redisWithoutTLS", err)
-		}
+	redis := redislist.Config{Address: c.Address, CAFile: c.CAFile}
+	if err := redis.CheckAddress(); err != nil {
+		l.check.Reject(at.With("address"), "%s", err)
+		return false
 	}
-	return len(l.decoding) == 0 && len(l.problems) == before
+	if err := redis.CheckTLS(); err != nil && !l.config.Insecure.RedisWithoutTLS {
+		l.check.Reject(at.With("address"), "%s; name caFile, or admit it with insecure.redisWithoutTLS", err)
+		return false
+	}
+	return usable && l.check.ErrOfShape() == nil
 }
 
 // revokedNow judges by the file as it is, and looks at it no more.
@@ -165,26 +167,22 @@ func (l *loader) revokedNow(now time.Time) (c revocation.Checker) {
 }
 
 func (l *loader) revocationFile() string {
-	at := path{"revocation", "file"}
-	if !l.doc.Has(at...) || !l.has(at, l.config.Revocation.File) {
+	at := strictyaml.Path{"revocation", "file"}
+	if !l.check.Has(at) || !l.check.RequireText(at, l.config.Revocation.File) {
 		return ""
 	}
-	return l.resolve(l.config.Revocation.File)
+	return l.check.ResolvePath(l.config.Revocation.File)
 }
 
 // revocations reads the file. A list that is from the future is not taken: every later
 // one would count as older.
 func (l *loader) revocations(now time.Time) *revocation.List {
-	file := l.resolve(l.config.Revocation.File)
+	file := l.check.ResolvePath(l.config.Revocation.File)
 	list, err := revocation.ReadFile(file)
 	if err == nil {
 		err = list.CheckSerial(now)
 	}
-	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
-		l.problems = append(l.problems, problems.In(file)...)
-	} else if err != nil {
-		l.refuse(path{"revocation", "file"}, "%s: %s", file, err)
-	}
+	l.check.RejectFile(strictyaml.Path{"revocation", "file"}, file, err)
 	return list
 }
 

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -82,23 +81,14 @@ func (s sources) named() ops.Sources {
 
 // watched makes a value from the files now, and whenever their content changes.
 // The problems of now join the loader's own.
-func watched[T any](l *loader, files []reload.Input, read func(*loader) T, report func(T, error)) *reload.Value[T] {
+func watched[T any](l *loader, at strictyaml.Path, files []reload.Input, read func(*loader) T, report func(T, error)) *reload.Value[T] {
 	value, err := reload.New(files, func() (T, error) {
 		again := l.again()
 		made := read(again)
-		return made, again.problems.In(l.file).Err()
+		return made, again.check.ErrOfValues()
 	}, report)
-	l.join(err)
+	l.check.RejectError(at, err)
 	return value
-}
-
-// join takes over the problems of a part.
-func (l *loader) join(err error) {
-	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
-		l.problems = append(l.problems, problems...)
-	} else if err != nil {
-		l.problems = append(l.problems, strictyaml.Problem{File: l.file, Message: err.Error()})
-	}
 }
 
 // stopWatching is how long the end of a process waits for looks at files. One that
@@ -128,7 +118,7 @@ func watchAll(all map[string]source, every time.Duration) (stop func()) {
 
 func (a *authorizer) watchTLS(l *loader) {
 	if files, named := l.tlsFiles(); named {
-		a.material = watched(l, reload.Files(files.Paths()...), func(l *loader) *transport.Material { return l.material(files, a.Now) }, a.materialChanged)
+		a.material = watched(l, strictyaml.Path{"tls"}, reload.Files(files.Paths()...), func(l *loader) *transport.Material { return l.material(files, a.Now) }, a.materialChanged)
 	}
 }
 
@@ -138,9 +128,10 @@ func (a *authorizer) watchServices(l *loader) {
 		if listener.Callee != byService || listener.Services == "" {
 			continue
 		}
-		file := l.resolve(listener.Services)
-		read := func(l *loader) *services.Table { return l.services(path{"listeners", i, "services"}, file) }
-		a.services[listener.Name] = watched(l, reload.Files(file), read, a.servicesChanged(listener.Name))
+		file := l.check.ResolvePath(listener.Services)
+		at := strictyaml.Path{"listeners", i, "services"}
+		read := func(l *loader) *services.Table { return l.services(at, file) }
+		a.services[listener.Name] = watched(l, at, reload.Files(file), read, a.servicesChanged(listener.Name))
 	}
 }
 

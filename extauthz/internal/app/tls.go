@@ -8,6 +8,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/limits"
 	"github.com/meshpass/meshpass/extauthz/internal/transport"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
 // tlsConfig says how Envoys reach the listeners, and which of them may ask.
@@ -33,27 +34,27 @@ func (c tlsConfig) endsTLS() bool { return c.Mode == mtls || c.Mode == server }
 func (c tlsConfig) knowsClients() bool { return c.Mode == mtls || c.Mode == mesh }
 
 func (l *loader) checkTLS() {
-	at, c := path{"tls"}, l.config.TLS
-	if !l.has(at.with("mode"), c.Mode) {
+	at, c := strictyaml.Path{"tls"}, l.config.TLS
+	if !l.check.RequireText(at.With("mode"), c.Mode) {
 		return
 	}
-	l.isOneOf(at.with("mode"), c.Mode, mtls, server, mesh, plaintext)
-	l.checkTLSFile(at.with("certFile"), c.CertFile, c.endsTLS())
-	l.checkTLSFile(at.with("keyFile"), c.KeyFile, c.endsTLS())
-	l.checkTLSFile(at.with("clientCAFile"), c.ClientCAFile, c.Mode == mtls)
-	switch clients := at.with("clients"); {
+	l.check.RequireOneOf(at.With("mode"), c.Mode, mtls, server, mesh, plaintext)
+	l.checkTLSFile(at.With("certFile"), c.CertFile, c.endsTLS())
+	l.checkTLSFile(at.With("keyFile"), c.KeyFile, c.endsTLS())
+	l.checkTLSFile(at.With("clientCAFile"), c.ClientCAFile, c.Mode == mtls)
+	switch clients := at.With("clients"); {
 	case c.knowsClients():
-		l.hasEntries(clients, len(c.Clients))
-	case l.doc.Has(clients...):
-		l.refuse(clients, "mode %s knows no client's name: remove it, or use mode %s or %s", c.Mode, mtls, mesh)
+		l.check.RequireEntries(clients, len(c.Clients))
+	case l.check.Has(clients):
+		l.check.Reject(clients, "mode %s knows no client's name: remove it, or use mode %s or %s", c.Mode, mtls, mesh)
 	}
 }
 
-func (l *loader) checkTLSFile(at path, file string, needed bool) {
+func (l *loader) checkTLSFile(at strictyaml.Path, file string, needed bool) {
 	if needed {
-		l.has(at, file)
-	} else if l.doc.Has(at...) {
-		l.refuse(at, "mode %s reads no such file: remove it", l.config.TLS.Mode)
+		l.check.RequireText(at, file)
+	} else if l.check.Has(at) {
+		l.check.Reject(at, "mode %s reads no such file: remove it", l.config.TLS.Mode)
 	}
 }
 
@@ -63,9 +64,9 @@ func (l *loader) tlsFiles() (files transport.Files, named bool) {
 	if !c.endsTLS() || c.CertFile == "" || c.KeyFile == "" || c.Mode == mtls && c.ClientCAFile == "" {
 		return files, false
 	}
-	files = transport.Files{Cert: l.resolve(c.CertFile), Key: l.resolve(c.KeyFile)}
+	files = transport.Files{Cert: l.check.ResolvePath(c.CertFile), Key: l.check.ResolvePath(c.KeyFile)}
 	if c.Mode == mtls {
-		files.ClientCA = l.resolve(c.ClientCAFile)
+		files.ClientCA = l.check.ResolvePath(c.ClientCAFile)
 	}
 	return files, true
 }
@@ -73,7 +74,7 @@ func (l *loader) tlsFiles() (files transport.Files, named bool) {
 func (l *loader) material(files transport.Files, now func() time.Time) *transport.Material {
 	material, err := files.Read(now())
 	if err != nil {
-		l.refuse(path{"tls"}, "%s", err)
+		l.check.Reject(strictyaml.Path{"tls"}, "%s", err)
 	}
 	return material
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/trust"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/token"
@@ -36,12 +37,12 @@ var trustDomain = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,254}$`)
 
 func (l *loader) trustDomains() identity.TrustDomains {
 	c := &l.config.TrustDomains
-	if !l.doc.Has("trustDomains", "local") {
+	if !l.check.Has(strictyaml.Path{"trustDomains", "local"}) {
 		c.Local = defaultTrustDomain
 	}
-	l.checkTrustDomain(path{"trustDomains", "local"}, c.Local)
+	l.checkTrustDomain(strictyaml.Path{"trustDomains", "local"}, c.Local)
 	for i, alias := range c.Aliases {
-		l.checkTrustDomain(path{"trustDomains", "aliases", i}, alias)
+		l.checkTrustDomain(strictyaml.Path{"trustDomains", "aliases", i}, alias)
 	}
 	return c.domains()
 }
@@ -50,104 +51,98 @@ func (c trustDomainsConfig) domains() identity.TrustDomains {
 	return identity.TrustDomains{Local: c.Local, Aliases: c.Aliases}
 }
 
-func (l *loader) checkTrustDomain(at path, name string) {
+func (l *loader) checkTrustDomain(at strictyaml.Path, name string) {
 	if !trustDomain.MatchString(name) {
-		l.refuse(at, "%q is no trust domain: write a name such as %s, without spiffe://", name, defaultTrustDomain)
+		l.check.Reject(at, "want a trust domain such as %s, without spiffe://, not %q", defaultTrustDomain, name)
 	}
 }
 
 // trust reads every entry with its key set. An issuer has one entry.
 func (l *loader) trust(domains identity.TrustDomains) []trust.Entry {
-	l.hasEntries(path{"trust"}, len(l.config.Trust))
+	l.check.RequireEntries(strictyaml.Path{"trust"}, len(l.config.Trust))
 	var entries []trust.Entry
 	seeds := map[string]bool{}
 	issuers, signers := map[string]bool{}, map[string]signer{}
 	for i, c := range l.config.Trust {
-		at := path{"trust", i}
-		if l.has(at.with("issuer"), c.Issuer) && issuers[c.Issuer] {
-			l.refuse(at.with("issuer"), "a second entry for %q: give it one", c.Issuer)
+		at := strictyaml.Path{"trust", i}
+		if l.check.RequireText(at.With("issuer"), c.Issuer) && issuers[c.Issuer] {
+			l.check.Reject(at.With("issuer"), "a second entry for %q: give it one", c.Issuer)
 		}
 		if err := token.CheckIssuer(c.Issuer); err != nil && c.Issuer != "" {
-			l.refuse(at.with("issuer"), "%s", err)
+			l.check.Reject(at.With("issuer"), "%s", err)
 		}
 		issuers[c.Issuer] = true
 		entry := l.trustEntry(at, c, domains)
-		l.checkSeed(at.with("jwks", "seed"), entry.Remote, seeds)
+		l.checkSeed(at.With("jwks", "seed"), entry.Remote, seeds)
 		entries = append(entries, entry)
 	}
 	l.keepKeysFrom(entries, l.takesAnothersKey)
 	for i, entry := range entries {
-		l.checkSigners(path{"trust", i, "jwks", "file"}, entry.Trust, signers)
+		l.checkSigners(strictyaml.Path{"trust", i, "jwks", "file"}, entry.Trust, signers)
 	}
 	return entries
 }
 
-func (l *loader) trustEntry(at path, c trustConfig, domains identity.TrustDomains) trust.Entry {
+func (l *loader) trustEntry(at strictyaml.Path, c trustConfig, domains identity.TrustDomains) trust.Entry {
 	l.setTrustDefaults(at, &c)
-	l.checkAudience(at.with("audience"), c.Audience)
-	l.checkAlgorithms(at.with("algorithms"), c.Algorithms)
-	l.checkDuration(at.with("maxLifetime"), c.MaxLifetime, time.Second, token.MaxLifetime)
-	l.checkDuration(at.with("leeway"), c.Leeway, 0, token.MaxLeeway)
-	l.checkSubjects(at.with("subjects"), c.Subjects)
+	l.checkAudience(at.With("audience"), c.Audience)
+	l.checkAlgorithms(at.With("algorithms"), c.Algorithms)
+	strictyaml.RequireRange(l.check, at.With("maxLifetime"), c.MaxLifetime, time.Second, token.MaxLifetime)
+	strictyaml.RequireRange(l.check, at.With("leeway"), c.Leeway, 0, token.MaxLeeway)
+	l.checkSubjects(at.With("subjects"), c.Subjects)
 	from := token.Trust{
 		Issuer: c.Issuer, Audience: c.Audience, Algorithms: c.Algorithms,
 		MaxLifetime: c.MaxLifetime, Leeway: c.Leeway, Subjects: c.Subjects, Home: c.Home,
-		Requesters: l.requesters(at.with("requesters"), c.Requesters, domains),
+		Requesters: l.requesters(at.With("requesters"), c.Requesters, domains),
 	}
 	entry := trust.Entry{Trust: from, Publish: c.Publish}
-	entry.Trust.Keys, entry.Remote = l.jwks(at.with("jwks"), c)
+	entry.Trust.Keys, entry.Remote = l.jwks(at.With("jwks"), c)
 	return entry
 }
 
-func (l *loader) setTrustDefaults(at path, c *trustConfig) {
-	if !l.doc.Has(at.with("algorithms")...) {
+func (l *loader) setTrustDefaults(at strictyaml.Path, c *trustConfig) {
+	if !l.check.Has(at.With("algorithms")) {
 		c.Algorithms = []string{keyset.ES256}
 	}
-	if !l.doc.Has(at.with("home")...) {
-		c.Home = l.doc.Has(at.with("jwks", "file")...)
+	if !l.check.Has(at.With("home")) {
+		c.Home = l.check.Has(at.With("jwks", "file"))
 	}
-	if !l.doc.Has(at.with("maxLifetime")...) {
+	if !l.check.Has(at.With("maxLifetime")) {
 		c.MaxLifetime = token.MaxLifetime
 	}
-	if !l.doc.Has(at.with("leeway")...) {
+	if !l.check.Has(at.With("leeway")) {
 		c.Leeway = token.DefaultLeeway
 	}
 }
 
-func (l *loader) checkAudience(at path, audience string) {
-	if !l.has(at, audience) {
+func (l *loader) checkAudience(at strictyaml.Path, audience string) {
+	if !l.check.RequireText(at, audience) {
 		return
 	}
 	if err := token.CheckAudience(audience); err != nil {
-		l.refuse(at, "%s", err)
+		l.check.Reject(at, "%s", err)
 	}
 }
 
-func (l *loader) checkAlgorithms(at path, algorithms []string) {
-	l.hasEntriesIfPresent(at, len(algorithms))
+func (l *loader) checkAlgorithms(at strictyaml.Path, algorithms []string) {
+	l.check.RequireEntriesIfPresent(at, len(algorithms))
 	for i, algorithm := range algorithms {
-		l.isOneOf(at.with(i), algorithm, keyset.Algorithms()...)
+		l.check.RequireOneOf(at.With(i), algorithm, keyset.Algorithms()...)
 	}
 }
 
-func (l *loader) checkDuration(at path, d, least, most time.Duration) {
-	if d < least || d > most {
-		l.refuse(at, "%s is out of range: write %s to %s", d, least, most)
-	}
-}
-
-func (l *loader) checkSubjects(at path, namespaces []string) {
-	l.hasEntriesIfPresent(at, len(namespaces))
+func (l *loader) checkSubjects(at strictyaml.Path, namespaces []string) {
+	l.check.RequireEntriesIfPresent(at, len(namespaces))
 	for i, namespace := range namespaces {
 		if token.CheckNamespace(namespace) != nil {
-			l.refuse(at.with(i), "%q is no namespace: write lower-case letters, digits and -, 32 at most", namespace)
+			l.check.Reject(at.With(i), "want lower-case letters, digits and -, at most 32, not %q", namespace)
 		}
 	}
 }
 
 // requesters come as policies write workloads, or as whole SPIFFE ids.
-func (l *loader) requesters(at path, names []string, domains identity.TrustDomains) []identity.Workload {
-	l.hasEntriesIfPresent(at, len(names))
+func (l *loader) requesters(at strictyaml.Path, names []string, domains identity.TrustDomains) []identity.Workload {
+	l.check.RequireEntriesIfPresent(at, len(names))
 	var workloads []identity.Workload
 	for i, name := range names {
 		id := name
@@ -156,17 +151,9 @@ func (l *loader) requesters(at path, names []string, domains identity.TrustDomai
 		}
 		workload, err := domains.Workload(id)
 		if err != nil || workload == "" {
-			l.refuse(at.with(i), "%q is no workload: write ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH", name)
+			l.check.Reject(at.With(i), "want ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH, not %q", name)
 		}
 		workloads = append(workloads, workload)
 	}
 	return workloads
-}
-
-// hasEntriesIfPresent: absent means any, so an empty list would mean its
-// opposite to whoever wrote it.
-func (l *loader) hasEntriesIfPresent(at path, length int) {
-	if l.doc.Has(at...) {
-		l.hasEntries(at, length)
-	}
 }

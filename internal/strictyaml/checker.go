@@ -1,0 +1,227 @@
+package strictyaml
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Path is a place in a document: keys (string) and indices (int).
+type Path []any
+
+// String is the form in which people write a path: trust[0].jwks.file.
+func (p Path) String() string {
+	var b strings.Builder
+	for i, step := range p {
+		switch step := step.(type) {
+		case int:
+			fmt.Fprintf(&b, "[%d]", step)
+		default:
+			if i > 0 {
+				b.WriteByte('.')
+			}
+			fmt.Fprint(&b, step)
+		}
+	}
+	return b.String()
+}
+
+// With returns a path below this one, which stays as it is.
+func (p Path) With(steps ...any) Path { return append(slices.Clip(slices.Clone(p)), steps...) }
+
+// Checker reads a configuration file and checks its values. It collects all problems, those of
+// the file's shape and those of its values, so that they are reported together.
+//
+// Methods named Reject and Require record problems. Those of Require return whether the value can
+// be used. Every message begins with the path of its value and says what is wanted:
+//
+//	meshpass.yaml:9:18: trust[0].leeway: want 0s to 1m0s, not 5m0s
+//
+// A mistake gets one message. A value is not judged where the file's shape has a problem at the
+// same place, or in the same line if that problem has no column, nor where the value, a part of it
+// or one above it could not be read: what was decoded is then not what the file says.
+type Checker struct {
+	file   string
+	doc    *Document
+	shape  Problems // what Decode and Unexpanded found
+	values Problems
+}
+
+// NewChecker decodes the content of a file into a pointer to a struct with yaml tags. What the
+// file does not name keeps its value there. The error is [Problems]: the content is no YAML.
+func NewChecker(file string, data []byte, into any) (*Checker, error) {
+	doc, err := Parse(data)
+	if err != nil {
+		return nil, AsProblems(err).In(file)
+	}
+	return &Checker{file: file, doc: doc, shape: append(doc.Decode(into), doc.Unexpanded()...)}, nil
+}
+
+// WithoutProblems returns a checker of the same document that has recorded no problem of a value.
+func (c *Checker) WithoutProblems() *Checker {
+	return &Checker{file: c.file, doc: c.doc, shape: c.shape}
+}
+
+// File is the name of the file, as given to [NewChecker].
+func (c *Checker) File() string { return c.file }
+
+// Has reports whether the file has a value at the path.
+func (c *Checker) Has(at Path) bool { return c.doc.Has(at...) }
+
+// ResolvePath returns the path of a file that the configuration names: relative names are
+// relative to the configuration's own folder.
+func (c *Checker) ResolvePath(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(c.file), name)
+}
+
+// DecodeAgain fills another value from the document, without defaults and without a report.
+func (c *Checker) DecodeAgain(into any) { c.doc.Decode(into) }
+
+// Err is nil or all problems of the file, as [Problems].
+func (c *Checker) Err() error {
+	return append(slices.Clone(c.shape), c.values...).In(c.file).Err()
+}
+
+// ErrOfShape is [Checker.Err] without the problems of values.
+func (c *Checker) ErrOfShape() error { return slices.Clone(c.shape).In(c.file).Err() }
+
+// ErrOfValues is [Checker.Err] without the problems of the file's shape.
+func (c *Checker) ErrOfValues() error { return slices.Clone(c.values).In(c.file).Err() }
+
+// ProblemAt is what Reject would record.
+func (c *Checker) ProblemAt(at Path, format string, args ...any) Problem {
+	return Problem{File: c.file, Position: c.doc.At(at...), Message: fmt.Sprintf("%s: %s", at, fmt.Sprintf(format, args...))}
+}
+
+// Reject records a problem of the value at the path, or of the nearest value above it.
+func (c *Checker) Reject(at Path, format string, args ...any) {
+	if !c.isReported(at) {
+		c.values = append(c.values, c.ProblemAt(at, format, args...))
+	}
+}
+
+// isReported reports whether the shape of the value at the path has a problem already.
+func (c *Checker) isReported(at Path) bool {
+	place := c.doc.At(at...)
+	same := func(p Problem) bool { return p.Line == place.Line && (p.Column == 0 || p.Column == place.Column) }
+	return slices.ContainsFunc(c.shape, same) || c.doc.Unreadable(at...)
+}
+
+// RejectIfPresent rejects a value that has no meaning where it is.
+func (c *Checker) RejectIfPresent(at Path, format string, args ...any) {
+	if c.Has(at) {
+		c.Reject(at, format, args...)
+	}
+}
+
+// RejectError records an error that the value at the path causes. Problems of another document
+// are recorded as they are.
+func (c *Checker) RejectError(at Path, err error) {
+	var problems Problems
+	if errors.As(err, &problems) {
+		c.values = append(c.values, problems...)
+	} else if err != nil {
+		c.Reject(at, "%s", err)
+	}
+}
+
+// RejectFile records why a file that the value at the path names cannot be used.
+func (c *Checker) RejectFile(at Path, file string, err error) {
+	var problems Problems
+	if errors.As(err, &problems) {
+		c.values = append(c.values, problems.In(file)...)
+	} else if err != nil {
+		c.Reject(at, "%s: %s", file, err)
+	}
+}
+
+// RequireText rejects a text that is missing or empty.
+func (c *Checker) RequireText(at Path, value string) bool {
+	switch {
+	case value != "":
+		return true
+	case c.Has(at):
+		c.Reject(at, "empty")
+	default:
+		c.Reject(at, "missing")
+	}
+	return false
+}
+
+// RequireEntries rejects a list or mapping that is missing or has no entry.
+func (c *Checker) RequireEntries(at Path, length int) bool {
+	switch {
+	case length > 0:
+		return true
+	case c.Has(at):
+		c.Reject(at, "empty: give at least one entry")
+	default:
+		c.Reject(at, "missing: give at least one entry")
+	}
+	return false
+}
+
+// RequireEntriesIfPresent is for lists of which absence means any: an empty list would mean the
+// opposite to the person who wrote it.
+func (c *Checker) RequireEntriesIfPresent(at Path, length int) bool {
+	return !c.Has(at) || c.RequireEntries(at, length)
+}
+
+// RequireOneOf rejects a text that is none of those allowed.
+func (c *Checker) RequireOneOf(at Path, value string, allowed ...string) bool {
+	if slices.Contains(allowed, value) {
+		return true
+	}
+	c.Reject(at, "want %s, not %q", joinAlternatives(allowed), value)
+	return false
+}
+
+func joinAlternatives(all []string) string {
+	last := len(all) - 1
+	if last < 1 {
+		return strings.Join(all, "")
+	}
+	return strings.Join(all[:last], ", ") + " or " + all[last]
+}
+
+// RequireRange rejects a number, size or duration that is not between the two bounds; both are allowed.
+func RequireRange[T cmp.Ordered](c *Checker, at Path, value, least, most T) bool {
+	if value >= least && value <= most {
+		return true
+	}
+	c.Reject(at, "want %v to %v, not %v", least, most, value)
+	return false
+}
+
+// RequireAddress rejects a text that is not IP:PORT. Names are not allowed: the address of one
+// may change between this check and its use.
+func (c *Checker) RequireAddress(at Path, value string) (netip.AddrPort, bool) {
+	if !c.RequireText(at, value) {
+		return netip.AddrPort{}, false
+	}
+	address, err := netip.ParseAddrPort(value)
+	if err != nil {
+		c.Reject(at, "want IP:PORT, such as 127.0.0.1:9000, not %q", value)
+	}
+	return address, err == nil
+}
+
+// RequireDir rejects the path of what is not a folder.
+func (c *Checker) RequireDir(at Path, dir string) bool {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		c.Reject(at, "%s", err)
+	case !info.IsDir():
+		c.Reject(at, "%s is a file: name the folder that holds it", dir)
+	}
+	return err == nil && info.IsDir()
+}
