@@ -36,7 +36,7 @@ could not be decided.`,
 	addPolicySource(cmd, &source)
 	format := addOutput(cmd, "junit", "for CI systems (JUnit XML)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		chosen, err := regexp.Compile(only)
+		pattern, err := regexp.Compile(only)
 		switch {
 		case err != nil:
 			return misuse(cmd, "--run: %s", err)
@@ -49,7 +49,10 @@ could not be decided.`,
 			return err
 		}
 		source.Sources, source.Stdin = args, cmd.InOrStdin()
-		options := cases.Options{NamePattern: chosen, MeasureCoverage: only == "", MinCoverage: want}
+		options := cases.Options{MinCoverage: want}
+		if only != "" {
+			options.NamePattern = pattern
+		}
 		if watch {
 			if *format != "text" || readsStdin(slices.Concat(args, source.Guardrails)) {
 				return misuse(cmd, "--watch prints text, and reads folders and files: leave out -o and -")

@@ -10,23 +10,39 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// payload is what a token carries, by the names of docs/token.md.
-type payload struct {
-	Issuer    string         `json:"iss"`
-	Audience  string         `json:"aud"`
-	Subject   string         `json:"sub"`
-	Txn       string         `json:"txn"`
-	Scope     string         `json:"scope"`
-	Requester string         `json:"req_wl"`
-	Tctx      map[string]any `json:"tctx"`
-	Rctx      map[string]any `json:"rctx"`
-	Issued    any            `json:"iat"`
-	Expires   any            `json:"exp"`
-	NotBefore any            `json:"nbf"`
+// TokenClaims are the claims of a token that policies read, by the names of
+// docs/token.md. A user writes them as JSON for `policy explain`, and as YAML in a case
+// of `policy test`.
+type TokenClaims struct {
+	Issuer    string         `json:"iss" yaml:"iss"`
+	Audience  string         `json:"aud" yaml:"aud"`
+	Subject   string         `json:"sub" yaml:"sub"`
+	Txn       string         `json:"txn" yaml:"txn"`
+	Scope     string         `json:"scope" yaml:"scope"`
+	Requester string         `json:"req_wl" yaml:"req_wl"`
+	Tctx      map[string]any `json:"tctx" yaml:"tctx"`
+	Rctx      map[string]any `json:"rctx" yaml:"rctx"`
 }
 
-// ParseClaims reads a token's payload; nothing of it is verified, and its times
-// are not looked at.
+// Identity returns the claims in the form in which the engine reads them.
+func (c TokenClaims) Identity() *identity.Claims {
+	return &identity.Claims{
+		Issuer: c.Issuer, Audience: c.Audience, Subject: c.Subject, Txn: c.Txn, Scope: c.Scope, Requester: c.Requester,
+		Tctx: c.Tctx, Rctx: c.Rctx,
+	}
+}
+
+// payload is the payload of a token. No policy reads its times, so their values are not
+// looked at.
+type payload struct {
+	TokenClaims
+	Issued    any `json:"iat"`
+	Expires   any `json:"exp"`
+	NotBefore any `json:"nbf"`
+}
+
+// ParseClaims reads the payload of a token, which is a JSON object. It verifies nothing:
+// the claims are as trustworthy as the text.
 func ParseClaims(data []byte) (*identity.Claims, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -38,21 +54,12 @@ func ParseClaims(data []byte) (*identity.Claims, error) {
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("claims: something follows the JSON object")
 	}
-	return &identity.Claims{
-		Issuer: p.Issuer, Audience: p.Audience, Subject: p.Subject, Txn: p.Txn, Scope: p.Scope, Requester: p.Requester,
-		Tctx: normalizeMembers(p.Tctx), Rctx: normalizeMembers(p.Rctx),
-	}, nil
+	p.Tctx, p.Rctx = normalizeMembers(p.Tctx), normalizeMembers(p.Rctx)
+	return p.Identity(), nil
 }
 
-func normalizeMembers(members map[string]any) map[string]any {
-	for name, value := range members {
-		members[name] = NormalizeNumbers(value)
-	}
-	return members
-}
-
-// NormalizeNumbers gives numbers of JSON the types that they have in a verified token: int64
-// where they are whole, else float64.
+// NormalizeNumbers gives numbers of JSON the types that they have in a verified token:
+// int64 for whole numbers, else float64. It changes objects and lists in place.
 func NormalizeNumbers(value any) any {
 	switch value := value.(type) {
 	case json.Number:
@@ -69,4 +76,11 @@ func NormalizeNumbers(value any) any {
 		}
 	}
 	return value
+}
+
+func normalizeMembers(members map[string]any) map[string]any {
+	for name, value := range members {
+		members[name] = NormalizeNumbers(value)
+	}
+	return members
 }

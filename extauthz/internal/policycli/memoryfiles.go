@@ -10,10 +10,11 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// memoryFiles is a folder of files that were read, by name. It has no folders.
+// memoryFiles is a flat folder in memory: the content of each file, by its name.
 type memoryFiles map[string][]byte
 
-// holdOnlyCases reports whether no file may hold documents.
+// holdOnlyCases reports whether all files are files of cases, and no text in them may be
+// a document.
 func (m memoryFiles) holdOnlyCases() bool {
 	for name, data := range m {
 		if !policy.IsCases(name) || bytes.Contains(data, []byte(policy.Kind)) {

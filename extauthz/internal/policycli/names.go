@@ -8,10 +8,10 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// TargetNames are the targets of all documents, sorted.
+// TargetNames returns the targets of all documents, sorted.
 func TargetNames(set *policy.Set) []string { return patternNames(set.Targets()) }
 
-// CallerNames are the callers that rules name, sorted.
+// CallerNames returns the callers that rules name, sorted.
 func CallerNames(set *policy.Set) []string { return patternNames(set.Callers()) }
 
 func patternNames(patterns []identity.Pattern) []string {
@@ -22,10 +22,10 @@ func patternNames(patterns []identity.Pattern) []string {
 	return names
 }
 
-// maxNames is how many names a message lists.
+// maxNames is the largest number of names that a message lists.
 const maxNames = 20
 
-// JoinNames is the part of a message that lists names: the first 20 of them.
+// JoinNames writes names as a list for a message: the first 20 and the number of others.
 func JoinNames(names []string) string {
 	if more := len(names) - maxNames; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNames], ", "), more)

@@ -9,25 +9,24 @@ import (
 	"strings"
 
 	"github.com/meshpass/meshpass/internal/readfile"
-	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// standardInput is how messages name standard input.
+// standardInput is the name of standard input in messages.
 const standardInput = "standard input"
 
-// folderOpener makes folders of what a command line names.
+// folderOpener opens the sources of a command line as folders.
 type folderOpener struct {
 	stdin   io.Reader
 	opened  []*openedFolder
-	streams int // pipes and standard input, which have no names
+	streams int // pipes and standard input, which have no file names
 }
 
-// openedFolder is a folder, or the files that were named of one.
+// openedFolder is a whole folder, or the files of a folder that the command line names.
 type openedFolder struct {
 	policy.Dir
-	parent string // of the files; empty: the whole folder was named
-	named  bool   // by NAME=
+	parent  string // folder of the files, as an absolute path; empty for a whole folder
+	hasName bool   // the user named it: NAME=SOURCE
 }
 
 func (o *folderOpener) openSource(text string, guardrail bool) error {
@@ -52,28 +51,14 @@ func (o *folderOpener) openSource(text string, guardrail bool) error {
 	return o.addStream(name, path, pipe, guardrail)
 }
 
-// splitName takes NAME=SOURCE apart. A path may hold = too, so a file or folder of
-// the whole text is preferred.
+// splitName splits NAME=SOURCE. A path may contain = too, so an existing file or folder
+// with the whole text as its path wins.
 func splitName(text string) (name, path string) {
 	name, path, found := strings.Cut(text, "=")
 	if _, err := os.Stat(text); err == nil || !found || !policy.IsDirName(name) {
 		return "", text
 	}
 	return name, path
-}
-
-// WatchedInputs are the files that the documents and cases are read from.
-func (s DocumentSource) WatchedInputs() []reload.Input {
-	var all []reload.Input
-	for _, text := range append(append([]string{}, s.Sources...), s.Guardrails...) {
-		_, path := splitName(text)
-		input := reload.Input{Path: path}
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			input.Wanted = policy.IsRead
-		}
-		all = append(all, input)
-	}
-	return all
 }
 
 func (o *folderOpener) addFolder(path, name string, guardrail bool) error {
@@ -87,7 +72,7 @@ func (o *folderOpener) addFolder(path, name string, guardrail bool) error {
 			return fmt.Errorf("%s and %s are one folder, or one is inside the other: name folders that have no file in common", other.Path, dir.Path)
 		}
 	}
-	o.opened = append(o.opened, &openedFolder{Dir: dir, named: name != ""})
+	o.opened = append(o.opened, &openedFolder{Dir: dir, hasName: name != ""})
 	return nil
 }
 
@@ -104,10 +89,13 @@ func (o *folderOpener) addFile(path, name string, guardrail bool) error {
 	if err != nil {
 		return err
 	}
-	return o.addToFolder(name, policy.DirName(filepath.Dir(path)), parent, base, path, data, guardrail)
+	return o.addToFolder(namedFile{
+		folderName: name, defaultName: policy.DirName(filepath.Dir(path)), parent: parent,
+		base: base, shown: path, data: data, guardrail: guardrail,
+	})
 }
 
-// addStream reads what is no file: standard input, or a pipe such as a shell makes.
+// addStream reads standard input, or a pipe such as a shell makes for <(COMMAND).
 func (o *folderOpener) addStream(name, shown string, from io.Reader, guardrail bool) error {
 	if from == nil {
 		return errors.New("there is no standard input")
@@ -120,35 +108,51 @@ func (o *folderOpener) addStream(name, shown string, from io.Reader, guardrail b
 		return fmt.Errorf("%s: %w: at most %d bytes are read", shown, readfile.ErrTooLarge, policy.MaxFileBytes)
 	}
 	o.streams++
-	return o.addToFolder(name, "stdin", standardInput, fmt.Sprintf("input-%d.yaml", o.streams), shown, data, guardrail)
+	return o.addToFolder(namedFile{
+		folderName: name, defaultName: "stdin", parent: standardInput,
+		base: fmt.Sprintf("input-%d.yaml", o.streams), shown: shown, data: data, guardrail: guardrail,
+	})
 }
 
-// addToFolder puts a file into the folder of its parent, which has another name where the
-// user gave one.
-func (o *folderOpener) addToFolder(name, byDefault, parent, base, shown string, data []byte, guardrail bool) error {
+// namedFile is a file that the command line names, after it was read.
+type namedFile struct {
+	folderName  string // as the user wrote it; may be empty
+	defaultName string // of the folder, where folderName is empty
+	parent      string // folder of the file
+	base        string // name of the file in its folder
+	shown       string // name of the file in messages
+	data        []byte
+	guardrail   bool
+}
+
+// addToFolder adds a file to the folder of its parent. Files of one parent are in one
+// folder unless the user gave them different folder names.
+func (o *folderOpener) addToFolder(f namedFile) error {
 	var dir *openedFolder
 	for _, other := range o.opened {
-		if other.parent == parent && other.Guardrail == guardrail && (name == "" && !other.named || name != "" && other.Name == name) {
+		sameName := f.folderName == "" && !other.hasName || f.folderName != "" && other.Name == f.folderName
+		if other.parent == f.parent && other.Guardrail == f.guardrail && sameName {
 			dir = other
 		}
 	}
 	if dir == nil {
-		dir = &openedFolder{parent: parent, named: name != ""}
-		dir.Name, dir.Path, dir.Guardrail = byDefault, filepath.Dir(shown), guardrail
-		if dir.named {
-			dir.Name = name
+		dir = &openedFolder{parent: f.parent, hasName: f.folderName != ""}
+		dir.Name, dir.Path, dir.Guardrail = f.defaultName, filepath.Dir(f.shown), f.guardrail
+		if dir.hasName {
+			dir.Name = f.folderName
 		}
 		dir.Files, dir.Paths = memoryFiles{}, map[string]string{}
 		o.opened = append(o.opened, dir)
 	}
-	if _, again := dir.Paths[base]; again {
-		return fmt.Errorf("%s is named twice", shown)
+	if _, again := dir.Paths[f.base]; again {
+		return fmt.Errorf("%s is named twice", f.shown)
 	}
-	dir.Files.(memoryFiles)[base], dir.Paths[base] = data, shown
+	dir.Files.(memoryFiles)[f.base], dir.Paths[f.base] = f.data, f.shown
 	return nil
 }
 
-// checkedFolders checks that the folders have names of their own, and no file in common.
+// checkedFolders returns the folders. It is an error if two of them have one name or a
+// file in common, or if there are no documents at all.
 func (o *folderOpener) checkedFolders() ([]policy.Dir, error) {
 	var all []policy.Dir
 	for i, dir := range o.opened {
@@ -168,7 +172,7 @@ func (o *folderOpener) checkedFolders() ([]policy.Dir, error) {
 	return all, nil
 }
 
-// checkOverlap reports a file that a folder has too.
+// checkOverlap returns an error for a named file that is in a named folder too.
 func (d *openedFolder) checkOverlap(all []*openedFolder) error {
 	for _, path := range d.Paths {
 		for _, other := range all {
@@ -178,4 +182,17 @@ func (d *openedFolder) checkOverlap(all []*openedFolder) error {
 		}
 	}
 	return nil
+}
+
+// FoldersWithDocuments leaves out the folders that were made of files of cases alone. A
+// folder without documents is an error for the loader, and such a folder has no
+// documents by intent.
+func FoldersWithDocuments(dirs []policy.Dir) []policy.Dir {
+	var chosen []policy.Dir
+	for _, dir := range dirs {
+		if files, ok := dir.Files.(memoryFiles); !ok || !files.holdOnlyCases() {
+			chosen = append(chosen, dir)
+		}
+	}
+	return chosen
 }

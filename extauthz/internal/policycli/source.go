@@ -1,40 +1,38 @@
-// Package policycli is `meshpass policy`: what its commands have in common. Each
-// command has a folder of its own.
+// Package policycli holds the parts that the commands of `meshpass policy` share: which
+// documents a command reads, the claims of a token, and how values and names are printed.
+// Each command has a package of its own below this one.
 //
-// All of them load and decide with shared/policy, as the authorizer does, so that
-// what they say is what will happen.
+// All commands load and decide with shared/policy, as the authorizer does. What they
+// print is therefore what the authorizer will do.
 package policycli
 
 import (
 	"errors"
 	"io"
+	"os"
 
+	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// DocumentSource says which documents a command works on, and how they are read.
+// DocumentSource names the documents that a command reads, and how to read them.
 type DocumentSource struct {
-	Sources    []string // folders, files, and - for Stdin
-	Guardrails []string // as Sources; their deny rules apply to public entries too
+	Sources    []string // folders, files, and - for Stdin, as on the command line
+	Guardrails []string // like Sources; their deny rules apply to public entries too
 	Stdin      io.Reader
 	Domains    identity.TrustDomains
-	Members    []string    // of tctx that tokens can have, beside our own; nil: any
-	Unguarded  policy.Mode // what happens to workloads that no document targets
+	Members    []string    // of tctx that tokens can have, beside Meshpass's own; nil: any
+	Unguarded  policy.Mode // for workloads that no document targets
 }
 
-// ErrNoFolder says that no documents are named.
+// ErrNoSource is the error of a command line that names no documents.
 var ErrNoSource = errors.New("name a folder of documents, a file, or - for standard input")
 
-// Loader is how the documents are read.
-func (s DocumentSource) Loader() policy.Loader {
-	return policy.Loader{Domains: s.Domains, Members: s.Members}
-}
-
-// OpenFolders opens all sources, guardrails last. Each is a folder, a file or -, and
-// NAME=SOURCE where the folder's name in the configuration is not the last element of
-// its path. Files of one folder become one folder, whose messages name each file as
-// it was given.
+// OpenFolders opens all sources, guardrails last. A source is a folder, a file or -. It
+// is written NAME=SOURCE where the configuration has another name for the folder than
+// the last element of its path. Files of one folder become one folder, and messages name
+// each file as the user wrote it.
 func (s DocumentSource) OpenFolders() ([]policy.Dir, error) {
 	if len(s.Sources)+len(s.Guardrails) == 0 {
 		return nil, ErrNoSource
@@ -53,9 +51,48 @@ func (s DocumentSource) OpenFolders() ([]policy.Dir, error) {
 	return o.checkedFolders()
 }
 
-// PairFolders says which folders of two versions are one: those of the same name, and
-// where each version has one folder, these two, whatever they are called. The same
-// holds for guardrails.
+// LoadSet opens all sources and loads their documents. One rejected document rejects
+// them all, because no answer of the others could be relied on.
+func (s DocumentSource) LoadSet() (*policy.Set, error) {
+	dirs, err := s.OpenFolders()
+	if err != nil {
+		return nil, err
+	}
+	return s.LoadFolders(dirs)
+}
+
+// LoadFolders is [DocumentSource.LoadSet] for folders that are open already.
+func (s DocumentSource) LoadFolders(dirs []policy.Dir) (*policy.Set, error) {
+	set, err := s.Loader().Load(FoldersWithDocuments(dirs)...)
+	if err != nil {
+		return nil, err
+	}
+	return set.With(s.Unguarded, nil), nil
+}
+
+// Loader returns the loader that reads the documents.
+func (s DocumentSource) Loader() policy.Loader {
+	return policy.Loader{Domains: s.Domains, Members: s.Members}
+}
+
+// WatchedInputs returns the files whose changes change what the command reads.
+func (s DocumentSource) WatchedInputs() []reload.Input {
+	var all []reload.Input
+	for _, text := range append(append([]string{}, s.Sources...), s.Guardrails...) {
+		_, path := splitName(text)
+		input := reload.Input{Path: path}
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			input.Wanted = policy.IsRead
+		}
+		all = append(all, input)
+	}
+	return all
+}
+
+// PairFolders gives a folder of one version the name of its counterpart in the other
+// version. Folders of the same name are a pair. Where each version has a single folder,
+// these two are a pair too, and changed gets the name that the folder has in old.
+// Guardrails are paired among themselves by the same rule.
 func PairFolders(old, changed []policy.Dir) {
 	for _, guardrail := range []bool{false, true} {
 		before, after := foldersOfKind(old, guardrail), foldersOfKind(changed, guardrail)
@@ -65,42 +102,12 @@ func PairFolders(old, changed []policy.Dir) {
 	}
 }
 
-func foldersOfKind(dirs []policy.Dir, guardrail bool) (chosen []*policy.Dir) {
+func foldersOfKind(dirs []policy.Dir, guardrail bool) []*policy.Dir {
+	var chosen []*policy.Dir
 	for i := range dirs {
 		if dirs[i].Guardrail == guardrail {
 			chosen = append(chosen, &dirs[i])
 		}
 	}
 	return chosen
-}
-
-// FoldersWithDocuments leaves out folders that were made of files of cases alone: an empty
-// folder of documents is an error, and such a folder is meant to have none.
-func FoldersWithDocuments(dirs []policy.Dir) []policy.Dir {
-	var chosen []policy.Dir
-	for _, dir := range dirs {
-		if files, ok := dir.Files.(memoryFiles); !ok || !files.holdOnlyCases() {
-			chosen = append(chosen, dir)
-		}
-	}
-	return chosen
-}
-
-// LoadSet loads all documents; one that is rejected rejects them all, as no answer of
-// the rest could be relied on.
-func (s DocumentSource) LoadSet() (*policy.Set, error) {
-	dirs, err := s.OpenFolders()
-	if err != nil {
-		return nil, err
-	}
-	return s.LoadFolders(dirs)
-}
-
-// LoadFolders is [Source.LoadSet] of folders that are open.
-func (s DocumentSource) LoadFolders(dirs []policy.Dir) (*policy.Set, error) {
-	set, err := s.Loader().Load(FoldersWithDocuments(dirs)...)
-	if err != nil {
-		return nil, err
-	}
-	return set.With(s.Unguarded, nil), nil
 }

@@ -36,7 +36,7 @@ type (
 )
 
 // PrintJUnit writes the report as JUnit XML: one suite for each file, and one named
-// coverage where a coverage was asked for.
+// coverage if a minimum coverage was set.
 func (r Report) PrintJUnit(to io.Writer) error {
 	all := junitSuites{Name: "meshpass policy test"}
 	for _, c := range r.Cases {

@@ -12,10 +12,13 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// CheckMeaning returns a problem for each case that passes or fails whatever the
-// documents say: its callee is targeted by no document, or it expects a document
-// or a rule that does not exist. A case may expect that nobody guards its callee,
-// by the reason unguarded or unenforced.
+// CheckMeaning returns a problem for each case that proves nothing, because its result
+// does not depend on the rules. Such a case expects a document or a rule that does not
+// exist, or it expects a denial that no rule decides: the callee is not targeted, the
+// request is ambiguous, or the name of the caller is mistyped.
+//
+// A case may expect that its callee is not guarded, by the reason unguarded or
+// unenforced.
 func CheckMeaning(set *policy.Set, all []Case) strictyaml.Problems {
 	known := ruleNames(set)
 	var problems strictyaml.Problems
@@ -28,27 +31,23 @@ func CheckMeaning(set *policy.Set, all []Case) strictyaml.Problems {
 }
 
 func (c *Case) findProblems(set *policy.Set, known []string) []string {
-	var all []string
-	if message := c.checkCallee(set); message != "" {
-		all = append(all, message)
-	}
-	all = append(all, c.checkDenial(set)...)
+	messages := []string{c.checkCallee(set), c.checkDenial(set)}
 	if c.Expect.Rule != "" {
-		all = append(all, checkRuleName("expect.rule", c.Expect.Rule, known)...)
+		messages = append(messages, checkRuleName("expect.rule", c.Expect.Rule, known))
 	}
 	for _, line := range c.Expect.Shadow {
-		if rule, ok := parseShadow(line); !ok {
-			all = append(all, fmt.Sprintf("expect.shadow %q: want DECISION REASON, or DECISION REASON DOCUMENT/RULE, as in the audit record", line))
+		if rule, ok := shadowRule(line); !ok {
+			messages = append(messages, fmt.Sprintf("expect.shadow %q: want DECISION REASON, or DECISION REASON DOCUMENT/RULE, as in the audit record", line))
 		} else if rule != "" {
-			all = append(all, checkRuleName("expect.shadow", rule, known)...)
+			messages = append(messages, checkRuleName("expect.shadow", rule, known))
 		}
 	}
-	return all
+	return slices.DeleteFunc(messages, func(message string) bool { return message == "" })
 }
 
-// checkCallee says why a denial of the case proves nothing about its callee:
-// no document targets it, or only guardrails do and the case does not say which
-// rule or reason it expects.
+// checkCallee explains why a denial of the case proves nothing about its callee: no
+// document targets it, or only guardrails do and the case names neither rule nor reason.
+// The text is empty if the case is fine, as for the other checks.
 func (c *Case) checkCallee(set *policy.Set) string {
 	callee, reason := c.Request.Callee, decision.Reason(c.Expect.Reason)
 	if callee == "" || reason == decision.Unguarded || reason == decision.Unenforced {
@@ -67,66 +66,65 @@ func (c *Case) checkCallee(set *policy.Set) string {
 	return ""
 }
 
-// checkDenial says why the case is denied whatever the rules say, where it does not
-// say that it expects so: by a reason, a rule, or what is in shadow.
-func (c *Case) checkDenial(set *policy.Set) []string {
+// checkDenial explains why the rules have no influence on the expected denial. A case
+// that expects a reason, a rule or a shadow answer is fine: it proves that one.
+func (c *Case) checkDenial(set *policy.Set) string {
 	if c.Request.Method == "" || c.Request.Path == "" { // reported already
-		return nil
+		return ""
 	}
 	if c.Expect.Decision != "deny" || c.Expect.Reason != "" || c.Expect.Rule != "" || len(c.Expect.Shadow) > 0 || len(set.Targeting(c.Request.Callee)) == 0 {
-		return nil
+		return ""
 	}
 	switch d := c.decideBy(set); {
 	case d.Reason == decision.AmbiguousPath || d.Reason == decision.AmbiguousMethod || d.Reason == decision.AmbiguousHost:
-		return []string{fmt.Sprintf("the request can be read in two ways, so it is denied whatever the rules say; expect the reason %s if that is meant", d.Reason)}
+		return fmt.Sprintf("the request can be read in two ways, so it is denied whatever the rules say; expect the reason %s if that is meant", d.Reason)
 	case d.Reason == decision.Unguarded:
-		return []string{fmt.Sprintf("only documents in shadow target the callee %s, so every request to it is denied; expect the reason %s, or what is in shadow", c.Request.Callee, d.Reason)}
+		return fmt.Sprintf("only documents in shadow target the callee %s, so every request to it is denied; expect the reason %s, or what is in shadow", c.Request.Callee, d.Reason)
 	case d.Reason == decision.NoRule:
 		return c.checkCaller(set)
 	}
-	return nil
+	return ""
 }
 
-// checkCaller finds a caller that no rule names and that is one slip away from one
-// that a rule names. No rule allows it, whatever else the case is about.
-func (c *Case) checkCaller(set *policy.Set) []string {
+// checkCaller finds a mistyped caller: no rule names it, and a rule names one that
+// differs by a typing error. No rule allows such a caller, so a denial proves nothing
+// about the rest of the case.
+func (c *Case) checkCaller(set *policy.Set) string {
 	var names []string
 	for _, p := range set.Callers() {
 		if c.Request.Caller == "" || p.Match(c.Request.Caller) {
-			return nil
+			return ""
 		}
 		names = append(names, p.String())
 	}
 	if meant := suggest.DidYouMean(string(c.Request.Caller), names); meant != "" {
-		return []string{fmt.Sprintf("no rule names the caller %s%s. If the caller is meant, expect the reason %s", c.Request.Caller, meant, decision.NoRule)}
+		return fmt.Sprintf("no rule names the caller %s%s. If the caller is meant, expect the reason %s", c.Request.Caller, meant, decision.NoRule)
 	}
-	return nil
+	return ""
 }
 
-func checkRuleName(field, name string, known []string) []string {
+func checkRuleName(field, name string, known []string) string {
 	if slices.Contains(known, name) {
-		return nil
+		return ""
 	}
-	return []string{fmt.Sprintf("%s %q: no document has such a rule%s", field, name, suggest.DidYouMean(name, known))}
+	return fmt.Sprintf("%s %q: no document has such a rule%s", field, name, suggest.DidYouMean(name, known))
 }
 
-// parseShadow returns the rule, DOCUMENT/RULE or DOCUMENT, of a line such as
-// "deny rule_denied orders/no-batch"; it is empty where the line names none.
-func parseShadow(line string) (rule string, ok bool) {
-	words := strings.Fields(line)
-	if len(words) < 2 || len(words) > 3 || words[0] != "allow" && words[0] != "deny" ||
-		!slices.Contains(decision.Reasons(), decision.Reason(words[1])) ||
-		(decision.Reason(words[1]).Class() == decision.Allowed) != (words[0] == "allow") {
+// shadowRule returns the rule, DOCUMENT/RULE or DOCUMENT, of a line such as "deny
+// rule_denied orders/no-batch". The rule is empty if the line has no third word. ok is
+// false if the line is not one that an audit record can have.
+func shadowRule(line string) (rule string, ok bool) {
+	if _, err := decision.ParseShadow(line); err != nil {
 		return "", false
 	}
-	if len(words) == 3 {
+	if words := strings.SplitN(line, " ", 3); len(words) == 3 {
 		return words[2], true
 	}
 	return "", true
 }
 
-// ruleNames returns all names that a decision can have: DOCUMENT/RULE, and DOCUMENT
-// for what a document decides without a rule, each with and without its folder.
+// ruleNames returns all names that can be the rule of a decision: DOCUMENT/RULE, and
+// DOCUMENT where a document decides without a rule, each with and without its folder.
 func ruleNames(set *policy.Set) []string {
 	var all []string
 	for _, d := range set.Documents() {

@@ -1,55 +1,45 @@
+// Package cases is `meshpass policy test`: it decides the requests of test cases, and
+// compares the answers with the expected ones. Cases are in YAML files beside the
+// policies:
+//
+//	apiVersion: meshpass.dev/v1
+//	kind: PolicyTest
+//	users:
+//	  alice: {sub: okta:alice, scope: orders.read, tctx: {tenant: acme}}
+//	defaults: {caller: ns/edge/sa/tyk-gateway, callee: ns/shop/sa/orders}
+//	cases:
+//	  - name: alice reads an order of her tenant
+//	    user: alice
+//	    request: {method: GET, path: /tenants/acme/orders/1}
+//	    expect: {decision: allow, reason: rule_allowed, rule: orders/read-own-tenant}
+//
+// A case without user, claims or token is a request without a token. Fields that expect
+// leaves out are not compared.
 package cases
 
 import (
-	"fmt"
+	"errors"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/meshpass/meshpass/extauthz/internal/policycli"
 	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// Report is what came of all cases.
-type Report struct {
-	Cases    []Result  `json:"cases"`
-	Failed   int       `json:"failed"`
-	Coverage *Coverage `json:"coverage,omitempty"` // nil: only some of the cases were run
-	Verbose  bool      `json:"-"`
-}
-
-// Result is what came of one case.
-type Result struct {
-	File        string       `json:"file"`
-	Line        int          `json:"line"`
-	Name        string       `json:"name"`
-	Passed      bool         `json:"passed"`
-	Differences []Difference `json:"differences,omitempty"`
-	Near        []string     `json:"near,omitempty"` // of a case that failed: which rules there are, and what keeps each from matching
-
-	decision decision.Decision
-}
-
-// Difference is one part of the answer that is not as expected.
-type Difference struct {
-	Field string `json:"field"` // as in expect
-	Want  string `json:"want"`
-	Got   string `json:"got"`
-}
-
-// Options choose the cases.
+// Options choose the cases, and the coverage that they must reach.
 type Options struct {
-	NamePattern     *regexp.Regexp // cases by their names
-	MeasureCoverage bool           // Only leaves none out, and coverage can be told
-	MinCoverage     int            // percent that is wanted
+	NamePattern *regexp.Regexp // for the names of the cases; nil: all cases, and coverage is measured
+	MinCoverage int            // in percent
 }
 
-// Run runs the cases below the source's folders. It is an error when a document or
-// a case cannot be used, when a case cannot mean what it says (see [CheckMeaning]),
-// and when there is no case.
+// ErrNoCases is the error of sources without a case, or without one of a matching name.
+var ErrNoCases = errors.New("no case in files *_test.yaml or *.test.yaml: docs/policy-tools.md shows how to write one")
+
+// Run decides the cases below the folders of a source. It is an error if a document or
+// a case cannot be used, if a case proves nothing (see [CheckMeaning]), or if there is
+// no case.
 func Run(source policycli.DocumentSource, o Options) (Report, error) {
 	dirs, err := source.OpenFolders()
 	if err != nil {
@@ -58,7 +48,7 @@ func Run(source policycli.DocumentSource, o Options) (Report, error) {
 	var all []Case
 	var problems strictyaml.Problems
 	for _, dir := range dirs {
-		found, wrong := ReadFolder(dir, source.Loader())
+		found, wrong := ReadFolder(dir, source.Domains)
 		all, problems = append(all, found...), append(problems, wrong...)
 	}
 	if err := problems.Err(); err != nil {
@@ -71,18 +61,19 @@ func Run(source policycli.DocumentSource, o Options) (Report, error) {
 	if err := CheckMeaning(set, all).Err(); err != nil {
 		return Report{}, err
 	}
-	all = slices.DeleteFunc(all, func(c Case) bool { return !o.NamePattern.MatchString(c.Name) })
+	if o.NamePattern != nil {
+		all = slices.DeleteFunc(all, func(c Case) bool { return !o.NamePattern.MatchString(c.Name) })
+	}
 	if len(all) == 0 {
 		return Report{}, ErrNoCases
 	}
 	report := runCases(set, all)
-	if o.MeasureCoverage {
-		report.measureCoverage(set, o.MinCoverage)
+	if o.NamePattern == nil {
+		report.Coverage = measureCoverage(set, report.Cases, o.MinCoverage)
 	}
 	return report, nil
 }
 
-// runCases decides each case.
 func runCases(set *policy.Set, all []Case) Report {
 	report := Report{Cases: make([]Result, len(all))}
 	for i, c := range all {
@@ -94,91 +85,37 @@ func runCases(set *policy.Set, all []Case) Report {
 	return report
 }
 
-// authenticate is what the verifier says of the case's token.
-func (c *Case) authenticate() (*identity.Claims, decision.Reason) { return c.Claims, c.Token }
-
-func (c *Case) decideBy(set *policy.Set) decision.Decision {
-	return set.Decide(c.Request, c.authenticate)
-}
-
 func (c Case) runAgainst(set *policy.Set) Result {
 	d := c.decideBy(set)
-	r := Result{File: c.File, Line: c.Line, Name: c.Name, Differences: c.Expect.compareWith(d), decision: d}
+	r := Result{File: c.File, Line: c.Position.Line, Name: c.Name, Differences: c.Expect.compareWith(d), decision: d}
 	if r.Passed = len(r.Differences) == 0; !r.Passed {
 		r.Near = explainRules(set, set.Explain(c.Request, c.authenticate))
 	}
 	return r
 }
 
-func (e Expectation) compareWith(d decision.Decision) []Difference {
-	var all []Difference
-	compare := func(field, want, got string) {
-		if want != "" && want != got {
-			all = append(all, Difference{field, want, got})
-		}
-	}
-	compare("decision", e.Decision, d.String())
-	compare("reason", e.Reason, string(d.Reason))
-	if !slices.Contains(rulePaths(d), e.Rule) {
-		compare("rule", e.Rule, d.RuleName())
-	}
-	if !e.matchesShadows(d) {
-		compare("shadow", strings.Join(e.Shadow, "; "), strings.Join(d.Shadows(), "; "))
-	}
-	return all
-}
-
-// rulePaths are the names that a case may give the rule that decided: the folder may
-// stand before the document, and may always be left out, so that no case depends on
-// how another folder names its documents.
-func rulePaths(d decision.Decision) []string {
-	short, long := d, d
-	short.Shared, long.Shared = false, true
-	return []string{short.RuleName(), long.RuleName()}
-}
-
-// matchesShadows reports whether the answers that were not given are those of the case.
-func (e Expectation) matchesShadows(d decision.Decision) bool {
-	for _, want := range e.Shadow {
-		if d.Shadow == nil {
-			return false
-		}
-		d = *d.Shadow
-		names := rulePaths(d)
-		for i, name := range names {
-			names[i] = strings.TrimSpace(fmt.Sprintf("%s %s %s", d, d.Reason, name))
-		}
-		if !slices.Contains(names, want) {
-			return false
-		}
-	}
-	return d.Shadow == nil
-}
-
-// explainRules tells of each rule the first condition that keeps it from matching.
-func explainRules(set *policy.Set, t policy.Trace) []string {
-	if t.Path != "" {
-		return []string{"the path is ambiguous: " + t.Path}
-	}
-	var all []string
-	for _, d := range t.Documents {
-		for _, r := range d.Rules {
-			all = append(all, fmt.Sprintf("%s %s/%s: %s", r.Effect, set.QualifiedName(r.Folder, r.Policy), r.Rule, explainMismatch(r)))
-		}
-	}
-	return all
-}
-
-func explainMismatch(r policy.RuleTrace) string {
-	for _, c := range r.Conditions {
-		if c.Verdict != r.Verdict || r.Verdict == "yes" {
+// measureCoverage counts the rules and public entries that decided a case that passed,
+// in shadow or not. The rule that decided a case that failed was not the expected one.
+func measureCoverage(set *policy.Set, results []Result, minPercent int) *Coverage {
+	type ruleKey struct{ folder, policy, rule string }
+	decided := map[ruleKey]bool{}
+	for _, r := range results {
+		if !r.Passed {
 			continue
 		}
-		text := fmt.Sprintf("%s, as %s wants %s and finds %s", r.Verdict, c.Field, policycli.FormatValue(c.Want), policycli.FormatValue(c.Got))
-		if c.Why != "" {
-			text += ": " + c.Why
+		for d := &r.decision; d != nil; d = d.Shadow {
+			if d.Reason != decision.ConditionError { // then the rule could not be evaluated
+				decided[ruleKey{d.Folder, d.Policy, d.Rule}] = true
+			}
 		}
-		return text
 	}
-	return "matches"
+	c := Coverage{Want: minPercent}
+	for _, rule := range set.Rules() {
+		if c.Rules++; decided[ruleKey{rule.Folder, rule.Policy, rule.Rule}] {
+			c.Decided++
+		} else {
+			c.Never = append(c.Never, rule)
+		}
+	}
+	return &c
 }

@@ -70,7 +70,7 @@ func Run(source policycli.DocumentSource, members *Workloads) (Report, error) {
 	var tests []cases.Case
 	documentsUsable := len(problems) == 0
 	for _, dir := range dirs {
-		found, wrong := cases.ReadFolder(dir, source.Loader())
+		found, wrong := cases.ReadFolder(dir, source.Domains)
 		tests, problems = append(tests, found...), append(problems, wrong...)
 	}
 	if documentsUsable { // a rejected document would make its rules unknown

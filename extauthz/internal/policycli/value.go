@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// Nothing is what a missing or empty value is shown as.
+// NoValue is the text for a missing or empty value.
 const NoValue = "nothing"
 
-// FormatValue writes a value of a trace for people: what a condition wants, or has.
+// FormatValue writes a value of a trace for people. The value is the one that a condition
+// wants, or the one that the request has.
 func FormatValue(value any) string {
 	switch value := value.(type) {
 	case nil:

@@ -4,12 +4,35 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// Passed reports whether all is as it should be.
+// Report is the results of all cases.
+type Report struct {
+	Cases    []Result  `json:"cases"`
+	Failed   int       `json:"failed"`
+	Coverage *Coverage `json:"coverage,omitempty"` // nil: only some of the cases were run
+	Verbose  bool      `json:"-"`
+}
+
+// Result is the result of one case.
+type Result struct {
+	File        string       `json:"file"`
+	Line        int          `json:"line"`
+	Name        string       `json:"name"`
+	Passed      bool         `json:"passed"`
+	Differences []Difference `json:"differences,omitempty"`
+	Near        []string     `json:"near,omitempty"` // of a failed case: each rule, and the condition that keeps it from matching
+
+	decision decision.Decision
+}
+
+// Passed reports whether all cases passed and the wanted coverage is reached.
 func (r Report) Passed() bool { return r.Failed == 0 && (r.Coverage == nil || r.Coverage.IsEnough()) }
 
-// Print writes it for people: what failed, and as which answer it came out.
+// Print writes the report for people: the failed cases with the answers that they got,
+// then the totals.
 func (r Report) Print(to io.Writer) error {
 	var b strings.Builder
 	for _, c := range r.Cases {
@@ -27,13 +50,6 @@ func (r Report) Print(to io.Writer) error {
 	}
 	_, err := io.WriteString(to, b.String())
 	return err
-}
-
-// printNever lists the rules that decided no case.
-func (c Coverage) printNever(b *strings.Builder) {
-	for _, rule := range c.Never {
-		fmt.Fprintf(b, "  never: %s/%s  %s:%d\n", rule.Policy, rule.Rule, rule.File, rule.Line) // the file shows the folder
-	}
 }
 
 func (r Result) printTo(b *strings.Builder) {
