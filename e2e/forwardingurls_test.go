@@ -49,7 +49,7 @@ type recorder struct {
 func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	a := arrived{client: q.Header.Get("X-Client"), path: q.URL.Path, host: q.Host, token: q.Header.Get("Txn-Token")}
 	for name := range q.Header {
-		if identity.IsOurs(name) {
+		if identity.IsReservedHeader(name) {
 			a.ours = append(a.ours, name)
 		}
 	}

@@ -16,7 +16,7 @@ func newTokens(t *testing.T) tokens {
 	t.Helper()
 	minter := must1(token.NewMinter(token.MinterConfig{
 		Issuer: "https://tyk.demo.meshpass.dev", Audience: "demo.meshpass.dev",
-		Lifetime: token.MaxLifetime, MinRemaining: 5 * time.Second, Keys: tokentest.Signing(t),
+		Lifetime: token.MaxLifetime, MinRemaining: 5 * time.Second, Keys: tokentest.SigningKeys(t),
 	}))(t)
 	valid, _, err := minter.Mint(tokentest.Identity())
 	must(t, err)

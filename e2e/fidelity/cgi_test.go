@@ -35,7 +35,7 @@ func TestCGI(t *testing.T) {
 		startLighttpd(t, lighttpd, r.dir, address)
 	})
 	h := newHopOn(t, r, "identityHeaders: {x-meshpass-user: sub, x-meshpass-tenant: tctx.tenant}\n")
-	token := tokentest.Valid(t, time.Now())
+	token := tokentest.ValidToken(t, time.Now())
 	alice := []string{"HTTP_TXN_TOKEN=" + token, "HTTP_X_MESHPASS_TENANT=acme", "HTTP_X_MESHPASS_USER=idp:alice"}
 	for _, c := range "-#$%&'*+.^_`|~" {
 		sign := string(c)

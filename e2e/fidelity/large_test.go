@@ -15,7 +15,7 @@ import (
 // counts no error, which failOpen would let in, and asks on over the same connection.
 func TestLargeChecks(t *testing.T) {
 	h := newHopOn(t, newRig(t, fromDump), "limits: {checkBytes: 64KiB, headers: 32}\n")
-	token := "Txn-Token: " + tokentest.Valid(t, time.Now())
+	token := "Txn-Token: " + tokentest.ValidToken(t, time.Now())
 	many := func(n int) (fields []string) {
 		for i := range n {
 			fields = append(fields, fmt.Sprintf("X-%d: 1", i))

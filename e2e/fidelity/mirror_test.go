@@ -153,7 +153,7 @@ func oursAt(t testing.TB, u *upstream, path string) (ours []string) {
 	}
 	for _, field := range got[0].fields {
 		name, value, _ := strings.Cut(field, ": ")
-		if identity.IsOurs(name) {
+		if identity.IsReservedHeader(name) {
 			ours = append(ours, value)
 		}
 	}

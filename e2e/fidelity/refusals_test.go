@@ -16,7 +16,7 @@ import (
 // testRefusals: the client gets the whole of our answer and nothing else: a
 // stable reason, and the transaction where the token was verified.
 func (h *hop) testRefusals(t *testing.T) {
-	token := "Txn-Token: " + tokentest.Valid(t, time.Now())
+	token := "Txn-Token: " + tokentest.ValidToken(t, time.Now())
 	txn := tokentest.Identity().Txn
 	for _, row := range []struct {
 		name, path, field string
@@ -36,7 +36,7 @@ func (h *hop) testRefusals(t *testing.T) {
 			equal(t, "body", o.reply.body, row.body)
 			equal(t, "content-type", o.reply.header.Get("content-type"), "application/problem+json")
 			for name := range o.reply.header {
-				if identity.IsOurs(name) {
+				if identity.IsReservedHeader(name) {
 					t.Errorf("the answer has %s", name)
 				}
 			}
@@ -78,7 +78,7 @@ func (h *hop) testWebSocket(t *testing.T) {
 // testAccessLog: what our manifest writes into Envoy's access log leads to the
 // audit record, and names the decision.
 func (h *hop) testAccessLog(t *testing.T) {
-	token := "Txn-Token: " + tokentest.Valid(t, time.Now())
+	token := "Txn-Token: " + tokentest.ValidToken(t, time.Now())
 	rows := []struct{ name, path, field string }{
 		{"allowed with a token", "/log/token", token},
 		{"allowed without", "/log/anonymous", "X-A: 1"},

@@ -12,7 +12,7 @@ import (
 
 // testTokenForms: one token, as the signer wrote it, or none.
 func (h *hop) testTokenForms(t *testing.T) {
-	valid := tokentest.Valid(t, time.Now())
+	valid := tokentest.ValidToken(t, time.Now())
 	half := len(valid) / 2
 	for _, row := range []struct {
 		name, sent string
@@ -54,7 +54,7 @@ func (h *hop) testTokenForms(t *testing.T) {
 // testRemoval: of the names that are ours, only a verified token reaches the
 // workload, and names that only resemble them are left alone.
 func (h *hop) testRemoval(t *testing.T) {
-	valid := tokentest.Valid(t, time.Now())
+	valid := tokentest.ValidToken(t, time.Now())
 	forged := []string{
 		"X-Meshpass-Sub: root", "x-meshpass-sub: root", "X_Meshpass_Sub: root", "x-meshpass_sub: root", "X_MESHPASS-TENANT: acme",
 		"X-Meshpass-: root", "txn_token: " + valid, "TXN_TOKEN: junk",
@@ -90,7 +90,7 @@ func (h *hop) testRemoval(t *testing.T) {
 // such name reaches the workload. Of names that are no tokens (RFC 9110 section 5.6.2) Envoy ends the
 // request itself.
 func (h *hop) testSeparators(t *testing.T) {
-	token := tokentest.Valid(t, time.Now())
+	token := tokentest.ValidToken(t, time.Now())
 	for _, row := range []struct{ separators, decision string }{
 		{"#$%&'*+.^_`|~", "allow"},
 		{"!", "deny"}, // it may stand for a byte that is not UTF-8
@@ -116,7 +116,7 @@ func (h *hop) testSeparators(t *testing.T) {
 					}
 					equalLists(t, "token", o.arrived[0].values("txn-token"), []string{token})
 					for _, field := range o.arrived[0].fields {
-						if name, _, _ := strings.Cut(field, ":"); identity.IsOurs(name) && name != "txn-token" {
+						if name, _, _ := strings.Cut(field, ":"); identity.IsReservedHeader(name) && name != "txn-token" {
 							t.Errorf("%s: %q arrived", version, name)
 						}
 					}

@@ -32,7 +32,7 @@ func TestCanary(t *testing.T) {
 		{"bad configuration", func() { r.write(t, "identity.yaml", "issuer: [") }, unready("not_configured")},
 		{"no keys", func() { r.writePlugin(t); r.remove(t, "keys") }, unready("no_signing_key")},
 		{"a key whose time is over", func() { r.expiredKey(t) }, unready("no_signing_key")},
-		{"all is well", func() { r.remove(t, "keys"); tokentest.WriteKeys(t, r.path("keys")) }, ready},
+		{"all is well", func() { r.remove(t, "keys"); tokentest.WriteKeyDir(t, r.path("keys")) }, ready},
 		{"bad configuration later", func() {
 			r.write(t, "identity.yaml", "issuer: [")
 			r.await(t, func(context.Context) error { return r.logged("what was loaded from it before stays active") })
@@ -64,7 +64,7 @@ func (r *rig) expiredKey(t *testing.T) {
 	t.Helper()
 	must(t, os.MkdirAll(r.path("keys"), 0o700))
 	now := time.Now()
-	_, err := keyset.New(r.path("keys"), keyset.ES256, keyset.Plan{
+	_, err := keyset.CreateKey(r.path("keys"), keyset.ES256, keyset.Plan{
 		PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Hour), SignUntil: now.Add(-time.Minute), RemoveAfter: now.Add(time.Hour),
 	})
 	must(t, err)

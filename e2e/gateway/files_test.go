@@ -36,7 +36,7 @@ allow: {optionalIdentity: [optional-ours], responseCache: [cached-allowed], deta
 
 func (r *rig) writePlugin(t *testing.T) {
 	t.Helper()
-	tokentest.WriteKeys(t, r.path("keys"))
+	tokentest.WriteKeyDir(t, r.path("keys"))
 	r.write(t, "hmac", strings.Repeat("s", 32))
 	r.write(t, "identity.yaml", r.fill(pluginConfig))
 }

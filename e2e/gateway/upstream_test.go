@@ -68,7 +68,7 @@ func (u *upstream) saw(t *testing.T, requestID string) (string, *identity.Claims
 	case slices.Equal(tokens, []string{forged}):
 		return theirs, nil
 	}
-	trust := tokentest.Trust(t)
+	trust := tokentest.TrustEntry(t)
 	trust.Subjects = nil
 	verifier, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{})
 	must(t, err)

@@ -42,7 +42,7 @@ func (e *Environment) keyRotation(ctx context.Context) ([]string, error) {
 
 // rotate takes as long as the lead.
 func (e *Environment) rotate(ctx context.Context) error {
-	before, err := keyset.LoadSigning(e.path("keys"))
+	before, err := keyset.LoadSigningKeys(e.path("keys"))
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (e *Environment) withdraw(kid string) error {
 
 // oldToken signs, whenever it is called, with the keys that are there now.
 func (e *Environment) oldToken() (func() string, error) {
-	keys, err := keyset.LoadSigning(e.path("keys"))
+	keys, err := keyset.LoadSigningKeys(e.path("keys"))
 	if err != nil {
 		return nil, err
 	}

@@ -125,10 +125,10 @@ func (m *Mesh) copyTykPolicies(home string) error {
 func (m *Mesh) writeKeys(home string) error {
 	now := time.Now()
 	plan := keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.AddDate(0, 0, 1), RemoveAfter: now.AddDate(0, 0, 2)}
-	if _, err := keyset.New(m.path(home, "keys"), "ES256", plan); err != nil {
+	if _, err := keyset.CreateKey(m.path(home, "keys"), "ES256", plan); err != nil {
 		return err
 	}
-	keys, err := keyset.LoadSigning(m.path(home, "keys"))
+	keys, err := keyset.LoadSigningKeys(m.path(home, "keys"))
 	if err != nil {
 		return err
 	}

@@ -33,11 +33,11 @@ func (m *mesh) writeFiles() {
 		m.t.Fatal(err)
 	}
 	now := time.Now()
-	_, err := keyset.New(m.path("keys"), "ES256", keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.Add(time.Hour), RemoveAfter: now.Add(2 * time.Hour)})
+	_, err := keyset.CreateKey(m.path("keys"), "ES256", keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.Add(time.Hour), RemoveAfter: now.Add(2 * time.Hour)})
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	keys := must(keyset.LoadSigning(m.path("keys")))
+	keys := must(keyset.LoadSigningKeys(m.path("keys")))
 	m.write("jwks.json", string(must(keys.JWKS(now))))
 	minter := must(token.NewMinter(token.MinterConfig{
 		Issuer: "https://tyk.demo.meshpass.dev", Audience: "demo.meshpass.dev", Lifetime: time.Minute, MinRemaining: time.Second, Keys: keys,

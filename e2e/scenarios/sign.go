@@ -25,7 +25,7 @@ func (t Token) Sign(plugin, keys string) (string, error) {
 	if err := yaml.Unmarshal(data, &own); err != nil {
 		return "", fmt.Errorf("%s: %w", plugin, err)
 	}
-	signing, err := keyset.LoadSigning(keys)
+	signing, err := keyset.LoadSigningKeys(keys)
 	if err != nil {
 		return "", err
 	}

@@ -24,7 +24,7 @@ func newForger(dir string, real *rotor) (*forger, error) {
 		return nil, err
 	}
 	now := time.Now()
-	_, err := keyset.New(f.keys, keyset.ES256, keyset.Plan{PublishAt: now, SignFrom: now, SignUntil: now.AddDate(0, 0, 1), RemoveAfter: now.AddDate(0, 0, 2)})
+	_, err := keyset.CreateKey(f.keys, keyset.ES256, keyset.Plan{PublishAt: now, SignFrom: now, SignUntil: now.AddDate(0, 0, 1), RemoveAfter: now.AddDate(0, 0, 2)})
 	return f, err
 }
 

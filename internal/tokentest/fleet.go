@@ -8,11 +8,11 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// Fleet signs as the test issuer with a new key of that algorithm, and the entry
+// NewIssuer signs as the test issuer with a new key of that algorithm, and the entry
 // accepts it. Both take now for the time.
-func Fleet(t testing.TB, algorithm string, now time.Time) (*token.Minter, token.Trust) {
+func NewIssuer(t testing.TB, algorithm string, now time.Time) (*token.Minter, token.Trust) {
 	t.Helper()
-	keys := NewKeys(t, algorithm, now)
+	keys := NewSigningKeys(t, algorithm, now)
 	minter, err := token.NewMinter(token.MinterConfig{
 		Issuer: Issuer, Audience: Audience, Lifetime: time.Minute, MinRemaining: 5 * time.Second,
 		Keys: keys, Now: func() time.Time { return now },
@@ -24,7 +24,7 @@ func Fleet(t testing.TB, algorithm string, now time.Time) (*token.Minter, token.
 	if err != nil {
 		t.Fatal(err)
 	}
-	trust := Trust(t)
+	trust := TrustEntry(t)
 	trust.Algorithms = []string{algorithm}
 	if trust.Keys, err = keyset.ParseJWKS(document); err != nil {
 		t.Fatal(err)
@@ -32,15 +32,15 @@ func Fleet(t testing.TB, algorithm string, now time.Time) (*token.Minter, token.
 	return minter, trust
 }
 
-// NewKeys is a key set with one new key that signs from now on, for an hour.
-func NewKeys(t testing.TB, algorithm string, now time.Time) *keyset.Signing {
+// NewSigningKeys is a key set with one new key that signs from now on, for an hour.
+func NewSigningKeys(t testing.TB, algorithm string, now time.Time) *keyset.SigningKeys {
 	t.Helper()
 	dir := t.TempDir()
 	plan := keyset.Plan{PublishAt: now, SignFrom: now, SignUntil: now.Add(time.Hour), RemoveAfter: now.Add(time.Hour)}
-	if _, err := keyset.New(dir, algorithm, plan); err != nil {
+	if _, err := keyset.CreateKey(dir, algorithm, plan); err != nil {
 		t.Fatal(err)
 	}
-	keys, err := keyset.LoadSigning(dir)
+	keys, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,10 +14,10 @@ type Parts struct {
 	Header, Claims map[string]any
 }
 
-// ValidParts is what [Valid] is made of.
+// ValidParts is what [ValidToken] is made of.
 func ValidParts(t testing.TB, now time.Time) Parts {
 	t.Helper()
-	key, err := Signing(t).Current(now)
+	key, err := SigningKeys(t).Current(now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,14 +42,14 @@ func (p Parts) Sign(t testing.TB) string {
 // SignText makes a token of header and claims as they are written.
 func SignText(t testing.TB, header, claims string) string {
 	t.Helper()
-	key, err := Signing(t).Current(time.Now())
+	key, err := SigningKeys(t).Current(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return signWith(t, key, header, claims)
 }
 
-func signWith(t testing.TB, key *keyset.Key, header, claims string) string {
+func signWith(t testing.TB, key *keyset.SigningKey, header, claims string) string {
 	t.Helper()
 	input := encode(header) + "." + encode(claims)
 	signature, err := key.Sign([]byte(input))
@@ -71,7 +71,7 @@ func mustJSON(t testing.TB, value any) string {
 }
 
 // stranger is a key that no verifier knows.
-func stranger(t testing.TB) *keyset.Key {
+func stranger(t testing.TB) *keyset.SigningKey {
 	t.Helper()
-	return NewKeys(t, keyset.ES256, time.Now()).Keys()[0]
+	return NewSigningKeys(t, keyset.ES256, time.Now()).Keys()[0]
 }

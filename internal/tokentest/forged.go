@@ -14,9 +14,9 @@ type Forgery struct {
 	Reason decision.Reason
 }
 
-// Forged is the catalogue: tokens that are wrong in one thing each, for every
+// ForgedTokens is the catalogue: tokens that are wrong in one thing each, for every
 // entry point through which a token can come.
-func Forged(t testing.TB, now time.Time) []Forgery {
+func ForgedTokens(t testing.TB, now time.Time) []Forgery {
 	t.Helper()
 	list := forgedText(t, now)
 	list = append(list, forgedHeaders(t, now)...)

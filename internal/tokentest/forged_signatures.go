@@ -10,7 +10,7 @@ import (
 )
 
 func forgedSignatures(t testing.TB, now time.Time) []Forgery {
-	valid := Valid(t, now)
+	valid := ValidToken(t, now)
 	part := strings.Split(valid, ".")
 	parts := ValidParts(t, now)
 	header, claims := mustJSON(t, parts.Header), mustJSON(t, parts.Claims)
@@ -20,7 +20,7 @@ func forgedSignatures(t testing.TB, now time.Time) []Forgery {
 		{"claims changed after signing", part[0] + "." + encode(strings.Replace(claims, "alice", "mallo", 1)) + "." + part[2], decision.SignatureInvalid},
 		{"all zero, as in psychic signatures", part[0] + "." + part[1] + "." + encode(strings.Repeat("\x00", 64)), decision.SignatureInvalid},
 		{"the order of the curve as s", part[0] + "." + part[1] + "." + encode(strings.Repeat("\x01", 32)+orderP256), decision.SignatureInvalid},
-		{"the signature of another token", part[0] + "." + part[1] + "." + strings.Split(Valid(t, now.Add(-time.Second)), ".")[2], decision.SignatureInvalid},
+		{"the signature of another token", part[0] + "." + part[1] + "." + strings.Split(ValidToken(t, now.Add(-time.Second)), ".")[2], decision.SignatureInvalid},
 		{"half of the signature", part[0] + "." + part[1] + "." + part[2][:40], decision.SignatureInvalid},
 		{"ASN.1 in place of r||s", part[0] + "." + part[1] + "." + encode("\x30\x06\x02\x01\x01\x02\x01\x01"), decision.SignatureInvalid},
 		{"one byte longer", part[0] + "." + part[1] + "." + longer(t, part[2]), decision.SignatureInvalid},

@@ -9,7 +9,7 @@ import (
 )
 
 func forgedText(t testing.TB, now time.Time) []Forgery {
-	valid := Valid(t, now)
+	valid := ValidToken(t, now)
 	part := strings.Split(valid, ".")
 	header, claims, signature := part[0], part[1], part[2]
 	text := mustJSON(t, ValidParts(t, now).Header)

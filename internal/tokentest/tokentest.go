@@ -28,17 +28,17 @@ var Domains = identity.TrustDomains{Local: "cluster.local"}
 //go:embed testdata/keys
 var files embed.FS
 
-// KeyDir writes the TEST key directory to a place that the test may change.
-func KeyDir(t testing.TB) string {
+// NewKeyDir writes the TEST key directory to a place that the test may change.
+func NewKeyDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
-	WriteKeys(t, dir)
+	WriteKeyDir(t, dir)
 	return dir
 }
 
-// WriteKeys does so in a folder of the caller's choice, for its owner alone as
+// WriteKeyDir does so in a folder of the caller's choice, for its owner alone as
 // private keys must be.
-func WriteKeys(t testing.TB, dir string) {
+func WriteKeyDir(t testing.TB, dir string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -58,28 +58,28 @@ func WriteKeys(t testing.TB, dir string) {
 	}
 }
 
-// Signing is the TEST key set: one ES256 key that signs until 2100.
-func Signing(t testing.TB) *keyset.Signing {
+// SigningKeys is the TEST key set: one ES256 key that signs until 2100.
+func SigningKeys(t testing.TB) *keyset.SigningKeys {
 	t.Helper()
-	keys, err := keyset.LoadSigning(KeyDir(t))
+	keys, err := keyset.LoadSigningKeys(NewKeyDir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return keys
 }
 
-// JWKS is the public half of [Signing] as a document.
+// JWKS is the public half of [SigningKeys] as a document.
 func JWKS(t testing.TB) []byte {
 	t.Helper()
-	data, err := Signing(t).JWKS(time.Now())
+	data, err := SigningKeys(t).JWKS(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return data
 }
 
-// Trust is an entry that accepts the test issuer.
-func Trust(t testing.TB) token.Trust {
+// TrustEntry is an entry that accepts the test issuer.
+func TrustEntry(t testing.TB) token.Trust {
 	t.Helper()
 	keys, err := keyset.ParseJWKS(JWKS(t))
 	if err != nil {
@@ -107,12 +107,12 @@ func Identity() identity.Identity {
 	}
 }
 
-// Minter signs as the test issuer with a clock that stands still.
-func Minter(t testing.TB, now time.Time) *token.Minter {
+// NewMinter signs as the test issuer with a clock that stands still.
+func NewMinter(t testing.TB, now time.Time) *token.Minter {
 	t.Helper()
 	m, err := token.NewMinter(token.MinterConfig{
 		Issuer: Issuer, Audience: Audience, Lifetime: time.Minute, MinRemaining: 5 * time.Second,
-		Keys: Signing(t), Now: func() time.Time { return now },
+		Keys: SigningKeys(t), Now: func() time.Time { return now },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -120,10 +120,10 @@ func Minter(t testing.TB, now time.Time) *token.Minter {
 	return m
 }
 
-// Valid is a token of [Identity], issued at now, that [Trust] accepts.
-func Valid(t testing.TB, now time.Time) string {
+// ValidToken is a token of [Identity], issued at now, that [TrustEntry] accepts.
+func ValidToken(t testing.TB, now time.Time) string {
 	t.Helper()
-	raw, _, err := Minter(t, now).Mint(Identity())
+	raw, _, err := NewMinter(t, now).Mint(Identity())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -186,7 +186,7 @@ func TestNoKeyWhoseTimeHasCome(t *testing.T) {
 	keys := t.TempDir()
 	later := time.Now().Add(time.Hour)
 	plan := keyset.Plan{PublishAt: later, SignFrom: later.Add(time.Hour), SignUntil: later.Add(2 * time.Hour), RemoveAfter: later.Add(3 * time.Hour)}
-	if _, err := keyset.New(keys, keyset.ES256, plan); err != nil {
+	if _, err := keyset.CreateKey(keys, keyset.ES256, plan); err != nil {
 		t.Fatal(err)
 	}
 	replaceIn(t, p, p.dir+"/keys", keys)

@@ -24,7 +24,7 @@ func copiesOf(d *apidef.APIDefinition) copies {
 	global := tykconfig.Global()
 	return copies{
 		cached:    d.CacheOptions.EnableCache && (d.CacheOptions.CacheAllSafeRequests || hasCachedPaths(d)),
-		recorded:  d.EnableDetailedRecording || d.GraphQL.Enabled || global.AnalyticsConfig.EnableDetailedRecording || slices.ContainsFunc(d.TagHeaders, identity.IsOurs),
+		recorded:  d.EnableDetailedRecording || d.GraphQL.Enabled || global.AnalyticsConfig.EnableDetailedRecording || slices.ContainsFunc(d.TagHeaders, identity.IsReservedHeader),
 		analytics: global.EnableAnalytics && !d.DoNotTrack,
 	}
 }

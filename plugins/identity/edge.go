@@ -106,13 +106,13 @@ func (s *signer) judge(r *http.Request, t *transaction) (v verdict, err error) {
 	if err != nil {
 		return v, err
 	}
-	callee, err := identity.Edge(d.id)
+	callee, err := identity.EdgeCallee(d.id)
 	if err != nil {
 		return v, nil // no document can name it
 	}
 	var claims *identity.Claims
 	if t != nil {
-		if claims, err = s.minter.Claims(t.Identity, t.lifetime); err != nil {
+		if claims, err = s.minter.ClaimsFor(t.Identity, t.lifetime); err != nil {
 			return v, err
 		}
 	}
@@ -159,7 +159,7 @@ func (v verdict) note(record *audit.Record) {
 	record.Host = audit.Clip(v.host, audit.MaxHost)
 	record.Policy, record.Folder, record.Rule, record.Mode, record.Shadow = v.Policy, v.Folder, v.Rule, v.Mode(), v.Shadows()
 	record.Generation = v.generation
-	record.Inputs, record.Unrecorded = audit.Bounded(v.inputs)
+	record.Inputs, record.Unrecorded = audit.BoundInputs(v.inputs)
 }
 
 // asked is what the client itself asked for, before Tyk rewrites it.

@@ -58,7 +58,7 @@ func replaceIn(t *testing.T, p *rig, oldnew ...string) string {
 func newKey(t *testing.T, dir string, from, until time.Time) string {
 	t.Helper()
 	must(t, os.MkdirAll(dir, 0o700))
-	kid, err := keyset.New(dir, keyset.ES256, keyset.Plan{PublishAt: from, SignFrom: from, SignUntil: until, RemoveAfter: until})
+	kid, err := keyset.CreateKey(dir, keyset.ES256, keyset.Plan{PublishAt: from, SignFrom: from, SignUntil: until, RemoveAfter: until})
 	must(t, err)
 	return kid
 }

@@ -78,7 +78,7 @@ func (s *signer) guard(rw http.ResponseWriter, r *http.Request, t transaction) {
 	}
 	r.Header.Set(identity.Header, raw)
 	rw.Header().Set(identity.TxnHeader, claims.Txn)
-	s.finish(record, audit.Issue, decision.Allow(decision.Issued))
+	s.finish(record, audit.KindIssue, decision.Allow(decision.Issued))
 }
 
 // refuse answers the request and writes down why.
@@ -90,5 +90,5 @@ func (s *signer) refuse(rw http.ResponseWriter, r *http.Request, record audit.Re
 	writeRefusal(rw, reason)
 	record.Detail = audit.Clip(err.Error(), audit.MaxDetail)
 	s.log.Warn("refused", "api", record.Callee, "id", record.ID, "error", err.Error())
-	s.finish(record, audit.Edge, decision.Deny(reason))
+	s.finish(record, audit.KindEdge, decision.Deny(reason))
 }

@@ -99,5 +99,5 @@ func refusePanic(rw http.ResponseWriter, r *http.Request) {
 	r.Header.Del(identity.Header)
 	s := current()
 	s.log.Error("a hook panicked; the request is refused", "panic", kindOf(cause), "stack", string(debug.Stack()))
-	s.finish(s.recordOf(r), audit.Edge, decision.Deny(decision.Panic))
+	s.finish(s.recordOf(r), audit.KindEdge, decision.Deny(decision.Panic))
 }

@@ -59,12 +59,12 @@ func readConfig(file string) (*config, error) {
 	return c, nil
 }
 
-func readSecret(file string) (identity.Secret, error) {
+func readSecret(file string) (identity.PseudonymKey, error) {
 	data, err := secretfile.Read(file, secretfile.Secret, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}
-	secret, err := identity.ParseSecret(data)
+	secret, err := identity.ParsePseudonymKey(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}

@@ -86,7 +86,7 @@ func plainJSON(value any) (plain any, err error) {
 func readByTyk(value any, name string, found map[string]bool) {
 	switch value := value.(type) {
 	case string:
-		if identity.IsOurs(value) || readsOurs(value) {
+		if identity.IsReservedHeader(value) || readsOurs(value) {
 			found[fmt.Sprintf("what reads or writes our headers (%s)", name)] = true
 		}
 	case []any:
@@ -95,7 +95,7 @@ func readByTyk(value any, name string, found map[string]bool) {
 		}
 	case map[string]any:
 		for member, below := range value {
-			if identity.IsOurs(member) || readsOurs(member) {
+			if identity.IsReservedHeader(member) || readsOurs(member) {
 				found[fmt.Sprintf("what reads or writes our headers (%s)", name)] = true
 			}
 			noteSwitched(member, name, below, found)
@@ -134,7 +134,7 @@ func readsOurs(text string) bool {
 		if end := strings.IndexFunc(name, isNotOfHeader); end >= 0 {
 			name = name[:end]
 		}
-		if !one || identity.IsOurs(name) {
+		if !one || identity.IsReservedHeader(name) {
 			return true
 		}
 	}

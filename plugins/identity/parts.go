@@ -20,10 +20,10 @@ import (
 // revocation may wait for a document or a slip in the configuration.
 type parts struct {
 	config   *config
-	secret   *reload.Value[identity.Secret]
+	secret   *reload.Value[identity.PseudonymKey]
 	revoked  *reload.Value[*revocation.List] // nil: no file is named
 	policies *reload.Value[policy.Loaded]    // nil: no folder is named
-	keys     *reload.Value[*keyset.Signing]
+	keys     *reload.Value[*keyset.SigningKeys]
 }
 
 // part is one of them, whatever it holds.
@@ -42,7 +42,7 @@ func partsOf(c *config, before *parts) *parts {
 	old := before.config
 	p := &parts{config: c, secret: before.secret, revoked: before.revoked, policies: before.policies, keys: before.keys}
 	if c.SecretFile != old.SecretFile {
-		p.secret = follow(reload.Files(c.SecretFile), func() (identity.Secret, error) {
+		p.secret = follow(reload.Files(c.SecretFile), func() (identity.PseudonymKey, error) {
 			return wrapped(readSecret(c.SecretFile))(decision.NotConfigured, "secretFile")
 		})
 	}
@@ -54,7 +54,7 @@ func partsOf(c *config, before *parts) *parts {
 	}
 	if c.Keys.Dir != old.Keys.Dir {
 		inputs := []reload.Input{{Path: c.Keys.Dir, Wanted: keyset.IsKeyFile}}
-		p.keys = follow(inputs, func() (*keyset.Signing, error) {
+		p.keys = follow(inputs, func() (*keyset.SigningKeys, error) {
 			return wrapped(c.readKeys())(decision.NoSigningKey, "keys.dir")
 		})
 	}
@@ -77,15 +77,15 @@ func wrapped[T any](value T, err error) func(decision.Reason, string) (T, error)
 }
 
 // readKeys also signs and verifies with every key.
-func (c *config) readKeys() (*keyset.Signing, error) {
-	keys, err := keyset.LoadSigning(c.Keys.Dir)
+func (c *config) readKeys() (*keyset.SigningKeys, error) {
+	keys, err := keyset.LoadSigningKeys(c.Keys.Dir)
 	if err == nil {
 		_, err = token.NewMinter(c.minter(keys))
 	}
 	return keys, err
 }
 
-func (c *config) minter(keys *keyset.Signing) token.MinterConfig {
+func (c *config) minter(keys *keyset.SigningKeys) token.MinterConfig {
 	return token.MinterConfig{Issuer: c.Issuer, Audience: c.Audience, Keys: keys, Lifetime: c.Lifetime, MinRemaining: c.MinRemaining}
 }
 

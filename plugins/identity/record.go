@@ -15,7 +15,7 @@ import (
 func (s *signer) recordOf(r *http.Request) audit.Record {
 	record := audit.Record{
 		Time: s.now(), ID: token.NewTxn(),
-		TraceID:   audit.TraceID(r.Header.Get("Traceparent")),
+		TraceID:   audit.ParseTraceID(r.Header.Get("Traceparent")),
 		RequestID: audit.Clip(r.Header.Get("X-Request-Id"), audit.MaxRequestID),
 		Method:    audit.Clip(r.Method, audit.MaxMethod),
 		Path:      audit.Clip(r.URL.EscapedPath(), audit.MaxPath),

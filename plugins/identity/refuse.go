@@ -38,8 +38,8 @@ func (s *signer) challenge(r *http.Request, reason decision.Reason) string {
 var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", " ", "\n", " ")
 
 func writeProblem(rw http.ResponseWriter, status int, reason decision.Reason) {
-	rw.Header().Set("Content-Type", decision.ProblemType)
+	rw.Header().Set("Content-Type", decision.ProblemMediaType)
 	rw.Header().Set("Cache-Control", "no-store")
 	rw.WriteHeader(status)
-	_, _ = rw.Write(append(decision.Problem(status, reason, ""), '\n')) // the client may have gone: nothing is left to be done
+	_, _ = rw.Write(append(decision.ProblemBody(status, reason, ""), '\n')) // the client may have gone: nothing is left to be done
 }

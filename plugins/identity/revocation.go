@@ -33,7 +33,7 @@ func (s *signer) admits(id identity.Identity) error {
 // followRevocations logs what no honest writer does unasked: a list that goes back, and
 // entries that vanish before they expire. The list is active all the same.
 func (m *meter) followRevocations(s *signer, log *slog.Logger) {
-	m.revocations.Add(s.revoked, s.now())
+	m.revocations.Observe(s.revoked, s.now())
 	alarms := m.revocations.Alarms(s.now())
 	for _, alarm := range alarms {
 		if !slices.Contains(m.alarmed, alarm) {
@@ -45,8 +45,8 @@ func (m *meter) followRevocations(s *signer, log *slog.Logger) {
 
 func (m *meter) writeRevocations(t *promtext.Text) {
 	t.Family("meshpass_revocations_older", promtext.Gauge, "1 while the active list has a lower serial than one before.")
-	_, _, back := m.revocations.Back()
+	_, _, back := m.revocations.RolledBack()
 	t.Flag(back, "source", "file")
 	t.Family("meshpass_revocations_vanished_total", promtext.Counter, "Entries that left the list, or refuse less, before they expired.")
-	t.Sample(float64(m.revocations.Count()), "source", "file")
+	t.Sample(float64(m.revocations.VanishedCount()), "source", "file")
 }

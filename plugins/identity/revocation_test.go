@@ -14,7 +14,7 @@ import (
 // out until then.
 func listed(t *testing.T, kind revocation.Kind, value string, until time.Time) string {
 	t.Helper()
-	list, _, err := new(revocation.List).With(time.Now(), revocation.Entry{
+	list, _, err := new(revocation.List).WithEntries(time.Now(), revocation.Entry{
 		Issuer: "https://tyk.test.meshpass.dev", Kind: kind, Value: value, NotBefore: until, Expires: time.Now().Add(time.Hour),
 	})
 	if err != nil {

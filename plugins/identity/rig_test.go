@@ -58,8 +58,8 @@ func start(t testing.TB, oldnew ...string) *rig {
 	trailsBefore := auditTrails
 	auditTrails = &trails{logs: map[string]*audit.Log{toStdout: p.audit.Log, toStderr: p.audit.Log}}
 	t.Cleanup(func() { auditTrails = trailsBefore })
-	tokentest.WriteKeys(t, filepath.Join(p.dir, "keys"))
-	p.write(t, "secret", strings.Repeat("s", identity.MinSecret)+"\n")
+	tokentest.WriteKeyDir(t, filepath.Join(p.dir, "keys"))
+	p.write(t, "secret", strings.Repeat("s", identity.MinPseudonymKeyBytes)+"\n")
 	p.write(t, "meshpass.yaml", strings.NewReplacer(append(oldnew, "DIR", p.dir)...).Replace(settingsText))
 	p.load(t)
 	return p
@@ -123,7 +123,7 @@ func signed(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorder
 	if len(values) != 1 || rw.Body.Len() != 0 {
 		t.Fatalf("%d tokens, status %d, body %s\nlog: %s", len(values), rw.Code, rw.Body, &p.log)
 	}
-	trust := tokentest.Trust(t)
+	trust := tokentest.TrustEntry(t)
 	trust.Subjects = nil // every kind of session has its own
 	v, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{})
 	if err != nil {

@@ -102,7 +102,10 @@ func TestSources(t *testing.T) {
 		{"broken configuration", func() { p.write(t, "meshpass.yaml", "issuer: [") }, "config", map[source]string{"config": "1"}},
 		{"mended", func() { p.write(t, "meshpass.yaml", good) }, "", map[source]string{"config": "1"}},
 		{"short secret", func() { p.write(t, "secret", "short") }, "secret", map[source]string{"secret": "1", "config": "1"}},
-		{"keys as well", func() { truncateKeys(t, p.dir+"/keys"); p.write(t, "secret", strings.Repeat("t", identity.MinSecret)) }, "keys", map[source]string{"keys": "1"}},
+		{"keys as well", func() {
+			truncateKeys(t, p.dir+"/keys")
+			p.write(t, "secret", strings.Repeat("t", identity.MinPseudonymKeyBytes))
+		}, "keys", map[source]string{"keys": "1"}},
 	}
 	generation := p.watch.inForce.Load().config.generation
 	for _, step := range steps {

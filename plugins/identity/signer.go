@@ -22,10 +22,10 @@ import (
 type signer struct {
 	config   *config
 	minter   *token.Minter
-	keys     *keyset.Signing
+	keys     *keyset.SigningKeys
 	revoked  *revocation.List
-	policies *policy.Set     // of the edge; nil: none are configured
-	secret   identity.Secret // keys pseudonyms: the claim sid, subjects of API keys
+	policies *policy.Set           // of the edge; nil: none are configured
+	secret   identity.PseudonymKey // keys pseudonyms: the claim sid, subjects of API keys
 	apis     apis
 	hooks    hookFaults
 	audit    *audit.Log
@@ -55,7 +55,7 @@ func (s *signer) sign(rw http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.refuse(rw, r, record, err)
 	case t == nil:
-		s.finish(record, audit.Edge, decision.Allow(decision.Anonymous))
+		s.finish(record, audit.KindEdge, decision.Allow(decision.Anonymous))
 	default:
 		t.verdict = v
 		remember(r, *t)

@@ -11,7 +11,7 @@ import (
 // spelling that something behind us might read as ours.
 func removeOurs(r *http.Request) {
 	for name := range r.Header {
-		if identity.IsOurs(name) {
+		if identity.IsReservedHeader(name) {
 			delete(r.Header, name) // not Del, which would miss a name that is not canonical
 		}
 	}
@@ -31,7 +31,7 @@ func keepOurHeaderFromConnection(h http.Header) {
 	}
 	var kept []string
 	for _, option := range strings.Split(strings.Join(values, ","), ",") {
-		if option = strings.TrimSpace(option); option != "" && !identity.IsOurs(option) {
+		if option = strings.TrimSpace(option); option != "" && !identity.IsReservedHeader(option) {
 			kept = append(kept, option)
 		}
 	}

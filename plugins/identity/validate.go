@@ -41,7 +41,7 @@ func (v *validator) config(c *config) {
 	if err := token.CheckAudience(c.Audience); err != nil {
 		v.add(at("audience"), "audience: %v", err)
 	}
-	if _, err := (identity.TrustDomains{}).Workload(c.Workload); err != nil || c.Workload == "" {
+	if _, err := (identity.TrustDomains{}).ParseWorkload(c.Workload); err != nil || c.Workload == "" {
 		v.add(at("workload"), "workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway")
 	}
 	v.present(c.Keys.Dir, at("keys", "dir"))

@@ -96,7 +96,7 @@ func TestPanicWhileLoading(t *testing.T) {
 	p.watch.make = bug
 	p.log.Reset()
 	for range 3 {
-		p.write(t, "secret", strings.Repeat("t", identity.MinSecret))
+		p.write(t, "secret", strings.Repeat("t", identity.MinPseudonymKeyBytes))
 		p.look()
 	}
 	p.issued(t)

@@ -24,10 +24,10 @@ type Kind string
 
 // The kinds of records.
 const (
-	Issue Kind = "issue" // a token was signed at the edge
-	Edge  Kind = "edge"  // the edge refused, or passed on without identity
-	Check Kind = "check" // a hop decided
-	Lost  Kind = "gap"   // records are missing; see [Gap]
+	KindIssue Kind = "issue" // a token was signed at the edge
+	KindEdge  Kind = "edge"  // the edge refused, or passed on without identity
+	KindCheck Kind = "check" // a hop decided
+	KindGap   Kind = "gap"   // records are missing; see [Gap]
 )
 
 // Record is one decision. It never holds a token, a key or a whole session:
@@ -115,7 +115,7 @@ func New(sink io.Writer, o Options) *Log {
 	l.queue = logqueue.New(sink, logqueue.Options{
 		Limit: o.Queue, Now: o.Now, Report: reportTo(o.Log),
 		Line: func(loss logqueue.Loss) []byte {
-			return line(Gap{Time: o.Now().UTC(), Kind: Lost, ID: newID(), Cause: loss.Cause, Count: loss.Count, Since: loss.Since.UTC()})
+			return line(Gap{Time: o.Now().UTC(), Kind: KindGap, ID: newID(), Cause: loss.Cause, Count: loss.Count, Since: loss.Since.UTC()})
 		},
 	})
 	return l
@@ -137,7 +137,7 @@ func (l *Log) Record(r Record) {
 // noteSuppressed records denials that were not recorded one by one.
 func (l *Log) noteSuppressed(reason string, count uint64, since time.Time) {
 	l.queue.Add(line(Gap{
-		Time: l.now().UTC(), Kind: Lost, ID: newID(), Cause: Suppressed, Count: count, Since: since.UTC(), Decision: "deny", Reason: reason,
+		Time: l.now().UTC(), Kind: KindGap, ID: newID(), Cause: Suppressed, Count: count, Since: since.UTC(), Decision: "deny", Reason: reason,
 	}))
 }
 

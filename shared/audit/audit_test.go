@@ -23,7 +23,7 @@ func recorded(r audit.Record) string {
 
 func TestTheSchemaIsFixed(t *testing.T) {
 	full := audit.Record{
-		Time: time.Date(2026, 6, 1, 12, 0, 0, 123, time.UTC), Kind: audit.Check, ID: "1", Txn: "2", TraceID: "3", RequestID: "4",
+		Time: time.Date(2026, 6, 1, 12, 0, 0, 123, time.UTC), Kind: audit.KindCheck, ID: "1", Txn: "2", TraceID: "3", RequestID: "4",
 		Listener: "sidecar", Caller: "ns/a/sa/b", Callee: "ns/c/sa/d", Method: "GET", Path: "/x", Host: "h", Sub: "idp:alice", Iss: "https://i",
 		Decision: "allow", Reason: "rule_allowed", Detail: "why", Policy: "p", Folder: "f", Rule: "r", Mode: "enforce", Shadow: []string{"p/s"}, DurationUS: 7,
 		Generation: "abc", Inputs: map[string]any{"claims.tctx.tenant": "acme"}, Authenticated: true,
@@ -140,7 +140,7 @@ func TestALogThatHangsHoldsNobodyUp(t *testing.T) {
 	noon := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	log := audit.New(sink, audit.Options{Queue: 1000, Now: func() time.Time { return noon }})
 	for range 50 {
-		log.Record(audit.Record{Kind: audit.Check, Decision: "allow", Reason: "rule_allowed"})
+		log.Record(audit.Record{Kind: audit.KindCheck, Decision: "allow", Reason: "rule_allowed"})
 	}
 	<-sink.at
 	before := log.Stats()
@@ -200,14 +200,14 @@ func TestAnonymousDenialsAreLimited(t *testing.T) {
 	log := audit.New(sink, audit.Options{Now: func() time.Time { return now }})
 	deny := func(reason string, times int, authenticated bool) {
 		for range times {
-			log.Record(audit.Record{Kind: audit.Check, Decision: "deny", Reason: reason, Authenticated: authenticated})
+			log.Record(audit.Record{Kind: audit.KindCheck, Decision: "deny", Reason: reason, Authenticated: authenticated})
 		}
 	}
 	deny("token_missing", 1000, false)
 	deny("signature_invalid", 1, false)
 	deny("no_rule", 300, true)
 	for range 300 {
-		log.Record(audit.Record{Kind: audit.Check, Decision: "allow", Reason: "public"})
+		log.Record(audit.Record{Kind: audit.KindCheck, Decision: "allow", Reason: "public"})
 	}
 	now = now.Add(2 * time.Second)
 	deny("token_missing", 30, false)
@@ -259,7 +259,7 @@ func TestTraceID(t *testing.T) {
 		"00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01": "",
 		"00-" + id[1:] + "-00f067aa0ba902b7-01":                  "",
 	} {
-		if got := audit.TraceID(parent); got != want {
+		if got := audit.ParseTraceID(parent); got != want {
 			t.Errorf("%q: got %q", parent, got)
 		}
 	}

@@ -18,10 +18,10 @@ const (
 	MaxDetail    = 1024
 )
 
-// Bounded leaves out the inputs that are too long to keep, and names them: the
+// BoundInputs leaves out the inputs that are too long to keep, and names them: the
 // decision can then not be made again, which is better than to make another one
 // from a part.
-func Bounded(inputs map[string]any) (kept map[string]any, unrecorded []string) {
+func BoundInputs(inputs map[string]any) (kept map[string]any, unrecorded []string) {
 	for name, value := range inputs {
 		if text, ok := value.(string); ok && len(text) > MaxInput {
 			delete(inputs, name)
@@ -45,9 +45,9 @@ func Clip(text string, most int) string {
 	return text[:cut] + "…"
 }
 
-// TraceID takes the second field of traceparent (W3C Trace Context, section
+// ParseTraceID takes the second field of traceparent (W3C Trace Context, section
 // 3.2.2), if the header is one.
-func TraceID(traceparent string) string {
+func ParseTraceID(traceparent string) string {
 	fields := strings.Split(traceparent, "-")
 	if len(fields) < 4 || len(fields[1]) != 32 || strings.Trim(fields[1], "0") == "" {
 		return ""

@@ -7,7 +7,7 @@
 // zero Decision denies: code that forgets to decide denies the request.
 //
 // A reason is a stable code. It is a value of the metrics' label "reason", a field of
-// the audit record, and a member of the body that a denied client gets ([Problem]).
+// the audit record, and a member of the body that a denied client gets ([ProblemBody]).
 // Reasons are added and never renamed. The list is in reason.go, and [Reasons] returns
 // it.
 //

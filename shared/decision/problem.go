@@ -5,14 +5,14 @@ import (
 	"net/http"
 )
 
-// ProblemType is the media type of [Problem].
-const ProblemType = "application/problem+json"
+// ProblemType is the media type of [ProblemBody].
+const ProblemMediaType = "application/problem+json"
 
-// Problem is the body of a refusal (RFC 9457), the same at the edge and at each
+// ProblemBody is the body of a refusal (RFC 9457), the same at the edge and at each
 // hop. The client learns the reason's code and, where a token was verified, the
 // transaction, with which its support finds the audit record; what exactly is
 // wrong stands in our log. txn may be empty.
-func Problem(status int, reason Reason, txn string) []byte {
+func ProblemBody(status int, reason Reason, txn string) []byte {
 	// A struct of texts and a number: encoding cannot fail.
 	body, _ := json.Marshal(struct {
 		Type   string `json:"type"`

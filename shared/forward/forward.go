@@ -86,7 +86,7 @@ func (t *Transport) staysInside(r *http.Request) bool {
 
 func hasOurs(h http.Header) bool {
 	for name := range h {
-		if identity.IsOurs(name) {
+		if identity.IsReservedHeader(name) {
 			return true
 		}
 	}
@@ -95,7 +95,7 @@ func hasOurs(h http.Header) bool {
 
 func deleteOurs(h http.Header) {
 	for name := range h {
-		if identity.IsOurs(name) {
+		if identity.IsReservedHeader(name) {
 			delete(h, name) // not Del, which would miss a name that is not canonical
 		}
 	}

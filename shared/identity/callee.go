@@ -18,8 +18,8 @@ var (
 // label is a DNS label (RFC 1123), as namespaces and Services are named.
 const label = `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`
 
-// Service names a Service as the called side.
-func Service(namespace, name string) (Workload, error) {
+// ServiceCallee names a Service as the called side.
+func ServiceCallee(namespace, name string) (Workload, error) {
 	text := "service/" + namespace + "/" + name
 	if !serviceForm.MatchString(text) {
 		return "", fmt.Errorf("namespace %q, name %q: want DNS labels: lower-case letters, digits and -", namespace, name)
@@ -27,16 +27,16 @@ func Service(namespace, name string) (Workload, error) {
 	return Workload(text), nil
 }
 
-// Gateway reads "gateway/NAME".
-func Gateway(text string) (Workload, error) {
+// ParseGateway reads "gateway/NAME".
+func ParseGateway(text string) (Workload, error) {
 	if !gatewayForm.MatchString(text) {
 		return "", fmt.Errorf("%q: want gateway/NAME, a name of lower-case letters, digits and -", text)
 	}
 	return Workload(text), nil
 }
 
-// Edge names an API of Tyk's, by its id, as the called side.
-func Edge(apiID string) (Workload, error) {
+// EdgeCallee names an API of Tyk's, by its id, as the called side.
+func EdgeCallee(apiID string) (Workload, error) {
 	text := "edge/" + apiID
 	if !edgeForm.MatchString(text) {
 		return "", fmt.Errorf("API id %q: want letters, digits, dots, - and _", apiID)

@@ -36,7 +36,7 @@ func TestCalleesAreNoCallers(t *testing.T) {
 			t.Errorf("%s: got %v", text, p)
 		}
 		for _, id := range []string{text, "spiffe://" + text, "spiffe://cluster.local/" + text} {
-			if w, err := mesh.Workload(id); string(w) == text {
+			if w, err := mesh.ParseWorkload(id); string(w) == text {
 				t.Errorf("%s: reads as %q, %v", id, w, err)
 			}
 		}
@@ -44,32 +44,32 @@ func TestCalleesAreNoCallers(t *testing.T) {
 }
 
 func TestNamesOfCallees(t *testing.T) {
-	if w, err := identity.Service("shop", "orders"); w != "service/shop/orders" || err != nil {
+	if w, err := identity.ServiceCallee("shop", "orders"); w != "service/shop/orders" || err != nil {
 		t.Errorf("got %q, %v", w, err)
 	}
-	if w, err := identity.Gateway("gateway/ingress"); w != "gateway/ingress" || err != nil {
+	if w, err := identity.ParseGateway("gateway/ingress"); w != "gateway/ingress" || err != nil {
 		t.Errorf("got %q, %v", w, err)
 	}
 	for _, name := range []string{"", "Orders", "a/b", "a.b", "*"} {
-		if w, err := identity.Service("shop", name); err == nil {
+		if w, err := identity.ServiceCallee("shop", name); err == nil {
 			t.Errorf("service %q: got %q", name, w)
 		}
-		if w, err := identity.Service(name, "orders"); err == nil {
+		if w, err := identity.ServiceCallee(name, "orders"); err == nil {
 			t.Errorf("namespace %q: got %q", name, w)
 		}
-		if w, err := identity.Gateway("gateway/" + name); err == nil {
+		if w, err := identity.ParseGateway("gateway/" + name); err == nil {
 			t.Errorf("gateway %q: got %q", name, w)
 		}
 	}
-	if w, err := identity.Edge("Orders.1"); w != "edge/Orders.1" || err != nil || !w.IsEdge() {
+	if w, err := identity.EdgeCallee("Orders.1"); w != "edge/Orders.1" || err != nil || !w.IsEdge() {
 		t.Errorf("got %q, %v", w, err)
 	}
 	for _, id := range []string{"", "a/b", "*", "a b", "-a"} {
-		if w, err := identity.Edge(id); err == nil {
+		if w, err := identity.EdgeCallee(id); err == nil {
 			t.Errorf("edge %q: got %q", id, w)
 		}
 	}
-	if w, err := identity.Gateway("service/shop/orders"); err == nil {
+	if w, err := identity.ParseGateway("service/shop/orders"); err == nil {
 		t.Errorf("a service as gateway: got %q", w)
 	}
 }

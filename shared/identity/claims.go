@@ -1,8 +1,8 @@
 package identity
 
-// Get finds a claim by its path: one of the fixed names, or a member below tctx
+// Lookup finds a claim by its path: one of the fixed names, or a member below tctx
 // or rctx, each step being the name of a member. Nil claims hold nothing.
-func (c *Claims) Get(path ...string) (value any, ok bool) {
+func (c *Claims) Lookup(path ...string) (value any, ok bool) {
 	if c == nil || len(path) == 0 {
 		return nil, false
 	}

@@ -46,9 +46,6 @@ type Subject struct{ Namespace, ID string }
 // String gives the form of the claim sub.
 func (s Subject) String() string { return s.Namespace + ":" + s.ID }
 
-// IsZero reports whether a part is missing; such a subject is never signed.
-func (s Subject) IsZero() bool { return s.Namespace == "" || s.ID == "" }
-
 // API names the gateway's API that took the request.
 type API struct{ ID, Name string }
 
@@ -67,11 +64,11 @@ func (c *Claims) Scopes() []string {
 	return strings.FieldsFunc(c.Scope, func(r rune) bool { return r == ' ' })
 }
 
-// IsOurs reports whether only Meshpass may write a header of this name: the token, or an identity
+// IsReservedHeader reports whether only Meshpass may write a header of this name: the token, or an identity
 // header for workloads. Case is ignored, and every byte that is no letter or digit counts as "-":
 // servers that hand headers on as CGI variables (RFC 3875 section 4.1.18) write X_Meshpass_User,
 // X.Meshpass.User and X-Meshpass-User as one name.
-func IsOurs(header string) bool {
+func IsReservedHeader(header string) bool {
 	return equalFolded(header, "txn-token") || len(header) >= len(HeaderPrefix) && equalFolded(header[:len(HeaderPrefix)], "x-meshpass-")
 }
 

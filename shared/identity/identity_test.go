@@ -21,7 +21,7 @@ func TestWorkload(t *testing.T) {
 		{"spiffe://cluster.local/ns/shop/sa/orders/x", "spiffe://cluster.local/ns/shop/sa/orders/x"},
 		{"spiffe://cluster.local/NS/shop/sa/orders", "spiffe://cluster.local/NS/shop/sa/orders"},
 	} {
-		got, err := mesh.Workload(row.id)
+		got, err := mesh.ParseWorkload(row.id)
 		if err != nil || string(got) != row.want {
 			t.Errorf("%s: got %q, %v; want %q", row.id, got, err, row.want)
 		}
@@ -33,11 +33,11 @@ func TestWorkload(t *testing.T) {
 		"spiffe://user@cluster.local/ns/shop/sa/orders", "spiffe://cluster.local:443/ns/shop/sa/orders", " spiffe://cluster.local/ns/shop/sa/orders",
 		"spiffe://cluster.local/ns/shop/sa/orders,spiffe://cluster.local/ns/a/sa/b", "ns/shop/sa/orders",
 	} {
-		if got, err := mesh.Workload(id); !errors.Is(err, identity.ErrNotSPIFFE) || got != "" {
+		if got, err := mesh.ParseWorkload(id); !errors.Is(err, identity.ErrNotSPIFFE) || got != "" {
 			t.Errorf("%s: got %q, %v", id, got, err)
 		}
 	}
-	if got, err := (identity.TrustDomains{}).Workload("spiffe:///ns/a/sa/b"); err == nil {
+	if got, err := (identity.TrustDomains{}).ParseWorkload("spiffe:///ns/a/sa/b"); err == nil {
 		t.Errorf("an unset trust domain is local: %q", got)
 	}
 }
@@ -45,7 +45,7 @@ func TestWorkload(t *testing.T) {
 func TestOurHeaders(t *testing.T) {
 	for _, name := range []string{"Txn-Token", "txn-token", "TXN-TOKEN", "Txn_Token", "tXn_tOkEn", "X-Meshpass-User", "x_meshpass_user", "X-Meshpass_User", "x-meshpass-",
 		"X.Meshpass.User", "X~Meshpass~User", "x-meshpass.user", "X|mEsHpAsS!", "Txn.Token", "txn~token", "x\xffmeshpass\x00user", "txn token"} {
-		if !identity.IsOurs(name) {
+		if !identity.IsReservedHeader(name) {
 			t.Errorf("%q is not recognised", name)
 		}
 	}
@@ -53,14 +53,14 @@ func TestOurHeaders(t *testing.T) {
 		sign := string([]byte{byte(c)})
 		separates := !strings.ContainsAny(sign, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 		for _, name := range []string{"Txn" + sign + "Token", "X" + sign + "Meshpass" + sign + "User", "x-meshpass" + sign, "x" + sign + "meshpass-user"} {
-			if identity.IsOurs(name) != separates {
+			if identity.IsReservedHeader(name) != separates {
 				t.Errorf("%q: got %t", name, !separates)
 			}
 		}
 	}
 	for _, name := range []string{"", "Txn-Token2", "Txn-Token-", "TxnToken", "X-Txn-Token", "X-Meshpas", "X-Meshpass", "X--Meshpass-User", "Authorization", "Traceparent",
 		"Txn-To\u212aen", "X\u00a0Meshpass-User"} {
-		if identity.IsOurs(name) {
+		if identity.IsReservedHeader(name) {
 			t.Errorf("%s is taken for ours", name)
 		}
 	}

@@ -48,7 +48,7 @@ func (t TrustDomains) ParsePattern(text string) (Pattern, error) {
 
 // parseLong reads spiffe://DOMAIN/PATH.
 func (t TrustDomains) parseLong(text string) (Pattern, error) {
-	w, err := t.Workload(text)
+	w, err := t.ParseWorkload(text)
 	switch {
 	case err != nil:
 		return Pattern{}, err
@@ -101,9 +101,9 @@ func (p Pattern) Covers(q Pattern) bool {
 		(p.namespace == "*" || p.namespace == q.namespace) && (p.account == "*" || p.account == q.account)
 }
 
-// Patterns gives all patterns that match the workload: the keys under which an
+// MatchingPatterns gives all patterns that match the workload: the keys under which an
 // index may hold something for it. Those that are left over are zero.
-func (w Workload) Patterns() [4]Pattern {
+func (w Workload) MatchingPatterns() [4]Pattern {
 	all := [4]Pattern{{literal: w}}
 	rest, local := strings.CutPrefix(string(w), "ns/")
 	namespace, account, found := strings.Cut(rest, "/sa/")

@@ -74,7 +74,7 @@ func TestPatternsAndCoverage(t *testing.T) {
 			if w == "" {
 				continue
 			}
-			keys := w.Patterns()
+			keys := w.MatchingPatterns()
 			if got := slices.Contains(keys[:], p) && p != (identity.Pattern{}); got != p.Match(w) || p.Covers(q) != p.Match(w) {
 				t.Errorf("%s, %s: indexed %t, matched %t, covered %t", p, w, got, p.Match(w), p.Covers(q))
 			}

@@ -10,24 +10,24 @@ import (
 
 // MinSecret is the length of HMAC-SHA256's output, below which a key weakens it
 // (RFC 2104 section 3).
-const MinSecret = 32
+const MinPseudonymKeyBytes = 32
 
-// Secret keys the pseudonyms of session keys: whoever has it can name the session
+// PseudonymKey keys the pseudonyms of session keys: whoever has it can name the session
 // of a key that they know, and nobody gets from a pseudonym to a key.
-type Secret []byte
+type PseudonymKey []byte
 
-// ParseSecret reads a secret file, without the newline that editors and `echo`
+// ParsePseudonymKey reads a secret file, without the newline that editors and `echo`
 // leave at the end.
-func ParseSecret(data []byte) (Secret, error) {
-	if data = bytes.TrimRight(data, "\r\n"); len(data) < MinSecret {
-		return nil, fmt.Errorf("%d bytes: want at least %d (openssl rand -base64 32)", len(data), MinSecret)
+func ParsePseudonymKey(data []byte) (PseudonymKey, error) {
+	if data = bytes.TrimRight(data, "\r\n"); len(data) < MinPseudonymKeyBytes {
+		return nil, fmt.Errorf("%d bytes: want at least %d (openssl rand -base64 32)", len(data), MinPseudonymKeyBytes)
 	}
-	return Secret(data), nil
+	return PseudonymKey(data), nil
 }
 
 // Pseudonym names a session key without giving it away: HMAC-SHA256, base64url.
 // It is the claim tctx.sid.
-func (s Secret) Pseudonym(key string) string {
+func (s PseudonymKey) Pseudonym(key string) string {
 	mac := hmac.New(sha256.New, s)
 	mac.Write([]byte(key))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))

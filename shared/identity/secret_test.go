@@ -10,14 +10,14 @@ import (
 // The value is what `printf %s KEY | openssl dgst -sha256 -hmac SECRET -binary`
 // gives, in base64url: whoever has the secret can find a session without us.
 func TestPseudonym(t *testing.T) {
-	secret, err := identity.ParseSecret([]byte(strings.Repeat("s", 32) + "\r\n"))
+	secret, err := identity.ParsePseudonymKey([]byte(strings.Repeat("s", 32) + "\r\n"))
 	if err != nil || len(secret) != 32 {
 		t.Fatalf("got %d bytes, %v", len(secret), err)
 	}
 	if got, want := secret.Pseudonym("demo0123"), "wHScUdPOKwVcAG8TpHnM4Fzcl1hVC9ZpJI_ha9XQ464"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if _, err := identity.ParseSecret([]byte(strings.Repeat("s", 31) + "\n")); err == nil {
+	if _, err := identity.ParsePseudonymKey([]byte(strings.Repeat("s", 31) + "\n")); err == nil {
 		t.Error("31 bytes are accepted")
 	}
 }

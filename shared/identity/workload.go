@@ -21,9 +21,9 @@ type TrustDomains struct {
 	Aliases []string // former or equivalent names of Local
 }
 
-// Workload reads a SPIFFE id as a mesh certificate carries it. Ids are compared
+// ParseWorkload reads a SPIFFE id as a mesh certificate carries it. Ids are compared
 // as literal strings from here on: a dot in a service account's name is a dot.
-func (t TrustDomains) Workload(id string) (Workload, error) {
+func (t TrustDomains) ParseWorkload(id string) (Workload, error) {
 	if id == "" {
 		return "", nil
 	}

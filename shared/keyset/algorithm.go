@@ -27,7 +27,7 @@ const (
 	RS256 = "RS256"
 )
 
-// Algorithms lists what [New] and a trust entry accept.
+// Algorithms lists what [CreateKey] and a trust entry accept.
 func Algorithms() []string { return []string{ES256, EdDSA, RS256} }
 
 // Bounds of RSA keys. The publisher of a key decides what each verification costs:
@@ -42,7 +42,7 @@ const (
 
 // ErrKeyKind says that a key has no algorithm here: another curve, an RSA modulus or
 // exponent out of bounds, a symmetric key.
-var ErrKeyKind = fmt.Errorf("key kind not supported: want P-256, Ed25519, or sound RSA of %d to %d bits with an odd exponent from %d to %d",
+var ErrUnsupportedKey = fmt.Errorf("key kind not supported: want P-256, Ed25519, or sound RSA of %d to %d bits with an odd exponent from %d to %d",
 	minRSABits, maxRSABits, minRSAExponent, maxRSAExponent)
 
 // algorithmOf binds a public key to its one algorithm.
@@ -61,7 +61,7 @@ func algorithmOf(public crypto.PublicKey) (string, error) {
 			return RS256, nil
 		}
 	}
-	return "", ErrKeyKind
+	return "", ErrUnsupportedKey
 }
 
 // soundRSA: a tiny or even exponent makes forgery practical or the key useless, and

@@ -9,9 +9,9 @@ import (
 
 // ErrMarker says that a directory holds keys of the other kind: those of tests
 // and those of production are never in one.
-var ErrMarker = errors.New("test keys and production keys need a directory each")
+var ErrMixedKeys = errors.New("test keys and production keys need a directory each")
 
-func create(algorithm string) (*Key, []byte, error) {
+func create(algorithm string) (*SigningKey, []byte, error) {
 	private, err := generate(algorithm)
 	if err != nil {
 		return nil, nil, err

@@ -28,11 +28,11 @@ func ReadFiles(dir string) (Files, error) {
 	if err := secretfile.CheckFolder(dir); err != nil {
 		return nil, fmt.Errorf("signing keys: %w", err)
 	}
-	data, err := readFile(filepath.Join(dir, PlanName))
+	data, err := readFile(filepath.Join(dir, PlanFileName))
 	if err != nil {
 		return nil, fmt.Errorf("signing keys: %w", err)
 	}
-	files := Files{PlanName: data}
+	files := Files{PlanFileName: data}
 	plans, planErr := files.plans()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -40,7 +40,7 @@ func ReadFiles(dir string) (Files, error) {
 	}
 	for _, entry := range entries {
 		name := entry.Name()
-		if name == PlanName || !IsKeyFile(name) {
+		if name == PlanFileName || !IsKeyFile(name) {
 			continue
 		}
 		data, err := readFile(filepath.Join(dir, name))
@@ -58,20 +58,20 @@ func ReadFiles(dir string) (Files, error) {
 // readFile: the writer of keys.yaml says which key signs, but it is no secret.
 func readFile(path string) ([]byte, error) {
 	kind := secretfile.Secret
-	if filepath.Base(path) == PlanName {
+	if filepath.Base(path) == PlanFileName {
 		kind = secretfile.Trusted
 	}
 	return secretfile.Read(path, kind, maxFileBytes)
 }
 
-// New makes a key, writes KID.pem and adds it to keys.yaml, which appears last
+// CreateKey makes a key, writes KID.pem and adds it to keys.yaml, which appears last
 // and at once: a reader sees the directory before or after, never between.
-func New(dir, algorithm string, plan Plan) (kid string, err error) {
+func CreateKey(dir, algorithm string, plan Plan) (kid string, err error) {
 	return add(dir, algorithm, plan, false)
 }
 
-// NewTest is [New] for a directory of test keys: see [Signing.Test].
-func NewTest(dir, algorithm string, plan Plan) (kid string, err error) {
+// CreateTestKey is [CreateKey] for a directory of test keys: see [SigningKeys.IsTest].
+func CreateTestKey(dir, algorithm string, plan Plan) (kid string, err error) {
 	return add(dir, algorithm, plan, true)
 }
 
@@ -80,11 +80,11 @@ func add(dir, algorithm string, plan Plan, test bool) (kid string, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	files, key, err := files.With(algorithm, plan, test)
+	files, key, err := files.WithNewKey(algorithm, plan, test)
 	if err != nil {
 		return "", err
 	}
-	for _, name := range []string{key.kid + pemSuffix, PlanName} {
+	for _, name := range []string{key.kid + pemSuffix, PlanFileName} {
 		if err := atomicfile.Write(filepath.Join(dir, name), files[name], ownerOnly); err != nil {
 			return "", err
 		}

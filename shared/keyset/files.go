@@ -22,26 +22,26 @@ type planFile struct {
 }
 
 // PlanName is the file with the times. What it does not name is no key.
-const PlanName = "keys.yaml"
+const PlanFileName = "keys.yaml"
 
 const pemSuffix = ".pem"
 
 // IsKeyFile says whether a file of that name belongs to a key directory, which has no
 // folders in it.
 func IsKeyFile(name string) bool {
-	return name == PlanName || strings.HasSuffix(name, pemSuffix) && !strings.HasPrefix(name, ".") && !strings.Contains(name, "/")
+	return name == PlanFileName || strings.HasSuffix(name, pemSuffix) && !strings.HasPrefix(name, ".") && !strings.Contains(name, "/")
 }
 
-// Signing reads the keys. All of it is right or none of it is used.
-func (f Files) Signing() (*Signing, error) {
+// SigningKeys reads the keys. All of it is right or none of it is used.
+func (f Files) SigningKeys() (*SigningKeys, error) {
 	plans, err := f.plans()
 	if err != nil {
 		return nil, err
 	}
 	if len(plans.Keys) == 0 {
-		return nil, fmt.Errorf("%s: no keys", PlanName)
+		return nil, fmt.Errorf("%s: no keys", PlanFileName)
 	}
-	s := &Signing{test: plans.Test}
+	s := &SigningKeys{test: plans.Test}
 	for kid, plan := range plans.Keys {
 		key, err := f.key(kid, plan)
 		if err != nil {
@@ -53,18 +53,18 @@ func (f Files) Signing() (*Signing, error) {
 	return s, nil
 }
 
-// Stray lists the key files that keys.yaml does not name: they sign nothing.
+// StrayFiles lists the key files that keys.yaml does not name: they sign nothing.
 // Keys are written before keys.yaml and removed after it, so an interrupted
 // command leaves one. That is why it does not refuse the directory: a gateway
 // that starts at this moment would be down.
-func (f Files) Stray() ([]string, error) {
+func (f Files) StrayFiles() ([]string, error) {
 	plans, err := f.plans()
 	if err != nil {
 		return nil, err
 	}
 	var stray []string
 	for name := range f {
-		if _, named := plans.Keys[strings.TrimSuffix(name, pemSuffix)]; !named && name != PlanName {
+		if _, named := plans.Keys[strings.TrimSuffix(name, pemSuffix)]; !named && name != PlanFileName {
 			stray = append(stray, name)
 		}
 	}
@@ -72,15 +72,15 @@ func (f Files) Stray() ([]string, error) {
 	return stray, nil
 }
 
-// With makes a key and gives the files with it added. The first key of all says
-// whether they are for tests: see [Signing.Test].
-func (f Files) With(algorithm string, plan Plan, test bool) (Files, *Key, error) {
+// WithNewKey makes a key and gives the files with it added. The first key of all says
+// whether they are for tests: see [SigningKeys.IsTest].
+func (f Files) WithNewKey(algorithm string, plan Plan, test bool) (Files, *SigningKey, error) {
 	plans, err := f.plans()
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(plans.Keys) > 0 && plans.Test != test {
-		return nil, nil, ErrMarker
+		return nil, nil, ErrMixedKeys
 	}
 	if err := plan.check(); err != nil {
 		return nil, nil, err
@@ -95,8 +95,8 @@ func (f Files) With(algorithm string, plan Plan, test bool) (Files, *Key, error)
 	return made, key, made.put(plans)
 }
 
-// Replanned gives the files with other times. A key that they do not name is gone.
-func (f Files) Replanned(times map[string]Plan) (Files, error) {
+// WithPlans gives the files with other times. A key that they do not name is gone.
+func (f Files) WithPlans(times map[string]Plan) (Files, error) {
 	plans, err := f.plans()
 	if err != nil {
 		return nil, err
@@ -120,14 +120,14 @@ func (f Files) clone() Files {
 }
 
 func (f Files) put(plans planFile) (err error) {
-	f[PlanName], err = yaml.Marshal(plans)
+	f[PlanFileName], err = yaml.Marshal(plans)
 	return err
 }
 
 // plans of no keys.yaml are none: the directory is about to get its first key.
 func (f Files) plans() (planFile, error) {
 	plans := planFile{Keys: map[string]Plan{}}
-	data, there := f[PlanName]
+	data, there := f[PlanFileName]
 	if !there {
 		return plans, nil
 	}
@@ -136,7 +136,7 @@ func (f Files) plans() (planFile, error) {
 		err = doc.Decode(&plans).Err()
 	}
 	if err != nil {
-		return plans, fmt.Errorf("%s: %w", PlanName, err)
+		return plans, fmt.Errorf("%s: %w", PlanFileName, err)
 	}
 	if plans.Keys == nil {
 		plans.Keys = map[string]Plan{}
@@ -144,16 +144,16 @@ func (f Files) plans() (planFile, error) {
 	return plans, nil
 }
 
-func (f Files) key(kid string, plan Plan) (*Key, error) {
+func (f Files) key(kid string, plan Plan) (*SigningKey, error) {
 	if filepath.Base(kid) != kid {
-		return nil, fmt.Errorf("%s: kid %.64q is not a thumbprint", PlanName, kid)
+		return nil, fmt.Errorf("%s: kid %.64q is not a thumbprint", PlanFileName, kid)
 	}
 	if err := plan.check(); err != nil {
-		return nil, fmt.Errorf("%s: key %s: %w", PlanName, kid, err)
+		return nil, fmt.Errorf("%s: key %s: %w", PlanFileName, kid, err)
 	}
 	data, there := f[kid+pemSuffix]
 	if !there {
-		return nil, fmt.Errorf("%s names %s, and there is no such file as %s.pem: put it there, or take the entry out", PlanName, kid, kid)
+		return nil, fmt.Errorf("%s names %s, and there is no such file as %s.pem: put it there, or take the entry out", PlanFileName, kid, kid)
 	}
 	key, err := parseKey(data)
 	if err != nil {

@@ -32,7 +32,7 @@ func plan(from time.Time) keyset.Plan {
 
 func add(t *testing.T, dir, algorithm string, p keyset.Plan) string {
 	t.Helper()
-	kid, err := keyset.New(dir, algorithm, p)
+	kid, err := keyset.CreateKey(dir, algorithm, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func add(t *testing.T, dir, algorithm string, p keyset.Plan) string {
 func TestStateIsAFunctionOfTheClock(t *testing.T) {
 	dir := t.TempDir()
 	old, next := add(t, dir, keyset.ES256, plan(noon)), add(t, dir, keyset.EdDSA, plan(noon.Add(time.Hour)))
-	keys, err := keyset.LoadSigning(dir)
+	keys, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,13 +65,13 @@ func TestStateIsAFunctionOfTheClock(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			now := noon.Add(row.after)
 			key, err := keys.Current(now)
-			if err == nil && (!key.Plan().Signs(now) || keys.State(key, now) != keyset.StateSigning) {
+			if err == nil && (!key.Plan().MaySignAt(now) || keys.StateOf(key, now) != keyset.StateSigning) {
 				t.Errorf("the plan of %s says otherwise", key.ID())
 			}
 			if got := states(keys, now, old, next); got != row.states {
 				t.Errorf("states %s, want %s", got, row.states)
 			}
-			if row.signs == "" && !errors.Is(err, keyset.ErrNoKey) || row.signs != "" && (err != nil || key.ID() != row.signs) {
+			if row.signs == "" && !errors.Is(err, keyset.ErrNoCurrentKey) || row.signs != "" && (err != nil || key.ID() != row.signs) {
 				t.Errorf("signs: got %v, %v", key, err)
 			}
 			document, err := keys.JWKS(now)
@@ -91,12 +91,12 @@ func TestStateIsAFunctionOfTheClock(t *testing.T) {
 	}
 }
 
-func states(keys *keyset.Signing, now time.Time, kids ...string) string {
+func states(keys *keyset.SigningKeys, now time.Time, kids ...string) string {
 	var all []string
 	for _, kid := range kids {
 		for _, key := range keys.Keys() {
 			if key.ID() == kid {
-				all = append(all, string(keys.State(key, now)))
+				all = append(all, string(keys.StateOf(key, now)))
 			}
 		}
 	}
@@ -108,7 +108,7 @@ func TestTheDocumentHoldsNoPrivateMember(t *testing.T) {
 	for _, algorithm := range keyset.Algorithms() {
 		add(t, dir, algorithm, plan(noon))
 	}
-	keys, err := keyset.LoadSigning(dir)
+	keys, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 			dir := t.TempDir()
 			kid := add(t, dir, keyset.ES256, plan(noon))
 			row.change(t, dir, kid)
-			keys, err := keyset.LoadSigning(dir)
+			keys, err := keyset.LoadSigningKeys(dir)
 			if keys != nil || err == nil || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("got %v, %v; want %q", keys, err, row.want)
 			}
@@ -209,14 +209,14 @@ func TestDirectoriesThatAreTaken(t *testing.T) {
 	chmod(t, dir, kid+".pem", 0o440)
 	chmod(t, dir, "keys.yaml", 0o644)
 	write(t, dir, "stray.pem", "half of it")
-	if _, err := keyset.LoadSigning(dir); err != nil {
+	if _, err := keyset.LoadSigningKeys(dir); err != nil {
 		t.Error(err)
 	}
 	files, err := keyset.ReadFiles(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if stray, err := files.Stray(); err != nil || strings.Join(stray, " ") != "stray.pem" {
+	if stray, err := files.StrayFiles(); err != nil || strings.Join(stray, " ") != "stray.pem" {
 		t.Errorf("got %q, %v", stray, err)
 	}
 }
@@ -308,11 +308,11 @@ func TestPlansOutOfOrder(t *testing.T) {
 		"never signs":               {PublishAt: noon, SignFrom: noon, SignUntil: noon, RemoveAfter: noon.Add(1)},
 		"removed while it may sign": {PublishAt: noon, SignFrom: noon, SignUntil: noon.Add(2), RemoveAfter: noon.Add(1)},
 	} {
-		if kid, err := keyset.New(t.TempDir(), keyset.ES256, p); !errors.Is(err, keyset.ErrPlan) {
+		if kid, err := keyset.CreateKey(t.TempDir(), keyset.ES256, p); !errors.Is(err, keyset.ErrInvalidPlan) {
 			t.Errorf("%s: got %q, %v", name, kid, err)
 		}
 	}
-	if _, err := keyset.New(t.TempDir(), "HS256", plan(noon)); err == nil || !strings.Contains(err.Error(), "want one of") {
+	if _, err := keyset.CreateKey(t.TempDir(), "HS256", plan(noon)); err == nil || !strings.Contains(err.Error(), "want one of") {
 		t.Errorf("HS256: %v", err)
 	}
 }
@@ -401,7 +401,7 @@ func TestTheBoundsOfRSAKeys(t *testing.T) {
 		{"an exponent as large as the modulus", oddNumber(t, 2048), oddNumber(t, 2048), false},
 	} {
 		set, err := keyset.ParseJWKS([]byte(`{"keys":[` + rsaMember(t, row.modulus, row.exponent) + `]}`))
-		if row.sound && (err != nil || len(set.IDs()) != 1) || !row.sound && !errors.Is(err, keyset.ErrKeyKind) {
+		if row.sound && (err != nil || len(set.KeyIDs()) != 1) || !row.sound && !errors.Is(err, keyset.ErrUnsupportedKey) {
 			t.Errorf("%s: got %v, %v", row.name, set, err)
 		}
 	}
@@ -441,7 +441,7 @@ func TestKeysOfAnUnknownKind(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || len(set.IDs()) != row.usable || set.Skipped() != row.skipped {
+		if err != nil || len(set.KeyIDs()) != row.usable || set.SkippedKeys() != row.skipped {
 			t.Errorf("%s: got %v, %v", row.name, set, err)
 		}
 	}
@@ -534,7 +534,7 @@ func TestKeySetsThatAreRefused(t *testing.T) {
 		"with a certificate":       `{"keys":[` + jsonOf(t, json.RawMessage(good), map[string]any{"x5c": []string{"MIIB"}, "x5t#S256": "AAAA", "exp": 1}) + `]}`,
 		"for verification by word": `{"keys":[` + jsonOf(t, json.RawMessage(good), map[string]any{"use": "sig", "key_ops": []string{"verify"}}) + `]}`,
 	} {
-		if set, err := keyset.ParseJWKS([]byte(text)); err != nil || len(set.IDs()) != 1 || set.Skipped() != 0 {
+		if set, err := keyset.ParseJWKS([]byte(text)); err != nil || len(set.KeyIDs()) != 1 || set.SkippedKeys() != 0 {
 			t.Errorf("%s: %v, %v", name, set, err)
 		}
 	}
@@ -546,7 +546,7 @@ func TestAStrangersFile(t *testing.T) {
 		t.Skip("NOT RUN: a stranger's file in a key directory: needs root")
 	}
 	dir := t.TempDir()
-	kid, err := keyset.New(dir, keyset.ES256, plan(noon))
+	kid, err := keyset.CreateKey(dir, keyset.ES256, plan(noon))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -560,13 +560,13 @@ func TestAStrangersFile(t *testing.T) {
 	if err := os.Chown(stranger, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	if keys, err := keyset.LoadSigning(dir); err != nil || len(keys.Keys()) != 1 {
+	if keys, err := keyset.LoadSigningKeys(dir); err != nil || len(keys.Keys()) != 1 {
 		t.Errorf("got %v", err)
 	}
 	if err := os.Chown(filepath.Join(dir, kid+".pem"), 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keyset.LoadSigning(dir); !errors.Is(err, keyset.ErrOpen) {
+	if _, err := keyset.LoadSigningKeys(dir); !errors.Is(err, keyset.ErrOpen) {
 		t.Errorf("a stranger's key that keys.yaml names: %v", err)
 	}
 }
@@ -574,15 +574,15 @@ func TestAStrangersFile(t *testing.T) {
 // In a folder that everybody may write, anybody's key would sign: neither read nor made.
 func TestAKeyDirectoryOfEverybodys(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := keyset.New(dir, keyset.ES256, plan(noon)); err != nil {
+	if _, err := keyset.CreateKey(dir, keyset.ES256, plan(noon)); err != nil {
 		t.Fatal(err)
 	}
 	for mode, accepted := range map[os.FileMode]bool{0o777: false, 0o777 | os.ModeSticky: true, 0o755: true} {
 		if err := os.Chmod(dir, mode); err != nil {
 			t.Fatal(err)
 		}
-		_, read := keyset.LoadSigning(dir)
-		_, made := keyset.New(dir, keyset.ES256, plan(noon))
+		_, read := keyset.LoadSigningKeys(dir)
+		_, made := keyset.CreateKey(dir, keyset.ES256, plan(noon))
 		for what, err := range map[string]error{"read": read, "made": made} {
 			if (err == nil) != accepted || err != nil && !errors.Is(err, keyset.ErrOpen) {
 				t.Errorf("%v: %s: %v", mode, what, err)

@@ -14,10 +14,10 @@ func TestADirectoryIsForTestsOrForProduction(t *testing.T) {
 		test         bool
 		want         error
 	}{
-		{"production", keyset.New, keyset.New, false, nil},
-		{"test", keyset.NewTest, keyset.NewTest, true, nil},
-		{"a test key into production", keyset.New, keyset.NewTest, false, keyset.ErrMarker},
-		{"a production key among test keys", keyset.NewTest, keyset.New, true, keyset.ErrMarker},
+		{"production", keyset.CreateKey, keyset.CreateKey, false, nil},
+		{"test", keyset.CreateTestKey, keyset.CreateTestKey, true, nil},
+		{"a test key into production", keyset.CreateKey, keyset.CreateTestKey, false, keyset.ErrMixedKeys},
+		{"a production key among test keys", keyset.CreateTestKey, keyset.CreateKey, true, keyset.ErrMixedKeys},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -27,8 +27,8 @@ func TestADirectoryIsForTestsOrForProduction(t *testing.T) {
 			if _, err := row.later(dir, keyset.ES256, plan(noon)); !errors.Is(err, row.want) {
 				t.Errorf("got %v", err)
 			}
-			keys, err := keyset.LoadSigning(dir)
-			if err != nil || keys.Test() != row.test {
+			keys, err := keyset.LoadSigningKeys(dir)
+			if err != nil || keys.IsTest() != row.test {
 				t.Errorf("got %+v, %v", keys, err)
 			}
 			if want := map[bool]int{true: 2, false: 1}[row.want == nil]; len(keys.Keys()) != want {

@@ -12,7 +12,7 @@ import (
 // MarshalJWKS writes the keys of one or several sets as one document (RFC 7517
 // section 5), sorted by kid. Several together are for readers who know which key
 // is whose: within a document nothing tells.
-func MarshalJWKS(sets ...*Public) ([]byte, error) {
+func MarshalJWKS(sets ...*PublicKeys) ([]byte, error) {
 	keys := []jwk.Key{}
 	for _, set := range sets {
 		for kid, public := range set.keys {

@@ -11,9 +11,9 @@ import (
 // What is published is read back as the same keys, of one set and of several.
 func TestMarshalledSetsAreReadBack(t *testing.T) {
 	now := time.Now()
-	var sets []*keyset.Public
+	var sets []*keyset.PublicKeys
 	for _, algorithm := range keyset.Algorithms() {
-		_, trust := tokentest.Fleet(t, algorithm, now)
+		_, trust := tokentest.NewIssuer(t, algorithm, now)
 		sets = append(sets, trust.Keys)
 	}
 	for n := 1; n <= len(sets); n++ {
@@ -22,11 +22,11 @@ func TestMarshalledSetsAreReadBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := keyset.ParseJWKS(data)
-		if err != nil || len(got.IDs()) != n {
+		if err != nil || len(got.KeyIDs()) != n {
 			t.Fatalf("%d sets: %v, %v", n, got, err)
 		}
 		for i, set := range sets {
-			key, known := got.Key(set.IDs()[0])
+			key, known := got.KeyByID(set.KeyIDs()[0])
 			if known != (i < n) || known && key.Algorithm != keyset.Algorithms()[i] {
 				t.Errorf("%d sets: the key of set %d: %v, %v", n, i, key.Algorithm, known)
 			}

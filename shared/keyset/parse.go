@@ -27,12 +27,12 @@ const (
 // about, not to trim. A key whose kty is not known is skipped and counted, as section
 // 5 asks, or else the first gateway with a new kind of key would stop every older
 // verifier from following its set. Errors never quote a key: it may be a private one.
-func ParseJWKS(data []byte) (*Public, error) {
+func ParseJWKS(data []byte) (*PublicKeys, error) {
 	members, err := splitSet(data)
 	if err != nil {
 		return nil, fmt.Errorf("key set: %w", err)
 	}
-	set := &Public{keys: make(map[string]PublicKey, len(members))}
+	set := &PublicKeys{keys: make(map[string]PublicKey, len(members))}
 	kids := map[string]bool{}
 	for i, member := range members {
 		kid, key, err := parseJWK(member)
@@ -216,11 +216,11 @@ func publicKey(members map[string]any, kty string) (key crypto.PublicKey, known 
 		}
 		exponent := new(big.Int).SetBytes(e)
 		if err == nil && (len(n) > maxRSABits/8 || !exponent.IsInt64() || exponent.Int64() > maxRSAExponent) {
-			err = ErrKeyKind
+			err = ErrUnsupportedKey
 		}
 		key = &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent.Int64())}
 	case kty == "EC" || kty == "OKP":
-		return nil, true, ErrKeyKind
+		return nil, true, ErrUnsupportedKey
 	default:
 		return nil, false, nil
 	}

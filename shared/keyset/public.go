@@ -22,20 +22,20 @@ func (p PublicKey) Verify(input, signature []byte) error {
 	return nil
 }
 
-// Public is the key set of one issuer: immutable, and never merged with another.
-type Public struct {
+// PublicKeys is the key set of one issuer: immutable, and never merged with another.
+type PublicKeys struct {
 	keys    map[string]PublicKey
 	skipped int
 }
 
-// Key finds a key by the exact string of a token's kid.
-func (p *Public) Key(kid string) (PublicKey, bool) {
+// KeyByID finds a key by the exact string of a token's kid.
+func (p *PublicKeys) KeyByID(kid string) (PublicKey, bool) {
 	key, ok := p.keys[kid]
 	return key, ok
 }
 
-// IDs lists the kids, in no particular order.
-func (p *Public) IDs() []string {
+// KeyIDs lists the kids, in no particular order.
+func (p *PublicKeys) KeyIDs() []string {
 	ids := make([]string, 0, len(p.keys))
 	for kid := range p.keys {
 		ids = append(ids, kid)
@@ -44,7 +44,7 @@ func (p *Public) IDs() []string {
 }
 
 // Equal says that both hold the same keys, and skipped as many.
-func (p *Public) Equal(other *Public) bool {
+func (p *PublicKeys) Equal(other *PublicKeys) bool {
 	if len(p.keys) != len(other.keys) || p.skipped != other.skipped {
 		return false
 	}
@@ -58,8 +58,8 @@ func (p *Public) Equal(other *Public) bool {
 
 // Without is the set without some keys; nil where none is left, and the set itself
 // where none of them is in it.
-func (p *Public) Without(kids ...string) *Public {
-	left := &Public{keys: make(map[string]PublicKey, len(p.keys)), skipped: p.skipped}
+func (p *PublicKeys) Without(kids ...string) *PublicKeys {
+	left := &PublicKeys{keys: make(map[string]PublicKey, len(p.keys)), skipped: p.skipped}
 	for kid, key := range p.keys {
 		left.keys[kid] = key
 	}
@@ -75,11 +75,11 @@ func (p *Public) Without(kids ...string) *Public {
 	return left
 }
 
-// PublicOf is a set with just this key, for a signer that tests itself.
-func PublicOf(k *Key) *Public {
-	return &Public{keys: map[string]PublicKey{k.kid: k.Public()}}
+// PublicKeysOf is a set with just this key, for a signer that tests itself.
+func PublicKeysOf(k *SigningKey) *PublicKeys {
+	return &PublicKeys{keys: map[string]PublicKey{k.kid: k.Public()}}
 }
 
-// Skipped counts the members of the set whose kty is not known here (RFC 7517
+// SkippedKeys counts the members of the set whose kty is not known here (RFC 7517
 // section 5): keys of a kind that a newer gateway publishes beside ours.
-func (p *Public) Skipped() int { return p.skipped }
+func (p *PublicKeys) SkippedKeys() int { return p.skipped }

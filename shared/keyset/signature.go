@@ -56,7 +56,7 @@ func sign(key crypto.Signer, input []byte) ([]byte, error) {
 	case *rsa.PublicKey:
 		return key.Sign(rand.Reader, digest[:], crypto.SHA256)
 	}
-	return nil, ErrKeyKind
+	return nil, ErrUnsupportedKey
 }
 
 // signES256 turns the signer's ASN.1 into r||s.

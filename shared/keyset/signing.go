@@ -12,56 +12,56 @@ import (
 )
 
 // ErrNoKey says that no key may sign at this time.
-var ErrNoKey = errors.New("no signing key whose time has come")
+var ErrNoCurrentKey = errors.New("no signing key whose time has come")
 
-// Key is one private key. It is opaque so that it cannot be printed, compared
+// SigningKey is one private key. It is opaque so that it cannot be printed, compared
 // or marshalled by mistake.
-type Key struct {
+type SigningKey struct {
 	kid, algorithm string
 	plan           Plan
 	private        crypto.Signer
 }
 
 // ID is the key's thumbprint: the kid of its tokens.
-func (k *Key) ID() string { return k.kid }
+func (k *SigningKey) ID() string { return k.kid }
 
 // Algorithm is the one algorithm that the key signs with.
-func (k *Key) Algorithm() string { return k.algorithm }
+func (k *SigningKey) Algorithm() string { return k.algorithm }
 
 // Plan is the key's times.
-func (k *Key) Plan() Plan { return k.plan }
+func (k *SigningKey) Plan() Plan { return k.plan }
 
 // Sign gives the raw JWS signature over the signing input (RFC 7515 section 5.1).
-func (k *Key) Sign(input []byte) ([]byte, error) {
+func (k *SigningKey) Sign(input []byte) ([]byte, error) {
 	return sign(k.private, input)
 }
 
 // Public is the other half, as a hop will see it.
-func (k *Key) Public() PublicKey {
+func (k *SigningKey) Public() PublicKey {
 	return PublicKey{Algorithm: k.algorithm, key: k.private.Public()}
 }
 
-// Signing is the content of a key directory: immutable once loaded.
-type Signing struct {
-	keys []*Key // newest signFrom first
+// SigningKeys is the content of a key directory: immutable once loaded.
+type SigningKeys struct {
+	keys []*SigningKey // newest signFrom first
 	test bool
 }
 
-// LoadSigning reads a directory with keys.yaml and one KID.pem (PKCS#8) for each
+// LoadSigningKeys reads a directory with keys.yaml and one KID.pem (PKCS#8) for each
 // key in it. All of it is right or none of it is used.
-func LoadSigning(dir string) (*Signing, error) {
+func LoadSigningKeys(dir string) (*SigningKeys, error) {
 	files, err := ReadFiles(dir)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := files.Signing()
+	keys, err := files.SigningKeys()
 	if err != nil {
 		return nil, fmt.Errorf("signing keys: %s: %w", dir, err)
 	}
 	return keys, nil
 }
 
-func (k *Key) newerThan(other *Key) bool {
+func (k *SigningKey) newerThan(other *SigningKey) bool {
 	if !k.plan.SignFrom.Equal(other.plan.SignFrom) {
 		return k.plan.SignFrom.After(other.plan.SignFrom)
 	}
@@ -69,7 +69,7 @@ func (k *Key) newerThan(other *Key) bool {
 }
 
 // parseKey never repeats what it read: the bytes may be a secret.
-func parseKey(data []byte) (*Key, error) {
+func parseKey(data []byte) (*SigningKey, error) {
 	block, rest := pem.Decode(data)
 	if block == nil || block.Type != "PRIVATE KEY" || len(rest) > 0 {
 		return nil, errors.New("want exactly one PKCS#8 PEM block of type PRIVATE KEY")
@@ -80,12 +80,12 @@ func parseKey(data []byte) (*Key, error) {
 	}
 	private, ok := parsed.(crypto.Signer)
 	if !ok {
-		return nil, ErrKeyKind
+		return nil, ErrUnsupportedKey
 	}
 	return newKey(private)
 }
 
-func newKey(private crypto.Signer) (*Key, error) {
+func newKey(private crypto.Signer) (*SigningKey, error) {
 	algorithm, err := algorithmOf(private.Public())
 	if err != nil {
 		return nil, err
@@ -94,28 +94,28 @@ func newKey(private crypto.Signer) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Key{kid: kid, algorithm: algorithm, private: private}, nil
+	return &SigningKey{kid: kid, algorithm: algorithm, private: private}, nil
 }
 
-// Test says that the directory is marked test: true: its keys sign tokens for
+// IsTest says that the directory is marked test: true: its keys sign tokens for
 // tests, and nothing that production may believe.
-func (s *Signing) Test() bool { return s.test }
+func (s *SigningKeys) IsTest() bool { return s.test }
 
 // Keys lists every key, the newest first: what a self-test goes through.
-func (s *Signing) Keys() []*Key { return append([]*Key(nil), s.keys...) }
+func (s *SigningKeys) Keys() []*SigningKey { return append([]*SigningKey(nil), s.keys...) }
 
-// Current is the newest key that may sign now, or [ErrNoKey].
-func (s *Signing) Current(now time.Time) (*Key, error) {
+// Current is the newest key that may sign now, or [ErrNoCurrentKey].
+func (s *SigningKeys) Current(now time.Time) (*SigningKey, error) {
 	for _, key := range s.keys {
-		if key.plan.Signs(now) {
+		if key.plan.MaySignAt(now) {
 			return key, nil
 		}
 	}
-	return nil, ErrNoKey
+	return nil, ErrNoCurrentKey
 }
 
-// State says what the key, one of this set, does now.
-func (s *Signing) State(key *Key, now time.Time) State {
+// StateOf says what the key, one of this set, does now.
+func (s *SigningKeys) StateOf(key *SigningKey, now time.Time) State {
 	if current, err := s.Current(now); err == nil && current == key {
 		return StateSigning
 	}
@@ -130,9 +130,9 @@ func (s *Signing) State(key *Key, now time.Time) State {
 	return StateRemoved
 }
 
-// Gap says from when on no key signs, which is now if none does, and when the
+// NextGap says from when on no key signs, which is now if none does, and when the
 // next one begins; zero: none ever will.
-func (s *Signing) Gap(now time.Time) (from, until time.Time) {
+func (s *SigningKeys) NextGap(now time.Time) (from, until time.Time) {
 	from = now
 	for i := len(s.keys) - 1; i >= 0; i-- { // the oldest first
 		if p := s.keys[i].plan; !p.SignFrom.After(from) && p.SignUntil.After(from) {
@@ -149,10 +149,10 @@ func (s *Signing) Gap(now time.Time) (from, until time.Time) {
 
 // JWKS is the document (RFC 7517 section 5) with the keys that are to be known
 // now: those that will sign, sign, or have signed tokens that may still live.
-func (s *Signing) JWKS(now time.Time) ([]byte, error) {
+func (s *SigningKeys) JWKS(now time.Time) ([]byte, error) {
 	keys := []jwk.Key{}
 	for _, key := range s.keys {
-		if !key.plan.Published(now) {
+		if !key.plan.IsPublishedAt(now) {
 			continue
 		}
 		public, err := toJWK(key.kid, key.Public())

@@ -74,7 +74,7 @@ func publicKey(t *testing.T, der []byte) (keyset.PublicKey, error) {
 	if err != nil {
 		return keyset.PublicKey{}, err
 	}
-	public, _ := set.Key(key.KeyID())
+	public, _ := set.KeyByID(key.KeyID())
 	return public, nil
 }
 

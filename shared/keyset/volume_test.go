@@ -63,7 +63,7 @@ func TestAMountedSecretIsSwapped(t *testing.T) {
 	versions := make([]keyset.Files, 4)
 	known := map[string]bool{}
 	for i := range versions {
-		files, key, err := keyset.Files{}.With(keyset.ES256, plan(noon), false)
+		files, key, err := keyset.Files{}.WithNewKey(keyset.ES256, plan(noon), false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func TestAMountedSecretIsSwapped(t *testing.T) {
 	}
 	v := &volume{dir: t.TempDir()}
 	v.put(t, versions[0])
-	keys, err := reload.New(keyFiles(v.dir), func() (*keyset.Signing, error) { return keyset.LoadSigning(v.dir) }, nil)
+	keys, err := reload.New(keyFiles(v.dir), func() (*keyset.SigningKeys, error) { return keyset.LoadSigningKeys(v.dir) }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestAMountedSecretIsSwapped(t *testing.T) {
 			t.Fatalf("got %v, %v", key, err)
 		}
 	}
-	last, err := keyset.LoadSigning(v.dir)
+	last, err := keyset.LoadSigningKeys(v.dir)
 	if err != nil || keys.Get().Keys()[0].ID() != last.Keys()[0].ID() || keys.Err() != nil {
 		t.Errorf("the last version is not in force: %v, %v", err, keys.Err())
 	}
@@ -104,7 +104,7 @@ func TestAMountedSecretIsSwapped(t *testing.T) {
 func TestTheLastGoodKeysStay(t *testing.T) {
 	dir := t.TempDir()
 	old := add(t, dir, keyset.ES256, plan(noon))
-	keys, err := reload.New(keyFiles(dir), func() (*keyset.Signing, error) { return keyset.LoadSigning(dir) }, nil)
+	keys, err := reload.New(keyFiles(dir), func() (*keyset.SigningKeys, error) { return keyset.LoadSigningKeys(dir) }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

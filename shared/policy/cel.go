@@ -192,5 +192,5 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	if a.claims == nil || len(name) <= len(claims) {
 		return nil, false
 	}
-	return a.claims.Get(name[len(claims):])
+	return a.claims.Lookup(name[len(claims):])
 }

@@ -122,7 +122,7 @@ func claimIn(name string, values []any) condition {
 		listed[value], kinds[reflect.TypeOf(value)] = true, true
 	}
 	return condition{"claims." + name, values, func(_ *pattern, s *subject) verdict {
-		value, ok := s.claims.Get(path...)
+		value, ok := s.claims.Lookup(path...)
 		if !ok {
 			return undecided
 		}

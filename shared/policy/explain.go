@@ -187,7 +187,7 @@ func (q *question) got(field string, e entry, p *pattern) any {
 	case "when":
 		return q.read(e, p)
 	}
-	value, _ := q.claims.Get(strings.Split(strings.TrimPrefix(field, "claims."), ".")...)
+	value, _ := q.claims.Lookup(strings.Split(strings.TrimPrefix(field, "claims."), ".")...)
 	return value
 }
 

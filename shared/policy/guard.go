@@ -72,7 +72,7 @@ type guarding struct {
 
 func (s *Set) guarding(w identity.Workload) guarding {
 	var found guarding
-	for i, pattern := range w.Patterns() {
+	for i, pattern := range w.MatchingPatterns() {
 		g := s.guards[pattern]
 		if g == nil {
 			continue

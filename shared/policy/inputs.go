@@ -41,7 +41,7 @@ func (reads *reads) names() []string {
 func (reads *reads) inputs(r Request, claims *identity.Claims) map[string]any {
 	inputs := map[string]any{}
 	for name := range reads.claims {
-		if value, ok := claims.Get(strings.Split(name, ".")...); ok {
+		if value, ok := claims.Lookup(strings.Split(name, ".")...); ok {
 			inputs["claims."+name] = value
 		}
 	}

@@ -34,7 +34,7 @@ const (
 )
 
 func lacksStatus(_ policy.Request, claims *identity.Claims) bool {
-	_, has := claims.Get("tctx", "status")
+	_, has := claims.Lookup("tctx", "status")
 	return !has
 }
 
@@ -88,7 +88,7 @@ var advices = []advice{
 		before: allowAll + "  - {name: d, effect: deny, claims: {tctx.status.suspended: [true]}}\n",
 		after:  allowAll + "  - {name: d, effect: deny, claims: {tctx.status.suspended: [true]}, when: has(claims.tctx.status) && has(claims.tctx.status.suspended)}\n",
 		opens: func(_ policy.Request, claims *identity.Claims) bool {
-			_, has := claims.Get("tctx", "status", "suspended")
+			_, has := claims.Lookup("tctx", "status", "suspended")
 			return !has
 		}},
 	{code: policy.UnguardedClaim, says: "keep claims and add when: ('my-status' in claims.tctx)",

@@ -194,7 +194,7 @@ func TestALocalWorkloadInCapitals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, want := range map[string]string{"My_Job": "deny rule_denied p/no-job", "my_job": "allow rule_allowed p/all"} {
-		w, err := loader.Domains.Workload("spiffe://cluster.local/ns/shop/sa/" + id)
+		w, err := loader.Domains.ParseWorkload("spiffe://cluster.local/ns/shop/sa/" + id)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,7 +62,7 @@ func parseScope(text string, domains identity.TrustDomains) (scope, error) {
 	}
 	prefix, isPrefix := strings.CutSuffix(text, "*")
 	kind, namespace, _ := strings.Cut(prefix, "/")
-	_, err := identity.Service(strings.TrimSuffix(namespace, "/"), "x")
+	_, err := identity.ServiceCallee(strings.TrimSuffix(namespace, "/"), "x")
 	if isPrefix && (prefix == "gateway/" || prefix == "edge/" || kind == "service" && err == nil && strings.HasSuffix(namespace, "/")) {
 		return scope{below: prefix}, nil
 	}

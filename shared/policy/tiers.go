@@ -33,7 +33,7 @@ func (t *byCaller) find(s *subject, found []entry) []entry {
 		}
 		return found
 	}
-	for _, p := range s.Caller.Patterns() {
+	for _, p := range s.Caller.MatchingPatterns() {
 		if next := t.named[p]; next != nil {
 			found = next.find(s, found)
 		}
@@ -136,7 +136,7 @@ func (s *subject) texts(claim []string) (texts []string, certain bool) {
 	if claim[0] == scopesFact {
 		return s.scopes, s.claims != nil
 	}
-	value, _ := s.claims.Get(claim...)
+	value, _ := s.claims.Lookup(claim...)
 	if text, isText := value.(string); isText {
 		return []string{text}, true
 	}

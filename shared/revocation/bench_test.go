@@ -14,7 +14,7 @@ func BenchmarkRevokes(b *testing.B) {
 		for i := range length {
 			all = append(all, lockout(fmt.Sprintf("okta:%d", i), noon))
 		}
-		list, _, err := new(revocation.List).With(noon, all...)
+		list, _, err := new(revocation.List).WithEntries(noon, all...)
 		if err != nil {
 			b.Fatal(err)
 		}

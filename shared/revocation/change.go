@@ -2,10 +2,10 @@ package revocation
 
 import "time"
 
-// With gives a list with the entries added or, of those that stand there already,
+// WithEntries gives a list with the entries added or, of those that stand there already,
 // prolonged: adding never lifts what an entry refuses. Expired ones go. It
 // reports whether anything but that changes.
-func (l *List) With(now time.Time, added ...Entry) (*List, bool, error) {
+func (l *List) WithEntries(now time.Time, added ...Entry) (*List, bool, error) {
 	entries, at := l.live(now), map[name]int{}
 	for i, e := range entries {
 		at[e.name()] = i
@@ -38,9 +38,9 @@ func (e Entry) coveringAlso(old Entry) Entry {
 	return e
 }
 
-// Without gives a list in which no entry withdraws that value, and the entry that
+// WithoutEntry gives a list in which no entry withdraws that value, and the entry that
 // did.
-func (l *List) Without(now time.Time, issuer string, kind Kind, value string) (next *List, lifted Entry, found bool, err error) {
+func (l *List) WithoutEntry(now time.Time, issuer string, kind Kind, value string) (next *List, lifted Entry, found bool, err error) {
 	var kept []Entry
 	for _, e := range l.live(now) {
 		if e.name() == (name{issuer, kind, value}) {

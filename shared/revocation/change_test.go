@@ -28,7 +28,7 @@ func TestWith(t *testing.T) {
 		{lockout("okta:bob", noon), noon, false, 4, noon.Add(time.Hour)},
 		{lockout("okta:bob", noon.Add(2*time.Hour)), noon.Add(6 * time.Minute), true, 1, noon.Add(2 * time.Hour)},
 	} {
-		next, changed, err := list.With(step.now, step.entry)
+		next, changed, err := list.WithEntries(step.now, step.entry)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,18 +42,18 @@ func TestWith(t *testing.T) {
 		}
 		list = next
 	}
-	if _, _, err := list.With(noon, revocation.Entry{Kind: revocation.Sub}); err == nil {
+	if _, _, err := list.WithEntries(noon, revocation.Entry{Kind: revocation.Sub}); err == nil {
 		t.Error("an entry that no reader takes was written")
 	}
 }
 
 func TestWithout(t *testing.T) {
 	list := parse(t, every)
-	next, lifted, found, err := list.Without(noon, issuer, revocation.KID, "k-2")
+	next, lifted, found, err := list.WithoutEntry(noon, issuer, revocation.KID, "k-2")
 	if err != nil || !found || lifted.Reason != "leaked" || next.Len() != 3 || list.Len() != 4 {
 		t.Errorf("got %v, %v, %v", lifted, found, err)
 	}
-	if _, _, found, _ := next.Without(noon, issuer, revocation.KID, "k-2"); found {
+	if _, _, found, _ := next.WithoutEntry(noon, issuer, revocation.KID, "k-2"); found {
 		t.Error("found twice")
 	}
 }
@@ -64,11 +64,11 @@ func TestFull(t *testing.T) {
 	for i := range revocation.MaxEntries {
 		all = append(all, lockout(fmt.Sprintf("okta:%d", i), noon))
 	}
-	full, _, err := new(revocation.List).With(noon, all...)
+	full, _, err := new(revocation.List).WithEntries(noon, all...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if next, _, err := full.With(noon, lockout("okta:one-more", noon)); next != nil || !errors.Is(err, revocation.ErrFull) {
+	if next, _, err := full.WithEntries(noon, lockout("okta:one-more", noon)); next != nil || !errors.Is(err, revocation.ErrFull) {
 		t.Errorf("got %v", err)
 	}
 	first := revocation.Token{Issuer: issuer, Subject: "okta:0", Issued: noon}

@@ -14,8 +14,8 @@ type Checker struct {
 	Stale func(now time.Time) bool // the lists are too old to let anybody in; nil: never
 }
 
-// Refuses gives the reason why the token does not hold any more, empty if it does.
-func (c Checker) Refuses(t Token, now time.Time) decision.Reason {
+// DenialReason gives the reason why the token does not hold any more, empty if it does.
+func (c Checker) DenialReason(t Token, now time.Time) decision.Reason {
 	for _, list := range c.Lists {
 		if list().Revokes(t, now) {
 			return decision.TokenRevoked

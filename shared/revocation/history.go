@@ -25,9 +25,9 @@ func (l *List) CheckSerial(now time.Time) error {
 		ErrAhead, l.serial, time.UnixMilli(int64(l.serial)).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 }
 
-// Empty is a list without entries that is later than a list with the serial after. It is
+// NewEmptyList is a list without entries that is later than a list with the serial after. It is
 // an error if that is more than [MaxAhead] ahead of now.
-func Empty(now time.Time, after uint64) (*List, error) {
+func NewEmptyList(now time.Time, after uint64) (*List, error) {
 	if after >= maxSerial {
 		return nil, fmt.Errorf("%w: %d", ErrAhead, after)
 	}
@@ -60,9 +60,9 @@ type History struct {
 	count    uint64
 }
 
-// Add notes the list that is active from now on, and gives the entries that vanished
+// Observe notes the list that is active from now on, and gives the entries that vanished
 // with this change, in the order of the list before.
-func (h *History) Add(next *List, now time.Time) (gone []Vanished) {
+func (h *History) Observe(next *List, now time.Time) (gone []Vanished) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for n, v := range h.vanished {
@@ -119,16 +119,16 @@ func (h *History) Vanished(now time.Time) (all []Vanished) {
 	return all
 }
 
-// Count is how many entries have vanished since the start.
-func (h *History) Count() uint64 {
+// VanishedCount is how many entries have vanished since the start.
+func (h *History) VanishedCount() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.count
 }
 
-// Back gives the serial of the active list and, if that is lower, the highest one that
+// RolledBack gives the serial of the active list and, if that is lower, the highest one that
 // was active before it.
-func (h *History) Back() (active, before uint64, back bool) {
+func (h *History) RolledBack() (active, before uint64, back bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.list == nil {
@@ -142,7 +142,7 @@ const maxNamed = 5
 
 // Alarms says in words what should alarm an operator, a line each.
 func (h *History) Alarms(now time.Time) (all []string) {
-	if active, before, back := h.Back(); back {
+	if active, before, back := h.RolledBack(); back {
 		all = append(all, fmt.Sprintf("the list is older than the one before: serial %d after %d; an old copy was put in its place, or it was written by hand: "+
 			"revoke again what must hold, by meshpass revoke, which makes it the latest list", active, before))
 	}
@@ -161,9 +161,9 @@ func (h *History) Alarms(now time.Time) (all []string) {
 	return append(all, text+"; expected after meshpass revoke remove, otherwise revoke them again and find out who writes the list")
 }
 
-// Unknown lists the issuers of entries that are none of those given, each once and
+// UnknownIssuers lists the issuers of entries that are none of those given, each once and
 // sorted, and counts these entries. They refuse nothing here.
-func (l *List) Unknown(issuers []string) (unknown []string, entries int) {
+func (l *List) UnknownIssuers(issuers []string) (unknown []string, entries int) {
 	known := map[string]bool{}
 	for _, issuer := range issuers {
 		known[issuer] = true

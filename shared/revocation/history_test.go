@@ -32,12 +32,12 @@ func TestASerialAheadOfTheClock(t *testing.T) {
 
 func TestAnEmptyListAfterAnother(t *testing.T) {
 	for after, want := range map[uint64]uint64{0: uint64(noon.UnixMilli()), uint64(noon.UnixMilli()) + 10: uint64(noon.UnixMilli()) + 11} {
-		if list, err := revocation.Empty(noon, after); err != nil || list.Serial() != want || list.Len() != 0 {
+		if list, err := revocation.NewEmptyList(noon, after); err != nil || list.Serial() != want || list.Len() != 0 {
 			t.Errorf("after %d: %v, %v", after, list, err)
 		}
 	}
 	for _, after := range []uint64{uint64(noon.Add(25 * time.Hour).UnixMilli()), 1<<53 - 1, 1 << 53, 1<<64 - 1} {
-		if _, err := revocation.Empty(noon, after); err == nil {
+		if _, err := revocation.NewEmptyList(noon, after); err == nil {
 			t.Errorf("after %d: made", after)
 		}
 	}
@@ -76,11 +76,11 @@ func TestVanishedEntries(t *testing.T) {
 		{"admits earlier tokens", list(2, bob, line("a:alice", "11:59:59", "14:00:00")), []string{"a:alice"}, []string{"a:alice"}},
 	} {
 		var h revocation.History
-		if gone := h.Add(list(1, alice, bob), noon); gone != nil {
+		if gone := h.Observe(list(1, alice, bob), noon); gone != nil {
 			t.Errorf("the first list: %v", gone)
 		}
-		gone := h.Add(row.next, noon)
-		if !slices.Equal(names(gone), row.gone) || h.Count() != uint64(len(row.gone)) || !slices.Equal(names(h.Vanished(noon)), row.gone) {
+		gone := h.Observe(row.next, noon)
+		if !slices.Equal(names(gone), row.gone) || h.VanishedCount() != uint64(len(row.gone)) || !slices.Equal(names(h.Vanished(noon)), row.gone) {
 			t.Errorf("%s: got %v, %v", row.name, names(gone), names(h.Vanished(noon)))
 		}
 		if got := names(h.Vanished(noon.Add(10 * time.Minute))); !slices.Equal(got, row.later) {
@@ -89,14 +89,14 @@ func TestVanishedEntries(t *testing.T) {
 		if got := h.Vanished(noon.Add(time.Hour)); got != nil {
 			t.Errorf("%s: after an hour %v", row.name, got)
 		}
-		h.Add(list(3, alice, bob), noon)
+		h.Observe(list(3, alice, bob), noon)
 		if got := h.Alarms(noon); row.gone != nil && got != nil {
 			t.Errorf("%s: back again, %v", row.name, got)
 		}
 	}
 	var h revocation.History
-	h.Add(list(1, bob), noon)
-	if gone := h.Add(list(2), noon.Add(10*time.Minute)); gone != nil {
+	h.Observe(list(1, bob), noon)
+	if gone := h.Observe(list(2), noon.Add(10*time.Minute)); gone != nil {
 		t.Errorf("an expired entry: %v", gone)
 	}
 }
@@ -106,15 +106,15 @@ func TestAlarms(t *testing.T) {
 	if h.Alarms(noon) != nil {
 		t.Error("an alarm about nothing")
 	}
-	h.Add(parse(t, "serial: 9\nrevocations: [{issuer: i, kind: txn, value: t, expires: 2026-06-01T13:00:00Z}]"), noon)
-	h.Add(parse(t, "serial: 8\nrevocations: []"), noon)
+	h.Observe(parse(t, "serial: 9\nrevocations: [{issuer: i, kind: txn, value: t, expires: 2026-06-01T13:00:00Z}]"), noon)
+	h.Observe(parse(t, "serial: 8\nrevocations: []"), noon)
 	got := strings.Join(h.Alarms(noon), "\n")
 	for _, part := range []string{"serial 8 after 9", "1 entries vanished before they expire: txn t of i at 2026-06-01T12:00:00Z"} {
 		if !strings.Contains(got, part) {
 			t.Errorf("got %s, want %s", got, part)
 		}
 	}
-	h.Add(parse(t, "serial: 9\nrevocations: []"), noon)
+	h.Observe(parse(t, "serial: 9\nrevocations: []"), noon)
 	if got := h.Alarms(noon.Add(time.Hour)); got != nil {
 		t.Errorf("got %v", got)
 	}
@@ -125,10 +125,10 @@ func TestEntriesOfUnknownIssuers(t *testing.T) {
   - {issuer: b, kind: txn, value: t, expires: 2026-06-01T12:06:00Z}
   - {issuer: z, kind: txn, value: u, expires: 2026-06-01T12:06:00Z}
 `)
-	if unknown, entries := list.Unknown([]string{issuer}); !slices.Equal(unknown, []string{"b", "z"}) || entries != 3 {
+	if unknown, entries := list.UnknownIssuers([]string{issuer}); !slices.Equal(unknown, []string{"b", "z"}) || entries != 3 {
 		t.Errorf("got %v, %d", unknown, entries)
 	}
-	if unknown, entries := list.Unknown([]string{issuer, "b", "z", "y"}); unknown != nil || entries != 0 {
+	if unknown, entries := list.UnknownIssuers([]string{issuer, "b", "z", "y"}); unknown != nil || entries != 0 {
 		t.Errorf("got %v, %d", unknown, entries)
 	}
 }

@@ -138,7 +138,7 @@ func TestChecker(t *testing.T) {
 		{"stale", revocation.Checker{Lists: []func() *revocation.List{of(list)}, Stale: stale}, other, decision.RevocationStale},
 		{"stale and listed", revocation.Checker{Lists: []func() *revocation.List{of(list)}, Stale: stale}, token(), decision.TokenRevoked},
 	} {
-		if got := row.checker.Refuses(row.token, noon); got != row.want {
+		if got := row.checker.DenialReason(row.token, noon); got != row.want {
 			t.Errorf("%s: got %q, want %q", row.name, got, row.want)
 		}
 	}

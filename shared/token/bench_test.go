@@ -22,7 +22,7 @@ import (
 func BenchmarkMint(b *testing.B) {
 	for _, algorithm := range keyset.Algorithms() {
 		b.Run(algorithm, func(b *testing.B) {
-			minter, _ := tokentest.Fleet(b, algorithm, noon)
+			minter, _ := tokentest.NewIssuer(b, algorithm, noon)
 			bare := newBare(b, algorithm)
 			compare(b, func() error {
 				_, _, err := minter.Mint(tokentest.Identity())
@@ -35,7 +35,7 @@ func BenchmarkMint(b *testing.B) {
 func BenchmarkVerify(b *testing.B) {
 	for _, algorithm := range keyset.Algorithms() {
 		b.Run(algorithm, func(b *testing.B) {
-			minter, trust := tokentest.Fleet(b, algorithm, noon)
+			minter, trust := tokentest.NewIssuer(b, algorithm, noon)
 			raw, _, err := minter.Mint(tokentest.Identity())
 			if err != nil {
 				b.Fatal(err)
@@ -55,7 +55,7 @@ func BenchmarkVerify(b *testing.B) {
 // BenchmarkCache compares a token that is remembered with the same token verified:
 // "ratio" is the first over the second.
 func BenchmarkCache(b *testing.B) {
-	raw := tokentest.Valid(b, noon)
+	raw := tokentest.ValidToken(b, noon)
 	verify := func(cached int) func() error {
 		v := newHop(b, cached).verifier.Load()
 		return func() error { _, err := v.Verify(raw); return err }

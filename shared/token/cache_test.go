@@ -37,7 +37,7 @@ func newHop(t testing.TB, cached int) *hop {
 	start := noon
 	h.now.Store(&start)
 	h.revoked.Store(new(revocation.List))
-	h.trust(t, tokentest.Trust(t))
+	h.trust(t, tokentest.TrustEntry(t))
 	return h
 }
 
@@ -69,7 +69,7 @@ func (h *hop) revoke(t testing.TB, kind revocation.Kind, value string, until tim
 	if kind == revocation.Sub || kind == revocation.SID {
 		e.NotBefore = until
 	}
-	next, _, err := h.revoked.Load().With(noon, e)
+	next, _, err := h.revoked.Load().WithEntries(noon, e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func kidOf(t *testing.T) string {
 
 // Rule 25, on tokens that were never seen and on tokens that are remembered.
 func TestRevokedTokens(t *testing.T) {
-	raw := tokentest.Valid(t, noon)
+	raw := tokentest.ValidToken(t, noon)
 	for _, row := range []struct {
 		kind  revocation.Kind
 		value string
@@ -116,9 +116,9 @@ func TestRevokedTokens(t *testing.T) {
 
 // What the cache remembers counts no longer than what it was made of.
 func TestCachedTokensEnd(t *testing.T) {
-	raw := tokentest.Valid(t, noon)
-	_, others := tokentest.Fleet(t, keyset.ES256, noon)
-	stricter := tokentest.Trust(t)
+	raw := tokentest.ValidToken(t, noon)
+	_, others := tokentest.NewIssuer(t, keyset.ES256, noon)
+	stricter := tokentest.TrustEntry(t)
 	stricter.Subjects = []string{"key"}
 	for name, row := range map[string]struct {
 		change func(*hop)
@@ -149,7 +149,7 @@ func TestCachedTokensEnd(t *testing.T) {
 // The same under load: from the moment that a change is in force, no goroutine
 // gets the old answer.
 func TestChangesReachEveryReader(t *testing.T) {
-	raw := tokentest.Valid(t, noon)
+	raw := tokentest.ValidToken(t, noon)
 	h := newHop(t, 100)
 	var revoked atomic.Bool
 	var readers sync.WaitGroup
@@ -169,7 +169,7 @@ func TestChangesReachEveryReader(t *testing.T) {
 			}
 		}()
 	}
-	h.trust(t, tokentest.Trust(t))
+	h.trust(t, tokentest.TrustEntry(t))
 	h.revoke(t, revocation.Txn, tokentest.Identity().Txn, noon)
 	revoked.Store(true)
 	readers.Wait()
@@ -177,7 +177,7 @@ func TestChangesReachEveryReader(t *testing.T) {
 
 // Callers get claims of their own: what one does to them, no other sees.
 func TestCachedClaimsAreTheCallersOwn(t *testing.T) {
-	raw := tokentest.Valid(t, noon)
+	raw := tokentest.ValidToken(t, noon)
 	h := newHop(t, 100)
 	for round := range 3 {
 		claims, err := h.verifier.Load().Verify(raw)
@@ -198,7 +198,7 @@ func TestCachedClaimsAreTheCallersOwn(t *testing.T) {
 func TestForgedTokensAreRefusedWithACache(t *testing.T) {
 	h := newHop(t, 100)
 	for range 2 {
-		for _, forgery := range tokentest.Forged(t, noon) {
+		for _, forgery := range tokentest.ForgedTokens(t, noon) {
 			if got := h.reason(forgery.Raw); got != forgery.Reason {
 				t.Errorf("%s: got %q, want %q", forgery.Name, got, forgery.Reason)
 			}
@@ -206,7 +206,7 @@ func TestForgedTokensAreRefusedWithACache(t *testing.T) {
 		if n := h.verifier.Load().Cached(); n > 1 {
 			t.Errorf("%d tokens remembered, one was good", n)
 		}
-		if got := h.reason(tokentest.Valid(t, noon)); got != "" {
+		if got := h.reason(tokentest.ValidToken(t, noon)); got != "" {
 			t.Fatal(got)
 		}
 	}
@@ -216,7 +216,7 @@ func TestForgedTokensAreRefusedWithACache(t *testing.T) {
 func TestAMillionTokensStayWithinTheCap(t *testing.T) {
 	const most = 1000
 	v := newHop(t, most).verifier.Load()
-	accept := token.Accepting(t, v, tokentest.Valid(t, noon))
+	accept := token.Accepting(t, v, tokentest.ValidToken(t, noon))
 	for i := range 1_000_000 {
 		accept(fmt.Sprintf("token-%d", i))
 		if n := v.Cached(); n > most {
@@ -274,7 +274,7 @@ func TestTheCacheTakesNoMoreThanItsBytes(t *testing.T) {
 		before := live()
 		var verifiers []*token.Verifier
 		for range row.verifiers {
-			h.trust(t, tokentest.Trust(t))
+			h.trust(t, tokentest.TrustEntry(t))
 			verifiers = append(verifiers, h.verifier.Load())
 			var all sync.WaitGroup
 			for _, v := range verifiers {
@@ -318,7 +318,7 @@ func TestAHundredThousandTokensIn64MiB(t *testing.T) {
 	cache := token.NewCache(64<<20, 0)
 	h := &hop{cache: cache}
 	h.now.Store(&noon)
-	h.trust(t, tokentest.Trust(t))
+	h.trust(t, tokentest.TrustEntry(t))
 	v := h.verifier.Load()
 	accept := token.Accepting(t, v, raw)
 	before := live()
@@ -337,10 +337,10 @@ func TestAHundredThousandTokensIn64MiB(t *testing.T) {
 // A verifier that another one has replaced still verifies, and what it accepts is not
 // remembered for the other.
 func TestAnOlderVerifierLeavesNothingInTheCache(t *testing.T) {
-	raw := tokentest.Valid(t, noon)
+	raw := tokentest.ValidToken(t, noon)
 	h := newHop(t, 100)
 	older := h.verifier.Load()
-	stricter := tokentest.Trust(t)
+	stricter := tokentest.TrustEntry(t)
 	stricter.Subjects = []string{"key"}
 	h.trust(t, stricter)
 	for range 2 {
@@ -352,7 +352,7 @@ func TestAnOlderVerifierLeavesNothingInTheCache(t *testing.T) {
 		}
 	}
 	fits := shaped(t, 0, "")
-	h.trust(t, tokentest.Trust(t))
+	h.trust(t, tokentest.TrustEntry(t))
 	if got := h.reason(fits); got != "" || !h.verifier.Load().Remembers(fits) {
 		t.Errorf("got %q", got)
 	}
@@ -363,11 +363,11 @@ func TestAnOlderVerifierLeavesNothingInTheCache(t *testing.T) {
 
 // A token larger than a generation is accepted each time, and not remembered.
 func TestATokenThatIsLargerThanTheCache(t *testing.T) {
-	raw := tokentest.Valid(t, noon)
+	raw := tokentest.ValidToken(t, noon)
 	h := &hop{cache: token.NewCache(512, 0)}
 	h.now.Store(&noon)
 	h.revoked.Store(new(revocation.List))
-	h.trust(t, tokentest.Trust(t))
+	h.trust(t, tokentest.TrustEntry(t))
 	for range 2 {
 		if got := h.reason(raw); got != "" || h.verifier.Load().Remembers(raw) {
 			t.Errorf("got %q", got)
@@ -406,7 +406,7 @@ func TestRememberedClaimsAreTheSame(t *testing.T) {
 // A token that is asked for again and again stays, however many others come.
 func TestWhatIsUsedStays(t *testing.T) {
 	v := newHop(t, 10).verifier.Load()
-	accept := token.Accepting(t, v, tokentest.Valid(t, noon))
+	accept := token.Accepting(t, v, tokentest.ValidToken(t, noon))
 	accept("often")
 	for i := range 100 {
 		accept(fmt.Sprint(i))

@@ -30,7 +30,7 @@ func (v *Verifier) readClaims(claims map[string]any, t times, trust Trust) (*ide
 	if err := readTexts(claims, c); err != nil {
 		return nil, &Error{Reason: decision.ClaimsInvalid, Cause: err}
 	}
-	requester, err := v.domains.Workload(c.Requester)
+	requester, err := v.domains.ParseWorkload(c.Requester)
 	if err != nil {
 		return nil, &Error{Reason: decision.ClaimsInvalid, Cause: fmt.Errorf("req_wl: %w", identity.ErrNotSPIFFE)}
 	}

@@ -106,11 +106,11 @@ var onlyTheLibraryAccepts = map[decision.Reason][]string{
 
 func TestDifferenceFromTheLibrary(t *testing.T) {
 	accepts := library(t)
-	if err := accepts(tokentest.Valid(t, noon)); err != nil {
+	if err := accepts(tokentest.ValidToken(t, noon)); err != nil {
 		t.Fatalf("the library refuses a valid token: %v", err)
 	}
 	found := map[decision.Reason][]string{}
-	for _, forgery := range tokentest.Forged(t, noon) {
+	for _, forgery := range tokentest.ForgedTokens(t, noon) {
 		if accepts(forgery.Raw) == nil {
 			found[forgery.Reason] = append(found[forgery.Reason], forgery.Name)
 		}

@@ -35,7 +35,7 @@ func TestExampleInTheDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trust := tokentest.Trust(t)
+	trust := tokentest.TrustEntry(t)
 	trust.Keys = keys
 	raw := strings.TrimSuffix(files["token.txt"], "\n")
 	if _, err := verifierOf(t, trust).Verify(raw); err != nil {

@@ -17,8 +17,8 @@ import (
 
 // seeds are every valid and every forged token that we know.
 func seeds(f *testing.F) []string {
-	all := []string{"", tokentest.Valid(f, noon)}
-	for _, forgery := range tokentest.Forged(f, noon) {
+	all := []string{"", tokentest.ValidToken(f, noon)}
+	for _, forgery := range tokentest.ForgedTokens(f, noon) {
 		if len(forgery.Raw) <= token.MaxBytes {
 			all = append(all, forgery.Raw)
 		}
@@ -29,7 +29,7 @@ func seeds(f *testing.F) []string {
 // refused fails unless the error is one that a hop can answer with.
 func refused(t *testing.T, err error) {
 	var refusal *token.Error
-	if !errors.As(err, &refusal) || token.RuleOf(refusal.Reason) == 0 {
+	if !errors.As(err, &refusal) || token.RuleNumber(refusal.Reason) == 0 {
 		t.Errorf("no refusal: %v", err)
 	}
 }
@@ -108,7 +108,7 @@ func FuzzVerify(f *testing.F) {
 // the rules keeps their promises to policies, logs and headers, and is remembered
 // as it is.
 func FuzzClaims(f *testing.F) {
-	v, key := newHop(f, 1000).verifier.Load(), tokentest.Signing(f).Keys()[0]
+	v, key := newHop(f, 1000).verifier.Load(), tokentest.SigningKeys(f).Keys()[0]
 	header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"` + key.ID() + `","typ":"txntoken+jwt"}`))
 	for _, seed := range seeds(f) {
 		if parts := strings.Split(seed, "."); len(parts) == 3 {

@@ -19,7 +19,7 @@ type MinterConfig struct {
 	Issuer, Audience string
 	Lifetime         time.Duration // of a token; at most [MaxLifetime]
 	MinRemaining     time.Duration // what the caller's own credential must have left
-	Keys             *keyset.Signing
+	Keys             *keyset.SigningKeys
 	Test             bool             // mark every token with tctx.test; see [ErrTestKeys]
 	Now              func() time.Time // nil: the wall clock
 }
@@ -69,9 +69,9 @@ func (c MinterConfig) check() error {
 		return fmt.Errorf("minRemaining %v: want 1s to the lifetime, %v", c.MinRemaining, c.Lifetime)
 	case c.Keys == nil || len(c.Keys.Keys()) == 0:
 		return errors.New("no signing keys")
-	case c.Keys.Test() && !c.Test:
+	case c.Keys.IsTest() && !c.Test:
 		return ErrTestKeys
-	case c.Test && !c.Keys.Test():
+	case c.Test && !c.Keys.IsTest():
 		return ErrProductionKeys
 	}
 	return CheckAudience(c.Audience)
@@ -127,9 +127,9 @@ func (m *Minter) cap(id identity.Identity, lifetime time.Duration) (time.Duratio
 	return min(lifetime, left), nil
 }
 
-// Claims gives what a token for the identity would say, as a hop would read it,
+// ClaimsFor gives what a token for the identity would say, as a hop would read it,
 // without one: signing costs most of all, and a policy may want no token at all.
-func (m *Minter) Claims(id identity.Identity, lifetime time.Duration) (*identity.Claims, error) {
+func (m *Minter) ClaimsFor(id identity.Identity, lifetime time.Duration) (*identity.Claims, error) {
 	lifetime, err := m.cap(id, lifetime)
 	if err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func (m *Minter) Claims(id identity.Identity, lifetime time.Duration) (*identity
 	return made.claims, nil
 }
 
-func (m *Minter) sign(key *keyset.Key, id identity.Identity, lifetime time.Duration) (string, error) {
+func (m *Minter) sign(key *keyset.SigningKey, id identity.Identity, lifetime time.Duration) (string, error) {
 	input, err := m.input(key, id, lifetime)
 	if err != nil {
 		return "", err
@@ -163,7 +163,7 @@ func (m *Minter) sign(key *keyset.Key, id identity.Identity, lifetime time.Durat
 }
 
 // input is what is signed: RFC 7515 section 5.1.
-func (m *Minter) input(key *keyset.Key, id identity.Identity, lifetime time.Duration) (string, error) {
+func (m *Minter) input(key *keyset.SigningKey, id identity.Identity, lifetime time.Duration) (string, error) {
 	payload, err := m.payload(id, lifetime)
 	if err != nil {
 		return "", err

@@ -14,7 +14,7 @@ import (
 )
 
 func TestWhatIsMintedIsWhatAHopReads(t *testing.T) {
-	raw, minted, err := tokentest.Minter(t, noon).Mint(tokentest.Identity())
+	raw, minted, err := tokentest.NewMinter(t, noon).Mint(tokentest.Identity())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestWhatIsMintedIsWhatAHopReads(t *testing.T) {
 }
 
 func TestPayloadIsWrittenAsDocumented(t *testing.T) {
-	raw := tokentest.Valid(t, noon)
+	raw := tokentest.ValidToken(t, noon)
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[1])
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestTokenEndsWithTheCredential(t *testing.T) {
 			if row.left != 0 {
 				id.NotAfter = noon.Add(row.left)
 			}
-			_, claims, err := tokentest.Minter(t, noon).Mint(id)
+			_, claims, err := tokentest.NewMinter(t, noon).Mint(id)
 			if row.want == 0 {
 				if token.ReasonOf(err) != decision.CredentialExpiring {
 					t.Fatalf("got %v", err)
@@ -81,7 +81,7 @@ func TestTokenEndsWithTheCredential(t *testing.T) {
 }
 
 func TestLifetimeCanOnlyBeShortened(t *testing.T) {
-	m := tokentest.Minter(t, noon)
+	m := tokentest.NewMinter(t, noon)
 	for lifetime, want := range map[time.Duration]time.Duration{10 * time.Second: 10 * time.Second, time.Hour: time.Minute} {
 		_, claims, err := m.MintFor(tokentest.Identity(), lifetime)
 		if err != nil || claims.Expires.Sub(claims.IssuedAt) != want {
@@ -112,7 +112,7 @@ func TestIdentitiesThatDoNotFit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			id := tokentest.Identity()
 			change(&id)
-			raw, _, err := tokentest.Minter(t, noon).Mint(id)
+			raw, _, err := tokentest.NewMinter(t, noon).Mint(id)
 			if raw != "" || token.ReasonOf(err) != decision.MintFailed {
 				t.Fatalf("got %q, %v", raw, err)
 			}
@@ -128,7 +128,7 @@ func nested(depth int) any {
 }
 
 func TestNoKeyMaySign(t *testing.T) {
-	keys, now := tokentest.NewKeys(t, keyset.ES256, noon.Add(time.Hour)), noon
+	keys, now := tokentest.NewSigningKeys(t, keyset.ES256, noon.Add(time.Hour)), noon
 	m, err := token.NewMinter(token.MinterConfig{
 		Issuer: "https://i", Audience: "a.example", Lifetime: time.Minute, MinRemaining: time.Second,
 		Keys: keys, Now: func() time.Time { return now },
@@ -156,7 +156,7 @@ func TestNoKeyMaySign(t *testing.T) {
 }
 
 func TestMinterRefusesToStart(t *testing.T) {
-	good := token.MinterConfig{Issuer: "https://i", Audience: "a.example", Lifetime: time.Minute, MinRemaining: time.Second, Keys: tokentest.Signing(t)}
+	good := token.MinterConfig{Issuer: "https://i", Audience: "a.example", Lifetime: time.Minute, MinRemaining: time.Second, Keys: tokentest.SigningKeys(t)}
 	for want, change := range map[string]func(*token.MinterConfig){
 		"issuer is empty":   func(c *token.MinterConfig) { c.Issuer = "" },
 		"audience is empty": func(c *token.MinterConfig) { c.Audience = "" },
@@ -177,7 +177,7 @@ func TestMinterRefusesToStart(t *testing.T) {
 func TestEveryAlgorithm(t *testing.T) {
 	for _, algorithm := range keyset.Algorithms() {
 		t.Run(algorithm, func(t *testing.T) {
-			minter, trust := tokentest.Fleet(t, algorithm, noon)
+			minter, trust := tokentest.NewIssuer(t, algorithm, noon)
 			raw, _, err := minter.Mint(tokentest.Identity())
 			if err != nil {
 				t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 // Without keys, a token is refused for whatever can still be judged, and only what
 // passes that for want of keys: an outage forgives nothing else.
 func TestNoKeys(t *testing.T) {
-	trust := tokentest.Trust(t)
+	trust := tokentest.TrustEntry(t)
 	trust.Keys, trust.NoKeys = nil, true
 	missed := 0
 	v, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{
@@ -53,7 +53,7 @@ func TestNoKeys(t *testing.T) {
 }
 
 func TestKeysOrTheWordThatThereAreNone(t *testing.T) {
-	forgotten, both := tokentest.Trust(t), tokentest.Trust(t)
+	forgotten, both := tokentest.TrustEntry(t), tokentest.TrustEntry(t)
 	forgotten.Keys, both.NoKeys = nil, true
 	for want, trust := range map[string]token.Trust{"no keys": forgotten, "keys, and the word that there are none": both} {
 		_, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{})
@@ -66,25 +66,25 @@ func TestKeysOrTheWordThatThereAreNone(t *testing.T) {
 // Whoever keeps the key sets hears which key was missed, and of nothing else.
 func TestMissingKeysAreTold(t *testing.T) {
 	var missed []string
-	v, err := token.NewVerifier([]token.Trust{tokentest.Trust(t)}, tokentest.Domains, token.Options{
+	v, err := token.NewVerifier([]token.Trust{tokentest.TrustEntry(t)}, tokentest.Domains, token.Options{
 		Now:        func() time.Time { return noon },
 		KeyMissing: func(issuer, kid string) { missed = append(missed, issuer+" "+kid) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	minter, other := tokentest.Fleet(t, keyset.ES256, noon)
+	minter, other := tokentest.NewIssuer(t, keyset.ES256, noon)
 	unknown, _, err := minter.Mint(tokentest.Identity())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, raw := range []string{tokentest.Valid(t, noon), "", tokentest.Valid(t, noon.Add(-time.Hour)), unknown} {
+	for _, raw := range []string{tokentest.ValidToken(t, noon), "", tokentest.ValidToken(t, noon.Add(-time.Hour)), unknown} {
 		_, err = v.Verify(raw)
 	}
 	if token.ReasonOf(err) != decision.KeyUnknown {
 		t.Errorf("got %v", err)
 	}
-	if want := tokentest.Issuer + " " + other.Keys.IDs()[0]; len(missed) != 1 || missed[0] != want {
+	if want := tokentest.Issuer + " " + other.Keys.KeyIDs()[0]; len(missed) != 1 || missed[0] != want {
 		t.Errorf("got %v, want %s", missed, want)
 	}
 }
@@ -95,9 +95,9 @@ func TestMissingKeysAreTold(t *testing.T) {
 func TestKeyOutage(t *testing.T) {
 	const home, home2, partner = tokentest.Issuer, "https://home2.example", "https://partner.example"
 	trusted := func(issuer string, home, keys bool) token.Trust {
-		trust := tokentest.Trust(t)
+		trust := tokentest.TrustEntry(t)
 		if issuer != tokentest.Issuer {
-			_, trust = tokentest.Fleet(t, keyset.ES256, noon)
+			_, trust = tokentest.NewIssuer(t, keyset.ES256, noon)
 			trust.Issuer = issuer
 		}
 		trust.Home, trust.NoKeys = home, !keys

@@ -30,9 +30,9 @@ var rules = map[int][]decision.Reason{
 	26: {decision.HeaderUnexpected},
 }
 
-// RuleOf gives the number of the rule that a reason belongs to, as docs/token.md
+// RuleNumber gives the number of the rule that a reason belongs to, as docs/token.md
 // numbers them; 0: no rule of the verifier.
-func RuleOf(r decision.Reason) int {
+func RuleNumber(r decision.Reason) int {
 	for number, reasons := range rules {
 		for _, reason := range reasons {
 			if reason == r {

@@ -22,7 +22,7 @@ var (
 )
 
 // docs/token.md numbers every rule, and gives each reason the number that
-// [token.RuleOf] gives it.
+// [token.RuleNumber] gives it.
 func TestRulesAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/token.md")
 	if err != nil {
@@ -46,7 +46,7 @@ func TestRulesAreDocumented(t *testing.T) {
 	}
 	known := map[decision.Reason]int{}
 	for _, r := range decision.Reasons() {
-		if number := token.RuleOf(r); number != 0 {
+		if number := token.RuleNumber(r); number != 0 {
 			known[r] = number
 		}
 	}
@@ -63,14 +63,14 @@ func TestCatalogueIsComplete(t *testing.T) {
 		decision.AlgorithmKey:    true, // TestKeyHasOneAlgorithm
 		decision.TokenRevoked:    true, // which token it is, a list says: TestRevokedTokens
 	}
-	for _, forgery := range tokentest.Forged(t, noon) {
+	for _, forgery := range tokentest.ForgedTokens(t, noon) {
 		seen[forgery.Reason] = true
-		if token.RuleOf(forgery.Reason) == 0 {
+		if token.RuleNumber(forgery.Reason) == 0 {
 			t.Errorf("%s: %s belongs to no rule", forgery.Name, forgery.Reason)
 		}
 	}
 	for _, reason := range decision.Reasons() {
-		if token.RuleOf(reason) != 0 && !seen[reason] {
+		if token.RuleNumber(reason) != 0 && !seen[reason] {
 			t.Errorf("no forgery is refused for %s", reason)
 		}
 	}
@@ -111,9 +111,9 @@ func TestHostileValuesAreValues(t *testing.T) {
 // Rule 20, the rest of which is in package keyset: a key is used with its own
 // algorithm and for its own issuer only, even if another entry would take it.
 func TestKeysOfAnotherIssuer(t *testing.T) {
-	minter, foreign := tokentest.Fleet(t, keyset.ES256, noon)
+	minter, foreign := tokentest.NewIssuer(t, keyset.ES256, noon)
 	foreign.Issuer = "https://other.example"
-	v, err := token.NewVerifier([]token.Trust{tokentest.Trust(t), foreign}, tokentest.Domains, token.Options{Now: func() time.Time { return noon }})
+	v, err := token.NewVerifier([]token.Trust{tokentest.TrustEntry(t), foreign}, tokentest.Domains, token.Options{Now: func() time.Time { return noon }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestOrderOfTheRules(t *testing.T) {
 			parts := tokentest.ValidParts(t, noon)
 			maps.Copy(parts.Claims, row.claims)
 			raw := parts.Sign(t)
-			other := tokentest.Valid(t, noon)
+			other := tokentest.ValidToken(t, noon)
 			broken := raw[:strings.LastIndexByte(raw, '.')] + other[strings.LastIndexByte(other, '.'):]
 			if _, err := verifier(t, noon).Verify(broken); token.ReasonOf(err) != row.want {
 				t.Errorf("got %v", err)

@@ -22,10 +22,10 @@ func (m *Minter) SelfTest() error {
 }
 
 // selfTest gives the verifier that knows this key alone.
-func (m *Minter) selfTest(key *keyset.Key) (*Verifier, error) {
+func (m *Minter) selfTest(key *keyset.SigningKey) (*Verifier, error) {
 	v, err := NewVerifier([]Trust{{
 		Issuer: m.config.Issuer, Audience: m.config.Audience, Algorithms: keyset.Algorithms(),
-		Keys: keyset.PublicOf(key), MaxLifetime: m.config.Lifetime,
+		Keys: keyset.PublicKeysOf(key), MaxLifetime: m.config.Lifetime,
 	}}, identity.TrustDomains{}, Options{Now: m.config.Now, AllowTest: m.config.Test})
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ func TestAnySingleChangedByteIsRefused(t *testing.T) {
 	for _, algorithm := range keyset.Algorithms() {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
-			minter, trust := tokentest.Fleet(t, algorithm, noon)
+			minter, trust := tokentest.NewIssuer(t, algorithm, noon)
 			raw, _, err := minter.Mint(tokentest.Identity())
 			if err != nil {
 				t.Fatal(err)
@@ -25,7 +25,7 @@ func TestAnySingleChangedByteIsRefused(t *testing.T) {
 			v := verifierOf(t, trust)
 			for at := range raw {
 				for _, changed := range changes(raw, at) {
-					if _, err := v.Verify(changed); err == nil || token.RuleOf(token.ReasonOf(err)) == 0 {
+					if _, err := v.Verify(changed); err == nil || token.RuleNumber(token.ReasonOf(err)) == 0 {
 						t.Fatalf("byte %d: %v", at, err)
 					}
 				}
@@ -50,7 +50,7 @@ func changes(raw string, at int) (all []string) {
 // The one other spelling that there is: whoever holds a token can compute the twin
 // of its signature. It says the same, so it is accepted; docs/token.md warns.
 func TestTwinOfAnES256Signature(t *testing.T) {
-	v, raw := verifier(t, noon), tokentest.Valid(t, noon)
+	v, raw := verifier(t, noon), tokentest.ValidToken(t, noon)
 	cut := strings.LastIndexByte(raw, '.') + 1
 	signature, err := base64.RawURLEncoding.DecodeString(raw[cut:])
 	if err != nil {

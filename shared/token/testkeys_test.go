@@ -11,14 +11,14 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-func testKeys(t *testing.T) *keyset.Signing {
+func testKeys(t *testing.T) *keyset.SigningKeys {
 	t.Helper()
 	dir := t.TempDir()
 	plan := keyset.Plan{PublishAt: noon, SignFrom: noon, SignUntil: noon.Add(time.Hour), RemoveAfter: noon.Add(time.Hour)}
-	if _, err := keyset.NewTest(dir, keyset.ES256, plan); err != nil {
+	if _, err := keyset.CreateTestKey(dir, keyset.ES256, plan); err != nil {
 		t.Fatal(err)
 	}
-	keys, err := keyset.LoadSigning(dir)
+	keys, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,13 +28,13 @@ func testKeys(t *testing.T) *keyset.Signing {
 func TestTestKeysAndProductionKeysStayApart(t *testing.T) {
 	for _, row := range []struct {
 		name string
-		keys *keyset.Signing
+		keys *keyset.SigningKeys
 		test bool
 		want error
 	}{
 		{"a gateway with test keys", testKeys(t), false, token.ErrTestKeys},
-		{"a test minter with production keys", tokentest.Signing(t), true, token.ErrProductionKeys},
-		{"a gateway", tokentest.Signing(t), false, nil},
+		{"a test minter with production keys", tokentest.SigningKeys(t), true, token.ErrProductionKeys},
+		{"a gateway", tokentest.SigningKeys(t), false, nil},
 		{"a test minter", testKeys(t), true, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -63,8 +63,8 @@ func TestTestTokensAreRefusedUnlessAdmitted(t *testing.T) {
 	if err != nil || minted.Tctx["test"] != true {
 		t.Fatalf("got %+v, %v", minted, err)
 	}
-	trust := tokentest.Trust(t)
-	trust.Keys = keyset.PublicOf(keys.Keys()[0])
+	trust := tokentest.TrustEntry(t)
+	trust.Keys = keyset.PublicKeysOf(keys.Keys()[0])
 	for allow, want := range map[bool]decision.Reason{false: decision.TestToken, true: ""} {
 		v, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{AllowTest: allow, Now: func() time.Time { return noon }})
 		if err != nil {

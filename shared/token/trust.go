@@ -25,7 +25,7 @@ const MaxLeeway = time.Minute
 type Trust struct {
 	Issuer, Audience string
 	Algorithms       []string
-	Keys             *keyset.Public
+	Keys             *keyset.PublicKeys
 	NoKeys           bool                // none can be had: what only a key can tell is refused as keys_unavailable
 	MaxLifetime      time.Duration       // longest exp − iat
 	Leeway           time.Duration       // forgiven difference of clocks, at exp, iat and nbf
@@ -85,7 +85,7 @@ func (t Trust) check() error {
 
 // checkKeys: an entry without keys is one that somebody forgot, unless it says so.
 func (t Trust) checkKeys() error {
-	switch none := t.Keys == nil || len(t.Keys.IDs()) == 0; {
+	switch none := t.Keys == nil || len(t.Keys.KeyIDs()) == 0; {
 	case none && !t.NoKeys:
 		return errors.New("no keys")
 	case !none && t.NoKeys:
@@ -121,7 +121,7 @@ func byIssuer(trust []Trust) (map[string]Trust, error) {
 		if t.NoKeys {
 			continue
 		}
-		for _, kid := range t.Keys.IDs() {
+		for _, kid := range t.Keys.KeyIDs() {
 			if other, shared := owner[kid]; shared {
 				return nil, fmt.Errorf("trust in %q: key %s belongs to %q too", t.Issuer, kid, other)
 			}

@@ -33,7 +33,7 @@ func refusalOf(t *testing.T, material []byte, raw string) string {
 	if err != nil {
 		return err.Error()
 	}
-	for _, p.kid = range keys.IDs() {
+	for _, p.kid = range keys.KeyIDs() {
 		if err = checkSignature(p, Trust{Keys: keys}); err == nil {
 			return ""
 		}
@@ -42,7 +42,7 @@ func refusalOf(t *testing.T, material []byte, raw string) string {
 }
 
 // adopt reads a JWK, or a set of them, whatever the names of its keys are.
-func adopt(t *testing.T, material []byte) (*keyset.Public, error) {
+func adopt(t *testing.T, material []byte) (*keyset.PublicKeys, error) {
 	t.Helper()
 	var set struct {
 		Keys []map[string]any `json:"keys"`

@@ -120,7 +120,7 @@ func (v *Verifier) stillHolds(a accepted) error {
 		return err
 	}
 	sid, _ := a.claims.Tctx["sid"].(string)
-	reason := v.revoked.Refuses(revocation.Token{
+	reason := v.revoked.DenialReason(revocation.Token{
 		Issuer: a.claims.Issuer, Txn: a.claims.Txn, SID: sid, Subject: a.claims.Subject,
 		KeyID: a.kid, Issued: a.claims.IssuedAt,
 	}, now)
@@ -204,7 +204,7 @@ func (v *Verifier) checkSigned(p *parsed, trust Trust) error {
 }
 
 func checkSignature(p *parsed, trust Trust) error {
-	key, known := trust.Keys.Key(p.kid)
+	key, known := trust.Keys.KeyByID(p.kid)
 	if !known {
 		return refuse(decision.KeyUnknown, "kid is not in the issuer's key set")
 	}

@@ -17,7 +17,7 @@ var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
 func verifier(t testing.TB, now time.Time) *token.Verifier {
 	t.Helper()
-	v, err := token.NewVerifier([]token.Trust{tokentest.Trust(t)}, tokentest.Domains,
+	v, err := token.NewVerifier([]token.Trust{tokentest.TrustEntry(t)}, tokentest.Domains,
 		token.Options{Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +36,7 @@ func verifierOf(t testing.TB, trust token.Trust) *token.Verifier {
 
 func TestForgedTokensAreRefused(t *testing.T) {
 	v := verifier(t, noon)
-	for _, forgery := range tokentest.Forged(t, noon) {
+	for _, forgery := range tokentest.ForgedTokens(t, noon) {
 		t.Run(forgery.Name, func(t *testing.T) {
 			claims, err := v.Verify(forgery.Raw)
 			if claims != nil || token.ReasonOf(err) != forgery.Reason {
@@ -58,7 +58,7 @@ func TestEmptyToken(t *testing.T) {
 }
 
 func TestKeyHasOneAlgorithm(t *testing.T) {
-	trust := tokentest.Trust(t)
+	trust := tokentest.TrustEntry(t)
 	trust.Algorithms = []string{"ES256", "RS256"}
 	v := verifierOf(t, trust)
 	parts := tokentest.ValidParts(t, noon)
@@ -69,7 +69,7 @@ func TestKeyHasOneAlgorithm(t *testing.T) {
 }
 
 func TestLeewayIsForgiven(t *testing.T) {
-	raw := tokentest.Valid(t, noon)
+	raw := tokentest.ValidToken(t, noon)
 	for _, row := range []struct {
 		name string
 		now  time.Time
@@ -119,7 +119,7 @@ func TestHarmlessSpellings(t *testing.T) {
 }
 
 func TestTrustThatBlursWhoseKeyItIs(t *testing.T) {
-	good := tokentest.Trust(t)
+	good := tokentest.TrustEntry(t)
 	with := func(change func(*token.Trust)) []token.Trust {
 		other := good
 		change(&other)

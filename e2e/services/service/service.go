@@ -30,7 +30,7 @@ const IdentityHeader = "X-Saw-Identity-Headers"
 func identityHeaders(h http.Header) []string {
 	var seen []string
 	for name := range h {
-		if identity.IsOurs(name) && name != identity.Header {
+		if identity.IsReservedHeader(name) && name != identity.Header {
 			seen = append(seen, name)
 		}
 	}

@@ -60,7 +60,7 @@ func TestKeys(t *testing.T) {
 	if code != 0 || printed != string(written) {
 		t.Errorf("printed %d, %s\nwritten %s", code, printed, written)
 	}
-	if set, err := keyset.ParseJWKS(written); err != nil || len(set.IDs()) != 1 {
+	if set, err := keyset.ParseJWKS(written); err != nil || len(set.KeyIDs()) != 1 {
 		t.Errorf("got %v, %v", set, err)
 	}
 	var report keys.Report

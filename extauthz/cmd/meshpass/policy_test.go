@@ -116,7 +116,7 @@ func TestPolicyExplainVerifies(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-	raw := tokentest.Valid(t, now)
+	raw := tokentest.ValidToken(t, now)
 	args := []string{"explain", shipped, "--check", "-", "--now", now.Format(time.RFC3339)}
 	check := strings.Replace(string(data), "TOKEN", raw, 1)
 	_, stdout, stderr := piped(t, check, args...)

@@ -136,7 +136,7 @@ func TestRevokeTheSessionOfAKey(t *testing.T) {
 		return code, stdout + stderr
 	}
 	code, output := revoked(key+"\n", secret)
-	sid := identity.Secret(strings.Repeat("s", 32)).Pseudonym(key)
+	sid := identity.PseudonymKey(strings.Repeat("s", 32)).Pseudonym(key)
 	if code != 0 || !strings.Contains(place.now(), `"`+sid+`"`) {
 		t.Errorf("got %d, %s\n%s", code, output, place.now())
 	}
@@ -158,7 +158,7 @@ func TestRevokeIntoAFullList(t *testing.T) {
 	for i := range revocation.MaxEntries {
 		all = append(all, revocation.Entry{Issuer: tyk, Kind: revocation.Txn, Value: string(rune('a'+i%26)) + time.Duration(i).String(), Expires: time.Now().Add(time.Hour)})
 	}
-	full, _, err := new(revocation.List).With(time.Now(), all...)
+	full, _, err := new(revocation.List).WithEntries(time.Now(), all...)
 	if err != nil {
 		t.Fatal(err)
 	}

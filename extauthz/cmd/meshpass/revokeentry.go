@@ -95,7 +95,7 @@ func readRevoked(cmd *cobra.Command, secretFile string, args []string) (string, 
 	if err != nil {
 		return "", err
 	}
-	secret, err := identity.ParseSecret(data)
+	secret, err := identity.ParsePseudonymKey(data)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", secretFile, err)
 	}

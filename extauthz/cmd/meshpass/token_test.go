@@ -59,7 +59,7 @@ func TestToken(t *testing.T) {
 
 // No mistake makes a command repeat a token: what it prints ends up in logs.
 func TestTokenIsNeverRepeated(t *testing.T) {
-	raw := tokentest.Valid(t, time.Now())
+	raw := tokentest.ValidToken(t, time.Now())
 	signature := raw[strings.LastIndexByte(raw, '.')+1:]
 	for _, row := range []struct {
 		args []string

@@ -108,7 +108,7 @@ func (c clients) mayAsk(id string, unnamed error) error {
 	if unnamed != nil {
 		return fmt.Errorf("%w: %w", errClient, unnamed)
 	}
-	client, err := c.domains.Workload(id)
+	client, err := c.domains.ParseWorkload(id)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errClient, err)
 	}

@@ -33,9 +33,9 @@ type loader struct {
 	data   []byte // of the file
 	config config
 
-	lastKeys map[string]*keyset.Public // what key files held when they could be used, by path
-	keyFault strictyaml.Problems       // key files in whose place lastKeys are used
-	unread   int                       // of these, files that could not be read at all
+	lastKeys map[string]*keyset.PublicKeys // what key files held when they could be used, by path
+	keyFault strictyaml.Problems           // key files in whose place lastKeys are used
+	unread   int                           // of these, files that could not be read at all
 }
 
 // maxFileBytes is far more than the configuration or overrides take.

@@ -44,7 +44,7 @@ func order(t *testing.T, caller string) *auth.CheckRequest {
 		Destination: &auth.AttributeContext_Peer{Principal: "spiffe://cluster.local/ns/shop/sa/orders"},
 		Request: &auth.AttributeContext_Request{Http: &auth.AttributeContext_HttpRequest{
 			Method: "GET", Path: "/tenants/acme/orders/7",
-			Headers: map[string]string{"txn-token": tokentest.Valid(t, time.Now())},
+			Headers: map[string]string{"txn-token": tokentest.ValidToken(t, time.Now())},
 		}},
 	}}
 }

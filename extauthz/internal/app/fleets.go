@@ -114,8 +114,8 @@ type trustWatch struct {
 // trusted is what is made of the active trust section and its key files.
 type trusted struct {
 	entries []trust.Entry
-	keys    map[string]*keyset.Public // of the files, by path
-	faults  strictyaml.Problems       // files in whose place stands what they held before
+	keys    map[string]*keyset.PublicKeys // of the files, by path
+	faults  strictyaml.Problems           // files in whose place stands what they held before
 	unread  int
 }
 
@@ -142,8 +142,8 @@ func (w *trustWatch) readConfig() (*loader, error) {
 }
 
 // keysOf are the keys of the entries' files, by path.
-func (l *loader) keysOf(entries []trust.Entry) map[string]*keyset.Public {
-	keys := map[string]*keyset.Public{}
+func (l *loader) keysOf(entries []trust.Entry) map[string]*keyset.PublicKeys {
+	keys := map[string]*keyset.PublicKeys{}
 	for i, c := range l.config.Trust {
 		if c.JWKS.File != "" {
 			keys[l.check.ResolvePath(c.JWKS.File)] = entries[i].Trust.Keys

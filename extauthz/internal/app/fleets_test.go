@@ -15,17 +15,17 @@ import (
 // fleet is the gateways of one cluster: an issuer with keys of its own.
 type fleet struct {
 	issuer, subjects, requester string
-	keys                        *keyset.Signing
+	keys                        *keyset.SigningKeys
 }
 
 func newFleet(t *testing.T, name string) fleet {
 	t.Helper()
 	dir, now := t.TempDir(), time.Now()
 	plan := keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Hour), SignUntil: now.Add(time.Hour), RemoveAfter: now.Add(2 * time.Hour)}
-	if _, err := keyset.New(dir, keyset.ES256, plan); err != nil {
+	if _, err := keyset.CreateKey(dir, keyset.ES256, plan); err != nil {
 		t.Fatal(err)
 	}
-	keys, err := keyset.LoadSigning(dir)
+	keys, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ const (
 )
 
 // jwks gives the keys of a file, or where they are to be followed.
-func (l *loader) jwks(at strictyaml.Path, c trustConfig) (*keyset.Public, *jwks.Config) {
+func (l *loader) jwks(at strictyaml.Path, c trustConfig) (*keyset.PublicKeys, *jwks.Config) {
 	if !l.check.Has(at.With("url")) {
 		for _, key := range []string{"caFile", "refresh", "maxStale", "seed"} {
 			if l.check.Has(at.With(key)) {
@@ -113,7 +113,7 @@ func (l *loader) keyFiles() []string {
 	return all
 }
 
-func (l *loader) keys(at strictyaml.Path, file string) *keyset.Public {
+func (l *loader) keys(at strictyaml.Path, file string) *keyset.PublicKeys {
 	if !l.check.RequireText(at, file) {
 		return nil
 	}
@@ -131,7 +131,7 @@ func (l *loader) keys(at strictyaml.Path, file string) *keyset.Public {
 
 // keysBefore are those that the file held when it could be used last: what is wrong
 // with one file keeps no key in another one from being added or withdrawn.
-func (l *loader) keysBefore(at strictyaml.Path, name string, unread bool, err error) *keyset.Public {
+func (l *loader) keysBefore(at strictyaml.Path, name string, unread bool, err error) *keyset.PublicKeys {
 	last := l.lastKeys[name]
 	if last == nil {
 		l.check.Reject(at, "%s", err)
@@ -201,7 +201,7 @@ func (l *loader) checkSigners(at strictyaml.Path, entry token.Trust, signers map
 	if entry.Keys == nil {
 		return
 	}
-	for _, kid := range slices.Sorted(slices.Values(entry.Keys.IDs())) {
+	for _, kid := range slices.Sorted(slices.Values(entry.Keys.KeyIDs())) {
 		other, taken := signers[kid]
 		if taken && other.issuer != entry.Issuer && other.home && entry.Home {
 			l.check.Reject(at, "key %s is also a key of %s: one key speaks for one issuer", kid, other.issuer)

@@ -203,7 +203,7 @@ func TestAURLThatNamesAnotherIssuersKey(t *testing.T) {
 // jwksOf is one set with the keys of several fleets.
 func jwksOf(t *testing.T, all ...fleet) string {
 	t.Helper()
-	var sets []*keyset.Public
+	var sets []*keyset.PublicKeys
 	for _, f := range all {
 		set, err := keyset.ParseJWKS([]byte(f.jwks(t)))
 		if err != nil {

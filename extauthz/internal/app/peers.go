@@ -27,7 +27,7 @@ func (l *loader) checkPeers(at strictyaml.Path, c listenerConfig) {
 	}
 	if callee := at.With("callee"); l.check.RequireText(callee, c.Callee) && !strings.HasPrefix(c.Callee, gatewayName) {
 		l.check.RequireOneOf(callee, c.Callee, byPrincipal, byService, gatewayName+"NAME")
-	} else if _, err := identity.Gateway(c.Callee); c.Callee != "" && err != nil {
+	} else if _, err := identity.ParseGateway(c.Callee); c.Callee != "" && err != nil {
 		l.check.Reject(callee, "%s", err)
 	}
 	file := at.With("services")

@@ -46,7 +46,7 @@ func (a *authorizer) watchRevocations(l *loader) (c revocation.Checker) {
 		c.Lists = append(c.Lists, a.revoked.Get)
 		if a.revoked != nil {
 			a.inFile.source = a.revoked
-			a.inFile.History.Add(a.revoked.Get(), a.Now())
+			a.inFile.History.Observe(a.revoked.Get(), a.Now())
 		}
 	}
 	if a.inRedis = a.followRedis(l); a.inRedis != nil {
@@ -85,7 +85,7 @@ func (a *authorizer) fileChanged(list *revocation.List, err error) {
 		a.inFile.rejected.CompareAndSwap(nil, &now)
 	} else {
 		a.inFile.rejected.Store(nil)
-		a.inFile.History.Add(list, now)
+		a.inFile.History.Observe(list, now)
 	}
 	a.revocationsChanged(revokedSource)(list, err)
 }
@@ -213,7 +213,7 @@ func (a *authorizer) warnUnknownIssuers() {
 		return // the start asks again when it is known who is trusted
 	}
 	for name, r := range a.revocationLists() {
-		unknown, entries := r.List().Unknown(a.trusted())
+		unknown, entries := r.List().UnknownIssuers(a.trusted())
 		said := strings.Join(unknown, "\n")
 		if before, _ := a.unknown.Swap(name, said); said == "" || said == before {
 			continue

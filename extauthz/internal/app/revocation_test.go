@@ -32,7 +32,7 @@ func withdrawing(t *testing.T, kind revocation.Kind, value string) string {
 	if kind == revocation.Sub || kind == revocation.SID {
 		e.NotBefore = time.Now().Add(time.Minute)
 	}
-	list, _, err := new(revocation.List).With(time.Now(), e)
+	list, _, err := new(revocation.List).WithEntries(time.Now(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestVerifierOfAFileWithRevocations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Verify(tokentest.Valid(t, time.Now())); token.ReasonOf(err) != decision.TokenRevoked {
+	if _, err := v.Verify(tokentest.ValidToken(t, time.Now())); token.ReasonOf(err) != decision.TokenRevoked {
 		t.Errorf("got %v", err)
 	}
 }

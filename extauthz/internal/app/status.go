@@ -62,7 +62,7 @@ func (a *authorizer) revocationsStatus() (all []status.Revocations) {
 	lists, now := a.revocationLists(), a.Now()
 	for _, name := range slices.Sorted(maps.Keys(lists)) {
 		list := lists[name].List()
-		unknown, entries := list.Unknown(a.trusted())
+		unknown, entries := list.UnknownIssuers(a.trusted())
 		all = append(all, status.Revocations{
 			Source: name, Serial: list.Serial(), Entries: list.Len(), Age: lists[name].Age(now).Seconds(),
 			Alarms: lists[name].History.Alarms(now), Unknown: firstOf(unknown), UnknownEntries: entries,

@@ -42,7 +42,7 @@ func TestVerifierOfAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Verify(tokentest.Valid(t, time.Now())); err != nil {
+	if _, err := v.Verify(tokentest.ValidToken(t, time.Now())); err != nil {
 		t.Error(err)
 	}
 	if _, err := v.Verify(byHand(t)); token.ReasonOf(err) != decision.TestToken {

@@ -149,7 +149,7 @@ func (l *loader) requesters(at strictyaml.Path, names []string, domains identity
 		if strings.HasPrefix(name, "ns/") {
 			id = "spiffe://" + domains.Local + "/" + name
 		}
-		workload, err := domains.Workload(id)
+		workload, err := domains.ParseWorkload(id)
 		if err != nil || workload == "" {
 			l.check.Reject(at.With(i), "want ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH, not %q", name)
 		}

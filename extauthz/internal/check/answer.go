@@ -46,7 +46,7 @@ func (c *call) allow() *auth.CheckResponse {
 func (c *call) refuse() *auth.CheckResponse {
 	reason, txn := c.decision.Reason, c.txn()
 	status := c.status(reason.Class())
-	headers := []*core.HeaderValueOption{header("content-type", decision.ProblemType)}
+	headers := []*core.HeaderValueOption{header("content-type", decision.ProblemMediaType)}
 	if status == http.StatusUnauthorized {
 		headers = append(headers, header("www-authenticate", challenge(reason)))
 	}
@@ -55,7 +55,7 @@ func (c *call) refuse() *auth.CheckResponse {
 		HttpResponse: &auth.CheckResponse_DeniedResponse{DeniedResponse: &auth.DeniedHttpResponse{
 			Status:  &envoytype.HttpStatus{Code: envoytype.StatusCode(status)},
 			Headers: headers,
-			Body:    string(decision.Problem(status, reason, txn)),
+			Body:    string(decision.ProblemBody(status, reason, txn)),
 		}},
 	}
 }

@@ -92,7 +92,7 @@ func TestDecisions(t *testing.T) {
 }
 
 func TestTokenHeader(t *testing.T) {
-	valid := tokentest.Valid(t, now)
+	valid := tokentest.ValidToken(t, now)
 	testRows(t, []row{
 		{name: "missing", change: without("txn-token"), status: 403, reason: decision.TokenMissing,
 			record: map[string]any{"txn": nil, "sub": nil, "iss": nil}},
@@ -113,7 +113,7 @@ func TestTokenHeader(t *testing.T) {
 
 func TestForgedTokens(t *testing.T) {
 	h := newHop(t, limited(func(l *limits.Limits) { l.CheckBytes = 2 * bytesize.MiB }))
-	for _, forged := range tokentest.Forged(t, now) {
+	for _, forged := range tokentest.ForgedTokens(t, now) {
 		reason := forged.Reason
 		if strings.Contains(forged.Raw, ",") {
 			reason = decision.TokenDuplicated // in a header, the comma means a second value

@@ -39,7 +39,7 @@ func readHeaders(http *auth.AttributeContext_HttpRequest) headers {
 }
 
 func (h *headers) add(name, value string) {
-	if identity.IsOurs(name) {
+	if identity.IsReservedHeader(name) {
 		h.ours = append(h.ours, name)
 	}
 	name = strings.ToLower(name)

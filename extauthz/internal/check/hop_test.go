@@ -91,7 +91,7 @@ func verifier(t testing.TB, clock func() time.Time) *token.Verifier {
 
 func verifierWith(t testing.TB, o token.Options) *token.Verifier {
 	t.Helper()
-	v, err := token.NewVerifier([]token.Trust{tokentest.Trust(t)}, tokentest.Domains, o)
+	v, err := token.NewVerifier([]token.Trust{tokentest.TrustEntry(t)}, tokentest.Domains, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func usual(t testing.TB) *auth.CheckRequest {
 			Host: "orders.shop.svc.cluster.local:8080",
 			Headers: map[string]string{
 				":authority": "orders.shop.svc.cluster.local:8080", ":method": "GET", ":path": path, ":scheme": "http",
-				"txn-token": tokentest.Valid(t, now), "user-agent": "curl/8.5.0",
+				"txn-token": tokentest.ValidToken(t, now), "user-agent": "curl/8.5.0",
 				"x-request-id": "5d7d0f0e-4a8c-9d3b-a3f4-0d3f6e1f2a11",
 				"traceparent":  "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 			},

@@ -33,7 +33,7 @@ func TestIdentityHeaders(t *testing.T) {
 	note := func(value any) func(*auth.CheckRequest) {
 		id := tokentest.Identity()
 		id.Claims["note"] = value
-		raw, _, err := tokentest.Minter(t, now).Mint(id)
+		raw, _, err := tokentest.NewMinter(t, now).Mint(id)
 		if err != nil {
 			t.Fatal(err)
 		}

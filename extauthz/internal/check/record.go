@@ -9,10 +9,10 @@ import (
 // record is the Check as it went. Who the user is stands in it only when the
 // token was verified: an unverified claim would be somebody else's words.
 func (c *call) record(took time.Duration) audit.Record {
-	inputs, unrecorded := audit.Bounded(c.inputs)
+	inputs, unrecorded := audit.BoundInputs(c.inputs)
 	r := audit.Record{
-		Time: c.started.UTC(), Kind: audit.Check, ID: c.id, Listener: c.Listener,
-		TraceID:   audit.TraceID(c.question.headers.first("traceparent")),
+		Time: c.started.UTC(), Kind: audit.KindCheck, ID: c.id, Listener: c.Listener,
+		TraceID:   audit.ParseTraceID(c.question.headers.first("traceparent")),
 		RequestID: audit.Clip(c.question.headers.first("x-request-id"), audit.MaxRequestID),
 		Caller:    audit.Clip(string(c.question.Caller), audit.MaxWorkload),
 		Callee:    audit.Clip(string(c.question.Callee), audit.MaxWorkload),

@@ -136,7 +136,7 @@ func TestAnonymousDenialsAreRecordedUnderALimit(t *testing.T) {
 // The token's text stands in no log and no record, whatever becomes of it.
 func TestNoTokenInLogsOrRecords(t *testing.T) {
 	h := newHop(t)
-	valid := tokentest.Valid(t, now)
+	valid := tokentest.ValidToken(t, now)
 	parts := strings.Split(valid, ".")
 	for _, raw := range []string{valid, valid + "," + valid, valid + "!", parts[0] + "." + parts[1] + "." + parts[2][1:] + "A"} {
 		h.ask(t, headers("txn-token", raw))

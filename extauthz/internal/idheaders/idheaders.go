@@ -46,7 +46,7 @@ var ErrWithheld = errors.New("the claim cannot be a header's value")
 
 // Value is empty where the claim is absent, as it is without a token.
 func (h Header) Value(c *identity.Claims) (string, error) {
-	claim, ok := c.Get(h.claim...)
+	claim, ok := c.Lookup(h.claim...)
 	if !ok || claim == nil {
 		return "", nil
 	}

@@ -61,7 +61,7 @@ func (r Rotation) steps(out string) ([]step, Report, error) {
 	}
 	var steps []step
 	for name, data := range after {
-		if _, there := before[name]; !there && name != keyset.PlanName {
+		if _, there := before[name]; !there && name != keyset.PlanFileName {
 			steps = append(steps, r.put(name, data))
 		}
 	}
@@ -72,8 +72,8 @@ func (r Rotation) steps(out string) ([]step, Report, error) {
 		}
 		steps = append(steps, s...)
 	}
-	if !bytes.Equal(before[keyset.PlanName], after[keyset.PlanName]) {
-		steps = append(steps, r.put(keyset.PlanName, after[keyset.PlanName]))
+	if !bytes.Equal(before[keyset.PlanFileName], after[keyset.PlanFileName]) {
+		steps = append(steps, r.put(keyset.PlanFileName, after[keyset.PlanFileName]))
 	}
 	tidy, err := r.tidy(after)
 	return append(steps, tidy...), report, err
@@ -84,7 +84,7 @@ func (r Rotation) put(name string, data []byte) step {
 }
 
 func (r Rotation) publish(files keyset.Files, out string, before []byte, report *Report) ([]step, error) {
-	set, err := files.Signing()
+	set, err := files.SigningKeys()
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (r Rotation) publish(files keyset.Files, out string, before []byte, report 
 // tidy removes the files that keys.yaml does not name, and what a write that was
 // cut off left behind: private keys that nothing uses.
 func (r Rotation) tidy(files keyset.Files) ([]step, error) {
-	stray, err := files.Stray()
+	stray, err := files.StrayFiles()
 	if err != nil {
 		return nil, err
 	}

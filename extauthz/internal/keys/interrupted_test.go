@@ -92,7 +92,7 @@ func killedAt(t *testing.T, leak bool, now time.Time, n int) bool {
 	return was
 }
 
-func stillThere(set *keyset.Signing, kids []string) bool {
+func stillThere(set *keyset.SigningKeys, kids []string) bool {
 	for _, key := range set.Keys() {
 		if key.ID() == kids[0] {
 			return true
@@ -101,9 +101,9 @@ func stillThere(set *keyset.Signing, kids []string) bool {
 	return false
 }
 
-func load(t *testing.T, dir string) *keyset.Signing {
+func load(t *testing.T, dir string) *keyset.SigningKeys {
 	t.Helper()
-	set, err := keyset.LoadSigning(dir)
+	set, err := keyset.LoadSigningKeys(dir)
 	must(t, err)
 	return set
 }
@@ -120,7 +120,7 @@ func inOrder(t *testing.T, dir, out string, now time.Time, wasKilled bool) {
 	published, err := keyset.ParseJWKS(data)
 	must(t, err)
 	for _, key := range set.Keys() {
-		if _, known := published.Key(key.ID()); !known && key.Plan().Published(now) && key.Plan().SignFrom.After(now) {
+		if _, known := published.KeyByID(key.ID()); !known && key.Plan().IsPublishedAt(now) && key.Plan().SignFrom.After(now) {
 			t.Errorf("%s is to sign, and is not published", key.ID())
 		}
 	}

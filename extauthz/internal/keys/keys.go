@@ -34,7 +34,7 @@ type NewKey struct {
 	Lead           time.Duration // from publishing to signing; whole seconds, 1 at least
 	Lifetime       time.Duration // for how long it signs; likewise
 	First          bool          // the very first key of the directory, which signs at once
-	Test           bool          // the directory is for test keys: see keyset.Signing.Test
+	Test           bool          // the directory is for test keys: see keyset.SigningKeys.IsTest
 	Tokens         time.Duration // how long a token lives at most; zero: token.MaxLifetime
 	Now            time.Time
 }
@@ -63,7 +63,7 @@ func New(n NewKey) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	after, err := keyset.LoadSigning(n.Dir)
+	after, err := keyset.LoadSigningKeys(n.Dir)
 	if err != nil {
 		return Report{}, err
 	}
@@ -104,7 +104,7 @@ func (n NewKey) retention() time.Duration {
 }
 
 // done says whether what is asked for is there already.
-func (n NewKey) done(keys []*keyset.Key) (bool, error) {
+func (n NewKey) done(keys []*keyset.SigningKey) (bool, error) {
 	if n.First {
 		return n.firstDone(keys)
 	}
@@ -121,9 +121,9 @@ func (n NewKey) done(keys []*keyset.Key) (bool, error) {
 	return false, nil
 }
 
-func (n NewKey) firstDone(keys []*keyset.Key) (bool, error) {
+func (n NewKey) firstDone(keys []*keyset.SigningKey) (bool, error) {
 	for _, key := range keys {
-		if key.Plan().Signs(n.Now) && key.Algorithm() == n.Algorithm {
+		if key.Plan().MaySignAt(n.Now) && key.Algorithm() == n.Algorithm {
 			return true, nil
 		}
 	}
@@ -135,7 +135,7 @@ func (n NewKey) firstDone(keys []*keyset.Key) (bool, error) {
 }
 
 // existing gives the keys of the directory, none where keys.yaml is not yet there.
-func (n NewKey) existing() (*keyset.Signing, error) {
+func (n NewKey) existing() (*keyset.SigningKeys, error) {
 	files, err := readFiles(n.Dir)
 	if err != nil {
 		return nil, err
@@ -143,22 +143,22 @@ func (n NewKey) existing() (*keyset.Signing, error) {
 	return n.keysOf(files)
 }
 
-func (n NewKey) keysOf(files keyset.Files) (*keyset.Signing, error) {
+func (n NewKey) keysOf(files keyset.Files) (*keyset.SigningKeys, error) {
 	if len(files) == 0 {
-		return &keyset.Signing{}, nil
+		return &keyset.SigningKeys{}, nil
 	}
-	set, err := files.Signing()
+	set, err := files.SigningKeys()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Dir, err)
 	}
-	if set.Test() != n.Test {
-		return nil, fmt.Errorf("%w: %s: %w", ErrNo, n.Dir, keyset.ErrMarker)
+	if set.IsTest() != n.Test {
+		return nil, fmt.Errorf("%w: %s: %w", ErrNo, n.Dir, keyset.ErrMixedKeys)
 	}
 	return set, nil
 }
 
 func readFiles(dir string) (keyset.Files, error) {
-	if _, err := os.Stat(filepath.Join(dir, keyset.PlanName)); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir, keyset.PlanFileName)); errors.Is(err, os.ErrNotExist) {
 		return keyset.Files{}, nil
 	}
 	return keyset.ReadFiles(dir)
@@ -166,9 +166,9 @@ func readFiles(dir string) (keyset.Files, error) {
 
 func (n NewKey) make() (kid string, err error) {
 	if n.Test {
-		return keyset.NewTest(n.Dir, n.Algorithm, n.plan())
+		return keyset.CreateTestKey(n.Dir, n.Algorithm, n.plan())
 	}
-	return keyset.New(n.Dir, n.Algorithm, n.plan())
+	return keyset.CreateKey(n.Dir, n.Algorithm, n.plan())
 }
 
 // lock makes the directory if needed, for its owner alone, and keeps a second

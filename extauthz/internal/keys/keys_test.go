@@ -47,11 +47,11 @@ func TestTheFirstKeyWaitsToo(t *testing.T) {
 	if r.Notes[0] != want {
 		t.Errorf("got %s", r.Notes[0])
 	}
-	set, err := keyset.LoadSigning(dir)
+	set, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := set.Current(noon.Add(time.Hour - 1)); !errors.Is(err, keyset.ErrNoKey) {
+	if _, err := set.Current(noon.Add(time.Hour - 1)); !errors.Is(err, keyset.ErrNoCurrentKey) {
 		t.Errorf("signs early: %v", err)
 	}
 	if key, err := set.Current(noon.Add(time.Hour)); err != nil || key.ID() != r.Made {
@@ -145,7 +145,7 @@ func TestCommandsAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	set, err := keyset.LoadSigning(dir)
+	set, err := keyset.LoadSigningKeys(dir)
 	if err != nil || len(set.Keys()) != 1 || made != 1 {
 		t.Errorf("%d made, %v", made, err)
 	}

@@ -15,15 +15,15 @@ import (
 
 // Set gives the key set (RFC 7517) that verifiers are to have now.
 func Set(dir string, now time.Time) ([]byte, error) {
-	keys, err := keyset.LoadSigning(dir)
+	keys, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
 		return nil, err
 	}
 	return set(dir, keys, now)
 }
 
-func set(dir string, keys *keyset.Signing, now time.Time) ([]byte, error) {
-	published := slices.ContainsFunc(keys.Keys(), func(k *keyset.Key) bool { return k.Plan().Published(now) })
+func set(dir string, keys *keyset.SigningKeys, now time.Time) ([]byte, error) {
+	published := slices.ContainsFunc(keys.Keys(), func(k *keyset.SigningKey) bool { return k.Plan().IsPublishedAt(now) })
 	if !published {
 		return nil, fmt.Errorf("%w: no key of %s is to be published now, and verifiers refuse an empty set; run meshpass keys new", ErrNo, dir)
 	}
@@ -37,7 +37,7 @@ func set(dir string, keys *keyset.Signing, now time.Time) ([]byte, error) {
 // Publish writes the key set to a file, unless it holds that already. A file that
 // holds anything else than a key set stays as it is.
 func Publish(dir, out string, now time.Time) (Report, error) {
-	keys, err := keyset.LoadSigning(dir)
+	keys, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
 		return Report{}, err
 	}
@@ -65,7 +65,7 @@ func readSet(file string) ([]byte, error) {
 
 // Publish says what is to be published where before is, and whether that is a
 // change. Anything else than a key set is not replaced.
-func (r *Report) Publish(keys *keyset.Signing, out string, before []byte, now time.Time) (data []byte, changed bool, err error) {
+func (r *Report) Publish(keys *keyset.SigningKeys, out string, before []byte, now time.Time) (data []byte, changed bool, err error) {
 	if data, err = set(r.In, keys, now); err != nil {
 		return nil, false, err
 	}
@@ -98,7 +98,7 @@ func ids(data []byte) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.Sorted(slices.Values(keys.IDs())), nil
+	return slices.Sorted(slices.Values(keys.KeyIDs())), nil
 }
 
 func without(from, gone []string) []string {
@@ -106,7 +106,7 @@ func without(from, gone []string) []string {
 }
 
 // notePublish tells when the set will be another one.
-func (r *Report) notePublish(keys []*keyset.Key, now time.Time) {
+func (r *Report) notePublish(keys []*keyset.SigningKey, now time.Time) {
 	var next time.Time
 	for _, key := range keys {
 		for _, when := range []time.Time{key.Plan().PublishAt, key.Plan().RemoveAfter} {

@@ -49,11 +49,11 @@ type Event struct {
 	What string    `json:"what"`
 }
 
-func report(in, made string, set *keyset.Signing, now time.Time) Report {
+func report(in, made string, set *keyset.SigningKeys, now time.Time) Report {
 	r := Report{In: in, Changed: made != "", Made: made, Keys: []Key{}, Next: []Event{}}
 	for _, key := range set.Keys() {
 		p := key.Plan()
-		r.Keys = append(r.Keys, Key{key.ID(), key.Algorithm(), set.State(key, now), p.PublishAt, p.SignFrom, p.SignUntil, p.RemoveAfter})
+		r.Keys = append(r.Keys, Key{key.ID(), key.Algorithm(), set.StateOf(key, now), p.PublishAt, p.SignFrom, p.SignUntil, p.RemoveAfter})
 		r.expect(now, p.PublishAt, key, "is to be published")
 		r.expect(now, p.SignFrom, key, "signs, and no older key does")
 		r.expect(now, p.SignUntil, key, "signs no more")
@@ -64,15 +64,15 @@ func report(in, made string, set *keyset.Signing, now time.Time) Report {
 	return r
 }
 
-func (r *Report) expect(now, when time.Time, key *keyset.Key, what string) {
+func (r *Report) expect(now, when time.Time, key *keyset.SigningKey, what string) {
 	if when.After(now) {
 		r.Next = append(r.Next, Event{At: when.UTC(), Key: key.ID(), What: what})
 	}
 }
 
 // noteGaps tells when nothing signs: gateways then refuse every request.
-func (r *Report) noteGaps(set *keyset.Signing, now time.Time) {
-	end, next := set.Gap(now)
+func (r *Report) noteGaps(set *keyset.SigningKeys, now time.Time) {
+	end, next := set.NextGap(now)
 	signing := end.After(now)
 	switch {
 	case !signing && next.IsZero():

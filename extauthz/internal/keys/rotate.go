@@ -52,7 +52,7 @@ func (r Rotation) Apply(before keyset.Files, published []byte) (keyset.Files, Re
 	if err != nil {
 		return nil, Report{}, err
 	}
-	after, err := files.Signing()
+	after, err := files.SigningKeys()
 	if err != nil {
 		return nil, Report{}, fmt.Errorf("%s: %w", r.Dir, err)
 	}
@@ -60,7 +60,7 @@ func (r Rotation) Apply(before keyset.Files, published []byte) (keyset.Files, Re
 }
 
 // mayStart refuses a slip that would cost a good key, or pass for a repair.
-func (r Rotation) mayStart(set *keyset.Signing) error {
+func (r Rotation) mayStart(set *keyset.SigningKeys) error {
 	ids := make([]string, 0, len(set.Keys()))
 	for _, key := range set.Keys() {
 		ids = append(ids, key.ID())
@@ -89,19 +89,19 @@ type turn struct {
 	notes   []string
 }
 
-func newTurn(r Rotation, set *keyset.Signing) *turn {
+func newTurn(r Rotation, set *keyset.SigningKeys) *turn {
 	t := &turn{Rotation: r, times: map[string]keyset.Plan{}}
 	for _, key := range set.Keys() { // the newest first
 		plan, leaked := key.Plan(), slices.Contains(r.Leaked, key.ID())
 		waits := plan.SignFrom.After(r.Now)
 		switch {
-		case leaked || set.State(key, r.Now) == keyset.StateRemoved:
+		case leaked || set.StateOf(key, r.Now) == keyset.StateRemoved:
 			t.dropped = append(t.dropped, key.ID())
 			t.vacant = t.vacant || waits
 			continue
 		case waits:
 			t.waiting = key.ID()
-		case t.current == "" && plan.Signs(r.Now):
+		case t.current == "" && plan.MaySignAt(r.Now):
 			t.current = key.ID()
 		}
 		t.times[key.ID()] = plan
@@ -126,7 +126,7 @@ func (t *turn) write(before keyset.Files) (keyset.Files, error) {
 	if len(t.dropped) == 0 && !t.moved {
 		return before, nil
 	}
-	return before.Replanned(t.times)
+	return before.WithPlans(t.times)
 }
 
 // promote lets the waiting key sign now: part of the verifiers know it already.
@@ -164,11 +164,11 @@ func (t *turn) make(before keyset.Files) (keyset.Files, error) {
 	if t.current != "" {
 		t.times[t.current] = t.until(t.times[t.current], plan.SignFrom)
 	}
-	files, err := before.Replanned(t.times)
+	files, err := before.WithPlans(t.times)
 	if err != nil {
 		return nil, err
 	}
-	files, key, err := files.With(t.Algorithm, plan, t.Test)
+	files, key, err := files.WithNewKey(t.Algorithm, plan, t.Test)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func (t *turn) note(format string, args ...any) {
 	t.notes = append(t.notes, fmt.Sprintf(format, args...))
 }
 
-func (t *turn) report(after *keyset.Signing) Report {
+func (t *turn) report(after *keyset.SigningKeys) Report {
 	r := report(t.Dir, t.made, after, t.Now)
 	r.Dropped = t.dropped
 	r.Changed = r.Changed || len(t.dropped) > 0 || t.moved

@@ -130,7 +130,7 @@ func TestRotate(t *testing.T) {
 			if (report.Made != "") != row.made || states(report) != row.states || !strings.Contains(strings.Join(report.Notes, "\n"), row.note) {
 				t.Errorf("got %+v", report)
 			}
-			if from, until := load(t, dir).Gap(r.Now); !until.IsZero() && from.After(r.Now) {
+			if from, until := load(t, dir).NextGap(r.Now); !until.IsZero() && from.After(r.Now) {
 				t.Errorf("nothing signs from %v to %v", from, until)
 			}
 		})
@@ -144,9 +144,9 @@ func firstKey(t *testing.T, dir string) {
 	rotate(t, r)
 }
 
-func load(t *testing.T, dir string) *keyset.Signing {
+func load(t *testing.T, dir string) *keyset.SigningKeys {
 	t.Helper()
-	set, err := keyset.LoadSigning(dir)
+	set, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

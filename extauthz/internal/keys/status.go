@@ -38,11 +38,11 @@ func Status(c Check, dir, out string) (Report, error) {
 // Report tells the state of a key directory's files, and of what is published if
 // out names where that is.
 func (c Check) Report(files keyset.Files, out string, published []byte) (Report, error) {
-	set, err := files.Signing()
+	set, err := files.SigningKeys()
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", c.In, err)
 	}
-	stray, err := files.Stray()
+	stray, err := files.StrayFiles()
 	if err != nil {
 		return Report{}, err
 	}
@@ -62,7 +62,7 @@ func (c Check) Report(files keyset.Files, out string, published []byte) (Report,
 
 // Plain tells what there is and what comes, and judges nothing.
 func (c Check) Plain(files keyset.Files) (Report, error) {
-	set, err := files.Signing()
+	set, err := files.SigningKeys()
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", c.In, err)
 	}
@@ -73,8 +73,8 @@ func (r *Report) problem(format string, args ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
 }
 
-func (c Check) gaps(r *Report, set *keyset.Signing) {
-	switch from, until := set.Gap(c.Now); {
+func (c Check) gaps(r *Report, set *keyset.SigningKeys) {
+	switch from, until := set.NextGap(c.Now); {
 	case !from.After(c.Now):
 		r.problem("no key signs: gateways refuse every request with 503 no_signing_key")
 	case !until.IsZero():
@@ -86,10 +86,10 @@ func (c Check) gaps(r *Report, set *keyset.Signing) {
 
 // times finds a key that signs, or will, before verifiers know it, and one that is
 // gone before its last token is.
-func (c Check) times(r *Report, set *keyset.Signing, key *keyset.Key) {
+func (c Check) times(r *Report, set *keyset.SigningKeys, key *keyset.SigningKey) {
 	plan := key.Plan()
 	known := plan.PublishAt.Add(c.Lead)
-	switch set.State(key, c.Now) {
+	switch set.StateOf(key, c.Now) {
 	case keyset.StateRemoved:
 		r.note("%s is over: meshpass keys rotate drops it", key.ID())
 		return
@@ -115,12 +115,12 @@ func (c Check) times(r *Report, set *keyset.Signing, key *keyset.Key) {
 
 // first reports whether no other key signed before this one: then nothing could have
 // signed while verifiers got to know it, and there is nothing to repair.
-func first(set *keyset.Signing, key *keyset.Key) bool {
-	return !slices.ContainsFunc(set.Keys(), func(other *keyset.Key) bool { return other.Plan().SignFrom.Before(key.Plan().SignFrom) })
+func first(set *keyset.SigningKeys, key *keyset.SigningKey) bool {
+	return !slices.ContainsFunc(set.Keys(), func(other *keyset.SigningKey) bool { return other.Plan().SignFrom.Before(key.Plan().SignFrom) })
 }
 
 // published compares what verifiers get with what they are to have now.
-func (c Check) published(r *Report, set *keyset.Signing, out string, data []byte) {
+func (c Check) published(r *Report, set *keyset.SigningKeys, out string, data []byte) {
 	r.Out = out
 	have, err := ids(data)
 	if err != nil {
@@ -129,7 +129,7 @@ func (c Check) published(r *Report, set *keyset.Signing, out string, data []byte
 	}
 	var want []string
 	for _, key := range set.Keys() {
-		if key.Plan().Published(c.Now) {
+		if key.Plan().IsPublishedAt(c.Now) {
 			want = append(want, key.ID())
 		}
 	}

@@ -23,7 +23,7 @@ func TestStatus(t *testing.T) {
 	own := func(p keyset.Plan) func(t *testing.T, dir, out string) {
 		return func(t *testing.T, dir, _ string) {
 			t.Helper()
-			if _, err := keyset.New(dir, keyset.ES256, p); err != nil {
+			if _, err := keyset.CreateKey(dir, keyset.ES256, p); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -25,7 +25,7 @@ func (m *Metrics) Revocations(lists map[string]Revocations) {
 		m.gauge(source, "meshpass_revocations_age_seconds", "Since the list was last seen to be what its source holds.",
 			func() float64 { return r.Age(time.Now()).Seconds() })
 		m.gauge(source, "meshpass_revocations_older", "1 while the active list has a lower serial than one before.", func() float64 {
-			if _, _, back := r.History.Back(); back {
+			if _, _, back := r.History.RolledBack(); back {
 				return 1
 			}
 			return 0
@@ -33,7 +33,7 @@ func (m *Metrics) Revocations(lists map[string]Revocations) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "meshpass_revocations_vanished_total", Help: "Entries that left the list, or refuse less, before they expired.",
 			ConstLabels: prometheus.Labels{"source": source},
-		}, func() float64 { return float64(r.History.Count()) }))
+		}, func() float64 { return float64(r.History.VanishedCount()) }))
 	}
 }
 

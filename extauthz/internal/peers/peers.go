@@ -45,12 +45,12 @@ func (p Peers) Stated() bool { return (p.Caller == nil) == p.NoCaller && p.Calle
 
 // CallerByPrincipal is the peer's certificate, as a sidecar saw it.
 func CallerByPrincipal(domains identity.TrustDomains) Name {
-	return func(s Seen) (identity.Workload, error) { return domains.Workload(s.Source) }
+	return func(s Seen) (identity.Workload, error) { return domains.ParseWorkload(s.Source) }
 }
 
 // CalleeByPrincipal is the asking sidecar's own certificate.
 func CalleeByPrincipal(domains identity.TrustDomains) Name {
-	return func(s Seen) (identity.Workload, error) { return domains.Workload(s.Destination) }
+	return func(s Seen) (identity.Workload, error) { return domains.ParseWorkload(s.Destination) }
 }
 
 // ErrXFCC says that XFCC is not there exactly once. Envoy keeps it as one header,
@@ -68,7 +68,7 @@ func CallerByXFCC(domains identity.TrustDomains) Name {
 		if err != nil {
 			return "", err
 		}
-		return domains.Workload(id)
+		return domains.ParseWorkload(id)
 	}
 }
 

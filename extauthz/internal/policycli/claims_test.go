@@ -14,7 +14,7 @@ import (
 // verifier reads, except for the times.
 func TestParseClaimsReadsWhatGatewaysWrite(t *testing.T) {
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-	raw, want, err := tokentest.Minter(t, now).Mint(tokentest.Identity())
+	raw, want, err := tokentest.NewMinter(t, now).Mint(tokentest.Identity())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func (p *parser) refuse(format string, args []any, at ...any) {
 }
 
 func (p *parser) service(i int, s Service, seen map[identity.Workload]bool) {
-	name, err := identity.Service(s.Namespace, s.Name)
+	name, err := identity.ServiceCallee(s.Namespace, s.Name)
 	switch {
 	case err != nil:
 		p.refuse("%s", []any{err}, i)

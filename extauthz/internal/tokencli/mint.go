@@ -16,7 +16,7 @@ import (
 
 // Order is what a token for a test is to say.
 type Order struct {
-	Dir              string // of test keys: see keyset.Signing.Test
+	Dir              string // of test keys: see keyset.SigningKeys.IsTest
 	Issuer, Audience string
 	Subject          string // NAMESPACE:ID
 	Workload         string // req_wl
@@ -40,7 +40,7 @@ func Mint(o Order) (Minted, error) {
 	if err != nil {
 		return Minted{}, err
 	}
-	keys, err := keyset.LoadSigning(o.Dir)
+	keys, err := keyset.LoadSigningKeys(o.Dir)
 	if err != nil {
 		return Minted{}, err
 	}

@@ -26,7 +26,7 @@ func clock() time.Time { return noon }
 func encode(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
 func TestInspect(t *testing.T) {
-	raw := tokentest.Valid(t, noon.Add(-90*time.Second))
+	raw := tokentest.ValidToken(t, noon.Add(-90*time.Second))
 	inspection, err := tokencli.Inspect(raw, noon)
 	if err != nil {
 		t.Fatal(err)
@@ -91,11 +91,11 @@ func TestInspectSaysNo(t *testing.T) {
 // Every forgery gets the number and the reason that the docs promise, and none is
 // repeated.
 func TestVerifyNamesTheRule(t *testing.T) {
-	v, err := token.NewVerifier([]token.Trust{tokentest.Trust(t)}, tokentest.Domains, token.Options{Now: clock})
+	v, err := token.NewVerifier([]token.Trust{tokentest.TrustEntry(t)}, tokentest.Domains, token.Options{Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, forgery := range tokentest.Forged(t, noon) {
+	for _, forgery := range tokentest.ForgedTokens(t, noon) {
 		verdict := tokencli.Verify(v, forgery.Raw)
 		if verdict.Accepted || verdict.Reason != forgery.Reason || verdict.Rule == 0 || verdict.Detail == "" {
 			t.Errorf("%s: got %+v", forgery.Name, verdict)
@@ -105,7 +105,7 @@ func TestVerifyNamesTheRule(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := tokencli.Verify(v, tokentest.Valid(t, noon)).Print(&out); err != nil {
+	if err := tokencli.Verify(v, tokentest.ValidToken(t, noon)).Print(&out); err != nil {
 		t.Fatal(err)
 	}
 	want := "accepted: idp:alice, vouched for by https://tyk.test.meshpass.dev\n" +
@@ -137,12 +137,12 @@ func TestMint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signing, err := keyset.LoadSigning(dir)
+	signing, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	trust := tokentest.Trust(t)
-	trust.Keys, trust.Algorithms = keyset.PublicOf(signing.Keys()[0]), []string{keyset.EdDSA}
+	trust := tokentest.TrustEntry(t)
+	trust.Keys, trust.Algorithms = keyset.PublicKeysOf(signing.Keys()[0]), []string{keyset.EdDSA}
 	for allow, want := range map[bool]decision.Reason{false: decision.TestToken, true: ""} {
 		v, err := token.NewVerifier([]token.Trust{trust}, identity.TrustDomains{Local: "cluster.local"}, token.Options{AllowTest: allow, Now: clock})
 		if err != nil {
@@ -158,7 +158,7 @@ func TestMint(t *testing.T) {
 }
 
 func TestMintRefuses(t *testing.T) {
-	tests, production := testKeys(t), tokentest.KeyDir(t)
+	tests, production := testKeys(t), tokentest.NewKeyDir(t)
 	for _, row := range []struct {
 		name, dir string
 		change    func(*tokencli.Order)

@@ -29,7 +29,7 @@ func Verify(v *token.Verifier, raw string) Verdict {
 	claims, err := v.Verify(raw)
 	if err != nil {
 		verdict := Verdict{Reason: token.ReasonOf(err)}
-		verdict.Rule = token.RuleOf(verdict.Reason)
+		verdict.Rule = token.RuleNumber(verdict.Reason)
 		if cause := errors.Unwrap(err); cause != nil {
 			verdict.Detail = cause.Error()
 		}

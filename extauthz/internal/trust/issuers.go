@@ -17,7 +17,7 @@ func (f *Registry) Issuers() []ops.Issuer {
 		issuer.Dropped = len(inForce.dropped[issuer.Name])
 		issuer.Conflict = inForce.owners.conflict(inForce.dropped[issuer.Name])
 		if keys := fleet.Trust.Keys; keys != nil {
-			issuer.Skipped = keys.Skipped()
+			issuer.Skipped = keys.SkippedKeys()
 		}
 		if fleet.source != nil {
 			fleet.describe(&issuer)
@@ -32,7 +32,7 @@ func (f fleet) describe(i *ops.Issuer) {
 	i.Remote, i.Fetched, i.Until = true, s.Fetched, f.source.Until()
 	i.Err, i.Unreachable, i.Refused = s.Err, s.Unreachable, s.Refused
 	if s.Keys != nil {
-		i.Skipped = s.Keys.Skipped()
+		i.Skipped = s.Keys.SkippedKeys()
 	}
 }
 

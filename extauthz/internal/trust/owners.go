@@ -39,7 +39,7 @@ func yesFirst(a, b bool) int {
 }
 
 // keysNow are all keys of the fleet's set; nil: there are none.
-func (f fleet) keysNow() *keyset.Public {
+func (f fleet) keysNow() *keyset.PublicKeys {
 	if f.source == nil {
 		return f.Trust.Keys
 	}
@@ -67,7 +67,7 @@ func ownersOf(fleets []fleet, had owners) owners {
 
 func (f fleet) claimed(had owners) (kids []string) {
 	if f.set != nil {
-		return f.set.IDs()
+		return f.set.KeyIDs()
 	}
 	for kid, owner := range had {
 		if owner == f.Trust.Issuer {
@@ -100,8 +100,8 @@ func remembered(before owners, fleets []fleet) owners {
 }
 
 // foreign lists the keys that are another issuer's, sorted.
-func (o owners) foreign(issuer string, keys *keyset.Public) (kids []string) {
-	for _, kid := range keys.IDs() {
+func (o owners) foreign(issuer string, keys *keyset.PublicKeys) (kids []string) {
+	for _, kid := range keys.KeyIDs() {
 		if owner, known := o[kid]; known && owner != issuer {
 			kids = append(kids, kid)
 		}

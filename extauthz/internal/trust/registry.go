@@ -52,8 +52,8 @@ type Registry struct {
 
 type fleet struct {
 	Entry
-	source *jwks.Source   // nil: the keys are of a file
-	set    *keyset.Public // all keys of its set when the snapshot was made, copies of other issuers' keys included; nil: none
+	source *jwks.Source       // nil: the keys are of a file
+	set    *keyset.PublicKeys // all keys of its set when the snapshot was made, copies of other issuers' keys included; nil: none
 	stop   context.CancelFunc
 }
 
@@ -119,8 +119,8 @@ func continued(before []fleet, entry Entry) fleet {
 
 func (f *Registry) follow(c jwks.Config) *jwks.Source {
 	return jwks.New(c, jwks.Hooks{
-		Accept:  func(keys *keyset.Public) error { return f.accept(c, keys) },
-		Owned:   func(keys *keyset.Public) ([]string, bool) { return f.ownedBy(c.Issuer, keys) },
+		Accept:  func(keys *keyset.PublicKeys) error { return f.accept(c, keys) },
+		Owned:   func(keys *keyset.PublicKeys) ([]string, bool) { return f.ownedBy(c.Issuer, keys) },
 		Changed: f.changed, Log: f.Log, Now: f.Now,
 	})
 }

@@ -30,7 +30,7 @@ func newFleets(t *testing.T) *trust.Registry {
 
 func trustIn(t *testing.T, issuer string) token.Trust {
 	t.Helper()
-	_, trust := tokentest.Fleet(t, keyset.ES256, time.Now())
+	_, trust := tokentest.NewIssuer(t, keyset.ES256, time.Now())
 	trust.Issuer = issuer
 	return trust
 }
@@ -53,10 +53,10 @@ func at(t *testing.T, from token.Trust) trust.Entry {
 // keyServer serves the keys of a set that may change; nil: 503.
 type keyServer struct {
 	*httptest.Server
-	set atomic.Pointer[keyset.Public]
+	set atomic.Pointer[keyset.PublicKeys]
 }
 
-func newKeyServer(t *testing.T, keys *keyset.Public) *keyServer {
+func newKeyServer(t *testing.T, keys *keyset.PublicKeys) *keyServer {
 	t.Helper()
 	s := &keyServer{}
 	s.set.Store(keys)
@@ -76,7 +76,7 @@ func newKeyServer(t *testing.T, keys *keyset.Public) *keyServer {
 	return s
 }
 
-func join(t *testing.T, sets ...*keyset.Public) *keyset.Public {
+func join(t *testing.T, sets ...*keyset.PublicKeys) *keyset.PublicKeys {
 	t.Helper()
 	data, err := keyset.MarshalJWKS(sets...)
 	if err != nil {
@@ -225,7 +225,7 @@ func TestASetOfOthersKeysOnly(t *testing.T) {
 			t.Fatal("never refused")
 		}
 	}
-	if got := counts(f); got != "a 1 -0; b 1 -0" || !strings.Contains(fmt.Sprint(f.Issuers()[1].Err), "no key of its own: key "+a.Keys.IDs()[0]+" is also a key of https://a") {
+	if got := counts(f); got != "a 1 -0; b 1 -0" || !strings.Contains(fmt.Sprint(f.Issuers()[1].Err), "no key of its own: key "+a.Keys.KeyIDs()[0]+" is also a key of https://a") {
 		t.Errorf("got %s, %v", got, f.Issuers()[1].Err)
 	}
 }

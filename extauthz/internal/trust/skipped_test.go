@@ -16,7 +16,7 @@ import (
 // Keys of an unknown kind are counted for a set of a file and for one at a URL, and
 // the keys beside them are used.
 func TestSkippedKeysAreCounted(t *testing.T) {
-	withUnknown := func(keys *keyset.Public, count int) []byte {
+	withUnknown := func(keys *keyset.PublicKeys, count int) []byte {
 		set, err := keyset.MarshalJWKS(keys)
 		if err != nil {
 			t.Fatal(err)

@@ -104,7 +104,7 @@ func (s *snapshot) trustOf(f fleet) token.Trust {
 	}
 	trust.NoKeys = trust.Keys == nil
 	if trust.Keys != nil {
-		s.keys[issuer] = len(trust.Keys.IDs())
+		s.keys[issuer] = len(trust.Keys.KeyIDs())
 	}
 	return trust
 }
@@ -126,7 +126,7 @@ func (f *Registry) logDropped(before, after *snapshot) {
 // issuers in it are dropped later; a set that has no key of its own is no set to use.
 // A source that is being applied is not judged by the entries that it replaces: of
 // these, one may be gone in a moment, and home is what the new entries say.
-func (f *Registry) accept(c jwks.Config, keys *keyset.Public) error {
+func (f *Registry) accept(c jwks.Config, keys *keyset.PublicKeys) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.snapshot.Load()
@@ -154,16 +154,16 @@ func (f *Registry) home() map[string]bool {
 
 // ownedBy lists the kids of the set that are the issuer's own. It is not known of an
 // issuer whose entry is being applied.
-func (f *Registry) ownedBy(issuer string, keys *keyset.Public) (kids []string, known bool) {
+func (f *Registry) ownedBy(issuer string, keys *keyset.PublicKeys) (kids []string, known bool) {
 	s := f.snapshot.Load()
 	if s == nil || s.sources[issuer] == nil {
 		return nil, false
 	}
-	return slices.DeleteFunc(keys.IDs(), func(kid string) bool { return s.owners[kid] != issuer }), true
+	return slices.DeleteFunc(keys.KeyIDs(), func(kid string) bool { return s.owners[kid] != issuer }), true
 }
 
 func (s *snapshot) publish(fleets []fleet, trust []token.Trust) error {
-	var all []*keyset.Public
+	var all []*keyset.PublicKeys
 	for i, fleet := range fleets {
 		if !fleet.Publish {
 			continue

@@ -67,7 +67,7 @@ func StreamClient(inside forward.Hosts) grpc.StreamClientInterceptor {
 func outgoing(ctx context.Context, conn *grpc.ClientConn, inside forward.Hosts) context.Context {
 	md, _ := metadata.FromOutgoingContext(ctx) // a copy
 	for name := range md {
-		if identity.IsOurs(name) {
+		if identity.IsReservedHeader(name) {
 			delete(md, name)
 		}
 	}

@@ -137,7 +137,7 @@ func (k Keys) read(ctx context.Context) (configMap, secret content, err error) {
 }
 
 func (k Keys) publish(ctx context.Context, configMap content, files keyset.Files, report *keys.Report, now time.Time) (changed bool, err error) {
-	set, err := files.Signing()
+	set, err := files.SigningKeys()
 	if err != nil {
 		return false, err
 	}

@@ -76,7 +76,7 @@ func (c cluster) put(t *testing.T, resource schema.GroupVersionResource, name ku
 }
 
 // signing are the keys as a gateway reads them that mounts the Secret; nil: no Secret.
-func (c cluster) signing(t *testing.T) *keyset.Signing {
+func (c cluster) signing(t *testing.T) *keyset.SigningKeys {
 	t.Helper()
 	found, err := c.Resource(secrets).Namespace(secret.Namespace).Get(t.Context(), secret.Name, meta.GetOptions{})
 	if api.IsNotFound(err) {
@@ -95,14 +95,14 @@ func (c cluster) signing(t *testing.T) *keyset.Signing {
 			t.Fatal(err)
 		}
 	}
-	set, err := files.Signing()
+	set, err := files.SigningKeys()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return set
 }
 
-func (c cluster) published(t *testing.T) *keyset.Public {
+func (c cluster) published(t *testing.T) *keyset.PublicKeys {
 	t.Helper()
 	text, _, err := unstructured.NestedString(c.get(t, configMaps, configMap).Object, "data", "jwks.json")
 	if err != nil {
@@ -124,8 +124,8 @@ func (c cluster) known(t *testing.T, now time.Time) {
 	}
 	published := c.published(t)
 	for _, key := range set.Keys() {
-		_, there := published.Key(key.ID())
-		if may := key.Plan().SignFrom.After(now) || set.State(key, now) == keyset.StateSigning; may && !there {
+		_, there := published.KeyByID(key.ID())
+		if may := key.Plan().SignFrom.After(now) || set.StateOf(key, now) == keyset.StateSigning; may && !there {
 			t.Errorf("%s may sign, and is not published", key.ID())
 		}
 	}

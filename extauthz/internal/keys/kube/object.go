@@ -95,7 +95,7 @@ func (c content) files() (keyset.Files, error) {
 // setFiles leaves out the keys that keys.yaml does not name, such as one that was
 // put there by hand: gateways would carry a private key that nothing uses.
 func (c content) setFiles(files keyset.Files) (changed bool, err error) {
-	stray, err := files.Stray()
+	stray, err := files.StrayFiles()
 	if err != nil {
 		return false, err
 	}

@@ -131,7 +131,7 @@ func (r Recorded) decide(set *policy.Set, b bearer) answer {
 	if b.any && d.Reason == b.refusal {
 		a.Reason = ""
 	}
-	if r.Kind != audit.Check && (d.Allowed() || d.Reason == decision.Unguarded) {
+	if r.Kind != audit.KindCheck && (d.Allowed() || d.Reason == decision.Unguarded) {
 		a.Answer = r.edgeAllows() // the edge can only deny
 	}
 	return a
@@ -140,7 +140,7 @@ func (r Recorded) decide(set *policy.Set, b bearer) answer {
 // pastEdge reports that no document is asked at the edge.
 func (r Recorded) pastEdge(set *policy.Set) bool {
 	reason := set.DecideToken(r.Request, r.bearers()[0].authenticate).Reason
-	return r.Kind != audit.Check && (reason == decision.Unguarded || reason == decision.Unenforced)
+	return r.Kind != audit.KindCheck && (reason == decision.Unguarded || reason == decision.Unenforced)
 }
 
 func (r Recorded) edgeAllows() Answer {
@@ -168,7 +168,7 @@ func (r Recorded) answers() []Answer {
 }
 
 func (r Recorded) recorded() Answer {
-	if r.Kind != audit.Check && r.Decision == "allow" {
+	if r.Kind != audit.KindCheck && r.Decision == "allow" {
 		return Answer{Decision: r.Decision, Reason: r.Reason}
 	}
 	return Answer{Decision: r.Decision, Reason: r.Reason, Policy: r.Policy, Folder: r.Folder, Rule: r.Rule}

@@ -95,7 +95,7 @@ func record(t *testing.T, set *policy.Set, r policy.Request, claims *identity.Cl
 		return claims, refusal
 	})
 	rec := audit.Record{
-		Time: r.Now, Kind: audit.Check, Caller: string(r.Caller), Callee: string(r.Callee), Method: r.Method, Path: r.Path, Host: r.Host,
+		Time: r.Now, Kind: audit.KindCheck, Caller: string(r.Caller), Callee: string(r.Callee), Method: r.Method, Path: r.Path, Host: r.Host,
 		Decision: d.String(), Reason: string(d.Reason), Policy: d.Policy, Rule: d.Rule, Shadow: d.Shadows(), Generation: set.Generation(), Inputs: set.Inputs(r, seen),
 	}
 	if seen != nil {

@@ -42,7 +42,7 @@ func Parse(line []byte) (Recorded, error) {
 	if err := decoder.Decode(&r.Record); err != nil {
 		return r, fmt.Errorf("not JSON: %w", err)
 	}
-	if r.Kind == audit.Lost {
+	if r.Kind == audit.KindGap {
 		var gap audit.Gap
 		if err := json.Unmarshal(line, &gap); err != nil {
 			return r, fmt.Errorf("no gap that can be read: %w", err)
@@ -61,7 +61,7 @@ func Parse(line []byte) (Recorded, error) {
 
 func (r Recorded) request() policy.Request {
 	q := policy.Request{
-		Caller: identity.Workload(r.Caller), Callee: identity.Workload(r.Callee), NoCaller: r.Kind != audit.Check,
+		Caller: identity.Workload(r.Caller), Callee: identity.Workload(r.Callee), NoCaller: r.Kind != audit.KindCheck,
 		Method: r.Method, Path: r.Path, Host: r.Host, Headers: map[string]string{}, Now: r.Time,
 	}
 	for name, value := range r.Inputs {
@@ -145,7 +145,7 @@ func (r Recorded) byPolicies() bool {
 	case decision.Issued, decision.Anonymous:
 		return true
 	default:
-		return r.Kind == audit.Check || byRules(reason)
+		return r.Kind == audit.KindCheck || byRules(reason)
 	}
 }
 

@@ -171,7 +171,7 @@ func (l *List) adopt(data []byte, asked time.Time) error {
 	}
 	l.seen = sum
 	l.current.Store(&state{list, l.now(), asked})
-	l.past.Add(list, l.now())
+	l.past.Observe(list, l.now())
 	l.report(list, nil)
 	return nil
 }

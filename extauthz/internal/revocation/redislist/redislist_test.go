@@ -133,11 +133,11 @@ func TestASerialAtTheEnd(t *testing.T) {
 	}
 	defer store.Close()
 	err = store.Change(func(before *revocation.List) (*revocation.List, error) {
-		list, err := revocation.Empty(noon, 0)
+		list, err := revocation.NewEmptyList(noon, 0)
 		if err != nil || before != nil {
 			return nil, fmt.Errorf("the list before is %v: %w", before, err)
 		}
-		list, _, err = list.With(noon, revocation.Entry{Issuer: "i", Kind: revocation.Sub, Value: "a:alice", NotBefore: noon, Expires: noon.Add(time.Hour)})
+		list, _, err = list.WithEntries(noon, revocation.Entry{Issuer: "i", Kind: revocation.Sub, Value: "a:alice", NotBefore: noon, Expires: noon.Add(time.Hour)})
 		return list, err
 	})
 	if err != nil {
@@ -159,7 +159,7 @@ func TestTheAdviceOnAnOlderList(t *testing.T) {
 	if advice := fmt.Sprintf("meshpass revoke init --after %d", serial); !errors.Is(f.Err(), redislist.ErrBack) || !strings.Contains(f.Err().Error(), advice) {
 		t.Errorf("got %v", f.Err())
 	}
-	list, err := revocation.Empty(noon, serial)
+	list, err := revocation.NewEmptyList(noon, serial)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func TestNoServer(t *testing.T) {
 // A list that is begun anew after a loss is believed: it is later.
 func TestBegunAnewByHand(t *testing.T) {
 	f := follow(t, holding(withdrawn(7, "a:alice")))
-	empty, _, err := new(revocation.List).With(noon)
+	empty, _, err := new(revocation.List).WithEntries(noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -380,7 +380,7 @@ func TestStoreLosesNothing(t *testing.T) {
 			defer store.Close()
 			for n := range 3 {
 				err := store.Change(func(list *revocation.List) (*revocation.List, error) {
-					next, _, err := list.With(noon, revocation.Entry{Issuer: "i", Kind: revocation.Txn, Value: fmt.Sprint(i, n), Expires: noon.Add(time.Hour)})
+					next, _, err := list.WithEntries(noon, revocation.Entry{Issuer: "i", Kind: revocation.Txn, Value: fmt.Sprint(i, n), Expires: noon.Add(time.Hour)})
 					return next, err
 				})
 				if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // What no token can have is refused, for it would look revoked and not be.
 func TestForms(t *testing.T) {
-	digest := identity.Secret(strings.Repeat("s", 32)).Pseudonym("key")
+	digest := identity.PseudonymKey(strings.Repeat("s", 32)).Pseudonym("key")
 	for kind, values := range map[revocation.Kind]struct{ good, bad []string }{
 		revocation.Sub: {[]string{"okta:alice", "key:a:b", "idp-2:ü x"}, []string{"", "alice", ":alice", "okta:", "Okta:alice", "ok ta:alice", " okta:alice",
 			"okta:al\xffice", "okta:al\uFFFDice", "okta:" + strings.Repeat("a", 1<<16)}},
@@ -40,7 +40,7 @@ func TestTheLargestLeeway(t *testing.T) {
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	e := Order{Issuer: "i", Kind: revocation.Sub, Value: "okta:alice", Now: now}.entry()
 	issued := now.Add(token.MaxLeeway)
-	list, _, err := new(revocation.List).With(now, e)
+	list, _, err := new(revocation.List).WithEntries(now, e)
 	if err != nil {
 		t.Fatal(err)
 	}

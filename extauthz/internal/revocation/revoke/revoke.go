@@ -84,7 +84,7 @@ func Add(s Store, o Order) (Report, error) {
 		if err := usable(before, o.Now); err != nil {
 			return nil, err
 		}
-		after, changed, err := before.With(o.Now, o.entry())
+		after, changed, err := before.WithEntries(o.Now, o.entry())
 		if err != nil {
 			return nil, err
 		}
@@ -106,7 +106,7 @@ func Remove(s Store, o Order) (Report, error) {
 		if err := usable(before, o.Now); err != nil {
 			return nil, err
 		}
-		after, lifted, found, err := before.Without(o.Now, o.Issuer, o.Kind, o.Value)
+		after, lifted, found, err := before.WithoutEntry(o.Now, o.Issuer, o.Kind, o.Value)
 		if err != nil {
 			return nil, err
 		}
@@ -127,7 +127,7 @@ func Init(s Store, o Order) (Report, error) {
 			r.Entries, r.Serial = before.Len(), before.Serial()
 			return nil, nil
 		}
-		empty, err := revocation.Empty(o.Now, o.After)
+		empty, err := revocation.NewEmptyList(o.Now, o.After)
 		if err != nil {
 			return nil, err
 		}

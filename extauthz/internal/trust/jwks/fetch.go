@@ -22,7 +22,7 @@ type document struct {
 	unchanged bool   // 304: as the last good one
 	tag       string // ETag; empty: none
 	maxAge    time.Duration
-	keys      *keyset.Public // what adopt made of it
+	keys      *keyset.PublicKeys // what adopt made of it
 }
 
 // CheckURL refuses what no set is fetched from: over plain HTTP, unless admitted,

@@ -32,9 +32,9 @@ type Config struct {
 
 // Hooks connect a source with whoever uses its keys. All are required.
 type Hooks struct {
-	Accept  func(*keyset.Public) error                       // why a sound set may still not be used
-	Changed func()                                           // other keys are active, or none
-	Owned   func(*keyset.Public) (kids []string, known bool) // those of the set that are this issuer's, not another's
+	Accept  func(*keyset.PublicKeys) error                       // why a sound set may still not be used
+	Changed func()                                               // other keys are active, or none
+	Owned   func(*keyset.PublicKeys) (kids []string, known bool) // those of the set that are this issuer's, not another's
 	Log     *slog.Logger
 	Now     func() time.Time
 }

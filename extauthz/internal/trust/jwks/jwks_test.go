@@ -48,7 +48,7 @@ func status(code int) http.HandlerFunc {
 // set is a document with one new key, which it names.
 func set(t *testing.T) (document, kid string) {
 	t.Helper()
-	keys := tokentest.NewKeys(t, keyset.ES256, time.Now())
+	keys := tokentest.NewSigningKeys(t, keyset.ES256, time.Now())
 	data, err := keys.JWKS(time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -77,9 +77,9 @@ func follow(t *testing.T, c Config) *followed {
 	}
 	f := &followed{}
 	f.Source = New(c, Hooks{
-		Accept:  func(*keyset.Public) error { return f.accept },
+		Accept:  func(*keyset.PublicKeys) error { return f.accept },
 		Changed: func() { f.changes.Add(1) },
-		Owned:   func(keys *keyset.Public) ([]string, bool) { return keys.IDs(), true },
+		Owned:   func(keys *keyset.PublicKeys) ([]string, bool) { return keys.KeyIDs(), true },
 		Log:     slog.New(slog.NewTextHandler(&f.log, nil)),
 		Now:     time.Now,
 	})
@@ -93,7 +93,7 @@ func (f *followed) kid() string {
 	if keys == nil {
 		return ""
 	}
-	return strings.Join(keys.IDs(), " ")
+	return strings.Join(keys.KeyIDs(), " ")
 }
 
 func eventually(t *testing.T, what string, holds func() bool) {

@@ -52,7 +52,7 @@ func (s *Source) sow() error {
 	return nil
 }
 
-func (s *Source) readSeed(data []byte) (*keyset.Public, time.Time, error) {
+func (s *Source) readSeed(data []byte) (*keyset.PublicKeys, time.Time, error) {
 	var from seed
 	if err := json.Unmarshal(data, &from); err != nil {
 		return nil, time.Time{}, errors.New("not what a fetch writes")
@@ -86,9 +86,9 @@ func (s *Source) readClaims(data []byte) []string {
 		return nil
 	}
 	if from.Owned == nil {
-		return keys.IDs()
+		return keys.KeyIDs()
 	}
-	return slices.DeleteFunc(*from.Owned, func(kid string) bool { _, there := keys.Key(kid); return !there })
+	return slices.DeleteFunc(*from.Owned, func(kid string) bool { _, there := keys.KeyByID(kid); return !there })
 }
 
 // Claimed are the kids that were this issuer's own at the end of the last process, as
@@ -110,7 +110,7 @@ func (s *Source) Save() {
 	}
 	owned, known := s.Owned(state.Keys)
 	if !known {
-		owned = slices.DeleteFunc(slices.Clone(s.claimed), func(kid string) bool { _, there := state.Keys.Key(kid); return !there })
+		owned = slices.DeleteFunc(slices.Clone(s.claimed), func(kid string) bool { _, there := state.Keys.KeyByID(kid); return !there })
 	}
 	slices.Sort(owned)
 	set, err := keyset.MarshalJWKS(state.Keys)

@@ -9,11 +9,11 @@ import (
 
 // State is what is known of the set now: immutable.
 type State struct {
-	Keys        *keyset.Public // nil: none may be used
-	Fetched     time.Time      // when the last success began; zero: never
-	Err         error          // why the last attempt came to nothing; nil: it did not
-	Unreachable uint64         // attempts that brought no document
-	Refused     uint64         // attempts whose document is no set to use
+	Keys        *keyset.PublicKeys // nil: none may be used
+	Fetched     time.Time          // when the last success began; zero: never
+	Err         error              // why the last attempt came to nothing; nil: it did not
+	Unreachable uint64             // attempts that brought no document
+	Refused     uint64             // attempts whose document is no set to use
 }
 
 // keep puts a set in force, and has it end in time.
@@ -25,7 +25,7 @@ func (s *Source) keep(good State) {
 	s.expiry.Reset(good.Fetched.Add(s.MaxStale).Sub(s.Now()))
 	s.mu.Unlock()
 	if before.Keys != good.Keys {
-		s.Log.Info("key set active", "issuer", s.Issuer, "keys", len(good.Keys.IDs()), "skipped", good.Keys.Skipped())
+		s.Log.Info("key set active", "issuer", s.Issuer, "keys", len(good.Keys.KeyIDs()), "skipped", good.Keys.SkippedKeys())
 		s.Changed()
 	}
 }
