@@ -12,6 +12,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/meshpass/meshpass/internal/logonce"
 )
 
 // Value is the current good value of type T, and what made it.
@@ -58,6 +60,15 @@ func New[T any](inputs []Input, load func() (T, error), report func(T, error)) (
 // before and after each load, which may have read other names, and then loads again.
 func NewFollowing[T any](inputs func() []Input, load func() (T, error), report func(T, error)) (*Value[T], error) {
 	v := Pending(inputs, load, report)
+	if err := v.LoadFirst(); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// LoadFirst makes the first value, without a report. It must not run beside [Value.Run] or
+// [Value.Poll]. A value that it cannot make stays pending.
+func (v *Value[T]) LoadFirst() error {
 	value, sum, err := v.attempt()
 	for range firstTries {
 		if !errors.Is(err, errMoving) {
@@ -66,14 +77,14 @@ func NewFollowing[T any](inputs func() []Input, load func() (T, error), report f
 		value, sum, err = v.attempt()
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	v.seen = sum
 	v.current.Store(&state[T]{value: value, since: time.Now()})
 	v.stale.Store(nil)
 	v.again.Store(false)
 	v.looked.Store(time.Now().UnixNano())
-	return v, nil
+	return nil
 }
 
 // ErrPending is the error of a value of which nothing has been loaded yet.
@@ -186,7 +197,7 @@ func (v *Value[T]) fail(sum fingerprint, err error) {
 	before := v.Err()
 	same := sum == v.seen || errors.Is(err, errMoving)
 	v.seen = sum
-	if before != nil && same && before.Error() == err.Error() {
+	if same && logonce.SameMessage(before, err) {
 		return
 	}
 	v.stale.Store(&err)

@@ -122,26 +122,27 @@ func (c *Checker) RejectIfPresent(at Path, format string, args ...any) {
 	}
 }
 
-// RejectError records an error that the value at the path causes. Problems of another document
-// are recorded as they are.
-func (c *Checker) RejectError(at Path, err error) {
+// ErrorAt returns an error as [Problems], with the place of the value that causes it. Problems of
+// another document stay as they are.
+func (c *Checker) ErrorAt(at Path, err error) error {
 	var problems Problems
-	if errors.As(err, &problems) {
-		c.values = append(c.values, problems...)
-	} else if err != nil {
-		c.Reject(at, "%s", err)
+	if err == nil || errors.As(err, &problems) {
+		return err
+	}
+	return Problems{c.ProblemAt(at, "%s", err)}
+}
+
+// RejectError records an error that the value at the path causes, as [Checker.ErrorAt] returns it.
+func (c *Checker) RejectError(at Path, err error) {
+	for _, problem := range AsProblems(c.ErrorAt(at, err)) {
+		if problem.File != c.file || !c.isReported(at) {
+			c.values = append(c.values, problem)
+		}
 	}
 }
 
 // RejectFile records why a file that the value at the path names cannot be used.
-func (c *Checker) RejectFile(at Path, file string, err error) {
-	var problems Problems
-	if errors.As(err, &problems) {
-		c.values = append(c.values, problems.In(file)...)
-	} else if err != nil {
-		c.Reject(at, "%s: %s", file, err)
-	}
-}
+func (c *Checker) RejectFile(at Path, file string, err error) { c.RejectError(at, InFile(file, err)) }
 
 // RequireText rejects a text that is missing or empty.
 func (c *Checker) RequireText(at Path, value string) bool {

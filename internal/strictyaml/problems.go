@@ -90,3 +90,15 @@ func AsProblems(err error) Problems {
 	}
 	return Problems{{Message: err.Error()}}
 }
+
+// InFile names the file whose content causes an error; nil for nil.
+func InFile(file string, err error) error {
+	var problems Problems
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &problems):
+		return problems.In(file)
+	}
+	return fmt.Errorf("%s: %w", file, err)
+}
