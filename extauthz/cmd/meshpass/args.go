@@ -11,20 +11,20 @@ import (
 	"github.com/meshpass/meshpass/internal/suggest"
 )
 
-// arrange rewrites a command line so that it has one meaning for the parser:
+// normalizeArgs rewrites a command line so that it has one meaning for the parser:
 //   - a long flag with one dash, as the package flag took it, gets its second dash;
 //   - a value of 43 characters of base64url that begins with a dash, as a key ID may,
 //     is an argument and no flag.
 //
 // It also finds mistyped commands. An error never repeats a word that could be a
 // secret. The arguments are returned with an error too.
-func arrange(root *cobra.Command, args []string) ([]string, error) {
+func normalizeArgs(root *cobra.Command, args []string) ([]string, error) {
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 		return args, nil // asked by a shell: the command line may be incomplete
 	}
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
-	cmd := prepared(root)
+	cmd := withStandardFlags(root)
 	arranged, values := []string{}, []string{}
 	for i := 0; i < len(args); i++ {
 		word := args[i]
@@ -34,17 +34,17 @@ func arrange(root *cobra.Command, args []string) ([]string, error) {
 			i = len(args)
 		case word == "-" || !strings.HasPrefix(word, "-"):
 			if cmd.HasSubCommands() {
-				sub := subcommand(cmd, word)
+				sub := findSubcommand(cmd, word)
 				if sub == nil {
 					return args, unknownCommand(cmd, word)
 				}
-				cmd = prepared(sub)
+				cmd = withStandardFlags(sub)
 			}
 			arranged = append(arranged, word)
 		case dashedValue.MatchString(word) && !cmd.HasSubCommands():
 			values = append(values, word)
 		default:
-			word, takesNext := arrangeFlag(cmd.Flags(), word)
+			word, takesNext := normalizeFlag(cmd.Flags(), word)
 			arranged = append(arranged, word)
 			if takesNext && i+1 < len(args) {
 				i++
@@ -61,14 +61,14 @@ func arrange(root *cobra.Command, args []string) ([]string, error) {
 // dashedValue is a key ID or a session ID that begins with a dash.
 var dashedValue = regexp.MustCompile(`^-[A-Za-z0-9_-]{42}$`)
 
-// prepared is the command with the flags that every command has.
-func prepared(cmd *cobra.Command) *cobra.Command {
+// withStandardFlags is the command with the flags that every command has.
+func withStandardFlags(cmd *cobra.Command) *cobra.Command {
 	cmd.InitDefaultHelpFlag()
 	cmd.InitDefaultVersionFlag()
 	return cmd
 }
 
-func subcommand(cmd *cobra.Command, name string) *cobra.Command {
+func findSubcommand(cmd *cobra.Command, name string) *cobra.Command {
 	for _, sub := range cmd.Commands() {
 		if sub.Name() == name || sub.HasAlias(name) {
 			return sub
@@ -77,8 +77,8 @@ func subcommand(cmd *cobra.Command, name string) *cobra.Command {
 	return nil
 }
 
-// arrangeFlag returns the flag with its dashes, and whether the next word is its value.
-func arrangeFlag(flags *pflag.FlagSet, word string) (arranged string, takesNext bool) {
+// normalizeFlag returns the flag with its dashes, and whether the next word is its value.
+func normalizeFlag(flags *pflag.FlagSet, word string) (arranged string, takesNext bool) {
 	name, _, hasValue := strings.Cut(strings.TrimLeft(word, "-"), "=")
 	if strings.HasPrefix(word, "--") || len(name) > 1 && !isShorthands(flags, name) {
 		f := flags.Lookup(name)
@@ -139,11 +139,11 @@ func unknownCommand(cmd *cobra.Command, word string) error {
 	full := strings.TrimPrefix(cmd.CommandPath()+" "+word, cmd.Root().Name()+" ")
 	switch near := suggest.Nearest(word, known); {
 	case near != "":
-		return misuse(cmd, "unknown command %q (did you mean %q?)", full, strings.TrimSuffix(full, word)+near)
+		return newUsageError(cmd, "unknown command %q (did you mean %q?)", full, strings.TrimSuffix(full, word)+near)
 	case takesSecrets(cmd) || !plainWord.MatchString(word):
-		return misuse(cmd, "%s has no such command: want one of %s", strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" "), strings.Join(known, ", "))
+		return newUsageError(cmd, "%s has no such command: want one of %s", strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" "), strings.Join(known, ", "))
 	default:
-		return misuse(cmd, "unknown command %q: want one of %s", full, strings.Join(known, ", "))
+		return newUsageError(cmd, "unknown command %q: want one of %s", full, strings.Join(known, ", "))
 	}
 }
 
@@ -156,8 +156,8 @@ const secretArguments = "meshpass.dev/secret-arguments"
 // noArgs admits no argument.
 func noArgs(cmd *cobra.Command, args []string) error { return checkArgs(cmd, args, 0) }
 
-// atMost admits that many arguments.
-func atMost(most int) cobra.PositionalArgs {
+// atMostArgs admits that many arguments.
+func atMostArgs(most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return checkArgs(cmd, args, most) }
 }
 
@@ -166,8 +166,8 @@ func checkArgs(cmd *cobra.Command, args []string, most int) error {
 	case len(args) <= most:
 		return nil
 	case most > 0 || takesSecrets(cmd) || !plainWord.MatchString(args[most]):
-		return misuse(cmd, "too many arguments: at most %d", most)
+		return newUsageError(cmd, "too many arguments: at most %d", most)
 	default:
-		return misuse(cmd, "unexpected argument %q", args[most])
+		return newUsageError(cmd, "unexpected argument %q", args[most])
 	}
 }

@@ -13,12 +13,12 @@ import (
 // Exit codes.
 const (
 	exitFine     = 0
-	exitNo       = 1 // the answer is no
+	exitAnswerNo = 1 // the answer is no
 	exitCouldNot = 2
 )
 
 // errNo is the answer no of a command that has printed everything.
-var errNo = &exitError{code: exitNo}
+var errAnswerNo = &exitError{code: exitAnswerNo}
 
 // exitError ends the program with a code.
 type exitError struct {
@@ -36,12 +36,12 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// noFor is the answer no, for an error that is one of the given kinds. Any other
+// answerNoFor is the answer no, for an error that is one of the given kinds. Any other
 // error is returned as it is.
-func noFor(err error, kinds ...error) error {
+func answerNoFor(err error, kinds ...error) error {
 	for _, kind := range kinds {
 		if errors.Is(err, kind) {
-			return &exitError{code: exitNo, err: err}
+			return &exitError{code: exitAnswerNo, err: err}
 		}
 	}
 	return err
@@ -55,8 +55,8 @@ type usageError struct {
 
 func (e *usageError) Error() string { return e.message }
 
-// misuse is a [usageError] of a command.
-func misuse(cmd *cobra.Command, format string, args ...any) error {
+// newUsageError is a [usageError] of a command.
+func newUsageError(cmd *cobra.Command, format string, args ...any) error {
 	return &usageError{cmd.CommandPath(), fmt.Sprintf(format, args...)}
 }
 
@@ -65,8 +65,8 @@ type errorObject struct {
 	Error *printer.Failure `json:"error"`
 }
 
-// codeOf is the exit code of an error.
-func codeOf(err error) int {
+// exitCode is the exit code of an error.
+func exitCode(err error) int {
 	var exit *exitError
 	switch {
 	case err == nil:
@@ -78,13 +78,13 @@ func codeOf(err error) int {
 	}
 }
 
-// report prints why a command failed, and returns the exit code.
-func report(err error, asJSON bool, stdout, stderr io.Writer) int {
+// reportError prints why a command failed, and returns the exit code.
+func reportError(err error, asJSON bool, stdout, stderr io.Writer) int {
 	var exit *exitError
 	if errors.As(err, &exit) && exit.err == nil || err == nil {
-		return codeOf(err)
+		return exitCode(err)
 	}
-	fmt.Fprintf(stderr, "meshpass: %s\n", printer.WithoutTokens(err.Error()))
+	fmt.Fprintf(stderr, "meshpass: %s\n", printer.RedactTokens(err.Error()))
 	var usage *usageError
 	if errors.As(err, &usage) {
 		fmt.Fprintf(stderr, "see %s --help\n", usage.path)
@@ -92,5 +92,5 @@ func report(err error, asJSON bool, stdout, stderr io.Writer) int {
 	if asJSON && (exit == nil || !exit.inAnswer) {
 		_ = printer.JSON(stdout, errorObject{printer.NewFailure(err)}) // the exit code says the same
 	}
-	return codeOf(err)
+	return exitCode(err)
 }

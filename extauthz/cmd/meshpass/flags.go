@@ -84,7 +84,7 @@ func shortDuration(d time.Duration) string {
 func addChoice(cmd *cobra.Command, into *string, name, letter, usage string, choices ...string) {
 	set := func(text string) error {
 		if !slices.Contains(choices, text) {
-			return fmt.Errorf("want %s%s", oneOf(choices), suggest.DidYouMean(text, choices))
+			return fmt.Errorf("want %s%s", joinChoices(choices), suggest.DidYouMean(text, choices))
 		}
 		*into = text
 		return nil
@@ -98,7 +98,7 @@ func addChoice(cmd *cobra.Command, into *string, name, letter, usage string, cho
 	}
 }
 
-func oneOf(choices []string) string {
+func joinChoices(choices []string) string {
 	last := len(choices) - 1
 	return strings.TrimPrefix(strings.Join(choices[:last], ", ")+" or "+choices[last], " or ")
 }
@@ -125,38 +125,38 @@ func explainFlagError(cmd *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	switch {
 	case errors.As(err, &unknown):
-		return misuse(cmd, "unknown flag%s", describeUnknown(cmd, unknown.GetSpecifiedName()))
+		return newUsageError(cmd, "unknown flag%s", describeUnknownFlag(cmd, unknown.GetSpecifiedName()))
 	case errors.As(err, &noValue):
-		return misuse(cmd, "%s needs a value", shown(noValue.GetFlag()))
+		return newUsageError(cmd, "%s needs a value", displayName(noValue.GetFlag()))
 	case errors.As(err, &invalid):
-		return misuse(cmd, "invalid value %.64q for %s: %s", invalid.GetValue(), shown(invalid.GetFlag()), invalid.Unwrap())
+		return newUsageError(cmd, "invalid value %.64q for %s: %s", invalid.GetValue(), displayName(invalid.GetFlag()), invalid.Unwrap())
 	default:
-		return misuse(cmd, "a flag that cannot be read: want --NAME VALUE or --NAME=VALUE")
+		return newUsageError(cmd, "a flag that cannot be read: want --NAME VALUE or --NAME=VALUE")
 	}
 }
 
-func describeUnknown(cmd *cobra.Command, name string) string {
+func describeUnknownFlag(cmd *cobra.Command, name string) string {
 	text := ""
 	if plainWord.MatchString(name) { // anything else may be a secret
-		text = " " + dashed(name)
+		text = " " + withDashes(name)
 	}
 	if near := suggest.Nearest(name, longNames(cmd.Flags())); near != "" && len(name) > 1 {
-		text += fmt.Sprintf(" (did you mean %s?)", dashed(near))
+		text += fmt.Sprintf(" (did you mean %s?)", withDashes(near))
 	}
 	return text
 }
 
-func dashed(name string) string {
+func withDashes(name string) string {
 	if len(name) == 1 {
 		return "-" + name
 	}
 	return "--" + name
 }
 
-// shown names a flag as most people write it.
-func shown(f *pflag.Flag) string {
+// displayName names a flag as most people write it.
+func displayName(f *pflag.Flag) string {
 	if f.Shorthand != "" {
-		return dashed(f.Shorthand)
+		return withDashes(f.Shorthand)
 	}
-	return dashed(f.Name)
+	return withDashes(f.Name)
 }

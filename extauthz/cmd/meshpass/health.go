@@ -27,9 +27,9 @@ Exit codes: 0 ready; 1 not ready, or no answer; 2 the command could not ask.`,
 	addText(cmd, &address, "ops", "ADDRESS", "where the authorizer serves probes (ops of its configuration); a URL such as http://127.0.0.1:9090 is possible too")
 	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		at, err := opsURL(address)
+		at, err := parseOpsAddress(address)
 		if err != nil {
-			return misuse(cmd, "--ops: %s", err)
+			return newUsageError(cmd, "--ops: %s", err)
 		}
 		ready, err := askReadiness(cmd.Context(), at)
 		if err != nil {
@@ -39,7 +39,7 @@ Exit codes: 0 ready; 1 not ready, or no answer; 2 the command could not ask.`,
 			return err
 		}
 		if !ready.Ready {
-			return errNo
+			return errAnswerNo
 		}
 		return nil
 	}
@@ -70,7 +70,7 @@ func askReadiness(ctx context.Context, url string) (readiness, error) {
 	client := http.Client{Transport: &http.Transport{}} // without the proxy that the environment may name
 	response, err := client.Do(request)
 	if err != nil {
-		return readiness{}, &exitError{code: exitNo, err: fmt.Errorf("no answer: %w", err)}
+		return readiness{}, &exitError{code: exitAnswerNo, err: fmt.Errorf("no answer: %w", err)}
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, healthBytes))

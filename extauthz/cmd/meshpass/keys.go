@@ -27,7 +27,7 @@ const (
 const leadUsage = "time from publishing to signing: what the slowest verifier takes to get the published set, with a margin"
 
 // addNewKeyFlags adds what says how a new key is made.
-func addNewKeyFlags(cmd *cobra.Command, n *keys.NewKey) {
+func addNewKeyFlags(cmd *cobra.Command, n *keys.KeyRequest) {
 	n.Algorithm, n.Lead, n.Lifetime = keyset.ES256, defaultLead, defaultKeyLifetime
 	addText(cmd, &n.Algorithm, "algorithm", "NAME", "ES256, EdDSA or RS256")
 	addDuration(cmd, &n.Lead, "lead", leadUsage)
@@ -37,15 +37,15 @@ func addNewKeyFlags(cmd *cobra.Command, n *keys.NewKey) {
 	cmd.Flags().BoolVar(&n.Test, "test", false, "a directory of test keys: gateways reject them, and meshpass token mint takes no others")
 }
 
-// printKeys prints the report of a change.
-func printKeys(cmd *cobra.Command, r keys.Report, err error, format string) error {
-	return printKeysBy(cmd, r, err, format, r.Print)
+// printChange prints the report of a change.
+func printChange(cmd *cobra.Command, r keys.Report, err error, format string) error {
+	return printKeyReport(cmd, r, err, format, r.Print)
 }
 
-func printKeysBy(cmd *cobra.Command, r keys.Report, err error, format string, text func(io.Writer)) error {
+func printKeyReport(cmd *cobra.Command, r keys.Report, err error, format string, text func(io.Writer)) error {
 	switch {
 	case err != nil:
-		return noFor(err, keys.ErrNo)
+		return answerNoFor(err, keys.ErrNotDone)
 	case format == "json":
 		return printer.JSONLine(cmd.OutOrStdout(), r) // one line, as it ends up in the log of a CronJob
 	}

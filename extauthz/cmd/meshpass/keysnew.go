@@ -9,7 +9,7 @@ import (
 )
 
 func newKeysNew() *cobra.Command {
-	var n keys.NewKey
+	var n keys.KeyRequest
 	cmd := &cobra.Command{
 		Use: "new --dir DIR [flags]", Short: "Add a signing key to a directory", Args: noArgs,
 		Long: `Adds a signing key to a key directory: KID.pem, and its times in keys.yaml. Only
@@ -24,11 +24,11 @@ Exit codes: 0 done, or already done; 1 the state of the directory does not allow
 	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if n.Dir == "" {
-			return misuse(cmd, "keys new needs --dir DIR")
+			return newUsageError(cmd, "keys new needs --dir DIR")
 		}
 		n.Now = time.Now()
-		report, err := keys.New(n)
-		return printKeys(cmd, report, err, *format)
+		report, err := keys.AddKey(n)
+		return printChange(cmd, report, err, *format)
 	}
 	return cmd
 }

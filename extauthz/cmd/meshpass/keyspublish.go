@@ -24,22 +24,22 @@ done.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		switch {
 		case dir == "":
-			return misuse(cmd, "keys publish needs --dir DIR")
+			return newUsageError(cmd, "keys publish needs --dir DIR")
 		case *format == "json" && out == "":
-			return misuse(cmd, "-o json prints the report of --out FILE; without --out the key set is printed, which is JSON")
+			return newUsageError(cmd, "-o json prints the report of --out FILE; without --out the key set is printed, which is JSON")
 		case out == "":
 			return printKeySet(cmd, dir)
 		}
 		report, err := keys.Publish(dir, out, time.Now())
-		return printKeys(cmd, report, err, *format)
+		return printChange(cmd, report, err, *format)
 	}
 	return cmd
 }
 
 func printKeySet(cmd *cobra.Command, dir string) error {
-	set, err := keys.Set(dir, time.Now())
+	set, err := keys.PublicSet(dir, time.Now())
 	if err != nil {
-		return noFor(err, keys.ErrNo)
+		return answerNoFor(err, keys.ErrNotDone)
 	}
 	_, err = cmd.OutOrStdout().Write(set)
 	return err

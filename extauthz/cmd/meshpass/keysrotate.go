@@ -13,7 +13,7 @@ const tokenLifetimeUsage = "how long a token lives at most"
 
 func newKeysRotate() *cobra.Command {
 	var r keys.Rotation
-	r.Tokens = token.MaxLifetime
+	r.TokenLifetime = token.MaxLifetime
 	var out string
 	cmd := &cobra.Command{
 		Use: "rotate (--dir DIR [--out FILE] | --kubernetes) [flags]", Short: "Make the next key when it is time, and publish it", Args: noArgs,
@@ -32,17 +32,17 @@ Exit codes: 0 done, or already done; 1 the state of the directory does not allow
 	addText(cmd, &out, "out", "FILE", "also write the key set there, before a new key can sign")
 	cluster := addKeysKubernetes(cmd)
 	addDuration(cmd, &r.Every, "every", "make the next key when the last one has signed that long, less the lead; 0s: now")
-	addDuration(cmd, &r.Tokens, "lifetime", tokenLifetimeUsage+": the key set keeps a key for that and a lead longer than the key signs")
-	addNewKeyFlags(cmd, &r.NewKey)
-	cmd.Flags().BoolVar(&r.AtOnce, "now", false, "the next key signs at once, because the signing key leaked or no key signs; prints until when requests may be denied for it")
+	addDuration(cmd, &r.TokenLifetime, "lifetime", tokenLifetimeUsage+": the key set keeps a key for that and a lead longer than the key signs")
+	addNewKeyFlags(cmd, &r.KeyRequest)
+	cmd.Flags().BoolVar(&r.Immediately, "now", false, "the next key signs at once, because the signing key leaked or no key signs; prints until when requests may be denied for it")
 	addList(cmd, &r.Leaked, "kid", "KID", "with --now: a key that leaked. It is removed: it neither signs nor is it published")
 	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		switch {
 		case (r.Dir == "") != cluster.wanted || cluster.wanted && out != "":
-			return misuse(cmd, "keys rotate needs --dir DIR, or --kubernetes without --dir and --out")
-		case len(r.Leaked) > 0 && !r.AtOnce:
-			return misuse(cmd, "--kid names a key that leaked: it goes with --now")
+			return newUsageError(cmd, "keys rotate needs --dir DIR, or --kubernetes without --dir and --out")
+		case len(r.Leaked) > 0 && !r.Immediately:
+			return newUsageError(cmd, "--kid names a key that leaked: it goes with --now")
 		}
 		r.Now = time.Now()
 		rotate := func() (keys.Report, error) { return keys.Rotate(r, out) }
@@ -50,7 +50,7 @@ Exit codes: 0 done, or already done; 1 the state of the directory does not allow
 			rotate = func() (keys.Report, error) { return cluster.rotate(cmd.Context(), r) }
 		}
 		report, err := rotate()
-		return printKeys(cmd, report, err, *format)
+		return printChange(cmd, report, err, *format)
 	}
 	return cmd
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func newKeysStatus() *cobra.Command {
-	check := keys.Check{Lead: defaultLead, Tokens: token.MaxLifetime, Ahead: 72 * time.Hour}
+	check := keys.StatusOptions{Lead: defaultLead, TokenLifetime: token.MaxLifetime, Ahead: 72 * time.Hour}
 	var dir, out string
 	cmd := &cobra.Command{
 		Use: "status (--dir DIR [--out FILE] | --kubernetes) [flags]", Short: "Show which key signs, what comes next, and what is wrong", Args: noArgs,
@@ -22,12 +22,12 @@ Exit codes: 0 nothing is wrong; 1 something is wrong; 2 the keys could not be re
 	addText(cmd, &out, "out", "FILE", "also check that this published key set holds the right keys")
 	cluster := addKeysKubernetes(cmd)
 	addDuration(cmd, &check.Lead, "lead", leadUsage)
-	addDuration(cmd, &check.Tokens, "lifetime", tokenLifetimeUsage)
+	addDuration(cmd, &check.TokenLifetime, "lifetime", tokenLifetimeUsage)
 	addDuration(cmd, &check.Ahead, "ahead", "how early it is a problem that no key will sign")
 	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if (dir == "") != cluster.wanted || cluster.wanted && out != "" {
-			return misuse(cmd, "keys status needs --dir DIR, or --kubernetes without --dir and --out")
+			return newUsageError(cmd, "keys status needs --dir DIR, or --kubernetes without --dir and --out")
 		}
 		check.Now = time.Now()
 		status := func() (keys.Report, error) { return keys.Status(check, dir, out) }
@@ -35,11 +35,11 @@ Exit codes: 0 nothing is wrong; 1 something is wrong; 2 the keys could not be re
 			status = func() (keys.Report, error) { return cluster.status(cmd.Context(), check) }
 		}
 		report, err := status()
-		if err := printKeysBy(cmd, report, err, *format, report.PrintStatus); err != nil {
+		if err := printKeyReport(cmd, report, err, *format, report.PrintStatus); err != nil {
 			return err
 		}
 		if len(report.Problems) > 0 {
-			return errNo
+			return errAnswerNo
 		}
 		return nil
 	}

@@ -24,7 +24,7 @@ func main() {
 
 // interrupted is how long a command has to end by itself when it is interrupted. One
 // that reads a file may hang there, as at a named pipe or a network mount.
-const interrupted = time.Second
+const interruptGrace = time.Second
 
 // runUntil runs a command that ends with ctx. `serve` ends by itself, in its own time.
 func runUntil(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -42,7 +42,7 @@ func runUntil(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 	select {
 	case code := <-ended:
 		return code
-	case <-time.After(interrupted):
+	case <-time.After(interruptGrace):
 		fmt.Fprintln(stderr, "meshpass: interrupted")
 		if unused := out.close(); unused && asksForJSON(args) {
 			_ = printer.JSON(stdout, errorObject{&printer.Failure{Message: "interrupted"}}) // the exit code says the same
@@ -83,10 +83,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	arranged, err := arrange(root, args)
+	arranged, err := normalizeArgs(root, args)
 	if err == nil {
 		root.SetArgs(arranged)
 		err = root.ExecuteContext(ctx)
 	}
-	return report(err, asksForJSON(arranged), stdout, stderr)
+	return reportError(err, asksForJSON(arranged), stdout, stderr)
 }

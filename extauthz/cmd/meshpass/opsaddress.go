@@ -10,9 +10,9 @@ import (
 
 const defaultOps = "http://127.0.0.1:9090"
 
-// opsURL reads where an authorizer serves its probes: a URL, or HOST:PORT as ops in the
+// parseOpsAddress reads where an authorizer serves its probes: a URL, or HOST:PORT as ops in the
 // configuration has it.
-func opsURL(text string) (string, error) {
+func parseOpsAddress(text string) (string, error) {
 	whole := text
 	if !strings.Contains(text, "://") {
 		host, port, err := net.SplitHostPort(text)

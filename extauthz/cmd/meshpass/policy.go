@@ -77,7 +77,7 @@ func printReport(cmd *cobra.Command, report any, text func(io.Writer) error, for
 		err = printText(cmd, text)
 	}
 	if err == nil && !ok {
-		return errNo
+		return errAnswerNo
 	}
 	return err
 }
@@ -85,7 +85,7 @@ func printReport(cmd *cobra.Command, report any, text func(io.Writer) error, for
 // checkStdin reports names of input that are standard input more than once.
 func checkStdin(cmd *cobra.Command, names ...string) error {
 	if countStdin(names) > 1 {
-		return misuse(cmd, "standard input can be read once: name - once")
+		return newUsageError(cmd, "standard input can be read once: name - once")
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ decisions could not be made.`,
 	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) != 2 || d.file == "" {
-			return misuse(cmd, "policy diff needs two sources, OLD and NEW, and --replay FILE")
+			return newUsageError(cmd, "policy diff needs two sources, OLD and NEW, and --replay FILE")
 		}
 		if err := checkStdin(cmd, slices.Concat(args, d.source.Guardrails, d.guardrails[0], d.guardrails[1], []string{d.file})...); err != nil {
 			return err
@@ -98,7 +98,7 @@ func (d *policyDiff) print(cmd *cobra.Command, r replay.Report, format string) e
 		answer.Error = printer.NewFailure(replay.ErrUndecidable)
 	}
 	err := printReport(cmd, answer, r.Print, format, r.Changed == 0)
-	if tooMany && codeOf(err) != exitCouldNot {
+	if tooMany && exitCode(err) != exitCouldNot {
 		return &exitError{code: exitCouldNot, err: replay.ErrUndecidable, inAnswer: true}
 	}
 	return err

@@ -44,11 +44,11 @@ Exit codes: 0 allowed; 1 denied; 2 it could not be explained.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case e.check != "" && e.record != "":
-			return misuse(cmd, "--check and --record: which of them?")
+			return newUsageError(cmd, "--check and --record: which of them?")
 		case e.config != "" && e.check == "":
-			return misuse(cmd, "--config verifies the token of --check")
+			return newUsageError(cmd, "--config verifies the token of --check")
 		case e.id != "" && e.record == "":
-			return misuse(cmd, "--id chooses among those of --record")
+			return newUsageError(cmd, "--id chooses among those of --record")
 		}
 		if err := checkStdin(cmd, slices.Concat(args, source.Guardrails, []string{e.check + e.record})...); err != nil {
 			return err

@@ -9,7 +9,7 @@ import (
 func newPolicyInit() *cobra.Command {
 	var o initial.Options
 	cmd := &cobra.Command{
-		Use: "init DIR --callee WORKLOAD [flags]", Short: "Write a first document with its first test", Args: atMost(1),
+		Use: "init DIR --callee WORKLOAD [flags]", Short: "Write a first document with its first test", Args: atMostArgs(1),
 		Long: `Writes a first document for a workload, and the cases that test it, into the folder
 DIR. It overwrites nothing.
 
@@ -22,7 +22,7 @@ Exit codes: 0 written; 2 it could not be written.`,
 	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 || o.Callee == "" {
-			return misuse(cmd, "policy init needs a folder and --callee WORKLOAD, such as ns/shop/sa/orders")
+			return newUsageError(cmd, "policy init needs a folder and --callee WORKLOAD, such as ns/shop/sa/orders")
 		}
 		o.Dir = args[0]
 		report, err := initial.WriteFiles(o)

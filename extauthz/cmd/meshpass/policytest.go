@@ -39,11 +39,11 @@ could not be decided.`,
 		pattern, err := regexp.Compile(only)
 		switch {
 		case err != nil:
-			return misuse(cmd, "--run: %s", err)
+			return newUsageError(cmd, "--run: %s", err)
 		case want < 0 || want > 100:
-			return misuse(cmd, "--coverage %d: want 0 to 100", want)
+			return newUsageError(cmd, "--coverage %d: want 0 to 100", want)
 		case want > 0 && only != "":
-			return misuse(cmd, "--coverage is about all cases: leave out --run")
+			return newUsageError(cmd, "--coverage is about all cases: leave out --run")
 		}
 		if err := checkStdin(cmd, slices.Concat(args, source.Guardrails)...); err != nil {
 			return err
@@ -55,7 +55,7 @@ could not be decided.`,
 		}
 		if watch {
 			if *format != "text" || readsStdin(slices.Concat(args, source.Guardrails)) {
-				return misuse(cmd, "--watch prints text, and reads folders and files: leave out -o and -")
+				return newUsageError(cmd, "--watch prints text, and reads folders and files: leave out -o and -")
 			}
 			return watchCases(cmd, source, options, verbose)
 		}
@@ -96,7 +96,7 @@ func watchCases(cmd *cobra.Command, source policycli.DocumentSource, options cas
 		if err == nil {
 			err = printText(cmd, o.report.Print)
 		}
-		report(err, false, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		reportError(err, false, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	watched := reload.Pending(source.WatchedInputs, test, show)
 	watched.Poll()

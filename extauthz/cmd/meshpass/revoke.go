@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meshpass/meshpass/extauthz/internal/revocation/listedit"
 	"github.com/meshpass/meshpass/extauthz/internal/revocation/redislist"
-	"github.com/meshpass/meshpass/extauthz/internal/revocation/revoke"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
@@ -38,8 +38,8 @@ const revokeCodes = `
 Exit codes: 0 done, or already done; 1 there is no list, no such entry, or the list
 is full; 2 it could not be done.`
 
-// revocations says which list a command works on, and who runs the command.
-type revocations struct {
+// revocationList says which list a command works on, and who runs the command.
+type revocationList struct {
 	file   string
 	noTLS  bool // to Redis on another machine
 	redis  redislist.Config
@@ -47,8 +47,8 @@ type revocations struct {
 	format *string
 }
 
-func addRevocations(cmd *cobra.Command) *revocations {
-	r := &revocations{by: userAndHost()}
+func addListFlags(cmd *cobra.Command) *revocationList {
+	r := &revocationList{by: userAndHost()}
 	r.redis.Key = redislist.DefaultKey
 	addText(cmd, &r.file, "file", "FILE", "the list is this file")
 	addText(cmd, &r.redis.Address, "redis", "HOST:PORT", "the list is in this Redis")
@@ -72,20 +72,20 @@ func userAndHost() string {
 	return name + "@" + host
 }
 
-// do opens the list, does something at it, and prints what came of it.
-func (r *revocations) do(cmd *cobra.Command, order revoke.Order, do func(revoke.Store, revoke.Order) (answer, error)) error {
+// runOnList opens the list, does something at it, and prints what came of it.
+func (r *revocationList) runOnList(cmd *cobra.Command, order listedit.Request, do func(listedit.Store, listedit.Request) (answer, error)) error {
 	if (r.file == "") == (r.redis.Address == "") {
-		return misuse(cmd, "name one list, --file or --redis")
+		return newUsageError(cmd, "name one list, --file or --redis")
 	}
-	var store revoke.Store = revoke.File(r.file)
+	var store listedit.Store = listedit.File(r.file)
 	if r.file == "" {
 		if err := r.redis.CheckAddress(); err != nil {
-			return misuse(cmd, "--redis: %s", err)
+			return newUsageError(cmd, "--redis: %s", err)
 		}
 		if err := r.redis.CheckTLS(); err != nil && !r.noTLS {
 			return fmt.Errorf("--redis: %w; name --redis-ca, or say --redis-without-tls", err)
 		}
-		remote, err := redislist.Open(r.redis)
+		remote, err := redislist.OpenStore(r.redis)
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (r *revocations) do(cmd *cobra.Command, order revoke.Order, do func(revoke.
 	order.By, order.Now = r.by, time.Now()
 	done, err := do(store, order)
 	if err != nil {
-		return noFor(err, revoke.ErrNo, revocation.ErrFull)
+		return answerNoFor(err, listedit.ErrNotDone, revocation.ErrFull)
 	}
 	return printAnswer(cmd, done, *r.format)
 }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"github.com/meshpass/meshpass/extauthz/internal/revocation/listedit"
 	"github.com/meshpass/meshpass/extauthz/internal/revocation/redislist"
-	"github.com/meshpass/meshpass/extauthz/internal/revocation/revoke"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
@@ -108,7 +108,7 @@ func TestRevokeInJSON(t *testing.T) {
 	began := time.Now().Add(-time.Second)
 	ran(t, "revoke", "init", flag)
 	_, stdout, _ := ran(t, "revoke", "sub", flag, "--issuer", tyk, "--for", "1h", "--by", "ops", "-o", "json", "okta:alice")
-	var r revoke.Report
+	var r listedit.Report
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestRevokeInJSON(t *testing.T) {
 		t.Errorf("got %s", stdout)
 	}
 	_, stdout, _ = ran(t, "revoke", "list", flag, "-o", "json")
-	var l revoke.Listing
+	var l listedit.Listing
 	if err := json.Unmarshal([]byte(stdout), &l); err != nil || len(l.Entries) != 1 || l.Entries[0] != *r.Entry {
 		t.Errorf("got %s, %v", stdout, err)
 	}

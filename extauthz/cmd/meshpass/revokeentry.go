@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meshpass/meshpass/extauthz/internal/app"
-	"github.com/meshpass/meshpass/extauthz/internal/revocation/revoke"
+	"github.com/meshpass/meshpass/extauthz/internal/revocation/listedit"
 	"github.com/meshpass/meshpass/internal/secretfile"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/revocation"
@@ -29,11 +29,11 @@ meshpass keys status shows it.`},
 // newRevokeEntry puts an entry of a kind on the list.
 func newRevokeEntry(kind revocation.Kind) *cobra.Command {
 	about := revocationKinds[kind]
-	order := revoke.Order{Kind: kind}
+	order := listedit.Request{Kind: kind}
 	var config, secretFile string
 	cmd := &cobra.Command{
 		Use:   fmt.Sprintf("%s (--file FILE | --redis HOST:PORT) --issuer URL %s [flags]", kind, about.argument),
-		Short: about.short, Long: about.long + revokeCodes, Args: atMost(1),
+		Short: about.short, Long: about.long + revokeCodes, Args: atMostArgs(1),
 	}
 	if kind != revocation.Txn {
 		order.For = -1
@@ -45,10 +45,10 @@ func newRevokeEntry(kind revocation.Kind) *cobra.Command {
 	if kind == revocation.SID {
 		addText(cmd, &secretFile, "secret-file", "FILE", "the secret of the gateway's configuration with which sessions are named; the key is on standard input")
 	}
-	list := addRevocations(cmd)
+	list := addListFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if order.For < 0 || order.For > revoke.MaxFor {
-			return misuse(cmd, "revoke %s needs --for, 0s to %s", kind, revoke.MaxFor)
+		if order.For < 0 || order.For > listedit.MaxFor {
+			return newUsageError(cmd, "revoke %s needs --for, 0s to %s", kind, listedit.MaxFor)
 		}
 		value, err := readRevoked(cmd, secretFile, args)
 		if err != nil {
@@ -58,16 +58,16 @@ func newRevokeEntry(kind revocation.Kind) *cobra.Command {
 		if config != "" && order.Issuer != "" {
 			trusted, err := app.IssuersOf(config)
 			if err == nil {
-				err = revoke.CheckIssuer(order.Issuer, trusted)
+				err = listedit.CheckIssuer(order.Issuer, trusted)
 			}
 			if err != nil {
 				return err
 			}
 		}
 		if order.Issuer == "" {
-			return misuse(cmd, "--issuer is missing")
+			return newUsageError(cmd, "--issuer is missing")
 		}
-		return list.do(cmd, order, func(s revoke.Store, o revoke.Order) (answer, error) { return revoke.Add(s, o) })
+		return list.runOnList(cmd, order, func(s listedit.Store, o listedit.Request) (answer, error) { return listedit.Add(s, o) })
 	}
 	return cmd
 }
@@ -87,9 +87,9 @@ func readRevoked(cmd *cobra.Command, secretFile string, args []string) (string, 
 	case secretFile == "" && len(args) == 1:
 		return args[0], nil
 	case secretFile == "":
-		return "", misuse(cmd, "one value is needed")
+		return "", newUsageError(cmd, "one value is needed")
 	case len(args) > 0:
-		return "", misuse(cmd, "with --secret-file the key comes from standard input, never as an argument")
+		return "", newUsageError(cmd, "with --secret-file the key comes from standard input, never as an argument")
 	}
 	data, err := secretfile.Read(secretFile, secretfile.Secret, 64<<10)
 	if err != nil {

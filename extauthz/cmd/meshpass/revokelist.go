@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/internal/revocation/revoke"
+	"github.com/meshpass/meshpass/extauthz/internal/revocation/listedit"
 )
 
 func newRevokeList() *cobra.Command {
@@ -11,9 +11,9 @@ func newRevokeList() *cobra.Command {
 		Use: "list (--file FILE | --redis HOST:PORT) [flags]", Short: "Print the list", Args: noArgs,
 		Long: "Prints the entries that have not expired." + revokeCodes,
 	}
-	list := addRevocations(cmd)
+	list := addListFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return list.do(cmd, revoke.Order{}, func(s revoke.Store, _ revoke.Order) (answer, error) { return revoke.All(s) })
+		return list.runOnList(cmd, listedit.Request{}, func(s listedit.Store, _ listedit.Request) (answer, error) { return listedit.ReadAll(s) })
 	}
 	return cmd
 }

@@ -3,28 +3,28 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/internal/revocation/revoke"
+	"github.com/meshpass/meshpass/extauthz/internal/revocation/listedit"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
 func newRevokeRemove() *cobra.Command {
-	var order revoke.Order
+	var order listedit.Request
 	cmd := &cobra.Command{
-		Use: "remove (--file FILE | --redis HOST:PORT) --issuer URL KIND VALUE [flags]", Short: "Remove an entry", Args: atMost(2),
+		Use: "remove (--file FILE | --redis HOST:PORT) --issuer URL KIND VALUE [flags]", Short: "Remove an entry", Args: atMostArgs(2),
 		Long: `Removes an entry: KIND is sub, sid, kid or txn, and VALUE is any value. Its tokens that
 have not expired are accepted again.` + revokeCodes,
 	}
 	addText(cmd, &order.Issuer, "issuer", "URL", "whose tokens: the claim iss (required)")
-	list := addRevocations(cmd)
+	list := addListFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) != 2 {
-			return misuse(cmd, "revoke remove needs KIND and VALUE")
+			return newUsageError(cmd, "revoke remove needs KIND and VALUE")
 		}
 		if order.Issuer == "" {
-			return misuse(cmd, "--issuer is missing")
+			return newUsageError(cmd, "--issuer is missing")
 		}
 		order.Kind, order.Value = revocation.Kind(args[0]), args[1]
-		return list.do(cmd, order, func(s revoke.Store, o revoke.Order) (answer, error) { return revoke.Remove(s, o) })
+		return list.runOnList(cmd, order, func(s listedit.Store, o listedit.Request) (answer, error) { return listedit.Remove(s, o) })
 	}
 	return cmd
 }

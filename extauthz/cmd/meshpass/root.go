@@ -37,9 +37,9 @@ func newGroup(use, short, long string, commands ...*cobra.Command) *cobra.Comman
 				names = append(names, sub.Name())
 			}
 			if !cmd.HasParent() {
-				return misuse(cmd, "no command: want one of %s", strings.Join(names, ", "))
+				return newUsageError(cmd, "no command: want one of %s", strings.Join(names, ", "))
 			}
-			return misuse(cmd, "%s needs a command: %s", cmd.Name(), oneOf(names))
+			return newUsageError(cmd, "%s needs a command: %s", cmd.Name(), joinChoices(names))
 		},
 	}
 	group.AddCommand(commands...)
@@ -54,19 +54,19 @@ func newHelp() *cobra.Command {
 		RunE: func(cmd *cobra.Command, words []string) error {
 			of := cmd.Root()
 			for _, word := range words {
-				sub := subcommand(of, word)
+				sub := findSubcommand(of, word)
 				if sub == nil {
 					return unknownCommand(of, word)
 				}
 				of = sub
 			}
-			prepared(of)
+			withStandardFlags(of)
 			return of.Help()
 		},
 		ValidArgsFunction: func(cmd *cobra.Command, words []string, _ string) ([]string, cobra.ShellCompDirective) {
 			of := cmd.Root()
 			for _, word := range words {
-				if of = subcommand(of, word); of == nil {
+				if of = findSubcommand(of, word); of == nil {
 					return nil, cobra.ShellCompDirectiveNoFileComp
 				}
 			}

@@ -48,10 +48,10 @@ could not serve.`,
 	addDuration(cmd, &delay, "drain-delay", "keep answering for that long after \"not ready\", so that callers go elsewhere first; used only where ops is configured")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if config == "" {
-			return misuse(cmd, "serve needs --config FILE")
+			return newUsageError(cmd, "serve needs --config FILE")
 		}
 		if delay < 0 {
-			return misuse(cmd, "--drain-delay must not be negative")
+			return newUsageError(cmd, "--drain-delay must not be negative")
 		}
 		return serve(cmd, config, strict, delay)
 	}
@@ -89,5 +89,5 @@ func serve(cmd *cobra.Command, config string, strict bool, delay time.Duration) 
 		return nil
 	}
 	// Through the log, whose end is bounded: a reader that hangs cannot keep the process.
-	return &exitError{code: report(err, false, cmd.OutOrStdout(), lines.Writer())}
+	return &exitError{code: reportError(err, false, cmd.OutOrStdout(), lines.Writer())}
 }

@@ -8,16 +8,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meshpass/meshpass/extauthz/internal/kubeclient"
 	"github.com/meshpass/meshpass/extauthz/internal/printer"
-	"github.com/meshpass/meshpass/extauthz/internal/services/kube"
+	"github.com/meshpass/meshpass/extauthz/internal/services/kubeservices"
 )
 
 // settle is what changes that belong together take.
-const settle = 500 * time.Millisecond
+const changePause = 500 * time.Millisecond
 
 // servicesCommand is one run of `services`.
 type servicesCommand struct {
-	kube.Access
+	cluster   kubeclient.Config
+	namespace string // of the cluster; empty: all
 	out, from string
 	watch     bool
 	format    *string
@@ -39,17 +41,17 @@ be done.`,
 	addText(cmd, &s.out, "out", "FILE", "write the file there. Without it the file goes to standard output")
 	cmd.Flags().BoolVar(&s.watch, "watch", false, "with --out: stay, and write the file again whenever Services change")
 	addTextP(cmd, &s.from, "filename", "f", "FILE", "read this list, from kubectl get services -A -o yaml or json, instead of a cluster; - is standard input")
-	addTextP(cmd, &s.Namespace, "namespace", "n", "NAMESPACE", "only the Services of this namespace; without it of all namespaces")
-	addKubeconfig(cmd, &s.Access)
+	addTextP(cmd, &s.namespace, "namespace", "n", "NAMESPACE", "only the Services of this namespace; without it of all namespaces")
+	addKubeconfig(cmd, &s.cluster)
 	s.format = addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		switch {
 		case *s.format == "json" && s.out == "":
-			return misuse(cmd, "-o json prints the report of --out FILE")
-		case s.from != "" && s.Access != kube.Access{}:
-			return misuse(cmd, "-f reads a list: --kubeconfig, --context and -n are for a cluster")
+			return newUsageError(cmd, "-o json prints the report of --out FILE")
+		case s.from != "" && (s.cluster != kubeclient.Config{} || s.namespace != ""):
+			return newUsageError(cmd, "-f reads a list: --kubeconfig, --context and -n are for a cluster")
 		case s.watch && (s.from != "" || s.out == ""):
-			return misuse(cmd, "--watch needs --out FILE and a cluster")
+			return newUsageError(cmd, "--watch needs --out FILE and a cluster")
 		case s.from != "":
 			return s.writeFromList(cmd)
 		}
@@ -64,7 +66,7 @@ func (s *servicesCommand) writeFromList(cmd *cobra.Command) error {
 		return err
 	}
 	defer from.Close()
-	list, err := kube.Decode(from)
+	list, err := kubeservices.DecodeList(from)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.from, err)
 	}
@@ -72,35 +74,36 @@ func (s *servicesCommand) writeFromList(cmd *cobra.Command) error {
 }
 
 func (s *servicesCommand) writeFromCluster(ctx context.Context, cmd *cobra.Command) error {
-	cluster, err := kube.Connect(s.Access)
+	client, err := kubeclient.New(s.cluster)
 	if err != nil {
 		return err
 	}
+	cluster := kubeservices.NewCluster(client, s.namespace)
 	list, err := cluster.List(ctx)
 	if err != nil {
 		return err
 	}
 	err = s.write(cmd, list)
-	if !s.watch || codeOf(err) == exitCouldNot {
+	if !s.watch || exitCode(err) == exitCouldNot {
 		return err
 	}
-	report(err, *s.format == "json", cmd.OutOrStdout(), cmd.ErrOrStderr())
+	reportError(err, *s.format == "json", cmd.OutOrStdout(), cmd.ErrOrStderr())
 	// A change that cannot be written leaves the file as it is; the next one may fix it.
-	cluster.Watch(ctx, settle, func(list []kube.Service, err error) {
+	cluster.Watch(ctx, changePause, func(list []kubeservices.Service, err error) {
 		if err == nil {
 			err = s.write(cmd, list)
 		}
-		report(err, *s.format == "json", cmd.OutOrStdout(), cmd.ErrOrStderr())
+		reportError(err, *s.format == "json", cmd.OutOrStdout(), cmd.ErrOrStderr())
 	})
 	return nil
 }
 
 // write writes the file, or prints it. Where it is printed, what is left out goes
 // to standard error, so that the output is the file.
-func (s *servicesCommand) write(cmd *cobra.Command, list []kube.Service) error {
-	file, err := kube.Make(list)
+func (s *servicesCommand) write(cmd *cobra.Command, list []kubeservices.Service) error {
+	file, err := kubeservices.BuildFile(list)
 	if err != nil {
-		return &exitError{code: exitNo, err: err}
+		return &exitError{code: exitAnswerNo, err: err}
 	}
 	if s.out == "" {
 		for _, skipped := range file.Skipped {

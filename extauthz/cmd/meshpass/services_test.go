@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/meshpass/meshpass/extauthz/internal/services"
-	"github.com/meshpass/meshpass/extauthz/internal/services/kube"
+	"github.com/meshpass/meshpass/extauthz/internal/services/kubeservices"
 )
 
 const (
@@ -79,8 +79,8 @@ func TestServices(t *testing.T) {
 		{"a cluster", []string{"--kubeconfig", kubeconfig}, 0, ordersFile, dbLeftOut},
 		{"a cluster, to a file", []string{"--kubeconfig", kubeconfig, "--out", out}, 0, "nothing to do: " + out, ""},
 		{"a namespace that may not be read", []string{"--kubeconfig", kubeconfig, "-n", "secret"}, 2, "", "meshpass: list Services: services is forbidden"},
-		{"a context that is none", []string{"--kubeconfig", kubeconfig, "--context", "other"}, 2, "", "meshpass: no way to the cluster: context \"other\" does not exist"},
-		{"no kubeconfig there", []string{"--kubeconfig", filepath.Join(t.TempDir(), "absent")}, 2, "", "meshpass: no way to the cluster: stat "},
+		{"a context that is none", []string{"--kubeconfig", kubeconfig, "--context", "other"}, 2, "", "meshpass: cannot connect to the cluster: context \"other\" does not exist"},
+		{"no kubeconfig there", []string{"--kubeconfig", filepath.Join(t.TempDir(), "absent")}, 2, "", "meshpass: cannot connect to the cluster: stat "},
 		{"nothing to write", []string{"-f", headless, "--out", out}, 1, "", "meshpass: of 2 Services 0 can be called through a waypoint: no services"},
 		{"no such list", []string{"-f", filepath.Join(t.TempDir(), "absent")}, 2, "", "meshpass: open "},
 		{"a list of something else", []string{"-f", kubeconfig}, 2, "", "meshpass: " + kubeconfig + `: "Config" of "v1" is no Service`},
@@ -111,7 +111,7 @@ func TestServices(t *testing.T) {
 func TestServicesReport(t *testing.T) {
 	list, out := writeFile(t, "list.json", ordersList), filepath.Join(t.TempDir(), "services.yaml")
 	code, stdout, _ := ran(t, "services", "-f", list, "--out", out, "-o", "json")
-	var report kube.Report
+	var report kubeservices.Report
 	if err := json.Unmarshal([]byte(stdout), &report); code != 0 || err != nil || !report.Changed || report.Out != out || report.Services != 1 || len(report.Skipped) != 1 {
 		t.Errorf("got %d, %+v, %v", code, report, err)
 	}

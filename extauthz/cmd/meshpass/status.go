@@ -30,9 +30,9 @@ answer; 2 the command could not ask. An override counts as it should be.`,
 	cmd.RunE = func(cmd *cobra.Command, addresses []string) error {
 		urls := []string{}
 		for _, text := range addresses {
-			at, err := opsURL(text)
+			at, err := parseOpsAddress(text)
 			if err != nil {
-				return misuse(cmd, "%s", err)
+				return newUsageError(cmd, "%s", err)
 			}
 			urls = append(urls, at)
 		}
@@ -42,12 +42,12 @@ answer; 2 the command could not ask. An override counts as it should be.`,
 		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 		defer cancel()
 		client := &http.Client{Transport: &http.Transport{}} // without the proxy that the environment may name
-		replicas := replicas{status.Ask(ctx, client, urls)}
+		replicas := replicas{status.AskReplicas(ctx, client, urls)}
 		if err := printAnswer(cmd, replicas, *format); err != nil {
 			return err
 		}
 		if replicas.haveFindings() {
-			return errNo
+			return errAnswerNo
 		}
 		return nil
 	}

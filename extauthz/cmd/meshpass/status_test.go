@@ -38,7 +38,7 @@ func TestStatus(t *testing.T) {
 	})
 	refused := authorizerAt(t, func(r *status.Report) {
 		r.Policies.Wanted = "bbb"
-		r.Policies.Refused = []status.Refused{{Name: "orders", File: "p/orders.yaml"}, {Name: "new", File: "p/new.yaml", Denied: true}}
+		r.Policies.Rejected = []status.Rejected{{Name: "orders", File: "p/orders.yaml"}, {Name: "new", File: "p/new.yaml", Denied: true}}
 		r.Sources[1].Problems = []string{`p/orders.yaml:7:5: unknown key "wehn"`}
 	})
 	other := authorizerAt(t, func(r *status.Report) { r.Policies.Generation, r.Policies.Wanted = "ccc", "ccc" })
@@ -52,17 +52,17 @@ func TestStatus(t *testing.T) {
 	}{
 		{"all as wanted", []string{good, good + "/"}, exitFine, []string{good, "  ready\n  policies     generation aaa, documents 2, unguarded: deny\n", "  jwks         active for 1h0m0s\n", "  issuer       https://a: 2 keys\n", "  issuer       https://b: 1 key, fetched 1m0s ago\n"}},
 		{"an override", []string{lifted}, exitFine, []string{"  override     ns/shop/sa/orders until 2026-06-01T12:00:00Z, by alice: INC-7\n"}},
-		{"documents refused", []string{refused}, exitNo, []string{
+		{"documents refused", []string{refused}, exitAnswerNo, []string{
 			"  ! generation aaa is in force, the files hold bbb\n",
 			"  ! orders (p/orders.yaml) is refused: what was in force before stays\n",
 			"  ! new (p/new.yaml) is refused: all that it guards is denied\n",
 			"  ! policies: p/orders.yaml:7:5: unknown key \"wehn\"\n"}},
-		{"no keys", []string{keyless}, exitNo, []string{"  ! issuer https://b: no keys that may be used\n", "  ! issuer https://b: the last fetch failed: 503\n"}},
-		{"as JSON", []string{"-o", "json", refused}, exitNo, []string{`"wanted": "bbb"`, `"denied": true`, `"findings": [`}},
-		{"replicas differ", []string{good, other}, exitNo, []string{"  ! replicas run different generations: aaa, ccc\n"}},
-		{"not ready", []string{starting}, exitNo, []string{"  ! not ready: starting\n"}},
-		{"not its address", []string{good + "/metrics"}, exitNo, []string{"  ! no answer: 404 Not Found: is that the address of ops?\n"}},
-		{"nobody there", []string{"http://127.0.0.1:1"}, exitNo, []string{"  ! no answer: "}},
+		{"no keys", []string{keyless}, exitAnswerNo, []string{"  ! issuer https://b: no keys that may be used\n", "  ! issuer https://b: the last fetch failed: 503\n"}},
+		{"as JSON", []string{"-o", "json", refused}, exitAnswerNo, []string{`"wanted": "bbb"`, `"denied": true`, `"findings": [`}},
+		{"replicas differ", []string{good, other}, exitAnswerNo, []string{"  ! replicas run different generations: aaa, ccc\n"}},
+		{"not ready", []string{starting}, exitAnswerNo, []string{"  ! not ready: starting\n"}},
+		{"not its address", []string{good + "/metrics"}, exitAnswerNo, []string{"  ! no answer: 404 Not Found: is that the address of ops?\n"}},
+		{"nobody there", []string{"http://127.0.0.1:1"}, exitAnswerNo, []string{"  ! no answer: "}},
 		{"an address", []string{strings.TrimPrefix(good, "http://")}, exitFine, []string{good + "\n  ready\n"}},
 		{"no address", []string{"127.0.0.1"}, exitCouldNot, nil},
 		{"another scheme", []string{"grpc://127.0.0.1:9090"}, exitCouldNot, nil},

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/internal/tokencli"
+	"github.com/meshpass/meshpass/extauthz/internal/tokentools"
 )
 
 func newToken() *cobra.Command {
@@ -26,5 +26,5 @@ func readToken(cmd *cobra.Command, args []string) (string, error) {
 	if len(args) == 1 && args[0] != "-" {
 		return args[0], nil
 	}
-	return tokencli.Read(cmd.InOrStdin())
+	return tokentools.ReadToken(cmd.InOrStdin())
 }

@@ -5,12 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/internal/tokencli"
+	"github.com/meshpass/meshpass/extauthz/internal/tokentools"
 )
 
 func newTokenInspect() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "inspect [TOKEN] [flags]", Short: "Print what a token says, without verifying it", Args: atMost(1),
+		Use: "inspect [TOKEN] [flags]", Short: "Print what a token says, without verifying it", Args: atMostArgs(1),
 		Long: `Prints header, claims and times of a token. Nothing is verified: anyone can have
 written it. ` + tokenArgument + `
 
@@ -22,9 +22,9 @@ Exit codes: 0 printed; 1 it is no token; 2 it could not be read.`,
 		if err != nil {
 			return err
 		}
-		inspection, err := tokencli.Inspect(raw, time.Now())
+		inspection, err := tokentools.Inspect(raw, time.Now())
 		if err != nil {
-			return noFor(err, tokencli.ErrNo)
+			return answerNoFor(err, tokentools.ErrNoToken)
 		}
 		return printAnswer(cmd, inspection, *format)
 	}

@@ -5,11 +5,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/internal/tokencli"
+	"github.com/meshpass/meshpass/extauthz/internal/tokentools"
 )
 
 func newTokenMint() *cobra.Command {
-	o := tokencli.Order{Lifetime: time.Minute}
+	o := tokentools.MintRequest{Lifetime: time.Minute}
 	cmd := &cobra.Command{
 		Use:   "mint --dir DIR --issuer URL --audience NAME --subject NAMESPACE:ID --workload SPIFFEID [flags]",
 		Short: "Mint a token for a test", Args: noArgs,
@@ -19,7 +19,7 @@ meshpass keys new --test made sign such tokens.
 
 Exit codes: 0 minted; 1 the keys are no test keys; 2 it could not be minted.`,
 	}
-	addText(cmd, &o.Dir, "dir", "DIR", "the directory of test keys (required)")
+	addText(cmd, &o.KeyDir, "dir", "DIR", "the directory of test keys (required)")
 	addText(cmd, &o.Issuer, "issuer", "URL", "the claim iss (required)")
 	addText(cmd, &o.Audience, "audience", "NAME", "the claim aud (required)")
 	addText(cmd, &o.Subject, "subject", "NAMESPACE:ID", "the claim sub (required)")
@@ -31,13 +31,13 @@ Exit codes: 0 minted; 1 the keys are no test keys; 2 it could not be minted.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		for _, name := range []string{"dir", "issuer", "audience", "subject", "workload"} {
 			if cmd.Flags().Lookup(name).Value.String() == "" {
-				return misuse(cmd, "token mint needs --%s", name)
+				return newUsageError(cmd, "token mint needs --%s", name)
 			}
 		}
 		o.Now = time.Now
-		minted, err := tokencli.Mint(o)
+		minted, err := tokentools.Mint(o)
 		if err != nil {
-			return noFor(err, tokencli.ErrNo)
+			return answerNoFor(err, tokentools.ErrNoToken)
 		}
 		return printAnswer(cmd, minted, *format)
 	}

@@ -6,13 +6,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meshpass/meshpass/extauthz/internal/app"
-	"github.com/meshpass/meshpass/extauthz/internal/tokencli"
+	"github.com/meshpass/meshpass/extauthz/internal/tokentools"
 )
 
 func newTokenVerify() *cobra.Command {
 	var config string
 	cmd := &cobra.Command{
-		Use: "verify --config FILE [TOKEN] [flags]", Short: "Say whether a configuration accepts a token, or which rule rejects it", Args: atMost(1),
+		Use: "verify --config FILE [TOKEN] [flags]", Short: "Say whether a configuration accepts a token, or which rule rejects it", Args: atMostArgs(1),
 		Long: `Says whether an authorizer with this configuration accepts the token, or which rule
 of docs/token.md rejects it. ` + tokenArgument + `
 
@@ -23,7 +23,7 @@ Exit codes: 0 accepted; 1 rejected; 2 it could not be verified.`,
 	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if config == "" {
-			return misuse(cmd, "token verify needs --config FILE")
+			return newUsageError(cmd, "token verify needs --config FILE")
 		}
 		verifier, err := app.Verifier(config, time.Now, newWarningLog(cmd))
 		if err != nil {
@@ -33,12 +33,12 @@ Exit codes: 0 accepted; 1 rejected; 2 it could not be verified.`,
 		if err != nil {
 			return err
 		}
-		verdict := tokencli.Verify(verifier, raw)
+		verdict := tokentools.Verify(verifier, raw)
 		if err := printAnswer(cmd, verdict, *format); err != nil {
 			return err
 		}
 		if !verdict.Accepted {
-			return errNo
+			return errAnswerNo
 		}
 		return nil
 	}

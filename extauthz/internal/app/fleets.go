@@ -138,7 +138,7 @@ func (w *trustWatch) readConfig() (*loader, error) {
 	}
 	usable := l.again()
 	usable.lastKeys = l.keysOf(entries) // a new file may break before it is read again
-	return usable, w.registry.Conflict(entries)
+	return usable, w.registry.CheckConflicts(entries)
 }
 
 // keysOf are the keys of the entries' files, by path.
@@ -176,10 +176,10 @@ func (w *trustWatch) readTrust() (trusted, error) {
 	if err := l.check.ErrOfValues(); err != nil {
 		return t, err
 	}
-	l.keepKeysFrom(t.entries, w.registry.Conflict)
+	l.keepKeysFrom(t.entries, w.registry.CheckConflicts)
 	t.faults, t.unread = l.keyFault, l.unread
 	t.keys = l.keysOf(t.entries)
-	return t, w.registry.Conflict(t.entries)
+	return t, w.registry.CheckConflicts(t.entries)
 }
 
 // trustNow is the started configuration with the trust section that the file has

@@ -110,12 +110,12 @@ func TestLimitsAboveTheMemoryAreLogged(t *testing.T) {
 
 // A workload that may not ask gets nothing from us but the end of its handshake.
 func TestStrangersGetNoConnection(t *testing.T) {
-	ca := certtest.New(t)
+	ca := certtest.NewCA(t)
 	f := newTLSFiles(t, ca, mutual, oneListener)
 	r := start(t, f.config)
 	config := &tls.Config{
-		RootCAs: ca.Pool(), ServerName: "meshpass.meshpass.svc", NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS13,
-		Certificates: []tls.Certificate{ca.Leaf(time.Now().Add(lasting), "spiffe://cluster.local/ns/stranger/sa/default").TLS},
+		RootCAs: ca.CertPool(), ServerName: "meshpass.meshpass.svc", NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS13,
+		Certificates: []tls.Certificate{ca.IssueLeaf(time.Now().Add(lasting), "spiffe://cluster.local/ns/stranger/sa/default").TLS},
 	}
 	conn, err := tls.Dial("tcp", r.addresses()[0], config)
 	if err != nil {

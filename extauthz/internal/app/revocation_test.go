@@ -99,7 +99,7 @@ func TestVerifierOfAFileWithRevocations(t *testing.T) {
 // startWithRedis is an authorizer with a file and a Redis, and a policy for outages.
 func startWithRedis(t *testing.T, settings, onOutage string, now func() time.Time) (asked, files, *miniredis.Miniredis) {
 	t.Helper()
-	server := redistest.Run(t)
+	server := redistest.StartServer(t)
 	f := newFiles(t, oneListener+"revocation: {file: revoked.yaml, redis: {address: \""+server.Addr()+"\"}"+settings+"}")
 	f.write("revoked.yaml", "revocations: []")
 	f.write("policies/orders.yaml", strings.Replace(allowing("read-own-tenant"), "targets:", "onOutage: "+onOutage+"\n  targets:", 1))
@@ -250,7 +250,7 @@ func TestRevocationsOfUnknownIssuers(t *testing.T) {
 	if text := body(t, a.ops()+"/readyz"); !strings.Contains(text, "revocations in file: 1 entries refuse nothing here, as their issuers are not trusted: https://typo.example") {
 		t.Errorf("readyz: %s", text)
 	}
-	replicas := status.Ask(t.Context(), http.DefaultClient, []string{a.ops()})
+	replicas := status.AskReplicas(t.Context(), http.DefaultClient, []string{a.ops()})
 	var text strings.Builder
 	replicas[0].Print(&text, time.Now())
 	if len(replicas[0].Findings) > 0 || !strings.Contains(text.String(), "warning      revocations in file: 1 entries refuse nothing here") {

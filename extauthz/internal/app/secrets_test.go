@@ -22,13 +22,13 @@ func (f files) chmod(name string, mode fs.FileMode) {
 
 // What others may read, or replace, is no secret: the start is refused, with the cure.
 func TestSecretsThatAreOpen(t *testing.T) {
-	server := redistest.Run(t)
+	server := redistest.StartServer(t)
 	if err := server.Set(redislist.DefaultKey, "serial: 1\nrevocations: []"); err != nil {
 		t.Fatal(err)
 	}
 	server.RequireAuth("sesame")
 	redis := oneListener + "revocation: {redis: {address: \"" + server.Addr() + "\", passwordFile: secrets/password}}\n"
-	ca := certtest.New(t)
+	ca := certtest.NewCA(t)
 	tls := strings.ReplaceAll(mutual, "key.pem", "secrets/key.pem")
 	east := newFleet(t, "east")
 	seeded := fromURL(east, newKeyServer(t, east.jwks(t)).URL, "seed: secrets/seed.json")
@@ -47,7 +47,7 @@ func TestSecretsThatAreOpen(t *testing.T) {
 			if err := os.Mkdir(filepath.Join(filepath.Dir(f.config), "secrets"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			leaf := ca.Leaf(time.Now().Add(lasting), ourName)
+			leaf := ca.IssueLeaf(time.Now().Add(lasting), ourName)
 			for name, text := range map[string]string{"secrets/password": "sesame", "secrets/key.pem": leaf.Key, "cert.pem": leaf.Cert, "ca.pem": ca.PEM(), "secrets/seed.json": "{}"} {
 				f.write(name, text)
 			}

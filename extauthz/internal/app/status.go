@@ -50,7 +50,7 @@ func (a *authorizer) policiesStatus() status.Policies {
 		p.Unguarded = string(policy.Shadow)
 	}
 	for _, r := range loaded.Refused {
-		p.Refused = append(p.Refused, status.Refused{Name: r.Name, Folder: r.Folder, File: r.File, Denied: r.Denied})
+		p.Rejected = append(p.Rejected, status.Rejected{Name: r.Name, Folder: r.Folder, File: r.File, Denied: r.Denied})
 	}
 	for _, o := range set.Overrides(a.Now()) {
 		p.Overrides = append(p.Overrides, status.Override{Target: o.Target, Until: o.Until, By: o.By, Reason: o.Reason})

@@ -21,7 +21,7 @@ func shown(t *testing.T, address string, ca certtest.CA, client ...tls.Certifica
 		t.Fatal(err)
 	}
 	conn := tls.Client(raw, &tls.Config{
-		RootCAs: ca.Pool(), ServerName: "meshpass.meshpass.svc", Certificates: client, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12,
+		RootCAs: ca.CertPool(), ServerName: "meshpass.meshpass.svc", Certificates: client, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12,
 	})
 	defer release(t, raw)
 	if err := conn.Handshake(); err != nil {
@@ -34,8 +34,8 @@ func shown(t *testing.T, address string, ca certtest.CA, client ...tls.Certifica
 // Certificates are renewed while connections are open: these stay, new ones get
 // the new certificate, and who may ask follows the client CA.
 func TestCertificatesAreFollowed(t *testing.T) {
-	ca := certtest.New(t)
-	client := ca.Leaf(time.Now().Add(lasting), sidecarID).TLS
+	ca := certtest.NewCA(t)
+	client := ca.IssueLeaf(time.Now().Add(lasting), sidecarID).TLS
 	f := newTLSFiles(t, ca, mutual, oneListener)
 	r := start(t, f.config, quickly)
 	address := r.addresses()[0]
@@ -44,7 +44,7 @@ func TestCertificatesAreFollowed(t *testing.T) {
 		t.Fatal(got)
 	}
 
-	renewed := ca.Leaf(time.Now().Add(2*lasting), ourName)
+	renewed := ca.IssueLeaf(time.Now().Add(2*lasting), ourName)
 	f.certify(renewed)
 	eventually(t, "the new certificate is not shown", func() bool {
 		certificate, protocol := shown(t, address, ca, client)
@@ -58,10 +58,10 @@ func TestCertificatesAreFollowed(t *testing.T) {
 		t.Errorf("metrics: want %s", want)
 	}
 
-	other := certtest.New(t)
+	other := certtest.NewCA(t)
 	f.write("ca.pem", other.PEM())
 	eventually(t, "the new client CA is not in force", func() bool {
-		_, err := dialTLS(t, address, ca, other.Leaf(time.Now().Add(lasting), sidecarID).TLS).Check(t.Context(), order(t, gateway))
+		_, err := dialTLS(t, address, ca, other.IssueLeaf(time.Now().Add(lasting), sidecarID).TLS).Check(t.Context(), order(t, gateway))
 		return err == nil
 	})
 	if _, err := dialTLS(t, address, ca, client).Check(t.Context(), order(t, gateway)); err == nil {
@@ -71,9 +71,9 @@ func TestCertificatesAreFollowed(t *testing.T) {
 
 // What cannot be served leaves the last good certificate in force, and shows.
 func TestABadCertificateKeepsTheLastGoodOne(t *testing.T) {
-	ca := certtest.New(t)
-	client := ca.Leaf(time.Now().Add(lasting), sidecarID).TLS
-	expired, other := ca.Leaf(time.Now().Add(-time.Minute), ourName), ca.Leaf(time.Now().Add(lasting), ourName)
+	ca := certtest.NewCA(t)
+	client := ca.IssueLeaf(time.Now().Add(lasting), sidecarID).TLS
+	expired, other := ca.IssueLeaf(time.Now().Add(-time.Minute), ourName), ca.IssueLeaf(time.Now().Add(lasting), ourName)
 	for _, row := range []struct{ name, cert, key, problem string }{
 		{"expired", expired.Cert, expired.Key, "cert.pem: expired at "},
 		{"half-written", other.Cert[:len(other.Cert)/2], "", "cert.pem: no certificate"},
@@ -114,9 +114,9 @@ func TestABadCertificateKeepsTheLastGoodOne(t *testing.T) {
 
 // An expired certificate does not even start.
 func TestAnExpiredCertificateDoesNotStart(t *testing.T) {
-	ca := certtest.New(t)
+	ca := certtest.NewCA(t)
 	f := newTLSFiles(t, ca, mutual, oneListener)
-	f.certify(ca.Leaf(time.Now().Add(-time.Minute), ourName))
+	f.certify(ca.IssueLeaf(time.Now().Add(-time.Minute), ourName))
 	_, err := load(process(f.config))
 	if want := "cert.pem: expired at "; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
@@ -125,15 +125,15 @@ func TestAnExpiredCertificateDoesNotStart(t *testing.T) {
 
 // Without client certificates whoever reaches the port may ask; that is told.
 func TestServerTLS(t *testing.T) {
-	ca := certtest.New(t)
+	ca := certtest.NewCA(t)
 	f := newTLSFiles(t, ca, "{mode: server, certFile: cert.pem, keyFile: key.pem}", oneListener)
 	r := start(t, f.config)
-	for name, certificates := range map[string][]tls.Certificate{"none": nil, "one of another CA": {certtest.New(t).Leaf(time.Now().Add(lasting), gateway).TLS}} {
+	for name, certificates := range map[string][]tls.Certificate{"none": nil, "one of another CA": {certtest.NewCA(t).IssueLeaf(time.Now().Add(lasting), gateway).TLS}} {
 		if got := reasonOf(t, dialTLS(t, r.addresses()[0], ca, certificates...), t.Context(), order(t, gateway)); got != "rule_allowed" {
 			t.Errorf("%s: got %s", name, got)
 		}
 	}
-	if _, err := dialTLS(t, r.addresses()[0], certtest.New(t)).Check(t.Context(), order(t, gateway)); err == nil {
+	if _, err := dialTLS(t, r.addresses()[0], certtest.NewCA(t)).Check(t.Context(), order(t, gateway)); err == nil {
 		t.Error("a client that trusts another CA talks to us")
 	}
 	if r.logged("tls.mode server: whoever can reach a listener may ask on it") != 1 {

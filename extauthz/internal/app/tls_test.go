@@ -28,7 +28,7 @@ func newTLSFiles(t *testing.T, ca certtest.CA, mode, settings string) files {
 	t.Helper()
 	f := newFiles(t, settings, mode)
 	f.write("ca.pem", ca.PEM())
-	f.certify(ca.Leaf(time.Now().Add(lasting), ourName))
+	f.certify(ca.IssueLeaf(time.Now().Add(lasting), ourName))
 	return f
 }
 
@@ -41,7 +41,7 @@ func (f files) certify(leaf certtest.Leaf) {
 // dialTLS shows the certificates that are given, or none.
 func dialTLS(t *testing.T, address string, ca certtest.CA, certificates ...tls.Certificate) auth.AuthorizationClient {
 	t.Helper()
-	config := &tls.Config{RootCAs: ca.Pool(), ServerName: "meshpass.meshpass.svc", Certificates: certificates, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{RootCAs: ca.CertPool(), ServerName: "meshpass.meshpass.svc", Certificates: certificates, MinVersion: tls.VersionTLS12}
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func dialTLS(t *testing.T, address string, ca certtest.CA, certificates ...tls.C
 
 // Who may ask is the certificate that the client proves to hold.
 func TestMutualTLSClients(t *testing.T) {
-	ca, foreign := certtest.New(t), certtest.New(t)
+	ca, foreign := certtest.NewCA(t), certtest.NewCA(t)
 	until := time.Now().Add(lasting)
 	f := newTLSFiles(t, ca, mutual, strings.Replace(oneListener, "127.0.0.1:0", "0.0.0.0:0", 1))
 	r := start(t, f.config)
@@ -63,14 +63,14 @@ func TestMutualTLSClients(t *testing.T) {
 		reason string // empty: there is no connection
 		log    string
 	}{
-		{"a client that is named", []tls.Certificate{ca.Leaf(until, sidecarID).TLS}, "rule_allowed", ""},
-		{"one that is not", []tls.Certificate{ca.Leaf(until, gateway).TLS}, "", "ns/edge/sa/tyk-gateway is not among tls.clients"},
-		{"another trust domain, of the same CA", []tls.Certificate{ca.Leaf(until, "spiffe://evil.example/ns/shop/sa/orders").TLS}, "", "spiffe://evil.example/ns/shop/sa/orders is not among"},
-		{"two names", []tls.Certificate{ca.Leaf(until, sidecarID, gateway).TLS}, "", "2 URIs, want 1"},
-		{"a DNS name only", []tls.Certificate{ca.Leaf(until).TLS}, "", "0 URIs, want 1"},
-		{"a URI that is no SPIFFE id", []tls.Certificate{ca.Leaf(until, "https://shop.example/ns/shop/sa/orders").TLS}, "", "not a SPIFFE id"},
-		{"an expired certificate", []tls.Certificate{ca.Leaf(time.Now().Add(-time.Minute), sidecarID).TLS}, "", "certificate has expired"},
-		{"of another CA", []tls.Certificate{foreign.Leaf(until, sidecarID).TLS}, "", "certificate signed by unknown authority"},
+		{"a client that is named", []tls.Certificate{ca.IssueLeaf(until, sidecarID).TLS}, "rule_allowed", ""},
+		{"one that is not", []tls.Certificate{ca.IssueLeaf(until, gateway).TLS}, "", "ns/edge/sa/tyk-gateway is not among tls.clients"},
+		{"another trust domain, of the same CA", []tls.Certificate{ca.IssueLeaf(until, "spiffe://evil.example/ns/shop/sa/orders").TLS}, "", "spiffe://evil.example/ns/shop/sa/orders is not among"},
+		{"two names", []tls.Certificate{ca.IssueLeaf(until, sidecarID, gateway).TLS}, "", "2 URIs, want 1"},
+		{"a DNS name only", []tls.Certificate{ca.IssueLeaf(until).TLS}, "", "0 URIs, want 1"},
+		{"a URI that is no SPIFFE id", []tls.Certificate{ca.IssueLeaf(until, "https://shop.example/ns/shop/sa/orders").TLS}, "", "not a SPIFFE id"},
+		{"an expired certificate", []tls.Certificate{ca.IssueLeaf(time.Now().Add(-time.Minute), sidecarID).TLS}, "", "certificate has expired"},
+		{"of another CA", []tls.Certificate{foreign.IssueLeaf(until, sidecarID).TLS}, "", "certificate signed by unknown authority"},
 		{"none", nil, "", "client didn't provide a certificate"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestMutualTLSClients(t *testing.T) {
 // XFCC is believed of those clients only that the listener itself names, though
 // others may ask elsewhere.
 func TestXFCCOnlyFromTheClientsNamed(t *testing.T) {
-	ca := certtest.New(t)
+	ca := certtest.NewCA(t)
 	until := time.Now().Add(lasting)
 	f := newTLSFiles(t, ca, mutual, `
 listeners:
@@ -123,7 +123,7 @@ spec:
 			before := len(r.log.String())
 			request := order(t, "")
 			request.Attributes.Request.Http.Headers[xfcc.Header] = from(row.caller)
-			client := dialTLS(t, r.addresses()[row.port], ca, ca.Leaf(until, row.client).TLS)
+			client := dialTLS(t, r.addresses()[row.port], ca, ca.IssueLeaf(until, row.client).TLS)
 			answer, err := client.Check(t.Context(), request)
 			if got := answer.GetDynamicMetadata().GetFields()["reason"].GetStringValue(); got != row.reason || (err != nil) != (row.reason == "") {
 				t.Errorf("got %q, %v; want %q", got, err, row.reason)

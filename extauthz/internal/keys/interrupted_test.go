@@ -15,7 +15,7 @@ var interruptedAt = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 // killed runs a rotation until it is killed before its step n; false: there is no such step.
 func killed(t *testing.T, r Rotation, out string, n int) bool {
 	t.Helper()
-	steps, _, err := r.steps(out)
+	steps, _, err := r.planSteps(out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func killed(t *testing.T, r Rotation, out string, n int) bool {
 			must(t, os.WriteFile(filepath.Join(r.Dir, ".new-123"), []byte("-----BEGIN PRIV"), 0o600))
 			return true
 		}
-		must(t, s.do())
+		must(t, s.run())
 	}
 	return false
 }
@@ -65,7 +65,7 @@ func killedAt(t *testing.T, leak bool, now time.Time, n int) bool {
 	t.Helper()
 	base := t.TempDir()
 	dir, out := filepath.Join(base, "keys"), filepath.Join(base, "jwks.json")
-	r := Rotation{NewKey: NewKey{Dir: dir, Algorithm: keyset.ES256, Lead: time.Hour, Lifetime: 1000 * time.Hour, First: true, Now: interruptedAt}, Every: 48 * time.Hour}
+	r := Rotation{KeyRequest: KeyRequest{Dir: dir, Algorithm: keyset.ES256, Lead: time.Hour, Lifetime: 1000 * time.Hour, First: true, Now: interruptedAt}, Every: 48 * time.Hour}
 	_, err := Rotate(r, out)
 	must(t, err)
 	r.Now = interruptedAt.Add(47 * time.Hour) // a second key: by now it signs, and the first is over
@@ -75,18 +75,18 @@ func killedAt(t *testing.T, leak bool, now time.Time, n int) bool {
 	if leak {
 		current, err := load(t, dir).Current(now)
 		must(t, err)
-		r.AtOnce, r.Leaked = true, []string{current.ID()}
+		r.Immediately, r.Leaked = true, []string{current.ID()}
 	}
 	was := killed(t, r, out, n)
 	inOrder(t, dir, out, now, was)
 
 	if leak && !stillThere(load(t, dir), r.Leaked) {
-		r.AtOnce, r.Leaked = false, nil
+		r.Immediately, r.Leaked = false, nil
 	}
 	_, err = Rotate(r, out)
 	must(t, err)
 	inOrder(t, dir, out, now, false)
-	if again, err := Rotate(Rotation{NewKey: r.NewKey, Every: r.Every}, out); err != nil || again.Changed {
+	if again, err := Rotate(Rotation{KeyRequest: r.KeyRequest, Every: r.Every}, out); err != nil || again.Changed {
 		t.Errorf("killed at %d, then run twice: %+v, %v", n, again, err)
 	}
 	return was

@@ -23,43 +23,43 @@ import (
 
 // ErrNo says that the directory's state speaks against what was asked. Nothing
 // was written.
-var ErrNo = errors.New("not done")
+var ErrNotDone = errors.New("not done")
 
 // maxLeeway is the largest difference of clocks that a verifier may forgive.
 const maxLeeway = time.Minute
 
-// NewKey is what New is asked for.
-type NewKey struct {
+// KeyRequest is what New is asked for.
+type KeyRequest struct {
 	Dir, Algorithm string
 	Lead           time.Duration // from publishing to signing; whole seconds, 1 at least
 	Lifetime       time.Duration // for how long it signs; likewise
 	First          bool          // the very first key of the directory, which signs at once
-	Test           bool          // the directory is for test keys: see keyset.SigningKeys.IsTest
-	Tokens         time.Duration // how long a token lives at most; zero: token.MaxLifetime
+	Test           bool          // the directory is for test keys: see keyset.SigningKeys.Test
+	TokenLifetime  time.Duration // how long a token lives at most; zero: token.MaxLifetime
 	Now            time.Time
 }
 
-// New adds a key, unless one waits for its turn already.
-func New(n NewKey) (Report, error) {
+// AddKey adds a key, unless one waits for its turn already.
+func AddKey(n KeyRequest) (Report, error) {
 	if n.Lead < time.Second || n.Lifetime < time.Second {
 		return Report{}, errors.New("lead and lifetime of a key must be 1s or more")
 	}
 	if n.Lifetime < n.Lead {
 		return Report{}, fmt.Errorf("lifetime of a key %v: want the lead, %v, or more: the key would stop signing before authorizers know the next one", n.Lifetime, n.Lead)
 	}
-	unlock, err := lock(n.Dir)
+	unlock, err := lockDir(n.Dir)
 	if err != nil {
 		return Report{}, err
 	}
 	defer unlock()
-	before, err := n.existing()
+	before, err := n.readExisting()
 	if err != nil {
 		return Report{}, err
 	}
-	if done, err := n.done(before.Keys()); done || err != nil {
-		return report(n.Dir, "", before, n.Now), err
+	if done, err := n.isDone(before.Keys()); done || err != nil {
+		return newReport(n.Dir, "", before, n.Now), err
 	}
-	kid, err := n.make()
+	kid, err := n.createKey()
 	if err != nil {
 		return Report{}, err
 	}
@@ -67,46 +67,46 @@ func New(n NewKey) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	r := report(n.Dir, kid, after, n.Now)
-	r.note("publish it now: meshpass keys publish --dir %s --out FILE, and give FILE to every authorizer", n.Dir)
+	r := newReport(n.Dir, kid, after, n.Now)
+	r.addNote("publish it now: meshpass keys publish --dir %s --out FILE, and give FILE to every authorizer", n.Dir)
 	if n.Test {
-		r.note("it is a test key: gateways refuse it, and authorizers its tokens, unless insecure.allowTestTokens is set")
+		r.addNote("it is a test key: gateways refuse it, and authorizers its tokens, unless insecure.allowTestTokens is set")
 	}
 	if n.First {
-		r.note("it signs at once: its tokens are refused (kid_unknown) wherever FILE has not arrived")
+		r.addNote("it signs at once: its tokens are refused (kid_unknown) wherever FILE has not arrived")
 	}
 	return r, nil
 }
 
-func (n NewKey) plan() keyset.Plan {
+func (n KeyRequest) newPlan() keyset.Plan {
 	p := keyset.Plan{PublishAt: n.Now.UTC().Truncate(time.Second)}
 	p.SignFrom = p.PublishAt
 	if !n.First {
 		p.SignFrom = p.PublishAt.Add(n.Lead.Truncate(time.Second))
 	}
-	return n.until(p, p.SignFrom.Add(n.Lifetime.Truncate(time.Second)))
+	return n.endPlanAt(p, p.SignFrom.Add(n.Lifetime.Truncate(time.Second)))
 }
 
-// until gives the plan another end. The key stays published for as long as the
+// endPlanAt gives the plan another end. The key stays published for as long as the
 // last of its tokens can live, and a lead longer, because a verifier may be that late.
-func (n NewKey) until(p keyset.Plan, end time.Time) keyset.Plan {
+func (n KeyRequest) endPlanAt(p keyset.Plan, end time.Time) keyset.Plan {
 	p.SignUntil = end
-	p.RemoveAfter = end.Add(n.retention())
+	p.RemoveAfter = end.Add(n.retentionAfterSigning())
 	return p
 }
 
-func (n NewKey) retention() time.Duration {
-	tokens := n.Tokens
+func (n KeyRequest) retentionAfterSigning() time.Duration {
+	tokens := n.TokenLifetime
 	if tokens == 0 {
 		tokens = token.MaxLifetime
 	}
 	return tokens + maxLeeway + n.Lead.Truncate(time.Second)
 }
 
-// done says whether what is asked for is there already.
-func (n NewKey) done(keys []*keyset.SigningKey) (bool, error) {
+// isDone says whether what is asked for is there already.
+func (n KeyRequest) isDone(keys []*keyset.SigningKey) (bool, error) {
 	if n.First {
-		return n.firstDone(keys)
+		return n.isFirstDone(keys)
 	}
 	for _, key := range keys {
 		if !key.Plan().SignFrom.After(n.Now) {
@@ -114,14 +114,14 @@ func (n NewKey) done(keys []*keyset.SigningKey) (bool, error) {
 		}
 		if key.Algorithm() != n.Algorithm {
 			return false, fmt.Errorf("%w: key %s (%s) already waits for its turn at %s: let it, or remove it first",
-				ErrNo, key.ID(), key.Algorithm(), at(key.Plan().SignFrom))
+				ErrNotDone, key.ID(), key.Algorithm(), formatTime(key.Plan().SignFrom))
 		}
 		return true, nil
 	}
 	return false, nil
 }
 
-func (n NewKey) firstDone(keys []*keyset.SigningKey) (bool, error) {
+func (n KeyRequest) isFirstDone(keys []*keyset.SigningKey) (bool, error) {
 	for _, key := range keys {
 		if key.Plan().MaySignAt(n.Now) && key.Algorithm() == n.Algorithm {
 			return true, nil
@@ -129,21 +129,21 @@ func (n NewKey) firstDone(keys []*keyset.SigningKey) (bool, error) {
 	}
 	if len(keys) > 0 {
 		return false, fmt.Errorf("%w: --first is for the very first key, and %s has %d: no verifier could know a key that signs at once; "+
-			"leave --first out, with a --lead as long as your slowest verifier needs", ErrNo, n.Dir, len(keys))
+			"leave --first out, with a --lead as long as your slowest verifier needs", ErrNotDone, n.Dir, len(keys))
 	}
 	return false, nil
 }
 
-// existing gives the keys of the directory, none where keys.yaml is not yet there.
-func (n NewKey) existing() (*keyset.SigningKeys, error) {
+// readExisting gives the keys of the directory, none where keys.yaml is not yet there.
+func (n KeyRequest) readExisting() (*keyset.SigningKeys, error) {
 	files, err := readFiles(n.Dir)
 	if err != nil {
 		return nil, err
 	}
-	return n.keysOf(files)
+	return n.parseKeys(files)
 }
 
-func (n NewKey) keysOf(files keyset.Files) (*keyset.SigningKeys, error) {
+func (n KeyRequest) parseKeys(files keyset.Files) (*keyset.SigningKeys, error) {
 	if len(files) == 0 {
 		return &keyset.SigningKeys{}, nil
 	}
@@ -152,7 +152,7 @@ func (n NewKey) keysOf(files keyset.Files) (*keyset.SigningKeys, error) {
 		return nil, fmt.Errorf("%s: %w", n.Dir, err)
 	}
 	if set.IsTest() != n.Test {
-		return nil, fmt.Errorf("%w: %s: %w", ErrNo, n.Dir, keyset.ErrMixedKeys)
+		return nil, fmt.Errorf("%w: %s: %w", ErrNotDone, n.Dir, keyset.ErrMixedKeys)
 	}
 	return set, nil
 }
@@ -164,17 +164,17 @@ func readFiles(dir string) (keyset.Files, error) {
 	return keyset.ReadFiles(dir)
 }
 
-func (n NewKey) make() (kid string, err error) {
+func (n KeyRequest) createKey() (kid string, err error) {
 	if n.Test {
-		return keyset.CreateTestKey(n.Dir, n.Algorithm, n.plan())
+		return keyset.CreateTestKey(n.Dir, n.Algorithm, n.newPlan())
 	}
-	return keyset.CreateKey(n.Dir, n.Algorithm, n.plan())
+	return keyset.CreateKey(n.Dir, n.Algorithm, n.newPlan())
 }
 
-// lock makes the directory if needed, for its owner alone, and keeps a second
+// lockDir makes the directory if needed, for its owner alone, and keeps a second
 // command out while one changes it: both would write keys.yaml, and one key
 // would be lost from it.
-func lock(dir string) (unlock func(), err error) {
+func lockDir(dir string) (unlock func(), err error) {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, err
 	}

@@ -15,21 +15,21 @@ import (
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-func asked(dir string, now time.Time) keys.NewKey {
-	return keys.NewKey{Dir: dir, Algorithm: keyset.ES256, Lead: time.Hour, Lifetime: 24 * time.Hour, Now: now}
+func asked(dir string, now time.Time) keys.KeyRequest {
+	return keys.KeyRequest{Dir: dir, Algorithm: keyset.ES256, Lead: time.Hour, Lifetime: 24 * time.Hour, Now: now}
 }
 
-func first(dir string) keys.NewKey {
+func signsFirst(dir string) keys.KeyRequest {
 	n := asked(dir, noon)
 	n.First = true
 	return n
 }
 
-func test(n keys.NewKey) keys.NewKey { n.Test = true; return n }
+func test(n keys.KeyRequest) keys.KeyRequest { n.Test = true; return n }
 
-func make1(t *testing.T, n keys.NewKey) string {
+func make1(t *testing.T, n keys.KeyRequest) string {
 	t.Helper()
-	r, err := keys.New(n)
+	r, err := keys.AddKey(n)
 	if err != nil || r.Made == "" {
 		t.Fatalf("got %+v, %v", r, err)
 	}
@@ -39,7 +39,7 @@ func make1(t *testing.T, n keys.NewKey) string {
 // Without --first not even the first key signs before its lead is over.
 func TestTheFirstKeyWaitsToo(t *testing.T) {
 	dir := t.TempDir()
-	r, err := keys.New(asked(dir, noon))
+	r, err := keys.AddKey(asked(dir, noon))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,31 +60,31 @@ func TestTheFirstKeyWaitsToo(t *testing.T) {
 }
 
 func TestTheAnswerIsNo(t *testing.T) {
-	otherAlgorithm := func(n keys.NewKey) keys.NewKey { n.Algorithm = keyset.EdDSA; return n }
+	otherAlgorithm := func(n keys.KeyRequest) keys.KeyRequest { n.Algorithm = keyset.EdDSA; return n }
 	for _, row := range []struct {
 		name   string
-		before func(dir string) keys.NewKey
-		ask    func(dir string) keys.NewKey
+		before func(dir string) keys.KeyRequest
+		ask    func(dir string) keys.KeyRequest
 		want   string
 	}{
-		{"another algorithm waits", func(dir string) keys.NewKey { return asked(dir, noon) },
-			func(dir string) keys.NewKey { return otherAlgorithm(asked(dir, noon)) }, "already waits for its turn at 2026-06-01T13:00:00Z"},
-		{"first, and there is one that waits", func(dir string) keys.NewKey { return asked(dir, noon) }, first, "--first is for the very first key, and DIR has 1"},
-		{"first, and there is one of another algorithm", first, func(dir string) keys.NewKey { return otherAlgorithm(first(dir)) }, "--first is for"},
-		{"first, and there is one that is over", first, func(dir string) keys.NewKey {
-			n := first(dir)
+		{"another algorithm waits", func(dir string) keys.KeyRequest { return asked(dir, noon) },
+			func(dir string) keys.KeyRequest { return otherAlgorithm(asked(dir, noon)) }, "already waits for its turn at 2026-06-01T13:00:00Z"},
+		{"first, and there is one that waits", func(dir string) keys.KeyRequest { return asked(dir, noon) }, signsFirst, "--first is for the very first key, and DIR has 1"},
+		{"first, and there is one of another algorithm", signsFirst, func(dir string) keys.KeyRequest { return otherAlgorithm(signsFirst(dir)) }, "--first is for"},
+		{"first, and there is one that is over", signsFirst, func(dir string) keys.KeyRequest {
+			n := signsFirst(dir)
 			n.Now = noon.Add(48 * time.Hour)
 			return n
 		}, "--first is for"},
-		{"a test key into production", first, func(dir string) keys.NewKey { return test(asked(dir, noon)) }, "need a directory each"},
-		{"a production key among test keys", func(dir string) keys.NewKey { return test(first(dir)) }, func(dir string) keys.NewKey { return asked(dir, noon) }, "need a directory each"},
+		{"a test key into production", signsFirst, func(dir string) keys.KeyRequest { return test(asked(dir, noon)) }, "need a directory each"},
+		{"a production key among test keys", func(dir string) keys.KeyRequest { return test(signsFirst(dir)) }, func(dir string) keys.KeyRequest { return asked(dir, noon) }, "need a directory each"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := t.TempDir()
 			make1(t, row.before(dir))
 			before := content(t, dir)
-			r, err := keys.New(row.ask(dir))
-			if !errors.Is(err, keys.ErrNo) || r.Changed || !strings.Contains(strings.ReplaceAll(err.Error(), dir, "DIR"), row.want) {
+			r, err := keys.AddKey(row.ask(dir))
+			if !errors.Is(err, keys.ErrNotDone) || r.Changed || !strings.Contains(strings.ReplaceAll(err.Error(), dir, "DIR"), row.want) {
 				t.Errorf("got %+v, %v", r, err)
 			}
 			if after := content(t, dir); after != before {
@@ -114,7 +114,7 @@ func content(t *testing.T, dir string) string {
 func TestPermissions(t *testing.T) {
 	base := t.TempDir()
 	dir, out := filepath.Join(base, "keys"), filepath.Join(base, "jwks.json")
-	kid := make1(t, first(dir))
+	kid := make1(t, signsFirst(dir))
 	if _, err := keys.Publish(dir, out, noon); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestCommandsAtOnce(t *testing.T) {
 	made := 0
 	for range 8 {
 		all.Go(func() {
-			r, err := keys.New(first(dir))
+			r, err := keys.AddKey(signsFirst(dir))
 			if err != nil {
 				t.Error(err)
 			}
@@ -153,7 +153,7 @@ func TestCommandsAtOnce(t *testing.T) {
 
 func TestCouldNot(t *testing.T) {
 	dir := t.TempDir()
-	for name, n := range map[string]keys.NewKey{
+	for name, n := range map[string]keys.KeyRequest{
 		"no lead":              {Dir: dir, Algorithm: keyset.ES256, Lifetime: time.Hour, Now: noon},
 		"half a second":        {Dir: dir, Algorithm: keyset.ES256, Lead: time.Second / 2, Lifetime: time.Hour, Now: noon},
 		"no lifetime":          {Dir: dir, Algorithm: keyset.ES256, Lead: time.Hour, Now: noon},
@@ -162,7 +162,7 @@ func TestCouldNot(t *testing.T) {
 		"a file for a folder":  {Dir: os.Args[0], Algorithm: keyset.ES256, Lead: time.Hour, Lifetime: time.Hour, Now: noon},
 		"an empty folder name": {Algorithm: keyset.ES256, Lead: time.Hour, Lifetime: time.Hour, Now: noon},
 	} {
-		if r, err := keys.New(n); err == nil || errors.Is(err, keys.ErrNo) || r.Changed {
+		if r, err := keys.AddKey(n); err == nil || errors.Is(err, keys.ErrNotDone) || r.Changed {
 			t.Errorf("%s: got %+v, %v", name, r, err)
 		}
 	}
@@ -172,7 +172,7 @@ func TestCouldNot(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "keys.yaml"), []byte("keys: ["), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keys.New(asked(dir, noon)); err == nil || !strings.Contains(err.Error(), "keys.yaml") {
+	if _, err := keys.AddKey(asked(dir, noon)); err == nil || !strings.Contains(err.Error(), "keys.yaml") {
 		t.Errorf("a broken plan: got %v", err)
 	}
 }

@@ -62,7 +62,7 @@ func TestTheWaitingKeyWasTakenOutOfTheSet(t *testing.T) {
 			if again := rotate(row.after); again.Changed {
 				t.Errorf("run twice: %+v", again)
 			}
-			check := keys.Check{Lead: lead, Now: noon.Add(row.after)}
+			check := keys.StatusOptions{Lead: lead, Now: noon.Add(row.after)}
 			if status, err := keys.Status(check, dir, out); err != nil || len(status.Problems) > 0 || status.Keys[0].State != keyset.StatePublished {
 				t.Errorf("status: %+v, %v", status, err)
 			}

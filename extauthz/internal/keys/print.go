@@ -12,15 +12,15 @@ import (
 func (r Report) Print(w io.Writer) {
 	switch {
 	case r.Made != "":
-		fmt.Fprintf(w, "made key %s in %s\n", r.Made, r.In)
+		fmt.Fprintf(w, "made key %s in %s\n", r.Made, r.Place)
 	case len(r.Dropped) > 0:
-		fmt.Fprintf(w, "changed %s\n", r.In)
+		fmt.Fprintf(w, "changed %s\n", r.Place)
 	case r.Out != "" && r.Changed:
 		fmt.Fprintf(w, "wrote %s\n", r.Out)
 	case r.Out != "":
 		fmt.Fprintf(w, "nothing to do: %s holds what is to be published\n", r.Out)
 	default:
-		fmt.Fprintf(w, "nothing to do: %s\n", r.present())
+		fmt.Fprintf(w, "nothing to do: %s\n", r.describeCurrentKey())
 	}
 	printList(w, "dropped: ", r.Dropped)
 	printList(w, "added:   ", r.Added)
@@ -33,22 +33,22 @@ func (r Report) Print(w io.Writer) {
 	r.printNext(w)
 }
 
-// present names the key because of which no other one is made.
-func (r Report) present() string {
+// describeCurrentKey names the key because of which no other one is made.
+func (r Report) describeCurrentKey() string {
 	for _, key := range r.Keys { // the newest first: a key that waits comes before one that signs
 		switch key.State {
 		case keyset.StatePlanned, keyset.StatePublished:
-			return fmt.Sprintf("key %s in %s waits to sign at %s", key.ID, r.In, at(key.SignFrom))
+			return fmt.Sprintf("key %s in %s waits to sign at %s", key.ID, r.Place, formatTime(key.SignFrom))
 		case keyset.StateSigning:
-			return fmt.Sprintf("key %s in %s signs", key.ID, r.In)
+			return fmt.Sprintf("key %s in %s signs", key.ID, r.Place)
 		}
 	}
-	return r.In + " is up to date"
+	return r.Place + " is up to date"
 }
 
 // PrintStatus writes the state of all keys.
 func (r Report) PrintStatus(w io.Writer) {
-	fmt.Fprintf(w, "%s\n", r.In)
+	fmt.Fprintf(w, "%s\n", r.Place)
 	for _, key := range r.Keys {
 		fmt.Fprintf(w, "%-9s  %s (%s)\n", key.State, key.ID, key.Algorithm)
 	}
@@ -58,10 +58,10 @@ func (r Report) PrintStatus(w io.Writer) {
 
 func (r Report) printNext(w io.Writer) {
 	if r.Denials != nil {
-		fmt.Fprintf(w, "denials: until %s at the latest, authorizers that have not got the new set refuse requests (kid_unknown)\n", at(r.Denials.Until))
+		fmt.Fprintf(w, "denials: until %s at the latest, authorizers that have not got the new set refuse requests (kid_unknown)\n", formatTime(r.Denials.Until))
 	}
 	for _, e := range r.Next {
-		fmt.Fprintf(w, "%s  %s %s\n", at(e.At), e.Key, e.What)
+		fmt.Fprintf(w, "%s  %s %s\n", formatTime(e.At), e.Key, e.What)
 	}
 	printList(w, "note:    ", r.Notes)
 }
@@ -72,4 +72,4 @@ func printList(w io.Writer, label string, lines []string) {
 	}
 }
 
-func at(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -13,19 +13,19 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// Set gives the key set (RFC 7517) that verifiers are to have now.
-func Set(dir string, now time.Time) ([]byte, error) {
+// PublicSet gives the key set (RFC 7517) that verifiers are to have now.
+func PublicSet(dir string, now time.Time) ([]byte, error) {
 	keys, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
 		return nil, err
 	}
-	return set(dir, keys, now)
+	return marshalPublicSet(dir, keys, now)
 }
 
-func set(dir string, keys *keyset.SigningKeys, now time.Time) ([]byte, error) {
+func marshalPublicSet(dir string, keys *keyset.SigningKeys, now time.Time) ([]byte, error) {
 	published := slices.ContainsFunc(keys.Keys(), func(k *keyset.SigningKey) bool { return k.Plan().IsPublishedAt(now) })
 	if !published {
-		return nil, fmt.Errorf("%w: no key of %s is to be published now, and verifiers refuse an empty set; run meshpass keys new", ErrNo, dir)
+		return nil, fmt.Errorf("%w: no key of %s is to be published now, and verifiers refuse an empty set; run meshpass keys new", ErrNotDone, dir)
 	}
 	data, err := keys.JWKS(now)
 	if err != nil {
@@ -41,12 +41,12 @@ func Publish(dir, out string, now time.Time) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	r := report(dir, "", keys, now)
+	r := newReport(dir, "", keys, now)
 	before, err := readSet(out)
 	if err != nil {
 		return Report{}, err
 	}
-	data, changed, err := r.Publish(keys, out, before, now)
+	data, changed, err := r.PlanPublication(keys, out, before, now)
 	if err != nil || !changed {
 		return r, err
 	}
@@ -63,34 +63,34 @@ func readSet(file string) ([]byte, error) {
 	return data, err
 }
 
-// Publish says what is to be published where before is, and whether that is a
+// PlanPublication says what is to be published where before is, and whether that is a
 // change. Anything else than a key set is not replaced.
-func (r *Report) Publish(keys *keyset.SigningKeys, out string, before []byte, now time.Time) (data []byte, changed bool, err error) {
-	if data, err = set(r.In, keys, now); err != nil {
+func (r *Report) PlanPublication(keys *keyset.SigningKeys, out string, before []byte, now time.Time) (data []byte, changed bool, err error) {
+	if data, err = marshalPublicSet(r.Place, keys, now); err != nil {
 		return nil, false, err
 	}
 	r.Out = out
-	if r.Added, r.Removed, err = difference(before, data); err != nil {
+	if r.Added, r.Removed, err = compareSets(before, data); err != nil {
 		return nil, false, fmt.Errorf("%s holds something else than a key set, and stays as it is: %w", out, err)
 	}
-	r.notePublish(keys.Keys(), now)
+	r.noteNextPublication(keys.Keys(), now)
 	return data, !bytes.Equal(before, data), nil
 }
 
-func difference(before, after []byte) (added, removed []string, err error) {
-	old, err := ids(before)
+func compareSets(before, after []byte) (added, removed []string, err error) {
+	old, err := parseKeyIDs(before)
 	if err != nil {
 		return nil, nil, err
 	}
-	present, err := ids(after)
+	present, err := parseKeyIDs(after)
 	if err != nil {
 		return nil, nil, err
 	}
-	return without(present, old), without(old, present), nil
+	return subtract(present, old), subtract(old, present), nil
 }
 
-// ids of the keys of a set, sorted; an empty file has none.
-func ids(data []byte) ([]string, error) {
+// parseKeyIDs of the keys of a set, sorted; an empty file has none.
+func parseKeyIDs(data []byte) ([]string, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, nil
 	}
@@ -101,12 +101,12 @@ func ids(data []byte) ([]string, error) {
 	return slices.Sorted(slices.Values(keys.KeyIDs())), nil
 }
 
-func without(from, gone []string) []string {
+func subtract(from, gone []string) []string {
 	return slices.DeleteFunc(slices.Clone(from), func(id string) bool { return slices.Contains(gone, id) })
 }
 
-// notePublish tells when the set will be another one.
-func (r *Report) notePublish(keys []*keyset.SigningKey, now time.Time) {
+// noteNextPublication tells when the set will be another one.
+func (r *Report) noteNextPublication(keys []*keyset.SigningKey, now time.Time) {
 	var next time.Time
 	for _, key := range keys {
 		for _, when := range []time.Time{key.Plan().PublishAt, key.Plan().RemoveAfter} {
@@ -115,5 +115,5 @@ func (r *Report) notePublish(keys []*keyset.SigningKey, now time.Time) {
 			}
 		}
 	}
-	r.note("publish again after every new key, and after %s, when the set changes by itself", at(next))
+	r.addNote("publish again after every new key, and after %s, when the set changes by itself", formatTime(next))
 }

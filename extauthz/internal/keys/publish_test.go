@@ -12,15 +12,15 @@ import (
 
 func TestNothingToPublish(t *testing.T) {
 	dir := t.TempDir()
-	make1(t, first(dir))
+	make1(t, signsFirst(dir))
 	out := filepath.Join(t.TempDir(), "jwks.json")
-	if _, err := keys.Publish(dir, out, noon.Add(48*time.Hour)); !errors.Is(err, keys.ErrNo) {
+	if _, err := keys.Publish(dir, out, noon.Add(48*time.Hour)); !errors.Is(err, keys.ErrNotDone) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(out); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file was written: %v", err)
 	}
-	if _, err := keys.Set(dir, noon.Add(48*time.Hour)); !errors.Is(err, keys.ErrNo) {
+	if _, err := keys.PublicSet(dir, noon.Add(48*time.Hour)); !errors.Is(err, keys.ErrNotDone) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -28,10 +28,10 @@ func TestNothingToPublish(t *testing.T) {
 // A slip of --out must not cost a key.
 func TestPublishOverwritesKeySetsOnly(t *testing.T) {
 	dir := t.TempDir()
-	kid := make1(t, first(dir))
+	kid := make1(t, signsFirst(dir))
 	before := content(t, dir)
 	for _, name := range []string{"keys.yaml", kid + ".pem"} {
-		if _, err := keys.Publish(dir, filepath.Join(dir, name), noon); err == nil || errors.Is(err, keys.ErrNo) {
+		if _, err := keys.Publish(dir, filepath.Join(dir, name), noon); err == nil || errors.Is(err, keys.ErrNotDone) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

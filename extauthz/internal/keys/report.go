@@ -11,7 +11,7 @@ import (
 // Report is what a command found and did, and what will happen. As JSON it is
 // what `-o json` prints.
 type Report struct {
-	In       string   `json:"in"` // the key directory, or the Secret
+	Place    string   `json:"in"` // the key directory, or the Secret
 	Changed  bool     `json:"changed"`
 	Made     string   `json:"made,omitempty"`    // kid of a new key
 	Dropped  []string `json:"dropped,omitempty"` // kids that left keys.yaml: their time was over, or they leaked
@@ -49,43 +49,43 @@ type Event struct {
 	What string    `json:"what"`
 }
 
-func report(in, made string, set *keyset.SigningKeys, now time.Time) Report {
-	r := Report{In: in, Changed: made != "", Made: made, Keys: []Key{}, Next: []Event{}}
+func newReport(in, made string, set *keyset.SigningKeys, now time.Time) Report {
+	r := Report{Place: in, Changed: made != "", Made: made, Keys: []Key{}, Next: []Event{}}
 	for _, key := range set.Keys() {
 		p := key.Plan()
 		r.Keys = append(r.Keys, Key{key.ID(), key.Algorithm(), set.StateOf(key, now), p.PublishAt, p.SignFrom, p.SignUntil, p.RemoveAfter})
-		r.expect(now, p.PublishAt, key, "is to be published")
-		r.expect(now, p.SignFrom, key, "signs, and no older key does")
-		r.expect(now, p.SignUntil, key, "signs no more")
-		r.expect(now, p.RemoveAfter, key, "leaves the published set")
+		r.addEvent(now, p.PublishAt, key, "is to be published")
+		r.addEvent(now, p.SignFrom, key, "signs, and no older key does")
+		r.addEvent(now, p.SignUntil, key, "signs no more")
+		r.addEvent(now, p.RemoveAfter, key, "leaves the published set")
 	}
 	slices.SortStableFunc(r.Next, func(a, b Event) int { return a.At.Compare(b.At) })
-	r.noteGaps(set, now)
+	r.noteSigningGaps(set, now)
 	return r
 }
 
-func (r *Report) expect(now, when time.Time, key *keyset.SigningKey, what string) {
+func (r *Report) addEvent(now, when time.Time, key *keyset.SigningKey, what string) {
 	if when.After(now) {
 		r.Next = append(r.Next, Event{At: when.UTC(), Key: key.ID(), What: what})
 	}
 }
 
-// noteGaps tells when nothing signs: gateways then refuse every request.
-func (r *Report) noteGaps(set *keyset.SigningKeys, now time.Time) {
+// noteSigningGaps tells when nothing signs: gateways then refuse every request.
+func (r *Report) noteSigningGaps(set *keyset.SigningKeys, now time.Time) {
 	end, next := set.NextGap(now)
 	signing := end.After(now)
 	switch {
 	case !signing && next.IsZero():
-		r.note("no key signs, and none will: gateways refuse every request with 503 no_signing_key; run meshpass keys new")
+		r.addNote("no key signs, and none will: gateways refuse every request with 503 no_signing_key; run meshpass keys new")
 	case !signing:
-		r.note("no key signs before %s: until then gateways refuse every request with 503 no_signing_key", at(next))
+		r.addNote("no key signs before %s: until then gateways refuse every request with 503 no_signing_key", formatTime(next))
 	case next.IsZero():
-		r.note("after %s no key signs: make the next one at least its lead before that", at(end))
+		r.addNote("after %s no key signs: make the next one at least its lead before that", formatTime(end))
 	default:
-		r.note("from %s to %s no key signs: gateways will refuse every request with 503 no_signing_key", at(end), at(next))
+		r.addNote("from %s to %s no key signs: gateways will refuse every request with 503 no_signing_key", formatTime(end), formatTime(next))
 	}
 }
 
-func (r *Report) note(format string, args ...any) {
+func (r *Report) addNote(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }

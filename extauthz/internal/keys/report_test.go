@@ -43,11 +43,11 @@ func TestWhatPeopleAreTold(t *testing.T) {
 2026-06-02T13:06:00Z  KEY1 leaves the published set
 note:    after 2026-06-02T12:00:00Z no key signs: make the next one at least its lead before that
 `
-	r, err := keys.New(first(dir))
+	r, err := keys.AddKey(signsFirst(dir))
 	step("the first key", r, err, "made key KEY1 in DIR\n"+ofFirst+
 		"note:    publish it now: meshpass keys publish --dir DIR --out FILE, and give FILE to every authorizer\n"+
 		"note:    it signs at once: its tokens are refused (kid_unknown) wherever FILE has not arrived\n")
-	r, err = keys.New(first(dir))
+	r, err = keys.AddKey(signsFirst(dir))
 	step("the first key, again", r, err, "nothing to do: key KEY1 in DIR signs\n"+ofFirst)
 
 	const changes = "note:    publish again after every new key, and after 2026-06-02T13:06:00Z, when the set changes by itself\n"
@@ -65,10 +65,10 @@ note:    after 2026-06-02T12:00:00Z no key signs: make the next one at least its
 note:    after 2026-06-03T11:00:00Z no key signs: make the next one at least its lead before that
 `
 	later := noon.Add(22 * time.Hour)
-	r, err = keys.New(asked(dir, later))
+	r, err = keys.AddKey(asked(dir, later))
 	step("the next key", r, err, "made key KEY2 in DIR\n"+ofBoth+
 		"note:    publish it now: meshpass keys publish --dir DIR --out FILE, and give FILE to every authorizer\n")
-	r, err = keys.New(asked(dir, later.Add(time.Minute)))
+	r, err = keys.AddKey(asked(dir, later.Add(time.Minute)))
 	step("the next key, again", r, err, "nothing to do: key KEY2 in DIR waits to sign at 2026-06-02T11:00:00Z\n"+ofBoth)
 	r, err = keys.Publish(dir, out, later)
 	step("publish both", r, err, "wrote FILE\nadded:   KEY2\n"+ofBoth+changes)
@@ -86,7 +86,7 @@ note:    publish again after every new key, and after 2026-06-03T12:06:00Z, when
 
 func TestGapsAreTold(t *testing.T) {
 	dir := t.TempDir()
-	make1(t, first(dir))                         // signs until 24 hours past noon
+	make1(t, signsFirst(dir))                    // signs until 24 hours past noon
 	make1(t, asked(dir, noon.Add(30*time.Hour))) // signs from 31 hours past noon, until 55
 	for _, row := range []struct {
 		after time.Duration
@@ -106,7 +106,7 @@ func TestGapsAreTold(t *testing.T) {
 
 func TestReportAsJSON(t *testing.T) {
 	dir := t.TempDir()
-	r, err := keys.New(first(dir))
+	r, err := keys.AddKey(signsFirst(dir))
 	if err != nil {
 		t.Fatal(err)
 	}

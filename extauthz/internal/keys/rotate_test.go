@@ -15,7 +15,7 @@ import (
 const day = 24 * time.Hour
 
 func rotation(dir string, now time.Time) keys.Rotation {
-	r := keys.Rotation{NewKey: asked(dir, now), Every: 7 * day}
+	r := keys.Rotation{KeyRequest: asked(dir, now), Every: 7 * day}
 	r.Lifetime = 30 * day
 	return r
 }
@@ -30,7 +30,7 @@ func rotate(t *testing.T, r keys.Rotation) keys.Report {
 }
 
 func atOnce(r keys.Rotation, kids ...string) keys.Rotation {
-	r.AtOnce, r.Leaked = true, kids
+	r.Immediately, r.Leaked = true, kids
 	return r
 }
 
@@ -190,7 +190,7 @@ func TestTheDenialsOfALeak(t *testing.T) {
 			t.Errorf("%s: its file is there: %v", row.name, err)
 		}
 		before := content(t, dir)
-		if _, err := keys.Rotate(atOnce(rotation(dir, now), kid), ""); !errors.Is(err, keys.ErrNo) || content(t, dir) != before {
+		if _, err := keys.Rotate(atOnce(rotation(dir, now), kid), ""); !errors.Is(err, keys.ErrNotDone) || content(t, dir) != before {
 			t.Errorf("%s: run twice: got %v", row.name, err)
 		}
 	}
@@ -207,8 +207,8 @@ func TestRotationsThatAreRefused(t *testing.T) {
 		{"oftener than the lead", func(r *keys.Rotation) { r.Every = time.Minute }, false, "want the lead, 1h0m0s, or more"},
 		{"a key that ends before the next begins", func(r *keys.Rotation) { r.Lifetime = 7 * day }, false, "want every and lead together, 169h0m0s"},
 		{"leaked, on time", func(r *keys.Rotation) { r.Leaked = []string{"x"} }, false, "replaced at once"},
-		{"at once, for no reason", func(r *keys.Rotation) { r.AtOnce = true }, true, "name the key that leaked with --kid; KEY signs now"},
-		{"a key that is not there", func(r *keys.Rotation) { r.AtOnce, r.Leaked = true, []string{"x"} }, true, "has no key x (gone already?); it has KEY"},
+		{"at once, for no reason", func(r *keys.Rotation) { r.Immediately = true }, true, "name the key that leaked with --kid; KEY signs now"},
+		{"a key that is not there", func(r *keys.Rotation) { r.Immediately, r.Leaked = true, []string{"x"} }, true, "has no key x (gone already?); it has KEY"},
 		{"a test key", func(r *keys.Rotation) { r.Test = true }, true, "need a directory each"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -218,7 +218,7 @@ func TestRotationsThatAreRefused(t *testing.T) {
 			r := rotation(dir, noon.Add(day))
 			row.change(&r)
 			_, err := keys.Rotate(r, "")
-			if err == nil || errors.Is(err, keys.ErrNo) != row.no || !strings.Contains(strings.ReplaceAll(err.Error(), kid, "KEY"), row.want) {
+			if err == nil || errors.Is(err, keys.ErrNotDone) != row.no || !strings.Contains(strings.ReplaceAll(err.Error(), kid, "KEY"), row.want) {
 				t.Errorf("got %v", err)
 			}
 			if after := content(t, dir); after != before {

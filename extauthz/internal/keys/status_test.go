@@ -57,7 +57,7 @@ func TestStatus(t *testing.T) {
 			firstKey(t, dir)
 			kid := oldest(t, dir)
 			row.change(t, dir, out)
-			r, err := keys.Status(keys.Check{Lead: time.Hour, Ahead: 3 * day, Now: noon.Add(row.after)}, dir, out)
+			r, err := keys.Status(keys.StatusOptions{Lead: time.Hour, Ahead: 3 * day, Now: noon.Add(row.after)}, dir, out)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +84,7 @@ func TestStatusOfTheFirstKey(t *testing.T) {
 		{time.Minute, "denials: until 2026-06-01T13:00:00Z at the latest, authorizers that have not got the new set refuse requests (kid_unknown)\n"},
 		{time.Hour, ""},
 	} {
-		r, err := keys.Status(keys.Check{Lead: time.Hour, Ahead: 3 * day, Now: noon.Add(row.after)}, dir, out)
+		r, err := keys.Status(keys.StatusOptions{Lead: time.Hour, Ahead: 3 * day, Now: noon.Add(row.after)}, dir, out)
 		if err != nil || len(r.Problems) > 0 {
 			t.Fatalf("after %v: %v, %v", row.after, r.Problems, err)
 		}
@@ -101,21 +101,21 @@ func TestNothingToDo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
 	firstKey(t, dir)
 	signing := oldest(t, dir)
-	next := keys.NewKey{Dir: dir, Algorithm: keyset.ES256, Lead: time.Hour, Lifetime: 24 * time.Hour, Now: noon}
-	made, err := keys.New(next)
+	next := keys.KeyRequest{Dir: dir, Algorithm: keyset.ES256, Lead: time.Hour, Lifetime: 24 * time.Hour, Now: noon}
+	made, err := keys.AddKey(next)
 	if err != nil {
 		t.Fatal(err)
 	}
 	first := next
 	first.First = true
 	for _, row := range []struct {
-		again keys.NewKey
+		again keys.KeyRequest
 		want  string
 	}{
 		{next, "nothing to do: key " + made.Made + " in " + dir + " waits to sign at 2026-06-01T13:00:00Z\n"},
 		{first, "nothing to do: key "},
 	} {
-		r, err := keys.New(row.again)
+		r, err := keys.AddKey(row.again)
 		if err != nil {
 			t.Fatal(err)
 		}

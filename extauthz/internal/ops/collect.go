@@ -70,7 +70,7 @@ func (c policyCollector) Describe(descs chan<- *prometheus.Desc) {
 func (c policyCollector) Collect(metrics chan<- prometheus.Metric) {
 	now := c()
 	denied := 0
-	for _, r := range now.Refused {
+	for _, r := range now.Rejected {
 		if r.Denied {
 			denied++
 		}
@@ -82,7 +82,7 @@ func (c policyCollector) Collect(metrics chan<- prometheus.Metric) {
 	gauge(wanted, 1, now.Wanted)
 	gauge(documents, now.Documents)
 	gauge(refusedDocuments, denied, "denied")
-	gauge(refusedDocuments, len(now.Refused)-denied, "last_good")
+	gauge(refusedDocuments, len(now.Rejected)-denied, "last_good")
 	gauge(overrides, len(now.Overrides))
 }
 

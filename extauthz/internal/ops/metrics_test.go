@@ -130,7 +130,7 @@ meshpass_policy_documents_refused{instead="last_good"} 0
 meshpass_policy_overrides_active 0`},
 		{status.Policies{
 			Generation: "bbb", Wanted: "ccc", Documents: 1,
-			Refused:   []status.Refused{{Name: "x", Denied: true}, {Name: "y"}, {Name: "z"}},
+			Rejected:  []status.Rejected{{Name: "x", Denied: true}, {Name: "y"}, {Name: "z"}},
 			Overrides: []status.Override{{Target: "ns/a/sa/b"}},
 		}, `meshpass_policies_info{generation="bbb"} 1
 meshpass_policies_wanted_info{generation="ccc"} 1

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/policycli"
-	"github.com/meshpass/meshpass/extauthz/internal/tokencli"
+	"github.com/meshpass/meshpass/extauthz/internal/tokentools"
 	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
@@ -18,7 +18,7 @@ func TestParseClaimsReadsWhatGatewaysWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inspected, err := tokencli.Inspect(raw, now)
+	inspected, err := tokentools.Inspect(raw, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,26 +73,26 @@ type Problem struct {
 // NewFailure describes an error. The problems of every [strictyaml.Problems] that
 // the error wraps are listed one by one.
 func NewFailure(err error) *Failure {
-	f := &Failure{Message: WithoutTokens(err.Error())}
-	for _, p := range problemsOf(err) {
-		f.Problems = append(f.Problems, Problem{File: p.File, Line: p.Line, Column: p.Column, Message: WithoutTokens(p.Message)})
+	f := &Failure{Message: RedactTokens(err.Error())}
+	for _, p := range collectProblems(err) {
+		f.Problems = append(f.Problems, Problem{File: p.File, Line: p.Line, Column: p.Column, Message: RedactTokens(p.Message)})
 	}
 	return f
 }
 
-func problemsOf(err error) strictyaml.Problems {
+func collectProblems(err error) strictyaml.Problems {
 	if problems, ok := err.(strictyaml.Problems); ok { //nolint:errorlint // the tree is walked here, so that joined errors keep all their problems
 		return problems
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all strictyaml.Problems
 		for _, each := range joined.Unwrap() {
-			all = append(all, problemsOf(each)...)
+			all = append(all, collectProblems(each)...)
 		}
 		return all
 	}
 	if inner := errors.Unwrap(err); inner != nil {
-		return problemsOf(inner)
+		return collectProblems(inner)
 	}
 	return nil
 }
@@ -100,5 +100,5 @@ func problemsOf(err error) strictyaml.Problems {
 // jws is a compact JWS, whole or cut at either end: three long parts of base64url.
 var jws = regexp.MustCompile(`[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}`)
 
-// WithoutTokens replaces every token in a text: errors end up in logs.
-func WithoutTokens(text string) string { return jws.ReplaceAllString(text, "[a token]") }
+// RedactTokens replaces every token in a text: errors end up in logs.
+func RedactTokens(text string) string { return jws.ReplaceAllString(text, "[a token]") }

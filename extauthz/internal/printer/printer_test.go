@@ -58,7 +58,7 @@ func TestErrorsHoldNoToken(t *testing.T) {
 		"open " + token[1:]:                "open [a token]",
 		"https://tyk.example.com/a.b.c":    "https://tyk.example.com/a.b.c",
 	} {
-		if got := printer.WithoutTokens(text); got != want {
+		if got := printer.RedactTokens(text); got != want {
 			t.Errorf("got %s", got)
 		}
 	}

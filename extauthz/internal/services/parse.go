@@ -13,41 +13,41 @@ type parser struct {
 	table    Table
 }
 
-func (p *parser) refuse(format string, args []any, at ...any) {
+func (p *parser) addProblem(format string, args []any, at ...any) {
 	p.problems.Add(p.doc.At(append([]any{"services"}, at...)...), format, args...)
 }
 
-func (p *parser) service(i int, s Service, seen map[identity.Workload]bool) {
+func (p *parser) addService(i int, s Service, seen map[identity.Workload]bool) {
 	name, err := identity.ServiceCallee(s.Namespace, s.Name)
 	switch {
 	case err != nil:
-		p.refuse("%s", []any{err}, i)
+		p.addProblem("%s", []any{err}, i)
 	case seen[name]:
-		p.refuse("a second entry for %s", []any{name}, i)
+		p.addProblem("a second entry for %s", []any{name}, i)
 	}
 	seen[name] = true
 	if len(s.Addresses) == 0 || len(s.Ports) == 0 {
-		p.refuse("%s: give at least one address and one port; leave headless Services out", []any{name}, i)
+		p.addProblem("%s: give at least one address and one port; leave headless Services out", []any{name}, i)
 	}
-	addresses := p.addresses(i, s.Addresses)
+	addresses := p.parseAddresses(i, s.Addresses)
 	for j, port := range s.Ports {
 		if port < 1 || port > 65535 {
-			p.refuse("port %d: want 1 to 65535", []any{port}, i, "ports", j)
+			p.addProblem("port %d: want 1 to 65535", []any{port}, i, "ports", j)
 			continue
 		}
 		for _, address := range addresses {
-			p.claim(name, netip.AddrPortFrom(address, uint16(port)), i, "ports", j)
+			p.claimAddress(name, netip.AddrPortFrom(address, uint16(port)), i, "ports", j)
 		}
 	}
 }
 
-// addresses are compared as plain IPv4 or IPv6: ::ffff:10.0.0.1 is 10.0.0.1.
-func (p *parser) addresses(i int, texts []string) []netip.Addr {
+// parseAddresses are compared as plain IPv4 or IPv6: ::ffff:10.0.0.1 is 10.0.0.1.
+func (p *parser) parseAddresses(i int, texts []string) []netip.Addr {
 	var all []netip.Addr
 	for j, text := range texts {
 		address, err := netip.ParseAddr(text)
 		if err != nil || address.Zone() != "" || address.IsUnspecified() || address.IsMulticast() {
-			p.refuse("%q is no address of a Service: write IPv4 or IPv6, without a port", []any{text}, i, "addresses", j)
+			p.addProblem("%q is no address of a Service: write IPv4 or IPv6, without a port", []any{text}, i, "addresses", j)
 			continue
 		}
 		all = append(all, address.Unmap())
@@ -55,9 +55,9 @@ func (p *parser) addresses(i int, texts []string) []netip.Addr {
 	return all
 }
 
-func (p *parser) claim(name identity.Workload, at netip.AddrPort, place ...any) {
+func (p *parser) claimAddress(name identity.Workload, at netip.AddrPort, place ...any) {
 	if other, taken := p.table.names[at]; taken {
-		p.refuse("%s is taken by %s: an address and port belong to one Service", []any{at, other}, place...)
+		p.addProblem("%s is taken by %s: an address and port belong to one Service", []any{at, other}, place...)
 		return
 	}
 	p.table.names[at] = name

@@ -21,16 +21,16 @@ func Render(all []Service) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString(heading + "services:\n")
 	for _, s := range all {
-		fmt.Fprintf(&b, "  - {namespace: %q, name: %q, addresses: [%s], ports: [%s]}\n", s.Namespace, s.Name, joined(s.Addresses, strconv.Quote), joined(s.Ports, strconv.Itoa))
+		fmt.Fprintf(&b, "  - {namespace: %q, name: %q, addresses: [%s], ports: [%s]}\n", s.Namespace, s.Name, joinMapped(s.Addresses, strconv.Quote), joinMapped(s.Ports, strconv.Itoa))
 	}
 	if len(all) == 0 {
-		return nil, errNone
+		return nil, errNoServices
 	}
 	_, err := Parse(b.Bytes())
 	return b.Bytes(), err
 }
 
-func joined[T any](all []T, text func(T) string) string {
+func joinMapped[T any](all []T, text func(T) string) string {
 	texts := make([]string, len(all))
 	for i, one := range all {
 		texts[i] = text(one)

@@ -44,7 +44,7 @@ func (t *Table) Find(at netip.AddrPort) identity.Workload { return t.names[at] }
 // Len is the number of Services.
 func (t *Table) Len() int { return t.services }
 
-var errNone = errors.New("no services: every call would be refused")
+var errNoServices = errors.New("no services: every call would be refused")
 
 // Parse reads a file. All that is wrong comes back together, as
 // [strictyaml.Problems] without the file's name.
@@ -56,13 +56,13 @@ func Parse(data []byte) (*Table, error) {
 	var file File
 	problems := append(doc.Decode(&file), doc.Empty()...)
 	if len(problems) == 0 && len(file.Services) == 0 {
-		return nil, errNone
+		return nil, errNoServices
 	}
 	p := parser{doc: doc, problems: problems, table: Table{names: map[netip.AddrPort]identity.Workload{}, services: len(file.Services)}}
 	names := map[identity.Workload]bool{}
 	for i, s := range file.Services {
 		if !doc.Unreadable("services", i) {
-			p.service(i, s, names)
+			p.addService(i, s, names)
 		}
 	}
 	if err := p.problems.Err(); err != nil {

@@ -21,16 +21,16 @@ type Replica struct {
 
 const maxReport = 4 << 20 // bytes
 
-// Ask gets the reports of all URLs, which are those of probes and metrics. Replicas
+// AskReplicas gets the reports of all URLs, which are those of probes and metrics. Replicas
 // have the same files, so generations that differ are a finding of each.
-func Ask(ctx context.Context, client *http.Client, urls []string) []Replica {
+func AskReplicas(ctx context.Context, client *http.Client, urls []string) []Replica {
 	replicas := make([]Replica, len(urls))
 	var asking sync.WaitGroup
 	for i, url := range urls {
-		asking.Go(func() { replicas[i] = ask(ctx, client, url) })
+		asking.Go(func() { replicas[i] = askReplica(ctx, client, url) })
 	}
 	asking.Wait()
-	if all := generations(replicas); len(all) > 1 {
+	if all := listGenerations(replicas); len(all) > 1 {
 		for i := range replicas {
 			replicas[i].Findings = append(replicas[i].Findings, "replicas run different generations: "+strings.Join(all, ", "))
 		}
@@ -38,15 +38,15 @@ func Ask(ctx context.Context, client *http.Client, urls []string) []Replica {
 	return replicas
 }
 
-func ask(ctx context.Context, client *http.Client, url string) Replica {
-	report, err := get(ctx, client, url)
+func askReplica(ctx context.Context, client *http.Client, url string) Replica {
+	report, err := fetchReport(ctx, client, url)
 	if err != nil {
 		return Replica{URL: url, Findings: []string{"no answer: " + err.Error()}}
 	}
 	return Replica{URL: url, Report: report, Findings: report.Findings()}
 }
 
-func get(ctx context.Context, client *http.Client, url string) (*Report, error) {
+func fetchReport(ctx context.Context, client *http.Client, url string) (*Report, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+Path, nil)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func get(ctx context.Context, client *http.Client, url string) (*Report, error) 
 	return &report, nil
 }
 
-func generations(replicas []Replica) []string {
+func listGenerations(replicas []Replica) []string {
 	var all []string
 	for _, r := range replicas {
 		if r.Report != nil && !slices.Contains(all, r.Report.Policies.Generation) {
@@ -81,14 +81,14 @@ func generations(replicas []Replica) []string {
 func (r Replica) Print(w io.Writer, now time.Time) {
 	fmt.Fprintln(w, r.URL)
 	if r.Report != nil {
-		r.Report.print(w, now)
+		r.Report.printReport(w, now)
 	}
 	for _, finding := range r.Findings {
 		fmt.Fprintln(w, "  ! "+finding)
 	}
 }
 
-func (r *Report) print(w io.Writer, now time.Time) {
+func (r *Report) printReport(w io.Writer, now time.Time) {
 	p := r.Policies
 	fmt.Fprintf(w, "  %s\n  policies     generation %s, documents %d, unguarded: %s\n", r.State, p.Generation, p.Documents, p.Unguarded)
 	for _, o := range p.Overrides {
@@ -103,7 +103,7 @@ func (r *Report) print(w io.Writer, now time.Time) {
 	}
 	for _, l := range r.Revocations {
 		fmt.Fprintf(w, "  revocations  %s: serial %d, %d entries, current %s ago\n", l.Source, l.Serial, l.Entries, time.Duration(l.Age*float64(time.Second)).Round(time.Second))
-		for _, warning := range l.warnings() {
+		for _, warning := range l.listWarnings() {
 			fmt.Fprintf(w, "  warning      %s\n", warning)
 		}
 	}

@@ -34,13 +34,13 @@ type Policies struct {
 	Generation string     `json:"generation"` // in force, as in audit records
 	Wanted     string     `json:"wanted"`     // of what the files hold; Generation where nothing is refused
 	Documents  int        `json:"documents"`  // in force
-	Refused    []Refused  `json:"refused,omitempty"`
+	Rejected   []Rejected `json:"refused,omitempty"`
 	Unguarded  string     `json:"unguarded"`           // deny or shadow
 	Overrides  []Override `json:"overrides,omitempty"` // that lift something now
 }
 
-// Refused is a document, file or folder that cannot be used.
-type Refused struct {
+// Rejected is a document, file or folder that cannot be used.
+type Rejected struct {
 	Name   string `json:"name"`
 	Folder string `json:"folder,omitempty"`
 	File   string `json:"file"`
@@ -84,11 +84,11 @@ func (r Revocations) Notes() (all []string) {
 	for _, alarm := range r.Alarms {
 		all = append(all, "revocations in "+r.Source+": "+alarm)
 	}
-	return append(all, r.warnings()...)
+	return append(all, r.listWarnings()...)
 }
 
-// warnings are no findings: a list that several clusters share names issuers of each.
-func (r Revocations) warnings() (all []string) {
+// listWarnings are no findings: a list that several clusters share names issuers of each.
+func (r Revocations) listWarnings() (all []string) {
 	if r.UnknownEntries > 0 {
 		all = append(all, fmt.Sprintf("revocations in %s: %d entries refuse nothing here, as their issuers are not trusted: %s",
 			r.Source, r.UnknownEntries, strings.Join(r.Unknown, ", ")))
@@ -135,11 +135,11 @@ func (r Report) Findings() []string {
 	if r.Policies.Generation != r.Policies.Wanted {
 		all = append(all, fmt.Sprintf("generation %s is in force, the files hold %s", r.Policies.Generation, r.Policies.Wanted))
 	}
-	for _, refused := range r.Policies.Refused {
-		all = append(all, refused.finding())
+	for _, refused := range r.Policies.Rejected {
+		all = append(all, refused.describeRejection())
 	}
 	for _, issuer := range r.Issuers {
-		all = append(all, issuer.findings()...)
+		all = append(all, issuer.listFindings()...)
 	}
 	for _, list := range r.Revocations {
 		for _, alarm := range list.Alarms {
@@ -157,7 +157,7 @@ func (r Report) Findings() []string {
 	return all
 }
 
-func (i Issuer) findings() (all []string) {
+func (i Issuer) listFindings() (all []string) {
 	if i.Keys == 0 {
 		all = append(all, "issuer "+i.Name+": no keys that may be used")
 	}
@@ -170,7 +170,7 @@ func (i Issuer) findings() (all []string) {
 	return all
 }
 
-func (r Refused) finding() string {
+func (r Rejected) describeRejection() string {
 	instead := "what was in force before stays"
 	if r.Denied {
 		instead = "all that it guards is denied"

@@ -15,16 +15,16 @@ const name = "spiffe://cluster.local/ns/meshpass/sa/meshpass"
 
 // What cannot be served is refused, with the file's name and what is wrong.
 func TestFiles(t *testing.T) {
-	ca := certtest.New(t)
+	ca := certtest.NewCA(t)
 	now := time.Now()
-	good, other := ca.Leaf(now.Add(time.Hour), name), ca.Leaf(now.Add(time.Hour), name)
+	good, other := ca.IssueLeaf(now.Add(time.Hour), name), ca.IssueLeaf(now.Add(time.Hour), name)
 	cut := func(pem string) string { return pem[:len(pem)-60] }
 	for _, row := range []struct {
 		name, cert, key, clientCA string
 		want                      string // of the error; empty: fine
 	}{
 		{"as it should be", good.Cert, good.Key, ca.PEM(), ""},
-		{"with intermediates", good.Cert + ca.PEM(), good.Key, ca.PEM() + certtest.New(t).PEM(), ""},
+		{"with intermediates", good.Cert + ca.PEM(), good.Key, ca.PEM() + certtest.NewCA(t).PEM(), ""},
 		{"for any client", good.Cert, good.Key, "-", ""},
 		{"text around the blocks", "# ours\n" + good.Cert, good.Key, "\n\n" + ca.PEM() + "\n", ""},
 		{"empty certificate", "", good.Key, ca.PEM(), "cert.pem: no certificate"},
@@ -54,9 +54,9 @@ func TestFiles(t *testing.T) {
 }
 
 func TestExpired(t *testing.T) {
-	ca := certtest.New(t)
+	ca := certtest.NewCA(t)
 	until := time.Now().Add(time.Minute)
-	leaf := ca.Leaf(until, name)
+	leaf := ca.IssueLeaf(until, name)
 	files := write(t, leaf.Cert, leaf.Key, ca.PEM())
 	if _, err := files.Read(until.Add(-time.Second)); err != nil {
 		t.Error(err)

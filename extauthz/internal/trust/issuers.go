@@ -29,17 +29,17 @@ func (f *Registry) Issuers() []ops.Issuer {
 
 func (f fleet) describe(i *ops.Issuer) {
 	s := f.source.State()
-	i.Remote, i.Fetched, i.Until = true, s.Fetched, f.source.Until()
-	i.Err, i.Unreachable, i.Refused = s.Err, s.Unreachable, s.Refused
+	i.Remote, i.Fetched, i.Until = true, s.Fetched, f.source.ValidUntil()
+	i.Err, i.Unreachable, i.Refused = s.Err, s.Unreachable, s.Rejected
 	if s.Keys != nil {
 		i.Skipped = s.Keys.SkippedKeys()
 	}
 }
 
-// Conflict refuses home entries whose files hold a key that is, now, the key of another
+// CheckConflicts refuses home entries whose files hold a key that is, now, the key of another
 // home entry's URL: both are ours, so that it is a mistake of the configuration. Of any
 // other two entries that share a key, one keeps it and the other's copy is dropped.
-func (f *Registry) Conflict(entries []Entry) error {
+func (f *Registry) CheckConflicts(entries []Entry) error {
 	s := f.snapshot.Load()
 	if s == nil {
 		return nil

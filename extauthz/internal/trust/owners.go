@@ -90,7 +90,7 @@ func remembered(before owners, fleets []fleet) owners {
 		if f.source == nil || f.stop != nil { // what runs has been asked already
 			continue
 		}
-		for _, kid := range f.source.Claimed() {
+		for _, kid := range f.source.SeedOwned() {
 			if _, taken := had[kid]; !taken {
 				had[kid] = f.Trust.Issuer
 			}

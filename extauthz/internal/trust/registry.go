@@ -184,6 +184,6 @@ func (f *Registry) Close() {
 func (f *Registry) missing(issuer, kid string) {
 	s := f.snapshot.Load()
 	if source := s.sources[issuer]; source != nil {
-		source.Missing(kid)
+		source.FetchForKey(kid)
 	}
 }

@@ -261,13 +261,13 @@ func TestConflicts(t *testing.T) {
 	}
 	taken, partner := b, b
 	taken.Keys, partner.Keys, partner.Home = a.Keys, a.Keys, false
-	if err := f.Conflict([]trust.Entry{remote, ofFile(taken)}); err == nil || !strings.Contains(err.Error(), "is also a key of https://a") {
+	if err := f.CheckConflicts([]trust.Entry{remote, ofFile(taken)}); err == nil || !strings.Contains(err.Error(), "is also a key of https://a") {
 		t.Errorf("got %v", err)
 	}
 	foreign := remote
 	foreign.Trust.Home = false
 	for _, entries := range [][]trust.Entry{{remote, ofFile(b)}, {ofFile(taken)}, {ofFile(a), ofFile(b)}, {remote, ofFile(partner)}, {foreign, ofFile(taken)}} {
-		if err := f.Conflict(entries); err != nil {
+		if err := f.CheckConflicts(entries); err != nil {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -39,7 +39,7 @@ func (f *Registry) changed() {
 func saveOwners(fleets []fleet, before, after *snapshot) {
 	for _, fleet := range fleets {
 		if fleet.source != nil && (before == nil || !slices.Equal(before.owned(fleet), after.owned(fleet))) {
-			fleet.source.Save()
+			fleet.source.SaveSeed()
 		}
 	}
 }

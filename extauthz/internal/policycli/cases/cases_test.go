@@ -34,9 +34,9 @@ func TestPrinted(t *testing.T) {
 	if err = errors.Join(err, report.Print(&verbose)); err != nil {
 		t.Fatal(err)
 	}
-	golden.Compare(t, "test.txt", quiet.String())
-	golden.Compare(t, "test-v.txt", verbose.String())
-	golden.Compare(t, "test.json", indented.String())
+	golden.CompareFile(t, "test.txt", quiet.String())
+	golden.CompareFile(t, "test-v.txt", verbose.String())
+	golden.CompareFile(t, "test.json", indented.String())
 	if report.Passed() {
 		t.Error("failed cases are fine")
 	}

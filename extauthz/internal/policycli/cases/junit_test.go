@@ -15,7 +15,7 @@ func TestJUnit(t *testing.T) {
 	if err := report.PrintJUnit(&text); err != nil {
 		t.Fatal(err)
 	}
-	golden.Compare(t, "test.junit.xml", text.String())
+	golden.CompareFile(t, "test.junit.xml", text.String())
 	var counted struct {
 		Tests    int `xml:"tests,attr"`
 		Failures int `xml:"failures,attr"`

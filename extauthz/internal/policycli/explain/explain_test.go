@@ -65,13 +65,13 @@ func TestPrinted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden.Compare(t, row.name+".txt", printed(t, documents, q))
+		golden.CompareFile(t, row.name+".txt", printed(t, documents, q))
 		if row.name == "denied" {
 			data, err := json.MarshalIndent(explain.Explain(documents, q), "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden.Compare(t, "denied.json", string(data)+"\n")
+			golden.CompareFile(t, "denied.json", string(data)+"\n")
 		}
 	}
 }
@@ -226,12 +226,12 @@ func TestFromRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden.Compare(t, "record.txt", printed(t, then, questions...))
+	golden.CompareFile(t, "record.txt", printed(t, then, questions...))
 	now := set(t, "../cases/testdata/policies")
 	if questions, err = explain.QueriesFromRecords(records(), "01a206a5-b4fd-7832-a498-386f447c7965", now); err != nil {
 		t.Fatal(err)
 	}
-	golden.Compare(t, "record-by-others.txt", printed(t, now, questions...))
+	golden.CompareFile(t, "record-by-others.txt", printed(t, now, questions...))
 	if _, err := explain.QueriesFromRecords(records(), "x", then); !errors.Is(err, explain.ErrNoRecord) {
 		t.Errorf("no such id: got %v", err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/peers"
 	"github.com/meshpass/meshpass/extauthz/internal/policycli"
 	"github.com/meshpass/meshpass/extauthz/internal/policycli/replay"
-	"github.com/meshpass/meshpass/extauthz/internal/tokencli"
+	"github.com/meshpass/meshpass/extauthz/internal/tokentools"
 	"github.com/meshpass/meshpass/internal/suggest"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -76,7 +76,7 @@ func (q *Query) setToken(raw string, verify Verify) (err error) {
 		}
 		return nil
 	}
-	seen, err := tokencli.Inspect(raw, q.Now)
+	seen, err := tokentools.Inspect(raw, q.Now)
 	if err != nil {
 		q.NoToken = decision.TokenFormat
 		return nil

@@ -39,9 +39,9 @@ func TestPrinted(t *testing.T) {
 	if err := errors.Join(report.Print(&text), report.PrintGitHub(&github), encoder.Encode(report)); err != nil {
 		t.Fatal(err)
 	}
-	golden.Compare(t, "lint.txt", text.String())
-	golden.Compare(t, "lint.github", github.String())
-	golden.Compare(t, "lint.json", indented.String())
+	golden.CompareFile(t, "lint.txt", text.String())
+	golden.CompareFile(t, "lint.github", github.String())
+	golden.CompareFile(t, "lint.json", indented.String())
 	if report.Passes(false) {
 		t.Error("errors are fine")
 	}

@@ -28,7 +28,7 @@ func TestMessagesOfUsualMistakes(t *testing.T) {
 		}
 		got.WriteString("### " + strings.TrimSuffix(mistake, "\n") + "\n-- \n" + messagesOf(t, mistake))
 	}
-	golden.Compare(t, "mistakes.txt", got.String())
+	golden.CompareFile(t, "mistakes.txt", got.String())
 }
 
 func messagesOf(t *testing.T, mistake string) string {

@@ -38,7 +38,7 @@ func TestSARIF(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if name != "" {
-			golden.Compare(t, name, text.String())
+			golden.CompareFile(t, name, text.String())
 		}
 		checkRules(t, text.String(), len(report.Findings))
 	}

@@ -95,13 +95,13 @@ apiVersion`},
 			if err := report.Print(&text); err != nil {
 				t.Fatal(err)
 			}
-			golden.Compare(t, "diff-"+row.name+".txt", text.String())
+			golden.CompareFile(t, "diff-"+row.name+".txt", text.String())
 			if row.name == "narrower" {
 				data, err := json.MarshalIndent(report, "", "  ")
 				if err != nil {
 					t.Fatal(err)
 				}
-				golden.Compare(t, "diff-narrower.json", string(data)+"\n")
+				golden.CompareFile(t, "diff-narrower.json", string(data)+"\n")
 			}
 		})
 	}

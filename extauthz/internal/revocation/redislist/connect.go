@@ -17,13 +17,13 @@ import (
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
-// silent: the library would write to standard error past our log, which tells the
+// discardLogger: the library would write to standard error past our log, which tells the
 // same from the errors.
-type silent struct{}
+type discardLogger struct{}
 
-func (silent) Printf(context.Context, string, ...any) {}
+func (discardLogger) Printf(context.Context, string, ...any) {}
 
-func init() { redis.SetLogger(silent{}) }
+func init() { redis.SetLogger(discardLogger{}) }
 
 // Config says where the list is.
 type Config struct {
@@ -37,7 +37,7 @@ type Config struct {
 const maxSecretBytes = 64 << 10
 
 // ErrPlain says that the connection would be readable and writable on its way.
-var ErrPlain = errors.New("a connection without TLS to another machine: anyone on the way could revoke tokens, lift what is revoked, and read the password")
+var ErrNoTLS = errors.New("a connection without TLS to another machine: anyone on the way could revoke tokens, lift what is revoked, and read the password")
 
 // unixPrefix begins the address of a socket of this machine.
 const unixPrefix = "unix:"
@@ -54,18 +54,18 @@ func (c Config) CheckAddress() error {
 	return nil
 }
 
-// CheckTLS rejects a connection that leaves this machine without TLS, as [ErrPlain].
+// CheckTLS rejects a connection that leaves this machine without TLS, as [ErrNoTLS].
 func (c Config) CheckTLS() error {
 	host, _, _ := net.SplitHostPort(c.Address)
 	ip := net.ParseIP(host)
 	if c.CAFile != "" || strings.HasPrefix(c.Address, unixPrefix) || host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return ErrPlain
+	return ErrNoTLS
 }
 
-// connect does not speak to the server yet.
-func connect(c Config) (*redis.Client, error) {
+// newClient does not speak to the server yet.
+func newClient(c Config) (*redis.Client, error) {
 	options := &redis.Options{
 		Addr: c.Address, Username: c.Username, ContextTimeoutEnabled: true, DisableIdentity: true,
 		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, MaxRetries: -1, DialerRetries: 1, PoolSize: 2,
@@ -95,9 +95,9 @@ func getDocument(ctx context.Context, from redis.Cmdable, key string) *redis.Str
 	return from.GetRange(ctx, key, 0, revocation.MaxBytes)
 }
 
-func nonEmpty(document string) ([]byte, error) {
+func requireDocument(document string) ([]byte, error) {
 	if document == "" {
-		return nil, ErrNone
+		return nil, ErrNoList
 	}
 	return []byte(document), nil
 }

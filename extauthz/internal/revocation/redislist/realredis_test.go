@@ -140,7 +140,7 @@ func TestAnACLWithoutRole(t *testing.T) {
 		return redislist.Follow(context.Background(), config, time.Now, func(*revocation.List, error) {})
 	}
 	_, err := begin()
-	if !errors.Is(err, redislist.ErrRole) {
+	if !errors.Is(err, redislist.ErrNoRole) {
 		t.Fatalf("got %v", err)
 	}
 	_, line, found := strings.Cut(err.Error(), "run ACL SETUSER ")

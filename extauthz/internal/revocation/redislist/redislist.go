@@ -29,28 +29,28 @@ const timeout = time.Second
 var (
 	// ErrNone says that there is no list. Redis that was wiped looks like one that
 	// was never used, so an empty list has to be made on purpose.
-	ErrNone = errors.New("no list under this key: make one with meshpass revoke init; if there was one, Redis has lost it")
+	ErrNoList = errors.New("no list under this key: make one with meshpass revoke init; if there was one, Redis has lost it")
 	// ErrBack says that Redis holds an older list than it did.
-	ErrBack = errors.New("the list is older than the one before: Redis was restored, or answers from a replica that lags")
+	ErrOlderList = errors.New("the list is older than the one before: Redis was restored, or answers from a replica that lags")
 	// ErrCutOff says that the server cannot know the latest list.
 	ErrCutOff = errors.New("this Redis is no primary and not connected to one, so that its list may be an old one")
 	// ErrRole says that the server does not tell whether it is a primary.
-	ErrRole = errors.New("Redis does not answer ROLE, so that a replica that is cut off from its primary would count as current")
+	ErrNoRole = errors.New("Redis does not answer ROLE, so that a replica that is cut off from its primary would count as current")
 )
 
 // List follows the document. Until it was read once, it revokes nothing and is as
 // stale as can be.
 type List struct {
-	client *redis.Client
-	config Config
-	now    func() time.Time
-	report func(*revocation.List, error)
-	past   revocation.History
+	client  *redis.Client
+	config  Config
+	now     func() time.Time
+	report  func(*revocation.List, error)
+	history revocation.History
 
-	current atomic.Pointer[state]
-	failure atomic.Pointer[error]
-	seen    [sha256.Size]byte // content of the list in force
-	looked  atomic.Int64      // when the last look came to its end, in nanoseconds since 1970
+	current    atomic.Pointer[state]
+	failure    atomic.Pointer[error]
+	activeHash [sha256.Size]byte // content of the list in force
+	pollEnded  atomic.Int64      // when the last look came to its end, in nanoseconds since 1970
 }
 
 type state struct {
@@ -60,16 +60,16 @@ type state struct {
 
 // Follow begins with the list as it is, or with none. Each change is reported, and
 // each new reason why there is none; report is called by one goroutine at a time.
-// A server that answers, but not to ROLE, is an error: see [ErrRole].
+// A server that answers, but not to ROLE, is an error: see [ErrNoRole].
 func Follow(ctx context.Context, c Config, now func() time.Time, report func(*revocation.List, error)) (*List, error) {
-	client, err := connect(c)
+	client, err := newClient(c)
 	if err != nil {
 		return nil, err
 	}
 	l := &List{client: client, config: c, now: now, report: report}
 	l.current.Store(&state{list: new(revocation.List), since: now()})
 	l.Poll(ctx)
-	if err := l.Err(); errors.Is(err, ErrRole) {
+	if err := l.Err(); errors.Is(err, ErrNoRole) {
 		return nil, errors.Join(err, client.Close())
 	}
 	return l, nil
@@ -79,7 +79,7 @@ func Follow(ctx context.Context, c Config, now func() time.Time, report func(*re
 func (l *List) Get() *revocation.List { return l.current.Load().list }
 
 // History knows the lists that were active before.
-func (l *List) History() *revocation.History { return &l.past }
+func (l *List) History() *revocation.History { return &l.history }
 
 // Since says when the list in force was put there.
 func (l *List) Since() time.Time { return l.current.Load().since }
@@ -93,7 +93,7 @@ func (l *List) Err() error {
 }
 
 // Looked says when the last look came to its end, whether or not Redis answered.
-func (l *List) Looked() time.Time { return time.Unix(0, l.looked.Load()) }
+func (l *List) Looked() time.Time { return time.Unix(0, l.pollEnded.Load()) }
 
 // Age says how long ago the list was last seen to be what Redis holds.
 func (l *List) Age(now time.Time) time.Duration { return now.Sub(l.current.Load().read) }
@@ -117,22 +117,22 @@ func (l *List) Run(ctx context.Context, interval time.Duration) {
 func (l *List) Poll(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	defer func() { l.looked.Store(time.Now().UnixNano()) }()
+	defer func() { l.pollEnded.Store(time.Now().UnixNano()) }()
 	asked := l.now() // the answer is at least as new
-	data, err := l.read(ctx)
+	data, err := l.fetchDocument(ctx)
 	if err == nil {
-		err = l.adopt(data, asked)
+		err = l.activate(data, asked)
 	}
 	if err != nil {
-		l.fail(err)
+		l.recordFailure(err)
 		return
 	}
 	l.failure.Store(nil)
 }
 
-// read gets the document together with the server's role, in one pipeline of one
+// fetchDocument gets the document together with the server's role, in one pipeline of one
 // connection: a server that has been demoted since the last poll says so.
-func (l *List) read(ctx context.Context) ([]byte, error) {
+func (l *List) fetchDocument(ctx context.Context) ([]byte, error) {
 	var role *redis.Cmd
 	var document *redis.StringCmd
 	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -148,13 +148,13 @@ func (l *List) read(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nonEmpty(document.Val())
+	return requireDocument(document.Val())
 }
 
-// adopt puts the document in force, unless that is in force already.
-func (l *List) adopt(data []byte, asked time.Time) error {
+// activate puts the document in force, unless that is in force already.
+func (l *List) activate(data []byte, asked time.Time) error {
 	before, sum := l.current.Load(), sha256.Sum256(data)
-	if sum == l.seen {
+	if sum == l.activeHash {
 		l.current.Store(&state{before.list, before.since, asked})
 		return nil
 	}
@@ -167,16 +167,16 @@ func (l *List) adopt(data []byte, asked time.Time) error {
 	}
 	if list.Serial() < before.list.Serial() {
 		return fmt.Errorf("%w: serial %d after %d; to make a list that is later on purpose, delete the key and run meshpass revoke init --after %d",
-			ErrBack, list.Serial(), before.list.Serial(), before.list.Serial())
+			ErrOlderList, list.Serial(), before.list.Serial(), before.list.Serial())
 	}
-	l.seen = sum
+	l.activeHash = sum
 	l.current.Store(&state{list, l.now(), asked})
-	l.past.Observe(list, l.now())
+	l.history.Observe(list, l.now())
 	l.report(list, nil)
 	return nil
 }
 
-func (l *List) fail(err error) {
+func (l *List) recordFailure(err error) {
 	before := l.Err()
 	l.failure.Store(&err)
 	if before == nil || before.Error() != err.Error() {

@@ -44,7 +44,7 @@ type follower struct {
 
 func follow(t *testing.T, prepare func(*miniredis.Miniredis), change ...func(*redislist.Config)) *follower {
 	t.Helper()
-	f := &follower{server: redistest.Run(t), now: noon}
+	f := &follower{server: redistest.StartServer(t), now: noon}
 	config := redislist.Config{Address: f.server.Addr(), Key: redislist.DefaultKey}
 	prepare(f.server)
 	for _, c := range change {
@@ -79,10 +79,10 @@ func TestRedisThatFails(t *testing.T) {
 		want   string
 	}{
 		"lost":            {func(m *miniredis.Miniredis) { m.SetError("LOADING Redis is loading the dataset in memory") }, "LOADING"},
-		"wiped":           {func(m *miniredis.Miniredis) { m.FlushAll() }, redislist.ErrNone.Error()},
-		"emptied":         {holding(""), redislist.ErrNone.Error()},
-		"restored":        {holding(withdrawn(6)), redislist.ErrBack.Error()},
-		"begun anew":      {holding(withdrawn(0)), redislist.ErrBack.Error()},
+		"wiped":           {func(m *miniredis.Miniredis) { m.FlushAll() }, redislist.ErrNoList.Error()},
+		"emptied":         {holding(""), redislist.ErrNoList.Error()},
+		"restored":        {holding(withdrawn(6)), redislist.ErrOlderList.Error()},
+		"begun anew":      {holding(withdrawn(0)), redislist.ErrOlderList.Error()},
 		"from the future": {holding(withdrawn(1 << 53)), "the writer of the list has a wrong clock, or this machine has"},
 		"garbage":         {holding("\x00\xff{{{"), "no UTF-8"},
 		"another type":    {func(m *miniredis.Miniredis) { m.Del(redislist.DefaultKey); m.HSet(redislist.DefaultKey, "a", "b") }, "WRONGTYPE"},
@@ -127,7 +127,7 @@ func TestASerialAtTheEnd(t *testing.T) {
 		t.Errorf("got %v", f.Err())
 	}
 	f.server.Del(redislist.DefaultKey)
-	store, err := redislist.Open(redislist.Config{Address: f.server.Addr(), Key: redislist.DefaultKey})
+	store, err := redislist.OpenStore(redislist.Config{Address: f.server.Addr(), Key: redislist.DefaultKey})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestTheAdviceOnAnOlderList(t *testing.T) {
 	f := follow(t, holding(withdrawn(int(serial), "a:bob")))
 	holding(withdrawn(int(noon.UnixMilli())))(f.server)
 	f.Poll(t.Context())
-	if advice := fmt.Sprintf("meshpass revoke init --after %d", serial); !errors.Is(f.Err(), redislist.ErrBack) || !strings.Contains(f.Err().Error(), advice) {
+	if advice := fmt.Sprintf("meshpass revoke init --after %d", serial); !errors.Is(f.Err(), redislist.ErrOlderList) || !strings.Contains(f.Err().Error(), advice) {
 		t.Errorf("got %v", f.Err())
 	}
 	list, err := revocation.NewEmptyList(noon, serial)
@@ -192,7 +192,7 @@ func TestRoles(t *testing.T) {
 		"nil":                   {func(c *server.Peer) { c.WriteNull() }, "nil"},
 		"broken":                {func(c *server.Peer) { c.WriteError("ERR internal error") }, "internal error"},
 	} {
-		m := redistest.Run(t)
+		m := redistest.StartServer(t)
 		holding(withdrawn(7, "a:alice"))(m)
 		var said atomic.Pointer[func(*server.Peer)]
 		primary := bulk("master")
@@ -235,7 +235,7 @@ func TestNoRole(t *testing.T) {
 		"NOPERM this user has no permissions to run the 'role' command": "run ACL SETUSER reader +role",
 		"ERR unknown command 'ROLE', with args beginning with: ":        "do not rename or disable it",
 	} {
-		m := redistest.Run(t)
+		m := redistest.StartServer(t)
 		holding(withdrawn(7))(m)
 		m.RequireUserAuth("reader", "sesame")
 		config := redislist.Config{Address: m.Addr(), Username: "reader", PasswordFile: password(t, "sesame"), Key: redislist.DefaultKey}
@@ -253,11 +253,11 @@ func TestNoRole(t *testing.T) {
 			}
 			return false
 		})
-		if _, err := begin(); !errors.Is(err, redislist.ErrRole) || !strings.Contains(err.Error(), want) {
+		if _, err := begin(); !errors.Is(err, redislist.ErrNoRole) || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 		before.Poll(t.Context())
-		if !errors.Is(before.Err(), redislist.ErrRole) {
+		if !errors.Is(before.Err(), redislist.ErrNoRole) {
 			t.Errorf("later: got %v", before.Err())
 		}
 	}
@@ -335,11 +335,11 @@ func TestPassword(t *testing.T) {
 	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := redislist.Open(redislist.Config{PasswordFile: open}); !errors.Is(err, secretfile.ErrOpen) {
+	if _, err := redislist.OpenStore(redislist.Config{PasswordFile: open}); !errors.Is(err, secretfile.ErrOpen) {
 		t.Errorf("a password that everybody may read: %v", err)
 	}
 	for _, c := range []redislist.Config{{PasswordFile: "absent"}, {CAFile: "absent"}, {CAFile: file}} {
-		if _, err := redislist.Open(c); err == nil {
+		if _, err := redislist.OpenStore(c); err == nil {
 			t.Errorf("%+v: opened", c)
 		}
 	}
@@ -355,7 +355,7 @@ func TestAddresses(t *testing.T) {
 		if err := c.CheckAddress(); (err == nil) != want.address {
 			t.Errorf("%s: %v", address, err)
 		}
-		if err := c.CheckTLS(); (err == nil) != want.tls || err != nil && !errors.Is(err, redislist.ErrPlain) {
+		if err := c.CheckTLS(); (err == nil) != want.tls || err != nil && !errors.Is(err, redislist.ErrNoTLS) {
 			t.Errorf("%s: without TLS: %v", address, err)
 		}
 		c.CAFile = "ca.pem"
@@ -367,12 +367,12 @@ func TestAddresses(t *testing.T) {
 
 // Changes by several at once are all there in the end.
 func TestStoreLosesNothing(t *testing.T) {
-	server := redistest.Run(t)
+	server := redistest.StartServer(t)
 	holding(withdrawn(0))(server)
 	var writers sync.WaitGroup
 	for i := range 4 {
 		writers.Go(func() {
-			store, err := redislist.Open(redislist.Config{Address: server.Addr(), Key: redislist.DefaultKey})
+			store, err := redislist.OpenStore(redislist.Config{Address: server.Addr(), Key: redislist.DefaultKey})
 			if err != nil {
 				t.Error(err)
 				return
@@ -402,8 +402,8 @@ func TestStoreLosesNothing(t *testing.T) {
 
 // What is no list is not written over.
 func TestStoreRefuses(t *testing.T) {
-	server := redistest.Run(t)
-	store, err := redislist.Open(redislist.Config{Address: server.Addr(), Key: redislist.DefaultKey})
+	server := redistest.StartServer(t)
+	store, err := redislist.OpenStore(redislist.Config{Address: server.Addr(), Key: redislist.DefaultKey})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func checkRole(answer any) error {
 }
 
 // explainRole tells an operator what lets us ask for the role. An answer of the server
-// to ROLE itself is [ErrRole]; everything else, such as a connection that breaks or a
+// to ROLE itself is [ErrNoRole]; everything else, such as a connection that breaks or a
 // password that is wrong, is left as it is.
 func (c Config) explainRole(err error) error {
 	switch {
@@ -44,9 +44,9 @@ func (c Config) explainRole(err error) error {
 		if user == "" {
 			user = "default"
 		}
-		return fmt.Errorf("%w: %w; run ACL SETUSER %s +role, and add +role to that user's line in the ACL file", ErrRole, err, user)
+		return fmt.Errorf("%w: %w; run ACL SETUSER %s +role, and add +role to that user's line in the ACL file", ErrNoRole, err, user)
 	case redis.HasErrorPrefix(err, "unknown command"):
-		return fmt.Errorf("%w: %w; do not rename or disable it, and use no proxy that does not know it", ErrRole, err)
+		return fmt.Errorf("%w: %w; do not rename or disable it, and use no proxy that does not know it", ErrNoRole, err)
 	}
 	return err
 }

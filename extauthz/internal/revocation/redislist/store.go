@@ -12,7 +12,7 @@ import (
 )
 
 // tries of a change that others get in the way of.
-const tries = 20
+const maxTries = 20
 
 // Store changes the list.
 type Store struct {
@@ -20,9 +20,9 @@ type Store struct {
 	config Config
 }
 
-// Open does not speak to the server yet.
-func Open(c Config) (*Store, error) {
-	client, err := connect(c)
+// OpenStore does not speak to the server yet.
+func OpenStore(c Config) (*Store, error) {
+	client, err := newClient(c)
 	return &Store{client, c}, err
 }
 
@@ -38,8 +38,8 @@ func (s *Store) String() string { return "redis " + s.config.Address + " " + s.c
 func (s *Store) Change(change func(*revocation.List) (*revocation.List, error)) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*timeout)
 	defer cancel()
-	for range tries {
-		err := s.client.Watch(ctx, func(tx *redis.Tx) error { return s.changeIn(ctx, tx, change) }, s.config.Key)
+	for range maxTries {
+		err := s.client.Watch(ctx, func(tx *redis.Tx) error { return s.changeInTransaction(ctx, tx, change) }, s.config.Key)
 		if !errors.Is(err, redis.TxFailedErr) {
 			return err
 		}
@@ -48,17 +48,17 @@ func (s *Store) Change(change func(*revocation.List) (*revocation.List, error)) 
 	return fmt.Errorf("%s: others change the list all the time: try again", s)
 }
 
-func (s *Store) changeIn(ctx context.Context, tx *redis.Tx, change func(*revocation.List) (*revocation.List, error)) error {
+func (s *Store) changeInTransaction(ctx context.Context, tx *redis.Tx, change func(*revocation.List) (*revocation.List, error)) error {
 	var before *revocation.List
 	text, err := getDocument(ctx, tx, s.config.Key).Result()
 	var data []byte
 	if err == nil {
-		data, err = nonEmpty(text)
+		data, err = requireDocument(text)
 	}
 	if err == nil {
 		before, err = revocation.Parse(data)
 	}
-	if err != nil && !errors.Is(err, ErrNone) {
+	if err != nil && !errors.Is(err, ErrNoList) {
 		return fmt.Errorf("%s: %w", s, err)
 	}
 	after, err := change(before)

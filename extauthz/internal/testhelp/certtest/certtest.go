@@ -23,23 +23,23 @@ type CA struct {
 	key         *ecdsa.PrivateKey
 }
 
-// New makes a CA.
-func New(t testing.TB) CA {
+// NewCA makes a CA.
+func NewCA(t testing.TB) CA {
 	t.Helper()
-	ca := CA{t: t, key: newKey(t)}
+	ca := CA{t: t, key: generateKey(t)}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "TEST CA"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	ca.certificate = ca.sign(template, template, ca.key)
+	ca.certificate = ca.signCertificate(template, template, ca.key)
 	return ca
 }
 
 // PEM is the CA's certificate.
-func (ca CA) PEM() string { return encode("CERTIFICATE", ca.certificate.Raw) }
+func (ca CA) PEM() string { return encodePEM("CERTIFICATE", ca.certificate.Raw) }
 
-// Pool trusts the CA.
-func (ca CA) Pool() *x509.CertPool {
+// CertPool trusts the CA.
+func (ca CA) CertPool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.certificate)
 	return pool
@@ -51,10 +51,10 @@ type Leaf struct {
 	TLS       tls.Certificate
 }
 
-// Leaf is for these URIs, as client and as server, until then.
-func (ca CA) Leaf(until time.Time, uris ...string) Leaf {
+// IssueLeaf is for these URIs, as client and as server, until then.
+func (ca CA) IssueLeaf(until time.Time, uris ...string) Leaf {
 	ca.t.Helper()
-	key := newKey(ca.t)
+	key := generateKey(ca.t)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: until,
 		DNSNames:    []string{"meshpass.meshpass.svc"},
@@ -67,18 +67,18 @@ func (ca CA) Leaf(until time.Time, uris ...string) Leaf {
 		}
 		template.URIs = append(template.URIs, uri)
 	}
-	certificate := ca.sign(template, ca.certificate, key)
+	certificate := ca.signCertificate(template, ca.certificate, key)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		ca.t.Fatal(err)
 	}
 	return Leaf{
-		Cert: encode("CERTIFICATE", certificate.Raw), Key: encode("PRIVATE KEY", der),
+		Cert: encodePEM("CERTIFICATE", certificate.Raw), Key: encodePEM("PRIVATE KEY", der),
 		TLS: tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: key, Leaf: certificate},
 	}
 }
 
-func (ca CA) sign(template, parent *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
+func (ca CA) signCertificate(template, parent *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
 	ca.t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, ca.key)
 	if err != nil {
@@ -91,7 +91,7 @@ func (ca CA) sign(template, parent *x509.Certificate, key *ecdsa.PrivateKey) *x5
 	return certificate
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
+func generateKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -100,6 +100,6 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-func encode(kind string, der []byte) string {
+func encodePEM(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }

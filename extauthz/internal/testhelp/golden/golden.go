@@ -11,8 +11,8 @@ import (
 
 var update = flag.Bool("update", false, "write what is printed as what is expected")
 
-// Compare wants the content of testdata/NAME.
-func Compare(t *testing.T, name, got string) {
+// CompareFile wants the content of testdata/NAME.
+func CompareFile(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
 	if *update {

@@ -9,8 +9,8 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 )
 
-// Run starts a server that says that it is a primary, and ends it with the test.
-func Run(t testing.TB) *miniredis.Miniredis {
+// StartServer starts a server that says that it is a primary, and ends it with the test.
+func StartServer(t testing.TB) *miniredis.Miniredis {
 	t.Helper()
 	m := miniredis.RunT(t)
 	if err := AnswerRole(m); err != nil {

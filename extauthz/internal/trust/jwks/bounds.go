@@ -12,9 +12,9 @@ type bounds struct {
 
 var defaults = bounds{timeout: 5 * time.Second, retry: time.Second, pause: 10 * time.Second, longest: time.Minute}
 
-// within is the time to the next fetch: what the server asks for, as long as that
+// clampMaxAge is the time to the next fetch: what the server asks for, as long as that
 // is no longer than configured, which rotations count on, and no flood.
-func (b bounds) within(maxAge, refresh time.Duration) time.Duration {
+func (b bounds) clampMaxAge(maxAge, refresh time.Duration) time.Duration {
 	if maxAge <= 0 || maxAge > refresh {
 		return refresh
 	}

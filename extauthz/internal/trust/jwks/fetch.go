@@ -18,11 +18,11 @@ import (
 
 // document is an answer of the server.
 type document struct {
-	body      []byte
-	unchanged bool   // 304: as the last good one
-	tag       string // ETag; empty: none
-	maxAge    time.Duration
-	keys      *keyset.PublicKeys // what adopt made of it
+	body        []byte
+	notModified bool   // 304: as the last good one
+	etag        string // ETag; empty: none
+	maxAge      time.Duration
+	keys        *keyset.PublicKeys // what adopt made of it
 }
 
 // CheckURL refuses what no set is fetched from: over plain HTTP, unless admitted,
@@ -42,8 +42,8 @@ func CheckURL(text string, plain bool) error {
 	return fmt.Errorf("scheme %q: write https", u.Scheme)
 }
 
-func (s *Source) get(ctx context.Context) (document, error) {
-	client, err := s.client()
+func (s *Source) requestDocument(ctx context.Context) (document, error) {
+	client, err := s.newClient()
 	if err != nil {
 		return document{}, err
 	}
@@ -53,27 +53,27 @@ func (s *Source) get(ctx context.Context) (document, error) {
 	}
 	request.Header.Set("accept", "application/jwk-set+json, application/json")
 	request.Header.Set("accept-encoding", "identity") // without the header, any coding would be acceptable (RFC 9110 section 12.5.3)
-	if s.last.tag != "" {
-		request.Header.Set("if-none-match", s.last.tag)
+	if s.last.etag != "" {
+		request.Header.Set("if-none-match", s.last.etag)
 	}
 	answer, err := client.Do(request)
 	if err != nil {
 		return document{}, err
 	}
 	defer answer.Body.Close()
-	return s.read(answer)
+	return s.readAnswer(answer)
 }
 
-func (s *Source) read(answer *http.Response) (document, error) {
-	got := document{tag: answer.Header.Get("etag"), maxAge: maxAge(answer.Header.Get("cache-control"))}
+func (s *Source) readAnswer(answer *http.Response) (document, error) {
+	got := document{etag: answer.Header.Get("etag"), maxAge: parseMaxAge(answer.Header.Get("cache-control"))}
 	switch {
-	case answer.StatusCode == http.StatusNotModified && s.last.tag != "":
-		got.unchanged = true
+	case answer.StatusCode == http.StatusNotModified && s.last.etag != "":
+		got.notModified = true
 		return got, nil
 	case answer.StatusCode != http.StatusOK:
 		return got, fmt.Errorf("status %s", answer.Status)
 	}
-	if coding := contentCoding(answer.Header); coding != "" { // what is behind it may be of any size
+	if coding := findContentCoding(answer.Header); coding != "" { // what is behind it may be of any size
 		return got, fmt.Errorf("content coding %.32q, although accept-encoding asks for identity: have the server send the set as it is", coding)
 	}
 	var err error
@@ -81,9 +81,9 @@ func (s *Source) read(answer *http.Response) (document, error) {
 	return got, err
 }
 
-// contentCoding gives the first coding of an answer that changes its bytes; empty:
+// findContentCoding gives the first coding of an answer that changes its bytes; empty:
 // there is none (RFC 9110 section 8.4: a list, in one header or several).
-func contentCoding(header http.Header) string {
+func findContentCoding(header http.Header) string {
 	for _, line := range header.Values("content-encoding") {
 		for coding := range strings.SplitSeq(line, ",") {
 			if coding = strings.Trim(coding, " \t"); coding != "" && !strings.EqualFold(coding, "identity") {
@@ -94,16 +94,16 @@ func contentCoding(header http.Header) string {
 	return ""
 }
 
-// client is made for each fetch, so that a CA file that is renewed is noticed.
+// newClient is made for each fetch, so that a CA file that is renewed is noticed.
 // Nothing of it comes from the environment, no proxy either.
-func (s *Source) client() (*http.Client, error) {
+func (s *Source) newClient() (*http.Client, error) {
 	roots, err := transport.Roots(s.CAFile)
 	if err != nil {
 		return nil, err
 	}
 	return &http.Client{
 		Timeout:       s.bounds.timeout,
-		CheckRedirect: sameHost,
+		CheckRedirect: requireSameHost,
 		Transport: &http.Transport{
 			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			DisableCompression:     true,
@@ -115,8 +115,8 @@ func (s *Source) client() (*http.Client, error) {
 
 const maxRedirects = 3
 
-// sameHost: the configuration says who is asked, and the server does not.
-func sameHost(next *http.Request, before []*http.Request) error {
+// requireSameHost: the configuration says who is asked, and the server does not.
+func requireSameHost(next *http.Request, before []*http.Request) error {
 	first := before[0].URL
 	switch {
 	case len(before) > maxRedirects:
@@ -127,8 +127,8 @@ func sameHost(next *http.Request, before []*http.Request) error {
 	return nil
 }
 
-// maxAge of a Cache-Control header (RFC 9111 section 5.2.2.1); 0: none that counts.
-func maxAge(header string) time.Duration {
+// parseMaxAge of a Cache-Control header (RFC 9111 section 5.2.2.1); 0: none that counts.
+func parseMaxAge(header string) time.Duration {
 	for directive := range strings.SplitSeq(header, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
 		if !strings.EqualFold(name, "max-age") {

@@ -78,8 +78,8 @@ func TestHostileServers(t *testing.T) {
 			if !strings.Contains(fmt.Sprint(after.Err), row.problem) {
 				t.Errorf("got %v, want %s", after.Err, row.problem)
 			}
-			if row.refused && (after.Refused != 2 || after.Unreachable != 0) || !row.refused && (after.Refused != 0 || after.Unreachable != 2) {
-				t.Errorf("counted: %d refused, %d unreachable", after.Refused, after.Unreachable)
+			if row.refused && (after.Rejected != 2 || after.Unreachable != 0) || !row.refused && (after.Rejected != 0 || after.Unreachable != 2) {
+				t.Errorf("counted: %d refused, %d unreachable", after.Rejected, after.Unreachable)
 			}
 			f.bounds.timeout = defaults.timeout
 			server.answers(text(good))
@@ -150,7 +150,7 @@ func TestASetThatIsNotAccepted(t *testing.T) {
 	f.accept = errors.New("the key of somebody else")
 	server.answers(text(other))
 	f.Fetch(t.Context())
-	if got := f.State(); f.kid() != kid || got.Refused != 1 || got.Err == nil || got.Err.Error() != f.accept.Error() {
+	if got := f.State(); f.kid() != kid || got.Rejected != 1 || got.Err == nil || got.Err.Error() != f.accept.Error() {
 		t.Errorf("got %s, %+v", f.kid(), got)
 	}
 }

@@ -43,17 +43,17 @@ type Hooks struct {
 type Source struct {
 	Config
 	Hooks
-	bounds  bounds
-	nudges  chan struct{}
-	missing missing
+	bounds   bounds
+	fetchNow chan struct{}
+	missing  missingKeys
 
 	fetching sync.Mutex // one fetch at a time; guards what only fetches use
 	last     document   // the last good one
-	next     time.Duration
-	streak   int // failures since the last success
+	wait     time.Duration
+	failures int // failures since the last success
 
-	saving  sync.Mutex // one write of the seed at a time
-	claimed []string   // kids that the seed says are this issuer's; set by New alone
+	saving    sync.Mutex // one write of the seed at a time
+	seedOwned []string   // kids that the seed says are this issuer's; set by New alone
 
 	mu     sync.Mutex // of those who change the state
 	state  atomic.Pointer[State]
@@ -62,11 +62,11 @@ type Source struct {
 
 // New starts from the seed file, if there is one that can be used.
 func New(c Config, h Hooks) *Source {
-	s := &Source{Config: c, Hooks: h, bounds: defaults, nudges: make(chan struct{}, 1)}
+	s := &Source{Config: c, Hooks: h, bounds: defaults, fetchNow: make(chan struct{}, 1)}
 	s.state.Store(&State{})
-	s.expiry = time.AfterFunc(c.MaxStale, s.expire)
-	if err := s.sow(); err != nil {
-		s.report(err)
+	s.expiry = time.AfterFunc(c.MaxStale, s.expireKeys)
+	if err := s.loadSeed(); err != nil {
+		s.reportFailure(err)
 	}
 	return s
 }
@@ -74,30 +74,30 @@ func New(c Config, h Hooks) *Source {
 // State is the one in force.
 func (s *Source) State() State { return *s.state.Load() }
 
-// Until is when the keys may no longer be used, unless another fetch succeeds.
-func (s *Source) Until() time.Time { return s.State().Fetched.Add(s.MaxStale) }
+// ValidUntil is when the keys may no longer be used, unless another fetch succeeds.
+func (s *Source) ValidUntil() time.Time { return s.State().Fetched.Add(s.MaxStale) }
 
 // Run fetches until ctx ends: when it is time, and when a key is missing.
 func (s *Source) Run(ctx context.Context) {
 	defer s.expiry.Stop()
-	timer := time.NewTimer(s.due())
+	timer := time.NewTimer(s.nextWait())
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.nudges:
+		case <-s.fetchNow:
 		case <-timer.C:
 		}
 		s.Fetch(ctx)
-		timer.Reset(s.due())
+		timer.Reset(s.nextWait())
 	}
 }
 
-func (s *Source) due() time.Duration {
+func (s *Source) nextWait() time.Duration {
 	s.fetching.Lock()
 	defer s.fetching.Unlock()
-	return s.next
+	return s.wait
 }
 
 // Fetch asks the server once and puts in force what it gives, if that is good. It
@@ -106,59 +106,59 @@ func (s *Source) Fetch(ctx context.Context) {
 	s.fetching.Lock()
 	defer s.fetching.Unlock()
 	began := s.Now()
-	s.missing.asked(began)
-	got, err := s.get(ctx)
+	s.missing.noteFetch(began)
+	got, err := s.requestDocument(ctx)
 	if err == nil {
-		err = s.adopt(&got)
+		err = s.checkDocument(&got)
 	}
 	switch {
 	case ctx.Err() != nil: // we are to stop: nothing is wrong with the server
 	case err != nil:
-		s.failed(err)
+		s.recordFailure(err)
 	default:
-		s.succeeded(got, began)
+		s.recordSuccess(got, began)
 	}
 }
 
-// adopt reads the document, or recalls it where the server says that it is the
+// checkDocument reads the document, or recalls it where the server says that it is the
 // same, and asks whether it may be used.
-func (s *Source) adopt(got *document) error {
-	if got.unchanged {
-		got.keys, got.tag = s.last.keys, s.last.tag
+func (s *Source) checkDocument(got *document) error {
+	if got.notModified {
+		got.keys, got.etag = s.last.keys, s.last.etag
 	} else {
 		keys, err := keyset.ParseJWKS(got.body)
 		if err != nil {
-			return refused{err}
+			return rejectedSet{err}
 		}
 		got.keys = keys
 	}
 	if err := s.Accept(got.keys); err != nil {
-		return refused{err}
+		return rejectedSet{err}
 	}
 	return nil
 }
 
-// refused is the error of a document that came and may not be used.
-type refused struct{ error }
+// rejectedSet is the error of a document that came and may not be used.
+type rejectedSet struct{ error }
 
-func (s *Source) succeeded(got document, began time.Time) {
+func (s *Source) recordSuccess(got document, began time.Time) {
 	if s.last.keys != nil && s.last.keys.Equal(got.keys) {
 		got.keys = s.last.keys // the same set stays the same value: nothing is made anew
 	}
-	s.last, s.streak = got, 0
-	s.next = soon(s.bounds.within(got.maxAge, s.Refresh))
+	s.last, s.failures = got, 0
+	s.wait = jitter(s.bounds.clampMaxAge(got.maxAge, s.Refresh))
 	if s.State().Err != nil {
 		s.Log.Info("key set fetched again", "issuer", s.Issuer)
 	}
-	s.keep(State{Keys: got.keys, Fetched: began})
-	s.Save()
+	s.activate(State{Keys: got.keys, Fetched: began})
+	s.SaveSeed()
 }
 
-func (s *Source) failed(err error) {
-	s.next = soon(min(s.Refresh, s.bounds.retry<<min(s.streak, 16)))
-	s.streak++
-	s.report(err)
+func (s *Source) recordFailure(err error) {
+	s.wait = jitter(min(s.Refresh, s.bounds.retry<<min(s.failures, 16)))
+	s.failures++
+	s.reportFailure(err)
 }
 
-// soon is a little less than d, and for each replica a different time.
-func soon(d time.Duration) time.Duration { return d - rand.N(d/10+1) }
+// jitter is a little less than d, and for each replica a different time.
+func jitter(d time.Duration) time.Duration { return d - rand.N(d/10+1) }

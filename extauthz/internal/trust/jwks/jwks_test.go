@@ -144,7 +144,7 @@ func TestUnchangedByETag(t *testing.T) {
 	}
 	server.answers(text("no set"))
 	f.Fetch(t.Context())
-	f.expire() // nothing: it is not too old
+	f.expireKeys() // nothing: it is not too old
 	server.answers(status(http.StatusNotModified))
 	f.Fetch(t.Context())
 	if f.kid() != kid || f.State().Err != nil {

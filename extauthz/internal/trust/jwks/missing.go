@@ -5,45 +5,45 @@ import (
 	"time"
 )
 
-// missing remembers when keys were asked for. Kids are whatever clients send, so
+// missingKeys remembers when keys were asked for. Kids are whatever clients send, so
 // that a flood of them must cause neither a flood of fetches nor a growing memory:
 // one entry is made per pause, and each goes after a while. A kid that is asked for
 // again has the set fetched again, after a wait that doubles: a gateway may sign some
 // seconds before its key is published.
-type missing struct {
+type missingKeys struct {
 	mu   sync.Mutex
 	last time.Time // the last fetch, whatever it was for
-	kids map[string]attempt
+	kids map[string]keyAttempt
 }
 
-// attempt is the last fetch for a kid that was not found.
-type attempt struct {
+// keyAttempt is the last fetch for a kid that was not found.
+type keyAttempt struct {
 	at   time.Time
 	wait time.Duration // until the next one
 }
 
-func (m *missing) asked(now time.Time) {
+func (m *missingKeys) noteFetch(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.last = now
 }
 
-// want says whether to fetch for the sake of this kid: pause after the first time,
+// wantsFetch says whether to fetch for the sake of this kid: pause after the first time,
 // longest after many. No two fetches are closer than pause.
-func (m *missing) want(kid string, now time.Time, pause, longest time.Duration) bool {
+func (m *missingKeys) wantsFetch(kid string, now time.Time, pause, longest time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now.Sub(m.last) < pause {
 		return false
 	}
-	next := attempt{at: now, wait: pause}
+	next := keyAttempt{at: now, wait: pause}
 	if before, known := m.kids[kid]; known && now.Sub(before.at) < 2*longest {
 		if now.Sub(before.at) < before.wait {
 			return false
 		}
 		next.wait = min(2*before.wait, longest)
 	}
-	kids := map[string]attempt{kid: next}
+	kids := map[string]keyAttempt{kid: next}
 	for other, before := range m.kids {
 		if other != kid && now.Sub(before.at) < 2*longest {
 			kids[other] = before
@@ -53,14 +53,14 @@ func (m *missing) want(kid string, now time.Time, pause, longest time.Duration) 
 	return true
 }
 
-// Missing has the set fetched soon if it may have got this key meanwhile. It never
+// FetchForKey has the set fetched soon if it may have got this key meanwhile. It never
 // waits: whoever sent the kid is refused at once.
-func (s *Source) Missing(kid string) {
-	if !s.missing.want(kid, s.Now(), min(s.bounds.pause, s.Refresh), s.bounds.longest) {
+func (s *Source) FetchForKey(kid string) {
+	if !s.missing.wantsFetch(kid, s.Now(), min(s.bounds.pause, s.Refresh), s.bounds.longest) {
 		return
 	}
 	select {
-	case s.nudges <- struct{}{}:
+	case s.fetchNow <- struct{}{}:
 	default: // one is due already
 	}
 }

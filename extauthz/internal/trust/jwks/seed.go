@@ -29,9 +29,9 @@ const maxAhead = time.Minute
 // maxSeedBytes is more than a key set of the largest size takes with all around it.
 const maxSeedBytes = 2 * keyset.MaxSetBytes
 
-// sow puts the seed in force. Its error leaves the source as it is without one:
+// loadSeed puts the seed in force. Its error leaves the source as it is without one:
 // the seed is our own copy, and the server has the original.
-func (s *Source) sow() error {
+func (s *Source) loadSeed() error {
 	if s.Seed == "" {
 		return nil
 	}
@@ -42,13 +42,13 @@ func (s *Source) sow() error {
 	if err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
-	s.claimed = s.readClaims(data)
+	s.seedOwned = s.readClaims(data)
 	keys, fetched, err := s.readSeed(data)
 	if err != nil {
 		return fmt.Errorf("seed %s is not used: %w", s.Seed, err)
 	}
 	s.last.keys = keys
-	s.keep(State{Keys: keys, Fetched: fetched})
+	s.activate(State{Keys: keys, Fetched: fetched})
 	return nil
 }
 
@@ -91,14 +91,14 @@ func (s *Source) readClaims(data []byte) []string {
 	return slices.DeleteFunc(*from.Owned, func(kid string) bool { _, there := keys.KeyByID(kid); return !there })
 }
 
-// Claimed are the kids that were this issuer's own at the end of the last process, as
+// SeedOwned are the kids that were this issuer's own at the end of the last process, as
 // its seed says.
-func (s *Source) Claimed() []string { return s.claimed }
+func (s *Source) SeedOwned() []string { return s.seedOwned }
 
-// Save writes the seed for the next start: the set and which of its keys are the
+// SaveSeed writes the seed for the next start: the set and which of its keys are the
 // issuer's own. A failure leaves this process as good as before, so that it is only
 // logged.
-func (s *Source) Save() {
+func (s *Source) SaveSeed() {
 	if s.Seed == "" {
 		return
 	}
@@ -110,7 +110,7 @@ func (s *Source) Save() {
 	}
 	owned, known := s.Owned(state.Keys)
 	if !known {
-		owned = slices.DeleteFunc(slices.Clone(s.claimed), func(kid string) bool { _, there := state.Keys.KeyByID(kid); return !there })
+		owned = slices.DeleteFunc(slices.Clone(s.seedOwned), func(kid string) bool { _, there := state.Keys.KeyByID(kid); return !there })
 	}
 	slices.Sort(owned)
 	set, err := keyset.MarshalJWKS(state.Keys)

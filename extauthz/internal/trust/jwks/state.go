@@ -13,14 +13,14 @@ type State struct {
 	Fetched     time.Time          // when the last success began; zero: never
 	Err         error              // why the last attempt came to nothing; nil: it did not
 	Unreachable uint64             // attempts that brought no document
-	Refused     uint64             // attempts whose document is no set to use
+	Rejected    uint64             // attempts whose document is no set to use
 }
 
-// keep puts a set in force, and has it end in time.
-func (s *Source) keep(good State) {
+// activate puts a set in force, and has it end in time.
+func (s *Source) activate(good State) {
 	s.mu.Lock()
 	before := s.state.Load()
-	good.Unreachable, good.Refused = before.Unreachable, before.Refused
+	good.Unreachable, good.Rejected = before.Unreachable, before.Rejected
 	s.state.Store(&good)
 	s.expiry.Reset(good.Fetched.Add(s.MaxStale).Sub(s.Now()))
 	s.mu.Unlock()
@@ -30,14 +30,14 @@ func (s *Source) keep(good State) {
 	}
 }
 
-// report counts a failure, and logs it unless the one before was the same.
-func (s *Source) report(err error) {
+// reportFailure counts a failure, and logs it unless the one before was the same.
+func (s *Source) reportFailure(err error) {
 	s.mu.Lock()
 	before := s.state.Load()
 	after := *before
 	after.Err = err
-	if _, bad := errors.AsType[refused](err); bad {
-		after.Refused++
+	if _, bad := errors.AsType[rejectedSet](err); bad {
+		after.Rejected++
 	} else {
 		after.Unreachable++
 	}
@@ -48,8 +48,8 @@ func (s *Source) report(err error) {
 	}
 }
 
-// expire takes the keys out of force once they are too old.
-func (s *Source) expire() {
+// expireKeys takes the keys out of force once they are too old.
+func (s *Source) expireKeys() {
 	s.mu.Lock()
 	before := s.state.Load()
 	if left := before.Fetched.Add(s.MaxStale).Sub(s.Now()); left > 0 {

@@ -12,7 +12,7 @@ import (
 // asked for again: soon at first, as its set may be about to be published, and then
 // once a minute.
 func TestMissingKeys(t *testing.T) {
-	var m missing
+	var m missingKeys
 	start := time.Now()
 	for _, row := range []struct {
 		kid   string
@@ -36,12 +36,12 @@ func TestMissingKeys(t *testing.T) {
 		{"a", 320 * time.Second, true}, // forgotten meanwhile
 		{"a", 330 * time.Second, true},
 	} {
-		if got := m.want(row.kid, start.Add(row.after), 10*time.Second, time.Minute); got != row.want {
+		if got := m.wantsFetch(row.kid, start.Add(row.after), 10*time.Second, time.Minute); got != row.want {
 			t.Errorf("%s after %s: %v", row.kid, row.after, got)
 		}
 	}
 	for i := range 10000 {
-		m.want(fmt.Sprint(i), start.Add(time.Duration(i)*time.Second), 10*time.Second, time.Minute)
+		m.wantsFetch(fmt.Sprint(i), start.Add(time.Duration(i)*time.Second), 10*time.Second, time.Minute)
 	}
 	if len(m.kids) > 13 {
 		t.Errorf("%d kids are remembered", len(m.kids))
@@ -58,9 +58,9 @@ func TestAMissingKeyIsFetched(t *testing.T) {
 	go func() { f.Run(ctx); close(ended) }()
 	eventually(t, "no first fetch", func() bool { return f.kid() == firstKid })
 	server.answers(text(second))
-	f.missing.asked(time.Now().Add(-f.bounds.pause)) // as if the first fetch were that long ago
+	f.missing.noteFetch(time.Now().Add(-f.bounds.pause)) // as if the first fetch were that long ago
 	for range 1000 {
-		f.Missing(secondKid)
+		f.FetchForKey(secondKid)
 	}
 	eventually(t, "not fetched", func() bool { return f.kid() == secondKid })
 	stop()
@@ -74,25 +74,25 @@ func TestWhenTheNextFetchIs(t *testing.T) {
 	for _, row := range []struct{ maxAge, want time.Duration }{
 		{0, 5 * time.Minute}, {time.Hour, 5 * time.Minute}, {2 * time.Minute, 2 * time.Minute}, {time.Second, 30 * time.Second},
 	} {
-		if got := defaults.within(row.maxAge, 5*time.Minute); got != row.want {
+		if got := defaults.clampMaxAge(row.maxAge, 5*time.Minute); got != row.want {
 			t.Errorf("%s: got %s", row.maxAge, got)
 		}
 	}
 	for header, want := range map[string]time.Duration{
 		"": 0, "no-store": 0, "public, max-age=60": time.Minute, "Max-Age=7": 7 * time.Second, "max-age=-1": 0, "max-age=99999999999999999999": 0,
 	} {
-		if got := maxAge(header); got != want {
+		if got := parseMaxAge(header); got != want {
 			t.Errorf("%s: got %s", header, got)
 		}
 	}
 	f := follow(t, Config{URL: "http://127.0.0.1:1"})
 	for range 30 {
-		f.failed(errors.New("away"))
-		if f.next <= 0 || f.next > f.Refresh {
-			t.Fatalf("next after %s", f.next)
+		f.recordFailure(errors.New("away"))
+		if f.wait <= 0 || f.wait > f.Refresh {
+			t.Fatalf("next after %s", f.wait)
 		}
 	}
-	if f.next < f.Refresh*8/10 {
-		t.Errorf("after many failures: %s", f.next)
+	if f.wait < f.Refresh*8/10 {
+		t.Errorf("after many failures: %s", f.wait)
 	}
 }

@@ -1,4 +1,4 @@
-package tokencli
+package tokentools
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// Verdict is what a verifier says of a token, and by which rule of docs/token.md.
-type Verdict struct {
+// Verification is what a verifier says of a token, and by which rule of docs/token.md.
+type Verification struct {
 	Accepted bool            `json:"accepted"`
 	Rule     int             `json:"rule,omitempty"`
 	Reason   decision.Reason `json:"reason,omitempty"`
@@ -25,24 +25,24 @@ type Verdict struct {
 }
 
 // Verify judges the token as a hop with this verifier would.
-func Verify(v *token.Verifier, raw string) Verdict {
+func Verify(v *token.Verifier, raw string) Verification {
 	claims, err := v.Verify(raw)
 	if err != nil {
-		verdict := Verdict{Reason: token.ReasonOf(err)}
+		verdict := Verification{Reason: token.ReasonOf(err)}
 		verdict.Rule = token.RuleNumber(verdict.Reason)
 		if cause := errors.Unwrap(err); cause != nil {
 			verdict.Detail = cause.Error()
 		}
 		return verdict
 	}
-	return Verdict{
+	return Verification{
 		Accepted: true, Issuer: claims.Issuer, Subject: claims.Subject,
 		Txn: claims.Txn, Scope: claims.Scope, Expires: &claims.Expires,
 	}
 }
 
 // Print writes it for people.
-func (v Verdict) Print(to io.Writer) error {
+func (v Verification) Print(to io.Writer) error {
 	text := fmt.Sprintf("refused by rule %d of docs/token.md, %s: %s", v.Rule, v.Reason, v.Detail)
 	if v.Accepted {
 		text = fmt.Sprintf("accepted: %s, vouched for by %s\nscope %q, transaction %s, until %s",

@@ -1,4 +1,4 @@
-package revoke
+package listedit
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 
 // Report is what a change did, and who made it when.
 type Report struct {
-	Did     string            `json:"did"` // revoked, removed, made
+	Action  string            `json:"did"` // revoked, removed, made
 	Changed bool              `json:"changed"`
 	Entry   *revocation.Entry `json:"entry,omitempty"`
 	Place   string            `json:"list"`
@@ -23,28 +23,28 @@ type Report struct {
 
 // Print writes it for people.
 func (r Report) Print(to io.Writer) error {
-	did := r.Did
+	did := r.Action
 	if !r.Changed {
 		did = "already " + did
 	}
-	text := fmt.Sprintf("%s by %s at %s", did, r.By, stamp(r.At))
+	text := fmt.Sprintf("%s by %s at %s", did, r.By, formatTime(r.At))
 	if e := r.Entry; e != nil {
-		text = fmt.Sprintf("%s %s %s of %s by %s at %s", did, e.Kind, e.Value, e.Issuer, r.By, stamp(r.At)) + r.consequence()
+		text = fmt.Sprintf("%s %s %s of %s by %s at %s", did, e.Kind, e.Value, e.Issuer, r.By, formatTime(r.At)) + r.describeEffect()
 	}
 	_, err := fmt.Fprintf(to, "%s\n%s: serial %d, %d entries\n", text, r.Place, r.Serial, r.Entries)
 	return err
 }
 
-// consequence is what happens next, and when.
-func (r Report) consequence() string {
+// describeEffect is what happens next, and when.
+func (r Report) describeEffect() string {
 	e := r.Entry
 	switch {
-	case r.Did == "removed":
+	case r.Action == "removed":
 		return "\nits tokens that have not ended hold again within 2 s of the list's arrival"
 	case e.NotBefore.IsZero():
-		return fmt.Sprintf("\nits tokens are refused until %s", stamp(e.Expires))
+		return fmt.Sprintf("\nits tokens are refused until %s", formatTime(e.Expires))
 	default:
-		return fmt.Sprintf("\nno token issued until %s holds, and none is signed before; the entry ends at %s", stamp(e.NotBefore), stamp(e.Expires))
+		return fmt.Sprintf("\nno token issued until %s holds, and none is signed before; the entry ends at %s", formatTime(e.NotBefore), formatTime(e.Expires))
 	}
 }
 
@@ -62,11 +62,11 @@ func (l Listing) Print(to io.Writer) error {
 	for _, e := range l.Entries {
 		notBefore := "-"
 		if !e.NotBefore.IsZero() {
-			notBefore = stamp(e.NotBefore)
+			notBefore = formatTime(e.NotBefore)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Kind, e.Value, e.Issuer, notBefore, stamp(e.Expires), e.By, e.Reason)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Kind, e.Value, e.Issuer, notBefore, formatTime(e.Expires), e.By, e.Reason)
 	}
 	return table.Flush()
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

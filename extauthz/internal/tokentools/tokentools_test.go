@@ -1,4 +1,4 @@
-package tokencli_test
+package tokentools_test
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/keys"
 	"github.com/meshpass/meshpass/extauthz/internal/printer"
-	"github.com/meshpass/meshpass/extauthz/internal/tokencli"
+	"github.com/meshpass/meshpass/extauthz/internal/tokentools"
 	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -26,8 +26,8 @@ func clock() time.Time { return noon }
 func encode(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
 func TestInspect(t *testing.T) {
-	raw := tokentest.ValidToken(t, noon.Add(-90*time.Second))
-	inspection, err := tokencli.Inspect(raw, noon)
+	raw := tokentest.Valid(t, noon.Add(-90*time.Second))
+	inspection, err := tokentools.Inspect(raw, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestInspect(t *testing.T) {
 
 // It is for tokens that are refused, so it shows what makes them wrong.
 func TestInspectShowsWhatIsWrong(t *testing.T) {
-	inspection, err := tokencli.Inspect(encode(`{"alg":"none"}`)+"."+encode(`{"sub":"a","sub":"<b>\u009b2J`+"\u009b\u202e\U000e0041"+`","exp":1e99}`)+".", noon)
+	inspection, err := tokentools.Inspect(encode(`{"alg":"none"}`)+"."+encode(`{"sub":"a","sub":"<b>\u009b2J`+"\u009b\u202e\U000e0041"+`","exp":1e99}`)+".", noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,8 +81,8 @@ func TestInspectShowsWhatIsWrong(t *testing.T) {
 func TestInspectSaysNo(t *testing.T) {
 	secret := "c2VjcmV0"
 	for _, raw := range []string{"", secret, secret + "." + secret, secret + ".e30." + secret, "e30." + secret + "." + secret, "e30.e30." + secret + "." + secret, "!.e30." + secret} {
-		_, err := tokencli.Inspect(raw, noon)
-		if !errors.Is(err, tokencli.ErrNo) || strings.Contains(err.Error(), secret) {
+		_, err := tokentools.Inspect(raw, noon)
+		if !errors.Is(err, tokentools.ErrNoToken) || strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: got %v", raw, err)
 		}
 	}
@@ -95,8 +95,8 @@ func TestVerifyNamesTheRule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, forgery := range tokentest.ForgedTokens(t, noon) {
-		verdict := tokencli.Verify(v, forgery.Raw)
+	for _, forgery := range tokentest.Forged(t, noon) {
+		verdict := tokentools.Verify(v, forgery.Raw)
 		if verdict.Accepted || verdict.Reason != forgery.Reason || verdict.Rule == 0 || verdict.Detail == "" {
 			t.Errorf("%s: got %+v", forgery.Name, verdict)
 		}
@@ -105,7 +105,7 @@ func TestVerifyNamesTheRule(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := tokencli.Verify(v, tokentest.ValidToken(t, noon)).Print(&out); err != nil {
+	if err := tokentools.Verify(v, tokentest.Valid(t, noon)).Print(&out); err != nil {
 		t.Fatal(err)
 	}
 	want := "accepted: idp:alice, vouched for by https://tyk.test.meshpass.dev\n" +
@@ -115,9 +115,9 @@ func TestVerifyNamesTheRule(t *testing.T) {
 	}
 }
 
-func order(dir string) tokencli.Order {
-	return tokencli.Order{
-		Dir: dir, Issuer: tokentest.Issuer, Audience: tokentest.Audience, Subject: "idp:alice", Workload: tokentest.Requester,
+func order(dir string) tokentools.MintRequest {
+	return tokentools.MintRequest{
+		KeyDir: dir, Issuer: tokentest.Issuer, Audience: tokentest.Audience, Subject: "idp:alice", Workload: tokentest.Requester,
 		Scope: "orders.read orders.write", Claims: `{"tenant":"acme","limit":12345678901234567}`, Lifetime: time.Minute, Now: clock,
 	}
 }
@@ -125,7 +125,7 @@ func order(dir string) tokencli.Order {
 func testKeys(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	if _, err := keys.New(keys.NewKey{Dir: dir, Algorithm: keyset.EdDSA, Lead: time.Second, Lifetime: time.Hour, First: true, Test: true, Now: noon}); err != nil {
+	if _, err := keys.AddKey(keys.KeyRequest{Dir: dir, Algorithm: keyset.EdDSA, Lead: time.Second, Lifetime: time.Hour, First: true, Test: true, Now: noon}); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -133,7 +133,7 @@ func testKeys(t *testing.T) (dir string) {
 
 func TestMint(t *testing.T) {
 	dir := testKeys(t)
-	minted, err := tokencli.Mint(order(dir))
+	minted, err := tokentools.Mint(order(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestMint(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if verdict := tokencli.Verify(v, minted.Token); verdict.Reason != want || verdict.Accepted != allow {
+		if verdict := tokentools.Verify(v, minted.Token); verdict.Reason != want || verdict.Accepted != allow {
 			t.Errorf("admitted %v: got %+v", allow, verdict)
 		}
 		if claims, err := v.Verify(minted.Token); err == nil && (claims.Tctx["limit"] != int64(12345678901234567) || claims.Scope != "orders.read orders.write") {
@@ -161,27 +161,27 @@ func TestMintRefuses(t *testing.T) {
 	tests, production := testKeys(t), tokentest.NewKeyDir(t)
 	for _, row := range []struct {
 		name, dir string
-		change    func(*tokencli.Order)
+		change    func(*tokentools.MintRequest)
 		no        bool
 		want      string
 	}{
 		{"production keys", production, nil, true, "not marked for tests"},
 		{"no keys", t.TempDir(), nil, false, "keys.yaml"},
-		{"a subject without namespace", tests, func(o *tokencli.Order) { o.Subject = "alice" }, false, "want NAMESPACE:ID"},
-		{"a long life", tests, func(o *tokencli.Order) { o.Lifetime = time.Hour }, false, "lifetime 1h0m0s"},
-		{"no audience", tests, func(o *tokencli.Order) { o.Audience = "cluster.local" }, false, "globally unique"},
-		{"claims that are no object", tests, func(o *tokencli.Order) { o.Claims = "[1]" }, false, "want one JSON object"},
-		{"two objects", tests, func(o *tokencli.Order) { o.Claims = "{}{}" }, false, "want one JSON object"},
-		{"a reserved claim", tests, func(o *tokencli.Order) { o.Claims = `{"sid":"x"}` }, false, "the name is reserved"},
-		{"no SPIFFE id", tests, func(o *tokencli.Order) { o.Workload = "tyk" }, false, "not a SPIFFE id"},
+		{"a subject without namespace", tests, func(o *tokentools.MintRequest) { o.Subject = "alice" }, false, "want NAMESPACE:ID"},
+		{"a long life", tests, func(o *tokentools.MintRequest) { o.Lifetime = time.Hour }, false, "lifetime 1h0m0s"},
+		{"no audience", tests, func(o *tokentools.MintRequest) { o.Audience = "cluster.local" }, false, "globally unique"},
+		{"claims that are no object", tests, func(o *tokentools.MintRequest) { o.Claims = "[1]" }, false, "want one JSON object"},
+		{"two objects", tests, func(o *tokentools.MintRequest) { o.Claims = "{}{}" }, false, "want one JSON object"},
+		{"a reserved claim", tests, func(o *tokentools.MintRequest) { o.Claims = `{"sid":"x"}` }, false, "the name is reserved"},
+		{"no SPIFFE id", tests, func(o *tokentools.MintRequest) { o.Workload = "tyk" }, false, "not a SPIFFE id"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			o := order(row.dir)
 			if row.change != nil {
 				row.change(&o)
 			}
-			minted, err := tokencli.Mint(o)
-			if err == nil || minted.Token != "" || errors.Is(err, tokencli.ErrNo) != row.no || !strings.Contains(err.Error(), row.want) {
+			minted, err := tokentools.Mint(o)
+			if err == nil || minted.Token != "" || errors.Is(err, tokentools.ErrNoToken) != row.no || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("got %+v, %v", minted, err)
 			}
 		})
@@ -190,11 +190,11 @@ func TestMintRefuses(t *testing.T) {
 
 func TestRead(t *testing.T) {
 	for text, want := range map[string]string{"a.b.c": "a.b.c", "a.b.c\n": "a.b.c", "a.b.c\r\n": "a.b.c", " a.b.c\n\n": " a.b.c\n"} {
-		if got, err := tokencli.Read(strings.NewReader(text)); err != nil || got != want {
+		if got, err := tokentools.ReadToken(strings.NewReader(text)); err != nil || got != want {
 			t.Errorf("%q: got %q, %v", text, got, err)
 		}
 	}
-	if _, err := tokencli.Read(strings.NewReader(strings.Repeat("a", 2<<20))); err == nil {
+	if _, err := tokentools.ReadToken(strings.NewReader(strings.Repeat("a", 2<<20))); err == nil {
 		t.Error("endless input is read")
 	}
 }

@@ -1,4 +1,4 @@
-package revoke
+package listedit
 
 import (
 	"errors"
@@ -22,12 +22,12 @@ func TestForms(t *testing.T) {
 		revocation.Txn: {[]string{token.NewTxn()}, []string{"", "zzz", strings.ToUpper(token.NewTxn()), "{" + token.NewTxn() + "}", "urn:uuid:" + token.NewTxn(), strings.ReplaceAll(token.NewTxn(), "-", "")}},
 	} {
 		for _, value := range values.good {
-			if err := (Order{Kind: kind, Value: value}).check(); err != nil {
+			if err := (Request{Kind: kind, Value: value}).checkValue(); err != nil {
 				t.Errorf("%s %q: %v", kind, value, err)
 			}
 		}
 		for _, value := range values.bad {
-			if err := (Order{Kind: kind, Value: value}).check(); !errors.Is(err, ErrForm) {
+			if err := (Request{Kind: kind, Value: value}).checkValue(); !errors.Is(err, ErrImpossibleValue) {
 				t.Errorf("%s %q: %v", kind, value, err)
 			}
 		}
@@ -38,7 +38,7 @@ func TestForms(t *testing.T) {
 // may forgive, is refused, until the last moment at which it could be accepted.
 func TestTheLargestLeeway(t *testing.T) {
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-	e := Order{Issuer: "i", Kind: revocation.Sub, Value: "okta:alice", Now: now}.entry()
+	e := Request{Issuer: "i", Kind: revocation.Sub, Value: "okta:alice", Now: now}.newEntry()
 	issued := now.Add(token.MaxLeeway)
 	list, _, err := new(revocation.List).WithEntries(now, e)
 	if err != nil {

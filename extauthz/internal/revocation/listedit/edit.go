@@ -4,7 +4,7 @@
 // A list is a file or a key in Redis. Every change is of the whole document and
 // atomic, may be repeated, and says who made it. Adding never shortens what stands
 // there: to let somebody in earlier, remove the entry.
-package revoke
+package listedit
 
 import (
 	"errors"
@@ -17,11 +17,11 @@ import (
 
 // ErrNo says that the list's state speaks against what was asked. Nothing was
 // written.
-var ErrNo = errors.New("not done")
+var ErrNotDone = errors.New("not done")
 
 var (
-	errNone  = fmt.Errorf("%w: there is no list yet: make one with meshpass revoke init, if none was lost", ErrNo)
-	errThere = fmt.Errorf("%w: no such entry", ErrNo)
+	errNoList  = fmt.Errorf("%w: there is no list yet: make one with meshpass revoke init, if none was lost", ErrNotDone)
+	errNoEntry = fmt.Errorf("%w: no such entry", ErrNotDone)
 )
 
 // MaxFor is the longest time that an entry can be asked for.
@@ -29,7 +29,7 @@ const MaxFor = 366 * 24 * time.Hour
 
 // afterwards is how long a token can still be accepted once no more are signed:
 // its life, and the largest difference of clocks that a verifier may forgive.
-const afterwards = token.MaxLifetime + token.MaxLeeway
+const longestAcceptance = token.MaxLifetime + token.MaxLeeway
 
 // Store is a place that holds a list.
 type Store interface {
@@ -37,8 +37,8 @@ type Store interface {
 	String() string
 }
 
-// Order is what is to be revoked.
-type Order struct {
+// Request is what is to be revoked.
+type Request struct {
 	Issuer string
 	Kind   revocation.Kind
 	Value  string
@@ -49,24 +49,24 @@ type Order struct {
 	After  uint64 // of Init: the serial that the new list follows; 0: none
 }
 
-// entry covers gateways whose clocks are ahead: what they sign now may say that it
+// newEntry covers gateways whose clocks are ahead: what they sign now may say that it
 // was issued up to a leeway from now. That leeway is the largest that any verifier may
 // have: this list does not know theirs.
-func (o Order) entry() revocation.Entry {
+func (o Request) newEntry() revocation.Entry {
 	e := revocation.Entry{Issuer: o.Issuer, Kind: o.Kind, Value: o.Value, By: o.By, Reason: o.Reason}
 	until := o.Now.Add(o.For + token.MaxLeeway).UTC().Truncate(time.Second)
 	if o.Kind == revocation.SID || o.Kind == revocation.Sub {
 		e.NotBefore = until
 	}
-	e.Expires = until.Add(afterwards)
+	e.Expires = until.Add(longestAcceptance)
 	return e
 }
 
-// usable refuses to build on a list that no reader accepts: the change would have no
+// requireUsable refuses to build on a list that no reader accepts: the change would have no
 // effect and look as if it had.
-func usable(before *revocation.List, now time.Time) error {
+func requireUsable(before *revocation.List, now time.Time) error {
 	if before == nil {
-		return errNone
+		return errNoList
 	}
 	if err := before.CheckSerial(now); err != nil {
 		return fmt.Errorf("%w: no authorizer and no gateway accepts this list: remove it (the file, or the key in Redis), run meshpass revoke init, and revoke again what must hold", err)
@@ -75,20 +75,20 @@ func usable(before *revocation.List, now time.Time) error {
 }
 
 // Add revokes. A second time it prolongs the entry.
-func Add(s Store, o Order) (Report, error) {
-	r := Report{Did: "revoked", Place: s.String(), At: o.Now.UTC(), By: o.By}
-	if err := o.check(); err != nil {
+func Add(s Store, o Request) (Report, error) {
+	r := Report{Action: "revoked", Place: s.String(), At: o.Now.UTC(), By: o.By}
+	if err := o.checkValue(); err != nil {
 		return r, err
 	}
 	err := s.Change(func(before *revocation.List) (*revocation.List, error) {
-		if err := usable(before, o.Now); err != nil {
+		if err := requireUsable(before, o.Now); err != nil {
 			return nil, err
 		}
-		after, changed, err := before.WithEntries(o.Now, o.entry())
+		after, changed, err := before.WithEntries(o.Now, o.newEntry())
 		if err != nil {
 			return nil, err
 		}
-		r.Changed, r.Entry, r.Entries, r.Serial = changed, find(after, o), after.Len(), after.Serial()
+		r.Changed, r.Entry, r.Entries, r.Serial = changed, findEntry(after, o), after.Len(), after.Serial()
 		if !changed {
 			r.Serial = before.Serial()
 			return nil, nil
@@ -100,10 +100,10 @@ func Add(s Store, o Order) (Report, error) {
 
 // Remove takes an entry off: tokens that it refused and that have not ended hold
 // again.
-func Remove(s Store, o Order) (Report, error) {
-	r := Report{Did: "removed", Place: s.String(), At: o.Now.UTC(), By: o.By, Changed: true}
+func Remove(s Store, o Request) (Report, error) {
+	r := Report{Action: "removed", Place: s.String(), At: o.Now.UTC(), By: o.By, Changed: true}
 	err := s.Change(func(before *revocation.List) (*revocation.List, error) {
-		if err := usable(before, o.Now); err != nil {
+		if err := requireUsable(before, o.Now); err != nil {
 			return nil, err
 		}
 		after, lifted, found, err := before.WithoutEntry(o.Now, o.Issuer, o.Kind, o.Value)
@@ -111,7 +111,7 @@ func Remove(s Store, o Order) (Report, error) {
 			return nil, err
 		}
 		if !found {
-			return nil, errThere
+			return nil, errNoEntry
 		}
 		r.Entry, r.Entries, r.Serial = &lifted, after.Len(), after.Serial()
 		return after, nil
@@ -120,8 +120,8 @@ func Remove(s Store, o Order) (Report, error) {
 }
 
 // Init makes an empty list where there is none.
-func Init(s Store, o Order) (Report, error) {
-	r := Report{Did: "made", Place: s.String(), At: o.Now.UTC(), By: o.By}
+func Init(s Store, o Request) (Report, error) {
+	r := Report{Action: "made", Place: s.String(), At: o.Now.UTC(), By: o.By}
 	err := s.Change(func(before *revocation.List) (*revocation.List, error) {
 		if before != nil {
 			r.Entries, r.Serial = before.Len(), before.Serial()
@@ -137,12 +137,12 @@ func Init(s Store, o Order) (Report, error) {
 	return r, err
 }
 
-// All gives the list.
-func All(s Store) (Listing, error) {
+// ReadAll gives the list.
+func ReadAll(s Store) (Listing, error) {
 	l := Listing{Place: s.String(), Entries: []revocation.Entry{}}
 	err := s.Change(func(list *revocation.List) (*revocation.List, error) {
 		if list == nil {
-			return nil, errNone
+			return nil, errNoList
 		}
 		l.Serial, l.Entries = list.Serial(), append(l.Entries, list.Entries()...)
 		return nil, nil
@@ -150,7 +150,7 @@ func All(s Store) (Listing, error) {
 	return l, err
 }
 
-func find(l *revocation.List, o Order) *revocation.Entry {
+func findEntry(l *revocation.List, o Request) *revocation.Entry {
 	for _, e := range l.Entries() {
 		if e.Issuer == o.Issuer && e.Kind == o.Kind && e.Value == o.Value {
 			return &e

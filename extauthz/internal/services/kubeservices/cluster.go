@@ -1,4 +1,4 @@
-package kube
+package kubeservices
 
 import (
 	"context"
@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/pager"
 )
 
@@ -22,43 +21,11 @@ type Cluster struct {
 	services dynamic.ResourceInterface
 }
 
-// Access says how a cluster is reached, as kubectl means it.
-type Access struct {
-	Kubeconfig string // empty: $KUBECONFIG, ~/.kube/config or, in a pod, its service account
-	Context    string // empty: the current one
-	Namespace  string // empty: all of them
-}
+var serviceResource = schema.GroupVersionResource{Version: "v1", Resource: "services"}
 
-var resource = schema.GroupVersionResource{Version: "v1", Resource: "services"}
-
-// Connect reads the kubeconfig; nothing is asked yet.
-func Connect(a Access) (Cluster, error) {
-	client, err := a.Client()
-	if err != nil {
-		return Cluster{}, err
-	}
-	return In(client, a.Namespace), nil
-}
-
-// Client is for whatever else is kept in a cluster.
-func (a Access) Client() (dynamic.Interface, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = a.Kubeconfig
-	overrides := &clientcmd.ConfigOverrides{CurrentContext: a.Context}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
-	if err != nil {
-		return nil, fmt.Errorf("no way to the cluster: %w", err)
-	}
-	client, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("no way to the cluster: %w", err)
-	}
-	return client, nil
-}
-
-// In asks a client for the Services of a namespace; empty: of all.
-func In(client dynamic.Interface, namespace string) Cluster {
-	return Cluster{client: client, services: client.Resource(resource).Namespace(namespace)}
+// NewCluster asks a client for the Services of a namespace; empty: of all.
+func NewCluster(client dynamic.Interface, namespace string) Cluster {
+	return Cluster{client: client, services: client.Resource(serviceResource).Namespace(namespace)}
 }
 
 // List gives all Services there are now.
@@ -72,10 +39,10 @@ func (c Cluster) List(ctx context.Context) ([]Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list Services: %w", err)
 	}
-	return read(all)
+	return convertObjects(all)
 }
 
-func read(objects []any) ([]Service, error) {
+func convertObjects(objects []any) ([]Service, error) {
 	all := make([]Service, len(objects))
 	for i, object := range objects {
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.(*unstructured.Unstructured).Object, &all[i]); err != nil {
@@ -106,8 +73,8 @@ func (c Cluster) Watch(ctx context.Context, settle time.Duration, changed func([
 	ended := make(chan struct{})
 	go func() { defer close(ended); follow.RunWithContext(ctx) }()
 	cache.WaitForCacheSync(ctx.Done(), follow.HasSynced)
-	for settled(ctx, pending, settle) {
-		changed(read(known.List()))
+	for waitForChanges(ctx, pending, settle) {
+		changed(convertObjects(known.List()))
 	}
 	<-ended
 }
@@ -121,8 +88,8 @@ func (c Cluster) listerWatcher() cache.ListerWatcher {
 	}, c.client)
 }
 
-// settled waits for a change and what comes with it; false: ctx ended.
-func settled(ctx context.Context, pending <-chan struct{}, settle time.Duration) bool {
+// waitForChanges waits for a change and what comes with it; false: ctx ended.
+func waitForChanges(ctx context.Context, pending <-chan struct{}, settle time.Duration) bool {
 	select {
 	case <-pending:
 	case <-ctx.Done():

@@ -1,4 +1,4 @@
-package kube
+package kubekeys
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 type object struct {
 	client dynamic.ResourceInterface
 	kind   string
-	name   Name
+	name   ObjectName
 }
 
 func (o object) String() string { return o.kind + " " + o.name.String() }
@@ -31,10 +31,10 @@ type content struct {
 	new  bool
 }
 
-func (o object) read(ctx context.Context) (content, error) {
+func (o object) readContent(ctx context.Context) (content, error) {
 	found, err := o.client.Get(ctx, o.name.Name, meta.GetOptions{})
 	if errors.IsNotFound(err) {
-		return o.empty(), nil
+		return o.newContent(), nil
 	}
 	if err != nil {
 		return content{}, fmt.Errorf("%v: %w", o, err)
@@ -49,15 +49,15 @@ func (o object) read(ctx context.Context) (content, error) {
 	return content{found, data, false}, nil
 }
 
-func (o object) empty() content {
+func (o object) newContent() content {
 	made := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": o.kind}}
 	made.SetNamespace(o.name.Namespace)
 	made.SetName(o.name.Name)
 	return content{made, map[string]string{}, true}
 }
 
-// write fails with a conflict if the object is not as it was read.
-func (o object) write(ctx context.Context, c content) (err error) {
+// writeContent fails with a conflict if the object is not as it was read.
+func (o object) writeContent(ctx context.Context, c content) (err error) {
 	if err := unstructured.SetNestedStringMap(c.Object, c.data, "data"); err != nil {
 		return fmt.Errorf("%v: %w", o, err)
 	}
@@ -76,8 +76,8 @@ func (c content) text(name string) string { return c.data[name] }
 
 func (c content) setText(name, text string) { c.data[name] = text }
 
-// files of a key directory; whatever else is in the Secret is nobody's business here.
-func (c content) files() (keyset.Files, error) {
+// keyFiles of a key directory; whatever else is in the Secret is nobody's business here.
+func (c content) keyFiles() (keyset.Files, error) {
 	files := keyset.Files{}
 	for name, encoded := range c.data {
 		if !keyset.IsKeyFile(name) {
@@ -92,9 +92,9 @@ func (c content) files() (keyset.Files, error) {
 	return files, nil
 }
 
-// setFiles leaves out the keys that keys.yaml does not name, such as one that was
+// setKeyFiles leaves out the keys that keys.yaml does not name, such as one that was
 // put there by hand: gateways would carry a private key that nothing uses.
-func (c content) setFiles(files keyset.Files) (changed bool, err error) {
+func (c content) setKeyFiles(files keyset.Files) (changed bool, err error) {
 	stray, err := files.StrayFiles()
 	if err != nil {
 		return false, err

@@ -1,4 +1,4 @@
-package kube_test
+package kubekeys_test
 
 import (
 	"encoding/base64"
@@ -16,7 +16,7 @@ import (
 	clienttest "k8s.io/client-go/testing"
 
 	"github.com/meshpass/meshpass/extauthz/internal/keys"
-	"github.com/meshpass/meshpass/extauthz/internal/keys/kube"
+	"github.com/meshpass/meshpass/extauthz/internal/keys/kubekeys"
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
@@ -24,26 +24,26 @@ var (
 	noon       = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	secrets    = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
 	configMaps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
-	secret     = kube.Name{Namespace: "edge", Name: "meshpass-signing-keys"}
-	configMap  = kube.Name{Namespace: "meshpass", Name: "meshpass-jwks"}
+	secret     = kubekeys.ObjectName{Namespace: "edge", Name: "meshpass-signing-keys"}
+	configMap  = kubekeys.ObjectName{Namespace: "meshpass", Name: "meshpass-jwks"}
 )
 
 const day = 24 * time.Hour
 
 func rotation(now time.Time) keys.Rotation {
-	return keys.Rotation{Every: 7 * day, NewKey: keys.NewKey{
+	return keys.Rotation{Every: 7 * day, KeyRequest: keys.KeyRequest{
 		Algorithm: keyset.ES256, Lead: time.Hour, Lifetime: 30 * day, First: true, Now: now,
 	}}
 }
 
 type cluster struct {
 	*fake.FakeDynamicClient
-	kube.Keys
+	kubekeys.Store
 }
 
 func newCluster() cluster {
 	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{secrets: "SecretList", configMaps: "ConfigMapList"})
-	return cluster{client, kube.In(client, secret, configMap)}
+	return cluster{client, kubekeys.NewStore(client, secret, configMap)}
 }
 
 // beside is another client of the same cluster: within a call of one, only
@@ -54,7 +54,7 @@ func (c cluster) beside() cluster {
 	return other
 }
 
-func (c cluster) get(t *testing.T, resource schema.GroupVersionResource, name kube.Name) *unstructured.Unstructured {
+func (c cluster) get(t *testing.T, resource schema.GroupVersionResource, name kubekeys.ObjectName) *unstructured.Unstructured {
 	t.Helper()
 	found, err := c.Resource(resource).Namespace(name.Namespace).Get(t.Context(), name.Name, meta.GetOptions{})
 	if err != nil {
@@ -64,7 +64,7 @@ func (c cluster) get(t *testing.T, resource schema.GroupVersionResource, name ku
 }
 
 // put writes one entry of an object, as somebody else would.
-func (c cluster) put(t *testing.T, resource schema.GroupVersionResource, name kube.Name, entry, value string) {
+func (c cluster) put(t *testing.T, resource schema.GroupVersionResource, name kubekeys.ObjectName, entry, value string) {
 	t.Helper()
 	object := c.get(t, resource, name)
 	if err := unstructured.SetNestedField(object.Object, value, "data", entry); err != nil {
@@ -135,7 +135,7 @@ func (c cluster) known(t *testing.T, now time.Time) {
 func (c cluster) settled(t *testing.T, now time.Time) {
 	t.Helper()
 	c.known(t, now)
-	r, err := c.Status(t.Context(), keys.Check{Lead: time.Hour, Now: now.Add(time.Hour)})
+	r, err := c.Status(t.Context(), keys.StatusOptions{Lead: time.Hour, Now: now.Add(time.Hour)})
 	if err != nil || len(r.Problems) > 0 {
 		t.Errorf("got %v, %v", r.Problems, err)
 	}
@@ -153,7 +153,7 @@ func (c cluster) rotate(t *testing.T, r keys.Rotation) keys.Report {
 func TestARotationAndWhatItLeavesAlone(t *testing.T) {
 	c := newCluster()
 	first := c.rotate(t, rotation(noon))
-	if first.Made == "" || first.In != "Secret edge/meshpass-signing-keys" || first.Out != "ConfigMap meshpass/meshpass-jwks" {
+	if first.Made == "" || first.Place != "Secret edge/meshpass-signing-keys" || first.Out != "ConfigMap meshpass/meshpass-jwks" {
 		t.Errorf("got %+v", first)
 	}
 	c.put(t, secrets, secret, "hmac", "c2VjcmV0")
@@ -208,7 +208,7 @@ var scenarios = []struct {
 		func(*testing.T, cluster) keys.Rotation { return rotation(noon.Add(7*day - time.Hour)) }, 2},
 	{"a leak", func(t *testing.T, c cluster) { c.rotate(t, rotation(noon)) }, func(t *testing.T, c cluster) keys.Rotation {
 		r := rotation(noon.Add(day))
-		r.AtOnce, r.Leaked = true, []string{c.signing(t).Keys()[0].ID()}
+		r.Immediately, r.Leaked = true, []string{c.signing(t).Keys()[0].ID()}
 		return r
 	}, 2},
 	{"not published", func(t *testing.T, c cluster) {
@@ -303,7 +303,7 @@ func TestWhatIsNotOurs(t *testing.T) {
 	for _, row := range []struct {
 		name     string
 		resource schema.GroupVersionResource
-		object   kube.Name
+		object   kubekeys.ObjectName
 		entry    string
 		value    string
 		want     string
@@ -327,7 +327,7 @@ func TestWhatIsNotOurs(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for text, ok := range map[string]bool{"edge/keys": true, "keys": false, "/keys": false, "edge/": false, "a/b/c": false} {
-		var name kube.Name
+		var name kubekeys.ObjectName
 		if err := name.Set(text); (err == nil) != ok || ok && name.String() != text {
 			t.Errorf("%s: got %v, %v", text, name, err)
 		}

@@ -1,4 +1,4 @@
-package revoke
+package listedit
 
 import (
 	"encoding/base64"
@@ -15,30 +15,30 @@ import (
 )
 
 // ErrForm says that no token can have the value, so that the entry would refuse nothing.
-var ErrForm = errors.New("no token has such a value")
+var ErrImpossibleValue = errors.New("no token has such a value")
 
-// check refuses a value that is of another form than tokens have.
-func (o Order) check() error {
+// checkValue refuses a value that is of another form than tokens have.
+func (o Request) checkValue() error {
 	switch o.Kind {
 	case revocation.Sub:
 		namespace, id, _ := strings.Cut(o.Value, ":")
 		if token.CheckNamespace(namespace) != nil || id == "" {
-			return fmt.Errorf("sub: %w: want NAMESPACE:ID, such as okta:alice", ErrForm)
+			return fmt.Errorf("sub: %w: want NAMESPACE:ID, such as okta:alice", ErrImpossibleValue)
 		}
 		if err := token.CheckSubject(identity.Subject{Namespace: namespace, ID: id}); err != nil {
-			return fmt.Errorf("sub: %w: %w", ErrForm, err)
+			return fmt.Errorf("sub: %w: %w", ErrImpossibleValue, err)
 		}
 	case revocation.KID:
 		if !isDigest(o.Value) {
-			return fmt.Errorf("kid: %w: want the key's JWK thumbprint, 43 characters of base64url, as meshpass keys status shows it", ErrForm)
+			return fmt.Errorf("kid: %w: want the key's JWK thumbprint, 43 characters of base64url, as meshpass keys status shows it", ErrImpossibleValue)
 		}
 	case revocation.SID:
 		if !isDigest(o.Value) {
-			return fmt.Errorf("sid: %w: want tctx.sid of an audit record, 43 characters of base64url; with --secret-file it is made from the key", ErrForm)
+			return fmt.Errorf("sid: %w: want tctx.sid of an audit record, 43 characters of base64url; with --secret-file it is made from the key", ErrImpossibleValue)
 		}
 	case revocation.Txn:
 		if id, err := uuid.Parse(o.Value); err != nil || id.String() != o.Value {
-			return fmt.Errorf("txn: %w: want a UUID in lower case, as in the response header X-Meshpass-Txn and in audit records", ErrForm)
+			return fmt.Errorf("txn: %w: want a UUID in lower case, as in the response header X-Meshpass-Txn and in audit records", ErrImpossibleValue)
 		}
 	}
 	return nil

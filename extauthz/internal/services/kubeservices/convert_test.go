@@ -1,4 +1,4 @@
-package kube_test
+package kubeservices_test
 
 import (
 	"os"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/meshpass/meshpass/extauthz/internal/services/kube"
+	"github.com/meshpass/meshpass/extauthz/internal/services/kubeservices"
 )
 
 // As kubectl 1.37 prints it; what is not read is left in for a part.
@@ -43,20 +43,20 @@ services:
   - {namespace: "shop", name: "orders", addresses: ["10.96.12.7", "fd00:10:96::c07"], ports: [8080, 9090]}
 `
 
-var leftOut = []kube.Skipped{
+var leftOut = []kubeservices.Skipped{
 	{Service: "shop/db", Why: "headless: it has no address of its own"},
 	{Service: "kube-system/ntp", Why: "it has no TCP port"},
 	{Service: "shop/partner", Why: "an external name has no address"},
 	{Service: "shop/new", Why: "it has no address yet"},
 }
 
-func makeFrom(t *testing.T, text string) kube.File {
+func makeFrom(t *testing.T, text string) kubeservices.File {
 	t.Helper()
-	list, err := kube.Decode(strings.NewReader(text))
+	list, err := kubeservices.DecodeList(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := kube.Make(list)
+	file, err := kubeservices.BuildFile(list)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestDecode(t *testing.T) {
 		`{"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": "http"}]}}`: "cannot unmarshal string",
 		"text": "cannot unmarshal string",
 	} {
-		if list, err := kube.Decode(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if list, err := kubeservices.DecodeList(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, %v, want %s", text, list, err, want)
 		}
 	}
@@ -117,11 +117,11 @@ func TestNoFile(t *testing.T) {
 		service("A", "10.0.0.1"):                            `name "A": want DNS labels`,
 		service("a", "10.0.0.1/8"):                          `"10.0.0.1/8" is no address of a Service`,
 	} {
-		list, err := kube.Decode(strings.NewReader(text))
+		list, err := kubeservices.DecodeList(strings.NewReader(text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if file, err := kube.Make(list); err == nil || !strings.Contains(err.Error(), want) || file.Data != nil {
+		if file, err := kubeservices.BuildFile(list); err == nil || !strings.Contains(err.Error(), want) || file.Data != nil {
 			t.Errorf("%s: got %s, %v", text, file.Data, err)
 		}
 	}
@@ -131,7 +131,7 @@ func TestWrite(t *testing.T) {
 	file, out := makeFrom(t, printed), filepath.Join(t.TempDir(), "services.yaml")
 	for _, changed := range []bool{true, false} {
 		report, err := file.Write(out)
-		if want := (kube.Report{Out: out, Changed: changed, Services: 3, Skipped: leftOut}); err != nil || cmp.Diff(want, report) != "" {
+		if want := (kubeservices.Report{Out: out, Changed: changed, Services: 3, Skipped: leftOut}); err != nil || cmp.Diff(want, report) != "" {
 			t.Errorf("got %v, %v", report, err)
 		}
 		if data, err := os.ReadFile(out); err != nil || string(data) != made {

@@ -1,4 +1,4 @@
-package tokencli
+package tokentools
 
 import (
 	"encoding/base64"
@@ -16,13 +16,13 @@ type Inspection struct {
 	Verified       bool            `json:"verified"` // always false, for whoever reads the JSON
 	Header         json.RawMessage `json:"header"`   // as written, names that stand twice included
 	Claims         json.RawMessage `json:"claims"`
-	Times          []Time          `json:"times,omitempty"`
+	Times          []TimeClaim     `json:"times,omitempty"`
 	Bytes          int             `json:"bytes"`
 	SignatureBytes int             `json:"signatureBytes"`
 }
 
-// Time is a claim with a NumericDate.
-type Time struct {
+// TimeClaim is a claim with a NumericDate.
+type TimeClaim struct {
 	Claim string    `json:"claim"`
 	At    time.Time `json:"at"`
 	In    string    `json:"in"` // from now, for people
@@ -33,13 +33,13 @@ type Time struct {
 func Inspect(raw string, now time.Time) (Inspection, error) {
 	parts := strings.SplitN(raw, ".", 4)
 	if len(parts) != 3 {
-		return Inspection{}, fmt.Errorf("%w token: a compact JWS is three parts with dots between", ErrNo)
+		return Inspection{}, fmt.Errorf("%w token: a compact JWS is three parts with dots between", ErrNoToken)
 	}
 	i := Inspection{Bytes: len(raw)}
 	for n, into := range []*json.RawMessage{&i.Header, &i.Claims} {
 		data, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[n], "="))
 		if err != nil || !json.Valid(data) {
-			return Inspection{}, fmt.Errorf("%w token: part %d is not JSON in base64url", ErrNo, n+1)
+			return Inspection{}, fmt.Errorf("%w token: part %d is not JSON in base64url", ErrNoToken, n+1)
 		}
 		*into = data
 	}
@@ -56,12 +56,12 @@ func (i *Inspection) readTimes(now time.Time) {
 	for _, name := range []string{"iat", "nbf", "exp"} {
 		if seconds, ok := claims[name].(float64); ok && seconds > 0 && seconds < 1<<37 {
 			at := time.Unix(int64(seconds), 0).UTC()
-			i.Times = append(i.Times, Time{Claim: name, At: at, In: distance(at.Sub(now))})
+			i.Times = append(i.Times, TimeClaim{Claim: name, At: at, In: relativeTime(at.Sub(now))})
 		}
 	}
 }
 
-func distance(d time.Duration) string {
+func relativeTime(d time.Duration) string {
 	if d = d.Round(time.Second); d < 0 {
 		return (-d).String() + " ago"
 	}

@@ -1,7 +1,7 @@
 // Package kube makes the authorizer's file of Services from those of a cluster,
 // or from a list of them. A Service without an address of its own is not called
 // through a waypoint by address; it is left out, and that is said.
-package kube
+package kubeservices
 
 import (
 	"fmt"
@@ -35,11 +35,11 @@ type Skipped struct {
 	Why     string `json:"why"`
 }
 
-// Convert keeps what a waypoint's Check can name: the addresses within the
+// ConvertServices keeps what a waypoint's Check can name: the addresses within the
 // cluster, of both families, and TCP ports.
-func Convert(list []Service) (kept []services.Service, skipped []Skipped) {
+func ConvertServices(list []Service) (kept []services.Service, skipped []Skipped) {
 	for i := range list {
-		service, why := convert(&list[i])
+		service, why := convertService(&list[i])
 		if why != "" {
 			skipped = append(skipped, Skipped{Service: service.String(), Why: why})
 			continue
@@ -49,8 +49,8 @@ func Convert(list []Service) (kept []services.Service, skipped []Skipped) {
 	return kept, skipped
 }
 
-func convert(s *Service) (made services.Service, why string) {
-	made = services.Service{Namespace: s.Metadata.Namespace, Name: s.Metadata.Name, Addresses: s.addresses()}
+func convertService(s *Service) (made services.Service, why string) {
+	made = services.Service{Namespace: s.Metadata.Namespace, Name: s.Metadata.Name, Addresses: s.clusterAddresses()}
 	for _, port := range s.Spec.Ports {
 		if port.Protocol == "TCP" || port.Protocol == "" {
 			made.Ports = append(made.Ports, port.Port)
@@ -69,9 +69,9 @@ func convert(s *Service) (made services.Service, why string) {
 	return made, ""
 }
 
-// addresses: clusterIPs holds both families of a dual-stack Service, the first
+// clusterAddresses: clusterIPs holds both families of a dual-stack Service, the first
 // being clusterIP again; lists made by hand may have only that one.
-func (s *Service) addresses() []string {
+func (s *Service) clusterAddresses() []string {
 	all := s.Spec.ClusterIPs
 	if len(all) == 0 {
 		all = []string{s.Spec.ClusterIP}
@@ -92,9 +92,9 @@ type File struct {
 	Skipped  []Skipped
 }
 
-// Make refuses a list from which the authorizer could not be served.
-func Make(list []Service) (File, error) {
-	kept, skipped := Convert(list)
+// BuildFile refuses a list from which the authorizer could not be served.
+func BuildFile(list []Service) (File, error) {
+	kept, skipped := ConvertServices(list)
 	data, err := services.Render(kept)
 	if err != nil {
 		return File{Skipped: skipped}, fmt.Errorf("of %d Services %d can be called through a waypoint: %w", len(list), len(kept), err)

@@ -1,4 +1,4 @@
-package tokencli
+package tokentools
 
 import (
 	"bytes"
@@ -14,9 +14,9 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// Order is what a token for a test is to say.
-type Order struct {
-	Dir              string // of test keys: see keyset.SigningKeys.IsTest
+// MintRequest is what a token for a test is to say.
+type MintRequest struct {
+	KeyDir           string // of test keys: see keyset.SigningKeys.Test
 	Issuer, Audience string
 	Subject          string // NAMESPACE:ID
 	Workload         string // req_wl
@@ -34,13 +34,13 @@ type Minted struct {
 }
 
 // Mint signs as a gateway would, with test keys only. With others the error is
-// [ErrNo].
-func Mint(o Order) (Minted, error) {
-	id, err := o.identity()
+// [ErrNoToken].
+func Mint(o MintRequest) (Minted, error) {
+	id, err := o.parseIdentity()
 	if err != nil {
 		return Minted{}, err
 	}
-	keys, err := keyset.LoadSigningKeys(o.Dir)
+	keys, err := keyset.LoadSigningKeys(o.KeyDir)
 	if err != nil {
 		return Minted{}, err
 	}
@@ -49,7 +49,7 @@ func Mint(o Order) (Minted, error) {
 		Keys: keys, Test: true, Now: o.Now,
 	})
 	if errors.Is(err, token.ErrProductionKeys) {
-		return Minted{}, fmt.Errorf("%w token: %s: %w", ErrNo, o.Dir, err)
+		return Minted{}, fmt.Errorf("%w token: %s: %w", ErrNoToken, o.KeyDir, err)
 	}
 	if err != nil {
 		return Minted{}, err
@@ -61,7 +61,7 @@ func Mint(o Order) (Minted, error) {
 	return Minted{Token: raw, Txn: claims.Txn, Expires: claims.Expires}, nil
 }
 
-func (o Order) identity() (identity.Identity, error) {
+func (o MintRequest) parseIdentity() (identity.Identity, error) {
 	namespace, id, ok := strings.Cut(o.Subject, ":")
 	if !ok {
 		return identity.Identity{}, errors.New("--subject: want NAMESPACE:ID, such as okta:alice")

@@ -5,7 +5,7 @@
 // claims are, the signature is not, so that what is pasted into a ticket cannot be
 // used. What is printed comes from strangers: characters that a terminal would
 // obey are escaped.
-package tokencli
+package tokentools
 
 import (
 	"errors"
@@ -15,14 +15,14 @@ import (
 )
 
 // ErrNo says that the answer is no: not a token, or not with these keys.
-var ErrNo = errors.New("no")
+var ErrNoToken = errors.New("no")
 
 // maxInput is more than any token that a header can carry.
 const maxInput = 1 << 20
 
-// Read takes a token from a file or pipe. The line break that an editor or echo
+// ReadToken takes a token from a file or pipe. The line break that an editor or echo
 // leaves at its end is no part of it; anything else is.
-func Read(from io.Reader) (string, error) {
+func ReadToken(from io.Reader) (string, error) {
 	data, err := io.ReadAll(io.LimitReader(from, maxInput+1))
 	if err != nil {
 		return "", err

@@ -1,4 +1,4 @@
-package kube_test
+package kubeservices_test
 
 import (
 	"context"
@@ -15,10 +15,10 @@ import (
 	"k8s.io/client-go/dynamic/fake"
 	clienttest "k8s.io/client-go/testing"
 
-	"github.com/meshpass/meshpass/extauthz/internal/services/kube"
+	"github.com/meshpass/meshpass/extauthz/internal/services/kubeservices"
 )
 
-var resource = schema.GroupVersionResource{Version: "v1", Resource: "services"}
+var serviceResource = schema.GroupVersionResource{Version: "v1", Resource: "services"}
 
 func service(namespace, name, address string) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
@@ -28,13 +28,13 @@ func service(namespace, name, address string) *unstructured.Unstructured {
 }
 
 func cluster(objects ...runtime.Object) *fake.FakeDynamicClient {
-	return fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{resource: "ServiceList"}, objects...)
+	return fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{serviceResource: "ServiceList"}, objects...)
 }
 
-func names(t *testing.T, list []kube.Service) string {
+func names(t *testing.T, list []kubeservices.Service) string {
 	t.Helper()
 	var all []string
-	file, err := kube.Make(list)
+	file, err := kubeservices.BuildFile(list)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func names(t *testing.T, list []kube.Service) string {
 func TestList(t *testing.T) {
 	client := cluster(service("billing", "orders", "10.0.0.1"), service("shop", "orders", "10.0.0.2"))
 	for namespace, want := range map[string]string{"": "billing/orders=10.0.0.1 shop/orders=10.0.0.2", "shop": "shop/orders=10.0.0.2"} {
-		list, err := kube.In(client, namespace).List(t.Context())
+		list, err := kubeservices.NewCluster(client, namespace).List(t.Context())
 		if err != nil || names(t, list) != want {
 			t.Errorf("namespace %q: got %v, %v", namespace, list, err)
 		}
@@ -70,7 +70,7 @@ func TestListInParts(t *testing.T) {
 		}
 		return true, list, nil
 	})
-	list, err := kube.In(client, "").List(t.Context())
+	list, err := kubeservices.NewCluster(client, "").List(t.Context())
 	if err != nil || names(t, list) != "shop/a=10.0.0.1 shop/b=10.0.0.2" {
 		t.Errorf("got %v, %v", list, err)
 	}
@@ -79,7 +79,7 @@ func TestListInParts(t *testing.T) {
 func TestListThatFails(t *testing.T) {
 	client, forbidden := cluster(), errors.New(`services is forbidden: User "a" cannot list resource "services"`)
 	client.PrependReactor("list", "services", func(clienttest.Action) (bool, runtime.Object, error) { return true, nil, forbidden })
-	if list, err := kube.In(client, "").List(t.Context()); !errors.Is(err, forbidden) || list != nil {
+	if list, err := kubeservices.NewCluster(client, "").List(t.Context()); !errors.Is(err, forbidden) || list != nil {
 		t.Errorf("got %v, %v", list, err)
 	}
 }
@@ -93,14 +93,14 @@ func TestWatch(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		kube.In(client, "").Watch(ctx, time.Millisecond, func(list []kube.Service, err error) {
+		kubeservices.NewCluster(client, "").Watch(ctx, time.Millisecond, func(list []kubeservices.Service, err error) {
 			if err != nil {
 				t.Error(err)
 			}
 			told <- sorted(list)
 		})
 	}()
-	services := client.Resource(resource).Namespace("shop")
+	services := client.Resource(serviceResource).Namespace("shop")
 	for _, step := range []struct {
 		change func() error
 		want   string
@@ -131,7 +131,7 @@ func TestWatch(t *testing.T) {
 	<-ended
 }
 
-func sorted(list []kube.Service) string {
+func sorted(list []kubeservices.Service) string {
 	all := make([]string, len(list))
 	for i, s := range list {
 		all[i] = s.Metadata.Name + "=" + s.Spec.ClusterIP

@@ -1,4 +1,4 @@
-package kube
+package kubeservices
 
 import (
 	"encoding/json"
@@ -9,9 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// Decode reads Services as kubectl prints them, in YAML or JSON: one, a list, or a
+// DecodeList reads Services as kubectl prints them, in YAML or JSON: one, a list, or a
 // stream of both. What else is there is refused: it was not meant for us.
-func Decode(from io.Reader) ([]Service, error) {
+func DecodeList(from io.Reader) ([]Service, error) {
 	decoder := yaml.NewYAMLOrJSONDecoder(from, 4096)
 	var all []Service
 	for {
@@ -23,13 +23,13 @@ func Decode(from io.Reader) ([]Service, error) {
 		if err != nil {
 			return nil, err
 		}
-		if all, err = add(all, raw); err != nil {
+		if all, err = appendObject(all, raw); err != nil {
 			return nil, err
 		}
 	}
 }
 
-func add(all []Service, raw json.RawMessage) ([]Service, error) {
+func appendObject(all []Service, raw json.RawMessage) ([]Service, error) {
 	var head struct {
 		APIVersion string            `json:"apiVersion"`
 		Kind       string            `json:"kind"`
@@ -49,7 +49,7 @@ func add(all []Service, raw json.RawMessage) ([]Service, error) {
 	case head.APIVersion == "v1" && (head.Kind == "List" || head.Kind == "ServiceList"):
 		var err error
 		for i, item := range head.Items {
-			if all, err = addItem(all, item, head.Kind); err != nil {
+			if all, err = appendItem(all, item, head.Kind); err != nil {
 				return nil, fmt.Errorf("items[%d]: %w", i, err)
 			}
 		}
@@ -58,10 +58,10 @@ func add(all []Service, raw json.RawMessage) ([]Service, error) {
 	return nil, fmt.Errorf("%q of %q is no Service: want the output of kubectl get services -o yaml", head.Kind, head.APIVersion)
 }
 
-// addItem: the items of a ServiceList need not say what they are.
-func addItem(all []Service, raw json.RawMessage, list string) ([]Service, error) {
+// appendItem: the items of a ServiceList need not say what they are.
+func appendItem(all []Service, raw json.RawMessage, list string) ([]Service, error) {
 	if list == "List" {
-		return add(all, raw)
+		return appendObject(all, raw)
 	}
 	var service Service
 	err := json.Unmarshal(raw, &service)
