@@ -1,4 +1,4 @@
-// Package tokencli is `meshpass token`: it mints a token for a test, shows what
+// Package tokentools is `meshpass token`: it mints a token for a test, shows what
 // one says, and tells which rule refuses one.
 //
 // No token is ever in an error or in what inspect and verify print: header and

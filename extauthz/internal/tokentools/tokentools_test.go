@@ -26,7 +26,7 @@ func clock() time.Time { return noon }
 func encode(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
 func TestInspect(t *testing.T) {
-	raw := tokentest.Valid(t, noon.Add(-90*time.Second))
+	raw := tokentest.ValidToken(t, noon.Add(-90*time.Second))
 	inspection, err := tokentools.Inspect(raw, noon)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestVerifyNamesTheRule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, forgery := range tokentest.Forged(t, noon) {
+	for _, forgery := range tokentest.ForgedTokens(t, noon) {
 		verdict := tokentools.Verify(v, forgery.Raw)
 		if verdict.Accepted || verdict.Reason != forgery.Reason || verdict.Rule == 0 || verdict.Detail == "" {
 			t.Errorf("%s: got %+v", forgery.Name, verdict)
@@ -105,7 +105,7 @@ func TestVerifyNamesTheRule(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := tokentools.Verify(v, tokentest.Valid(t, noon)).Print(&out); err != nil {
+	if err := tokentools.Verify(v, tokentest.ValidToken(t, noon)).Print(&out); err != nil {
 		t.Fatal(err)
 	}
 	want := "accepted: idp:alice, vouched for by https://tyk.test.meshpass.dev\n" +
