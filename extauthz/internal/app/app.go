@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/check"
-	"github.com/meshpass/meshpass/extauthz/internal/idheaders"
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/extauthz/internal/limits"
 	"github.com/meshpass/meshpass/extauthz/internal/ops"
 	"github.com/meshpass/meshpass/extauthz/internal/trust"
@@ -71,7 +71,7 @@ type authorizer struct {
 	ops       string // address; empty: none
 	mode      string // of TLS
 	insecure  insecureConfig
-	headers   idheaders.Headers
+	headers   decide.IdentityHeaders
 	registry  *trust.Registry
 	domains   identity.TrustDomains
 	admit     []admission // one for each listener
@@ -169,10 +169,13 @@ func (a *authorizer) checks() ([]*check.Server, error) {
 	var servers []*check.Server
 	for i, listener := range a.listeners {
 		server, err := check.New(check.Config{
-			Listener: listener.Name, TokenFailure: listener.TokenFailure,
-			Peers: listener.peers(a.domains, a.services[listener.Name]), Admit: a.admit[i].check, Limiter: a.limiter,
-			Verifier: a.registry.Verifier, Policies: a.inForce.Load, IdentityHeaders: a.headers,
-			Audit: a.audit.Log, Meter: a.metrics.Listener(listener.Name), Log: a.Log, Now: a.Now,
+			Decide: decide.Config{
+				Listener: listener.Name, TokenFailure: listener.TokenFailure,
+				Peers:    listener.peers(a.domains, a.services[listener.Name]),
+				Verifier: a.registry.Verifier, Policies: a.inForce.Load, IdentityHeaders: a.headers,
+				Audit: a.audit.Log, Meter: a.metrics.Listener(listener.Name), Log: a.Log, Now: a.Now,
+			},
+			Admit: a.admit[i].check, Limiter: a.limiter,
 		})
 		if err != nil {
 			return nil, err

@@ -10,8 +10,8 @@ import (
 
 	"google.golang.org/grpc/metadata"
 
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/extauthz/internal/transport"
-	"github.com/meshpass/meshpass/extauthz/internal/xfcc"
 	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -128,9 +128,9 @@ func (c clients) mayAsk(id string, unnamed error) error {
 func meshPeer(ctx context.Context) (string, error) {
 	calls, _ := metadata.FromIncomingContext(ctx)
 	// Envoy keeps this header as one; two are not of its making.
-	values := calls.Get(xfcc.Header)
+	values := calls.Get(decide.XFCCHeader)
 	if len(values) != 1 {
-		return "", fmt.Errorf("%d values of %s, want 1: is a STRICT sidecar in front?", len(values), xfcc.Header)
+		return "", fmt.Errorf("%d values of %s, want 1: is a STRICT sidecar in front?", len(values), decide.XFCCHeader)
 	}
-	return xfcc.Caller(values[0])
+	return decide.LastURIOfXFCC(values[0])
 }

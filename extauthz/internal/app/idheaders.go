@@ -4,15 +4,15 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/meshpass/meshpass/extauthz/internal/idheaders"
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
 // identityHeaders are in the order of their names, so that every answer is.
-func (l *loader) identityHeaders() idheaders.Headers {
-	var headers idheaders.Headers
+func (l *loader) identityHeaders() decide.IdentityHeaders {
+	var headers decide.IdentityHeaders
 	for _, name := range slices.Sorted(maps.Keys(l.config.IdentityHeaders)) {
-		header, err := idheaders.New(name, l.config.IdentityHeaders[name])
+		header, err := decide.NewIdentityHeader(name, l.config.IdentityHeaders[name])
 		if err != nil {
 			l.check.Reject(strictyaml.Path{"identityHeaders", name}, "%s", err)
 		}

@@ -9,7 +9,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/meshpass/meshpass/extauthz/internal/xfcc"
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 )
 
 // from is what our own sidecar appends for a peer.
@@ -50,10 +50,10 @@ func TestMeshClients(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			ctx, request := t.Context(), order(t, gateway)
 			for _, header := range row.headers {
-				ctx = metadata.AppendToOutgoingContext(ctx, xfcc.Header, header)
+				ctx = metadata.AppendToOutgoingContext(ctx, decide.XFCCHeader, header)
 			}
 			if row.inCheck != "" {
-				request.Attributes.Request.Http.Headers[xfcc.Header] = row.inCheck
+				request.Attributes.Request.Http.Headers[decide.XFCCHeader] = row.inCheck
 			}
 			before := len(r.log.String())
 			if got := reasonOf(t, client, ctx, request); got != row.reason {

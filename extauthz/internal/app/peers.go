@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/meshpass/meshpass/extauthz/internal/peers"
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/extauthz/internal/services"
 	"github.com/meshpass/meshpass/internal/readfile"
 	"github.com/meshpass/meshpass/internal/reload"
@@ -12,7 +12,7 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// Where a listener finds the two sides; see package peers.
+// Where a listener finds the two sides; see decide.Peers.
 const (
 	byPrincipal = "principal"
 	byXFCC      = "xfcc"
@@ -54,23 +54,23 @@ func (l *loader) services(at strictyaml.Path, file string) *services.Table {
 }
 
 // peers of a listener that was checked; table is nil unless it needs one.
-func (c listenerConfig) peers(domains identity.TrustDomains, table *reload.Value[*services.Table]) peers.Peers {
-	var p peers.Peers
+func (c listenerConfig) peers(domains identity.TrustDomains, table *reload.Value[*services.Table]) decide.Peers {
+	var p decide.Peers
 	switch c.Caller {
 	case byPrincipal:
-		p.Caller = peers.CallerByPrincipal(domains)
+		p.Caller = decide.CallerByPrincipal(domains)
 	case byXFCC:
-		p.Caller = peers.CallerByXFCC(domains)
+		p.Caller = decide.CallerByXFCC(domains)
 	case byNobody:
 		p.NoCaller = true
 	}
 	switch c.Callee {
 	case byPrincipal:
-		p.Callee = peers.CalleeByPrincipal(domains)
+		p.Callee = decide.CalleeByPrincipal(domains)
 	case byService:
-		p.Callee = peers.CalleeByAddress(func(at netip.AddrPort) identity.Workload { return table.Get().Find(at) })
+		p.Callee = decide.CalleeByAddress(func(at netip.AddrPort) identity.Workload { return table.Get().Find(at) })
 	default:
-		p.Callee = peers.CalleeNamed(identity.Workload(c.Callee))
+		p.Callee = decide.CalleeNamed(identity.Workload(c.Callee))
 	}
 	return p
 }

@@ -8,7 +8,7 @@ import (
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
-	"github.com/meshpass/meshpass/extauthz/internal/xfcc"
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 )
 
 const (
@@ -28,7 +28,7 @@ func throughWaypoint(t *testing.T, caller, address string) *auth.CheckRequest {
 			Address: address, PortSpecifier: &core.SocketAddress_PortValue{PortValue: 8080},
 		}}},
 	}
-	request.Attributes.Request.Http.Headers[xfcc.Header] = from(caller)
+	request.Attributes.Request.Http.Headers[decide.XFCCHeader] = from(caller)
 	return request
 }
 

@@ -65,12 +65,12 @@ func (s *service) start(ctx context.Context, bound sockets, checks []*check.Serv
 	s.warnTrust(s.trust.Get().entries)
 	s.warnUnknownIssuers()
 	for i, listener := range bound.grpc {
-		bounded, options := s.transport(listener, checks[i].Listener, s.admit[i])
+		bounded, options := s.transport(listener, checks[i].Listener(), s.admit[i])
 		server := check.NewGRPC(checks[i], options...)
 		healthpb.RegisterHealthServer(server, s.health)
 		s.servers, s.listening = append(s.servers, server), append(s.listening, bounded)
 		go func() { s.broken <- server.Serve(bounded) }()
-		s.Log.Info("listening", "listener", checks[i].Listener, "address", listener.Addr().String())
+		s.Log.Info("listening", "listener", checks[i].Listener(), "address", listener.Addr().String())
 	}
 	s.metrics.Watch(s.named())
 	s.metrics.Policies(s.policiesStatus)

@@ -11,8 +11,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/extauthz/internal/testhelp/certtest"
-	"github.com/meshpass/meshpass/extauthz/internal/xfcc"
 )
 
 const (
@@ -76,7 +76,7 @@ func TestMutualTLSClients(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			before := len(r.log.String())
 			// What a client writes into its metadata is nothing here.
-			ctx := metadata.AppendToOutgoingContext(t.Context(), xfcc.Header, from(sidecarID))
+			ctx := metadata.AppendToOutgoingContext(t.Context(), decide.XFCCHeader, from(sidecarID))
 			answer, err := dialTLS(t, address, ca, row.shown...).Check(ctx, order(t, gateway))
 			if got := answer.GetDynamicMetadata().GetFields()["reason"].GetStringValue(); got != row.reason || (err != nil) != (row.reason == "") {
 				t.Errorf("got %q, %v; want %q", got, err, row.reason)
@@ -122,7 +122,7 @@ spec:
 		t.Run(row.name, func(t *testing.T) {
 			before := len(r.log.String())
 			request := order(t, "")
-			request.Attributes.Request.Http.Headers[xfcc.Header] = from(row.caller)
+			request.Attributes.Request.Http.Headers[decide.XFCCHeader] = from(row.caller)
 			client := dialTLS(t, r.addresses()[row.port], ca, ca.IssueLeaf(until, row.client).TLS)
 			answer, err := client.Check(t.Context(), request)
 			if got := answer.GetDynamicMetadata().GetFields()["reason"].GetStringValue(); got != row.reason || (err != nil) != (row.reason == "") {

@@ -40,9 +40,9 @@ func TestClientRefused(t *testing.T) {
 func TestOneSnapshotForEachCheck(t *testing.T) {
 	verifiers, sets := 0, 0
 	h := newHop(t, func(c *check.Config) {
-		verifier, policies := c.Verifier, c.Policies
-		c.Verifier = func() *token.Verifier { verifiers++; return verifier() }
-		c.Policies = func() *policy.Set { sets++; return policies() }
+		verifier, policies := c.Decide.Verifier, c.Decide.Policies
+		c.Decide.Verifier = func() *token.Verifier { verifiers++; return verifier() }
+		c.Decide.Policies = func() *policy.Set { sets++; return policies() }
 	})
 	for i := 1; i <= 3; i++ {
 		h.ask(t, nil)

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/mem"
 
 	"github.com/meshpass/meshpass/extauthz/internal/check"
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/policy"
 )
@@ -55,7 +56,7 @@ func TestAnswers(t *testing.T) {
 
 // A listener may answer token failures with 401; what the rules deny stays 403.
 func TestTokenFailure401(t *testing.T) {
-	h := newHop(t, func(c *check.Config) { c.TokenFailure = 401 })
+	h := newHop(t, func(c *check.Config) { c.Decide.TokenFailure = 401 })
 	want := outcome{
 		status: 401, headers: "content-type: application/problem+json\nwww-authenticate: Txn-Token error=\"token_missing\"\n",
 		body: `{"type":"about:blank","title":"Unauthorized","status":401,"reason":"token_missing"}`,
@@ -78,7 +79,7 @@ func TestPanicDenies(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			h := newHop(t, func(c *check.Config) { c.Verifier = always(verifier(t, r.clock)) })
+			h := newHop(t, func(c *check.Config) { c.Decide.Verifier = always(verifier(t, r.clock)) })
 			row{"", nil, 500, decision.Panic, "", map[string]any{"callee": "ns/shop/sa/orders", "txn": nil}}.test(t, h)
 			if log := h.log.String(); !strings.Contains(log, `"kind":"`+r.kind+`"`) || strings.Contains(log, "secret input") {
 				t.Errorf("log: %s", log)
@@ -119,38 +120,42 @@ func TestUndecodableChecks(t *testing.T) {
 	}
 }
 
-func TestNewRefusesAMissingPart(t *testing.T) {
-	if _, err := check.New(check.Config{}); !errors.Is(err, check.ErrIncomplete) {
+func TestNewRejectsAMissingPart(t *testing.T) {
+	if _, err := check.New(check.Config{}); !errors.Is(err, decide.ErrIncomplete) {
 		t.Errorf("got %v", err)
 	}
 	complete := check.Config{}
 	newHop(t, func(c *check.Config) { complete = *c })
-	for name, remove := range map[string]func(*check.Config){
-		"listener":                          func(c *check.Config) { c.Listener = "" },
-		"token failure":                     func(c *check.Config) { c.TokenFailure = 0 },
-		"caller":                            func(c *check.Config) { c.Peers.Caller = nil },
-		"callee":                            func(c *check.Config) { c.Peers.Callee = nil },
-		"a caller's name where none can be": func(c *check.Config) { c.Peers.NoCaller = true },
-		"verifier":                          func(c *check.Config) { c.Verifier = nil },
-		"policies":                          func(c *check.Config) { c.Policies = nil },
-		"admission":                         func(c *check.Config) { c.Admit = nil },
-		"audit":                             func(c *check.Config) { c.Audit = nil },
-		"limiter":                           func(c *check.Config) { c.Limiter = nil },
-		"meter":                             func(c *check.Config) { c.Meter = nil },
-		"log":                               func(c *check.Config) { c.Log = nil },
-		"clock":                             func(c *check.Config) { c.Now = nil },
+	for _, row := range []struct {
+		name   string
+		want   error
+		remove func(*check.Config)
+	}{
+		{"listener", decide.ErrIncomplete, func(c *check.Config) { c.Decide.Listener = "" }},
+		{"token failure", decide.ErrIncomplete, func(c *check.Config) { c.Decide.TokenFailure = 0 }},
+		{"caller", decide.ErrIncomplete, func(c *check.Config) { c.Decide.Peers.Caller = nil }},
+		{"callee", decide.ErrIncomplete, func(c *check.Config) { c.Decide.Peers.Callee = nil }},
+		{"a caller's name where none can be", decide.ErrIncomplete, func(c *check.Config) { c.Decide.Peers.NoCaller = true }},
+		{"verifier", decide.ErrIncomplete, func(c *check.Config) { c.Decide.Verifier = nil }},
+		{"policies", decide.ErrIncomplete, func(c *check.Config) { c.Decide.Policies = nil }},
+		{"admission", check.ErrIncomplete, func(c *check.Config) { c.Admit = nil }},
+		{"audit", decide.ErrIncomplete, func(c *check.Config) { c.Decide.Audit = nil }},
+		{"limiter", check.ErrIncomplete, func(c *check.Config) { c.Limiter = nil }},
+		{"meter", decide.ErrIncomplete, func(c *check.Config) { c.Decide.Meter = nil }},
+		{"log", decide.ErrIncomplete, func(c *check.Config) { c.Decide.Log = nil }},
+		{"clock", decide.ErrIncomplete, func(c *check.Config) { c.Decide.Now = nil }},
 	} {
 		config := complete
-		remove(&config)
-		if _, err := check.New(config); !errors.Is(err, check.ErrIncomplete) {
-			t.Errorf("without %s: got %v", name, err)
+		row.remove(&config)
+		if _, err := check.New(config); !errors.Is(err, row.want) {
+			t.Errorf("without %s: got %v", row.name, err)
 		}
 	}
 }
 
 // Where not even a snapshot of the policies can be had, there is still an answer.
 func TestPanicBesideTheCheckDenies(t *testing.T) {
-	h := newHop(t, func(c *check.Config) { c.Policies = func() *policy.Set { panic("gone") } })
+	h := newHop(t, func(c *check.Config) { c.Decide.Policies = func() *policy.Set { panic("gone") } })
 	answer := h.ask(t, nil)
 	want := outcome{
 		status: 500, headers: "content-type: application/problem+json\n",

@@ -43,7 +43,7 @@ func BenchmarkCheck(b *testing.B) {
 		}
 		clients, verifier := row.clients, verifierWith(b, options)
 		ours := newHop(b, func(c *check.Config) {
-			c.Audit, c.Verifier = audit.New(io.Discard, audit.Options{}), always(verifier)
+			c.Decide.Audit, c.Decide.Verifier = audit.New(io.Discard, audit.Options{}), always(verifier)
 		})
 		b.Run(fmt.Sprintf("clients=%d/remembered=%v", clients, row.remembered > 0), func(b *testing.B) {
 			var we, they time.Duration

@@ -1,223 +1,160 @@
-// Package check answers Envoy's question "may this request go on?"
-// (envoy.service.auth.v3). It is the only package that imports Envoy's protos:
-// a CheckRequest becomes a [policy.Request], the decision becomes a
-// CheckResponse, and between the two there is only plain Go.
+// Package check answers the Checks of Envoy's ext_authz filter
+// (envoy.service.auth.v3). It receives a CheckRequest within the limits of the process,
+// turns it into a [decide.Question], and turns the [decide.Answer] into a CheckResponse.
+// It is the only package that imports Envoy's protos, and it decides nothing itself.
 //
-// Every Check gets exactly one answer and one audit record, for which it does not
-// wait: the log counts what it cannot write, and what it suppresses. Bad input is an
-// answer too, a refusal, and never a gRPC error: an error is a failure of the
-// authorizer in Envoy's eyes, and failOpen may let the request in.
-//
-// A Check ends with its context: when its time is over, it is denied.
-//
-// Statuses of refusals: 403 where the rules say no or the token fails (401 for
-// token failures where the listener says so), 503 where no decision could be
-// made, 500 after a panic.
+// Every Check gets exactly one answer. Bad input is answered with a denial and never
+// with a gRPC error: an error is a failure of the authorizer in Envoy's eyes, and its
+// setting failOpen may let the request in.
 package check
 
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"net/http"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"github.com/google/uuid"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 
-	"github.com/meshpass/meshpass/extauthz/internal/idheaders"
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/extauthz/internal/limits"
-	"github.com/meshpass/meshpass/extauthz/internal/peers"
-	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/policy"
-	"github.com/meshpass/meshpass/shared/token"
 )
 
-// Config is what one listener's Checks are answered with.
+// Config is what the Checks of one listener are answered with. All fields are required.
 type Config struct {
-	Listener     string                      // its name in audit records
-	TokenFailure int                         // status of token failures: 403 or 401
-	Peers        peers.Peers                 // how it knows who calls and who is called
-	Verifier     func() *token.Verifier      // in force now; each Check uses one throughout
-	Policies     func() *policy.Set          // likewise
-	Admit        func(context.Context) error // why the sender of a Check may not ask; nil: it may
-	Audit        *audit.Log
-	Limiter      *limits.Limiter // of all listeners of the process
-	Meter        Meter
-	Log          *slog.Logger
-	Now          func() time.Time
-
-	IdentityHeaders idheaders.Headers // that an allowed request gets; may be empty
-}
-
-// Meter counts what a listener does. It is called from many goroutines.
-type Meter interface {
-	Decided(d decision.Decision, took time.Duration)
-	TokenMissing(caller, callee identity.Workload) // caller may be the service that did not pass it on
+	Decide  decide.Config
+	Admit   func(context.Context) error // why the sender of a Check may not ask; nil: it may
+	Limiter *limits.Limiter             // of all listeners of the process
 }
 
 // Server is the ext_authz service of one listener.
 type Server struct {
 	auth.UnimplementedAuthorizationServer
-	Config
+	decider *decide.Decider
+	config  Config
 }
 
-// ErrIncomplete says that a part is missing without which nothing is decided.
-var ErrIncomplete = errors.New("check: every part of the configuration is required, and 401 or 403 for token failures")
+// ErrIncomplete is the error for a configuration without admission or limits.
+var ErrIncomplete = errors.New("check: admission and limiter are required")
 
-// New refuses a configuration with a part missing: there is no half authorizer.
+// New rejects a configuration that lacks a part: there is no half authorizer.
 func New(c Config) (*Server, error) {
-	missing := c.Listener == "" || !c.Peers.Stated() || c.Verifier == nil || c.Policies == nil || c.Admit == nil ||
-		c.Audit == nil || c.Limiter == nil || c.Meter == nil || c.Log == nil || c.Now == nil
-	if missing || c.TokenFailure != http.StatusForbidden && c.TokenFailure != http.StatusUnauthorized {
+	decider, err := decide.New(c.Decide)
+	if err != nil {
+		return nil, err
+	}
+	if c.Admit == nil || c.Limiter == nil {
 		return nil, ErrIncomplete
 	}
-	return &Server{Config: c}, nil
+	return &Server{decider: decider, config: c}, nil
 }
 
-// Check decides one request that has been received. Its error is always nil.
-func (s *Server) Check(ctx context.Context, req *auth.CheckRequest) (*auth.CheckResponse, error) {
-	return s.respond(ctx, s.Now(), func() (arrival, error) {
-		if err := s.Admit(ctx); err != nil {
-			return arrival{refusal: decision.ClientRefused, err: err}, nil
+// ServiceName is the name of the gRPC service, also in health checks.
+var ServiceName = auth.Authorization_ServiceDesc.ServiceName
+
+// serviceDesc describes Envoy's service, with a handler that is called when the headers
+// of a Check have come and before its message: gRPC's own handler of a unary call reads
+// any message that its peer sends. On the wire the two are the same.
+var serviceDesc = grpc.ServiceDesc{
+	ServiceName: ServiceName,
+	HandlerType: (*auth.AuthorizationServer)(nil),
+	Metadata:    auth.Authorization_ServiceDesc.Metadata,
+	Streams: []grpc.StreamDesc{{
+		StreamName:    "Check",
+		ClientStreams: true,
+		Handler:       func(server any, stream grpc.ServerStream) error { return server.(*Server).serveStream(stream) },
+	}},
+}
+
+// NewGRPC makes a gRPC server that answers the Checks of one listener, within its
+// limits. The options are those of its transport. The caller registers other services.
+func NewGRPC(s *Server, options ...grpc.ServerOption) *grpc.Server {
+	server := grpc.NewServer(append(s.config.Limiter.ServerOptions(), options...)...)
+	server.RegisterService(&serviceDesc, s)
+	return server
+}
+
+// Listener is the name of the listener.
+func (s *Server) Listener() string { return s.config.Decide.Listener }
+
+// serveStream answers one Check. It answers before the message is complete if the
+// reason for a denial is known by then. An error means that the peer has ended the call.
+func (s *Server) serveStream(stream grpc.ServerStream) error {
+	ctx, received := stream.Context(), s.config.Decide.Now()
+	call := limits.Begin(ctx)
+	if call == nil {
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	defer call.End()
+	response, err := s.respond(ctx, received, func() (arrival, error) { return s.receive(ctx, stream, call) })
+	if err != nil {
+		return err
+	}
+	return stream.SendMsg(response)
+}
+
+// Check answers a Check that has been received. Its error is always nil.
+func (s *Server) Check(ctx context.Context, request *auth.CheckRequest) (*auth.CheckResponse, error) {
+	return s.respond(ctx, s.config.Decide.Now(), func() (arrival, error) {
+		if err := s.config.Admit(ctx); err != nil {
+			return arrival{deny: decision.ClientRefused, err: err}, nil
 		}
-		return arrival{request: req}, nil
+		return arrival{request: request}, nil
 	})
 }
 
-// respond decides what arrives. The error is the one of receive: then there is nobody
-// to answer and nothing to record.
-func (s *Server) respond(ctx context.Context, started time.Time, receive func() (arrival, error)) (response *auth.CheckResponse, err error) {
-	defer func() { // a panic where not even a record can be made: still an answer, and a refusal
+// respond answers what receive gives. An error of receive is returned: the peer is gone
+// then, so there is nothing to answer and nothing to record.
+func (s *Server) respond(ctx context.Context, received time.Time, receive func() (arrival, error)) (response *auth.CheckResponse, err error) {
+	defer func() { // a panic outside of the decision is still answered, with a denial
 		if cause := recover(); cause != nil {
-			s.Log.Error("panic beside a check", "listener", s.Listener, "kind", panicKind(cause), "stack", string(debug.Stack()))
-			response, err = (&call{Server: s, decision: decision.Deny(decision.Panic)}).refuse(), nil
+			response, err = newResponse(s.decider.DenyPanic(cause)), nil
 		}
 	}()
 	arrived, err := receive()
 	if err != nil {
 		return nil, err
 	}
-	c := call{
-		Server: s, id: uuid.Must(uuid.NewV7()).String(), started: started,
-		verifier: s.Verifier(), policies: s.Policies(),
-	}
-	response = c.answer(ctx, arrived)
-	took := s.Now().Sub(c.started)
-	s.Meter.Decided(c.decision, took)
-	if c.decision.Reason == decision.TokenMissing {
-		s.Meter.TokenMissing(c.question.Caller, c.question.Callee)
-	}
-	s.Audit.Record(c.record(took))
-	return response, nil
+	s.logArrival(ctx, arrived)
+	return newResponse(s.decider.Decide(ctx, s.newQuestion(received, arrived))), nil
 }
 
-// call is one Check on its way through.
-type call struct {
-	*Server
-	id       string // of the audit record, and of the decision in Envoy's access log
-	started  time.Time
-	verifier *token.Verifier
-	policies *policy.Set
-	question question
-	claims   *identity.Claims // of a token that was verified; nil otherwise
-	decision decision.Decision
-	inputs   map[string]any
-	withheld []string // identity headers whose claim cannot be a header's value
-}
-
-// answer holds all that works on the caller's input, so that a panic anywhere
-// in it still ends in a refusal and a record.
-func (c *call) answer(ctx context.Context, arrived arrival) (response *auth.CheckResponse) {
+// newQuestion turns what arrived into plain values. A panic becomes a denial here, so
+// that it has a record.
+func (s *Server) newQuestion(received time.Time, arrived arrival) (q decide.Question) {
+	q = decide.Question{Received: received, Deny: arrived.deny}
+	if arrived.request == nil {
+		return q
+	}
 	defer func() {
 		if cause := recover(); cause != nil {
-			c.Log.Error("panic in a check", "listener", c.Listener, "kind", panicKind(cause), "stack", string(debug.Stack()))
-			c.decision = decision.Deny(decision.Panic)
-			response = c.response()
+			s.decider.LogPanic(cause)
+			q.Deny = decision.Panic
 		}
 	}()
-	c.decide(ctx, arrived)
-	return c.response()
+	q.Request = newRequest(arrived.request)
+	return q
 }
 
-// decide reads nothing of a Check whose sender may not ask: every field of it,
-// the caller's name too, would be that sender's invention.
-func (c *call) decide(ctx context.Context, arrived arrival) {
-	if arrived.request != nil {
-		c.question = read(arrived.request, c.Peers, c.started)
-	}
-	if arrived.refusal != "" {
-		c.refuseUnread(ctx, arrived)
+// logArrival logs why a Check is not decided, and which Envoy sent it: the record cannot
+// name it if nothing of the Check may be read.
+func (s *Server) logArrival(ctx context.Context, arrived arrival) {
+	if arrived.deny == "" {
+		if arrived.err != nil {
+			s.config.Decide.Log.Info("not a CheckRequest", "listener", s.Listener(), "error", arrived.err)
+		}
 		return
 	}
-	if arrived.err != nil {
-		c.Log.Info("not a CheckRequest", "listener", c.Listener, "error", arrived.err)
-	}
-	if err := c.question.unnamed; err != nil {
-		c.Log.Info("peer not named", "listener", c.Listener, "error", err)
-	}
-	if c.question.refusal != "" {
-		c.decision = decision.Deny(c.question.refusal)
-		return
-	}
-	if ctx.Err() != nil {
-		c.decision = decision.Deny(decision.DeadlineExceeded)
-		return
-	}
-	c.decision = c.policies.DecideToken(c.question.Request, c.authenticate)
-	if c.decision.Allowed() && ctx.Err() != nil { // Envoy has given up, or is about to
-		c.decision = decision.Deny(decision.DeadlineExceeded)
-	}
-	c.inputs = c.policies.Inputs(c.question.Request, c.claims)
-}
-
-// refuseUnread denies a Check that is not judged. The log says which Envoy asked,
-// because the record may not: nothing of such a Check may have been read.
-func (c *call) refuseUnread(ctx context.Context, arrived arrival) {
-	c.decision = decision.Deny(arrived.refusal)
-	message := "check not judged"
-	if arrived.refusal == decision.ClientRefused {
-		message = "client refused"
+	message := "check denied without a decision"
+	if arrived.deny == decision.ClientRefused {
+		message = "client denied"
 	}
 	var client string
 	if from, ok := peer.FromContext(ctx); ok {
 		client = from.Addr.String()
 	}
-	c.Limiter.Warn(string(arrived.refusal), message, "listener", c.Listener, "reason", arrived.refusal, "client", client, "error", arrived.err)
-}
-
-// authenticate is called by the policy, and only when the answer needs it.
-func (c *call) authenticate() policy.Authentication {
-	raw, refusal := c.question.headers.token()
-	if refusal != "" {
-		return policy.Authentication{Refusal: refusal}
-	}
-	claims, err := c.verifier.Verify(raw)
-	if err != nil {
-		c.Log.Info("token refused", "listener", c.Listener, "error", err) // the client gets the code only
-		return policy.Authentication{Refusal: token.ReasonOf(err), Outage: token.IsOutage(err)}
-	}
-	c.claims = claims
-	return policy.Authentication{Claims: claims}
-}
-
-// txn is the transaction of a verified token, empty where there is none.
-func (c *call) txn() string {
-	if c.claims == nil {
-		return ""
-	}
-	return c.claims.Txn
-}
-
-// panicKind names a panic without quoting it: the value may hold the input.
-func panicKind(cause any) string {
-	if err, ok := cause.(runtime.Error); ok {
-		return err.Error()
-	}
-	return "explicit"
+	s.config.Limiter.Warn(string(arrived.deny), message, "listener", s.Listener(), "reason", arrived.deny, "client", client, "error", arrived.err)
 }

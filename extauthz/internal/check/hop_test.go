@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/meshpass/meshpass/extauthz/internal/check"
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/extauthz/internal/limits"
-	"github.com/meshpass/meshpass/extauthz/internal/peers"
 	"github.com/meshpass/meshpass/internal/audittest"
 	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/audit"
@@ -45,7 +45,7 @@ type hop struct {
 func anyClient(context.Context) error { return nil }
 
 // sidecar is how a sidecar's Check names both sides.
-var sidecar = peers.Peers{Caller: peers.CallerByPrincipal(tokentest.Domains), Callee: peers.CalleeByPrincipal(tokentest.Domains)}
+var sidecar = decide.Peers{Caller: decide.CallerByPrincipal(tokentest.Domains), Callee: decide.CalleeByPrincipal(tokentest.Domains)}
 
 // always gives the same snapshot.
 func always[T any](value T) func() T { return func() T { return value } }
@@ -54,11 +54,11 @@ func always[T any](value T) func() T { return func() T { return value } }
 func newHop(t testing.TB, changes ...func(*check.Config)) *hop {
 	t.Helper()
 	h := &hop{records: audittest.NewBuffer(audit.Options{Now: clock})}
-	config := check.Config{
+	config := check.Config{Admit: anyClient, Decide: decide.Config{
 		Listener: "sidecar", TokenFailure: 403, Peers: sidecar,
-		Verifier: always(verifier(t, clock)), Policies: always(policies(t)), Admit: anyClient,
+		Verifier: always(verifier(t, clock)), Policies: always(policies(t)),
 		Audit: h.records.Log, Meter: &h.meter, Log: slog.New(slog.NewJSONHandler(&h.log, nil)), Now: clock,
-	}
+	}}
 	limited(func(*limits.Limits) {})(&config)
 	for _, change := range changes {
 		change(&config)
@@ -80,7 +80,7 @@ func limited(change func(*limits.Limits)) func(*check.Config) {
 		l := limits.Default
 		l.Deadline = time.Minute
 		change(&l)
-		c.Limiter = limits.New(l, c.Log)
+		c.Limiter = limits.New(l, c.Decide.Log)
 	}
 }
 

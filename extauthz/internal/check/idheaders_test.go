@@ -7,7 +7,7 @@ import (
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/meshpass/meshpass/extauthz/internal/check"
-	"github.com/meshpass/meshpass/extauthz/internal/idheaders"
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
@@ -16,11 +16,11 @@ import (
 func TestIdentityHeaders(t *testing.T) {
 	h := newHop(t, func(c *check.Config) {
 		for _, pair := range [][2]string{{"x-meshpass-note", "tctx.note"}, {"x-meshpass-tenant", "tctx.tenant"}, {"x-meshpass-user", "sub"}} {
-			header, err := idheaders.New(pair[0], pair[1])
+			header, err := decide.NewIdentityHeader(pair[0], pair[1])
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.IdentityHeaders = append(c.IdentityHeaders, header)
+			c.Decide.IdentityHeaders = append(c.Decide.IdentityHeaders, header)
 		}
 	})
 	const (

@@ -7,7 +7,7 @@ import (
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/meshpass/meshpass/extauthz/internal/check"
-	"github.com/meshpass/meshpass/extauthz/internal/peers"
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -22,8 +22,8 @@ const (
 // mesh is cluster.local, which was once called old.local.
 var mesh = identity.TrustDomains{Local: "cluster.local", Aliases: []string{"old.local"}}
 
-func listening(as peers.Peers) func(*check.Config) {
-	return func(c *check.Config) { c.Peers = as }
+func listening(as decide.Peers) func(*check.Config) {
+	return func(c *check.Config) { c.Decide.Peers = as }
 }
 
 func services(at netip.AddrPort) identity.Workload {
@@ -60,7 +60,7 @@ func host(name string) func(*auth.CheckRequest) {
 
 // Where XFCC is believed, its last element is the caller or there is none.
 func TestCallerByXFCC(t *testing.T) {
-	h := newHop(t, listening(peers.Peers{Caller: peers.CallerByXFCC(mesh), Callee: peers.CalleeByAddress(services)}))
+	h := newHop(t, listening(decide.Peers{Caller: decide.CallerByXFCC(mesh), Callee: decide.CalleeByAddress(services)}))
 	allowed := map[string]any{"caller": "ns/edge/sa/tyk-gateway", "callee": "service/shop/orders"}
 	refused := map[string]any{"caller": nil, "callee": "service/shop/orders"}
 	for _, r := range []row{
@@ -103,7 +103,7 @@ func orNothing(change func(*auth.CheckRequest)) func(*auth.CheckRequest) {
 
 // A waypoint routes by the Service's address, so that is who is called.
 func TestCalleeByAddress(t *testing.T) {
-	h := newHop(t, listening(peers.Peers{Caller: peers.CallerByXFCC(mesh), Callee: peers.CalleeByAddress(services)}))
+	h := newHop(t, listening(decide.Peers{Caller: decide.CallerByXFCC(mesh), Callee: decide.CalleeByAddress(services)}))
 	for _, r := range []row{
 		{name: "IPv4", change: address(ordersIP, 8080), status: 200, reason: decision.RuleAllowed, record: map[string]any{"callee": "service/shop/orders"}},
 		{name: "IPv6", change: address("fd00::7", 8080), status: 200, reason: decision.RuleAllowed, record: map[string]any{"callee": "service/shop/orders"}},
@@ -127,7 +127,7 @@ func TestCalleeByAddress(t *testing.T) {
 
 // Where the mesh is entered nobody has a name, whatever the Check says.
 func TestNoCaller(t *testing.T) {
-	h := newHop(t, listening(peers.Peers{NoCaller: true, Callee: peers.CalleeNamed("gateway/ingress")}))
+	h := newHop(t, listening(decide.Peers{NoCaller: true, Callee: decide.CalleeNamed("gateway/ingress")}))
 	region := both(path("/region"), from(theEdge), xfcc(waypoint+theEdge))
 	entered := map[string]any{"caller": nil, "callee": "gateway/ingress"}
 	for _, r := range []row{
@@ -147,7 +147,7 @@ func TestNoCaller(t *testing.T) {
 // A gateway routes by the host, so one that it could read in another way is refused there, and so is
 // one about which the places of a Check disagree. A sidecar's policy here does not look at it.
 func TestHostsAtAGateway(t *testing.T) {
-	atGateway := newHop(t, listening(peers.Peers{NoCaller: true, Callee: peers.CalleeNamed("gateway/ingress")}))
+	atGateway := newHop(t, listening(decide.Peers{NoCaller: true, Callee: decide.CalleeNamed("gateway/ingress")}))
 	sidecar := newHop(t)
 	authority := func(name, value string) func(*auth.CheckRequest) {
 		return func(r *auth.CheckRequest) { r.Attributes.Request.Http.Headers[name] = value }
@@ -193,7 +193,7 @@ func TestXFCCIsNotLookedAtElsewhere(t *testing.T) {
 
 // A sidecar's own word has hostile forms too.
 func TestPrincipals(t *testing.T) {
-	h := newHop(t, listening(peers.Peers{Caller: peers.CallerByPrincipal(mesh), Callee: peers.CalleeByPrincipal(mesh)}))
+	h := newHop(t, listening(decide.Peers{Caller: decide.CallerByPrincipal(mesh), Callee: decide.CalleeByPrincipal(mesh)}))
 	for _, r := range []row{
 		{name: "an alias of the trust domain", change: from("spiffe://old.local/ns/edge/sa/tyk-gateway"), status: 200, reason: decision.RuleAllowed, record: map[string]any{"caller": "ns/edge/sa/tyk-gateway"}},
 		{name: "the callee under an alias", change: to("spiffe://old.local/ns/shop/sa/orders"), status: 200, reason: decision.RuleAllowed, record: map[string]any{"callee": "ns/shop/sa/orders"}},

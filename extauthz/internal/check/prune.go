@@ -8,20 +8,18 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// fields says what is read of a message: by field number, nil for a whole field,
-// and the fields of a message for a part of it.
-type fields map[protowire.Number]*reading
+// fieldSet lists the fields that are read of a message, by field number.
+type fieldSet map[protowire.Number]*readField
 
-type reading struct {
-	of       fields // nil: the whole field
-	isHeader bool   // one header field each
+type readField struct {
+	subfields fieldSet // read of the message in the field; nil: the whole field
+	isHeader  bool     // each field of this number is one header
 }
 
-// readFields are what a decision reads of a CheckRequest, in the words of
-// attribute_context.proto. Everything else, such as a body, is never decoded: what
-// is decoded takes many times the bytes that were sent, where they are many small
-// entries of a map.
-var readFields = func() fields {
+// checkFields are the fields that a decision reads of a CheckRequest, with the names of
+// attribute_context.proto. All others, such as a body, are never decoded: many small
+// entries of a map take many times the bytes that were sent once they are decoded.
+var checkFields = func() fieldSet {
 	descriptor := (&auth.CheckRequest{}).ProtoReflect().Descriptor()
 	peer := map[string]any{"principal": nil, "address": nil}
 	return selectFields(descriptor, map[string]any{"attributes": map[string]any{
@@ -33,40 +31,40 @@ var readFields = func() fields {
 	}})
 }()
 
-// headerField marks the fields of which each is one header field.
+// headerField marks a repeated field with one header in each entry.
 type headerField struct{}
 
-func selectFields(message protoreflect.MessageDescriptor, names map[string]any) fields {
-	selected := fields{}
+func selectFields(message protoreflect.MessageDescriptor, names map[string]any) fieldSet {
+	selected := fieldSet{}
 	for name, below := range names {
-		field := message.Fields().ByName(protoreflect.Name(name))
-		r := &reading{}
+		descriptor := message.Fields().ByName(protoreflect.Name(name))
+		field := &readField{}
 		switch below := below.(type) {
 		case headerField:
-			r.isHeader = true
+			field.isHeader = true
 		case map[string]any:
-			r.of = selectFields(field.Message(), below)
+			field.subfields = selectFields(descriptor.Message(), below)
 		}
-		selected[field.Number()] = r
+		selected[descriptor.Number()] = field
 	}
 	return selected
 }
 
-// pruned is a CheckRequest with the fields that are read.
+// pruned is a CheckRequest with only the fields that are read.
 type pruned struct {
 	kept    []byte
-	headers int // header fields that were sent
+	headers int // that were sent
 }
 
 var errNotProto = errors.New("not a CheckRequest")
 
-// prune leaves out of a CheckRequest what is not read. With more than maxHeaders
-// header fields it leaves out all after these, and counts them. A message that was
-// cut off is an error, unless it is known to be: then what is whole of it is kept.
+// prune leaves out the fields of a CheckRequest that no decision reads. It leaves out
+// all headers after the first maxHeaders too, and counts them. A message that was cut
+// off is an error, unless the caller knows that it is: then its complete fields are kept.
 func prune(message []byte, maxHeaders int, cutOff bool) (pruned, error) {
 	p := pruner{maxHeaders: maxHeaders, cutOff: cutOff}
 	p.kept = make([]byte, 0, len(message))
-	err := p.message(message, readFields)
+	err := p.keepFields(message, checkFields)
 	return p.pruned, err
 }
 
@@ -76,51 +74,51 @@ type pruner struct {
 	cutOff     bool
 }
 
-// message keeps, of the fields in data, those that are selected.
-func (p *pruner) message(data []byte, selected fields) error {
+// keepFields keeps the selected fields of the message in data.
+func (p *pruner) keepFields(data []byte, selected fieldSet) error {
 	for len(data) > 0 {
-		number, kind, n := protowire.ConsumeTag(data)
+		number, wireType, n := protowire.ConsumeTag(data)
 		if n < 0 {
-			return p.broken()
+			return p.malformed()
 		}
-		reading := selected[number]
-		if reading != nil && reading.of != nil && kind == protowire.BytesType {
-			size, err := p.nested(data, n, reading.of)
+		field := selected[number]
+		if field != nil && field.subfields != nil && wireType == protowire.BytesType {
+			size, err := p.keepNested(data, n, field.subfields)
 			if err != nil {
 				return err
 			}
 			data = data[size:]
 			continue
 		}
-		size := protowire.ConsumeFieldValue(number, kind, data[n:])
+		size := protowire.ConsumeFieldValue(number, wireType, data[n:])
 		if size < 0 {
-			return p.broken()
+			return p.malformed()
 		}
-		p.field(data[:n+size], reading)
+		p.keepField(data[:n+size], field)
 		data = data[n+size:]
 	}
 	return nil
 }
 
-// field keeps a whole field, if it is read.
-func (p *pruner) field(field []byte, reading *reading) {
-	if reading == nil {
+// keepField keeps a whole field, if it is read.
+func (p *pruner) keepField(data []byte, field *readField) {
+	if field == nil {
 		return
 	}
-	if reading.isHeader {
+	if field.isHeader {
 		if p.headers++; p.headers > p.maxHeaders {
 			return
 		}
 	}
-	p.kept = append(p.kept, field...)
+	p.kept = append(p.kept, data...)
 }
 
-// nested keeps what is selected of the message at the start of data, whose tag has
-// tagSize bytes. It gives the size of the whole field.
-func (p *pruner) nested(data []byte, tagSize int, selected fields) (size int, err error) {
+// keepNested keeps the selected fields of the message at the start of data, whose tag
+// has tagSize bytes. It gives the size of the whole field.
+func (p *pruner) keepNested(data []byte, tagSize int, selected fieldSet) (size int, err error) {
 	length, lengthSize := protowire.ConsumeVarint(data[tagSize:])
 	if lengthSize < 0 {
-		return len(data), p.broken()
+		return len(data), p.malformed()
 	}
 	start := tagSize + lengthSize
 	if length > uint64(len(data)-start) {
@@ -132,13 +130,13 @@ func (p *pruner) nested(data []byte, tagSize int, selected fields) (size int, er
 	size = start + int(length)
 	p.kept = append(p.kept, data[:start]...)
 	end := len(p.kept)
-	err = p.message(data[start:size], selected)
+	err = p.keepFields(data[start:size], selected)
 	putVarint(p.kept[end-lengthSize:end], len(p.kept)-end)
 	return size, err
 }
 
-// putVarint fills all of into: a varint may be longer than it needs to be, and what is
-// kept of a message is never longer than the message was.
+// putVarint fills all bytes of into: a varint may be longer than it needs to be. So the
+// kept part of a message is never longer than the message was.
 func putVarint(into []byte, value int) {
 	for i := range into {
 		into[i] = byte(value>>(7*i))&0x7f | 0x80
@@ -146,8 +144,9 @@ func putVarint(into []byte, value int) {
 	into[len(into)-1] &= 0x7f
 }
 
-// broken is fine where a message is known to be cut off.
-func (p *pruner) broken() error {
+// malformed is the error for bytes that are not a field. A message that is known to be
+// cut off may end in such bytes.
+func (p *pruner) malformed() error {
 	if p.cutOff {
 		return nil
 	}

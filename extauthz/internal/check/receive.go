@@ -19,63 +19,63 @@ import (
 
 // arrival is a Check as it came in, or as much of it as there was room and time for.
 type arrival struct {
-	request *auth.CheckRequest
-	refusal decision.Reason // why it is not judged; empty: it is
-	err     error           // for the log
+	request *auth.CheckRequest // nil: nothing of it is read
+	deny    decision.Reason    // why it is denied without a decision; empty: it is decided
+	err     error              // for the log
 }
 
-// unreadStream is what gRPC's own stream offers to the one who reads it. Reading by
-// grpc.ServerStream.RecvMsg would end the call with a gRPC error where a message is
-// too large or late, and take the memory for a message before anybody is asked.
+// unreadStream is the part of gRPC's own stream that reads a message. Reading with
+// grpc.ServerStream.RecvMsg would end the call with a gRPC error if a message is too
+// large or late, and would allocate the memory for a message before any limit is checked.
 type unreadStream interface {
 	ReadMessageHeader(header []byte) error
 	Read(n int) (mem.BufferSlice, error)
 }
 
-var errNoStream = errors.New("gRPC's stream cannot be read: another version than the one that this was built for")
+var errNoStream = errors.New("cannot read the stream of gRPC: its version is not the one that this program was built for")
 
-// part is how much of a message is asked for at one time.
-const part = 32 << 10
+// maxPart is how many bytes of a message are asked for at one time.
+const maxPart = 32 << 10
 
-// headOfLarge is how much is read of a message that is too large. Envoy writes both
-// sides' names first, so that the record has them.
+// headOfLarge is how many bytes are read of a message that is too large. Envoy writes
+// the names of both sides first, so the record has them.
 const headOfLarge = 16 << 10
 
-// receive reads the message of a Check, if its sender may ask, and if there is
-// room for it. Only the end of the stream by the peer is an error.
+// receive reads the message of a Check, if its sender may ask and if there is room for
+// it. The only error is the end of the stream by the peer.
 func (s *Server) receive(ctx context.Context, stream grpc.ServerStream, call *limits.Call) (arrival, error) {
-	if err := s.Admit(ctx); err != nil {
-		return arrival{refusal: decision.ClientRefused, err: err}, nil
+	if err := s.config.Admit(ctx); err != nil {
+		return arrival{deny: decision.ClientRefused, err: err}, nil
 	}
 	if !call.Admit() {
-		return arrival{refusal: decision.Overloaded}, nil
+		return arrival{deny: decision.Overloaded}, nil
 	}
 	in, ok := grpc.ServerTransportStreamFromContext(ctx).(unreadStream)
 	if !ok {
-		return arrival{refusal: decision.Panic, err: errNoStream}, nil
+		return arrival{deny: decision.Panic, err: errNoStream}, nil
 	}
-	message, refusal, err := s.readMessage(in, call)
+	message, deny, err := s.readMessage(in, call)
 	if late := ctx.Err(); late != nil {
 		if errors.Is(late, context.DeadlineExceeded) {
-			return arrival{refusal: decision.DeadlineExceeded, err: errors.New("the message is not complete")}, nil
+			return arrival{deny: decision.DeadlineExceeded, err: errors.New("the message is not complete")}, nil
 		}
 		return arrival{}, status.FromContextError(late).Err()
 	}
 	switch {
-	case refusal == decision.CheckTooLarge:
-		head, _ := prune(message, 0, true) // the names alone: none of its headers is looked at
-		return arrival{request: decode(head.kept), refusal: refusal, err: err}, nil
-	case refusal != "":
-		return arrival{refusal: refusal, err: err}, nil
+	case deny == decision.CheckTooLarge:
+		head, _ := prune(message, 0, true) // only the names: none of its headers is read
+		return arrival{request: decode(head.kept), deny: deny, err: err}, nil
+	case deny != "":
+		return arrival{deny: deny, err: err}, nil
 	case err != nil: // not a message, or cut off: answered like an empty one
 		return arrival{request: &auth.CheckRequest{}, err: err}, nil
 	}
 	return s.unpack(message, call), nil
 }
 
-// readMessage reads a length-prefixed message (the gRPC protocol over HTTP/2), of
-// one that is too large the head.
-func (s *Server) readMessage(in unreadStream, call *limits.Call) (message []byte, refusal decision.Reason, err error) {
+// readMessage reads a length-prefixed message (gRPC over HTTP/2). If it is too large,
+// only its head is read.
+func (s *Server) readMessage(in unreadStream, call *limits.Call) (message []byte, deny decision.Reason, err error) {
 	var prefix [5]byte
 	switch err := in.ReadMessageHeader(prefix[:]); {
 	case errors.Is(err, io.EOF):
@@ -86,28 +86,28 @@ func (s *Server) readMessage(in unreadStream, call *limits.Call) (message []byte
 	size := int64(binary.BigEndian.Uint32(prefix[1:]))
 	switch {
 	case prefix[0] != 0:
-		return nil, "", errors.New("a compressed message: no coding was offered")
-	case size > int64(s.Limiter.CheckBytes):
-		err := fmt.Errorf("a message of %d bytes: limits.checkBytes is %s", size, s.Limiter.CheckBytes)
-		message, _ := copyOf(in, headOfLarge)
+		return nil, "", errors.New("the message is compressed, and no coding was offered")
+	case size > int64(s.config.Limiter.CheckBytes):
+		err := fmt.Errorf("the message has %d bytes: limits.checkBytes is %s", size, s.config.Limiter.CheckBytes)
+		message, _ := readCopy(in, headOfLarge)
 		return message, decision.CheckTooLarge, err
 	case !call.Receive(int(size)):
 		return nil, decision.Overloaded, nil
 	}
-	message, err = copyOf(in, int(size))
+	message, err = readCopy(in, int(size))
 	return message, "", err
 }
 
-// copyOf reads what comes, and copies it: gRPC's own buffers are many times larger than the bytes
-// where a peer sends few of them in each frame.
-func copyOf(in unreadStream, size int) ([]byte, error) {
+// readCopy reads up to size bytes and copies them. gRPC's own buffers are many times
+// larger than the bytes if a peer sends few of them in each frame.
+func readCopy(in unreadStream, size int) ([]byte, error) {
 	message := make([]byte, 0, size)
 	for len(message) < size {
-		next, err := in.Read(min(part, size-len(message)))
-		for _, buffer := range next {
+		part, err := in.Read(min(maxPart, size-len(message)))
+		for _, buffer := range part {
 			message = append(message, buffer.ReadOnlyData()...)
 		}
-		next.Free()
+		part.Free()
 		if err != nil {
 			return message, err
 		}
@@ -115,24 +115,24 @@ func copyOf(in unreadStream, size int) ([]byte, error) {
 	return message, nil
 }
 
-// unpack decodes what a decision reads of a message, if there is room for it.
+// unpack decodes the fields that a decision reads, if there is room for them.
 func (s *Server) unpack(message []byte, call *limits.Call) arrival {
-	pruned, err := prune(message, s.Limiter.Headers, false)
+	pruned, err := prune(message, s.config.Limiter.Headers, false)
 	switch {
 	case err != nil:
 		return arrival{request: &auth.CheckRequest{}, err: err}
 	case !call.Decode(len(message), len(pruned.kept)):
-		return arrival{refusal: decision.Overloaded}
-	case pruned.headers > s.Limiter.Headers:
-		err := fmt.Errorf("%d header fields: limits.headers is %d", pruned.headers, s.Limiter.Headers)
-		return arrival{request: decode(pruned.kept), refusal: decision.TooManyHeaders, err: err}
+		return arrival{deny: decision.Overloaded}
+	case pruned.headers > s.config.Limiter.Headers:
+		err := fmt.Errorf("the request has %d headers: limits.headers is %d", pruned.headers, s.config.Limiter.Headers)
+		return arrival{request: decode(pruned.kept), deny: decision.TooManyHeaders, err: err}
 	}
 	return arrival{request: decode(pruned.kept)}
 }
 
-// decode turns a Check that cannot be decoded into an empty one, which is denied for
-// its missing HTTP attributes. A gRPC error may become an allow by Envoy's failOpen:
-// a byte that is not UTF-8 was enough for that once (CVE-2023-27488).
+// decode turns a Check that cannot be decoded into an empty one, which is denied because
+// it has no HTTP attributes. A gRPC error may become an allow by Envoy's failOpen: one
+// byte that was not UTF-8 was once enough for that (CVE-2023-27488).
 func decode(message []byte) *auth.CheckRequest {
 	request := &auth.CheckRequest{}
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(message, request); err != nil {

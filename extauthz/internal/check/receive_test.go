@@ -285,8 +285,8 @@ func awaitBytes(t *testing.T, h *hop, holds func(int64) bool) {
 func TestChecksAreShed(t *testing.T) {
 	deciding, goOn := make(chan struct{}), make(chan struct{})
 	h := newHop(t, limited(func(l *limits.Limits) { l.InFlight, l.Deadline = 16, time.Hour }), func(c *check.Config) {
-		policies := c.Policies
-		c.Policies = func() *policy.Set {
+		policies := c.Decide.Policies
+		c.Decide.Policies = func() *policy.Set {
 			deciding <- struct{}{}
 			<-goOn
 			return policies()
@@ -335,14 +335,14 @@ func TestDeadlineWhileDeciding(t *testing.T) {
 			defer cancel()
 			var server *check.Server
 			newHop(t, func(c *check.Config) {
-				policies, now := c.Policies, c.Now
-				c.Policies = func() *policy.Set {
+				policies, now := c.Decide.Policies, c.Decide.Now
+				c.Decide.Policies = func() *policy.Set {
 					if row.when == "before" {
 						cancel()
 					}
 					return policies()
 				}
-				c.Verifier = always(verifier(t, func() time.Time {
+				c.Decide.Verifier = always(verifier(t, func() time.Time {
 					if row.when == "after" {
 						cancel()
 					}

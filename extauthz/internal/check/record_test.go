@@ -46,7 +46,7 @@ func TestRecordOfWhatIsInShadow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHop(t, func(c *check.Config) { c.Policies = always(set) })
+	h := newHop(t, func(c *check.Config) { c.Decide.Policies = always(set) })
 	h.ask(t, func(*auth.CheckRequest) {})
 	record := h.record(t)
 	if diff := cmp.Diff([]any{"deny rule_denied new-rules/not-yet"}, record["shadow"]); diff != "" || record["decision"] != "allow" {
@@ -107,7 +107,7 @@ func TestNoCheckWaitsForItsRecord(t *testing.T) {
 	stdout := hanging{make(chan struct{})}
 	defer close(stdout.free)
 	records := audit.New(stdout, audit.Options{Queue: 2000})
-	h := newHop(t, func(c *check.Config) { c.Audit = records })
+	h := newHop(t, func(c *check.Config) { c.Decide.Audit = records })
 	for i := range 20 {
 		if got := outcomeOf(h.ask(t, nil)); got.status != 200 {
 			t.Errorf("Check %d: got %+v", i, got)

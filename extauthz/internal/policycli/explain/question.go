@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/check"
-	"github.com/meshpass/meshpass/extauthz/internal/peers"
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/extauthz/internal/policycli"
 	"github.com/meshpass/meshpass/extauthz/internal/policycli/replay"
 	"github.com/meshpass/meshpass/extauthz/internal/tokentools"
@@ -50,17 +50,18 @@ func (a RequestFlags) BuildQuery(domains identity.TrustDomains, now time.Time) (
 // QueryFromCheck is the question of a CheckRequest, with what the flags change of it.
 // Without verify the token's claims are taken as they are.
 func (a RequestFlags) QueryFromCheck(data []byte, domains identity.TrustDomains, verify Verify, now time.Time) (Query, error) {
-	sides := peers.Peers{Caller: peers.CallerByPrincipal(domains), Callee: peers.CalleeByPrincipal(domains)}
+	sides := decide.Peers{Caller: decide.CallerByPrincipal(domains), Callee: decide.CalleeByPrincipal(domains)}
 	seen, err := check.ReadJSON(data, sides, now)
 	if err != nil {
 		return Query{}, err
 	}
-	q := Query{Request: seen.Request, NoToken: seen.NoToken}
-	if seen.Refusal != "" && (seen.Refusal != decision.NoCallee || a.Callee == "") {
-		q.EarlyAnswer = decision.Deny(seen.Refusal).String() + " " + string(seen.Refusal)
+	raw, missing := seen.Token()
+	q := Query{Request: seen.Request, NoToken: missing}
+	if seen.Deny != "" && (seen.Deny != decision.NoCallee || a.Callee == "") {
+		q.EarlyAnswer = decision.Deny(seen.Deny).String() + " " + string(seen.Deny)
 	}
-	if seen.Token != "" {
-		if err := q.setToken(seen.Token, verify); err != nil {
+	if raw != "" {
+		if err := q.setToken(raw, verify); err != nil {
 			return Query{}, err
 		}
 	}

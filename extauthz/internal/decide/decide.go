@@ -1,0 +1,201 @@
+// Package decide answers one question for one listener: may this request go on?
+//
+// A [Question] and its [Answer] are plain values. The package imports neither Envoy's
+// protos nor gRPC, so that package check can ask it for the Checks of Envoy's ext_authz
+// filter, and a module inside a proxy can ask it for the requests that it sees itself.
+//
+// Every Question gets exactly one Answer and one audit record. Nobody waits for the
+// record: the log counts what it cannot write, and what it suppresses. Bad input and a
+// panic are answered with a denial and never with an error. An error is a failure of
+// the authorizer in Envoy's eyes, and its setting failOpen may let the request in.
+//
+// A decision ends with its context: when the time is over, the request is denied.
+//
+// The HTTP status of a denial is 403 if the rules deny the request or its token is
+// invalid (401 for token failures if the listener's configuration says so), 503 if no
+// decision could be made, and 500 after a panic.
+package decide
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// Config is what a [Decider] needs. All fields but IdentityHeaders are required.
+type Config struct {
+	Listener     string                 // name of the listener in audit records and logs
+	TokenFailure int                    // HTTP status of token failures: 403 or 401
+	Peers        Peers                  // where the names of caller and callee come from
+	Verifier     func() *token.Verifier // the active verifier; called once for each Question
+	Policies     func() *policy.Set     // the active set; called once for each Question
+	Audit        *audit.Log
+	Meter        Meter
+	Log          *slog.Logger // must not block
+	Now          func() time.Time
+
+	IdentityHeaders IdentityHeaders // that an allowed request gets; may be empty
+}
+
+// Meter counts decisions. It is called from many goroutines.
+type Meter interface {
+	Decided(d decision.Decision, took time.Duration)
+	TokenMissing(caller, callee identity.Workload) // caller may be the service that did not pass the token on
+}
+
+// Decider decides the requests of one listener. It is safe for concurrent use. The
+// zero value is not usable: see [New].
+type Decider struct {
+	config Config
+}
+
+// ErrIncomplete is the error for a configuration that lacks a required part.
+var ErrIncomplete = errors.New("decide: every part of the configuration is required, and 401 or 403 for token failures")
+
+// New rejects a configuration that lacks a part: there is no half authorizer.
+func New(c Config) (*Decider, error) {
+	missing := c.Listener == "" || !c.Peers.areComplete() || c.Verifier == nil || c.Policies == nil ||
+		c.Audit == nil || c.Meter == nil || c.Log == nil || c.Now == nil
+	if missing || c.TokenFailure != http.StatusForbidden && c.TokenFailure != http.StatusUnauthorized {
+		return nil, ErrIncomplete
+	}
+	return &Decider{config: c}, nil
+}
+
+// Question is one request that waits for a decision. The zero value is denied.
+type Question struct {
+	// Received is when the question came in. Rules see it as the current time, and
+	// the duration in the audit record begins with it.
+	Received time.Time
+
+	// Request is as much of the request as may be recorded. Nil: nothing of it, because
+	// its sender may not ask or because it was not read.
+	Request *Request
+
+	// Deny is why the request is denied without a decision. Empty: it is decided.
+	Deny decision.Reason
+}
+
+// Decide answers a question, counts the decision and queues its audit record.
+func (d *Decider) Decide(ctx context.Context, q Question) (answer Answer) {
+	defer func() { // a panic for which not even a record can be made is still answered, with a denial
+		if cause := recover(); cause != nil {
+			answer = d.DenyPanic(cause)
+		}
+	}()
+	e := evaluation{
+		decider: d, id: uuid.Must(uuid.NewV7()).String(), received: q.Received,
+		verifier: d.config.Verifier(), policies: d.config.Policies(),
+	}
+	answer = e.answer(ctx, q)
+	took := d.config.Now().Sub(q.Received)
+	d.config.Meter.Decided(e.decision, took)
+	if e.decision.Reason == decision.TokenMissing {
+		d.config.Meter.TokenMissing(e.reading.Request.Caller, e.reading.Request.Callee)
+	}
+	d.config.Audit.Record(e.record(took))
+	return answer
+}
+
+// DenyPanic is the answer to a question whose sender recovered from a panic. It logs
+// the panic. It makes no record, because making one may be what panics.
+func (d *Decider) DenyPanic(cause any) Answer {
+	d.LogPanic(cause)
+	e := evaluation{decider: d, decision: decision.Deny(decision.Panic)}
+	return e.denied()
+}
+
+// LogPanic logs a panic with its stack, without quoting its value: that may hold the
+// input.
+func (d *Decider) LogPanic(cause any) {
+	kind := "explicit"
+	if err, ok := cause.(runtime.Error); ok {
+		kind = err.Error()
+	}
+	d.config.Log.Error("panic while answering a request", "listener", d.config.Listener, "kind", kind, "stack", string(debug.Stack()))
+}
+
+// evaluation is the work on one question.
+type evaluation struct {
+	decider  *Decider
+	id       string // of the audit record, and of the decision in Envoy's access log
+	received time.Time
+	verifier *token.Verifier
+	policies *policy.Set
+	reading  Reading
+	claims   *identity.Claims // of a verified token; nil: there is none
+	decision decision.Decision
+	inputs   map[string]any // what the rules read
+	withheld []string       // identity headers whose claim cannot be a header's value
+}
+
+// answer holds all work on the input that a caller controls, so that a panic anywhere
+// in it still ends in a denial and a record.
+func (e *evaluation) answer(ctx context.Context, q Question) (answer Answer) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			e.decider.LogPanic(cause)
+			e.decision = decision.Deny(decision.Panic)
+			answer = e.newAnswer()
+		}
+	}()
+	e.decide(ctx, q)
+	return e.newAnswer()
+}
+
+func (e *evaluation) decide(ctx context.Context, q Question) {
+	if q.Request != nil {
+		e.reading = ReadRequest(q.Request, e.decider.config.Peers, q.Received)
+	}
+	if q.Deny != "" {
+		e.decision = decision.Deny(q.Deny)
+		return
+	}
+	if q.Request == nil {
+		e.decision = decision.Deny(decision.NoHTTP)
+		return
+	}
+	if err := e.reading.nameError; err != nil {
+		e.decider.config.Log.Info("peer not named", "listener", e.decider.config.Listener, "error", err)
+	}
+	if e.reading.Deny != "" {
+		e.decision = decision.Deny(e.reading.Deny)
+		return
+	}
+	if ctx.Err() != nil {
+		e.decision = decision.Deny(decision.DeadlineExceeded)
+		return
+	}
+	e.decision = e.policies.DecideToken(e.reading.Request, e.authenticate)
+	if e.decision.Allowed() && ctx.Err() != nil { // Envoy has given up, or is about to
+		e.decision = decision.Deny(decision.DeadlineExceeded)
+	}
+	e.inputs = e.policies.Inputs(e.reading.Request, e.claims)
+}
+
+// authenticate is called by the policy, and only if the decision needs the token.
+func (e *evaluation) authenticate() policy.Authentication {
+	raw, missing := e.reading.Token()
+	if missing != "" {
+		return policy.Authentication{Refusal: missing}
+	}
+	claims, err := e.verifier.Verify(raw)
+	if err != nil {
+		e.decider.config.Log.Info("token invalid", "listener", e.decider.config.Listener, "error", err) // the client gets the reason code only
+		return policy.Authentication{Refusal: token.ReasonOf(err), Outage: token.IsOutage(err)}
+	}
+	e.claims = claims
+	return policy.Authentication{Claims: claims}
+}
