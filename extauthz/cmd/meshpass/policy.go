@@ -16,21 +16,21 @@ import (
 
 func newPolicy() *cobra.Command {
 	return newGroup("policy COMMAND", "Check, test, explain and compare policies",
-		`Judges policies with the engine that decides in the authorizer. docs/policy-tools.md
-describes these commands, and docs/policy.md what a policy says.`,
+		`Works on policies with the engine of the authorizer. docs/policy-tools.md describes
+these commands, and docs/policy.md the policies.`,
 		newPolicyInit(), newPolicyLint(), newPolicyTest(), newPolicyExplain(), newPolicyDiff())
 }
 
-// policySources is how every command names its policies.
+// policySources is the part of the help that explains SOURCE.
 const policySources = `SOURCE is a folder, a file *.yaml or *.yml, or - for standard input. Files of one
 folder count as that folder. NAME=SOURCE gives a folder another name than the last
 element of its path.`
 
-// addPolicySource adds the flags that say which policies a command reads, and how.
+// addPolicySource adds the flags for the policies that a command reads.
 func addPolicySource(cmd *cobra.Command, s *policycli.DocumentSource) {
-	addList(cmd, &s.Guardrails, "guardrail", "SOURCE", "also these policies, whose deny rules apply to public entries too")
+	addList(cmd, &s.Guardrails, "guardrail", "SOURCE", "a guardrail: policies whose deny rules apply to public entries too")
 	addTrustDomain(cmd, &s.Domains)
-	addFunc(cmd, "members", "NAME[,NAME]", "", "the members of tctx that the mappings of your gateways write: a rule that reads another one is an error; without it any", func(names string) error {
+	addFunc(cmd, "members", "NAME[,NAME]", "", "the members of tctx that the mappings of your gateways write; a rule that reads another member is an error; without it all are known", func(names string) error {
 		if s.Members = strings.Split(names, ","); slices.Contains(s.Members, "") {
 			return errors.New("want NAME, or NAME,NAME")
 		}
@@ -38,7 +38,7 @@ func addPolicySource(cmd *cobra.Command, s *policycli.DocumentSource) {
 	})
 }
 
-// addTrustDomain adds the flag that says what ns/NAMESPACE/sa/ACCOUNT belongs to.
+// addTrustDomain adds the flag for the trust domain of ns/NAMESPACE/sa/ACCOUNT.
 func addTrustDomain(cmd *cobra.Command, domains *identity.TrustDomains) {
 	domains.Local = "cluster.local"
 	addFunc(cmd, "trust-domain", "NAME[,NAME]", domains.Local, "the trust domain of the mesh, then its aliases", func(names string) error {
@@ -51,10 +51,10 @@ func addTrustDomain(cmd *cobra.Command, domains *identity.TrustDomains) {
 	})
 }
 
-// addUnguarded adds a flag for commands whose answers it changes.
+// addUnguarded adds the flag for workloads that no document targets.
 func addUnguarded(cmd *cobra.Command, s *policycli.DocumentSource) {
 	mode := "deny"
-	addChoice(cmd, &mode, "unguarded", "", "what happens to workloads that no document targets: policies.unguarded of the configuration", "deny", "shadow")
+	addChoice(cmd, &mode, "unguarded", "", "the mode of workloads that no document targets, as policies.unguarded of the configuration", "deny", "shadow")
 	before := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
 		if s.Unguarded = policy.Enforce; mode == "shadow" {
@@ -67,8 +67,8 @@ func addUnguarded(cmd *cobra.Command, s *policycli.DocumentSource) {
 	}
 }
 
-// printReport prints a report, as JSON or as the text of a function. The answer is
-// no unless ok.
+// printReport prints a report as JSON, or as the text that a function writes. It returns
+// errNo unless ok.
 func printReport(cmd *cobra.Command, report any, text func(io.Writer) error, format string, ok bool) error {
 	var err error
 	if format == "json" {
@@ -82,7 +82,7 @@ func printReport(cmd *cobra.Command, report any, text func(io.Writer) error, for
 	return err
 }
 
-// checkStdin reports names of input that are standard input more than once.
+// checkStdin returns an error if more than one of the names is standard input.
 func checkStdin(cmd *cobra.Command, names ...string) error {
 	if countStdin(names) > 1 {
 		return newUsageError(cmd, "standard input can be read once: name - once")
@@ -92,7 +92,7 @@ func checkStdin(cmd *cobra.Command, names ...string) error {
 
 func readsStdin(names []string) bool { return countStdin(names) > 0 }
 
-// countStdin counts what is standard input: -, NAME=-, and those in lists.
+// countStdin counts the names of standard input: -, NAME=-, and those in lists.
 func countStdin(names []string) int {
 	count := 0
 	for _, name := range names {

@@ -46,7 +46,7 @@ func TestPolicy(t *testing.T) {
 		{"test " + shipped + " --run tenant --coverage 3", 2, "leave out --run"},
 		{"diff " + recorded + "tour " + recorded + "tour --replay " + recorded + "tour.jsonl", 0, "replayed 22, changed 0, undecidable 0; "},
 		{"diff --replay " + recorded + "tour.jsonl " + recorded + "tour ../../internal/check/testdata/policies -o json", 1, `"changed": `},
-		{"explain " + shipped, 2, "say who is called: --callee, --check or --record"},
+		{"explain " + shipped, 2, "name the request: --callee, --check or --record"},
 		{"explain --help", 0, "--check FILE"},
 		{"explain --callee ns/shop/sa/orders", 2, "name a folder of documents"},
 		{"explain --callee ns/shop/sa/orders " + shipped, 1, "deny token_missing: there is no token"},
@@ -57,7 +57,7 @@ func TestPolicy(t *testing.T) {
 		{"explain " + shipped + " --check absent", 2, "absent"},
 		{"explain " + shipped + " --record " + recorded + "tour.jsonl --id 01a206a5-b4fd-7832-a498-386f447c7965", 0, "allow rule_allowed orders/read-own-tenant"},
 		{"explain " + shipped + " --record " + recorded + "tour.jsonl", 2, "34 records: choose with --id"},
-		{"explain " + shipped + " --record x --check y", 2, "which of them?"},
+		{"explain " + shipped + " --record x --check y", 2, "--check and --record exclude each other"},
 		{"explain " + shipped + " --config x", 2, "--config verifies the token of --check"},
 		{"explain " + shipped + " --id x", 2, "--id chooses among those of --record"},
 		{"explain " + shipped + " --callee ns/shop/sa/orders --port 65536", 2, "--port 65536: want at most 65535"},
@@ -135,7 +135,7 @@ func TestPolicyExplainVerifies(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := piped(t, check, append(args, "--config", config)...)
-	if code != 1 || !strings.HasPrefix(stdout, "deny kid_unknown: the token is refused: docs/token.md") {
+	if code != 1 || !strings.HasPrefix(stdout, "deny kid_unknown: the token is invalid or cannot be verified: see docs/token.md") {
 		t.Errorf("got %d, %s%s", code, stdout, stderr)
 	}
 }

@@ -14,18 +14,18 @@ func newPolicyLint() *cobra.Command {
 	var strict bool
 	var workloads string
 	cmd := &cobra.Command{
-		Use: "lint SOURCE... [flags]", Short: "Find what is wrong in policies, or may not be meant",
-		Long: `Finds what is wrong in documents and in the cases beside them, says at which place
+		Use: "lint SOURCE... [flags]", Short: "Find errors in policies, and what may not be meant",
+		Long: `Finds errors in documents and in the cases beside them, with the place of each error
 and what to write instead, and warns of what may not be meant. docs/policy.md lists
 the warnings.
 
 ` + policySources + `
 
-Exit codes: 0 nothing found, or only warnings; 1 something is wrong; 2 it could not
+Exit codes: 0 no errors; 1 errors, or warnings with --strict; 2 the policies could not
 be checked.`,
 	}
-	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
-	addText(cmd, &workloads, "workloads", "FILE", "also warn of each workload in FILE that no enforced document targets: one name a line, as in targets; - is standard input")
+	cmd.Flags().BoolVar(&strict, "strict", false, "fail on warnings too")
+	addText(cmd, &workloads, "workloads", "FILE", "also warn of each workload in FILE that no enforced document targets; FILE has one name on a line, as in targets; - is standard input")
 	addPolicySource(cmd, &source)
 	format := addOutput(cmd, "github", "for workflow commands, which GitHub shows at the lines of a pull request",
 		"sarif", "for code scanning (SARIF 2.1.0)")
@@ -34,19 +34,19 @@ be checked.`,
 			return err
 		}
 		source.Sources, source.Stdin = args, cmd.InOrStdin()
-		var members *lint.Workloads
+		var listed *lint.Workloads
 		if workloads != "" {
 			file, err := openInput(cmd, workloads)
 			if err != nil {
 				return err
 			}
 			defer file.Close()
-			members = &lint.Workloads{Name: workloads, Data: file}
+			listed = &lint.Workloads{Name: workloads, Data: file}
 			if workloads == "-" {
-				members.Name = "standard input"
+				listed.Name = "standard input"
 			}
 		}
-		report, err := lint.Run(source, members)
+		report, err := lint.Run(source, listed)
 		if err != nil {
 			return err
 		}

@@ -19,18 +19,17 @@ func newPolicyTest() *cobra.Command {
 	var want int
 	var verbose, watch bool
 	cmd := &cobra.Command{
-		Use: "test SOURCE... [flags]", Short: "Decide the cases beside policies, and compare the answers",
+		Use: "test SOURCE... [flags]", Short: "Run the test cases of policies",
 		Long: `Decides the cases in files *_test.yaml and *.test.yaml by the documents, and compares
-the answers with what the cases expect. docs/policy-tools.md shows how a case is
-written.
+the answers with the expected ones. docs/policy-tools.md shows how to write a case.
 
 ` + policySources + `
 
-Exit codes: 0 all cases passed; 1 a case failed, or too little is covered; 2 the cases
-could not be decided.`,
+Exit codes: 0 all cases passed; 1 a case failed, or the coverage is too low; 2 the
+cases could not be decided.`,
 	}
 	addText(cmd, &only, "run", "REGEX", "only cases whose name matches; then coverage is not measured")
-	cmd.Flags().IntVar(&want, "coverage", 0, "how many `PERCENT` of rules and public entries must have decided a case that passed")
+	cmd.Flags().IntVar(&want, "coverage", 0, "fail unless at least this `PERCENT` of rules and public entries decided a case that passed")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "also name the cases that passed")
 	cmd.Flags().BoolVar(&watch, "watch", false, "run again whenever a file changes, until Ctrl-C")
 	addPolicySource(cmd, &source)
@@ -73,11 +72,11 @@ could not be decided.`,
 	return cmd
 }
 
-// watchInterval is how often the files are looked at.
+// watchInterval is the time between two looks at the files.
 const watchInterval = 500 * time.Millisecond
 
-// watchCases decides the cases now and after every change, until the context ends.
-// What cannot be decided is printed and waits for the next change.
+// watchCases decides the cases now and after every change, until the context ends. It
+// prints an error and waits for the next change if they cannot be decided.
 func watchCases(cmd *cobra.Command, source policycli.DocumentSource, options cases.Options, verbose bool) error {
 	type outcome struct {
 		report cases.Report

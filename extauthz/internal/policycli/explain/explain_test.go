@@ -114,7 +114,7 @@ func explainFrom(t *testing.T, documents *policy.Set, caller string) explain.Exp
 func TestMistakesListWhatDocumentsName(t *testing.T) {
 	targets, callers := []string{"ns/shop/sa/orders"}, []string{"ns/edge/sa/gw"}
 	for want, asked := range map[string]explain.RequestFlags{
-		"say who is called: --callee, --check or --record; targets are ns/shop/sa/orders":                                                                    {},
+		"name the request: --callee, --check or --record; targets are ns/shop/sa/orders":                                                                     {},
 		`--callee "ns/shop/orders": want one of those that documents target, without *; targets are ns/shop/sa/orders`:                                       {Callee: "ns/shop/orders"},
 		`--callee "ns/shop/s/orders": want one of those that documents target, without * (did you mean "ns/shop/sa/orders"?); targets are ns/shop/sa/orders`: {Callee: "ns/shop/s/orders"},
 		`--caller "n/edge/sa/gw": want one workload, ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH, or none (did you mean "ns/edge/sa/gw"?); callers of rules are ns/edge/sa/gw`: {
@@ -144,7 +144,7 @@ func checkWith(t *testing.T, edits ...string) []byte {
 
 func TestFromCheck(t *testing.T) {
 	documents := set(t, "../cases/testdata/policies")
-	holds := func(raw string) policy.Authentication {
+	valid := func(raw string) policy.Authentication {
 		if raw != token() {
 			t.Errorf("verified %s", raw)
 		}
@@ -152,23 +152,23 @@ func TestFromCheck(t *testing.T) {
 	}
 	expired := func(string) policy.Authentication { return policy.Authentication{Refusal: decision.TokenExpired} }
 	for _, row := range []struct {
-		name   string
-		check  []byte
-		asked  explain.RequestFlags
-		verify explain.Verify
-		want   []string
+		name      string
+		check     []byte
+		asked     explain.RequestFlags
+		readToken explain.TokenReader
+		want      []string
 	}{
-		{"as it says of itself", checkWith(t), explain.RequestFlags{}, nil, []string{"allow rule_allowed orders/read-own-tenant: ", "okta:alice, NOT VERIFIED", "of ns/shop/sa/orders, by ns/edge/sa/tyk-gateway, at 2026-06-01T12:00:00Z"}},
-		{"verified", checkWith(t), explain.RequestFlags{}, holds, []string{"allow rule_allowed", "okta:alice, verified"}},
-		{"refused", checkWith(t), explain.RequestFlags{}, expired, []string{"deny token_expired: the token is refused: docs/token.md", "token    token_expired"}},
-		{"no token", checkWith(t, "txn-token", "x-b"), explain.RequestFlags{}, nil, []string{"deny token_missing"}},
-		{"no token at all in it", checkWith(t, "TOKEN", "a.b"), explain.RequestFlags{}, nil, []string{"deny token_format"}},
-		{"somebody else asks", checkWith(t), explain.RequestFlags{Caller: "ns/batch/sa/x", Path: "/healthz", Method: "POST"}, nil, []string{"deny no_rule", "POST /healthz of ns/shop/sa/orders, by ns/batch/sa/x"}},
-		{"no callee", checkWith(t, "spiffe://cluster.local/ns/shop/sa/orders", ""), explain.RequestFlags{}, nil, []string{"deny no_callee: no document was asked"}},
-		{"a callee by flag", checkWith(t, "spiffe://cluster.local/ns/shop/sa/orders", ""), explain.RequestFlags{Callee: "ns/shop/sa/orders"}, nil, []string{"allow rule_allowed"}},
-		{"no SPIFFE id", checkWith(t, "spiffe://cluster.local/ns/edge/sa/tyk-gateway", "CN=x"), explain.RequestFlags{}, nil, []string{"deny bad_principal: no document was asked"}},
+		{"as it says of itself", checkWith(t), explain.RequestFlags{}, explain.TrustTokens(noon), []string{"allow rule_allowed orders/read-own-tenant: ", "okta:alice, NOT VERIFIED", "of ns/shop/sa/orders, by ns/edge/sa/tyk-gateway, at 2026-06-01T12:00:00Z"}},
+		{"verified", checkWith(t), explain.RequestFlags{}, explain.VerifyTokens(valid), []string{"allow rule_allowed", "okta:alice, verified"}},
+		{"refused", checkWith(t), explain.RequestFlags{}, explain.VerifyTokens(expired), []string{"deny token_expired: the token is invalid or cannot be verified: see docs/token.md", "token    token_expired"}},
+		{"no token", checkWith(t, "txn-token", "x-b"), explain.RequestFlags{}, explain.TrustTokens(noon), []string{"deny token_missing"}},
+		{"no token at all in it", checkWith(t, "TOKEN", "a.b"), explain.RequestFlags{}, explain.TrustTokens(noon), []string{"deny token_format"}},
+		{"somebody else asks", checkWith(t), explain.RequestFlags{Caller: "ns/batch/sa/x", Path: "/healthz", Method: "POST"}, explain.TrustTokens(noon), []string{"deny no_rule", "POST /healthz of ns/shop/sa/orders, by ns/batch/sa/x"}},
+		{"no callee", checkWith(t, "spiffe://cluster.local/ns/shop/sa/orders", ""), explain.RequestFlags{}, explain.TrustTokens(noon), []string{"deny no_callee: no document was asked"}},
+		{"a callee by flag", checkWith(t, "spiffe://cluster.local/ns/shop/sa/orders", ""), explain.RequestFlags{Callee: "ns/shop/sa/orders"}, explain.TrustTokens(noon), []string{"allow rule_allowed"}},
+		{"no SPIFFE id", checkWith(t, "spiffe://cluster.local/ns/edge/sa/tyk-gateway", "CN=x"), explain.RequestFlags{}, explain.TrustTokens(noon), []string{"deny bad_principal: no document was asked"}},
 	} {
-		q, err := row.asked.QueryFromCheck(row.check, domains, row.verify, noon)
+		q, err := row.asked.QueryFromCheck(row.check, domains, row.readToken, noon)
 		if err != nil {
 			t.Fatalf("%s: %s", row.name, err)
 		}
@@ -179,7 +179,7 @@ func TestFromCheck(t *testing.T) {
 			}
 		}
 	}
-	if _, err := (explain.RequestFlags{}).QueryFromCheck([]byte("{"), domains, nil, noon); err == nil || !strings.HasPrefix(err.Error(), "a CheckRequest in JSON: ") {
+	if _, err := (explain.RequestFlags{}).QueryFromCheck([]byte("{"), domains, explain.TrustTokens(noon), noon); err == nil || !strings.HasPrefix(err.Error(), "a CheckRequest in JSON: ") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -202,7 +202,7 @@ spec:
 		verify := func(string) policy.Authentication {
 			return policy.Authentication{Refusal: decision.KeysUnavailable, Outage: outage}
 		}
-		q, err := explain.RequestFlags{}.QueryFromCheck(checkWith(t), domains, verify, noon)
+		q, err := explain.RequestFlags{}.QueryFromCheck(checkWith(t), domains, explain.VerifyTokens(verify), noon)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +242,7 @@ func TestFromRecords(t *testing.T) {
 
 func TestFlagsThatAreRefused(t *testing.T) {
 	for want, asked := range map[string]explain.RequestFlags{
-		"say who is called":                     {},
+		"name the request":                      {},
 		`--callee "ns/*/sa/b": want one`:        {Callee: "ns/*/sa/b"},
 		`--caller "x": want one workload`:       {Callee: "ns/a/sa/b", Caller: "x"},
 		"--claims and --no-token":               {Callee: "ns/a/sa/b", Claims: "{}", NoToken: "token_expired"},
@@ -253,7 +253,7 @@ func TestFlagsThatAreRefused(t *testing.T) {
 			t.Errorf("%+v: got %v", asked, err)
 		}
 	}
-	if q, err := (explain.RequestFlags{Callee: "edge/orders"}).BuildQuery(domains, noon); err != nil || !q.NoCaller {
+	if q, err := (explain.RequestFlags{Callee: "edge/orders"}).BuildQuery(domains, noon); err != nil || !q.Request.NoCaller {
 		t.Errorf("at the edge, nobody has a name: got %+v, %v", q, err)
 	}
 }

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -10,7 +11,7 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// Print writes it for people.
+// Print writes the report for people.
 func (r Report) Print(to io.Writer) error {
 	var b strings.Builder
 	for i, e := range r.Explanations {
@@ -29,7 +30,7 @@ func (e Explanation) printTo(b *strings.Builder) {
 		fmt.Fprintf(b, "  in shadow: %s\n", shadow)
 	}
 	fmt.Fprintf(b, "\nrequest  %s %s of %s, by %s, at %s\n", e.Request.Method, e.Request.Path,
-		workloadName(e.Request.Callee), workloadName(e.Request.Caller), e.Request.Now.UTC().Format(time.RFC3339))
+		cmp.Or(e.Request.Callee, "an unknown callee"), cmp.Or(e.Request.Caller, "an unknown caller"), e.Request.Now.UTC().Format(time.RFC3339))
 	fmt.Fprintf(b, "token    %s\n", strings.TrimPrefix(e.Subject+", "+e.ClaimsSource, ", "))
 	for _, note := range e.Notes {
 		fmt.Fprintf(b, "note     %s\n", note)
@@ -43,7 +44,8 @@ func (e Explanation) printTo(b *strings.Builder) {
 	}
 }
 
-// documentName has the folder where another document has the name too.
+// documentName returns the name of a document, with its folder if another document of
+// the trace has the same name.
 func (e Explanation) documentName(d policy.DocumentTrace) string {
 	for _, other := range e.Documents {
 		if other.Name == d.Name && other.Folder != d.Folder {
@@ -51,13 +53,6 @@ func (e Explanation) documentName(d policy.DocumentTrace) string {
 		}
 	}
 	return d.Name
-}
-
-func workloadName(workload string) string {
-	if workload == "" {
-		return "nobody known"
-	}
-	return workload
 }
 
 func guardrailNote(d policy.DocumentTrace) string {

@@ -1,5 +1,5 @@
-// Package initial is `meshpass policy init`: it writes a first document, and the
-// cases that test it, for a workload that has none.
+// Package initial is `meshpass policy init`: it writes a first document for a workload,
+// and the cases that test it.
 package initial
 
 import (
@@ -16,38 +16,39 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// Options says what the document is about.
+// Options describe the document to write.
 type Options struct {
 	Dir     string
 	Callee  string   // as in targets, without *
-	Callers []string // workloads; none: any caller that has a token
+	Callers []string // workloads; empty: any caller that has a token
 	Domains identity.TrustDomains
 }
 
-// Report names what was written.
+// Report names the files that were written.
 type Report struct {
 	Policy string   `json:"policy"` // the document's name
 	Wrote  []string `json:"wrote"`  // the document, then its cases
 	dir    string
 }
 
-// Print writes it for people.
+// Print writes the report for people.
 func (r Report) Print(to io.Writer) error {
 	var err error
 	for _, file := range r.Wrote {
 		_, wrong := fmt.Fprintf(to, "wrote %s\n", file)
 		err = errors.Join(err, wrong)
 	}
-	_, wrong := fmt.Fprintf(to, "next: change them to what the workload needs, and run meshpass policy test %s\n", r.dir)
+	_, wrong := fmt.Fprintf(to, "next: adapt them to the workload, then run: meshpass policy test %s\n", r.dir)
 	return errors.Join(err, wrong)
 }
 
-// ErrExists says that a file is there already. Nothing was written.
+// ErrExists is the error of a file that exists already. Nothing was written.
 var ErrExists = errors.New("already exists: nothing was written")
 
-// WriteFiles makes the folder where it does not exist, and writes both files or none.
+// WriteFiles creates the folder if it does not exist, and writes the document and its
+// cases. On an error neither file is written.
 func WriteFiles(o Options) (Report, error) {
-	values, err := o.fillTemplate()
+	values, err := o.templateValues()
 	if err != nil {
 		return Report{}, err
 	}
@@ -64,7 +65,7 @@ func WriteFiles(o Options) (Report, error) {
 	for i, text := range []*template.Template{documentTemplate, casesTemplate} {
 		if err := writeNew(r.Wrote[i], text, values); err != nil {
 			if i > 0 {
-				_ = os.Remove(r.Wrote[0]) // a document without its cases is not what was asked for
+				_ = os.Remove(r.Wrote[0]) // no document without its cases
 			}
 			return Report{}, err
 		}
@@ -83,16 +84,16 @@ func writeNew(name string, text *template.Template, values templateValues) error
 	return errors.Join(text.Execute(file, values), file.Close())
 }
 
-// templateValues fill the templates; all are written as YAML has them.
+// templateValues are the values of the templates, as YAML scalars.
 type templateValues struct {
 	Name, Callee, Callers string
 	Caller, OtherCaller   string // of the cases
 	Scope                 string
 }
 
-func (o Options) fillTemplate() (templateValues, error) {
+func (o Options) templateValues() (templateValues, error) {
 	if o.Callee == "" {
-		return templateValues{}, errors.New("say who is called: --callee, such as ns/shop/sa/orders")
+		return templateValues{}, errors.New("name the callee: --callee, such as ns/shop/sa/orders")
 	}
 	callee, err := o.Domains.ParseTarget(o.Callee)
 	if err != nil {
@@ -131,7 +132,8 @@ func (o Options) fillTemplate() (templateValues, error) {
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// documentName is the last part of the callee, in the form of a document's name.
+// documentName returns a name for the document: the last part of the callee, with the
+// characters that names may have.
 func documentName(callee string) string {
 	last := callee[strings.LastIndexByte(callee, '/')+1:]
 	name := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(last), "-"), "-")

@@ -70,7 +70,7 @@ func TestNothingIsOverwritten(t *testing.T) {
 
 func TestWorkloadsThatAreRejected(t *testing.T) {
 	for want, o := range map[string]initial.Options{
-		"say who is called: --callee":                {},
+		"name the callee: --callee":                  {},
 		`--callee "ns/shop/sa/*": want one workload`: {Callee: "ns/shop/sa/*"},
 		`--callee "orders": want ns/NAMESPACE/sa`:    {Callee: "orders"},
 		`--caller "gateway": want ns/NAMESPACE/sa`:   {Callee: "ns/a/sa/b", Callers: []string{"gateway"}},

@@ -1,5 +1,6 @@
-// Package lint is `meshpass policy lint`: what is wrong with documents and their
-// cases, and what may not be meant, for people, for programs and for GitHub.
+// Package lint is `meshpass policy lint`: it reports errors in documents and in the cases
+// beside them, and warns of what may not be meant. It prints for people, for programs,
+// for GitHub and for code scanning.
 package lint
 
 import (
@@ -18,10 +19,11 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// Severity tells what stops the authorizer from what may stop a request.
+// Severity is the weight of a finding.
 type Severity string
 
-// An error is a document, or a file of cases, that cannot be used.
+// The severities. A document or a file of cases with an Error cannot be used; one with a
+// Warning can.
 const (
 	Error   Severity = "error"
 	Warning Severity = "warning"
@@ -30,7 +32,7 @@ const (
 // UnguardedWorkload is the code of a workload that no enforced document targets.
 const UnguardedWorkload policy.Code = "unguarded_workload"
 
-// Finding is one thing to look at.
+// Finding is one error or warning.
 type Finding struct {
 	Severity Severity    `json:"severity"`
 	File     string      `json:"file"`
@@ -43,22 +45,24 @@ type Finding struct {
 	Message  string      `json:"message"`
 }
 
-// Report is all that was found, errors first.
+// Report is all findings, errors first.
 type Report struct {
-	Documents int       `json:"documents"` // that can be used
+	Documents int       `json:"documents"` // usable ones
 	Errors    int       `json:"errors"`
 	Warnings  int       `json:"warnings"`
 	Findings  []Finding `json:"findings"`
 }
 
-// Workloads are those that should be guarded: one name a line, and # for notes.
+// Workloads is a file of workloads that should be guarded: one name on a line, and
+// comments after #.
 type Workloads struct {
-	Name string // of the file
+	Name string // of the file, for messages
 	Data io.Reader
 }
 
-// Run looks at all folders; members may be nil.
-func Run(source policycli.DocumentSource, members *Workloads) (Report, error) {
+// Run checks all folders of a source, and whether documents target the workloads of a
+// file if there is one.
+func Run(source policycli.DocumentSource, workloads *Workloads) (Report, error) {
 	report := Report{Findings: []Finding{}}
 	dirs, err := source.OpenFolders()
 	if err != nil {
@@ -73,7 +77,7 @@ func Run(source policycli.DocumentSource, members *Workloads) (Report, error) {
 		found, wrong := cases.ReadFolder(dir, source.Domains)
 		tests, problems = append(tests, found...), append(problems, wrong...)
 	}
-	if documentsUsable { // a rejected document would make its rules unknown
+	if documentsUsable { // the rules of a rejected document are unknown
 		problems = append(problems, cases.CheckMeaning(set, tests)...)
 	}
 	report.Documents = set.Len()
@@ -81,8 +85,8 @@ func Run(source policycli.DocumentSource, members *Workloads) (Report, error) {
 	for _, w := range warnings {
 		report.addWarning(w)
 	}
-	if members != nil {
-		err = report.findUnguarded(set, source.Domains, *members)
+	if workloads != nil {
+		err = report.findUnguarded(set, source.Domains, *workloads)
 	}
 	slices.SortStableFunc(report.Findings, func(a, b Finding) int {
 		return cmp.Or(strings.Compare(string(a.Severity), string(b.Severity)), strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
@@ -93,7 +97,7 @@ func Run(source policycli.DocumentSource, members *Workloads) (Report, error) {
 func (r *Report) addProblems(problems strictyaml.Problems) {
 	for _, p := range problems {
 		found := Finding{Severity: Error, File: p.File, Line: p.Line, Column: p.Column, Message: p.Message}
-		if slices.Contains(r.Findings, found) { // a file that cannot be read is none for documents and for cases
+		if slices.Contains(r.Findings, found) { // both readers report a file that they cannot read
 			continue
 		}
 		r.Errors++
@@ -108,33 +112,34 @@ func (r *Report) addWarning(w policy.Warning) {
 	})
 }
 
-// findUnguarded finds workloads that no enforced document targets.
-func (r *Report) findUnguarded(set *policy.Set, domains identity.TrustDomains, members Workloads) error {
-	lines := bufio.NewScanner(members.Data)
+// findUnguarded warns of workloads that no enforced document targets.
+func (r *Report) findUnguarded(set *policy.Set, domains identity.TrustDomains, workloads Workloads) error {
+	lines := bufio.NewScanner(workloads.Data)
 	for n := 1; lines.Scan(); n++ {
 		name, _, _ := strings.Cut(lines.Text(), "#")
 		if name = strings.TrimSpace(name); name == "" {
 			continue
 		}
-		at := strictyaml.Problem{File: members.Name, Position: strictyaml.Position{Line: n, Column: 1 + strings.Index(lines.Text(), name)}}
+		problem := strictyaml.Problem{File: workloads.Name, Position: strictyaml.Position{Line: n, Column: 1 + strings.Index(lines.Text(), name)}}
 		pattern, err := domains.ParseTarget(name)
 		switch {
 		case err != nil:
-			at.Message = err.Error()
-			r.addProblems(strictyaml.Problems{at})
+			problem.Message = err.Error()
+			r.addProblems(strictyaml.Problems{problem})
 		case pattern.Literal() == "":
-			at.Message = fmt.Sprintf("%s: want one workload a line, without *", name)
-			r.addProblems(strictyaml.Problems{at})
+			problem.Message = fmt.Sprintf("%s: want one workload on a line, without *", name)
+			r.addProblems(strictyaml.Problems{problem})
 		case !isGuarded(set, pattern.Literal()):
-			at.Message = fmt.Sprintf("no enforced document targets %s: `unguarded` of the configuration decides for it, deny unless it says otherwise", name)
-			r.addWarning(policy.Warning{Problem: at, Code: UnguardedWorkload})
+			problem.Message = fmt.Sprintf("no enforced document targets %s, so `unguarded` of the configuration decides: deny by default", name)
+			r.addWarning(policy.Warning{Problem: problem, Code: UnguardedWorkload})
 		}
 	}
 	return lines.Err()
 }
 
 func isGuarded(set *policy.Set, w identity.Workload) bool {
-	return slices.ContainsFunc(set.Explain(policy.Request{Callee: w}, withoutToken).Documents, func(d policy.DocumentTrace) bool { return d.Mode == policy.Enforce })
+	trace := set.Explain(policy.Request{Callee: w}, withoutToken)
+	return slices.ContainsFunc(trace.Documents, func(d policy.DocumentTrace) bool { return d.Mode == policy.Enforce })
 }
 
 func withoutToken() (*identity.Claims, decision.Reason) { return nil, decision.TokenMissing }

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Passes reports whether nothing is wrong; where strict, nor suspicious.
+// Passes reports whether there is no error, and if strict no warning either.
 func (r Report) Passes(strict bool) bool { return r.Errors == 0 && (!strict || r.Warnings == 0) }
 
-// Print writes it for people, one finding a line.
+// Print writes the report for people, one finding on a line.
 func (r Report) Print(to io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
@@ -24,7 +24,7 @@ func (r Report) Print(to io.Writer) error {
 	return err
 }
 
-// formatPlace is file:line:column: as editors read it.
+// formatPlace returns file:line:column:, which editors can follow.
 func (f Finding) formatPlace() string {
 	if f.Line == 0 {
 		return f.File + ":"
@@ -50,7 +50,8 @@ func (r Report) PrintGitHub(to io.Writer) error {
 	return err
 }
 
-// What would end a value, or begin another command.
+// The escapes of workflow commands: a message or a property must not end its value, nor
+// begin another command.
 var (
 	escapeData     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	escapeProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")

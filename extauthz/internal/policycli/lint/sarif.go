@@ -9,17 +9,17 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// documents are the pages that the rules of a SARIF log lead to.
+// docsURL is the folder of the pages that describe the rules of a SARIF log.
 const docsURL = "https://github.com/meshpass/meshpass/blob/main/docs/"
 
-// invalid is the SARIF rule of errors, which have no code.
+// invalidRule is the id of the SARIF rule of errors, which have no code.
 const invalidRule = "invalid"
 
-// descriptions say what each code means, in one sentence.
+// descriptions describe each code in one sentence.
 var descriptions = map[policy.Code]string{
 	policy.Unreachable:    "An allow rule or public entry whose requests a deny rule always denies.",
-	policy.ShadowedAllow:  "An allow rule that another allow rule or public entry makes needless.",
-	policy.RedundantDeny:  "A deny rule that another deny rule makes needless.",
+	policy.ShadowedAllow:  "An allow rule that another allow rule or public entry makes redundant.",
+	policy.RedundantDeny:  "A deny rule that another deny rule makes redundant.",
 	policy.Wildcard:       "A target, or a caller of an allow rule, that names workloads which do not exist yet.",
 	policy.OpenRule:       "An allow rule without conditions.",
 	policy.OutageAllow:    "A document that allows requests during an outage.",
@@ -115,7 +115,7 @@ func (r Report) PrintSARIF(to io.Writer) error {
 	return printer.JSON(to, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
 }
 
-// sarifRules lists the rules, and where each stands in the list.
+// sarifRules returns the rules, and the index of each in the list by its id.
 func sarifRules() ([]sarifRule, map[string]int) {
 	rules := []sarifRule{{
 		ID: invalidRule, ShortDescription: sarifText{"A document, or a file of cases, that cannot be used."},
@@ -134,7 +134,8 @@ func sarifRules() ([]sarifRule, map[string]int) {
 	return rules, index
 }
 
-// fileURI is a relative reference for a relative path, so that it is one of the repository.
+// fileURI returns a relative reference for a relative path, so that code scanning finds
+// the file in the repository.
 func fileURI(path string) string {
 	u := url.URL{Path: filepath.ToSlash(path)}
 	if filepath.IsAbs(path) {
