@@ -4,16 +4,17 @@
 // protos nor gRPC, so that package check can ask it for the Checks of Envoy's ext_authz
 // filter, and a module inside a proxy can ask it for the requests that it sees itself.
 //
-// Every Question gets exactly one Answer and one audit record. Nobody waits for the
-// record: the log counts what it cannot write, and what it suppresses. Bad input and a
-// panic are answered with a denial and never with an error. An error is a failure of
-// the authorizer in Envoy's eyes, and its setting failOpen may let the request in.
+// Every Question gets exactly one Answer and one audit record. The answer does not wait
+// for the record: the audit log counts the records that it cannot write and those that
+// it suppresses. Bad input and a panic are answered with a denial and never with an
+// error. An error is a failure of the authorizer in Envoy's eyes, and Envoy's setting
+// failOpen may let the request in.
 //
 // A decision ends with its context: when the time is over, the request is denied.
 //
 // The HTTP status of a denial is 403 if the rules deny the request or its token is
-// invalid (401 for token failures if the listener's configuration says so), 503 if no
-// decision could be made, and 500 after a panic.
+// invalid (401 for token failures if the listener is configured so), 503 if no decision
+// could be made, and 500 after a panic.
 package decide
 
 import (
@@ -80,8 +81,9 @@ type Question struct {
 	// the duration in the audit record begins with it.
 	Received time.Time
 
-	// Request is as much of the request as may be recorded. Nil: nothing of it, because
-	// its sender may not ask or because it was not read.
+	// Request is as much of the request as may be recorded. Nil: nothing, because it was
+	// not read, or because its sender may not ask. Every field of such a request, the
+	// caller's name too, is its sender's invention.
 	Request *Request
 
 	// Deny is why the request is denied without a decision. Empty: it is decided.
@@ -90,22 +92,22 @@ type Question struct {
 
 // Decide answers a question, counts the decision and queues its audit record.
 func (d *Decider) Decide(ctx context.Context, q Question) (answer Answer) {
-	defer func() { // a panic for which not even a record can be made is still answered, with a denial
+	defer func() { // a panic outside of the evaluation: no record can be made, and the answer is a denial
 		if cause := recover(); cause != nil {
 			answer = d.DenyPanic(cause)
 		}
 	}()
 	e := evaluation{
-		decider: d, id: uuid.Must(uuid.NewV7()).String(), received: q.Received,
+		config: &d.config, id: uuid.Must(uuid.NewV7()).String(), received: q.Received,
 		verifier: d.config.Verifier(), policies: d.config.Policies(),
 	}
-	answer = e.answer(ctx, q)
+	answer = e.answerSafely(ctx, q)
 	took := d.config.Now().Sub(q.Received)
 	d.config.Meter.Decided(e.decision, took)
 	if e.decision.Reason == decision.TokenMissing {
 		d.config.Meter.TokenMissing(e.reading.Request.Caller, e.reading.Request.Callee)
 	}
-	d.config.Audit.Record(e.record(took))
+	d.config.Audit.Record(e.newRecord(took))
 	return answer
 }
 
@@ -113,89 +115,18 @@ func (d *Decider) Decide(ctx context.Context, q Question) (answer Answer) {
 // the panic. It makes no record, because making one may be what panics.
 func (d *Decider) DenyPanic(cause any) Answer {
 	d.LogPanic(cause)
-	e := evaluation{decider: d, decision: decision.Deny(decision.Panic)}
-	return e.denied()
+	e := evaluation{config: &d.config, decision: decision.Deny(decision.Panic)}
+	return e.newDenyAnswer()
 }
 
 // LogPanic logs a panic with its stack, without quoting its value: that may hold the
 // input.
-func (d *Decider) LogPanic(cause any) {
+func (d *Decider) LogPanic(cause any) { d.config.logPanic(cause) }
+
+func (c *Config) logPanic(cause any) {
 	kind := "explicit"
 	if err, ok := cause.(runtime.Error); ok {
 		kind = err.Error()
 	}
-	d.config.Log.Error("panic while answering a request", "listener", d.config.Listener, "kind", kind, "stack", string(debug.Stack()))
-}
-
-// evaluation is the work on one question.
-type evaluation struct {
-	decider  *Decider
-	id       string // of the audit record, and of the decision in Envoy's access log
-	received time.Time
-	verifier *token.Verifier
-	policies *policy.Set
-	reading  Reading
-	claims   *identity.Claims // of a verified token; nil: there is none
-	decision decision.Decision
-	inputs   map[string]any // what the rules read
-	withheld []string       // identity headers whose claim cannot be a header's value
-}
-
-// answer holds all work on the input that a caller controls, so that a panic anywhere
-// in it still ends in a denial and a record.
-func (e *evaluation) answer(ctx context.Context, q Question) (answer Answer) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			e.decider.LogPanic(cause)
-			e.decision = decision.Deny(decision.Panic)
-			answer = e.newAnswer()
-		}
-	}()
-	e.decide(ctx, q)
-	return e.newAnswer()
-}
-
-func (e *evaluation) decide(ctx context.Context, q Question) {
-	if q.Request != nil {
-		e.reading = ReadRequest(q.Request, e.decider.config.Peers, q.Received)
-	}
-	if q.Deny != "" {
-		e.decision = decision.Deny(q.Deny)
-		return
-	}
-	if q.Request == nil {
-		e.decision = decision.Deny(decision.NoHTTP)
-		return
-	}
-	if err := e.reading.nameError; err != nil {
-		e.decider.config.Log.Info("peer not named", "listener", e.decider.config.Listener, "error", err)
-	}
-	if e.reading.Deny != "" {
-		e.decision = decision.Deny(e.reading.Deny)
-		return
-	}
-	if ctx.Err() != nil {
-		e.decision = decision.Deny(decision.DeadlineExceeded)
-		return
-	}
-	e.decision = e.policies.DecideToken(e.reading.Request, e.authenticate)
-	if e.decision.Allowed() && ctx.Err() != nil { // Envoy has given up, or is about to
-		e.decision = decision.Deny(decision.DeadlineExceeded)
-	}
-	e.inputs = e.policies.Inputs(e.reading.Request, e.claims)
-}
-
-// authenticate is called by the policy, and only if the decision needs the token.
-func (e *evaluation) authenticate() policy.Authentication {
-	raw, missing := e.reading.Token()
-	if missing != "" {
-		return policy.Authentication{Refusal: missing}
-	}
-	claims, err := e.verifier.Verify(raw)
-	if err != nil {
-		e.decider.config.Log.Info("token invalid", "listener", e.decider.config.Listener, "error", err) // the client gets the reason code only
-		return policy.Authentication{Refusal: token.ReasonOf(err), Outage: token.IsOutage(err)}
-	}
-	e.claims = claims
-	return policy.Authentication{Claims: claims}
+	c.Log.Error("panic while answering a request", "listener", c.Listener, "kind", kind, "stack", string(debug.Stack()))
 }

@@ -12,7 +12,7 @@ import (
 // is the token: txn_token is an unknown header.
 var tokenHeader = strings.ToLower(identity.Header)
 
-// Headers are the headers of a request. The zero value holds none.
+// Headers are the headers of a request. The zero value is empty.
 type Headers struct {
 	values map[string][]string // by lower-case name
 	ours   []string            // names, as they came, that only Meshpass may write
@@ -42,9 +42,9 @@ func (h *Headers) Add(name, value string) {
 	h.values[name] = h.room[end-1 : end : end]
 }
 
-// joined gives one value for each name. The values of a doubled header are joined as
+// joinValues gives one value for each name. The values of a doubled header are joined as
 // Envoy joins them.
-func (h Headers) joined() map[string]string {
+func (h Headers) joinValues() map[string]string {
 	all := make(map[string]string, len(h.values))
 	for name, values := range h.values {
 		all[name] = strings.Join(values, ",")
@@ -52,16 +52,16 @@ func (h Headers) joined() map[string]string {
 	return all
 }
 
-func (h Headers) first(name string) string {
+func (h Headers) firstOf(name string) string {
 	if values := h.values[name]; len(values) > 0 {
 		return values[0]
 	}
 	return ""
 }
 
-// token gives the one token of the request. Envoy joins a doubled header by ",", which
+// findToken gives the one token of the request. Envoy joins a doubled header by ",", which
 // no token contains.
-func (h Headers) token() (raw string, missing decision.Reason) {
+func (h Headers) findToken() (raw string, missing decision.Reason) {
 	switch values := h.values[tokenHeader]; {
 	case len(values) == 0:
 		return "", decision.TokenMissing
@@ -83,22 +83,4 @@ func (h Headers) areRemovable() bool {
 func isNotOfName(r rune) bool {
 	letterOrDigit := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 	return !letterOrDigit && !strings.ContainsRune("#$%&'*+-.^_`|~", r)
-}
-
-// namesToRemove lists the headers to remove before the request goes on: all that only
-// Meshpass may write, but not the token if it was verified, and not those that are set.
-// Left in place, a spelling such as X_Meshpass_User or X.Meshpass.User would reach a CGI
-// program as X-Meshpass-User. The configured names are removed even if the request does
-// not show them.
-func (h Headers) namesToRemove(tokenVerified bool, configured IdentityHeaders, set []Field) []string {
-	names := slices.Clone(h.ours)
-	for _, header := range configured {
-		names = append(names, header.Name, strings.ReplaceAll(header.Name, "-", "_"))
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	return slices.DeleteFunc(names, func(name string) bool {
-		name = strings.ToLower(name)
-		return tokenVerified && name == tokenHeader || slices.ContainsFunc(set, func(f Field) bool { return f.Name == name })
-	})
 }

@@ -62,6 +62,24 @@ func (all IdentityHeaders) fieldsOf(c *identity.Claims) (set []Field, withheld [
 	return set, withheld
 }
 
+// namesToRemove lists the headers to remove before the request goes on: all that only
+// Meshpass may write, but not the token if it was verified, and not those that are set.
+// Left in place, a spelling such as X_Meshpass_User or X.Meshpass.User would reach a CGI
+// program as X-Meshpass-User. The configured names are removed even if the request does
+// not show them.
+func (all IdentityHeaders) namesToRemove(h Headers, tokenVerified bool, set []Field) []string {
+	names := slices.Clone(h.ours)
+	for _, header := range all {
+		names = append(names, header.Name, strings.ReplaceAll(header.Name, "-", "_"))
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return slices.DeleteFunc(names, func(name string) bool {
+		name = strings.ToLower(name)
+		return tokenVerified && name == tokenHeader || slices.ContainsFunc(set, func(f Field) bool { return f.Name == name })
+	})
+}
+
 // errWithheld is the error for a claim that cannot be a header's value.
 var errWithheld = errors.New("the claim cannot be a header's value")
 

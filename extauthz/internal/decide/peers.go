@@ -28,8 +28,8 @@ type Peers struct {
 	Callee   FindPeer
 }
 
-// FindPeer finds the name of one side. It is empty if it is not known. The error says
-// that a name is invalid, or that a required name is missing.
+// FindPeer finds the name of one side. The name is empty if it is not known. An invalid
+// name, or a required name that is missing, is an error.
 type FindPeer func(*Request) (identity.Workload, error)
 
 // areComplete reports whether both sides are configured.

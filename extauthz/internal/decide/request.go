@@ -49,7 +49,7 @@ type Reading struct {
 func ReadRequest(r *Request, peers Peers, now time.Time) Reading {
 	reading := Reading{headers: r.headers()}
 	request := &reading.Request
-	request.Now, request.Port, request.Headers = now, r.Port, reading.headers.joined()
+	request.Now, request.Port, request.Headers = now, r.Port, reading.headers.joinValues()
 	fullPath := ""
 	if r.HTTP != nil {
 		fullPath = r.HTTP.Path
@@ -71,8 +71,8 @@ func ReadRequest(r *Request, peers Peers, now time.Time) Reading {
 	return reading
 }
 
-// Token gives the token of the request, or the reason why it has none.
-func (r *Reading) Token() (raw string, missing decision.Reason) { return r.headers.token() }
+// Token gives the token of the request, or the reason why there is no token to verify.
+func (r *Reading) Token() (raw string, missing decision.Reason) { return r.headers.findToken() }
 
 // namePeers finds the names of both sides. A name that is known is kept even if the
 // other one is not.
@@ -93,7 +93,7 @@ func withoutQuery(path string) string {
 	return path
 }
 
-// hostOf gives the host. If the places that hold it differ, it gives all of them, joined
+// hostOf gives the host. If the fields that hold it differ, it gives all of them, joined
 // as Envoy joins several: such a host is ambiguous wherever it matters.
 func hostOf(http *HTTP) string {
 	for _, name := range []string{":authority", "host"} {
@@ -104,9 +104,9 @@ func hostOf(http *HTTP) string {
 	return http.Host
 }
 
-// anyDiffers reports whether one of the values is not the wanted one. Envoy fills the
-// places that hold a path or a host from one value. If they differ, one of them is not
-// what the workload gets.
+// anyDiffers reports whether one of the values is not the wanted one. Envoy fills all
+// fields that hold a path or a host from one value. If they differ, the workload gets
+// another value than one of them.
 func anyDiffers(values []string, want string) bool {
 	return slices.ContainsFunc(values, func(value string) bool { return value != want })
 }
