@@ -6,6 +6,7 @@ import (
 
 	"github.com/TykTechnologies/tyk/ctx"
 
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -38,13 +39,17 @@ func BenchmarkIdentity(b *testing.B) {
 	for name, c := range benchCalls {
 		b.Run(name, func(b *testing.B) {
 			r := c().request()
-			a, err := p.signer.apis.of(p.signer, r)
+			d, err := tykapi.DefinitionOf(r)
+			if err != nil {
+				b.Fatal(err)
+			}
+			a, err := p.signer.apis.Of(d)
 			if err != nil {
 				b.Fatal(err)
 			}
 			session := ctx.GetSession(r)
 			var id identity.Identity
-			derive := elapsed(b, func() error { id, err = p.signer.identify(a, session, r); return err })
+			derive := elapsed(b, func() error { id, err = p.signer.credentials.Identify(a, session, r); return err })
 			sign := elapsed(b, func() error { _, _, err := p.signer.minter.Mint(id); return err })
 			b.ReportMetric(derive/float64(b.N), "derive-ns/op")
 			b.ReportMetric(sign/float64(b.N), "sign-ns/op")

@@ -14,6 +14,7 @@ import (
 	"github.com/TykTechnologies/tyk/apidef"
 	"github.com/TykTechnologies/tyk/ctx"
 	"github.com/TykTechnologies/tyk/user"
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 )
 
 // call is one request as Tyk hands it to a hook.
@@ -51,9 +52,9 @@ func jwtCall() *call {
 // shipped adds what every definition needs: the hooks, and a target in the mesh.
 func shipped(d apidef.APIDefinition) apidef.APIDefinition {
 	d.CustomMiddleware.Driver = apidef.GoPluginDriver
-	d.CustomMiddleware.Pre = []apidef.MiddlewareDefinition{{Name: stripHook, Path: "plugins/identity.so"}}
-	d.CustomMiddleware.PostKeyAuth = []apidef.MiddlewareDefinition{{Name: signHook, Path: "plugins/identity.so"}}
-	d.CustomMiddleware.Post = []apidef.MiddlewareDefinition{{Name: guardHook, Path: "plugins/identity.so"}}
+	d.CustomMiddleware.Pre = []apidef.MiddlewareDefinition{{Name: tykapi.StripHook, Path: "plugins/identity.so"}}
+	d.CustomMiddleware.PostKeyAuth = []apidef.MiddlewareDefinition{{Name: tykapi.SignHook, Path: "plugins/identity.so"}}
+	d.CustomMiddleware.Post = []apidef.MiddlewareDefinition{{Name: tykapi.GuardHook, Path: "plugins/identity.so"}}
 	d.Proxy.TargetURL = "http://orders.shop.svc.cluster.local:8080/"
 	return d
 }
@@ -102,7 +103,7 @@ func asTykReads(claims map[string]any) (read map[string]any) {
 func (c *call) token() string {
 	header, claims := map[string]any{}, map[string]any{}
 	for name, value := range c.claims {
-		if slices.Contains(append(joseFields, c.joseFields...), name) && !slices.Contains(c.claimed, name) {
+		if slices.Contains(append([]string{"alg", "kid", "typ"}, c.joseFields...), name) && !slices.Contains(c.claimed, name) {
 			header[name] = value
 		} else {
 			claims[name] = value

@@ -7,26 +7,48 @@ import (
 	"sync"
 	"time"
 
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/plugins/identity/panics"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// selfTest remembers for an interval whether a token can be signed now, so that
-// whoever asks, however often, costs one signature a second.
+// Canary is the pre hook of an API that has no upstream. It answers 200 where callers would get a token,
+// else 503 and the reason. A gateway whose plugin cannot be loaded answers 500 in its place. A probe
+// gets no audit record, only a count: nothing is decided about anybody.
+func Canary(rw http.ResponseWriter, r *http.Request) {
+	s := activeSigner()
+	reason := decision.Panic // unless the test comes to its end
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.log.Error("the canary panicked", "panic", panics.Describe(cause), "stack", string(debug.Stack()))
+		}
+		s.meter.CountCanary(reason)
+		answerProbe(rw, reason)
+	}()
+	err := s.checkReady()
+	reason = decision.Issued
+	if err != nil {
+		reason = token.ReasonOf(err)
+	}
+}
+
+// selfTest remembers for an interval whether a token can be signed now, so that probes cost one
+// signature a second, however many there are.
 type selfTest struct {
 	lock sync.Mutex
 	at   time.Time // zero: never
 	err  error
 }
 
-// ready signs a token with the key in force and verifies it as a hop would. The
-// token goes nowhere: neither to a client nor into a log. A definition that lists our
-// hooks and is not protected by them is a fault too.
-func (s *signer) ready() error {
+// checkReady signs a token with the current key and verifies it as a hop would. The token goes nowhere:
+// neither to a client nor into a log. A definition that lists our hooks and is not protected by them is
+// a fault too.
+func (s *signer) checkReady() error {
 	if s.broken != nil {
 		return s.broken
 	}
-	if err := s.definitions.err(); err != nil {
+	if err := s.definitions.Report().Fault; err != nil {
 		return err
 	}
 	s.test.lock.Lock()
@@ -38,33 +60,12 @@ func (s *signer) ready() error {
 	return s.test.err
 }
 
-// Canary is the pre hook of an API that has no upstream: it answers 200 where
-// callers would get a token signed, else 503 and why. A gateway whose plugin cannot
-// be loaded answers 500 in its place. A probe gets no audit record, only a count:
-// nothing is decided about anybody.
-func Canary(rw http.ResponseWriter, r *http.Request) {
-	s := current()
-	reason := decision.Panic // unless the test comes to its end
-	defer func() {
-		if cause := recover(); cause != nil {
-			s.log.Error("the canary panicked", "panic", kindOf(cause), "stack", string(debug.Stack()))
-		}
-		s.meter.canary.add(reason)
-		answerProbe(rw, reason)
-	}()
-	err := s.ready()
-	reason = decision.Issued
-	if err != nil {
-		reason = token.ReasonOf(err)
-	}
-}
-
 func answerProbe(rw http.ResponseWriter, reason decision.Reason) {
 	if reason != decision.Issued {
-		writeProblem(rw, http.StatusServiceUnavailable, reason)
+		denial.WriteStatus(rw, http.StatusServiceUnavailable, reason)
 		return
 	}
 	rw.Header().Set("Cache-Control", "no-store")
 	rw.WriteHeader(http.StatusOK)
-	_, _ = io.WriteString(rw, "ready\n") // the prober may have gone: nothing is left to be done
+	_, _ = io.WriteString(rw, "ready\n") // if the prober has gone, there is nobody to report it to
 }

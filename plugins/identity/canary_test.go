@@ -48,7 +48,7 @@ func TestCanary(t *testing.T) {
 			} else if rw.Code != http.StatusServiceUnavailable || !strings.Contains(rw.Body.String(), `"reason":"`+string(row.want)+`"`) {
 				t.Errorf("got %d %s, want 503 %s", rw.Code, rw.Body, row.want)
 			}
-			if p.audit.String() != "" || p.watch.meter.canary[row.want].Load() != 1 {
+			if p.audit.String() != "" || p.canaryAnswers(t, row.want) != 1 {
 				t.Errorf("want no record and one answer counted; audit: %s", p.audit)
 			}
 		})
@@ -100,7 +100,7 @@ func TestCanaryForMany(t *testing.T) {
 		go func() { defer all.Done(); probe() }()
 	}
 	all.Wait()
-	if n := p.watch.meter.canary[decision.Panic].Load(); n != 20 {
+	if n := p.canaryAnswers(t, decision.Panic); n != 20 {
 		t.Errorf("%d of 20 were answered", n)
 	}
 }

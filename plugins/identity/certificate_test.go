@@ -5,22 +5,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
 // staticCall is to an API that asks for nothing but a certificate of its list:
 // Tyk calls the post hook alone.
 func staticCall() *call {
-	c := of(methodMTLS)
+	c := of(tykapi.MethodMTLS)
 	c.session = nil
 	c.api.UseKeylessAccess, c.api.UseStandardAuth, c.api.UseMutualTLSAuth = true, false, true
-	c.api.ClientCertificates = []string{"demo" + fingerprint(c.request())}
+	c.api.ClientCertificates = []string{"demo" + tykapi.Fingerprint(c.request())}
 	return c
 }
 
 func TestStaticMutualTLS(t *testing.T) {
 	p := start(t, "secretFile:", kindsText)
-	print := fingerprint(staticCall().request())
+	print := tykapi.Fingerprint(staticCall().request())
 	victim := &x509.Certificate{Raw: []byte("another"), NotAfter: leaf.NotAfter}
 	rows := []struct {
 		name   string

@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -94,10 +95,10 @@ mtls: {subject: fingerprint, claims: {tenant: meta.tenant}}
 custom: {subject: meta.user, claims: {tenant: meta.tenant}}
 secretFile:`)
 	for _, row := range metadataNumbers {
-		for m := range kinds {
+		for _, m := range sessionMethods(t) {
 			t.Run(row.name+" "+string(m), func(t *testing.T) {
 				c := of(m)
-				if m == methodKey {
+				if m == tykapi.MethodKey {
 					c = keyCall()
 				}
 				c.session.MetaData["tenant"] = row.value

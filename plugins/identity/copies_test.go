@@ -10,6 +10,7 @@ import (
 	"github.com/TykTechnologies/tyk/ctx"
 	"github.com/TykTechnologies/tyk/user"
 
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -65,14 +66,14 @@ func TestCopies(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			c := keyCall()
 			row.change(c)
-			current = func() *signer { return p.signer }
+			activeSigner = func() *signer { return p.signer }
 			r := c.request()
 			if rw := p.sign(r); row.reason == "" {
 				signed(t, p, r, rw)
 			} else {
 				refused(t, p, r, rw, 500, row.reason)
 			}
-			current = func() *signer { return allowed.signer }
+			activeSigner = func() *signer { return allowed.signer }
 			r = c.request()
 			signed(t, allowed, r, allowed.sign(r))
 		})
@@ -125,7 +126,7 @@ func TestCopiesOfOpenAPI(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := keyCall().request()
-			forgetDefinitions(r)
+			tykapi.ForgetDefinitions(r)
 			ctx.SetOASDefinition(r, openAPI(t, func(d *apidef.APIDefinition) { d.CacheOptions.EnableCache = true; change(d) }))
 			refused(t, p, r, p.sign(r), 500, decision.ResponseCache)
 		})

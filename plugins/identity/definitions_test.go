@@ -13,6 +13,7 @@ import (
 	"github.com/TykTechnologies/tyk/apidef/oas"
 	tykconfig "github.com/TykTechnologies/tyk/config"
 
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -34,10 +35,10 @@ func (p *rig) define(t *testing.T, name string, d any) {
 }
 
 // shows asserts the canary's answer and the gauge.
-func (p *rig) shows(t *testing.T, reason decision.Reason, visible string, counts map[hookCause]int) {
+func (p *rig) shows(t *testing.T, reason decision.Reason, visible string, counts map[tykapi.HookCause]int) {
 	t.Helper()
 	want := map[string]string{"meshpass_edge_definitions_visible": visible, "meshpass_edge_ready": "1"}
-	for _, cause := range hookCauses {
+	for _, cause := range tykapi.HookCauses {
 		want[fmt.Sprintf(`meshpass_edge_unguarded_apis{cause=%q}`, cause)] = fmt.Sprint(counts[cause])
 	}
 	status := http.StatusOK
@@ -45,56 +46,56 @@ func (p *rig) shows(t *testing.T, reason decision.Reason, visible string, counts
 		status = http.StatusServiceUnavailable
 		want["meshpass_edge_ready"] = "0"
 	}
-	before := p.watch.meter.canary[reason].Load()
-	if rw := probe(); rw.Code != status || p.watch.meter.canary[reason].Load() != before+1 {
+	before := p.canaryAnswers(t, reason)
+	if rw := probe(); rw.Code != status || p.canaryAnswers(t, reason) != before+1 {
 		t.Errorf("canary: got %d %s, want %d %s", rw.Code, rw.Body, status, reason)
 	}
 	p.has(t, want)
 }
 
 func TestDefinitions(t *testing.T) {
-	const strip, sign, guard = stripHook, signHook, guardHook
+	const strip, sign, guard = tykapi.StripHook, tykapi.SignHook, tykapi.GuardHook
 	driver := func(name string) func(*call) {
 		return func(c *call) { c.api.CustomMiddleware.Driver = apidef.MiddlewareDriver(name) }
 	}
 	rows := []struct {
 		name   string
 		change func(*call)
-		cause  hookCause // "": none
+		cause  tykapi.HookCause // "": none
 		log    string
 	}{
 		{"all three hooks", func(*call) {}, "", ""},
-		{"no driver", driver(""), notRun, `custom_middleware.driver is \"\"`},
-		{"driver mistyped", driver("goplugins"), notRun, `custom_middleware.driver is \"goplugins\"`},
-		{"driver otto", driver("otto"), notRun, `custom_middleware.driver is \"otto\"`},
-		{"protocol", func(c *call) { c.api.Protocol = "tcp" }, notRun, `protocol \"tcp\"`},
-		{"no SignIdentity", lists(strip, "", guard), signMissing, "does not list SignIdentity"},
-		{"only StripIdentity", lists(strip, "", ""), signMissing, "does not list SignIdentity"},
-		{"no GuardUpstream", lists(strip, sign, ""), guardMissing, "the last hook must be GuardUpstream"},
-		{"SignIdentity in pre", lists(strip+" "+sign, "", guard), hookList, "custom_middleware.pre lists SignIdentity"},
-		{"keyless only SignIdentity", func(c *call) { lists("", sign, "")(c); c.api.UseKeylessAccess = true }, stripMissing, "list StripIdentity in custom_middleware.pre"},
+		{"no driver", driver(""), tykapi.NotRun, `custom_middleware.driver is \"\"`},
+		{"driver mistyped", driver("goplugins"), tykapi.NotRun, `custom_middleware.driver is \"goplugins\"`},
+		{"driver otto", driver("otto"), tykapi.NotRun, `custom_middleware.driver is \"otto\"`},
+		{"protocol", func(c *call) { c.api.Protocol = "tcp" }, tykapi.NotRun, `protocol \"tcp\"`},
+		{"no SignIdentity", lists(strip, "", guard), tykapi.SignMissing, "does not list SignIdentity"},
+		{"only StripIdentity", lists(strip, "", ""), tykapi.SignMissing, "does not list SignIdentity"},
+		{"no GuardUpstream", lists(strip, sign, ""), tykapi.GuardMissing, "the last hook must be GuardUpstream"},
+		{"SignIdentity in pre", lists(strip+" "+sign, "", guard), tykapi.HookList, "custom_middleware.pre lists SignIdentity"},
+		{"keyless only SignIdentity", func(c *call) { lists("", sign, "")(c); c.api.UseKeylessAccess = true }, tykapi.StripMissing, "list StripIdentity in custom_middleware.pre"},
 		{"keyless only StripIdentity", func(c *call) { lists(strip, "", "")(c); c.api.UseKeylessAccess = true }, "", ""},
 		{"keyless only StripIdentity without a path", func(c *call) {
 			lists(strip, "", "")(c)
 			c.api.UseKeylessAccess, c.api.CustomMiddleware.Pre[0].Path = true, ""
-		}, hookList, "lists StripIdentity without a path"},
-		{"options_passthrough", func(c *call) { c.api.CORS.Enable, c.api.CORS.OptionsPassthrough = true, true }, options, "switch it off"},
+		}, tykapi.HookList, "lists StripIdentity without a path"},
+		{"options_passthrough", func(c *call) { c.api.CORS.Enable, c.api.CORS.OptionsPassthrough = true, true }, tykapi.Options, "switch it off"},
 		{"options_passthrough without CORS", func(c *call) { c.api.CORS.OptionsPassthrough = true }, "", ""},
 		{"options_passthrough to another host", func(c *call) {
 			lists(strip, "", "")(c)
 			c.api.CORS.Enable, c.api.CORS.OptionsPassthrough, c.api.Proxy.TargetURL = true, true, foreign
 		}, "", ""},
-		{"no hooks", lists("", "", ""), noHooks, "no hook of this plugin"},
-		{"no hooks and inactive as Tyk serves it too", func(c *call) { lists("", "", "")(c); c.api.Active = false }, noHooks, "no hook of this plugin"},
+		{"no hooks", lists("", "", ""), tykapi.NoHooks, "no hook of this plugin"},
+		{"no hooks and inactive as Tyk serves it too", func(c *call) { lists("", "", "")(c); c.api.Active = false }, tykapi.NoHooks, "no hook of this plugin"},
 		{"no hooks to another host", func(c *call) { lists("", "", "")(c); c.api.Proxy.TargetURL = foreign }, "", ""},
 		{"no hooks to an API of the gateway", func(c *call) { lists("", "", "")(c); c.api.Proxy.TargetURL = "tyk://other" }, "", ""},
 		{"no hooks a target of the list", func(c *call) {
 			lists("", "", "")(c)
 			c.api.Proxy.TargetURL, c.api.Proxy.EnableLoadBalancing, c.api.Proxy.Targets = foreign, true, []string{"orders.svc.cluster.local:8080"}
-		}, noHooks, "no hook of this plugin"},
-		{"no hooks the target from the environment", func(c *call) { lists("", "", "")(c); c.api.Proxy.TargetURL = "env://TARGET_OF_TEST" }, noHooks, "no hook of this plugin"},
+		}, tykapi.NoHooks, "no hook of this plugin"},
+		{"no hooks the target from the environment", func(c *call) { lists("", "", "")(c); c.api.Proxy.TargetURL = "env://TARGET_OF_TEST" }, tykapi.NoHooks, "no hook of this plugin"},
 		{"the canary", lists("Canary", "", ""), "", ""},
-		{"the canary without a driver", func(c *call) { lists("Canary", "", "")(c); driver("")(c) }, noHooks, "no hook of this plugin"},
+		{"the canary without a driver", func(c *call) { lists("Canary", "", "")(c); driver("")(c) }, tykapi.NoHooks, "no hook of this plugin"},
 		{"a bundle", func(c *call) { lists("", "", "")(c); c.api.CustomMiddlewareBundle = "bundle.zip" }, "", ""},
 	}
 	t.Setenv("TARGET_OF_TEST", inMesh)
@@ -107,13 +108,13 @@ func TestDefinitions(t *testing.T) {
 			p.define(t, "orders.json", c.api)
 			p.log.Reset()
 			for range 3 { // it is logged once
-				p.watch.lookAtDefinitions()
+				p.watch.checkDefinitions()
 			}
-			reason, counts := decision.Issued, map[hookCause]int{}
+			reason, counts := decision.Issued, map[tykapi.HookCause]int{}
 			if row.cause != "" {
 				counts[row.cause] = 1
 			}
-			if row.cause != "" && row.cause.failsCanary() {
+			if row.cause != "" && row.cause.FailsCanary() {
 				reason = decision.ConfigInvalid
 			}
 			p.shows(t, reason, "1", counts)
@@ -126,7 +127,7 @@ func TestDefinitions(t *testing.T) {
 			}
 			good := keyCall()
 			p.define(t, "orders.json", good.api)
-			p.watch.lookAtDefinitions()
+			p.watch.checkDefinitions()
 			p.shows(t, decision.Issued, "1", nil)
 		})
 	}
@@ -135,7 +136,7 @@ func TestDefinitions(t *testing.T) {
 // Of several definitions each counts, and the canary fails until the last one is corrected or gone.
 func TestSeveralDefinitions(t *testing.T) {
 	p := startWithAPIs(t)
-	for i, change := range []func(*call){lists(stripHook, "", guardHook), lists(stripHook, "", guardHook), lists("", "", ""), func(*call) {}} {
+	for i, change := range []func(*call){lists(tykapi.StripHook, "", tykapi.GuardHook), lists(tykapi.StripHook, "", tykapi.GuardHook), lists("", "", ""), func(*call) {}} {
 		c := keyCall()
 		change(c)
 		p.define(t, fmt.Sprintf("%d.json", i), c.api)
@@ -143,14 +144,14 @@ func TestSeveralDefinitions(t *testing.T) {
 	p.write(t, "apis/broken.json", "{")
 	p.write(t, "apis/note.txt", "no definition")
 	must(t, os.Mkdir(filepath.Join(p.dir, "apis", "folder.json"), 0o700))
-	p.watch.lookAtDefinitions()
-	p.shows(t, decision.ConfigInvalid, "1", map[hookCause]int{signMissing: 2, noHooks: 1})
+	p.watch.checkDefinitions()
+	p.shows(t, decision.ConfigInvalid, "1", map[tykapi.HookCause]int{tykapi.SignMissing: 2, tykapi.NoHooks: 1})
 	remove(t, p, "apis/0.json")
-	p.watch.lookAtDefinitions()
-	p.shows(t, decision.ConfigInvalid, "1", map[hookCause]int{signMissing: 1, noHooks: 1})
+	p.watch.checkDefinitions()
+	p.shows(t, decision.ConfigInvalid, "1", map[tykapi.HookCause]int{tykapi.SignMissing: 1, tykapi.NoHooks: 1})
 	remove(t, p, "apis/1.json")
-	p.watch.lookAtDefinitions()
-	p.shows(t, decision.Issued, "1", map[hookCause]int{noHooks: 1})
+	p.watch.checkDefinitions()
+	p.shows(t, decision.Issued, "1", map[tykapi.HookCause]int{tykapi.NoHooks: 1})
 }
 
 // Tyk runs an OpenAPI definition by its classic file and shows hooks the other one.
@@ -164,17 +165,17 @@ func TestOpenAPIDefinitionFiles(t *testing.T) {
 		open.Fill(shown.api)
 		p.define(t, "orders.json", classic.api)
 		p.define(t, "orders-oas.json", map[string]any{"openapi": "3.0.3", "x-tyk-api-gateway": open.GetTykExtension()})
-		p.watch.lookAtDefinitions()
+		p.watch.checkDefinitions()
 	}
 	write()
 	p.shows(t, decision.Issued, "1", nil)
-	lists(stripHook, "", guardHook)(shown)
+	lists(tykapi.StripHook, "", tykapi.GuardHook)(shown)
 	write()
-	p.shows(t, decision.ConfigInvalid, "1", map[hookCause]int{pairDiffers: 1})
+	p.shows(t, decision.ConfigInvalid, "1", map[tykapi.HookCause]int{tykapi.PairDiffers: 1})
 	lists("", "", "")(classic)
-	lists(stripHook, signHook, guardHook)(shown)
+	lists(tykapi.StripHook, tykapi.SignHook, tykapi.GuardHook)(shown)
 	write()
-	p.shows(t, decision.ConfigInvalid, "1", map[hookCause]int{pairDiffers: 1})
+	p.shows(t, decision.ConfigInvalid, "1", map[tykapi.HookCause]int{tykapi.PairDiffers: 1})
 }
 
 // An OpenAPI form that is missing, or holds nothing, lists no hooks.
@@ -192,8 +193,8 @@ func TestOddOpenAPIForms(t *testing.T) {
 			p.write(t, "apis/orders-oas.json", text)
 		}
 		p.log.Reset()
-		p.watch.lookAtDefinitions()
-		p.shows(t, decision.ConfigInvalid, "1", map[hookCause]int{pairDiffers: 1})
+		p.watch.checkDefinitions()
+		p.shows(t, decision.ConfigInvalid, "1", map[tykapi.HookCause]int{tykapi.PairDiffers: 1})
 		if strings.Contains(p.log.String(), "panic") {
 			t.Errorf("%s: %s", text, &p.log)
 		}
@@ -211,7 +212,7 @@ func TestDefinitionsAfterAnotherConfiguration(t *testing.T) {
 	p.shows(t, decision.Issued, "1", nil)
 	replaceIn(t, p, "*.svc.cluster.local", "*.other.example.com")
 	p.look()
-	p.shows(t, decision.Issued, "1", map[hookCause]int{noHooks: 1})
+	p.shows(t, decision.Issued, "1", map[tykapi.HookCause]int{tykapi.NoHooks: 1})
 }
 
 // Where definitions do not come from files the log says once that they cannot be seen.
@@ -233,8 +234,8 @@ func TestHiddenDefinitions(t *testing.T) {
 			row.config.AppPath = filepath.Join(p.dir, "apis")
 			withGateway(t, row.config)
 			p.log.Reset()
-			p.watch.lookAtDefinitions()
-			p.watch.lookAtDefinitions()
+			p.watch.checkDefinitions()
+			p.watch.checkDefinitions()
 			if strings.Count(p.log.String(), row.log) != 1 {
 				t.Errorf("want one line with %s:\n%s", row.log, &p.log)
 			}
@@ -246,14 +247,15 @@ func TestHiddenDefinitions(t *testing.T) {
 // A file that is larger than what is read is reported, and may be served.
 func TestLargeDefinition(t *testing.T) {
 	p := startWithAPIs(t)
-	p.write(t, "apis/large.json", strings.Repeat(" ", maxDefinition+1))
-	p.watch.lookAtDefinitions()
-	p.shows(t, decision.Issued, "1", map[hookCause]int{notRead: 1})
+	p.write(t, "apis/large.json", strings.Repeat(" ", 16<<20+1))
+	p.watch.checkDefinitions()
+	p.shows(t, decision.Issued, "1", map[tykapi.HookCause]int{tykapi.NotRead: 1})
 }
 
 // The canary is not ready before the definitions were looked at.
 func TestCanaryBeforeTheFirstLook(t *testing.T) {
 	p := start(t)
-	p.watch.definitions.found.Store(nil)
+	p.watch.definitions = tykapi.NewFolder(p.watch.log)
+	p.signer.definitions = p.watch.definitions
 	p.shows(t, decision.ConfigInvalid, "0", nil)
 }

@@ -206,7 +206,7 @@ func TestEdgePoliciesAreFollowed(t *testing.T) {
 	}
 	p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", "name: none, effect: maybe"))
 	p.look()
-	if got := answer(); got != 403 || !strings.Contains(p.log.String(), "edge/key.yaml:6:") || !p.watch.meter.sources[policiesSource].refused.Load() {
+	if got := answer(); got != 403 || !strings.Contains(p.log.String(), "edge/key.yaml:6:") || !p.watch.meter.Source("policies").Rejected.Load() {
 		t.Errorf("refused: %d, log %s", got, &p.log)
 	}
 	p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", strings.ReplaceAll(ownTenant, "tctx.tenant", "tctx.tennant")))
@@ -217,7 +217,7 @@ func TestEdgePoliciesAreFollowed(t *testing.T) {
 	replaceIn(t, p, "enforce: true", "enforce: false")
 	p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", "name: none, effect: deny, to: {paths: ['/**']}"))
 	p.look()
-	if got := answer(); got != 200 || p.watch.meter.shadows[decision.RuleDenied].Load() != 1 {
+	if got := answer(); got != 200 || p.count(t, `meshpass_edge_shadow_decisions_total{decision="deny",reason="rule_denied"}`) != 1 {
 		t.Errorf("no longer enforced: %d", got)
 	}
 }

@@ -9,14 +9,15 @@ import (
 	"github.com/TykTechnologies/tyk/apidef"
 	"github.com/TykTechnologies/tyk/ctx"
 
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
 // Without a proxy_url of the API Tyk asks the environment, whose proxy reads what
 // is not encrypted.
 func TestProxyOfTheEnvironment(t *testing.T) {
-	before := environmentProxy
-	t.Cleanup(func() { environmentProxy = before })
+	before := tykapi.EnvironmentProxy
+	t.Cleanup(func() { tykapi.EnvironmentProxy = before })
 	through := func(proxy string) func(*http.Request) (*url.URL, error) {
 		return func(r *http.Request) (*url.URL, error) {
 			if r.URL.Scheme != "http" || r.URL.Hostname() == "direct.svc.cluster.local" {
@@ -43,7 +44,7 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			environmentProxy = through(row.proxy)
+			tykapi.EnvironmentProxy = through(row.proxy)
 			p := start(t)
 			c := keyCall()
 			paths(c, apidef.ExtendedPathsSet{URLRewrite: []apidef.URLRewriteMeta{{Path: "/x"}}})

@@ -10,6 +10,7 @@ import (
 	"github.com/TykTechnologies/tyk/apidef/oas"
 	"github.com/TykTechnologies/tyk/ctx"
 
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -39,7 +40,7 @@ func (c *call) chain(t *testing.T) (*http.Request, *httptest.ResponseRecorder) {
 		for _, hook := range hooks {
 			if !hook.Disabled && hook.Path != "" && rw.Body.Len() == 0 { // as Tyk does
 				ctx.SetDefinition(r, &c.api) // as Tyk does before each hook
-				map[string]http.HandlerFunc{stripHook: StripIdentity, signHook: SignIdentity, guardHook: GuardUpstream}[hook.Name](rw, r)
+				map[string]http.HandlerFunc{tykapi.StripHook: StripIdentity, tykapi.SignHook: SignIdentity, tykapi.GuardHook: GuardUpstream}[hook.Name](rw, r)
 			}
 		}
 	}
@@ -54,7 +55,7 @@ func (c *call) chain(t *testing.T) (*http.Request, *httptest.ResponseRecorder) {
 
 // A request of an API whose hooks are not as they must be is refused by whichever of them runs.
 func TestHooksThatWouldNotSign(t *testing.T) {
-	const strip, sign, guard = stripHook, signHook, guardHook
+	const strip, sign, guard = tykapi.StripHook, tykapi.SignHook, tykapi.GuardHook
 	both := func(changes ...func(*call)) func(*call) {
 		return func(c *call) {
 			for _, change := range changes {
@@ -66,7 +67,7 @@ func TestHooksThatWouldNotSign(t *testing.T) {
 	keyless := func(c *call) { c.api.UseKeylessAccess, c.api.UseStandardAuth = true, false }
 	optional := func(c *call) {
 		c.api.APIID = "open-api"
-		c.api.ConfigData = map[string]any{settingsKey: map[string]any{"identity": "optional"}}
+		c.api.ConfigData = map[string]any{"meshpass": map[string]any{"identity": "optional"}}
 	}
 	endpoint := func(hook string) func(*call) {
 		return func(c *call) {
@@ -162,7 +163,7 @@ func TestHooksThatWouldNotSign(t *testing.T) {
 func TestHooksOfOpenAPI(t *testing.T) {
 	p := start(t)
 	c := keyCall()
-	lists(stripHook, "", guardHook)(c)
+	lists(tykapi.StripHook, "", tykapi.GuardHook)(c)
 	c.api.IsOAS = true
 	var open oas.OAS
 	open.SetTykExtension(&oas.XTykAPIGateway{})
@@ -188,7 +189,7 @@ func TestUnsignedWithoutConfiguration(t *testing.T) {
 	p := start(t)
 	p.write(t, "meshpass.yaml", "issuer: [")
 	p.load(t)
-	for name, row := range map[string]struct{ pre, post string }{"StripIdentity": {stripHook, ""}, "GuardUpstream": {"", guardHook}} {
+	for name, row := range map[string]struct{ pre, post string }{"StripIdentity": {tykapi.StripHook, ""}, "GuardUpstream": {"", tykapi.GuardHook}} {
 		t.Run(name, func(t *testing.T) {
 			c := keyCall()
 			lists(row.pre, "", row.post)(c)

@@ -1,17 +1,18 @@
-// Package main is Meshpass in the Tyk gateway: the Go plugin that turns a session
-// which the gateway has verified into a signed token on the upstream request.
+// Package main is Meshpass in the Tyk gateway: the Go plugin that turns a session which the gateway has
+// verified into a signed token on the upstream request.
 //
-// Three hooks belong to every API that it protects. [StripIdentity] (pre) takes
-// away what a client sent under our names. [SignIdentity] (post_key_auth) decides
-// for whom a token is signed, or refuses. [GuardUpstream] (post) looks where the
-// request goes, and only then signs and puts the token on it: what Tyk writes or
-// sends before that, such as the event of a request over its rate limit, cannot
-// hold a token. [Canary] is for readiness probes.
+// Three hooks belong to every API that it protects. [StripIdentity] (pre) removes headers that a client
+// sent under our names. [SignIdentity] (post_key_auth) identifies the caller, or denies the request.
+// [GuardUpstream] (post) checks where the request goes, and only then signs and puts the token on it.
+// What Tyk writes or sends before that, such as the event of a request over its rate limit, cannot
+// contain a token. [Canary] is for readiness probes.
 //
-// The traps that shape the code, all seen in Tyk 5.8: a hook that panics or
-// writes nothing does not stop the request, so every failure writes a refusal;
-// an ignored endpoint reaches the hook without a session; an internal loop comes
-// back with the headers, session and definition of the API before it.
+// Three properties of Tyk, all seen in 5.8, shape the code. A hook that panics or writes nothing does
+// not stop the request, so every failure writes a denial. An ignored endpoint reaches the hook without
+// a session. An internal loop comes back with the headers, session and definition of the API before it.
+//
+// The packages below: tykapi reads what Tyk says, credential makes an identity of it by the mappings of
+// settings, denial answers, metrics counts.
 package main
 
 import (
@@ -22,6 +23,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/plugins/identity/panics"
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -30,74 +34,82 @@ import (
 // configVariable names the file with the plugin's settings.
 const configVariable = "MESHPASS_CONFIG"
 
-// files is made once: Go never unloads a plugin, so neither a reload of the APIs
-// nor a second API that names the file starts it again.
-var files = sync.OnceValue(func() *watch {
+// runningWatch is started once: Go never unloads a plugin, so neither a reload of the APIs nor a second
+// API that names the file starts it again.
+var runningWatch = sync.OnceValue(func() *watch {
 	return startWatch(os.Getenv(configVariable), slog.New(slog.NewJSONHandler(logLines().Writer(), nil)))
 })
 
-// current is the signer in force.
-var current = func() *signer { return files().inForce.Load() }
+// activeSigner gives the signer that is active now.
+var activeSigner = func() *signer { return runningWatch().signer.Load() }
 
-// A mistake in the configuration should stand in the log when the gateway has
-// started, not when the first customer is refused.
-func init() { files() }
+// A mistake in the configuration is logged when the gateway starts, not when the first customer's
+// request is denied.
+func init() { runningWatch() }
 
 func main() {}
 
-// StripIdentity is the pre hook: no header that only we may write survives it,
-// on open and ignored endpoints too. An API whose definition has no hook that signs, or
-// refuses, later on is refused here.
+// StripIdentity is the pre hook. It removes each header that only the gateway may write, on open and
+// ignored endpoints too. It denies requests of an API whose definition has no later hook that signs or
+// denies.
 func StripIdentity(rw http.ResponseWriter, r *http.Request) {
-	defer refusePanic(rw, r)
-	removeOurs(r)
-	rememberAsked(r)
-	if d, err := definitionOf(r); err == nil {
-		s := current()
-		if known := s.hooks.of(s, d); known.err != nil && !known.later {
-			s.refuse(rw, r, s.recordOf(r), known.err)
+	defer denyPanic(rw, r)
+	removeReservedHeaders(r)
+	e := newExchange(rw, r)
+	rememberOriginal(e)
+	if e.err == nil {
+		s := activeSigner()
+		if check := s.hooks.Of(e.definition); check.Err != nil && !check.CheckedLater {
+			s.deny(e, s.newRecord(e), check.Err)
 		}
 	}
-	forgetDefinitions(r)
+	tykapi.ForgetDefinitions(r)
 }
 
-// SignIdentity is the post_key_auth hook: the request leaves it with the caller's
-// identity in its context, or without any where the configuration admits that, or
-// refused.
+// SignIdentity is the post_key_auth hook. It leaves the caller's identity for [GuardUpstream], or none
+// where the configuration permits that, or it denies the request.
 func SignIdentity(rw http.ResponseWriter, r *http.Request) {
-	defer refusePanic(rw, r)
-	s := current()
-	defer s.meter.took(signHookName, time.Now())
-	s.sign(rw, r)
+	defer denyPanic(rw, r)
+	s := activeSigner()
+	defer s.meter.ObserveHook(tykapi.SignHook, time.Now())
+	removeReservedHeaders(r) // an API without the pre hook must not pass a client's token on
+	if t := s.identify(newExchange(rw, r)); t != nil {
+		storeTransaction(r, *t)
+	}
 }
 
-// GuardUpstream is the last post hook: the request leaves it with exactly one
-// token, if it has an identity and goes to a host that tokens may go to. It is
-// judged by the configuration that SignIdentity has asked. Without an identity it goes on
-// only if the definition shows that it may.
+// GuardUpstream is the last post hook. The request leaves it with exactly one token, if it has an
+// identity and goes to a host that tokens may be sent to. A request that SignIdentity has identified is
+// decided by the same configuration. A request without identity goes on only if the definition shows
+// that it may.
 func GuardUpstream(rw http.ResponseWriter, r *http.Request) {
-	defer refusePanic(rw, r)
-	defer current().meter.took(guardHookName, time.Now())
-	removeOurs(r) // header transforms have run since the pre hook
-	t, ok := take(r)
-	if !ok {
-		t, ok = current().signLate(rw, r)
+	defer denyPanic(rw, r)
+	defer activeSigner().meter.ObserveHook(tykapi.GuardHook, time.Now())
+	removeReservedHeaders(r) // header transforms have run since the pre hook
+	t, found := transactionOf(r)
+	waiting := found && t.step == awaitsGuard
+	if waiting { // whichever API it waits for: the next API of a loop must not find it
+		t.step = passedGuard
+		storeTransaction(r, t)
 	}
-	if ok {
-		t.signer.guard(rw, r, t)
+	e := newExchange(rw, r)
+	if waiting && e.err == nil && t.api.Source == e.definition.Source {
+		t.signer.guard(e, t)
+		return
 	}
+	activeSigner().guardUnidentified(e)
 }
 
-// refusePanic writes the refusal that Tyk does not: after a panic in a plugin it
-// answers 200 with an empty body (5.8), or drops the connection (5.12 and later).
-func refusePanic(rw http.ResponseWriter, r *http.Request) {
+// denyPanic writes the denial that Tyk does not write: after a panic in a plugin it answers 200 with an
+// empty body (5.8), or drops the connection (5.12 and later).
+func denyPanic(rw http.ResponseWriter, r *http.Request) {
 	cause := recover()
 	if cause == nil {
 		return
 	}
-	writeRefusal(rw, decision.Panic) // first: what follows might panic again
+	denial.Write(rw, decision.Panic) // first, because the following lines might panic again
 	r.Header.Del(identity.Header)
-	s := current()
-	s.log.Error("a hook panicked; the request is refused", "panic", kindOf(cause), "stack", string(debug.Stack()))
-	s.finish(s.recordOf(r), audit.KindEdge, decision.Deny(decision.Panic))
+	s := activeSigner()
+	s.log.Error("a hook panicked; the request is refused", "panic", panics.Describe(cause), "stack", string(debug.Stack()))
+	s.finish(s.newRecord(newExchange(rw, r)), audit.KindEdge, decision.Deny(decision.Panic))
 }

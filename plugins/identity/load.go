@@ -1,66 +1,84 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
-	"github.com/meshpass/meshpass/internal/readfile"
 	"github.com/meshpass/meshpass/internal/secretfile"
+	"github.com/meshpass/meshpass/plugins/identity/credential"
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/plugins/identity/metrics"
+	"github.com/meshpass/meshpass/plugins/identity/settings"
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-func newSigner(log *slog.Logger) *signer {
-	return &signer{log: log, now: time.Now, audit: auditTrails.log(defaultAudit, log)}
+// process is what lives as long as the gateway, while signers are replaced.
+type process struct {
+	log         *slog.Logger
+	meter       *metrics.Meter
+	definitions *tykapi.Folder
 }
 
-// assemble makes a signer of parts that are complete.
-func assemble(p *parts, log *slog.Logger) (*signer, error) {
-	s := &signer{log: log, now: time.Now, config: p.config}
-	s.secret, s.keys, s.revoked = p.secret.Get(), p.keys.Get(), new(revocation.List)
+// newSigner makes a signer of parts that are complete.
+func newSigner(p *parts, process process) (*signer, error) {
+	s := &signer{
+		config: p.config, keys: p.keys.Get(), revoked: new(revocation.List), now: time.Now,
+		apis: tykapi.NewAPIs(p.config, process.log), hooks: tykapi.NewHookChecks(p.config, process.log),
+		log: process.log, meter: process.meter, definitions: process.definitions,
+	}
+	s.credentials = credential.Reader{Config: p.config, Secret: p.secret.Get(), Report: s.reportMappedClaim}
 	if p.revoked != nil {
 		s.revoked = p.revoked.Get()
 	}
 	if p.policies != nil {
 		s.policies = p.policies.Get().Set
 	}
-	minter := p.config.minter(s.keys)
+	minter := minterConfig(p.config, s.keys)
 	minter.Now = func() time.Time { return s.now() }
 	var err error
 	if s.minter, err = token.NewMinter(minter); err != nil {
-		return nil, refuse(decision.NoSigningKey, "keys.dir: %w", err)
+		return nil, denial.New(decision.NoSigningKey, "keys.dir: %w", err)
 	}
-	s.audit = auditTrails.log(p.config.Audit, log) // last: its limits count for the trail from here on
+	s.audit = auditTrails.open(p.config.Audit, process.log) // last: from here on its limits apply to the trail
 	return s, nil
 }
 
-// maxFileBytes is far more than the configuration takes.
-const maxFileBytes = 1 << 20
+// newBrokenSigner denies every request of a gateway without a usable configuration.
+func newBrokenSigner(err error, process process) *signer {
+	if token.ReasonOf(err) == decision.Panic { // an error without a reason of ours, such as a file that is changing
+		err = denial.New(decision.NotConfigured, "%w", err)
+	}
+	return &signer{
+		broken: err, hooks: tykapi.NewBrokenHookChecks(err, process.log),
+		audit: auditTrails.open(settings.DefaultAudit, process.log), now: time.Now,
+		log: process.log, meter: process.meter, definitions: process.definitions,
+	}
+}
 
-func readConfig(file string) (*config, error) {
+func minterConfig(c *settings.Config, keys *keyset.SigningKeys) token.MinterConfig {
+	return token.MinterConfig{Issuer: c.Issuer, Audience: c.Audience, Keys: keys, Lifetime: c.Lifetime, MinRemaining: c.MinRemaining}
+}
+
+func readConfig(file string) (*settings.Config, error) {
 	if file == "" {
 		return nil, fmt.Errorf("the environment variable %s is not set: name the plugin's configuration file and restart the gateway", configVariable)
 	}
-	data, err := readfile.Read(file, maxFileBytes)
-	if err != nil {
-		return nil, err
-	}
-	c, err := parseConfig(file, data)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(data)
-	c.generation = hex.EncodeToString(sum[:6])
-	return c, nil
+	return settings.Read(file)
 }
 
+// maxSecretBytes is far more than a secret needs.
+const maxSecretBytes = 1 << 20
+
 func readSecret(file string) (identity.PseudonymKey, error) {
-	data, err := secretfile.Read(file, secretfile.Secret, maxFileBytes)
+	data, err := secretfile.Read(file, secretfile.Secret, maxSecretBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -69,4 +87,31 @@ func readSecret(file string) (identity.PseudonymKey, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return secret, nil
+}
+
+// readKeys also signs and verifies with every key.
+func readKeys(c *settings.Config) (*keyset.SigningKeys, error) {
+	keys, err := keyset.LoadSigningKeys(c.Keys.Dir)
+	if err == nil {
+		_, err = token.NewMinter(minterConfig(c, keys))
+	}
+	return keys, err
+}
+
+func readRevocations(file string) (*revocation.List, error) {
+	list, err := revocation.ReadFile(file)
+	if err == nil {
+		err = list.CheckSerial(time.Now()) // every later list would count as older
+	}
+	if err != nil {
+		return list, fmt.Errorf("%s: %w", file, err)
+	}
+	return list, nil
+}
+
+// newPolicyLoader loads the documents of the edge as the authorizer does: of a document that is rejected
+// the last good version stays active, and at the start its targets are denied.
+func newPolicyLoader(c *settings.Config) policy.Loader {
+	workload, _ := url.Parse(c.Workload) // was checked with the configuration
+	return policy.Loader{Domains: identity.TrustDomains{Local: workload.Host}, Members: c.Members(), Memory: new(policy.Memory)}
 }

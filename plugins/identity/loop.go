@@ -7,70 +7,75 @@ import (
 	"slices"
 	"time"
 
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// earlier is the key under which the request remembers for whom we sign. It is
-// a private type and the memory is the request's context, so nothing that a
-// client sends can look like it. A header could.
-type earlier struct{}
-
-// transaction is for whom a token is to be signed, and by whom.
+// transaction is the caller's identity on its way from [SignIdentity] to [GuardUpstream], and on through
+// the APIs of an internal loop (tyk://…), which enters a whole chain again with the same request.
 type transaction struct {
-	identity.Identity
+	identity identity.Identity
 	lifetime time.Duration
-	signer   *signer // one configuration judges the whole request
-	verdict  verdict // of the documents of the edge
-	api      *api    // whose hooks found the identity; nil: the token was asked for
+	verdict  verdict     // of the documents of the edge
+	signer   *signer     // one configuration decides the whole request
+	api      *tykapi.API // whose hooks have found the identity
+	step     transactionStep
 }
 
-// remember keeps the identity for [GuardUpstream], and for the next API of an
-// internal loop (tyk://…), which re-enters a whole chain with this same request.
-func remember(r *http.Request, t transaction) {
-	*r = *r.WithContext(context.WithValue(r.Context(), earlier{}, t))
+// transactionStep is what the next hook may do with a transaction.
+type transactionStep int
+
+const (
+	// awaitsGuard: GuardUpstream of the same API signs for the identity.
+	awaitsGuard transactionStep = iota
+
+	// passedGuard: a post hook has run. No token is signed any more; the next API of an internal loop must
+	// find the same caller, and grants no more than this transaction.
+	passedGuard
+)
+
+// transactionKey is the key of the transaction in the request's context. It is a private type, so
+// nothing that a client sends can be read as a transaction; a header could.
+type transactionKey struct{}
+
+func transactionOf(r *http.Request) (t transaction, found bool) {
+	t, found = r.Context().Value(transactionKey{}).(transaction)
+	return t, found
 }
 
-// take gives what [SignIdentity] has left for the post hook of the same API,
-// once: an API behind a loop finds nothing of the API before it.
-func take(r *http.Request) (transaction, bool) {
-	t, ok := r.Context().Value(earlier{}).(transaction)
-	if !ok || t.api == nil {
-		return t, false
-	}
-	left := t
-	left.api = nil
-	remember(r, left)
-	d, err := definitionOf(r)
-	return t, err == nil && d.source == t.api.source
+func storeTransaction(r *http.Request, t transaction) {
+	*r = *r.WithContext(context.WithValue(r.Context(), transactionKey{}, t))
 }
 
-// resume continues the transaction of an earlier API of the same request. The
-// caller stays who they were, and holds only what both APIs grant.
-func resume(r *http.Request, id transaction) (*transaction, error) {
-	before, looped := r.Context().Value(earlier{}).(transaction)
+// continueTransaction continues the transaction of an earlier API of the same request, or begins one.
+// The caller stays the same, and has only what both APIs grant.
+func continueTransaction(r *http.Request, t transaction) (*transaction, error) {
+	before, looped := transactionOf(r)
 	if !looped {
-		id.Txn = token.NewTxn()
-		return &id, nil
+		t.identity.Txn = token.NewTxn()
+		return &t, nil
 	}
-	if before.Subject != id.Subject {
-		return nil, refuse(decision.LoopSubject, "signed as %s before the loop, is %s now", before.Subject, id.Subject)
+	id, earlier := &t.identity, before.identity
+	if earlier.Subject != id.Subject {
+		return nil, denial.New(decision.LoopSubject, "signed as %s before the loop, is %s now", earlier.Subject, id.Subject)
 	}
-	id.Txn = before.Txn
-	id.lifetime = min(id.lifetime, before.lifetime)
+	id.Txn = earlier.Txn
+	t.lifetime = min(t.lifetime, before.lifetime)
 	id.Scopes = slices.DeleteFunc(slices.Clone(id.Scopes), func(scope string) bool {
-		return !slices.Contains(before.Scopes, scope)
+		return !slices.Contains(earlier.Scopes, scope)
 	})
-	id.Claims = common(before.Claims, id.Claims)
-	if id.NotAfter.IsZero() || !before.NotAfter.IsZero() && before.NotAfter.Before(id.NotAfter) {
-		id.NotAfter = before.NotAfter
+	id.Claims = commonClaims(earlier.Claims, id.Claims)
+	if id.NotAfter.IsZero() || !earlier.NotAfter.IsZero() && earlier.NotAfter.Before(id.NotAfter) {
+		id.NotAfter = earlier.NotAfter
 	}
-	return &id, nil
+	return &t, nil
 }
 
-// common keeps the members that both have with the same value.
-func common(a, b map[string]any) map[string]any {
+// commonClaims keeps the claims that both have with the same value.
+func commonClaims(a, b map[string]any) map[string]any {
 	both := map[string]any{}
 	for name, value := range a {
 		if other, ok := b[name]; ok && reflect.DeepEqual(value, other) {

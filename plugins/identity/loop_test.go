@@ -21,12 +21,12 @@ func looped(t *testing.T, p *rig, first, second *call) (r *http.Request, txn str
 	r = first.request()
 	set(r, ctx.UrlRewriteTarget, &url.URL{Scheme: "tyk", Host: second.api.APIID})
 	unsigned(t, p, r, p.sign(r))
-	left, _ := r.Context().Value(earlier{}).(transaction)
+	left, _ := transactionOf(r)
 	set(r, ctx.UrlRewriteTarget, (*url.URL)(nil)) // as Tyk does when it has followed
 	second.enter(r)
 	StripIdentity(httptest.NewRecorder(), r)
 	ctx.SetDefinition(r, &second.api) // Tyk does before every hook
-	return r, left.Txn
+	return r, left.identity.Txn
 }
 
 // The second API may shorten what the first one granted, and never lengthen it.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"github.com/TykTechnologies/tyk/apidef/oas"
 	"github.com/TykTechnologies/tyk/ctx"
 
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -118,35 +118,6 @@ func TestMCPDefinitionsThatTouchTheToken(t *testing.T) {
 	}
 }
 
-// Tools, resources and prompts stand in the OpenAPI form only, which this release of Tyk's own types do not know.
-func TestMCPToolsThatTouchTheToken(t *testing.T) {
-	for text, want := range map[string]string{
-		`{"mcpTools": {"add": {"postPlugins": [{"enabled": true, "functionName": "F", "path": "p.so"}]}}}`:                          endpointPlugins,
-		`{"mcpTools": {"add": {"postPlugins": [{"enabled": false, "functionName": "F", "path": "p.so"}]}}}`:                         "",
-		`{"global": {"postPlugins": [{"enabled": true, "functionName": "GuardUpstream", "path": "p.so"}]}}`:                         "",
-		`{"mcpResources": {"file": {"virtualEndpoint": {"enabled": true, "functionName": "f"}}}}`:                                   virtualEndpoints,
-		`{"mcpPrompts": {"ask": {"transformRequestHeaders": {"enabled": true, "remove": ["Txn-Token"]}}}}`:                          "our headers (remove)",
-		`{"mcpTools": {"add": {"transformRequestHeaders": {"enabled": true, "add": [{"name": "X-Meshpass-User", "value": "r"}]}}}}`: "our headers (name)",
-		`{"server": {"eventHandlers": [{"enabled": true, "trigger": "QuotaExceeded", "type": "webhook"}]}}`:                         eventHandlers,
-		`{"mcpTools": {"add": {"transformRequestHeaders": {"enabled": true, "remove": ["Authorization"]}}}}`:                        "",
-	} {
-		var extension any
-		must(t, json.Unmarshal([]byte(text), &extension))
-		found := map[string]bool{}
-		readByTyk(extension, "", found)
-		if got := strings.Join(keysOf(found), "; "); want == "" && got != "" || !strings.Contains(got, want) {
-			t.Errorf("%s: found %q, want %q", text, got, want)
-		}
-	}
-}
-
-func keysOf(set map[string]bool) (keys []string) {
-	for key := range set {
-		keys = append(keys, key)
-	}
-	return keys
-}
-
 // The definition that Tyk hands over in OpenAPI form is read, too.
 func TestMCPDefinitionInOpenAPIForm(t *testing.T) {
 	p := start(t)
@@ -156,7 +127,7 @@ func TestMCPDefinitionInOpenAPIForm(t *testing.T) {
 			o.GetTykExtension().Middleware.Global.TransformRequestHeaders = &oas.TransformHeaders{Enabled: true, Remove: []string{"Txn-Token"}}
 		}
 		r := keyCall().request()
-		forgetDefinitions(r)
+		tykapi.ForgetDefinitions(r)
 		ctx.SetOASDefinition(r, o)
 		set(r, ctx.UrlRewriteTarget, &url.URL{Scheme: "tyk", Host: "self", Path: "/json-rpc-method:initialize"})
 		rw := httptest.NewRecorder()

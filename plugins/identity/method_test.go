@@ -5,6 +5,7 @@ import (
 
 	"github.com/TykTechnologies/tyk/apidef"
 
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -27,18 +28,18 @@ func TestSeveralMethods(t *testing.T) {
 		status  int
 		reason  decision.Reason
 	}{
-		{"basic and JWT, identity by basic", both(jwtToo(of(methodBasic)), apidef.BasicAuthUser), "basic:alice", 0, ""},
-		{"basic and JWT, identity by JWT, session by basic", both(jwtToo(of(methodBasic)), apidef.JWTClaim), "", 401, decision.ClaimsUnbound},
+		{"basic and JWT, identity by basic", both(jwtToo(of(tykapi.MethodBasic)), apidef.BasicAuthUser), "basic:alice", 0, ""},
+		{"basic and JWT, identity by JWT, session by basic", both(jwtToo(of(tykapi.MethodBasic)), apidef.JWTClaim), "", 401, decision.ClaimsUnbound},
 		{"JWT and key, identity by JWT", both(keyToo(jwtCall()), apidef.JWTClaim), "idp:alice", 0, ""},
 		{"JWT and key, identity by key, session by JWT", both(keyToo(jwtCall()), apidef.AuthToken), "", 403, decision.SubjectUnknown},
-		{"OAuth and HMAC, identity by OAuth", both(func() *call { c := of(methodOAuth); c.api.EnableSignatureChecking = true; return c }(), apidef.OAuthKey), "oauth:app-7", 0, ""},
-		{"several, and no word", keyToo(of(methodBasic)), "", 500, decision.SessionUnsupported},
-		{"several, and the word names none of them", both(keyToo(of(methodBasic)), apidef.HMACKey), "", 500, decision.SessionUnsupported},
+		{"OAuth and HMAC, identity by OAuth", both(func() *call { c := of(tykapi.MethodOAuth); c.api.EnableSignatureChecking = true; return c }(), apidef.OAuthKey), "oauth:app-7", 0, ""},
+		{"several, and no word", keyToo(of(tykapi.MethodBasic)), "", 500, decision.SessionUnsupported},
+		{"several, and the word names none of them", both(keyToo(of(tykapi.MethodBasic)), apidef.HMACKey), "", 500, decision.SessionUnsupported},
 		{"JWT and OpenID Connect, whose claims are mixed", both(func() *call { c := jwtCall(); c.api.UseOpenID = true; return c }(), apidef.OIDCUser), "", 500, decision.SessionUnsupported},
-		{"a plugin's session over another method's", both(jwtToo(of(methodCustom)), apidef.JWTClaim), "", 500, decision.SessionUnsupported},
-		{"a plugin and a key, identity by plugin", both(keyToo(of(methodCustom)), apidef.CustomAuth), "custom:alice", 0, ""},
-		{"a plugin that is disabled, and so a key", func() *call { c := of(methodCustom); c.api.CustomMiddleware.AuthCheck.Disabled = true; return c }(), "", 403, decision.SubjectUnknown},
-		{"passwords in bodies that are never found, and so a key", func() *call { c := of(methodBasic); c.api.BasicAuth.ExtractFromBody = true; return c }(), "", 401, decision.ClaimsUnbound},
+		{"a plugin's session over another method's", both(jwtToo(of(tykapi.MethodCustom)), apidef.JWTClaim), "", 500, decision.SessionUnsupported},
+		{"a plugin and a key, identity by plugin", both(keyToo(of(tykapi.MethodCustom)), apidef.CustomAuth), "custom:alice", 0, ""},
+		{"a plugin that is disabled, and so a key", func() *call { c := of(tykapi.MethodCustom); c.api.CustomMiddleware.AuthCheck.Disabled = true; return c }(), "", 403, decision.SubjectUnknown},
+		{"passwords in bodies that are never found, and so a key", func() *call { c := of(tykapi.MethodBasic); c.api.BasicAuth.ExtractFromBody = true; return c }(), "", 401, decision.ClaimsUnbound},
 		{"external OAuth", func() *call { c := keyCall(); c.api.ExternalOAuth.Enabled = true; return c }(), "", 500, decision.SessionUnsupported},
 		{"JWT by a key's own secret", func() *call { c := jwtCall(); c.api.JWTSource = ""; return c }(), "", 500, decision.SessionUnsupported},
 	}

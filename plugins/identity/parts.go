@@ -2,113 +2,83 @@ package main
 
 import (
 	"fmt"
-	"net/url"
-	"slices"
 	"time"
 
 	"github.com/meshpass/meshpass/internal/reload"
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/revocation"
-	"github.com/meshpass/meshpass/shared/token"
 )
 
-// parts are what a configuration names. Each follows its files on its own, and what
-// is wrong with one of them holds back no change of another: neither a key nor a
-// revocation may wait for a document or a slip in the configuration.
+// source is one of the things that a signer is made of, as metrics name it.
+type source string
+
+const (
+	configSource     source = "config"
+	secretSource     source = "secret"
+	revocationSource source = "revocation"
+	policiesSource   source = "policies"
+	keysSource       source = "keys"
+)
+
+var sources = []source{configSource, secretSource, revocationSource, policiesSource, keysSource}
+
+// parts are what a configuration names. Each follows its files on its own, and a fault of one of them
+// delays no change of another: neither a key nor a revocation may wait for a document, or for a mistake
+// in the configuration to be fixed.
 type parts struct {
-	config   *config
+	config   *settings.Config
 	secret   *reload.Value[identity.PseudonymKey]
 	revoked  *reload.Value[*revocation.List] // nil: no file is named
 	policies *reload.Value[policy.Loaded]    // nil: no folder is named
 	keys     *reload.Value[*keyset.SigningKeys]
 }
 
-// part is one of them, whatever it holds.
-type part interface {
-	Poll()
-	Err() error        // why what the files hold now is not active
-	Since() time.Time  // when the active value was made; zero: there is none yet
-	Looked() time.Time // when the last look at the files came to its end
-}
-
-// partsOf takes over what is at the place where it was before.
-func partsOf(c *config, before *parts) *parts {
+// followParts follows what the configuration names. A part that is at the same place as before is taken
+// over; before is nil at the start.
+func followParts(c *settings.Config, before *parts) *parts {
 	if before == nil {
-		before = &parts{config: &config{}}
+		before = &parts{config: &settings.Config{}}
 	}
 	old := before.config
 	p := &parts{config: c, secret: before.secret, revoked: before.revoked, policies: before.policies, keys: before.keys}
 	if c.SecretFile != old.SecretFile {
-		p.secret = follow(reload.Files(c.SecretFile), func() (identity.PseudonymKey, error) {
-			return wrapped(readSecret(c.SecretFile))(decision.NotConfigured, "secretFile")
+		p.secret = followFiles(reload.Files(c.SecretFile), func() (identity.PseudonymKey, error) {
+			secret, err := readSecret(c.SecretFile)
+			return secret, loadError(decision.NotConfigured, "secretFile", err)
 		})
 	}
 	if c.Revocation.File != old.Revocation.File {
-		p.revoked = c.followRevocations()
+		p.revoked = followRevocations(c.Revocation.File)
 	}
-	if c.edgeSettings() != old.edgeSettings() {
-		p.policies = c.followPolicies(before.policies)
+	if edgeFingerprint(c) != edgeFingerprint(old) {
+		p.policies = followPolicies(c, before.policies)
 	}
 	if c.Keys.Dir != old.Keys.Dir {
 		inputs := []reload.Input{{Path: c.Keys.Dir, Wanted: keyset.IsKeyFile}}
-		p.keys = follow(inputs, func() (*keyset.SigningKeys, error) {
-			return wrapped(c.readKeys())(decision.NoSigningKey, "keys.dir")
+		p.keys = followFiles(inputs, func() (*keyset.SigningKeys, error) {
+			keys, err := readKeys(c)
+			return keys, loadError(decision.NoSigningKey, "keys.dir", err)
 		})
 	}
 	return p
 }
 
-func follow[T any](inputs []reload.Input, load func() (T, error)) *reload.Value[T] {
-	return reload.Pending(func() []reload.Input { return inputs }, load, nil)
-}
-
-// wrapped gives an error the reason of the refusals that follow from it, and the name
-// of the setting.
-func wrapped[T any](value T, err error) func(decision.Reason, string) (T, error) {
-	return func(reason decision.Reason, setting string) (T, error) {
-		if err != nil {
-			err = refuse(reason, "%s: %w", setting, err)
-		}
-		return value, err
-	}
-}
-
-// readKeys also signs and verifies with every key.
-func (c *config) readKeys() (*keyset.SigningKeys, error) {
-	keys, err := keyset.LoadSigningKeys(c.Keys.Dir)
-	if err == nil {
-		_, err = token.NewMinter(c.minter(keys))
-	}
-	return keys, err
-}
-
-func (c *config) minter(keys *keyset.SigningKeys) token.MinterConfig {
-	return token.MinterConfig{Issuer: c.Issuer, Audience: c.Audience, Keys: keys, Lifetime: c.Lifetime, MinRemaining: c.MinRemaining}
-}
-
-func (c *config) followRevocations() *reload.Value[*revocation.List] {
-	file := c.Revocation.File
+func followRevocations(file string) *reload.Value[*revocation.List] {
 	if file == "" {
 		return nil
 	}
-	return follow(reload.Files(file), func() (*revocation.List, error) {
-		list, err := revocation.ReadFile(file)
-		if err == nil {
-			err = list.CheckSerial(time.Now()) // every later list would count as older
-		}
-		if err != nil {
-			err = fmt.Errorf("%s: %w", file, err)
-		}
-		return wrapped(list, err)(decision.NotConfigured, "revocation.file")
+	return followFiles(reload.Files(file), func() (*revocation.List, error) {
+		list, err := readRevocations(file)
+		return list, loadError(decision.NotConfigured, "revocation.file", err)
 	})
 }
 
-// followPolicies loads the documents of the edge as the authorizer does: of one that
-// is rejected the last good version stays, and at a start it denies what it targets.
-func (c *config) followPolicies(before *reload.Value[policy.Loaded]) *reload.Value[policy.Loaded] {
+func followPolicies(c *settings.Config, before *reload.Value[policy.Loaded]) *reload.Value[policy.Loaded] {
 	if len(c.Edge.Policies) == 0 {
 		return nil
 	}
@@ -116,29 +86,58 @@ func (c *config) followPolicies(before *reload.Value[policy.Loaded]) *reload.Val
 	for _, folder := range c.Edge.Policies {
 		inputs = append(inputs, reload.Input{Path: folder.Path, Wanted: policy.IsRead})
 	}
-	workload, _ := url.Parse(c.Workload) // was checked with the configuration
-	loader := policy.Loader{Domains: identity.TrustDomains{Local: workload.Host}, Members: c.mapped(), Memory: new(policy.Memory)}
+	loader := newPolicyLoader(c)
 	var value *reload.Value[policy.Loaded]
-	value = follow(inputs, func() (policy.Loaded, error) {
+	value = followFiles(inputs, func() (policy.Loaded, error) {
 		previous := value.Get().Set
 		if previous == nil && before != nil {
 			previous = before.Get().Set
 		}
-		return loader.LoadEach(previous, c.edgeDirs()...), nil
+		return loader.LoadEach(previous, policyDirs(c)...), nil
 	})
 	return value
 }
 
-// edgeSettings is all that decides how documents of the edge are loaded.
-func (c *config) edgeSettings() string {
+// policyDirs are the folders of the edge as they are now.
+func policyDirs(c *settings.Config) (dirs []policy.Dir) {
+	for _, folder := range c.Edge.Policies {
+		dir := policy.OSDir(folder.Path)
+		dir.Name = folder.Name
+		dirs = append(dirs, dir)
+	}
+	return dirs
+}
+
+// edgeFingerprint is all settings that decide how documents of the edge are loaded.
+func edgeFingerprint(c *settings.Config) string {
 	if len(c.Edge.Policies) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%q %q %q", c.Edge.Policies, c.Workload, slices.Sorted(slices.Values(c.mapped())))
+	return fmt.Sprintf("%q %q %q", c.Edge.Policies, c.Workload, c.Members())
 }
 
-// all is by source; a source that the configuration does not name is not in it.
-func (p *parts) all() map[source]part {
+func followFiles[T any](inputs []reload.Input, load func() (T, error)) *reload.Value[T] {
+	return reload.Pending(func() []reload.Input { return inputs }, load, nil)
+}
+
+// loadError gives an error the reason of the denials that follow from it, and the name of the setting.
+func loadError(reason decision.Reason, setting string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return denial.New(reason, "%s: %w", setting, err)
+}
+
+// part is one of [parts], of any type.
+type part interface {
+	Poll()
+	Err() error        // why the present content of the files is not active
+	Since() time.Time  // when the active value was made; zero: there is none yet
+	Looked() time.Time // when the last look at the files came to its end
+}
+
+// bySource gives the parts; a source that the configuration does not name is not among them.
+func (p *parts) bySource() map[source]part {
 	if p == nil {
 		return nil
 	}
@@ -152,9 +151,9 @@ func (p *parts) all() map[source]part {
 	return all
 }
 
-// complete reports whether a signer can be made.
-func (p *parts) complete() bool {
-	for _, part := range p.all() {
+// isComplete reports whether a signer can be made.
+func (p *parts) isComplete() bool {
+	for _, part := range p.bySource() {
 		if part.Since().IsZero() {
 			return false
 		}
@@ -162,10 +161,10 @@ func (p *parts) complete() bool {
 	return true
 }
 
-// version tells what a signer that is made now is made of.
+// version identifies the content of which a signer would be made now.
 func (p *parts) version() string {
 	text := fmt.Sprintf("%p", p)
-	all := p.all()
+	all := p.bySource()
 	for _, s := range sources {
 		if part, named := all[s]; named {
 			text += fmt.Sprintf(" %s %d", s, part.Since().UnixNano())
@@ -174,15 +173,15 @@ func (p *parts) version() string {
 	return text
 }
 
-// fault is why a part is not what its files hold. Documents that are rejected keep
-// the others from nothing, and are a fault all the same.
-func fault(p part) error {
+// findFault gives why a part is not what its files contain. A document that is rejected delays no other
+// document, and is a fault all the same.
+func findFault(p part) error {
 	if err := p.Err(); err != nil {
 		return err
 	}
 	if policies, ok := p.(*reload.Value[policy.Loaded]); ok {
 		if err := policies.Get().Problems.Err(); err != nil {
-			return refuse(decision.NotConfigured, "edge.policies: %w", err)
+			return denial.New(decision.NotConfigured, "edge.policies: %w", err)
 		}
 	}
 	return nil

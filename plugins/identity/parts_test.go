@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/internal/reload"
+	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/revocation"
@@ -132,7 +133,7 @@ func TestAFileThatHangs(t *testing.T) {
 	hang, hangs := make(chan struct{}), make(chan struct{})
 	defer close(hang)
 	loads := 0
-	stuck := follow(nil, func() (policy.Loaded, error) {
+	stuck := followFiles(nil, func() (policy.Loaded, error) {
 		if loads++; loads > 1 {
 			close(hangs)
 			<-hang
@@ -144,14 +145,14 @@ func TestAFileThatHangs(t *testing.T) {
 	before := stuck.Looked()
 	stuck.LoadAgain()
 	p.watch.patience = time.Millisecond
-	p.watch.look()
+	p.watch.checkFiles()
 	<-hangs
 	p.write(t, "revoked.yaml", listed(t, revocation.Sub, "key:partner-7", time.Now().Add(time.Minute)))
-	for deadline := time.Now().Add(20 * time.Second); p.watch.inForce.Load().revoked.Len() == 0; {
+	for deadline := time.Now().Add(20 * time.Second); p.watch.signer.Load().revoked.Len() == 0; {
 		if time.Now().After(deadline) {
 			t.Fatal("the revocation waits")
 		}
-		p.watch.look()
+		p.watch.checkFiles()
 	}
 	looked := p.samples(t)[`meshpass_reload_last_look_timestamp_seconds{source="policies"}`]
 	if want := fmt.Sprint(float64(before.UnixMilli()) / 1000); !stuck.Looked().Equal(before) || looked != want {
@@ -181,7 +182,7 @@ func TestFoldersOfTheEdge(t *testing.T) {
 		"[{path: edge}, {path: edge/., name: other}]": "are one folder, or one is inside the other",
 	} {
 		text := fmt.Sprintf("edge: {policies: %s}\n", folders)
-		_, err := parseConfig(filepath.Join(p.dir, "f.yaml"), []byte(text))
+		_, err := settings.Parse(filepath.Join(p.dir, "f.yaml"), []byte(text))
 		if err == nil || !strings.Contains(err.Error(), "f.yaml:1:") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", folders, err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/TykTechnologies/tyk/ctx"
 
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -77,10 +78,10 @@ func TestAudiencesOfAPIs(t *testing.T) {
 		{"no API's", []any{"shop"}, "other", false},
 	}
 	for _, row := range rows {
-		for _, m := range []method{methodJWT, methodOIDC} {
+		for _, m := range []tykapi.Method{tykapi.MethodJWT, tykapi.MethodOIDC} {
 			t.Run(row.name+" "+string(m), func(t *testing.T) {
 				c := jwtCall()
-				if m == methodOIDC {
+				if m == tykapi.MethodOIDC {
 					openID(c)
 				}
 				if row.audiences != nil {
@@ -145,7 +146,7 @@ func TestOptionalIdentity(t *testing.T) {
 func TestOpenAPIDefinition(t *testing.T) {
 	p := start(t)
 	r := keyCall().request()
-	forgetDefinitions(r)
+	tykapi.ForgetDefinitions(r)
 	ctx.SetOASDefinition(r, openAPI(t))
 	claims := signed(t, p, r, p.sign(r))
 	if claims.Scope != "orders.read" || len(r.Header.Values(identity.Header)) != 1 {

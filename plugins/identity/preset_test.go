@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -129,13 +130,13 @@ func TestRemovalOfWhatIsNotThere(t *testing.T) {
 		"preset: auth1, claims: {client: azp}":                `preset "auth1": want one of`,
 		"preset: auth0, claims: {client: {from: azp, as: x}}": `claim client: as "x": want text`,
 	} {
-		_, err := parseConfig("f.yaml", []byte(strings.Replace(settingsText, "    subject: sub\n    scopes: [scope, scp]\n    claims: {tenant: org_id, groups: {from: groups, keep: [\"orders-*\"], max: 2}}\n",
+		_, err := settings.Parse("f.yaml", []byte(strings.Replace(settingsText, "    subject: sub\n    scopes: [scope, scp]\n    claims: {tenant: org_id, groups: {from: groups, keep: [\"orders-*\"], max: 2}}\n",
 			"    "+strings.ReplaceAll(entry, ", claims", "\n    claims")+"\n", 1)))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v, want only %s", entry, err, want)
 		}
 	}
-	_, err := parseConfig("f.yaml", []byte(strings.Replace(settingsText, "tenant: meta.tenant", "tenant: false", 1)))
+	_, err := settings.Parse("f.yaml", []byte(strings.Replace(settingsText, "tenant: meta.tenant", "tenant: false", 1)))
 	if want := "claim tenant: false removes a claim of a preset, and apiKeys has none"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -181,7 +182,7 @@ func TestMarkersThatCollide(t *testing.T) {
 		"a|b|b":                     "the alternative b stands twice",
 		"uid|https://x|https://x/y": "one of these begins with the other",
 	} {
-		_, err := parseConfig("f.yaml", []byte(strings.Replace(settingsText, "subject: sub", "subject: "+rule, 1)))
+		_, err := settings.Parse("f.yaml", []byte(strings.Replace(settingsText, "subject: sub", "subject: "+rule, 1)))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", rule, err, want)
 		}
@@ -202,28 +203,6 @@ func TestPresetSubjectAbsent(t *testing.T) {
 			r := c.request()
 			refused(t, p, r, p.sign(r), 403, decision.SubjectUnknown)
 		})
-	}
-}
-
-// The longest name goes first, at every depth, and a name that leads nowhere is not the end.
-func TestLookup(t *testing.T) {
-	var claims map[string]any
-	must(t, json.Unmarshal([]byte(`{
-		"a": {"b": {"c": "nested"}, "b.c": "half"}, "x.y": "flat", "x": {"y": "nested"}, "t": "text", "null": null,
-		"resource_access": {"orders.api": {"roles": ["reader"]}, "account": {"roles": ["view"]}, "orders": "text"},
-		"kubernetes.io": {"namespace": "shop", "pod.name": {"uid": "1"}},
-		"https://idp.example.com/app_metadata": {"plan": "gold", "limits.eu": {"a.b.c": "deep"}},
-		"p.q": {}, "p": {"q": {"r": "behind an empty object"}}
-	}`), &claims))
-	claim := func(name string) any { return claims[name] }
-	for path, want := range map[string]any{
-		"x.y": "flat", "a.b.c": "half", "a.b": claims["a"].(map[string]any)["b"], "t.x": nil, "a.z": nil, "": nil, "a.": nil, ".a": nil, "null": nil, "null.x": nil,
-		"resource_access.orders.api.roles": []any{"reader"}, "resource_access.account.roles": []any{"view"}, "resource_access.orders.api": map[string]any{"roles": []any{"reader"}},
-		"kubernetes.io.namespace": "shop", "kubernetes.io.pod.name.uid": "1",
-		"https://idp.example.com/app_metadata.plan": "gold", "https://idp.example.com/app_metadata.limits.eu.a.b.c": "deep",
-		"p.q.r": "behind an empty object",
-	} {
-		equal(t, lookup(claim, path), want)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/meshpass/meshpass/internal/logqueue"
+	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 )
@@ -59,13 +60,15 @@ func TestOneRecord(t *testing.T) {
 			if strings.Count(text, "\n") != want || strings.Count(text, fmt.Sprintf(`"reason":%q`, row.want)) != want {
 				t.Errorf("want %d records of %q, got\n%s", want, row.want, text)
 			}
-			for reason, counter := range p.watch.meter.decisions {
-				if got := counter.Load(); got != 0 && (reason != row.want || got != 1) {
-					t.Errorf("%s is counted %d times", reason, got)
+			for _, reason := range decision.Reasons() {
+				want := 0
+				if reason == row.want {
+					want = 1
 				}
-			}
-			if row.want != "" && p.watch.meter.decisions[row.want].Load() != 1 {
-				t.Errorf("%s is not counted", row.want)
+				d := decision.Decision{Reason: reason}
+				if got := p.count(t, fmt.Sprintf(`meshpass_edge_decisions_total{decision="%s",reason="%s"}`, d, reason)); got != want {
+					t.Errorf("%s is counted %d times, want %d", reason, got, want)
+				}
 			}
 		})
 	}
@@ -112,7 +115,7 @@ func TestNoHookWaitsForItsRecord(t *testing.T) {
 	defer close(stdout.free)
 	p := start(t)
 	trail := audit.New(stdout, audit.Options{Queue: 2000})
-	auditTrails.logs[toStderr] = trail
+	auditTrails.logs[settings.Stderr] = trail
 	p.signer.audit = trail
 	for range 20 {
 		r := keyCall().request()

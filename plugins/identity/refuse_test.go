@@ -8,6 +8,7 @@ import (
 
 	"github.com/TykTechnologies/tyk/apidef"
 
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -99,12 +100,12 @@ func TestChallenges(t *testing.T) {
 		call       *call
 	}{
 		{"nobody was authenticated", `Bearer`, without(keyCall())},
-		{"nobody was authenticated by a password", `Basic realm="Orders"`, without(of(methodBasic))},
-		{"a name with a quotation mark", `Basic realm="\"a\\b\"  c"`, without(named(of(methodBasic), "\"a\\b\"\r\nc"))},
+		{"nobody was authenticated by a password", `Basic realm="Orders"`, without(of(tykapi.MethodBasic))},
+		{"a name with a quotation mark", `Basic realm="\"a\\b\"  c"`, without(named(of(tykapi.MethodBasic), "\"a\\b\"\r\nc"))},
 		{"a key that has ended", `Bearer error="invalid_token"`, expiring(keyCall())},
-		{"a user whose session has ended", `Basic realm="Orders"`, expiring(of(methodBasic))},
+		{"a user whose session has ended", `Basic realm="Orders"`, expiring(of(tykapi.MethodBasic))},
 		{"a token of another user", `Bearer error="invalid_token"`, func() *call { c := jwtCall(); c.claims["sub"] = "bob"; return c }()},
-		{"a certificate's session without the certificate", `Bearer error="invalid_token"`, func() *call { c := of(methodMTLS); c.certificates = nil; return c }()},
+		{"a certificate's session without the certificate", `Bearer error="invalid_token"`, func() *call { c := of(tykapi.MethodMTLS); c.certificates = nil; return c }()},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

@@ -39,8 +39,8 @@ func TestRevoked(t *testing.T) {
 		{"a broken list", "revocations: [", decision.TokenRevoked, ""},
 		{"another user", listed(t, revocation.Sub, "idp:alice", soon), "", decision.TokenRevoked},
 		{"tokens up to a minute ago", listed(t, revocation.Sub, "idp:alice", past), "", ""},
-		{"a session", listed(t, revocation.SID, p.signer.secret.Pseudonym("demo0123"), soon), decision.TokenRevoked, ""},
-		{"somebody with the value of a session", listed(t, revocation.Sub, p.signer.secret.Pseudonym("demo0123"), soon), "", ""},
+		{"a session", listed(t, revocation.SID, p.signer.credentials.Secret.Pseudonym("demo0123"), soon), decision.TokenRevoked, ""},
+		{"somebody with the value of a session", listed(t, revocation.Sub, p.signer.credentials.Secret.Pseudonym("demo0123"), soon), "", ""},
 	} {
 		p.write(t, "revoked.yaml", step.list)
 		p.look()
@@ -99,7 +99,7 @@ func TestRevocationsThatGoBack(t *testing.T) {
 		} else {
 			refused(t, p, r, rw, http.StatusUnauthorized, step.want)
 		}
-		if text := string(p.watch.text()); !strings.Contains(text, "\nmeshpass_revocations_older{source=\"file\"} "+step.older+"\n") ||
+		if text := string(p.watch.metricsText()); !strings.Contains(text, "\nmeshpass_revocations_older{source=\"file\"} "+step.older+"\n") ||
 			!strings.Contains(text, "\nmeshpass_revocations_vanished_total{source=\"file\"} "+step.vanished+"\n") {
 			t.Errorf("%s: %s", step.list, text)
 		}

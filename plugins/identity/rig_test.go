@@ -14,6 +14,7 @@ import (
 
 	"github.com/meshpass/meshpass/internal/audittest"
 	"github.com/meshpass/meshpass/internal/tokentest"
+	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -21,26 +22,13 @@ import (
 )
 
 // settingsText is a plugin's file in full; DIR is replaced.
-const settingsText = `
-issuer: https://tyk.test.meshpass.dev
-audience: test.meshpass.dev
-workload: spiffe://cluster.local/ns/edge/sa/tyk-gateway
-keys: {dir: DIR/keys}
-lifetime: 60s
-minRemaining: 5s
-idps:
-  - alias: idp
-    issuer: https://idp.example.com
-    audiences: [shop]
-    subject: sub
-    scopes: [scope, scp]
-    claims: {tenant: org_id, groups: {from: groups, keep: ["orders-*"], max: 2}}
-apiKeys: {subject: meta.developer_id, claims: {tenant: meta.tenant}, scopes: {byPolicy: {gold: [orders.read, orders.write]}}}
-secretFile: DIR/secret
-upstreams: ["*.svc.cluster.local", "127.0.0.1"]
-allow: {optionalIdentity: [open-api]}
-audit: {output: stderr}
-`
+var settingsText = func() string {
+	text, err := os.ReadFile("settings/testdata/full.yaml")
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}()
 
 // rig is the plugin as the gateway would have loaded it, with what it wrote.
 type rig struct {
@@ -56,7 +44,7 @@ func start(t testing.TB, oldnew ...string) *rig {
 	t.Helper()
 	p := &rig{dir: t.TempDir(), audit: audittest.NewBuffer(audit.Options{})}
 	trailsBefore := auditTrails
-	auditTrails = &trails{logs: map[string]*audit.Log{toStdout: p.audit.Log, toStderr: p.audit.Log}}
+	auditTrails = &trails{logs: map[string]*audit.Log{settings.Stdout: p.audit.Log, settings.Stderr: p.audit.Log}}
 	t.Cleanup(func() { auditTrails = trailsBefore })
 	tokentest.WriteKeyDir(t, filepath.Join(p.dir, "keys"))
 	p.write(t, "secret", strings.Repeat("s", identity.MinPseudonymKeyBytes)+"\n")
@@ -76,18 +64,18 @@ func (p *rig) write(t testing.TB, name, text string) {
 func (p *rig) load(t testing.TB) {
 	t.Helper()
 	p.watch = newWatch(filepath.Join(p.dir, "meshpass.yaml"), slog.New(slog.NewTextHandler(&p.log, nil)))
-	before := current
-	current = func() *signer { return p.signer }
-	t.Cleanup(func() { current = before })
+	before := activeSigner
+	activeSigner = func() *signer { return p.signer }
+	t.Cleanup(func() { activeSigner = before })
 	p.look()
 }
 
 // look does what the plugin does at every interval.
 func (p *rig) look() {
 	p.watch.patience = time.Hour // however busy the machine is
-	p.watch.look()
-	p.watch.lookAtDefinitions()
-	p.signer = p.watch.inForce.Load()
+	p.watch.checkFiles()
+	p.watch.checkDefinitions()
+	p.signer = p.watch.signer.Load()
 }
 
 // refused asserts a written refusal with nothing of ours left on the request.

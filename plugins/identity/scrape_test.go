@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/plugins/identity/metrics"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -13,8 +15,13 @@ import (
 // samples gives the scrape's values by name and labels.
 func (p *rig) samples(t *testing.T) map[string]string {
 	t.Helper()
+	return parseSamples(t, p.watch.metricsText())
+}
+
+func parseSamples(t *testing.T, text []byte) map[string]string {
+	t.Helper()
 	all := map[string]string{}
-	for _, line := range strings.Split(strings.TrimSpace(string(p.watch.text())), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
@@ -35,6 +42,22 @@ func (p *rig) has(t *testing.T, want map[string]string) {
 			t.Errorf("%s: got %q, want %q", sample, got[sample], value)
 		}
 	}
+}
+
+// count gives the value of a counter by name and labels.
+func (p *rig) count(t *testing.T, sample string) int {
+	t.Helper()
+	value, err := strconv.Atoi(parseSamples(t, p.watch.meter.Text(metrics.Snapshot{}))[sample])
+	if err != nil {
+		t.Fatalf("%s: %v", sample, err)
+	}
+	return value
+}
+
+// canaryAnswers counts the answers of the canary with a reason.
+func (p *rig) canaryAnswers(t *testing.T, reason decision.Reason) int {
+	t.Helper()
+	return p.count(t, fmt.Sprintf(`meshpass_edge_canary_answers_total{reason="%s"}`, reason))
 }
 
 // Every reason is there from the start, once, with the decision that it means.
@@ -107,7 +130,7 @@ func TestSources(t *testing.T) {
 			p.write(t, "secret", strings.Repeat("t", identity.MinPseudonymKeyBytes))
 		}, "keys", map[source]string{"keys": "1"}},
 	}
-	generation := p.watch.inForce.Load().config.generation
+	generation := p.watch.signer.Load().config.Generation
 	for _, step := range steps {
 		step.change()
 		for range 3 {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/TykTechnologies/tyk/user"
 
+	"github.com/meshpass/meshpass/plugins/identity/settings"
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -20,27 +22,37 @@ mtls: {subject: fingerprint}
 custom: {subject: meta.user}
 secretFile:`
 
+// sessionMethods are the methods without verified claims, one for each kind of session.
+func sessionMethods(t *testing.T) []tykapi.Method {
+	t.Helper()
+	methods := []tykapi.Method{tykapi.MethodKey, tykapi.MethodOAuth, tykapi.MethodBasic, tykapi.MethodHMAC, tykapi.MethodMTLS, tykapi.MethodCustom}
+	if len(methods) != len(settings.SessionKinds) {
+		t.Fatalf("%d methods, %d kinds of sessions", len(methods), len(settings.SessionKinds))
+	}
+	return methods
+}
+
 // leaf is a client's certificate; its fingerprint is of these bytes.
 var leaf = &x509.Certificate{Raw: []byte("a certificate"), NotAfter: time.Now().Add(30 * time.Second)}
 
 // of makes a call to an API with one method, with a session that the method has opened.
-func of(m method) *call {
+func of(m tykapi.Method) *call {
 	c := keyCall()
 	c.api.UseStandardAuth, c.api.OrgID = false, "demo"
 	c.session.MetaData = map[string]any{"tenant": "acme", "user": "alice"}
 	switch m {
-	case methodOAuth:
+	case tykapi.MethodOAuth:
 		c.api.UseOauth2, c.session.OauthClientID = true, "app-7"
-	case methodBasic:
+	case tykapi.MethodBasic:
 		c.api.UseBasicAuth, c.session.KeyID, c.session.BasicAuthData.Password = true, "demoalice", "$2a$hash"
-	case methodHMAC:
+	case tykapi.MethodHMAC:
 		c.api.EnableSignatureChecking, c.session.KeyID = true, "demok-1"
 		c.session.HMACEnabled, c.session.HmacSecret = true, "secret"
-	case methodMTLS:
-		print := fingerprint(&http.Request{TLS: &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}})
+	case tykapi.MethodMTLS:
+		print := tykapi.Fingerprint(&http.Request{TLS: &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}})
 		c.api.UseStandardAuth, c.session.KeyID, c.session.Certificate = true, "demo"+print, "demo"+print
 		c.certificates = []*x509.Certificate{leaf}
-	case methodCustom:
+	case tykapi.MethodCustom:
 		c.api.CustomPluginAuthEnabled = true
 	}
 	return c
@@ -48,18 +60,18 @@ func of(m method) *call {
 
 func TestEveryKindOfSession(t *testing.T) {
 	p := start(t, "secretFile:", kindsText)
-	sid := p.signer.secret.Pseudonym
-	print := fingerprint(of(methodMTLS).request())
+	sid := p.signer.credentials.Secret.Pseudonym
+	print := tykapi.Fingerprint(of(tykapi.MethodMTLS).request())
 	rows := []struct {
-		method         method
+		method         tykapi.Method
 		subject, scope string
 		sid            string
 	}{
-		{methodOAuth, "oauth:app-7", "orders.read", sid("demo0123")},
-		{methodBasic, "basic:alice", "", sid("demoalice")},
-		{methodHMAC, "hmac:k-1", "", sid("demok-1")},
-		{methodMTLS, "mtls:" + print, "", sid("demo" + print)},
-		{methodCustom, "custom:alice", "", sid("demo0123")},
+		{tykapi.MethodOAuth, "oauth:app-7", "orders.read", sid("demo0123")},
+		{tykapi.MethodBasic, "basic:alice", "", sid("demoalice")},
+		{tykapi.MethodHMAC, "hmac:k-1", "", sid("demok-1")},
+		{tykapi.MethodMTLS, "mtls:" + print, "", sid("demo" + print)},
+		{tykapi.MethodCustom, "custom:alice", "", sid("demo0123")},
 	}
 	for _, row := range rows {
 		t.Run(string(row.method), func(t *testing.T) {
@@ -84,7 +96,7 @@ func TestEveryKindOfSession(t *testing.T) {
 func TestScopesOfOtherPolicies(t *testing.T) {
 	p := start(t, "secretFile:", kindsText)
 	for _, policies := range [][]string{nil, {"silver"}, {"Gold"}} {
-		c := of(methodOAuth)
+		c := of(tykapi.MethodOAuth)
 		c.session.ApplyPolicies = policies
 		r := c.request()
 		if claims := signed(t, p, r, p.sign(r)); claims.Scope != "" {
@@ -98,23 +110,23 @@ func TestSessionsOfOthers(t *testing.T) {
 	p := start(t, "secretFile:", kindsText)
 	rows := []struct {
 		name   string
-		method method
+		method tykapi.Method
 		change func(*call)
 		status int
 		reason decision.Reason
 	}{
-		{"a JWT user's session, with the id of one of Tyk's clients", methodOAuth, func(c *call) { c.session.MetaData["TykJWTSessionID"] = "demo0123" }, 401, decision.ClaimsUnbound},
-		{"a session of no client", methodOAuth, func(c *call) { c.session.OauthClientID = "" }, 401, decision.ClaimsUnbound},
-		{"a session without a password, opened by an empty one", methodBasic, func(c *call) { c.session.BasicAuthData.Password = "" }, 401, decision.ClaimsUnbound},
-		{"a user with no name but the organisation's", methodBasic, func(c *call) { c.session.KeyID = "demo" }, 403, decision.SubjectUnknown},
-		{"a session without a secret", methodHMAC, func(c *call) { c.session.HmacSecret = "" }, 401, decision.ClaimsUnbound},
-		{"a session that signs nothing", methodHMAC, func(c *call) { c.session.HMACEnabled = false }, 401, decision.ClaimsUnbound},
-		{"a certificate's session, without the certificate", methodMTLS, func(c *call) { c.certificates = nil }, 401, decision.ClaimsUnbound},
-		{"a certificate's session, with another certificate", methodMTLS, func(c *call) {
+		{"a JWT user's session, with the id of one of Tyk's clients", tykapi.MethodOAuth, func(c *call) { c.session.MetaData["TykJWTSessionID"] = "demo0123" }, 401, decision.ClaimsUnbound},
+		{"a session of no client", tykapi.MethodOAuth, func(c *call) { c.session.OauthClientID = "" }, 401, decision.ClaimsUnbound},
+		{"a session without a password, opened by an empty one", tykapi.MethodBasic, func(c *call) { c.session.BasicAuthData.Password = "" }, 401, decision.ClaimsUnbound},
+		{"a user with no name but the organisation's", tykapi.MethodBasic, func(c *call) { c.session.KeyID = "demo" }, 403, decision.SubjectUnknown},
+		{"a session without a secret", tykapi.MethodHMAC, func(c *call) { c.session.HmacSecret = "" }, 401, decision.ClaimsUnbound},
+		{"a session that signs nothing", tykapi.MethodHMAC, func(c *call) { c.session.HMACEnabled = false }, 401, decision.ClaimsUnbound},
+		{"a certificate's session, without the certificate", tykapi.MethodMTLS, func(c *call) { c.certificates = nil }, 401, decision.ClaimsUnbound},
+		{"a certificate's session, with another certificate", tykapi.MethodMTLS, func(c *call) {
 			c.certificates = []*x509.Certificate{{Raw: []byte("another"), NotAfter: leaf.NotAfter}, leaf}
 		}, 401, decision.ClaimsUnbound},
-		{"a key that is bound to a certificate", methodMTLS, func(c *call) { c.session.KeyID = "demo0123" }, 401, decision.ClaimsUnbound},
-		{"a plugin's session that names nobody", methodCustom, func(c *call) { delete(c.session.MetaData, "user") }, 403, decision.SubjectUnknown},
+		{"a key that is bound to a certificate", tykapi.MethodMTLS, func(c *call) { c.session.KeyID = "demo0123" }, 401, decision.ClaimsUnbound},
+		{"a plugin's session that names nobody", tykapi.MethodCustom, func(c *call) { delete(c.session.MetaData, "user") }, 403, decision.SubjectUnknown},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -131,7 +143,7 @@ func TestOneClientHasOneName(t *testing.T) {
 	p := start(t, "secretFile:", kindsText)
 	var subject, sid any
 	for _, key := range []string{"demok-1", "k-1"} {
-		c := of(methodHMAC)
+		c := of(tykapi.MethodHMAC)
 		c.session.KeyID = key
 		r := c.request()
 		claims := signed(t, p, r, p.sign(r))
@@ -144,14 +156,14 @@ func TestOneClientHasOneName(t *testing.T) {
 
 func TestTokenEndsWithSessionOrCertificate(t *testing.T) {
 	p := start(t, "secretFile:", kindsText)
-	for m := range kinds {
-		if m == methodKey {
+	for _, m := range sessionMethods(t) {
+		if m == tykapi.MethodKey {
 			continue
 		}
 		c := of(m)
 		c.session.Expires = time.Now().Add(40 * time.Second).Unix()
 		end := time.Unix(c.session.Expires, 0)
-		if m == methodMTLS {
+		if m == tykapi.MethodMTLS {
 			end = leaf.NotAfter
 		}
 		r := c.request()
@@ -163,8 +175,8 @@ func TestTokenEndsWithSessionOrCertificate(t *testing.T) {
 
 // Names of sessions where Tyk has a hash function for keys.
 func TestNamesInJSON(t *testing.T) {
-	c := caller{api: &api{org: "demo"}, session: &user.SessionState{KeyID: "eyJvcmciOiJkZW1vIiwiaWQiOiJhbGljZSIsImgiOiJtdXJtdXI2NCJ9"}} // {"org":"demo","id":"alice","h":"murmur64"}
-	if got := c.name(); got != "alice" {
+	api, session := &tykapi.API{Org: "demo"}, &user.SessionState{KeyID: "eyJvcmciOiJkZW1vIiwiaWQiOiJhbGljZSIsImgiOiJtdXJtdXI2NCJ9"} // {"org":"demo","id":"alice","h":"murmur64"}
+	if got := api.SessionName(session); got != "alice" {
 		t.Errorf("got %q, want alice", got)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 func TestSigned(t *testing.T) {
 	p := start(t)
-	sid := p.signer.secret.Pseudonym
+	sid := p.signer.credentials.Secret.Pseudonym
 	rows := []struct {
 		name           string
 		call           *call

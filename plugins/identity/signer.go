@@ -2,12 +2,13 @@ package main
 
 import (
 	"log/slog"
-	"net"
-	"net/http"
 	"time"
 
-	"github.com/TykTechnologies/tyk/user"
-
+	"github.com/meshpass/meshpass/plugins/identity/credential"
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/plugins/identity/metrics"
+	"github.com/meshpass/meshpass/plugins/identity/settings"
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -17,110 +18,100 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// signer holds what the hooks need. It is read-only once loaded, but for the
-// cache of API settings and the last self-test.
+// signer is what the hooks need, made from one version of the files. It is read-only once loaded, but
+// for what it keeps of APIs, and the last self-test.
 type signer struct {
-	config   *config
-	minter   *token.Minter
-	keys     *keyset.SigningKeys
-	revoked  *revocation.List
-	policies *policy.Set           // of the edge; nil: none are configured
-	secret   identity.PseudonymKey // keys pseudonyms: the claim sid, subjects of API keys
-	apis     apis
-	hooks    hookFaults
-	audit    *audit.Log
-	log      *slog.Logger
-	meter    *meter
-	now      func() time.Time
-	test     selfTest
+	config      *settings.Config
+	minter      *token.Minter
+	keys        *keyset.SigningKeys
+	revoked     *revocation.List
+	policies    *policy.Set // of the edge; nil: none are configured
+	credentials credential.Reader
+	apis        *tykapi.APIs
+	hooks       *tykapi.HookChecks
+	audit       *audit.Log
+	now         func() time.Time
+	test        selfTest
 
-	definitions *definitions
+	// These live as long as the gateway.
+	log         *slog.Logger
+	meter       *metrics.Meter
+	definitions *tykapi.Folder
 
-	// broken refuses every request: the gateway runs on when the plugin cannot
-	// start, and must not run without it.
+	// broken denies every request: the gateway continues to run when the plugin cannot start, and must not
+	// run without it.
 	broken error
 }
 
-// sign leaves on the request for whom a token will be signed, or answers it.
-func (s *signer) sign(rw http.ResponseWriter, r *http.Request) {
-	removeOurs(r) // an API without the pre hook must not pass a client's token on
-	record := s.recordOf(r)
-	t, err := s.transaction(r)
+// identify finds for whom a token is to be signed. Without a transaction it has answered the request,
+// or the request goes on without identity.
+func (s *signer) identify(e exchange) *transaction {
+	record := s.newRecord(e)
+	t, err := s.newTransaction(e)
 	var v verdict
 	if err == nil {
-		v, err = s.judge(r, t)
-		v.note(&record)
+		v, err = s.decideEdge(e, t)
+		v.addTo(&record)
 	}
 	switch {
 	case err != nil:
-		s.refuse(rw, r, record, err)
+		s.deny(e, record, err)
+		return nil
 	case t == nil:
 		s.finish(record, audit.KindEdge, decision.Allow(decision.Anonymous))
-	default:
-		t.verdict = v
-		remember(r, *t)
+		return nil
 	}
+	t.verdict = v
+	return t
 }
 
-// transaction is nil, without an error, for a caller who may stay unknown.
-func (s *signer) transaction(r *http.Request) (*transaction, error) {
+// newTransaction is nil, without an error, for a caller who may stay unknown.
+func (s *signer) newTransaction(e exchange) (*transaction, error) {
 	if s.broken != nil {
 		return nil, s.broken
 	}
-	a, err := s.apis.of(s, r)
+	if e.err != nil {
+		return nil, e.err
+	}
+	a, err := s.apis.Of(e.definition)
 	if err != nil {
 		return nil, err
 	}
-	session, err := a.sessionOf(r)
+	session, err := a.SessionOf(e.r)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.refuseCopies(session, r); err != nil {
+	if err := a.CheckCopies(session, e.r); err != nil {
 		return nil, err
 	}
-	if session == nil && a.optional {
+	if session == nil && a.OptionalIdentity {
 		return nil, nil
 	}
-	id, err := s.identify(a, session, r)
+	id, err := s.credentials.Identify(a, session, e.r)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.admits(id); err != nil {
+	if err := s.checkRevoked(id); err != nil {
 		return nil, err
 	}
-	return resume(r, transaction{Identity: a.narrow(id), lifetime: a.lifetime, signer: s, api: a})
+	return continueTransaction(e.r, transaction{identity: a.Narrow(id), lifetime: a.Lifetime, signer: s, api: a})
 }
 
-// identify turns the session into the identity that this API may pass on.
-func (s *signer) identify(a *api, session *user.SessionState, r *http.Request) (id identity.Identity, err error) {
-	switch {
-	case a.unsupported != nil:
-		return id, refuse(decision.SessionUnsupported, "API %s: %w", a.ID, a.unsupported)
-	case session == nil:
-		return id, refuse(decision.NoSession, "API %s: nobody was authenticated", a.ID)
-	case session.IsInactive:
-		return id, refuse(decision.SessionInactive, "API %s: the key is inactive", a.ID)
-	case session.KeyID == "":
-		return id, refuse(decision.SessionUnsupported, "API %s: the session has no key", a.ID)
+// checkRevoked asks of a token that would be issued now what every hop would ask: a token that no hop
+// accepts is not signed.
+func (s *signer) checkRevoked(id identity.Identity) error {
+	now := s.now()
+	issued := revocation.Token{Issuer: s.config.Issuer, Subject: id.Subject.String(), SID: id.SessionID, Issued: now}
+	if s.revoked.Revokes(issued, now) {
+		return denial.New(decision.TokenRevoked, "%s, or the session with sid %s, is revoked", id.Subject, id.SessionID)
 	}
-	c := caller{s, a, session, r}
-	method := a.openedBy(session, r)
-	if method == methodJWT || method == methodOIDC {
-		id, err = s.fromClaims(a, session, r)
-	} else {
-		id, err = s.fromSession(method, c)
-	}
-	if err != nil {
-		return id, err
-	}
-	id.Requester, id.API, id.Org = s.config.Workload, a.API, session.OrgID
-	id.Method, id.SessionID, id.IP = string(method), c.sid(), peer(r)
-	return id, nil
+	return nil
 }
 
-// peer is the address that connected to the gateway. X-Forwarded-For and
-// X-Real-IP, which Tyk trusts from anyone, must not end in a signed token.
-func peer(r *http.Request) string {
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	return host
+// reportMappedClaim counts a mapped claim, and logs once a claim that was never found.
+func (s *signer) reportMappedClaim(mapping, claim string, found bool) {
+	if missed := s.meter.Mapped.Count(mapping, claim, found); missed != nil {
+		s.log.Warn("a mapped claim was not in the first credential that could have it; if it is not optional, compare its name with a token of the provider",
+			"mapping", mapping, "claim", missed.Claim, "from", missed.From, "metric", "meshpass_edge_mapped_claims_total")
+	}
 }

@@ -7,24 +7,23 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// removeOurs takes every header under our names off the request, in every
-// spelling that something behind us might read as ours.
-func removeOurs(r *http.Request) {
+// removeReservedHeaders removes every header under our names, in every spelling that a program behind
+// the gateway might read as ours.
+func removeReservedHeaders(r *http.Request) {
 	for name := range r.Header {
 		if identity.IsReservedHeader(name) {
-			delete(r.Header, name) // not Del, which would miss a name that is not canonical
+			delete(r.Header, name) // Del would miss a name that is not canonical
 		}
 	}
-	keepOurHeaderFromConnection(r.Header)
-	// Tyk passes trailers on, undeclared ones too, and they are complete only
-	// when the body has been read. A proxy may discard them (RFC 9110 6.5.1).
+	keepTokenFromConnection(r.Header)
+	// Tyk passes trailers on, also undeclared ones, and they are complete only when the body has been
+	// read. A proxy may discard them (RFC 9110 section 6.5.1).
 	r.Trailer = nil
 }
 
-// keepOurHeaderFromConnection takes our names out of the client's Connection
-// header: Tyk's proxy deletes every header named there, our token included
-// (RFC 9110 section 7.6.1).
-func keepOurHeaderFromConnection(h http.Header) {
+// keepTokenFromConnection removes our names from the client's Connection header: Tyk's proxy deletes
+// every header that is named there, also our token (RFC 9110 section 7.6.1).
+func keepTokenFromConnection(h http.Header) {
 	values := h.Values("Connection")
 	if len(values) == 0 {
 		return

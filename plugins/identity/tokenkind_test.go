@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meshpass/meshpass/plugins/identity/settings"
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -56,12 +58,12 @@ func TestKindsOfToken(t *testing.T) {
 		{"a type of one's own", "types: [application/ACME-Access, none]", typ("acme-access"), true},
 	}
 	for _, row := range rows {
-		for _, m := range []method{methodJWT, methodOIDC} {
+		for _, m := range []tykapi.Method{tykapi.MethodJWT, tykapi.MethodOIDC} {
 			t.Run(row.name+" "+string(m), func(t *testing.T) {
 				p := start(t, "subject: sub\n", "subject: sub\n    "+row.idp+"\n")
 				c := jwtCall()
 				row.change(c)
-				if m == methodOIDC {
+				if m == tykapi.MethodOIDC {
 					openID(c)
 				}
 				r := c.request()
@@ -96,7 +98,7 @@ func TestTypesAreRead(t *testing.T) {
 		"types: [text/plain]": "types: want what stands in typ",
 		"types: JWT":          "write types: [JWT]",
 	} {
-		_, err := parseConfig("f.yaml", []byte(strings.Replace(settingsText, "subject: sub\n", "subject: sub\n    "+types+"\n", 1)))
+		_, err := settings.Parse("f.yaml", []byte(strings.Replace(settingsText, "subject: sub\n", "subject: sub\n    "+types+"\n", 1)))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", types, err, want)
 		}

@@ -6,32 +6,18 @@ import (
 	"os"
 	"sync"
 
-	"github.com/meshpass/meshpass/internal/bytesize"
 	"github.com/meshpass/meshpass/internal/logqueue"
+	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/audit"
 )
 
-// Where audit records may go: descriptors of the gateway's process.
-const (
-	toStdout = "stdout"
-	toStderr = "stderr"
-)
-
-// Bounds of the section audit. The least queue holds several of the largest records.
-const (
-	minAuditQueue = 256 * bytesize.KiB
-	maxAuditQueue = bytesize.GiB
-	maxAnonymous  = 100_000 // a second: all of them, in practice
-)
-
-// logLines queues the plugin's own log, which hooks write too. It lives as long as
-// the gateway.
+// logLines queues the plugin's own log, to which hooks write too. It lives as long as the gateway.
 var logLines = sync.OnceValue(func() *logqueue.Queue {
-	return logqueue.New(duplicate(os.Stderr), logqueue.Options{Limit: 1 << 20})
+	return logqueue.New(duplicateOutput(os.Stderr), logqueue.Options{Limit: 1 << 20})
 })
 
-// trails are the audit logs of the process, one for each output. They live as long
-// as the gateway: signers come and go, and what waits is written all the same.
+// trails are the audit logs of the process, one for each output. They live as long as the gateway, so
+// that waiting records are written also after their signer was replaced.
 type trails struct {
 	mu   sync.Mutex
 	logs map[string]*audit.Log // by output
@@ -39,17 +25,17 @@ type trails struct {
 
 var auditTrails = &trails{logs: map[string]*audit.Log{}}
 
-// log gives the one of the output, with the limits of the configuration.
-func (t *trails) log(c auditConfig, log *slog.Logger) *audit.Log {
+// open gives the audit log of the output, and sets its limits to those of the configuration.
+func (t *trails) open(c settings.Audit, log *slog.Logger) *audit.Log {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	trail, known := t.logs[c.Output]
 	if !known {
 		file := os.Stdout
-		if c.Output == toStderr {
+		if c.Output == settings.Stderr {
 			file = os.Stderr
 		}
-		trail = audit.New(duplicate(file), audit.Options{Log: log})
+		trail = audit.New(duplicateOutput(file), audit.Options{Log: log})
 		t.logs[c.Output] = trail
 	}
 	trail.SetLimits(int(c.Queue), c.AnonymousDenials)
@@ -77,17 +63,17 @@ func (t *trails) stats() (all audit.Stats) {
 	return all
 }
 
-// duplicate is a descriptor of our own of the gateway's output: a reader that is gone
-// would end the gateway if we wrote to descriptor 1 or 2 itself.
-func duplicate(file *os.File) io.Writer {
-	double, err := logqueue.Duplicate(file)
+// duplicateOutput gives a descriptor of our own for the gateway's output: if its reader has gone, a
+// write to descriptor 1 or 2 itself would end the gateway.
+func duplicateOutput(file *os.File) io.Writer {
+	duplicate, err := logqueue.Duplicate(file)
 	if err != nil {
-		return closed{err}
+		return missingOutput{err}
 	}
-	return double
+	return duplicate
 }
 
-// closed is an output that the gateway was started without: every record is lost, and counted.
-type closed struct{ err error }
+// missingOutput is an output that the gateway was started without: every record is lost, and counted.
+type missingOutput struct{ err error }
 
-func (c closed) Write([]byte) (int, error) { return 0, c.err }
+func (m missingOutput) Write([]byte) (int, error) { return 0, m.err }

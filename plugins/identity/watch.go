@@ -3,116 +3,159 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/meshpass/meshpass/internal/reload"
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/plugins/identity/metrics"
+	"github.com/meshpass/meshpass/plugins/identity/panics"
+	"github.com/meshpass/meshpass/plugins/identity/settings"
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/token"
+	"github.com/meshpass/meshpass/shared/revocation"
 )
 
-// interval between two looks at the files: how soon a rotated key or a changed
-// configuration is active.
+// interval is the time between two looks at the files: how soon a rotated key or a changed configuration
+// is active.
 const interval = time.Second
 
-// patience is how long a look waits for a file. One that hangs, as at a network
-// mount whose server is away, is left alone: neither the gateway's start nor the
-// other files wait for it.
-const patience = 5 * time.Second
+// filePatience is how long a look waits for a file. A file that hangs, as at a network mount whose
+// server is away, is left alone: neither the gateway's start nor the other files wait for it.
+const filePatience = 5 * time.Second
 
-// watch keeps a signer active, and makes a new one when the configuration or what it
-// names has changed. What cannot be loaded leaves the last good one active, source by
-// source; before there is any, every request is refused.
+// The plugin's own goroutines, as logs and metrics name them.
+const (
+	filesGoroutine       = "files"
+	metricsGoroutine     = "metrics"
+	definitionsGoroutine = "definitions"
+)
+
+// revision is the commit that the plugin was built from; the build sets it.
+var revision = "unknown"
+
+// watch keeps a signer active, and makes a new one when the configuration, or a file that it names, has
+// changed. A source that cannot be loaded leaves its last good value active, each source on its own.
+// Before all sources have one, every request is denied.
 type watch struct {
+	process
 	file string
-	log  *slog.Logger
-	make func(*parts, *slog.Logger) (*signer, error)
+	make func(*parts, process) (*signer, error)
 
-	meter       *meter
-	definitions *definitions
-	patience    time.Duration
+	patience time.Duration
 
-	inForce atomic.Pointer[signer] // never nil
-	metrics atomic.Pointer[string] // the address that the file names, as far as it can be read
+	signer  atomic.Pointer[signer] // never nil
+	address atomic.Pointer[string] // of the metrics, as far as the configuration can be read
 
-	// Only look uses these.
-	config  *reload.Value[*config]
+	revocations revocation.History
+
+	// Only checkFiles uses these.
+	config  *reload.Value[*settings.Config]
 	active  *parts // nil: none has ever been complete
 	next    *parts // of a configuration that waits for what it names; nil: none waits
-	busy    map[part]*sync.Mutex
+	polling map[part]*sync.Mutex
 	made    string            // version of the parts of which the active signer is made
-	said    map[source]string // the errors that were logged last
-	refused string            // the one for which every request is refused
+	logged  map[source]string // the errors that were logged last
+	alarms  []string          // of the revocations, as logged last
+	denied  string            // the error for which every request is denied
 }
 
-// newWatch refuses every request until it has looked at the files.
+// newWatch denies every request until it has looked at the files.
 func newWatch(file string, log *slog.Logger) *watch {
-	w := &watch{file: file, log: log, make: assemble, meter: newMeter(), definitions: &definitions{log: log}, patience: patience, busy: map[part]*sync.Mutex{}, said: map[source]string{}}
-	w.config = follow(reload.Files(file), func() (*config, error) {
+	w := &watch{
+		file: file, make: newSigner, patience: filePatience, polling: map[part]*sync.Mutex{}, logged: map[source]string{},
+		process: process{log: log, meter: newMeter(), definitions: tykapi.NewFolder(log)},
+	}
+	w.config = followFiles(reload.Files(file), func() (*settings.Config, error) {
 		c, err := readConfig(file)
 		if err != nil {
-			return nil, refuse(decision.NotConfigured, "%w", err)
+			return nil, denial.New(decision.NotConfigured, "%w", err)
 		}
 		return c, nil
 	})
-	w.force(refuseAll(refuse(decision.NotConfigured, "nothing was loaded"), log))
-	w.metrics.Store(new(string))
+	w.signer.Store(newBrokenSigner(denial.New(decision.NotConfigured, "nothing was loaded"), w.process))
+	w.address.Store(new(string))
 	return w
 }
 
-// startWatch returns when the first look is done, with an active signer that signs or
-// refuses.
+func newMeter() *metrics.Meter {
+	names := metrics.Names{
+		Hooks:      []string{tykapi.SignHook, tykapi.GuardHook},
+		Goroutines: []string{filesGoroutine, metricsGoroutine, definitionsGoroutine},
+	}
+	for _, s := range sources {
+		names.Sources = append(names.Sources, string(s))
+	}
+	return metrics.NewMeter(names)
+}
+
+// startWatch returns after the first look at the files and the definitions, with an active signer that
+// signs or denies.
 func startWatch(file string, log *slog.Logger) *watch {
 	w := newWatch(file, log)
-	w.look()
-	w.followDefinitions(sleep)
-	go forever(w.look, sleep)
-	served := &exposition{address: func() string { return *w.metrics.Load() }, text: w.text, meter: w.meter, log: log}
-	go work{metricsGoroutine, served.look, w.meter, log}.forever(sleep)
+	w.checkFiles()
+	definitions := w.task(definitionsGoroutine, w.checkDefinitions)
+	definitions.Run()
+	server := &metrics.Server{
+		Address: func() string { return *w.address.Load() }, Text: w.metricsText,
+		Goroutine: metricsGoroutine, CountPanic: w.meter.CountPanic, Log: log,
+	}
+	go panics.Repeat(definitions.Run, interval, sleep)
+	go panics.Repeat(w.checkFiles, interval, sleep)
+	go panics.Repeat(w.task(metricsGoroutine, server.Follow).Run, interval, sleep)
 	return w
 }
 
-// look brings what is active up to date with the files. Where they are is part of
-// what the configuration says and may change with it. It reports whether nothing
-// panicked.
-func (w *watch) look() (ok bool) {
-	ok = w.poll(map[part]bool{w.config: true})
-	w.adopt()
+func (w *watch) task(goroutine string, step func()) panics.Task {
+	return panics.Task{Name: goroutine, Step: step, Count: w.meter.CountPanic, Log: w.log}
+}
+
+func sleep(d time.Duration) bool {
+	time.Sleep(d)
+	return true
+}
+
+// checkFiles makes the present content of the files active. The configuration says where they are, and
+// may change that. It reports whether nothing panicked.
+func (w *watch) checkFiles() (ok bool) {
+	ok = w.pollParts(map[part]bool{w.config: true})
+	w.adoptConfig()
 	all := map[part]bool{}
 	for _, p := range []*parts{w.active, w.next} {
-		for _, part := range p.all() {
+		for _, part := range p.bySource() {
 			all[part] = true
 		}
 	}
-	ok = w.poll(all) && ok
-	return work{filesGoroutine, w.settle, w.meter, w.log}.once() && ok
+	ok = w.pollParts(all) && ok
+	return w.task(filesGoroutine, w.activateLoaded).Run() && ok
 }
 
-// poll looks at all parts at the same time, but for those whose last look hangs.
-func (w *watch) poll(all map[part]bool) (ok bool) {
+// pollParts looks at all these parts at the same time, but for those whose last look still hangs.
+func (w *watch) pollParts(all map[part]bool) (ok bool) {
 	var panicked atomic.Bool
-	var polling sync.WaitGroup
+	var group sync.WaitGroup
 	for part := range all {
-		busy := w.busy[part]
-		if busy == nil {
-			busy = new(sync.Mutex)
-			w.busy[part] = busy
+		polling := w.polling[part]
+		if polling == nil {
+			polling = new(sync.Mutex)
+			w.polling[part] = polling
 		}
-		if !busy.TryLock() {
+		if !polling.TryLock() {
 			continue
 		}
-		polling.Add(1)
+		group.Add(1)
 		go func() {
-			defer polling.Done()
-			defer busy.Unlock()
-			if !(work{filesGoroutine, part.Poll, w.meter, w.log}).once() {
+			defer group.Done()
+			defer polling.Unlock()
+			if !w.task(filesGoroutine, part.Poll).Run() {
 				panicked.Store(true)
 			}
 		}()
 	}
 	ended := make(chan struct{})
-	go func() { polling.Wait(); close(ended) }()
+	go func() { group.Wait(); close(ended) }()
 	select {
 	case <-ended:
 	case <-time.After(w.patience):
@@ -120,79 +163,93 @@ func (w *watch) poll(all map[part]bool) (ok bool) {
 	return !panicked.Load()
 }
 
-// adopt has a changed configuration wait until all that it names is loaded.
-func (w *watch) adopt() {
+// adoptConfig lets a changed configuration wait until all that it names is loaded.
+func (w *watch) adoptConfig() {
 	c := w.config.Get()
 	if c == nil {
 		return
 	}
-	w.metrics.Store(&c.Metrics) // before the keys are right: what is wrong with them is to be seen there
+	w.address.Store(&c.Metrics) // also while the keys cannot be loaded: the metrics show that fault
 	switch {
 	case w.active != nil && w.active.config == c:
 		w.next = nil
 	case w.next == nil || w.next.config != c:
-		w.next = partsOf(c, w.active)
+		w.next = followParts(c, w.active)
 	}
 }
 
-// settle makes a signer of what is loaded, and logs what is not. A configuration of
-// which none can be made waits: keys and revocations of the one before stay followed.
-func (w *watch) settle() {
-	var unfit error
-	if w.next != nil && w.next.complete() {
-		if unfit = w.activate(w.next); unfit == nil {
+// activateLoaded makes a signer of what is loaded, and logs what is not. A configuration of which none
+// can be made waits, and the keys and revocations of the one before are still followed.
+func (w *watch) activateLoaded() {
+	var unusable error
+	if w.next != nil && w.next.isComplete() {
+		if unusable = w.activate(w.next); unusable == nil {
 			w.active, w.next = w.next, nil
 		}
 	}
-	w.forget()
-	faults := w.faults()
-	if unfit != nil {
-		faults[configSource] = unfit
+	w.forgetUnused()
+	faults := w.findFaults()
+	if unusable != nil {
+		faults[configSource] = unusable
 	}
 	if w.active != nil && w.active.version() != w.made {
 		if err := w.activate(w.active); err != nil {
 			faults[keysSource] = err
 		}
 	}
-	w.tell(faults)
+	w.reportFaults(faults)
 }
 
-// activate makes a signer of the parts, which are complete, and has it sign.
+// activate makes a signer of the parts, which are complete, and makes it the active one.
 func (w *watch) activate(p *parts) error {
-	s, err := w.make(p, w.log)
+	s, err := w.make(p, w.process)
 	if err != nil {
 		return err
 	}
-	w.made, w.refused = p.version(), ""
-	w.meter.followRevocations(s, w.log)
-	w.force(s)
+	w.made, w.denied = p.version(), ""
+	w.observeRevocations(s)
+	w.meter.Mapped.Follow(s.config.MappedClaims())
+	w.signer.Store(s)
 	w.log.Info("ready to sign", "file", w.file, "issuer", s.config.Issuer, "audience", s.config.Audience)
 	return nil
 }
 
-// forget drops what is not followed any more.
-func (w *watch) forget() {
+// observeRevocations logs what no honest writer does without a cause: a list that goes back, and
+// entries that vanish before they expire. The list is active all the same.
+func (w *watch) observeRevocations(s *signer) {
+	w.revocations.Observe(s.revoked, s.now())
+	alarms := w.revocations.Alarms(s.now())
+	for _, alarm := range alarms {
+		if !slices.Contains(w.alarms, alarm) {
+			w.log.Error("revocations: "+alarm, "file", s.config.Revocation.File)
+		}
+	}
+	w.alarms = alarms
+}
+
+// forgetUnused drops the locks of parts that are not followed any more.
+func (w *watch) forgetUnused() {
 	used := map[part]bool{w.config: true}
 	for _, p := range []*parts{w.active, w.next} {
-		for _, part := range p.all() {
+		for _, part := range p.bySource() {
 			used[part] = true
 		}
 	}
-	for part := range w.busy {
+	for part := range w.polling {
 		if !used[part] {
-			delete(w.busy, part)
+			delete(w.polling, part)
 		}
 	}
 }
 
-// faults are why sources are not what their files hold now.
-func (w *watch) faults() map[source]error {
+// findFaults gives why sources are not what their files contain now.
+func (w *watch) findFaults() map[source]error {
 	faults := map[source]error{}
-	for s, part := range w.active.all() {
-		faults[s] = fault(part)
+	for s, part := range w.active.bySource() {
+		faults[s] = findFault(part)
 	}
-	for s, part := range w.next.all() {
-		if err := fault(part); err != nil {
+	for s, part := range w.next.bySource() {
+		if err := findFault(part); err != nil {
 			faults[s] = err
 		}
 	}
@@ -201,7 +258,7 @@ func (w *watch) faults() map[source]error {
 		return faults
 	}
 	for _, s := range sources {
-		if part := w.next.all()[s]; part != nil && part.Since().IsZero() {
+		if part := w.next.bySource()[s]; part != nil && part.Since().IsZero() {
 			faults[configSource] = fmt.Errorf("it waits for the source %s", s)
 			break
 		}
@@ -209,59 +266,58 @@ func (w *watch) faults() map[source]error {
 	return faults
 }
 
-// tell logs each fault once, and shows all of them in the metrics.
-func (w *watch) tell(faults map[source]error) {
+// reportFaults logs each fault once, and shows all of them in the metrics.
+func (w *watch) reportFaults(faults map[source]error) {
 	for _, s := range sources {
 		err := faults[s]
 		text := ""
 		if err != nil {
 			text = err.Error()
 		}
-		w.note(s, err)
-		if text == w.said[s] {
+		w.updateMetrics(s, err)
+		if text == w.logged[s] {
 			continue
 		}
-		w.said[s] = text
+		w.logged[s] = text
 		if err == nil {
 			continue
 		}
-		w.meter.sources[s].failures.Add(1)
-		if w.inForce.Load().broken == nil {
+		w.meter.Source(string(s)).Failures.Add(1)
+		if w.signer.Load().broken == nil {
 			w.log.Error("a source is rejected; what was loaded from it before stays active until it is fixed", "file", w.file, "source", s, "error", text)
 		}
 	}
-	if w.inForce.Load().broken != nil {
-		w.refuseAll(faults)
+	if w.signer.Load().broken != nil {
+		w.denyAll(faults)
 	}
 }
 
-// note brings the metrics of a source up to date.
-func (w *watch) note(s source, err error) {
-	m := w.meter.sources[s]
-	m.refused.Store(err != nil)
-	part := w.active.all()[s]
-	if next := w.next.all()[s]; part == nil {
+func (w *watch) updateMetrics(s source, err error) {
+	m := w.meter.Source(string(s))
+	m.Rejected.Store(err != nil)
+	part := w.active.bySource()[s]
+	if next := w.next.bySource()[s]; part == nil {
 		part = next
 	}
-	if s == configSource || part == nil { // without files of its own it is part of the configuration
+	if s == configSource || part == nil { // a source without files of its own is part of the configuration
 		part = w.config
 	}
-	m.looked.Store(millis(part.Looked()))
+	m.Looked.Store(unixMilli(part.Looked()))
 	if w.active != nil {
-		m.loaded.Store(millis(part.Since()))
+		m.Loaded.Store(unixMilli(part.Since()))
 	}
 }
 
-// millis are milliseconds since 1970; 0 for the zero time.
-func millis(t time.Time) int64 {
+// unixMilli gives milliseconds since 1970; 0 for the zero time.
+func unixMilli(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixMilli()
 }
 
-// refuseAll refuses every request for the first fault.
-func (w *watch) refuseAll(faults map[source]error) {
+// denyAll denies every request for the first fault.
+func (w *watch) denyAll(faults map[source]error) {
 	cause := faults[configSource]
 	for _, s := range sources {
 		if err := faults[s]; err != nil && (s != configSource || w.config.Err() != nil) {
@@ -269,28 +325,39 @@ func (w *watch) refuseAll(faults map[source]error) {
 			break
 		}
 	}
-	if cause == nil || cause.Error() == w.refused {
+	if cause == nil || cause.Error() == w.denied {
 		return
 	}
-	w.refused = cause.Error()
-	w.force(refuseAll(cause, w.log))
-	w.log.Error("every request of an API with this plugin is refused until the cause is fixed", "file", w.file, "error", w.refused)
+	w.denied = cause.Error()
+	w.signer.Store(newBrokenSigner(cause, w.process))
+	w.log.Error("every request of an API with this plugin is refused until the cause is fixed", "file", w.file, "error", w.denied)
 }
 
-func (w *watch) force(s *signer) {
-	s.meter, s.definitions = w.meter, w.definitions
+// checkDefinitions checks the files of API definitions by the active configuration.
+func (w *watch) checkDefinitions() {
+	var c *settings.Config
+	if s := w.signer.Load(); s.broken == nil {
+		c = s.config
+	}
+	w.definitions.Check(c)
+}
+
+// metricsText is the answer to a scrape.
+func (w *watch) metricsText() []byte {
+	s, report := w.signer.Load(), w.definitions.Report()
+	_, _, older := w.revocations.RolledBack()
+	snapshot := metrics.Snapshot{
+		Now: time.Now(), Ready: s.checkReady() == nil, Revision: revision,
+		Audit: auditTrails.stats(), LogLines: logLines().Stats(),
+		RevocationsOlder: older, RevocationsVanished: w.revocations.VanishedCount(),
+		DefinitionsVisible: report.Visible,
+	}
+	for _, cause := range tykapi.HookCauses {
+		snapshot.UnguardedAPIs = append(snapshot.UnguardedAPIs, metrics.LabelledCount{Label: string(cause), Count: report.Count[cause]})
+	}
 	if s.broken == nil {
-		w.meter.mapped.follow(s.config)
+		current, _ := s.keys.Current(s.now()) // nil: no key signs
+		snapshot.Active = &metrics.ActiveConfig{Generation: s.config.Generation, Keys: s.keys.Keys(), CurrentKey: current}
 	}
-	w.inForce.Store(s)
-}
-
-// refuseAll is the signer for a gateway without a usable configuration.
-func refuseAll(err error, log *slog.Logger) *signer {
-	if token.ReasonOf(err) == decision.Panic { // no reason of ours, such as a file that changes just now
-		err = refuse(decision.NotConfigured, "%w", err)
-	}
-	s := newSigner(log)
-	s.broken = err
-	return s
+	return w.meter.Text(snapshot)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,8 +68,8 @@ func TestKeysFollowTheClock(t *testing.T) {
 	first := newKey(t, dir, now, now.Add(time.Hour))
 	second := newKey(t, dir, now.Add(time.Minute), now.Add(time.Hour))
 	replaceIn(t, p, p.dir+"/keys", dir)
-	p.watch.make = func(p *parts, log *slog.Logger) (*signer, error) {
-		s, err := assemble(p, log)
+	p.watch.make = func(p *parts, process process) (*signer, error) {
+		s, err := newSigner(p, process)
 		s.now = func() time.Time { return now }
 		return s, err
 	}
@@ -92,7 +91,7 @@ func TestKeysFollowTheClock(t *testing.T) {
 // A panic outside of a request would end the gateway.
 func TestPanicWhileLoading(t *testing.T) {
 	p := start(t)
-	bug := func(*parts, *slog.Logger) (*signer, error) { panic("a bug with " + p.dir) }
+	bug := func(*parts, process) (*signer, error) { panic("a bug with " + p.dir) }
 	p.watch.make = bug
 	p.log.Reset()
 	for range 3 {
@@ -100,7 +99,7 @@ func TestPanicWhileLoading(t *testing.T) {
 		p.look()
 	}
 	p.issued(t)
-	if strings.Count(p.log.String(), "a goroutine panicked") != 3 || strings.Contains(p.log.String(), "a bug") || p.watch.meter.panics[filesGoroutine].Load() != 3 {
+	if strings.Count(p.log.String(), "a goroutine panicked") != 3 || strings.Contains(p.log.String(), "a bug") || p.count(t, `meshpass_edge_goroutine_panics_total{goroutine="files"}`) != 3 {
 		t.Errorf("want three panics told, by their kind alone; log: %s", &p.log)
 	}
 	p.watch = newWatch(p.watch.file, p.watch.log)
@@ -108,7 +107,7 @@ func TestPanicWhileLoading(t *testing.T) {
 	p.look()
 	r := keyCall().request()
 	refused(t, p, r, p.sign(r), 503, decision.NotConfigured)
-	p.watch.make = assemble
+	p.watch.make = newSigner
 	p.look()
 	p.issued(t)
 }
@@ -116,12 +115,12 @@ func TestPanicWhileLoading(t *testing.T) {
 // Each request is judged by one configuration, in whole.
 func TestReloadUnderLoad(t *testing.T) {
 	p := start(t)
-	current = func() *signer { return p.watch.inForce.Load() }
+	activeSigner = func() *signer { return p.watch.signer.Load() }
 	texts := []string{
 		replaceIn(t, p, "tyk.test", "tyk.a", "audience: test.", "audience: a."),
 		replaceIn(t, p, "tyk.a", "tyk.b", "audience: a.", "audience: b."),
 	}
-	p.watch.look()
+	p.watch.checkFiles()
 	stop, done := make(chan struct{}), sync.WaitGroup{}
 	for range 4 {
 		done.Add(1)
@@ -141,7 +140,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	for i := range 20 {
 		p.write(t, "meshpass.yaml", texts[i%2])
-		p.watch.look()
+		p.watch.checkFiles()
 	}
 	close(stop)
 	done.Wait()

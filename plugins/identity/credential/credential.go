@@ -1,0 +1,73 @@
+// Package credential makes an identity of the credential with which a caller has authenticated to
+// Tyk: the claims of a JWT, or the session that Tyk keeps.
+package credential
+
+import (
+	"net"
+	"net/http"
+
+	"github.com/TykTechnologies/tyk/user"
+
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/plugins/identity/settings"
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// Reader reads credentials by the mappings of one configuration.
+type Reader struct {
+	Config *settings.Config
+	Secret identity.PseudonymKey // the key of pseudonyms: the claim sid, subjects of API keys
+
+	// Report gets, for each line of a mapping, whether a credential had the mapped claim.
+	Report func(mapping, claim string, found bool)
+}
+
+// Identify gives the identity that this API may pass on. session is nil if nobody was authenticated.
+func (c Reader) Identify(a *tykapi.API, session *user.SessionState, r *http.Request) (id identity.Identity, err error) {
+	switch {
+	case a.Unsupported != nil:
+		return id, denial.New(decision.SessionUnsupported, "API %s: %w", a.ID, a.Unsupported)
+	case session == nil:
+		return id, denial.New(decision.NoSession, "API %s: nobody was authenticated", a.ID)
+	case session.IsInactive:
+		return id, denial.New(decision.SessionInactive, "API %s: the key is inactive", a.ID)
+	case session.KeyID == "":
+		return id, denial.New(decision.SessionUnsupported, "API %s: the session has no key", a.ID)
+	}
+	s := tykSession{state: session, api: a, r: r, secret: c.Secret}
+	method := a.MethodOf(session, r)
+	if method == tykapi.MethodJWT || method == tykapi.MethodOIDC {
+		id, err = c.readToken(a, session, r)
+	} else {
+		id, err = c.readSession(method, s)
+	}
+	if err != nil {
+		return id, err
+	}
+	id.Requester, id.API, id.Org = c.Config.Workload, identity.API{ID: a.ID, Name: a.Name}, session.OrgID
+	id.Method, id.SessionID, id.IP = string(method), s.id(), clientIP(r)
+	return id, nil
+}
+
+func (c Reader) reportFor(mapping string) func(claim string, found bool) {
+	return func(claim string, found bool) { c.Report(mapping, claim, found) }
+}
+
+// clientIP is the address that connected to the gateway. X-Forwarded-For and X-Real-IP, which Tyk
+// trusts from anyone, must not end in a signed token.
+func clientIP(r *http.Request) string {
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return host
+}
+
+// newSubject denies a name that no token can carry. The caller's credential gives it.
+func newSubject(namespace, id string) (identity.Subject, error) {
+	subject := identity.Subject{Namespace: namespace, ID: id}
+	if err := token.CheckSubject(subject); err != nil {
+		return identity.Subject{}, denial.New(decision.ClaimsInvalid, "the subject that the caller's credential names: %w", err)
+	}
+	return subject, nil
+}

@@ -1,0 +1,141 @@
+package credential
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/TykTechnologies/tyk/user"
+
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/plugins/identity/mapping"
+	"github.com/meshpass/meshpass/plugins/identity/settings"
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// sessionReader reads the sessions of one method, which contain no verified claims: the fields that Tyk
+// keeps with the session describe the caller.
+type sessionReader struct {
+	kind       settings.SessionKind
+	ownSubject func(tykSession) string       // the subject that needs no metadata; "": there is none
+	opens      func(*user.SessionState) bool // whether the method has opened the session
+}
+
+var sessionReaders = map[tykapi.Method]sessionReader{
+	tykapi.MethodKey: {
+		kind:       settings.APIKeySessions,
+		ownSubject: tykSession.keyPseudonym,
+		opens:      tykapi.OpensByAPIKey,
+	},
+	tykapi.MethodOAuth: {
+		kind:       settings.OAuthSessions,
+		ownSubject: func(s tykSession) string { return s.state.OauthClientID },
+		opens:      tykapi.OpensByOAuth,
+	},
+	tykapi.MethodBasic: {
+		kind:       settings.BasicSessions,
+		ownSubject: tykSession.name,
+		opens:      tykapi.OpensByPassword,
+	},
+	tykapi.MethodHMAC: {
+		kind:       settings.HMACSessions,
+		ownSubject: tykSession.name,
+		opens:      tykapi.OpensBySignature,
+	},
+	tykapi.MethodMTLS: {
+		kind:       settings.MTLSSessions,
+		ownSubject: func(s tykSession) string { return tykapi.Fingerprint(s.r) },
+		opens:      hasNoMark,
+	},
+	tykapi.MethodCustom: {
+		kind:       settings.CustomSessions,
+		ownSubject: tykSession.keyPseudonym,
+		opens:      hasNoMark,
+	},
+}
+
+// hasNoMark is for methods that leave no mark in the sessions that they open. A certificate is compared
+// with the connection's by [tykapi.API.MethodOf] and [tykapi.API.SessionOf]; an authentication plugin
+// makes the session itself.
+func hasNoMark(*user.SessionState) bool { return true }
+
+// readSession reads the caller's identity from the session. The key is the caller's secret, or equal to
+// one, and is never written anywhere. Alias is free text that need not be unique, and is never a
+// subject.
+func (c Reader) readSession(m tykapi.Method, s tykSession) (id identity.Identity, err error) {
+	reader := sessionReaders[m]
+	rules := c.Config.SessionMapping(reader.kind)
+	if rules == nil {
+		return id, denial.New(decision.SessionUnsupported, "API %s: the configuration has no %s: add it, or take the plugin off this API", s.api.ID, reader.kind.Block)
+	}
+	if !reader.opens(s.state) {
+		return id, denial.New(decision.ClaimsUnbound, "API %s: another method opens the session of this name, and its proof was not given", s.api.ID)
+	}
+	if id.Subject, err = reader.readSubject(rules, s); err != nil {
+		return id, err
+	}
+	if id.Claims, err = mapping.MapClaims(rules.Claims, s.metadata, c.reportFor(reader.kind.Block)); err != nil {
+		return id, denial.New(decision.ClaimsInvalid, "%w", err)
+	}
+	for _, policy := range s.state.PolicyIDs() {
+		id.Scopes = append(id.Scopes, rules.Scopes.ByPolicy[policy]...)
+	}
+	id.NotAfter = s.notAfter(m)
+	return id, nil
+}
+
+// readSubject reads a field of the metadata, or what the method itself knows of the caller.
+func (k sessionReader) readSubject(rules *settings.SessionMapping, s tykSession) (identity.Subject, error) {
+	var id string
+	if rules.Subject == k.kind.OwnSubject {
+		id = k.ownSubject(s)
+	} else {
+		id, _ = s.metadata(rules.Subject).(string)
+	}
+	if id == "" {
+		return identity.Subject{}, denial.New(decision.SubjectUnknown, "%s.subject: %s is absent, empty or not a text", k.kind.Block, rules.Subject)
+	}
+	return newSubject(k.kind.Namespace, id)
+}
+
+// tykSession is a session, and what its subject may be made of.
+type tykSession struct {
+	state  *user.SessionState
+	api    *tykapi.API
+	r      *http.Request
+	secret identity.PseudonymKey
+}
+
+// metadata reads meta.NAME; NAME may be a path into objects, as with claims.
+func (s tykSession) metadata(name string) any {
+	return mapping.FindClaim(func(field string) any { return s.state.MetaData[field] }, strings.TrimPrefix(name, settings.MetaPrefix))
+}
+
+// notAfter is the end of the session, or of the certificate that opened it if that is earlier; zero:
+// neither ends.
+func (s tykSession) notAfter(m tykapi.Method) (end time.Time) {
+	if s.state.Expires > 0 {
+		end = time.Unix(s.state.Expires, 0)
+	}
+	if m == tykapi.MethodMTLS {
+		if certificate := s.r.TLS.PeerCertificates[0].NotAfter; end.IsZero() || certificate.Before(end) {
+			end = certificate
+		}
+	}
+	return end
+}
+
+// id names the session for revocation. The key of an HMAC client contains its key id as the client has
+// written it, so the session's name is used there.
+func (s tykSession) id() string {
+	if s.api.Method == tykapi.MethodHMAC {
+		return s.secret.Pseudonym(s.api.Org + s.name())
+	}
+	return s.keyPseudonym()
+}
+
+func (s tykSession) keyPseudonym() string { return s.secret.Pseudonym(s.state.KeyID) }
+
+func (s tykSession) name() string { return s.api.SessionName(s.state) }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/TykTechnologies/tyk/ctx"
+
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
+	"github.com/meshpass/meshpass/shared/audit"
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// exchange is a request in one hook, with the definition of its API.
+type exchange struct {
+	rw         http.ResponseWriter
+	r          *http.Request
+	definition tykapi.Definition
+	err        error // why there is no definition
+}
+
+func newExchange(rw http.ResponseWriter, r *http.Request) exchange {
+	d, err := tykapi.DefinitionOf(r)
+	return exchange{rw: rw, r: r, definition: d, err: err}
+}
+
+// newRecord starts the audit record with what the request itself says. Method and path are the client's
+// own, because Tyk rewrites them later.
+func (s *signer) newRecord(e exchange) audit.Record {
+	record := audit.Record{
+		Time: s.now(), ID: token.NewTxn(),
+		TraceID:   audit.ParseTraceID(e.r.Header.Get("Traceparent")),
+		RequestID: audit.Clip(e.r.Header.Get("X-Request-Id"), audit.MaxRequestID),
+		Method:    audit.Clip(e.r.Method, audit.MaxMethod),
+		Path:      audit.Clip(e.r.URL.EscapedPath(), audit.MaxPath),
+		Host:      audit.Clip(e.r.Host, audit.MaxHost),
+
+		Authenticated: e.r.Context().Value(ctx.SessionData) != nil && e.r.Context().Value(ctx.RequestStatus) == nil,
+	}
+	if e.err == nil {
+		record.Callee = "edge/" + e.definition.ID
+	}
+	return record
+}
+
+// deny answers the request, and logs and records why.
+func (s *signer) deny(e exchange, record audit.Record, err error) {
+	reason := token.ReasonOf(err)
+	if reason.Class().Status() == http.StatusUnauthorized {
+		e.rw.Header().Set("WWW-Authenticate", s.challenge(e, reason))
+	}
+	denial.Write(e.rw, reason)
+	record.Detail = audit.Clip(err.Error(), audit.MaxDetail)
+	s.log.Warn("refused", "api", record.Callee, "id", record.ID, "error", err.Error())
+	s.finish(record, audit.KindEdge, decision.Deny(reason))
+}
+
+// challenge is what a 401 must say: how to authenticate (RFC 9110 section 15.5.2). An API with several
+// methods names the one that identifies the caller. API keys and certificates have no scheme of their
+// own; Tyk accepts keys as bearers too.
+func (s *signer) challenge(e exchange, reason decision.Reason) string {
+	if s.broken == nil && e.err == nil {
+		if a, err := s.apis.Of(e.definition); err == nil && a.Method == tykapi.MethodBasic {
+			return `Basic realm="` + quotedStringEscapes.Replace(a.Name) + `"` // as Tyk itself writes it
+		}
+	}
+	if reason == decision.NoSession {
+		return "Bearer" // without credentials, no error: RFC 6750 section 3.1
+	}
+	return `Bearer error="invalid_token"`
+}
+
+// quotedStringEscapes replaces what a quoted-string may not contain (RFC 9110 section 5.6.4).
+var quotedStringEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", " ", "\n", " ")
+
+// finish counts the decision and queues the record; no hook waits for it to be written. The gateway
+// goes on if it is lost: whatever the gateway lets through, the next hop decides, and records, again.
+func (s *signer) finish(record audit.Record, kind audit.Kind, d decision.Decision) {
+	record.Kind, record.Decision, record.Reason = kind, d.String(), string(d.Reason)
+	record.DurationUS = s.now().Sub(record.Time).Microseconds()
+	s.meter.CountDecision(d.Reason)
+	s.audit.Record(record)
+}

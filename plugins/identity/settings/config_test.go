@@ -1,0 +1,136 @@
+package settings
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// readFull gives a file with all sections.
+func readFull(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/full.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestConfigProblemsAreReportedTogether(t *testing.T) {
+	const text = `issuer: tyk.example.com
+audience: cluster.local
+keys: {dir: k, directory: x}
+lifetime: 10m
+minRemaining: soon
+upstreams: ["*.local", "http://orders", "a..b", "*.0.0.1", ok.example.com:443]
+edge: {enforce: false, overrides: x}
+revocation: {}
+metrics: "localhost:9092"
+idps:
+  - alias: key
+    issuer: https://idp.example.com
+    audiences: []
+    jwtSources: [""]
+    subject: kid
+    claims: {groups: {from: groups, most: 3}}
+  - {alias: okta, issuer: https://idp.example.com, audiences: [a], subject: ""}
+apiKeys:
+  subject: alias
+  claims: {tenant: org}
+  scopes: {byPolicy: {gold: [a b]}}
+audit: {output: /var/log/audit, queue: 1KiB, anonymousDenials: -1}
+`
+	want := []string{
+		"f.yaml:1:1: workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway",
+		"f.yaml:1:1: secretFile is missing",
+		`f.yaml:1:9: issuer: "tyk.example.com" is not an http or https URL: write one such as https://tyk.example.com`,
+		"f.yaml:2:11: audience: audience cluster.local is the same in every mesh: use a globally unique name",
+		`f.yaml:3:16: unknown key "directory"; known here: dir`,
+		"f.yaml:4:11: lifetime 10m0s: want 1s to 5m0s",
+		`f.yaml:5:15: minRemaining: want a duration such as 30s or 7d, not the text "soon"`,
+		`f.yaml:6:13: upstreams: "*.local": a suffix of one label would let tokens leave the mesh`,
+		`f.yaml:6:24: upstreams: "http://orders": want a host, *.SUFFIX or an IP address, with a port if only that one is meant`,
+		`f.yaml:6:41: upstreams: "a..b": "a..b" is not a host name`,
+		`f.yaml:6:49: upstreams: "*.0.0.1": "0.0.1" is not a host name`,
+		"f.yaml:7:7: edge.policies: want the folders of documents, as in [{path: policies}]",
+		`f.yaml:7:24: unknown key "overrides"; known here: enforce, policies`,
+		"f.yaml:8:13: revocation.file is missing",
+		`f.yaml:9:10: metrics "localhost:9092": want IP:PORT, such as 127.0.0.1:9092`,
+		`f.yaml:11:12: alias "key" is reserved for sessions that no idp vouches for`,
+		"f.yaml:13:16: audiences: want the client ids or API names that the caller's token may be for",
+		"f.yaml:14:18: jwtSources: want what stands in jwt_source of the APIs that verify this provider's tokens",
+		"f.yaml:15:14: kid is a field of the token's header, not a claim",
+		`f.yaml:16:22: groups: unknown key "most"; known here: from, keep, max, as`,
+		"f.yaml:17:27: issuer https://idp.example.com is taken by an idp above",
+		"f.yaml:17:77: subject: want the name of a claim",
+		"f.yaml:19:12: apiKeys.subject: want meta.NAME, a stable field of the session's metadata, or hmac",
+		"f.yaml:20:20: claim tenant: want meta.NAME, a field of the session's metadata",
+		`f.yaml:21:30: policy gold: scope "a b": want one scope per entry`,
+		`f.yaml:22:17: audit.output "/var/log/audit": want stdout or stderr`,
+		`f.yaml:22:40: audit.queue 1KiB: want 256KiB to 1GiB`,
+		`f.yaml:22:64: audit.anonymousDenials -1: want 1 to 100000, the records a second for each reason`,
+	}
+	_, err := Parse("f.yaml", []byte(text))
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	if want := strings.Join(want, "\n"); err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestClaimRules(t *testing.T) {
+	settingsText := readFull(t)
+	text := strings.ReplaceAll(settingsText, "max: 2", "max: -1")
+	text = strings.ReplaceAll(text, `"orders-*"`, `"*-*"`)
+	text = strings.ReplaceAll(text, "tenant: org_id", "sid: org_id, x: alg, y: {keep: }")
+	_, err := Parse("f.yaml", []byte(text))
+	if err == nil || !strings.Contains(err.Error(), "keep has no value") {
+		t.Fatalf("got %v, want a word on keep without a value", err)
+	}
+	text = strings.ReplaceAll(text, ", y: {keep: }", "")
+	_, err = Parse("f.yaml", []byte(text))
+	for _, want := range []string{`claim "sid": the name is reserved`, "alg is a field of the token's header", `keep "*-*": want`, "max -1: want"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	settingsText := readFull(t)
+	text := strings.NewReplacer("lifetime: 60s\n", "", "minRemaining: 5s\n", "", "audit: {output: stderr}\n", "").Replace(settingsText)
+	c, err := Parse("f.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := Parse("f.yaml", []byte(settingsText))
+	if err != nil {
+		t.Fatal(err)
+	}
+	full.Audit.Output = "stdout"
+	if !reflect.DeepEqual(c, full) {
+		t.Errorf("got %+v, want %+v", c, full)
+	}
+}
+
+func TestRelativeNames(t *testing.T) {
+	c, err := Parse("/etc/meshpass/edge.yaml", []byte(strings.ReplaceAll(readFull(t), "DIR/", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Keys.Dir != "/etc/meshpass/keys" || c.SecretFile != "/etc/meshpass/secret" {
+		t.Errorf("got %s and %s", c.Keys.Dir, c.SecretFile)
+	}
+}
+
+func TestVariablesAreNotExpanded(t *testing.T) {
+	text := strings.NewReplacer("https://tyk.test.meshpass.dev", `"https://${HOST}"`, "DIR/secret", "$(DIR)/secret").Replace(readFull(t))
+	_, err := Parse("f.yaml", []byte(text))
+	want := "f.yaml:2:9: issuer: ${HOST} is not replaced: variables are not expanded here; write the value itself, or replace it before the program starts\n" +
+		"f.yaml:16:13: secretFile: $(DIR) is not replaced: variables are not expanded here; write the value itself, or replace it before the program starts"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,139 @@
+package tykapi
+
+import (
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/TykTechnologies/tyk/apidef"
+
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/plugins/identity/settings"
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+// API is what the plugin knows of one API, derived once from its definition and the plugin's file.
+type API struct {
+	ID, Name, Org string
+	Source        any // Tyk's own pointer to the definition, see [Definition]
+
+	Method      Method
+	Unsupported error // why no identity can be read for this method; nil: one can
+
+	JWTSources  []string          // the keys that verify callers' tokens, as the definition names them
+	ContextVars bool              // Tyk gives the verified claims to the plugin
+	tokenIn     apidef.AuthConfig // where the caller's JWT is
+	userClaim   string            // the claim after which Tyk names a JWT user's session; empty: sub
+
+	certificates []string // of clients, where nothing else is asked for
+	copies       copies
+	targets      targets
+
+	UnsafeReentry error // why no call of an MCP proxy can be signed; nil: it can
+
+	mayCache, mayRecord bool // the plugin's file permits it
+
+	// The API's own settings; they only ever narrow the file's.
+	OptionalIdentity bool
+	Lifetime         time.Duration
+	scopes           *[]string // nil: all
+	claims           *[]string // nil: all
+	audiences        *[]string // the caller's token must also be for one of these; nil: for any of its provider's
+}
+
+// NewAPI derives an API from its definition and the file. With an error every request of the API is
+// denied.
+func NewAPI(c *settings.Config, d *apidef.APIDefinition) (*API, error) {
+	own, err := readNarrowing(d)
+	method, unsupported := methodOf(d)
+	if err == nil {
+		err = own.check(c, d.APIID, method)
+	}
+	if err != nil {
+		return nil, denial.New(decision.ConfigInvalid, "API %s, config_data.meshpass: %w", d.APIID, err)
+	}
+	if err := checkGuardIsLast(d); err != nil {
+		return nil, denial.New(decision.GuardMissing, "API %s, %w", d.APIID, err)
+	}
+	if fault := findHookFault(c, d); fault != nil {
+		return nil, denial.New(fault.reason(), "API %s: %w", d.APIID, fault)
+	}
+	targets, err := targetsOf(d, c.UpstreamHosts)
+	if err != nil {
+		return nil, denial.New(decision.UpstreamRefused, "API %s: %w", d.APIID, err)
+	}
+	a := &API{
+		ID: d.APIID, Name: d.Name, Org: d.OrgID,
+		Method: method, Unsupported: unsupported, certificates: certificatesOf(d), copies: copiesOf(d), targets: targets,
+		tokenIn: tokenPlace(d, method), JWTSources: jwtSources(d), ContextVars: d.EnableContextVars, userClaim: d.JWTIdentityBaseField,
+		mayCache: slices.Contains(c.Allow.ResponseCache, d.APIID), mayRecord: slices.Contains(c.Allow.DetailedRecording, d.APIID),
+		OptionalIdentity: own.Identity == "optional", Lifetime: c.Lifetime, scopes: own.Scopes, claims: own.Claims, audiences: own.Audiences,
+	}
+	if own.Lifetime != 0 {
+		a.Lifetime = own.Lifetime
+	}
+	return a, nil
+}
+
+// Narrow removes the scopes and claims that this API does not pass on.
+func (a *API) Narrow(id identity.Identity) identity.Identity {
+	if a.scopes != nil {
+		id.Scopes = slices.DeleteFunc(id.Scopes, func(scope string) bool { return !slices.Contains(*a.scopes, scope) })
+	}
+	for name := range id.Claims {
+		if a.claims != nil && !slices.Contains(*a.claims, name) {
+			delete(id.Claims, name)
+		}
+	}
+	return id
+}
+
+// AdmitsAudience reports whether the API's own settings admit a token for this audience.
+func (a *API) AdmitsAudience(audience string) bool {
+	return a.audiences == nil || slices.Contains(*a.audiences, audience)
+}
+
+// APIs keeps what was derived of each API, for as long as Tyk uses the same definition.
+type APIs struct {
+	config *settings.Config
+	log    *slog.Logger
+
+	lock sync.RWMutex
+	byID map[string]knownAPI
+}
+
+type knownAPI struct {
+	source any
+	api    *API
+	err    error
+}
+
+// NewAPIs derives APIs by this configuration.
+func NewAPIs(config *settings.Config, log *slog.Logger) *APIs {
+	return &APIs{config: config, log: log, byID: map[string]knownAPI{}}
+}
+
+// Of gives the API of the definition. A definition that is rejected stays rejected, and is logged once,
+// until Tyk loads the API again.
+func (c *APIs) Of(d Definition) (*API, error) {
+	c.lock.RLock()
+	entry, ok := c.byID[d.ID]
+	c.lock.RUnlock()
+	if ok && entry.source == d.Source {
+		return entry.api, entry.err
+	}
+	entry = knownAPI{source: d.Source}
+	definition := d.classic()
+	if entry.api, entry.err = NewAPI(c.config, definition); entry.err == nil {
+		entry.api.Source = d.Source
+		entry.api.UnsafeReentry = checkReentry(definition, d.extension)
+	} else {
+		c.log.Error("every request of this API is refused until its definition is mended", "api", d.ID, "error", entry.err.Error())
+	}
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.byID[d.ID] = entry
+	return entry.api, entry.err
+}

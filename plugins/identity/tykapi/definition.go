@@ -1,0 +1,70 @@
+// Package tykapi reads what Tyk says of a request and of an API: the definition, the method that
+// authenticates, the session, the caller's token, the targets, and the hooks that Tyk runs.
+//
+// Each fact about Tyk was measured on release 5.8, unless a comment names another one.
+package tykapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/TykTechnologies/tyk/apidef"
+	"github.com/TykTechnologies/tyk/apidef/oas"
+	"github.com/TykTechnologies/tyk/ctx"
+
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/shared/decision"
+)
+
+// Definition is the API definition of a request. What is derived from it is kept by [APIs] and
+// [HookChecks], because Tyk's getters clone the whole definition, while to find Source costs a
+// look-up.
+type Definition struct {
+	ID            string
+	Source        any  // Tyk's own pointer; it changes only when Tyk reloads the API, so it serves as a cache key
+	ByCertificate bool // the API asks for nothing but a certificate of its list; Tyk never calls SignIdentity there
+
+	classic   func() *apidef.APIDefinition // a clone in the classic form
+	extension *oas.XTykAPIGateway          // of the OpenAPI form, Tyk's own copy; nil: the classic form
+}
+
+// DefinitionOf gives the definition that Tyk has put beside the request.
+func DefinitionOf(r *http.Request) (Definition, error) {
+	classic, _ := r.Context().Value(ctx.Definition).(*apidef.APIDefinition)
+	open, _ := r.Context().Value(ctx.OASDefinition).(*oas.OAS)
+	switch {
+	case classic != nil && open != nil:
+		return Definition{}, denial.New(decision.ConfigInvalid,
+			"two API definitions after an internal loop: every API of the loop needs the pre hook StripIdentity")
+	case classic != nil:
+		return Definition{
+			ID: classic.APIID, Source: classic,
+			ByCertificate: classic.UseKeylessAccess && classic.UseMutualTLSAuth,
+			classic:       func() *apidef.APIDefinition { return ctx.GetDefinition(r) },
+		}, nil
+	case open != nil && open.GetTykExtension() != nil:
+		tyk := open.GetTykExtension()
+		keyless := tyk.Server.Authentication == nil || !tyk.Server.Authentication.Enabled
+		certificates := tyk.Server.ClientCertificates != nil && tyk.Server.ClientCertificates.Enabled
+		return Definition{
+			ID: tyk.Info.ID, Source: open, ByCertificate: keyless && certificates,
+			classic:   func() *apidef.APIDefinition { return classicForm(ctx.GetOASDefinition(r)) },
+			extension: tyk,
+		}, nil
+	}
+	return Definition{}, denial.New(decision.ConfigInvalid, "the gateway gave no API definition")
+}
+
+func classicForm(o *oas.OAS) *apidef.APIDefinition {
+	var d apidef.APIDefinition
+	o.ExtractTo(&d)
+	return &d
+}
+
+// ForgetDefinitions takes both forms off the request. In a loop from a classic to an OpenAPI
+// definition, or back, Tyk sets only the form that the next API has, and leaves the other API's
+// definition in the other form. Tyk sets the form of this API again before the next hook.
+func ForgetDefinitions(r *http.Request) {
+	c := context.WithValue(r.Context(), ctx.Definition, nil)
+	*r = *r.WithContext(context.WithValue(c, ctx.OASDefinition, nil))
+}

@@ -1,0 +1,90 @@
+package tykapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/TykTechnologies/tyk/apidef"
+	"github.com/TykTechnologies/tyk/ctx"
+
+	"github.com/meshpass/meshpass/plugins/identity/settings"
+)
+
+// jwtSources are the keys that verify the API's tokens, as its own definition names them; none: each
+// token names its own. Releases after 5.8 have a second field for them.
+func jwtSources(d *apidef.APIDefinition) (sources []string) {
+	if d.JWTSource != "" {
+		sources = append(sources, settings.DecodeJWTSource(d.JWTSource))
+	}
+	var later struct {
+		URIs []struct {
+			URL string `json:"url"`
+		} `json:"jwt_jwks_uris"`
+	}
+	if data, err := json.Marshal(d); err == nil && json.Unmarshal(data, &later) == nil {
+		for _, uri := range later.URIs {
+			sources = append(sources, settings.DecodeJWTSource(uri.URL))
+		}
+	}
+	return sources
+}
+
+// tokenPlace is where Tyk looks for the caller's token.
+func tokenPlace(d *apidef.APIDefinition, m Method) apidef.AuthConfig {
+	name := apidef.OIDCType
+	if m == MethodJWT {
+		name = apidef.JWTType
+	}
+	config, ok := d.AuthConfigs[name]
+	if !ok && m == MethodJWT {
+		config = d.Auth
+	}
+	return config
+}
+
+// CallerToken reads the caller's token, not verified, where Tyk has found it: the last one of header,
+// query and cookie that has one.
+func (a *API) CallerToken(r *http.Request) (raw string) {
+	or := func(value, otherwise string) string {
+		if value == "" {
+			return otherwise
+		}
+		return value
+	}
+	place, name := a.tokenIn, "Authorization"
+	if !place.DisableHeader {
+		name = or(place.AuthHeaderName, name)
+		raw = r.Header.Get(name)
+	}
+	if place.UseParam {
+		raw = or(r.URL.Query().Get(or(place.ParamName, name)), raw)
+	}
+	if place.UseCookie {
+		if cookie, err := r.Cookie(or(place.CookieName, name)); err == nil {
+			raw = or(cookie.Value, raw)
+		}
+	}
+	if scheme, token, ok := strings.Cut(raw, " "); ok && strings.EqualFold(scheme, "bearer") {
+		raw = token
+	}
+	return raw
+}
+
+// VerifiedClaims reads claims of the JWT that Tyk has verified; nil: the claim is absent. Tyk gives
+// fields of the JOSE header under the same names, so the configuration may not map those.
+func VerifiedClaims(r *http.Request) func(name string) any {
+	data, _ := r.Context().Value(ctx.ContextData).(map[string]any)
+	return func(name string) any { return data["jwt_claims_"+name] }
+}
+
+// User is the claim after which Tyk names the session; "": there is none.
+func (a *API) User(claim func(string) any) string {
+	if a.Method == MethodJWT && a.userClaim != "" {
+		if user, ok := claim(a.userClaim).(string); ok {
+			return user
+		}
+	}
+	user, _ := claim("sub").(string)
+	return user
+}
