@@ -24,7 +24,7 @@ type TokenClaims struct {
 	Rctx      map[string]any `json:"rctx" yaml:"rctx"`
 }
 
-// Identity returns the claims in the form in which the engine reads them.
+// Identity returns the claims as the engine reads them.
 func (c TokenClaims) Identity() *identity.Claims {
 	return &identity.Claims{
 		Issuer: c.Issuer, Audience: c.Audience, Subject: c.Subject, Txn: c.Txn, Scope: c.Scope, Requester: c.Requester,

@@ -2,8 +2,8 @@
 // documents a command reads, the claims of a token, and how values and names are printed.
 // Each command has a package of its own below this one.
 //
-// All commands load and decide with shared/policy, as the authorizer does. What they
-// print is therefore what the authorizer will do.
+// All commands load and decide with shared/policy, as the authorizer does. Their output
+// is therefore what the authorizer will do.
 package policycli
 
 import (

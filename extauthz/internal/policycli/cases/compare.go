@@ -36,7 +36,7 @@ func (e Expectation) compareWith(d decision.Decision) []Difference {
 	return all
 }
 
-// rulePaths returns the names by which a case may name the rule that decided: with the
+// rulePaths returns the names that a case may use for the rule that decided: with the
 // folder of the document and without it. The folder is optional, so that no case depends
 // on the names that another folder gives to its documents.
 func rulePaths(d decision.Decision) []string {

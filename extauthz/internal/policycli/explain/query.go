@@ -152,7 +152,7 @@ const maxRecords = 20
 // QueriesFromRecords returns the queries for all audit records with an id: that of a
 // record, a request or a transaction.
 func QueriesFromRecords(records io.Reader, id string, set *policy.Set) ([]Query, error) {
-	found, err := replay.Find(records, id)
+	found, err := replay.FindRecords(records, id)
 	switch {
 	case err != nil:
 		return nil, err
@@ -163,18 +163,19 @@ func QueriesFromRecords(records io.Reader, id string, set *policy.Set) ([]Query,
 	}
 	all := make([]Query, len(found))
 	for i, r := range found {
-		all[i] = queryOfRecord(r.Recall(set))
+		all[i] = queryOfRecord(r.Reconstruct(set))
 	}
 	return all, nil
 }
 
-func queryOfRecord(r replay.Recall) Query {
-	q := Query{Request: r.Request, Token: TokenState{Claims: r.Claims, NoToken: r.Token, Outage: r.Outage}, Notes: r.Notes}
-	if q.Token.Claims != nil {
-		q.Token.Source = "as recorded at " + r.Time.UTC().Format(time.RFC3339)
+func queryOfRecord(c replay.Reconstruction) Query {
+	r := c.Record
+	q := Query{Request: r.Request, Token: TokenState{Claims: r.Claims, NoToken: c.NoToken, Outage: c.Outage}, Notes: c.Uncertain}
+	if r.Claims != nil {
+		q.Token.Source = "as recorded at " + r.Audit.Time.UTC().Format(time.RFC3339)
 	}
-	if !r.Documents {
-		q.EarlyAnswer = r.Decision + " " + r.Reason
+	if !c.ByPolicy {
+		q.EarlyAnswer = r.Audit.Decision + " " + r.Audit.Reason
 	}
 	return q
 }

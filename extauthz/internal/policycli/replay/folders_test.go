@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 
 	"github.com/meshpass/meshpass/extauthz/internal/policycli"
+	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
@@ -126,19 +127,45 @@ func TestFoldersArePaired(t *testing.T) {
 	}
 }
 
-// What hangs below an answer in a record names the folder where it must.
-func TestShadowsThatNameAFolder(t *testing.T) {
+// A shadow answer in a record names the folder if another folder has a document of the
+// name. A file that cannot be used is named by its path.
+func TestShadowAnswersNameAFolder(t *testing.T) {
 	for text, want := range map[string]Answer{
-		"orders/no-batch":      {Policy: "orders", Rule: "no-batch"},
-		"shop/orders/no-batch": {Folder: "shop", Policy: "orders", Rule: "no-batch", shared: true},
+		"deny rule_denied orders/no-batch":               {Decision: "deny", Reason: "rule_denied", Policy: "orders", Rule: "no-batch"},
+		"deny rule_denied shop/orders/no-batch":          {Decision: "deny", Reason: "rule_denied", Folder: "shop", Policy: "orders", Rule: "no-batch", shared: true},
+		"deny policy_refused policies/team/orders.yaml/": {Decision: "deny", Reason: "policy_refused", Policy: "policies/team/orders.yaml"},
+		"deny no_rule": {Decision: "deny", Reason: "no_rule"},
 	} {
-		var got Answer
-		if got.nameRule(text); got != want || got.rule() != text {
-			t.Errorf("%s: got %+v, %s", text, got, got.rule())
+		r := parsed(t, audit.Record{Kind: audit.KindCheck, Decision: "allow", Reason: "overridden", Shadow: []string{text}})
+		answers := r.documentAnswers()
+		if len(answers) != 2 || answers[1] != want {
+			t.Errorf("%s: got %+v", text, answers)
+		}
+		if want.Rule != "" && answers[1].String() != text {
+			t.Errorf("%s: got text %s", text, answers[1])
 		}
 	}
-	refused := Answer{Reason: "policy_refused"}
-	if refused.nameRule("policies/team/orders.yaml/"); refused.Policy != "policies/team/orders.yaml" || refused.Rule != "" {
-		t.Errorf("a file: got %+v", refused)
+}
+
+// Records that another program wrote, or a later version, are undecidable and do no harm.
+func TestRecordsWithUnknownAnswers(t *testing.T) {
+	const rule = "{name: r, effect: deny, to: {paths: [/x]}}"
+	set := loadAll(t, policy.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(document("p", "ns/a/sa/a", rule))}}})
+	for _, row := range []string{
+		`{"kind":"check","callee":"ns/a/sa/a","method":"GET","path":"/x"}`,
+		`{"kind":"check","callee":"ns/a/sa/a","method":"GET","path":"/x","decision":"deny"}`,
+		`{"kind":"check","callee":"ns/a/sa/a","method":"GET","path":"/x","decision":"deny","reason":"of_tomorrow"}`,
+		`{"kind":"check","callee":"ns/a/sa/a","method":"GET","path":"/x","decision":"allow","reason":"overridden","shadow":["","deny","deny of_tomorrow","deny rule_denied p/r/s/t"]}`,
+	} {
+		if r := diffOf(t, set, set, row); r.Undecidable != 1 || r.Replayed != 0 {
+			t.Errorf("%s: got %+v", row, r)
+		}
+		found, err := FindRecords(strings.NewReader(row), "")
+		if err != nil || len(found) != 1 {
+			t.Fatal(found, err)
+		}
+		if c := found[0].Reconstruct(set); !c.ByPolicy || len(c.Uncertain) == 0 {
+			t.Errorf("%s: got %+v", row, c)
+		}
 	}
 }

@@ -28,7 +28,7 @@ func TestADenialWithoutKeys(t *testing.T) {
 		}{
 			{"denied, no outage", denied, allow, allow, "replayed 1, changed 0, undecidable 0"},
 			{"denied, and never let in", denied, deny, deny, "replayed 1, changed 0, undecidable 0"},
-			{"denied, and may be let in now", denied, deny, allow, "the record does not tell whether its refusal was an outage"},
+			{"denied, and may be let in now", denied, deny, allow, "the record does not hold whether there was an outage"},
 			{"denied, not let in any more", denied, allow, deny, "replayed 1, changed 0, undecidable 0"},
 			{"let in", allowed, allow, allow, "replayed 1, changed 0, undecidable 0"},
 		} {
@@ -38,12 +38,12 @@ func TestADenialWithoutKeys(t *testing.T) {
 				t.Errorf("%s, %s: %v, got %s", reason, row.name, err, text.String())
 			}
 		}
-		found, err := Find(strings.NewReader(denied), "")
+		found, err := FindRecords(strings.NewReader(denied), "")
 		if err != nil || len(found) != 1 {
 			t.Fatal(found, err)
 		}
-		if recall := found[0].Recall(allow); recall.Outage || string(recall.Token) != reason || len(recall.Notes) != 1 || !strings.Contains(recall.Notes[0], "generation") {
-			t.Errorf("%s: recalled as %s, outage %t, notes %q", reason, recall.Token, recall.Outage, recall.Notes)
+		if c := found[0].Reconstruct(allow); c.Outage || string(c.NoToken) != reason || len(c.Uncertain) != 1 || !strings.Contains(c.Uncertain[0], "generation") {
+			t.Errorf("%s: reconstructed as %s, outage %t, notes %q", reason, c.NoToken, c.Outage, c.Uncertain)
 		}
 	}
 }

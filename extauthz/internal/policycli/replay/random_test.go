@@ -104,13 +104,13 @@ func record(t *testing.T, set *policy.Set, r policy.Request, claims *identity.Cl
 	return rec
 }
 
-func parsed(t *testing.T, rec audit.Record) Recorded {
+func parsed(t *testing.T, rec audit.Record) Record {
 	t.Helper()
 	line, err := json.Marshal(rec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Parse(line)
+	r, err := ParseRecord(line)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestWhatIsReplayedIsSo(t *testing.T) {
 			r := d.request()
 			claims, refusal := d.token()
 			rec := record(t, old, r, claims, refusal)
-			if o := parsed(t, rec).replay(old, old); o.why != "" || o.was != o.now {
+			if o := parsed(t, rec).replay(old, old); o.undecidable != "" || o.was != o.now {
 				t.Fatalf("under the documents that decided %+v: got %+v", rec, o)
 			}
 			same++
@@ -138,14 +138,14 @@ func TestWhatIsReplayedIsSo(t *testing.T) {
 				before = d.set(t)
 			}
 			o := parsed(t, rec).replay(before, changed)
-			if o.why != "" {
+			if o.undecidable != "" {
 				undecidable++
 				continue
 			}
 			decided++
 			truth := changed.Decide(r, func() (*identity.Claims, decision.Reason) { return claims, refusal })
 			want := Answer{Decision: truth.String(), Reason: string(truth.Reason), Policy: truth.Policy, Rule: truth.Rule}
-			if o.now.Decision != want.Decision || o.now.Reason != "" && !o.now.same(want) {
+			if o.now.Decision != want.Decision || o.now.Reason != "" && !o.now.sameDecision(want) {
 				t.Fatalf("%+v\ntoken %+v %s: got %s, want %s", rec, claims, refusal, o.now, want)
 			}
 		}

@@ -1,12 +1,15 @@
 package replay
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/meshpass/meshpass/extauthz/internal/policycli"
 	"github.com/meshpass/meshpass/shared/audit"
@@ -15,56 +18,79 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// Recorded is a decision as its audit record tells it.
-type Recorded struct {
-	audit.Record
-	Request policy.Request
-	Claims  *identity.Claims // of a token that was verified; nil: there was none, or nothing looked at it
+// Record is an audit record of a decision, read back as the request that was decided.
+type Record struct {
+	Audit   audit.Record
+	Request policy.Request      // as far as the record holds it
+	Claims  *identity.Claims    // of a verified token; nil: no such token, or no document looked at it
+	Shadows []decision.Decision // the shadow answers, the nearest first
 }
 
-// errOther is a line that is no audit record, such as a log that goes to the same
-// place.
-var errOther = errors.New("no audit record")
+// errOtherLine is the error of a line that is not an audit record, such as a line of a
+// log that goes to the same place.
+var errOtherLine = errors.New("no audit record")
 
-// gapError is a line that counts records which are missing.
+// gapError is the error of a line that counts records which are missing.
 type gapError struct{ count uint64 }
 
 func (g gapError) Error() string { return fmt.Sprintf("%d records are missing", g.count) }
 
-// Parse reads one line.
-func Parse(line []byte) (Recorded, error) {
+// FindRecords returns the records with an id: that of the record, of the request, or of
+// the transaction. With an empty id it returns all records. Lines that cannot be read are
+// skipped.
+func FindRecords(lines io.Reader, id string) ([]Record, error) {
+	scanner := bufio.NewScanner(lines)
+	scanner.Buffer(nil, maxLine)
+	var found []Record
+	for scanner.Scan() {
+		r, err := ParseRecord(scanner.Bytes())
+		if err == nil && (id == "" || slices.Contains([]string{r.Audit.ID, r.Audit.RequestID, r.Audit.Txn}, id)) {
+			found = append(found, r)
+		}
+	}
+	return found, scanner.Err()
+}
+
+// ParseRecord reads one line of the audit trail.
+func ParseRecord(line []byte) (Record, error) {
 	if !bytes.Contains(line, []byte(`"kind":`)) {
-		return Recorded{}, errOther
+		return Record{}, errOtherLine
 	}
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.UseNumber()
-	var r Recorded
-	if err := decoder.Decode(&r.Record); err != nil {
+	var r Record
+	if err := decoder.Decode(&r.Audit); err != nil {
 		return r, fmt.Errorf("not JSON: %w", err)
 	}
-	if r.Kind == audit.KindGap {
+	if r.Audit.Kind == audit.KindGap {
 		var gap audit.Gap
 		if err := json.Unmarshal(line, &gap); err != nil {
 			return r, fmt.Errorf("no gap that can be read: %w", err)
 		}
 		return r, gapError{gap.Count}
 	}
-	for name, value := range r.Inputs {
-		r.Inputs[name] = policycli.NormalizeNumbers(value)
+	for name, value := range r.Audit.Inputs {
+		r.Audit.Inputs[name] = policycli.NormalizeNumbers(value)
 	}
-	r.Request = r.request()
-	if r.Sub != "" || r.Iss != "" {
-		r.Claims = r.claims()
+	r.Request = readRequest(r.Audit)
+	if r.Audit.Sub != "" || r.Audit.Iss != "" {
+		r.Claims = readClaims(r.Audit)
 	}
+	r.Shadows = readShadows(r.Audit)
 	return r, nil
 }
 
-func (r Recorded) request() policy.Request {
+// reason returns the recorded reason. It may be unknown to this version.
+func (r Record) reason() decision.Reason { return decision.Reason(r.Audit.Reason) }
+
+// readRequest returns the request with the attributes that the record holds. All others
+// are missing in it.
+func readRequest(a audit.Record) policy.Request {
 	q := policy.Request{
-		Caller: identity.Workload(r.Caller), Callee: identity.Workload(r.Callee), NoCaller: r.Kind != audit.KindCheck,
-		Method: r.Method, Path: r.Path, Host: r.Host, Headers: map[string]string{}, Now: r.Time,
+		Caller: identity.Workload(a.Caller), Callee: identity.Workload(a.Callee), NoCaller: a.Kind != audit.KindCheck,
+		Method: a.Method, Path: a.Path, Host: a.Host, Headers: map[string]string{}, Now: a.Time,
 	}
-	for name, value := range r.Inputs {
+	for name, value := range a.Inputs {
 		header, isHeader := strings.CutPrefix(name, "request.headers.")
 		switch value := value.(type) {
 		case string:
@@ -84,31 +110,38 @@ func (r Recorded) request() policy.Request {
 	return q
 }
 
-// claims are those that the record holds; all others are missing.
-func (r Recorded) claims() *identity.Claims {
-	c := &identity.Claims{Issuer: r.Iss, Subject: r.Sub, Txn: r.Txn}
-	texts := map[string]*string{"aud": &c.Audience, "scope": &c.Scope, "req_wl": &c.Requester}
-	objects := map[string]map[string]any{"tctx": {}, "rctx": {}}
-	names := make([]string, 0, len(r.Inputs))
-	for name := range r.Inputs {
+// readClaims returns the claims that the record holds. All others are missing in them.
+func readClaims(a audit.Record) *identity.Claims {
+	c := &identity.Claims{Issuer: a.Iss, Subject: a.Sub, Txn: a.Txn}
+	members := map[string]map[string]any{"tctx": {}, "rctx": {}}
+	names := make([]string, 0, len(a.Inputs))
+	for name := range a.Inputs {
 		names = append(names, name)
 	}
 	slices.Sort(names) // an object comes before its members, which may then be set in it
 	for _, name := range names {
-		path := strings.Split(strings.TrimPrefix(name, "claims."), ".")
-		if text, ok := r.Inputs[name].(string); ok && len(path) == 1 && texts[path[0]] != nil {
-			*texts[path[0]] = text
+		value := a.Inputs[name]
+		text, _ := value.(string)
+		switch name {
+		case "claims.aud":
+			c.Audience = text
+		case "claims.scope":
+			c.Scope = text
+		case "claims.req_wl":
+			c.Requester = text
 		}
-		if root, ok := objects[path[0]]; ok && strings.HasPrefix(name, "claims.") {
-			objects[path[0]] = set(root, path[1:], r.Inputs[name])
+		claim, isClaim := strings.CutPrefix(name, "claims.")
+		path := strings.Split(claim, ".")
+		if root, isObject := members[path[0]]; isClaim && isObject {
+			members[path[0]] = setMember(root, path[1:], value)
 		}
 	}
-	c.Tctx, c.Rctx = objects["tctx"], objects["rctx"]
+	c.Tctx, c.Rctx = members["tctx"], members["rctx"]
 	return c
 }
 
-// set puts a value at a path of members.
-func set(object map[string]any, path []string, value any) map[string]any {
+// setMember sets the value at a path of members, and returns the object.
+func setMember(object map[string]any, path []string, value any) map[string]any {
 	if len(path) == 0 {
 		whole, _ := value.(map[string]any)
 		return whole
@@ -121,38 +154,60 @@ func set(object map[string]any, path []string, value any) map[string]any {
 		return object
 	}
 	below, _ := object[path[0]].(map[string]any)
-	object[path[0]] = set(below, path[1:], value)
+	object[path[0]] = setMember(below, path[1:], value)
 	return object
 }
 
-// clipped names a field of which a part is missing. A path with bytes that are no
-// UTF-8 stays ambiguous without them.
-func (r Recorded) clipped() string {
-	for _, field := range []struct{ name, value string }{{"method", r.Method}, {"path", r.Path}, {"host", r.Host}, {"caller", r.Caller}, {"callee", r.Callee}} {
-		if strings.HasSuffix(field.value, "…") || field.name != "path" && mangled(field.value) {
+// readShadows returns the shadow answers of a record. It leaves out texts that this
+// version cannot read: no documents of this version can give such an answer.
+func readShadows(a audit.Record) []decision.Decision {
+	var all []decision.Decision
+	for _, text := range a.Shadow {
+		if d, err := decision.ParseShadow(text); err == nil {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// decidedByDocuments reports whether documents gave the answer. Other answers are given
+// before any document is asked: to a Check that cannot be read, or by the edge itself.
+func (r Record) decidedByDocuments() bool {
+	switch reason := r.reason(); reason {
+	case decision.AmbiguousHeader, decision.NoCallee, decision.NoHTTP, decision.BadPrincipal, decision.ClientRefused, decision.Panic:
+		return false
+	case decision.Issued, decision.Anonymous:
+		return true
+	default:
+		return r.Audit.Kind == audit.KindCheck || isDocumentReason(reason)
+	}
+}
+
+// isDocumentReason reports whether only documents give the reason.
+func isDocumentReason(reason decision.Reason) bool {
+	return slices.Contains([]decision.Reason{
+		decision.RuleAllowed, decision.Public, decision.RuleDenied, decision.ConditionError, decision.NoRule, decision.Unguarded,
+		decision.Unenforced, decision.Overridden, decision.OutageAllowed, decision.PolicyRefused, decision.AmbiguousPath, decision.AmbiguousMethod, decision.AmbiguousHost,
+	}, reason)
+}
+
+// clippedField returns the name of a field that the record does not hold in full, or an
+// empty text. Bytes of a path that are not UTF-8 do not count: the path is ambiguous
+// without them too.
+func (r Record) clippedField() string {
+	for _, field := range []struct{ name, value string }{
+		{"method", r.Audit.Method}, {"path", r.Audit.Path}, {"host", r.Audit.Host}, {"caller", r.Audit.Caller}, {"callee", r.Audit.Callee},
+	} {
+		if strings.HasSuffix(field.value, "…") || field.name != "path" && hasLostBytes(field.value) {
 			return field.name
 		}
 	}
 	return ""
 }
 
-// byPolicies tells answers of documents from those that were given before any
-// was asked: about a Check that cannot be read, or by the edge's own checks.
-func (r Recorded) byPolicies() bool {
-	switch reason := decision.Reason(r.Reason); reason {
-	case decision.AmbiguousHeader, decision.NoCallee, decision.NoHTTP, decision.BadPrincipal, decision.ClientRefused, decision.Panic:
-		return false
-	case decision.Issued, decision.Anonymous:
-		return true
-	default:
-		return r.Kind == audit.KindCheck || byRules(reason)
-	}
-}
-
-// byRules are the reasons that only documents give.
-func byRules(reason decision.Reason) bool {
-	return slices.Contains([]decision.Reason{
-		decision.RuleAllowed, decision.Public, decision.RuleDenied, decision.ConditionError, decision.NoRule, decision.Unguarded,
-		decision.Unenforced, decision.Overridden, decision.OutageAllowed, decision.PolicyRefused, decision.AmbiguousPath, decision.AmbiguousMethod, decision.AmbiguousHost,
-	}, reason)
+// hasLostBytes reports whether a value is a text that had bytes which are not UTF-8. JSON
+// cannot hold such bytes.
+func hasLostBytes(value any) bool {
+	text, _ := value.(string)
+	return strings.ContainsRune(text, utf8.RuneError)
 }
