@@ -69,7 +69,7 @@ func (u *upstream) saw(t *testing.T, requestID string) (string, *identity.Claims
 		return theirs, nil
 	}
 	trust := tokentest.TrustEntry(t)
-	trust.Subjects = nil
+	trust.Subjects = token.Any[string]()
 	verifier, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{})
 	must(t, err)
 	claims, err := verifier.Verify(tokens[0])

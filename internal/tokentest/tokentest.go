@@ -88,8 +88,8 @@ func TrustEntry(t testing.TB) token.Trust {
 	return token.Trust{
 		Issuer: Issuer, Audience: Audience, Algorithms: []string{keyset.ES256}, Keys: keys,
 		MaxLifetime: token.MaxLifetime, Leeway: token.DefaultLeeway,
-		Subjects:   []string{"idp", "key"},
-		Requesters: []identity.Workload{"ns/edge/sa/tyk-gateway"},
+		Subjects:   token.Only("idp", "key"),
+		Requesters: token.Only[identity.Workload]("ns/edge/sa/tyk-gateway"),
 	}
 }
 

@@ -119,7 +119,7 @@ func TestCachedTokensEnd(t *testing.T) {
 	raw := tokentest.ValidToken(t, noon)
 	_, others := tokentest.NewIssuer(t, keyset.ES256, noon)
 	stricter := tokentest.TrustEntry(t)
-	stricter.Subjects = []string{"key"}
+	stricter.Subjects = token.Only("key")
 	for name, row := range map[string]struct {
 		change func(*hop)
 		want   decision.Reason
@@ -341,7 +341,7 @@ func TestAnOlderVerifierLeavesNothingInTheCache(t *testing.T) {
 	h := newHop(t, 100)
 	older := h.verifier.Load()
 	stricter := tokentest.TrustEntry(t)
-	stricter.Subjects = []string{"key"}
+	stricter.Subjects = token.Only("key")
 	h.trust(t, stricter)
 	for range 2 {
 		if _, err := older.Verify(raw); err != nil {

@@ -3,6 +3,7 @@ package token
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -11,42 +12,83 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// maxText bounds each text claim; the token as a whole has its own cap. A
-// transaction id goes into response headers and support tickets.
+// Limits in bytes. A transaction id goes into response headers and support tickets.
 const (
-	maxText = 4096
+	maxText = 4096 // of a text claim; the token as a whole has a limit of its own
 	maxTxn  = 128
 )
 
-// readClaims applies rules 13 and 15, and the issuer's entitlements.
-func (v *Verifier) readClaims(claims map[string]any, t times, trust Trust) (*identity.Claims, error) {
-	if !audienceIs(claims["aud"], trust.Audience) {
-		return nil, refuse(decision.AudienceMismatch, "aud is not exactly the configured audience")
+// testMember of tctx marks a token that was minted for a test.
+const testMember = "test"
+
+// claimRules are the rules about claims, which need no key. The verifier applies them to
+// tokens from outside, and the minter to its own.
+type claimRules struct {
+	issuers   map[string]Trust
+	domains   identity.TrustDomains
+	maxBytes  int
+	allowTest bool
+	now       func() time.Time
+}
+
+// checkBeforeSignature finds the issuer's trust entry and checks the times, which is
+// cheap. Nothing else of the claims may be read before the signature is verified (21).
+func (r claimRules) checkBeforeSignature(p *parsed) (Trust, tokenTimes, error) {
+	trust, err := r.findTrust(p)
+	if err != nil {
+		return Trust{}, tokenTimes{}, err
+	}
+	times, err := readTimes(p.claims)
+	if err != nil {
+		return Trust{}, tokenTimes{}, err
+	}
+	return trust, times, times.check(r.now(), trust)
+}
+
+// findTrust selects the issuer's own keys by the issuer's name. It never searches the
+// key sets of other issuers (12).
+func (r claimRules) findTrust(p *parsed) (Trust, error) {
+	issuer, _ := p.claims["iss"].(string)
+	trust, known := r.issuers[issuer]
+	if !known {
+		return Trust{}, newError(decision.IssuerUnknown, "iss is not trusted")
+	}
+	if !slices.Contains(trust.Algorithms, p.algorithm) {
+		return Trust{}, newError(decision.AlgorithmRefused, "alg is not an algorithm of this issuer")
+	}
+	return trust, nil
+}
+
+// readClaims checks the audience (13), the required claims (15), what the issuer may
+// assert (23), and that the token is not a test token (24).
+func (r claimRules) readClaims(claims map[string]any, times tokenTimes, trust Trust) (*identity.Claims, error) {
+	if !isAudience(claims["aud"], trust.Audience) {
+		return nil, newError(decision.AudienceMismatch, "aud is not exactly the configured audience")
 	}
 	c := &identity.Claims{
 		Issuer: trust.Issuer, Audience: trust.Audience,
-		IssuedAt: time.Unix(t.issued, 0).UTC(), Expires: time.Unix(t.expires, 0).UTC(),
+		IssuedAt: time.Unix(times.issued, 0).UTC(), Expires: time.Unix(times.expires, 0).UTC(),
 	}
-	if err := readTexts(claims, c); err != nil {
+	if err := readMembers(claims, c); err != nil {
 		return nil, &Error{Reason: decision.ClaimsInvalid, Cause: err}
 	}
-	requester, err := v.domains.ParseWorkload(c.Requester)
+	requester, err := r.domains.ParseWorkload(c.Requester)
 	if err != nil {
 		return nil, &Error{Reason: decision.ClaimsInvalid, Cause: fmt.Errorf("req_wl: %w", identity.ErrNotSPIFFE)}
 	}
-	if err := trust.entitled(c, requester); err != nil {
+	if err := trust.checkEntitlement(c, requester); err != nil {
 		return nil, &Error{Reason: decision.NotEntitled, Cause: err}
 	}
-	// Whatever its value: only a test minter writes this member.
-	if _, marked := c.Tctx[testMember]; marked && !v.allowTest {
-		return nil, refuse(decision.TestToken, "tctx.%s is there, and test tokens are not admitted", testMember)
+	// The value does not count: only a minter of test tokens writes this member.
+	if _, marked := c.Tctx[testMember]; marked && !r.allowTest {
+		return nil, newError(decision.TestToken, "tctx.%s is present, and test tokens are not accepted", testMember)
 	}
 	return c, nil
 }
 
-// audienceIs takes the audience as a text or as a list of just that text: a
-// token that is good elsewhere too is refused.
-func audienceIs(aud any, want string) bool {
+// isAudience reports whether aud is the text want, or a list of this one text. A token
+// that is also valid elsewhere is invalid here (13).
+func isAudience(aud any, want string) bool {
 	if list, ok := aud.([]any); ok && len(list) == 1 {
 		aud = list[0]
 	}
@@ -54,53 +96,51 @@ func audienceIs(aud any, want string) bool {
 	return ok && text == want
 }
 
-func readTexts(claims map[string]any, c *identity.Claims) (err error) {
+// readMembers reads the claims that are texts or objects (15).
+func readMembers(claims map[string]any, c *identity.Claims) (err error) {
 	required := []struct {
 		name string
 		into *string
 	}{{"txn", &c.Txn}, {"sub", &c.Subject}, {"req_wl", &c.Requester}}
 	for _, r := range required {
-		if *r.into, err = text(claims, r.name); err != nil {
+		if *r.into, err = readText(claims, r.name); err != nil {
 			return err
 		}
 		if *r.into == "" {
 			return fmt.Errorf("%s is empty", r.name)
 		}
 	}
-	if len(c.Txn) > maxTxn || strings.ContainsFunc(c.Txn, notVisible) {
-		return fmt.Errorf("txn is longer than %d or has a character that may not stand in a response header", maxTxn)
+	if len(c.Txn) > maxTxn || strings.ContainsFunc(c.Txn, isNotVisible) {
+		return fmt.Errorf("txn is longer than %d bytes, or has a character that a response header cannot hold", maxTxn)
 	}
 	if namespace, id, _ := strings.Cut(c.Subject, ":"); CheckNamespace(namespace) != nil || id == "" {
 		return errors.New("sub is not NAMESPACE:ID")
 	}
-	if c.Scope, err = text(claims, "scope"); err != nil {
+	if c.Scope, err = readText(claims, "scope"); err != nil {
 		return err
 	}
 	if c.Scope != "" && !scopesForm.MatchString(c.Scope) {
 		return errors.New("scope has characters outside RFC 6749 section 3.3")
 	}
-	if c.Tctx, err = object(claims, "tctx"); err != nil {
+	if c.Tctx, err = readObject(claims, "tctx"); err != nil {
 		return err
 	}
-	c.Rctx, err = object(claims, "rctx")
+	c.Rctx, err = readObject(claims, "rctx")
 	return err
 }
 
-func notVisible(r rune) bool { return r <= ' ' || r > '~' }
+func isNotVisible(r rune) bool { return r <= ' ' || r > '~' }
 
-func text(claims map[string]any, name string) (string, error) {
+func readText(claims map[string]any, name string) (string, error) {
 	value, ok := claims[name].(string)
-	if !ok || len(value) > maxText {
+	if !ok {
 		return "", fmt.Errorf("%s is not a text of at most %d bytes", name, maxText)
 	}
-	if strings.ContainsFunc(value, unicode.IsControl) {
-		return "", fmt.Errorf("%s has a control character", name) // for logs, headers and terminals it is a command
-	}
-	return value, nil
+	return value, checkTextClaim(name, value)
 }
 
-// object reads a member that the draft recommends; absent it is empty.
-func object(claims map[string]any, name string) (map[string]any, error) {
+// readObject reads an object. One that is absent is empty: the draft only recommends it.
+func readObject(claims map[string]any, name string) (map[string]any, error) {
 	value, present := claims[name]
 	if !present {
 		return map[string]any{}, nil
@@ -110,4 +150,16 @@ func object(claims map[string]any, name string) (map[string]any, error) {
 		return nil, fmt.Errorf("%s is not an object", name)
 	}
 	return members, nil
+}
+
+// checkTextClaim rejects a text that is too long, or that holds a control character:
+// logs, headers and terminals take such a character for a command.
+func checkTextClaim(name, value string) error {
+	if len(value) > maxText {
+		return fmt.Errorf("%s is not a text of at most %d bytes", name, maxText)
+	}
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		return fmt.Errorf("%s has a control character", name)
+	}
+	return nil
 }

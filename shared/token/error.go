@@ -7,14 +7,15 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// Error is a refusal: the reason is for everybody, the cause for our own log
-// only. Neither ever holds a part of the token.
+// Error is the error of [Verifier.Verify] and [Minter.Mint]. Neither reason nor cause
+// holds a part of the token.
 type Error struct {
-	Reason decision.Reason
-	Cause  error
-	Outage bool // nobody can judge the token now, and no requester or partner is the cause
+	Reason decision.Reason // for the client, the audit record and the metrics
+	Cause  error           // for the log of the server alone; may be nil
+	Outage bool            // see [IsOutage]
 }
 
+// Error returns the reason, and the cause if there is one.
 func (e *Error) Error() string {
 	if e.Cause == nil {
 		return string(e.Reason)
@@ -22,26 +23,30 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %v", e.Reason, e.Cause)
 }
 
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// ReasonOf gives the reason of an error of this package. Any other error means
-// that something broke here, and is refused as such.
+// ReasonOf returns the reason of an error of this package. For any other error it is
+// [decision.Panic], which denies: something failed that must not fail.
 func ReasonOf(err error) decision.Reason {
-	var refusal *Error
-	if errors.As(err, &refusal) {
-		return refusal.Reason
+	var invalid *Error
+	if errors.As(err, &invalid) {
+		return invalid.Reason
 	}
 	return decision.Panic
 }
 
-// IsOutage reports whether the error of [Verifier.Verify] is an outage: the token is in
-// the name of a home issuer and no home issuer has keys, or the token is verified
-// and the revocations are stale.
+// IsOutage reports whether the error of [Verifier.Verify] is an outage: a state in which
+// tokens cannot be verified, and which no requester and no partner can cause. That is
+// so in two cases:
+//
+//   - the token names a home issuer, and no home issuer has a usable key
+//   - the token is verified, and the revocations are too old
 func IsOutage(err error) bool {
-	var refusal *Error
-	return errors.As(err, &refusal) && refusal.Outage
+	var invalid *Error
+	return errors.As(err, &invalid) && invalid.Outage
 }
 
-func refuse(r decision.Reason, format string, args ...any) error {
+func newError(r decision.Reason, format string, args ...any) error {
 	return &Error{Reason: r, Cause: fmt.Errorf(format, args...)}
 }

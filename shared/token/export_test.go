@@ -18,12 +18,12 @@ func (v *Verifier) Cached() int {
 	if !own {
 		return 0
 	}
-	return younger.ItemCount() + older.ItemCount()
+	return younger.tokens.ItemCount() + older.tokens.ItemCount()
 }
 
 // Remembers reports whether the verifier remembers the token, and uses it.
 func (v *Verifier) Remembers(raw string) bool {
-	_, hit := v.cache.get(raw)
+	_, hit := v.cache.lookup(raw)
 	return hit
 }
 
@@ -31,9 +31,9 @@ func (v *Verifier) Remembers(raw string) bool {
 // the valid token, without the work of signing.
 func Accepting(t testing.TB, v *Verifier, valid string) func(raw string) {
 	t.Helper()
-	a, err := v.read(valid, checkSignature)
+	a, err := v.verifySigned(valid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(raw string) { v.cache.put(raw, a) }
+	return func(raw string) { v.cache.store(raw, a) }
 }

@@ -188,3 +188,21 @@ func TestEveryAlgorithm(t *testing.T) {
 		})
 	}
 }
+
+// What the minter reads without a signature, no verifier accepts.
+func TestSigningInputIsNoToken(t *testing.T) {
+	raw := tokentest.ValidToken(t, noon)
+	input := raw[:strings.LastIndexByte(raw, '.')]
+	for name, row := range map[string]struct {
+		raw  string
+		want decision.Reason
+	}{
+		"no signature":        {input, decision.TokenFormat},
+		"an empty signature":  {input + ".", decision.TokenFormat},
+		"a byte as signature": {input + ".AA", decision.SignatureInvalid},
+	} {
+		if _, err := verifier(t, noon).Verify(row.raw); token.ReasonOf(err) != row.want {
+			t.Errorf("%s: got %v, want %s", name, err, row.want)
+		}
+	}
+}

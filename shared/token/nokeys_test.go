@@ -55,7 +55,7 @@ func TestNoKeys(t *testing.T) {
 func TestKeysOrTheWordThatThereAreNone(t *testing.T) {
 	forgotten, both := tokentest.TrustEntry(t), tokentest.TrustEntry(t)
 	forgotten.Keys, both.NoKeys = nil, true
-	for want, trust := range map[string]token.Trust{"no keys": forgotten, "keys, and the word that there are none": both} {
+	for want, trust := range map[string]token.Trust{"no keys": forgotten, "keys, although NoKeys is set": both} {
 		_, err := token.NewVerifier([]token.Trust{trust}, tokentest.Domains, token.Options{})
 		if err == nil || !strings.HasSuffix(err.Error(), ": "+want) {
 			t.Errorf("got %v, want %s", err, want)

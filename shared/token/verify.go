@@ -3,56 +3,54 @@ package token
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
-// MaxBytes is the largest token that is minted, and read unless configured lower.
+// MaxBytes is the largest size of a token, minted or accepted. [Options] can lower it
+// for a verifier.
 const MaxBytes = 8192
 
-// Options of a [Verifier]. Zero values mean the defaults.
+// Options of a [Verifier]. The zero value has the defaults.
 type Options struct {
-	MaxBytes  int              // size cap before any parsing; 0: [MaxBytes]
-	AllowTest bool             // admit tokens that were minted by hand, with tctx.test
-	Now       func() time.Time // nil: the wall clock
+	MaxBytes  int              // size limit, checked before any parsing; 0: [MaxBytes]
+	AllowTest bool             // accept tokens that were minted for tests (tctx.test)
+	Now       func() time.Time // nil: time.Now
 
-	Revocations revocation.Checker // the zero value: nothing is revoked
-	Cache       *Cache             // remembers accepted tokens; nil: none are
+	Revocations revocation.Checker // the zero value revokes nothing
+	Cache       *Cache             // keeps verified tokens; nil: each token is verified again
 
-	// KeyMissing is told of a kid that is not in the issuer's set, on the way to the
-	// refusal: it must not wait for anything. The kid is whatever a client sent, 64
-	// bytes at most. Nil: nobody is told.
+	// KeyMissing is called with the kid of a token that is not in its issuer's key set,
+	// while the token is being verified: it must not block. A client chooses the kid,
+	// which has at most 64 bytes. Nil: nothing is called.
 	KeyMissing func(issuer, kid string)
 }
 
-// Verifier accepts the tokens of the issuers that it trusts. It may be used from
-// many goroutines. It is immutable, so a change of trust is a new verifier, and what
-// another one accepted counts for nothing.
+// Verifier accepts the tokens of the issuers that it trusts. It never changes, and may
+// be used from many goroutines.
 type Verifier struct {
-	issuers   map[string]Trust
-	keyOutage bool // there are home issuers, and none of them has keys
-	domains   identity.TrustDomains
-	maxBytes  int
-	allowTest bool
-	now       func() time.Time
-	revoked   revocation.Checker
-	cache     view
-	missing   func(issuer, kid string)
+	rules      claimRules
+	keyOutage  bool // there are home issuers, and all of them are without keys
+	revoked    revocation.Checker
+	cache      cacheView
+	keyMissing func(issuer, kid string)
 }
 
-// NewVerifier refuses an empty list, an issuer or key that stands twice, and
-// entries that leave out what makes verification strict.
+// NewVerifier returns a verifier for the tokens of these issuers. domains are the trust
+// domains of the mesh, by which req_wl is read. It returns an error for an empty list,
+// an issuer or a key that is listed twice, an incomplete entry, and a size limit above
+// [MaxBytes].
 func NewVerifier(trust []Trust, domains identity.TrustDomains, o Options) (*Verifier, error) {
-	issuers, err := byIssuer(trust)
+	issuers, err := indexByIssuer(trust)
 	if err != nil {
 		return nil, err
 	}
 	if o.MaxBytes < 0 || o.MaxBytes > MaxBytes {
-		return nil, errors.New("the size cap of tokens can only be lowered")
+		return nil, errors.New("the size limit of tokens can only be lowered")
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = MaxBytes
@@ -64,14 +62,16 @@ func NewVerifier(trust []Trust, domains identity.TrustDomains, o Options) (*Veri
 		o.KeyMissing = func(string, string) {}
 	}
 	return &Verifier{
-		issuers: issuers, keyOutage: noHomeKeys(issuers), domains: domains, maxBytes: o.MaxBytes, allowTest: o.AllowTest, now: o.Now,
-		revoked: o.Revocations, cache: viewOf(o.Cache), missing: o.KeyMissing,
+		rules: claimRules{
+			issuers: issuers, domains: domains, maxBytes: o.MaxBytes, allowTest: o.AllowTest, now: o.Now,
+		},
+		keyOutage: isKeyOutage(issuers), revoked: o.Revocations, cache: newCacheView(o.Cache), keyMissing: o.KeyMissing,
 	}, nil
 }
 
-// noHomeKeys reports a key outage. Issuers that are not home cannot cause one, and
-// with no home issuer there is none.
-func noHomeKeys(issuers map[string]Trust) bool {
+// isKeyOutage reports whether there are home issuers and none of them has keys. Other
+// issuers cannot cause an outage.
+func isKeyOutage(issuers map[string]Trust) bool {
 	home := false
 	for _, trust := range issuers {
 		if trust.Home && !trust.NoKeys {
@@ -82,137 +82,105 @@ func noHomeKeys(issuers map[string]Trust) bool {
 	return home
 }
 
-// Verify gives the claims of a token that passes every rule. The error is an
-// [*Error] with the first rule that it fails.
+// Verify returns the claims of a token that passes every rule. The claims belong to the
+// caller. The error is an [*Error] with the reason of the first rule that the token
+// fails.
 func (v *Verifier) Verify(raw string) (*identity.Claims, error) {
-	if packed, hit := v.cache.get(raw); hit {
-		known := v.unpack(packed)
-		if err := v.stillHolds(known); err != nil {
+	if packed, hit := v.cache.lookup(raw); hit {
+		cached := unpackToken(packed, v.rules.issuers)
+		if err := v.checkNow(cached); err != nil {
 			return nil, err
 		}
-		return known.claims, nil
+		return cached.claims, nil
 	}
-	fresh, err := v.read(raw, v.checkSigned)
+	fresh, err := v.verifySigned(raw)
 	if err != nil {
 		return nil, err
 	}
-	if err := v.stillHolds(fresh); err != nil {
+	if err := v.checkNow(fresh); err != nil {
 		return nil, err
 	}
-	v.cache.put(raw, fresh)
+	v.cache.store(raw, fresh)
 	return fresh.claims, nil
 }
 
-// accepted is a token that has passed the rules up to 24, which say the same of
-// it for ever but for the time.
-type accepted struct {
-	claims *identity.Claims
-	kid    string
-	times  times
-	trust  Trust
+// verifySigned applies every rule but the one about revocations (25), in the order of
+// docs/token.md.
+func (v *Verifier) verifySigned(raw string) (verifiedToken, error) {
+	p, err := parse(raw, v.rules.maxBytes)
+	if err != nil {
+		return verifiedToken{}, err
+	}
+	trust, times, err := v.rules.checkBeforeSignature(p)
+	if err != nil {
+		return verifiedToken{}, err
+	}
+	if trust.NoKeys {
+		return verifiedToken{}, v.errorWithoutKeys(p, times, trust)
+	}
+	if err := verifySignature(p, trust.Keys); err != nil {
+		if ReasonOf(err) == decision.KeyUnknown {
+			v.keyMissing(trust.Issuer, p.kid)
+		}
+		return verifiedToken{}, err
+	}
+	claims, err := v.rules.readClaims(p.claims, times, trust)
+	if err != nil {
+		return verifiedToken{}, err
+	}
+	return verifiedToken{claims: claims, kid: p.kid, times: times, trust: trust}, nil
 }
 
-// stillHolds applies what changes while a token is remembered: the time, and
-// what was revoked (rule 25).
-func (v *Verifier) stillHolds(a accepted) error {
-	now := v.now()
-	if err := a.times.check(now, a.trust); err != nil {
-		return err
+// verifySignature checks the token by the key that its kid names (10), by that key's
+// one algorithm (2), over the bytes as they were received (22).
+func verifySignature(p *parsed, keys *keyset.PublicKeys) error {
+	key, known := keys.KeyByID(p.kid)
+	if !known {
+		return newError(decision.KeyUnknown, "kid is not in the issuer's key set")
 	}
-	sid, _ := a.claims.Tctx["sid"].(string)
-	reason := v.revoked.DenialReason(revocation.Token{
-		Issuer: a.claims.Issuer, Txn: a.claims.Txn, SID: sid, Subject: a.claims.Subject,
-		KeyID: a.kid, Issued: a.claims.IssuedAt,
-	}, now)
-	if reason != "" {
-		cause := fmt.Errorf("transaction %s, key %s", a.claims.Txn, a.kid)
-		return &Error{Reason: reason, Cause: cause, Outage: reason == decision.RevocationStale}
+	if key.Algorithm != p.algorithm {
+		return newError(decision.AlgorithmKey, "alg is %s, the key's is %s", p.algorithm, key.Algorithm)
+	}
+	if err := key.Verify(p.signingInput, p.signature); err != nil {
+		return &Error{Reason: decision.SignatureInvalid, Cause: err}
 	}
 	return nil
 }
 
-// read applies the rules up to 24 in order; signed is nil only for a token that
-// this process made a moment ago.
-func (v *Verifier) read(raw string, signed func(*parsed, Trust) error) (a accepted, err error) {
-	p, err := parse(raw, v.maxBytes)
-	if err != nil {
-		return a, err
-	}
-	trust, err := v.trustIn(p)
-	if err != nil {
-		return a, err
-	}
-	// The time first, as it is cheap; nothing else of the claims is believed
-	// before the signature holds (rule 21).
-	t, err := readTimes(p.claims)
-	if err != nil {
-		return a, err
-	}
-	if err := t.check(v.now(), trust); err != nil {
-		return a, err
-	}
-	if signed != nil && trust.NoKeys {
-		return a, v.withoutKeys(p, t, trust)
-	}
-	if signed != nil {
-		if err := signed(p, trust); err != nil {
-			return a, err
-		}
-	}
-	claims, err := v.readClaims(p.claims, t, trust)
-	return accepted{claims, p.kid, t, trust}, err
-}
-
-// trustIn selects the issuer's own keys by its name: key sets are never searched
-// across issuers (rule 12).
-func (v *Verifier) trustIn(p *parsed) (Trust, error) {
-	issuer, _ := p.claims["iss"].(string)
-	trust, known := v.issuers[issuer]
-	if !known {
-		return Trust{}, refuse(decision.IssuerUnknown, "iss is not trusted")
-	}
-	if !slices.Contains(trust.Algorithms, p.algorithm) {
-		return Trust{}, refuse(decision.AlgorithmRefused, "alg is not one that this issuer signs with")
-	}
-	return trust, nil
-}
-
-// withoutKeys refuses: for any rule that can still be judged, or because the one
-// about the signature cannot. Only the latter can be an outage, and only for a home
-// issuer: anybody can write the name of any issuer into a token that nobody signed.
-// Stale revocations are no outage for such a token: it is not verified.
-func (v *Verifier) withoutKeys(p *parsed, t times, trust Trust) error {
-	claims, err := v.readClaims(p.claims, t, trust)
+// errorWithoutKeys returns the error for a token of an issuer without keys: that of a
+// rule which needs no key, or else keys_unavailable. Only the latter can be an outage,
+// and only for a home issuer, because anyone can write the name of any issuer into a
+// token that is not signed. For the same reason stale revocations are no outage for such
+// a token: it is not verified.
+func (v *Verifier) errorWithoutKeys(p *parsed, times tokenTimes, trust Trust) error {
+	claims, err := v.rules.readClaims(p.claims, times, trust)
 	if err != nil {
 		return err
 	}
-	if err := v.stillHolds(accepted{claims, p.kid, t, trust}); err != nil && ReasonOf(err) != decision.RevocationStale {
+	unverified := verifiedToken{claims: claims, kid: p.kid, times: times, trust: trust}
+	if err := v.checkNow(unverified); err != nil && ReasonOf(err) != decision.RevocationStale {
 		return err
 	}
-	v.missing(trust.Issuer, p.kid) // a server that is back is to be noticed before its next turn, minutes later
+	v.keyMissing(trust.Issuer, p.kid) // so that a key set is fetched now, and not at its next turn, minutes later
 	cause := errors.New("there is no usable key set of the issuer")
 	return &Error{Reason: decision.KeysUnavailable, Cause: cause, Outage: v.keyOutage && trust.Home}
 }
 
-// checkSigned tells of a key that is missing, besides refusing.
-func (v *Verifier) checkSigned(p *parsed, trust Trust) error {
-	err := checkSignature(p, trust)
-	if ReasonOf(err) == decision.KeyUnknown {
-		v.missing(trust.Issuer, p.kid)
+// checkNow applies the rules whose answer changes while a token is cached: those about
+// time (14) and revocations (25).
+func (v *Verifier) checkNow(t verifiedToken) error {
+	now := v.rules.now()
+	if err := t.times.check(now, t.trust); err != nil {
+		return err
 	}
-	return err
-}
-
-func checkSignature(p *parsed, trust Trust) error {
-	key, known := trust.Keys.KeyByID(p.kid)
-	if !known {
-		return refuse(decision.KeyUnknown, "kid is not in the issuer's key set")
-	}
-	if key.Algorithm != p.algorithm {
-		return refuse(decision.AlgorithmKey, "alg is %s, the key's is %s", p.algorithm, key.Algorithm)
-	}
-	if err := key.Verify(p.signingInput, p.signature); err != nil {
-		return &Error{Reason: decision.SignatureInvalid, Cause: err}
+	sid, _ := t.claims.Tctx["sid"].(string)
+	reason := v.revoked.DenialReason(revocation.Token{
+		Issuer: t.claims.Issuer, Txn: t.claims.Txn, SID: sid, Subject: t.claims.Subject,
+		KeyID: t.kid, Issued: t.claims.IssuedAt,
+	}, now)
+	if reason != "" {
+		cause := fmt.Errorf("transaction %s, key %s", t.claims.Txn, t.kid)
+		return &Error{Reason: reason, Cause: cause, Outage: reason == decision.RevocationStale}
 	}
 	return nil
 }

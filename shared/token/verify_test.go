@@ -165,3 +165,26 @@ func TestCheckIssuer(t *testing.T) {
 		}
 	}
 }
+
+// An entry in which a list is forgotten allows nothing.
+func TestTrustWithoutListsDeniesEveryToken(t *testing.T) {
+	for name, row := range map[string]struct {
+		forget func(*token.Trust)
+		want   decision.Reason
+	}{
+		"subjects":         {func(t *token.Trust) { t.Subjects = token.Allowlist[string]{} }, decision.NotEntitled},
+		"no subject":       {func(t *token.Trust) { t.Subjects = token.Only[string]() }, decision.NotEntitled},
+		"requesters":       {func(t *token.Trust) { t.Requesters = token.Allowlist[identity.Workload]{} }, decision.NotEntitled},
+		"another subject":  {func(t *token.Trust) { t.Subjects = token.Only("key", "IDP") }, decision.NotEntitled},
+		"any subject":      {func(t *token.Trust) { t.Subjects = token.Any[string]() }, ""},
+		"any requester":    {func(t *token.Trust) { t.Requesters = token.Any[identity.Workload]() }, ""},
+		"this one subject": {func(t *token.Trust) { t.Subjects = token.Only("idp") }, ""},
+	} {
+		trust := tokentest.TrustEntry(t)
+		row.forget(&trust)
+		_, err := verifierOf(t, trust).Verify(tokentest.ValidToken(t, noon))
+		if (err == nil) != (row.want == "") || err != nil && token.ReasonOf(err) != row.want {
+			t.Errorf("%s: got %v, want %q", name, err, row.want)
+		}
+	}
+}

@@ -42,7 +42,7 @@ func TestToken(t *testing.T) {
 	}
 	write("")
 	code, stdout, _ := fed(t, raw, "verify", "--config", config)
-	if code != 1 || stdout != "refused by rule 24 of docs/token.md, test_token: tctx.test is there, and test tokens are not admitted\n" {
+	if code != 1 || stdout != "refused by rule 24 of docs/token.md, test_token: tctx.test is present, and test tokens are not accepted\n" {
 		t.Errorf("verify: got %d, %s", code, stdout)
 	}
 	write("insecure: {allowTestTokens: true}\n")

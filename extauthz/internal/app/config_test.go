@@ -67,7 +67,7 @@ func TestDefaults(t *testing.T) {
 	if got.MaxLifetime != want.MaxLifetime || got.Leeway != want.Leeway || !cmp.Equal(got.Algorithms, want.Algorithms) {
 		t.Errorf("trust: got %v, want %v", got, want)
 	}
-	if got.Subjects != nil || got.Requesters != nil {
+	if !got.Subjects.IsAny() || !got.Requesters.IsAny() {
 		t.Errorf("absent subjects and requesters mean any, got %v and %v", got.Subjects, got.Requesters)
 	}
 	minimal.checkListeners()

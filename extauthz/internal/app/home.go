@@ -34,7 +34,7 @@ func (a *authorizer) warnTrust(entries []trust.Entry) {
 	}
 	var all, foreign []string // that may speak of any subject and requester
 	for _, e := range entries {
-		if e.Trust.Subjects != nil || e.Trust.Requesters != nil {
+		if !e.Trust.Subjects.IsAny() || !e.Trust.Requesters.IsAny() {
 			continue
 		}
 		all = append(all, e.Trust.Issuer)

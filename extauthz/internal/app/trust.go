@@ -92,12 +92,21 @@ func (l *loader) trustEntry(at strictyaml.Path, c trustConfig, domains identity.
 	l.checkSubjects(at.With("subjects"), c.Subjects)
 	from := token.Trust{
 		Issuer: c.Issuer, Audience: c.Audience, Algorithms: c.Algorithms,
-		MaxLifetime: c.MaxLifetime, Leeway: c.Leeway, Subjects: c.Subjects, Home: c.Home,
-		Requesters: l.requesters(at.With("requesters"), c.Requesters, domains),
+		MaxLifetime: c.MaxLifetime, Leeway: c.Leeway, Home: c.Home,
+		Subjects:   allowlist(c.Subjects, c.Subjects),
+		Requesters: allowlist(c.Requesters, l.requesters(at.With("requesters"), c.Requesters, domains)),
 	}
 	entry := trust.Entry{Trust: from, Publish: c.Publish}
 	entry.Trust.Keys, entry.Remote = l.jwks(at.With("jwks"), c)
 	return entry
+}
+
+// allowlist returns the names of a setting. An absent setting allows every name.
+func allowlist[Name ~string](setting []string, names []Name) token.Allowlist[Name] {
+	if setting == nil {
+		return token.Any[Name]()
+	}
+	return token.Only(names...)
 }
 
 func (l *loader) setTrustDefaults(at strictyaml.Path, c *trustConfig) {

@@ -2,10 +2,10 @@ package token
 
 import "github.com/meshpass/meshpass/shared/decision"
 
-// rules are the rows of docs/token.md with the reasons for which each refuses. A
-// row that is missing here has no reason of its own: it is kept by how keys are
-// loaded and in which order the others are applied.
-var rules = map[int][]decision.Reason{
+// rulesByNumber are the rules of docs/token.md with their reasons. A rule that is missing
+// here has no reason of its own: it holds because of how keys are loaded, and of the
+// order of the other rules.
+var rulesByNumber = map[int][]decision.Reason{
 	1:  {decision.AlgorithmRefused},
 	2:  {decision.AlgorithmKey},
 	3:  {decision.AlgorithmBanned},
@@ -30,10 +30,10 @@ var rules = map[int][]decision.Reason{
 	26: {decision.HeaderUnexpected},
 }
 
-// RuleNumber gives the number of the rule that a reason belongs to, as docs/token.md
-// numbers them; 0: no rule of the verifier.
+// RuleNumber returns the number of the rule in docs/token.md that has this reason, or 0
+// if it is not a reason of the verifier.
 func RuleNumber(r decision.Reason) int {
-	for number, reasons := range rules {
+	for number, reasons := range rulesByNumber {
 		for _, reason := range reasons {
 			if reason == r {
 				return number
