@@ -1,62 +1,35 @@
 package trust
 
 import (
-	"slices"
-
 	"github.com/meshpass/meshpass/extauthz/internal/ops"
 )
 
-// Issuers is the state of each entry, in the order of the configuration.
-func (f *Registry) Issuers() []ops.Issuer {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	inForce := f.snapshot.Load()
+// Issuers reports the state of each entry, in the order of the configuration.
+func (r *Registry) Issuers() []ops.Issuer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.snapshot.Load()
 	var all []ops.Issuer
-	for _, fleet := range f.fleets {
-		issuer := ops.Issuer{Name: fleet.Trust.Issuer, Keys: inForce.keys[fleet.Trust.Issuer]}
-		issuer.Dropped = len(inForce.dropped[issuer.Name])
-		issuer.Conflict = inForce.owners.conflict(inForce.dropped[issuer.Name])
-		if keys := fleet.Trust.Keys; keys != nil {
-			issuer.Skipped = keys.SkippedKeys()
-		}
-		if fleet.source != nil {
-			fleet.describe(&issuer)
-		}
-		all = append(all, issuer)
+	for _, e := range r.entries {
+		all = append(all, describeIssuer(s, e))
 	}
 	return all
 }
 
-func (f fleet) describe(i *ops.Issuer) {
-	s := f.source.State()
-	i.Remote, i.Fetched, i.Until = true, s.Fetched, f.source.ValidUntil()
-	i.Err, i.Unreachable, i.Refused = s.Err, s.Unreachable, s.Rejected
-	if s.Keys != nil {
-		i.Skipped = s.Keys.SkippedKeys()
+func describeIssuer(s *snapshot, e trustEntry) ops.Issuer {
+	name := e.issuer()
+	issuer := ops.Issuer{Name: name, Keys: s.usable[name], Dropped: len(s.dropped[name]), Conflict: s.owners.conflictError(s.dropped[name])}
+	if keys := e.config.Trust.Keys; keys != nil {
+		issuer.Skipped = keys.SkippedKeys()
 	}
-}
-
-// CheckConflicts refuses home entries whose files hold a key that is, now, the key of another
-// home entry's URL: both are ours, so that it is a mistake of the configuration. Of any
-// other two entries that share a key, one keeps it and the other's copy is dropped.
-func (f *Registry) CheckConflicts(entries []Entry) error {
-	s := f.snapshot.Load()
-	if s == nil {
-		return nil
+	if e.source == nil {
+		return issuer
 	}
-	remote := map[string]bool{}
-	for _, entry := range entries {
-		remote[entry.Trust.Issuer] = entry.Remote != nil && entry.Trust.Home
+	state := e.source.State()
+	issuer.Remote, issuer.Fetched, issuer.Until = true, state.Fetched, e.source.ValidUntil()
+	issuer.Err, issuer.Unreachable, issuer.Refused = state.Err, state.Unreachable, state.Rejected
+	if state.Keys != nil {
+		issuer.Skipped = state.Keys.SkippedKeys()
 	}
-	for _, entry := range entries {
-		if entry.Remote != nil || !entry.Trust.Home {
-			continue
-		}
-		foreign := s.owners.foreign(entry.Trust.Issuer, entry.Trust.Keys)
-		foreign = slices.DeleteFunc(foreign, func(kid string) bool { return !remote[s.owners[kid]] })
-		if err := s.owners.conflict(foreign); err != nil {
-			return err
-		}
-	}
-	return nil
+	return issuer
 }

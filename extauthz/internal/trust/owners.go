@@ -9,26 +9,27 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// owners says which issuer a key speaks for, by kid. One key speaks for one issuer,
-// or the holder of its private half could sign for several.
+// owners maps each kid to the issuer for which the key may sign. That is one issuer
+// only: otherwise the holder of the private key could sign for several.
 type owners map[string]string
 
-// claim is one entry's right to a key.
-type claim struct {
-	issuer string
-	home   bool
-	had    bool // it is the owner already, in this process or by its seed
-	file   bool // its keys are in a file, which was read before any set was fetched
-	order  int  // in the configuration
+// keyClaim is the claim of an entry to own a key.
+type keyClaim struct {
+	issuer   string
+	home     bool
+	wasOwner bool // it owns the key already, in this process or by its seed
+	file     bool // its key set is of a file, which was read before any set was fetched
+	position int  // of the entry in the configuration
 }
 
-// before orders claims by strength. Home comes first, so that no other entry can take
-// a key from it, whenever it publishes it; then the entry that had the key first.
-func (c claim) before(o claim) int {
-	return cmp.Or(yesFirst(c.home, o.home), yesFirst(c.had, o.had), yesFirst(c.file, o.file), cmp.Compare(c.order, o.order))
+// compareClaims sorts the stronger claim first. Home is strongest, so that no other
+// entry can take a key of ours, whenever it publishes that key. Then the entry that
+// owned the key first counts.
+func compareClaims(a, b keyClaim) int {
+	return cmp.Or(trueFirst(a.home, b.home), trueFirst(a.wasOwner, b.wasOwner), trueFirst(a.file, b.file), cmp.Compare(a.position, b.position))
 }
 
-func yesFirst(a, b bool) int {
+func trueFirst(a, b bool) int {
 	switch {
 	case a == b:
 		return 0
@@ -38,69 +39,69 @@ func yesFirst(a, b bool) int {
 	return 1
 }
 
-// keysNow are all keys of the fleet's set; nil: there are none.
-func (f fleet) keysNow() *keyset.PublicKeys {
-	if f.source == nil {
-		return f.Trust.Keys
-	}
-	return f.source.State().Keys
-}
-
-// ownersOf gives each key of the fleets' sets to one of them. An owner whose set
-// cannot be had at the moment keeps its keys: nobody takes them while its server is
-// away.
-func ownersOf(fleets []fleet, had owners) owners {
-	claims := map[string][]claim{}
-	for i, f := range fleets {
-		c := claim{issuer: f.Trust.Issuer, home: f.Trust.Home, file: f.source == nil, order: i}
-		for _, kid := range f.claimed(had) {
-			c.had = had[kid] == c.issuer
-			claims[kid] = append(claims[kid], c)
+// assignOwners gives each key of the entries' sets to one entry. An owner whose set is
+// unavailable keeps its keys, so that no entry can take them while its server is down.
+func assignOwners(entries []trustEntry, before owners) owners {
+	claims := map[string][]keyClaim{}
+	for i, e := range entries {
+		claim := keyClaim{issuer: e.issuer(), home: e.isHome(), file: e.source == nil, position: i}
+		for _, kid := range claimedKeys(e, before) {
+			claim.wasOwner = before[kid] == claim.issuer
+			claims[kid] = append(claims[kid], claim)
 		}
 	}
 	all := owners{}
-	for kid, some := range claims {
-		all[kid] = slices.MinFunc(some, claim.before).issuer
+	for kid, rivals := range claims {
+		all[kid] = slices.MinFunc(rivals, compareClaims).issuer
 	}
 	return all
 }
 
-func (f fleet) claimed(had owners) (kids []string) {
-	if f.set != nil {
-		return f.set.KeyIDs()
+// claimedKeys lists the keys of the entry's set, or those that it owned where the set is
+// unavailable.
+func claimedKeys(e trustEntry, before owners) []string {
+	if e.keys != nil {
+		return e.keys.KeyIDs()
 	}
-	for kid, owner := range had {
-		if owner == f.Trust.Issuer {
-			kids = append(kids, kid)
-		}
-	}
-	return kids
+	return before.keysOf(e.issuer())
 }
 
-// remembered are the owners until now, and for what none of them has, those of the
-// seeds; of two seeds that claim one key the earlier entry's counts.
-func remembered(before owners, fleets []fleet) owners {
-	had := owners{}
-	for kid, issuer := range before {
-		if slices.ContainsFunc(fleets, func(f fleet) bool { return f.Trust.Issuer == issuer }) {
-			had[kid] = issuer
+// withSeeds adds to the owners until now what the seeds of new entries say. Issuers
+// without an entry are left out. Where two seeds claim one key, the earlier entry's
+// counts.
+func (o owners) withSeeds(entries []trustEntry) owners {
+	all := owners{}
+	for kid, issuer := range o {
+		if slices.ContainsFunc(entries, func(e trustEntry) bool { return e.issuer() == issuer }) {
+			all[kid] = issuer
 		}
 	}
-	for _, f := range fleets {
-		if f.source == nil || f.stop != nil { // what runs has been asked already
+	for _, e := range entries {
+		if e.source == nil || e.stop != nil { // the seed of a running source has been counted
 			continue
 		}
-		for _, kid := range f.source.SeedOwned() {
-			if _, taken := had[kid]; !taken {
-				had[kid] = f.Trust.Issuer
+		for _, kid := range e.source.SeedOwned() {
+			if _, taken := all[kid]; !taken {
+				all[kid] = e.issuer()
 			}
 		}
 	}
-	return had
+	return all
 }
 
-// foreign lists the keys that are another issuer's, sorted.
-func (o owners) foreign(issuer string, keys *keyset.PublicKeys) (kids []string) {
+// keysOf lists the keys that an issuer owns, sorted.
+func (o owners) keysOf(issuer string) (kids []string) {
+	for kid, owner := range o {
+		if owner == issuer {
+			kids = append(kids, kid)
+		}
+	}
+	slices.Sort(kids)
+	return kids
+}
+
+// keysOfOthers lists the keys of a set that another issuer owns, sorted.
+func (o owners) keysOfOthers(issuer string, keys *keyset.PublicKeys) (kids []string) {
 	for _, kid := range keys.KeyIDs() {
 		if owner, known := o[kid]; known && owner != issuer {
 			kids = append(kids, kid)
@@ -110,8 +111,8 @@ func (o owners) foreign(issuer string, keys *keyset.PublicKeys) (kids []string) 
 	return kids
 }
 
-// conflict says which keys are dropped, and whose they are; nil: none is.
-func (o owners) conflict(kids []string) error {
+// conflictError names the owners of keys that are dropped; nil: none is dropped.
+func (o owners) conflictError(kids []string) error {
 	if len(kids) == 0 {
 		return nil
 	}
@@ -119,5 +120,5 @@ func (o owners) conflict(kids []string) error {
 	for _, kid := range kids {
 		texts = append(texts, fmt.Sprintf("key %s is also a key of %s", kid, o[kid]))
 	}
-	return fmt.Errorf("%s: one key speaks for one issuer", strings.Join(texts, ", "))
+	return fmt.Errorf("%s: a key may sign for one issuer only", strings.Join(texts, ", "))
 }

@@ -1,14 +1,14 @@
-// Package trust keeps whom the authorizer trusts now: the entries of its
-// configuration, the key set of each, from a file or followed at a URL, and the
-// verifier that these make together.
+// Package trust holds the trust entries of the authorizer: which issuers it trusts, the
+// key set of each, from a file or followed at a URL, and the verifier of their tokens.
 //
-// The verifier is immutable and replaced as a whole, whenever an entry or a key
-// set changes or gets too old. A key speaks for one issuer, its owner: of a set that
-// has a key of another issuer, that copy is dropped and the rest is used.
+// The verifier is immutable. It is replaced as a whole when an entry or a key set
+// changes or becomes too old. A key may sign for one issuer only, its owner: where
+// another issuer's set contains the key, that copy is dropped and the rest is used.
 package trust
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -21,134 +21,148 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// Entry is one fleet of gateways.
-type Entry struct {
-	Trust   token.Trust  // its keys are those of the file; nil where Remote says where they are
-	Remote  *jwks.Config // nil: Trust has the keys
-	Publish bool         // show its keys to whoever asks
-}
-
-// Config is what all entries share.
+// Config is common to all entries.
 type Config struct {
 	Domains identity.TrustDomains
-	Options token.Options // KeyMissing is set by us
+	Options token.Options // New sets Now and KeyMissing
 	Log     *slog.Logger
 	Now     func() time.Time
 }
 
-// Registry is safe for use from many goroutines. It trusts nobody until [Registry.Apply].
+// Registry is safe for use from many goroutines. It trusts no issuer until
+// [Registry.Apply].
 type Registry struct {
-	Config
-	usable chan struct{} // closed once some issuer has keys
-	once   sync.Once
+	config     Config
+	usable     chan struct{} // closed once some issuer has keys
+	makeUsable sync.Once
 
 	applying sync.Mutex // one Apply at a time
 	loops    sync.WaitGroup
 
-	mu       sync.Mutex // of those who make a snapshot
-	fleets   []fleet
+	mu       sync.Mutex // guards entries, and the making of a snapshot
+	entries  []trustEntry
 	snapshot atomic.Pointer[snapshot]
 }
 
-type fleet struct {
-	Entry
-	source *jwks.Source       // nil: the keys are of a file
-	set    *keyset.PublicKeys // all keys of its set when the snapshot was made, copies of other issuers' keys included; nil: none
-	stop   context.CancelFunc
-}
-
-// New trusts nobody yet.
+// New makes a registry without entries.
 func New(c Config) *Registry {
-	f := &Registry{Config: c, usable: make(chan struct{})}
-	f.Options.Now = c.Now
-	f.Options.KeyMissing = f.missing
-	return f
+	r := &Registry{config: c, usable: make(chan struct{})}
+	r.config.Options.Now = c.Now
+	r.config.Options.KeyMissing = r.fetchMissingKey
+	return r
 }
 
-// Verifier is the one in force; nil before the first Apply.
-func (f *Registry) Verifier() *token.Verifier {
-	if s := f.snapshot.Load(); s != nil {
+// Verifier is the active one; nil before the first Apply.
+func (r *Registry) Verifier() *token.Verifier {
+	if s := r.snapshot.Load(); s != nil {
 		return s.verifier
 	}
 	return nil
 }
 
 // Usable is closed once the keys of at least one issuer may be used.
-func (f *Registry) Usable() <-chan struct{} { return f.usable }
+func (r *Registry) Usable() <-chan struct{} { return r.usable }
 
-// Apply puts these entries in the place of those before, whole or not at all. A
-// source that stays as it is keeps its keys; a new one is asked first, which takes
-// 5 s at most, and if it has no answer its issuer is without keys until it has.
-func (f *Registry) Apply(ctx context.Context, entries []Entry) error {
-	f.applying.Lock()
-	defer f.applying.Unlock()
-	f.mu.Lock()
-	before, known := f.fleets, f.snapshot.Load()
-	f.mu.Unlock()
-	next := make([]fleet, len(entries))
-	var first sync.WaitGroup
+// Published is the JWKS document of an issuer whose entry has Publish, or of all of
+// these for the empty name. Nil data: there are no keys now.
+func (r *Registry) Published(issuer string) (data []byte, known bool) {
+	s := r.snapshot.Load()
+	if s == nil {
+		return nil, false
+	}
+	data, known = s.published[issuer]
+	return data, known
+}
+
+// Apply replaces all entries, as a whole or not at all. A source that has not changed
+// keeps its keys. A new source is fetched first, which takes 5 s at most. If that fails,
+// its issuer has no keys until a later fetch succeeds.
+func (r *Registry) Apply(ctx context.Context, entries []Entry) error {
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	r.mu.Lock()
+	before, snapshotBefore := r.entries, r.snapshot.Load()
+	r.mu.Unlock()
+	next := make([]trustEntry, len(entries))
+	var firstFetches sync.WaitGroup
 	for i, entry := range entries {
-		next[i] = continued(before, entry)
+		next[i] = reuseSource(before, entry)
 		if entry.Remote != nil && next[i].source == nil {
-			source := f.follow(*entry.Remote)
+			source := r.newSource(*entry.Remote)
 			next[i].source = source
-			first.Go(func() { source.Fetch(ctx) })
+			firstFetches.Go(func() { source.Fetch(ctx) })
 		}
 	}
-	first.Wait()
-	if err := f.replace(next); err != nil {
+	firstFetches.Wait()
+	if err := r.replaceEntries(next); err != nil {
 		return err
 	}
-	f.startAndStop(before)
-	f.mu.Lock()
-	now, fleets := f.snapshot.Load(), slices.Clone(f.fleets)
-	f.mu.Unlock()
-	saveOwners(fleets, known, now)
+	r.startAndStopSources(before)
+	r.mu.Lock()
+	after, active := r.snapshot.Load(), slices.Clone(r.entries)
+	r.mu.Unlock()
+	saveSeeds(active, snapshotBefore, after)
 	return nil
 }
 
-// continued is the entry with the source that it has already, if any.
-func continued(before []fleet, entry Entry) fleet {
+// reuseSource returns the entry with its source, if one follows the same URL already.
+func reuseSource(before []trustEntry, entry Entry) trustEntry {
 	for _, old := range before {
 		if old.source != nil && entry.Remote != nil && old.source.Config == *entry.Remote {
-			return fleet{Entry: entry, source: old.source, stop: old.stop}
+			return trustEntry{config: entry, source: old.source, stop: old.stop}
 		}
 	}
-	return fleet{Entry: entry}
+	return trustEntry{config: entry}
 }
 
-func (f *Registry) follow(c jwks.Config) *jwks.Source {
+func (r *Registry) newSource(c jwks.Config) *jwks.Source {
 	return jwks.New(c, jwks.Hooks{
-		Accept:  func(keys *keyset.PublicKeys) error { return f.accept(c, keys) },
-		Owned:   func(keys *keyset.PublicKeys) ([]string, bool) { return f.ownedBy(c.Issuer, keys) },
-		Changed: f.changed, Log: f.Log, Now: f.Now,
+		Accept:  func(keys *keyset.PublicKeys) error { return r.acceptKeys(c, keys) },
+		Owned:   func(keys *keyset.PublicKeys) ([]string, bool) { return r.ownKeys(c.Issuer, keys) },
+		Changed: r.keysChanged, Log: r.config.Log, Now: r.config.Now,
 	})
 }
 
-func (f *Registry) replace(next []fleet) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	before := f.fleets
-	f.fleets = next
-	if err := f.remake(); err != nil {
-		f.fleets = before
+func (r *Registry) replaceEntries(next []trustEntry) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.entries
+	r.entries = next
+	if err := r.replaceSnapshot(); err != nil {
+		r.entries = before
 		return err
 	}
 	return nil
 }
 
-// startAndStop has every source run that is in force, and no other.
-func (f *Registry) startAndStop(before []fleet) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// replaceSnapshot is called with r.mu held. On error the snapshot stays as it is.
+func (r *Registry) replaceSnapshot() error {
+	before := r.snapshot.Load()
+	after, err := newSnapshot(r.config, before, r.entries)
+	if err != nil {
+		return err
+	}
+	r.snapshot.Store(after)
+	logDroppedKeys(r.config.Log, before, after)
+	if after.hasUsableKeys() {
+		r.makeUsable.Do(func() { close(r.usable) })
+	}
+	return nil
+}
+
+// startAndStopSources starts the new sources, and stops those that no entry has now.
+func (r *Registry) startAndStopSources(before []trustEntry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	kept := map[*jwks.Source]bool{}
-	for i := range f.fleets {
-		now := &f.fleets[i]
-		kept[now.source] = true
-		if now.source != nil && now.stop == nil {
+	for i := range r.entries {
+		entry := &r.entries[i]
+		kept[entry.source] = true
+		if entry.source != nil && entry.stop == nil {
 			ctx, cancel := context.WithCancel(context.Background())
-			now.stop = cancel
-			f.loops.Go(func() { now.source.Run(ctx) })
+			entry.stop = cancel
+			source := entry.source
+			r.loops.Go(func() { source.Run(ctx) })
 		}
 	}
 	for _, old := range before {
@@ -158,32 +172,111 @@ func (f *Registry) startAndStop(before []fleet) {
 	}
 }
 
-// closing is how long Close waits. A source can hang where its CA file or its seed is, as
-// at a network mount whose server is away.
-const closing = time.Second
+// closeTimeout is how long Close waits. A source can hang while it reads its CA file or
+// writes its seed, for example on a network mount whose server is down.
+const closeTimeout = time.Second
 
-// Close ends the following of all sources; what is active stays. It does not wait for
-// one that hangs.
-func (f *Registry) Close() {
-	f.mu.Lock()
-	for _, fleet := range f.fleets {
-		if fleet.stop != nil {
-			fleet.stop()
+// Close stops all sources. The verifier stays as it is. Close does not wait for a source
+// that hangs.
+func (r *Registry) Close() {
+	r.mu.Lock()
+	for _, entry := range r.entries {
+		if entry.stop != nil {
+			entry.stop()
 		}
 	}
-	f.mu.Unlock()
+	r.mu.Unlock()
 	ended := make(chan struct{})
-	go func() { f.loops.Wait(); close(ended) }()
+	go func() { r.loops.Wait(); close(ended) }()
 	select {
 	case <-ended:
-	case <-time.After(closing):
+	case <-time.After(closeTimeout):
 	}
 }
 
-// missing is called on the way of a request.
-func (f *Registry) missing(issuer, kid string) {
-	s := f.snapshot.Load()
+// fetchMissingKey is called while a request waits, so it does not wait itself.
+func (r *Registry) fetchMissingKey(issuer, kid string) {
+	s := r.snapshot.Load()
 	if source := s.sources[issuer]; source != nil {
 		source.FetchForKey(kid)
 	}
+}
+
+// keysChanged is called by a source whose keys have changed. If no verifier can be made
+// of them, the active one stays.
+func (r *Registry) keysChanged() {
+	r.mu.Lock()
+	if len(r.entries) == 0 {
+		r.mu.Unlock()
+		return // the first Apply has not ended yet
+	}
+	before := r.snapshot.Load()
+	if err := r.replaceSnapshot(); err != nil {
+		r.config.Log.Error("cannot update the trusted issuers; the previous keys stay active", "error", err)
+	}
+	after, entries := r.snapshot.Load(), slices.Clone(r.entries)
+	r.mu.Unlock()
+	saveSeeds(entries, before, after)
+}
+
+// acceptKeys rejects a fetched set that contains only keys of other issuers. From any
+// other set these keys are dropped later.
+//
+// A source that is being applied is not compared with the entries that it replaces: one
+// of these may be removed at the same time, and the new entries say what is home.
+func (r *Registry) acceptKeys(c jwks.Config, keys *keyset.PublicKeys) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.snapshot.Load()
+	if s == nil || !slices.ContainsFunc(r.entries, func(e trustEntry) bool { return e.source != nil && e.source.Config == c }) {
+		return nil
+	}
+	home := map[string]bool{}
+	for _, e := range r.entries {
+		home[e.issuer()] = e.isHome()
+	}
+	notOwn := slices.DeleteFunc(s.owners.keysOfOthers(c.Issuer, keys), func(kid string) bool {
+		return home[c.Issuer] && !home[s.owners[kid]] // a home entry takes its key back
+	})
+	if keys.Without(notOwn...) == nil {
+		return fmt.Errorf("no key of its own: %w", s.owners.conflictError(notOwn))
+	}
+	return nil
+}
+
+// ownKeys lists the kids of the set that the issuer owns. It is unknown for an issuer
+// whose entry is being applied.
+func (r *Registry) ownKeys(issuer string, keys *keyset.PublicKeys) (kids []string, known bool) {
+	s := r.snapshot.Load()
+	if s == nil || s.sources[issuer] == nil {
+		return nil, false
+	}
+	return slices.DeleteFunc(keys.KeyIDs(), func(kid string) bool { return s.owners[kid] != issuer }), true
+}
+
+// CheckConflicts rejects home entries whose file contains a key that another home
+// entry's URL has now: both are our own, so this is a mistake in the configuration.
+// Where one of two entries is not home, one of them keeps the key and the other's copy
+// is dropped.
+func (r *Registry) CheckConflicts(entries []Entry) error {
+	s := r.snapshot.Load()
+	if s == nil {
+		return nil
+	}
+	homeAtURL := map[string]bool{}
+	for _, entry := range entries {
+		homeAtURL[entry.Trust.Issuer] = entry.Remote != nil && entry.Trust.Home
+	}
+	for _, entry := range entries {
+		if entry.Remote != nil || !entry.Trust.Home {
+			continue
+		}
+		shared := slices.DeleteFunc(s.owners.keysOfOthers(entry.Trust.Issuer, entry.Trust.Keys), func(kid string) bool {
+			return !homeAtURL[s.owners[kid]]
+		})
+		if err := s.owners.conflictError(shared); err != nil {
+			return err
+		}
+	}
+	return nil
 }

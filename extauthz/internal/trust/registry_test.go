@@ -21,11 +21,11 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-func newFleets(t *testing.T) *trust.Registry {
+func newRegistry(t *testing.T) *trust.Registry {
 	t.Helper()
-	f := trust.New(trust.Config{Domains: tokentest.Domains, Log: slog.New(slog.DiscardHandler), Now: time.Now})
-	t.Cleanup(f.Close)
-	return f
+	r := trust.New(trust.Config{Domains: tokentest.Domains, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	t.Cleanup(r.Close)
+	return r
 }
 
 func trustIn(t *testing.T, issuer string) token.Trust {
@@ -97,8 +97,8 @@ func (s *keyServer) entry(issuer, seed string, home bool) trust.Entry {
 }
 
 // counts are the keys that each issuer may use, and those that are dropped of its set.
-func counts(f *trust.Registry) (text string) {
-	for _, i := range f.Issuers() {
+func counts(r *trust.Registry) (text string) {
+	for _, i := range r.Issuers() {
 		text += fmt.Sprintf("%s %d -%d; ", strings.TrimPrefix(i.Name, "https://"), i.Keys, i.Dropped)
 		if (i.Conflict != nil) != (i.Dropped > 0) {
 			text += fmt.Sprintf("(%v) ", i.Conflict)
@@ -107,22 +107,22 @@ func counts(f *trust.Registry) (text string) {
 	return strings.TrimSuffix(text, "; ")
 }
 
-func eventually(t *testing.T, f *trust.Registry, want string) {
+func eventually(t *testing.T, r *trust.Registry, want string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); counts(f) != want; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); counts(r) != want; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("got %s, want %s", counts(f), want)
+			t.Fatalf("got %s, want %s", counts(r), want)
 		}
 	}
 }
 
 func start(t *testing.T, entries ...trust.Entry) *trust.Registry {
 	t.Helper()
-	f := newFleets(t)
-	if err := f.Apply(t.Context(), entries); err != nil {
+	r := newRegistry(t)
+	if err := r.Apply(t.Context(), entries); err != nil {
 		t.Fatal(err)
 	}
-	return f
+	return r
 }
 
 // Of sets that come at the same time and share a key, a home entry keeps it, else the
@@ -144,16 +144,16 @@ func TestASharedKeyAtTheStart(t *testing.T) {
 		{"two files", "a 1 -0; b 0 -1", []trust.Entry{ofFile(a), ofFile(token.Trust{Issuer: "https://b", Audience: a.Audience, Algorithms: a.Algorithms, MaxLifetime: a.MaxLifetime, Keys: a.Keys})}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			f := start(t, row.entries...)
-			<-f.Usable()
-			if got := counts(f); got != row.want {
+			r := start(t, row.entries...)
+			<-r.Usable()
+			if got := counts(r); got != row.want {
 				t.Errorf("got %s, want %s", got, row.want)
 			}
 		})
 	}
 }
 
-// A thief stands first in the configuration and publishes the other's public key beside
+// A thief is first in the configuration and publishes the other's public key beside
 // its own. Home never loses it; of two others, the one that had it first keeps it, also
 // after a restart with the seeds, and while its server is away.
 func TestAThiefOfKeys(t *testing.T) {
@@ -169,33 +169,33 @@ func TestAThiefOfKeys(t *testing.T) {
 				thief.entry("https://thief", filepath.Join(seeds, "thief.json"), false),
 				good.entry("https://ours", filepath.Join(seeds, "ours.json"), row.home),
 			}
-			f := start(t, entries...)
+			r := start(t, entries...)
 			thief.set.Store(join(t, theirs, ours))
-			eventually(t, f, "thief 1 -1; ours 1 -0")
-			f.Close()
-			f = start(t, entries...)
-			if got := counts(f); got != "thief 1 -1; ours 1 -0" {
+			eventually(t, r, "thief 1 -1; ours 1 -0")
+			r.Close()
+			r = start(t, entries...)
+			if got := counts(r); got != "thief 1 -1; ours 1 -0" {
 				t.Errorf("after a restart: %s", got)
 			}
-			f.Close()
+			r.Close()
 
 			good.set.Store(nil) // the owner is away, and its last set too old
 			outdate(t, filepath.Join(seeds, "ours.json"))
-			f = start(t, entries...)
-			if got := counts(f); got != "thief 1 -1; ours 0 -0" {
+			r = start(t, entries...)
+			if got := counts(r); got != "thief 1 -1; ours 0 -0" {
 				t.Errorf("while the owner is away: %s", got)
 			}
 			good.set.Store(ours)
-			eventually(t, f, "thief 1 -1; ours 1 -0")
+			eventually(t, r, "thief 1 -1; ours 1 -0")
 
 			// The next key, published by the thief first.
 			thief.set.Store(join(t, theirs, next))
-			eventually(t, f, "thief 2 -0; ours 1 -0")
+			eventually(t, r, "thief 2 -0; ours 1 -0")
 			good.set.Store(join(t, ours, next))
 			if row.home {
-				eventually(t, f, "thief 1 -1; ours 2 -0")
+				eventually(t, r, "thief 1 -1; ours 2 -0")
 			} else {
-				eventually(t, f, "thief 2 -0; ours 1 -1")
+				eventually(t, r, "thief 2 -0; ours 1 -1")
 			}
 		})
 	}
@@ -214,67 +214,67 @@ func outdate(t *testing.T, file string) {
 	}
 }
 
-// A set with nothing but other issuers' keys is no set to use: the last good one stays.
+// A set that contains only keys of other issuers is not used: the last good one stays.
 func TestASetOfOthersKeysOnly(t *testing.T) {
 	a := trustIn(t, "https://a")
 	server := newKeyServer(t, trustIn(t, "https://b").Keys)
-	f := start(t, ofFile(a), server.entry("https://b", "", false))
+	r := start(t, ofFile(a), server.entry("https://b", "", false))
 	server.set.Store(a.Keys)
-	for deadline := time.Now().Add(20 * time.Second); f.Issuers()[1].Refused == 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); r.Issuers()[1].Refused == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("never refused")
+			t.Fatal("never rejected")
 		}
 	}
-	if got := counts(f); got != "a 1 -0; b 1 -0" || !strings.Contains(fmt.Sprint(f.Issuers()[1].Err), "no key of its own: key "+a.Keys.KeyIDs()[0]+" is also a key of https://a") {
-		t.Errorf("got %s, %v", got, f.Issuers()[1].Err)
+	if got := counts(r); got != "a 1 -0; b 1 -0" || !strings.Contains(fmt.Sprint(r.Issuers()[1].Err), "no key of its own: key "+a.Keys.KeyIDs()[0]+" is also a key of https://a") {
+		t.Errorf("got %s, %v", got, r.Issuers()[1].Err)
 	}
 }
 
-// Entries that make no verifier change nothing.
+// Entries of which no verifier can be made change nothing.
 func TestEntriesThatAreRefused(t *testing.T) {
-	f := newFleets(t)
+	r := newRegistry(t)
 	a := trustIn(t, "https://a")
-	if err := f.Apply(t.Context(), []trust.Entry{ofFile(a)}); err != nil {
+	if err := r.Apply(t.Context(), []trust.Entry{ofFile(a)}); err != nil {
 		t.Fatal(err)
 	}
-	before := f.Verifier()
-	bad := a
-	bad.Audience = "cluster.local"
-	err := f.Apply(t.Context(), []trust.Entry{ofFile(bad)})
+	before := r.Verifier()
+	invalid := a
+	invalid.Audience = "cluster.local"
+	err := r.Apply(t.Context(), []trust.Entry{ofFile(invalid)})
 	if err == nil || !strings.Contains(err.Error(), "audience cluster.local") {
 		t.Errorf("got %v", err)
 	}
-	if f.Verifier() != before || f.Issuers()[0].Name != a.Issuer {
+	if r.Verifier() != before || r.Issuers()[0].Name != a.Issuer {
 		t.Error("something changed")
 	}
 }
 
 // A home file may not take a key of a home URL that stays, and may take one of a URL that
-// goes. Between other entries a shared key is no reason to refuse the change.
+// goes. Between other entries a shared key is no reason to reject the change.
 func TestConflicts(t *testing.T) {
-	f := newFleets(t)
+	r := newRegistry(t)
 	a, b := trustIn(t, "https://a"), trustIn(t, "https://b")
 	a.Home, b.Home = true, true
 	remote := at(t, a)
-	if err := f.Apply(t.Context(), []trust.Entry{remote, ofFile(b)}); err != nil {
+	if err := r.Apply(t.Context(), []trust.Entry{remote, ofFile(b)}); err != nil {
 		t.Fatal(err)
 	}
 	taken, partner := b, b
 	taken.Keys, partner.Keys, partner.Home = a.Keys, a.Keys, false
-	if err := f.CheckConflicts([]trust.Entry{remote, ofFile(taken)}); err == nil || !strings.Contains(err.Error(), "is also a key of https://a") {
+	if err := r.CheckConflicts([]trust.Entry{remote, ofFile(taken)}); err == nil || !strings.Contains(err.Error(), "is also a key of https://a") {
 		t.Errorf("got %v", err)
 	}
-	foreign := remote
-	foreign.Trust.Home = false
-	for _, entries := range [][]trust.Entry{{remote, ofFile(b)}, {ofFile(taken)}, {ofFile(a), ofFile(b)}, {remote, ofFile(partner)}, {foreign, ofFile(taken)}} {
-		if err := f.CheckConflicts(entries); err != nil {
+	notHome := remote
+	notHome.Trust.Home = false
+	for _, entries := range [][]trust.Entry{{remote, ofFile(b)}, {ofFile(taken)}, {ofFile(a), ofFile(b)}, {remote, ofFile(partner)}, {notHome, ofFile(taken)}} {
+		if err := r.CheckConflicts(entries); err != nil {
 			t.Errorf("got %v", err)
 		}
 	}
 }
 
-// A source that comes with a change of trust is judged by the new entries: a home entry
-// has its keys at once, whatever another entry has published before, and an issuer that
+// A source that is added by a change of trust is compared with the new entries: a home
+// entry has its keys at once, whatever another entry published before, and an issuer that
 // is renamed keeps its keys. A moment without keys would be an outage.
 func TestASourceThatIsAdded(t *testing.T) {
 	ours, theirs := trustIn(t, "https://ours").Keys, trustIn(t, "https://thief").Keys
@@ -299,11 +299,11 @@ func TestASourceThatIsAdded(t *testing.T) {
 			[]trust.Entry{thieves, slowly(good.entry("https://ours", "", false))}, "thief 2 -0; ours 0 -1"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			f := start(t, row.before...)
-			if err := f.Apply(t.Context(), row.after); err != nil {
+			r := start(t, row.before...)
+			if err := r.Apply(t.Context(), row.after); err != nil {
 				t.Fatal(err)
 			}
-			if got := counts(f); got != row.want {
+			if got := counts(r); got != row.want {
 				t.Errorf("got %s, want %s", got, row.want)
 			}
 		})

@@ -32,8 +32,8 @@ func TestSkippedKeysAreCounted(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(set) }))
 	t.Cleanup(server.Close)
 	file.Keys, remote.Keys = keys, nil
-	f := newFleets(t)
-	err = f.Apply(t.Context(), []trust.Entry{
+	r := newRegistry(t)
+	err = r.Apply(t.Context(), []trust.Entry{
 		ofFile(file),
 		{Trust: remote, Remote: &jwks.Config{Issuer: remote.Issuer, URL: server.URL, Refresh: time.Hour, MaxStale: time.Hour}},
 	})
@@ -41,7 +41,7 @@ func TestSkippedKeysAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := ""
-	for _, i := range f.Issuers() {
+	for _, i := range r.Issuers() {
 		got += fmt.Sprintf("%s %d of %d; ", i.Name, i.Keys, i.Keys+i.Skipped)
 	}
 	if want := "https://file 1 of 2; https://remote 1 of 3; "; got != want {

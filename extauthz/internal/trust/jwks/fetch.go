@@ -19,70 +19,72 @@ import (
 // document is an answer of the server.
 type document struct {
 	body        []byte
-	notModified bool   // 304: as the last good one
-	etag        string // ETag; empty: none
-	maxAge      time.Duration
-	keys        *keyset.PublicKeys // what adopt made of it
+	notModified bool               // status 304: the same as the last good document
+	etag        string             // empty: none
+	maxAge      time.Duration      // of Cache-Control; 0: none
+	keys        *keyset.PublicKeys // set once the body has been parsed
 }
 
-// CheckURL refuses what no set is fetched from: over plain HTTP, unless admitted,
-// whoever is on the way could sign for the issuer.
-func CheckURL(text string, plain bool) error {
+// CheckURL rejects a URL from which no key set may be fetched. plainHTTP admits http:
+// anyone on the network path could then replace the keys of the issuer.
+func CheckURL(text string, plainHTTP bool) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Opaque != "":
 		return errors.New("not an absolute URL: write https://HOST/PATH")
 	case u.User != nil || u.Fragment != "":
 		return errors.New("a URL with a user, a password or a fragment is not used")
-	case u.Scheme == "https" || u.Scheme == "http" && plain:
+	case u.Scheme == "https" || u.Scheme == "http" && plainHTTP:
 		return nil
 	case u.Scheme == "http":
-		return errors.New("plain http lets whoever is on the way sign for the issuer: use https, or admit it with insecure.jwksOverHTTP")
+		return errors.New("with plain http, anyone on the network path can sign for the issuer: use https, or admit http with insecure.jwksOverHTTP")
 	}
 	return fmt.Errorf("scheme %q: write https", u.Scheme)
 }
 
-func (s *Source) requestDocument(ctx context.Context) (document, error) {
-	client, err := s.newClient()
+// requestDocument sends one request. etag is that of the last good document, or empty.
+func requestDocument(ctx context.Context, c Config, timeout time.Duration, etag string) (document, error) {
+	client, err := newClient(c.CAFile, timeout)
 	if err != nil {
 		return document{}, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)
 	if err != nil {
 		return document{}, err
 	}
 	request.Header.Set("accept", "application/jwk-set+json, application/json")
 	request.Header.Set("accept-encoding", "identity") // without the header, any coding would be acceptable (RFC 9110 section 12.5.3)
-	if s.last.etag != "" {
-		request.Header.Set("if-none-match", s.last.etag)
+	if etag != "" {
+		request.Header.Set("if-none-match", etag)
 	}
-	answer, err := client.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return document{}, err
 	}
-	defer answer.Body.Close()
-	return s.readAnswer(answer)
+	defer response.Body.Close()
+	return readResponse(response, etag != "")
 }
 
-func (s *Source) readAnswer(answer *http.Response) (document, error) {
-	got := document{etag: answer.Header.Get("etag"), maxAge: parseMaxAge(answer.Header.Get("cache-control"))}
+// readResponse reads a response. conditional: the request named an ETag.
+func readResponse(response *http.Response, conditional bool) (document, error) {
+	got := document{etag: response.Header.Get("etag"), maxAge: parseMaxAge(response.Header.Get("cache-control"))}
 	switch {
-	case answer.StatusCode == http.StatusNotModified && s.last.etag != "":
+	case response.StatusCode == http.StatusNotModified && conditional:
 		got.notModified = true
 		return got, nil
-	case answer.StatusCode != http.StatusOK:
-		return got, fmt.Errorf("status %s", answer.Status)
+	case response.StatusCode != http.StatusOK:
+		return got, fmt.Errorf("status %s", response.Status)
 	}
-	if coding := findContentCoding(answer.Header); coding != "" { // what is behind it may be of any size
-		return got, fmt.Errorf("content coding %.32q, although accept-encoding asks for identity: have the server send the set as it is", coding)
+	if coding := findContentCoding(response.Header); coding != "" { // the decoded content may be of any size
+		return got, fmt.Errorf("content coding %.32q, although accept-encoding asks for identity: configure the server to send the set without a coding", coding)
 	}
 	var err error
-	got.body, err = io.ReadAll(io.LimitReader(answer.Body, keyset.MaxSetBytes+1))
+	got.body, err = io.ReadAll(io.LimitReader(response.Body, keyset.MaxSetBytes+1))
 	return got, err
 }
 
-// findContentCoding gives the first coding of an answer that changes its bytes; empty:
-// there is none (RFC 9110 section 8.4: a list, in one header or several).
+// findContentCoding returns the first coding that changes the bytes of the content;
+// empty: there is none (RFC 9110 section 8.4: a list, in one header or several).
 func findContentCoding(header http.Header) string {
 	for _, line := range header.Values("content-encoding") {
 		for coding := range strings.SplitSeq(line, ",") {
@@ -94,20 +96,20 @@ func findContentCoding(header http.Header) string {
 	return ""
 }
 
-// newClient is made for each fetch, so that a CA file that is renewed is noticed.
-// Nothing of it comes from the environment, no proxy either.
-func (s *Source) newClient() (*http.Client, error) {
-	roots, err := transport.Roots(s.CAFile)
+// newClient makes a client for one fetch, so that a renewed CA file is used at once. It
+// reads no settings from the environment, so it uses no proxy.
+func newClient(caFile string, timeout time.Duration) (*http.Client, error) {
+	roots, err := transport.Roots(caFile)
 	if err != nil {
 		return nil, err
 	}
 	return &http.Client{
-		Timeout:       s.bounds.timeout,
+		Timeout:       timeout,
 		CheckRedirect: requireSameHost,
 		Transport: &http.Transport{
 			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			DisableCompression:     true,
-			DisableKeepAlives:      true, // minutes lie between two fetches
+			DisableKeepAlives:      true, // the next fetch is minutes away
 			MaxResponseHeaderBytes: 64 << 10,
 		},
 	}, nil
@@ -115,7 +117,8 @@ func (s *Source) newClient() (*http.Client, error) {
 
 const maxRedirects = 3
 
-// requireSameHost: the configuration says who is asked, and the server does not.
+// requireSameHost follows redirects on the same host only: the configuration decides
+// which host is asked, and the server does not.
 func requireSameHost(next *http.Request, before []*http.Request) error {
 	first := before[0].URL
 	switch {
@@ -127,7 +130,8 @@ func requireSameHost(next *http.Request, before []*http.Request) error {
 	return nil
 }
 
-// parseMaxAge of a Cache-Control header (RFC 9111 section 5.2.2.1); 0: none that counts.
+// parseMaxAge reads max-age of a Cache-Control header (RFC 9111 section 5.2.2.1); 0: the
+// header has none, or an invalid one.
 func parseMaxAge(header string) time.Duration {
 	for directive := range strings.SplitSeq(header, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")

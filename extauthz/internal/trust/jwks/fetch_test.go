@@ -79,7 +79,7 @@ func TestURLs(t *testing.T) {
 	}{
 		{"https://tyk.example.com/jwks.json", false, ""},
 		{"http://127.0.0.1:9090/jwks.json", true, ""},
-		{"http://127.0.0.1:9090/jwks.json", false, "plain http lets"},
+		{"http://127.0.0.1:9090/jwks.json", false, "with plain http, anyone"},
 		{"tyk.example.com/jwks.json", true, "not an absolute URL"},
 		{"https:jwks.json", true, "not an absolute URL"},
 		{"file:///etc/jwks.json", true, "not an absolute URL"},

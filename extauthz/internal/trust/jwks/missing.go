@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// missingKeys remembers when keys were asked for. Kids are whatever clients send, so
-// that a flood of them must cause neither a flood of fetches nor a growing memory:
-// one entry is made per pause, and each goes after a while. A kid that is asked for
-// again has the set fetched again, after a wait that doubles: a gateway may sign some
-// seconds before its key is published.
+// missingKeys decides whether a missing key causes a fetch. Clients choose the kids, so
+// a flood of them must cause neither a flood of fetches nor unlimited memory: at most
+// one entry is made per pause, and each entry is removed after a while.
+//
+// A kid that is asked for again causes another fetch, after a wait that doubles: a
+// gateway may sign some seconds before its key is published.
 type missingKeys struct {
 	mu   sync.Mutex
-	last time.Time // the last fetch, whatever it was for
+	last time.Time // the last fetch, for any reason
 	kids map[string]keyAttempt
 }
 
@@ -28,9 +29,10 @@ func (m *missingKeys) noteFetch(now time.Time) {
 	m.last = now
 }
 
-// wantsFetch says whether to fetch for the sake of this kid: pause after the first time,
-// longest after many. No two fetches are closer than pause.
-func (m *missingKeys) wantsFetch(kid string, now time.Time, pause, longest time.Duration) bool {
+// startFetch reports whether to fetch because of this kid, and then remembers the fetch.
+// The wait between two fetches for one kid is pause at first and doubles up to longest.
+// No two fetches are closer than pause.
+func (m *missingKeys) startFetch(kid string, now time.Time, pause, longest time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now.Sub(m.last) < pause {
@@ -51,16 +53,4 @@ func (m *missingKeys) wantsFetch(kid string, now time.Time, pause, longest time.
 	}
 	m.kids, m.last = kids, now
 	return true
-}
-
-// FetchForKey has the set fetched soon if it may have got this key meanwhile. It never
-// waits: whoever sent the kid is refused at once.
-func (s *Source) FetchForKey(kid string) {
-	if !s.missing.wantsFetch(kid, s.Now(), min(s.bounds.pause, s.Refresh), s.bounds.longest) {
-		return
-	}
-	select {
-	case s.fetchNow <- struct{}{}:
-	default: // one is due already
-	}
 }

@@ -40,10 +40,10 @@ func TestSeed(t *testing.T) {
 		name, content, problem string
 		change                 func(*Config)
 	}{
-		{"half written", string(good[:len(good)/2]), "not what a fetch writes", nil},
+		{"half written", string(good[:len(good)/2]), "it is not a seed file", nil},
 		{"a key set", document, "it is of issuer", nil},
-		{"too old", at(-time.Hour), "longer ago than 1m0s", nil},
-		{"from the future", at(time.Hour), "it is from the future", nil},
+		{"too old", at(-time.Hour), "more than 1m0s ago", nil},
+		{"from the future", at(time.Hour), "it was fetched in the future", nil},
 		{"no keys", strings.Replace(string(good), kid, "x", 1), "its kid is not the key's thumbprint", nil},
 		{"another issuer", string(good), "it is of issuer", func(c *Config) { c.Issuer = "https://other" }},
 		{"another server", string(good), "it is of issuer", func(c *Config) { c.URL += "/other" }},

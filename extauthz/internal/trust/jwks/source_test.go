@@ -87,7 +87,7 @@ func follow(t *testing.T, c Config) *followed {
 	return f
 }
 
-// kid of the one key in force; empty: there is none.
+// kid of the active key; empty: there is none.
 func (f *followed) kid() string {
 	keys := f.State().Keys
 	if keys == nil {
@@ -106,7 +106,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 }
 
 // A set replaces the one before, so that a withdrawn key is gone; the same set
-// again makes nothing anew.
+// again changes nothing.
 func TestASetReplacesTheOneBefore(t *testing.T) {
 	first, firstKid := set(t)
 	second, secondKid := set(t)
@@ -152,8 +152,8 @@ func TestUnchangedByETag(t *testing.T) {
 	}
 }
 
-// Past MaxStale no key may be used, whatever the fetches do; the next success
-// mends it.
+// After MaxStale no key may be used, however often fetches fail. The next success
+// makes the keys active again.
 func TestTooOld(t *testing.T) {
 	document, kid := set(t)
 	server := newServer(t, text(document))
@@ -161,11 +161,11 @@ func TestTooOld(t *testing.T) {
 	f.Fetch(t.Context())
 	fetched := f.State().Fetched
 	server.answers(status(http.StatusBadGateway))
-	eventually(t, "still in force", func() bool { f.Fetch(t.Context()); return f.kid() == "" })
+	eventually(t, "still active", func() bool { f.Fetch(t.Context()); return f.kid() == "" })
 	if age := time.Since(fetched); age < 50*time.Millisecond {
-		t.Errorf("out of force after %s", age)
+		t.Errorf("no longer active after %s", age)
 	}
-	eventually(t, "nobody was told", func() bool { return f.changes.Load() == 2 })
+	eventually(t, "no change was reported", func() bool { return f.changes.Load() == 2 })
 	if f.State().Fetched != fetched {
 		t.Errorf("fetched %s", f.State().Fetched)
 	}

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A flood of unknown kids causes one fetch in a while. A kid that is not found is
-// asked for again: soon at first, as its set may be about to be published, and then
-// once a minute.
+// A flood of unknown kids causes few fetches. A kid that is not found causes further
+// fetches: soon at first, because its set may be published in a moment, and then once a
+// minute.
 func TestMissingKeys(t *testing.T) {
 	var m missingKeys
 	start := time.Now()
@@ -36,12 +36,12 @@ func TestMissingKeys(t *testing.T) {
 		{"a", 320 * time.Second, true}, // forgotten meanwhile
 		{"a", 330 * time.Second, true},
 	} {
-		if got := m.wantsFetch(row.kid, start.Add(row.after), 10*time.Second, time.Minute); got != row.want {
+		if got := m.startFetch(row.kid, start.Add(row.after), 10*time.Second, time.Minute); got != row.want {
 			t.Errorf("%s after %s: %v", row.kid, row.after, got)
 		}
 	}
 	for i := range 10000 {
-		m.wantsFetch(fmt.Sprint(i), start.Add(time.Duration(i)*time.Second), 10*time.Second, time.Minute)
+		m.startFetch(fmt.Sprint(i), start.Add(time.Duration(i)*time.Second), 10*time.Second, time.Minute)
 	}
 	if len(m.kids) > 13 {
 		t.Errorf("%d kids are remembered", len(m.kids))
@@ -58,7 +58,7 @@ func TestAMissingKeyIsFetched(t *testing.T) {
 	go func() { f.Run(ctx); close(ended) }()
 	eventually(t, "no first fetch", func() bool { return f.kid() == firstKid })
 	server.answers(text(second))
-	f.missing.noteFetch(time.Now().Add(-f.bounds.pause)) // as if the first fetch were that long ago
+	f.missing.noteFetch(time.Now().Add(-f.bounds.missingPause)) // as if the first fetch were that long ago
 	for range 1000 {
 		f.FetchForKey(secondKid)
 	}
@@ -74,7 +74,7 @@ func TestWhenTheNextFetchIs(t *testing.T) {
 	for _, row := range []struct{ maxAge, want time.Duration }{
 		{0, 5 * time.Minute}, {time.Hour, 5 * time.Minute}, {2 * time.Minute, 2 * time.Minute}, {time.Second, 30 * time.Second},
 	} {
-		if got := defaults.clampMaxAge(row.maxAge, 5*time.Minute); got != row.want {
+		if got := defaultBounds.waitAfterSuccess(row.maxAge, 5*time.Minute); got != row.want {
 			t.Errorf("%s: got %s", row.maxAge, got)
 		}
 	}
@@ -88,11 +88,11 @@ func TestWhenTheNextFetchIs(t *testing.T) {
 	f := follow(t, Config{URL: "http://127.0.0.1:1"})
 	for range 30 {
 		f.recordFailure(errors.New("away"))
-		if f.wait <= 0 || f.wait > f.Refresh {
+		if f.wait <= 0 || f.wait > f.Config.Refresh {
 			t.Fatalf("next after %s", f.wait)
 		}
 	}
-	if f.wait < f.Refresh*8/10 {
+	if f.wait < f.Config.Refresh*8/10 {
 		t.Errorf("after many failures: %s", f.wait)
 	}
 }
