@@ -69,9 +69,9 @@ func TestRevoke(t *testing.T) {
 				{"sub LIST --issuer I --config absent.yaml --for 1h okta:alice", 2, "", "no such file", 0},
 				{"sub LIST --issuer I --config CONFIG --for 1h --by ops --reason stolen okta:alice", 0, "revoked sub okta:alice of I by ops at ", "", 1},
 				{"sub LIST --issuer I --for 1m okta:alice", 0, "already revoked sub okta:alice of I by ", "", 1},
-				{"kid LIST --issuer I --for 1h " + digest, 0, "its tokens are refused until ", "", 2},
+				{"kid LIST --issuer I --for 1h " + digest, 0, "its tokens are rejected until ", "", 2},
 				{"txn LIST --issuer I " + txn, 0, "revoked txn " + txn + " of I", "", 3},
-				{"sid LIST --issuer I --for 0s " + digest, 0, "no token issued until ", "", 4},
+				{"sid LIST --issuer I --for 0s " + digest, 0, "tokens issued until ", "", 4},
 				{"remove LIST --issuer I kid OTHER", 1, "", "no such entry", 4},
 				{"remove LIST --issuer I kid " + digest, 0, "removed kid " + digest + " of I", "", 3},
 				{"list LIST", 0, "okta:alice", "", 3},
@@ -181,7 +181,7 @@ func TestRevokeAfterAListFromTheFuture(t *testing.T) {
 	}
 	for _, args := range [][]string{{"sub", "--for", "1h", "okta:alice"}, {"remove", "sub", "okta:alice"}} {
 		code, _, stderr := ran(t, append([]string{"revoke", args[0], place.flag, "--issuer", tyk}, args[1:]...)...)
-		if code != 2 || !strings.Contains(stderr, "no authorizer and no gateway accepts this list: remove it") {
+		if code != 2 || !strings.Contains(stderr, "authorizers and gateways reject this list: remove it") {
 			t.Errorf("%v: got %d, %s", args, code, stderr)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// owners maps each kid to the issuer for which the key may sign. That is one issuer
+// owners maps each kid to the issuer whose tokens the key may sign. That is one issuer
 // only: otherwise the holder of the private key could sign for several.
 type owners map[string]string
 
@@ -66,7 +66,7 @@ func claimedKeys(e trustEntry, before owners) []string {
 	return before.keysOf(e.issuer())
 }
 
-// withSeeds adds to the owners until now what the seeds of new entries say. Issuers
+// withSeeds adds to the owners until now the owners in the seeds of new entries. Issuers
 // without an entry are left out. Where two seeds claim one key, the earlier entry's
 // counts.
 func (o owners) withSeeds(entries []trustEntry) owners {
@@ -111,7 +111,7 @@ func (o owners) keysOfOthers(issuer string, keys *keyset.PublicKeys) (kids []str
 	return kids
 }
 
-// conflictError names the owners of keys that are dropped; nil: none is dropped.
+// conflictError names the owners of keys that are dropped; nil: no key is dropped.
 func (o owners) conflictError(kids []string) error {
 	if len(kids) == 0 {
 		return nil

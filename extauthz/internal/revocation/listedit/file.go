@@ -15,19 +15,19 @@ import (
 // File is a list in a file.
 type File string
 
-// String names the place for people.
+// String names the list in messages.
 func (f File) String() string { return string(f) }
 
-// Change gives the list to change and writes what comes back, nil: nothing. The
-// list is nil where there is no file. Two commands at once take turns.
+// Change implements [Store]. The list is nil if the file does not exist. Two commands at
+// the same time wait for each other.
 func (f File) Change(change func(*revocation.List) (*revocation.List, error)) error {
-	held, err := os.Open(filepath.Dir(string(f)))
+	dir, err := os.Open(filepath.Dir(string(f)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", f, err)
 	}
-	defer held.Close()
-	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX); err != nil {
-		return fmt.Errorf("lock %s: %w", held.Name(), err)
+	defer dir.Close()
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", dir.Name(), err)
 	}
 	before, err := revocation.ReadFile(string(f))
 	if errors.Is(err, fs.ErrNotExist) {

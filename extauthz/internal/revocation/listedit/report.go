@@ -9,9 +9,9 @@ import (
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
-// Report is what a change did, and who made it when.
+// Report describes a change, its author and its time.
 type Report struct {
-	Action  string            `json:"did"` // revoked, removed, made
+	Action  string            `json:"did"` // revoked, removed or made
 	Changed bool              `json:"changed"`
 	Entry   *revocation.Entry `json:"entry,omitempty"`
 	Place   string            `json:"list"`
@@ -21,41 +21,41 @@ type Report struct {
 	By      string            `json:"by"`
 }
 
-// Print writes it for people.
+// Print writes the report as text.
 func (r Report) Print(to io.Writer) error {
-	did := r.Action
+	action := r.Action
 	if !r.Changed {
-		did = "already " + did
+		action = "already " + action
 	}
-	text := fmt.Sprintf("%s by %s at %s", did, r.By, formatTime(r.At))
+	text := fmt.Sprintf("%s by %s at %s", action, r.By, formatTime(r.At))
 	if e := r.Entry; e != nil {
-		text = fmt.Sprintf("%s %s %s of %s by %s at %s", did, e.Kind, e.Value, e.Issuer, r.By, formatTime(r.At)) + r.describeEffect()
+		text = fmt.Sprintf("%s %s %s of %s by %s at %s", action, e.Kind, e.Value, e.Issuer, r.By, formatTime(r.At)) + r.describeEffect()
 	}
 	_, err := fmt.Fprintf(to, "%s\n%s: serial %d, %d entries\n", text, r.Place, r.Serial, r.Entries)
 	return err
 }
 
-// describeEffect is what happens next, and when.
+// describeEffect describes the consequence of the change, and its time.
 func (r Report) describeEffect() string {
 	e := r.Entry
 	switch {
 	case r.Action == "removed":
-		return "\nits tokens that have not ended hold again within 2 s of the list's arrival"
+		return "\nits tokens that have not expired are accepted again, at most 2 s after the list has arrived"
 	case e.NotBefore.IsZero():
-		return fmt.Sprintf("\nits tokens are refused until %s", formatTime(e.Expires))
+		return fmt.Sprintf("\nits tokens are rejected until %s", formatTime(e.Expires))
 	default:
-		return fmt.Sprintf("\nno token issued until %s holds, and none is signed before; the entry ends at %s", formatTime(e.NotBefore), formatTime(e.Expires))
+		return fmt.Sprintf("\ntokens issued until %s are rejected, and no new ones are signed before that; the entry expires at %s", formatTime(e.NotBefore), formatTime(e.Expires))
 	}
 }
 
-// Listing is a list as it stands.
+// Listing is the content of a list.
 type Listing struct {
 	Place   string             `json:"list"`
 	Serial  uint64             `json:"serial"`
 	Entries []revocation.Entry `json:"entries"`
 }
 
-// Print writes it for people.
+// Print writes the list as a table.
 func (l Listing) Print(to io.Writer) error {
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "KIND\tVALUE\tISSUER\tNOT BEFORE\tEXPIRES\tBY\tREASON")

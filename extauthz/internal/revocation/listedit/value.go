@@ -14,14 +14,15 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// ErrForm says that no token can have the value, so that the entry would refuse nothing.
+// ErrImpossibleValue is the error of a value that no token can have: the entry would have
+// no effect.
 var ErrImpossibleValue = errors.New("no token has such a value")
 
-// checkValue refuses a value that is of another form than tokens have.
-func (o Request) checkValue() error {
-	switch o.Kind {
+// checkValue rejects a value that no token can have.
+func (r Request) checkValue() error {
+	switch r.Kind {
 	case revocation.Sub:
-		namespace, id, _ := strings.Cut(o.Value, ":")
+		namespace, id, _ := strings.Cut(r.Value, ":")
 		if token.CheckNamespace(namespace) != nil || id == "" {
 			return fmt.Errorf("sub: %w: want NAMESPACE:ID, such as okta:alice", ErrImpossibleValue)
 		}
@@ -29,15 +30,15 @@ func (o Request) checkValue() error {
 			return fmt.Errorf("sub: %w: %w", ErrImpossibleValue, err)
 		}
 	case revocation.KID:
-		if !isDigest(o.Value) {
+		if !isDigest(r.Value) {
 			return fmt.Errorf("kid: %w: want the key's JWK thumbprint, 43 characters of base64url, as meshpass keys status shows it", ErrImpossibleValue)
 		}
 	case revocation.SID:
-		if !isDigest(o.Value) {
-			return fmt.Errorf("sid: %w: want tctx.sid of an audit record, 43 characters of base64url; with --secret-file it is made from the key", ErrImpossibleValue)
+		if !isDigest(r.Value) {
+			return fmt.Errorf("sid: %w: want tctx.sid of an audit record, 43 characters of base64url; with --secret-file it is computed from the key", ErrImpossibleValue)
 		}
 	case revocation.Txn:
-		if id, err := uuid.Parse(o.Value); err != nil || id.String() != o.Value {
+		if id, err := uuid.Parse(r.Value); err != nil || id.String() != r.Value {
 			return fmt.Errorf("txn: %w: want a UUID in lower case, as in the response header X-Meshpass-Txn and in audit records", ErrImpossibleValue)
 		}
 	}
@@ -51,10 +52,10 @@ func isDigest(text string) bool {
 	return err == nil && len(digest) == 32 && !strings.ContainsAny(text, "\r\n")
 }
 
-// CheckIssuer refuses an issuer that is none of those that a configuration trusts.
+// CheckIssuer rejects an issuer that a configuration does not trust.
 func CheckIssuer(issuer string, trusted []string) error {
 	if slices.Contains(trusted, issuer) {
 		return nil
 	}
-	return fmt.Errorf("--issuer: %q is not trusted by the configuration, so that the entry would refuse nothing: want one of %s", issuer, strings.Join(trusted, ", "))
+	return fmt.Errorf("--issuer: %q is not trusted by the configuration, so the entry would have no effect: want one of %s", issuer, strings.Join(trusted, ", "))
 }

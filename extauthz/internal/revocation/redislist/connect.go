@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,44 +18,50 @@ import (
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
-// discardLogger: the library would write to standard error past our log, which tells the
-// same from the errors.
+// discardLogger keeps the library from writing to standard error. Its messages are in
+// the errors that we log.
 type discardLogger struct{}
 
 func (discardLogger) Printf(context.Context, string, ...any) {}
 
 func init() { redis.SetLogger(discardLogger{}) }
 
-// Config says where the list is.
+// DefaultKey is the key of the document unless configured.
+const DefaultKey = "meshpass:revocations"
+
+// timeout of each step: a list is polled every second.
+const timeout = time.Second
+
+// Config is the address of the list, and how to connect.
 type Config struct {
 	Address      string // HOST:PORT, or unix:PATH for a socket
-	Username     string // may be empty
-	PasswordFile string // likewise
-	CAFile       string // who vouches for the server; empty: no TLS
+	Username     string // empty: Redis's default user
+	PasswordFile string // empty: no password
+	CAFile       string // PEM of the authorities that may sign the server's certificate; empty: no TLS
 	Key          string
 }
 
 const maxSecretBytes = 64 << 10
 
-// ErrPlain says that the connection would be readable and writable on its way.
-var ErrNoTLS = errors.New("a connection without TLS to another machine: anyone on the way could revoke tokens, lift what is revoked, and read the password")
+// ErrNoTLS is the error of a connection that others on the network could read and change.
+var ErrNoTLS = errors.New("a connection without TLS to another machine: anyone on the network path could add and remove revocations, and read the password")
 
-// unixPrefix begins the address of a socket of this machine.
+// unixPrefix is the prefix of the address of a Unix socket.
 const unixPrefix = "unix:"
 
-// CheckAddress rejects what is no address.
+// CheckAddress rejects an invalid address.
 func (c Config) CheckAddress() error {
 	if path, socket := strings.CutPrefix(c.Address, unixPrefix); socket && filepath.IsAbs(path) {
 		return nil
 	}
 	_, port, err := net.SplitHostPort(c.Address)
 	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
-		return fmt.Errorf("%q is no address: write HOST:PORT", c.Address)
+		return fmt.Errorf("%q is not an address: write HOST:PORT, or unix:PATH with an absolute path", c.Address)
 	}
 	return nil
 }
 
-// CheckTLS rejects a connection that leaves this machine without TLS, as [ErrNoTLS].
+// CheckTLS rejects a connection without TLS to another machine, with [ErrNoTLS].
 func (c Config) CheckTLS() error {
 	host, _, _ := net.SplitHostPort(c.Address)
 	ip := net.ParseIP(host)
@@ -64,7 +71,7 @@ func (c Config) CheckTLS() error {
 	return ErrNoTLS
 }
 
-// newClient does not speak to the server yet.
+// newClient does not connect yet.
 func newClient(c Config) (*redis.Client, error) {
 	options := &redis.Options{
 		Addr: c.Address, Username: c.Username, ContextTimeoutEnabled: true, DisableIdentity: true,
@@ -90,11 +97,12 @@ func newClient(c Config) (*redis.Client, error) {
 	return redis.NewClient(options), nil
 }
 
-// getDocument asks for the document; at most a byte more of it than a list may have.
+// getDocument reads the document, at most one byte more than a list may have.
 func getDocument(ctx context.Context, from redis.Cmdable, key string) *redis.StringCmd {
 	return from.GetRange(ctx, key, 0, revocation.MaxBytes)
 }
 
+// requireDocument returns the document, or [ErrNoList] if it is empty.
 func requireDocument(document string) ([]byte, error) {
 	if document == "" {
 		return nil, ErrNoList

@@ -79,7 +79,7 @@ func (r *realRedis) follow(t *testing.T) (*redislist.List, error) {
 // old, on a connection that is well all the time.
 func TestAReplicaThatIsCutOff(t *testing.T) {
 	primary := startRedis(t)
-	primary.set(t, withdrawn(7, "a:alice"))
+	primary.set(t, revoking(7, "a:alice"))
 	host, port, _ := net.SplitHostPort(primary.address)
 	replica := startRedis(t, "--replicaof", host+" "+port)
 	list, err := replica.follow(t)
@@ -111,7 +111,7 @@ func TestAReplicaThatIsCutOff(t *testing.T) {
 // A primary that a failover demotes says so on the connection that is open.
 func TestADemotedPrimary(t *testing.T) {
 	r := startRedis(t)
-	r.set(t, withdrawn(7, "a:alice"))
+	r.set(t, revoking(7, "a:alice"))
 	list, err := r.follow(t)
 	if err != nil || list.Err() != nil {
 		t.Fatal(err, list.Err())
@@ -128,7 +128,7 @@ func TestADemotedPrimary(t *testing.T) {
 // The line of the error is the one that helps.
 func TestAnACLWithoutRole(t *testing.T) {
 	r := startRedis(t)
-	r.set(t, withdrawn(7))
+	r.set(t, revoking(7))
 	acl := func(rules ...any) {
 		if err := r.Do(t.Context(), append([]any{"ACL", "SETUSER"}, rules...)...).Err(); err != nil {
 			t.Fatal(err)
@@ -197,7 +197,7 @@ func startSentinel(t *testing.T, conf string) *realRedis {
 func TestAUnixSocket(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	r := startRedis(t, "--unixsocket", socket)
-	r.set(t, withdrawn(7, "a:alice"))
+	r.set(t, revoking(7, "a:alice"))
 	list, err := redislist.Follow(t.Context(), redislist.Config{Address: "unix:" + socket, Key: redislist.DefaultKey}, time.Now, func(*revocation.List, error) {})
 	if err != nil || list.Err() != nil || list.Get().Len() != 1 {
 		t.Errorf("got %v, %v", err, list.Err())

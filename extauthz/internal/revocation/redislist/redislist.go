@@ -1,10 +1,10 @@
-// Package redislist keeps a list of revocations in Redis, where all clusters see
-// a change within a second.
+// Package redislist keeps a list of revocations in Redis, so that all clusters see a
+// change within a second.
 //
-// One key holds the whole document of package revocation, the same that a file
-// holds. So there is one reader for both, a read is one state and never a part of
-// two, and what Redis says is believed no more than what a file says: a document
-// that is broken, too large, gone, or older than one that was seen changes nothing.
+// One key holds the whole document of package revocation, the same document that a file
+// holds. So file and Redis have one reader, each read returns one state and never parts
+// of two, and Redis is trusted no more than a file: a document that is invalid, too
+// large, missing, or older than one that was read before changes nothing.
 package redislist
 
 import (
@@ -17,29 +17,24 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/meshpass/meshpass/internal/logonce"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
-// DefaultKey is where the document stands unless configured.
-const DefaultKey = "meshpass:revocations"
-
-// timeout of each step: a list is polled every second.
-const timeout = time.Second
-
 var (
-	// ErrNone says that there is no list. Redis that was wiped looks like one that
-	// was never used, so an empty list has to be made on purpose.
-	ErrNoList = errors.New("no list under this key: make one with meshpass revoke init; if there was one, Redis has lost it")
-	// ErrBack says that Redis holds an older list than it did.
+	// ErrNoList is the error of a key that does not exist or is empty. A Redis that was
+	// wiped looks like one that was never used, so an empty list must be made explicitly.
+	ErrNoList = errors.New("no list under this key: make one with meshpass revoke init; if there was a list, Redis has lost it")
+	// ErrOlderList is the error of a list whose serial is lower than before.
 	ErrOlderList = errors.New("the list is older than the one before: Redis was restored, or answers from a replica that lags")
-	// ErrCutOff says that the server cannot know the latest list.
-	ErrCutOff = errors.New("this Redis is no primary and not connected to one, so that its list may be an old one")
-	// ErrRole says that the server does not tell whether it is a primary.
-	ErrNoRole = errors.New("Redis does not answer ROLE, so that a replica that is cut off from its primary would count as current")
+	// ErrCutOff is the error of a server that may not have the latest list.
+	ErrCutOff = errors.New("this Redis is not a primary and not connected to one, so its list may be old")
+	// ErrNoRole is the error of a server that does not report whether it is a primary.
+	ErrNoRole = errors.New("Redis does not answer ROLE, so a replica without a link to its primary would count as current")
 )
 
-// List follows the document. Until it was read once, it revokes nothing and is as
-// stale as can be.
+// List follows the document. Until the first successful read it is empty, and its age
+// is unlimited.
 type List struct {
 	client  *redis.Client
 	config  Config
@@ -47,27 +42,28 @@ type List struct {
 	report  func(*revocation.List, error)
 	history revocation.History
 
-	current    atomic.Pointer[state]
+	current    atomic.Pointer[activeList]
 	failure    atomic.Pointer[error]
-	activeHash [sha256.Size]byte // content of the list in force
-	pollEnded  atomic.Int64      // when the last look came to its end, in nanoseconds since 1970
+	activeHash [sha256.Size]byte // of the active document
+	pollEnded  atomic.Int64      // when the last poll ended, in nanoseconds since 1970
 }
 
-type state struct {
-	list        *revocation.List
-	since, read time.Time // when it was put in force, and last seen to be it; zero: never
+type activeList struct {
+	list      *revocation.List
+	since     time.Time // when it became active
+	confirmed time.Time // when Redis was last seen to hold it; zero: never
 }
 
-// Follow begins with the list as it is, or with none. Each change is reported, and
-// each new reason why there is none; report is called by one goroutine at a time.
-// A server that answers, but not to ROLE, is an error: see [ErrNoRole].
+// Follow reads the list once and returns without a list if that fails. Each change is
+// reported, and each failure whose message is new. report is called by one goroutine at
+// a time. A server that does not answer ROLE is an error: see [ErrNoRole].
 func Follow(ctx context.Context, c Config, now func() time.Time, report func(*revocation.List, error)) (*List, error) {
 	client, err := newClient(c)
 	if err != nil {
 		return nil, err
 	}
 	l := &List{client: client, config: c, now: now, report: report}
-	l.current.Store(&state{list: new(revocation.List), since: now()})
+	l.current.Store(&activeList{list: new(revocation.List), since: now()})
 	l.Poll(ctx)
 	if err := l.Err(); errors.Is(err, ErrNoRole) {
 		return nil, errors.Join(err, client.Close())
@@ -75,16 +71,16 @@ func Follow(ctx context.Context, c Config, now func() time.Time, report func(*re
 	return l, nil
 }
 
-// Get gives the list in force.
+// Get returns the active list.
 func (l *List) Get() *revocation.List { return l.current.Load().list }
 
 // History knows the lists that were active before.
 func (l *List) History() *revocation.History { return &l.history }
 
-// Since says when the list in force was put there.
+// Since is when the active list became active.
 func (l *List) Since() time.Time { return l.current.Load().since }
 
-// Err is nil while the list in force is what Redis holds.
+// Err is nil while Redis holds the active list.
 func (l *List) Err() error {
 	if err := l.failure.Load(); err != nil {
 		return *err
@@ -92,13 +88,13 @@ func (l *List) Err() error {
 	return nil
 }
 
-// Looked says when the last look came to its end, whether or not Redis answered.
+// Looked is when the last poll ended, with or without an answer of Redis.
 func (l *List) Looked() time.Time { return time.Unix(0, l.pollEnded.Load()) }
 
-// Age says how long ago the list was last seen to be what Redis holds.
-func (l *List) Age(now time.Time) time.Duration { return now.Sub(l.current.Load().read) }
+// Age is the time since Redis was last seen to hold the active list.
+func (l *List) Age(now time.Time) time.Duration { return now.Sub(l.current.Load().confirmed) }
 
-// Run polls at every interval until the context ends, and disconnects.
+// Run polls at every interval until ctx ends, and then disconnects.
 func (l *List) Run(ctx context.Context, interval time.Duration) {
 	defer func() { _ = l.client.Close() }()
 	ticker := time.NewTicker(interval)
@@ -118,10 +114,10 @@ func (l *List) Poll(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	defer func() { l.pollEnded.Store(time.Now().UnixNano()) }()
-	asked := l.now() // the answer is at least as new
-	data, err := l.fetchDocument(ctx)
+	began := l.now() // the answer is at least as new
+	data, err := l.readDocument(ctx)
 	if err == nil {
-		err = l.activate(data, asked)
+		err = l.activate(data, began)
 	}
 	if err != nil {
 		l.recordFailure(err)
@@ -130,9 +126,9 @@ func (l *List) Poll(ctx context.Context) {
 	l.failure.Store(nil)
 }
 
-// fetchDocument gets the document together with the server's role, in one pipeline of one
-// connection: a server that has been demoted since the last poll says so.
-func (l *List) fetchDocument(ctx context.Context) ([]byte, error) {
+// readDocument reads the document and the role of the server in one pipeline of one
+// connection, so that a server that was demoted after the last poll reports it.
+func (l *List) readDocument(ctx context.Context) ([]byte, error) {
 	var role *redis.Cmd
 	var document *redis.StringCmd
 	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -140,7 +136,7 @@ func (l *List) fetchDocument(ctx context.Context) ([]byte, error) {
 		return nil
 	})
 	if roleErr := role.Err(); roleErr != nil {
-		return nil, l.config.explainRole(roleErr)
+		return nil, explainRoleError(roleErr, l.config.Username)
 	}
 	if err := checkRole(role.Val()); err != nil {
 		return nil, err
@@ -151,11 +147,11 @@ func (l *List) fetchDocument(ctx context.Context) ([]byte, error) {
 	return requireDocument(document.Val())
 }
 
-// activate puts the document in force, unless that is in force already.
-func (l *List) activate(data []byte, asked time.Time) error {
-	before, sum := l.current.Load(), sha256.Sum256(data)
-	if sum == l.activeHash {
-		l.current.Store(&state{before.list, before.since, asked})
+// activate makes the document active, or confirms it if it is active already.
+func (l *List) activate(data []byte, began time.Time) error {
+	before, hash := l.current.Load(), sha256.Sum256(data)
+	if hash == l.activeHash {
+		l.current.Store(&activeList{list: before.list, since: before.since, confirmed: began})
 		return nil
 	}
 	list, err := revocation.Parse(data)
@@ -169,8 +165,8 @@ func (l *List) activate(data []byte, asked time.Time) error {
 		return fmt.Errorf("%w: serial %d after %d; to make a list that is later on purpose, delete the key and run meshpass revoke init --after %d",
 			ErrOlderList, list.Serial(), before.list.Serial(), before.list.Serial())
 	}
-	l.activeHash = sum
-	l.current.Store(&state{list, l.now(), asked})
+	l.activeHash = hash
+	l.current.Store(&activeList{list: list, since: l.now(), confirmed: began})
 	l.history.Observe(list, l.now())
 	l.report(list, nil)
 	return nil
@@ -179,7 +175,7 @@ func (l *List) activate(data []byte, asked time.Time) error {
 func (l *List) recordFailure(err error) {
 	before := l.Err()
 	l.failure.Store(&err)
-	if before == nil || before.Error() != err.Error() {
+	if !logonce.SameMessage(before, err) {
 		l.report(l.Get(), err)
 	}
 }

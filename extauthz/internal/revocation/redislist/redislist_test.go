@@ -22,8 +22,8 @@ import (
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// withdrawn is a document of that serial that names the users.
-func withdrawn(serial int, users ...string) string {
+// revoking is a document with that serial that revokes the users.
+func revoking(serial int, users ...string) string {
 	text := fmt.Sprintf("serial: %d\nrevocations:", serial)
 	for _, user := range users {
 		text += fmt.Sprintf("\n  - {issuer: i, kind: sub, value: %q, notBefore: 2026-06-01T12:00:00Z, expires: 2026-06-01T13:00:00Z}", user)
@@ -37,9 +37,9 @@ func withdrawn(serial int, users ...string) string {
 // follower is a list in a Redis that the test commands, with a clock of its own.
 type follower struct {
 	*redislist.List
-	server *miniredis.Miniredis
-	now    time.Time
-	told   []string // each change and each reason, in order
+	server   *miniredis.Miniredis
+	now      time.Time
+	reported []string // each change and each error, in order
 }
 
 func follow(t *testing.T, prepare func(*miniredis.Miniredis), change ...func(*redislist.Config)) *follower {
@@ -55,7 +55,7 @@ func follow(t *testing.T, prepare func(*miniredis.Miniredis), change ...func(*re
 		if err == nil {
 			err = fmt.Errorf("serial %d", list.Serial())
 		}
-		f.told = append(f.told, err.Error())
+		f.reported = append(f.reported, err.Error())
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -71,29 +71,29 @@ func holding(document string) func(*miniredis.Miniredis) {
 	return func(m *miniredis.Miniredis) { _ = m.Set(redislist.DefaultKey, document) }
 }
 
-// Whatever happens to Redis, what was revoked stays revoked, and the list grows old
-// until Redis holds one again that is no older.
+// Whatever happens to Redis, the revoked users stay revoked, and the list ages until Redis
+// holds a list again that is not older.
 func TestRedisThatFails(t *testing.T) {
 	for name, row := range map[string]struct {
 		breaks func(*miniredis.Miniredis)
 		want   string
 	}{
-		"lost":            {func(m *miniredis.Miniredis) { m.SetError("LOADING Redis is loading the dataset in memory") }, "LOADING"},
-		"wiped":           {func(m *miniredis.Miniredis) { m.FlushAll() }, redislist.ErrNoList.Error()},
-		"emptied":         {holding(""), redislist.ErrNoList.Error()},
-		"restored":        {holding(withdrawn(6)), redislist.ErrOlderList.Error()},
-		"begun anew":      {holding(withdrawn(0)), redislist.ErrOlderList.Error()},
-		"from the future": {holding(withdrawn(1 << 53)), "the writer of the list has a wrong clock, or this machine has"},
-		"garbage":         {holding("\x00\xff{{{"), "no UTF-8"},
-		"another type":    {func(m *miniredis.Miniredis) { m.Del(redislist.DefaultKey); m.HSet(redislist.DefaultKey, "a", "b") }, "WRONGTYPE"},
-		"half a document": {holding(withdrawn(8, "a:alice")[:60]), "the file ends inside a text in quotes"},
-		"a foreign list":  {holding("serial: 9\nrevocations: [{issuer: i, kind: user, value: x}]"), `kind "user"`},
-		"for ever":        {holding("serial: 9\nrevocations: [{issuer: i, kind: txn, value: x}]"), "expires is missing"},
-		"too large":       {holding(withdrawn(9) + " #" + strings.Repeat("x", revocation.MaxBytes)), revocation.ErrFull.Error()},
-		"too many":        {holding("serial: 9\nrevocations: [" + strings.Repeat("{},", revocation.MaxEntries+1) + "]"), revocation.ErrFull.Error()},
+		"lost":               {func(m *miniredis.Miniredis) { m.SetError("LOADING Redis is loading the dataset in memory") }, "LOADING"},
+		"wiped":              {func(m *miniredis.Miniredis) { m.FlushAll() }, redislist.ErrNoList.Error()},
+		"emptied":            {holding(""), redislist.ErrNoList.Error()},
+		"restored":           {holding(revoking(6)), redislist.ErrOlderList.Error()},
+		"made again":         {holding(revoking(0)), redislist.ErrOlderList.Error()},
+		"from the future":    {holding(revoking(1 << 53)), "the writer of the list has a wrong clock, or this machine has"},
+		"garbage":            {holding("\x00\xff{{{"), "no UTF-8"},
+		"another type":       {func(m *miniredis.Miniredis) { m.Del(redislist.DefaultKey); m.HSet(redislist.DefaultKey, "a", "b") }, "WRONGTYPE"},
+		"half a document":    {holding(revoking(8, "a:alice")[:60]), "the file ends inside a text in quotes"},
+		"an unexpected list": {holding("serial: 9\nrevocations: [{issuer: i, kind: user, value: x}]"), `kind "user"`},
+		"for ever":           {holding("serial: 9\nrevocations: [{issuer: i, kind: txn, value: x}]"), "expires is missing"},
+		"too large":          {holding(revoking(9) + " #" + strings.Repeat("x", revocation.MaxBytes)), revocation.ErrFull.Error()},
+		"too many":           {holding("serial: 9\nrevocations: [" + strings.Repeat("{},", revocation.MaxEntries+1) + "]"), revocation.ErrFull.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := follow(t, holding(withdrawn(7, "a:alice")))
+			f := follow(t, holding(revoking(7, "a:alice")))
 			row.breaks(f.server)
 			f.now = noon.Add(time.Minute)
 			for range 3 {
@@ -102,16 +102,16 @@ func TestRedisThatFails(t *testing.T) {
 			if !f.revokes("a:alice") || f.Err() == nil || !strings.Contains(f.Err().Error(), row.want) {
 				t.Errorf("revoked %v, error %v", f.revokes("a:alice"), f.Err())
 			}
-			if f.Age(f.now) != time.Minute || len(f.told) != 2 {
-				t.Errorf("age %v, told %q", f.Age(f.now), f.told)
+			if f.Age(f.now) != time.Minute || len(f.reported) != 2 {
+				t.Errorf("age %v, reported %q", f.Age(f.now), f.reported)
 			}
 
 			f.server.SetError("")
 			f.server.Del(redislist.DefaultKey)
-			holding(withdrawn(10, "a:bob"))(f.server)
+			holding(revoking(10, "a:bob"))(f.server)
 			f.Poll(t.Context())
 			if f.revokes("a:alice") || !f.revokes("a:bob") || f.Err() != nil || f.Age(f.now) != 0 {
-				t.Errorf("after it was mended: %v, age %v, %v", f.Err(), f.Age(f.now), f.Get().Entries())
+				t.Errorf("after Redis holds a list again: %v, age %v, %v", f.Err(), f.Age(f.now), f.Get().Entries())
 			}
 		})
 	}
@@ -120,8 +120,8 @@ func TestRedisThatFails(t *testing.T) {
 // A list from the future ends nothing: after it, and after the list is made again, users
 // are revoked as before.
 func TestASerialAtTheEnd(t *testing.T) {
-	f := follow(t, holding(withdrawn(7)))
-	holding(withdrawn(1<<53, "a:bob"))(f.server)
+	f := follow(t, holding(revoking(7)))
+	holding(revoking(1<<53, "a:bob"))(f.server)
 	f.Poll(t.Context())
 	if !errors.Is(f.Err(), revocation.ErrAhead) || f.revokes("a:bob") {
 		t.Errorf("got %v", f.Err())
@@ -153,8 +153,8 @@ func TestASerialAtTheEnd(t *testing.T) {
 // error's advice makes.
 func TestTheAdviceOnAnOlderList(t *testing.T) {
 	serial := uint64(noon.Add(time.Hour).UnixMilli())
-	f := follow(t, holding(withdrawn(int(serial), "a:bob")))
-	holding(withdrawn(int(noon.UnixMilli())))(f.server)
+	f := follow(t, holding(revoking(int(serial), "a:bob")))
+	holding(revoking(int(noon.UnixMilli())))(f.server)
 	f.Poll(t.Context())
 	if advice := fmt.Sprintf("meshpass revoke init --after %d", serial); !errors.Is(f.Err(), redislist.ErrOlderList) || !strings.Contains(f.Err().Error(), advice) {
 		t.Errorf("got %v", f.Err())
@@ -193,7 +193,7 @@ func TestRoles(t *testing.T) {
 		"broken":                {func(c *server.Peer) { c.WriteError("ERR internal error") }, "internal error"},
 	} {
 		m := redistest.StartServer(t)
-		holding(withdrawn(7, "a:alice"))(m)
+		holding(revoking(7, "a:alice"))(m)
 		var said atomic.Pointer[func(*server.Peer)]
 		primary := bulk("master")
 		said.Store(&primary)
@@ -236,7 +236,7 @@ func TestNoRole(t *testing.T) {
 		"ERR unknown command 'ROLE', with args beginning with: ":        "do not rename or disable it",
 	} {
 		m := redistest.StartServer(t)
-		holding(withdrawn(7))(m)
+		holding(revoking(7))(m)
 		m.RequireUserAuth("reader", "sesame")
 		config := redislist.Config{Address: m.Addr(), Username: "reader", PasswordFile: password(t, "sesame"), Key: redislist.DefaultKey}
 		begin := func() (*redislist.List, error) {
@@ -272,16 +272,16 @@ func TestNoServer(t *testing.T) {
 	if err := errors.Join(f.server.Restart(), redistest.AnswerRole(f.server)); err != nil {
 		t.Fatal(err)
 	}
-	holding(withdrawn(1, "a:alice"))(f.server)
+	holding(revoking(1, "a:alice"))(f.server)
 	f.Poll(t.Context())
 	if !f.revokes("a:alice") || f.Err() != nil {
 		t.Errorf("got %v", f.Err())
 	}
 }
 
-// A list that is begun anew after a loss is believed: it is later.
-func TestBegunAnewByHand(t *testing.T) {
-	f := follow(t, holding(withdrawn(7, "a:alice")))
+// A list that is made again after a loss is accepted, because its serial is higher.
+func TestAListMadeAgain(t *testing.T) {
+	f := follow(t, holding(revoking(7, "a:alice")))
 	empty, _, err := new(revocation.List).WithEntries(noon)
 	if err != nil {
 		t.Fatal(err)
@@ -295,11 +295,11 @@ func TestBegunAnewByHand(t *testing.T) {
 
 // The same document is not news, but it is known to be current.
 func TestTheSameAgain(t *testing.T) {
-	f := follow(t, holding(withdrawn(7, "a:alice")))
+	f := follow(t, holding(revoking(7, "a:alice")))
 	f.now = noon.Add(time.Second)
 	f.Poll(t.Context())
-	if len(f.told) != 1 || f.Age(f.now) != 0 || !f.Since().Equal(noon) {
-		t.Errorf("told %q, age %v, since %v", f.told, f.Age(f.now), f.Since())
+	if len(f.reported) != 1 || f.Age(f.now) != 0 || !f.Since().Equal(noon) {
+		t.Errorf("reported %q, age %v, since %v", f.reported, f.Age(f.now), f.Since())
 	}
 }
 
@@ -321,7 +321,7 @@ func write(t *testing.T, file, text string) {
 func TestPassword(t *testing.T) {
 	file := password(t, "open sesame\n")
 	locked := func(m *miniredis.Miniredis) {
-		holding(withdrawn(1, "a:alice"))(m)
+		holding(revoking(1, "a:alice"))(m)
 		m.RequireUserAuth("reader", "open sesame")
 	}
 	f := follow(t, locked, func(c *redislist.Config) { c.Username, c.PasswordFile = "reader", file })
@@ -368,7 +368,7 @@ func TestAddresses(t *testing.T) {
 // Changes by several at once are all there in the end.
 func TestStoreLosesNothing(t *testing.T) {
 	server := redistest.StartServer(t)
-	holding(withdrawn(0))(server)
+	holding(revoking(0))(server)
 	var writers sync.WaitGroup
 	for i := range 4 {
 		writers.Go(func() {

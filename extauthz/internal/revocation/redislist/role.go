@@ -6,10 +6,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// checkRole reads the answer of ROLE (https://redis.io/docs/latest/commands/role/): a
-// primary, or a replica whose link to its primary is up. A replica lags a little; one
-// that is cut off, is still copying, or whose role is none that we know may hold any
-// list.
+// checkRole reads the answer of ROLE (https://redis.io/docs/latest/commands/role/). It
+// admits a primary, and a replica whose link to its primary is up: such a replica lags
+// a little. A replica without that link, or that is still copying, and a server with an
+// unknown role may hold any list.
 func checkRole(answer any) error {
 	parts, _ := answer.([]any)
 	if len(parts) == 0 {
@@ -26,27 +26,26 @@ func checkRole(answer any) error {
 		if link == `"connected"` {
 			return nil
 		}
-		return fmt.Errorf("%w: it is a replica whose link to its primary is %s: name the primary", ErrCutOff, link)
+		return fmt.Errorf("%w: it is a replica whose link to its primary is %s: configure the address of the primary", ErrCutOff, link)
 	case "sentinel":
-		return fmt.Errorf("%w: it is a Sentinel, which holds no list: name the primary", ErrCutOff)
+		return fmt.Errorf("%w: it is a Sentinel, which holds no list: configure the address of the primary", ErrCutOff)
 	default:
 		return fmt.Errorf("%w: its role is %.32q", ErrCutOff, role)
 	}
 }
 
-// explainRole tells an operator what lets us ask for the role. An answer of the server
-// to ROLE itself is [ErrNoRole]; everything else, such as a connection that breaks or a
-// password that is wrong, is left as it is.
-func (c Config) explainRole(err error) error {
+// explainRoleError adds to an error of ROLE what the operator must do. An answer of the
+// server to ROLE itself becomes [ErrNoRole]. Any other error, such as a broken connection
+// or a wrong password, is returned as it is. An empty user is Redis's "default".
+func explainRoleError(err error, user string) error {
 	switch {
 	case redis.IsPermissionError(err):
-		user := c.Username
 		if user == "" {
 			user = "default"
 		}
 		return fmt.Errorf("%w: %w; run ACL SETUSER %s +role, and add +role to that user's line in the ACL file", ErrNoRole, err, user)
 	case redis.HasErrorPrefix(err, "unknown command"):
-		return fmt.Errorf("%w: %w; do not rename or disable it, and use no proxy that does not know it", ErrNoRole, err)
+		return fmt.Errorf("%w: %w; do not rename or disable this command, and do not use a proxy without it", ErrNoRole, err)
 	}
 	return err
 }

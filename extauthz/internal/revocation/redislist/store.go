@@ -11,7 +11,7 @@ import (
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
-// tries of a change that others get in the way of.
+// maxTries is how often a change is tried while other clients change the list too.
 const maxTries = 20
 
 // Store changes the list.
@@ -20,21 +20,21 @@ type Store struct {
 	config Config
 }
 
-// OpenStore does not speak to the server yet.
+// OpenStore does not connect yet.
 func OpenStore(c Config) (*Store, error) {
 	client, err := newClient(c)
-	return &Store{client, c}, err
+	return &Store{client: client, config: c}, err
 }
 
 // Close disconnects.
 func (s *Store) Close() error { return s.client.Close() }
 
-// String names the place for people.
+// String names the list in messages.
 func (s *Store) String() string { return "redis " + s.config.Address + " " + s.config.Key }
 
-// Change gives the list to change and writes what comes back, nil: nothing. The
-// list is nil where there is none. A change by somebody else in between is not
-// overwritten: change is then called again, with theirs.
+// Change calls change with the list, which is nil if there is no list, and writes the
+// list that change returns; nil: nothing is written. If another client has written
+// meanwhile, its change is not overwritten: change is called again with the new list.
 func (s *Store) Change(change func(*revocation.List) (*revocation.List, error)) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*timeout)
 	defer cancel()
@@ -45,7 +45,7 @@ func (s *Store) Change(change func(*revocation.List) (*revocation.List, error)) 
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return fmt.Errorf("%s: others change the list all the time: try again", s)
+	return fmt.Errorf("%s: other clients change the list all the time: try again", s)
 }
 
 func (s *Store) changeInTransaction(ctx context.Context, tx *redis.Tx, change func(*revocation.List) (*revocation.List, error)) error {

@@ -20,12 +20,12 @@ import (
 type document struct {
 	body        []byte
 	notModified bool               // status 304: the same as the last good document
-	etag        string             // empty: none
-	maxAge      time.Duration      // of Cache-Control; 0: none
+	etag        string             // empty: the server sent no ETag
+	maxAge      time.Duration      // of Cache-Control; 0: not sent
 	keys        *keyset.PublicKeys // set once the body has been parsed
 }
 
-// CheckURL rejects a URL from which no key set may be fetched. plainHTTP admits http:
+// CheckURL rejects a URL that must not be fetched. plainHTTP admits http:
 // anyone on the network path could then replace the keys of the issuer.
 func CheckURL(text string, plainHTTP bool) error {
 	u, err := url.Parse(text)
@@ -84,7 +84,7 @@ func readResponse(response *http.Response, conditional bool) (document, error) {
 }
 
 // findContentCoding returns the first coding that changes the bytes of the content;
-// empty: there is none (RFC 9110 section 8.4: a list, in one header or several).
+// empty: there is no such coding (RFC 9110 section 8.4: a list, in one header or several).
 func findContentCoding(header http.Header) string {
 	for _, line := range header.Values("content-encoding") {
 		for coding := range strings.SplitSeq(line, ",") {
@@ -130,8 +130,8 @@ func requireSameHost(next *http.Request, before []*http.Request) error {
 	return nil
 }
 
-// parseMaxAge reads max-age of a Cache-Control header (RFC 9111 section 5.2.2.1); 0: the
-// header has none, or an invalid one.
+// parseMaxAge reads max-age of a Cache-Control header (RFC 9111 section 5.2.2.1); 0: it
+// is absent or invalid.
 func parseMaxAge(header string) time.Duration {
 	for directive := range strings.SplitSeq(header, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")

@@ -24,20 +24,20 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// Config says where the key set of an issuer is. Equal configurations are one source.
+// Config describes where the key set of an issuer is. Equal configurations are one source.
 type Config struct {
 	Issuer   string
 	URL      string        // see [CheckURL]
 	CAFile   string        // PEM, read at each fetch; empty: the system's certificates
 	Refresh  time.Duration // longest time between fetches; a server may shorten it by Cache-Control
 	MaxStale time.Duration // how long a set may be used after its last successful fetch
-	Seed     string        // file that only this process writes; empty: none
+	Seed     string        // file that only this process writes; empty: no seed
 }
 
 // Hooks connect a source with the owner of its keys. All are required.
 type Hooks struct {
 	Accept  func(*keyset.PublicKeys) error                       // error: a well-formed set that may not be used
-	Changed func()                                               // other keys are active now, or none
+	Changed func()                                               // the active keys have changed, or may no longer be used
 	Owned   func(*keyset.PublicKeys) (kids []string, known bool) // the keys of the set that this issuer owns, and no other issuer
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -163,7 +163,7 @@ func (s *Source) Fetch(ctx context.Context) {
 	}
 }
 
-// checkDocument parses the key set, or takes the last one if the server says that it has
+// checkDocument parses the key set, or takes the last one if the server answers that it has
 // not changed, and asks the hook whether it may be used.
 func (s *Source) checkDocument(got document) (document, error) {
 	if got.notModified {
@@ -261,7 +261,7 @@ func (s *Source) SaveSeed() {
 	defer s.saving.Unlock()
 	state := s.State()
 	if state.Keys == nil {
-		return // the seed on disk still says which keys the issuer owns
+		return // the seed on disk still lists the keys that the issuer owns
 	}
 	owned, known := s.hooks.Owned(state.Keys)
 	if !known {
