@@ -45,7 +45,7 @@ func explainRoleError(err error, user string) error {
 		}
 		return fmt.Errorf("%w: %w; run ACL SETUSER %s +role, and add +role to that user's line in the ACL file", ErrNoRole, err, user)
 	case redis.HasErrorPrefix(err, "unknown command"):
-		return fmt.Errorf("%w: %w; do not rename or disable this command, and do not use a proxy without it", ErrNoRole, err)
+		return fmt.Errorf("%w: %w; do not rename or disable it, and do not use a proxy without it", ErrNoRole, err)
 	}
 	return err
 }
