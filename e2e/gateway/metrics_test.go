@@ -25,7 +25,7 @@ func TestMetrics(t *testing.T) {
 	r.writePlugin(t)
 	r.write(t, "identity.yaml", fmt.Sprintf("metrics: %q\n", address)+r.fill(strings.TrimSpace(pluginConfig)))
 	r.serving(t)
-	r.await(t, func(context.Context) error { return r.logged("no metrics are served") })
+	r.await(t, func(context.Context) error { return r.logged("metrics cannot be served") })
 	if got := r.canary(t); got.claims == nil {
 		t.Fatalf("got %+v: want a token", got.answer)
 	}

@@ -23,7 +23,7 @@ func TestCannotStart(t *testing.T) {
 	}{
 		{"no file", func(t *testing.T, p *rig) { remove(t, p, "meshpass.yaml") }, decision.NotConfigured, "no such file"},
 		{"empty file", func(t *testing.T, p *rig) { p.write(t, "meshpass.yaml", "") }, decision.NotConfigured, "the file is empty"},
-		{"half a file", func(t *testing.T, p *rig) { p.write(t, "meshpass.yaml", settingsText[:135]) }, decision.NotConfigured, "secretFile is missing"},
+		{"half a file", func(t *testing.T, p *rig) { p.write(t, "meshpass.yaml", settingsText[:135]) }, decision.NotConfigured, "secretFile: missing"},
 		{"no secret", func(t *testing.T, p *rig) { remove(t, p, "secret") }, decision.NotConfigured, "secretFile:"},
 		{"a secret that everybody may read", func(t *testing.T, p *rig) { chmod(t, p, "secret", 0o644) }, decision.NotConfigured, "too many may read or write it"},
 		{"a folder that everybody may write", func(t *testing.T, p *rig) { chmod(t, p, "", 0o777) }, decision.NotConfigured, "too many may read or write it"},
@@ -43,7 +43,7 @@ func TestCannotStart(t *testing.T) {
 			row.change(t, p)
 			p.load(t)
 			p.look()
-			if got := p.log.String(); !strings.Contains(got, row.log) || strings.Count(got, "refused until the cause is fixed") != 1 {
+			if got := p.log.String(); !strings.Contains(got, row.log) || strings.Count(got, "denied until the cause is fixed") != 1 {
 				t.Errorf("log: %s", got)
 			}
 			r := keyCall().request()

@@ -53,7 +53,7 @@ func (s *signer) deny(e exchange, record audit.Record, err error) {
 	}
 	denial.Write(e.rw, reason)
 	record.Detail = audit.Clip(err.Error(), audit.MaxDetail)
-	s.log.Warn("refused", "api", record.Callee, "id", record.ID, "error", err.Error())
+	s.log.Warn("request denied", "api", record.Callee, "id", record.ID, "error", err.Error())
 	s.finish(record, audit.KindEdge, decision.Deny(reason))
 }
 

@@ -110,6 +110,6 @@ func denyPanic(rw http.ResponseWriter, r *http.Request) {
 	denial.Write(rw, decision.Panic) // first, because the following lines might panic again
 	r.Header.Del(identity.Header)
 	s := activeSigner()
-	s.log.Error("a hook panicked; the request is refused", "panic", panics.Describe(cause), "stack", string(debug.Stack()))
+	s.log.Error("a hook panicked; the request is denied", "panic", panics.Describe(cause), "stack", string(debug.Stack()))
 	s.finish(s.newRecord(newExchange(rw, r)), audit.KindEdge, decision.Deny(decision.Panic))
 }

@@ -178,7 +178,7 @@ func TestFoldersOfTheEdge(t *testing.T) {
 	}
 	for folders, want := range map[string]string{
 		"[{path: edge}, {path: team, name: edge}]":    `two folders are named "edge"`,
-		"[{path: edge}, {path: team, name: a/b}]":     `edge.policies.name "a/b": want letters`,
+		"[{path: edge}, {path: team, name: a/b}]":     `edge.policies[1].name: want letters, digits, dots, _ and -, at most 63, not "a/b"`,
 		"[{path: edge}, {path: edge/., name: other}]": "are one folder, or one is inside the other",
 	} {
 		text := fmt.Sprintf("edge: {policies: %s}\n", folders)

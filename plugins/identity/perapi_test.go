@@ -114,7 +114,7 @@ func TestSettingsAreReadOncePerDefinition(t *testing.T) {
 		r := c.request()
 		refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
 	}
-	if n := strings.Count(p.log.String(), "until its definition is mended"); n != 1 {
+	if n := strings.Count(p.log.String(), "until its definition is fixed"); n != 1 {
 		t.Errorf("logged %d times, want once", n)
 	}
 	mended := keyCall().request() // another definition under the same id, as after a reload

@@ -124,11 +124,11 @@ func TestClaimOfPresetIsReplacedOrRemoved(t *testing.T) {
 
 func TestRemovalOfWhatIsNotThere(t *testing.T) {
 	for entry, want := range map[string]string{
-		"preset: auth0, claims: {clients: false}":             "claim clients: false removes a claim of the preset, and there is none of this name",
-		"subject: sub, claims: {client: false}":               "claim client: false removes a claim of the preset, and there is none of this name",
+		"preset: auth0, claims: {clients: false}":             "idps[0].claims.clients: false removes a claim of the preset, which has none of this name: remove the line",
+		"subject: sub, claims: {client: false}":               "idps[0].claims.client: false removes a claim of the preset, which has none of this name: remove the line",
 		"preset: auth0, claims: {client: true}":               "client: want the name of a claim",
-		"preset: auth1, claims: {client: azp}":                `preset "auth1": want one of`,
-		"preset: auth0, claims: {client: {from: azp, as: x}}": `claim client: as "x": want text`,
+		"preset: auth1, claims: {client: azp}":                `idps[0].preset: want auth0, entra, keycloak or okta, not "auth1"`,
+		"preset: auth0, claims: {client: {from: azp, as: x}}": `idps[0].claims.client.as: want text, not "x"`,
 	} {
 		_, err := settings.Parse("f.yaml", []byte(strings.Replace(settingsText, "    subject: sub\n    scopes: [scope, scp]\n    claims: {tenant: org_id, groups: {from: groups, keep: [\"orders-*\"], max: 2}}\n",
 			"    "+strings.ReplaceAll(entry, ", claims", "\n    claims")+"\n", 1)))
@@ -137,7 +137,7 @@ func TestRemovalOfWhatIsNotThere(t *testing.T) {
 		}
 	}
 	_, err := settings.Parse("f.yaml", []byte(strings.Replace(settingsText, "tenant: meta.tenant", "tenant: false", 1)))
-	if want := "claim tenant: false removes a claim of a preset, and apiKeys has none"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "apiKeys.claims.tenant: false removes a claim of a preset, and apiKeys has no preset: remove the line"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -178,8 +178,8 @@ func TestAlternativesDoNotCollide(t *testing.T) {
 // Names of claims may hold slashes, so one marker could begin with another.
 func TestMarkersThatCollide(t *testing.T) {
 	for rule, want := range map[string]string{
-		"uid|uid":                   "the alternative uid stands twice",
-		"a|b|b":                     "the alternative b stands twice",
+		"uid|uid":                   "the alternative uid is listed twice",
+		"a|b|b":                     "the alternative b is listed twice",
 		"uid|https://x|https://x/y": "one of these begins with the other",
 	} {
 		_, err := settings.Parse("f.yaml", []byte(strings.Replace(settingsText, "subject: sub", "subject: "+rule, 1)))

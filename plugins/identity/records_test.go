@@ -93,7 +93,7 @@ func TestRecordsOfRefusalsNameTheCause(t *testing.T) {
 		got = append(got, record.Reason+": "+record.Detail)
 	}
 	want := []string{
-		"no_session: no_session: API orders-key: nobody was authenticated",
+		"no_session: no_session: API orders-key: no caller was authenticated",
 		`upstream_refused: upstream_refused: API orders-key: this request goes to "evil.example.com", which is not in upstreams`,
 	}
 	if !slices.Equal(got, want) {

@@ -94,8 +94,8 @@ func TestClaimNamedTyp(t *testing.T) {
 func TestTypesAreRead(t *testing.T) {
 	for types, want := range map[string]string{
 		"types: []":           "types: want at least one",
-		`types: [""]`:         "types: want what stands in typ",
-		"types: [text/plain]": "types: want what stands in typ",
+		`types: [""]`:         "types[0]: want the typ of the token's header",
+		"types: [text/plain]": "types[0]: want the typ of the token's header",
 		"types: JWT":          "write types: [JWT]",
 	} {
 		_, err := settings.Parse("f.yaml", []byte(strings.Replace(settingsText, "subject: sub\n", "subject: sub\n    "+types+"\n", 1)))

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/logonce"
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/plugins/identity/denial"
 	"github.com/meshpass/meshpass/plugins/identity/metrics"
@@ -56,16 +57,16 @@ type watch struct {
 	active  *parts // nil: none has ever been complete
 	next    *parts // of a configuration that waits for what it names; nil: none waits
 	polling map[part]*sync.Mutex
-	made    string            // version of the parts of which the active signer is made
-	logged  map[source]string // the errors that were logged last
-	alarms  []string          // of the revocations, as logged last
-	denied  string            // the error for which every request is denied
+	made    string           // version of the parts of which the active signer is made
+	faults  logonce.Messages // of the sources
+	alarms  []string         // of the revocations, as logged last
+	denied  string           // the error for which every request is denied
 }
 
 // newWatch denies every request until it has looked at the files.
 func newWatch(file string, log *slog.Logger) *watch {
 	w := &watch{
-		file: file, make: newSigner, patience: filePatience, polling: map[part]*sync.Mutex{}, logged: map[source]string{},
+		file: file, make: newSigner, patience: filePatience, polling: map[part]*sync.Mutex{},
 		process: process{log: log, meter: newMeter(), definitions: tykapi.NewFolder(log)},
 	}
 	w.config = followFiles(reload.Files(file), func() (*settings.Config, error) {
@@ -275,11 +276,7 @@ func (w *watch) reportFaults(faults map[source]error) {
 			text = err.Error()
 		}
 		w.updateMetrics(s, err)
-		if text == w.logged[s] {
-			continue
-		}
-		w.logged[s] = text
-		if err == nil {
+		if !w.faults.IsNew(string(s), text) {
 			continue
 		}
 		w.meter.Source(string(s)).Failures.Add(1)
@@ -330,7 +327,7 @@ func (w *watch) denyAll(faults map[source]error) {
 	}
 	w.denied = cause.Error()
 	w.signer.Store(newBrokenSigner(cause, w.process))
-	w.log.Error("every request of an API with this plugin is refused until the cause is fixed", "file", w.file, "error", w.denied)
+	w.log.Error("every request of an API with this plugin is denied until the cause is fixed", "file", w.file, "error", w.denied)
 }
 
 // checkDefinitions checks the files of API definitions by the active configuration.

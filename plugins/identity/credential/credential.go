@@ -31,7 +31,7 @@ func (c Reader) Identify(a *tykapi.API, session *user.SessionState, r *http.Requ
 	case a.Unsupported != nil:
 		return id, denial.New(decision.SessionUnsupported, "API %s: %w", a.ID, a.Unsupported)
 	case session == nil:
-		return id, denial.New(decision.NoSession, "API %s: nobody was authenticated", a.ID)
+		return id, denial.New(decision.NoSession, "API %s: no caller was authenticated", a.ID)
 	case session.IsInactive:
 		return id, denial.New(decision.SessionInactive, "API %s: the key is inactive", a.ID)
 	case session.KeyID == "":

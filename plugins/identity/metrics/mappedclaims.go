@@ -76,7 +76,7 @@ func policyName(claim string) string {
 func (m *MappedClaims) write(t *promtext.Text) {
 	m.lock.RLock()
 	defer m.lock.RUnlock()
-	t.Family("meshpass_edge_mapped_claims_total", promtext.Counter, "Credentials that had a mapped claim, or had not.")
+	t.Family("meshpass_edge_mapped_claims_total", promtext.Counter, "Credentials that had a mapped claim, or did not have it.")
 	for _, line := range slices.SortedFunc(maps.Keys(m.counts), func(a, b mappedClaim) int {
 		return strings.Compare(a.mapping+" "+policyName(a.claim), b.mapping+" "+policyName(b.claim))
 	}) {

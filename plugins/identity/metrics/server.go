@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/logonce"
 	"github.com/meshpass/meshpass/plugins/identity/metrics/promtext"
 	"github.com/meshpass/meshpass/plugins/identity/panics"
 )
@@ -21,8 +22,8 @@ type Server struct {
 	Log        *slog.Logger
 
 	// Only Follow uses these.
-	serving   *startedServer // nil: none
-	lastError string         // as logged last
+	serving *startedServer // nil: none
+	faults  logonce.Messages
 }
 
 // startedServer is an HTTP server that was started; ended is closed when it has stopped serving.
@@ -44,13 +45,12 @@ func (s *Server) Follow() {
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		if err.Error() != s.lastError {
-			s.Log.Error("no metrics are served; tokens are signed all the same, and the address is tried again", "metrics", address, "error", err.Error())
+		if s.faults.IsNew("listen", err.Error()) {
+			s.Log.Error("metrics cannot be served at this address; it is tried again, and tokens are signed all the same", "metrics", address, "error", err.Error())
 		}
-		s.lastError = err.Error()
 		return
 	}
-	s.lastError = ""
+	s.faults.IsNew("listen", "")
 	s.Log.Info("metrics are served", "metrics", address)
 	s.start(address, listener)
 }

@@ -122,7 +122,7 @@ func TestMetricsFollowTheAddress(t *testing.T) {
 			}
 		}
 	}
-	if n := strings.Count(s.log.String(), "no metrics are served"); n != 1 {
+	if n := strings.Count(s.log.String(), "metrics cannot be served"); n != 1 {
 		t.Errorf("the port that is taken is told %d times, want once: %s", n, &s.log)
 	}
 }

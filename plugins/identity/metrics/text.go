@@ -63,9 +63,9 @@ func (m *Meter) Text(s Snapshot) []byte {
 }
 
 func (m *Meter) writeCounts(t *promtext.Text) {
-	t.Family("meshpass_edge_decisions_total", promtext.Counter, "Tokens issued, requests refused or passed on without identity.")
+	t.Family("meshpass_edge_decisions_total", promtext.Counter, "Tokens issued, requests denied or passed on without identity.")
 	writeReasons(t, m.decisions)
-	t.Family("meshpass_edge_shadow_decisions_total", promtext.Counter, "Answers of edge policies that were not given, because they are not enforced or in shadow.")
+	t.Family("meshpass_edge_shadow_decisions_total", promtext.Counter, "Decisions of edge policies that were not applied, because they are not enforced or in shadow.")
 	writeReasons(t, m.shadows)
 	t.Family("meshpass_edge_canary_answers_total", promtext.Counter, "Answers of the canary.")
 	for _, reason := range canaryReasons {
@@ -89,16 +89,16 @@ func writeReasons(t *promtext.Text, counts counters) {
 }
 
 func (m *Meter) writeSources(t *promtext.Text) {
-	t.Family("meshpass_reload_current", promtext.Gauge, "1 while the value in force is what the files hold; 0 while a change is refused.")
+	t.Family("meshpass_reload_current", promtext.Gauge, "1 while the active value is what the files hold; 0 while a change is rejected.")
 	for _, name := range m.names.Sources {
 		source := m.sources[name]
 		t.Flag(source.Loaded.Load() != 0 && !source.Rejected.Load(), "source", name)
 	}
-	t.Family("meshpass_reload_failures_total", promtext.Counter, "Changed files that were refused; the last good state stayed in force.")
+	t.Family("meshpass_reload_failures_total", promtext.Counter, "Changed files that were rejected; the last good state stayed active.")
 	for _, name := range m.names.Sources {
 		t.Sample(valueOf(&m.sources[name].Failures), "source", name)
 	}
-	t.Family("meshpass_reload_last_success_timestamp_seconds", promtext.Gauge, "When the value in force was made.")
+	t.Family("meshpass_reload_last_success_timestamp_seconds", promtext.Gauge, "When the active value was made.")
 	for _, name := range m.names.Sources {
 		t.Time(time.UnixMilli(m.sources[name].Loaded.Load()), "source", name)
 	}
@@ -111,7 +111,7 @@ func (m *Meter) writeSources(t *promtext.Text) {
 func (s Snapshot) writeRevocations(t *promtext.Text) {
 	t.Family("meshpass_revocations_older", promtext.Gauge, "1 while the active list has a lower serial than one before.")
 	t.Flag(s.RevocationsOlder, "source", "file")
-	t.Family("meshpass_revocations_vanished_total", promtext.Counter, "Entries that left the list, or refuse less, before they expired.")
+	t.Family("meshpass_revocations_vanished_total", promtext.Counter, "Entries that left the list, or deny less, before they expired.")
 	t.Sample(float64(s.RevocationsVanished), "source", "file")
 }
 
@@ -124,15 +124,15 @@ func (s Snapshot) writeAudit(t *promtext.Text) {
 	for _, cause := range logqueue.Causes() {
 		t.Sample(float64(records.Lost[cause]), "cause", string(cause))
 	}
-	t.Family("meshpass_audit_write_failures_total", promtext.Counter, "Audit records that were lost, for whatever cause.")
+	t.Family("meshpass_audit_write_failures_total", promtext.Counter, "Audit records that were lost, for any cause.")
 	t.Sample(float64(records.AllLost()))
-	t.Family("meshpass_audit_records_suppressed_total", promtext.Counter, "Denials of callers of whom nothing was verified, beyond those that are recorded one by one.")
+	t.Family("meshpass_audit_records_suppressed_total", promtext.Counter, "Denials of requests without verified identity, beyond those that are recorded one by one.")
 	t.Sample(float64(records.Suppressed))
 	t.Family("meshpass_audit_queue_bytes", promtext.Gauge, "Audit records that wait to be written.")
 	t.Sample(float64(records.Bytes))
-	t.Family("meshpass_audit_queue_limit_bytes", promtext.Gauge, "Bound of the records that wait; what comes beyond is lost.")
+	t.Family("meshpass_audit_queue_limit_bytes", promtext.Gauge, "Bound of the records that wait; further records are lost.")
 	t.Sample(float64(records.Limit))
-	t.Family("meshpass_audit_queue_age_seconds", promtext.Gauge, "How long the oldest record waits that is to be written.")
+	t.Family("meshpass_audit_queue_age_seconds", promtext.Gauge, "How long the oldest waiting record has waited.")
 	age := time.Duration(0)
 	if !records.Oldest.IsZero() {
 		age = s.Now.Sub(records.Oldest)
@@ -145,9 +145,9 @@ func (s Snapshot) writeAudit(t *promtext.Text) {
 }
 
 func (s Snapshot) writeDefinitions(t *promtext.Text) {
-	t.Family("meshpass_edge_definitions_visible", promtext.Gauge, "1 where the gateway loads API definitions from files, so that unguarded ones are found.")
+	t.Family("meshpass_edge_definitions_visible", promtext.Gauge, "1 if the gateway loads API definitions from files, so that unguarded ones are found.")
 	t.Flag(s.DefinitionsVisible)
-	t.Family("meshpass_edge_unguarded_apis", promtext.Gauge, "API definitions whose requests go on without a token or with a client's own, or are refused for their hooks.")
+	t.Family("meshpass_edge_unguarded_apis", promtext.Gauge, "API definitions whose requests go on without a token or with a client's own, or are denied for their hooks.")
 	for _, apis := range s.UnguardedAPIs {
 		t.Sample(float64(apis.Count), "cause", apis.Label)
 	}
@@ -157,7 +157,7 @@ func (s Snapshot) writeDefinitions(t *promtext.Text) {
 // shows every key of the folder, so that a rotation can be followed, and the end of a key without a
 // successor is seen before it comes.
 func (s Snapshot) writeConfig(t *promtext.Text) {
-	t.Family("meshpass_edge_config_info", promtext.Gauge, "The generation of the configuration in force: the start of its SHA-256.")
+	t.Family("meshpass_edge_config_info", promtext.Gauge, "The generation of the active configuration: the start of its SHA-256.")
 	if s.Active == nil {
 		return
 	}

@@ -5,8 +5,8 @@ package settings
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/meshpass/meshpass/internal/bytesize"
@@ -121,43 +121,43 @@ func Read(file string) (*Config, error) {
 // Parse reads the content of the file. Its error is a [strictyaml.Problems] with everything that is
 // wrong, each with line and column.
 func Parse(file string, data []byte) (*Config, error) {
-	doc, err := strictyaml.Parse(data)
+	c := &Config{Lifetime: time.Minute, MinRemaining: 5 * time.Second, Audit: DefaultAudit}
+	checker, err := strictyaml.NewChecker(file, data, c)
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{Lifetime: time.Minute, MinRemaining: 5 * time.Second, Audit: DefaultAudit}
-	v := validator{doc: doc, unreadable: append(doc.Decode(c), doc.Unexpanded()...)}
 	c.completeIDPs()
-	c.resolvePaths(file)
-	c.nameFolders(doc)
-	v.checkConfig(c)
-	if err := append(v.unreadable, v.problems...).In(file).Err(); err != nil {
+	c.completeFolders(checker)
+	validator{checker}.checkConfig(c)
+	if err := checker.Err(); err != nil {
 		return nil, err
 	}
+	c.resolvePaths(checker)
 	c.normalize()
 	return c, nil
 }
 
-// resolvePaths reads relative names from the folder of the configuration, as the authorizer does. The
-// gateway's working directory can be any.
-func (c *Config) resolvePaths(file string) {
-	names := []*string{&c.Keys.Dir, &c.SecretFile, &c.Revocation.File}
+// completeFolders resolves the paths of folders, and gives a folder without a name the last element of
+// its path.
+func (c *Config) completeFolders(checker *strictyaml.Checker) {
 	for i := range c.Edge.Policies {
-		names = append(names, &c.Edge.Policies[i].Path)
-	}
-	for _, name := range names {
-		if *name != "" && !filepath.IsAbs(*name) {
-			*name = filepath.Join(filepath.Dir(file), *name)
+		folder := &c.Edge.Policies[i]
+		if folder.Path == "" {
+			continue
+		}
+		folder.Path = checker.ResolvePath(folder.Path)
+		if !checker.Has(strictyaml.Path{"edge", "policies", i, "name"}) {
+			folder.Name = policy.DirName(folder.Path)
 		}
 	}
 }
 
-// nameFolders gives a folder without a name the last element of its path.
-func (c *Config) nameFolders(doc *strictyaml.Document) {
-	for i := range c.Edge.Policies {
-		if folder := &c.Edge.Policies[i]; folder.Path != "" && !doc.Has("edge", "policies", i, "name") {
-			folder.Name = policy.DirName(folder.Path)
-		}
+// resolvePaths reads relative names from the folder of the configuration, as the authorizer does. The
+// gateway's working directory can be any.
+func (c *Config) resolvePaths(checker *strictyaml.Checker) {
+	c.Keys.Dir, c.SecretFile = checker.ResolvePath(c.Keys.Dir), checker.ResolvePath(c.SecretFile)
+	if c.Revocation.File != "" {
+		c.Revocation.File = checker.ResolvePath(c.Revocation.File)
 	}
 }
 
@@ -196,7 +196,7 @@ func (c *Config) MappedClaims() (all []MappedClaim) {
 	}
 	for _, p := range c.IDPs {
 		if len(p.Scopes) > 0 {
-			all = append(all, MappedClaim{Mapping: p.Alias, Claim: ScopeClaim, From: joinNames(p.Scopes)})
+			all = append(all, MappedClaim{Mapping: p.Alias, Claim: ScopeClaim, From: strings.Join(p.Scopes, ", ")})
 		}
 		add(p.Alias, p.Claims)
 	}

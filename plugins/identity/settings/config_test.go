@@ -43,33 +43,33 @@ audit: {output: /var/log/audit, queue: 1KiB, anonymousDenials: -1}
 `
 	want := []string{
 		"f.yaml:1:1: workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway",
-		"f.yaml:1:1: secretFile is missing",
+		"f.yaml:1:1: secretFile: missing",
 		`f.yaml:1:9: issuer: "tyk.example.com" is not an http or https URL: write one such as https://tyk.example.com`,
 		"f.yaml:2:11: audience: audience cluster.local is the same in every mesh: use a globally unique name",
 		`f.yaml:3:16: unknown key "directory"; known here: dir`,
-		"f.yaml:4:11: lifetime 10m0s: want 1s to 5m0s",
+		"f.yaml:4:11: lifetime: want 1s to 5m0s, not 10m0s",
 		`f.yaml:5:15: minRemaining: want a duration such as 30s or 7d, not the text "soon"`,
-		`f.yaml:6:13: upstreams: "*.local": a suffix of one label would let tokens leave the mesh`,
-		`f.yaml:6:24: upstreams: "http://orders": want a host, *.SUFFIX or an IP address, with a port if only that one is meant`,
-		`f.yaml:6:41: upstreams: "a..b": "a..b" is not a host name`,
-		`f.yaml:6:49: upstreams: "*.0.0.1": "0.0.1" is not a host name`,
-		"f.yaml:7:7: edge.policies: want the folders of documents, as in [{path: policies}]",
+		`f.yaml:6:13: upstreams[0]: "*.local": a suffix of one label would let tokens leave the mesh`,
+		`f.yaml:6:24: upstreams[1]: "http://orders": want a host, *.SUFFIX or an IP address, with a port if only that one is meant`,
+		`f.yaml:6:41: upstreams[2]: "a..b": "a..b" is not a host name`,
+		`f.yaml:6:49: upstreams[3]: "*.0.0.1": "0.0.1" is not a host name`,
+		"f.yaml:7:7: edge.policies: want the folders of documents, such as [{path: policies}]",
 		`f.yaml:7:24: unknown key "overrides"; known here: enforce, policies`,
-		"f.yaml:8:13: revocation.file is missing",
-		`f.yaml:9:10: metrics "localhost:9092": want IP:PORT, such as 127.0.0.1:9092`,
-		`f.yaml:11:12: alias "key" is reserved for sessions that no idp vouches for`,
-		"f.yaml:13:16: audiences: want the client ids or API names that the caller's token may be for",
-		"f.yaml:14:18: jwtSources: want what stands in jwt_source of the APIs that verify this provider's tokens",
-		"f.yaml:15:14: kid is a field of the token's header, not a claim",
+		"f.yaml:8:13: revocation.file: missing",
+		`f.yaml:9:10: metrics: want IP:PORT, such as 127.0.0.1:9000, not "localhost:9092"`,
+		`f.yaml:11:12: idps[0].alias: "key" is reserved for the sessions of apiKeys: choose another one`,
+		"f.yaml:13:16: idps[0].audiences: want the client ids or API names that the caller's token may be for",
+		"f.yaml:14:18: idps[0].jwtSources[0]: want the jwt_source of the APIs that verify this provider's tokens",
+		"f.yaml:15:14: idps[0].subject: kid is a field of the token's header, not a claim",
 		`f.yaml:16:22: groups: unknown key "most"; known here: from, keep, max, as`,
-		"f.yaml:17:27: issuer https://idp.example.com is taken by an idp above",
-		"f.yaml:17:77: subject: want the name of a claim",
-		"f.yaml:19:12: apiKeys.subject: want meta.NAME, a stable field of the session's metadata, or hmac",
-		"f.yaml:20:20: claim tenant: want meta.NAME, a field of the session's metadata",
-		`f.yaml:21:30: policy gold: scope "a b": want one scope per entry`,
-		`f.yaml:22:17: audit.output "/var/log/audit": want stdout or stderr`,
-		`f.yaml:22:40: audit.queue 1KiB: want 256KiB to 1GiB`,
-		`f.yaml:22:64: audit.anonymousDenials -1: want 1 to 100000, the records a second for each reason`,
+		"f.yaml:17:27: idps[1].issuer: https://idp.example.com is the issuer of an entry above: write one entry for both",
+		"f.yaml:17:77: idps[1].subject: want the name of a claim",
+		`f.yaml:19:12: apiKeys.subject: want meta.NAME, a stable field of the session's metadata, or hmac, not "alias"`,
+		`f.yaml:20:20: apiKeys.claims.tenant: want meta.NAME, a field of the session's metadata, not "org"`,
+		`f.yaml:21:30: apiKeys.scopes.byPolicy.gold[0]: want one scope, not "a b"`,
+		`f.yaml:22:17: audit.output: want stdout or stderr, not "/var/log/audit"`,
+		"f.yaml:22:40: audit.queue: want 256KiB to 1GiB, not 1KiB",
+		"f.yaml:22:64: audit.anonymousDenials: want 1 to 100000 records a second for each reason, not -1",
 	}
 	_, err := Parse("f.yaml", []byte(text))
 	if err == nil {
@@ -91,7 +91,7 @@ func TestClaimRules(t *testing.T) {
 	}
 	text = strings.ReplaceAll(text, ", y: {keep: }", "")
 	_, err = Parse("f.yaml", []byte(text))
-	for _, want := range []string{`claim "sid": the name is reserved`, "alg is a field of the token's header", `keep "*-*": want`, "max -1: want"} {
+	for _, want := range []string{`claim "sid": the name is reserved`, "alg is a field of the token's header", `keep[0]: want a text with at most one *, not "*-*"`, "max: want 1 or more, not -1"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}

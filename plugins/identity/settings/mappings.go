@@ -114,10 +114,6 @@ func mergeRules(preset, own map[string]mapping.Rule) map[string]mapping.Rule {
 	return merged
 }
 
-func presetNames() string { return joinNames(slices.Sorted(maps.Keys(presets))) }
-
-func joinNames(names []string) string { return strings.Join(names, ", ") }
-
 // SessionKind is a kind of session without verified claims: the fields of the session that Tyk keeps
 // describe the caller.
 type SessionKind struct {

@@ -130,7 +130,7 @@ func (c *APIs) Of(d Definition) (*API, error) {
 		entry.api.Source = d.Source
 		entry.api.UnsafeReentry = checkReentry(definition, d.extension)
 	} else {
-		c.log.Error("every request of this API is refused until its definition is mended", "api", d.ID, "error", entry.err.Error())
+		c.log.Error("requests of this API are denied until its definition is fixed", "api", d.ID, "error", entry.err.Error())
 	}
 	c.lock.Lock()
 	defer c.lock.Unlock()

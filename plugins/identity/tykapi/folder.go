@@ -16,6 +16,7 @@ import (
 	"github.com/TykTechnologies/tyk/apidef/oas"
 	tykconfig "github.com/TykTechnologies/tyk/config"
 
+	"github.com/meshpass/meshpass/internal/logonce"
 	"github.com/meshpass/meshpass/internal/readfile"
 	"github.com/meshpass/meshpass/plugins/identity/denial"
 	"github.com/meshpass/meshpass/plugins/identity/panics"
@@ -38,7 +39,7 @@ type Folder struct {
 	// Only Check uses these.
 	files  map[string]checkedFile // by path
 	config *settings.Config       // by which they were checked
-	hidden string                 // why no definitions can be seen, as logged last
+	hidden logonce.Messages       // why no definitions can be seen
 }
 
 // HookReport is the result of one check of the folder.
@@ -62,17 +63,16 @@ func (f *Folder) Report() HookReport {
 	if report := f.report.Load(); report != nil {
 		return *report
 	}
-	return HookReport{Fault: denial.New(decision.ConfigInvalid, "the API definitions were not looked at yet")}
+	return HookReport{Fault: denial.New(decision.ConfigInvalid, "the API definitions were not checked yet")}
 }
 
 // Check checks the definitions whose files have changed, by the active configuration. c is nil as long
 // as there is none: then upstreams are unknown, and hooks are checked all the same.
 func (f *Folder) Check(c *settings.Config) {
 	folder, hidden := definitionFolder()
-	if hidden != f.hidden && hidden != "" {
+	if f.hidden.IsNew("definitions", hidden) {
 		f.log.Warn("API definitions cannot be seen: an API whose hooks Tyk does not run is not reported, and passes a client's own Txn-Token", "reason", hidden)
 	}
-	f.hidden = hidden
 	report := &HookReport{Visible: hidden == "", Count: map[HookCause]int{}}
 	if c == nil {
 		c = new(settings.Config)
@@ -111,7 +111,7 @@ func (f *Folder) logChange(path string, before, now *hookFault) {
 	case !now.cause.FailsCanary():
 		f.log.Warn("an API is not protected", "file", path, "cause", now.cause, "error", now.text)
 	default:
-		f.log.Error("an API lists hooks of this plugin and is not protected by them; the canary fails until the definition is corrected",
+		f.log.Error("an API lists hooks of this plugin and is not protected by them; the canary fails until the definition is fixed",
 			"file", path, "cause", now.cause, "error", now.text)
 	}
 }

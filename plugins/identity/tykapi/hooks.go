@@ -120,7 +120,7 @@ func (c *HookChecks) Of(d Definition) HookCheck {
 	known = c.check(d.classic())
 	known.source = d.Source
 	if known.Err != nil {
-		c.log.Error("requests of this API are refused until its definition is corrected", "api", d.ID, "error", known.Err.Error())
+		c.log.Error("requests of this API are denied until its definition is fixed", "api", d.ID, "error", known.Err.Error())
 	}
 	c.lock.Lock()
 	defer c.lock.Unlock()

@@ -45,9 +45,9 @@ func methodOf(d *apidef.APIDefinition) (Method, error) {
 	case d.UseKeylessAccess:
 		return MethodUnknown, errors.New("the API is keyless")
 	case d.ExternalOAuth.Enabled:
-		return MethodUnknown, errors.New("external OAuth leaves nothing that tells who the caller is: use JWT")
+		return MethodUnknown, errors.New("external OAuth leaves nothing that identifies the caller: use JWT")
 	case has(MethodJWT) && len(jwtSources(d)) == 0:
-		return MethodUnknown, errors.New("without jwt_source tokens are verified with the secret of a key that they name themselves: whoever has one can claim any issuer")
+		return MethodUnknown, errors.New("without jwt_source, tokens are verified with the secret of a key that they name themselves: anyone who has such a key can claim any issuer")
 	case has(MethodJWT) && has(MethodOIDC):
 		return MethodUnknown, errors.New("JWT and OpenID Connect together: Tyk mixes the claims of both tokens")
 	case len(enabled) == 0:
@@ -55,7 +55,7 @@ func methodOf(d *apidef.APIDefinition) (Method, error) {
 	case len(enabled) == 1:
 		return enabled[0], nil
 	case base == MethodUnknown || !has(base):
-		return MethodUnknown, errors.New("several methods: base_identity_provided_by must name the one that says who the caller is")
+		return MethodUnknown, errors.New("several methods: base_identity_provided_by must name the one that identifies the caller")
 	case has(MethodCustom) && base != MethodCustom && base != MethodKey:
 		return MethodUnknown, errors.New("several methods: the session of an authentication plugin replaces that of base_identity_provided_by")
 	}

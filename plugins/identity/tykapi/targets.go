@@ -69,7 +69,7 @@ func targetsOf(d *apidef.APIDefinition, upstreams forward.Hosts) (targets, error
 		check("proxy_url", proxy)
 	}
 	if d.Proxy.ServiceDiscovery.UseDiscoveryService {
-		wrong = append(wrong, errors.New("service_discovery: whom it will name cannot be checked"))
+		wrong = append(wrong, errors.New("service_discovery: the hosts that it will name cannot be checked"))
 	}
 	if d.GraphQL.Enabled && d.GraphQL.ExecutionMode != apidef.GraphQLExecutionModeProxyOnly && d.GraphQL.ExecutionMode != apidef.GraphQLExecutionModeSubgraph {
 		wrong = append(wrong, errors.New("graphql: its data sources have targets of their own"))
