@@ -10,18 +10,18 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
 
-	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // The published schema takes the documents that the loader takes, and refuses those
-// whose form the loader refuses: shared/policy judges the same files.
+// whose form the loader refuses: shared/policy/source checks the same files.
 func TestTheSchemaOfPolicies(t *testing.T) {
 	schema := policySchema(t)
 	documents, err := filepath.Glob("internal/check/testdata/policies/*.yaml")
 	if err != nil || len(documents) == 0 {
 		t.Fatalf("no documents: %v", err)
 	}
-	const shared = "../shared/policy/testdata/"
+	const shared = "../shared/policy/source/testdata/"
 	for _, file := range append(documents, shared+"accepted.yaml", shared+"refused.yaml") {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -42,7 +42,7 @@ func TestTheSchemaOfPolicies(t *testing.T) {
 
 func policySchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(policy.Schema))
+	parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(source.Schema))
 	if err != nil {
 		t.Fatal(err)
 	}

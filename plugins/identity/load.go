@@ -15,7 +15,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
-	"github.com/meshpass/meshpass/shared/policy"
+	policysource "github.com/meshpass/meshpass/shared/policy/source"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 )
@@ -111,7 +111,7 @@ func readRevocations(file string) (*revocation.List, error) {
 
 // newPolicyLoader loads the documents of the edge as the authorizer does: of a document that is rejected
 // the last good version stays active, and at the start its targets are denied.
-func newPolicyLoader(c *settings.Config) policy.Loader {
+func newPolicyLoader(c *settings.Config) policysource.Loader {
 	workload, _ := url.Parse(c.Workload) // was checked with the configuration
-	return policy.Loader{Domains: identity.TrustDomains{Local: workload.Host}, Members: c.Members(), Memory: new(policy.Memory)}
+	return policysource.Loader{Domains: identity.TrustDomains{Local: workload.Host}, Members: c.Members(), Memory: new(policysource.Memory)}
 }

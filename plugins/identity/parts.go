@@ -10,7 +10,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
-	"github.com/meshpass/meshpass/shared/policy"
+	policysource "github.com/meshpass/meshpass/shared/policy/source"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
@@ -33,8 +33,8 @@ var sources = []source{configSource, secretSource, revocationSource, policiesSou
 type parts struct {
 	config   *settings.Config
 	secret   *reload.Value[identity.PseudonymKey]
-	revoked  *reload.Value[*revocation.List] // nil: no file is named
-	policies *reload.Value[policy.Loaded]    // nil: no folder is named
+	revoked  *reload.Value[*revocation.List]    // nil: no file is named
+	policies *reload.Value[policysource.Loaded] // nil: no folder is named
 	keys     *reload.Value[*keyset.SigningKeys]
 }
 
@@ -78,17 +78,17 @@ func followRevocations(file string) *reload.Value[*revocation.List] {
 	})
 }
 
-func followPolicies(c *settings.Config, before *reload.Value[policy.Loaded]) *reload.Value[policy.Loaded] {
+func followPolicies(c *settings.Config, before *reload.Value[policysource.Loaded]) *reload.Value[policysource.Loaded] {
 	if len(c.Edge.Policies) == 0 {
 		return nil
 	}
 	var inputs []reload.Input
 	for _, folder := range c.Edge.Policies {
-		inputs = append(inputs, reload.Input{Path: folder.Path, Wanted: policy.IsRead})
+		inputs = append(inputs, reload.Input{Path: folder.Path, Wanted: policysource.IsRead})
 	}
 	loader := newPolicyLoader(c)
-	var value *reload.Value[policy.Loaded]
-	value = followFiles(inputs, func() (policy.Loaded, error) {
+	var value *reload.Value[policysource.Loaded]
+	value = followFiles(inputs, func() (policysource.Loaded, error) {
 		previous := value.Get().Set
 		if previous == nil && before != nil {
 			previous = before.Get().Set
@@ -99,9 +99,9 @@ func followPolicies(c *settings.Config, before *reload.Value[policy.Loaded]) *re
 }
 
 // policyDirs are the folders of the edge as they are now.
-func policyDirs(c *settings.Config) (dirs []policy.Dir) {
+func policyDirs(c *settings.Config) (dirs []policysource.Dir) {
 	for _, folder := range c.Edge.Policies {
-		dir := policy.OSDir(folder.Path)
+		dir := policysource.OSDir(folder.Path)
 		dir.Name = folder.Name
 		dirs = append(dirs, dir)
 	}
@@ -179,7 +179,7 @@ func findFault(p part) error {
 	if err := p.Err(); err != nil {
 		return err
 	}
-	if policies, ok := p.(*reload.Value[policy.Loaded]); ok {
+	if policies, ok := p.(*reload.Value[policysource.Loaded]); ok {
 		if err := policies.Get().Problems.Err(); err != nil {
 			return denial.New(decision.NotConfigured, "edge.policies: %w", err)
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/policy"
+	policysource "github.com/meshpass/meshpass/shared/policy/source"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
@@ -133,7 +133,7 @@ func TestAFileThatHangs(t *testing.T) {
 	hang, hangs := make(chan struct{}), make(chan struct{})
 	defer close(hang)
 	loads := 0
-	stuck := followFiles(nil, func() (policy.Loaded, error) {
+	stuck := followFiles(nil, func() (policysource.Loaded, error) {
 		if loads++; loads > 1 {
 			close(hangs)
 			<-hang

@@ -8,6 +8,7 @@ import (
 
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // manyRules is a document with n rules, of which each differs from the others in
@@ -100,10 +101,10 @@ func bestOf(n int, first, second func(n int) time.Duration) (ratio float64, each
 func BenchmarkLoad(b *testing.B) {
 	one := files(manyRules(10_000, `to: {methods: [GET], paths: ["/x%d/{id}/**"]}, scopes: [orders.read], when: 'claims.tctx.tenant == path.id && claims.tctx.level > %d'`))
 	many := files(manyDocuments(2_000, "ns/shop/sa/w%d")...)
-	for name, dir := range map[string]policy.Dir{"one-document": one, "2000-documents": many} {
+	for name, dir := range map[string]source.Dir{"one-document": one, "2000-documents": many} {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
-				if _, err := (policy.Loader{Domains: identity.TrustDomains{Local: "cluster.local"}}).Load(dir); err != nil {
+				if _, err := (source.Loader{Domains: identity.TrustDomains{Local: "cluster.local"}}).Load(dir); err != nil {
 					b.Fatal(err)
 				}
 			}

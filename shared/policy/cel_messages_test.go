@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // Each message names what was written, and says what to write.
@@ -40,7 +40,7 @@ func TestMessagesOfExpressions(t *testing.T) {
 		{"len(claims.tctx.l) > 1", "there is no function len(): write size(LIST) (character 4)"},
 		{"claims.tctx.tenant", "its type is dyn, not bool: compare the value, as in claims.tctx.admin == true"},
 	} {
-		_, err := policy.Load(files(head + "  rules:\n  - name: r\n    effect: allow\n    when: >-\n      " + row.when + "\n"))
+		_, err := (source.Loader{}).Load(files(head + "  rules:\n  - name: r\n    effect: allow\n    when: >-\n      " + row.when + "\n"))
 		if err == nil {
 			t.Errorf("%s: loaded", row.when)
 			continue

@@ -8,7 +8,7 @@ import (
 
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // Each name that an expression may use, and what cannot be decided.
@@ -76,7 +76,7 @@ func TestExpressionsThatAreRefused(t *testing.T) {
 		`request.headers["txn-token"] == "x"`: `header "txn-token" may not be read`,
 		`claims.tctx.a == 1 && claims.sub`:    "expected type 'bool' but found 'string'",
 	} {
-		_, err := policy.Load(files(head + "  rules: [{name: r, effect: allow, when: '" + expression + "'}]\n"))
+		_, err := (source.Loader{}).Load(files(head + "  rules: [{name: r, effect: allow, when: '" + expression + "'}]\n"))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", expression, err, want)
 		}
@@ -140,7 +140,7 @@ func TestPatternsThatAreTooLarge(t *testing.T) {
 		{`(a{1000}){1000}`, "invalid matches argument"},
 		{`(`, "invalid matches argument: error parsing regexp: missing closing )"},
 	} {
-		_, err := policy.Load(files(head + "  rules: [{name: r, effect: allow, when: 'claims.sub.matches(\"" + row.pattern + "\")'}]\n"))
+		_, err := (source.Loader{}).Load(files(head + "  rules: [{name: r, effect: allow, when: 'claims.sub.matches(\"" + row.pattern + "\")'}]\n"))
 		if err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: got %v, want %s", row.pattern, err, row.want)
 		}
@@ -159,7 +159,7 @@ func TestAPanicInShadow(t *testing.T) {
 func TestDocumentsAreListed(t *testing.T) {
 	rails, rest := files(guardrails), files(strings.Replace(public, "spec:", "spec:\n  mode: shadow", 1))
 	rails.Guardrail, rest.Name = true, "rest"
-	set, err := policy.Load(rails, rest)
+	set, err := (source.Loader{}).Load(rails, rest)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/lint"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-func lintAll(t *testing.T, text string) []policy.Warning {
+func lintAll(t *testing.T, text string) []lint.Warning {
 	t.Helper()
-	problems, found := policy.Loader{}.Lint(files(text))
+	problems, found := lint.Run(source.Loader{}, files(text))
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

@@ -1,217 +1,268 @@
 package policy
 
 import (
-	"strings"
-
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/policy/host"
+	"github.com/meshpass/meshpass/shared/policy/method"
+	"github.com/meshpass/meshpass/shared/policy/path"
 )
 
-// question is one request at the documents that guard its callee.
-type question struct {
-	subject
-	guarding
-	set       *Set
-	refused   *refusal // a document that cannot be used guards the callee
-	ambiguous bool     // the path; no rule may admit it yet
-	room      [8]entry // for the rules that may match; mostly enough
-}
-
 // Decide answers by the steps of the package comment. The zero Set denies.
-func (s *Set) Decide(r Request, auth Authenticate) decision.Decision {
-	return s.DecideToken(r, auth.token)
+func (s *Set) Decide(r Request, authenticate Authenticate) decision.Decision {
+	return s.DecideToken(r, authenticate.token)
 }
 
 // DecideToken is [Set.Decide] for a caller that can tell an outage from another
-// refusal with the same reason.
-func (s *Set) DecideToken(r Request, auth AuthenticateToken) decision.Decision {
+// denial with the same reason.
+func (s *Set) DecideToken(r Request, authenticate AuthenticateToken) decision.Decision {
 	if r.Callee == "" {
 		return decision.Deny(decision.NoCallee)
 	}
-	d := s.question(r, auth).answer()
+	d := s.newDecider(r, authenticate).decide()
 	if len(s.shared) > 0 {
-		for given := &d; given != nil; given = given.Shadow {
-			given.Shared = s.shared[given.Policy]
+		for each := &d; each != nil; each = each.Shadow {
+			each.Shared = s.shared[each.Policy]
 		}
 	}
 	return d
 }
 
-// by is an answer that a rule gives.
-func (e entry) by(d decision.Decision) decision.Decision {
-	d.Policy, d.Folder, d.Rule = e.document.name, e.document.folder, e.name
-	return d
+// decider decides one request by the documents that guard its callee.
+type decider struct {
+	set           *Set
+	documents     calleeDocuments
+	rejected      *RejectedDocument // guards the callee; nil: none
+	evaluation    evaluation
+	pathAmbiguous bool         // until a rule admits it
+	room          [8]candidate // for the rules that may match; mostly enough
 }
 
-func (r *refusal) deny() decision.Decision {
-	d := decision.Deny(decision.PolicyRefused).By(r.name, "")
-	d.Folder = r.folder
-	return d
+func (s *Set) newDecider(r Request, authenticate AuthenticateToken) *decider {
+	return &decider{
+		set: s, documents: s.documentsFor(r.Callee), rejected: s.rejectedFor(r.Callee),
+		evaluation: newEvaluation(r, authenticate), pathAmbiguous: path.Check(r.Path) != nil,
+	}
 }
 
-func (s *Set) question(r Request, auth AuthenticateToken) *question {
-	q := &question{subject: newSubject(r, auth), guarding: s.guarding(r.Callee), set: s, refused: s.refusal(r.Callee)}
-	q.segments = decoded(r.Path)
-	q.ambiguous = CheckPath(r.Path) != nil
-	return q
+// decide returns the enforced decision. Decisions that were computed but not applied are
+// linked through [decision.Decision.Shadow]. Under an override this is first the decision
+// of the documents, and below it the one with all shadow rules enforced.
+func (d *decider) decide() decision.Decision {
+	answer := d.decideAt(enforced)
+	if d.documents.summary[withShadow].inShadow {
+		answer.Shadow = d.evaluateShadow()
+	}
+	r := &d.evaluation.request
+	switch override := d.set.overrideFor(r.Callee, r.Now); {
+	case override != nil:
+		return d.applyOverride(override, &answer)
+	case answer.Reason == decision.Unguarded && d.set.unguarded == Shadow:
+		d.evaluation.readToken() // only a valid token goes on to the next hop
+		return linkShadow(decision.Allow(decision.Unenforced), &answer)
+	}
+	return answer
 }
 
-// decide is steps 1 to 7, over the documents and rules of a level.
-func (q *question) decide(l level) decision.Decision {
+func linkShadow(answer decision.Decision, shadow *decision.Decision) decision.Decision {
+	answer.Shadow = shadow
+	return answer
+}
+
+// evaluateShadow decides as if shadow rules were enforced. It recovers from panics, so
+// that a fault in a shadow rule cannot change the enforced decision.
+func (d *decider) evaluateShadow() (shadow *decision.Decision) {
+	defer func() {
+		if recover() != nil {
+			panicked := decision.Deny(decision.Panic)
+			shadow = &panicked
+		}
+	}()
+	answer := d.decideAt(withShadow)
+	return &answer
+}
+
+// applyOverride lifts everything but the denials of guardrails.
+func (d *decider) applyOverride(o *Override, answer *decision.Decision) decision.Decision {
+	if d.rejected != nil && d.rejected.Guardrail {
+		return linkShadow(d.rejected.deny(), answer)
+	}
+	if d.documents.summary[enforced].hasGuardrails {
+		if reason := d.ambiguity(enforced); reason != "" {
+			return linkShadow(decision.Deny(reason), answer)
+		}
+		if denial, denied := d.denyByGuardrails(enforced); denied {
+			return linkShadow(denial, answer)
+		}
+	}
+	d.evaluation.readToken() // only a valid token goes on to the next hop
+	return linkShadow(decision.Allow(decision.Overridden).By("", o.Target), answer)
+}
+
+// decideAt is steps 1 to 7, over the documents and rules of a level.
+func (d *decider) decideAt(l level) decision.Decision {
 	switch {
-	case q.refused != nil:
-		return q.refused.deny()
-	case !q.terms[l].documents:
+	case d.rejected != nil:
+		return d.rejected.deny()
+	case !d.documents.summary[l].hasDocuments:
 		return decision.Deny(decision.Unguarded)
 	}
-	if reason := q.unreadable(l); reason != "" {
+	if reason := d.ambiguity(l); reason != "" {
 		return decision.Deny(reason)
 	}
-	if d, done := q.beforeToken(l); done {
-		return d
+	if answer, decided := d.decideBeforeToken(l); decided {
+		return answer
 	}
-	q.ask()
-	switch {
-	case q.claims != nil:
-	case q.outage:
-		return q.onOutage(l)
-	case q.refusal != decision.TokenMissing || q.terms[l].required:
-		return decision.Deny(q.refusal)
+	d.evaluation.readToken()
+	switch e := &d.evaluation; {
+	case e.claims != nil:
+	case e.outage:
+		return d.decideOnOutage(l)
+	case e.noClaims != decision.TokenMissing || d.documents.summary[l].tokenRequired:
+		return decision.Deny(e.noClaims)
 	}
-	return q.byRules(l)
+	return d.decideByRules(l)
 }
 
-// unreadable is step 2: why the request can be read in two ways; empty: it cannot.
-func (q *question) unreadable(l level) decision.Reason {
+// ambiguity is step 2: why the request can be read in two ways; empty: it cannot.
+func (d *decider) ambiguity(l level) decision.Reason {
 	switch {
-	case !q.readPath(q.terms[l].admits):
+	case !d.admitPath(d.documents.summary[l].admitted):
 		return decision.AmbiguousPath
-	case ambiguousMethod(q.Method):
+	case method.IsAmbiguous(d.evaluation.request.Method):
 		return decision.AmbiguousMethod
-	case q.hostMatters(l) && q.hostError() != nil:
+	case d.hostMatters(l) && d.checkHost() != nil:
 		return decision.AmbiguousHost
 	}
 	return ""
 }
 
-// hostMatters holds where something routes or decides by the host: at every gateway, and where a
-// rule that counts reads it.
-func (q *question) hostMatters(l level) bool { return q.Callee.IsGateway() || q.terms[l].readsHost }
-
-func (q *question) hostError() error { return checkHost(q.Host, q.Callee.IsGateway()) }
-
-// readPath reads a path that only an escape makes ambiguous on where a rule may
-// admit it.
-func (q *question) readPath(admitted escapes) bool {
-	q.odd = nil
-	if !q.ambiguous {
+// admitPath finds the ambiguous segments of a path that is ambiguous by escapes alone,
+// where a rule may admit these.
+func (d *decider) admitPath(admitted path.Escapes) bool {
+	d.evaluation.ambiguous = nil
+	if !d.pathAmbiguous {
 		return true
 	}
-	odd, err := oddities(q.Path, admitted)
-	q.odd = odd
-	return err == nil && len(odd) > 0
+	ambiguous, err := path.FindAmbiguous(d.evaluation.request.Path, admitted)
+	d.evaluation.ambiguous = ambiguous
+	return err == nil && len(ambiguous) > 0
 }
 
-// ambiguousMethod reports a small letter. Methods are told apart by case (RFC
-// 9110 section 9.1) and HTTP/2 carries any, but some servers take delete for
-// DELETE: it would reach them past a deny rule on DELETE.
-func ambiguousMethod(method string) bool { return strings.ToUpper(method) != method }
+// hostMatters holds where something routes or decides by the host: at every gateway, and where a
+// rule that counts reads it.
+func (d *decider) hostMatters(l level) bool {
+	return d.evaluation.request.Callee.IsGateway() || d.documents.summary[l].hostRead
+}
 
-// beforeToken is step 3: denies that no token could lift, then public entries,
+func (d *decider) checkHost() error {
+	return host.Check(d.evaluation.request.Host, d.evaluation.request.Callee.IsGateway())
+}
+
+// decideBeforeToken is step 3: denies that no token could lift, then public entries,
 // which only a guardrail can close.
-func (q *question) beforeToken(l level) (decision.Decision, bool) {
-	if d, denied := q.denied(l, earlyDeny, everyRule); denied {
-		return d, true
+func (d *decider) decideBeforeToken(l level) (answer decision.Decision, decided bool) {
+	if denial, denied := d.firstDenial(l, earlyDeny, isAnyRule); denied {
+		return denial, true
 	}
-	for _, e := range q.find(public, &q.subject, q.room[:0]) {
-		if e.counts(l) && e.verdict(&q.subject) == yes {
-			if d, denied := q.stopped(l); denied {
-				return d, true
+	for _, c := range d.find(publicStep) {
+		if c.counts(l) && c.match(&d.evaluation) == yes {
+			if denial, denied := d.denyByGuardrails(l); denied {
+				return denial, true
 			}
-			return e.by(decision.Allow(decision.Public)), true
+			return c.sign(decision.Allow(decision.Public)), true
 		}
 	}
 	return decision.Decision{}, false
 }
 
-// stopped asks the guardrails, which look at the token whatever else would not.
-func (q *question) stopped(l level) (d decision.Decision, denied bool) {
-	if !q.terms[l].guardrails {
-		return d, false
+// denyByGuardrails evaluates the deny rules of guardrails, and reads the token for them
+// even where nothing else needs it.
+func (d *decider) denyByGuardrails(l level) (denial decision.Decision, denied bool) {
+	if !d.documents.summary[l].hasGuardrails {
+		return denial, false
 	}
-	if d, denied = q.denied(l, earlyDeny, (*rule).guardrail); denied {
-		return d, true
+	if denial, denied = d.firstDenial(l, earlyDeny, (*Rule).isGuardrail); denied {
+		return denial, true
 	}
-	q.ask()
-	return q.denied(l, lateDeny, (*rule).guardrail)
+	d.evaluation.readToken()
+	return d.firstDenial(l, lateDeny, (*Rule).isGuardrail)
 }
 
-// byRules is steps 5 to 7.
-func (q *question) byRules(l level) decision.Decision {
-	if d, denied := q.denied(l, lateDeny, everyRule); denied {
-		return d
+// decideByRules is steps 5 to 7.
+func (d *decider) decideByRules(l level) decision.Decision {
+	if denial, denied := d.firstDenial(l, lateDeny, isAnyRule); denied {
+		return denial
 	}
 	answer := decision.Deny(decision.NoRule)
-	if q.odd != nil {
+	if d.evaluation.ambiguous != nil {
 		answer = decision.Deny(decision.AmbiguousPath) // and no rule admits it
 	}
-	for _, e := range q.find(allow, &q.subject, q.room[:0]) {
-		if !e.counts(l) {
+	for _, c := range d.find(allowStep) {
+		if !c.counts(l) {
 			continue
 		}
-		switch e.verdict(&q.subject) {
+		switch c.match(&d.evaluation) {
 		case yes:
-			return e.by(decision.Allow(decision.RuleAllowed))
+			return c.sign(decision.Allow(decision.RuleAllowed))
 		case undecided:
 			if answer.Policy == "" {
-				answer = e.by(decision.Deny(decision.ConditionError))
+				answer = c.sign(decision.Deny(decision.ConditionError))
 			}
 		}
 	}
 	return answer
 }
 
-// denied gives the first deny rule, by document and name, among those chosen that
-// does not say no. A rule may stand at several paths that match: its yes counts
-// before what it cannot decide.
-func (q *question) denied(l level, k kind, chosen func(*rule) bool) (d decision.Decision, denied bool) {
-	var by *rule
-	for _, e := range q.find(k, &q.subject, q.room[:0]) {
-		if by != nil && e.rule != by {
-			break
-		}
-		if !e.counts(l) || !chosen(e.rule) {
-			continue
-		}
-		switch e.verdict(&q.subject) {
-		case yes:
-			return e.by(decision.Deny(decision.RuleDenied)), true
-		case undecided:
-			by = e.rule
-			d = e.by(decision.Deny(decision.ConditionError))
+// decideOnOutage decides where the token cannot be verified because no home issuer has
+// keys or the revocations are stale. It allows only where every document wants that, and
+// only what some allow rule matches before the token is read.
+func (d *decider) decideOnOutage(l level) decision.Decision {
+	denial := decision.Deny(d.evaluation.noClaims)
+	if d.set.noOutage || d.documents.summary[l].outageDenied {
+		return denial
+	}
+	if _, denied := d.denyByGuardrails(l); denied {
+		return denial
+	}
+	for _, c := range d.find(allowStep) {
+		if c.counts(l) && !c.hasIssuer && c.matchBeforeToken(&d.evaluation) == yes {
+			return c.sign(decision.Allow(decision.OutageAllowed))
 		}
 	}
-	return d, by != nil
+	return denial
 }
 
-func everyRule(*rule) bool { return true }
-
-func (r *rule) guardrail() bool { return r.document.guardrail }
-
-// onOutage decides where the token cannot be judged because no home issuer has keys
-// or the revocations are stale. It lets in only where every document wants that, and
-// only what some allow rule admits before it looks at the token.
-func (q *question) onOutage(l level) decision.Decision {
-	refusal := decision.Deny(q.refusal)
-	if q.set.noOutage || q.terms[l].outageDeny {
-		return refusal
-	}
-	if _, denied := q.stopped(l); denied {
-		return refusal
-	}
-	for _, e := range q.find(allow, &q.subject, q.room[:0]) {
-		if e.counts(l) && !e.issued && e.outside(&q.subject) == yes {
-			return e.by(decision.Allow(decision.OutageAllowed))
+// firstDenial gives the first deny rule, by document and name, among those chosen that
+// matches or cannot be decided. A rule may have several paths that match: its yes counts
+// before what it cannot decide.
+func (d *decider) firstDenial(l level, s step, chosen func(*Rule) bool) (denial decision.Decision, denied bool) {
+	var undecidedRule *Rule
+	for _, c := range d.find(s) {
+		if undecidedRule != nil && c.Rule != undecidedRule {
+			break
+		}
+		if !c.counts(l) || !chosen(c.Rule) {
+			continue
+		}
+		switch c.match(&d.evaluation) {
+		case yes:
+			return c.sign(decision.Deny(decision.RuleDenied)), true
+		case undecided:
+			undecidedRule = c.Rule
+			denial = c.sign(decision.Deny(decision.ConditionError))
 		}
 	}
-	return refusal
+	return denial, undecidedRule != nil
+}
+
+func isAnyRule(*Rule) bool { return true }
+
+func (d *decider) find(s step) []candidate {
+	return d.documents.find(s, &d.evaluation, d.room[:0])
+}
+
+// sign names the rule that gives the decision.
+func (r *Rule) sign(d decision.Decision) decision.Decision {
+	d.Policy, d.Folder, d.Rule = r.document.spec.Name, r.document.spec.Folder, r.spec.Name
+	return d
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 const orders = `
@@ -74,17 +75,17 @@ spec:
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-func files(texts ...string) policy.Dir {
+func files(texts ...string) source.Dir {
 	tree := fstest.MapFS{}
 	for i, text := range texts {
 		tree[fmt.Sprintf("%d.yaml", i)] = &fstest.MapFile{Data: []byte(text)}
 	}
-	return policy.Dir{Files: tree}
+	return source.Dir{Files: tree}
 }
 
 func load(t testing.TB, texts ...string) *policy.Set {
 	t.Helper()
-	set, err := policy.Load(files(texts...))
+	set, err := (source.Loader{}).Load(files(texts...))
 	if err != nil {
 		t.Fatal(err)
 	}

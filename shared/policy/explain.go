@@ -2,11 +2,9 @@ package policy
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy/path"
 )
 
 // Trace is how a request is decided, for people. It is made by asking every rule
@@ -43,163 +41,107 @@ type ConditionTrace struct {
 	Got     any      `json:"got,omitempty"`   // what the request or token has; for when, all that it reads
 	Verdict string   `json:"verdict"`         // yes, no or undecided
 	Why     string   `json:"why,omitempty"`   // CEL's error
-	Reads   []string `json:"reads,omitempty"` // all that when reads of the token and the headers, as an audit record's inputs name it
+	Reads   []string `json:"reads,omitempty"` // for when: Inputs
+	Inputs  []string `json:"-"`               // the attributes on which the condition depends, as an audit record's inputs name them
 }
 
-// Explain decides as [Set.Decide] does, and tells how. Claims stand in it in
-// clear: it is for whoever may see the token.
-func (s *Set) Explain(r Request, auth Authenticate) Trace { return s.ExplainToken(r, auth.token) }
+// Explain decides as [Set.Decide] does, and says how. It shows claims in clear, for
+// people who may see the token.
+func (s *Set) Explain(r Request, authenticate Authenticate) Trace {
+	return s.ExplainToken(r, authenticate.token)
+}
 
 // ExplainToken is [Set.Explain] for a caller that can tell an outage from another
-// refusal with the same reason.
-func (s *Set) ExplainToken(r Request, auth AuthenticateToken) Trace {
+// denial with the same reason.
+func (s *Set) ExplainToken(r Request, authenticate AuthenticateToken) Trace {
 	var known Authentication
-	asked := false
+	called := false
 	once := func() Authentication {
-		if !asked {
-			known = auth()
-			asked = true
+		if !called {
+			known = authenticate()
+			called = true
 		}
 		return known
 	}
 	t := Trace{Decision: s.DecideToken(r, once)}
 	t.Answer = decision.Decision{Shadow: &t.Decision}.Shadows()
-	q := s.question(r, once)
-	q.ask()
-	if q.claims == nil {
-		t.Token = q.refusal
+	d := s.newDecider(r, once)
+	d.evaluation.readToken()
+	if d.evaluation.claims == nil {
+		t.Token = d.evaluation.noClaims
 	}
-	if !q.readPath(q.terms[watched].admits) {
-		t.Path = fmt.Sprint(CheckPath(r.Path))
+	if !d.admitPath(d.documents.summary[withShadow].admitted) {
+		t.Path = fmt.Sprint(path.Check(r.Path))
 	}
-	if err := q.hostError(); err != nil && q.hostMatters(watched) {
+	if err := d.checkHost(); err != nil && d.hostMatters(withShadow) {
 		t.Host = err.Error()
 	}
-	for _, c := range s.documents {
-		if targets := c.targeting(r.Callee); len(targets) > 0 {
-			t.Documents = append(t.Documents, DocumentTrace{c.info(), targets, t.rules(c, q)})
+	for _, document := range s.documents {
+		if targets := document.targetsOf(r.Callee); len(targets) > 0 {
+			t.Documents = append(t.Documents, DocumentTrace{document.Info(), targets, t.explainRules(document, &d.evaluation)})
 		}
 	}
 	return t
 }
 
-func (c *compiled) targeting(w identity.Workload) []string {
-	var targets []string
-	for _, p := range c.targets {
-		if p.Match(w) {
-			targets = append(targets, p.String())
-		}
-	}
-	return targets
-}
-
-func (t *Trace) rules(c *compiled, q *question) []RuleTrace {
+func (t *Trace) explainRules(d *Document, e *evaluation) []RuleTrace {
 	if t.Path != "" || t.Decision.Reason == decision.AmbiguousHost {
 		return nil
 	}
-	all := make([]RuleTrace, len(c.rules))
-	for i, r := range c.rules {
-		all[i] = r.explain(q)
-		all[i].Decided = t.Decision.Policy == c.name && t.Decision.Folder == c.folder && t.Decision.Rule == r.name
+	all := make([]RuleTrace, len(d.rules))
+	for i, r := range d.rules {
+		all[i] = r.explain(e)
+		all[i].Decided = t.Decision.Policy == d.spec.Name && t.Decision.Folder == d.spec.Folder && t.Decision.Rule == r.spec.Name
 	}
 	return all
 }
 
-// explain tells the path at which the rule fits best.
-func (r *rule) explain(q *question) RuleTrace {
+// explain chooses the path at which the rule fits best: one at which it matches, then
+// one that matches.
+func (r *Rule) explain(e *evaluation) RuleTrace {
+	fit := map[verdict]int{no: 0, undecided: 1, yes: 2}
 	var best RuleTrace
-	for i, e := range r.entries() {
-		if t := e.explain(q); i == 0 || rank(t) > rank(best) {
-			best = t
+	bestRank := -1
+	for _, c := range r.candidates() {
+		trace, path, all := c.explain(e)
+		if rank := 10*fit[all] + fit[path]; rank > bestRank {
+			best, bestRank = trace, rank
 		}
 	}
 	return best
 }
 
-// rank prefers what decides, then what has the right path.
-func rank(t RuleTrace) int {
-	of := func(v string) int { return slices.Index([]string{"no", "undecided", "yes"}, v) }
-	result := 10 * of(t.Verdict)
-	for _, c := range t.Conditions {
-		if c.Field == "to.paths" {
-			result += of(c.Verdict)
-		}
+// explain also gives the verdicts on the path and on the whole rule.
+func (c candidate) explain(e *evaluation) (trace RuleTrace, path, all verdict) {
+	trace = RuleTrace{RuleInfo: c.Info()}
+	path, pattern := c.matchPath(e)
+	if c.pattern != nil || path != yes {
+		trace.Conditions = append(trace.Conditions, ConditionTrace{Field: "to.paths", Want: c.wantedPath(), Got: e.request.Path, Verdict: path.String()})
 	}
-	return result
+	all = path
+	for _, condition := range c.Conditions() {
+		v, why := condition.matches(e, pattern)
+		trace.Conditions = append(trace.Conditions, newConditionTrace(condition, v, why, condition.got(e, pattern)))
+		all = both(all, v)
+	}
+	trace.Verdict = all.String()
+	return trace, path, all
 }
 
-func (e entry) explain(q *question) RuleTrace {
-	t := RuleTrace{RuleInfo: e.info()}
-	path, pattern := e.at(&q.subject)
-	if e.pattern != nil || path != yes {
-		t.Conditions = append(t.Conditions, ConditionTrace{Field: "to.paths", Want: e.wanted(), Got: q.Path, Verdict: path.String()})
+func newConditionTrace(c Condition, v verdict, why error, got any) ConditionTrace {
+	trace := ConditionTrace{Field: c.Field(), Want: c.Want(), Got: got, Verdict: v.String(), Inputs: inputNames(c.Reads())}
+	if why != nil {
+		trace.Why = why.Error()
 	}
-	verdict := path
-	for _, c := range append(slices.Clone(e.outer), e.inner...) {
-		v, why := c.holds(pattern, &q.subject), error(nil)
-		if c.field == "when" {
-			v, why = e.when.eval(pattern, &q.subject)
-		}
-		told := ConditionTrace{Field: c.field, Want: c.want, Got: q.got(c.field, e, pattern), Verdict: v.String()}
-		if c.field == "when" {
-			told.Reads = e.when.reads.names()
-		}
-		if why != nil {
-			told.Why = why.Error()
-		}
-		t.Conditions = append(t.Conditions, told)
-		verdict = both(verdict, v)
+	if _, isExpression := c.(*When); isExpression { // any other field names what it reads
+		trace.Reads = trace.Inputs
 	}
-	t.Verdict = verdict.String()
-	return t
+	return trace
 }
 
-// at compares the path too, which the index would have done.
-func (e entry) at(s *subject) (verdict, *pattern) {
-	if s.odd == nil && e.pattern != nil && !e.pattern.match(s.segments) {
-		return no, nil
-	}
-	return e.path(s)
-}
-
-func (e entry) wanted() string {
-	if e.pattern == nil {
+func (c candidate) wantedPath() string {
+	if c.pattern == nil {
 		return "every path that can be read in one way only"
 	}
-	return e.pattern.text
-}
-
-// got is what a condition looked at.
-func (q *question) got(field string, e entry, p *pattern) any {
-	switch field {
-	case "from.workloads", "from.noPrincipal":
-		return q.Caller
-	case "to.methods":
-		return q.Method
-	case "to.hosts":
-		return q.host
-	case "to.ports":
-		return q.Port
-	case "scopes":
-		field = "claims.scope"
-	case "from.issuers":
-		field = "claims.iss"
-	case "when":
-		return q.read(e, p)
-	}
-	value, _ := q.claims.Lookup(strings.Split(strings.TrimPrefix(field, "claims."), ".")...)
-	return value
-}
-
-// read is all that an expression reads, by name; what is missing is left out.
-func (q *question) read(e entry, p *pattern) map[string]any {
-	all := e.when.reads.inputs(q.Request, q.claims)
-	if p != nil {
-		for name, value := range p.bind(q.segments) {
-			if _, reads := e.when.reads.captures[name]; reads {
-				all["path."+name] = value
-			}
-		}
-	}
-	return all
+	return c.pattern.String()
 }

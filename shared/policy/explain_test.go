@@ -9,6 +9,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // written puts the trace of one rule into a line.
@@ -87,7 +88,7 @@ func TestExplainSaysWhyNothingWasDecided(t *testing.T) {
 func TestExplainAgreesWithTheDecision(t *testing.T) {
 	d := dice{rand.New(rand.NewSource(7))}
 	for round := 0; round < 60; round++ {
-		set, err := policy.Load(render(t, []nDocument{d.document("a", false), d.document("b", false)}, false))
+		set, err := (source.Loader{}).Load(render(t, []nDocument{d.document("a", false), d.document("b", false)}, false))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,12 +9,15 @@ import (
 
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/lint"
+	policypath "github.com/meshpass/meshpass/shared/policy/path"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // Whatever stands in a file, loading it ends in a set or in problems that have a
 // place, and what a set cannot be made of denies.
 func FuzzLoad(f *testing.F) {
-	for _, file := range []string{"testdata/accepted.yaml", "testdata/refused.yaml"} {
+	for _, file := range []string{"source/testdata/accepted.yaml", "source/testdata/refused.yaml"} {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			f.Fatal(err)
@@ -25,22 +28,22 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Add([]byte(attacked))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		dir := policy.Dir{Name: "d", Files: fstest.MapFS{"p.yaml": {Data: data}}}
-		loaded := policy.Loader{}.LoadEach(nil, dir)
+		dir := source.Dir{Name: "d", Files: fstest.MapFS{"p.yaml": {Data: data}}}
+		loaded := source.Loader{}.LoadEach(nil, dir)
 		for _, p := range loaded.Problems {
 			if p.File == "" || p.Message == "" {
 				t.Errorf("a problem without a place or a text: %+v", p)
 			}
 		}
-		set, err := policy.Load(dir)
-		if (err == nil) != (len(loaded.Refused) == 0) || (set == nil) != (err != nil) {
-			t.Fatalf("got %v and %v, refused %v", set, err, loaded.Refused)
+		set, err := (source.Loader{}).Load(dir)
+		if (err == nil) != (len(loaded.Rejected) == 0) || (set == nil) != (err != nil) {
+			t.Fatalf("got %v and %v, refused %v", set, err, loaded.Rejected)
 		}
 		if err != nil && loaded.Set.Decide(request(callee("ns/never/sa/named")), alice(nil)).Allowed() {
 			t.Error("what is refused lets in")
 		}
 		loaded.Set.Explain(request(), alice(nil))
-		policy.Loader{}.Lint(dir)
+		lint.Run(source.Loader{}, dir)
 	})
 }
 
@@ -68,7 +71,7 @@ func FuzzDecide(f *testing.F) {
 			t.Errorf("%+v: got %s", r, describe(d))
 		}
 		odd := strings.ContainsAny(path, ";\\#? ") || slices.Contains(strings.Split(path, "/"), "..") || strings.Contains(path, "%00")
-		if odd || policy.CheckPath(path) != nil && d.Rule != "files" {
+		if odd || policypath.Check(path) != nil && d.Rule != "files" {
 			t.Errorf("%q is admitted by %s", path, d.Rule)
 		}
 	})

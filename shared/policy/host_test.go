@@ -6,6 +6,7 @@ import (
 
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // byHost has a rule on hosts for orders; no document for a gateway has one, nor one for catalogue.
@@ -107,7 +108,7 @@ func TestAHostThatOnlyShadowReads(t *testing.T) {
 func TestAHostUnderAnOverride(t *testing.T) {
 	guarded := files(head + `  rules: [{name: no-admin, effect: deny, to: {hosts: [admin.shop], paths: ["/**"]}}]`)
 	guarded.Guardrail = true
-	set, err := policy.Load(guarded)
+	set, err := (source.Loader{}).Load(guarded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestHostsOfRules(t *testing.T) {
 		"a..b":                     "an empty label: a host has letters, digits, dots, - and _",
 		"xn--m\u00fcnchen.example": "no name that the DNS can hold: idna: invalid label",
 	} {
-		_, err := policy.Load(files(head + `  rules: [{name: r, effect: deny, to: {paths: ["/a"], hosts: ["` + text + `"]}}]`))
+		_, err := (source.Loader{}).Load(files(head + `  rules: [{name: r, effect: deny, to: {paths: ["/a"], hosts: ["` + text + `"]}}]`))
 		if want != "" {
 			want = "0.yaml:6:63: host \"" + text + "\": " + want
 		}

@@ -1,91 +1,81 @@
 package policy
 
-import (
-	"slices"
-)
+import "github.com/meshpass/meshpass/shared/policy/path"
 
-// index finds the rules of one kind that a request can match, so that the time
-// of a decision does not follow their number. It is a trie over the segments of
-// paths; where a path ends, rules are told apart by caller, host, and a claim or
-// scope. What an index leaves out would say no; all that it finds is still asked.
+// index finds the rules of one step that a request can match, so that the time of a
+// decision does not grow with their number. It is a trie over the segments of paths;
+// where a path ends, [callerTier] tells rules apart. A rule that the index leaves out
+// would not match; all that it finds is still evaluated.
 type index struct {
-	entries  []entry // all
-	paths    node
-	anywhere byCaller // rules for every path
+	candidates []candidate // all
+	paths      pathNode
+	anyPath    callerTier // rules for every path
 }
 
-func (x *index) add(e entry) {
-	x.entries = append(x.entries, e)
-	if e.pattern == nil {
-		x.anywhere.add(e)
+func (x *index) add(c candidate) {
+	x.candidates = append(x.candidates, c)
+	if c.pattern == nil {
+		x.anyPath.add(c)
 		return
 	}
-	x.paths.add(e, e.pattern.segments)
+	x.paths.add(c, c.pattern.Segments)
 }
 
-// find appends what fits the subject's path, caller and host.
-func (x *index) find(s *subject, found []entry) []entry {
-	if s.odd != nil { // rare, and only where a rule admits it: segments may mean anything
-		for _, e := range x.entries {
-			if v, _ := e.path(s); v != no {
-				found = append(found, e)
+// find appends the candidates that fit the request's path, caller and host.
+func (x *index) find(e *evaluation, found []candidate) []candidate {
+	if e.ambiguous != nil { // rare, and only where a rule admits it: segments may mean anything
+		for _, c := range x.candidates {
+			if v, _ := c.matchFoundPath(e); v != no {
+				found = append(found, c)
 			}
 		}
 		return found
 	}
-	if x.entries == nil {
+	if x.candidates == nil {
 		return found
 	}
-	return x.paths.find(s, s.segments, x.anywhere.find(s, found))
+	return x.paths.find(e, e.segments, x.anyPath.find(e, found))
 }
 
-// node is a place in the trie: what the segments so far lead to.
-type node struct {
-	literals map[string]*node
-	capture  *node
-	end      byCaller // patterns that end here
-	open     byCaller // patterns that go on with /**
+// pathNode is a place in the trie, to which the segments so far lead.
+type pathNode struct {
+	literals map[string]*pathNode
+	capture  *pathNode
+	end      callerTier // patterns that end here
+	open     callerTier // patterns that go on with /**
 }
 
-func (n *node) add(e entry, rest []segment) {
+func (n *pathNode) add(c candidate, rest []path.Segment) {
 	switch {
 	case len(rest) > 0:
-		n.child(rest[0]).add(e, rest[1:])
-	case e.pattern.open:
-		n.open.add(e)
+		n.childFor(rest[0]).add(c, rest[1:])
+	case c.pattern.Open:
+		n.open.add(c)
 	default:
-		n.end.add(e)
+		n.end.add(c)
 	}
 }
 
-func (n *node) child(s segment) *node {
-	if s.capture != "" {
+func (n *pathNode) childFor(s path.Segment) *pathNode {
+	if s.Capture != "" {
 		if n.capture == nil {
-			n.capture = &node{}
+			n.capture = &pathNode{}
 		}
 		return n.capture
 	}
-	return child(&n.literals, s.literal)
+	return entryOf(&n.literals, s.Literal)
 }
 
-func (n *node) find(s *subject, rest []string, found []entry) []entry {
+func (n *pathNode) find(e *evaluation, rest []string, found []candidate) []candidate {
 	if len(rest) == 0 {
-		return n.end.find(s, found)
+		return n.end.find(e, found)
 	}
-	found = n.open.find(s, found)
+	found = n.open.find(e, found)
 	if next := n.literals[rest[0]]; next != nil {
-		found = next.find(s, rest[1:], found)
+		found = next.find(e, rest[1:], found)
 	}
 	if n.capture != nil && rest[0] != "" {
-		found = n.capture.find(s, rest[1:], found)
+		found = n.capture.find(e, rest[1:], found)
 	}
 	return found
-}
-
-// sorted puts entries in the order of documents and rules, each once.
-func sorted(entries []entry) []entry {
-	if len(entries) > 1 {
-		slices.SortStableFunc(entries, compareEntries)
-	}
-	return entries
 }

@@ -41,8 +41,8 @@ func (s *Set) QualifiedName(folder, name string) string {
 // Folders lists the names of the folders that have documents, sorted.
 func (s *Set) Folders() []string {
 	var all []string
-	for _, c := range s.documents {
-		all = append(all, c.folder)
+	for _, d := range s.documents {
+		all = append(all, d.spec.Folder)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -51,8 +51,8 @@ func (s *Set) Folders() []string {
 // Documents lists the loaded documents, by name.
 func (s *Set) Documents() []DocumentInfo {
 	all := make([]DocumentInfo, len(s.documents))
-	for i, c := range s.documents {
-		all[i] = c.info()
+	for i, d := range s.documents {
+		all[i] = d.Info()
 	}
 	return all
 }
@@ -61,9 +61,9 @@ func (s *Set) Documents() []DocumentInfo {
 // mode too.
 func (s *Set) Targeting(w identity.Workload) []DocumentInfo {
 	var all []DocumentInfo
-	for _, c := range s.documents {
-		if len(c.targeting(w)) > 0 {
-			all = append(all, c.info())
+	for _, d := range s.documents {
+		if len(d.targetsOf(w)) > 0 {
+			all = append(all, d.Info())
 		}
 	}
 	return all
@@ -71,8 +71,8 @@ func (s *Set) Targeting(w identity.Workload) []DocumentInfo {
 
 // Targets lists the targets of all documents, each once, sorted by their text.
 func (s *Set) Targets() []identity.Pattern {
-	all := make([]identity.Pattern, 0, len(s.guards))
-	for target := range s.guards {
+	all := make([]identity.Pattern, 0, len(s.targets))
+	for target := range s.targets {
 		all = append(all, target)
 	}
 	slices.SortFunc(all, func(a, b identity.Pattern) int { return strings.Compare(a.String(), b.String()) })
@@ -82,9 +82,9 @@ func (s *Set) Targets() []identity.Pattern {
 // Callers lists the callers that rules name in from.workloads, each once, sorted by their text.
 func (s *Set) Callers() []identity.Pattern {
 	var all []identity.Pattern
-	for _, c := range s.documents {
-		for _, r := range c.rules {
-			all = append(all, r.callers...)
+	for _, d := range s.documents {
+		for _, r := range d.rules {
+			all = append(all, r.keys.callers...)
 		}
 	}
 	slices.SortFunc(all, func(a, b identity.Pattern) int { return strings.Compare(a.String(), b.String()) })
@@ -96,24 +96,44 @@ func (s *Set) Callers() []identity.Pattern {
 // nothing in a series of requests.
 func (s *Set) Rules() []RuleInfo {
 	var all []RuleInfo
-	for _, c := range s.documents {
-		for _, r := range c.rules {
-			all = append(all, r.info())
+	for _, d := range s.documents {
+		for _, r := range d.rules {
+			all = append(all, r.Info())
 		}
 	}
 	return all
 }
 
-func (c *compiled) info() DocumentInfo {
+// Info describes the document.
+func (d *Document) Info() DocumentInfo {
 	return DocumentInfo{
-		Name: c.name, Folder: c.folder, File: c.file, Mode: modeOf(c.shadow), Guardrail: c.guardrail,
-		Identity: either(c.optional, "optional", "required"), OnOutage: either(c.outageAllow, "allow", "deny"),
+		Name: d.spec.Name, Folder: d.spec.Folder, File: d.spec.File, Mode: modeOf(d.spec.Shadow), Guardrail: d.spec.Guardrail,
+		Identity: choose(d.spec.IdentityOptional, "optional", "required"), OnOutage: choose(d.spec.AllowOnOutage, "allow", "deny"),
 	}
 }
 
-func (r *rule) info() RuleInfo {
-	effect := [kinds]string{public: "public", earlyDeny: "deny", lateDeny: "deny", allow: "allow"}[r.kind]
-	return RuleInfo{Policy: r.document.name, Folder: r.document.folder, Rule: r.name, Effect: effect, Mode: modeOf(r.shadow), File: r.document.file, Line: r.place.Line}
+// targetsOf are the document's targets that match a workload.
+func (d *Document) targetsOf(w identity.Workload) []string {
+	var targets []string
+	for _, p := range d.spec.Targets {
+		if p.Match(w) {
+			targets = append(targets, p.String())
+		}
+	}
+	return targets
+}
+
+// Info describes the rule.
+func (r *Rule) Info() RuleInfo {
+	return RuleInfo{
+		Policy: r.document.spec.Name, Folder: r.document.spec.Folder, Rule: r.spec.Name,
+		Effect: r.spec.Effect.String(), Mode: modeOf(r.spec.Shadow), File: r.document.spec.File, Line: r.spec.Line,
+	}
+}
+
+// String is deny, allow or public.
+func (e Effect) String() string {
+	return [...]string{Deny: "deny", Allow: "allow", Public: "public"}[e]
 }
 
 func modeOf(shadow bool) Mode {
@@ -123,7 +143,7 @@ func modeOf(shadow bool) Mode {
 	return Enforce
 }
 
-func either(first bool, a, b string) string {
+func choose(first bool, a, b string) string {
 	if first {
 		return a
 	}

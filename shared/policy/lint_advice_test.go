@@ -12,11 +12,13 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/lint"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // advice is one warning, and the document after its advice was followed.
 type advice struct {
-	code          policy.Code
+	code          lint.Code
 	says          string // the advice, as the message has it
 	before, after string // rules, or whole documents where they begin with apiVersion
 	more          string // a second document, in a guardrail folder, of after
@@ -45,88 +47,88 @@ func hasPath(want string) func(policy.Request, *identity.Claims) bool {
 // A person who follows the advice of a warning lets in no request that was denied
 // before, but for those that the warning itself names.
 var advices = []advice{
-	{code: policy.Unreachable, says: "remove this rule",
+	{code: lint.Unreachable, says: "remove this rule",
 		before: "  - {name: x, effect: allow, to: {paths: [/admin]}, scopes: [s]}\n  - {name: d, effect: deny, to: {paths: [/admin]}}\n",
 		after:  "  - {name: d, effect: deny, to: {paths: [/admin]}}\n"},
-	{code: policy.ShadowedAllow, says: "remove this rule",
+	{code: lint.ShadowedAllow, says: "remove this rule",
 		before: "  - {name: a, effect: allow, scopes: [s]}\n  - {name: b, effect: allow, scopes: [s, t]}\n",
 		after:  "  - {name: a, effect: allow, scopes: [s]}\n"},
-	{code: policy.RedundantDeny, says: "remove this rule",
+	{code: lint.RedundantDeny, says: "remove this rule",
 		before: allowAll + "  - {name: d, effect: deny, to: {paths: [/admin]}}\n  - {name: e, effect: deny, to: {methods: [POST], paths: [/admin]}}\n",
 		after:  allowAll + "  - {name: d, effect: deny, to: {paths: [/admin]}}\n"},
-	{code: policy.Wildcard, says: "name the workloads",
+	{code: lint.Wildcard, says: "name the workloads",
 		before: strings.Replace(head, "orders]", "*]", 1) + "  rules:\n" + allowAll,
 		after:  head + "  rules:\n" + allowAll},
-	{code: policy.Wildcard, says: "keep its deny rules in a guardrail folder",
+	{code: lint.Wildcard, says: "keep its deny rules in a guardrail folder",
 		before: strings.Replace(head, "orders]", "*]", 1) + "  rules:\n" + allowAll + "  - {name: d, effect: deny, to: {paths: [/admin]}}\n",
 		after:  head + "  rules:\n" + allowAll,
 		more:   strings.NewReplacer("orders]", "*]", "name: p}", "name: rails}").Replace(head) + "  rules:\n  - {name: d, effect: deny, to: {paths: [/admin]}}\n"},
-	{code: policy.Wildcard, says: "name them",
+	{code: lint.Wildcard, says: "name them",
 		before: "  - {name: a, effect: allow, from: {workloads: [ns/edge/sa/*]}}\n",
 		after:  "  - {name: a, effect: allow, from: {workloads: [ns/edge/sa/tyk]}}\n"},
-	{code: policy.OpenRule, says: "add from, to, scopes or claims",
+	{code: lint.OpenRule, says: "add from, to, scopes or claims",
 		before: "  - {name: a, effect: allow}\n", after: "  - {name: a, effect: allow, scopes: [s]}\n"},
-	{code: policy.UnguardedClaim, says: "keep claims and add when: has(claims.tctx.status)",
+	{code: lint.UnguardedClaim, says: "keep claims and add when: has(claims.tctx.status)",
 		before: allowAll + fmt.Sprintf(suspended, ""), after: allowAll + fmt.Sprintf(suspended, ", when: has(claims.tctx.status)"), opens: lacksStatus},
-	{code: policy.UnguardedClaim, says: "keep claims and write when: has(claims.tctx.status) && (claims.sub == 'idp:a' || request.method == 'GET')",
+	{code: lint.UnguardedClaim, says: "keep claims and write when: has(claims.tctx.status) && (claims.sub == 'idp:a' || request.method == 'GET')",
 		before: allowAll + fmt.Sprintf(suspended, ", when: \"claims.sub == 'idp:a' || request.method == 'GET'\""),
 		after:  allowAll + fmt.Sprintf(suspended, ", when: \"has(claims.tctx.status) && (claims.sub == 'idp:a' || request.method == 'GET')\""), opens: lacksStatus},
-	{code: policy.UnguardedClaim, says: "put has(claims.tctx.status) && directly before each comparison that reads it",
+	{code: lint.UnguardedClaim, says: "put has(claims.tctx.status) && directly before each comparison that reads it",
 		before: allowAll + fmt.Sprintf(deniesWhen, "claims.tctx.status == 'suspended' || request.method == 'POST'"),
 		after:  allowAll + fmt.Sprintf(deniesWhen, "has(claims.tctx.status) && claims.tctx.status == 'suspended' || request.method == 'POST'"), opens: lacksStatus},
-	{code: policy.UncertainKind, says: "list the values under claims: {tctx.status: [VALUE]}, beside when: has(claims.tctx.status) if it may be missing",
+	{code: lint.UncertainKind, says: "list the values under claims: {tctx.status: [VALUE]}, beside when: has(claims.tctx.status) if it may be missing",
 		before: allowAll + fmt.Sprintf(deniesWhen, "has(claims.tctx.status) && claims.tctx.status == 'suspended'"),
 		after:  allowAll + fmt.Sprintf(suspended, ", when: has(claims.tctx.status)")},
-	{code: policy.UncertainKind, says: "list the values under claims: {tctx.status: [VALUE]}",
+	{code: lint.UncertainKind, says: "list the values under claims: {tctx.status: [VALUE]}",
 		before: allowAll + fmt.Sprintf(deniesWhen, "claims.tctx.status in ['suspended']"), after: allowAll + fmt.Sprintf(suspended, "")},
-	{code: policy.UncertainKind, says: "list the values that are allowed under claims: {tctx.status: [VALUE]}",
+	{code: lint.UncertainKind, says: "list the values that are allowed under claims: {tctx.status: [VALUE]}",
 		before: fmt.Sprintf(allowsWhen, "claims.tctx.status != 'suspended'"), after: "  - {name: a, effect: allow, claims: {tctx.status: [active]}}\n"},
-	{code: policy.UncertainKind, says: "or put type(claims.tctx.status) == string && before it",
+	{code: lint.UncertainKind, says: "or put type(claims.tctx.status) == string && before it",
 		before: fmt.Sprintf(allowsWhen, "!(claims.tctx.status in ['suspended'])"),
 		after:  fmt.Sprintf(allowsWhen, "type(claims.tctx.status) == string && !(claims.tctx.status in ['suspended'])")},
-	{code: policy.UnguardedClaim, says: "keep claims and add when: has(claims.tctx.status) && has(claims.tctx.status.suspended)",
+	{code: lint.UnguardedClaim, says: "keep claims and add when: has(claims.tctx.status) && has(claims.tctx.status.suspended)",
 		before: allowAll + "  - {name: d, effect: deny, claims: {tctx.status.suspended: [true]}}\n",
 		after:  allowAll + "  - {name: d, effect: deny, claims: {tctx.status.suspended: [true]}, when: has(claims.tctx.status) && has(claims.tctx.status.suspended)}\n",
 		opens: func(_ policy.Request, claims *identity.Claims) bool {
 			_, has := claims.Lookup("tctx", "status", "suspended")
 			return !has
 		}},
-	{code: policy.UnguardedClaim, says: "keep claims and add when: ('my-status' in claims.tctx)",
+	{code: lint.UnguardedClaim, says: "keep claims and add when: ('my-status' in claims.tctx)",
 		before: allowAll + "  - {name: d, effect: deny, claims: {tctx.my-status: [suspended]}}\n",
 		after:  allowAll + "  - {name: d, effect: deny, claims: {tctx.my-status: [suspended]}, when: ('my-status' in claims.tctx)}\n", opens: func(policy.Request, *identity.Claims) bool { return true }},
-	{code: policy.UncertainKind, says: "write (type(claims.tctx.status) != string || COMPARISON) in its place",
+	{code: lint.UncertainKind, says: "write (type(claims.tctx.status) != string || COMPARISON) in its place",
 		before: allowAll + fmt.Sprintf(deniesWhen, "has(claims.tctx.status) && claims.tctx.status == 'suspended' || request.method == 'POST'"),
 		after:  allowAll + fmt.Sprintf(deniesWhen, "has(claims.tctx.status) && (type(claims.tctx.status) != string || claims.tctx.status == 'suspended') || request.method == 'POST'")},
-	{code: policy.UncertainKind, says: "or give it a deny rule of its own with claims: {tctx.status: [VALUE]}",
+	{code: lint.UncertainKind, says: "or give it a deny rule of its own with claims: {tctx.status: [VALUE]}",
 		before: allowAll + fmt.Sprintf(deniesWhen, "claims.tctx.status == 'suspended' || request.method == 'POST'"),
 		after:  allowAll + fmt.Sprintf(deniesWhen, "request.method == 'POST'") + "  - {name: e, effect: deny, claims: {tctx.status: [suspended]}}\n"},
-	{code: policy.UncertainKind, says: "write (type(claims.tctx.status) != string || COMPARISON) in its place, with its negation inside",
+	{code: lint.UncertainKind, says: "write (type(claims.tctx.status) != string || COMPARISON) in its place, with its negation inside",
 		before: allowAll + fmt.Sprintf(deniesWhen, "!(claims.tctx.status != claims.scope + 'uspended')"),
 		after:  allowAll + fmt.Sprintf(deniesWhen, "(type(claims.tctx.status) != string || !(claims.tctx.status != claims.scope + 'uspended'))")},
-	{code: policy.UncertainKind, says: "put type(claims.tctx.status) == list && before it, outside of its negation",
+	{code: lint.UncertainKind, says: "put type(claims.tctx.status) == list && before it, outside of its negation",
 		before: fmt.Sprintf(allowsWhen, "!('active' in claims.tctx.status)"), after: fmt.Sprintf(allowsWhen, "type(claims.tctx.status) == list && !('active' in claims.tctx.status)")},
-	{code: policy.GuardrailToken, says: "write from and to alone",
+	{code: lint.GuardrailToken, says: "write from and to alone",
 		before: guardrail(fmt.Sprintf(suspended, "")), after: guardrail("  - {name: d, effect: deny, to: {paths: ['/**']}}\n")},
-	{code: policy.LiteralPattern, says: "write {id}",
+	{code: lint.LiteralPattern, says: "write {id}",
 		before: allowAll + "  - {name: d, effect: deny, to: {paths: ['/orders/:id']}}\n", after: allowAll + "  - {name: d, effect: deny, to: {paths: ['/orders/{id}']}}\n"},
-	{code: policy.LiteralPattern, says: "if it stands for any value, write {id}",
+	{code: lint.LiteralPattern, says: "if it stands for any value, write {id}",
 		before: "  - {name: a, effect: allow, to: {paths: ['/orders/:id']}}\n", after: "  - {name: a, effect: allow, to: {paths: ['/orders/{id}']}}\n", opens: hasPath("/orders/1")},
-	{code: policy.UnknownMethod, says: `did you mean "DELETE"?`,
+	{code: lint.UnknownMethod, says: `did you mean "DELETE"?`,
 		before: allowAll + "  - {name: d, effect: deny, to: {methods: [DELET, POST]}}\n", after: allowAll + "  - {name: d, effect: deny, to: {methods: [DELETE, POST]}}\n"},
-	{code: policy.DenyRoot, says: "add /admin to paths",
+	{code: lint.DenyRoot, says: "add /admin to paths",
 		before: allowAll + "  - {name: d, effect: deny, to: {paths: ['/admin/**']}}\n", after: allowAll + "  - {name: d, effect: deny, to: {paths: ['/admin/**', /admin]}}\n"},
-	{code: policy.DenySlash, says: "add /admin/ to paths",
+	{code: lint.DenySlash, says: "add /admin/ to paths",
 		before: allowAll + "  - {name: d, effect: deny, to: {paths: [/admin]}}\n", after: allowAll + "  - {name: d, effect: deny, to: {paths: [/admin, /admin/]}}\n"},
-	{code: policy.PublicFirst, says: "narrow that public entry",
+	{code: lint.PublicFirst, says: "narrow that public entry",
 		before: head + "  public: [{paths: ['/orders/**']}]\n  rules:\n" + fmt.Sprintf(suspended, ", to: {paths: [/orders/1, /orders/1/]}"),
 		after:  head + "  public: [{paths: ['/orders/:id']}]\n  rules:\n" + fmt.Sprintf(suspended, ", to: {paths: [/orders/1, /orders/1/]}")},
-	{code: policy.PublicFirst, says: "put this rule into a guardrail folder",
+	{code: lint.PublicFirst, says: "put this rule into a guardrail folder",
 		before: head + "  public: [{paths: ['/orders/**']}]\n  rules:\n" + allowAll + fmt.Sprintf(suspended, ", to: {paths: [/orders/1, /orders/1/]}"),
 		after:  head + "  public: [{paths: ['/orders/**']}]\n  rules:\n" + allowAll,
 		more:   strings.Replace(head, "name: p}", "name: rails}", 1) + "  rules:\n" + fmt.Sprintf(suspended, ", to: {paths: [/orders/1, /orders/1/]}")},
-	{code: policy.DenyGetNotHead, says: "add HEAD to methods",
+	{code: lint.DenyGetNotHead, says: "add HEAD to methods",
 		before: allowAll + "  - {name: d, effect: deny, to: {methods: [GET, POST]}}\n", after: allowAll + "  - {name: d, effect: deny, to: {methods: [GET, HEAD, POST]}}\n"},
-	{code: policy.MethodOverride, says: "add the guardrail manifests/guardrails/method-override.yaml",
+	{code: lint.MethodOverride, says: "add the guardrail manifests/guardrails/method-override.yaml",
 		before: allowAll + "  - {name: d, effect: deny, to: {methods: [DELETE]}}\n", after: allowAll + "  - {name: d, effect: deny, to: {methods: [DELETE]}}\n",
 		more: shipped("../../manifests/guardrails/method-override.yaml")},
 }
@@ -143,7 +145,7 @@ func shipped(file string) string {
 	return string(data)
 }
 
-func (a advice) dirs(text string, second bool) []policy.Dir {
+func (a advice) dirs(text string, second bool) []source.Dir {
 	if !strings.Contains(text, "apiVersion") {
 		text = head + "  rules:\n" + text
 	}
@@ -152,21 +154,21 @@ func (a advice) dirs(text string, second bool) []policy.Dir {
 	if second && a.more != "" {
 		rails := files(a.more)
 		rails.Name, rails.Guardrail = "rails", true
-		return []policy.Dir{first, rails}
+		return []source.Dir{first, rails}
 	}
-	return []policy.Dir{first}
+	return []source.Dir{first}
 }
 
 func TestAdviceIsSafe(t *testing.T) {
 	for i, a := range advices {
 		t.Run(fmt.Sprintf("%d %s", i, a.code), func(t *testing.T) {
-			problems, found := policy.Loader{}.Lint(a.dirs(a.before, false)...)
-			said := slices.ContainsFunc(found, func(w policy.Warning) bool { return w.Code == a.code && strings.Contains(w.Message, a.says) })
+			problems, found := lint.Run(source.Loader{}, a.dirs(a.before, false)...)
+			said := slices.ContainsFunc(found, func(w lint.Warning) bool { return w.Code == a.code && strings.Contains(w.Message, a.says) })
 			if len(problems) > 0 || !said {
 				t.Fatalf("before: %v\n%v", problems, found)
 			}
-			problems, found = policy.Loader{}.Lint(a.dirs(a.after, true)...)
-			if len(problems) > 0 || slices.ContainsFunc(found, func(w policy.Warning) bool { return w.Code == a.code && strings.Contains(w.Message, a.says) }) {
+			problems, found = lint.Run(source.Loader{}, a.dirs(a.after, true)...)
+			if len(problems) > 0 || slices.ContainsFunc(found, func(w lint.Warning) bool { return w.Code == a.code && strings.Contains(w.Message, a.says) }) {
 				t.Fatalf("after: %v\n%v", problems, found)
 			}
 			a.compare(t)
@@ -176,11 +178,11 @@ func TestAdviceIsSafe(t *testing.T) {
 
 func (a advice) compare(t *testing.T) {
 	t.Helper()
-	before, err := policy.Load(a.dirs(a.before, false)...)
+	before, err := (source.Loader{}).Load(a.dirs(a.before, false)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := policy.Load(a.dirs(a.after, true)...)
+	after, err := (source.Loader{}).Load(a.dirs(a.after, true)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +212,7 @@ func (a advice) compare(t *testing.T) {
 	if a.opens != nil && opened == 0 {
 		t.Error("the advice opens nothing: no request shows what it is for")
 	}
-	removes := []policy.Code{policy.Unreachable, policy.ShadowedAllow, policy.RedundantDeny}
+	removes := []lint.Code{lint.Unreachable, lint.ShadowedAllow, lint.RedundantDeny}
 	if changed == 0 && !slices.Contains(removes, a.code) {
 		t.Error("the advice changes no decision")
 	}
@@ -245,13 +247,13 @@ func adviceTokens() []*identity.Claims {
 
 // Each kind of warning has its advice executed, or proposes no change of a document.
 func TestEveryAdviceIsExecuted(t *testing.T) {
-	without := map[policy.Code]string{
-		policy.OutageAllow: "says what onOutage: allow means",
-		policy.CostlyRegex: "says which texts cannot be decided; what a shorter pattern matches is for its author to know",
-		policy.FileNotRead: "is about the name of a file; see TestFilesThatAreNotRead",
-		policy.NativeIstio: "says that another product can do it",
+	without := map[lint.Code]string{
+		lint.OutageAllow: "says what onOutage: allow means",
+		lint.CostlyRegex: "says which texts cannot be decided; what a shorter pattern matches is for its author to know",
+		lint.FileNotRead: "is about the name of a file; see TestFilesThatAreNotRead",
+		lint.NativeIstio: "says that another product can do it",
 	}
-	for _, code := range policy.Codes() {
+	for _, code := range lint.Codes() {
 		executed := slices.ContainsFunc(advices, func(a advice) bool { return a.code == code })
 		if _, excused := without[code]; executed == excused {
 			t.Errorf("%s: executed %t, excused %t", code, executed, excused)
@@ -275,7 +277,7 @@ func TestNoWarningOfWhatIsRight(t *testing.T) {
 		"  - {name: a, effect: allow, when: claims.tctx.role == 'admin'}\n",
 		"  - {name: a, effect: allow, to: {methods: [PROPFIND], paths: ['/orders:cancel', '/a(1)', '/t/{tenant}']}, when: claims.tctx.tenant == 'a'}\n",
 	} {
-		if got := lint(t, files(head+"  identity: optional\n  rules:\n"+rules)); got != "" {
+		if got := warningsOf(t, files(head+"  identity: optional\n  rules:\n"+rules)); got != "" {
 			t.Errorf("%s\ngot %s", rules, got)
 		}
 	}
@@ -283,11 +285,11 @@ func TestNoWarningOfWhatIsRight(t *testing.T) {
 
 func TestFilesThatAreNotRead(t *testing.T) {
 	lock := &fstest.MapFile{Data: []byte(head + "  identity: optional\n  rules: [{name: d, effect: deny, to: {paths: [/x, /x/]}}]\n")}
-	dir := policy.Dir{Name: "p", Files: fstest.MapFS{
+	dir := source.Dir{Name: "p", Files: fstest.MapFS{
 		"a.yaml": lock, "README": {Data: []byte("text")}, ".hidden/lock": lock, "pipe": {Data: lock.Data, Mode: fs.ModeNamedPipe},
 		"lock": {Data: lock.Data}, "sub/lock.json": {Data: lock.Data}, "lock.yaml.disabled": {Data: lock.Data},
 	}}
-	_, found := policy.Loader{}.Lint(dir)
+	_, found := lint.Run(source.Loader{}, dir)
 	var got []string
 	for _, w := range found {
 		got = append(got, w.String()+" "+string(w.Code))
@@ -301,21 +303,21 @@ func TestFilesThatAreNotRead(t *testing.T) {
 // A warning proposes to remove only what another rule does as strictly.
 func TestNoAdviceToRemoveWhatOthersDoNotDo(t *testing.T) {
 	wide := head + "  identity: optional\n  rules:\n" + "  - {name: a, effect: allow, scopes: [s]}\n  - {name: d, effect: deny, to: {paths: ['/admin/**', /admin]}}\n"
-	for name, rest := range map[string]policy.Dir{
+	for name, rest := range map[string]source.Dir{
 		"a guardrail also closes public entries": guardrailDir("  identity: optional\n  rules:\n  - {name: e, effect: deny, to: {paths: [/admin, /admin/]}}\n"),
-		"the last rule of a document that wants a token": func() policy.Dir {
+		"the last rule of a document that wants a token": func() source.Dir {
 			dir := guardrailDir("  rules:\n  - {name: b, effect: allow, scopes: [s, t], when: claims.sub != 'a'}\n")
 			dir.Guardrail = false
 			return dir
 		}(),
 	} {
-		if got := lint(t, files(wide), rest); got != "" {
+		if got := warningsOf(t, files(wide), rest); got != "" {
 			t.Errorf("%s: got %s", name, got)
 		}
 	}
 }
 
-func guardrailDir(spec string) policy.Dir {
+func guardrailDir(spec string) source.Dir {
 	dir := files(strings.Replace(head, "name: p}", "name: rails}", 1) + spec)
 	dir.Name, dir.Guardrail = "rails", true
 	return dir

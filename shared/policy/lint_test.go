@@ -8,13 +8,14 @@ import (
 
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/lint"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // lint gives "file:line:column code rule", a line each.
-func lint(t *testing.T, dirs ...policy.Dir) string {
+func warningsOf(t *testing.T, dirs ...source.Dir) string {
 	t.Helper()
-	problems, found := policy.Loader{}.Lint(dirs...)
+	problems, found := lint.Run(source.Loader{}, dirs...)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -60,7 +61,7 @@ func TestWarnings(t *testing.T) {
 		{"public", strings.Replace(rules("effect: allow, scopes: [s], to: {methods: [GET], paths: [/a/b]}"), "  rules", "  public: [{paths: ['/a/**']}]\n  rules", 1), "9:5 shadowed_allow r0"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if got := lint(t, files(row.text)); got != row.want {
+			if got := warningsOf(t, files(row.text)); got != row.want {
 				t.Errorf("got\n%s\nwant\n%s", got, row.want)
 			}
 		})
@@ -70,12 +71,12 @@ func TestWarnings(t *testing.T) {
 func TestWarningsOfGuardrails(t *testing.T) {
 	rails, rest := files(guardrails), files(open)
 	rails.Guardrail, rest.Name = true, "rest"
-	if got, want := lint(t, rails), "8:13 on_outage_allow\n10:53 method_override no-delete\n11:7 guardrail_needs_token no-robots\n11:52 deny_slash no-robots\n11:97 unguarded_member no-robots"; got != want {
+	if got, want := warningsOf(t, rails), "8:13 on_outage_allow\n10:53 method_override no-delete\n11:7 guardrail_needs_token no-robots\n11:52 deny_slash no-robots\n11:97 unguarded_member no-robots"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	_, found := policy.Loader{}.Lint(rails, rest)
+	_, found := lint.Run(source.Loader{}, rails, rest)
 	want := "rest/0.yaml:7:13: while no home issuer has keys or the revocations are stale, the from and to of allow rules are all that is asked; scopes, claims and when are not"
-	if last := found[len(found)-1]; last.Policy != "open" || last.Code != policy.OutageAllow || last.String() != want {
+	if last := found[len(found)-1]; last.Policy != "open" || last.Code != lint.OutageAllow || last.String() != want {
 		t.Errorf("got %+v", last)
 	}
 }
@@ -86,9 +87,9 @@ func TestWhatIsSaidToChangeNothingChangesNothing(t *testing.T) {
 	removed := 0
 	for round := 0; round < 150; round++ {
 		documents := []nDocument{d.document("a", false), d.document("b", false)}
-		_, found := policy.Loader{}.Lint(render(t, documents, false))
+		_, found := lint.Run(source.Loader{}, render(t, documents, false))
 		for _, w := range found {
-			if w.Code != policy.Unreachable && w.Code != policy.ShadowedAllow && w.Code != policy.RedundantDeny || strings.HasPrefix(w.Rule, "public") {
+			if w.Code != lint.Unreachable && w.Code != lint.ShadowedAllow && w.Code != lint.RedundantDeny || strings.HasPrefix(w.Rule, "public") {
 				continue
 			}
 			removed++
@@ -100,7 +101,7 @@ func TestWhatIsSaidToChangeNothingChangesNothing(t *testing.T) {
 	}
 }
 
-func compareWithout(t *testing.T, d dice, documents []nDocument, w policy.Warning) {
+func compareWithout(t *testing.T, d dice, documents []nDocument, w lint.Warning) {
 	t.Helper()
 	var fewer []nDocument
 	for _, doc := range documents {
@@ -113,11 +114,11 @@ func compareWithout(t *testing.T, d dice, documents []nDocument, w policy.Warnin
 		doc.Spec.Rules = append(rules, nRule{Name: "z", Effect: "deny", To: &nTo{Methods: []string{"NONE"}}})
 		fewer = append(fewer, doc)
 	}
-	with, err := policy.Load(render(t, documents, false))
+	with, err := (source.Loader{}).Load(render(t, documents, false))
 	if err != nil {
 		t.Fatal(err)
 	}
-	without, err := policy.Load(render(t, fewer, false))
+	without, err := (source.Loader{}).Load(render(t, fewer, false))
 	if err != nil {
 		t.Fatal(err)
 	}

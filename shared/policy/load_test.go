@@ -11,7 +11,7 @@ import (
 
 	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 const head = "apiVersion: meshpass.dev/v1\nkind: AccessPolicy\nmetadata: {name: p}\nspec:\n  targets: {workloads: [ns/shop/sa/orders]}\n"
@@ -92,7 +92,7 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		{"a header in capitals", rule(`when: 'request.headers["X-Name"] == "x"'`), `0.yaml:7:36: when: header "X-Name": write "x-name", names are lower-case here`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			_, err := policy.Load(files(row.text))
+			_, err := (source.Loader{}).Load(files(row.text))
 			if err == nil || !strings.HasPrefix(err.Error(), row.want) {
 				t.Errorf("got\n%v\nwant\n%s", err, row.want)
 			}
@@ -101,7 +101,7 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 }
 
 func TestAllProblemsTogether(t *testing.T) {
-	_, err := policy.Load(files(head+"  rules: [{name: r, effect: x, scopes: [a b]}]\n", "kind: Q\n", orders, orders))
+	_, err := (source.Loader{}).Load(files(head+"  rules: [{name: r, effect: x, scopes: [a b]}]\n", "kind: Q\n", orders, orders))
 	var problems strictyaml.Problems
 	if !errors.As(err, &problems) {
 		t.Fatalf("got %v", err)
@@ -114,13 +114,13 @@ func TestAllProblemsTogether(t *testing.T) {
 }
 
 func TestFolders(t *testing.T) {
-	if _, err := policy.Load(policy.Dir{Name: "etc", Files: fstest.MapFS{}}); err == nil || err.Error() != "etc: no *.yaml file: without a document every request is denied" {
+	if _, err := (source.Loader{}).Load(source.Dir{Name: "etc", Files: fstest.MapFS{}}); err == nil || err.Error() != "etc: no *.yaml file: without a document every request is denied" {
 		t.Errorf("empty: %v", err)
 	}
-	if _, err := policy.Load(policy.OSDir("/does/not/exist")); err == nil || !strings.Contains(err.Error(), "no such file") {
+	if _, err := (source.Loader{}).Load(source.OSDir("/does/not/exist")); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("missing: %v", err)
 	}
-	_, err := policy.Load(policy.Dir{Name: "a", Files: fstest.MapFS{}}, policy.Dir{Name: "b", Files: fstest.MapFS{"p.yaml": {Data: []byte("")}}})
+	_, err := (source.Loader{}).Load(source.Dir{Name: "a", Files: fstest.MapFS{}}, source.Dir{Name: "b", Files: fstest.MapFS{"p.yaml": {Data: []byte("")}}})
 	if want := "a: no *.yaml file: without a document every request is denied\nb/p.yaml: the file is empty"; err == nil || err.Error() != want {
 		t.Errorf("two folders: got\n%v\nwant\n%s", err, want)
 	}
@@ -132,11 +132,11 @@ func TestFolders(t *testing.T) {
 		"team/orders.yaml":      {Data: []byte(orders)},
 		"both.yml":              {Data: []byte(public + "---" + strings.Replace(public, "name: catalogue", "name: two", 1))},
 	}
-	set, err := policy.Load(policy.Dir{Files: mounted})
+	set, err := (source.Loader{}).Load(source.Dir{Files: mounted})
 	if err != nil || set.Len() != 3 {
 		t.Fatalf("got %v, %v", set, err)
 	}
-	again, err := policy.Load(policy.Dir{Files: mounted})
+	again, err := (source.Loader{}).Load(source.Dir{Files: mounted})
 	if err != nil || again.Generation() != set.Generation() || set.Generation() == "" {
 		t.Errorf("the same content has generations %q and %q", set.Generation(), again.Generation())
 	}
@@ -147,7 +147,7 @@ func TestFolders(t *testing.T) {
 
 // Where it is known what gateways write, a slip in a claim's name does not load.
 func TestClaimsThatNoTokenHas(t *testing.T) {
-	loader := policy.Loader{Members: []string{"tenant", "plan"}}
+	loader := source.Loader{Members: []string{"tenant", "plan"}}
 	for fields, want := range map[string]string{
 		"when: claims.tctx.tennant == 'a'":                 "0.yaml:6:41: claims.tctx.tennant is in no token: known are api, auth, org, plan, sid, tenant",
 		"claims: {tctx.plam: [gold]}":                      "0.yaml:6:55: claims.tctx.plam is in no token",
@@ -166,7 +166,7 @@ func TestClaimsThatNoTokenHas(t *testing.T) {
 // other one a deny would never match.
 func TestTheLongFormOfALocalWorkload(t *testing.T) {
 	text := strings.Replace(orders, "ns/batch/sa/*", "spiffe://cluster.local/ns/batch/sa/x", 1)
-	loader := policy.Loader{Domains: identity.TrustDomains{Local: "cluster.local"}}
+	loader := source.Loader{Domains: identity.TrustDomains{Local: "cluster.local"}}
 	_, err := loader.Load(files(text))
 	if want := `write ns/batch/sa/x, the trust domain is the mesh's own`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
@@ -179,7 +179,7 @@ func TestTheLongFormOfALocalWorkload(t *testing.T) {
 // Names that Kubernetes would not give are written in the long form, and matched.
 func TestALocalWorkloadInCapitals(t *testing.T) {
 	text := head + "  rules:\n  - {name: no-job, effect: deny, from: {workloads: [NAME]}}\n  - {name: all, effect: allow, from: {workloads: [ns/shop/sa/*]}}\n"
-	loader := policy.Loader{Domains: identity.TrustDomains{Local: "cluster.local", Aliases: []string{"old.example"}}}
+	loader := source.Loader{Domains: identity.TrustDomains{Local: "cluster.local", Aliases: []string{"old.example"}}}
 	for name, want := range map[string]string{
 		"ns/shop/sa/My_Job":                      "a workload of this very name is written spiffe://cluster.local/ns/shop/sa/My_Job",
 		"spiffe://old.example/ns/shop/sa/My_Job": "write spiffe://cluster.local/ns/shop/sa/My_Job, the trust domain is an alias of the mesh's own",
@@ -237,7 +237,7 @@ func TestHostsInAllowRules(t *testing.T) {
 	for _, text := range []string{
 		allow("service/shop/orders", "hosts: [a], paths: [/a]"), allow("ns/shop/sa/orders", "hosts: [a]"), allow("gateway/ingress", "hosts: [a]"),
 	} {
-		if _, err := policy.Load(files(text)); err != nil {
+		if _, err := (source.Loader{}).Load(files(text)); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -252,13 +252,13 @@ func TestNothingIsPassedOverInSilence(t *testing.T) {
 		}
 	}
 	write(filepath.Join(dir, "A.YAML"), orders)
-	if set, err := policy.Load(policy.OSDir(dir)); err != nil || set.Len() != 1 {
+	if set, err := (source.Loader{}).Load(source.OSDir(dir)); err != nil || set.Len() != 1 {
 		t.Errorf("an extension in capitals: %v, %v", set, err)
 	}
 	if err := os.Symlink(other, filepath.Join(dir, "team")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := policy.Load(policy.OSDir(dir))
+	_, err := (source.Loader{}).Load(source.OSDir(dir))
 	if want := "team is a symbolic link to a folder"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a linked folder: got %v, want %q", err, want)
 	}
@@ -314,31 +314,31 @@ func TestACostlyExpressionIsUndecided(t *testing.T) {
 // Cases stand beside documents; a document among them is one all the same.
 func TestCasesAreNoDocuments(t *testing.T) {
 	for name, want := range map[string]bool{"a_test.yaml": true, "a.test.YML": true, "test.yaml": false, "a-test.yaml": false, "a_test.yaml.yaml": false} {
-		if policy.IsCases(name) != want {
+		if source.IsCases(name) != want {
 			t.Errorf("%s: want %t", name, want)
 		}
 	}
 	tree := fstest.MapFS{"a.yaml": {Data: []byte(orders)}, "a_test.yaml": {Data: []byte("kind: PolicyTest\ncases: [")}}
-	set, err := policy.Load(policy.Dir{Files: tree})
+	set, err := (source.Loader{}).Load(source.Dir{Files: tree})
 	if err != nil || set.Len() != 1 {
 		t.Fatalf("got %v, %v", set, err)
 	}
 	tree["a_test.yaml"] = &fstest.MapFile{Data: []byte("# cases of an AccessPolicy\nkind: PolicyTest\ncases: [{name: reads the AccessPolicy}]")}
-	if set, err = policy.Load(policy.Dir{Files: tree}); err != nil || set.Len() != 1 {
+	if set, err = (source.Loader{}).Load(source.Dir{Files: tree}); err != nil || set.Len() != 1 {
 		t.Errorf("cases that speak of documents: got %v, %v", set, err)
 	}
 	for _, text := range []string{"kind: AccessPolicy\nspec: [", "kind: AccessPolicy\nkind: AccessPolicy\n"} {
 		tree["a_test.yaml"] = &fstest.MapFile{Data: []byte(text)}
-		if _, err = policy.Load(policy.Dir{Files: tree}); err == nil {
+		if _, err = (source.Loader{}).Load(source.Dir{Files: tree}); err == nil {
 			t.Errorf("what may be a document, and cannot be read, is passed over: %s", text)
 		}
 	}
 	tree["a_test.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(public, "AccessPolicy", `"Access\x50olicy"`, 1))}
-	if set, err = policy.Load(policy.Dir{Files: tree}); err != nil || set.Len() != 2 {
+	if set, err = (source.Loader{}).Load(source.Dir{Files: tree}); err != nil || set.Len() != 2 {
 		t.Errorf("a document whose kind is written otherwise: got %v, %v", set, err)
 	}
 	tree["a_test.yaml"] = &fstest.MapFile{Data: []byte(public)}
-	if set, err = policy.Load(policy.Dir{Files: tree}); err != nil || set.Len() != 2 {
+	if set, err = (source.Loader{}).Load(source.Dir{Files: tree}); err != nil || set.Len() != 2 {
 		t.Errorf("a document in a file of cases: got %v, %v", set, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	policypath "github.com/meshpass/meshpass/shared/policy/path"
 )
 
 // A second evaluator, read off docs/policy.md and as slow as it is simple: every
@@ -106,7 +107,7 @@ func (n naive) unreadable(documents []nDocument) string {
 			readsHost = readsHost || n.counts(d, r) && r.When == whenHost
 		}
 	}
-	if policy.CheckPath(n.request.Path) != nil && (!n.isOdd() || !n.admitted(admitted) || strings.Contains(n.request.Path, "..")) {
+	if policypath.Check(n.request.Path) != nil && (!n.isOdd() || !n.admitted(admitted) || strings.Contains(n.request.Path, "..")) {
 		return "deny ambiguous_path"
 	}
 	if n.request.Method == "get" {

@@ -8,17 +8,18 @@ import (
 
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // mesh is two teams and a platform's guardrails, in the order of a configuration that
 // puts the guardrails last.
 type mesh struct{ blog, shop, guardrails fstest.MapFS }
 
-func (m mesh) load(previous *policy.Set) policy.Loaded {
-	return policy.Loader{}.LoadEach(previous,
-		policy.Dir{Name: "blog", Files: m.blog, MayTarget: []string{"ns/blog/sa/*"}},
-		policy.Dir{Name: "shop", Files: m.shop, MayTarget: []string{"ns/shop/sa/*"}},
-		policy.Dir{Name: "guardrails", Files: m.guardrails, Guardrail: true})
+func (m mesh) load(previous *policy.Set) source.Loaded {
+	return source.Loader{}.LoadEach(previous,
+		source.Dir{Name: "blog", Files: m.blog, MayTarget: []string{"ns/blog/sa/*"}},
+		source.Dir{Name: "shop", Files: m.shop, MayTarget: []string{"ns/shop/sa/*"}},
+		source.Dir{Name: "guardrails", Files: m.guardrails, Guardrail: true})
 }
 
 func tree(texts ...string) fstest.MapFS {
@@ -51,9 +52,9 @@ func TestNoTeamTakesAGuardrailsName(t *testing.T) {
 	squatted := m.load(before.Set)
 	m.guardrails = tree(closing("/debug/**"))
 	tightened := m.load(squatted.Set)
-	for name, loaded := range map[string]policy.Loaded{"while it runs": tightened, "at a start": m.load(nil), "looked at again": m.load(tightened.Set)} {
-		if len(loaded.Problems) > 0 || len(loaded.Refused) > 0 || loaded.Set.Generation() != loaded.Wanted {
-			t.Errorf("%s: problems %v, refused %v", name, loaded.Problems, loaded.Refused)
+	for name, loaded := range map[string]source.Loaded{"while it runs": tightened, "at a start": m.load(nil), "looked at again": m.load(tightened.Set)} {
+		if len(loaded.Problems) > 0 || len(loaded.Rejected) > 0 || loaded.Set.Generation() != loaded.Wanted {
+			t.Errorf("%s: problems %v, refused %v", name, loaded.Problems, loaded.Rejected)
 		}
 		for path, want := range map[string]string{
 			blog + " /debug/x": "deny rule_denied guardrail/closed", shop + " /debug/x": "deny rule_denied guardrail/closed",
@@ -73,14 +74,14 @@ func TestNoTeamFreezesAGuardrail(t *testing.T) {
 	own := guarding("guardrail", blog, "mine")
 	for name, team := range map[string]fstest.MapFS{
 		"broken": tree(strings.Replace(own, "effect: allow", "effect: permit", 1)), "half-written": tree(halfWritten),
-		"the name twice": tree(own, own), "another's target": tree(guarding("guardrail", shop, "mine")), "too large": tree(own + strings.Repeat("#", policy.MaxFileBytes)),
+		"the name twice": tree(own, own), "another's target": tree(guarding("guardrail", shop, "mine")), "too large": tree(own + strings.Repeat("#", source.MaxFileBytes)),
 	} {
 		m := mesh{tree(guarding("blog", blog, "all")), tree(guarding("shop", shop, "all")), tree(closing("/admin/**"))}
 		before := m.load(nil)
 		m.blog, m.guardrails = team, tree(closing("/debug/**"))
-		for at, loaded := range map[string]policy.Loaded{"while it runs": m.load(before.Set), "at a start": m.load(nil)} {
-			if len(loaded.Refused) == 0 || loaded.Refused[0].Folder != "blog" {
-				t.Errorf("%s %s: refused %v", name, at, loaded.Refused)
+		for at, loaded := range map[string]source.Loaded{"while it runs": m.load(before.Set), "at a start": m.load(nil)} {
+			if len(loaded.Rejected) == 0 || loaded.Rejected[0].Folder != "blog" {
+				t.Errorf("%s %s: refused %v", name, at, loaded.Rejected)
 			}
 			for path, want := range map[string]string{"/debug/x": "deny rule_denied guardrail/closed", "/admin/x": "allow rule_allowed shop/all"} {
 				if got := m.answer(loaded.Set, shop, path); got != want {
@@ -95,7 +96,7 @@ func TestNoTeamFreezesAGuardrail(t *testing.T) {
 func TestAnswersNameTheFolder(t *testing.T) {
 	a, b := files(guarding("p", aTarget, "r")), files(guarding("p", bTarget, "r"), guarding("q", bTarget, "s"))
 	a.Name, b.Name = "a", "b"
-	set, err := policy.Load(a, b)
+	set, err := (source.Loader{}).Load(a, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +124,7 @@ func TestAnswersNameTheFolder(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	alone, err := policy.Load(a)
+	alone, err := (source.Loader{}).Load(a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ func TestAnswersNameTheFolder(t *testing.T) {
 func TestTwoFoldersOfOneName(t *testing.T) {
 	one, other := files(guarding("p", aTarget, "r")), files(guarding("q", bTarget, "r"))
 	one.Name, other.Name = "a", "a"
-	_, err := policy.Load(one, other)
+	_, err := (source.Loader{}).Load(one, other)
 	if want := `a: a second folder named "a": give it another name`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -147,12 +148,12 @@ func TestTwoFoldersOfOneName(t *testing.T) {
 func TestAGenerationTellsFolders(t *testing.T) {
 	good := tree(guarding("p", "ns/shop/sa/orders", "all"))
 	broken := tree(strings.Replace(guarding("p", "ns/shop/sa/orders", "all"), "effect: allow", "effect: maybe", 1))
-	load := func(blog, shop fstest.MapFS) policy.Loaded {
-		return policy.Loader{}.LoadEach(nil, policy.Dir{Name: "blog", Files: blog}, policy.Dir{Name: "shop", Files: shop})
+	load := func(blog, shop fstest.MapFS) source.Loaded {
+		return source.Loader{}.LoadEach(nil, source.Dir{Name: "blog", Files: blog}, source.Dir{Name: "shop", Files: shop})
 	}
 	one, other := load(good, broken), load(broken, good)
-	if len(one.Refused) != 1 || len(other.Refused) != 1 {
-		t.Fatalf("refused: %v, %v", one.Refused, other.Refused)
+	if len(one.Rejected) != 1 || len(other.Rejected) != 1 {
+		t.Fatalf("refused: %v, %v", one.Rejected, other.Rejected)
 	}
 	if one.Set.Generation() == other.Set.Generation() {
 		t.Errorf("both are %s", one.Set.Generation())

@@ -11,6 +11,8 @@ import (
 
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/lint"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 func put(t *testing.T, dir, name, text string) {
@@ -46,16 +48,16 @@ func TestWhatIsNoDocumentIsPassedOver(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "a.yaml", guarding("a", aTarget, "first"))
 	want := oddities(t, dir)
-	loader := policy.Loader{Memory: new(policy.Memory)}
-	start := loader.LoadEach(nil, policy.OSDir(dir))
+	loader := source.Loader{Memory: new(source.Memory)}
+	start := loader.LoadEach(nil, source.OSDir(dir))
 	put(t, dir, "a.yaml", guarding("a", aTarget, "second"))
-	later := loader.LoadEach(start.Set, policy.OSDir(dir))
-	for rule, loaded := range map[string]policy.Loaded{"first": start, "second": later} {
+	later := loader.LoadEach(start.Set, source.OSDir(dir))
+	for rule, loaded := range map[string]source.Loaded{"first": start, "second": later} {
 		if got := describe(loaded.Set.Decide(request(callee(aTarget)), alice(nil))); got != "allow rule_allowed a/"+rule {
 			t.Errorf("%s: got %s", rule, got)
 		}
 		var told []string
-		for _, r := range loaded.Refused {
+		for _, r := range loaded.Rejected {
 			told = append(told, filepath.Base(r.File))
 			if r.Denied {
 				t.Errorf("%s denies", r.File)
@@ -65,7 +67,7 @@ func TestWhatIsNoDocumentIsPassedOver(t *testing.T) {
 			t.Errorf("told %v, %v; want %v", told, loaded.Problems, want)
 		}
 	}
-	if _, warnings := loader.Lint(policy.OSDir(dir)); len(warnings) == 0 {
+	if _, warnings := lint.Run(loader, source.OSDir(dir)); len(warnings) == 0 {
 		t.Error("lint has not looked at the document")
 	}
 }
@@ -85,7 +87,7 @@ func testAFileThatIsReplaced(t *testing.T, replace func(path string) error) {
 	put(t, dir, "a.yaml", guarding("a", aTarget, "first"))
 	put(t, dir, "b.yaml", guarding("b", bTarget, "first"))
 	put(t, dir, "c.yaml", guarding("c", "ns/c/sa/c", "first"))
-	before := policy.Loader{}.LoadEach(nil, policy.OSDir(dir))
+	before := source.Loader{}.LoadEach(nil, source.OSDir(dir))
 	for _, name := range []string{"b.yaml", "c.yaml"} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
@@ -94,7 +96,7 @@ func testAFileThatIsReplaced(t *testing.T, replace func(path string) error) {
 	if err := replace(filepath.Join(dir, "b.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	after := policy.Loader{}.LoadEach(before.Set, policy.OSDir(dir))
+	after := source.Loader{}.LoadEach(before.Set, source.OSDir(dir))
 	for workload, want := range map[string]string{aTarget: "allow rule_allowed a/first", bTarget: "allow rule_allowed b/first", "ns/c/sa/c": "deny unguarded"} {
 		if got := strings.TrimSpace(describe(after.Set.Decide(request(callee(identity.Workload(workload))), alice(nil)))); got != want {
 			t.Errorf("%s: got %s, want %s", workload, got, want)
@@ -127,8 +129,8 @@ func (b barred) ReadDir(name string) ([]fs.DirEntry, error) {
 // may target. All others follow their files.
 func TestWhatMayNotBeRead(t *testing.T) {
 	tree := fstest.MapFS{"a.yaml": {Data: []byte(guarding("a", aTarget, "first"))}, "team/b.yaml": {Data: []byte(guarding("b", bTarget, "first"))}, "notes/x": {}}
-	load := func(previous *policy.Set, name string) policy.Loaded {
-		return policy.Loader{}.LoadEach(previous, policy.Dir{Name: "p", Files: barred{tree, name}, MayTarget: []string{"ns/b/sa/*", "ns/a/sa/*"}})
+	load := func(previous *policy.Set, name string) source.Loaded {
+		return source.Loader{}.LoadEach(previous, source.Dir{Name: "p", Files: barred{tree, name}, MayTarget: []string{"ns/b/sa/*", "ns/a/sa/*"}})
 	}
 	before := load(nil, "")
 	tree["a.yaml"] = &fstest.MapFile{Data: []byte(guarding("a", aTarget, "second"))}
@@ -142,8 +144,8 @@ func TestWhatMayNotBeRead(t *testing.T) {
 				t.Errorf("%s, at a start: got %s, want %s", name, got, want)
 			}
 		}
-		if later.Unread() != 1 || len(later.Refused) != 1 || later.Refused[0].Denied || !start.Refused[0].Denied {
-			t.Errorf("%s: unread %d, refused %v and %v", name, later.Unread(), later.Refused, start.Refused)
+		if later.Unread() != 1 || len(later.Rejected) != 1 || later.Rejected[0].Denied || !start.Rejected[0].Denied {
+			t.Errorf("%s: unread %d, refused %v and %v", name, later.Unread(), later.Rejected, start.Rejected)
 		}
 	}
 }
@@ -166,7 +168,7 @@ func TestFoldersThatOverlap(t *testing.T) {
 		{"a", "a", true}, {"a", "a/b", true}, {"a/b", "a", true}, {"link", "a", true}, {"link", "a/b/../b", true}, {".", "..hidden", true},
 		{"a", "ab", false}, {"link", "ab", false}, {"a/b", "ab", false}, {"absent", "a", false},
 	} {
-		if got := policy.Overlap(at(row.a), at(row.b)); got != row.want {
+		if got := source.Overlap(at(row.a), at(row.b)); got != row.want {
 			t.Errorf("%s and %s: got %t", row.a, row.b, got)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // chain is the answer, and below it each that was not given.
@@ -49,7 +50,7 @@ func loadWith(t *testing.T, guard, plain string) *policy.Set {
 	t.Helper()
 	rails, rest := files(guard), files(plain)
 	rails.Name, rails.Guardrail = "rails", true
-	set, err := policy.Load(rest, rails)
+	set, err := (source.Loader{}).Load(rest, rails)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,12 +123,12 @@ func TestOnlyOutagesAreOutages(t *testing.T) {
 // A document that says onOutage: allow is refused where no issuer is home: in one that
 // stays, its last good version has no say in an outage.
 func TestOnOutageWithoutHomeIssuer(t *testing.T) {
-	_, err := policy.Loader{NoHomeIssuer: true}.Load(files(open))
+	_, err := source.Loader{NoHomeIssuer: true}.Load(files(open))
 	want := "0.yaml:7:13: onOutage: allow needs an entry of trust with home: true: only missing keys of our own issuers are an outage"
 	if err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if _, err := (policy.Loader{NoHomeIssuer: true}).Load(files(strings.Replace(open, "onOutage: allow", "onOutage: deny", 1))); err != nil {
+	if _, err := (source.Loader{NoHomeIssuer: true}).Load(files(strings.Replace(open, "onOutage: allow", "onOutage: deny", 1))); err != nil {
 		t.Error(err)
 	}
 }
@@ -202,7 +203,7 @@ func TestOverridesOfRefusedDocuments(t *testing.T) {
 	} {
 		dir := files(head + "  rules: [{name: r, effect: permit}]\n")
 		dir.Guardrail = guardrail
-		set := policy.Loader{}.LoadEach(nil, dir).Set.With("", overrides(t, "ns/shop/sa/orders"))
+		set := source.Loader{}.LoadEach(nil, dir).Set.With("", overrides(t, "ns/shop/sa/orders"))
 		if got := chain(set.Decide(request(), alice(nil))); got != want {
 			t.Errorf("guardrail %t: got %s, want %s", guardrail, got, want)
 		}
@@ -216,7 +217,7 @@ func after(d time.Duration) func(*policy.Request) {
 func overrides(t *testing.T, target string) []policy.Override {
 	t.Helper()
 	text := `overrides: [{target: "` + target + `", mode: shadow, until: 2026-06-01T13:00:00Z, by: alice, reason: "INC-7"}]`
-	list, err := policy.ParseOverrides([]byte(text), identity.TrustDomains{}, noon)
+	list, err := source.ParseOverrides([]byte(text), identity.TrustDomains{}, noon)
 	if err != nil || len(list) != 1 {
 		t.Fatalf("got %v, %v", list, err)
 	}
@@ -237,13 +238,13 @@ func TestOverridesThatAreRefused(t *testing.T) {
 		{whole, "{}", "1:1: want overrides: a list, which may be empty"},
 		{whole, "", "the file is empty"},
 	} {
-		_, err := policy.ParseOverrides([]byte(strings.Replace(whole, row.was, row.is, 1)), identity.TrustDomains{}, noon)
+		_, err := source.ParseOverrides([]byte(strings.Replace(whole, row.was, row.is, 1)), identity.TrustDomains{}, noon)
 		if err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: got %v, want %s", row.is, err, row.want)
 		}
 	}
 	for text, want := range map[string]int{"overrides: []": 0, strings.Replace(whole, "T13", "T11", 1): 0, whole: 1} {
-		if list, err := policy.ParseOverrides([]byte(text), identity.TrustDomains{}, noon); err != nil || len(list) != want {
+		if list, err := source.ParseOverrides([]byte(text), identity.TrustDomains{}, noon); err != nil || len(list) != want {
 			t.Errorf("%s: got %v, %v", text, list, err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // dice makes random documents and requests out of few names, so that they often meet.
@@ -106,7 +107,7 @@ func (d dice) token() (*identity.Claims, decision.Reason) {
 	return claims, ""
 }
 
-func render(t *testing.T, documents []nDocument, guardrail bool) policy.Dir {
+func render(t *testing.T, documents []nDocument, guardrail bool) source.Dir {
 	t.Helper()
 	tree := fstest.MapFS{}
 	for _, d := range documents {
@@ -119,7 +120,7 @@ func render(t *testing.T, documents []nDocument, guardrail bool) policy.Dir {
 		}
 		tree[d.Metadata["name"]+".yaml"] = &fstest.MapFile{Data: text}
 	}
-	return policy.Dir{Name: fmt.Sprint("guardrail-", guardrail), Files: tree, Guardrail: guardrail}
+	return source.Dir{Name: fmt.Sprint("guardrail-", guardrail), Files: tree, Guardrail: guardrail}
 }
 
 // The compiled evaluator and the naive one say the same, about what is enforced
@@ -129,7 +130,7 @@ func TestTheNaiveEvaluatorAgrees(t *testing.T) {
 	reasons := map[string]int{}
 	for round := 0; round < 400; round++ {
 		documents := []nDocument{d.document("a", false), d.document("b", false), d.document("c", true)}
-		set, err := policy.Load(render(t, documents, false), render(t, documents, true))
+		set, err := (source.Loader{}).Load(render(t, documents, false), render(t, documents, true))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,15 +1,16 @@
 package policy
 
 import (
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy/expr"
+	"github.com/meshpass/meshpass/shared/policy/host"
+	"github.com/meshpass/meshpass/shared/policy/path"
 )
 
-// Request is what is asked, of whom, by which workload.
+// Request is a call of a workload, which is to be decided.
 type Request struct {
 	Caller   identity.Workload // empty: not known
 	NoCaller bool              // no caller can have an identity here, as where the mesh is entered; Caller is empty
@@ -32,7 +33,7 @@ type Authenticate func() (*identity.Claims, decision.Reason)
 type Authentication struct {
 	Claims  *identity.Claims // of a verified token; nil: there is none
 	Refusal decision.Reason  // why there are no claims
-	Outage  bool             // nobody can judge the token now, and neither requester nor partner is the cause
+	Outage  bool             // the token cannot be verified now, and neither requester nor partner is the cause
 }
 
 // AuthenticateToken gives what is known of the request's token. It is called at most
@@ -44,51 +45,51 @@ func (a Authenticate) token() Authentication {
 	return Authentication{Claims: claims, Refusal: refusal, Outage: claims == nil && refusal.CanBeOutage()}
 }
 
-// subject is one request under evaluation, with what is worked out only once.
-type subject struct {
-	Request
-	segments []string // of the path, each decoded once
-	odd      []oddity // where the path is ambiguous, and some rule may admit it
-	host     string
+// evaluation is one request that is being decided, with all values that are computed
+// only once.
+type evaluation struct {
+	request   Request
+	host      string                  // as hosts compare
+	segments  []string                // of the path, each decoded once
+	ambiguous []path.AmbiguousSegment // of a path that some rule may admit all the same
 
 	authenticate AuthenticateToken
-	asked        bool             // for the token
-	claims       *identity.Claims // of a token that was verified
-	refusal      decision.Reason  // why there are no claims
-	outage       bool             // the refusal is an outage
+	tokenRead    bool
+	claims       *identity.Claims // of a verified token; nil before the token is read
 	scopes       []string
+	noClaims     decision.Reason // why there are no claims
+	outage       bool            // noClaims is an outage
+
+	vars *expr.Vars // nil: no expression was evaluated yet
 }
 
-func newSubject(r Request, auth AuthenticateToken) subject {
-	return subject{Request: r, authenticate: auth, host: normalHost(r.Host)}
+func newEvaluation(r Request, authenticate AuthenticateToken) evaluation {
+	return evaluation{request: r, authenticate: authenticate, host: host.Normalize(r.Host), segments: path.Segments(r.Path)}
 }
 
-// ask looks at the token, once; before it, no condition knows any claims.
-func (s *subject) ask() {
-	if s.asked {
+// readToken calls authenticate, once. Before it, no condition knows any claims.
+func (e *evaluation) readToken() {
+	if e.tokenRead {
 		return
 	}
-	s.asked = true
-	known := s.authenticate()
-	s.claims, s.refusal = known.Claims, known.Refusal
-	s.outage = known.Outage && known.Refusal.CanBeOutage()
-	if s.claims != nil {
-		s.scopes = s.claims.Scopes()
+	e.tokenRead = true
+	known := e.authenticate()
+	e.claims, e.noClaims = known.Claims, known.Refusal
+	e.outage = known.Outage && known.Refusal.CanBeOutage()
+	if e.claims != nil {
+		e.scopes = e.claims.Scopes()
 	}
 }
 
-// decoded splits a path that [CheckPath] admits, and then undoes the escapes that
-// are left in it, so that a rule on /a:b also holds for /a%3Ab, which a server
-// reads alike. No escape that is left decodes to a separator or to a dot.
-func decoded(path string) []string {
-	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	if !strings.Contains(path, "%") {
-		return segments
-	}
-	for i, segment := range segments {
-		if text, err := url.PathUnescape(segment); err == nil {
-			segments[i] = text
+// variables are the values that an expression may read. They are valid until the next call.
+func (e *evaluation) variables(captures map[string]string) *expr.Vars {
+	if e.vars == nil {
+		r := &e.request
+		e.vars = &expr.Vars{
+			Caller: r.Caller, Callee: r.Callee, Now: r.Now,
+			Method: r.Method, Path: r.Path, Host: e.host, Port: r.Port, Headers: r.Headers,
 		}
 	}
-	return segments
+	e.vars.Captures, e.vars.Claims = captures, e.claims
+	return e.vars
 }

@@ -2,143 +2,309 @@ package policy
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"slices"
 	"strings"
 
-	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy/expr"
+	"github.com/meshpass/meshpass/shared/policy/path"
 )
 
-// kind is what a rule does; each kind has its own step.
-type kind int
+// DocumentSpec is an AccessPolicy, checked and parsed. Package source makes it of YAML.
+type DocumentSpec struct {
+	Name, Folder, File string
 
-const (
-	public    kind = iota // a public entry
-	earlyDeny             // on from and to alone, which no token can lift
-	lateDeny
-	allow
-	kinds
-)
+	Targets          []identity.Pattern
+	Shadow           bool
+	IdentityOptional bool // identity: optional
+	AllowOnOutage    bool // onOutage: allow
+	Guardrail        bool // by its folder
 
-func (k kind) denies() bool { return k == earlyDeny || k == lateDeny }
-
-// rule is a compiled rule, or public entry. Its paths are not among its
-// conditions: they are where the index keeps it.
-type rule struct {
-	document *compiled
-	name     string
-	kind     kind
-	shadow   bool // by its own mode, or its document's
-	order    int  // its place in its document, by name
-	place    strictyaml.Position
-
-	patterns []pattern          // of to.paths; none: every path
-	admitted escapes            // of to.allowEncoded
-	callers  []identity.Pattern // of from.workloads; none: every caller
-	hosts    []string           // of to.hosts; none: every host
-	fact     fact               // a claim or scope that it wants; zero: none
-
-	outer  []condition // of from and to, which need no token
-	inner  []condition // all others
-	issued bool        // one of them is from.issuers
-	when   *expression // one of them; nil: none
+	Content [sha256.Size]byte // hash of its file
 }
 
-// entry is a rule at one of its paths. A rule with several paths is a rule for
-// each of them, in whatever order they stand.
-type entry struct {
-	*rule
-	pattern *pattern // nil: every path
+// Document is a compiled document. It never changes.
+type Document struct {
+	spec  DocumentSpec
+	rules []*Rule
+	reads []Attribute
 }
 
-func (r *rule) entries() []entry {
-	if len(r.patterns) == 0 {
-		return []entry{{rule: r}}
+// NewDocument compiles a document of rules and public entries. The caller no longer
+// changes what the specs hold.
+func NewDocument(spec DocumentSpec, rules []RuleSpec) *Document {
+	d := &Document{spec: spec, rules: make([]*Rule, 0, len(rules))}
+	for _, r := range rules {
+		d.rules = append(d.rules, newRule(d, r))
 	}
-	all := make([]entry, len(r.patterns))
-	for i := range r.patterns {
-		all[i] = entry{r, &r.patterns[i]}
+	slices.SortStableFunc(d.rules, compareInDocument)
+	for i, r := range d.rules {
+		r.order = i
+		for _, c := range r.Conditions() {
+			d.reads = append(d.reads, c.Reads()...)
+		}
 	}
-	return all
+	d.reads = sortAttributes(d.reads)
+	return d
 }
 
-// verdict is the conjunction of all conditions, where the index has found the
-// path to match.
-func (e entry) verdict(s *subject) verdict {
-	path, pattern := e.path(s)
-	outside := both(path, all(e.outer, pattern, s))
-	if outside == no {
-		return no
+// compareInDocument puts public entries first, in their order, then rules by name.
+func compareInDocument(a, b *Rule) int {
+	switch {
+	case a.step == publicStep && b.step == publicStep:
+		return 0
+	case a.step == publicStep:
+		return -1
+	case b.step == publicStep:
+		return 1
 	}
-	return both(outside, all(e.inner, pattern, s))
+	return strings.Compare(a.spec.Name, b.spec.Name)
 }
 
-// outside is the part of the verdict that needs no token.
-func (e entry) outside(s *subject) verdict {
-	path, pattern := e.path(s)
-	return both(path, all(e.outer, pattern, s))
-}
+// Spec is what the document was made of. Do not change it.
+func (d *Document) Spec() DocumentSpec { return d.spec }
 
-// path gives no pattern where it is not certain what its captures hold.
-func (e entry) path(s *subject) (verdict, *pattern) {
-	if s.odd == nil {
-		return yes, e.pattern
-	}
-	v := e.oddPath(s)
-	if v != yes {
-		return v, nil
-	}
-	return v, e.pattern
-}
+// Rules are the public entries in their order, then the rules by name.
+func (d *Document) Rules() []*Rule { return d.rules }
 
-func compareEntries(a, b entry) int {
-	if a.document != b.document {
-		return compareDocuments(a.document, b.document)
-	}
-	return a.order - b.order
-}
+// Denies reports whether the document has a deny rule, in shadow or not.
+func (d *Document) Denies() bool { return d.denies(withShadow) }
 
-// compareDocuments tells apart two folders' documents of one name, of which one is
-// kept from before.
-func compareDocuments(a, b *compiled) int {
-	return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.folder, b.folder))
+func (d *Document) denies(l level) bool {
+	return slices.ContainsFunc(d.rules, func(r *Rule) bool { return r.denies() && r.counts(l) })
 }
-
-// compiled is one document, ready to decide.
-type compiled struct {
-	name, file, folder string
-	place              strictyaml.Position
-	targets            []identity.Pattern
-	shadow             bool
-	optional           bool // identity: optional
-	outageAllow        bool // onOutage: allow
-	guardrail          bool
-	rules              []*rule // public entries in their order, then rules by name
-	reads              reads
-	content            [32]byte // of its file
-}
-
-func (r *rule) counts(l level) bool { return !r.shadow || l == watched }
 
 // admits are the escapes that some rule admits in a capture.
-func (c *compiled) admits(l level) escapes {
-	var all escapes
-	for _, r := range c.rules {
+func (d *Document) admits(l level) path.Escapes {
+	var all path.Escapes
+	for _, r := range d.rules {
 		if r.counts(l) {
-			all |= r.admitted
+			all |= r.spec.AllowEncoded
 		}
 	}
 	return all
 }
 
-// readsHost reports whether the rule looks at the request's host.
-func (r *rule) readsHost() bool { return len(r.hosts) > 0 || r.when != nil && r.when.reads.host }
-
-// readsHost reports whether some rule that counts does.
-func (c *compiled) readsHost(l level) bool {
-	return slices.ContainsFunc(c.rules, func(r *rule) bool { return r.counts(l) && r.readsHost() })
+// readsHost reports whether a rule that counts looks at the request's host.
+func (d *Document) readsHost(l level) bool {
+	return slices.ContainsFunc(d.rules, func(r *Rule) bool { return r.counts(l) && r.ReadsHost() })
 }
 
-func (c *compiled) denies(l level) bool {
-	return slices.ContainsFunc(c.rules, func(r *rule) bool { return r.kind.denies() && r.counts(l) })
+// CompareDocuments orders documents by name, and by folder where two folders have
+// documents of one name.
+func CompareDocuments(a, b *Document) int {
+	return cmp.Or(strings.Compare(a.spec.Name, b.spec.Name), strings.Compare(a.spec.Folder, b.spec.Folder))
+}
+
+// Effect is what a rule does with a request that it matches. The zero Effect denies.
+type Effect int
+
+// The effects of rules.
+const (
+	Deny   Effect = iota
+	Allow         // of requests with a valid token
+	Public        // an entry of spec.public: allows requests without a token too
+)
+
+// RuleSpec is a rule or a public entry, checked and parsed.
+type RuleSpec struct {
+	Name         string // public[0], public[1] … for public entries
+	Effect       Effect
+	Shadow       bool // by its own mode, or its document's
+	Line, Column int
+
+	Paths        []path.Pattern // to.paths; none: every path
+	AllowEncoded path.Escapes   // to.allowEncoded
+	Conditions   []Condition
+}
+
+// Rule is a compiled rule, or public entry. It never changes.
+type Rule struct {
+	document *Document
+	spec     RuleSpec
+	step     step
+	order    int // its place in its document
+
+	beforeToken []Condition // of from and to
+	withToken   []Condition // all others
+	hasIssuer   bool        // one of these is of the stage OfIssuer
+	keys        indexKeys
+}
+
+// step is when a rule decides. Denies that need no token come before all others.
+type step int
+
+const (
+	publicStep step = iota
+	earlyDeny       // on from and to alone, which no token can lift
+	lateDeny
+	allowStep
+	numSteps
+)
+
+func newRule(d *Document, spec RuleSpec) *Rule {
+	r := &Rule{document: d, spec: spec}
+	for _, c := range spec.Conditions {
+		if c.Stage() == BeforeToken {
+			r.beforeToken = append(r.beforeToken, c)
+		} else {
+			r.withToken = append(r.withToken, c)
+		}
+		r.hasIssuer = r.hasIssuer || c.Stage() == OfIssuer
+	}
+	for _, c := range r.Conditions() {
+		if indexed, ok := c.(indexedCondition); ok {
+			indexed.addKeys(&r.keys)
+		}
+	}
+	switch {
+	case spec.Effect == Allow:
+		r.step = allowStep
+	case spec.Effect == Public:
+		r.step = publicStep
+	case len(r.withToken) == 0:
+		r.step = earlyDeny
+	default:
+		r.step = lateDeny
+	}
+	return r
+}
+
+// Spec is what the rule was made of. Do not change it.
+func (r *Rule) Spec() RuleSpec { return r.spec }
+
+// Document is the document that has the rule.
+func (r *Rule) Document() *Document { return r.document }
+
+// Conditions are those of from and to, which are decided before the token is read, then
+// the others.
+func (r *Rule) Conditions() []Condition {
+	return slices.Concat(r.beforeToken, r.withToken)
+}
+
+// DecidesBeforeToken reports whether the rule has conditions of from and to alone.
+func (r *Rule) DecidesBeforeToken() bool { return len(r.withToken) == 0 }
+
+// With gives the same rule with other paths and conditions, to compare it with others.
+func (r *Rule) With(paths []path.Pattern, conditions []Condition) *Rule {
+	spec := r.spec
+	spec.Paths, spec.Conditions = paths, conditions
+	changed := newRule(r.document, spec)
+	changed.order = r.order
+	return changed
+}
+
+// Expression is that of the condition when; nil: the rule has none.
+func (r *Rule) Expression() *expr.Expression {
+	for _, c := range r.withToken {
+		if when, ok := c.(*When); ok {
+			return when.expression
+		}
+	}
+	return nil
+}
+
+// ReadsHost reports whether the rule looks at the request's host.
+func (r *Rule) ReadsHost() bool { return r.reads(hostAttribute) }
+
+// ReadsToken reports whether the rule looks at a claim.
+func (r *Rule) ReadsToken() bool {
+	return slices.ContainsFunc(r.withToken, func(c Condition) bool {
+		return slices.ContainsFunc(c.Reads(), func(a Attribute) bool { return strings.HasPrefix(a.name, claimPrefix) })
+	})
+}
+
+func (r *Rule) reads(attribute Attribute) bool {
+	return slices.ContainsFunc(r.Conditions(), func(c Condition) bool {
+		return slices.ContainsFunc(c.Reads(), func(a Attribute) bool { return a.name == attribute.name })
+	})
+}
+
+func (r *Rule) denies() bool { return r.spec.Effect == Deny }
+
+func (r *Rule) isGuardrail() bool { return r.document.spec.Guardrail }
+
+func (r *Rule) counts(l level) bool { return !r.spec.Shadow || l == withShadow }
+
+// CompareRules orders rules by document, and within one as [Document.Rules] does.
+func CompareRules(a, b *Rule) int {
+	if a.document != b.document {
+		return CompareDocuments(a.document, b.document)
+	}
+	return a.order - b.order
+}
+
+// candidate is a rule at one of its paths. A rule with several paths is a candidate for
+// each of them; their order does not matter.
+type candidate struct {
+	*Rule
+	pattern *path.Pattern // nil: every path
+}
+
+func (r *Rule) candidates() []candidate {
+	if len(r.spec.Paths) == 0 {
+		return []candidate{{Rule: r}}
+	}
+	all := make([]candidate, len(r.spec.Paths))
+	for i := range r.spec.Paths {
+		all[i] = candidate{r, &r.spec.Paths[i]}
+	}
+	return all
+}
+
+// match is the conjunction of all conditions, where the index has found the path to match.
+func (c candidate) match(e *evaluation) verdict {
+	path, pattern := c.matchFoundPath(e)
+	outside := both(path, matchAll(c.beforeToken, e, pattern))
+	if outside == no {
+		return no
+	}
+	return both(outside, matchAll(c.withToken, e, pattern))
+}
+
+// matchBeforeToken is the part of match that needs no token.
+func (c candidate) matchBeforeToken(e *evaluation) verdict {
+	path, pattern := c.matchFoundPath(e)
+	return both(path, matchAll(c.beforeToken, e, pattern))
+}
+
+// matchPath compares the path too, which the index has done for other callers.
+func (c candidate) matchPath(e *evaluation) (verdict, *path.Pattern) {
+	if e.ambiguous == nil && c.pattern != nil && !c.pattern.Match(e.segments) {
+		return no, nil
+	}
+	return c.matchFoundPath(e)
+}
+
+// matchFoundPath gives no pattern where it is not certain what its captures hold.
+func (c candidate) matchFoundPath(e *evaluation) (verdict, *path.Pattern) {
+	if e.ambiguous == nil {
+		return yes, c.pattern
+	}
+	v := c.matchAmbiguousPath(e)
+	if v != yes {
+		return v, nil
+	}
+	return v, c.pattern
+}
+
+// matchAmbiguousPath compares a path that servers may read in two ways. An allow rule
+// must admit each ambiguous segment in a capture. For a deny rule the segments before the
+// first ambiguous one are certain, and those after it could be anything. So a deny rule
+// that reaches that far cannot be decided, and denies.
+func (c candidate) matchAmbiguousPath(e *evaluation) verdict {
+	switch {
+	case c.pattern == nil:
+		return verdictOf(c.denies())
+	case c.pattern.Match(e.segments) && c.pattern.AdmitsEscapes(e.ambiguous, c.spec.AllowEncoded):
+		return yes
+	case c.denies():
+		matched, certain := c.pattern.MatchBefore(e.segments, e.ambiguous[0].Index)
+		if !certain {
+			return undecided
+		}
+		return verdictOf(matched)
+	}
+	return no
 }

@@ -1,20 +1,26 @@
 package policy
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// Set is all documents that were loaded together. It never changes.
+// Set is all documents that are active together. It never changes.
 type Set struct {
-	documents  []*compiled // by name
-	guards     map[identity.Pattern]*guard
-	refused    []refusal
-	unguarded  Mode
-	overrides  []Override
-	noOutage   bool // onOutage: allow has no effect
-	reads      reads
+	documents  []*Document // by name
+	targets    map[identity.Pattern]*targetDocuments
+	rejected   []RejectedDocument // guardrails first
+	reads      []Attribute
 	generation string
-	shared     map[string]bool // names that documents or refusals of several folders have
+	shared     map[string]bool // names that documents of several folders have, rejected ones too
+
+	unguarded Mode
+	overrides []Override
+	noOutage  bool // onOutage: allow has no effect
 }
 
 // Mode says whether an answer is carried out, or only recorded.
@@ -27,27 +33,39 @@ const (
 	Shadow  Mode = "shadow"
 )
 
-// Len is the number of documents.
-func (s *Set) Len() int { return len(s.documents) }
-
-// Generation identifies the content from which the set was made.
-func (s *Set) Generation() string { return s.generation }
-
-// newSet wants the documents sorted by name, so that their order tells nothing.
-func newSet(documents []*compiled, refused []refusal) *Set {
-	set := &Set{documents: documents, refused: refused, guards: map[identity.Pattern]*guard{}, reads: newReads()}
-	for _, c := range documents {
-		set.reads.add(c.reads)
-		set.guard(c)
+// NewSet indexes documents. A request to a workload that a rejected document guards is
+// denied. The generation identifies the content; empty: NewSet makes one of the documents.
+// The order of the documents does not matter.
+func NewSet(documents []*Document, rejected []RejectedDocument, generation string) *Set {
+	s := &Set{documents: slices.Clone(documents), rejected: slices.Clone(rejected), targets: map[identity.Pattern]*targetDocuments{}, generation: generation}
+	slices.SortFunc(s.documents, CompareDocuments)
+	slices.SortFunc(s.rejected, compareRejected)
+	for _, d := range s.documents {
+		s.reads = append(s.reads, d.reads...)
+		s.addTargets(d)
 	}
-	set.findSharedNames()
-	return set
+	s.reads = sortAttributes(s.reads)
+	s.findSharedNames()
+	if s.generation == "" {
+		s.generation = s.hashDocuments()
+	}
+	return s
 }
 
-// findSharedNames: most sets have none.
+func (s *Set) addTargets(d *Document) {
+	done := map[identity.Pattern]bool{}
+	for _, target := range d.spec.Targets {
+		if !done[target] {
+			done[target] = true
+			entryOf(&s.targets, target).add(d)
+		}
+	}
+}
+
+// findSharedNames leaves the map nil where there are none, as in most sets.
 func (s *Set) findSharedNames() {
 	folders := map[string]string{}
-	note := func(name, folder string) {
+	add := func(name, folder string) {
 		if other, known := folders[name]; known && other != folder {
 			if s.shared == nil {
 				s.shared = map[string]bool{}
@@ -56,24 +74,56 @@ func (s *Set) findSharedNames() {
 		}
 		folders[name] = folder
 	}
-	for _, c := range s.documents {
-		note(c.name, c.folder)
+	for _, d := range s.documents {
+		add(d.spec.Name, d.spec.Folder)
 	}
-	for _, r := range s.refused {
-		note(r.name, r.folder)
+	for _, r := range s.rejected {
+		add(r.Name, r.Folder)
 	}
 }
 
-func (s *Set) guard(c *compiled) {
-	done := map[identity.Pattern]bool{}
-	for _, target := range c.targets {
-		if done[target] {
-			continue
-		}
-		done[target] = true
-		if s.guards[target] == nil {
-			s.guards[target] = &guard{}
-		}
-		s.guards[target].add(c)
+func (s *Set) hashDocuments() string {
+	sum := sha256.New()
+	for _, d := range s.documents {
+		fmt.Fprintf(sum, "%q %q %x", d.spec.Folder, d.spec.Name, d.spec.Content)
 	}
+	for _, r := range s.rejected {
+		fmt.Fprintf(sum, " %q %q", r.Folder, r.Name)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:6])
 }
+
+// WithOverridesOf gives the same documents with the overrides of another set, and with
+// its mode for workloads that no document targets.
+func (s *Set) WithOverridesOf(previous *Set) *Set {
+	return s.With(previous.unguarded, previous.overrides)
+}
+
+// With gives the same documents with another mode for workloads that no document
+// targets, and with other overrides.
+func (s *Set) With(unguarded Mode, overrides []Override) *Set {
+	changed := *s
+	changed.unguarded, changed.overrides = unguarded, overrides
+	return &changed
+}
+
+// WithoutOutage gives the same documents with onOutage: allow having no effect. It is
+// for the time in which no trusted issuer is home. A loader that knows this rejects such
+// documents, and this covers their last good versions.
+func (s *Set) WithoutOutage() *Set {
+	changed := *s
+	changed.noOutage = true
+	return &changed
+}
+
+// Len is the number of documents.
+func (s *Set) Len() int { return len(s.documents) }
+
+// Generation identifies the content of which the set was made.
+func (s *Set) Generation() string { return s.generation }
+
+// CompiledDocuments lists the documents by name. Do not change the list.
+func (s *Set) CompiledDocuments() []*Document { return s.documents }
+
+// Rejected lists the rejected documents whose targets are denied. Do not change the list.
+func (s *Set) Rejected() []RejectedDocument { return s.rejected }

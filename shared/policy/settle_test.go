@@ -7,6 +7,7 @@ import (
 
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // guarding is a document that lets in whoever has a token, by a rule of this name.
@@ -23,10 +24,10 @@ const (
 // folders of two teams, each with what it may target.
 type folders struct{ a, b fstest.MapFS }
 
-func (f folders) load(previous *policy.Set) policy.Loaded {
-	return policy.Loader{}.LoadEach(previous,
-		policy.Dir{Name: "a", Files: f.a, MayTarget: []string{"ns/a/sa/*", "edge/*"}},
-		policy.Dir{Name: "b", Files: f.b, MayTarget: []string{"ns/b/sa/*", "ns/b2/sa/*"}})
+func (f folders) load(previous *policy.Set) source.Loaded {
+	return source.Loader{}.LoadEach(previous,
+		source.Dir{Name: "a", Files: f.a, MayTarget: []string{"ns/a/sa/*", "edge/*"}},
+		source.Dir{Name: "b", Files: f.b, MayTarget: []string{"ns/b/sa/*", "ns/b2/sa/*"}})
 }
 
 func (f folders) with(folder, file, text string) folders {
@@ -103,19 +104,19 @@ func TestDocumentsAreRefusedOneByOne(t *testing.T) {
 			if got := answers(again.Set); got != row.atStart {
 				t.Errorf("looked at again: got %s, want %s", got, row.atStart)
 			}
-			if mended := good().load(again.Set); answers(mended.Set) != bothFirst || len(mended.Refused) != 0 || mended.Set.Generation() != before.Set.Generation() {
-				t.Errorf("mended: got %s, %v", answers(mended.Set), mended.Refused)
+			if mended := good().load(again.Set); answers(mended.Set) != bothFirst || len(mended.Rejected) != 0 || mended.Set.Generation() != before.Set.Generation() {
+				t.Errorf("mended: got %s, %v", answers(mended.Set), mended.Rejected)
 			}
 		})
 	}
 }
 
-func checkReport(t *testing.T, l policy.Loaded, denied bool) {
+func checkReport(t *testing.T, l source.Loaded, denied bool) {
 	t.Helper()
-	if (len(l.Problems) == 0) != (len(l.Refused) == 0) || (l.Wanted == l.Set.Generation()) != (len(l.Refused) == 0) {
-		t.Errorf("problems %v, refused %v, wants %s, runs %s", l.Problems, l.Refused, l.Wanted, l.Set.Generation())
+	if (len(l.Problems) == 0) != (len(l.Rejected) == 0) || (l.Wanted == l.Set.Generation()) != (len(l.Rejected) == 0) {
+		t.Errorf("problems %v, refused %v, wants %s, runs %s", l.Problems, l.Rejected, l.Wanted, l.Set.Generation())
 	}
-	for _, r := range l.Refused {
+	for _, r := range l.Rejected {
 		if r.Denied != denied || r.Name == "" || r.File == "" {
 			t.Errorf("got %+v", r)
 		}
@@ -153,14 +154,14 @@ func TestMayTarget(t *testing.T) {
 	} {
 		dir := files(guarding("p", row.target, "r"))
 		dir.MayTarget = []string{row.may}
-		if _, err := policy.Load(dir); (err == nil) != row.want {
+		if _, err := (source.Loader{}).Load(dir); (err == nil) != row.want {
 			t.Errorf("%s under %s: %v", row.target, row.may, err)
 		}
 	}
 	for _, may := range []string{"", "ns/*", "service/*", "service/*/*", "service/a/b*", "edge", "*/x", "ns/a*/sa/b"} {
 		dir := files(guarding("p", aTarget, "r"))
 		dir.Name, dir.MayTarget = "d", []string{"ns/a/sa/*", may}
-		loaded := policy.Loader{}.LoadEach(nil, dir)
+		loaded := source.Loader{}.LoadEach(nil, dir)
 		if err := loaded.Problems.Err(); err == nil || !strings.HasPrefix(err.Error(), "d: mayTarget: ") {
 			t.Errorf("%q: %v", may, err)
 		}
@@ -186,7 +187,7 @@ func TestRefusalsDoNotHideEachOther(t *testing.T) {
 	broken := strings.Replace(guarding("p", bTarget, "r"), "effect: allow", "effect: permit", 1)
 	plain, rails := files(broken), files(strings.Replace(broken, "name: p", "name: z", 1))
 	plain.Name, rails.Name, rails.Guardrail = "plain", "rails", true
-	set := policy.Loader{}.LoadEach(nil, plain, rails).Set.With(policy.Enforce, overrides(t, bTarget))
+	set := source.Loader{}.LoadEach(nil, plain, rails).Set.With(policy.Enforce, overrides(t, bTarget))
 	if got := describe(set.Decide(request(callee(bTarget)), alice(nil))); got != "deny policy_refused z/" {
 		t.Errorf("an override beside two refusals: got %s", got)
 	}

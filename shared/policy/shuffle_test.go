@@ -10,7 +10,7 @@ import (
 
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // The order of files, of documents in them, of rules, of list entries and of keys
@@ -22,11 +22,11 @@ func TestOrderNeverMattersAnywhere(t *testing.T) {
 		for i := range documents {
 			documents[i].Spec.Public = documents[i].Spec.Public[:min(1, len(documents[i].Spec.Public))] // they are named by their place
 		}
-		want, err := policy.Load(render(t, documents, false))
+		want, err := (source.Loader{}).Load(render(t, documents, false))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := policy.Load(d.shuffled(t, documents))
+		got, err := (source.Loader{}).Load(d.shuffled(t, documents))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestOrderNeverMattersAnywhere(t *testing.T) {
 }
 
 // shuffled writes the documents into two files in a random order of everything.
-func (d dice) shuffled(t *testing.T, documents []nDocument) policy.Dir {
+func (d dice) shuffled(t *testing.T, documents []nDocument) source.Dir {
 	t.Helper()
 	tree := fstest.MapFS{}
 	for _, i := range d.Perm(len(documents)) {
@@ -60,7 +60,7 @@ func (d dice) shuffled(t *testing.T, documents []nDocument) policy.Dir {
 		}
 		tree[file].Data = append(tree[file].Data, "---\n"+d.written(plain)+"\n"...)
 	}
-	return policy.Dir{Files: tree}
+	return source.Dir{Files: tree}
 }
 
 // written is YAML in flow style.

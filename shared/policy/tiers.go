@@ -4,139 +4,140 @@ import (
 	"strings"
 
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy/host"
 )
 
-// byCaller is the first of three tiers that tell apart the rules of one path. Each
-// keeps aside the rules that do not ask what the tier asks.
-type byCaller struct {
-	any   byHost
-	named map[identity.Pattern]*byHost
+// indexKeys are what a rule is found by, beside its paths.
+type indexKeys struct {
+	callers []identity.Pattern // none: every caller
+	hosts   []string           // none: every host
+	claim   string             // must have one of the texts; empty: no claim is asked for
+	texts   []string
 }
 
-func (t *byCaller) add(e entry) {
-	if len(e.callers) == 0 {
-		t.any.add(e)
-	}
-	for _, p := range e.callers {
-		child(&t.named, p).add(e)
+// indexedCondition is a condition that gives its rule keys. A rule without such a
+// condition is found by every request to its paths.
+type indexedCondition interface{ addKeys(*indexKeys) }
+
+// scopesKey takes the place of a claim's name for a scope. It is no claim: the claim
+// scope is one text, which a rule may also ask for as a whole.
+const scopesKey = "scopes"
+
+// callerTier is the first of three tiers that tell apart the rules of one path: by
+// caller, by host, and by a claim or scope.
+type callerTier struct {
+	tier[identity.Pattern, hostTier]
+}
+
+func (t *callerTier) add(c candidate) {
+	for _, next := range t.entriesOf(c.keys.callers) {
+		next.add(c)
 	}
 }
 
-func (t *byCaller) find(s *subject, found []entry) []entry {
-	found = t.any.find(s, found)
-	if t.named == nil {
+func (t *callerTier) find(e *evaluation, found []candidate) []candidate {
+	found = t.unkeyed.find(e, found)
+	if t.keyed == nil {
 		return found
 	}
-	if s.Caller == "" { // no rule on callers can be decided
-		for _, next := range t.named {
-			found = next.find(s, found)
+	if e.request.Caller == "" { // no rule on callers can be decided
+		for _, next := range t.keyed {
+			found = next.find(e, found)
 		}
 		return found
 	}
-	for _, p := range s.Caller.MatchingPatterns() {
-		if next := t.named[p]; next != nil {
-			found = next.find(s, found)
+	for _, p := range e.request.Caller.MatchingPatterns() {
+		if next := t.keyed[p]; next != nil {
+			found = next.find(e, found)
 		}
 	}
 	return found
 }
 
-type byHost struct {
-	any   byFact
-	named map[string]*byFact
-	below bool // one of them is a wildcard
+type hostTier struct {
+	tier[string, claimTier]
+	hasWildcards bool
 }
 
-func (t *byHost) add(e entry) {
-	if len(e.hosts) == 0 {
-		t.any.add(e)
+func (t *hostTier) add(c candidate) {
+	for _, next := range t.entriesOf(c.keys.hosts) {
+		next.add(c)
 	}
-	for _, host := range e.hosts {
-		child(&t.named, host).add(e)
-		t.below = t.below || strings.HasPrefix(host, wildcard)
+	for _, pattern := range c.keys.hosts {
+		t.hasWildcards = t.hasWildcards || strings.HasPrefix(pattern, host.Wildcard)
 	}
 }
 
-func (t *byHost) find(s *subject, found []entry) []entry {
-	found = t.any.find(s, found)
-	if t.named == nil {
+func (t *hostTier) find(e *evaluation, found []candidate) []candidate {
+	found = t.unkeyed.find(e, found)
+	if t.keyed == nil {
 		return found
 	}
-	if next := t.named[s.host]; next != nil {
-		found = next.find(s, found)
+	if next := t.keyed[e.host]; next != nil {
+		found = next.find(e, found)
 	}
-	for rest := s.host; t.below; { // the wildcards that match: one for each label but the first
+	for rest := e.host; t.hasWildcards; { // the wildcards that match: one for each label but the first
 		_, after, more := strings.Cut(rest, ".")
 		if !more {
 			break
 		}
-		if next := t.named[wildcard+after]; next != nil {
-			found = next.find(s, found)
+		if next := t.keyed[host.Wildcard+after]; next != nil {
+			found = next.find(e, found)
 		}
 		rest = after
 	}
 	return found
 }
 
-// byFact tells rules apart by the texts that one claim must have, or by a scope.
-type byFact struct {
-	any   []entry
-	named map[string]*values // by the claim's name
+// claimTier tells rules apart by the texts of which one claim must have one, or by a scope.
+type claimTier struct {
+	unkeyed []candidate
+	keyed   map[string]*claimTexts // by the claim's name
 }
 
-type values struct {
-	path []string // of the claim
-	all  []entry
-	of   map[string][]entry
+type claimTexts struct {
+	path   []string // of the claim
+	all    []candidate
+	byText map[string][]candidate
 }
 
-// fact is what a rule is found by: one of the texts that a claim must have.
-type fact struct {
-	claim string
-	texts []string
-}
-
-// scopesFact is no claim's name: the claim scope is one text, which a rule may
-// also ask for as a whole.
-const scopesFact = "scopes"
-
-func (t *byFact) add(e entry) {
-	if e.fact.claim == "" {
-		t.any = append(t.any, e)
+func (t *claimTier) add(c candidate) {
+	if c.keys.claim == "" {
+		t.unkeyed = append(t.unkeyed, c)
 		return
 	}
-	v := child(&t.named, e.fact.claim)
-	if v.of == nil {
-		v.path, v.of = strings.Split(e.fact.claim, "."), map[string][]entry{}
+	v := entryOf(&t.keyed, c.keys.claim)
+	if v.byText == nil {
+		v.path, v.byText = strings.Split(c.keys.claim, "."), map[string][]candidate{}
 	}
-	v.all = append(v.all, e)
-	for _, text := range e.fact.texts {
-		v.of[text] = append(v.of[text], e)
+	v.all = append(v.all, c)
+	for _, text := range c.keys.texts {
+		v.byText[text] = append(v.byText[text], c)
 	}
 }
 
-func (t *byFact) find(s *subject, found []entry) []entry {
-	found = append(found, t.any...)
-	for _, v := range t.named {
-		texts, certain := s.texts(v.path)
+func (t *claimTier) find(e *evaluation, found []candidate) []candidate {
+	found = append(found, t.unkeyed...)
+	for _, v := range t.keyed {
+		texts, certain := e.claimTexts(v.path)
 		if !certain { // no rule on this claim can be decided
 			found = append(found, v.all...)
 			continue
 		}
 		for _, text := range texts {
-			found = append(found, v.of[text]...)
+			found = append(found, v.byText[text]...)
 		}
 	}
 	return found
 }
 
-// texts gives the texts of a claim, or the scopes; uncertain where there is
-// anything else, or nothing.
-func (s *subject) texts(claim []string) (texts []string, certain bool) {
-	if claim[0] == scopesFact {
-		return s.scopes, s.claims != nil
+// claimTexts gives the texts of a claim, or the scopes. They are not certain where the
+// claim is missing, or has anything but texts.
+func (e *evaluation) claimTexts(claim []string) (texts []string, certain bool) {
+	if claim[0] == scopesKey {
+		return e.scopes, e.claims != nil
 	}
-	value, _ := s.claims.Lookup(claim...)
+	value, _ := e.claims.Lookup(claim...)
 	if text, isText := value.(string); isText {
 		return []string{text}, true
 	}
@@ -151,8 +152,26 @@ func (s *subject) texts(claim []string) (texts []string, certain bool) {
 	return texts, isList
 }
 
-// child gives the entry of a map, made where there is none.
-func child[K comparable, V any](m *map[K]*V, key K) *V {
+// tier tells rules apart by keys of one kind. Rules without such a key are kept aside.
+type tier[K comparable, Next any] struct {
+	unkeyed Next
+	keyed   map[K]*Next
+}
+
+// entriesOf gives the places of a rule that has these keys.
+func (t *tier[K, Next]) entriesOf(keys []K) []*Next {
+	if len(keys) == 0 {
+		return []*Next{&t.unkeyed}
+	}
+	all := make([]*Next, len(keys))
+	for i, key := range keys {
+		all[i] = entryOf(&t.keyed, key)
+	}
+	return all
+}
+
+// entryOf gives the entry of a map, and makes one where there is none.
+func entryOf[K comparable, V any](m *map[K]*V, key K) *V {
 	if *m == nil {
 		*m = map[K]*V{}
 	}

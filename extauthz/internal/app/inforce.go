@@ -6,11 +6,14 @@ import (
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/policy"
+	policysource "github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // documentSource is not up to date while any document is refused, even where all
 // the others are in force.
-type documentSource struct{ *reload.Value[policy.Loaded] }
+type documentSource struct {
+	*reload.Value[policysource.Loaded]
+}
 
 func (s documentSource) Err() error {
 	if err := s.Value.Err(); err != nil {
@@ -24,9 +27,9 @@ func (s documentSource) Err() error {
 // loaded last, which may have been thrown away because the files moved.
 // Strict makes the problem of one document a problem of the whole change.
 func (a *authorizer) watchDocuments(l *loader, from folders) {
-	loader := policy.Loader{Domains: a.domains, Memory: new(policy.Memory)}
+	loader := policysource.Loader{Domains: a.domains, Memory: new(policysource.Memory)}
 	var err error
-	a.documents, err = reload.New(from.inputs(), func() (policy.Loaded, error) {
+	a.documents, err = reload.New(from.inputs(), func() (policysource.Loaded, error) {
 		var previous *policy.Set
 		if a.documents != nil {
 			previous = a.documents.Get().Set
@@ -60,7 +63,7 @@ func (a *authorizer) enforce() {
 	a.inForce.Store(set)
 }
 
-func (a *authorizer) documentsChanged(loaded policy.Loaded, err error) {
+func (a *authorizer) documentsChanged(loaded policysource.Loaded, err error) {
 	if a.refused(policiesSource, err) {
 		return
 	}
@@ -72,12 +75,12 @@ func (a *authorizer) documentsChanged(loaded policy.Loaded, err error) {
 }
 
 // tellRefused names the documents that cannot be used, and what holds instead.
-func (a *authorizer) tellRefused(loaded policy.Loaded) bool {
+func (a *authorizer) tellRefused(loaded policysource.Loaded) bool {
 	if len(loaded.Problems) == 0 {
 		return false
 	}
 	var kept, denied []string
-	for _, r := range loaded.Refused {
+	for _, r := range loaded.Rejected {
 		name := loaded.Set.QualifiedName(r.Folder, r.Name)
 		if r.Denied {
 			denied = append(denied, name)

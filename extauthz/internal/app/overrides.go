@@ -7,6 +7,7 @@ import (
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/policy"
+	policysource "github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // overrides reads the file of overrides. Its name is judged here too, as there is
@@ -22,7 +23,7 @@ func (l *loader) overrides(now time.Time) []policy.Override {
 		l.check.Reject(at, "%s", err)
 		return nil
 	}
-	active, err := policy.ParseOverrides(data, l.config.TrustDomains.domains(), now)
+	active, err := policysource.ParseOverrides(data, l.config.TrustDomains.domains(), now)
 	l.check.RejectFile(at, file, err)
 	return active
 }

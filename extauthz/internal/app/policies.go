@@ -4,6 +4,7 @@ import (
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/policy"
+	policysource "github.com/meshpass/meshpass/shared/policy/source"
 )
 
 type policiesConfig struct {
@@ -51,7 +52,7 @@ func (l *loader) checkDir(at strictyaml.Path, dir *policyDirConfig) (usable bool
 	}
 	l.check.RequireEntriesIfPresent(at.With("mayTarget"), len(dir.MayTarget))
 	for i, scope := range dir.MayTarget {
-		if err := policy.CheckScope(scope, l.config.TrustDomains.domains()); err != nil {
+		if err := policysource.CheckMayTarget(scope, l.config.TrustDomains.domains()); err != nil {
 			l.check.Reject(at.With("mayTarget", i), "%s", err)
 			usable = false
 		}
@@ -63,8 +64,8 @@ func (l *loader) checkDir(at strictyaml.Path, dir *policyDirConfig) (usable bool
 // name of another team's document.
 func (l *loader) checkDirName(at strictyaml.Path, dir *policyDirConfig, others folders) bool {
 	if !l.check.Has(at.With("name")) {
-		dir.Name = policy.DirName(dir.Path)
-	} else if !policy.IsDirName(dir.Name) {
+		dir.Name = policysource.DirName(dir.Path)
+	} else if !policysource.IsDirName(dir.Name) {
 		l.check.Reject(at.With("name"), "want letters, digits, dots, _ and -, at most 63, not %q", dir.Name)
 		return false
 	}
@@ -81,7 +82,7 @@ func (l *loader) checkDirName(at strictyaml.Path, dir *policyDirConfig, others f
 // of both, and a team's would be guardrails where the outer folder is.
 func (l *loader) isApart(at strictyaml.Path, name string, others folders) bool {
 	for _, other := range others {
-		if policy.Overlap(name, other.Path) {
+		if policysource.Overlap(name, other.Path) {
 			l.check.Reject(at, "%s and %s are one folder, or one is inside the other: list folders that have no file in common", name, other.Path)
 			return false
 		}
@@ -95,16 +96,16 @@ type folders []policyDirConfig
 func (f folders) inputs() []reload.Input {
 	var all []reload.Input
 	for _, dir := range f {
-		all = append(all, reload.Input{Path: dir.Path, Wanted: policy.IsRead})
+		all = append(all, reload.Input{Path: dir.Path, Wanted: policysource.IsRead})
 	}
 	return all
 }
 
 // dirs are the folders as they are now.
-func (f folders) dirs() []policy.Dir {
-	var dirs []policy.Dir
+func (f folders) dirs() []policysource.Dir {
+	var dirs []policysource.Dir
 	for _, c := range f {
-		dir := policy.OSDir(c.Path)
+		dir := policysource.OSDir(c.Path)
 		dir.Name, dir.MayTarget, dir.Guardrail = c.Name, c.MayTarget, c.Guardrail
 		dirs = append(dirs, dir)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/policy"
+	policysource "github.com/meshpass/meshpass/shared/policy/source"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
@@ -21,7 +22,7 @@ import (
 type sources struct {
 	config    *reload.Value[*loader]
 	trust     *reload.Value[trusted]
-	documents *reload.Value[policy.Loaded]
+	documents *reload.Value[policysource.Loaded]
 	overrides *reload.Value[[]policy.Override]          // nil: no file of overrides
 	revoked   *reload.Value[*revocation.List]           // nil: no file of revocations
 	inFile    *fileList                                 // what else is known of revoked

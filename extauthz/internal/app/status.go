@@ -49,7 +49,7 @@ func (a *authorizer) policiesStatus() status.Policies {
 	if a.unguarded == policy.Shadow {
 		p.Unguarded = string(policy.Shadow)
 	}
-	for _, r := range loaded.Refused {
+	for _, r := range loaded.Rejected {
 		p.Rejected = append(p.Rejected, status.Rejected{Name: r.Name, Folder: r.Folder, File: r.File, Denied: r.Denied})
 	}
 	for _, o := range set.Overrides(a.Now()) {

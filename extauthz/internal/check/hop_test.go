@@ -23,6 +23,7 @@ import (
 	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
@@ -100,7 +101,7 @@ func verifierWith(t testing.TB, o token.Options) *token.Verifier {
 
 func policies(t testing.TB) *policy.Set {
 	t.Helper()
-	set, err := policy.Load(policy.OSDir("testdata/policies"))
+	set, err := source.Loader{}.Load(source.OSDir("testdata/policies"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/meshpass/meshpass/internal/logqueue"
 	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/audit"
-	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 func TestRecord(t *testing.T) {
@@ -42,7 +42,7 @@ func TestRecord(t *testing.T) {
 
 // What is in shadow is recorded beside the answer, and changes nothing of it.
 func TestRecordOfWhatIsInShadow(t *testing.T) {
-	set, err := policy.Load(policy.OSDir("testdata/policies"), policy.OSDir("testdata/shadow"))
+	set, err := source.Loader{}.Load(source.OSDir("testdata/policies"), source.OSDir("testdata/shadow"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
@@ -58,7 +59,7 @@ type listener struct {
 
 func newListener(t *testing.T, changes ...func(*decide.Config)) *listener {
 	t.Helper()
-	set, err := policy.Load(policy.Dir{Name: "policies", Files: fstest.MapFS{"orders.yaml": {Data: []byte(document)}}})
+	set, err := source.Loader{}.Load(source.Dir{Name: "policies", Files: fstest.MapFS{"orders.yaml": {Data: []byte(document)}}})
 	if err != nil {
 		t.Fatal(err)
 	}

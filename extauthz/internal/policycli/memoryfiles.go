@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/meshpass/meshpass/shared/policy"
+	policysource "github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // memoryFiles is a flat folder in memory: the content of each file, by its name.
@@ -17,7 +17,7 @@ type memoryFiles map[string][]byte
 // a document.
 func (m memoryFiles) holdOnlyCases() bool {
 	for name, data := range m {
-		if !policy.IsCases(name) || bytes.Contains(data, []byte(policy.Kind)) {
+		if !policysource.IsCases(name) || bytes.Contains(data, []byte(policysource.Kind)) {
 			return false
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/meshpass/meshpass/plugins/identity/mapping"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/forward"
-	"github.com/meshpass/meshpass/shared/policy"
+	policysource "github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // Config is the plugin's file: for whom tokens are signed, with which keys, and what of a session
@@ -147,7 +147,7 @@ func (c *Config) completeFolders(checker *strictyaml.Checker) {
 		}
 		folder.Path = checker.ResolvePath(folder.Path)
 		if !checker.Has(strictyaml.Path{"edge", "policies", i, "name"}) {
-			folder.Name = policy.DirName(folder.Path)
+			folder.Name = policysource.DirName(folder.Path)
 		}
 	}
 }

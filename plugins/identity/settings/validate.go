@@ -11,7 +11,7 @@ import (
 	"github.com/meshpass/meshpass/plugins/identity/mapping"
 	"github.com/meshpass/meshpass/shared/forward"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/policy"
+	policysource "github.com/meshpass/meshpass/shared/policy/source"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
@@ -239,12 +239,12 @@ func (v validator) checkEdge(edge Edge) {
 		if !v.RequireText(at.With("path"), folder.Path) {
 			continue
 		}
-		if v.Has(at.With("name")) && !policy.IsDirName(folder.Name) {
+		if v.Has(at.With("name")) && !policysource.IsDirName(folder.Name) {
 			v.Reject(at.With("name"), "want letters, digits, dots, _ and -, at most 63, not %q", folder.Name)
 		}
 		for _, other := range edge.Policies[:i] {
 			switch {
-			case policy.Overlap(folder.Path, other.Path):
+			case policysource.Overlap(folder.Path, other.Path):
 				v.Reject(at, "%s and %s are one folder, or one is inside the other: list folders that have no file in common", other.Path, folder.Path)
 			case folder.Name == other.Name:
 				v.Reject(at, "two folders are named %q, %s and %s: give one of them another name, as in {path: %s, name: NAME}", folder.Name, other.Path, folder.Path, folder.Path)

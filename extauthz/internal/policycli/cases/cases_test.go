@@ -13,6 +13,8 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/testhelp/golden"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/lint"
+	policysource "github.com/meshpass/meshpass/shared/policy/source"
 )
 
 func test(t *testing.T, dir string, o cases.Options) cases.Report {
@@ -65,12 +67,12 @@ func TestTheShippedGuardrails(t *testing.T) {
 	if err != nil || !report.Passed() {
 		t.Errorf("got %v, %+v", err, report)
 	}
-	if problems, warnings := (policy.Loader{}).Lint(folders(t, source)...); len(problems) > 0 || len(warnings) > 0 {
+	if problems, warnings := lint.Run(policysource.Loader{}, folders(t, source)...); len(problems) > 0 || len(warnings) > 0 {
 		t.Errorf("got %v, %v", problems, warnings)
 	}
 }
 
-func folders(t *testing.T, source policycli.DocumentSource) []policy.Dir {
+func folders(t *testing.T, source policycli.DocumentSource) []policysource.Dir {
 	t.Helper()
 	dirs, err := source.OpenFolders()
 	if err != nil {
@@ -124,7 +126,7 @@ func TestCasesThatAreRefused(t *testing.T) {
 		if strings.HasPrefix(row.text, "kind") {
 			text = "\n\n\napiVersion: meshpass.dev/v1\n" + row.text + "\n"
 		}
-		_, problems := cases.ReadFolder(policy.Dir{Files: fstest.MapFS{"f_test.yaml": {Data: []byte(text)}}}, identity.TrustDomains{})
+		_, problems := cases.ReadFolder(policysource.Dir{Files: fstest.MapFS{"f_test.yaml": {Data: []byte(text)}}}, identity.TrustDomains{})
 		if len(problems) == 0 || !strings.Contains(problems.Error(), row.want) {
 			t.Errorf("%s: got %v", row.name, problems)
 		}
@@ -167,15 +169,15 @@ spec:
 		t.Helper()
 		documents["orders_test.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: meshpass.dev/v1\nkind: PolicyTest\ncases:\n" +
 			"  - {name: c, caller: none, callee: " + callee + ", request: {method: GET, path: /}, expect: {" + expect + "}}\n")}
-		all, problems := cases.ReadFolder(policy.Dir{Name: "p", Files: documents}, identity.TrustDomains{})
+		all, problems := cases.ReadFolder(policysource.Dir{Name: "p", Files: documents}, identity.TrustDomains{})
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
-		dirs := []policy.Dir{{Name: "p", Files: documents}}
+		dirs := []policysource.Dir{{Name: "p", Files: documents}}
 		if callee == "ns/blog/sa/web" {
-			dirs = append(dirs, policy.Dir{Name: "g", Files: guardrails, Guardrail: true})
+			dirs = append(dirs, policysource.Dir{Name: "g", Files: guardrails, Guardrail: true})
 		}
-		set, err := policy.Loader{}.Load(dirs...)
+		set, err := policysource.Loader{}.Load(dirs...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,9 +261,9 @@ spec:
 		files := fstest.MapFS{"orders.yaml": {Data: []byte(documents)}, "orders_test.yaml": {Data: []byte("apiVersion: meshpass.dev/v1\nkind: PolicyTest\n" +
 			"defaults: {caller: ns/edge/sa/tyk-gateway, callee: ns/shop/sa/orders, request: {method: GET, path: /, host: orders}}\ncases:\n" +
 			"  - {name: c, claims: {sub: 'okta:a'}, " + row.fields + "}\n")}}
-		dir := policy.Dir{Name: "p", Files: files}
+		dir := policysource.Dir{Name: "p", Files: files}
 		all, problems := cases.ReadFolder(dir, identity.TrustDomains{})
-		set, err := policy.Loader{}.Load(dir)
+		set, err := policysource.Loader{}.Load(dir)
 		if err != nil || len(problems) > 0 {
 			t.Fatal(row.fields, problems, err)
 		}

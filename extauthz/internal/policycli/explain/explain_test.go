@@ -17,6 +17,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 const alice = `{"sub":"okta:alice","scope":"orders.read","tctx":{"tenant":"acme","level":3},"exp":1}`
@@ -187,7 +188,7 @@ func TestFromCheck(t *testing.T) {
 // Without keys, onOutage decides where the verifier says that it is an outage, and not by
 // the reason alone: the authorizer denies a partner's token then.
 func TestWithoutKeys(t *testing.T) {
-	documents, err := policy.Load(policy.Dir{Name: "p", Files: fstest.MapFS{"p.yaml": {Data: []byte(`apiVersion: meshpass.dev/v1
+	documents, err := source.Loader{}.Load(source.Dir{Name: "p", Files: fstest.MapFS{"p.yaml": {Data: []byte(`apiVersion: meshpass.dev/v1
 kind: AccessPolicy
 metadata: {name: orders}
 spec:

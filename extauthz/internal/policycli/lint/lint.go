@@ -17,6 +17,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	policylint "github.com/meshpass/meshpass/shared/policy/lint"
 )
 
 // Severity is the weight of a finding.
@@ -30,19 +31,19 @@ const (
 )
 
 // UnguardedWorkload is the code of a workload that no enforced document targets.
-const UnguardedWorkload policy.Code = "unguarded_workload"
+const UnguardedWorkload policylint.Code = "unguarded_workload"
 
 // Finding is one error or warning.
 type Finding struct {
-	Severity Severity    `json:"severity"`
-	File     string      `json:"file"`
-	Line     int         `json:"line,omitempty"` // from 1
-	Column   int         `json:"column,omitempty"`
-	Code     policy.Code `json:"code,omitempty"` // of a warning
-	Policy   string      `json:"policy,omitempty"`
-	Folder   string      `json:"folder,omitempty"` // of Policy
-	Rule     string      `json:"rule,omitempty"`
-	Message  string      `json:"message"`
+	Severity Severity        `json:"severity"`
+	File     string          `json:"file"`
+	Line     int             `json:"line,omitempty"` // from 1
+	Column   int             `json:"column,omitempty"`
+	Code     policylint.Code `json:"code,omitempty"` // of a warning
+	Policy   string          `json:"policy,omitempty"`
+	Folder   string          `json:"folder,omitempty"` // of Policy
+	Rule     string          `json:"rule,omitempty"`
+	Message  string          `json:"message"`
 }
 
 // Report is all findings, errors first.
@@ -69,7 +70,7 @@ func Run(source policycli.DocumentSource, workloads *Workloads) (Report, error) 
 		return report, err
 	}
 	documents := policycli.FoldersWithDocuments(dirs)
-	problems, warnings := source.Loader().Lint(documents...)
+	problems, warnings := policylint.Run(source.Loader(), documents...)
 	set := source.Loader().LoadEach(nil, documents...).Set
 	var tests []cases.Case
 	documentsUsable := len(problems) == 0
@@ -105,7 +106,7 @@ func (r *Report) addProblems(problems strictyaml.Problems) {
 	}
 }
 
-func (r *Report) addWarning(w policy.Warning) {
+func (r *Report) addWarning(w policylint.Warning) {
 	r.Warnings++
 	r.Findings = append(r.Findings, Finding{
 		Severity: Warning, File: w.File, Line: w.Line, Column: w.Column, Code: w.Code, Policy: w.Policy, Folder: w.Folder, Rule: w.Rule, Message: w.Message,
@@ -131,7 +132,7 @@ func (r *Report) findUnguarded(set *policy.Set, domains identity.TrustDomains, w
 			r.addProblems(strictyaml.Problems{problem})
 		case !isGuarded(set, pattern.Literal()):
 			problem.Message = fmt.Sprintf("no enforced document targets %s, so `unguarded` of the configuration decides: deny by default", name)
-			r.addWarning(policy.Warning{Problem: problem, Code: UnguardedWorkload})
+			r.addWarning(policylint.Warning{Problem: problem, Code: UnguardedWorkload})
 		}
 	}
 	return lines.Err()

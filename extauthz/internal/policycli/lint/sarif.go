@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/meshpass/meshpass/extauthz/internal/printer"
-	"github.com/meshpass/meshpass/shared/policy"
+	policylint "github.com/meshpass/meshpass/shared/policy/lint"
 )
 
 // docsURL is the folder of the pages that describe the rules of a SARIF log.
@@ -16,27 +16,27 @@ const docsURL = "https://github.com/meshpass/meshpass/blob/main/docs/"
 const invalidRule = "invalid"
 
 // descriptions describe each code in one sentence.
-var descriptions = map[policy.Code]string{
-	policy.Unreachable:    "An allow rule or public entry whose requests a deny rule always denies.",
-	policy.ShadowedAllow:  "An allow rule that another allow rule or public entry makes redundant.",
-	policy.RedundantDeny:  "A deny rule that another deny rule makes redundant.",
-	policy.Wildcard:       "A target, or a caller of an allow rule, that names workloads which do not exist yet.",
-	policy.OpenRule:       "An allow rule without conditions.",
-	policy.OutageAllow:    "A document that allows requests during an outage.",
-	policy.UnguardedClaim: "A deny rule on a claim that a token may lack.",
-	policy.UncertainKind:  "A comparison that a claim of another kind passes.",
-	policy.GuardrailToken: "A guardrail that reads the token.",
-	policy.LiteralPattern: "A path segment that looks like a parameter and is compared as it is written.",
-	policy.UnknownMethod:  "A method that is not registered.",
-	policy.DenyRoot:       "A deny rule on a path that leaves the root of the path out.",
-	policy.DenySlash:      "A deny rule on a path that leaves the path with a slash at its end out, or the other way around.",
-	policy.PublicFirst:    "A deny rule that reads the token, where a public entry lets requests in before.",
-	policy.DenyGetNotHead: "A deny rule on GET that leaves HEAD out.",
-	policy.MethodOverride: "A deny rule on a method that a method override header passes.",
-	policy.CostlyRegex:    "A regular expression that reads short texts only.",
-	policy.FileNotRead:    "A document in a file that no authorizer reads.",
-	policy.NativeIstio:    "A document that Istio can enforce without an authorizer.",
-	UnguardedWorkload:     "A workload that no enforced document targets.",
+var descriptions = map[policylint.Code]string{
+	policylint.Unreachable:    "An allow rule or public entry whose requests a deny rule always denies.",
+	policylint.ShadowedAllow:  "An allow rule that another allow rule or public entry makes redundant.",
+	policylint.RedundantDeny:  "A deny rule that another deny rule makes redundant.",
+	policylint.Wildcard:       "A target, or a caller of an allow rule, that names workloads which do not exist yet.",
+	policylint.OpenRule:       "An allow rule without conditions.",
+	policylint.OutageAllow:    "A document that allows requests during an outage.",
+	policylint.UnguardedClaim: "A deny rule on a claim that a token may lack.",
+	policylint.UncertainKind:  "A comparison that a claim of another kind passes.",
+	policylint.GuardrailToken: "A guardrail that reads the token.",
+	policylint.LiteralPattern: "A path segment that looks like a parameter and is compared as it is written.",
+	policylint.UnknownMethod:  "A method that is not registered.",
+	policylint.DenyRoot:       "A deny rule on a path that leaves the root of the path out.",
+	policylint.DenySlash:      "A deny rule on a path that leaves the path with a slash at its end out, or the other way around.",
+	policylint.PublicFirst:    "A deny rule that reads the token, where a public entry lets requests in before.",
+	policylint.DenyGetNotHead: "A deny rule on GET that leaves HEAD out.",
+	policylint.MethodOverride: "A deny rule on a method that a method override header passes.",
+	policylint.CostlyRegex:    "A regular expression that reads short texts only.",
+	policylint.FileNotRead:    "A document in a file that no authorizer reads.",
+	policylint.NativeIstio:    "A document that Istio can enforce without an authorizer.",
+	UnguardedWorkload:         "A workload that no enforced document targets.",
 }
 
 // The parts of SARIF 2.1.0 (OASIS standard, section 3) that a report needs.
@@ -121,7 +121,7 @@ func sarifRules() ([]sarifRule, map[string]int) {
 		ID: invalidRule, ShortDescription: sarifText{"A document, or a file of cases, that cannot be used."},
 		HelpURI: docsURL + "policy-tools.md#lint", Default: sarifLevel{Error},
 	}}
-	for _, code := range append(policy.Codes(), UnguardedWorkload) {
+	for _, code := range append(policylint.Codes(), UnguardedWorkload) {
 		rules = append(rules, sarifRule{
 			ID: string(code), ShortDescription: sarifText{descriptions[code]},
 			HelpURI: docsURL + "policy.md#" + string(code), Default: sarifLevel{Warning},

@@ -10,7 +10,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/policycli/lint"
 	"github.com/meshpass/meshpass/extauthz/internal/testhelp/golden"
-	"github.com/meshpass/meshpass/shared/policy"
+	policylint "github.com/meshpass/meshpass/shared/policy/lint"
 )
 
 // The log is valid by what the schema of SARIF 2.1.0 requires of the parts that we
@@ -24,7 +24,7 @@ func TestSARIF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	odd := lint.Report{Findings: []lint.Finding{{Severity: lint.Error, File: "/a b/c:d.yaml", Message: "no line"}, {Severity: lint.Warning, File: "a b/ü:%.yaml", Line: 3, Code: policy.OpenRule, Message: "m"}}}
+	odd := lint.Report{Findings: []lint.Finding{{Severity: lint.Error, File: "/a b/c:d.yaml", Message: "no line"}, {Severity: lint.Warning, File: "a b/ü:%.yaml", Line: 3, Code: policylint.OpenRule, Message: "m"}}}
 	for name, report := range map[string]lint.Report{"lint.sarif": run(t, string(members), "testdata/policies"), "odd.sarif": odd, "": {}} {
 		var text strings.Builder
 		if err := report.PrintSARIF(&text); err != nil {
@@ -73,7 +73,7 @@ func checkRules(t *testing.T, text string, findings int) {
 			t.Errorf("rule %d is %s, not %s", r.RuleIndex, rules[r.RuleIndex].ID, r.RuleID)
 		}
 	}
-	if len(log.Runs[0].Results) != findings || len(rules) != len(policy.Codes())+2 {
+	if len(log.Runs[0].Results) != findings || len(rules) != len(policylint.Codes())+2 {
 		t.Errorf("got %d results, %d rules", len(log.Runs[0].Results), len(rules))
 	}
 	for _, rule := range rules {

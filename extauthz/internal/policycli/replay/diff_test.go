@@ -11,6 +11,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/testhelp/golden"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // tour.jsonl is what the authorizer and the gateway of `make demo` recorded, under
@@ -25,9 +26,9 @@ func tour(t *testing.T) io.Reader {
 	return file
 }
 
-func loaded(t *testing.T, dir policy.Dir) *policy.Set {
+func loaded(t *testing.T, dir source.Dir) *policy.Set {
 	t.Helper()
-	set, err := policy.Load(dir)
+	set, err := source.Loader{}.Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,11 +53,11 @@ func edited(t *testing.T, file, from, to string) *policy.Set {
 		}
 		tree[name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	return loaded(t, policy.Dir{Name: "tour", Files: tree})
+	return loaded(t, source.Dir{Name: "tour", Files: tree})
 }
 
 func TestTheTourIsReplayedAsItWas(t *testing.T) {
-	set := loaded(t, policy.OSDir("testdata/tour"))
+	set := loaded(t, source.OSDir("testdata/tour"))
 	report, err := Diff(set, set, tour(t))
 	if err != nil || report.Replayed != 22 || report.Changed+report.OtherRule+report.Undecidable != 0 || report.NotByPolicy != 12 {
 		t.Errorf("got %+v, %v", report, err)
@@ -65,7 +66,7 @@ func TestTheTourIsReplayedAsItWas(t *testing.T) {
 
 func TestChangedPolicies(t *testing.T) {
 	const own = "when: claims.tctx.tenant == path.tenant"
-	set := loaded(t, policy.OSDir("testdata/tour"))
+	set := loaded(t, source.OSDir("testdata/tour"))
 	for _, row := range []struct{ name, file, from, to string }{
 		{"narrower", "inventory.yaml", "scopes: [orders.read]", "scopes: [orders.read, stock.read]"},
 		{"wider", "orders.yaml", own, `when: claims.tctx.tenant == path.tenant || claims.scope == "orders.read"`},
@@ -134,7 +135,7 @@ func TestOneRecord(t *testing.T) {
 		}
 		return more
 	}
-	set := loaded(t, policy.OSDir("testdata/tour"))
+	set := loaded(t, source.OSDir("testdata/tour"))
 	for _, row := range []struct{ name, line, want string }{
 		{"as it was", rec(nil), "replayed 1, changed 0, undecidable 0"},
 		{"another generation, and all is there", rec(changes{"generation": "other"}), "replayed 1, changed 0, undecidable 0"},
@@ -180,7 +181,7 @@ func TestOneRecord(t *testing.T) {
 // A host that an earlier version compared, and that a gateway could read in another way, is a change.
 func TestAHostThatAnEarlierVersionRead(t *testing.T) {
 	const document = `{apiVersion: meshpass.dev/v1, kind: AccessPolicy, metadata: {name: orders}, spec: {targets: {workloads: [gateway/ingress]}, rules: [{name: read-own-tenant, effect: allow}]}}`
-	set := loaded(t, policy.Dir{Files: fstest.MapFS{"p.yaml": {Data: []byte(document)}}})
+	set := loaded(t, source.Dir{Files: fstest.MapFS{"p.yaml": {Data: []byte(document)}}})
 	line := rec(map[string]any{"callee": "gateway/ingress", "caller": "", "host": "orders.example.", "generation": set.Generation()})
 	report, err := Diff(set, set, strings.NewReader(line+"\n"+strings.Replace(line, "example.", "example", 1)))
 	if err != nil || report.Replayed != 2 || report.Changed != 1 || report.Changes[0].Now.Reason != "ambiguous_host" || report.Changes[0].Was.Reason != "rule_allowed" {
@@ -189,7 +190,7 @@ func TestAHostThatAnEarlierVersionRead(t *testing.T) {
 }
 
 func TestNothingToReplay(t *testing.T) {
-	set := loaded(t, policy.OSDir("testdata/tour"))
+	set := loaded(t, source.OSDir("testdata/tour"))
 	for name, row := range map[string]struct {
 		text string
 		want error

@@ -10,11 +10,12 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/policycli"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // beforeFolders are the documents that decided the records of testdata/before-folders,
 // which the last version wrote whose records had no folder.
-func beforeFolders(t *testing.T) []policy.Dir {
+func beforeFolders(t *testing.T) []source.Dir {
 	t.Helper()
 	dirs, err := policycli.DocumentSource{
 		Sources:    []string{"testdata/before-folders/policies", "testdata/before-folders/shadow"},
@@ -26,9 +27,9 @@ func beforeFolders(t *testing.T) []policy.Dir {
 	return dirs
 }
 
-func loadAll(t *testing.T, dirs ...policy.Dir) *policy.Set {
+func loadAll(t *testing.T, dirs ...source.Dir) *policy.Set {
 	t.Helper()
-	set, err := policy.Load(dirs...)
+	set, err := source.Loader{}.Load(dirs...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,7 @@ func TestRecordsOfTheVersionBeforeFolders(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 	squatting := fstest.MapFS{"lock.yaml": {Data: []byte(document("lock", "ns/blog/sa/web", "{name: mine, effect: allow}"))}}
-	both := loadAll(t, append(dirs, policy.Dir{Name: "blog", Files: squatting})...)
+	both := loadAll(t, append(dirs, source.Dir{Name: "blog", Files: squatting})...)
 	if r := diffOf(t, both, both, records); r.Replayed != 5 || r.Changed+r.OtherRule+r.Undecidable != 0 {
 		t.Errorf("beside another document of the name: got %+v", r)
 	}
@@ -79,8 +80,8 @@ func line(folder, policy string) string {
 // for the folder at hand.
 func TestTheFolderOfARecord(t *testing.T) {
 	const rule = "{name: r, effect: deny, to: {paths: [/x]}}"
-	team := policy.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(document("p", "ns/a/sa/a", rule))}}}
-	rails := policy.Dir{Name: "rails", Files: fstest.MapFS{"p.yaml": {Data: []byte(document("p", "ns/b/sa/b", rule))}}, Guardrail: true}
+	team := source.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(document("p", "ns/a/sa/a", rule))}}}
+	rails := source.Dir{Name: "rails", Files: fstest.MapFS{"p.yaml": {Data: []byte(document("p", "ns/b/sa/b", rule))}}, Guardrail: true}
 	set := loadAll(t, team, rails)
 	for folder, undecidable := range map[string]int{"": 0, "team": 0, "mounted": 0, "rails": 1} {
 		r := diffOf(t, set, set, line(folder, "p"))
@@ -95,18 +96,18 @@ func TestTheFolderOfARecord(t *testing.T) {
 func TestFoldersArePaired(t *testing.T) {
 	const rule = "{name: r, effect: deny, to: {paths: [/x]}}"
 	text := document("p", "ns/a/sa/a", rule)
-	dirs := func(names ...string) (all []policy.Dir) {
+	dirs := func(names ...string) (all []source.Dir) {
 		for i, name := range names {
 			files := fstest.MapFS{"p.yaml": {Data: []byte(text)}}
 			if i > 0 {
 				files = fstest.MapFS{"q.yaml": {Data: []byte(document("q", "ns/q/sa/q", rule))}}
 			}
-			all = append(all, policy.Dir{Name: name, Files: files})
+			all = append(all, source.Dir{Name: name, Files: files})
 		}
 		return all
 	}
 	for _, row := range []struct {
-		old, changed []policy.Dir
+		old, changed []source.Dir
 		otherRule    int
 	}{
 		{dirs("old"), dirs("new"), 0},
@@ -120,7 +121,7 @@ func TestFoldersArePaired(t *testing.T) {
 		}
 	}
 	old, changed := dirs("a"), dirs("b")
-	old, changed = append(old, policy.Dir{Name: "rails", Guardrail: true}), append(changed, policy.Dir{Name: "new-rails", Guardrail: true})
+	old, changed = append(old, source.Dir{Name: "rails", Guardrail: true}), append(changed, source.Dir{Name: "new-rails", Guardrail: true})
 	policycli.PairFolders(old, changed)
 	if changed[0].Name != "a" || changed[1].Name != "rails" {
 		t.Errorf("guardrails are paired on their own: got %s and %s", changed[0].Name, changed[1].Name)
@@ -150,7 +151,7 @@ func TestShadowAnswersNameAFolder(t *testing.T) {
 // Records that another program wrote, or a later version, are undecidable and do no harm.
 func TestRecordsWithUnknownAnswers(t *testing.T) {
 	const rule = "{name: r, effect: deny, to: {paths: [/x]}}"
-	set := loadAll(t, policy.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(document("p", "ns/a/sa/a", rule))}}})
+	set := loadAll(t, source.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(document("p", "ns/a/sa/a", rule))}}})
 	for _, row := range []string{
 		`{"kind":"check","callee":"ns/a/sa/a","method":"GET","path":"/x"}`,
 		`{"kind":"check","callee":"ns/a/sa/a","method":"GET","path":"/x","decision":"deny"}`,

@@ -99,7 +99,7 @@ func (k knownInputs) missingForRule(r policy.RuleTrace, readToken bool) []string
 	var missing []string
 	for _, c := range r.Conditions {
 		unknown := false
-		for _, name := range attributesOf(c) {
+		for _, name := range c.Inputs {
 			if !k.isKnown(name) {
 				unknown = true
 				if readToken || !strings.HasPrefix(name, "claims.") {
@@ -112,26 +112,6 @@ func (k knownInputs) missingForRule(r policy.RuleTrace, readToken bool) []string
 		}
 	}
 	return missing
-}
-
-// attributesOf returns the attributes that a condition reads, by the names of inputs.
-func attributesOf(c policy.ConditionTrace) []string {
-	switch c.Field {
-	case "when":
-		return c.Reads
-	case "scopes":
-		return []string{"claims.scope"}
-	case "from.issuers":
-		return []string{"claims.iss"}
-	case "from.noPrincipal":
-		return []string{"request.no_caller"}
-	case "to.ports":
-		return []string{"request.port"}
-	}
-	if strings.HasPrefix(c.Field, "claims.") {
-		return []string{c.Field}
-	}
-	return nil
 }
 
 // holdAllOfToken reports whether the record holds all that there is to know about the

@@ -7,6 +7,7 @@ import (
 	"testing/fstest"
 
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // A denial without keys is replayed as it was under documents that say onOutage: allow:
@@ -15,7 +16,7 @@ import (
 func TestADenialWithoutKeys(t *testing.T) {
 	load := func(onOutage string) *policy.Set {
 		text := strings.Replace(document("p", "ns/a/sa/a", "{name: r, effect: allow, to: {paths: [/x]}}"), "identity: optional", "onOutage: "+onOutage, 1)
-		return loadAll(t, policy.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(text)}}})
+		return loadAll(t, source.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(text)}}})
 	}
 	deny, allow := load("deny"), load("allow")
 	for _, reason := range []string{"keys_unavailable", "revocation_stale"} {

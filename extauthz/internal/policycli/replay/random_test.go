@@ -13,6 +13,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // What a document may hold, each line for itself.
@@ -54,7 +55,7 @@ func (d dice) set(t *testing.T) *policy.Set {
 		}
 		tree[fmt.Sprintf("%d.yaml", i)] = &fstest.MapFile{Data: []byte(text)}
 	}
-	set, err := policy.Load(policy.Dir{Files: tree, Guardrail: d.Intn(4) == 0})
+	set, err := source.Loader{}.Load(source.Dir{Files: tree, Guardrail: d.Intn(4) == 0})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,23 +90,7 @@ func readRequest(a audit.Record) policy.Request {
 		Caller: identity.Workload(a.Caller), Callee: identity.Workload(a.Callee), NoCaller: a.Kind != audit.KindCheck,
 		Method: a.Method, Path: a.Path, Host: a.Host, Headers: map[string]string{}, Now: a.Time,
 	}
-	for name, value := range a.Inputs {
-		header, isHeader := strings.CutPrefix(name, "request.headers.")
-		switch value := value.(type) {
-		case string:
-			if isHeader {
-				q.Headers[header] = value
-			}
-		case int64:
-			if name == "request.port" {
-				q.Port = uint32(min(max(value, 0), 1<<16-1))
-			}
-		case bool:
-			if name == "request.no_caller" {
-				q.NoCaller = value
-			}
-		}
-	}
+	q.SetInputs(a.Inputs)
 	return q
 }
 

@@ -1,0 +1,205 @@
+package source
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/meshpass/meshpass/internal/strictyaml"
+	"github.com/meshpass/meshpass/internal/suggest"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+// APIVersion and Kind head every document.
+const (
+	APIVersion = "meshpass.dev/v1"
+	Kind       = "AccessPolicy"
+)
+
+// AccessPolicy is a document as it is written. Absent fields set no condition;
+// fields that are present and empty are rejected.
+type AccessPolicy struct {
+	APIVersion string   `yaml:"apiVersion"`
+	Kind       string   `yaml:"kind"`
+	Metadata   Metadata `yaml:"metadata"`
+	Spec       Spec     `yaml:"spec"`
+}
+
+// Metadata names a document.
+type Metadata struct {
+	Name string `yaml:"name"`
+}
+
+// Spec is what a document says.
+type Spec struct {
+	Targets  Targets       `yaml:"targets"`
+	Mode     string        `yaml:"mode"`
+	Identity string        `yaml:"identity"`
+	OnOutage string        `yaml:"onOutage"`
+	Public   []PublicEntry `yaml:"public"`
+	Rules    []Rule        `yaml:"rules"`
+}
+
+// Targets are the workloads that a document guards.
+type Targets struct {
+	Workloads []string `yaml:"workloads"`
+}
+
+// PublicEntry names requests that need no token.
+type PublicEntry struct {
+	Methods []string `yaml:"methods"`
+	Paths   []string `yaml:"paths"`
+}
+
+// Rule allows or denies the requests that meet all of its conditions.
+type Rule struct {
+	Name   string           `yaml:"name"`
+	Effect string           `yaml:"effect"`
+	Mode   string           `yaml:"mode"`
+	From   From             `yaml:"from"`
+	To     To               `yaml:"to"`
+	Scopes []string         `yaml:"scopes"`
+	Claims map[string][]any `yaml:"claims"`
+	When   string           `yaml:"when"`
+}
+
+// From are conditions on the caller and on the issuer of the token.
+type From struct {
+	Workloads   []string `yaml:"workloads"`
+	NoPrincipal bool     `yaml:"noPrincipal"`
+	Issuers     []string `yaml:"issuers"`
+}
+
+// To are conditions on the request.
+type To struct {
+	Methods      []string `yaml:"methods"`
+	Paths        []string `yaml:"paths"`
+	AllowEncoded []string `yaml:"allowEncoded"`
+	Hosts        []string `yaml:"hosts"`
+	Ports        []uint32 `yaml:"ports"`
+}
+
+// The effects of a rule, as they are written.
+const (
+	effectAllow = "allow"
+	effectDeny  = "deny"
+)
+
+var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$`)
+
+// nameRule is nameForm in words.
+const nameRule = "use small letters, digits, - and ., at most 63, a letter or digit first and last"
+
+// Document is an AccessPolicy as it was read, with the places of its parts.
+type Document struct {
+	File     string
+	Policy   AccessPolicy
+	Compiled *policy.Document // nil: the document is not well-formed
+
+	folder     *folder
+	content    [sha256.Size]byte // of the whole file
+	yaml       *strictyaml.Document
+	problems   strictyaml.Problems
+	wellFormed bool // it can be compiled, which may find more problems
+}
+
+// Position is the place of a part below spec, such as "rules", 0, "when".
+func (d *Document) Position(path ...any) strictyaml.Position {
+	return d.yaml.At(append([]any{"spec"}, path...)...)
+}
+
+func (d *Document) isShadow() bool { return d.Policy.Spec.Mode == string(policy.Shadow) }
+
+// readDocuments reads the documents of a file.
+func readDocuments(folder *folder, file string, content [sha256.Size]byte, data []byte) ([]*Document, error) {
+	parsed, err := strictyaml.ParseAll(data)
+	if err != nil {
+		return nil, err
+	}
+	documents := make([]*Document, len(parsed))
+	for i, yaml := range parsed {
+		documents[i] = &Document{folder: folder, File: file, content: content, yaml: yaml}
+		documents[i].decode()
+	}
+	return documents, nil
+}
+
+func (d *Document) decode() {
+	d.problems = d.yaml.Decode(&d.Policy)
+	if other := d.otherKind(); other != "" {
+		d.problems = nil // they are about the keys of an AccessPolicy
+		d.problems.Add(d.yaml.At(), "%s", other)
+	} else {
+		if len(d.problems) == 0 { // what is empty under a misspelt key is no second mistake
+			d.problems = slices.DeleteFunc(d.yaml.Empty(), func(p strictyaml.Problem) bool {
+				return d.Policy.Metadata.Name == "" && p.Position == d.yaml.At("metadata") // checkHead says what to write
+			})
+		}
+		d.problems = append(d.problems, d.checkHead()...)
+	}
+	d.wellFormed = len(d.problems) == 0
+}
+
+// otherKind says what to do with a document that is no AccessPolicy; empty: it is one, or
+// was meant to be.
+func (d *Document) otherKind() string {
+	switch p := d.Policy; {
+	case p.Kind == Kind, suggest.Nearest(p.Kind, []string{Kind}) != "":
+		return ""
+	case p.Kind == "PolicyTest":
+		return "cases for `meshpass policy test`: rename the file to NAME_test.yaml"
+	case p.Kind != "":
+		return fmt.Sprintf("kind %s is no %s: move it out of this folder", p.Kind, Kind)
+	case p.APIVersion == "" && len(p.Spec.Rules)+len(p.Spec.Public)+len(p.Spec.Targets.Workloads) == 0:
+		return fmt.Sprintf("no %s: move it out of this folder, or begin it with apiVersion: %s and kind: %s", Kind, APIVersion, Kind)
+	}
+	return ""
+}
+
+// checkHead looks for what is missing only where every key is known: a misspelt key
+// is the cause then.
+func (d *Document) checkHead() strictyaml.Problems {
+	var p strictyaml.Problems
+	head := d.Policy
+	readable := len(d.problems) == 0
+	switch {
+	case head.APIVersion == "":
+		p.Add(d.yaml.At("apiVersion"), "apiVersion is missing: write apiVersion: %s", APIVersion)
+	case head.APIVersion != APIVersion:
+		p.Add(d.yaml.At("apiVersion"), "apiVersion %q: write apiVersion: %s", head.APIVersion, APIVersion)
+	}
+	switch {
+	case head.Kind == "":
+		p.Add(d.yaml.At("kind"), "kind is missing: write kind: %s", Kind)
+	case head.Kind != Kind:
+		p.Add(d.yaml.At("kind"), "kind %q: write kind: %s", head.Kind, Kind)
+	}
+	switch name := head.Metadata.Name; {
+	case name == "" && !d.yaml.Unreadable("metadata"):
+		p.Add(d.yaml.At("metadata"), "metadata.name is missing: write metadata: {name: NAME}")
+	case name != "" && !nameForm.MatchString(name):
+		p.Add(d.yaml.At("metadata", "name"), "metadata.name %q: %s", name, nameRule)
+	}
+	if len(head.Spec.Targets.Workloads) == 0 && readable {
+		p.Add(d.yaml.At("spec", "targets"), "spec.targets.workloads is missing: a document must say whom it guards")
+	}
+	if len(head.Spec.Rules) == 0 && len(head.Spec.Public) == 0 && readable {
+		p.Add(d.yaml.At("spec"), "spec has neither rules nor public entries: it would only deny; say so with a deny rule")
+	}
+	d.checkChoice(&p, head.Spec.Mode, "enforce", "shadow", "mode")
+	d.checkChoice(&p, head.Spec.Identity, "required", "optional", "identity")
+	d.checkChoice(&p, head.Spec.OnOutage, "deny", "allow", "onOutage")
+	return p
+}
+
+func (d *Document) checkChoice(p *strictyaml.Problems, value, usual, other, field string) {
+	if !slices.Contains([]string{"", usual, other}, value) {
+		p.Add(d.Position(field), "%s %q: want %s or %s", field, value, usual, other)
+	}
+}
+
+// addProblem adds a problem of a part below spec.
+func (d *Document) addProblem(err error, path ...any) {
+	d.problems.Add(d.Position(path...), "%s", err)
+}

@@ -1,0 +1,99 @@
+package policy
+
+import (
+	"slices"
+
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy/path"
+)
+
+// level says which documents and rules count.
+type level int
+
+const (
+	enforced   level = iota
+	withShadow       // those in shadow too
+	numLevels
+)
+
+// calleeDocuments are all documents that guard one callee.
+type calleeDocuments struct {
+	byTarget [4]*targetDocuments // some may be nil
+	summary  [numLevels]summary
+}
+
+func (s *Set) documentsFor(w identity.Workload) calleeDocuments {
+	var found calleeDocuments
+	for i, pattern := range w.MatchingPatterns() {
+		t := s.targets[pattern]
+		if t == nil {
+			continue
+		}
+		found.byTarget[i] = t
+		for l := range found.summary {
+			found.summary[l].add(t.summary[l])
+		}
+	}
+	return found
+}
+
+// find gives the candidates of a step that may match, by document and name.
+func (d *calleeDocuments) find(s step, e *evaluation, found []candidate) []candidate {
+	for _, t := range d.byTarget {
+		if t != nil {
+			found = t.rules[s].find(e, found)
+		}
+	}
+	if len(found) > 1 {
+		slices.SortStableFunc(found, func(a, b candidate) int { return CompareRules(a.Rule, b.Rule) })
+	}
+	return found
+}
+
+// targetDocuments are all documents with one and the same target. A callee has at most
+// four: by its own name, and by the patterns with wildcards that match it.
+type targetDocuments struct {
+	rules   [numSteps]index
+	summary [numLevels]summary
+}
+
+func (t *targetDocuments) add(d *Document) {
+	if !d.spec.Shadow {
+		t.summary[enforced].add(d.summarise(enforced))
+	}
+	t.summary[withShadow].add(d.summarise(withShadow))
+	t.summary[withShadow].inShadow = t.summary[withShadow].inShadow || d.spec.Shadow
+	for _, r := range d.rules {
+		for _, c := range r.candidates() {
+			t.rules[r.step].add(c)
+		}
+	}
+}
+
+// summary is what documents say of a callee beside their rules.
+type summary struct {
+	hasDocuments  bool
+	tokenRequired bool // one wants a token
+	outageDenied  bool // one does not say onOutage: allow
+	hasGuardrails bool // one is a guardrail with a deny rule
+	inShadow      bool // there is a document or rule in shadow
+	hostRead      bool // a rule that counts reads the host
+	admitted      path.Escapes
+}
+
+func (d *Document) summarise(l level) summary {
+	return summary{
+		hasDocuments: true, tokenRequired: !d.spec.IdentityOptional, outageDenied: !d.spec.AllowOnOutage, hasGuardrails: d.spec.Guardrail && d.denies(l),
+		inShadow: slices.ContainsFunc(d.rules, func(r *Rule) bool { return r.spec.Shadow }), hostRead: d.readsHost(l), admitted: d.admits(l),
+	}
+}
+
+func (s *summary) add(o summary) {
+	s.hasDocuments = s.hasDocuments || o.hasDocuments
+	s.tokenRequired = s.tokenRequired || o.tokenRequired
+	s.outageDenied = s.outageDenied || o.outageDenied
+	s.hasGuardrails = s.hasGuardrails || o.hasGuardrails
+	s.inShadow = s.inShadow || o.inShadow
+	s.hostRead = s.hostRead || o.hostRead
+	s.admitted |= o.admitted
+}
