@@ -1,12 +1,15 @@
-// Package audit writes one JSON line for each token that is issued, each refusal
-// at the edge and each decision at a hop. The edge and the hops share the schema,
-// so that one query on txn tells a request's whole way through the mesh.
+// Package audit writes the audit trail: one JSON line for each token that is issued, for
+// each denial at the edge, and for each decision at a hop.
 //
-// Nobody waits for a record to be written: records pass through a queue with one
-// writer. Records that are missing, because of a full queue, a failed write or the
-// limit on anonymous denials, are counted, and named in records of the kind gap.
+// A [Record] is one decision. Edge and hops have the same schema, so that one query on
+// txn shows the whole way of a request through the mesh. Fields are only added, never
+// renamed or removed.
 //
-// Fields are only ever added, never renamed or removed.
+// A [Log] writes records. No request waits for that: [Log.Record] puts a record into a
+// queue, and one goroutine writes. Records can therefore be lost, for three reasons: the
+// queue is full, the write fails, or a limit on denials of anonymous callers is reached
+// ([Options.Anonymous]). Lost records are counted, and a line of the kind gap has the
+// number, the time of the first one and the cause ([Gap]).
 package audit
 
 import (
@@ -19,19 +22,19 @@ import (
 	"github.com/meshpass/meshpass/internal/logqueue"
 )
 
-// Kind says which layer decided.
+// Kind is the layer that decided.
 type Kind string
 
 // The kinds of records.
 const (
 	KindIssue Kind = "issue" // a token was signed at the edge
-	KindEdge  Kind = "edge"  // the edge refused, or passed on without identity
+	KindEdge  Kind = "edge"  // the edge denied, or passed the request on without identity
 	KindCheck Kind = "check" // a hop decided
 	KindGap   Kind = "gap"   // records are missing; see [Gap]
 )
 
-// Record is one decision. It never holds a token, a key or a whole session:
-// Inputs has the claims that the loaded policies read, and no others.
+// Record is one decision. It never holds a token, a key or a whole session: Inputs has
+// the attributes that the active documents read, and no others.
 type Record struct {
 	Time       time.Time      `json:"time"`
 	Kind       Kind           `json:"kind"`
@@ -49,57 +52,58 @@ type Record struct {
 	Iss        string         `json:"iss,omitempty"`
 	Decision   string         `json:"decision"` // allow or deny
 	Reason     string         `json:"reason"`
-	Detail     string         `json:"detail,omitempty"` // at the edge: the cause of a refusal, as in the log
+	Detail     string         `json:"detail,omitempty"` // at the edge: the cause of a denial, as in the log
 	Policy     string         `json:"policy,omitempty"`
 	Folder     string         `json:"folder,omitempty"` // of Policy: names of documents are unique in a folder
 	Rule       string         `json:"rule,omitempty"`
 	Mode       string         `json:"mode,omitempty"`
 	Shadow     []string       `json:"shadow,omitempty"`
-	Withheld   []string       `json:"withheld,omitempty"` // identity headers that were not set, as their claim cannot be a header's value
+	Withheld   []string       `json:"withheld,omitempty"` // identity headers that were not set, because their claim cannot be a header value
 	DurationUS int64          `json:"duration_us"`        // microseconds
 	Generation string         `json:"generation,omitempty"`
 	Inputs     map[string]any `json:"inputs,omitempty"`
 	Unrecorded []string       `json:"unrecorded,omitempty"` // names of inputs that were read and are not kept, sorted
 
-	// Authenticated says that a token or a session of the caller was verified. A denial
-	// without is recorded under a limit: anybody can cause it, as often as they like.
+	// Authenticated is set if a token or a session of the caller was verified. Denials
+	// without it are limited, because anyone can cause them at any rate.
 	Authenticated bool `json:"-"`
 }
 
-// Gap says that records are missing.
+// Gap is a line that counts missing records.
 type Gap struct {
-	Time     time.Time      `json:"time"` // when the gap was noted
+	Time     time.Time      `json:"time"` // when the line was made
 	Kind     Kind           `json:"kind"` // gap
 	ID       string         `json:"id"`
 	Cause    logqueue.Cause `json:"cause"` // why they are missing
 	Count    uint64         `json:"count"` // how many
 	Since    time.Time      `json:"since"` // when the first of them was made
 	Decision string         `json:"decision,omitempty"`
-	Reason   string         `json:"reason,omitempty"` // of all of them; only where the cause is suppressed
+	Reason   string         `json:"reason,omitempty"` // of all of them; only if the cause is suppressed
 }
 
-// Suppressed is the cause of a gap that the limit on anonymous denials has made.
+// Suppressed is the cause of a gap if the limit on anonymous denials was reached.
 const Suppressed logqueue.Cause = "suppressed"
 
-// DefaultQueue is how many bytes of records may wait, unless [Options] say otherwise.
+// DefaultQueue is the limit of [Options.Queue], in bytes, if it is 0.
 const DefaultQueue = 8 << 20
 
-// Options say how records are kept.
+// Options of a [Log]. The zero value has the defaults.
 type Options struct {
-	Queue     int              // bytes of records that wait for the writer; 0: DefaultQueue
-	Anonymous int              // anonymous denials that are recorded a second, for each reason; 0: DefaultAnonymous
+	Queue     int              // limit, in bytes, of records that wait for the writer; 0: DefaultQueue
+	Anonymous int              // limit of recorded anonymous denials a second, for each reason; 0: DefaultAnonymous
 	Now       func() time.Time // nil: time.Now
-	Log       *slog.Logger     // says when records begin to be lost, and when they are written again; nil: nobody does; must not block
+	Log       *slog.Logger     // gets a line when records begin to be lost, and when they are written again; must not block; nil: no lines
 }
 
-// Log takes records and has them written. It may be used from many goroutines.
+// Log queues and writes records. It may be used from many goroutines.
 type Log struct {
 	queue     *logqueue.Queue
 	anonymous *limiter
 	now       func() time.Time
 }
 
-// New writes to sink, such as a [logqueue.File], in a goroutine of its own.
+// New returns a log that writes to sink, such as a [logqueue.File], in a goroutine of its
+// own. [Log.Close] ends it.
 func New(sink io.Writer, o Options) *Log {
 	if o.Queue == 0 {
 		o.Queue = DefaultQueue
@@ -111,22 +115,23 @@ func New(sink io.Writer, o Options) *Log {
 		o.Now = time.Now
 	}
 	l := &Log{now: o.Now}
-	l.anonymous = newLimiter(o.Anonymous, l.noteSuppressed)
+	l.anonymous = newLimiter(o.Anonymous, l.addSuppressedGap)
 	l.queue = logqueue.New(sink, logqueue.Options{
 		Limit: o.Queue, Now: o.Now, Report: reportTo(o.Log),
 		Line: func(loss logqueue.Loss) []byte {
-			return line(Gap{Time: o.Now().UTC(), Kind: KindGap, ID: newID(), Cause: loss.Cause, Count: loss.Count, Since: loss.Since.UTC()})
+			return encodeGap(Gap{Time: o.Now().UTC(), Kind: KindGap, ID: newID(), Cause: loss.Cause, Count: loss.Count, Since: loss.Since.UTC()})
 		},
 	})
 	return l
 }
 
-// Record queues the record and returns at once, whatever becomes of the log.
+// Record queues the record and returns at once. A record that cannot be queued is counted
+// in a gap.
 func (l *Log) Record(r Record) {
-	if r.Decision == "deny" && !r.Authenticated && !l.anonymous.admits(l.now(), r.Reason) {
+	if r.Decision == "deny" && !r.Authenticated && !l.anonymous.admit(l.now(), r.Reason) {
 		return
 	}
-	text, err := encode(r)
+	text, err := encodeLine(r)
 	if err != nil {
 		l.queue.Lose(logqueue.Unencodable)
 		return
@@ -134,40 +139,43 @@ func (l *Log) Record(r Record) {
 	l.queue.Add(text)
 }
 
-// noteSuppressed records denials that were not recorded one by one.
-func (l *Log) noteSuppressed(reason string, count uint64, since time.Time) {
-	l.queue.Add(line(Gap{
+// addSuppressedGap adds a line for denials that were not recorded one by one.
+func (l *Log) addSuppressedGap(reason string, count uint64, since time.Time) {
+	l.queue.Add(encodeGap(Gap{
 		Time: l.now().UTC(), Kind: KindGap, ID: newID(), Cause: Suppressed, Count: count, Since: since.UTC(), Decision: "deny", Reason: reason,
 	}))
 }
 
-// Stats are counts since the log was made.
+// Stats are counts since the log was created.
 type Stats struct {
 	logqueue.Stats
-	Suppressed uint64 // denials that the limit has kept out, each counted in a gap
+	Suppressed uint64 // denials that were not recorded because of the limit; each is counted in a gap
 }
 
-// Stats are as of now.
-func (l *Log) Stats() Stats { return Stats{l.queue.Stats(), l.anonymous.total.Load()} }
+// Stats returns the counts up to now.
+func (l *Log) Stats() Stats {
+	return Stats{Stats: l.queue.Stats(), Suppressed: l.anonymous.total.Load()}
+}
 
-// SetLimits changes, for records to come, the bound of the queue in bytes, and how many
-// anonymous denials a second are recorded for each reason.
+// SetLimits changes the limits of [Options]: of the queue, in bytes, and of anonymous
+// denials a second for each reason. Records that are queued already stay.
 func (l *Log) SetLimits(queue, anonymous int) {
 	l.queue.SetLimit(queue)
 	l.anonymous.perSecond.Store(int64(anonymous))
 }
 
-// Reopen has the writer open its file again; it does nothing for standard output.
+// Reopen makes the writer open its file again, after a rotation. It does nothing for
+// standard output.
 func (l *Log) Reopen() { l.queue.Reopen() }
 
-// Flush returns when every record that was made before is written or lost, or with
-// the error of ctx.
+// Flush waits until every earlier record is written or lost. It returns the error of ctx
+// if that ends first.
 func (l *Log) Flush(ctx context.Context) error { return l.queue.Flush(ctx) }
 
-// Close notes what was suppressed and writes what waits, until ctx ends; its error
-// says how many records were left.
+// Close counts the suppressed denials in a gap, writes the queued records, and stops the
+// writer. If ctx ends first, the error has the number of records that were not written.
 func (l *Log) Close(ctx context.Context) error {
-	l.anonymous.note()
+	l.anonymous.reportSuppressed()
 	return l.queue.Close(ctx)
 }
 
@@ -188,17 +196,17 @@ func reportTo(log *slog.Logger) func(logqueue.Loss, bool) {
 	}
 }
 
-// line encodes what can always be encoded.
-func line(gap Gap) []byte {
-	text, err := encode(gap)
+// encodeGap encodes a gap, which cannot fail.
+func encodeGap(gap Gap) []byte {
+	text, err := encodeLine(gap)
 	if err != nil {
 		panic(err) // texts, times and numbers only
 	}
 	return text
 }
 
-// encode gives one line of JSON.
-func encode(value any) ([]byte, error) {
+// encodeLine returns one line of JSON, with the newline.
+func encodeLine(value any) ([]byte, error) {
 	text, err := json.Marshal(value)
 	if err != nil {
 		return nil, err

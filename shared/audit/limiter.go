@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// DefaultAnonymous is how many denials a second are recorded of callers of whom nothing
-// was verified, for each reason by itself, so that a flood of one kind does not hide
-// another.
+// DefaultAnonymous is the limit of recorded denials a second of anonymous callers, whose
+// token or session was not verified. It holds for each reason by itself, so that a flood
+// with one reason does not hide another one.
 const DefaultAnonymous = 10
 
-// burstSeconds is for how long a flood is recorded in full after a quiet time.
+// burstSeconds is for how many seconds the limit can be saved up in quiet times.
 const burstSeconds = 20
 
-// noteInterval is how long suppressed denials are gathered before they are noted.
-const noteInterval = time.Second
+// reportInterval is the time over which suppressed denials are counted in one gap.
+const reportInterval = time.Second
 
 // limiter decides which anonymous denials are recorded one by one. Reasons are a
 // closed list, so the number of its buckets is bounded.
@@ -28,14 +28,14 @@ type limiter struct {
 
 	mu      sync.Mutex
 	buckets map[string]*bucket
-	waiting bool // a timer will note what was suppressed
+	waiting bool // a timer will report the suppressed denials
 }
 
 type bucket struct {
-	left       float64 // records that may be written now
+	left       float64 // denials that may be recorded now
 	filled     time.Time
-	suppressed uint64 // that were not noted yet
-	since      time.Time
+	suppressed uint64    // not reported yet
+	since      time.Time // of the first of them
 }
 
 func newLimiter(perSecond int, report func(string, uint64, time.Time)) *limiter {
@@ -44,9 +44,9 @@ func newLimiter(perSecond int, report func(string, uint64, time.Time)) *limiter 
 	return l
 }
 
-// admits reports whether a denial is recorded by itself. If not, it is counted in
-// the note of its reason.
-func (l *limiter) admits(now time.Time, reason string) bool {
+// admit reports whether a denial may be recorded. If not, it counts the denial as
+// suppressed.
+func (l *limiter) admit(now time.Time, reason string) bool {
 	rate := float64(l.perSecond.Load())
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,13 +67,13 @@ func (l *limiter) admits(now time.Time, reason string) bool {
 	l.total.Add(1)
 	if !l.waiting {
 		l.waiting = true
-		time.AfterFunc(noteInterval, l.note)
+		time.AfterFunc(reportInterval, l.reportSuppressed)
 	}
 	return false
 }
 
-// fill adds what has become free since the last time. A clock that was set back
-// adds nothing, and counts on from there.
+// fill adds the denials that may be recorded since the last call. A clock that was set
+// back adds nothing, and the next call counts from there.
 func (b *bucket) fill(now time.Time, rate float64) {
 	if passed := now.Sub(b.filled).Seconds(); passed > 0 {
 		b.left = min(rate*burstSeconds, b.left+passed*rate)
@@ -81,26 +81,26 @@ func (b *bucket) fill(now time.Time, rate float64) {
 	b.filled = now
 }
 
-// note reports what was suppressed since it was called last.
-func (l *limiter) note() {
+// reportSuppressed reports the denials that were suppressed since the last call.
+func (l *limiter) reportSuppressed() {
 	l.mu.Lock()
-	noted := map[string]bucket{}
+	pending := map[string]bucket{}
 	for reason, b := range l.buckets {
 		if b.suppressed > 0 {
-			noted[reason] = *b
+			pending[reason] = *b
 			b.suppressed = 0
 		}
 	}
 	l.waiting = false
 	l.mu.Unlock()
-	for reason, b := range noted {
+	for reason, b := range pending {
 		l.report(reason, b.suppressed, b.since)
 	}
 }
 
-// newID is a record's, from 128 random bits.
+// newID returns the id of a line: 128 random bits in hexadecimal.
 func newID() string {
 	id := make([]byte, 16)
-	_, _ = rand.Read(id) // without an error it fills; an id of zeros in a gap harms nobody
+	_, _ = rand.Read(id) // crypto/rand fills the slice or returns an error; an id of zeros does no harm in a gap
 	return hex.EncodeToString(id)
 }

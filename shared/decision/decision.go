@@ -11,22 +11,22 @@
 // Reasons are added and never renamed. The list is in reason.go, and [Reasons] returns
 // it.
 //
-// Some documents and rules are evaluated and not enforced. What they would have decided
-// hangs below the enforced answer, as [Decision.Shadow]. An audit record keeps these
-// answers as texts ([Decision.Shadows]), and [ParseShadow] reads such a text.
+// Some documents and rules are evaluated and not enforced. Their answers hang below the
+// enforced one, as [Decision.Shadow]. An audit record keeps them as texts
+// ([Decision.Shadows]), and [ParseShadow] reads such a text.
 package decision
 
 // Decision is the answer to one request. The zero Decision denies.
 type Decision struct {
 	Reason Reason
-	Policy string // name of the document that decided; empty where none did
-	Rule   string // name of the rule of Policy that decided; empty where none did
+	Policy string // name of the document that decided; may be empty
+	Rule   string // name of the rule of Policy that decided; may be empty
 	Folder string // folder of Policy; names of documents are unique in a folder
 	Shared bool   // another folder has a document of that name too
 
-	// Shadow is the answer without shadow mode: what the request would get if
-	// everything that is in shadow, or that an override lifts, were enforced. It is
-	// nil where nothing is, and may have a Shadow itself. It never changes the answer.
+	// Shadow is the answer that the request would get if everything that is in shadow,
+	// or that an override lifts, were enforced. It is nil where that is nothing. It may
+	// have a Shadow itself. It never changes the answer.
 	Shadow *Decision
 }
 
@@ -78,7 +78,7 @@ func (d Decision) policyName() string {
 	return d.Policy
 }
 
-// Mode returns the word for an audit record that says that not everything was enforced:
+// Mode returns the field mode of an audit record, for answers that are not enforced:
 //
 //   - "unenforced" or "overridden": that is why the request was allowed
 //   - "shadow": there is an answer in [Decision.Shadow]

@@ -8,18 +8,18 @@ import (
 // ProblemType is the media type of [ProblemBody].
 const ProblemMediaType = "application/problem+json"
 
-// ProblemBody is the body of a refusal (RFC 9457), the same at the edge and at each
-// hop. The client learns the reason's code and, where a token was verified, the
-// transaction, with which its support finds the audit record; what exactly is
-// wrong stands in our log. txn may be empty.
+// ProblemBody returns the body of a denial, in JSON (RFC 9457). It is the same at the edge
+// and at each hop. The client learns the code of the reason and, where a token was
+// verified, the transaction. With that its support finds the audit record. The cause is
+// in our log only. txn may be empty.
 func ProblemBody(status int, reason Reason, txn string) []byte {
-	// A struct of texts and a number: encoding cannot fail.
+	// Texts and a number: encoding cannot fail.
 	body, _ := json.Marshal(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`
 		Status int    `json:"status"`
 		Reason Reason `json:"reason"`
 		Txn    string `json:"txn,omitempty"`
-	}{"about:blank", http.StatusText(status), status, reason, txn})
+	}{Type: "about:blank", Title: http.StatusText(status), Status: status, Reason: reason, Txn: txn})
 	return body
 }

@@ -31,14 +31,14 @@ func (d Decision) shadowText() string {
 	return text
 }
 
-// ParseShadow reads one text of [Decision.Shadows]. The error says what is wrong: the
-// words are not a decision and a reason, the reason is unknown, the decision does not
-// belong to the reason, or the rule has another form. The decision that comes with an
-// error is the zero one, which denies.
+// ParseShadow reads one text of [Decision.Shadows]. It returns an error, and the zero
+// decision, for a text that does not begin with a decision and a reason, for an unknown
+// reason, for a decision that does not belong to the reason, and for another form of the
+// rule.
 //
-// Folder and Shared are set only where the text has a folder. A document that cannot
-// be used ([PolicyRefused]) is named by its path if its name cannot be read. A path may
-// hold any byte, also spaces and slashes; it is returned as Policy, in one piece.
+// Folder and Shared are set only where the text has a folder. A rejected document
+// ([PolicyRefused]) has no rule, and is named by its path if its name cannot be read. A
+// path may hold any byte, also spaces and slashes. It is returned as Policy, in one piece.
 func ParseShadow(text string) (Decision, error) {
 	word, rest, _ := strings.Cut(text, " ")
 	reason, rule, hasRule := strings.Cut(rest, " ")

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// Callees that have no certificate of their own: a Service behind a waypoint,
-// which routes by the Service's address, a gateway that the configuration names,
-// and an API of Tyk's. None can be a caller: no SPIFFE id reads as one of these.
+// Callees without a certificate of their own: a Service behind a waypoint, which routes by
+// the Service's address, a gateway that the configuration names, and an API of Tyk. They
+// cannot be callers, because no SPIFFE id has such a form.
 var (
 	serviceForm = regexp.MustCompile(`^service/` + label + `/` + label + `$`)
 	gatewayForm = regexp.MustCompile(`^gateway/` + label + `$`)
 	edgeForm    = regexp.MustCompile(`^edge/[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 )
 
-// label is a DNS label (RFC 1123), as namespaces and Services are named.
+// label is a DNS label (RFC 1123), the form of the names of namespaces and Services.
 const label = `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`
 
-// ServiceCallee names a Service as the called side.
+// ServiceCallee returns the callee service/NAMESPACE/NAME, for a Kubernetes Service.
 func ServiceCallee(namespace, name string) (Workload, error) {
 	text := "service/" + namespace + "/" + name
 	if !serviceForm.MatchString(text) {
@@ -27,7 +27,7 @@ func ServiceCallee(namespace, name string) (Workload, error) {
 	return Workload(text), nil
 }
 
-// ParseGateway reads "gateway/NAME".
+// ParseGateway reads the callee gateway/NAME.
 func ParseGateway(text string) (Workload, error) {
 	if !gatewayForm.MatchString(text) {
 		return "", fmt.Errorf("%q: want gateway/NAME, a name of lower-case letters, digits and -", text)
@@ -35,7 +35,7 @@ func ParseGateway(text string) (Workload, error) {
 	return Workload(text), nil
 }
 
-// EdgeCallee names an API of Tyk's, by its id, as the called side.
+// EdgeCallee returns the callee edge/API, for an API of Tyk by its id.
 func EdgeCallee(apiID string) (Workload, error) {
 	text := "edge/" + apiID
 	if !edgeForm.MatchString(text) {
@@ -44,19 +44,17 @@ func EdgeCallee(apiID string) (Workload, error) {
 	return Workload(text), nil
 }
 
-// IsEdge reports whether the called side is an API at the edge, where no caller
-// is ever known.
+// IsEdge reports whether the callee is an API at the edge, where no caller is known.
 func (w Workload) IsEdge() bool { return strings.HasPrefix(string(w), "edge/") }
 
-// IsService reports whether the called side is a Service, not a workload.
+// IsService reports whether the callee is a Service, and not a workload.
 func (w Workload) IsService() bool { return strings.HasPrefix(string(w), "service/") }
 
-// IsGateway reports whether the called side is a gateway, which routes by the
-// request's host.
+// IsGateway reports whether the callee is a gateway, which routes by the request's host.
 func (w Workload) IsGateway() bool { return strings.HasPrefix(string(w), "gateway/") }
 
-// ParseTarget is [TrustDomains.ParsePattern] for the called side, which may also
-// be service/NAMESPACE/NAME, gateway/NAME or edge/API.
+// ParseTarget reads a pattern of callees: one of [TrustDomains.ParsePattern], or
+// service/NAMESPACE/NAME, gateway/NAME or edge/API.
 func (t TrustDomains) ParseTarget(text string) (Pattern, error) {
 	if serviceForm.MatchString(text) || gatewayForm.MatchString(text) || edgeForm.MatchString(text) {
 		return Pattern{literal: Workload(text)}, nil

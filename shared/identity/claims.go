@@ -1,12 +1,13 @@
 package identity
 
-// Lookup finds a claim by its path: one of the fixed names, or a member below tctx
-// or rctx, each step being the name of a member. Nil claims hold nothing.
+// Lookup returns the claim at a path: the name of a claim, followed by names of members
+// for the objects tctx and rctx. ok is false if there is no such claim, and for nil
+// claims.
 func (c *Claims) Lookup(path ...string) (value any, ok bool) {
 	if c == nil || len(path) == 0 {
 		return nil, false
 	}
-	value, ok = c.top(path[0])
+	value, ok = c.lookupName(path[0])
 	for _, name := range path[1:] {
 		members, isObject := value.(map[string]any)
 		if !isObject {
@@ -17,7 +18,7 @@ func (c *Claims) Lookup(path ...string) (value any, ok bool) {
 	return value, ok
 }
 
-func (c *Claims) top(name string) (any, bool) {
+func (c *Claims) lookupName(name string) (any, bool) {
 	switch name {
 	case "iss":
 		return c.Issuer, true

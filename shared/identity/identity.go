@@ -1,10 +1,23 @@
-// Package identity is the contract between the edge and the mesh: who the
-// caller is, in which header that travels, and what the names mean.
+// Package identity is the contract between the edge and the mesh: who the user is, which
+// workloads call each other, and how both are named.
 //
-// A gateway fills an [Identity] from a session that it verified. The token
-// package signs it, carries it in [Header], and gives back [Claims] at every
-// hop. Nothing here reads or writes a token, and nothing but the standard
-// library is imported, so that any layer may depend on it.
+// # The user
+//
+// A gateway fills an [Identity] from a session that it has verified. Package token signs
+// it and returns [Claims] at every hop. The token is the value of the header [Header]. A
+// hop hands chosen claims to its workload in headers that begin with [HeaderPrefix]. Both
+// kinds of headers are reserved: see [IsReservedHeader].
+//
+// # Workloads
+//
+// A [Workload] is the name of a caller or a callee. A caller has a SPIFFE id from its
+// certificate. [TrustDomains.ParseWorkload] turns that into the short form
+// ns/NAMESPACE/sa/ACCOUNT if the id belongs to the mesh. A callee can also be a Service, a
+// gateway or an API at the edge ([ServiceCallee], [ParseGateway], [EdgeCallee]). A
+// [Pattern] names one or more workloads, as documents write them.
+//
+// Nothing here reads or writes a token. The package imports the standard library alone,
+// so that any layer may depend on it.
 package identity
 
 import (
@@ -12,46 +25,46 @@ import (
 	"time"
 )
 
-// Draft is the revision of the Transaction Token draft whose names are used.
+// Draft is the revision of the IETF Transaction Token draft whose names are used.
 const Draft = "draft-ietf-oauth-transaction-tokens-09"
 
 const (
 	// Header carries exactly one token and no scheme (draft section 12.1).
 	Header = "Txn-Token"
-	// HeaderPrefix starts every header in which a hop tells a workload who calls.
+	// HeaderPrefix is the start of every header that hands a claim from a hop to its workload.
 	HeaderPrefix = "X-Meshpass-"
-	// TxnHeader is the response header with the transaction id: what a support ticket quotes.
+	// TxnHeader is the response header with the transaction id, for support tickets.
 	TxnHeader = HeaderPrefix + "Txn"
 )
 
-// Identity is what a gateway knows of a caller: the input of a token.
+// Identity is the input of a token: all that a gateway knows of a user.
 type Identity struct {
-	Txn       string         // UUIDv7, one per request at the edge; empty: the minter makes one
-	Subject   Subject        // who the caller is, unique in the audience
-	Scopes    []string       // what the session holds, already narrowed
+	Txn       string         // UUIDv7, one for each request at the edge; empty: the minter makes one
+	Subject   Subject        // the user, unique in the audience
+	Scopes    []string       // of the session, already narrowed
 	Requester string         // req_wl: the gateway's own workload name
 	API       API            // tctx.api
 	Org       string         // tctx.org
-	Method    string         // tctx.auth: how the caller was authenticated
-	SessionID string         // tctx.sid: pseudonym of the session key
-	Claims    map[string]any // further members of tctx, under configured names
+	Method    string         // tctx.auth: how the user was authenticated
+	SessionID string         // tctx.sid: see [PseudonymKey.Pseudonym]
+	Claims    map[string]any // mapped members of tctx, by their configured names
 	IP        string         // rctx.ip
 	AuthTime  time.Time      // rctx.auth_time; zero: unknown
-	NotAfter  time.Time      // end of the caller's own credential; zero: it has none
+	NotAfter  time.Time      // end of the caller's own credential; zero: it does not end
 }
 
-// Subject names a principal: the namespace says who vouches for the id.
+// Subject is the name of a user. The namespace is the source of the id, such as the alias
+// of an identity provider.
 type Subject struct{ Namespace, ID string }
 
-// String gives the form of the claim sub.
+// String returns the form of the claim sub, NAMESPACE:ID.
 func (s Subject) String() string { return s.Namespace + ":" + s.ID }
 
-// API names the gateway's API that took the request.
+// API is the gateway's API that received the request.
 type API struct{ ID, Name string }
 
-// Claims is the content of a token that passed every rule of the verifier.
-// Member values of Tctx and Rctx are string, bool, int64, float64, nil,
-// []any or map[string]any.
+// Claims is the content of a verified token. Values of Tctx and Rctx have the types
+// string, bool, int64, float64, nil, []any and map[string]any.
 type Claims struct {
 	Issuer, Audience, Subject, Txn, Scope, Requester string
 
@@ -59,20 +72,20 @@ type Claims struct {
 	Tctx, Rctx        map[string]any
 }
 
-// Scopes splits the space-delimited claim scope (RFC 8693 section 4.2).
+// Scopes splits the claim scope at its spaces (RFC 8693 section 4.2).
 func (c *Claims) Scopes() []string {
 	return strings.FieldsFunc(c.Scope, func(r rune) bool { return r == ' ' })
 }
 
-// IsReservedHeader reports whether only Meshpass may write a header of this name: the token, or an identity
-// header for workloads. Case is ignored, and every byte that is no letter or digit counts as "-":
-// servers that hand headers on as CGI variables (RFC 3875 section 4.1.18) write X_Meshpass_User,
-// X.Meshpass.User and X-Meshpass-User as one name.
+// IsReservedHeader reports whether only Meshpass may write a header of this name: [Header],
+// or one that begins with [HeaderPrefix]. Case is ignored, and every byte that is no letter
+// or digit counts as "-": servers that hand headers on as CGI variables (RFC 3875 section
+// 4.1.18) write X_Meshpass_User, X.Meshpass.User and X-Meshpass-User as one name.
 func IsReservedHeader(header string) bool {
 	return equalFolded(header, "txn-token") || len(header) >= len(HeaderPrefix) && equalFolded(header[:len(HeaderPrefix)], "x-meshpass-")
 }
 
-// equalFolded compares byte by byte; want is lower-case letters, digits and "-".
+// equalFolded compares byte by byte. want has only lower-case letters, digits and "-".
 func equalFolded(name, want string) bool {
 	if len(name) != len(want) {
 		return false

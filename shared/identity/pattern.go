@@ -7,34 +7,34 @@ import (
 	"strings"
 )
 
-// Pattern names workloads as people write them: "ns/shop/sa/orders", with * for
-// a whole segment, or a literal "spiffe://…" id of a foreign domain. The zero
-// Pattern matches nothing.
+// Pattern names one or more workloads, as documents write them: ns/NAMESPACE/sa/ACCOUNT,
+// where * is any namespace or account, or the SPIFFE id of a workload of another trust
+// domain. The zero Pattern matches nothing.
 type Pattern struct {
 	literal            Workload
 	namespace, account string // "*" matches any; only where literal is empty
 }
 
 var (
-	// localForm has the names that Kubernetes gives: one in capitals is a slip there.
+	// localForm has the names that Kubernetes allows. A name in capitals is a mistake there.
 	localForm = regexp.MustCompile(`^ns/(\*|[a-z0-9][a-z0-9.-]*)/sa/(\*|[a-z0-9][a-z0-9.-]*)$`)
-	// istioPrincipal is how Istio's AuthorizationPolicy writes a workload.
+	// istioPrincipal is the form of a workload in Istio's AuthorizationPolicy.
 	istioPrincipal = regexp.MustCompile(`^[a-z0-9.-]+/(ns/(?:\*|[a-z0-9][a-z0-9.-]*)/sa/(?:\*|[a-z0-9][a-z0-9.-]*))$`)
-	foreignForm    = regexp.MustCompile(`^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$`)
+	spiffeForm     = regexp.MustCompile(`^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$`)
 )
 
-// ParsePattern refuses every other form, and the long form of a local workload
-// that has a short one: a pattern that matches nothing by a slip would never be
-// noticed. A local workload whose names Kubernetes would not give, such as My_Job,
-// has the long form alone.
+// ParsePattern reads a pattern of workloads. It rejects every other form, and the SPIFFE id
+// of a workload of the mesh that has a short form: a pattern that matches nothing by
+// mistake would never be noticed. A workload of the mesh with a name that Kubernetes does
+// not allow, such as My_Job, is written as a SPIFFE id.
 func (t TrustDomains) ParsePattern(text string) (Pattern, error) {
-	if foreignForm.MatchString(text) {
-		return t.parseLong(text)
+	if spiffeForm.MatchString(text) {
+		return t.parseSPIFFEPattern(text)
 	}
 	m := localForm.FindStringSubmatch(text)
 	switch {
-	case m == nil && isWorkloadPath(text) && validPath(text):
-		return Pattern{}, fmt.Errorf("%q: want ns/NAMESPACE/sa/ACCOUNT with small letters, as Kubernetes names them; a workload of this very name is written %s", text, t.long(text))
+	case m == nil && isWorkloadPath(text) && isValidPath(text):
+		return Pattern{}, fmt.Errorf("%q: want ns/NAMESPACE/sa/ACCOUNT with lower-case letters, as Kubernetes names them; a workload with exactly this name is written %s", text, t.spiffeID(text))
 	case m == nil && istioPrincipal.MatchString(text):
 		return Pattern{}, fmt.Errorf("%q: write %s, without the trust domain", text, istioPrincipal.FindStringSubmatch(text)[1])
 	case m == nil:
@@ -46,32 +46,32 @@ func (t TrustDomains) ParsePattern(text string) (Pattern, error) {
 	}
 }
 
-// parseLong reads spiffe://DOMAIN/PATH.
-func (t TrustDomains) parseLong(text string) (Pattern, error) {
+// parseSPIFFEPattern reads spiffe://DOMAIN/PATH.
+func (t TrustDomains) parseSPIFFEPattern(text string) (Pattern, error) {
 	w, err := t.ParseWorkload(text)
 	switch {
 	case err != nil:
 		return Pattern{}, err
-	case string(w) == text, !localForm.MatchString(string(w)) && text == t.long(string(w)):
+	case string(w) == text, !localForm.MatchString(string(w)) && text == t.spiffeID(string(w)):
 		return Pattern{literal: w}, nil
 	case localForm.MatchString(string(w)):
 		return Pattern{}, fmt.Errorf("%q: write %s, the trust domain is the mesh's own", text, w)
 	default:
-		return Pattern{}, fmt.Errorf("%q: write %s, the trust domain is an alias of the mesh's own", text, t.long(string(w)))
+		return Pattern{}, fmt.Errorf("%q: write %s, the trust domain is an alias of the mesh's own", text, t.spiffeID(string(w)))
 	}
 }
 
-// long is the SPIFFE id of a local workload.
-func (t TrustDomains) long(path string) string {
+// spiffeID returns the SPIFFE id of a workload of the mesh.
+func (t TrustDomains) spiffeID(path string) string {
 	return "spiffe://" + cmp.Or(t.Local, "DOMAIN") + "/" + path
 }
 
-// Literal is the one workload that the pattern names, or empty where it has a
-// wildcard.
+// Literal returns the one workload that the pattern names. It is empty if the pattern has
+// a wildcard.
 func (p Pattern) Literal() Workload { return p.literal }
 
-// Match reports whether the workload is one of those named. A wildcard reaches
-// workloads of the local trust domain only.
+// Match reports whether the pattern names the workload. A wildcard matches workloads of
+// the mesh only.
 func (p Pattern) Match(w Workload) bool {
 	if p.literal != "" {
 		return p.literal == w
@@ -81,7 +81,7 @@ func (p Pattern) Match(w Workload) bool {
 	return local && found && namespace != "" && (p.namespace == "*" || p.namespace == namespace) && (p.account == "*" || p.account == account)
 }
 
-// String is the pattern as people write it; empty for the zero Pattern.
+// String returns the form that is parsed. It is empty for the zero Pattern.
 func (p Pattern) String() string {
 	if p.literal != "" || p.namespace == "" {
 		return string(p.literal)
@@ -89,7 +89,7 @@ func (p Pattern) String() string {
 	return "ns/" + p.namespace + "/sa/" + p.account
 }
 
-// MarshalText is String, so that a pattern is a text in JSON.
+// MarshalText returns [Pattern.String], so that a pattern is a text in JSON.
 func (p Pattern) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // Covers reports whether p names every workload that q names.
@@ -101,8 +101,8 @@ func (p Pattern) Covers(q Pattern) bool {
 		(p.namespace == "*" || p.namespace == q.namespace) && (p.account == "*" || p.account == q.account)
 }
 
-// MatchingPatterns gives all patterns that match the workload: the keys under which an
-// index may hold something for it. Those that are left over are zero.
+// MatchingPatterns returns every pattern that matches the workload, for an index by
+// pattern. There are one or four; the others are zero.
 func (w Workload) MatchingPatterns() [4]Pattern {
 	all := [4]Pattern{{literal: w}}
 	rest, local := strings.CutPrefix(string(w), "ns/")

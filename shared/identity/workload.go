@@ -6,30 +6,31 @@ import (
 	"strings"
 )
 
-// Workload names a workload of the mesh in the form that policies write:
-// "ns/shop/sa/orders" in the local trust domain or one of its aliases, the
-// whole "spiffe://…" id elsewhere. Empty means that there is none.
+// Workload is the name of a caller or a callee: ns/NAMESPACE/sa/ACCOUNT for a workload of
+// the mesh, the whole spiffe://DOMAIN/PATH for another one, or one of the forms of a callee
+// such as service/NAMESPACE/NAME. It is empty if the workload is not known.
 type Workload string
 
-// ErrNotSPIFFE says that a peer's name is not a SPIFFE id: a DNS name or an
-// X.509 subject, which Envoy reports when a certificate has no URI SAN.
+// ErrNotSPIFFE is the error for a name that is not a SPIFFE id. Envoy reports a DNS name or
+// an X.509 subject if a certificate has no URI SAN.
 var ErrNotSPIFFE = errors.New("not a SPIFFE id")
 
-// TrustDomains says which trust domains are this mesh.
+// TrustDomains are the trust domains of the mesh.
 type TrustDomains struct {
 	Local   string   // for example cluster.local
 	Aliases []string // former or equivalent names of Local
 }
 
-// ParseWorkload reads a SPIFFE id as a mesh certificate carries it. Ids are compared
-// as literal strings from here on: a dot in a service account's name is a dot.
+// ParseWorkload reads a SPIFFE id, as a certificate of the mesh has it. The empty text is
+// the empty Workload. Names are compared byte by byte from here on: a dot in the name of a
+// service account is a dot. The error is [ErrNotSPIFFE].
 func (t TrustDomains) ParseWorkload(id string) (Workload, error) {
 	if id == "" {
 		return "", nil
 	}
 	rest, ok := strings.CutPrefix(id, "spiffe://")
 	domain, path, found := strings.Cut(rest, "/")
-	if !ok || !found || !validSegment(domain) || !validPath(path) {
+	if !ok || !found || !isValidSegment(domain) || !isValidPath(path) {
 		return "", fmt.Errorf("%w: %.256q", ErrNotSPIFFE, id)
 	}
 	if t.isLocal(domain) && isWorkloadPath(path) {
@@ -50,23 +51,24 @@ func (t TrustDomains) isLocal(domain string) bool {
 	return domain == t.Local
 }
 
-// isWorkloadPath recognises Istio's form, ns/NAMESPACE/sa/ACCOUNT.
+// isWorkloadPath reports whether a path has Istio's form, ns/NAMESPACE/sa/ACCOUNT.
 func isWorkloadPath(path string) bool {
 	s := strings.Split(path, "/")
 	return len(s) == 4 && s[0] == "ns" && s[2] == "sa"
 }
 
-func validPath(path string) bool {
+func isValidPath(path string) bool {
 	for _, segment := range strings.Split(path, "/") {
-		if !validSegment(segment) {
+		if !isValidSegment(segment) {
 			return false
 		}
 	}
 	return true
 }
 
-// validSegment is the character set of the SPIFFE ID standard, section 2.
-func validSegment(s string) bool {
+// isValidSegment checks the characters of a trust domain or of a segment of the path
+// (SPIFFE ID standard, section 2).
+func isValidSegment(s string) bool {
 	if s == "" || s == "." || s == ".." {
 		return false
 	}

@@ -181,7 +181,7 @@ func TestALocalWorkloadInCapitals(t *testing.T) {
 	text := head + "  rules:\n  - {name: no-job, effect: deny, from: {workloads: [NAME]}}\n  - {name: all, effect: allow, from: {workloads: [ns/shop/sa/*]}}\n"
 	loader := source.Loader{Domains: identity.TrustDomains{Local: "cluster.local", Aliases: []string{"old.example"}}}
 	for name, want := range map[string]string{
-		"ns/shop/sa/My_Job":                      "a workload of this very name is written spiffe://cluster.local/ns/shop/sa/My_Job",
+		"ns/shop/sa/My_Job":                      "a workload with exactly this name is written spiffe://cluster.local/ns/shop/sa/My_Job",
 		"spiffe://old.example/ns/shop/sa/My_Job": "write spiffe://cluster.local/ns/shop/sa/My_Job, the trust domain is an alias of the mesh's own",
 		"spiffe://cluster.local/ns/shop/sa/../x": "not a SPIFFE id",
 	} {
