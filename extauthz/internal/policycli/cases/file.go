@@ -2,7 +2,6 @@ package cases
 
 import (
 	"cmp"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -112,11 +111,8 @@ type caseParser struct {
 
 func parseFile(data []byte, domains identity.TrustDomains) ([]Case, strictyaml.Problems) {
 	doc, err := strictyaml.Parse(data)
-	var unreadable strictyaml.Problems
-	if errors.As(err, &unreadable) {
-		return nil, unreadable
-	} else if err != nil {
-		return nil, strictyaml.Problems{{Message: err.Error()}}
+	if err != nil {
+		return nil, strictyaml.AsProblems(err)
 	}
 	p := caseParser{domains: domains, doc: doc}
 	p.problems = doc.Decode(&p.file)
