@@ -59,7 +59,7 @@ func writeBlocks(t *testing.T, dir, language string, names ...string) {
 
 func playOnly(t *testing.T, mesh *localmesh.Mesh, folder string, names ...string) {
 	t.Helper()
-	cases, err := scenarios.In(folder)
+	cases, err := scenarios.LoadShipped(folder)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,9 +119,9 @@ func answered(t *testing.T, mesh *localmesh.Mesh, path, as, by string, status in
 		answer, err := mesh.Send(ctx, scenarios.Request{ID: fmt.Sprintf("%s-%d", t.Name(), began.UnixNano()+int64(n)),
 			Send: scenarios.Send{To: "gateway", Method: "GET", Path: path, As: as}})
 		if err != nil {
-			t.Fatalf("want %d by %s, last was %d by %s: %v", status, by, last.Status, last.By(), err)
+			t.Fatalf("want %d by %s, last was %d by %s: %v", status, by, last.Status, last.AnsweredBy(), err)
 		}
-		if last = answer; answer.Status == status && answer.By() == by {
+		if last = answer; answer.Status == status && answer.AnsweredBy() == by {
 			return time.Since(began)
 		}
 		select {

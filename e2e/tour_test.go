@@ -72,7 +72,7 @@ func playAll(t *testing.T, mesh *localmesh.Mesh, folders ...string) {
 	t.Helper()
 	var played []scenarios.Exchange
 	for _, folder := range folders {
-		cases, err := scenarios.In(folder)
+		cases, err := scenarios.LoadShipped(folder)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func playAll(t *testing.T, mesh *localmesh.Mesh, folders ...string) {
 	}
 	t.Run("nothing came later", func(t *testing.T) {
 		for i := range played {
-			if err := played[i].Look(t.Context(), mesh); err != nil {
+			if err := played[i].ReadOutcome(t.Context(), mesh); err != nil {
 				t.Fatal(err)
 			}
 			expected(t, played[i])

@@ -76,15 +76,15 @@ func (e *Environment) askedManifests(label string) ([]byte, error) {
 // judgeAsked wants one decision, and its id in the access log. No document targets the workload, so that
 // it is a denial.
 func judgeAsked(label string, answer scenarios.Answer, decided, logged []logLine) (problems []string) {
-	if answer.Status != 403 || answer.Field("reason") != "unguarded" {
-		problems = append(problems, fmt.Sprintf("answered %d %s, want 403 unguarded", answer.Status, answer.Field("reason")))
+	if answer.Status != 403 || answer.BodyField("reason") != "unguarded" {
+		problems = append(problems, fmt.Sprintf("answered %d %s, want 403 unguarded", answer.Status, answer.BodyField("reason")))
 	}
-	if len(decided) != 1 || decided[0].Text("callee") != "ns/shop/sa/"+label {
+	if len(decided) != 1 || decided[0].FieldText("callee") != "ns/shop/sa/"+label {
 		return append(problems, fmt.Sprintf("%d audit records: %v; want one of ns/shop/sa/%s", len(decided), decided, label))
 	}
 	for _, line := range logged {
-		if line.Text("decision_id") != decided[0].Text("id") {
-			problems = append(problems, fmt.Sprintf("the access log has decision_id %s, want %s", line.Text("decision_id"), decided[0].Text("id")))
+		if line.FieldText("decision_id") != decided[0].FieldText("id") {
+			problems = append(problems, fmt.Sprintf("the access log has decision_id %s, want %s", line.FieldText("decision_id"), decided[0].FieldText("id")))
 		}
 	}
 	return problems

@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/meshpass/meshpass/e2e/consumer"
 	"github.com/meshpass/meshpass/e2e/idp"
 	"github.com/meshpass/meshpass/e2e/kind/sender"
+	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
 // authorization is the header value with which a credential is shown to Tyk; "" for no name. Names are
@@ -23,7 +23,7 @@ func (e *Environment) authorization(ctx context.Context, name string) (string, e
 	if value, ok := e.credentials[name]; ok {
 		return value, nil
 	}
-	if session, ok := consumer.Sessions()[name]; ok {
+	if session, ok := scenarios.PartnerSessions()[name]; ok {
 		key, err := e.createKey(ctx, session)
 		e.credentials[name] = key
 		return key, err

@@ -25,7 +25,7 @@ func (e *Environment) Send(ctx context.Context, r scenarios.Request) (scenarios.
 	if err != nil {
 		return scenarios.Answer{}, err
 	}
-	w.Method, w.URL, w.Header = r.Method, w.URL+r.Path, r.Header()
+	w.Method, w.URL, w.Header = r.Method, w.URL+r.Path, r.BuildHeader()
 	if err := e.authenticate(ctx, w.Header, r.Send); err != nil {
 		return scenarios.Answer{}, err
 	}
@@ -50,7 +50,7 @@ func (e *Environment) authenticate(ctx context.Context, h http.Header, s scenari
 	if err != nil {
 		return err
 	}
-	raw, err := s.Token.Sign(e.shipped(g.plugin), e.path(g.home, "keys"))
+	raw, err := s.Token.SignWith(e.shipped(g.plugin), e.path(g.home, "keys"))
 	h.Set(identity.Header, raw)
 	return err
 }

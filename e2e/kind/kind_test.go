@@ -158,7 +158,7 @@ func TestAWayIn(t *testing.T) {
 
 func TestALogLineNamesItsPod(t *testing.T) {
 	line, ok := parse([]byte(`[pod/meshpass-1/meshpass] {"kind": "check", "reason": "no_rule"}` + "\n"))
-	if !ok || line.pod != "meshpass-1" || line.Text("reason") != "no_rule" {
+	if !ok || line.pod != "meshpass-1" || line.FieldText("reason") != "no_rule" {
 		t.Errorf("got %v, %v", line, ok)
 	}
 	for _, bad := range []string{"", "[pod/meshpass-1/meshpass] panic: …", `{"kind": "check"}`} {

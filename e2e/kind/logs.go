@@ -33,8 +33,8 @@ type logLine struct {
 	scenarios.Record
 }
 
-// Records returns the audit records about a request, in the order of their time.
-func (e *Environment) Records(ctx context.Context, requestID string) ([]scenarios.Record, error) {
+// ReadRecords returns the audit records about a request, in the order of their time.
+func (e *Environment) ReadRecords(ctx context.Context, requestID string) ([]scenarios.Record, error) {
 	sources := []source{e.at.authorizers}
 	for _, g := range e.at.gateways {
 		sources = append(sources, g.logs())
@@ -42,19 +42,19 @@ func (e *Environment) Records(ctx context.Context, requestID string) ([]scenario
 	lines, err := e.linesAbout(ctx, requestID, sources...)
 	var records []scenarios.Record
 	for _, line := range lines {
-		if line.Text("kind") != "" { // Tyk writes lines of its own to the same place
+		if line.FieldText("kind") != "" { // Tyk writes lines of its own to the same place
 			records = append(records, line.Record)
 		}
 	}
 	return records, err
 }
 
-// Hits names the services that logged a request, in the order of their time.
-func (e *Environment) Hits(ctx context.Context, requestID string) ([]string, error) {
+// ReadHits names the services that logged a request, in the order of their time.
+func (e *Environment) ReadHits(ctx context.Context, requestID string) ([]string, error) {
 	lines, err := e.linesAbout(ctx, requestID, serviceLogs, undeclaredLogs)
 	var names []string
 	for _, line := range lines {
-		names = append(names, line.Text("service"))
+		names = append(names, line.FieldText("service"))
 	}
 	return names, err
 }
@@ -75,7 +75,7 @@ func (e *Environment) linesAbout(ctx context.Context, requestID string, sources 
 			if !bytes.Contains(text, []byte(requestID)) {
 				continue
 			}
-			if line, ok := parse(text); ok && line.Text("request_id") == requestID {
+			if line, ok := parse(text); ok && line.FieldText("request_id") == requestID {
 				found = append(found, line)
 			}
 		}
@@ -114,7 +114,7 @@ func parse(text []byte) (logLine, bool) {
 
 // written is a line's time; a line without a readable one sorts first, where it is noticed.
 func (l logLine) written() time.Time {
-	t, err := time.Parse(time.RFC3339Nano, l.Text("time"))
+	t, err := time.Parse(time.RFC3339Nano, l.FieldText("time"))
 	if err != nil {
 		return time.Time{}
 	}

@@ -97,8 +97,8 @@ func (e *Environment) decision(ctx context.Context, id string) (pod, reason stri
 		return "", "", err
 	}
 	for _, line := range lines {
-		if line.Text("callee") == "ns/shop/sa/orders" {
-			return line.pod, line.Text("reason"), nil
+		if line.FieldText("callee") == "ns/shop/sa/orders" {
+			return line.pod, line.FieldText("reason"), nil
 		}
 	}
 	return "", "", fmt.Errorf("no record of %s at orders yet", id)

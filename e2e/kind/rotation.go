@@ -124,9 +124,9 @@ func (e *Environment) verdict(ctx context.Context, raw, reason string) error {
 			From: "ns/shop/sa/inventory", To: "orders", Method: "GET", Path: "/tenants/acme/orders/1001",
 			Headers: map[string][]string{identity.Header: {raw}},
 		}})
-		if err != nil || answer.Field("reason") == reason {
+		if err != nil || answer.BodyField("reason") == reason {
 			return "", err
 		}
-		return fmt.Sprintf("%d %s", answer.Status, answer.Field("reason")), nil
+		return fmt.Sprintf("%d %s", answer.Status, answer.BodyField("reason")), nil
 	})
 }

@@ -89,7 +89,7 @@ func (e *Environment) cases(t topology) ([]test, error) {
 	var tests []test
 	var played []scenarios.Exchange
 	for _, folder := range t.cases {
-		cases, err := scenarios.Load(os.DirFS(e.shipped("e2e", "scenarios")), folder)
+		cases, err := scenarios.LoadFolder(os.DirFS(e.shipped("e2e", "scenarios")), folder)
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +110,7 @@ func (e *Environment) late(t topology, played *[]scenarios.Exchange) test {
 		var late []string
 		for _, x := range *played {
 			known := len(x.Problems) > 0
-			if err := x.Look(ctx, e); err != nil {
+			if err := x.ReadOutcome(ctx, e); err != nil {
 				return nil, err
 			}
 			if !known {

@@ -8,13 +8,13 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/meshpass/meshpass/e2e/consumer"
+	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
 // createKeys creates the consumers' keys at the (first) gateway, through Tyk's control API, as a portal would.
 func (m *Mesh) createKeys(ctx context.Context) error {
 	m.keys = map[string]string{}
-	for name, session := range consumer.Sessions() {
+	for name, session := range scenarios.PartnerSessions() {
 		key, err := m.CreateKey(ctx, session)
 		if err != nil {
 			return fmt.Errorf("API key of %s: %w", name, err)

@@ -26,7 +26,7 @@ func (m *Mesh) Send(ctx context.Context, r scenarios.Request) (scenarios.Answer,
 	if err != nil {
 		return scenarios.Answer{}, err
 	}
-	request.Header, request.Host = r.Header(), r.Host
+	request.Header, request.Host = r.BuildHeader(), r.Host
 	if err := m.authenticate(request, r); err != nil {
 		return scenarios.Answer{}, err
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
-// Records returns the audit records about a request, in the order of their time.
-func (m *Mesh) Records(_ context.Context, requestID string) ([]scenarios.Record, error) {
+// ReadRecords returns the audit records about a request, in the order of their time.
+func (m *Mesh) ReadRecords(_ context.Context, requestID string) ([]scenarios.Record, error) {
 	var records []scenarios.Record
 	for _, name := range m.auditLogs() {
 		lines, err := m.linesAbout(name, requestID)
@@ -21,7 +21,7 @@ func (m *Mesh) Records(_ context.Context, requestID string) ([]scenarios.Record,
 			return nil, err
 		}
 		for _, line := range lines {
-			if line.Text("kind") != "" { // Tyk writes lines of its own to the same place
+			if line.FieldText("kind") != "" { // Tyk writes lines of its own to the same place
 				records = append(records, line)
 			}
 		}
@@ -41,8 +41,8 @@ func (m *Mesh) auditLogs() []string {
 	return names
 }
 
-// Hits names the services that logged a request, in the order of their time.
-func (m *Mesh) Hits(_ context.Context, requestID string) ([]string, error) {
+// ReadHits names the services that logged a request, in the order of their time.
+func (m *Mesh) ReadHits(_ context.Context, requestID string) ([]string, error) {
 	var served []scenarios.Record
 	for _, name := range services {
 		lines, err := m.linesAbout(name+".log", requestID)
@@ -54,7 +54,7 @@ func (m *Mesh) Hits(_ context.Context, requestID string) ([]string, error) {
 	slices.SortStableFunc(served, byTime)
 	var names []string
 	for _, line := range served {
-		names = append(names, line.Text("service"))
+		names = append(names, line.FieldText("service"))
 	}
 	return names, nil
 }
@@ -63,7 +63,7 @@ func byTime(a, b scenarios.Record) int { return written(a).Compare(written(b)) }
 
 // written is a line's time; a line without a readable one sorts first, where it is noticed.
 func written(r scenarios.Record) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, r.Text("time"))
+	t, err := time.Parse(time.RFC3339Nano, r.FieldText("time"))
 	if err != nil {
 		return time.Time{}
 	}
@@ -82,7 +82,7 @@ func (m *Mesh) linesAbout(name, requestID string) ([]scenarios.Record, error) {
 			continue
 		}
 		var record scenarios.Record
-		if json.Unmarshal(line, &record) == nil && record.Text("request_id") == requestID {
+		if json.Unmarshal(line, &record) == nil && record.FieldText("request_id") == requestID {
 			found = append(found, record)
 		}
 	}

@@ -8,5 +8,5 @@ func (m *Mesh) mint(t scenarios.Token) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return t.Sign(m.path(g.Home, "identity.yaml"), m.path(g.Home, "keys"))
+	return t.SignWith(m.path(g.Home, "identity.yaml"), m.path(g.Home, "keys"))
 }

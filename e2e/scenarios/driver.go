@@ -10,26 +10,27 @@ import (
 	"github.com/meshpass/meshpass/e2e/services/service"
 )
 
-// Driver is an environment in which cases can be played.
+// Driver is an environment that plays cases.
 type Driver interface {
-	// Send sends one request and returns the answer; a connection that is closed or reset before
-	// any answer is an Answer with Closed set. An error means that the request could not be tried.
+	// Send sends one request and returns the answer. A connection that is closed or reset before
+	// any answer gives an Answer with Closed set. An error means that nothing could be sent.
 	Send(ctx context.Context, r Request) (Answer, error)
-	// Records returns what the gateway's plugin and the authorizer have recorded about a request
-	// so far, in the order of time.
-	Records(ctx context.Context, requestID string) ([]Record, error)
-	// Hits names the services that have seen a request so far, in the order of time.
-	Hits(ctx context.Context, requestID string) ([]string, error)
+	// ReadRecords returns the audit records of a request so far, those of the gateway's plugin and
+	// of the authorizer, in the order of time.
+	ReadRecords(ctx context.Context, requestID string) ([]Record, error)
+	// ReadHits returns the names of the services that a request has reached so far, in the order
+	// of time.
+	ReadHits(ctx context.Context, requestID string) ([]string, error)
 }
 
-// Request is a Send with everything filled in.
+// Request is a Send with an id.
 type Request struct {
-	ID string // also sent as X-Request-Id, by which records and hits are found
+	ID string // also sent as X-Request-Id, which finds the records and hits
 	Send
 }
 
-// Header builds the header lines to be sent, credential excepted.
-func (r Request) Header() http.Header {
+// BuildHeader returns the header lines to send, without the credential.
+func (r Request) BuildHeader() http.Header {
 	h := http.Header{}
 	for name, values := range r.Headers {
 		h[http.CanonicalHeaderKey(name)] = values
@@ -41,7 +42,7 @@ func (r Request) Header() http.Header {
 	return h
 }
 
-// Answer is what the sender saw.
+// Answer is the answer that the sender got.
 type Answer struct {
 	Status int
 	Closed bool
@@ -49,9 +50,9 @@ type Answer struct {
 	Body   []byte
 }
 
-// By tells who answered: the name of a service, meshpass, envoy, plugin or tyk; "" when the
-// connection was closed.
-func (a Answer) By() string {
+// AnsweredBy returns the program that answered: the name of a service, meshpass, envoy, plugin or
+// tyk. It is empty if the connection was closed.
+func (a Answer) AnsweredBy() string {
 	problem := strings.HasPrefix(a.Header.Get("Content-Type"), "application/problem+json")
 	envoy := a.Header.Get("Server") == "istio-envoy" || a.Header.Get("Server") == "envoy"
 	switch {
@@ -70,8 +71,8 @@ func (a Answer) By() string {
 	}
 }
 
-// Field reads the JSON body along a dotted path; "" when there is nothing.
-func (a Answer) Field(path string) string {
+// BodyField returns the value at a dotted path of the JSON body, or an empty text.
+func (a Answer) BodyField(path string) string {
 	var value any
 	if json.Unmarshal(a.Body, &value) != nil {
 		return ""

@@ -1,8 +1,8 @@
 package scenarios
 
 import (
+	"cmp"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -15,17 +15,17 @@ import (
 //go:embed */*.yaml
 var files embed.FS
 
-// In returns the cases of a folder, in the order of their files' names:
+// LoadShipped returns the cases of a folder of this package, in the order of their files' names:
 //
 //	tour      the story that `make demo` plays
-//	hostile   bad and forged input
-//	local     what ends otherwise on a cluster, where the gateway has a sidecar in front
-//	cluster   what only a cluster shows
-//	others    those of the topology of that name, see docs/topologies.md
-func In(folder string) ([]Scenario, error) { return Load(files, folder) }
+//	hostile   invalid and forged input
+//	local     cases with another end on a cluster, where the gateway has a sidecar in front
+//	cluster   cases that only a cluster shows
+//	others    cases of the topology of that name, see docs/topologies.md
+func LoadShipped(folder string) ([]Scenario, error) { return LoadFolder(files, folder) }
 
-// Load reads every case in a folder of fsys. All that is wrong is reported together, with file and line.
-func Load(fsys fs.FS, folder string) ([]Scenario, error) {
+// LoadFolder reads every case in a folder of fsys. It reports all problems together, with file and line.
+func LoadFolder(fsys fs.FS, folder string) ([]Scenario, error) {
 	names, err := fs.Glob(fsys, path.Join(folder, "*.yaml"))
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func Load(fsys fs.FS, folder string) ([]Scenario, error) {
 		if err != nil {
 			return nil, err
 		}
-		scenario, found := parse(data)
+		scenario, found := parseScenario(data)
 		scenario.Name = strings.TrimSuffix(path.Base(name), ".yaml")
 		all = append(all, scenario)
 		problems = append(problems, found.In(name)...)
@@ -48,54 +48,55 @@ func Load(fsys fs.FS, folder string) ([]Scenario, error) {
 	return all, problems.Err()
 }
 
-func parse(data []byte) (Scenario, strictyaml.Problems) {
+func parseScenario(data []byte) (Scenario, strictyaml.Problems) {
 	var s Scenario
 	doc, err := strictyaml.Parse(data)
 	if err != nil {
-		var problems strictyaml.Problems
-		errors.As(err, &problems)
-		return s, problems
+		return s, strictyaml.AsProblems(err)
 	}
 	problems := doc.Decode(&s)
-	if len(problems) == 0 {
-		s.check(doc, &problems)
+	if len(problems) > 0 {
+		return s, problems
 	}
-	return s, problems
+	s.applyDefaults()
+	return s, s.findProblems(doc)
 }
 
-// check refuses what would make a case pass without having tested anything.
-func (s *Scenario) check(doc *strictyaml.Document, problems *strictyaml.Problems) {
+func (s *Scenario) applyDefaults() {
+	for i := range s.Steps {
+		step := &s.Steps[i]
+		step.Times = max(step.Times, 1)
+		step.Send.Method = cmp.Or(step.Send.Method, "GET")
+	}
+}
+
+// findProblems reports mistakes that would let a case pass without a test.
+func (s *Scenario) findProblems(doc *strictyaml.Document) strictyaml.Problems {
+	var problems strictyaml.Problems
 	if s.Title == "" {
 		problems.Add(doc.At(), "title is missing")
 	}
 	if len(s.Steps) == 0 {
 		problems.Add(doc.At("steps"), "a case needs steps")
 	}
-	for i := range s.Steps {
-		at := func(keys ...any) strictyaml.Position { return doc.At(append([]any{"steps", i}, keys...)...) }
-		s.Steps[i].check(at, problems)
-	}
-}
-
-func (s *Step) check(at func(...any) strictyaml.Position, problems *strictyaml.Problems) {
-	s.Times = max(s.Times, 1)
-	if s.Send.Method == "" {
-		s.Send.Method = "GET"
-	}
-	if s.Send.To == "" {
-		problems.Add(at("send"), "send.to is missing: gateway or a service")
-	}
-	if !strings.HasPrefix(s.Send.Path, "/") {
-		problems.Add(at("send", "path"), "send.path must begin with /")
-	}
-	if (s.Expect.Status == 0) != s.Expect.Closed {
-		problems.Add(at("expect"), "expect either a status or closed: true")
-	}
-	for i, record := range s.Expect.Audit {
-		for field := range record {
-			if !slices.Contains(recordFields, field) {
-				problems.Add(at("expect", "audit", i, field), "audit records have no field %q; they have: %s", field, strings.Join(recordFields, ", "))
+	for i, step := range s.Steps {
+		position := func(keys ...any) strictyaml.Position { return doc.At(append([]any{"steps", i}, keys...)...) }
+		if step.Send.To == "" {
+			problems.Add(position("send"), "send.to is missing: gateway or a service")
+		}
+		if !strings.HasPrefix(step.Send.Path, "/") {
+			problems.Add(position("send", "path"), "send.path must begin with /")
+		}
+		if (step.Expect.Status == 0) != step.Expect.Closed {
+			problems.Add(position("expect"), "expect either a status or closed: true")
+		}
+		for j, record := range step.Expect.Audit {
+			for field := range record {
+				if !slices.Contains(recordFields, field) {
+					problems.Add(position("expect", "audit", j, field), "audit records have no field %q; they have: %s", field, strings.Join(recordFields, ", "))
+				}
 			}
 		}
 	}
+	return problems
 }

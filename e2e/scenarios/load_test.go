@@ -20,7 +20,7 @@ func TestShippedCasesLoad(t *testing.T) {
 		folders[i] = filepath.Dir(folders[i])
 	}
 	for _, folder := range slices.Compact(folders) {
-		if _, err := scenarios.In(folder); err != nil {
+		if _, err := scenarios.LoadShipped(folder); err != nil {
 			t.Errorf("%s: %v", folder, err)
 		}
 	}
@@ -40,7 +40,7 @@ tour/bad.yaml:4:13: expect either a status or closed: true
 tour/bad.yaml:4:30: audit records have no field "reson"; they have: kind, txn, request_id, listener, caller, callee, method, path, host, sub, iss, decision, reason, policy, rule, mode, shadow
 tour/bad.yaml:6:13: expect either a status or closed: true
 tour/typo.yaml:1:1: unknown key "titel" (did you mean "title"?); known here: about, steps, title`
-	_, err := scenarios.Load(fstest.MapFS{
+	_, err := scenarios.LoadFolder(fstest.MapFS{
 		"tour/bad.yaml":  {Data: []byte(bad)},
 		"tour/typo.yaml": {Data: []byte("titel: x\n")},
 	}, "tour")
@@ -53,7 +53,7 @@ tour/typo.yaml:1:1: unknown key "titel" (did you mean "title"?); known here: abo
 }
 
 func TestLoadRefusesAnEmptyFolder(t *testing.T) {
-	if _, err := scenarios.Load(fstest.MapFS{}, "tour"); err == nil {
+	if _, err := scenarios.LoadFolder(fstest.MapFS{}, "tour"); err == nil {
 		t.Error("a folder without cases would pass without having tested anything")
 	}
 }

@@ -8,27 +8,27 @@ import (
 	"time"
 )
 
-// Exchange is one request that was sent, all that came of it, and what of that was not expected.
+// Exchange is one request with its outcome, and the differences from the expected outcome.
 type Exchange struct {
 	Request  Request
 	Expect   Expect
 	Answer   Answer
 	Records  []Record
 	Hits     []string
-	Problems []string // empty: as expected
+	Problems []string // differences; empty: as expected
 }
 
-// settle bounds the wait for records and hits, which may reach a log after the answer was seen.
-const settle = 5 * time.Second
+// settle bounds the wait for records and hits: they may reach a log after the answer reaches the sender.
+const maxLogDelay = 5 * time.Second
 
-// Run plays a case and returns an Exchange for each request, also when an outcome differs. The
-// error is about the environment: a request that could not be sent, a log that could not be read.
+// Run plays a case and returns an Exchange for each request, also for an outcome that differs. The
+// error is one of the environment: a request could not be sent, or a log could not be read.
 func Run(ctx context.Context, d Driver, s Scenario) ([]Exchange, error) {
 	var played []Exchange
 	for _, step := range s.Steps {
 		for range step.Times {
 			id := fmt.Sprintf("%s.%d.%s", s.Name, len(played)+1, strings.ToLower(rand.Text()[:6]))
-			exchange, err := play(ctx, d, Request{ID: id, Send: step.Send}, step.Expect)
+			exchange, err := playRequest(ctx, d, Request{ID: id, Send: step.Send}, step.Expect)
 			if err != nil {
 				return played, fmt.Errorf("%s: %w", s.Name, err)
 			}
@@ -38,45 +38,46 @@ func Run(ctx context.Context, d Driver, s Scenario) ([]Exchange, error) {
 	return played, nil
 }
 
-func play(ctx context.Context, d Driver, r Request, want Expect) (Exchange, error) {
+func playRequest(ctx context.Context, d Driver, r Request, want Expect) (Exchange, error) {
 	answer, err := d.Send(ctx, r)
 	if err != nil {
 		return Exchange{}, err
 	}
 	e := Exchange{Request: r, Expect: want, Answer: answer}
-	ctx, cancel := context.WithTimeout(ctx, settle)
+	ctx, cancel := context.WithTimeout(ctx, maxLogDelay)
 	defer cancel()
 	for {
-		if err := e.Look(ctx, d); err != nil {
+		if err := e.ReadOutcome(ctx, d); err != nil {
 			return e, err
 		}
-		if e.complete() || !pause(ctx) {
+		if e.hasAllExpected() || !waitBriefly(ctx) {
 			return e, nil
 		}
 	}
 }
 
-// Look reads records and hits again and judges the exchange anew. A caller that looks once more
-// after all cases were played catches a record that came too late to be seen, or too often.
-func (e *Exchange) Look(ctx context.Context, d Driver) error {
+// ReadOutcome reads the records and hits of the request, and compares them with the expected ones. A
+// caller that reads them once more after all cases finds a record that came late, or twice.
+func (e *Exchange) ReadOutcome(ctx context.Context, d Driver) error {
 	var err error
-	if e.Records, err = d.Records(ctx, e.Request.ID); err != nil {
+	if e.Records, err = d.ReadRecords(ctx, e.Request.ID); err != nil {
 		return err
 	}
-	if e.Hits, err = d.Hits(ctx, e.Request.ID); err != nil {
+	if e.Hits, err = d.ReadHits(ctx, e.Request.ID); err != nil {
 		return err
 	}
-	e.Problems = e.judge()
+	e.Problems = e.findDifferences()
 	return nil
 }
 
-// complete: as many records and hits as expected are there, so waiting longer adds nothing.
-func (e *Exchange) complete() bool {
+// hasAllExpected reports whether there are as many records and hits as expected, so that there is
+// nothing to wait for.
+func (e *Exchange) hasAllExpected() bool {
 	return len(e.Records) >= len(e.Expect.Audit) && len(e.Hits) >= len(e.Expect.Hits)
 }
 
-// pause waits before the logs are read again; false when time is up.
-func pause(ctx context.Context) bool {
+// waitBriefly waits before the logs are read again. It returns false if the time is up.
+func waitBriefly(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
 		return false

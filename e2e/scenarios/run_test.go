@@ -21,8 +21,10 @@ func (c canned) Send(context.Context, scenarios.Request) (scenarios.Answer, erro
 	return c.answer, nil
 }
 
-func (c canned) Records(context.Context, string) ([]scenarios.Record, error) { return c.records, nil }
-func (c canned) Hits(context.Context, string) ([]string, error)              { return c.hits, nil }
+func (c canned) ReadRecords(context.Context, string) ([]scenarios.Record, error) {
+	return c.records, nil
+}
+func (c canned) ReadHits(context.Context, string) ([]string, error) { return c.hits, nil }
 
 // allowed is an environment in which the request of the test passes.
 func allowed() canned {

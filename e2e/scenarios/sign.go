@@ -14,18 +14,18 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// Sign signs the token with a gateway's own key: plugin is the file with the configuration of its
-// plugin, keys its key directory.
-func (t Token) Sign(plugin, keys string) (string, error) {
+// SignWith signs the token with a gateway's own key. pluginConfig is the configuration file of the
+// gateway's plugin, and keyDir its key directory.
+func (t Token) SignWith(pluginConfig, keyDir string) (string, error) {
 	var own struct{ Issuer, Audience, Workload string }
-	data, err := os.ReadFile(plugin)
+	data, err := os.ReadFile(pluginConfig)
 	if err != nil {
 		return "", err
 	}
 	if err := yaml.Unmarshal(data, &own); err != nil {
-		return "", fmt.Errorf("%s: %w", plugin, err)
+		return "", fmt.Errorf("%s: %w", pluginConfig, err)
 	}
-	signing, err := keyset.LoadSigningKeys(keys)
+	signing, err := keyset.LoadSigningKeys(keyDir)
 	if err != nil {
 		return "", err
 	}
@@ -35,11 +35,11 @@ func (t Token) Sign(plugin, keys string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	raw, _, err := minter.Mint(t.identity(own.Workload))
+	raw, _, err := minter.Mint(t.buildIdentity(own.Workload))
 	return raw, err
 }
 
-func (t Token) identity(workload string) identity.Identity {
+func (t Token) buildIdentity(workload string) identity.Identity {
 	namespace, id, _ := strings.Cut(t.Subject, ":")
 	claims := map[string]any{}
 	for name, value := range t.Claims {

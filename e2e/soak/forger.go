@@ -29,7 +29,7 @@ func newForger(dir string, real *rotor) (*forger, error) {
 }
 
 func (f *forger) forge() (string, error) {
-	raw, err := scenarios.Token{Subject: "demo:alice", Scope: "orders.read", Claims: map[string]string{"tenant": "acme"}}.Sign(f.plugin, f.keys)
+	raw, err := scenarios.Token{Subject: "demo:alice", Scope: "orders.read", Claims: map[string]string{"tenant": "acme"}}.SignWith(f.plugin, f.keys)
 	if err != nil {
 		return "", err
 	}

@@ -78,6 +78,6 @@ var notAsked = map[string]bool{"503 envoy": true, "503 orders": true}
 
 // outcome is status, who answered, and the reason if there is one. Orders passes on what inventory's hop says.
 func outcome(a scenarios.Answer) string {
-	reason := cmp.Or(a.Field("reason"), a.Field("answer.body.reason"))
-	return strings.TrimSpace(fmt.Sprintf("%d %s %s", a.Status, a.By(), reason))
+	reason := cmp.Or(a.BodyField("reason"), a.BodyField("answer.body.reason"))
+	return strings.TrimSpace(fmt.Sprintf("%d %s %s", a.Status, a.AnsweredBy(), reason))
 }

@@ -27,7 +27,7 @@ func run() int {
 	defer stop()
 
 	p := newPrinter(os.Stdout)
-	tour, err := scenarios.In("tour")
+	tour, err := scenarios.LoadShipped("tour")
 	if err != nil {
 		return failed(err)
 	}

@@ -46,7 +46,7 @@ func who(credential string) string {
 // rows tells the way of a request, layer by layer, as far as it came.
 func rows(e scenarios.Exchange) []row {
 	var all []row
-	byTyk := e.Answer.By() == "tyk"
+	byTyk := e.Answer.AnsweredBy() == "tyk"
 	if e.Request.To == "gateway" && !(byTyk && len(e.Records) == 0) {
 		all = append(all, row{layer: "Tyk", verdict: "authenticated", why: "as " + who(e.Request.As)})
 	}
@@ -54,7 +54,7 @@ func rows(e scenarios.Exchange) []row {
 		all = append(all, recordRow(record))
 	}
 	if byTyk {
-		all = append(all, row{"Tyk", "refused", e.Answer.Field("error") + "; the mesh is never asked", true})
+		all = append(all, row{"Tyk", "refused", e.Answer.BodyField("error") + "; the mesh is never asked", true})
 	}
 	if e.Answer.Closed {
 		all = append(all, row{"Envoy of " + e.Request.To, "closed", "STRICT admits mutual TLS only; meshpass is never asked", true})
@@ -64,40 +64,40 @@ func rows(e scenarios.Exchange) []row {
 }
 
 func recordRow(r scenarios.Record) row {
-	refused := r.Text("decision") != "allow"
+	refused := r.FieldText("decision") != "allow"
 	switch {
-	case r.Text("kind") != "check":
+	case r.FieldText("kind") != "check":
 		return row{"plugin", verdict("signed", refused), edgeReason(r, refused), refused}
 	case refused:
 		return row{hop(r), "refused", denial(r), true}
 	default:
-		return row{hop(r), "allowed", fmt.Sprintf("%s/%s: %s", r.Text("policy"), r.Text("rule"), facts(r)), false}
+		return row{hop(r), "allowed", fmt.Sprintf("%s/%s: %s", r.FieldText("policy"), r.FieldText("rule"), facts(r)), false}
 	}
 }
 
 func edgeReason(r scenarios.Record, refused bool) string {
 	if refused {
-		return r.Text("reason")
+		return r.FieldText("reason")
 	}
-	return fmt.Sprintf("a token for %s, transaction %s", r.Text("sub"), r.Text("txn"))
+	return fmt.Sprintf("a token for %s, transaction %s", r.FieldText("sub"), r.FieldText("txn"))
 }
 
 // denial puts a hop's reason into words.
 func denial(r scenarios.Record) string {
-	switch r.Text("reason") {
+	switch r.FieldText("reason") {
 	case "no_rule":
-		return fmt.Sprintf("no_rule: nothing allows %s to %s", r.Text("path"), facts(r))
+		return fmt.Sprintf("no_rule: nothing allows %s to %s", r.FieldText("path"), facts(r))
 	case "token_missing":
 		return fmt.Sprintf("token_missing: %s speaks for nobody", caller(r))
 	default:
-		return r.Text("reason") + ": " + facts(r)
+		return r.FieldText("reason") + ": " + facts(r)
 	}
 }
 
 // facts are what a hop decided by: who calls, for whom, and what the policies read of the claims.
 func facts(r scenarios.Record) string {
 	text := caller(r)
-	if sub := r.Text("sub"); sub != "" {
+	if sub := r.FieldText("sub"); sub != "" {
 		text += ", for " + sub
 	}
 	inputs, _ := r["inputs"].(map[string]any)
@@ -112,7 +112,7 @@ func facts(r scenarios.Record) string {
 }
 
 func answerRow(a scenarios.Answer) row {
-	return row{"client gets", fmt.Sprint(a.Status), "from " + a.By(), a.Status >= 400}
+	return row{"client gets", fmt.Sprint(a.Status), "from " + a.AnsweredBy(), a.Status >= 400}
 }
 
 func verdict(fine string, refused bool) string {
@@ -123,8 +123,8 @@ func verdict(fine string, refused bool) string {
 }
 
 // hop is the called workload's short name: ns/shop/sa/orders → orders' hop.
-func hop(r scenarios.Record) string { return last(r.Text("callee")) + " hop" }
+func hop(r scenarios.Record) string { return last(r.FieldText("callee")) + " hop" }
 
-func caller(r scenarios.Record) string { return last(r.Text("caller")) }
+func caller(r scenarios.Record) string { return last(r.FieldText("caller")) }
 
 func last(workload string) string { return workload[strings.LastIndex(workload, "/")+1:] }

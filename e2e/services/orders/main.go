@@ -1,4 +1,5 @@
-// Command orders is the demo's first hop: it answers an order, with the stock that inventory reports.
+// Command orders is the first hop of the demo: it answers with an order, and the stock that inventory
+// reports.
 package main
 
 import (
@@ -9,9 +10,9 @@ import (
 	"github.com/meshpass/meshpass/e2e/services/service"
 )
 
-func main() { os.Exit(service.Run("orders", routes)) }
+func main() { os.Exit(service.Run("orders", registerRoutes)) }
 
-func routes(mux *http.ServeMux, inventory *service.Upstream) {
+func registerRoutes(mux *http.ServeMux, inventory *service.Upstream) {
 	mux.HandleFunc("GET /tenants/{tenant}/orders/{id}", func(w http.ResponseWriter, r *http.Request) {
 		tenant, id := r.PathValue("tenant"), r.PathValue("id")
 		item, err := inventory.Get(r.Context(), "/tenants/"+url.PathEscape(tenant)+"/items/"+url.PathEscape(id))
@@ -20,7 +21,7 @@ func routes(mux *http.ServeMux, inventory *service.Upstream) {
 			return
 		}
 		if item.Status != http.StatusOK {
-			service.ReplyRefused(w, "inventory", item)
+			service.ReplyDenied(w, "inventory", item)
 			return
 		}
 		service.Reply(w, http.StatusOK, map[string]any{"tenant": tenant, "order": id, "item": item.Body})

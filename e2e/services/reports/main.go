@@ -1,5 +1,5 @@
-// Command reports reads inventory on its own account. The policy of inventory does not name it,
-// so even with a user's valid token it is refused there: a token alone opens nothing.
+// Command reports reads inventory for its own purpose. The policy of inventory does not name it, so
+// inventory denies its requests even with a user's valid token: a token alone is not enough.
 package main
 
 import (
@@ -10,9 +10,9 @@ import (
 	"github.com/meshpass/meshpass/e2e/services/service"
 )
 
-func main() { os.Exit(service.Run("reports", routes)) }
+func main() { os.Exit(service.Run("reports", registerRoutes)) }
 
-func routes(mux *http.ServeMux, inventory *service.Upstream) {
+func registerRoutes(mux *http.ServeMux, inventory *service.Upstream) {
 	mux.HandleFunc("GET /tenants/{tenant}/report", func(w http.ResponseWriter, r *http.Request) {
 		tenant := r.PathValue("tenant")
 		stock, err := inventory.Get(r.Context(), "/tenants/"+url.PathEscape(tenant)+"/items/all")
@@ -21,7 +21,7 @@ func routes(mux *http.ServeMux, inventory *service.Upstream) {
 			return
 		}
 		if stock.Status != http.StatusOK {
-			service.ReplyRefused(w, "inventory", stock)
+			service.ReplyDenied(w, "inventory", stock)
 			return
 		}
 		service.Reply(w, http.StatusOK, map[string]any{"tenant": tenant, "stock": stock.Body})

@@ -1,6 +1,6 @@
-// Package service is what the demo's three services have in common, and nothing of Meshpass but
-// one line each way: [forward.Handler] remembers the token of the incoming request and
-// [forward.Transport] puts it on the outgoing ones. Any Go service joins the path so.
+// Package service is the common part of the demo's three services. It uses Meshpass in two lines:
+// [forward.Handler] keeps the token of the incoming request, and [forward.Transport] puts it on
+// the outgoing requests. Any Go service can join the path in this way.
 package service
 
 import (
@@ -20,14 +20,14 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// NameHeader tells which service answered.
+// NameHeader is the answer's header with the name of the service.
 const NameHeader = "X-Served-By"
 
-// IdentityHeader tells which headers reached the service that only Meshpass may write, the token
-// excepted: "none", unless somebody's forgery came through.
+// IdentityHeader is the answer's header with the names of the request's headers that only Meshpass
+// may write, without the token. It is "none" unless a forged header reached the service.
 const IdentityHeader = "X-Saw-Identity-Headers"
 
-func identityHeaders(h http.Header) []string {
+func listIdentityHeaders(h http.Header) []string {
 	var seen []string
 	for name := range h {
 		if identity.IsReservedHeader(name) && name != identity.Header {
@@ -40,10 +40,11 @@ func identityHeaders(h http.Header) []string {
 	return seen
 }
 
-// Routes registers a service's paths; inventory is the service that it may call.
+// Routes registers the paths of a service. inventory is the service that it may call.
 type Routes func(mux *http.ServeMux, inventory *Upstream)
 
-// Run is a service's main: it serves until SIGTERM or SIGINT and returns the exit code.
+// Run is the main function of a service: it serves until SIGTERM or SIGINT, and returns the exit
+// code.
 func Run(name string, routes Routes) int {
 	listen := flag.String("listen", "", "`address` to listen on, host:port")
 	inventory := flag.String("inventory", "", "base `URL` of the inventory service")
@@ -53,7 +54,7 @@ func Run(name string, routes Routes) int {
 		fmt.Fprintf(os.Stderr, "%s: -listen is required, for example -listen 127.0.0.1:9080\n", name)
 		return 2
 	}
-	upstream, err := newUpstream(*inventory, *proxy)
+	upstream, err := newProxiedUpstream(*inventory, *proxy)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 2
@@ -61,25 +62,26 @@ func Run(name string, routes Routes) int {
 	mux := http.NewServeMux()
 	routes(mux, upstream)
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil)).With("service", name)
-	if err := serve(*listen, Handler(name, log, mux)); err != nil {
+	if err := serveUntilSignal(*listen, Handler(name, log, mux)); err != nil {
 		log.Error("stopped", "error", err)
 		return 1
 	}
 	return 0
 }
 
-// Handler names the service in every answer, logs one line a request and keeps what is to be passed on.
+// Handler names the service in every answer, logs one line for each request, and keeps the headers
+// to pass on.
 func Handler(name string, log *slog.Logger, next http.Handler) http.Handler {
-	next = forward.Handler(passOn(next))
+	next = forward.Handler(keepIncomingHeader(next))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		log.Info("served", "method", r.Method, "path", r.URL.Path, "request_id", r.Header.Get("X-Request-Id"))
 		w.Header().Set(NameHeader, name)
-		w.Header().Set(IdentityHeader, strings.Join(identityHeaders(r.Header), " "))
+		w.Header().Set(IdentityHeader, strings.Join(listIdentityHeaders(r.Header), " "))
 		next.ServeHTTP(w, r)
 	})
 }
 
-func serve(address string, handler http.Handler) error {
+func serveUntilSignal(address string, handler http.Handler) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	server := &http.Server{Addr: address, Handler: handler, ReadHeaderTimeout: 5 * time.Second}

@@ -20,8 +20,9 @@ type Upstream struct {
 	client http.Client
 }
 
-// newUpstream returns nil for a service that calls nobody.
-func newUpstream(base, proxy string) (*Upstream, error) {
+// newProxiedUpstream calls the service at base through a proxy if there is one. It returns nil for
+// a service without an upstream.
+func newProxiedUpstream(base, proxy string) (*Upstream, error) {
 	if base == "" {
 		return nil, nil
 	}
@@ -53,13 +54,13 @@ func NewUpstream(base string, transport http.RoundTripper) (*Upstream, error) {
 	}}, nil
 }
 
-// Answer is what an upstream said: its status and its JSON body.
+// Answer is the answer of an upstream: its status and its JSON body.
 type Answer struct {
 	Status int             `json:"status"`
 	Body   json.RawMessage `json:"body"`
 }
 
-// Get asks for path. An answer other than 200 is an Answer too, not an error.
+// Get requests a path. An answer with another status than 200 is an Answer too, not an error.
 func (u *Upstream) Get(ctx context.Context, path string) (Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.base+path, nil)
 	if err != nil {
@@ -74,7 +75,7 @@ func (u *Upstream) Get(ctx context.Context, path string) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	if !json.Valid(body) { // Envoy's own refusals are plain text
+	if !json.Valid(body) { // Envoy's own denials are plain text
 		body, err = json.Marshal(string(body))
 	}
 	return Answer{Status: response.StatusCode, Body: body}, err
