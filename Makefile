@@ -1,5 +1,5 @@
-# Every program is built in the folder of its own module and lands in bin/.
-# Only images and e2e-kind need Docker, and nothing needs root.
+# Every program is built in the folder of its own module and is written to bin/.
+# Only images and e2e-kind need Docker. No target needs root.
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
@@ -14,32 +14,32 @@ TESTPLUGINS := $(foreach name,loadpanic callpanic customauth,bin/plugins/$(name)
 E2E         := bin/orders bin/inventory bin/reports bin/demo bin/bench bin/testall
 MODULES     := . plugins extauthz e2e e2e/istiod
 
-# Sources without tests: a changed test builds nothing anew.
+# Sources without tests: a changed test causes no build.
 sources = $(shell find $(1) -name '*.go' -not -name '*_test.go') $(wildcard $(addsuffix /go.mod,$(1)) $(addsuffix /go.sum,$(1)))
 SHARED := $(call sources,shared internal) go.mod go.sum
 
-# building,NOTE: says what is built, before it is built.
+# building,NOTE prints what is built, before it is built.
 define building
 	@echo "building $@$(if $(1), ($(1)))"
 	@mkdir -p $(@D)
 endef
 
 .PHONY: help
-help: ## List what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: bin/tyk bin/tyk-templates $(PLUGIN) bin/meshpass bin/envoy $(E2E) ## Build everything but Istio's control plane
 
 .PHONY: plugin
-plugin: $(if $(TYK_SRC)$(TYK_BIN),,bin/tyk) ## Build the Tyk plugin and have a gateway load it [TYK_SRC=DIR] [TYK_VERSION=vX.Y.Z] [TYK_BIN=FILE] [OUT=DIR]
+plugin: $(if $(TYK_SRC)$(TYK_BIN),,bin/tyk) ## Build the Tyk plugin and load it with its gateway [TYK_SRC=DIR] [TYK_VERSION=vX.Y.Z] [TYK_BIN=FILE] [OUT=DIR]
 	@plugins/build.sh
 
 .PHONY: istiod
 istiod: bin/istiod ## Build Istio's control plane (minutes, the first time)
 
 .PHONY: demo
-demo: build $(if $(ISTIOD),bin/istiod) ## Play the tour on loopback [KEEP=1] [ISTIOD=1] [REDIS_ADDR=HOST:PORT]
+demo: build $(if $(ISTIOD),bin/istiod) ## Run the tour on loopback [KEEP=1] [ISTIOD=1] [REDIS_ADDR=HOST:PORT]
 	@bin/demo $(if $(KEEP),-keep) $(if $(ISTIOD),-istiod) $(if $(REDIS_ADDR),-redis $(REDIS_ADDR))
 
 .PHONY: test-programs
@@ -50,19 +50,19 @@ test: test-programs ## Run all tests of all modules [ONLY=shared,e2e] [OLDEST=go
 	@bin/testall $(if $(ONLY),-only $(ONLY)) $(if $(OLDEST),-oldest $(OLDEST))
 
 .PHONY: bench
-bench: build $(NOOP) ## Measure Tyk without a plugin, with one and with ours, tokens by algorithm, policies, Checks
+bench: build $(NOOP) ## Measure Tyk without a plugin, with an empty one and with ours; tokens by algorithm; policies; Checks
 	@bin/bench
 	go test -run '^$$' -bench . ./...
 	cd extauthz && go test -run '^$$' -bench . ./...
 	cd plugins && go test -tags goplugin -trimpath -run '^$$' -bench . ./identity
 
 .PHONY: soak
-soak: build bin/istiod bin/soak ## Rotate keys under load, kill what the mesh leans on [DURATION=2m]
+soak: build bin/istiod bin/soak ## Rotate keys under load, and kill the services that the mesh depends on [DURATION=2m]
 	@nice bin/soak $(if $(DURATION),-duration $(DURATION))
 
 FUZZTIME := 30s
 
-# Only packages that have targets are compiled; go test says which.
+# Only packages that have fuzz targets are compiled; go test lists the targets.
 .PHONY: fuzz
 fuzz: export GOFLAGS += -trimpath -tags=goplugin
 fuzz: bin/envoy bin/meshpass ## Run every fuzz target of all modules, one after another [FUZZTIME=30s]
@@ -83,22 +83,22 @@ images: ## Build the two images, with Docker
 	docker build -f Dockerfile.plugin --build-arg REVISION=$$(git rev-parse HEAD) --build-arg TYK_VERSION=$(or $(TYK_VERSION),$(GATEWAY)) -t meshpass/tyk-plugin:dev .
 
 .PHONY: manifests-check
-manifests-check: bin/istiod ## Build every overlay and judge each object as a cluster would
+manifests-check: bin/istiod ## Build every overlay and check each object as a cluster would
 	@bin/istiod validate --mesh manifests/istio/install.yaml --dir manifests
 
 .PHONY: compat
-compat: test-programs ## Try the plugin in every release, write docs/compatibility.md [COMPAT_SRC=DIR of checkouts named vX.Y.Z]
+compat: test-programs ## Test the plugin in every release, and write docs/compatibility.md [COMPAT_SRC=DIR of checkouts named vX.Y.Z]
 	@cd plugins && COMPAT_SRC='$(abspath $(COMPAT_SRC))' go run ./compat table -doc ../docs/compatibility.md \
 		'v5.8.0=$(call tyk-source,plugins/compat/v5.8.0)' 'v5.8.1=$(call tyk-source,plugins)' \
 		$(sort v5.8.15 v5.13.1 v5.14.0 $(if $(COMPAT_SRC),$(notdir $(wildcard $(COMPAT_SRC)/v*))))
 
 .PHONY: dump
-dump: bin/istiod ## Renew the checked-in dump of istiod's output
+dump: bin/istiod ## Update the checked-in dump of istiod's output
 	cd e2e && go test ./localmesh/dump -count=1 -update
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-# -trimpath finds again what the builds have compiled, and golangci-lint takes minutes to load Istio.
+# -trimpath reuses the packages that the builds have compiled. golangci-lint does not run on e2e/istiod: it takes minutes to load Istio.
 .PHONY: lint
 lint: export GOFLAGS += -trimpath
 lint: ## gofmt, go vet, tidy modules, golangci-lint, the style of new lines and commits
@@ -114,7 +114,7 @@ lint: ## gofmt, go vet, tidy modules, golangci-lint, the style of new lines and 
 clean: ## Remove what was built
 	rm -rf bin
 
-# The gateway reads its version from a variable; without it, it would look for plugins of another one.
+# The gateway reads its version from this variable. Without it, the gateway would look for plugins of another version.
 bin/tyk: plugins/tools.go plugins/go.mod plugins/go.sum
 	$(call building,the gateway: this takes minutes the first time)
 	@cd plugins && go build -tags goplugin -trimpath \
@@ -126,17 +126,17 @@ bin/tyk-templates: plugins/go.mod
 	$(call building)
 	@rm -rf $@ && cp -r "$$(cd plugins && go list -m -f '{{.Dir}}' github.com/TykTechnologies/tyk)/templates" $@ && chmod -R u+w $@ && find $@ -name "*.go" -delete && touch $@
 
-# What make builds for itself does not depend on what `make plugin` was asked for.
+# The plugins that other targets need do not depend on the parameters of `make plugin`.
 alone := TYK_SRC= TYK_VERSION= TYK_BIN= OUT=
 
 $(PLUGIN): $(call sources,plugins/identity) $(SHARED) plugins/go.mod plugins/go.sum plugins/build.sh | bin/tyk
 	$(call building)
 	@$(alone) plugins/build.sh >/dev/null
 
-# $(call tyk-source,FOLDER): where the Tyk release is that the module in this folder requires.
+# $(call tyk-source,FOLDER) is the source folder of the Tyk release that the module in FOLDER requires.
 tyk-source = $(shell cd $(1) && go mod download github.com/TykTechnologies/tyk && go list -m -f '{{.Dir}}' github.com/TykTechnologies/tyk)
 
-# The oldest supported release, built from its own source: its plugin has this name only once its gateway has loaded it.
+# The oldest supported release, built from its own source. Its plugin gets this name only after its gateway has loaded it.
 $(OLDEST_PLUGIN): $(call sources,plugins/identity) $(SHARED) plugins/build.sh plugins/compat/v5.8.0/go.mod
 	$(call building)
 	@$(alone) TYK_VERSION=v5.8.0 TYK_SRC='$(call tyk-source,plugins/compat/v5.8.0)' plugins/build.sh >/dev/null
@@ -161,7 +161,7 @@ bin/istio-iptables: $(wildcard e2e/istiod/istio-iptables/*.go) e2e/istiod/go.mod
 	$(call building)
 	@cd e2e/istiod && go build -trimpath -o ../../$@ ./istio-iptables
 
-# ENVOY=PATH, or one on PATH, or the pinned one is fetched.
+# This is ENVOY=PATH, or an Envoy on PATH, or the pinned one, which is fetched.
 bin/envoy: e2e/envoy/find.go e2e/envoy/fetch.go
 	$(call building)
 	@cd e2e && go run ./cmd/getenvoy ../bin
@@ -178,11 +178,11 @@ bin/demo bin/bench bin/testall bin/soak: bin/%: $(RIG)
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./cmd/$*
 
-# The programs of the image that the cases bring to a cluster: without a C library, as the image is.
+# The programs of the image that the cases run on a cluster. They use no C library, because the image has none.
 IN_CLUSTER := $(addprefix bin/image/,orders inventory reports idp sender)
 
 .PHONY: e2e-kind
-e2e-kind: bin/e2e-kind ## Play the cases on a kind cluster [KEEP=1] [STEP=cluster|istio|images|deploy|run|topologies|clean] [ONLY=tour/] [CLUSTER_ADDONS=FILE]
+e2e-kind: bin/e2e-kind ## Run the cases on a kind cluster [KEEP=1] [STEP=cluster|istio|images|deploy|run|topologies|clean] [ONLY=tour/] [CLUSTER_ADDONS=FILE]
 	@bin/e2e-kind -check
 	@$(if $(filter clean,$(STEP)),,$(MAKE) --no-print-directory bin/meshpass $(PLUGIN) $(IN_CLUSTER))
 	@bin/e2e-kind $(if $(STEP),-step $(STEP)) $(if $(KEEP),-keep) $(if $(ONLY),-only $(ONLY))
