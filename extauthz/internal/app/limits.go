@@ -72,7 +72,7 @@ func (l *loader) checkLimits() {
 	strictyaml.RequireRange(l.check, strictyaml.Path{"limits", "streamsPerConnection"}, c.StreamsPerConnection, minStreams, maxStreams)
 	strictyaml.RequireRange(l.check, strictyaml.Path{"limits", "watches"}, c.Watches, minWatches, maxWatches)
 	// One address has half of the bytes, and a message is held with what is decoded of it.
-	if least := limits.BytesFor(c.CheckBytes); c.InFlightBytes < least && c.CheckBytes <= maxCheckBytes {
+	if least := limits.MinInFlightBytes(c.CheckBytes); c.InFlightBytes < least && c.CheckBytes <= maxCheckBytes {
 		l.check.Reject(strictyaml.Path{"limits", "inFlightBytes"}, "%s has no room for one Check of checkBytes, %s: write %s or more, or lower checkBytes", c.InFlightBytes, c.CheckBytes, least)
 	}
 	l.checkCache()
@@ -84,7 +84,7 @@ const processMemory = 32 * bytesize.MiB
 
 // memory is the sum of all that peers can fill.
 func (c config) memory() bytesize.Size {
-	return processMemory + c.Cache.VerifiedTokens.bytes + c.Audit.Queue + c.Limits.limits().Memory(len(c.Listeners))
+	return processMemory + c.Cache.VerifiedTokens.bytes + c.Audit.Queue + c.Limits.limits().MaxMemory(len(c.Listeners))
 }
 
 // warnMemory compares the sum with the limit that the garbage collector keeps, which

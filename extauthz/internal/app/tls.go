@@ -90,5 +90,5 @@ func (a *authorizer) transport(listener net.Listener, name string, admit admissi
 		a.limiter.Warn("handshake", "TLS handshake failed", "listener", name, "client", client.String(), "error", err)
 	}
 	tls := transport.Credentials(a.material.Get, admit.handshake, failed)
-	return bounded, []grpc.ServerOption{grpc.Creds(bounded.Credentials(tls))}
+	return bounded, []grpc.ServerOption{grpc.Creds(bounded.CountingCredentials(tls))}
 }

@@ -84,7 +84,7 @@ func (s *Server) Listener() string { return s.config.Decide.Listener }
 // reason for a denial is known by then. An error means that the peer has ended the call.
 func (s *Server) serveStream(stream grpc.ServerStream) error {
 	ctx, received := stream.Context(), s.config.Decide.Now()
-	call := limits.Begin(ctx)
+	call := limits.BeginCall(ctx)
 	if call == nil {
 		return status.FromContextError(ctx.Err()).Err()
 	}

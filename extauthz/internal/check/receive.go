@@ -47,7 +47,7 @@ func (s *Server) receive(ctx context.Context, stream grpc.ServerStream, call *li
 	if err := s.config.Admit(ctx); err != nil {
 		return arrival{deny: decision.ClientRefused, err: err}, nil
 	}
-	if !call.Admit() {
+	if !call.HoldPlace() {
 		return arrival{deny: decision.Overloaded}, nil
 	}
 	in, ok := grpc.ServerTransportStreamFromContext(ctx).(unreadStream)
@@ -91,7 +91,7 @@ func (s *Server) readMessage(in unreadStream, call *limits.Call) (message []byte
 		err := fmt.Errorf("the message has %d bytes: limits.checkBytes is %s", size, s.config.Limiter.CheckBytes)
 		message, _ := readCopy(in, headOfLarge)
 		return message, decision.CheckTooLarge, err
-	case !call.Receive(int(size)):
+	case !call.HoldMessage(int(size)):
 		return nil, decision.Overloaded, nil
 	}
 	message, err = readCopy(in, int(size))
@@ -121,7 +121,7 @@ func (s *Server) unpack(message []byte, call *limits.Call) arrival {
 	switch {
 	case err != nil:
 		return arrival{request: &auth.CheckRequest{}, err: err}
-	case !call.Decode(len(message), len(pruned.kept)):
+	case !call.HoldDecoded(len(message), len(pruned.kept)):
 		return arrival{deny: decision.Overloaded}
 	case pruned.headers > s.config.Limiter.Headers:
 		err := fmt.Errorf("the request has %d headers: limits.headers is %d", pruned.headers, s.config.Limiter.Headers)

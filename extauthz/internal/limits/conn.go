@@ -30,28 +30,28 @@ func Causes() []string {
 }
 
 // nearly is the part of the connections from which on the log warns.
-const nearly = 0.8
+const nearFullPart = 0.8
 
 // Listener accepts the connections of one listener.
 type Listener struct {
 	net.Listener
-	limiter *Limiter
-	name    string
-	speaks  Protocol
+	limiter  *Limiter
+	name     string
+	protocol Protocol
 
-	mu       sync.Mutex
-	pending  []*conn                // in their handshake, oldest first
-	open     int                    // connections that count
-	of       map[netip.Addr][]*conn // those that count, oldest first
-	refused  map[string]uint64
-	nearFull bool // and the log says so
+	mu        sync.Mutex
+	pending   []*conn                // in their handshake, oldest first
+	open      int                    // connections that count
+	byAddress map[netip.Addr][]*conn // those that count, oldest first
+	refused   map[string]uint64
+	nearFull  bool // and the log says so
 }
 
 // Protocol is what the peers of a listener speak.
 type Protocol int
 
 // With HTTP2OverTLS peers count among [Limits.Connections] when their handshake has
-// ended: see [Listener.Credentials].
+// ended: see [Listener.CountingCredentials].
 const (
 	HTTP1 Protocol = iota
 	HTTP2
@@ -60,7 +60,7 @@ const (
 
 // Listen bounds the connections of a listener.
 func (l *Limiter) Listen(inner net.Listener, name string, speaks Protocol) *Listener {
-	return &Listener{Listener: inner, limiter: l, name: name, speaks: speaks, of: map[netip.Addr][]*conn{}, refused: map[string]uint64{}}
+	return &Listener{Listener: inner, limiter: l, name: name, protocol: speaks, byAddress: map[netip.Addr][]*conn{}, refused: map[string]uint64{}}
 }
 
 // Accept closes what does not fit at once, before it costs a handshake.
@@ -72,79 +72,79 @@ func (l *Listener) Accept() (net.Conn, error) {
 		}
 		c := l.newConn(raw)
 		switch {
-		case !l.admit(c):
+		case !l.admitConn(c):
 			_ = c.Close() // nothing is open on it
-		case l.speaks == HTTP2:
-			return meter(c, c), nil
+		case l.protocol == HTTP2:
+			return meterConn(c, c), nil
 		default: // which is metered after its handshake, or has no frames
 			return c, nil
 		}
 	}
 }
 
-func (l *Listener) admit(c *conn) bool {
-	evicted, refused := l.accept(c)
-	l.end(evicted)
+func (l *Listener) admitConn(c *conn) bool {
+	evicted, refused := l.assignPlace(c)
+	l.closeEvicted(evicted)
 	l.warnNearFull()
 	if refused != "" {
-		l.warn(refused, c)
+		l.warnRefused(refused, c)
 	}
 	return refused == ""
 }
 
-// accept gives the connection its place, among those in their handshake where
+// assignPlace gives the connection its place, among those in their handshake where
 // there is one.
-func (l *Listener) accept(c *conn) (evicted *conn, refused string) {
+func (l *Listener) assignPlace(c *conn) (evicted *conn, refused string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.speaks != HTTP2OverTLS {
-		return l.count(c)
+	if l.protocol != HTTP2OverTLS {
+		return l.countConn(c)
 	}
-	if l.hasShare(c) { // its handshake would be for nothing
+	if l.hasFullShare(c) { // its handshake would be for nothing
 		l.refused[AddressShare]++
 		return nil, AddressShare
 	}
 	if len(l.pending) >= Handshakes {
-		evicted = l.oldestOfMost()
+		evicted = l.findPendingToEvict()
 		evicted.cause = HandshakeEvicted
-		l.forget(evicted)
+		l.releasePlace(evicted)
 		l.refused[HandshakeEvicted]++
 	}
-	l.pending, c.state = append(l.pending, c), pending
+	l.pending, c.state = append(l.pending, c), connPending
 	return evicted, ""
 }
 
-// proven counts a connection whose handshake has ended well.
-func (l *Listener) proven(c *conn) (evicted *conn, refused string) {
+// promotePending counts a connection whose handshake has ended well.
+func (l *Listener) promotePending(c *conn) (evicted *conn, refused string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.state == gone {
+	if c.state == connGone {
 		return nil, HandshakeEvicted
 	}
-	l.forget(c)
-	return l.count(c)
+	l.releasePlace(c)
+	return l.countConn(c)
 }
 
-// count finds a place for a connection among those that count. Where there is none,
+// countConn finds a place for a connection among those that count. Where there is none,
 // the address with most of them loses one, if that has two more than this: anyone who
 // has many keeps nobody out that has few.
-func (l *Listener) count(c *conn) (evicted *conn, refused string) {
-	its := len(l.of[c.at])
-	if l.hasShare(c) {
+func (l *Listener) countConn(c *conn) (evicted *conn, refused string) {
+	its := len(l.byAddress[c.ip])
+	if l.hasFullShare(c) {
 		l.refused[AddressShare]++
 		return nil, AddressShare
 	}
 	if l.open >= l.limiter.Connections {
 		l.refused[LimitReached]++
-		if evicted = l.mostIdle(); evicted == nil || len(l.of[evicted.at]) < its+2 {
+		if evicted = l.findCountedToEvict(); evicted == nil || len(l.byAddress[evicted.ip]) < its+2 {
 			return nil, LimitReached
 		}
 		evicted.cause = LimitReached
-		l.forget(evicted)
+		l.releasePlace(evicted)
 	}
-	c.state = counted
+	c.state = connCounted
 	l.open++
-	l.of[c.at] = append(l.of[c.at], c)
+	l.byAddress[c.ip] = append(l.byAddress[c.ip], c)
 	return evicted, ""
 }
 
@@ -152,7 +152,7 @@ func (l *Listener) count(c *conn) (evicted *conn, refused string) {
 func (l *Listener) warnNearFull() {
 	l.mu.Lock()
 	open, was := l.open, l.nearFull
-	l.nearFull = float64(open) >= nearly*float64(l.limiter.Connections)
+	l.nearFull = float64(open) >= nearFullPart*float64(l.limiter.Connections)
 	now := l.nearFull
 	l.mu.Unlock()
 	if now && !was {
@@ -160,16 +160,16 @@ func (l *Listener) warnNearFull() {
 	}
 }
 
-// hasShare reports that the peer has all connections that one address may have.
-func (l *Listener) hasShare(c *conn) bool {
-	return !c.address.shared && len(l.of[c.at]) >= half(l.limiter.Connections)
+// hasFullShare reports that the peer has all connections that one address may have.
+func (l *Listener) hasFullShare(c *conn) bool {
+	return !c.address.shared && len(l.byAddress[c.ip]) >= halfOf(l.limiter.Connections)
 }
 
-// mostIdle is a connection of the address that has most: the oldest without a
+// findCountedToEvict is a connection of the address that has most: the oldest without a
 // stream, or else the oldest.
-func (l *Listener) mostIdle() *conn {
+func (l *Listener) findCountedToEvict() *conn {
 	var most []*conn
-	for _, all := range l.of {
+	for _, all := range l.byAddress {
 		if len(all) > len(most) {
 			most = all
 		}
@@ -185,49 +185,49 @@ func (l *Listener) mostIdle() *conn {
 	return most[0]
 }
 
-// oldestOfMost is the connection in its handshake that goes first.
-func (l *Listener) oldestOfMost() *conn {
+// findPendingToEvict is the connection in its handshake that goes first.
+func (l *Listener) findPendingToEvict() *conn {
 	each := map[netip.Addr]int{}
 	most := l.pending[0]
 	for _, c := range l.pending {
-		if each[c.at]++; each[c.at] > each[most.at] {
+		if each[c.ip]++; each[c.ip] > each[most.ip] {
 			most = c
 		}
 	}
-	return l.pending[slices.IndexFunc(l.pending, func(c *conn) bool { return c.at == most.at })]
+	return l.pending[slices.IndexFunc(l.pending, func(c *conn) bool { return c.ip == most.ip })]
 }
 
-// forget takes the connection's place back, whatever it was.
-func (l *Listener) forget(c *conn) {
+// releasePlace takes the connection's place back, whatever it was.
+func (l *Listener) releasePlace(c *conn) {
 	isIt := func(other *conn) bool { return other == c }
 	switch c.state {
-	case pending:
+	case connPending:
 		l.pending = slices.DeleteFunc(l.pending, isIt)
-	case counted:
+	case connCounted:
 		l.open--
-		if l.of[c.at] = slices.DeleteFunc(l.of[c.at], isIt); len(l.of[c.at]) == 0 {
-			delete(l.of, c.at)
+		if l.byAddress[c.ip] = slices.DeleteFunc(l.byAddress[c.ip], isIt); len(l.byAddress[c.ip]) == 0 {
+			delete(l.byAddress, c.ip)
 		}
 	}
-	c.state = gone
+	c.state = connGone
 }
 
-// end closes a connection that lost its place; nil is none.
-func (l *Listener) end(evicted *conn) {
+// closeEvicted closes a connection that lost its place; nil is none.
+func (l *Listener) closeEvicted(evicted *conn) {
 	if evicted == nil {
 		return
 	}
-	l.warn(evicted.cause, evicted)
+	l.warnRefused(evicted.cause, evicted)
 	_ = evicted.Close() // its peer may have closed it meanwhile
 }
 
-func (l *Listener) reject(cause string) {
+func (l *Listener) countRefused(cause string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.refused[cause]++
 }
 
-func (l *Listener) warn(cause string, c *conn) {
+func (l *Listener) warnRefused(cause string, c *conn) {
 	l.limiter.Warn("connection "+cause, "connection refused", "listener", l.name, "cause", cause, "client", c.RemoteAddr().String())
 }
 
@@ -250,22 +250,22 @@ func (l *Listener) Connections() Connections {
 	return Connections{Listener: l.name, Open: l.open, Max: l.limiter.Connections, Refused: refused}
 }
 
-// Credentials count a connection of this listener from the end of its handshake
+// CountingCredentials count a connection of this listener from the end of its handshake
 // on: until then nobody knows whether its peer may ask.
-func (l *Listener) Credentials(inner credentials.TransportCredentials) credentials.TransportCredentials {
-	return proving{inner, l}
+func (l *Listener) CountingCredentials(inner credentials.TransportCredentials) credentials.TransportCredentials {
+	return countingCredentials{inner, l}
 }
 
-type proving struct {
+type countingCredentials struct {
 	credentials.TransportCredentials
 	listener *Listener
 }
 
-func (p proving) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (p countingCredentials) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	secured, info, err := p.TransportCredentials.ServerHandshake(raw)
 	if err != nil {
 		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) { // not a probe that went away, or one of those closed here
-			p.listener.reject(HandshakeRejected)
+			p.listener.countRefused(HandshakeRejected)
 		}
 		return secured, info, err
 	}
@@ -273,44 +273,44 @@ func (p proving) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, 
 	if !ok || c.listener != p.listener {
 		return nil, nil, fmt.Errorf("limits: a connection that the listener did not accept")
 	}
-	evicted, refused := p.listener.proven(c)
-	p.listener.end(evicted)
+	evicted, refused := p.listener.promotePending(c)
+	p.listener.closeEvicted(evicted)
 	p.listener.warnNearFull()
 	if refused != "" {
-		p.listener.warn(refused, c)
+		p.listener.warnRefused(refused, c)
 		return nil, nil, fmt.Errorf("limits: connection refused: %s", refused)
 	}
-	return meter(secured, c), info, nil
+	return meterConn(secured, c), info, nil
 }
 
-func (p proving) Clone() credentials.TransportCredentials {
-	return proving{p.TransportCredentials.Clone(), p.listener}
+func (p countingCredentials) Clone() credentials.TransportCredentials {
+	return countingCredentials{p.TransportCredentials.Clone(), p.listener}
 }
 
-type state int
+type connState int
 
 const (
-	gone state = iota
-	pending
-	counted
+	connGone connState = iota
+	connPending
+	connCounted
 )
 
 // conn is a connection in its listener's books.
 type conn struct {
 	net.Conn
-	listener *Listener
-	at       netip.Addr
-	address  *address
-	streams  atomic.Int64 // whose handlers have not ended
-	meter    atomic.Pointer[metered]
-	state    state  // under the listener's mutex
-	cause    string // why it lost its place
-	done     chan struct{}
-	left     sync.Once
+	listener       *Listener
+	ip             netip.Addr
+	address        *peerAddress
+	streams        atomic.Int64 // whose handlers have not ended
+	metered        atomic.Pointer[meteredConn]
+	state          connState // under the listener's mutex
+	cause          string    // why it lost its place
+	done           chan struct{}
+	unregisterOnce sync.Once
 }
 
-// remote is a peer's address as gRPC hands it to each call, with the connection.
-type remote struct {
+// remoteAddr is a peer's address as gRPC hands it to each call, with the connection.
+type remoteAddr struct {
 	net.Addr
 	conn *conn
 }
@@ -318,13 +318,13 @@ type remote struct {
 func (l *Listener) newConn(raw net.Conn) *conn {
 	c := &conn{Conn: raw, listener: l, done: make(chan struct{})}
 	if tcp, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
-		c.at = tcp.AddrPort().Addr().Unmap().WithZone("")
+		c.ip = tcp.AddrPort().Addr().Unmap().WithZone("")
 	}
 	if tcp, ok := raw.(*net.TCPConn); ok { // the kernel's buffers count for the container too, and may grow to megabytes
 		_ = tcp.SetReadBuffer(kernelBuffer)
 		_ = tcp.SetWriteBuffer(kernelBuffer)
 	}
-	l.limiter.join(c)
+	l.limiter.registerConn(c)
 	return c
 }
 
@@ -338,30 +338,30 @@ func (c *conn) Write(p []byte) (int, error) {
 }
 
 func (c *conn) Close() error {
-	c.leave()
+	c.unregister()
 	return c.Conn.Close()
 }
 
-// shut closes the connection, and reports whether nobody had before.
-func (c *conn) shut() bool {
-	if !c.leave() {
+// closeFirst closes the connection, and reports whether nobody had before.
+func (c *conn) closeFirst() bool {
+	if !c.unregister() {
 		return false
 	}
 	_ = c.Conn.Close() // its peer may have closed it meanwhile
 	return true
 }
 
-// leave takes the connection out of all books, once.
-func (c *conn) leave() (first bool) {
-	c.left.Do(func() {
+// unregister takes the connection out of all books, once.
+func (c *conn) unregister() (first bool) {
+	c.unregisterOnce.Do(func() {
 		first = true
 		close(c.done)
 		c.listener.mu.Lock()
-		c.listener.forget(c)
+		c.listener.releasePlace(c)
 		c.listener.mu.Unlock()
-		c.listener.limiter.leave(c)
-		if m := c.meter.Load(); m != nil {
-			m.forget()
+		c.listener.limiter.unregisterConn(c)
+		if m := c.metered.Load(); m != nil {
+			m.releaseAll()
 		}
 	})
 	return first
@@ -376,19 +376,19 @@ func (c *conn) isClosed() bool {
 	}
 }
 
-// handlerEnded ends what [Limiter.opening] began.
-func (c *conn) handlerEnded() {
+// endHandler ends what [Limiter.beginStream] began.
+func (c *conn) endHandler() {
 	left := c.streams.Add(-1)
-	if m := c.meter.Load(); m != nil {
-		m.handled(left + 1)
+	if m := c.metered.Load(); m != nil {
+		m.releaseEnded(left + 1)
 	}
 }
 
-// connOf is the connection of a call. One that came over none of ours has only what
+// findConn is the connection of a call. One that came over none of ours has only what
 // all have together.
-func connOf(from net.Addr) *conn {
-	if r, ok := from.(remote); ok {
+func findConn(from net.Addr) *conn {
+	if r, ok := from.(remoteAddr); ok {
 		return r.conn
 	}
-	return &conn{address: &address{shared: true}}
+	return &conn{address: &peerAddress{shared: true}}
 }

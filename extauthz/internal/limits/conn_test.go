@@ -154,7 +154,7 @@ func TestHandshakesDoNotCount(t *testing.T) {
 	}
 
 	p := proof{begun: make(chan net.Conn, 1), end: make(chan error, 1)}
-	handshakes := l.Credentials(p)
+	handshakes := l.CountingCredentials(p)
 	p.end <- nil
 	if _, _, err := handshakes.ServerHandshake(honest); err != nil {
 		t.Errorf("the honest one: %v", err)
@@ -186,7 +186,7 @@ func TestCredentialsOfAnotherListener(t *testing.T) {
 	p.end <- nil
 	ours, theirs := net.Pipe()
 	defer ours.Close()
-	if _, _, err := l.Credentials(p).ServerHandshake(theirs); err == nil {
+	if _, _, err := l.CountingCredentials(p).ServerHandshake(theirs); err == nil {
 		t.Error("no error")
 	}
 }

@@ -19,14 +19,16 @@ func (l *Limiter) Overdue(ip string, at time.Time) net.Addr {
 	l.mu.Lock()
 	a := l.addresses[netip.MustParseAddr(ip)]
 	l.mu.Unlock()
-	if c := l.holdsMost(a, at); c != nil {
+	if c := l.findLargestHolder(a, at); c != nil {
 		return c.Conn.RemoteAddr()
 	}
 	return nil
 }
 
 // MostWire is how many bytes gRPC may hold.
-func (l *Limiter) MostWire() int64 { return l.mostWire() }
+func (l *Limiter) MostWire() int64 { return l.maxWireBytes() }
 
 // Due is what Warn asks.
-func (l *Limiter) Due(kind string, now time.Time) (suppressed int, due bool) { return l.due(kind, now) }
+func (l *Limiter) Due(kind string, now time.Time) (suppressed int, due bool) {
+	return l.countMessage(kind, now)
+}

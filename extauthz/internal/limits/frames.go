@@ -16,181 +16,181 @@ const (
 	frameCost  = 64       // a frame that waits to be read
 )
 
-// metered is a connection as gRPC reads and writes it, in plain HTTP/2. gRPC asks
+// meteredConn is a connection as gRPC reads and writes it, in plain HTTP/2. gRPC asks
 // nobody before it keeps what a peer sends, so that the frames are counted here: each
 // stream holds what came for it until its end is written. Then gRPC has let it go.
-type metered struct {
+type meteredConn struct {
 	net.Conn
 	conn *conn
 
-	mu     sync.Mutex
-	data   crumbs
-	in     frames
-	out    frames
-	last   uint32 // stream that the peer opened
-	open   map[uint32]opened
-	ended  int64        // bytes of streams that the peer ended, whose handlers may go on
-	held   atomic.Int64 // bytes of both
-	closed bool
+	mu         sync.Mutex
+	sample     frameSample
+	inFrames   frameScanner
+	outFrames  frameScanner
+	lastStream uint32 // stream that the peer opened
+	streams    map[uint32]openStream
+	endedBytes int64        // bytes of streams that the peer ended, whose handlers may go on
+	heldBytes  atomic.Int64 // bytes of both
+	closed     bool
 }
 
-// opened is a stream.
-type opened struct {
+// openStream is a stream.
+type openStream struct {
 	bytes int64
 	since time.Time // zero: gRPC knows nothing of it
 }
 
-func meter(secured net.Conn, c *conn) *metered {
-	m := &metered{Conn: secured, conn: c, open: map[uint32]opened{}}
-	m.in.left = len(http2.ClientPreface)
-	c.meter.Store(m)
+func meterConn(secured net.Conn, c *conn) *meteredConn {
+	m := &meteredConn{Conn: secured, conn: c, streams: map[uint32]openStream{}}
+	m.inFrames.payloadLeft = len(http2.ClientPreface)
+	c.metered.Store(m)
 	return m
 }
 
-func (m *metered) RemoteAddr() net.Addr { return remote{m.conn.RemoteAddr(), m.conn} }
+func (m *meteredConn) RemoteAddr() net.Addr { return remoteAddr{m.conn.RemoteAddr(), m.conn} }
 
 // Read counts what it gives, and waits while too much is held. It waits after the
 // reading, so that what a connection sent while it was idle waits too.
-func (m *metered) Read(p []byte) (int, error) {
+func (m *meteredConn) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
 	if n > 0 {
 		m.mu.Lock()
-		before := m.last
-		m.in.scan(p[:n], m.received)
-		small := m.data.tooSmall()
+		before := m.lastStream
+		m.inFrames.scanBytes(p[:n], m.countReceived)
+		small := m.sample.endIfFull()
 		m.mu.Unlock()
 		if small {
-			return 0, m.refuse()
+			return 0, m.closeForSmallFrames()
 		}
 		m.awaitRoom(before)
 	}
 	return n, err
 }
 
-// crumbs are the frames of messages on a connection: how many, and how large.
-type crumbs struct{ frames, bytes int64 }
+// frameSample are the frames of messages on a connection: how many, and how large.
+type frameSample struct{ frames, bytes int64 }
 
 // An honest peer sends a Check in one frame, or in a few where flow control splits it.
 const (
-	framesLooked = 4096 // at one time
-	leastFrame   = 64   // bytes, on average
+	sampleFrames    = 4096 // at one time
+	minAverageFrame = 64   // bytes, on average
 )
 
-// tooSmall looks at so many frames together, and then at the next ones.
-func (c *crumbs) tooSmall() bool {
-	if c.frames < framesLooked {
+// endIfFull looks at so many frames together, and then at the next ones.
+func (c *frameSample) endIfFull() bool {
+	if c.frames < sampleFrames {
 		return false
 	}
-	small := c.bytes < c.frames*leastFrame
-	*c = crumbs{}
+	small := c.bytes < c.frames*minAverageFrame
+	*c = frameSample{}
 	return small
 }
 
-// refuse closes a connection whose peer costs more time than its messages do.
-func (m *metered) refuse() error {
-	if m.conn.shut() {
-		m.conn.listener.reject(SmallFrames)
-		m.conn.listener.warn(SmallFrames, m.conn)
+// closeForSmallFrames closes a connection whose peer costs more time than its messages do.
+func (m *meteredConn) closeForSmallFrames() error {
+	if m.conn.closeFirst() {
+		m.conn.listener.countRefused(SmallFrames)
+		m.conn.listener.warnRefused(SmallFrames, m.conn)
 	}
 	return net.ErrClosed
 }
 
 // awaitRoom waits on behalf of the streams above one, of which gRPC knows nothing
 // yet: their time begins when it does.
-func (m *metered) awaitRoom(above uint32) {
+func (m *meteredConn) awaitRoom(above uint32) {
 	limiter := m.conn.listener.limiter
-	if !limiter.overfull(m.conn.address) {
+	if !limiter.isOverfull(m.conn.address) {
 		return
 	}
-	m.restart(above, time.Time{})
+	m.restartTimes(above, time.Time{})
 	limiter.awaitRoom(m.conn)
-	m.restart(above, time.Now())
+	m.restartTimes(above, time.Now())
 }
 
-func (m *metered) restart(above uint32, now time.Time) {
+func (m *meteredConn) restartTimes(above uint32, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for id, stream := range m.open {
+	for id, stream := range m.streams {
 		if id > above {
 			stream.since = now
-			m.open[id] = stream
+			m.streams[id] = stream
 		}
 	}
 }
 
 // Write counts the streams that it ends.
-func (m *metered) Write(p []byte) (int, error) {
+func (m *meteredConn) Write(p []byte) (int, error) {
 	m.mu.Lock()
-	m.out.scan(p, m.sent)
+	m.outFrames.scanBytes(p, m.countSent)
 	m.mu.Unlock()
 	return m.Conn.Write(p)
 }
 
-func (m *metered) received(f frame) {
+func (m *meteredConn) countReceived(f frameHead) {
 	if m.closed {
 		return
 	}
-	switch f.kind {
+	switch f.frameType {
 	case http2.FrameHeaders:
-		if f.stream > m.last {
-			m.last, m.open[f.stream] = f.stream, opened{since: time.Now()}
-			m.hold(f.stream, streamCost)
+		if f.stream > m.lastStream {
+			m.lastStream, m.streams[f.stream] = f.stream, openStream{since: time.Now()}
+			m.holdBytes(f.stream, streamCost)
 		}
-		m.hold(f.stream, f.length)
+		m.holdBytes(f.stream, f.length)
 	case http2.FrameContinuation, http2.FrameData:
-		m.data.frames++
-		m.data.bytes += f.length
-		m.hold(f.stream, f.length+frameCost)
+		m.sample.frames++
+		m.sample.bytes += f.length
+		m.holdBytes(f.stream, f.length+frameCost)
 	case http2.FrameRSTStream:
-		m.endedByPeer(f.stream)
+		m.endByPeer(f.stream)
 	}
 }
 
-func (m *metered) sent(f frame) {
-	ends := f.kind == http2.FrameRSTStream || f.kind == http2.FrameHeaders && f.flags.Has(http2.FlagHeadersEndStream)
-	if stream, open := m.open[f.stream]; open && ends {
-		delete(m.open, f.stream)
-		m.release(stream.bytes)
+func (m *meteredConn) countSent(f frameHead) {
+	ends := f.frameType == http2.FrameRSTStream || f.frameType == http2.FrameHeaders && f.flags.Has(http2.FlagHeadersEndStream)
+	if stream, open := m.streams[f.stream]; open && ends {
+		delete(m.streams, f.stream)
+		m.releaseBytes(stream.bytes)
 	}
 }
 
-// hold counts bytes for a stream that is open. gRPC drops those of others.
-func (m *metered) hold(stream uint32, bytes int64) {
-	held, open := m.open[stream]
+// holdBytes counts bytes for a stream that is open. gRPC drops those of others.
+func (m *meteredConn) holdBytes(stream uint32, bytes int64) {
+	held, open := m.streams[stream]
 	if !open {
 		return
 	}
 	held.bytes += bytes
-	m.open[stream] = held
-	m.held.Add(bytes)
-	m.conn.listener.limiter.received(m.conn.address, bytes)
+	m.streams[stream] = held
+	m.heldBytes.Add(bytes)
+	m.conn.listener.limiter.countWireBytes(m.conn.address, bytes)
 }
 
-func (m *metered) release(bytes int64) {
-	m.held.Add(-bytes)
-	m.conn.listener.limiter.received(m.conn.address, -bytes)
+func (m *meteredConn) releaseBytes(bytes int64) {
+	m.heldBytes.Add(-bytes)
+	m.conn.listener.limiter.countWireBytes(m.conn.address, -bytes)
 }
 
-// endedByPeer: gRPC has forgotten the stream, and its handler, which has it still,
+// endByPeer: gRPC has forgotten the stream, and its handler, which has it still,
 // need not even have begun.
-func (m *metered) endedByPeer(stream uint32) {
-	held, open := m.open[stream]
+func (m *meteredConn) endByPeer(stream uint32) {
+	held, open := m.streams[stream]
 	if !open {
 		return
 	}
-	delete(m.open, stream)
+	delete(m.streams, stream)
 	if m.conn.streams.Load() == 0 {
-		m.release(held.bytes)
+		m.releaseBytes(held.bytes)
 		return
 	}
-	m.ended += held.bytes
+	m.endedBytes += held.bytes
 }
 
-// overdue counts the bytes of streams that were opened before a time.
-func (m *metered) overdue(before time.Time) (bytes int64) {
+// overdueBytes counts the bytes of streams that were opened before a time.
+func (m *meteredConn) overdueBytes(before time.Time) (bytes int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, stream := range m.open {
+	for _, stream := range m.streams {
 		if !stream.since.IsZero() && stream.since.Before(before) {
 			bytes += stream.bytes
 		}
@@ -198,79 +198,79 @@ func (m *metered) overdue(before time.Time) (bytes int64) {
 	return bytes
 }
 
-// handled releases, at the end of one of so many handlers, its part of what the
+// releaseEnded releases, at the end of one of so many handlers, its part of what the
 // peer ended: when the last one ends, all of it.
-func (m *metered) handled(handlers int64) {
+func (m *meteredConn) releaseEnded(handlers int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.ended == 0 || m.closed {
+	if m.endedBytes == 0 || m.closed {
 		return
 	}
-	part := (m.ended + handlers - 1) / handlers
-	m.ended -= part
-	m.release(part)
+	part := (m.endedBytes + handlers - 1) / handlers
+	m.endedBytes -= part
+	m.releaseBytes(part)
 }
 
 // Close releases everything.
-func (m *metered) Close() error {
+func (m *meteredConn) Close() error {
 	err := m.Conn.Close()
-	m.forget()
+	m.releaseAll()
 	return err
 }
 
-func (m *metered) forget() {
+func (m *meteredConn) releaseAll() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.closed {
 		m.closed = true
-		m.open = nil
-		m.release(m.held.Load())
+		m.streams = nil
+		m.releaseBytes(m.heldBytes.Load())
 	}
 }
 
-// frame is the head of an HTTP/2 frame (RFC 9113 section 4.1).
-type frame struct {
-	length int64
-	kind   http2.FrameType
-	flags  http2.Flags
-	stream uint32
+// frameHead is the head of an HTTP/2 frame (RFC 9113 section 4.1).
+type frameHead struct {
+	length    int64
+	frameType http2.FrameType
+	flags     http2.Flags
+	stream    uint32
 }
 
-// frames finds the heads of frames in a stream of bytes that comes in pieces.
-type frames struct {
-	head [9]byte
-	have int // bytes of the head
-	left int // of what follows it
+// frameScanner finds the heads of frames in a stream of bytes that comes in pieces.
+type frameScanner struct {
+	head        [9]byte
+	headBytes   int // bytes of the head
+	payloadLeft int // of what follows it
 }
 
-func (f *frames) scan(p []byte, found func(frame)) {
+func (f *frameScanner) scanBytes(p []byte, found func(frameHead)) {
 	for len(p) > 0 {
-		if f.left > 0 {
-			skip := min(f.left, len(p))
-			f.left -= skip
+		if f.payloadLeft > 0 {
+			skip := min(f.payloadLeft, len(p))
+			f.payloadLeft -= skip
 			p = p[skip:]
 			continue
 		}
-		n := copy(f.head[f.have:], p)
-		f.have += n
+		n := copy(f.head[f.headBytes:], p)
+		f.headBytes += n
 		p = p[n:]
-		if f.have < len(f.head) {
+		if f.headBytes < len(f.head) {
 			return
 		}
-		f.have = 0
-		f.left = int(f.head[0])<<16 | int(f.head[1])<<8 | int(f.head[2])
-		found(frame{
-			length: int64(f.left), kind: http2.FrameType(f.head[3]), flags: http2.Flags(f.head[4]),
+		f.headBytes = 0
+		f.payloadLeft = int(f.head[0])<<16 | int(f.head[1])<<8 | int(f.head[2])
+		found(frameHead{
+			length: int64(f.payloadLeft), frameType: http2.FrameType(f.head[3]), flags: http2.Flags(f.head[4]),
 			stream: binary.BigEndian.Uint32(f.head[5:]) &^ (1 << 31),
 		})
 	}
 }
 
-// received counts bytes of one address that gRPC holds; negative ones, that it does
+// countWireBytes counts bytes of one address that gRPC holds; negative ones, that it does
 // not any more.
-func (l *Limiter) received(a *address, bytes int64) {
-	l.wire.Add(bytes)
-	a.wire.Add(bytes)
+func (l *Limiter) countWireBytes(a *peerAddress, bytes int64) {
+	l.wireBytes.Add(bytes)
+	a.wireBytes.Add(bytes)
 	if bytes < 0 && l.waiters.Load() > 0 {
 		l.mu.Lock()
 		close(l.room)
@@ -279,28 +279,28 @@ func (l *Limiter) received(a *address, bytes int64) {
 	}
 }
 
-// overfull reports that nothing more of an address is read.
-func (l *Limiter) overfull(a *address) bool {
-	most := l.mostWire()
-	return l.wire.Load() > most || !a.shared && a.wire.Load() > half(most)
+// isOverfull reports that nothing more of an address is read.
+func (l *Limiter) isOverfull(a *peerAddress) bool {
+	most := l.maxWireBytes()
+	return l.wireBytes.Load() > most || !a.shared && a.wireBytes.Load() > halfOf(most)
 }
 
-// mostWire is a quarter more than the bytes with which Checks are still decided: the
+// maxWireBytes is a quarter more than the bytes with which Checks are still decided: the
 // others need some for their answer.
-func (l Limits) mostWire() int64 { return int64(l.InFlightBytes) / 4 * 5 }
+func (l Limits) maxWireBytes() int64 { return int64(l.InFlightBytes) / 4 * 5 }
 
 // stalled is how long a stream may be open beyond [Limits.Deadline], when somebody
 // has waited for room for as long: its peer does not take the answer.
-const stalled = time.Second
+const stallTime = time.Second
 
 // awaitRoom returns when there is room, or when the connection is closed.
 func (l *Limiter) awaitRoom(c *conn) {
-	for l.overfull(c.address) {
+	for l.isOverfull(c.address) {
 		l.mu.Lock()
 		l.waiters.Add(1)
 		room := l.room
 		l.mu.Unlock()
-		if l.overfull(c.address) {
+		if l.isOverfull(c.address) {
 			l.awaitChange(c, room)
 		}
 		l.waiters.Add(-1)
@@ -311,26 +311,26 @@ func (l *Limiter) awaitRoom(c *conn) {
 }
 
 func (l *Limiter) awaitChange(c *conn, room <-chan struct{}) {
-	timer := time.NewTimer(stalled)
+	timer := time.NewTimer(stallTime)
 	defer timer.Stop()
 	select {
 	case <-room:
 	case <-c.done:
 	case now := <-timer.C:
-		if worst := l.holdsMost(c.address, now); worst != nil && worst.shut() {
-			worst.listener.reject(Stalled)
-			worst.listener.warn(Stalled, worst)
+		if worst := l.findLargestHolder(c.address, now); worst != nil && worst.closeFirst() {
+			worst.listener.countRefused(Stalled)
+			worst.listener.warnRefused(Stalled, worst)
 		}
 	}
 }
 
-// holdsMost is the connection that holds most in streams that should have ended: of
+// findLargestHolder is the connection that holds most in streams that should have ended: of
 // all, or of the address, where that has more than its share. Nil: none has any.
-func (l *Limiter) holdsMost(a *address, now time.Time) (worst *conn) {
+func (l *Limiter) findLargestHolder(a *peerAddress, now time.Time) (worst *conn) {
 	most := int64(0)
-	for _, c := range l.open(a) {
-		if m := c.meter.Load(); m != nil {
-			if held := m.overdue(now.Add(-l.Deadline - stalled)); held > most {
+	for _, c := range l.overfullConns(a) {
+		if m := c.metered.Load(); m != nil {
+			if held := m.overdueBytes(now.Add(-l.Deadline - stallTime)); held > most {
 				most, worst = held, c
 			}
 		}
@@ -338,9 +338,9 @@ func (l *Limiter) holdsMost(a *address, now time.Time) (worst *conn) {
 	return worst
 }
 
-// open are the connections, of an address if that one alone has too much.
-func (l *Limiter) open(a *address) (all []*conn) {
-	everybody := l.wire.Load() > l.mostWire()
+// overfullConns are the connections, of an address if that one alone has too much.
+func (l *Limiter) overfullConns(a *peerAddress) (all []*conn) {
+	everybody := l.wireBytes.Load() > l.maxWireBytes()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {

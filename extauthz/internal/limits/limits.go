@@ -36,7 +36,7 @@ type Limits struct {
 	Watches              int // grpc.health.v1 Watch
 }
 
-// Default has room in 256 MiB; [Limits.Memory] says how much.
+// Default has room in 256 MiB; [Limits.MaxMemory] says how much.
 var Default = Limits{
 	InFlight:             1024,
 	InFlightBytes:        32 * bytesize.MiB,
@@ -88,31 +88,31 @@ type Limiter struct {
 	Limits
 	log *slog.Logger
 
-	wire    atomic.Int64 // bytes that gRPC holds of all connections: see metered
-	waiters atomic.Int64 // for room
+	wireBytes atomic.Int64 // bytes that gRPC holds of all connections: see metered
+	waiters   atomic.Int64 // for room
 
-	mu        sync.Mutex
-	room      chan struct{} // closed when bytes were released
-	used      use           // by all addresses
-	watches   int
-	addresses map[netip.Addr]*address // that have a connection
-	conns     map[*conn]bool
-	shorter   sync.Once // Envoy waits for less than Deadline
-	quiet     map[string]*quiet
+	mu          sync.Mutex
+	room        chan struct{} // closed when bytes were released
+	held        checkUse      // by all addresses
+	watches     int
+	addresses   map[netip.Addr]*peerAddress // that have a connection
+	conns       map[*conn]bool
+	warnShorter sync.Once // Envoy waits for less than Deadline
+	messages    map[string]*messageCount
 }
 
-// use is what Checks hold.
-type use struct {
+// checkUse is what Checks hold.
+type checkUse struct {
 	checks int
 	bytes  int64
 }
 
-// address is one peer.
-type address struct {
+// peerAddress is one peer.
+type peerAddress struct {
 	shared      bool // by many peers, so it has no share of its own
 	connections int  // of all listeners
-	wire        atomic.Int64
-	used        use // under the limiter's mutex
+	wireBytes   atomic.Int64
+	held        checkUse // under the limiter's mutex
 	watches     int
 }
 
@@ -120,38 +120,38 @@ type address struct {
 func New(l Limits, log *slog.Logger) *Limiter {
 	return &Limiter{
 		Limits: l, log: log, room: make(chan struct{}),
-		addresses: map[netip.Addr]*address{}, conns: map[*conn]bool{}, quiet: map[string]*quiet{},
+		addresses: map[netip.Addr]*peerAddress{}, conns: map[*conn]bool{}, messages: map[string]*messageCount{},
 	}
 }
 
-// half of a limit is one address' share.
-func half[T int | int64](limit T) T { return (limit + 1) / 2 }
+// halfOf of a limit is one address' share.
+func halfOf[T int | int64](limit T) T { return (limit + 1) / 2 }
 
-// hold takes a Check's place and bytes. It reports false, and takes nothing,
+// holdUse takes a Check's place and bytes. It reports false, and takes nothing,
 // where there is no room for them: gRPC's own bytes count too.
-func (l *Limiter) hold(a *address, more use) bool {
+func (l *Limiter) holdUse(a *peerAddress, more checkUse) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := use{l.used.checks + more.checks, l.used.bytes + more.bytes}
-	its := use{a.used.checks + more.checks, a.used.bytes + more.bytes}
+	all := checkUse{l.held.checks + more.checks, l.held.bytes + more.bytes}
+	its := checkUse{a.held.checks + more.checks, a.held.bytes + more.bytes}
 	if more.checks > 0 || more.bytes > 0 {
-		total := use{all.checks, all.bytes + l.wire.Load()}
-		share := use{its.checks, its.bytes + a.wire.Load()}
-		if total.exceeds(l.InFlight, int64(l.InFlightBytes)) || !a.shared && share.exceeds(half(l.InFlight), half(int64(l.InFlightBytes))) {
+		total := checkUse{all.checks, all.bytes + l.wireBytes.Load()}
+		share := checkUse{its.checks, its.bytes + a.wireBytes.Load()}
+		if total.isAbove(l.InFlight, int64(l.InFlightBytes)) || !a.shared && share.isAbove(halfOf(l.InFlight), halfOf(int64(l.InFlightBytes))) {
 			return false
 		}
 	}
-	l.used, a.used = all, its
+	l.held, a.held = all, its
 	return true
 }
 
-func (u use) exceeds(checks int, bytes int64) bool { return u.checks > checks || u.bytes > bytes }
+func (u checkUse) isAbove(checks int, bytes int64) bool { return u.checks > checks || u.bytes > bytes }
 
-// watch takes the place of a health watch.
-func (l *Limiter) watch(a *address) bool {
+// beginWatch takes the place of a health watch.
+func (l *Limiter) beginWatch(a *peerAddress) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.watches >= l.Watches || !a.shared && a.watches >= half(l.Watches) {
+	if l.watches >= l.Watches || !a.shared && a.watches >= halfOf(l.Watches) {
 		return false
 	}
 	l.watches++
@@ -159,32 +159,32 @@ func (l *Limiter) watch(a *address) bool {
 	return true
 }
 
-func (l *Limiter) unwatch(a *address) {
+func (l *Limiter) endWatch(a *peerAddress) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.watches--
 	a.watches--
 }
 
-// join finds the address of a connection, while it has one.
-func (l *Limiter) join(c *conn) {
+// registerConn finds the address of a connection, while it has one.
+func (l *Limiter) registerConn(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.address = l.addresses[c.at]
+	c.address = l.addresses[c.ip]
 	if c.address == nil {
-		c.address = &address{shared: !c.at.IsValid() || c.at.IsLoopback()}
-		l.addresses[c.at] = c.address
+		c.address = &peerAddress{shared: !c.ip.IsValid() || c.ip.IsLoopback()}
+		l.addresses[c.ip] = c.address
 	}
 	c.address.connections++
 	l.conns[c] = true
 }
 
-func (l *Limiter) leave(c *conn) {
+func (l *Limiter) unregisterConn(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.conns, c)
 	if c.address.connections--; c.address.connections == 0 {
-		delete(l.addresses, c.at)
+		delete(l.addresses, c.ip)
 	}
 }
 
@@ -200,14 +200,14 @@ func (l *Limiter) Usage() Usage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return Usage{
-		Checks: l.used.checks, MaxChecks: l.InFlight,
-		Bytes: l.used.bytes + l.wire.Load(), MaxBytes: int64(l.InFlightBytes),
+		Checks: l.held.checks, MaxChecks: l.InFlight,
+		Bytes: l.held.bytes + l.wireBytes.Load(), MaxBytes: int64(l.InFlightBytes),
 		Watches: l.watches, MaxWatches: l.Watches,
 	}
 }
 
-// quiet is a kind of message that peers can cause. Kinds are few: no peer names one.
-type quiet struct {
+// messageCount is a kind of message that peers can cause. Kinds are few: no peer names one.
+type messageCount struct {
 	since      time.Time
 	logged     int
 	suppressed int
@@ -219,7 +219,7 @@ const messagesPerSecond = 20
 // Warn logs a message that peers can cause. Of one kind, what is too much in a
 // second is left out, and the next message says how many were.
 func (l *Limiter) Warn(kind, message string, args ...any) {
-	suppressed, due := l.due(kind, time.Now())
+	suppressed, due := l.countMessage(kind, time.Now())
 	if !due {
 		return
 	}
@@ -229,15 +229,15 @@ func (l *Limiter) Warn(kind, message string, args ...any) {
 	l.log.Warn(message, args...)
 }
 
-// due reports whether a message of the kind may be logged, and how many were not
+// countMessage reports whether a message of the kind may be logged, and how many were not
 // since the last one.
-func (l *Limiter) due(kind string, now time.Time) (suppressed int, due bool) {
+func (l *Limiter) countMessage(kind string, now time.Time) (suppressed int, due bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	q := l.quiet[kind]
+	q := l.messages[kind]
 	if q == nil {
-		q = &quiet{}
-		l.quiet[kind] = q
+		q = &messageCount{}
+		l.messages[kind] = q
 	}
 	if now.Sub(q.since) >= time.Second {
 		q.since, q.logged = now, 0

@@ -10,9 +10,9 @@ const (
 	watchCost      = streamCost
 )
 
-// Memory is what peers can make the process hold on so many listeners, whatever
+// MaxMemory is what peers can make the process hold on so many listeners, whatever
 // they send.
-func (l Limits) Memory(listeners int) bytesize.Size {
+func (l Limits) MaxMemory(listeners int) bytesize.Size {
 	each := bytesize.Size(l.Connections)*connectionCost + Handshakes*handshakeCost
-	return bytesize.Size(listeners)*each + bytesize.Size(l.mostWire()) + bytesize.Size(l.Watches)*watchCost
+	return bytesize.Size(listeners)*each + bytesize.Size(l.maxWireBytes()) + bytesize.Size(l.Watches)*watchCost
 }

@@ -53,9 +53,9 @@ func (n *network) Close() error {
 	return nil
 }
 
-func (n *network) Addr() net.Addr { return address("192.0.2.1") }
+func (n *network) Addr() net.Addr { return peerAddress("192.0.2.1") }
 
-func address(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 40000} }
+func peerAddress(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 40000} }
 
 type from struct {
 	net.Conn
@@ -82,7 +82,7 @@ func (n *network) dial(t testing.TB, ip string) net.Conn {
 	}
 	t.Cleanup(func() { _ = ours.Close() })
 	select {
-	case n.conns <- from{theirs, address(ip)}:
+	case n.conns <- from{theirs, peerAddress(ip)}:
 	case <-n.closed:
 		t.Fatal("closed")
 	}
@@ -138,12 +138,12 @@ func serve(t testing.TB, l limits.Limits) *server {
 }
 
 func (s *server) check(_ any, stream grpc.ServerStream) error {
-	call := limits.Begin(stream.Context())
+	call := limits.BeginCall(stream.Context())
 	if call == nil {
 		return stream.Context().Err()
 	}
 	defer call.End()
-	if !call.Admit() {
+	if !call.HoldPlace() {
 		s.begun <- "overloaded"
 		return nil
 	}

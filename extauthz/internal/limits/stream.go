@@ -23,7 +23,7 @@ import (
 // all messages but a Check's, which the Check's handler reads by itself.
 const maxHealthMessage = 4 << 10
 
-// ServerOptions are those of a gRPC server whose Checks call [Begin].
+// ServerOptions are those of a gRPC server whose Checks call [BeginCall].
 func (l *Limiter) ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ConnectionTimeout(HandshakeTime),
@@ -37,8 +37,8 @@ func (l *Limiter) ServerOptions() []grpc.ServerOption {
 		grpc.WriteBufferSize(writeBuffer),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: aliveAfter, Timeout: aliveWithin}),
-		grpc.InTapHandle(l.opening),
-		grpc.ChainStreamInterceptor(l.watching),
+		grpc.InTapHandle(l.beginStream),
+		grpc.ChainStreamInterceptor(l.limitWatches),
 	}
 }
 
@@ -57,35 +57,35 @@ type Call struct {
 	stop    func() bool // that the end of the stream ends the call
 	cancel  context.CancelFunc
 	state   atomic.Int32
-	held    use
+	held    checkUse
 }
 
 const (
-	waiting = iota // for its handler
-	handled
-	ended
+	callWaiting = iota // for its handler
+	callHandled
+	callEnded
 )
 
-// opening runs when a stream's headers have been read and nothing else of it. It
+// beginStream runs when a stream's headers have been read and nothing else of it. It
 // never refuses: a Check that does not fit is answered by its handler.
-func (l *Limiter) opening(ctx context.Context, info *tap.Info) (context.Context, error) {
+func (l *Limiter) beginStream(ctx context.Context, info *tap.Info) (context.Context, error) {
 	from, _ := peer.FromContext(ctx)
-	on := connOf(from.Addr)
+	on := findConn(from.Addr)
 	c := &Call{limiter: l, conn: on}
 	on.streams.Add(1)
-	c.stop = context.AfterFunc(ctx, c.abandoned)
+	c.stop = context.AfterFunc(ctx, c.abandonStream)
 	c.cancel = func() {}
 	if info.FullMethodName != healthpb.Health_Watch_FullMethodName {
-		ctx, c.cancel = context.WithTimeout(ctx, l.deadline(info.Header))
+		ctx, c.cancel = context.WithTimeout(ctx, l.findDeadline(info.Header))
 	}
 	return context.WithValue(ctx, callKey{}, c), nil
 }
 
 // expected is how long Envoy waits, in milliseconds, in the headers of its call.
-const expected = "x-envoy-expected-rq-timeout-ms"
+const expectedTimeout = "x-envoy-expected-rq-timeout-ms"
 
-func (l *Limiter) deadline(headers metadata.MD) time.Duration {
-	values := headers.Get(expected)
+func (l *Limiter) findDeadline(headers metadata.MD) time.Duration {
+	values := headers.Get(expectedTimeout)
 	if len(values) != 1 {
 		return l.Deadline
 	}
@@ -94,91 +94,91 @@ func (l *Limiter) deadline(headers metadata.MD) time.Duration {
 	if err != nil || waits >= l.Deadline {
 		return l.Deadline
 	}
-	l.shorter.Do(func() {
+	l.warnShorter.Do(func() {
 		l.log.Warn("Envoy waits for less than limits.deadline: raise the provider's timeout or lower limits.deadline",
 			"envoy", waits.String(), "deadline", l.Deadline.String())
 	})
 	return waits
 }
 
-// abandoned ends a call whose handler has not begun, and will find it ended.
-func (c *Call) abandoned() {
-	if c.state.CompareAndSwap(waiting, ended) {
-		c.release()
+// abandonStream ends a call whose handler has not begun, and will find it ended.
+func (c *Call) abandonStream() {
+	if c.state.CompareAndSwap(callWaiting, callEnded) {
+		c.releaseStream()
 	}
 }
 
-func (c *Call) release() {
+func (c *Call) releaseStream() {
 	c.cancel()
-	c.conn.handlerEnded()
+	c.conn.endHandler()
 }
 
-// Begin is the start of a call's handler, which ends it with [Call.End]. It is nil
+// BeginCall is the start of a call's handler, which ends it with [Call.End]. It is nil
 // where the peer has ended the stream already.
-func Begin(ctx context.Context) *Call {
+func BeginCall(ctx context.Context) *Call {
 	c, _ := ctx.Value(callKey{}).(*Call)
-	if c == nil || !c.state.CompareAndSwap(waiting, handled) {
+	if c == nil || !c.state.CompareAndSwap(callWaiting, callHandled) {
 		return nil
 	}
 	c.stop()
 	return c
 }
 
-// Admit takes the place of a Check whose message is to be read. It reports false
+// HoldPlace takes the place of a Check whose message is to be read. It reports false
 // where there is no room: its answer is "overloaded", and nothing more is read.
-func (c *Call) Admit() bool { return c.hold(1, 0) }
+func (c *Call) HoldPlace() bool { return c.holdTotal(1, 0) }
 
-// Receive makes room for the copy of a message of that size, in bytes.
-func (c *Call) Receive(message int) bool { return c.hold(1, int64(message)) }
+// HoldMessage makes room for the copy of a message of that size, in bytes.
+func (c *Call) HoldMessage(message int) bool { return c.holdTotal(1, int64(message)) }
 
-// Decode makes room for what is made of a message of which kept bytes are read:
+// HoldDecoded makes room for what is made of a message of which kept bytes are read:
 // see [decodedTimes].
-func (c *Call) Decode(message, kept int) bool {
-	return c.hold(1, int64(message)+decodedTimes*int64(kept))
+func (c *Call) HoldDecoded(message, kept int) bool {
+	return c.holdTotal(1, int64(message)+decodedTimes*int64(kept))
 }
 
 // decodedTimes is how much larger the plain values and the texts made of them are,
 // at most, than the bytes that they are decoded from.
 const decodedTimes = 2
 
-// BytesFor is the least [Limits.InFlightBytes] with which a Check of that size is
+// MinInFlightBytes is the least [Limits.InFlightBytes] with which a Check of that size is
 // decided, though its address has half of them: gRPC's copy, ours, and what is
 // decoded.
-func BytesFor(check bytesize.Size) bytesize.Size {
+func MinInFlightBytes(check bytesize.Size) bytesize.Size {
 	return 2 * ((2+decodedTimes)*check + MaxHeaderList + 2*streamCost)
 }
 
-func (c *Call) hold(checks int, bytes int64) bool {
-	if !c.limiter.hold(c.conn.address, use{checks - c.held.checks, bytes - c.held.bytes}) {
+func (c *Call) holdTotal(checks int, bytes int64) bool {
+	if !c.limiter.holdUse(c.conn.address, checkUse{checks - c.held.checks, bytes - c.held.bytes}) {
 		return false
 	}
-	c.held = use{checks, bytes}
+	c.held = checkUse{checks, bytes}
 	return true
 }
 
 // End gives back all that the call holds.
 func (c *Call) End() {
-	if !c.state.CompareAndSwap(handled, ended) {
+	if !c.state.CompareAndSwap(callHandled, callEnded) {
 		return
 	}
-	c.hold(0, 0)
-	c.release()
+	c.holdTotal(0, 0)
+	c.releaseStream()
 }
 
-// watching bounds health watches, each of which lasts as long as its peer likes.
-func (l *Limiter) watching(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+// limitWatches bounds health watches, each of which lasts as long as its peer likes.
+func (l *Limiter) limitWatches(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	if info.FullMethod != healthpb.Health_Watch_FullMethodName {
 		return handle(server, stream)
 	}
-	c := Begin(stream.Context())
+	c := BeginCall(stream.Context())
 	if c == nil {
 		return status.FromContextError(stream.Context().Err()).Err()
 	}
-	ok := l.watch(c.conn.address)
+	ok := l.beginWatch(c.conn.address)
 	c.End() // a watch has a place of its own
 	if !ok {
 		return status.Error(codes.ResourceExhausted, "too many health watches: see limits.watches")
 	}
-	defer l.unwatch(c.conn.address)
+	defer l.endWatch(c.conn.address)
 	return handle(server, stream)
 }

@@ -154,7 +154,7 @@ func TestNothingIsReadWithoutRoom(t *testing.T) {
 	if got := s.limiter.Overdue("10.0.0.1", time.Now()); got != nil {
 		t.Errorf("overdue: %v, and none is", got)
 	}
-	if got := s.limiter.Overdue("10.0.0.1", time.Now().Add(l.Deadline+time.Minute)); got == nil || got.String() != address("10.0.0.1").String() {
+	if got := s.limiter.Overdue("10.0.0.1", time.Now().Add(l.Deadline+time.Minute)); got == nil || got.String() != peerAddress("10.0.0.1").String() {
 		t.Errorf("overdue: %v", got)
 	}
 	close(s.goOn) // and there is room again
