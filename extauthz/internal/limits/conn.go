@@ -14,22 +14,22 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// Why a connection is refused: the values of the metric's label.
+// Why a connection is closed: the values of the metric's label cause.
 const (
-	LimitReached      = "connections" // limits.connections
-	AddressShare      = "address"     // half of it, from one address
-	HandshakeEvicted  = "handshakes"  // too many connections that prove nothing
-	HandshakeRejected = "tls"         // no certificate, or of a peer that may not ask
-	Stalled           = "stalled"     // takes no answers, and so holds memory
-	SmallFrames       = "frames"      // sends its messages in crumbs, each of which costs time
+	LimitReached      = "connections" // limits.connections is reached
+	AddressShare      = "address"     // one address has half of limits.connections
+	HandshakeEvicted  = "handshakes"  // too many connections are in their handshake
+	HandshakeRejected = "tls"         // no certificate, or one of a peer that may not ask
+	Stalled           = "stalled"     // the peer does not take its answers, so that they hold memory
+	SmallFrames       = "frames"      // the peer sends its messages in tiny frames, and each one costs time
 )
 
-// Causes lists them.
+// Causes lists all causes.
 func Causes() []string {
 	return []string{LimitReached, AddressShare, HandshakeEvicted, HandshakeRejected, Stalled, SmallFrames}
 }
 
-// nearly is the part of the connections from which on the log warns.
+// nearFullPart is the part of limits.connections at which a warning is logged.
 const nearFullPart = 0.8
 
 // Listener accepts the connections of one listener.
@@ -41,29 +41,29 @@ type Listener struct {
 
 	mu        sync.Mutex
 	pending   []*conn                // in their handshake, oldest first
-	open      int                    // connections that count
-	byAddress map[netip.Addr][]*conn // those that count, oldest first
+	open      int                    // connections that count against the limit
+	byAddress map[netip.Addr][]*conn // that count against the limit, oldest first
 	refused   map[string]uint64
-	nearFull  bool // and the log says so
+	nearFull  bool // the limit is near, and a warning was logged
 }
 
-// Protocol is what the peers of a listener speak.
+// Protocol is the protocol of a listener's connections.
 type Protocol int
 
-// With HTTP2OverTLS peers count among [Limits.Connections] when their handshake has
-// ended: see [Listener.CountingCredentials].
+// A connection of HTTP2OverTLS counts against [Limits.Connections] from the end of its
+// handshake on: see [Listener.CountingCredentials].
 const (
 	HTTP1 Protocol = iota
 	HTTP2
 	HTTP2OverTLS
 )
 
-// Listen bounds the connections of a listener.
+// Listen makes a listener whose connections are bounded.
 func (l *Limiter) Listen(inner net.Listener, name string, speaks Protocol) *Listener {
 	return &Listener{Listener: inner, limiter: l, name: name, protocol: speaks, byAddress: map[netip.Addr][]*conn{}, refused: map[string]uint64{}}
 }
 
-// Accept closes what does not fit at once, before it costs a handshake.
+// Accept closes a connection that does not fit at once, before it costs a handshake.
 func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		raw, err := l.Listener.Accept()
@@ -76,7 +76,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 			_ = c.Close() // nothing is open on it
 		case l.protocol == HTTP2:
 			return meterConn(c, c), nil
-		default: // which is metered after its handshake, or has no frames
+		default: // TLS is metered after the handshake, and HTTP/1 has no frames
 			return c, nil
 		}
 	}
@@ -92,15 +92,14 @@ func (l *Listener) admitConn(c *conn) bool {
 	return refused == ""
 }
 
-// assignPlace gives the connection its place, among those in their handshake where
-// there is one.
+// assignPlace gives the connection a place: with TLS one among those in their handshake.
 func (l *Listener) assignPlace(c *conn) (evicted *conn, refused string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.protocol != HTTP2OverTLS {
 		return l.countConn(c)
 	}
-	if l.hasFullShare(c) { // its handshake would be for nothing
+	if l.hasFullShare(c) { // it would be closed after its handshake
 		l.refused[AddressShare]++
 		return nil, AddressShare
 	}
@@ -114,7 +113,7 @@ func (l *Listener) assignPlace(c *conn) (evicted *conn, refused string) {
 	return evicted, ""
 }
 
-// promotePending counts a connection whose handshake has ended well.
+// promotePending counts a connection whose handshake has succeeded.
 func (l *Listener) promotePending(c *conn) (evicted *conn, refused string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,9 +124,9 @@ func (l *Listener) promotePending(c *conn) (evicted *conn, refused string) {
 	return l.countConn(c)
 }
 
-// countConn finds a place for a connection among those that count. Where there is none,
-// the address with most of them loses one, if that has two more than this: anyone who
-// has many keeps nobody out that has few.
+// countConn finds a place for a connection among those that count. If all are taken, the
+// address with most connections loses one, provided that it has at least two more than
+// the address of this one: a peer with many connections cannot keep out one with few.
 func (l *Listener) countConn(c *conn) (evicted *conn, refused string) {
 	its := len(l.byAddress[c.ip])
 	if l.hasFullShare(c) {
@@ -148,7 +147,7 @@ func (l *Listener) countConn(c *conn) (evicted *conn, refused string) {
 	return evicted, ""
 }
 
-// warnNearFull logs once that the limit is near, and again when it was not meanwhile.
+// warnNearFull logs that the limit is near, once until it is no longer near.
 func (l *Listener) warnNearFull() {
 	l.mu.Lock()
 	open, was := l.open, l.nearFull
@@ -160,13 +159,13 @@ func (l *Listener) warnNearFull() {
 	}
 }
 
-// hasFullShare reports that the peer has all connections that one address may have.
+// hasFullShare reports whether the peer has all connections that one address may have.
 func (l *Listener) hasFullShare(c *conn) bool {
 	return !c.address.shared && len(l.byAddress[c.ip]) >= halfOf(l.limiter.Connections)
 }
 
-// findCountedToEvict is a connection of the address that has most: the oldest without a
-// stream, or else the oldest.
+// findCountedToEvict finds a connection of the address that has most: the oldest without
+// a stream, or else the oldest.
 func (l *Listener) findCountedToEvict() *conn {
 	var most []*conn
 	for _, all := range l.byAddress {
@@ -185,7 +184,8 @@ func (l *Listener) findCountedToEvict() *conn {
 	return most[0]
 }
 
-// findPendingToEvict is the connection in its handshake that goes first.
+// findPendingToEvict finds the oldest connection in its handshake of the address that has
+// most of them.
 func (l *Listener) findPendingToEvict() *conn {
 	each := map[netip.Addr]int{}
 	most := l.pending[0]
@@ -197,7 +197,7 @@ func (l *Listener) findPendingToEvict() *conn {
 	return l.pending[slices.IndexFunc(l.pending, func(c *conn) bool { return c.ip == most.ip })]
 }
 
-// releasePlace takes the connection's place back, whatever it was.
+// releasePlace frees the place of a connection, in its handshake or counted.
 func (l *Listener) releasePlace(c *conn) {
 	isIt := func(other *conn) bool { return other == c }
 	switch c.state {
@@ -212,7 +212,7 @@ func (l *Listener) releasePlace(c *conn) {
 	c.state = connGone
 }
 
-// closeEvicted closes a connection that lost its place; nil is none.
+// closeEvicted closes the connection that lost its place, if one did.
 func (l *Listener) closeEvicted(evicted *conn) {
 	if evicted == nil {
 		return
@@ -231,7 +231,7 @@ func (l *Listener) warnRefused(cause string, c *conn) {
 	l.limiter.Warn("connection "+cause, "connection refused", "listener", l.name, "cause", cause, "client", c.RemoteAddr().String())
 }
 
-// Connections of one listener.
+// Connections are the connections of one listener.
 type Connections struct {
 	Listener string
 	Open     int
@@ -239,7 +239,7 @@ type Connections struct {
 	Refused  map[string]uint64 // by cause, from [Causes]
 }
 
-// Connections now, and all that were refused since the start.
+// Connections gives the open connections, and how many were refused since the start.
 func (l *Listener) Connections() Connections {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -251,7 +251,7 @@ func (l *Listener) Connections() Connections {
 }
 
 // CountingCredentials count a connection of this listener from the end of its handshake
-// on: until then nobody knows whether its peer may ask.
+// on: before that it is not known whether its peer may ask.
 func (l *Listener) CountingCredentials(inner credentials.TransportCredentials) credentials.TransportCredentials {
 	return countingCredentials{inner, l}
 }
@@ -264,14 +264,14 @@ type countingCredentials struct {
 func (p countingCredentials) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	secured, info, err := p.TransportCredentials.ServerHandshake(raw)
 	if err != nil {
-		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) { // not a probe that went away, or one of those closed here
+		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) { // not a probe that ended, or a connection that was closed here
 			p.listener.countRefused(HandshakeRejected)
 		}
 		return secured, info, err
 	}
 	c, ok := raw.(*conn)
 	if !ok || c.listener != p.listener {
-		return nil, nil, fmt.Errorf("limits: a connection that the listener did not accept")
+		return nil, nil, errors.New("limits: the connection is not one that this listener accepted")
 	}
 	evicted, refused := p.listener.promotePending(c)
 	p.listener.closeEvicted(evicted)
@@ -295,7 +295,7 @@ const (
 	connCounted
 )
 
-// conn is a connection in its listener's books.
+// conn is a connection that its listener counts.
 type conn struct {
 	net.Conn
 	listener       *Listener
@@ -304,12 +304,12 @@ type conn struct {
 	streams        atomic.Int64 // whose handlers have not ended
 	metered        atomic.Pointer[meteredConn]
 	state          connState // under the listener's mutex
-	cause          string    // why it lost its place
+	cause          string    // why it lost its place, from Causes
 	done           chan struct{}
 	unregisterOnce sync.Once
 }
 
-// remoteAddr is a peer's address as gRPC hands it to each call, with the connection.
+// remoteAddr is the address of a peer with its connection. gRPC hands it to each call.
 type remoteAddr struct {
 	net.Addr
 	conn *conn
@@ -320,7 +320,7 @@ func (l *Listener) newConn(raw net.Conn) *conn {
 	if tcp, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
 		c.ip = tcp.AddrPort().Addr().Unmap().WithZone("")
 	}
-	if tcp, ok := raw.(*net.TCPConn); ok { // the kernel's buffers count for the container too, and may grow to megabytes
+	if tcp, ok := raw.(*net.TCPConn); ok { // the kernel's buffers count for the container's memory too, and may grow to megabytes
 		_ = tcp.SetReadBuffer(kernelBuffer)
 		_ = tcp.SetWriteBuffer(kernelBuffer)
 	}
@@ -328,8 +328,8 @@ func (l *Listener) newConn(raw net.Conn) *conn {
 	return c
 }
 
-// Write fails where the peer does not take what is written: answers that nobody
-// reads would pile up.
+// Write fails if the peer does not take the bytes in time: answers that are not read would
+// pile up.
 func (c *conn) Write(p []byte) (int, error) {
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
 		return 0, err
@@ -342,7 +342,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// closeFirst closes the connection, and reports whether nobody had before.
+// closeFirst closes the connection, and reports whether it was open until now.
 func (c *conn) closeFirst() bool {
 	if !c.unregister() {
 		return false
@@ -351,7 +351,7 @@ func (c *conn) closeFirst() bool {
 	return true
 }
 
-// unregister takes the connection out of all books, once.
+// unregister ends all counting of the connection. It reports whether this is the first call.
 func (c *conn) unregister() (first bool) {
 	c.unregisterOnce.Do(func() {
 		first = true
@@ -376,7 +376,7 @@ func (c *conn) isClosed() bool {
 	}
 }
 
-// endHandler ends what [Limiter.beginStream] began.
+// endHandler ends the count of one stream, when its handler ends.
 func (c *conn) endHandler() {
 	left := c.streams.Add(-1)
 	if m := c.metered.Load(); m != nil {
@@ -384,8 +384,8 @@ func (c *conn) endHandler() {
 	}
 }
 
-// findConn is the connection of a call. One that came over none of ours has only what
-// all have together.
+// findConn gives the connection of a call. A call over another kind of connection shares
+// one address with all such calls, and has no share of its own.
 func findConn(from net.Addr) *conn {
 	if r, ok := from.(remoteAddr); ok {
 		return r.conn

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// MinPing lets a test ping as often as it likes.
-func MinPing(d time.Duration) (restore func()) {
+// SetMinPing sets the shortest time between two pings.
+func SetMinPing(d time.Duration) (restore func()) {
 	before := minPing
 	minPing = d
 	return func() { minPing = before }
 }
 
-// Overdue is the connection that would be closed at a time because an address, or all,
-// hold too much.
-func (l *Limiter) Overdue(ip string, at time.Time) net.Addr {
+// LargestHolder is the peer of the connection that would be closed at a time because an
+// address, or all addresses, hold too much.
+func (l *Limiter) LargestHolder(ip string, at time.Time) net.Addr {
 	l.mu.Lock()
 	a := l.addresses[netip.MustParseAddr(ip)]
 	l.mu.Unlock()
@@ -25,10 +25,10 @@ func (l *Limiter) Overdue(ip string, at time.Time) net.Addr {
 	return nil
 }
 
-// MostWire is how many bytes gRPC may hold.
-func (l *Limiter) MostWire() int64 { return l.maxWireBytes() }
+// MaxWireBytes is how many bytes gRPC may hold.
+func (l *Limiter) MaxWireBytes() int64 { return l.maxWireBytes() }
 
-// Due is what Warn asks.
-func (l *Limiter) Due(kind string, now time.Time) (suppressed int, due bool) {
+// CountMessage counts a message as Warn does.
+func (l *Limiter) CountMessage(kind string, now time.Time) (suppressed int, due bool) {
 	return l.countMessage(kind, now)
 }

@@ -10,15 +10,10 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// What gRPC keeps for a peer, beside the bytes that it sent.
-const (
-	streamCost = 16 << 10 // a stream: its goroutine, its context, its headers once decoded
-	frameCost  = 64       // a frame that waits to be read
-)
-
-// meteredConn is a connection as gRPC reads and writes it, in plain HTTP/2. gRPC asks
-// nobody before it keeps what a peer sends, so that the frames are counted here: each
-// stream holds what came for it until its end is written. Then gRPC has let it go.
+// meteredConn is a connection as gRPC reads and writes it, in plain HTTP/2. gRPC stores
+// the bytes that a peer sends without asking for room, so the frames are counted here.
+// Each stream holds the bytes that came for it until its end is written. Then gRPC has
+// released them.
 type meteredConn struct {
 	net.Conn
 	conn *conn
@@ -27,17 +22,17 @@ type meteredConn struct {
 	sample     frameSample
 	inFrames   frameScanner
 	outFrames  frameScanner
-	lastStream uint32 // stream that the peer opened
+	lastStream uint32 // stream that the peer opened last
 	streams    map[uint32]openStream
-	endedBytes int64        // bytes of streams that the peer ended, whose handlers may go on
-	heldBytes  atomic.Int64 // bytes of both
+	endedBytes int64        // of streams that the peer ended and whose handlers may still run
+	heldBytes  atomic.Int64 // of all streams, open or ended
 	closed     bool
 }
 
-// openStream is a stream.
+// openStream is a stream whose end was not written yet.
 type openStream struct {
 	bytes int64
-	since time.Time // zero: gRPC knows nothing of it
+	since time.Time // zero: gRPC has not received its headers
 }
 
 func meterConn(secured net.Conn, c *conn) *meteredConn {
@@ -49,8 +44,8 @@ func meterConn(secured net.Conn, c *conn) *meteredConn {
 
 func (m *meteredConn) RemoteAddr() net.Addr { return remoteAddr{m.conn.RemoteAddr(), m.conn} }
 
-// Read counts what it gives, and waits while too much is held. It waits after the
-// reading, so that what a connection sent while it was idle waits too.
+// Read counts the bytes that it gives, and waits while too many are held. It waits after
+// the reading, so that the bytes which end an idle time wait too.
 func (m *meteredConn) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
 	if n > 0 {
@@ -67,16 +62,16 @@ func (m *meteredConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// frameSample are the frames of messages on a connection: how many, and how large.
+// frameSample counts the frames of messages on a connection, and their bytes.
 type frameSample struct{ frames, bytes int64 }
 
-// An honest peer sends a Check in one frame, or in a few where flow control splits it.
+// An honest peer sends a Check in one frame, or in a few if flow control splits it.
 const (
-	sampleFrames    = 4096 // at one time
+	sampleFrames    = 4096 // in one sample
 	minAverageFrame = 64   // bytes, on average
 )
 
-// endIfFull looks at so many frames together, and then at the next ones.
+// endIfFull ends a sample that has all its frames. It reports whether they are too small.
 func (c *frameSample) endIfFull() bool {
 	if c.frames < sampleFrames {
 		return false
@@ -86,7 +81,7 @@ func (c *frameSample) endIfFull() bool {
 	return small
 }
 
-// closeForSmallFrames closes a connection whose peer costs more time than its messages do.
+// closeForSmallFrames closes a connection whose frames cost more time than its messages.
 func (m *meteredConn) closeForSmallFrames() error {
 	if m.conn.closeFirst() {
 		m.conn.listener.countRefused(SmallFrames)
@@ -95,8 +90,8 @@ func (m *meteredConn) closeForSmallFrames() error {
 	return net.ErrClosed
 }
 
-// awaitRoom waits on behalf of the streams above one, of which gRPC knows nothing
-// yet: their time begins when it does.
+// awaitRoom waits until there is room. The streams above a number wait with it: gRPC has
+// not received them yet, so their time begins when the waiting ends.
 func (m *meteredConn) awaitRoom(above uint32) {
 	limiter := m.conn.listener.limiter
 	if !limiter.isOverfull(m.conn.address) {
@@ -118,7 +113,7 @@ func (m *meteredConn) restartTimes(above uint32, now time.Time) {
 	}
 }
 
-// Write counts the streams that it ends.
+// Write counts the streams that end with these bytes.
 func (m *meteredConn) Write(p []byte) (int, error) {
 	m.mu.Lock()
 	m.outFrames.scanBytes(p, m.countSent)
@@ -154,7 +149,7 @@ func (m *meteredConn) countSent(f frameHead) {
 	}
 }
 
-// holdBytes counts bytes for a stream that is open. gRPC drops those of others.
+// holdBytes counts bytes for an open stream. gRPC drops the bytes of other streams.
 func (m *meteredConn) holdBytes(stream uint32, bytes int64) {
 	held, open := m.streams[stream]
 	if !open {
@@ -171,8 +166,8 @@ func (m *meteredConn) releaseBytes(bytes int64) {
 	m.conn.listener.limiter.countWireBytes(m.conn.address, -bytes)
 }
 
-// endByPeer: gRPC has forgotten the stream, and its handler, which has it still,
-// need not even have begun.
+// endByPeer ends a stream that the peer has ended. gRPC has no record of the stream then,
+// but its handler may still hold it, and may not even have begun.
 func (m *meteredConn) endByPeer(stream uint32) {
 	held, open := m.streams[stream]
 	if !open {
@@ -198,8 +193,8 @@ func (m *meteredConn) overdueBytes(before time.Time) (bytes int64) {
 	return bytes
 }
 
-// releaseEnded releases, at the end of one of so many handlers, its part of what the
-// peer ended: when the last one ends, all of it.
+// releaseEnded releases bytes of streams that the peer ended. It is called at the end of
+// one of a number of handlers, and releases its part: with the last handler all of them.
 func (m *meteredConn) releaseEnded(handlers int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -211,7 +206,7 @@ func (m *meteredConn) releaseEnded(handlers int64) {
 	m.releaseBytes(part)
 }
 
-// Close releases everything.
+// Close releases all bytes.
 func (m *meteredConn) Close() error {
 	err := m.Conn.Close()
 	m.releaseAll()
@@ -228,7 +223,7 @@ func (m *meteredConn) releaseAll() {
 	}
 }
 
-// frameHead is the head of an HTTP/2 frame (RFC 9113 section 4.1).
+// frameHead is the header of an HTTP/2 frame (RFC 9113 section 4.1).
 type frameHead struct {
 	length    int64
 	frameType http2.FrameType
@@ -236,11 +231,11 @@ type frameHead struct {
 	stream    uint32
 }
 
-// frameScanner finds the heads of frames in a stream of bytes that comes in pieces.
+// frameScanner finds the headers of frames in a stream of bytes that comes in parts.
 type frameScanner struct {
 	head        [9]byte
-	headBytes   int // bytes of the head
-	payloadLeft int // of what follows it
+	headBytes   int // how many bytes of head are there
+	payloadLeft int // how many bytes of the payload are to come
 }
 
 func (f *frameScanner) scanBytes(p []byte, found func(frameHead)) {
@@ -266,8 +261,8 @@ func (f *frameScanner) scanBytes(p []byte, found func(frameHead)) {
 	}
 }
 
-// countWireBytes counts bytes of one address that gRPC holds; negative ones, that it does
-// not any more.
+// countWireBytes counts bytes of one address that gRPC holds. A negative number releases
+// them.
 func (l *Limiter) countWireBytes(a *peerAddress, bytes int64) {
 	l.wireBytes.Add(bytes)
 	a.wireBytes.Add(bytes)
@@ -279,18 +274,14 @@ func (l *Limiter) countWireBytes(a *peerAddress, bytes int64) {
 	}
 }
 
-// isOverfull reports that nothing more of an address is read.
+// isOverfull reports whether gRPC holds so much that nothing more of an address is read.
 func (l *Limiter) isOverfull(a *peerAddress) bool {
 	most := l.maxWireBytes()
 	return l.wireBytes.Load() > most || !a.shared && a.wireBytes.Load() > halfOf(most)
 }
 
-// maxWireBytes is a quarter more than the bytes with which Checks are still decided: the
-// others need some for their answer.
-func (l Limits) maxWireBytes() int64 { return int64(l.InFlightBytes) / 4 * 5 }
-
-// stalled is how long a stream may be open beyond [Limits.Deadline], when somebody
-// has waited for room for as long: its peer does not take the answer.
+// stallTime is how long a stream may stay open after [Limits.Deadline] while a connection
+// waits for room: its peer does not take the answer.
 const stallTime = time.Second
 
 // awaitRoom returns when there is room, or when the connection is closed.
@@ -324,8 +315,9 @@ func (l *Limiter) awaitChange(c *conn, room <-chan struct{}) {
 	}
 }
 
-// findLargestHolder is the connection that holds most in streams that should have ended: of
-// all, or of the address, where that has more than its share. Nil: none has any.
+// findLargestHolder finds the connection that holds most bytes in streams that should have
+// ended. It looks at all connections, or at those of the address if only that one has
+// more than its share. Nil: no connection holds any.
 func (l *Limiter) findLargestHolder(a *peerAddress, now time.Time) (worst *conn) {
 	most := int64(0)
 	for _, c := range l.overfullConns(a) {
@@ -338,7 +330,7 @@ func (l *Limiter) findLargestHolder(a *peerAddress, now time.Time) (worst *conn)
 	return worst
 }
 
-// overfullConns are the connections, of an address if that one alone has too much.
+// overfullConns gives the connections: of the address, if only that one has too many bytes.
 func (l *Limiter) overfullConns(a *peerAddress) (all []*conn) {
 	everybody := l.wireBytes.Load() > l.maxWireBytes()
 	l.mu.Lock()

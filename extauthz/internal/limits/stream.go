@@ -15,22 +15,20 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
-
-	"github.com/meshpass/meshpass/internal/bytesize"
 )
 
-// maxHealthMessage is far above a HealthCheckRequest. It is gRPC's own bound for
-// all messages but a Check's, which the Check's handler reads by itself.
+// maxHealthMessage is far above the size of a HealthCheckRequest. gRPC applies it to all
+// messages but those of Checks, which the handler of a Check reads by itself.
 const maxHealthMessage = 4 << 10
 
-// ServerOptions are those of a gRPC server whose Checks call [BeginCall].
+// ServerOptions are for a gRPC server whose handler of Checks calls [BeginCall].
 func (l *Limiter) ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ConnectionTimeout(HandshakeTime),
 		grpc.MaxConcurrentStreams(uint32(min(l.StreamsPerConnection, math.MaxInt32))),
 		grpc.MaxHeaderListSize(MaxHeaderList),
 		grpc.MaxRecvMsgSize(maxHealthMessage),
-		// The estimator would let every stream of a busy connection send up to 16 MiB.
+		// With gRPC's own estimator, every stream of a busy connection may send up to 16 MiB.
 		grpc.StaticStreamWindowSize(window),
 		grpc.StaticConnWindowSize(connectionWindow),
 		grpc.ReadBufferSize(readBuffer),
@@ -45,29 +43,29 @@ func (l *Limiter) ServerOptions() []grpc.ServerOption {
 const (
 	readBuffer       = 4 << 10
 	writeBuffer      = 8 << 10 // shared by all connections
-	connectionWindow = 1 << 20 // what streams send together; gRPC refills it whether or not they are read
+	connectionWindow = 1 << 20 // for all streams together; gRPC refills it even if they are not read
 )
 
 type callKey struct{}
 
-// Call is one stream from its headers on.
+// Call is one stream, from its headers to its end.
 type Call struct {
 	limiter *Limiter
 	conn    *conn
-	stop    func() bool // that the end of the stream ends the call
+	stop    func() bool // stops ending the call with the stream
 	cancel  context.CancelFunc
 	state   atomic.Int32
 	held    checkUse
 }
 
 const (
-	callWaiting = iota // for its handler
+	callWaiting = iota // its handler has not begun
 	callHandled
 	callEnded
 )
 
-// beginStream runs when a stream's headers have been read and nothing else of it. It
-// never refuses: a Check that does not fit is answered by its handler.
+// beginStream is called when the headers of a stream have been read and nothing else. It
+// rejects no stream: a Check that does not fit is answered by its handler.
 func (l *Limiter) beginStream(ctx context.Context, info *tap.Info) (context.Context, error) {
 	from, _ := peer.FromContext(ctx)
 	on := findConn(from.Addr)
@@ -81,7 +79,8 @@ func (l *Limiter) beginStream(ctx context.Context, info *tap.Info) (context.Cont
 	return context.WithValue(ctx, callKey{}, c), nil
 }
 
-// expected is how long Envoy waits, in milliseconds, in the headers of its call.
+// expectedTimeout is the header of Envoy's call with the time that Envoy waits, in
+// milliseconds.
 const expectedTimeout = "x-envoy-expected-rq-timeout-ms"
 
 func (l *Limiter) findDeadline(headers metadata.MD) time.Duration {
@@ -101,7 +100,7 @@ func (l *Limiter) findDeadline(headers metadata.MD) time.Duration {
 	return waits
 }
 
-// abandonStream ends a call whose handler has not begun, and will find it ended.
+// abandonStream ends a call whose handler has not begun. The handler finds it ended.
 func (c *Call) abandonStream() {
 	if c.state.CompareAndSwap(callWaiting, callEnded) {
 		c.releaseStream()
@@ -113,8 +112,8 @@ func (c *Call) releaseStream() {
 	c.conn.endHandler()
 }
 
-// BeginCall is the start of a call's handler, which ends it with [Call.End]. It is nil
-// where the peer has ended the stream already.
+// BeginCall begins the call of a handler, which ends it with [Call.End]. It gives nil if the
+// peer has ended the stream already.
 func BeginCall(ctx context.Context) *Call {
 	c, _ := ctx.Value(callKey{}).(*Call)
 	if c == nil || !c.state.CompareAndSwap(callWaiting, callHandled) {
@@ -124,30 +123,23 @@ func BeginCall(ctx context.Context) *Call {
 	return c
 }
 
-// HoldPlace takes the place of a Check whose message is to be read. It reports false
-// where there is no room: its answer is "overloaded", and nothing more is read.
+// HoldPlace takes a place for a Check whose message is to be read. It reports false if
+// there is no room: the answer is "overloaded" then, and nothing more is read.
 func (c *Call) HoldPlace() bool { return c.holdTotal(1, 0) }
 
-// HoldMessage makes room for the copy of a message of that size, in bytes.
-func (c *Call) HoldMessage(message int) bool { return c.holdTotal(1, int64(message)) }
+// HoldMessage makes room for the copy of a message. The size is in bytes. It reports false
+// if there is no room.
+func (c *Call) HoldMessage(size int) bool { return c.holdTotal(1, int64(size)) }
 
-// HoldDecoded makes room for what is made of a message of which kept bytes are read:
-// see [decodedTimes].
-func (c *Call) HoldDecoded(message, kept int) bool {
-	return c.holdTotal(1, int64(message)+decodedTimes*int64(kept))
+// HoldDecoded makes room for a message and the values decoded from it. The sizes are those
+// of the message and of its part that is decoded, in bytes. It reports false if there is
+// no room.
+func (c *Call) HoldDecoded(size, decoded int) bool {
+	return c.holdTotal(1, int64(size)+decodedTimes*int64(decoded))
 }
 
-// decodedTimes is how much larger the plain values and the texts made of them are,
-// at most, than the bytes that they are decoded from.
-const decodedTimes = 2
-
-// MinInFlightBytes is the least [Limits.InFlightBytes] with which a Check of that size is
-// decided, though its address has half of them: gRPC's copy, ours, and what is
-// decoded.
-func MinInFlightBytes(check bytesize.Size) bytesize.Size {
-	return 2 * ((2+decodedTimes)*check + MaxHeaderList + 2*streamCost)
-}
-
+// holdTotal changes what the call holds to these totals. It changes nothing and reports
+// false if there is no room.
 func (c *Call) holdTotal(checks int, bytes int64) bool {
 	if !c.limiter.holdUse(c.conn.address, checkUse{checks - c.held.checks, bytes - c.held.bytes}) {
 		return false
@@ -156,7 +148,7 @@ func (c *Call) holdTotal(checks int, bytes int64) bool {
 	return true
 }
 
-// End gives back all that the call holds.
+// End releases all that the call holds.
 func (c *Call) End() {
 	if !c.state.CompareAndSwap(callHandled, callEnded) {
 		return
@@ -165,7 +157,7 @@ func (c *Call) End() {
 	c.releaseStream()
 }
 
-// limitWatches bounds health watches, each of which lasts as long as its peer likes.
+// limitWatches bounds the number of health watches: a watch lasts as long as its peer likes.
 func (l *Limiter) limitWatches(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	if info.FullMethod != healthpb.Health_Watch_FullMethodName {
 		return handle(server, stream)

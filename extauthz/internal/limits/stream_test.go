@@ -147,14 +147,14 @@ func TestNothingIsReadWithoutRoom(t *testing.T) {
 	streams := p.admitted(s, 20)
 	sent := make(chan error, 1)
 	go func() { sent <- p.fill(streams) }() // twice what there is room for
-	s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes > s.limiter.MostWire()/2 })
-	if used, most := s.limiter.Usage().Bytes, s.limiter.MostWire()/2+64<<10; used > most {
+	s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes > s.limiter.MaxWireBytes()/2 })
+	if used, most := s.limiter.Usage().Bytes, s.limiter.MaxWireBytes()/2+64<<10; used > most {
 		t.Errorf("%d bytes are held, and half of all are %d", used, most)
 	}
-	if got := s.limiter.Overdue("10.0.0.1", time.Now()); got != nil {
+	if got := s.limiter.LargestHolder("10.0.0.1", time.Now()); got != nil {
 		t.Errorf("overdue: %v, and none is", got)
 	}
-	if got := s.limiter.Overdue("10.0.0.1", time.Now().Add(l.Deadline+time.Minute)); got == nil || got.String() != peerAddress("10.0.0.1").String() {
+	if got := s.limiter.LargestHolder("10.0.0.1", time.Now().Add(l.Deadline+time.Minute)); got == nil || got.String() != peerAddress("10.0.0.1").String() {
 		t.Errorf("overdue: %v", got)
 	}
 	close(s.goOn) // and there is room again
@@ -228,7 +228,7 @@ func TestHeadersOfACall(t *testing.T) {
 
 // Envoy's connection_keepalive asks on a quiet connection too.
 func TestPingsOnAQuietConnection(t *testing.T) {
-	t.Cleanup(limits.MinPing(time.Nanosecond))
+	t.Cleanup(limits.SetMinPing(time.Nanosecond))
 	s := serve(t, small)
 	p := s.connect(t, "10.0.0.1")
 	for i := range byte(10) {
@@ -254,17 +254,17 @@ func TestMessagesOfTheLogAreFew(t *testing.T) {
 	start := time.Now()
 	logged := 0
 	for range 1000 {
-		if _, due := l.Due("overloaded", start); due {
+		if _, due := l.CountMessage("overloaded", start); due {
 			logged++
 		}
 	}
 	if logged != 20 {
 		t.Errorf("%d of 1000 in a second", logged)
 	}
-	if _, due := l.Due("another", start); !due {
+	if _, due := l.CountMessage("another", start); !due {
 		t.Error("another kind is left out")
 	}
-	if suppressed, due := l.Due("overloaded", start.Add(time.Second)); !due || suppressed != 980 {
+	if suppressed, due := l.CountMessage("overloaded", start.Add(time.Second)); !due || suppressed != 980 {
 		t.Errorf("a second later: %v, %d suppressed", due, suppressed)
 	}
 }
