@@ -31,7 +31,7 @@ type process struct {
 func newSigner(p *parts, process process) (*signer, error) {
 	s := &signer{
 		config: p.config, keys: p.keys.Get(), revoked: new(revocation.List), now: time.Now,
-		apis: tykapi.NewAPIs(p.config, process.log), hooks: tykapi.NewHookChecks(p.config, process.log),
+		apis: tykapi.NewProtectedAPIs(p.config, process.log), hooks: tykapi.NewHookChecks(p.config, process.log),
 		log: process.log, meter: process.meter, definitions: process.definitions,
 	}
 	s.credentials = credential.Reader{Config: p.config, Secret: p.secret.Get(), Report: s.reportMappedClaim}

@@ -19,9 +19,9 @@ import (
 type transaction struct {
 	identity identity.Identity
 	lifetime time.Duration
-	verdict  verdict     // of the documents of the edge
-	signer   *signer     // one configuration decides the whole request
-	api      *tykapi.API // whose hooks have found the identity
+	verdict  verdict              // of the documents of the edge
+	signer   *signer              // one configuration decides the whole request
+	api      *tykapi.ProtectedAPI // whose hooks have found the identity
 	step     transactionStep
 }
 

@@ -175,7 +175,7 @@ func TestTokenEndsWithSessionOrCertificate(t *testing.T) {
 
 // Names of sessions where Tyk has a hash function for keys.
 func TestNamesInJSON(t *testing.T) {
-	api, session := &tykapi.API{Org: "demo"}, &user.SessionState{KeyID: "eyJvcmciOiJkZW1vIiwiaWQiOiJhbGljZSIsImgiOiJtdXJtdXI2NCJ9"} // {"org":"demo","id":"alice","h":"murmur64"}
+	api, session := &tykapi.ProtectedAPI{Org: "demo"}, &user.SessionState{KeyID: "eyJvcmciOiJkZW1vIiwiaWQiOiJhbGljZSIsImgiOiJtdXJtdXI2NCJ9"} // {"org":"demo","id":"alice","h":"murmur64"}
 	if got := api.SessionName(session); got != "alice" {
 		t.Errorf("got %q, want alice", got)
 	}

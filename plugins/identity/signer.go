@@ -27,7 +27,7 @@ type signer struct {
 	revoked     *revocation.List
 	policies    *policy.Set // of the edge; nil: none are configured
 	credentials credential.Reader
-	apis        *tykapi.APIs
+	apis        *tykapi.ProtectedAPIs
 	hooks       *tykapi.HookChecks
 	audit       *audit.Log
 	now         func() time.Time

@@ -13,7 +13,6 @@ import (
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
-	"github.com/meshpass/meshpass/shared/token"
 )
 
 // Reader reads credentials by the mappings of one configuration.
@@ -21,12 +20,11 @@ type Reader struct {
 	Config *settings.Config
 	Secret identity.PseudonymKey // the key of pseudonyms: the claim sid, subjects of API keys
 
-	// Report gets, for each line of a mapping, whether a credential had the mapped claim.
-	Report func(mapping, claim string, found bool)
+	Report Report
 }
 
 // Identify gives the identity that this API may pass on. session is nil if nobody was authenticated.
-func (c Reader) Identify(a *tykapi.API, session *user.SessionState, r *http.Request) (id identity.Identity, err error) {
+func (c Reader) Identify(a *tykapi.ProtectedAPI, session *user.SessionState, r *http.Request) (id identity.Identity, err error) {
 	switch {
 	case a.Unsupported != nil:
 		return id, denial.New(decision.SessionUnsupported, "API %s: %w", a.ID, a.Unsupported)
@@ -40,9 +38,9 @@ func (c Reader) Identify(a *tykapi.API, session *user.SessionState, r *http.Requ
 	s := tykSession{state: session, api: a, r: r, secret: c.Secret}
 	method := a.MethodOf(session, r)
 	if method == tykapi.MethodJWT || method == tykapi.MethodOIDC {
-		id, err = c.readToken(a, session, r)
+		id, err = readToken(c.Config, a, s, c.Report)
 	} else {
-		id, err = c.readSession(method, s)
+		id, err = readSession(c.Config, method, s, c.Report)
 	}
 	if err != nil {
 		return id, err
@@ -52,22 +50,9 @@ func (c Reader) Identify(a *tykapi.API, session *user.SessionState, r *http.Requ
 	return id, nil
 }
 
-func (c Reader) reportFor(mapping string) func(claim string, found bool) {
-	return func(claim string, found bool) { c.Report(mapping, claim, found) }
-}
-
 // clientIP is the address that connected to the gateway. X-Forwarded-For and X-Real-IP, which Tyk
 // trusts from anyone, must not end in a signed token.
 func clientIP(r *http.Request) string {
 	host, _, _ := net.SplitHostPort(r.RemoteAddr)
 	return host
-}
-
-// newSubject denies a name that no token can carry. The caller's credential gives it.
-func newSubject(namespace, id string) (identity.Subject, error) {
-	subject := identity.Subject{Namespace: namespace, ID: id}
-	if err := token.CheckSubject(subject); err != nil {
-		return identity.Subject{}, denial.New(decision.ClaimsInvalid, "the subject that the caller's credential names: %w", err)
-	}
-	return subject, nil
 }

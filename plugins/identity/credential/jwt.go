@@ -1,11 +1,8 @@
 package credential
 
 import (
-	"net/http"
 	"slices"
 	"strings"
-
-	"github.com/TykTechnologies/tyk/user"
 
 	"github.com/meshpass/meshpass/plugins/identity/denial"
 	"github.com/meshpass/meshpass/plugins/identity/mapping"
@@ -18,23 +15,23 @@ import (
 
 // readToken reads the caller's identity from the JWT that Tyk has verified. Tyk 5.8 verifies the
 // signature and the times. Whose token it is, and for whom it was issued, is checked here.
-func (c Reader) readToken(a *tykapi.API, session *user.SessionState, r *http.Request) (identity.Identity, error) {
+func readToken(c *settings.Config, a *tykapi.ProtectedAPI, s tykSession, report Report) (identity.Identity, error) {
 	if !a.ContextVars {
 		return identity.Identity{}, denial.New(decision.ClaimsUnavailable,
 			"API %s: set enable_context_vars (OAS: middleware.global.contextVariables.enabled), or the verified claims do not reach the plugin", a.ID)
 	}
-	verified := tykapi.VerifiedClaims(r)
-	provider, err := c.findProvider(a, verified)
+	verified := tykapi.VerifiedClaims(s.r)
+	provider, err := findProvider(c, a, verified)
 	if err != nil {
 		return identity.Identity{}, err
 	}
-	if err := c.checkSigner(provider, a); err != nil {
+	if err := checkSigner(c, provider, a); err != nil {
 		return identity.Identity{}, err
 	}
-	if user := a.User(verified); user == "" || !tykapi.IsSessionOfUser(session, user) {
+	if user := a.User(verified); user == "" || !tykapi.IsSessionOfUser(s.state, user) {
 		return identity.Identity{}, denial.New(decision.ClaimsUnbound, "API %s: the verified claims are not those of this session", a.ID)
 	}
-	own, err := parseToken(a.CallerToken(r))
+	own, err := parseToken(a.CallerToken(s.r))
 	if err != nil {
 		return identity.Identity{}, err
 	}
@@ -44,15 +41,15 @@ func (c Reader) readToken(a *tykapi.API, session *user.SessionState, r *http.Req
 	if err := checkPurpose(provider, own); err != nil {
 		return identity.Identity{}, err
 	}
-	return mapToken(provider, own.claim, c.reportFor(provider.Alias))
+	return mapToken(provider, own.claim, report.of(provider.Alias))
 }
 
 // findProvider finds the configured identity provider that has issued the token. The token must be for
 // an audience of the provider, and for one of the API's own if the API narrows them.
-func (c Reader) findProvider(a *tykapi.API, claim func(string) any) (*settings.IDP, error) {
+func findProvider(c *settings.Config, a *tykapi.ProtectedAPI, claim func(string) any) (*settings.IDP, error) {
 	issuer, _ := claim("iss").(string)
-	for i := range c.Config.IDPs {
-		p := &c.Config.IDPs[i]
+	for i := range c.IDPs {
+		p := &c.IDPs[i]
 		if p.Issuer != issuer {
 			continue
 		}
@@ -80,8 +77,8 @@ func readAudiences(value any) []string {
 // checkSigner denies a token that one provider has signed in the name of another. Tyk verifies with the
 // keys that the API names, and does not check whose they are. With OpenID Connect it finds the keys by
 // the issuer.
-func (c Reader) checkSigner(p *settings.IDP, a *tykapi.API) error {
-	if a.Method != tykapi.MethodJWT || len(c.Config.IDPs) == 1 && len(p.Sources) == 0 {
+func checkSigner(c *settings.Config, p *settings.IDP, a *tykapi.ProtectedAPI) error {
+	if a.Method != tykapi.MethodJWT || len(c.IDPs) == 1 && len(p.Sources) == 0 {
 		return nil
 	}
 	isUnlisted := func(source string) bool { return !slices.Contains(p.Sources, source) }

@@ -13,6 +13,7 @@ import (
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/token"
 )
 
 // sessionReader reads the sessions of one method, which contain no verified claims: the fields that Tyk
@@ -57,16 +58,16 @@ var sessionReaders = map[tykapi.Method]sessionReader{
 }
 
 // hasNoMark is for methods that leave no mark in the sessions that they open. A certificate is compared
-// with the connection's by [tykapi.API.MethodOf] and [tykapi.API.SessionOf]; an authentication plugin
+// with the connection's by [tykapi.ProtectedAPI.MethodOf] and [tykapi.ProtectedAPI.SessionOf]; an authentication plugin
 // makes the session itself.
 func hasNoMark(*user.SessionState) bool { return true }
 
 // readSession reads the caller's identity from the session. The key is the caller's secret, or equal to
 // one, and is never written anywhere. Alias is free text that need not be unique, and is never a
 // subject.
-func (c Reader) readSession(m tykapi.Method, s tykSession) (id identity.Identity, err error) {
+func readSession(c *settings.Config, m tykapi.Method, s tykSession, report Report) (id identity.Identity, err error) {
 	reader := sessionReaders[m]
-	rules := c.Config.SessionMapping(reader.kind)
+	rules := c.SessionMapping(reader.kind)
 	if rules == nil {
 		return id, denial.New(decision.SessionUnsupported, "API %s: the configuration has no %s: add it, or take the plugin off this API", s.api.ID, reader.kind.Block)
 	}
@@ -76,7 +77,7 @@ func (c Reader) readSession(m tykapi.Method, s tykSession) (id identity.Identity
 	if id.Subject, err = reader.readSubject(rules, s); err != nil {
 		return id, err
 	}
-	if id.Claims, err = mapping.MapClaims(rules.Claims, s.metadata, c.reportFor(reader.kind.Block)); err != nil {
+	if id.Claims, err = mapping.MapClaims(rules.Claims, s.metadata, report.of(reader.kind.Block)); err != nil {
 		return id, denial.New(decision.ClaimsInvalid, "%w", err)
 	}
 	for _, policy := range s.state.PolicyIDs() {
@@ -103,7 +104,7 @@ func (k sessionReader) readSubject(rules *settings.SessionMapping, s tykSession)
 // tykSession is a session, and what its subject may be made of.
 type tykSession struct {
 	state  *user.SessionState
-	api    *tykapi.API
+	api    *tykapi.ProtectedAPI
 	r      *http.Request
 	secret identity.PseudonymKey
 }
@@ -139,3 +140,20 @@ func (s tykSession) id() string {
 func (s tykSession) keyPseudonym() string { return s.secret.Pseudonym(s.state.KeyID) }
 
 func (s tykSession) name() string { return s.api.SessionName(s.state) }
+
+// Report gets, for each line of a mapping, whether a credential had the mapped claim.
+type Report func(mapping, claim string, found bool)
+
+// of reports the lines of one mapping.
+func (report Report) of(mapping string) func(claim string, found bool) {
+	return func(claim string, found bool) { report(mapping, claim, found) }
+}
+
+// newSubject denies a name that no token can carry. The caller's credential gives it.
+func newSubject(namespace, id string) (identity.Subject, error) {
+	subject := identity.Subject{Namespace: namespace, ID: id}
+	if err := token.CheckSubject(subject); err != nil {
+		return identity.Subject{}, denial.New(decision.ClaimsInvalid, "the subject that the caller's credential names: %w", err)
+	}
+	return subject, nil
+}

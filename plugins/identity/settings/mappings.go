@@ -82,10 +82,10 @@ func rulesOf(names map[string]string) map[string]mapping.Rule {
 }
 
 // completeIDPs fills in what the file leaves to presets and defaults.
-func (c *Config) completeIDPs() {
-	for i := range c.IDPs {
-		p := &c.IDPs[i]
-		known := presets[p.Preset] // an unknown preset is empty, and is reported by the check
+func completeIDPs(idps []IDP) {
+	for i := range idps {
+		p := &idps[i]
+		known := presets[p.Preset] // an unknown preset is empty, and the check rejects it
 		if p.Subject == "" {
 			p.Subject = known.subject
 		}
@@ -150,22 +150,8 @@ type PolicyScopes struct {
 // MetaPrefix begins the name of a field of a session's metadata.
 const MetaPrefix = "meta."
 
-// SessionMapping gives the mapping of a kind of session; nil: the file has none, and the kind is
-// denied.
-func (c *Config) SessionMapping(kind SessionKind) *SessionMapping {
-	switch kind {
-	case APIKeySessions:
-		return c.APIKeys
-	case OAuthSessions:
-		return c.OAuth
-	case BasicSessions:
-		return c.Basic
-	case HMACSessions:
-		return c.HMAC
-	case MTLSSessions:
-		return c.MTLS
-	case CustomSessions:
-		return c.Custom
-	}
-	return nil
+// isMetadata reports whether a name is [MetaPrefix] and a field.
+func isMetadata(name string) bool {
+	field, ok := strings.CutPrefix(name, MetaPrefix)
+	return ok && field != ""
 }

@@ -221,11 +221,6 @@ func (v validator) checkSessions(kind SessionKind, m *SessionMapping) {
 	}
 }
 
-func isMetadata(name string) bool {
-	field, ok := strings.CutPrefix(name, MetaPrefix)
-	return ok && field != ""
-}
-
 func (v validator) checkEdge(edge Edge) {
 	if !v.Has(strictyaml.Path{"edge"}) {
 		return

@@ -2,11 +2,15 @@ package tykapi
 
 import (
 	"log/slog"
+	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/TykTechnologies/tyk/apidef"
+	tykconfig "github.com/TykTechnologies/tyk/config"
+	"github.com/TykTechnologies/tyk/user"
 
 	"github.com/meshpass/meshpass/plugins/identity/denial"
 	"github.com/meshpass/meshpass/plugins/identity/settings"
@@ -14,26 +18,23 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// API is what the plugin knows of one API, derived once from its definition and the plugin's file.
-type API struct {
+// ProtectedAPI is what the plugin knows of one API, derived once from its definition and the plugin's file.
+type ProtectedAPI struct {
 	ID, Name, Org string
 	Source        any // Tyk's own pointer to the definition, see [Definition]
 
 	Method      Method
 	Unsupported error // why no identity can be read for this method; nil: one can
 
-	JWTSources  []string          // the keys that verify callers' tokens, as the definition names them
-	ContextVars bool              // Tyk gives the verified claims to the plugin
-	tokenIn     apidef.AuthConfig // where the caller's JWT is
-	userClaim   string            // the claim after which Tyk names a JWT user's session; empty: sub
+	JWTSources  []string // the keys that verify callers' tokens, as the definition names them
+	ContextVars bool     // Tyk gives the verified claims to the plugin
+	callerJWT   callerJWT
 
 	certificates []string // of clients, where nothing else is asked for
 	copies       copies
 	targets      targets
 
 	UnsafeReentry error // why no call of an MCP proxy can be signed; nil: it can
-
-	mayCache, mayRecord bool // the plugin's file permits it
 
 	// The API's own settings; they only ever narrow the file's.
 	OptionalIdentity bool
@@ -43,9 +44,9 @@ type API struct {
 	audiences        *[]string // the caller's token must also be for one of these; nil: for any of its provider's
 }
 
-// NewAPI derives an API from its definition and the file. With an error every request of the API is
+// newProtectedAPI derives an API from its definition and the file. With an error every request of the API is
 // denied.
-func NewAPI(c *settings.Config, d *apidef.APIDefinition) (*API, error) {
+func newProtectedAPI(c *settings.Config, d *apidef.APIDefinition) (*ProtectedAPI, error) {
 	own, err := readNarrowing(d)
 	method, unsupported := methodOf(d)
 	if err == nil {
@@ -64,11 +65,14 @@ func NewAPI(c *settings.Config, d *apidef.APIDefinition) (*API, error) {
 	if err != nil {
 		return nil, denial.New(decision.UpstreamRefused, "API %s: %w", d.APIID, err)
 	}
-	a := &API{
+	tokenType := apidef.OIDCType
+	if method == MethodJWT {
+		tokenType = apidef.JWTType
+	}
+	a := &ProtectedAPI{
 		ID: d.APIID, Name: d.Name, Org: d.OrgID,
-		Method: method, Unsupported: unsupported, certificates: certificatesOf(d), copies: copiesOf(d), targets: targets,
-		tokenIn: tokenPlace(d, method), JWTSources: jwtSources(d), ContextVars: d.EnableContextVars, userClaim: d.JWTIdentityBaseField,
-		mayCache: slices.Contains(c.Allow.ResponseCache, d.APIID), mayRecord: slices.Contains(c.Allow.DetailedRecording, d.APIID),
+		Method: method, Unsupported: unsupported, certificates: certificatesOf(d), copies: copiesOf(d, c.Allow), targets: targets,
+		callerJWT: callerJWTOf(d, tokenType), JWTSources: jwtSources(d), ContextVars: d.EnableContextVars,
 		OptionalIdentity: own.Identity == "optional", Lifetime: c.Lifetime, scopes: own.Scopes, claims: own.Claims, audiences: own.Audiences,
 	}
 	if own.Lifetime != 0 {
@@ -77,8 +81,32 @@ func NewAPI(c *settings.Config, d *apidef.APIDefinition) (*API, error) {
 	return a, nil
 }
 
+// certificatesOf are the ids of certificates that the API admits: the organisation and the
+// fingerprint. The id of an authority, or of a file, names no client.
+func certificatesOf(d *apidef.APIDefinition) []string {
+	return append(slices.Clone(d.ClientCertificates), tykconfig.Global().Security.Certificates.API...)
+}
+
+// CheckCopies denies a request if Tyk would store a copy of it that the plugin's file does not permit.
+func (a *ProtectedAPI) CheckCopies(session *user.SessionState, r *http.Request) error {
+	return a.copies.check(a.ID, session, r)
+}
+
+// Destination repeats Tyk's own decision where the request goes. An internal request goes through the
+// chain of another API, which signs for itself. hosts are those that must be in upstreams.
+func (a *ProtectedAPI) Destination(r *http.Request) (hosts []*url.URL, internal bool) {
+	return a.targets.destination(r, ReentersChain(r))
+}
+
+// CallerToken gives the caller's token as it was sent, not verified; "": it is not where the definition
+// says.
+func (a *ProtectedAPI) CallerToken(r *http.Request) (raw string) { return a.callerJWT.read(r) }
+
+// User is the claim after which Tyk names the session; "": it is absent.
+func (a *ProtectedAPI) User(claim func(string) any) string { return a.callerJWT.user(claim) }
+
 // Narrow removes the scopes and claims that this API does not pass on.
-func (a *API) Narrow(id identity.Identity) identity.Identity {
+func (a *ProtectedAPI) Narrow(id identity.Identity) identity.Identity {
 	if a.scopes != nil {
 		id.Scopes = slices.DeleteFunc(id.Scopes, func(scope string) bool { return !slices.Contains(*a.scopes, scope) })
 	}
@@ -91,12 +119,12 @@ func (a *API) Narrow(id identity.Identity) identity.Identity {
 }
 
 // AdmitsAudience reports whether the API's own settings admit a token for this audience.
-func (a *API) AdmitsAudience(audience string) bool {
+func (a *ProtectedAPI) AdmitsAudience(audience string) bool {
 	return a.audiences == nil || slices.Contains(*a.audiences, audience)
 }
 
-// APIs keeps what was derived of each API, for as long as Tyk uses the same definition.
-type APIs struct {
+// ProtectedAPIs keeps what was derived of each API, for as long as Tyk uses the same definition.
+type ProtectedAPIs struct {
 	config *settings.Config
 	log    *slog.Logger
 
@@ -106,18 +134,18 @@ type APIs struct {
 
 type knownAPI struct {
 	source any
-	api    *API
+	api    *ProtectedAPI
 	err    error
 }
 
-// NewAPIs derives APIs by this configuration.
-func NewAPIs(config *settings.Config, log *slog.Logger) *APIs {
-	return &APIs{config: config, log: log, byID: map[string]knownAPI{}}
+// NewProtectedAPIs derives APIs by this configuration.
+func NewProtectedAPIs(config *settings.Config, log *slog.Logger) *ProtectedAPIs {
+	return &ProtectedAPIs{config: config, log: log, byID: map[string]knownAPI{}}
 }
 
 // Of gives the API of the definition. A definition that is rejected stays rejected, and is logged once,
 // until Tyk loads the API again.
-func (c *APIs) Of(d Definition) (*API, error) {
+func (c *ProtectedAPIs) Of(d Definition) (*ProtectedAPI, error) {
 	c.lock.RLock()
 	entry, ok := c.byID[d.ID]
 	c.lock.RUnlock()
@@ -126,7 +154,7 @@ func (c *APIs) Of(d Definition) (*API, error) {
 	}
 	entry = knownAPI{source: d.Source}
 	definition := d.classic()
-	if entry.api, entry.err = NewAPI(c.config, definition); entry.err == nil {
+	if entry.api, entry.err = newProtectedAPI(c.config, definition); entry.err == nil {
 		entry.api.Source = d.Source
 		entry.api.UnsafeReentry = checkReentry(definition, d.extension)
 	} else {

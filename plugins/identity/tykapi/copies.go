@@ -10,6 +10,7 @@ import (
 	"github.com/TykTechnologies/tyk/user"
 
 	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -19,14 +20,18 @@ type copies struct {
 	cached    bool // answers, in its response cache
 	recorded  bool // requests with all their headers, in analytics
 	analytics bool // requests without headers; a session can ask for all headers too
+
+	mayCache, mayRecord bool // the plugin's file permits it
 }
 
-func copiesOf(d *apidef.APIDefinition) copies {
+func copiesOf(d *apidef.APIDefinition, allow settings.Allow) copies {
 	global := tykconfig.Global()
 	return copies{
 		cached:    d.CacheOptions.EnableCache && (d.CacheOptions.CacheAllSafeRequests || hasCachedPaths(d)),
 		recorded:  d.EnableDetailedRecording || d.GraphQL.Enabled || global.AnalyticsConfig.EnableDetailedRecording || slices.ContainsFunc(d.TagHeaders, identity.IsReservedHeader),
 		analytics: global.EnableAnalytics && !d.DoNotTrack,
+		mayCache:  slices.Contains(allow.ResponseCache, d.APIID),
+		mayRecord: slices.Contains(allow.DetailedRecording, d.APIID),
 	}
 }
 
@@ -40,20 +45,20 @@ func hasCachedPaths(d *apidef.APIDefinition) bool {
 	return false
 }
 
-// CheckCopies denies a request of which Tyk would store a copy that the plugin's file does not permit.
+// check denies a request of which Tyk would store a copy that the plugin's file does not permit.
 //
 // The key of Tyk's response cache is the session's. Two users of the same name, with tokens of two
 // issuers, share it: one would get the other's answer, and no hop would decide. A detailed record is
 // written after the upstream has answered, and contains the token, which is still valid then.
-func (a *API) CheckCopies(session *user.SessionState, r *http.Request) error {
+func (c copies) check(apiID string, session *user.SessionState, r *http.Request) error {
 	org, _ := r.Context().Value(ctx.OrgSessionContext).(*user.SessionState)
 	switch {
-	case a.copies.cached && !a.mayCache:
+	case c.cached && !c.mayCache:
 		return denial.New(decision.ResponseCache, "API %s: switch the response cache off; "+
-			"where answers may be given without asking the mesh, and to users of the same name, name the API under allow.responseCache", a.ID)
-	case a.copies.analytics && (a.copies.recorded || wantsDetails(session) || wantsDetails(org)) && !a.mayRecord:
+			"where answers may be given without asking the mesh, and to users of the same name, name the API under allow.responseCache", apiID)
+	case c.analytics && (c.recorded || wantsDetails(session) || wantsDetails(org)) && !c.mayRecord:
 		return denial.New(decision.DetailedRecording, "API %s: switch detailed recording off (in its definition, the caller's key, the organisation or tyk.conf); "+
-			"where valid tokens may stand in analytics, name the API under allow.detailedRecording", a.ID)
+			"where valid tokens may stand in analytics, name the API under allow.detailedRecording", apiID)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// Definition is the API definition of a request. What is derived from it is kept by [APIs] and
+// Definition is the API definition of a request. What is derived from it is kept by [ProtectedAPIs] and
 // [HookChecks], because Tyk's getters clone the whole definition, while to find Source costs a
 // look-up.
 type Definition struct {

@@ -24,7 +24,7 @@ import (
 // change the token, or write the request to another place.
 
 // ReentersChain reports whether Tyk will take the request through the chain of the same API again,
-// without our hooks. Only Tyk itself writes this path: [API.UnsafeReentry] rejects a definition that
+// without our hooks. Only Tyk itself writes this path: [ProtectedAPI.UnsafeReentry] rejects a definition that
 // rewrites URLs.
 func ReentersChain(r *http.Request) bool {
 	target, _ := r.Context().Value(ctx.UrlRewriteTarget).(*url.URL)

@@ -2,19 +2,24 @@ package tykapi
 
 import (
 	"crypto/md5"
+	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/TykTechnologies/tyk/ctx"
 	"github.com/TykTechnologies/tyk/storage"
 	"github.com/TykTechnologies/tyk/user"
+
+	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/shared/decision"
 )
 
 // SessionOf gives the session of the request; nil: this endpoint authenticates nobody. Tyk sets the
 // request status only for ignored endpoints. In an internal loop such a request may still carry the
 // session of the API before.
-func (a *API) SessionOf(r *http.Request) (*user.SessionState, error) {
+func (a *ProtectedAPI) SessionOf(r *http.Request) (*user.SessionState, error) {
 	switch {
 	case r.Context().Value(ctx.RequestStatus) != nil:
 		return nil, nil
@@ -26,7 +31,7 @@ func (a *API) SessionOf(r *http.Request) (*user.SessionState, error) {
 
 // SessionName is the session's key without the organisation that Tyk writes before it. A client may
 // write either form, so only this one is unique.
-func (a *API) SessionName(session *user.SessionState) string {
+func (a *ProtectedAPI) SessionName(session *user.SessionState) string {
 	key := session.KeyID
 	if id, err := storage.TokenID(key); err == nil && storage.TokenOrg(key) == a.Org { // with hash_key_function, the key is JSON in base64
 		return id
@@ -45,6 +50,39 @@ func IsSessionOfUser(session *user.SessionState, name string) bool {
 		key = id
 	}
 	return strings.HasSuffix(key, hex.EncodeToString(sum[:]))
+}
+
+// Fingerprint is the SHA-256, in hex, of the certificate whose key this connection has proven; "":
+// there is none. Only the first certificate is proven: a client can send other certificates of anybody.
+func Fingerprint(r *http.Request) string {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// MethodOf gives the method that has opened the session: in an API with keys it may be a certificate.
+// Tyk accepts the names of such sessions, which anyone who has seen the certificate can compute, as
+// keys too.
+func (a *ProtectedAPI) MethodOf(session *user.SessionState, r *http.Request) Method {
+	proven := Fingerprint(r)
+	if a.Method == MethodKey && session.Certificate != "" && proven != "" &&
+		strings.HasSuffix(session.Certificate, proven) && strings.HasSuffix(a.SessionName(session), proven) {
+		return MethodMTLS
+	}
+	return a.Method
+}
+
+// certificateSession makes a session for an API that asks for nothing but a certificate of its list
+// (static mutual TLS), where Tyk makes none. Tyk admits a client that sends a listed certificate
+// anywhere in its chain; here it must be the proven one.
+func (a *ProtectedAPI) certificateSession(r *http.Request) (*user.SessionState, error) {
+	proven := Fingerprint(r)
+	if proven == "" || !slices.ContainsFunc(a.certificates, func(id string) bool { return strings.HasSuffix(id, proven) }) {
+		return nil, denial.New(decision.ClaimsUnbound, "API %s: the connection's own certificate is not in client_certificates", a.ID)
+	}
+	return &user.SessionState{KeyID: proven, OrgID: a.Org}, nil
 }
 
 // Tyk uses the name of any session wherever a method looks one up, and these names are no secret: a

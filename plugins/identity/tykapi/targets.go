@@ -101,15 +101,12 @@ func hasRewrites(d *apidef.APIDefinition) bool {
 	return false
 }
 
-// Destination repeats Tyk's own decision where the request goes. An internal request goes through the
-// chain of another API, which signs for itself. hosts are those that must be in upstreams.
-func (a *API) Destination(r *http.Request) (hosts []*url.URL, internal bool) {
-	return a.targets.destination(r)
-}
-
-func (t targets) destination(r *http.Request) (hosts []*url.URL, internal bool) {
+// destination repeats Tyk's own decision where the request goes. An internal request goes through the
+// chain of another API, which signs for itself. hosts are those that must be in upstreams. The URL that
+// Tyk sets for a request that reenters the chain is not one of them.
+func (t targets) destination(r *http.Request, reenters bool) (hosts []*url.URL, internal bool) {
 	target := r.URL
-	if rewritten, _ := r.Context().Value(ctx.UrlRewriteTarget).(*url.URL); rewritten != nil && !ReentersChain(r) {
+	if rewritten, _ := r.Context().Value(ctx.UrlRewriteTarget).(*url.URL); rewritten != nil && !reenters {
 		target = rewritten
 	}
 	// Tyk treats each of these as an internal request, also if the client wrote the header.

@@ -30,29 +30,34 @@ func jwtSources(d *apidef.APIDefinition) (sources []string) {
 	return sources
 }
 
-// tokenPlace is where Tyk looks for the caller's token.
-func tokenPlace(d *apidef.APIDefinition, m Method) apidef.AuthConfig {
-	name := apidef.OIDCType
-	if m == MethodJWT {
-		name = apidef.JWTType
-	}
-	config, ok := d.AuthConfigs[name]
-	if !ok && m == MethodJWT {
-		config = d.Auth
-	}
-	return config
+// callerJWT is how Tyk reads and uses the callers' tokens of an API.
+type callerJWT struct {
+	place     apidef.AuthConfig // where they are
+	userClaim string            // after which Tyk names the session; empty: sub
 }
 
-// CallerToken reads the caller's token, not verified, where Tyk has found it: the last one of header,
-// query and cookie that has one.
-func (a *API) CallerToken(r *http.Request) (raw string) {
+// callerJWTOf reads the place of tokens of a type, [apidef.JWTType] or [apidef.OIDCType].
+func callerJWTOf(d *apidef.APIDefinition, tokenType string) callerJWT {
+	if tokenType != apidef.JWTType {
+		return callerJWT{place: d.AuthConfigs[tokenType]}
+	}
+	place, ok := d.AuthConfigs[tokenType]
+	if !ok {
+		place = d.Auth
+	}
+	return callerJWT{place: place, userClaim: d.JWTIdentityBaseField}
+}
+
+// read reads the caller's token, not verified, where Tyk has found it: the last one of header, query and
+// cookie that has one.
+func (c callerJWT) read(r *http.Request) (raw string) {
 	or := func(value, otherwise string) string {
 		if value == "" {
 			return otherwise
 		}
 		return value
 	}
-	place, name := a.tokenIn, "Authorization"
+	place, name := c.place, "Authorization"
 	if !place.DisableHeader {
 		name = or(place.AuthHeaderName, name)
 		raw = r.Header.Get(name)
@@ -78,10 +83,10 @@ func VerifiedClaims(r *http.Request) func(name string) any {
 	return func(name string) any { return data["jwt_claims_"+name] }
 }
 
-// User is the claim after which Tyk names the session; "": there is none.
-func (a *API) User(claim func(string) any) string {
-	if a.Method == MethodJWT && a.userClaim != "" {
-		if user, ok := claim(a.userClaim).(string); ok {
+// user is the claim after which Tyk names the session; "": it is absent.
+func (c callerJWT) user(claim func(string) any) string {
+	if c.userClaim != "" {
+		if user, ok := claim(c.userClaim).(string); ok {
 			return user
 		}
 	}
