@@ -91,7 +91,7 @@ func TestRotation(t *testing.T) {
 		{"a leak, again", func() []string { return in("rotate", "--now", "--kid", kid) }, 1, "", "gone already?"},
 		{"too often", func() []string { return in("rotate", "--every", "1s") }, 2, "", "want the lead"},
 		{"now", func() []string { return in("rotate") }, 0, "made key ", ""},
-		{"now, again", func() []string { return in("rotate") }, 0, "waits for its turn already", ""},
+		{"now, again", func() []string { return in("rotate") }, 0, "waits to sign already", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			code, stdout, stderr := ran(t, row.args()...)

@@ -1,45 +1,39 @@
-// Package keys is the operator's side of a key directory: it adds keys, writes
-// the key set that verifiers get, and tells what happens next and when.
+// Package keys manages a key directory for operators: it adds and rotates keys, writes
+// the key set that verifiers get, and reports what happens next and when.
 //
-// A key must be known to every verifier before it signs, or its tokens are
-// refused. So a new key is published at once and signs after the lead, which is
-// the time that the slowest verifier takes to get the published set. Nobody can
-// know the very first key: that one may sign at once, and only if asked to.
+// Every verifier must know a key before it signs, or its tokens are rejected. So a new
+// key is published at once and signs after the lead, which is the time that the slowest
+// verifier takes to get the published set. No verifier can know the very first key: it
+// may sign at once, but only on request.
 //
-// Every command may be run again: what is done already is not done twice.
+// Every command may be run again: it does not repeat a change that is done already.
 package keys
 
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// ErrNo says that the directory's state speaks against what was asked. Nothing
-// was written.
+// ErrNotDone is the error of a change that the state of the directory does not allow.
+// Nothing was written.
 var ErrNotDone = errors.New("not done")
 
-// maxLeeway is the largest difference of clocks that a verifier may forgive.
-const maxLeeway = time.Minute
-
-// KeyRequest is what New is asked for.
+// KeyRequest describes the key to add.
 type KeyRequest struct {
 	Dir, Algorithm string
-	Lead           time.Duration // from publishing to signing; whole seconds, 1 at least
-	Lifetime       time.Duration // for how long it signs; likewise
+	Lead           time.Duration // from publishing to signing; 1 s or more, whole seconds count
+	Lifetime       time.Duration // how long it signs; 1 s or more, whole seconds count
 	First          bool          // the very first key of the directory, which signs at once
-	Test           bool          // the directory is for test keys: see keyset.SigningKeys.Test
-	TokenLifetime  time.Duration // how long a token lives at most; zero: token.MaxLifetime
+	Test           bool          // the directory is for test keys: see keyset.SigningKeys.IsTest
+	TokenLifetime  time.Duration // longest lifetime of a token; zero: token.MaxLifetime
 	Now            time.Time
 }
 
-// AddKey adds a key, unless one waits for its turn already.
+// AddKey adds a key, unless one waits to sign already.
 func AddKey(n KeyRequest) (Report, error) {
 	if n.Lead < time.Second || n.Lifetime < time.Second {
 		return Report{}, errors.New("lead and lifetime of a key must be 1s or more")
@@ -70,10 +64,10 @@ func AddKey(n KeyRequest) (Report, error) {
 	r := newReport(n.Dir, kid, after, n.Now)
 	r.addNote("publish it now: meshpass keys publish --dir %s --out FILE, and give FILE to every authorizer", n.Dir)
 	if n.Test {
-		r.addNote("it is a test key: gateways refuse it, and authorizers its tokens, unless insecure.allowTestTokens is set")
+		r.addNote("it is a test key: gateways reject it, and authorizers reject its tokens, unless insecure.allowTestTokens is set")
 	}
 	if n.First {
-		r.addNote("it signs at once: its tokens are refused (kid_unknown) wherever FILE has not arrived")
+		r.addNote("it signs at once: authorizers reject its tokens (kid_unknown) until they have FILE")
 	}
 	return r, nil
 }
@@ -87,8 +81,8 @@ func (n KeyRequest) newPlan() keyset.Plan {
 	return n.endPlanAt(p, p.SignFrom.Add(n.Lifetime.Truncate(time.Second)))
 }
 
-// endPlanAt gives the plan another end. The key stays published for as long as the
-// last of its tokens can live, and a lead longer, because a verifier may be that late.
+// endPlanAt returns the plan with another end. The key stays published for as long as its
+// last token can live, and a lead longer, because a verifier may be that late.
 func (n KeyRequest) endPlanAt(p keyset.Plan, end time.Time) keyset.Plan {
 	p.SignUntil = end
 	p.RemoveAfter = end.Add(n.retentionAfterSigning())
@@ -100,10 +94,10 @@ func (n KeyRequest) retentionAfterSigning() time.Duration {
 	if tokens == 0 {
 		tokens = token.MaxLifetime
 	}
-	return tokens + maxLeeway + n.Lead.Truncate(time.Second)
+	return tokens + token.MaxLeeway + n.Lead.Truncate(time.Second)
 }
 
-// isDone says whether what is asked for is there already.
+// isDone reports whether the requested key exists already.
 func (n KeyRequest) isDone(keys []*keyset.SigningKey) (bool, error) {
 	if n.First {
 		return n.isFirstDone(keys)
@@ -113,7 +107,7 @@ func (n KeyRequest) isDone(keys []*keyset.SigningKey) (bool, error) {
 			continue
 		}
 		if key.Algorithm() != n.Algorithm {
-			return false, fmt.Errorf("%w: key %s (%s) already waits for its turn at %s: let it, or remove it first",
+			return false, fmt.Errorf("%w: key %s (%s) already waits to sign at %s: let it sign, or remove it first",
 				ErrNotDone, key.ID(), key.Algorithm(), formatTime(key.Plan().SignFrom))
 		}
 		return true, nil
@@ -134,7 +128,7 @@ func (n KeyRequest) isFirstDone(keys []*keyset.SigningKey) (bool, error) {
 	return false, nil
 }
 
-// readExisting gives the keys of the directory, none where keys.yaml is not yet there.
+// readExisting returns the keys of the directory, which may be empty.
 func (n KeyRequest) readExisting() (*keyset.SigningKeys, error) {
 	files, err := readFiles(n.Dir)
 	if err != nil {
@@ -157,34 +151,9 @@ func (n KeyRequest) parseKeys(files keyset.Files) (*keyset.SigningKeys, error) {
 	return set, nil
 }
 
-func readFiles(dir string) (keyset.Files, error) {
-	if _, err := os.Stat(filepath.Join(dir, keyset.PlanFileName)); errors.Is(err, os.ErrNotExist) {
-		return keyset.Files{}, nil
-	}
-	return keyset.ReadFiles(dir)
-}
-
 func (n KeyRequest) createKey() (kid string, err error) {
 	if n.Test {
 		return keyset.CreateTestKey(n.Dir, n.Algorithm, n.newPlan())
 	}
 	return keyset.CreateKey(n.Dir, n.Algorithm, n.newPlan())
-}
-
-// lockDir makes the directory if needed, for its owner alone, and keeps a second
-// command out while one changes it: both would write keys.yaml, and one key
-// would be lost from it.
-func lockDir(dir string) (unlock func(), err error) {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, err
-	}
-	held, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX); err != nil {
-		held.Close()
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	return func() { held.Close() }, nil
 }

@@ -43,7 +43,7 @@ func TestTheFirstKeyWaitsToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "no key signs before 2026-06-01T13:00:00Z: until then gateways refuse every request with 503 no_signing_key"
+	want := "no key signs before 2026-06-01T13:00:00Z: until then gateways deny every request with 503 no_signing_key"
 	if r.Notes[0] != want {
 		t.Errorf("got %s", r.Notes[0])
 	}
@@ -68,7 +68,7 @@ func TestTheAnswerIsNo(t *testing.T) {
 		want   string
 	}{
 		{"another algorithm waits", func(dir string) keys.KeyRequest { return asked(dir, noon) },
-			func(dir string) keys.KeyRequest { return otherAlgorithm(asked(dir, noon)) }, "already waits for its turn at 2026-06-01T13:00:00Z"},
+			func(dir string) keys.KeyRequest { return otherAlgorithm(asked(dir, noon)) }, "already waits to sign at 2026-06-01T13:00:00Z"},
 		{"first, and there is one that waits", func(dir string) keys.KeyRequest { return asked(dir, noon) }, signsFirst, "--first is for the very first key, and DIR has 1"},
 		{"first, and there is one of another algorithm", signsFirst, func(dir string) keys.KeyRequest { return otherAlgorithm(signsFirst(dir)) }, "--first is for"},
 		{"first, and there is one that is over", signsFirst, func(dir string) keys.KeyRequest {

@@ -2,18 +2,15 @@ package keys
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/meshpass/meshpass/internal/atomicfile"
-	"github.com/meshpass/meshpass/internal/readfile"
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// PublicSet gives the key set (RFC 7517) that verifiers are to have now.
+// PublicSet returns the key set (RFC 7517) that verifiers are to have now.
 func PublicSet(dir string, now time.Time) ([]byte, error) {
 	keys, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
@@ -25,7 +22,7 @@ func PublicSet(dir string, now time.Time) ([]byte, error) {
 func marshalPublicSet(dir string, keys *keyset.SigningKeys, now time.Time) ([]byte, error) {
 	published := slices.ContainsFunc(keys.Keys(), func(k *keyset.SigningKey) bool { return k.Plan().IsPublishedAt(now) })
 	if !published {
-		return nil, fmt.Errorf("%w: no key of %s is to be published now, and verifiers refuse an empty set; run meshpass keys new", ErrNotDone, dir)
+		return nil, fmt.Errorf("%w: no key of %s must be published now, and verifiers reject an empty set; run meshpass keys new", ErrNotDone, dir)
 	}
 	data, err := keys.JWKS(now)
 	if err != nil {
@@ -34,8 +31,8 @@ func marshalPublicSet(dir string, keys *keyset.SigningKeys, now time.Time) ([]by
 	return append(data, '\n'), nil
 }
 
-// Publish writes the key set to a file, unless it holds that already. A file that
-// holds anything else than a key set stays as it is.
+// Publish writes the key set to a file, unless the file is up to date. A file that is not
+// a key set is not overwritten.
 func Publish(dir, out string, now time.Time) (Report, error) {
 	keys, err := keyset.LoadSigningKeys(dir)
 	if err != nil {
@@ -54,24 +51,15 @@ func Publish(dir, out string, now time.Time) (Report, error) {
 	return r, atomicfile.Write(out, data, 0o644)
 }
 
-// readSet gives nothing for a file that is not there yet.
-func readSet(file string) ([]byte, error) {
-	data, err := readfile.Read(file, keyset.MaxSetBytes+1)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	return data, err
-}
-
-// PlanPublication says what is to be published where before is, and whether that is a
-// change. Anything else than a key set is not replaced.
+// PlanPublication returns the key set to publish in the place of before, and whether it
+// differs. It adds the changes to the report. Content that is not a key set is an error.
 func (r *Report) PlanPublication(keys *keyset.SigningKeys, out string, before []byte, now time.Time) (data []byte, changed bool, err error) {
 	if data, err = marshalPublicSet(r.Place, keys, now); err != nil {
 		return nil, false, err
 	}
 	r.Out = out
 	if r.Added, r.Removed, err = compareSets(before, data); err != nil {
-		return nil, false, fmt.Errorf("%s holds something else than a key set, and stays as it is: %w", out, err)
+		return nil, false, fmt.Errorf("%s is not a key set, and is not overwritten: %w", out, err)
 	}
 	r.noteNextPublication(keys.Keys(), now)
 	return data, !bytes.Equal(before, data), nil
@@ -89,7 +77,7 @@ func compareSets(before, after []byte) (added, removed []string, err error) {
 	return subtract(present, old), subtract(old, present), nil
 }
 
-// parseKeyIDs of the keys of a set, sorted; an empty file has none.
+// parseKeyIDs returns the kids of a key set, sorted. An empty file is an empty set.
 func parseKeyIDs(data []byte) ([]string, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, nil
@@ -105,7 +93,7 @@ func subtract(from, gone []string) []string {
 	return slices.DeleteFunc(slices.Clone(from), func(id string) bool { return slices.Contains(gone, id) })
 }
 
-// noteNextPublication tells when the set will be another one.
+// noteNextPublication notes when the set must be published again.
 func (r *Report) noteNextPublication(keys []*keyset.SigningKey, now time.Time) {
 	var next time.Time
 	for _, key := range keys {

@@ -39,14 +39,14 @@ func TestWhatPeopleAreTold(t *testing.T) {
 		}
 	}
 	const ofFirst = `now:     KEY1 (ES256) signs
-2026-06-02T12:00:00Z  KEY1 signs no more
+2026-06-02T12:00:00Z  KEY1 stops signing
 2026-06-02T13:06:00Z  KEY1 leaves the published set
 note:    after 2026-06-02T12:00:00Z no key signs: make the next one at least its lead before that
 `
 	r, err := keys.AddKey(signsFirst(dir))
 	step("the first key", r, err, "made key KEY1 in DIR\n"+ofFirst+
 		"note:    publish it now: meshpass keys publish --dir DIR --out FILE, and give FILE to every authorizer\n"+
-		"note:    it signs at once: its tokens are refused (kid_unknown) wherever FILE has not arrived\n")
+		"note:    it signs at once: authorizers reject its tokens (kid_unknown) until they have FILE\n")
 	r, err = keys.AddKey(signsFirst(dir))
 	step("the first key, again", r, err, "nothing to do: key KEY1 in DIR signs\n"+ofFirst)
 
@@ -54,13 +54,13 @@ note:    after 2026-06-02T12:00:00Z no key signs: make the next one at least its
 	r, err = keys.Publish(dir, out, noon)
 	step("publish", r, err, "wrote FILE\nadded:   KEY1\n"+ofFirst+changes)
 	r, err = keys.Publish(dir, out, noon)
-	step("publish again", r, err, "nothing to do: FILE holds what is to be published\n"+ofFirst+changes)
+	step("publish again", r, err, "nothing to do: FILE is up to date\n"+ofFirst+changes)
 
 	const ofBoth = `now:     KEY1 (ES256) signs
-2026-06-02T11:00:00Z  KEY2 signs, and no older key does
-2026-06-02T12:00:00Z  KEY1 signs no more
+2026-06-02T11:00:00Z  KEY2 starts to sign, and older keys stop
+2026-06-02T12:00:00Z  KEY1 stops signing
 2026-06-02T13:06:00Z  KEY1 leaves the published set
-2026-06-03T11:00:00Z  KEY2 signs no more
+2026-06-03T11:00:00Z  KEY2 stops signing
 2026-06-03T12:06:00Z  KEY2 leaves the published set
 note:    after 2026-06-03T11:00:00Z no key signs: make the next one at least its lead before that
 `
@@ -77,7 +77,7 @@ note:    after 2026-06-03T11:00:00Z no key signs: make the next one at least its
 	step("the first key is gone", r, err, `wrote FILE
 removed: KEY1
 now:     KEY2 (ES256) signs
-2026-06-03T11:00:00Z  KEY2 signs no more
+2026-06-03T11:00:00Z  KEY2 stops signing
 2026-06-03T12:06:00Z  KEY2 leaves the published set
 note:    after 2026-06-03T11:00:00Z no key signs: make the next one at least its lead before that
 note:    publish again after every new key, and after 2026-06-03T12:06:00Z, when the set changes by itself
@@ -92,10 +92,10 @@ func TestGapsAreTold(t *testing.T) {
 		after time.Duration
 		want  string
 	}{
-		{time.Hour, "from 2026-06-02T12:00:00Z to 2026-06-02T19:00:00Z no key signs: gateways will refuse every request with 503 no_signing_key"},
-		{24*time.Hour + time.Minute, "no key signs before 2026-06-02T19:00:00Z: until then gateways refuse every request with 503 no_signing_key"},
+		{time.Hour, "from 2026-06-02T12:00:00Z to 2026-06-02T19:00:00Z no key signs: gateways will deny every request with 503 no_signing_key"},
+		{24*time.Hour + time.Minute, "no key signs before 2026-06-02T19:00:00Z: until then gateways deny every request with 503 no_signing_key"},
 		{32 * time.Hour, "after 2026-06-03T19:00:00Z no key signs: make the next one at least its lead before that"},
-		{55 * time.Hour, "no key signs, and none will: gateways refuse every request with 503 no_signing_key; run meshpass keys new"},
+		{55 * time.Hour, "no key signs, now or later: gateways deny every request with 503 no_signing_key; run meshpass keys new"},
 	} {
 		r, err := keys.Publish(dir, filepath.Join(t.TempDir(), "jwks.json"), noon.Add(row.after))
 		if err != nil || r.Notes[0] != row.want {
@@ -117,7 +117,7 @@ func TestReportAsJSON(t *testing.T) {
 	got := strings.ReplaceAll(strings.ReplaceAll(string(data), r.Made, "KEY"), dir, "DIR")
 	want := `{"in":"DIR","changed":true,"made":"KEY","keys":[{"kid":"KEY","algorithm":"ES256","state":"signing","publishAt":"2026-06-01T12:00:00Z",` +
 		`"signFrom":"2026-06-01T12:00:00Z","signUntil":"2026-06-02T12:00:00Z","removeAfter":"2026-06-02T13:06:00Z"}],` +
-		`"next":[{"at":"2026-06-02T12:00:00Z","kid":"KEY","what":"signs no more"},{"at":"2026-06-02T13:06:00Z","kid":"KEY","what":"leaves the published set"}],"notes":[`
+		`"next":[{"at":"2026-06-02T12:00:00Z","kid":"KEY","what":"stops signing"},{"at":"2026-06-02T13:06:00Z","kid":"KEY","what":"leaves the published set"}],"notes":[`
 	if !strings.HasPrefix(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

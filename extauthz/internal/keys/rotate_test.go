@@ -101,7 +101,7 @@ func TestRotate(t *testing.T) {
 		{"one waits", func(t *testing.T, dir string) {
 			firstKey(t, dir)
 			rotate(t, rotation(dir, noon.Add(7*day-lead)))
-		}, func(dir, _ string) keys.Rotation { return rotation(dir, noon.Add(7*day-lead/2)) }, false, "published signing", "waits for its turn already"},
+		}, func(dir, _ string) keys.Rotation { return rotation(dir, noon.Add(7*day-lead/2)) }, false, "published signing", "waits to sign already"},
 		{"the first is removed", func(t *testing.T, dir string) {
 			firstKey(t, dir)
 			rotate(t, rotation(dir, noon.Add(7*day-lead)))
@@ -208,7 +208,7 @@ func TestRotationsThatAreRefused(t *testing.T) {
 		{"a key that ends before the next begins", func(r *keys.Rotation) { r.Lifetime = 7 * day }, false, "want every and lead together, 169h0m0s"},
 		{"leaked, on time", func(r *keys.Rotation) { r.Leaked = []string{"x"} }, false, "replaced at once"},
 		{"at once, for no reason", func(r *keys.Rotation) { r.Immediately = true }, true, "name the key that leaked with --kid; KEY signs now"},
-		{"a key that is not there", func(r *keys.Rotation) { r.Immediately, r.Leaked = true, []string{"x"} }, true, "has no key x (gone already?); it has KEY"},
+		{"a key that is not there", func(r *keys.Rotation) { r.Immediately, r.Leaked = true, []string{"x"} }, true, "has no key x (removed already?); it has KEY"},
 		{"a test key", func(r *keys.Rotation) { r.Test = true }, true, "need a directory each"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -38,15 +38,15 @@ func TestStatus(t *testing.T) {
 		{"the first key, which nobody knew", time.Minute, publishAt(noon), ""},
 		{"the first key, not published", time.Minute, func(*testing.T, string, string) {}, "FILE lacks KEY"},
 		{"a key that took over at once", 2*day + time.Minute, own(keyset.Plan{PublishAt: noon.Add(2 * day), SignFrom: noon.Add(2 * day), SignUntil: noon.Add(60 * day), RemoveAfter: noon.Add(61 * day)}),
-			"signs already, and was published less than the lead (1h0m0s) before: authorizers that do not have the new set refuse its tokens until 2026-06-03T13:00:00Z at the latest"},
-		{"nothing follows", 28 * day, publishAt(noon), "no key signs after 2026-07-01T12:00:00Z, and none is to follow"},
-		{"nothing signs", 30 * day, publishAt(noon), "no key signs: gateways refuse every request"},
+			"signs already, and was published less than the lead (1h0m0s) before: authorizers without the new set reject its tokens until 2026-06-03T13:00:00Z at the latest"},
+		{"nothing follows", 28 * day, publishAt(noon), "no key signs after 2026-07-01T12:00:00Z, and no other key follows"},
+		{"nothing signs", 30 * day, publishAt(noon), "no key signs: gateways deny every request"},
 		{"not published", day, func(*testing.T, string, string) {}, "FILE lacks KEY"},
-		{"no longer to be published", 31 * day, publishAt(noon), "FILE has KEY"},
-		{"no key set", day, func(t *testing.T, _, out string) { put(t, out, "down") }, "FILE holds no key set"},
+		{"no longer to be published", 31 * day, publishAt(noon), "FILE contains KEY"},
+		{"no key set", day, func(t *testing.T, _, out string) { put(t, out, "down") }, "FILE is not a key set"},
 		{"a stray key", day, func(t *testing.T, dir, _ string) { put(t, filepath.Join(dir, "a.pem"), "x") }, "a.pem is a private key that"},
 		{"published too late", day, own(keyset.Plan{PublishAt: noon.Add(2 * day), SignFrom: noon.Add(2*day + time.Minute), SignUntil: noon.Add(60 * day), RemoveAfter: noon.Add(61 * day)}),
-			"is to sign at 2026-06-03T12:01:00Z, less than 1h0m0s after"},
+			"will sign at 2026-06-03T12:01:00Z, less than 1h0m0s after"},
 		{"removed too early", day, own(keyset.Plan{PublishAt: noon, SignFrom: noon.Add(2 * day), SignUntil: noon.Add(60 * day), RemoveAfter: noon.Add(60*day + time.Hour)}),
 			"and tokens that it signed live until"},
 		{"a gap", day, own(keyset.Plan{PublishAt: noon, SignFrom: noon.Add(31 * day), SignUntil: noon.Add(60 * day), RemoveAfter: noon.Add(61 * day)}),
@@ -81,7 +81,7 @@ func TestStatusOfTheFirstKey(t *testing.T) {
 		after   time.Duration
 		denials string
 	}{
-		{time.Minute, "denials: until 2026-06-01T13:00:00Z at the latest, authorizers that have not got the new set refuse requests (kid_unknown)\n"},
+		{time.Minute, "denials: until 2026-06-01T13:00:00Z at the latest, authorizers without the new set deny requests (kid_unknown)\n"},
 		{time.Hour, ""},
 	} {
 		r, err := keys.Status(keys.StatusOptions{Lead: time.Hour, Ahead: 3 * day, Now: noon.Add(row.after)}, dir, out)

@@ -15,7 +15,7 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// object is where a Secret or a ConfigMap is.
+// object is the place of a Secret or a ConfigMap.
 type object struct {
 	client dynamic.ResourceInterface
 	kind   string
@@ -24,11 +24,11 @@ type object struct {
 
 func (o object) String() string { return o.kind + " " + o.name.String() }
 
-// content is an object as it was read, with its resource version, or a new one.
+// content is an object with the resource version that was read, or a new object.
 type content struct {
-	*unstructured.Unstructured
-	data map[string]string // of a Secret: in base64
-	new  bool
+	object *unstructured.Unstructured
+	data   map[string]string // of a Secret: in base64
+	isNew  bool
 }
 
 func (o object) readContent(ctx context.Context) (content, error) {
@@ -46,25 +46,25 @@ func (o object) readContent(ctx context.Context) (content, error) {
 	if data == nil {
 		data = map[string]string{}
 	}
-	return content{found, data, false}, nil
+	return content{object: found, data: data}, nil
 }
 
 func (o object) newContent() content {
 	made := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": o.kind}}
 	made.SetNamespace(o.name.Namespace)
 	made.SetName(o.name.Name)
-	return content{made, map[string]string{}, true}
+	return content{object: made, data: map[string]string{}, isNew: true}
 }
 
-// writeContent fails with a conflict if the object is not as it was read.
+// writeContent fails with a conflict if the object has changed since it was read.
 func (o object) writeContent(ctx context.Context, c content) (err error) {
-	if err := unstructured.SetNestedStringMap(c.Object, c.data, "data"); err != nil {
+	if err := unstructured.SetNestedStringMap(c.object.Object, c.data, "data"); err != nil {
 		return fmt.Errorf("%v: %w", o, err)
 	}
-	if c.new {
-		_, err = o.client.Create(ctx, c.Unstructured, meta.CreateOptions{})
+	if c.isNew {
+		_, err = o.client.Create(ctx, c.object, meta.CreateOptions{})
 	} else {
-		_, err = o.client.Update(ctx, c.Unstructured, meta.UpdateOptions{})
+		_, err = o.client.Update(ctx, c.object, meta.UpdateOptions{})
 	}
 	if err != nil {
 		return fmt.Errorf("%v: %w", o, err)
@@ -76,7 +76,7 @@ func (c content) text(name string) string { return c.data[name] }
 
 func (c content) setText(name, text string) { c.data[name] = text }
 
-// keyFiles of a key directory; whatever else is in the Secret is nobody's business here.
+// keyFiles of a key directory; other entries of the Secret are ignored.
 func (c content) keyFiles() (keyset.Files, error) {
 	files := keyset.Files{}
 	for name, encoded := range c.data {
@@ -85,15 +85,15 @@ func (c content) keyFiles() (keyset.Files, error) {
 		}
 		data, err := base64.StdEncoding.DecodeString(encoded)
 		if err != nil {
-			return nil, fmt.Errorf("Secret %s/%s: %s is not base64", c.GetNamespace(), c.GetName(), name)
+			return nil, fmt.Errorf("Secret %s/%s: %s is not base64", c.object.GetNamespace(), c.object.GetName(), name)
 		}
 		files[name] = data
 	}
 	return files, nil
 }
 
-// setKeyFiles leaves out the keys that keys.yaml does not name, such as one that was
-// put there by hand: gateways would carry a private key that nothing uses.
+// setKeyFiles leaves out private keys that keys.yaml does not name, for example a key that
+// was added by hand: gateways would mount a private key that is not used.
 func (c content) setKeyFiles(files keyset.Files) (changed bool, err error) {
 	stray, err := files.StrayFiles()
 	if err != nil {

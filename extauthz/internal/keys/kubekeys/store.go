@@ -1,11 +1,11 @@
-// Package kube keeps signing keys in a Secret, as gateways mount it, and their
-// public halves in a ConfigMap, as authorizers do.
+// Package kubekeys keeps signing keys in a Secret, which gateways mount, and the public
+// keys in a ConfigMap, which authorizers mount.
 //
-// Two writes cannot be one. So the ConfigMap is written first: verifiers know a
-// key before any gateway may have it. Each write carries the resource version of
-// what was read, so that whatever anybody else wrote meanwhile is read again and
-// worked out anew. At the end both are compared once more: of two rotations at
-// once, one writes a key into the ConfigMap that the other's Secret does not have.
+// Both cannot be written at once. So the ConfigMap is written first: verifiers know a
+// key before a gateway can have it. Each write carries the resource version that was
+// read, so that after a write of another client everything is read and computed again.
+// At the end both are compared once more: of two rotations at the same time, one can
+// write a key into the ConfigMap that the Secret of the other does not have.
 package kubekeys
 
 import (
@@ -23,55 +23,55 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// SetName is the entry of the ConfigMap that holds the key set.
+// JWKSEntry is the entry of the ConfigMap that holds the key set.
 const JWKSEntry = "jwks.json"
 
-// ObjectName is an object's, written NAMESPACE/NAME.
+// ObjectName names an object, as NAMESPACE/NAME.
 type ObjectName struct{ Namespace, Name string }
 
 func (n ObjectName) String() string { return n.Namespace + "/" + n.Name }
 
-// Set makes a Name a flag.
+// Set parses NAMESPACE/NAME, as the value of a flag.
 func (n *ObjectName) Set(text string) error {
 	namespace, name, ok := strings.Cut(text, "/")
 	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
 		return fmt.Errorf("want NAMESPACE/NAME")
 	}
-	*n = ObjectName{namespace, name}
+	*n = ObjectName{Namespace: namespace, Name: name}
 	return nil
 }
 
-// Store are the two objects.
+// Store is a Secret with signing keys and a ConfigMap with their key set.
 type Store struct{ secret, configMap object }
 
-// NewStore names them in a cluster.
+// NewStore makes the store of two objects of a cluster.
 func NewStore(client dynamic.Interface, secret, configMap ObjectName) Store {
-	of := func(resource, kind string, name ObjectName) object {
+	newObject := func(resource, kind string, name ObjectName) object {
 		all := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: resource})
-		return object{all.Namespace(name.Namespace), kind, name}
+		return object{client: all.Namespace(name.Namespace), kind: kind, name: name}
 	}
-	return Store{of("secrets", "Secret", secret), of("configmaps", "ConfigMap", configMap)}
+	return Store{secret: newObject("secrets", "Secret", secret), configMap: newObject("configmaps", "ConfigMap", configMap)}
 }
 
-// Rotate brings the Secret up to date, and the ConfigMap before it. The report
-// is that of the write that succeeded.
-func (k Store) Rotate(ctx context.Context, r keys.Rotation) (report keys.Report, err error) {
-	r.Dir = k.secret.String()
+// Rotate brings the ConfigMap and then the Secret up to date. The report is that of the
+// write that succeeded.
+func (s Store) Rotate(ctx context.Context, r keys.Rotation) (report keys.Report, err error) {
+	r.Dir = s.secret.String()
 	err = retryConflicts(func() (err error) {
-		report, err = k.rotateOnce(ctx, r)
+		report, err = s.rotateOnce(ctx, r)
 		return err
 	})
-	// Even after a failure: what this run published may be in no Secret.
-	if _, settled := k.Publish(ctx, r.Now); err == nil {
-		err = settled
+	// Also after a failure, because the Secret may not contain the key that this run published.
+	if _, publishErr := s.Publish(ctx, r.Now); err == nil {
+		err = publishErr
 	}
 	return report, err
 }
 
-// rotateOnce reads the ConfigMap first. So, if its write succeeds, no other rotation
-// has come to its end since the Secret was read.
-func (k Store) rotateOnce(ctx context.Context, r keys.Rotation) (keys.Report, error) {
-	configMap, secret, err := k.readBoth(ctx)
+// rotateOnce reads the ConfigMap first. If its write succeeds, no other rotation has ended
+// since the Secret was read.
+func (s Store) rotateOnce(ctx context.Context, r keys.Rotation) (keys.Report, error) {
+	configMap, secret, err := s.readBoth(ctx)
 	if err != nil {
 		return keys.Report{}, err
 	}
@@ -83,7 +83,7 @@ func (k Store) rotateOnce(ctx context.Context, r keys.Rotation) (keys.Report, er
 	if err != nil {
 		return report, err
 	}
-	published, err := k.writeConfigMap(ctx, configMap, after, &report, r.Now)
+	published, err := s.writeConfigMap(ctx, configMap, after, &report, r.Now)
 	if err != nil {
 		return keys.Report{}, err
 	}
@@ -92,13 +92,13 @@ func (k Store) rotateOnce(ctx context.Context, r keys.Rotation) (keys.Report, er
 	if err != nil || !changed {
 		return report, err
 	}
-	return report, k.secret.writeContent(ctx, secret)
+	return report, s.secret.writeContent(ctx, secret)
 }
 
-// Publish makes the ConfigMap hold what the Secret says.
-func (k Store) Publish(ctx context.Context, now time.Time) (report keys.Report, err error) {
+// Publish writes the public keys of the Secret to the ConfigMap.
+func (s Store) Publish(ctx context.Context, now time.Time) (report keys.Report, err error) {
 	err = retryConflicts(func() error {
-		configMap, secret, err := k.readBoth(ctx)
+		configMap, secret, err := s.readBoth(ctx)
 		if err != nil {
 			return err
 		}
@@ -106,18 +106,18 @@ func (k Store) Publish(ctx context.Context, now time.Time) (report keys.Report, 
 		if err != nil {
 			return err
 		}
-		if report, err = (keys.StatusOptions{Place: k.secret.String(), Now: now}).Plain(files); err != nil {
+		if report, err = keys.Describe(s.secret.String(), files, now); err != nil {
 			return err
 		}
-		report.Changed, err = k.writeConfigMap(ctx, configMap, files, &report, now)
+		report.Changed, err = s.writeConfigMap(ctx, configMap, files, &report, now)
 		return err
 	})
 	return report, err
 }
 
-// Status tells the state of both.
-func (k Store) Status(ctx context.Context, c keys.StatusOptions) (keys.Report, error) {
-	configMap, secret, err := k.readBoth(ctx)
+// Status reports the state of both objects.
+func (s Store) Status(ctx context.Context, options keys.StatusOptions) (keys.Report, error) {
+	configMap, secret, err := s.readBoth(ctx)
 	if err != nil {
 		return keys.Report{}, err
 	}
@@ -125,31 +125,31 @@ func (k Store) Status(ctx context.Context, c keys.StatusOptions) (keys.Report, e
 	if err != nil {
 		return keys.Report{}, err
 	}
-	c.Place = k.secret.String()
-	return c.BuildReport(files, k.configMap.String(), []byte(configMap.text(JWKSEntry)))
+	options.Place = s.secret.String()
+	return options.BuildReport(files, s.configMap.String(), []byte(configMap.text(JWKSEntry)))
 }
 
-func (k Store) readBoth(ctx context.Context) (configMap, secret content, err error) {
-	if configMap, err = k.configMap.readContent(ctx); err == nil {
-		secret, err = k.secret.readContent(ctx)
+func (s Store) readBoth(ctx context.Context) (configMap, secret content, err error) {
+	if configMap, err = s.configMap.readContent(ctx); err == nil {
+		secret, err = s.secret.readContent(ctx)
 	}
 	return configMap, secret, err
 }
 
-func (k Store) writeConfigMap(ctx context.Context, configMap content, files keyset.Files, report *keys.Report, now time.Time) (changed bool, err error) {
+func (s Store) writeConfigMap(ctx context.Context, configMap content, files keyset.Files, report *keys.Report, now time.Time) (changed bool, err error) {
 	set, err := files.SigningKeys()
 	if err != nil {
 		return false, err
 	}
-	data, changed, err := report.PlanPublication(set, k.configMap.String(), []byte(configMap.text(JWKSEntry)), now)
+	data, changed, err := report.PlanPublication(set, s.configMap.String(), []byte(configMap.text(JWKSEntry)), now)
 	if err != nil || !changed {
 		return false, err
 	}
 	configMap.setText(JWKSEntry, string(data))
-	return true, k.configMap.writeContent(ctx, configMap)
+	return true, s.configMap.writeContent(ctx, configMap)
 }
 
-// retryConflicts repeats what somebody else came before, a few times.
+// retryConflicts tries again, a few times, after a write of another client.
 func retryConflicts(do func() error) error {
 	lost := func(err error) bool { return errors.IsConflict(err) || errors.IsAlreadyExists(err) }
 	return retry.OnError(retry.DefaultRetry, lost, do)

@@ -308,7 +308,7 @@ func TestWhatIsNotOurs(t *testing.T) {
 		value    string
 		want     string
 	}{
-		{"another file for the set", configMaps, configMap, "jwks.json", "hello", "holds something else than a key set"},
+		{"another file for the set", configMaps, configMap, "jwks.json", "hello", "is not a key set, and is not overwritten"},
 		{"half a keys.yaml", secrets, secret, "keys.yaml", base64.StdEncoding.EncodeToString([]byte("keys: {a: {pub")), "Secret edge/meshpass-signing-keys: keys.yaml: 1:"},
 		{"no base64", secrets, secret, "keys.yaml", "%", "keys.yaml is not base64"},
 	} {
