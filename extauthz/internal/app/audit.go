@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/status"
@@ -21,79 +22,92 @@ type auditConfig struct {
 
 const toStdout = "stdout"
 
-// Bounds of the section. The least queue holds several of the largest records.
+func defaultAudit() auditConfig {
+	return auditConfig{Output: toStdout, Queue: audit.DefaultQueue, AnonymousDenials: audit.DefaultAnonymous}
+}
+
+// Bounds of the section. The smallest queue holds several of the largest records.
 const (
 	minAuditQueue = 256 * bytesize.KiB
 	maxAuditQueue = bytesize.GiB
 	maxAnonymous  = 100_000 // a second: all of them, in practice
 )
 
-// auditDrain is how long records that wait may take to be written at a stop.
-const auditDrain = 2 * time.Second
-
-// auditTrail is where records go, and its name for people.
-type auditTrail struct {
-	*audit.Log
-	output string
+func (c auditConfig) check(file *strictyaml.Checker) {
+	at := strictyaml.Path{"audit"}
+	strictyaml.RequireRange(file, at.With("queue"), c.Queue, minAuditQueue, maxAuditQueue)
+	if n := c.AnonymousDenials; n < 1 || n > maxAnonymous {
+		file.Reject(at.With("anonymousDenials"), "want 1 to %d records a second for each reason, not %d", maxAnonymous, n)
+	}
+	file.RequireText(at.With("output"), c.Output)
 }
 
-// auditSink opens where audit records go: stdout, or a file that is appended to.
-// It is nil after a problem.
-func (l *loader) auditSink(stdout io.Writer) (sink io.Writer, output string) {
-	strictyaml.RequireRange(l.check, strictyaml.Path{"audit", "queue"}, l.config.Audit.Queue, minAuditQueue, maxAuditQueue)
-	if n := l.config.Audit.AnonymousDenials; n < 1 || n > maxAnonymous {
-		l.check.Reject(strictyaml.Path{"audit", "anonymousDenials"}, "want 1 to %d records a second for each reason, not %d", maxAnonymous, n)
+// openOutput opens stdout, or a file that is appended to. It is nil after a problem.
+func (c auditConfig) openOutput(file *strictyaml.Checker, stdout io.Writer) io.Writer {
+	switch c.Output {
+	case toStdout:
+		return stdout
+	case "":
+		return nil
 	}
-	at := strictyaml.Path{"audit", "output"}
-	output = l.config.Audit.Output
-	if !l.check.Has(at) || output == toStdout {
-		return stdout, toStdout
-	}
-	if !l.check.RequireText(at, output) {
-		return nil, ""
-	}
-	file, err := logqueue.OpenFile(l.check.ResolvePath(output))
+	output, err := logqueue.OpenFile(file.ResolvePath(c.Output))
 	if err != nil {
-		l.check.Reject(at, "%s", err)
-		return nil, ""
+		file.RejectError(strictyaml.Path{"audit", "output"}, err)
+		return nil
 	}
-	return file, output
+	return output
 }
 
-// closeSink is for a configuration that is refused.
-func closeSink(sink io.Writer) {
-	if file, ok := sink.(*logqueue.File); ok {
+// closeOutput closes the output of a configuration that is rejected.
+func closeOutput(output io.Writer) {
+	if file, ok := output.(*logqueue.File); ok {
 		_ = file.Close() // nothing was written
 	}
 }
 
-// end writes what waits. The reader or disk may hang: the process ends all the same.
-func (a *authorizer) endAudit() {
+// auditTrail is where records go.
+type auditTrail struct {
+	records *audit.Log
+	output  string // its name for people
+	log     *slog.Logger
+	now     func() time.Time
+}
+
+func newAuditTrail(c auditConfig, output io.Writer, log *slog.Logger, now func() time.Time) auditTrail {
+	options := audit.Options{Queue: int(c.Queue), Anonymous: c.AnonymousDenials, Now: now, Log: log}
+	return auditTrail{records: audit.New(output, options), output: c.Output, log: log, now: now}
+}
+
+// auditDrain is how long records that wait may take to be written at a stop.
+const auditDrain = 2 * time.Second
+
+// close writes the records that wait. The reader or disk may hang: the process ends all the same.
+func (t auditTrail) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), auditDrain)
 	defer cancel()
-	if err := a.audit.Close(ctx); err != nil {
-		a.Log.Error("audit records are lost at the end", "output", a.audit.output, "error", err)
+	if err := t.records.Close(ctx); err != nil {
+		t.log.Error("audit records are lost at the end", "output", t.output, "error", err)
 	}
 }
 
-// reopenAudit is what SIGHUP asks for: a rotated file is left to the program that rotates it.
-func (a *authorizer) reopenAudit() {
-	if a.audit.output == toStdout {
-		a.Log.Info("hangup: audit records go to standard output, and no file is opened again")
+// reopen opens the file again, as SIGHUP asks for: a rotated file is left to the program that rotates it.
+func (t auditTrail) reopen() {
+	if t.output == toStdout {
+		t.log.Info("hangup: audit records go to standard output, and no file is opened again")
 		return
 	}
-	a.audit.Reopen()
-	a.Log.Info("hangup: the audit file is opened again", "output", a.audit.output)
+	t.records.Reopen()
+	t.log.Info("hangup: the audit file is opened again", "output", t.output)
 }
 
-func (a *authorizer) auditStatus() status.Audit {
-	s := a.audit.Stats()
+func (t auditTrail) status() status.Audit {
+	s := t.records.Stats()
 	report := status.Audit{
-		Output: a.audit.output, Queued: s.Queued, Bytes: s.Bytes, Limit: s.Limit, Written: s.Written,
+		Output: t.output, Queued: s.Queued, Bytes: s.Bytes, Limit: s.Limit, Written: s.Written,
 		Lost: map[string]uint64{}, Suppressed: s.Suppressed,
 	}
 	if !s.Oldest.IsZero() {
-		report.Waits = a.Now().Sub(s.Oldest).Seconds()
+		report.Waits = t.now().Sub(s.Oldest).Seconds()
 	}
 	for _, cause := range logqueue.Causes() {
 		report.Lost[string(cause)] = s.Lost[cause]

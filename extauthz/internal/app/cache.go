@@ -11,54 +11,59 @@ import (
 )
 
 type cacheConfig struct {
-	VerifiedTokens rememberedTokens `yaml:"verifiedTokens"`
+	VerifiedTokens verifiedTokens `yaml:"verifiedTokens"`
 }
 
 const (
 	defaultCacheBytes = 64 * bytesize.MiB
-	minCacheBytes     = bytesize.MiB // a generation holds more than the largest token
+	minCacheBytes     = bytesize.MiB // a generation of the cache holds more than the largest token
 	maxCacheBytes     = 64 * bytesize.GiB
 	maxCachedTokens   = 10_000_000
 )
 
-// rememberedTokens bounds the cache of verified tokens. A file writes either of the two.
-type rememberedTokens struct {
-	bytes   bytesize.Size // 0: none are remembered
+func defaultCache() cacheConfig {
+	return cacheConfig{VerifiedTokens: verifiedTokens{bytes: defaultCacheBytes}}
+}
+
+// verifiedTokens bounds the cache of verified tokens. A file gives either of the two.
+type verifiedTokens struct {
+	bytes   bytesize.Size // 0: no token is cached
 	entries int           // 0: any number, within bytes
 }
 
 // UnmarshalYAML reads a size such as 64MiB, or a plain number of tokens, which
-// bounds them besides the default size. 0 is none.
-func (r *rememberedTokens) UnmarshalYAML(node *yaml.Node) error {
-	*r = rememberedTokens{bytes: defaultCacheBytes}
+// bounds them in addition to the default size. 0 is none.
+func (v *verifiedTokens) UnmarshalYAML(node *yaml.Node) error {
+	*v = verifiedTokens{bytes: defaultCacheBytes}
 	if node.Kind == yaml.ScalarNode && node.Tag == "!!int" {
-		if err := node.Decode(&r.entries); err != nil {
+		if err := node.Decode(&v.entries); err != nil {
 			return err
 		}
-		if r.entries == 0 {
-			r.bytes = 0
+		if v.entries == 0 {
+			v.bytes = 0
 		}
 		return nil
 	}
-	if err := node.Decode(&r.bytes); err != nil {
+	if err := node.Decode(&v.bytes); err != nil {
 		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: cache.verifiedTokens: write a size such as 64MiB, a number of tokens, or 0 for none", node.Line)}}
 	}
 	return nil
 }
 
-func (l *loader) checkCache() {
-	switch r := l.config.Cache.VerifiedTokens; {
-	case r.entries < 0 || r.entries > maxCachedTokens:
-		l.check.Reject(strictyaml.Path{"cache", "verifiedTokens"}, "want 0 (none) to %d tokens, or a size such as 64MiB, not %d", maxCachedTokens, r.entries)
-	case r != rememberedTokens{} && (r.bytes < minCacheBytes || r.bytes > maxCacheBytes):
-		l.check.Reject(strictyaml.Path{"cache", "verifiedTokens"}, "want %s to %s, or 0 for none, not %s", minCacheBytes, maxCacheBytes, r.bytes)
+func (c cacheConfig) check(file *strictyaml.Checker) {
+	at := strictyaml.Path{"cache", "verifiedTokens"}
+	switch v := c.VerifiedTokens; {
+	case v.entries < 0 || v.entries > maxCachedTokens:
+		file.Reject(at, "want 0 (none) to %d tokens, or a size such as 64MiB, not %d", maxCachedTokens, v.entries)
+	case v != verifiedTokens{} && (v.bytes < minCacheBytes || v.bytes > maxCacheBytes):
+		file.Reject(at, "want %s to %s, or 0 for none, not %s", minCacheBytes, maxCacheBytes, v.bytes)
 	}
 }
 
-// cache is what the verifiers of this configuration share; nil: none.
-func (r rememberedTokens) cache() *token.Cache {
-	if r.bytes == 0 {
+// newCache makes the cache that all verifiers of a process share; nil: no token is cached.
+func (v verifiedTokens) newCache() *token.Cache {
+	if v.bytes == 0 {
 		return nil
 	}
-	return token.NewCache(int64(r.bytes), r.entries)
+	return token.NewCache(int64(v.bytes), v.entries)
 }

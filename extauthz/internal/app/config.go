@@ -3,14 +3,15 @@ package app
 import (
 	"fmt"
 
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
+	"github.com/meshpass/meshpass/internal/bytesize"
 	"github.com/meshpass/meshpass/internal/readfile"
 	"github.com/meshpass/meshpass/internal/strictyaml"
-	"github.com/meshpass/meshpass/shared/audit"
-	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// config is the file of `meshpass serve`. A key that is not here is refused.
-// Each section's type, defaults and checks stand in the file of its name.
+// config is the file of `meshpass serve`. Keys that are not here are rejected.
+// Each section's type, defaults and checks are in the file of its name.
 type config struct {
 	Listeners       []listenerConfig   `yaml:"listeners"`
 	Ops             string             `yaml:"ops"`
@@ -26,38 +27,80 @@ type config struct {
 	Insecure        insecureConfig     `yaml:"insecure"`
 }
 
-// loader reads the configuration and the files that it names, and collects what
-// is wrong with any of them.
-type loader struct {
-	check  *strictyaml.Checker
-	data   []byte // of the file
-	config config
-
-	lastKeys map[string]*keyset.PublicKeys // what key files held when they could be used, by path
-	keyFault strictyaml.Problems           // key files in whose place lastKeys are used
-	unread   int                           // of these, files that could not be read at all
+// configFile is one reading of the file, with defaults.
+type configFile struct {
+	data    []byte
+	config  config
+	written config // without defaults
+	check   *strictyaml.Checker
 }
 
 // maxFileBytes is far more than the configuration or overrides take.
 const maxFileBytes = 1 << 20
 
-// open reads the file's shape; what its values mean is checked by section.
-func open(file string) (*loader, error) {
-	data, err := readfile.Read(file, maxFileBytes)
+// readConfig reads the file and sets defaults. What is wrong with keys and shapes is in the checker;
+// an error says that the file could not be read at all.
+func readConfig(name string) (*configFile, error) {
+	data, err := readfile.Read(name, maxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	l := &loader{data: data}
-	l.config.Limits = defaultLimits
-	l.config.Cache.VerifiedTokens = rememberedTokens{bytes: defaultCacheBytes}
-	l.config.Audit.Queue, l.config.Audit.AnonymousDenials = audit.DefaultQueue, audit.DefaultAnonymous
-	if l.check, err = strictyaml.NewChecker(file, data, &l.config); err != nil {
+	f := &configFile{data: data}
+	f.config = config{Limits: defaultLimits, Cache: defaultCache(), Audit: defaultAudit()}
+	if f.check, err = strictyaml.NewChecker(name, data, &f.config); err != nil {
 		return nil, err
 	}
-	return l, nil
+	f.check.DecodeAgain(&f.written)
+	f.config.setDefaults(f.check)
+	return f, nil
 }
 
-// again is a loader of the same configuration that has found no problem yet.
-func (l *loader) again() *loader {
-	return &loader{check: l.check.WithoutProblems(), data: l.data, config: l.config}
+// setDefaults sets what the file does not say, where the default depends on other keys or the key
+// is in a list. All other defaults are set before the file is decoded.
+func (c *config) setDefaults(file *strictyaml.Checker) {
+	for i := range c.Listeners {
+		c.Listeners[i].setDefaults(file, strictyaml.Path{"listeners", i})
+	}
+	c.TrustDomains.setDefaults(file)
+	for i := range c.Trust {
+		c.Trust[i].setDefaults(file, strictyaml.Path{"trust", i})
+	}
+	c.Policies.setDefaults(file)
+	c.Revocation.setDefaults(file)
+}
+
+// settings are values of a configuration in the form in which they are used.
+type settings struct {
+	domains    identity.TrustDomains
+	headers    decide.IdentityHeaders
+	folders    folders
+	admissions []admission // one for each listener
+}
+
+// checkConfig checks all sections but trust, whose entries are checked as often as they are read.
+func checkConfig(f *configFile) settings {
+	c, file := f.config, f.check
+	checkListeners(file, c.Listeners, c.Ops, c.TLS, c.Insecure)
+	c.TLS.check(file)
+	c.Limits.check(file)
+	c.Cache.check(file)
+	c.TrustDomains.check(file)
+	c.Revocation.check(file, c.Insecure)
+	c.Audit.check(file)
+	domains := c.TrustDomains.domains()
+	return settings{
+		domains:    domains,
+		headers:    parseIdentityHeaders(file, c.IdentityHeaders),
+		folders:    c.Policies.parseFolders(file, domains),
+		admissions: parseAdmissions(file, c.TLS, c.Listeners, domains),
+	}
+}
+
+// processMemory is what the process takes with policies, key sets and revocations of
+// a usual size, and no Checks.
+const processMemory = 32 * bytesize.MiB
+
+// memory is the sum of all that peers can fill.
+func (c config) memory() bytesize.Size {
+	return processMemory + c.Cache.VerifiedTokens.bytes + c.Audit.Queue + c.Limits.ofProcess().MaxMemory(len(c.Listeners))
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshpass/meshpass/shared/token"
 )
 
 // process reads a configuration as `meshpass serve` would.
@@ -36,7 +38,7 @@ func TestRefusals(t *testing.T) {
 			p.Strict = true // or documents that are wrong would be refused one by one
 			a, err := load(p)
 			if err == nil {
-				a.endAudit()
+				a.audit.close()
 				t.Fatal("accepted")
 			}
 			if got := err.Error() + "\n"; got != string(want) {
@@ -56,34 +58,39 @@ func TestAbsentFile(t *testing.T) {
 
 // The defaults are those that valid.yaml writes out.
 func TestDefaults(t *testing.T) {
-	minimal, full := mustOpen(t, "testdata/minimal.yaml"), mustOpen(t, "testdata/valid.yaml")
+	minimal, full := mustReadConfig(t, "testdata/minimal.yaml"), mustReadConfig(t, "testdata/valid.yaml")
 	if got, want := minimal.config.Limits, full.config.Limits; got != want {
 		t.Errorf("limits: got %v, want %v", got, want)
 	}
-	if got, want := minimal.trustDomains().Local, full.trustDomains().Local; got != want {
+	if got, want := minimal.config.TrustDomains.Local, full.config.TrustDomains.Local; got != want {
 		t.Errorf("trust domain: got %s, want %s", got, want)
 	}
-	got, want := minimal.trust(minimal.trustDomains())[0].Trust, full.trust(full.trustDomains())[0].Trust
+	read := func(f *configFile) token.Trust {
+		return readTrust(f.check, f.config, f.config.TrustDomains.domains(), nil).entries[0].Trust
+	}
+	got, want := read(minimal), read(full)
 	if got.MaxLifetime != want.MaxLifetime || got.Leeway != want.Leeway || !cmp.Equal(got.Algorithms, want.Algorithms) {
 		t.Errorf("trust: got %v, want %v", got, want)
 	}
 	if !got.Subjects.IsAny() || !got.Requesters.IsAny() {
 		t.Errorf("absent subjects and requesters mean any, got %v and %v", got.Subjects, got.Requesters)
 	}
-	minimal.checkListeners()
 	if got := minimal.config.Listeners[0].TokenFailure; got != 403 {
 		t.Errorf("tokenFailure: got %d, want 403", got)
 	}
-	if err := minimal.check.Err(); err != nil {
-		t.Error(err)
+	for _, f := range []*configFile{minimal, full} {
+		checkConfig(f)
+		if err := f.check.Err(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
-func mustOpen(t *testing.T, file string) *loader {
+func mustReadConfig(t *testing.T, file string) *configFile {
 	t.Helper()
-	l, err := open(file)
+	f, err := readConfig(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return l
+	return f
 }

@@ -141,7 +141,7 @@ func TestFleetsThatAreRefused(t *testing.T) {
 		want    string
 	}{
 		{"one issuer twice", []string{entry(east, "east.json"), entry(same, "west.json")}, `trust[1].issuer: a second entry for "https://east.test.meshpass.dev": give it one`},
-		{"one key for two", []string{entry(east, "east.json"), entry(west, "east.json")}, "is also a key of https://east.test.meshpass.dev: one key speaks for one issuer"},
+		{"one key for two", []string{entry(east, "east.json"), entry(west, "east.json")}, "is also a key of https://east.test.meshpass.dev: one key may sign for one issuer"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := newFleetFiles(t, row.entries...)

@@ -63,8 +63,8 @@ func TestAllLimitsTogetherFitIntoTheContainer(t *testing.T) {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, file := range files {
-		l := mustOpen(t, file)
-		if got := l.config.memory(); got > limit*9/10 { // what the garbage collector keeps below
+		f := mustReadConfig(t, file)
+		if got := f.config.memory(); got > limit*9/10 { // what the garbage collector keeps below
 			t.Errorf("%s: %d MiB", file, got/bytesize.MiB)
 		}
 	}
@@ -72,7 +72,7 @@ func TestAllLimitsTogetherFitIntoTheContainer(t *testing.T) {
 
 // Each limit is a part of the sum.
 func TestEachLimitCounts(t *testing.T) {
-	before := mustOpen(t, "testdata/minimal.yaml").config
+	before := mustReadConfig(t, "testdata/minimal.yaml").config
 	for name, more := range map[string]func(*config){
 		"listeners":      func(c *config) { c.Listeners = append(c.Listeners, listenerConfig{}) },
 		"connections":    func(c *config) { c.Limits.Connections++ },

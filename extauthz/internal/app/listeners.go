@@ -4,12 +4,18 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"strings"
 
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
+	"github.com/meshpass/meshpass/extauthz/internal/services"
+	"github.com/meshpass/meshpass/internal/readfile"
+	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/internal/strictyaml"
+	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// listenerConfig says where Checks arrive, and what may be believed of those
-// that arrive there.
+// listenerConfig says where Checks arrive, and where caller and callee of the
+// requests that are asked about come from.
 type listenerConfig struct {
 	Name         string   `yaml:"name"`
 	GRPC         string   `yaml:"grpc"`
@@ -20,60 +26,165 @@ type listenerConfig struct {
 	TokenFailure int      `yaml:"tokenFailure"`
 }
 
-var listenerName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+// Where a listener finds caller and callee; see decide.Peers.
+const (
+	byPrincipal = "principal"
+	byXFCC      = "xfcc"
+	byNobody    = "none"
+	byService   = "service"
+	gatewayName = "gateway/"
+)
 
-func (l *loader) checkListeners() {
-	l.check.RequireEntries(strictyaml.Path{"listeners"}, len(l.config.Listeners))
-	names, addresses := map[string]bool{}, map[netip.AddrPort]bool{}
-	for i := range l.config.Listeners {
-		listener, at := &l.config.Listeners[i], strictyaml.Path{"listeners", i}
-		l.checkListenerName(at.With("name"), listener.Name, names)
-		l.checkAddress(at.With("grpc"), listener.GRPC, addresses)
-		l.checkExposure(at.With("grpc"), listener.GRPC)
-		l.checkPeers(at, *listener)
-		l.checkListenerClients(at, *listener)
-		l.checkTokenFailure(at.With("tokenFailure"), listener)
-	}
-	if l.check.Has(strictyaml.Path{"ops"}) {
-		l.checkAddress(strictyaml.Path{"ops"}, l.config.Ops, addresses)
+func (c *listenerConfig) setDefaults(file *strictyaml.Checker, at strictyaml.Path) {
+	if !file.Has(at.With("tokenFailure")) {
+		c.TokenFailure = http.StatusForbidden
 	}
 }
 
-func (l *loader) checkListenerName(at strictyaml.Path, name string, seen map[string]bool) {
+// checkListeners checks the listeners and the address of probes and metrics: all of them
+// listen, so that no two may share an address.
+func checkListeners(file *strictyaml.Checker, listeners []listenerConfig, ops string, tls tlsConfig, insecure insecureConfig) {
+	file.RequireEntries(strictyaml.Path{"listeners"}, len(listeners))
+	names, addresses := map[string]bool{}, map[netip.AddrPort]bool{}
+	for i, c := range listeners {
+		at := strictyaml.Path{"listeners", i}
+		requireListenerName(file, at.With("name"), c.Name, names)
+		requireOwnAddress(file, at.With("grpc"), c.GRPC, addresses)
+		requireLoopback(file, at.With("grpc"), c.GRPC, tls)
+		c.checkSources(file, at)
+		c.checkClients(file, at, tls, insecure)
+		if s := c.TokenFailure; s != http.StatusForbidden && s != http.StatusUnauthorized {
+			file.Reject(at.With("tokenFailure"), "want 401 or 403, not %d", s)
+		}
+	}
+	if at := (strictyaml.Path{"ops"}); file.Has(at) {
+		requireOwnAddress(file, at, ops, addresses)
+	}
+}
+
+var listenerName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+func requireListenerName(file *strictyaml.Checker, at strictyaml.Path, name string, seen map[string]bool) {
 	switch {
-	case !l.check.RequireText(at, name):
+	case !file.RequireText(at, name):
 	case !listenerName.MatchString(name):
-		l.check.Reject(at, "want lower-case letters, digits and -, at most 32, not %q", name)
+		file.Reject(at, "want lower-case letters, digits and -, at most 32, not %q", name)
 	case seen[name]:
-		l.check.Reject(at, "a second listener %q", name)
+		file.Reject(at, "a second listener %q", name)
 	}
 	seen[name] = true
 }
 
-// checkAddress wants a literal address: what a name resolves to may change
-// between this check and the listening.
-func (l *loader) checkAddress(at strictyaml.Path, address string, seen map[netip.AddrPort]bool) {
-	parsed, ok := l.check.RequireAddress(at, address)
-	if ok && seen[parsed] && parsed.Port() != 0 {
-		l.check.Reject(at, "a second listener on %s", address)
+func requireOwnAddress(file *strictyaml.Checker, at strictyaml.Path, text string, seen map[netip.AddrPort]bool) {
+	address, ok := file.RequireAddress(at, text)
+	if ok && seen[address] && address.Port() != 0 {
+		file.Reject(at, "a second listener on %s", text)
 	}
-	seen[parsed] = true
+	seen[address] = true
 }
 
-// checkExposure keeps plaintext on this machine: whoever can reach the address
-// may ask.
-func (l *loader) checkExposure(at strictyaml.Path, address string) {
-	parsed, err := netip.ParseAddrPort(address)
-	if err == nil && l.config.TLS.Mode == plaintext && !parsed.Addr().IsLoopback() {
-		l.check.Reject(at, "%s is not a loopback address, and tls.mode plaintext is served on no other", address)
+// requireLoopback keeps plaintext on this machine: anyone who can reach the address may ask.
+func requireLoopback(file *strictyaml.Checker, at strictyaml.Path, text string, tls tlsConfig) {
+	address, err := netip.ParseAddrPort(text)
+	if err == nil && tls.Mode == plaintext && !address.Addr().IsLoopback() {
+		file.Reject(at, "%s is not a loopback address, and tls.mode plaintext is served on no other", text)
 	}
 }
 
-func (l *loader) checkTokenFailure(at strictyaml.Path, listener *listenerConfig) {
-	if !l.check.Has(at) {
-		listener.TokenFailure = http.StatusForbidden
+func (c listenerConfig) checkSources(file *strictyaml.Checker, at strictyaml.Path) {
+	if caller := at.With("caller"); file.RequireText(caller, c.Caller) {
+		file.RequireOneOf(caller, c.Caller, byPrincipal, byXFCC, byNobody)
 	}
-	if s := listener.TokenFailure; s != http.StatusForbidden && s != http.StatusUnauthorized {
-		l.check.Reject(at, "want 401 or 403, not %d", s)
+	if callee := at.With("callee"); file.RequireText(callee, c.Callee) && !strings.HasPrefix(c.Callee, gatewayName) {
+		file.RequireOneOf(callee, c.Callee, byPrincipal, byService, gatewayName+"NAME")
+	} else if _, err := identity.ParseGateway(c.Callee); c.Callee != "" && err != nil {
+		file.Reject(callee, "%s", err)
 	}
+	if table := at.With("services"); c.Callee == byService {
+		file.RequireText(table, c.Services)
+	} else {
+		file.RejectIfPresent(table, "read only with callee: %s: remove it", byService)
+	}
+}
+
+// checkClients: anyone who may ask where XFCC is trusted can name any caller, so those
+// clients are named on the listener itself.
+func (c listenerConfig) checkClients(file *strictyaml.Checker, at strictyaml.Path, tls tlsConfig, insecure insecureConfig) {
+	clients := at.With("clients")
+	if tls.knowsClients() {
+		if c.Caller == byXFCC || file.Has(clients) {
+			file.RequireEntries(clients, len(c.Clients))
+		}
+		return
+	}
+	file.RejectIfPresent(clients, "tls.mode %s knows no client's name: remove it, or use mode %s or %s", tls.Mode, mtls, mesh)
+	if c.Caller != byXFCC {
+		return
+	}
+	address, err := netip.ParseAddrPort(c.GRPC)
+	switch {
+	case !insecure.XFCCFromAnyClient:
+		file.Reject(at.With("caller"), "anyone who can ask here could name any caller: use tls.mode %s or %s and name the waypoints under clients, or allow it with insecure.xfccFromAnyClient", mtls, mesh)
+	case err == nil && !address.Addr().IsLoopback():
+		file.Reject(at.With("grpc"), "%s is not a loopback address, and insecure.xfccFromAnyClient is for no other", c.GRPC)
+	}
+}
+
+// serviceTables are the files of Services, by the listener that needs one.
+type serviceTables map[string]*reload.Value[*services.Table]
+
+// loadServices loads the files of the listeners that find their callees in one.
+func loadServices(file *strictyaml.Checker, listeners []listenerConfig, changes *changeLog) serviceTables {
+	tables := serviceTables{}
+	for i, c := range listeners {
+		if c.Callee != byService || c.Services == "" {
+			continue
+		}
+		path := file.ResolvePath(c.Services)
+		read := func() (*services.Table, error) { return readServices(path) }
+		tables[c.Name] = follow(file, strictyaml.Path{"listeners", i, "services"}, reload.Files(path), read,
+			func(table *services.Table, err error) {
+				if err != nil {
+					changes.logRejected(servicesSource+c.Name, err)
+					return
+				}
+				changes.log.Info("services reloaded", "listener", c.Name, "services", table.Len())
+			})
+	}
+	return tables
+}
+
+// maxServicesBytes is more than the Services of a large cluster take.
+const maxServicesBytes = 16 << 20
+
+func readServices(path string) (*services.Table, error) {
+	data, err := readfile.Read(path, maxServicesBytes)
+	if err != nil {
+		return nil, err
+	}
+	table, err := services.Parse(data)
+	return table, strictyaml.InFile(path, err)
+}
+
+// peers says how a listener that was checked knows caller and callee. The table is nil unless the
+// callee is found by service.
+func (c listenerConfig) peers(domains identity.TrustDomains, table *reload.Value[*services.Table]) decide.Peers {
+	var p decide.Peers
+	switch c.Caller {
+	case byPrincipal:
+		p.Caller = decide.CallerByPrincipal(domains)
+	case byXFCC:
+		p.Caller = decide.CallerByXFCC(domains)
+	case byNobody:
+		p.NoCaller = true
+	}
+	switch c.Callee {
+	case byPrincipal:
+		p.Callee = decide.CalleeByPrincipal(domains)
+	case byService:
+		p.Callee = decide.CalleeByAddress(func(at netip.AddrPort) identity.Workload { return table.Get().Find(at) })
+	default:
+		p.Callee = decide.CalleeNamed(identity.Workload(c.Callee))
+	}
+	return p
 }

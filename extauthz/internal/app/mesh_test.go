@@ -86,5 +86,5 @@ func TestMeshListensAnywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.endAudit()
+	a.audit.close()
 }

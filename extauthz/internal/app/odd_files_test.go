@@ -122,7 +122,7 @@ func TestAStartThatHangsEnds(t *testing.T) {
 	hang, hangs := make(chan struct{}), make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
-		_, err := until(ctx, func() (*authorizer, error) { close(hangs); <-hang; return nil, nil })
+		_, err := untilStopped(ctx, func() (*authorizer, error) { close(hangs); <-hang; return nil, nil })
 		ended <- err
 	}()
 	<-hangs
@@ -298,19 +298,19 @@ func TestANewKeyFileThatBreaksAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.registry.Apply(t.Context(), a.trust.Get().entries); err != nil {
+	if err := a.registry.Apply(t.Context(), a.trust.issuers.Get().entries); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.registry.Close)
 	f.trusting(oneListener, entry(east, "east.json"), entry(west, "west.json"))
-	a.config.Poll()
+	a.trust.section.Poll()
 	f.write("west.json", "half: [")
 	f.write("east.json", newFleet(t, "east").jwks(t))
-	a.trust.Poll()
-	if err := a.trust.Err(); err != nil {
+	a.trust.issuers.Poll()
+	if err := a.trust.issuers.Err(); err != nil {
 		t.Fatalf("the other file waits: %v", err)
 	}
-	if got := a.trust.Get(); len(got.entries) != 2 || got.entries[1].Trust.Keys == nil || len(got.faults) != 1 {
+	if got := a.trust.issuers.Get(); len(got.entries) != 2 || got.entries[1].Trust.Keys == nil || len(got.faults) != 1 {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/internal/strictyaml"
+	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
 	policysource "github.com/meshpass/meshpass/shared/policy/source"
 )
@@ -20,70 +21,80 @@ type policyDirConfig struct {
 	Guardrail bool     `yaml:"guardrail"`
 }
 
-// unguardedDeny is the default, and the word for it.
+// unguardedDeny is the default of policies.unguarded.
 const unguardedDeny = "deny"
 
-// checkPolicies gives the folders that can be read, and what happens to workloads
-// that no document targets. The documents are judged as often as they are read.
-func (l *loader) checkPolicies() (folders, policy.Mode) {
-	c := &l.config.Policies
-	if !l.check.Has(strictyaml.Path{"policies", "unguarded"}) {
+func (c *policiesConfig) setDefaults(file *strictyaml.Checker) {
+	at := strictyaml.Path{"policies"}
+	if !file.Has(at.With("unguarded")) {
 		c.Unguarded = unguardedDeny
 	}
-	l.check.RequireOneOf(strictyaml.Path{"policies", "unguarded"}, c.Unguarded, unguardedDeny, string(policy.Shadow))
-	l.check.RequireEntries(strictyaml.Path{"policies", "dirs"}, len(c.Dirs))
+	for i := range c.Dirs {
+		if !file.Has(at.With("dirs", i, "name")) {
+			c.Dirs[i].Name = policysource.DirName(file.ResolvePath(c.Dirs[i].Path))
+		}
+	}
+}
+
+// unguardedMode is the mode of workloads that no document targets.
+func (c policiesConfig) unguardedMode() policy.Mode {
+	if c.Unguarded == string(policy.Shadow) {
+		return policy.Shadow
+	}
+	return policy.Enforce
+}
+
+// parseFolders returns the folders that can be read. Their documents are checked as often as they
+// are read.
+func (c policiesConfig) parseFolders(file *strictyaml.Checker, domains identity.TrustDomains) folders {
+	file.RequireOneOf(strictyaml.Path{"policies", "unguarded"}, c.Unguarded, unguardedDeny, string(policy.Shadow))
+	file.RequireEntries(strictyaml.Path{"policies", "dirs"}, len(c.Dirs))
 	var usable folders
 	for i, dir := range c.Dirs {
 		at := strictyaml.Path{"policies", "dirs", i}
-		if l.checkDir(at, &dir) && l.checkDirName(at, &dir, usable) && l.isApart(at.With("path"), dir.Path, usable) {
+		dir.Path = file.ResolvePath(dir.Path)
+		if dir.check(file, at, c.Dirs[i].Path, domains) && dir.requireOwnName(file, at, usable) && dir.requireApart(file, at.With("path"), usable) {
 			usable = append(usable, dir)
 		}
 	}
-	if c.Unguarded == string(policy.Shadow) {
-		return usable, policy.Shadow
-	}
-	return usable, policy.Enforce
+	return usable
 }
 
-func (l *loader) checkDir(at strictyaml.Path, dir *policyDirConfig) (usable bool) {
-	if l.check.RequireText(at.With("path"), dir.Path) {
-		dir.Path = l.check.ResolvePath(dir.Path)
-		usable = l.check.RequireDir(at.With("path"), dir.Path)
-	}
-	l.check.RequireEntriesIfPresent(at.With("mayTarget"), len(dir.MayTarget))
-	for i, scope := range dir.MayTarget {
-		if err := policysource.CheckMayTarget(scope, l.config.TrustDomains.domains()); err != nil {
-			l.check.Reject(at.With("mayTarget", i), "%s", err)
+// check takes the path also as it is written. The path of the folder is resolved.
+func (c policyDirConfig) check(file *strictyaml.Checker, at strictyaml.Path, written string, domains identity.TrustDomains) (usable bool) {
+	usable = file.RequireText(at.With("path"), written) && file.RequireDir(at.With("path"), c.Path)
+	file.RequireEntriesIfPresent(at.With("mayTarget"), len(c.MayTarget))
+	for i, scope := range c.MayTarget {
+		if err := policysource.CheckMayTarget(scope, domains); err != nil {
+			file.Reject(at.With("mayTarget", i), "%s", err)
 			usable = false
 		}
 	}
 	return usable
 }
 
-// checkDirName: documents are named by folder and name, so that no team can take the
+// requireOwnName: documents are named by folder and name, so that no team can take the
 // name of another team's document.
-func (l *loader) checkDirName(at strictyaml.Path, dir *policyDirConfig, others folders) bool {
-	if !l.check.Has(at.With("name")) {
-		dir.Name = policysource.DirName(dir.Path)
-	} else if !policysource.IsDirName(dir.Name) {
-		l.check.Reject(at.With("name"), "want letters, digits, dots, _ and -, at most 63, not %q", dir.Name)
+func (c policyDirConfig) requireOwnName(file *strictyaml.Checker, at strictyaml.Path, others folders) bool {
+	if file.Has(at.With("name")) && !policysource.IsDirName(c.Name) {
+		file.Reject(at.With("name"), "want letters, digits, dots, _ and -, at most 63, not %q", c.Name)
 		return false
 	}
 	for _, other := range others {
-		if other.Name == dir.Name {
-			l.check.Reject(at, "two folders are named %q, %s and %s: give one of them another name, as in {path: %s, name: NAME}", dir.Name, other.Path, dir.Path, dir.Path)
+		if other.Name == c.Name {
+			file.Reject(at, "two folders are named %q, %s and %s: give one of them another name, as in {path: %s, name: NAME}", c.Name, other.Path, c.Path, c.Path)
 			return false
 		}
 	}
 	return true
 }
 
-// isApart rejects a folder inside another one: its documents would be loaded as those
-// of both, and a team's would be guardrails where the outer folder is.
-func (l *loader) isApart(at strictyaml.Path, name string, others folders) bool {
+// requireApart rejects a folder inside another one: its documents would be loaded as those
+// of both, and a team's would be guardrails where the outer folder holds guardrails.
+func (c policyDirConfig) requireApart(file *strictyaml.Checker, at strictyaml.Path, others folders) bool {
 	for _, other := range others {
-		if policysource.Overlap(name, other.Path) {
-			l.check.Reject(at, "%s and %s are one folder, or one is inside the other: list folders that have no file in common", name, other.Path)
+		if policysource.Overlap(c.Path, other.Path) {
+			file.Reject(at, "%s and %s are one folder, or one is inside the other: list folders that have no file in common", c.Path, other.Path)
 			return false
 		}
 	}
@@ -101,8 +112,8 @@ func (f folders) inputs() []reload.Input {
 	return all
 }
 
-// dirs are the folders as they are now.
-func (f folders) dirs() []policysource.Dir {
+// open returns the folders as they are now.
+func (f folders) open() []policysource.Dir {
 	var dirs []policysource.Dir
 	for _, c := range f {
 		dir := policysource.OSDir(c.Path)

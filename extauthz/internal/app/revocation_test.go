@@ -17,6 +17,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/revocation/redislist"
 	"github.com/meshpass/meshpass/extauthz/internal/status"
 	"github.com/meshpass/meshpass/extauthz/internal/testhelp/redistest"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/revocation"
@@ -322,17 +323,32 @@ func TestAListThatHangsIsStale(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.endAudit()
-	l, err := open(f.config)
+	defer a.audit.close()
+	checker := a.revoked.checker(a.config.Revocation)
+	if age := a.revoked.file.age(time.Now()); age != 0 || checker.Stale(time.Now()) {
+		t.Errorf("at the start: age %s", age)
+	}
+	a.revoked.file.source = hanging{}
+	if age := a.revoked.file.age(time.Now()); age < time.Hour || !checker.Stale(time.Now()) {
+		t.Errorf("while it hangs: age %s", age)
+	}
+}
+
+// One file may hold the password and the CA: neither of the two settings is lost.
+func TestRedisFilesMayBeOne(t *testing.T) {
+	file, err := strictyaml.NewChecker("/etc/meshpass/meshpass.yaml", []byte("revocation: {}"), new(config))
 	if err != nil {
 		t.Fatal(err)
 	}
-	checker := a.watchRevocations(l)
-	if age := a.inFile.age(time.Now()); age != 0 || checker.Stale(time.Now()) {
-		t.Errorf("at the start: age %s", age)
-	}
-	a.inFile.source = hanging{}
-	if age := a.inFile.age(time.Now()); age < time.Hour || !checker.Stale(time.Now()) {
-		t.Errorf("while it hangs: age %s", age)
+	for _, row := range []struct{ password, ca, wantPassword, wantCA string }{
+		{"redis", "redis", "/etc/meshpass/redis", "/etc/meshpass/redis"},
+		{"password", "ca.pem", "/etc/meshpass/password", "/etc/meshpass/ca.pem"},
+		{"/secret/password", "", "/secret/password", ""},
+		{"", "", "", ""},
+	} {
+		got := redisConfig{PasswordFile: row.password, CAFile: row.ca}.connection(file)
+		if got.PasswordFile != row.wantPassword || got.CAFile != row.wantCA {
+			t.Errorf("%s, %s: got %s, %s", row.password, row.ca, got.PasswordFile, got.CAFile)
+		}
 	}
 }

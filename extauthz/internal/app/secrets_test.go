@@ -80,7 +80,7 @@ func TestSecretsThatAreOpen(t *testing.T) {
 func TestPlainRedis(t *testing.T) {
 	f := newFiles(t, oneListener+`revocation: {redis: {address: "redis.invalid:6379"}}`)
 	if _, err := load(process(f.config)); err == nil || !strings.Contains(err.Error(), "revocation.redis.address: a connection without TLS to another machine") ||
-		!strings.Contains(err.Error(), "name caFile, or admit it with insecure.redisWithoutTLS") {
+		!strings.Contains(err.Error(), "name caFile, or allow it with insecure.redisWithoutTLS") {
 		t.Errorf("got %v", err)
 	}
 	f = newFiles(t, oneListener+`revocation: {redis: {address: "redis.invalid:6379"}}`+"\ninsecure: {redisWithoutTLS: true}")

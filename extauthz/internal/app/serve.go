@@ -2,8 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -14,136 +18,214 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/check"
 	"github.com/meshpass/meshpass/extauthz/internal/limits"
 	"github.com/meshpass/meshpass/extauthz/internal/ops"
+	"github.com/meshpass/meshpass/extauthz/internal/status"
+	"github.com/meshpass/meshpass/extauthz/internal/transport"
+	"github.com/meshpass/meshpass/internal/bytesize"
 )
 
 // service is the authorizer while it runs.
 type service struct {
-	*authorizer
-	servers   []*grpc.Server
-	listening []*limits.Listener
+	authorizer *authorizer
+	log        *slog.Logger
+	checks     []*check.Server
+	bound      sockets
+
 	health    *health.Server
 	ready     *ops.Readiness
+	servers   []*grpc.Server
+	listening []*limits.Listener
 	probes    *http.Server
 	broken    chan error // what ended one of the listeners
 }
 
+func newService(a *authorizer, checks []*check.Server, bound sockets) *service {
+	s := &service{
+		authorizer: a, log: a.process.Log, checks: checks, bound: bound,
+		health: health.NewServer(), broken: make(chan error, len(checks)+1),
+	}
+	s.ready = ops.NewReadiness(a.opsSources(), a.registry.Issuers, a.audit.status, s.limitsUsage, a.revoked.notes)
+	return s
+}
+
 // serve answers on every listener until ctx ends or one of them breaks; then
 // all stop, since half an authorizer would hide the fault.
-func (a *authorizer) serve(ctx context.Context, bound sockets, checks []*check.Server) error {
-	a.serving.Store(true)
-	defer a.sources.watch(a.Poll)() // until the last Check is answered
-	s := &service{authorizer: a, health: health.NewServer()}
-	s.ready = ops.NewReadiness(a.named(), a.registry.Issuers, a.auditStatus, s.limitsUsage, a.revocationNotes)
-	s.start(ctx, bound, checks)
-	failure := s.run(ctx)
+func (s *service) serve(ctx context.Context) error {
+	s.logWarnings()
+	s.listen()
+	s.showMetrics()
+	s.serveProbes()
+	s.health.SetServingStatus(check.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	s.becomeReady(ctx)
+	s.logPolicies()
+	failure := s.wait(ctx)
 	s.stop(failure != nil)
 	return failure
 }
 
-// run returns when a stop is due, and why, unless ctx says so.
-func (s *service) run(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-s.broken:
-			return fmt.Errorf("a listener broke: %w", err)
-		case <-s.Hangup:
-			s.reopenAudit()
-		}
+func (s *service) logWarnings() {
+	a := s.authorizer
+	for _, warning := range openSettings(a.config.Insecure, a.config.TLS.Mode, a.policies.unguarded) {
+		s.log.Warn(warning)
 	}
+	warnMemory(s.log, a.config.memory())
+	warnTrust(s.log, a.trust.issuers.Get().entries)
+	a.revoked.warnUnknownIssuers()
+}
+
+// warnMemory compares what peers can fill with the limit that the garbage collector keeps, which
+// follows the container's.
+func warnMemory(log *slog.Logger, sum bytesize.Size) {
+	if limit := debug.SetMemoryLimit(-1); int64(sum) > limit {
+		log.Warn("the limits together are above the memory limit: lower limits.connections, limits.inFlightBytes or cache.verifiedTokens, or give the container more memory",
+			"limits", sum.String(), "memory", bytesize.Size(limit).String())
+	}
+}
+
+func (s *service) listen() {
+	for i, socket := range s.bound.grpc {
+		name := s.checks[i].Listener()
+		bounded, options := s.boundConnections(socket, name, s.authorizer.settings.admissions[i])
+		server := check.NewGRPC(s.checks[i], options...)
+		healthpb.RegisterHealthServer(server, s.health)
+		s.servers, s.listening = append(s.servers, server), append(s.listening, bounded)
+		go func() { s.broken <- server.Serve(bounded) }()
+		s.log.Info("listening", "listener", name, "address", socket.Addr().String())
+	}
+}
+
+// boundConnections bounds the connections of a listener, and returns the options of its gRPC server.
+func (s *service) boundConnections(socket net.Listener, name string, admit admission) (*limits.Listener, []grpc.ServerOption) {
+	a := s.authorizer
+	if a.certificates == nil {
+		return a.limiter.Listen(socket, name, limits.HTTP2), nil
+	}
+	bounded := a.limiter.Listen(socket, name, limits.HTTP2OverTLS)
+	logFailure := func(client net.Addr, err error) {
+		a.limiter.Warn("handshake", "TLS handshake failed", "listener", name, "client", client.String(), "error", err)
+	}
+	tls := transport.Credentials(a.certificates.Get, admit.handshake, logFailure)
+	return bounded, []grpc.ServerOption{grpc.Creds(bounded.CountingCredentials(tls))}
+}
+
+func (s *service) showMetrics() {
+	a, metrics := s.authorizer, s.authorizer.metrics
+	metrics.Watch(a.opsSources())
+	metrics.Policies(a.policies.status)
+	metrics.Issuers(a.registry.Issuers)
+	metrics.Limits(s.limitsUsage)
+	metrics.Revocations(a.revoked.lists())
+	metrics.Audit(a.audit.status)
+	if a.process.LogStats != nil {
+		metrics.LogLines(a.process.LogStats)
+	}
+	if a.certificates != nil {
+		metrics.Certificate(func() time.Time { return a.certificates.Get().NotAfter() })
+	}
+}
+
+// limitsUsage is for the metrics and for /readyz?verbose.
+func (s *service) limitsUsage() ops.Limits {
+	usage := s.authorizer.limiter.Usage()
+	now := ops.Limits{
+		Checks:  ops.Used{Now: int64(usage.Checks), Max: int64(usage.MaxChecks)},
+		Bytes:   ops.Used{Now: usage.Bytes, Max: usage.MaxBytes},
+		Watches: ops.Used{Now: int64(usage.Watches), Max: int64(usage.MaxWatches)},
+	}
+	for _, listener := range s.listening {
+		c := listener.Connections()
+		now.Listeners = append(now.Listeners, ops.Connections{
+			Listener: c.Listener, Used: ops.Used{Now: int64(c.Open), Max: int64(c.Max)}, Refused: c.Refused,
+		})
+	}
+	return now
 }
 
 // maxProbes is how many connections ops may have: those of kubelet, Prometheus and
 // people are a handful.
 const maxProbes = 100
 
-func (s *service) start(ctx context.Context, bound sockets, checks []*check.Server) {
-	s.broken = make(chan error, len(checks)+1)
-	s.warn()
-	s.warnMemory()
-	s.warnTrust(s.trust.Get().entries)
-	s.warnUnknownIssuers()
-	for i, listener := range bound.grpc {
-		bounded, options := s.transport(listener, checks[i].Listener(), s.admit[i])
-		server := check.NewGRPC(checks[i], options...)
-		healthpb.RegisterHealthServer(server, s.health)
-		s.servers, s.listening = append(s.servers, server), append(s.listening, bounded)
-		go func() { s.broken <- server.Serve(bounded) }()
-		s.Log.Info("listening", "listener", checks[i].Listener(), "address", listener.Addr().String())
+func (s *service) serveProbes() {
+	a := s.authorizer
+	report := func() status.Report { return a.report(s.ready.State()) }
+	s.probes = ops.NewServer(s.ready, a.metrics, a.registry.Published, report, s.log)
+	if s.bound.ops == nil {
+		return
 	}
-	s.metrics.Watch(s.named())
-	s.metrics.Policies(s.policiesStatus)
-	s.metrics.Issuers(s.registry.Issuers)
-	s.metrics.Limits(s.limitsUsage)
-	s.metrics.Revocations(s.revocationLists())
-	s.metrics.Audit(s.auditStatus)
-	if s.LogStats != nil {
-		s.metrics.LogLines(s.LogStats)
-	}
-	if s.material != nil {
-		s.metrics.Certificate(func() time.Time { return s.material.Get().NotAfter() })
-	}
-	s.probes = ops.NewServer(s.ready, s.metrics, s.registry.Published, s.report, s.Log)
-	if bound.ops != nil {
-		probes := limits.New(limits.Limits{Connections: maxProbes}, s.Log).Listen(bound.ops, "ops", limits.HTTP1)
-		s.listening = append(s.listening, probes)
-		go func() { s.broken <- s.probes.Serve(probes) }()
-		s.Log.Info("probes and metrics", "address", bound.ops.Addr().String())
-	}
-	s.health.SetServingStatus(check.ServiceName, healthpb.HealthCheckResponse_SERVING)
-	s.readyWithKeys(ctx)
-	s.tellRefused(s.documents.Get())
-	s.tellOverrides()
-	set := s.inForce.Load()
-	s.Log.Info("serving", "policies", set.Len(), "generation", set.Generation())
+	bounded := limits.New(limits.Limits{Connections: maxProbes}, s.log).Listen(s.bound.ops, "ops", limits.HTTP1)
+	s.listening = append(s.listening, bounded)
+	go func() { s.broken <- s.probes.Serve(bounded) }()
+	s.log.Info("probes and metrics", "address", s.bound.ops.Addr().String())
 }
 
-// readyWithKeys: a replica that has started while every JWKS server is away, and
+// becomeReady: a replica that has started while every JWKS server is away, and
 // has no seed, answers, but is not ready: in a rollout, the replicas that still
-// hold keys stay. Once ready, it stays so, as all replicas lose their keys at the
-// same time. It does not end either, since starting anew would mend nothing.
-func (s *service) readyWithKeys(ctx context.Context) {
+// have keys stay. Once ready, it stays so, as all replicas lose their keys at the
+// same time. It does not end either, since another start would fix nothing.
+func (s *service) becomeReady(ctx context.Context) {
+	usable := s.authorizer.registry.Usable()
 	select {
-	case <-s.registry.Usable():
+	case <-usable:
 		s.ready.Serving()
 		return
 	default:
-		s.Log.Error("not ready: there are no keys of any issuer yet")
+		s.log.Error("not ready: there are no keys of any issuer yet")
 	}
 	go func() {
 		select {
-		case <-s.registry.Usable():
+		case <-usable:
 			s.ready.Serving()
 		case <-ctx.Done():
 		}
 	}()
 }
 
-// stop has callers go elsewhere first: readiness and health say so, and for a
-// while Checks are answered as before, because the news takes its time. Then
-// every connection is told to end (GOAWAY), and its open Checks may finish. The
-// probes answer to the last.
-func (s *service) stop(atOnce bool) {
-	s.ready.Stopping()
-	s.health.Shutdown()
-	if s.ops != "" && !atOnce {
-		s.Log.Info("not ready from here on", "drain_delay", s.DrainDelay.String())
-		select {
-		case <-time.After(s.DrainDelay):
-		case err := <-s.broken:
-			s.Log.Error("a listener broke while it was to be left", "error", err)
-		}
-	}
-	s.Log.Info("stopping", "drain", s.Drain.String())
-	stopServers(s.servers, s.Drain)
-	if err := s.probes.Close(); err != nil {
-		s.Log.Warn("probes and metrics did not close", "error", err)
-	}
-	s.Log.Info("stopped")
+func (s *service) logPolicies() {
+	p := s.authorizer.policies
+	p.logRejectedDocuments(p.documents.Get())
+	p.logOverrides()
+	set := p.set.Load()
+	s.log.Info("serving", "policies", set.Len(), "generation", set.Generation())
 }
 
-// stopServers lets open Checks end, and after the deadline ends them: a client
+// wait returns when a stop is due, with the reason unless ctx has ended.
+func (s *service) wait(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-s.broken:
+			return fmt.Errorf("a listener broke: %w", err)
+		case <-s.authorizer.process.Hangup:
+			s.authorizer.audit.reopen()
+		}
+	}
+}
+
+// stop has callers go elsewhere first: readiness and health say so, and for a
+// while Checks are answered as before, because the news takes its time. Then
+// every connection is asked to end (GOAWAY), and its open Checks may finish. The
+// probes answer to the last.
+func (s *service) stop(atOnce bool) {
+	p := s.authorizer.process
+	s.ready.Stopping()
+	s.health.Shutdown()
+	if s.bound.ops != nil && !atOnce {
+		s.log.Info("not ready from here on", "drain_delay", p.DrainDelay.String())
+		select {
+		case <-time.After(p.DrainDelay):
+		case err := <-s.broken:
+			s.log.Error("a listener broke during the drain delay", "error", err)
+		}
+	}
+	s.log.Info("stopping", "drain", p.Drain.String())
+	stopServers(s.servers, p.Drain)
+	if err := s.probes.Close(); err != nil {
+		s.log.Warn("probes and metrics did not close", "error", err)
+	}
+	s.log.Info("stopped")
+}
+
+// stopServers lets open Checks end, and ends them after the deadline: a client
 // that watches our health keeps its stream open for ever. A Check that hangs even
 // then is left behind: GracefulStop waits for it, the process does not.
 func stopServers(servers []*grpc.Server, within time.Duration) {
@@ -163,4 +245,55 @@ func stopServers(servers []*grpc.Server, within time.Duration) {
 			server.Stop()
 		}
 	}
+}
+
+// sockets are all that the process listens on.
+type sockets struct {
+	grpc []net.Listener // one for each listener of the configuration, in its order
+	ops  net.Listener   // nil: none is configured
+}
+
+// bind opens every address or none, so that an address in use never leaves
+// half an authorizer behind.
+func bind(listeners []listenerConfig, ops string) (sockets, error) {
+	var bound sockets
+	var failures []error
+	for _, l := range listeners {
+		socket, err := listenOn(fmt.Sprintf("listener %q", l.Name), l.GRPC)
+		bound.grpc, failures = append(bound.grpc, socket), append(failures, err)
+	}
+	if ops != "" {
+		socket, err := listenOn("ops", ops)
+		bound.ops, failures = socket, append(failures, err)
+	}
+	if err := errors.Join(failures...); err != nil {
+		return sockets{}, errors.Join(err, bound.close())
+	}
+	return bound, nil
+}
+
+func listenOn(name, address string) (net.Listener, error) {
+	socket, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: cannot listen on %s: %w", name, address, withoutAddress(err))
+	}
+	return socket, nil
+}
+
+func (s sockets) close() error {
+	var failures []error
+	for _, socket := range append(s.grpc, s.ops) {
+		if socket != nil {
+			failures = append(failures, socket.Close())
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// withoutAddress strips the address, which the message has already.
+func withoutAddress(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err
+	}
+	return err
 }

@@ -136,7 +136,7 @@ func TestServerTLS(t *testing.T) {
 	if _, err := dialTLS(t, r.addresses()[0], certtest.NewCA(t)).Check(t.Context(), order(t, gateway)); err == nil {
 		t.Error("a client that trusts another CA talks to us")
 	}
-	if r.logged("tls.mode server: whoever can reach a listener may ask on it") != 1 {
+	if r.logged("tls.mode server: anyone who can reach a listener may ask on it") != 1 {
 		t.Errorf("log: %s", r.log.String())
 	}
 }

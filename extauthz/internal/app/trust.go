@@ -1,11 +1,16 @@
 package app
 
 import (
+	"errors"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/internal/transport"
 	"github.com/meshpass/meshpass/extauthz/internal/trust"
+	"github.com/meshpass/meshpass/extauthz/internal/trust/jwks"
+	"github.com/meshpass/meshpass/internal/secretfile"
 	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
@@ -17,7 +22,34 @@ type trustDomainsConfig struct {
 	Aliases []string `yaml:"aliases"`
 }
 
-// trustConfig is one fleet of gateways whose tokens are believed.
+const defaultTrustDomain = "cluster.local"
+
+func (c *trustDomainsConfig) setDefaults(file *strictyaml.Checker) {
+	if !file.Has(strictyaml.Path{"trustDomains", "local"}) {
+		c.Local = defaultTrustDomain
+	}
+}
+
+func (c trustDomainsConfig) check(file *strictyaml.Checker) {
+	requireTrustDomain(file, strictyaml.Path{"trustDomains", "local"}, c.Local)
+	for i, alias := range c.Aliases {
+		requireTrustDomain(file, strictyaml.Path{"trustDomains", "aliases", i}, alias)
+	}
+}
+
+var trustDomain = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,254}$`)
+
+func requireTrustDomain(file *strictyaml.Checker, at strictyaml.Path, name string) {
+	if !trustDomain.MatchString(name) {
+		file.Reject(at, "want a trust domain such as %s, without spiffe://, not %q", defaultTrustDomain, name)
+	}
+}
+
+func (c trustDomainsConfig) domains() identity.TrustDomains {
+	return identity.TrustDomains{Local: c.Local, Aliases: c.Aliases}
+}
+
+// trustConfig is one fleet of gateways whose tokens are trusted.
 type trustConfig struct {
 	Issuer      string        `yaml:"issuer"`
 	Audience    string        `yaml:"audience"`
@@ -28,130 +60,128 @@ type trustConfig struct {
 	Subjects    []string      `yaml:"subjects"`
 	Requesters  []string      `yaml:"requesters"`
 	Publish     bool          `yaml:"publish"`
-	Home        bool          `yaml:"home"` // one of our own fleets; absent: true with jwks.file, false with jwks.url
+	Home        bool          `yaml:"home"` // one of our own fleets; default: true with jwks.file, false with jwks.url
 }
 
-const defaultTrustDomain = "cluster.local"
+// jwksConfig says where the public keys of a fleet are: a file, or a URL with all
+// that belongs to it.
+type jwksConfig struct {
+	File     string        `yaml:"file"`
+	URL      string        `yaml:"url"`
+	CAFile   string        `yaml:"caFile"`
+	Refresh  time.Duration `yaml:"refresh"`
+	MaxStale time.Duration `yaml:"maxStale"`
+	Seed     string        `yaml:"seed"`
+}
 
-var trustDomain = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,254}$`)
+const (
+	defaultRefresh  = 5 * time.Minute
+	minRefresh      = time.Second
+	maxRefresh      = 24 * time.Hour
+	defaultMaxStale = 24 * time.Hour
+	maxMaxStale     = 7 * 24 * time.Hour
+)
 
-func (l *loader) trustDomains() identity.TrustDomains {
-	c := &l.config.TrustDomains
-	if !l.check.Has(strictyaml.Path{"trustDomains", "local"}) {
-		c.Local = defaultTrustDomain
+func (c *trustConfig) setDefaults(file *strictyaml.Checker, at strictyaml.Path) {
+	if !file.Has(at.With("algorithms")) {
+		c.Algorithms = []string{keyset.ES256}
 	}
-	l.checkTrustDomain(strictyaml.Path{"trustDomains", "local"}, c.Local)
-	for i, alias := range c.Aliases {
-		l.checkTrustDomain(strictyaml.Path{"trustDomains", "aliases", i}, alias)
+	if !file.Has(at.With("home")) {
+		c.Home = file.Has(at.With("jwks", "file"))
 	}
-	return c.domains()
-}
-
-func (c trustDomainsConfig) domains() identity.TrustDomains {
-	return identity.TrustDomains{Local: c.Local, Aliases: c.Aliases}
-}
-
-func (l *loader) checkTrustDomain(at strictyaml.Path, name string) {
-	if !trustDomain.MatchString(name) {
-		l.check.Reject(at, "want a trust domain such as %s, without spiffe://, not %q", defaultTrustDomain, name)
+	if !file.Has(at.With("maxLifetime")) {
+		c.MaxLifetime = token.MaxLifetime
+	}
+	if !file.Has(at.With("leeway")) {
+		c.Leeway = token.DefaultLeeway
+	}
+	if !file.Has(at.With("jwks", "url")) {
+		return
+	}
+	if !file.Has(at.With("jwks", "refresh")) {
+		c.JWKS.Refresh = defaultRefresh
+	}
+	if !file.Has(at.With("jwks", "maxStale")) {
+		c.JWKS.MaxStale = defaultMaxStale
 	}
 }
 
-// trust reads every entry with its key set. An issuer has one entry.
-func (l *loader) trust(domains identity.TrustDomains) []trust.Entry {
-	l.check.RequireEntries(strictyaml.Path{"trust"}, len(l.config.Trust))
+// parseTrust checks the section and returns its entries, without the keys of key files. An issuer
+// has one entry.
+func parseTrust(file *strictyaml.Checker, all []trustConfig, domains identity.TrustDomains, insecure insecureConfig) []trust.Entry {
+	file.RequireEntries(strictyaml.Path{"trust"}, len(all))
 	var entries []trust.Entry
-	seeds := map[string]bool{}
-	issuers, signers := map[string]bool{}, map[string]signer{}
-	for i, c := range l.config.Trust {
+	issuers, seeds := map[string]bool{}, map[string]bool{}
+	for i, c := range all {
 		at := strictyaml.Path{"trust", i}
-		if l.check.RequireText(at.With("issuer"), c.Issuer) && issuers[c.Issuer] {
-			l.check.Reject(at.With("issuer"), "a second entry for %q: give it one", c.Issuer)
+		requireOwnIssuer(file, at.With("issuer"), c.Issuer, issuers)
+		entry := trust.Entry{Trust: c.parseClaims(file, at, domains), Publish: c.Publish}
+		entry.Remote = c.JWKS.parse(file, at.With("jwks"), c.Issuer, insecure)
+		if entry.Remote != nil {
+			requireOwnSeed(file, at.With("jwks", "seed"), entry.Remote.Seed, seeds)
 		}
-		if err := token.CheckIssuer(c.Issuer); err != nil && c.Issuer != "" {
-			l.check.Reject(at.With("issuer"), "%s", err)
-		}
-		issuers[c.Issuer] = true
-		entry := l.trustEntry(at, c, domains)
-		l.checkSeed(at.With("jwks", "seed"), entry.Remote, seeds)
 		entries = append(entries, entry)
-	}
-	l.keepKeysFrom(entries, l.takesAnothersKey)
-	for i, entry := range entries {
-		l.checkSigners(strictyaml.Path{"trust", i, "jwks", "file"}, entry.Trust, signers)
 	}
 	return entries
 }
 
-func (l *loader) trustEntry(at strictyaml.Path, c trustConfig, domains identity.TrustDomains) trust.Entry {
-	l.setTrustDefaults(at, &c)
-	l.checkAudience(at.With("audience"), c.Audience)
-	l.checkAlgorithms(at.With("algorithms"), c.Algorithms)
-	strictyaml.RequireRange(l.check, at.With("maxLifetime"), c.MaxLifetime, time.Second, token.MaxLifetime)
-	strictyaml.RequireRange(l.check, at.With("leeway"), c.Leeway, 0, token.MaxLeeway)
-	l.checkSubjects(at.With("subjects"), c.Subjects)
-	from := token.Trust{
-		Issuer: c.Issuer, Audience: c.Audience, Algorithms: c.Algorithms,
-		MaxLifetime: c.MaxLifetime, Leeway: c.Leeway, Home: c.Home,
-		Subjects:   allowlist(c.Subjects, c.Subjects),
-		Requesters: allowlist(c.Requesters, l.requesters(at.With("requesters"), c.Requesters, domains)),
+func requireOwnIssuer(file *strictyaml.Checker, at strictyaml.Path, issuer string, seen map[string]bool) {
+	if file.RequireText(at, issuer) && seen[issuer] {
+		file.Reject(at, "a second entry for %q: give it one", issuer)
 	}
-	entry := trust.Entry{Trust: from, Publish: c.Publish}
-	entry.Trust.Keys, entry.Remote = l.jwks(at.With("jwks"), c)
-	return entry
+	if err := token.CheckIssuer(issuer); err != nil && issuer != "" {
+		file.Reject(at, "%s", err)
+	}
+	seen[issuer] = true
 }
 
-// allowlist returns the names of a setting. An absent setting allows every name.
-func allowlist[Name ~string](setting []string, names []Name) token.Allowlist[Name] {
+// requireOwnSeed: a file that two sources write would hold the key set of neither after a restart.
+func requireOwnSeed(file *strictyaml.Checker, at strictyaml.Path, seed string, seen map[string]bool) {
+	if seed == "" {
+		return
+	}
+	if seen[seed] {
+		file.Reject(at, "another entry has the same seed file: give each its own")
+	}
+	seen[seed] = true
+}
+
+// parseClaims returns what the tokens of an entry may say.
+func (c trustConfig) parseClaims(file *strictyaml.Checker, at strictyaml.Path, domains identity.TrustDomains) token.Trust {
+	if file.RequireText(at.With("audience"), c.Audience) {
+		file.RejectError(at.With("audience"), token.CheckAudience(c.Audience))
+	}
+	file.RequireEntriesIfPresent(at.With("algorithms"), len(c.Algorithms))
+	for i, algorithm := range c.Algorithms {
+		file.RequireOneOf(at.With("algorithms", i), algorithm, keyset.Algorithms()...)
+	}
+	strictyaml.RequireRange(file, at.With("maxLifetime"), c.MaxLifetime, time.Second, token.MaxLifetime)
+	strictyaml.RequireRange(file, at.With("leeway"), c.Leeway, 0, token.MaxLeeway)
+	file.RequireEntriesIfPresent(at.With("subjects"), len(c.Subjects))
+	for i, namespace := range c.Subjects {
+		if token.CheckNamespace(namespace) != nil {
+			file.Reject(at.With("subjects", i), "want lower-case letters, digits and -, at most 32, not %q", namespace)
+		}
+	}
+	return token.Trust{
+		Issuer: c.Issuer, Audience: c.Audience, Algorithms: c.Algorithms,
+		MaxLifetime: c.MaxLifetime, Leeway: c.Leeway, Home: c.Home,
+		Subjects:   newAllowlist(c.Subjects, c.Subjects),
+		Requesters: newAllowlist(c.Requesters, parseRequesters(file, at.With("requesters"), c.Requesters, domains)),
+	}
+}
+
+// newAllowlist returns the names of a setting. An absent setting allows every name.
+func newAllowlist[Name ~string](setting []string, names []Name) token.Allowlist[Name] {
 	if setting == nil {
 		return token.Any[Name]()
 	}
 	return token.Only(names...)
 }
 
-func (l *loader) setTrustDefaults(at strictyaml.Path, c *trustConfig) {
-	if !l.check.Has(at.With("algorithms")) {
-		c.Algorithms = []string{keyset.ES256}
-	}
-	if !l.check.Has(at.With("home")) {
-		c.Home = l.check.Has(at.With("jwks", "file"))
-	}
-	if !l.check.Has(at.With("maxLifetime")) {
-		c.MaxLifetime = token.MaxLifetime
-	}
-	if !l.check.Has(at.With("leeway")) {
-		c.Leeway = token.DefaultLeeway
-	}
-}
-
-func (l *loader) checkAudience(at strictyaml.Path, audience string) {
-	if !l.check.RequireText(at, audience) {
-		return
-	}
-	if err := token.CheckAudience(audience); err != nil {
-		l.check.Reject(at, "%s", err)
-	}
-}
-
-func (l *loader) checkAlgorithms(at strictyaml.Path, algorithms []string) {
-	l.check.RequireEntriesIfPresent(at, len(algorithms))
-	for i, algorithm := range algorithms {
-		l.check.RequireOneOf(at.With(i), algorithm, keyset.Algorithms()...)
-	}
-}
-
-func (l *loader) checkSubjects(at strictyaml.Path, namespaces []string) {
-	l.check.RequireEntriesIfPresent(at, len(namespaces))
-	for i, namespace := range namespaces {
-		if token.CheckNamespace(namespace) != nil {
-			l.check.Reject(at.With(i), "want lower-case letters, digits and -, at most 32, not %q", namespace)
-		}
-	}
-}
-
-// requesters come as policies write workloads, or as whole SPIFFE ids.
-func (l *loader) requesters(at strictyaml.Path, names []string, domains identity.TrustDomains) []identity.Workload {
-	l.check.RequireEntriesIfPresent(at, len(names))
+// parseRequesters reads names of workloads as policies write them, or whole SPIFFE ids.
+func parseRequesters(file *strictyaml.Checker, at strictyaml.Path, names []string, domains identity.TrustDomains) []identity.Workload {
+	file.RequireEntriesIfPresent(at, len(names))
 	var workloads []identity.Workload
 	for i, name := range names {
 		id := name
@@ -160,9 +190,50 @@ func (l *loader) requesters(at strictyaml.Path, names []string, domains identity
 		}
 		workload, err := domains.ParseWorkload(id)
 		if err != nil || workload == "" {
-			l.check.Reject(at.With(i), "want ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH, not %q", name)
+			file.Reject(at.With(i), "want ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH, not %q", name)
 		}
 		workloads = append(workloads, workload)
 	}
 	return workloads
+}
+
+// parse returns how the key set at a URL is followed; nil: the keys are in a file.
+func (c jwksConfig) parse(file *strictyaml.Checker, at strictyaml.Path, issuer string, insecure insecureConfig) *jwks.Config {
+	if !file.Has(at.With("url")) {
+		for _, key := range []string{"caFile", "refresh", "maxStale", "seed"} {
+			file.RejectIfPresent(at.With(key), "belongs to url, and there is none")
+		}
+		file.RequireText(at.With("file"), c.File)
+		return nil
+	}
+	file.RejectIfPresent(at.With("file"), "file and url: name one of them")
+	if file.RequireText(at.With("url"), c.URL) {
+		file.RejectError(at.With("url"), jwks.CheckURL(c.URL, insecure.JWKSOverHTTP))
+	}
+	strictyaml.RequireRange(file, at.With("refresh"), c.Refresh, minRefresh, maxRefresh)
+	strictyaml.RequireRange(file, at.With("maxStale"), c.MaxStale, max(c.Refresh, minRefresh), maxMaxStale)
+	remote := &jwks.Config{Issuer: issuer, URL: c.URL, Refresh: c.Refresh, MaxStale: c.MaxStale}
+	if ca := at.With("caFile"); file.Has(ca) && file.RequireText(ca, c.CAFile) {
+		remote.CAFile = file.ResolvePath(c.CAFile)
+		_, err := transport.Roots(remote.CAFile)
+		file.RejectError(ca, err)
+	}
+	if seed := at.With("seed"); file.Has(seed) && file.RequireText(seed, c.Seed) {
+		remote.Seed = file.ResolvePath(c.Seed)
+		if file.RequireDir(seed, filepath.Dir(remote.Seed)) {
+			file.RejectError(seed, checkSeedFile(remote.Seed))
+		}
+	}
+	return remote
+}
+
+// checkSeedFile rejects a seed that others may write: with it they could sign for the issuer.
+func checkSeedFile(path string) error {
+	if err := secretfile.CheckFolder(filepath.Dir(path)); err != nil {
+		return err
+	}
+	if err := secretfile.Check(path, secretfile.Trusted); errors.Is(err, secretfile.ErrOpen) {
+		return err
+	}
+	return nil
 }

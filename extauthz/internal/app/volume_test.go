@@ -97,11 +97,11 @@ func TestNoDecisionByAHalfLoadedSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.registry.Apply(t.Context(), a.trust.Get().entries); err != nil {
+	if err := a.registry.Apply(t.Context(), a.trust.issuers.Get().entries); err != nil {
 		t.Fatal(err)
 	}
 	defer a.registry.Close()
-	servers, err := a.checks()
+	servers, err := a.newCheckServers()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,22 +112,22 @@ func TestNoDecisionByAHalfLoadedSet(t *testing.T) {
 	for range clients {
 		asking.Go(func() { askVersions(t, servers[0], &current, turns) })
 	}
-	generations := map[string]int{a.inForce.Load().Generation(): 0}
+	generations := map[string]int{a.policies.set.Load().Generation(): 0}
 	for version := 1; version <= versions; version++ {
 		for range checks {
 			turns <- struct{}{}
 		}
 		if version%5 == 0 {
 			v.put(half(version))
-			a.documents.Poll()
-			if err := a.documents.Err(); err == nil {
+			a.policies.documents.Poll()
+			if err := a.policies.documents.Err(); err == nil {
 				t.Fatal("a half-broken version is in force")
 			}
 			continue
 		}
 		v.put(coupled(version))
-		a.documents.Poll()
-		generations[a.inForce.Load().Generation()] = version
+		a.policies.documents.Poll()
+		generations[a.policies.set.Load().Generation()] = version
 		current.Store(int64(version))
 	}
 	close(turns)

@@ -82,5 +82,5 @@ func (l *Listener) Decided(d decision.Decision, took time.Duration) {
 	l.duration.Observe(took.Seconds())
 }
 
-// ChangeRefused counts a change of files that could not be put in force.
-func (m *Metrics) ChangeRefused(source string) { m.refused.WithLabelValues(source).Inc() }
+// ChangeRejected counts a change of files that could not be put in force.
+func (m *Metrics) ChangeRejected(source string) { m.refused.WithLabelValues(source).Inc() }

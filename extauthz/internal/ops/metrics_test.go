@@ -98,7 +98,7 @@ meshpass_log_lines_lost_total{cause="write_failed"} 0`
 func TestSourcesAreWatched(t *testing.T) {
 	p := newProcess(t)
 	p.policies.err = errors.New("wrong")
-	p.metrics.ChangeRefused("policies")
+	p.metrics.ChangeRejected("policies")
 	want := `meshpass_reload_current{source="jwks"} 1
 meshpass_reload_current{source="policies"} 0
 meshpass_reload_failures_total{source="jwks"} 0

@@ -1,0 +1,210 @@
+package app
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/check"
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
+	"github.com/meshpass/meshpass/extauthz/internal/limits"
+	"github.com/meshpass/meshpass/extauthz/internal/ops"
+	"github.com/meshpass/meshpass/extauthz/internal/status"
+	"github.com/meshpass/meshpass/extauthz/internal/transport"
+	"github.com/meshpass/meshpass/extauthz/internal/trust"
+	"github.com/meshpass/meshpass/internal/reload"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/revocation"
+	"github.com/meshpass/meshpass/shared/token"
+)
+
+// authorizer is a configuration without a mistake, with all that its files hold.
+type authorizer struct {
+	process  Process
+	config   config
+	settings settings
+	limiter  *limits.Limiter
+	metrics  *ops.Metrics
+	changes  *changeLog
+	audit    auditTrail
+
+	certificates *reload.Value[*transport.Material] // nil: the authorizer ends no TLS
+	services     serviceTables
+	revoked      *revokedTokens
+	registry     *trust.Registry
+	trust        *trustFollower
+	policies     *activePolicies
+}
+
+// load reads the configuration and all files that it names. All that is wrong comes back together.
+func load(p Process) (*authorizer, error) {
+	file, err := readConfig(p.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	settings := checkConfig(file)
+	a := newAuthorizer(p, file, settings)
+	a.loadFiles(file)
+	output := file.config.Audit.openOutput(file.check, p.Stdout)
+	if err := file.check.Err(); err != nil {
+		closeOutput(output)
+		return nil, err
+	}
+	a.audit = newAuditTrail(file.config.Audit, output, p.Log, p.Now)
+	a.policies.combine()
+	return a, nil
+}
+
+// newAuthorizer makes the parts that need no file but the configuration.
+func newAuthorizer(p Process, file *configFile, s settings) *authorizer {
+	c := file.config
+	a := &authorizer{
+		process: p, config: c, settings: s,
+		limiter: limits.New(c.Limits.ofProcess(), p.Log),
+		metrics: ops.NewMetrics(),
+	}
+	a.changes = &changeLog{log: p.Log, metrics: a.metrics}
+	a.revoked = &revokedTokens{now: p.Now, changes: a.changes, issuers: a.trustedIssuers}
+	a.policies = &activePolicies{domains: s.domains, unguarded: c.Policies.unguardedMode(), strict: p.Strict, now: p.Now, changes: a.changes}
+	return a
+}
+
+// loadFiles loads what the files hold now. Each step uses what the steps above it have loaded: a
+// verifier needs the lists of revocations, and documents depend on whether an entry of trust is home.
+func (a *authorizer) loadFiles(file *configFile) {
+	c, check := a.config, file.check
+	a.certificates = loadCertificates(check, c.TLS, a.process.Now, a.changes)
+	a.services = loadServices(check, c.Listeners, a.changes)
+	a.revoked.loadFile(check, c.Revocation)
+	a.revoked.followRedis(check, c.Revocation.Redis, c.Insecure)
+	a.registry = newRegistry(c, a.settings.domains, a.revoked.checker(c.Revocation), a.process)
+	a.trust = &trustFollower{started: file, domains: a.settings.domains, registry: a.registry, changes: a.changes, applied: a.trustChanged}
+	a.trust.load(check)
+	a.policies.noHome.Store(!hasHome(a.trust.issuers.Get().entries))
+	a.policies.loadDocuments(check, a.settings.folders)
+	a.policies.loadOverrides(check, c.Policies.Overrides)
+}
+
+func newRegistry(c config, domains identity.TrustDomains, revoked revocation.Checker, p Process) *trust.Registry {
+	return trust.New(trust.Config{Domains: domains, Log: p.Log, Now: p.Now, Options: token.Options{
+		MaxBytes: c.Limits.TokenBytes, AllowTest: c.Insecure.AllowTestTokens,
+		Revocations: revoked, Cache: c.Cache.VerifiedTokens.newCache(),
+	}})
+}
+
+// close ends what load has started.
+func (a *authorizer) close() {
+	a.registry.Close()
+	a.audit.close()
+}
+
+// newCheckServers makes the ext_authz service of each listener.
+func (a *authorizer) newCheckServers() ([]*check.Server, error) {
+	var servers []*check.Server
+	for i, listener := range a.config.Listeners {
+		server, err := check.New(check.Config{
+			Decide: decide.Config{
+				Listener: listener.Name, TokenFailure: listener.TokenFailure,
+				Peers:    listener.peers(a.settings.domains, a.services[listener.Name]),
+				Verifier: a.registry.Verifier, Policies: a.policies.set.Load, IdentityHeaders: a.settings.headers,
+				Audit: a.audit.records, Meter: a.metrics.Listener(listener.Name), Log: a.process.Log, Now: a.process.Now,
+			},
+			Admit: a.settings.admissions[i].check, Limiter: a.limiter,
+		})
+		if err != nil {
+			return nil, err
+		}
+		servers = append(servers, server)
+	}
+	return servers, nil
+}
+
+// trustedIssuers are the issuers that are trusted now; nil: not known yet.
+func (a *authorizer) trustedIssuers() (names []string) {
+	if a.registry == nil || a.registry.Verifier() == nil {
+		return nil
+	}
+	names = []string{}
+	for _, i := range a.registry.Issuers() {
+		names = append(names, i.Name)
+	}
+	return names
+}
+
+func (a *authorizer) trustChanged(entries []trust.Entry) {
+	warnTrust(a.process.Log, entries)
+	a.revoked.warnUnknownIssuers()
+	a.policies.homeChanged(hasHome(entries))
+}
+
+// sources are all that is followed while the process runs.
+func (a *authorizer) sources() map[string]source {
+	all := map[string]source{
+		configSource: a.trust.section, jwksSource: issuersSource{a.trust.issuers},
+		policiesSource: documentsSource{a.policies.documents},
+	}
+	if a.policies.overrides != nil {
+		all[overridesSource] = a.policies.overrides
+	}
+	if a.revoked.file != nil {
+		all[revocationsSource] = a.revoked.file
+	}
+	if a.revoked.redis != nil {
+		all[redisSource] = a.revoked.redis
+	}
+	if a.certificates != nil {
+		all[tlsSource] = a.certificates
+	}
+	for listener, table := range a.services {
+		all[servicesSource+listener] = table
+	}
+	return all
+}
+
+// opsSources are the sources for metrics and readiness.
+func (a *authorizer) opsSources() ops.Sources {
+	all := ops.Sources{}
+	for name, source := range a.sources() {
+		all[name] = source
+	}
+	return all
+}
+
+// report is the answer of /status, made when it is asked for.
+func (a *authorizer) report(state string) status.Report {
+	trail := a.audit.status()
+	return status.Report{
+		State: state, Policies: a.policies.status(), Issuers: a.issuersStatus(), Sources: a.sourcesStatus(),
+		Revocations: a.revoked.status(), Audit: &trail,
+	}
+}
+
+func (a *authorizer) sourcesStatus() (all []status.Source) {
+	sources := a.sources()
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		source := status.Source{Name: name, Since: sources[name].Since(), Looked: sources[name].Looked()}
+		if err := sources[name].Err(); err != nil {
+			source.Problems = strings.Split(err.Error(), "\n")
+		}
+		if ops.Hangs(sources[name], a.process.Now()) {
+			source.Problems = append(source.Problems, ops.HangsMessage)
+		}
+		all = append(all, source)
+	}
+	return all
+}
+
+func (a *authorizer) issuersStatus() []status.Issuer {
+	var all []status.Issuer
+	for _, i := range a.registry.Issuers() {
+		issuer := status.Issuer{Name: i.Name, Keys: i.Keys, Skipped: i.Skipped, Fetched: i.Fetched, Until: i.Until}
+		if i.Err != nil {
+			issuer.Problem = i.Err.Error()
+		}
+		if i.Conflict != nil {
+			issuer.Conflict = i.Conflict.Error()
+		}
+		all = append(all, issuer)
+	}
+	return all
+}
