@@ -7,37 +7,37 @@ import (
 	"testing"
 )
 
-// kind of request. Rules let in the first alone; the backstop, which knows no
-// rules, refuses the last two.
-type kind int
+// requestKind is a kind of request. Rules allow only the first one. The backstop, which has no
+// rules, denies the last two.
+type requestKind int
 
 const (
-	own     kind = iota // a valid token, a path of the user's tenant
-	foreign             // a valid token, another tenant's path
-	forged              // a token whose signature is broken
-	bare                // no token
-	kinds
+	ownTenant   requestKind = iota // a valid token, a path of the user's tenant
+	otherTenant                    // a valid token, another tenant's path
+	forgedToken                    // a token with an invalid signature
+	noToken                        // no token
+	requestKinds
 )
 
-func (k kind) String() string {
+func (k requestKind) String() string {
 	return [...]string{"own tenant", "other tenant", "forged token", "no token"}[k]
 }
 
-// answers are what callers may see, by kind of request; a bar separates what
-// one drill shows both of. The names are explained in docs/failure-modes.md.
+// answers are the answers that callers may get, by kind of request. A bar separates two answers
+// that one drill may both cause. docs/failure-modes.md explains the names.
 type answers struct {
-	name string
-	of   [kinds]string
+	name   string
+	byKind [requestKinds]string
 }
 
 var (
-	decided     = answers{"decided", [kinds]string{"200", "403 no_rule", "403 signature_invalid", "403 token_missing"}}
-	refused     = answers{"refused", each("503")}
-	backstop    = answers{"backstop", [kinds]string{"200", "200", "401 Jwt verification fails", byRBAC}}
-	letIn       = answers{"let in", each("200")}
-	unasked     = answers{"not asked", each(byRBAC)}
-	unreachable = answers{"unreachable", each("503 upstream connect error or disconnect/reset before headers")}
-	keyless     = answers{"keyless", [kinds]string{noKey, decided.of[foreign], decided.of[forged], decided.of[bare]}}
+	decided     = answers{"decided", [requestKinds]string{"200", "403 no_rule", "403 signature_invalid", "403 token_missing"}}
+	unavailable = answers{"unavailable", sameAnswer("503")}
+	backstop    = answers{"backstop", [requestKinds]string{"200", "200", "401 Jwt verification fails", byRBAC}}
+	allowed     = answers{"allowed", sameAnswer("200")}
+	notAsked    = answers{"not asked", sameAnswer(byRBAC)}
+	unreachable = answers{"unreachable", sameAnswer("503 upstream connect error or disconnect/reset before headers")}
+	keyMissing  = answers{"keyless", [requestKinds]string{noKey, decided.byKind[otherTenant], decided.byKind[forgedToken], decided.byKind[noToken]}}
 )
 
 const (
@@ -45,61 +45,63 @@ const (
 	noKey  = "401 Jwks doesn't have key to match kid or alg from Jwt"
 )
 
-func each(text string) [kinds]string { return [kinds]string{text, text, text, text} }
+func sameAnswer(text string) [requestKinds]string {
+	return [requestKinds]string{text, text, text, text}
+}
 
-// or admits both.
-func (a answers) or(other answers) answers {
+// orAnswers returns answers that admit both.
+func (a answers) orAnswers(other answers) answers {
 	a.name += " or " + other.name
-	for k := range a.of {
-		a.of[k] += "|" + other.of[k]
+	for k := range a.byKind {
+		a.byKind[k] += "|" + other.byKind[k]
 	}
 	return a
 }
 
-func (a answers) admits(k kind, got answer) bool {
-	return slices.Contains(strings.Split(a.of[k], "|"), got.String())
+func (a answers) admits(k requestKind, got answer) bool {
+	return slices.Contains(strings.Split(a.byKind[k], "|"), got.String())
 }
 
-// What the called workload's Envoy logs: its response flags and details.
+// These are the log texts of the called workload's Envoy: its response flags and details.
 const (
 	logError = "UAEX ext_authz_error"
 	logOK    = "- via_upstream"
 	logNoKey = "- jwt_authn_access_denied"
-	// The policy's name stands before it.
+	// The policy's name precedes it.
 	logBadProvider = "deny-due-to-bad-CUSTOM-action]"
 )
 
-// see sends one request of each kind and compares. What the drill has Envoy
-// refuse, it logs with the text log.
-func (r *rig) see(t *testing.T, to string, want answers, log string) {
+// checkAnswers sends one request of each kind and compares the answers. If the drill makes Envoy
+// deny a request, Envoy logs it with the text log.
+func (r *rig) checkAnswers(t *testing.T, to string, want answers, log string) {
 	t.Helper()
-	for k := range kinds {
-		got := r.send(t, r.ask(to, k))
+	for k := range requestKinds {
+		got := r.mustSend(t, r.newRequest(to, k))
 		if !want.admits(k, got) {
-			t.Errorf("%s, %v: got %v, want %s", to, k, got, want.of[k])
+			t.Errorf("%s, %v: got %v, want %s", to, k, got, want.byKind[k])
 		}
-		arrived := r.apps[to].requests(got.id)
+		arrived := r.apps[to].requestsWithID(got.id)
 		reached := len(arrived)
 		if reached > 0 && arrived[0].Get("X-Envoy-Auth-Failure-Mode-Allowed") != "" {
-			t.Errorf("%s, %v: the program is told that nobody was asked: Istio has begun to say so", to, k)
+			t.Errorf("%s, %v: the program can see that there was no Check: Istio has begun to say so in a header", to, k)
 		}
 		if allowed := got.status == http.StatusOK; allowed != (reached == 1) {
 			t.Errorf("%s, %v: answered %v and reached the program %d times", to, k, got, reached)
 		}
 		logged := r.logOf(t, to, got)
-		if byDrill := log != "" && strings.Contains(logged, log); logged != usual(got) && (reached > 0 || !byDrill) {
-			t.Errorf("%s, %v: answered %v, and Envoy logs %q, want %q or %q", to, k, got, logged, usual(got), log)
+		if byDrill := log != "" && strings.Contains(logged, log); logged != logWithoutFault(got) && (reached > 0 || !byDrill) {
+			t.Errorf("%s, %v: answered %v, and Envoy logs %q, want %q or %q", to, k, got, logged, logWithoutFault(got), log)
 		}
 	}
 }
 
-// usual is what the callee's Envoy logs of an answer where nothing is broken,
-// and at the backstop.
-func usual(got answer) string {
+// logWithoutFault is the log text of the callee's Envoy for an answer without a fault,
+// and for an answer of the backstop.
+func logWithoutFault(got answer) string {
 	switch got.String() {
 	case "200":
 		return logOK
-	case backstop.of[forged]:
+	case backstop.byKind[forgedToken]:
 		return "- jwt_authn_access_denied{Jwt_verification_fails}"
 	case byRBAC:
 		return "- rbac_access_denied_matched_policy[none]"
@@ -107,12 +109,12 @@ func usual(got answer) string {
 	return "UAEX ext_authz_denied"
 }
 
-// recovers waits until both workloads decide everything again.
-func (r *rig) recovers(t *testing.T) {
+// awaitRecovery waits until both workloads decide everything again.
+func (r *rig) awaitRecovery(t *testing.T) {
 	t.Helper()
 	for _, to := range []string{closed, open} {
-		for k := range kinds {
-			eventually(t, to+" decides again", func() bool { return decided.admits(k, r.send(t, r.ask(to, k))) })
+		for k := range requestKinds {
+			eventually(t, to+" decides again", func() bool { return decided.admits(k, r.mustSend(t, r.newRequest(to, k))) })
 		}
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// Headers by which a caller tells an app how to answer.
+// With these headers a caller chooses the app's answer.
 const (
 	appStatus = "X-App-Status" // with this status
 	appHold   = "X-App-Hold"   // only once release is called
 )
 
-// app is the program behind an Envoy. It remembers who reached it.
+// app is the program behind an Envoy. It stores the requests that reached it.
 type app struct {
 	server  *http.Server
 	mu      sync.Mutex
@@ -26,7 +26,7 @@ func serveApp(t *testing.T, address string) *app {
 	t.Helper()
 	a := &app{reached: map[string][]http.Header{}, held: make(chan struct{})}
 	a.server = &http.Server{Handler: a}
-	listener := must1(net.Listen("tcp", address+":9080"))(t)
+	listener := mustGet(net.Listen("tcp", address+":9080"))(t)
 	go func() { _ = a.server.Serve(listener) }() // ends when closed
 	stopAtEnd(t, a.server.Close)
 	return a
@@ -46,15 +46,15 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// requests are those with this id that reached the app.
-func (a *app) requests(id string) []http.Header {
+// requestsWithID returns the headers of the requests with this id that reached the app.
+func (a *app) requestsWithID(id string) []http.Header {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.reached[id]
 }
 
-// total counts the requests that reached the app.
-func (a *app) total() (n int) {
+// requestCount counts the requests that reached the app.
+func (a *app) requestCount() (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, all := range a.reached {
@@ -63,8 +63,8 @@ func (a *app) total() (n int) {
 	return n
 }
 
-// release answers all that are held, and holds those that come from now on.
-func (a *app) release() {
+// releaseHeld answers all held requests. Later requests are held again.
+func (a *app) releaseHeld() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	close(a.held)

@@ -23,32 +23,32 @@ type authorizer struct {
 	audit   string // file
 }
 
-// startAuthorizer returns once Checks are answered on the host's address. It
-// ends with the test, if not before.
+// startAuthorizer returns when Checks are answered on the host's address. The authorizer
+// ends with the test at the latest.
 func (r *rig) startAuthorizer(t *testing.T, host int) *authorizer {
 	t.Helper()
 	a := &authorizer{address: r.net.Addr(host)}
-	config := must1(os.ReadFile("testdata/meshpass.yaml"))(t)
+	config := mustGet(os.ReadFile("testdata/meshpass.yaml"))(t)
 	r.started++
-	name := r.path(fmt.Sprintf("meshpass-%d", r.started))
+	name := r.filePath(fmt.Sprintf("meshpass-%d", r.started))
 	must(t, os.WriteFile(name+".yaml", bytes.ReplaceAll(config, []byte("LISTEN"), []byte(a.address)), 0o644))
 	a.audit = name + ".audit.log"
-	a.Proc = must1(process.Start(process.Spec{
-		Name: "meshpass", Path: must1(repo.Bin("meshpass", "build"))(t), Dir: r.dir,
+	a.Proc = mustGet(process.Start(process.Spec{
+		Name: "meshpass", Path: mustGet(repo.Bin("meshpass", "build"))(t), Dir: r.dir,
 		Args:   []string{"serve", "--config", name + ".yaml", "--drain-delay", drainDelay.String()},
 		Stdout: a.audit, Stderr: name + ".log",
 	}))(t)
 	t.Cleanup(a.kill)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	must(t, a.Await(ctx, a.ready))
+	must(t, a.Await(ctx, a.checkReady))
 	return a
 }
 
-// drainDelay leaves istiod the time to withdraw an endpoint.
+// drainDelay gives istiod time to withdraw an endpoint.
 const drainDelay = 4 * time.Second
 
-// kill is a crash: no drain, no farewell.
+// kill ends the process as a crash does, without a drain.
 func (a *authorizer) kill() {
 	if process, err := os.FindProcess(a.PID()); err == nil {
 		_ = process.Kill() // fails only if it has ended
@@ -61,7 +61,7 @@ func (a *authorizer) pause() { _ = syscall.Kill(a.PID(), syscall.SIGSTOP) } // f
 
 func (a *authorizer) resume() { _ = syscall.Kill(a.PID(), syscall.SIGCONT) }
 
-func (a *authorizer) ready(ctx context.Context) error {
+func (a *authorizer) checkReady(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(a.address, "9090")+"/readyz", nil)
 	if err != nil {
 		return err
@@ -73,11 +73,11 @@ func (a *authorizer) ready(ctx context.Context) error {
 	if response.StatusCode != http.StatusOK {
 		err = fmt.Errorf("/readyz: %s", response.Status)
 	}
-	_ = response.Body.Close() // nothing of it is read
+	_ = response.Body.Close() // the body is not read
 	return err
 }
 
-// record is what an audit record says in these fields.
+// record holds these fields of an audit record.
 type record struct {
 	RequestID string `json:"request_id"`
 	Path      string `json:"path"`
@@ -86,11 +86,11 @@ type record struct {
 	Reason    string `json:"reason"`
 }
 
-// records are all that it has written, of every request that was answered before.
-func (a *authorizer) records(t *testing.T) (all []record) {
+// readRecords returns the records of every request that was answered before.
+func (a *authorizer) readRecords(t *testing.T) (all []record) {
 	t.Helper()
-	eventually(t, "no record waits to be written", func() bool { return a.Err() != nil || a.settled(t.Context()) })
-	for line := range bytes.Lines(must1(os.ReadFile(a.audit))(t)) {
+	eventually(t, "no record waits to be written", func() bool { return a.Err() != nil || a.hasWrittenAll(t.Context()) })
+	for line := range bytes.Lines(mustGet(os.ReadFile(a.audit))(t)) {
 		var one record
 		must(t, json.Unmarshal(line, &one))
 		all = append(all, one)
@@ -98,8 +98,8 @@ func (a *authorizer) records(t *testing.T) (all []record) {
 	return all
 }
 
-// settled reports whether every record was written.
-func (a *authorizer) settled(ctx context.Context) bool {
+// hasWrittenAll reports whether every record was written.
+func (a *authorizer) hasWrittenAll(ctx context.Context) bool {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(a.address, "9090")+"/status", nil)
 	if err != nil {
 		return false
@@ -113,10 +113,10 @@ func (a *authorizer) settled(ctx context.Context) bool {
 	return json.NewDecoder(response.Body).Decode(&status) == nil && status.Audit.Queued == 0
 }
 
-// about are the decisions on one request, such as "allow rule_allowed".
-func (a *authorizer) about(t *testing.T, requestID string) (decisions []string) {
+// decisionsAbout returns the decisions on one request, such as "allow rule_allowed".
+func (a *authorizer) decisionsAbout(t *testing.T, requestID string) (decisions []string) {
 	t.Helper()
-	for _, one := range a.records(t) {
+	for _, one := range a.readRecords(t) {
 		if one.RequestID == requestID {
 			decisions = append(decisions, one.Decision+" "+one.Reason)
 		}

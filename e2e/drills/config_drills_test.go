@@ -8,8 +8,8 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy"
 )
 
-// both selects each workload for the other provider, too.
-const both = `
+// bothProviders also selects each workload for the other provider.
+const bothProviders = `
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: {name: closed-too, namespace: istio-system}
@@ -21,60 +21,60 @@ metadata: {name: open-too, namespace: istio-system}
 spec: {selector: {matchLabels: {app: orders}}, action: CUSTOM, provider: {name: meshpass-open}, rules: [{}]}
 `
 
-// configDrills: Istio was told something else than was meant.
+// configDrills are drills with a mistake in Istio's configuration.
 func configDrills() []drill {
-	misspelt := setup{edits: []edit{
+	misspelt := rigSetup{edits: []fileEdit{
 		{"istio/install.yaml", "- name: meshpass-open", "- name: other"},
 		{"istio/install.yaml", "- name: meshpass", "- name: another"},
 	}}
 	return []drill{
-		{name: "a policy names a provider that is not there", closed: unasked, open: unasked, log: logBadProvider, setup: misspelt, run: withoutUs},
-		{name: "two providers for one workload", closed: unasked, open: unasked, log: logBadProvider, setup: setup{files: map[string]string{"both.yaml": both}}, run: withoutUs},
-		{name: "the backstop lacks the signing key", closed: decided, open: keyless, log: logNoKey, setup: setup{keyless: true}, run: withoutKey},
-		{name: "Envoy refuses what istiod sends", closed: decided, open: decided, log: "", run: emptyKeySet},
+		{name: "a policy names a provider that is not there", closed: notAsked, open: notAsked, log: logBadProvider, setup: misspelt, run: namesNoProvider},
+		{name: "two providers for one workload", closed: notAsked, open: notAsked, log: logBadProvider, setup: rigSetup{files: map[string]string{"both.yaml": bothProviders}}, run: namesNoProvider},
+		{name: "the backstop lacks the signing key", closed: decided, open: keyMissing, log: logNoKey, setup: rigSetup{keyless: true}, run: backstopWithoutKey},
+		{name: "Envoy rejects what istiod sends", closed: decided, open: decided, log: "", run: pushEmptyKeySet},
 	}
 }
 
-// withoutUs: Istio replaces the check by a refusal of its own, and says so in its
-// own log only.
-func withoutUs(t *testing.T, r *rig, d drill) {
+// namesNoProvider expects that Istio replaces the check by its own denial, which only Istio's log
+// shows.
+func namesNoProvider(t *testing.T, r *rig, d drill) {
 	a := r.startAuthorizer(t, authorizerHost)
-	r.see(t, closed, d.closed, d.log)
-	r.see(t, open, d.open, d.log)
-	if got := a.records(t); len(got) > 0 {
+	r.checkAnswers(t, closed, d.closed, d.log)
+	r.checkAnswers(t, open, d.open, d.log)
+	if got := a.readRecords(t); len(got) > 0 {
 		t.Errorf("the authorizer was asked: %v", got)
 	}
 }
 
-// withoutKey: the backstop does not wait until we are away.
-func withoutKey(t *testing.T, r *rig, d drill) {
+// backstopWithoutKey shows that the backstop denies while the authorizer is still available.
+func backstopWithoutKey(t *testing.T, r *rig, d drill) {
 	a := r.startAuthorizer(t, authorizerHost)
-	r.see(t, closed, d.closed, d.log)
-	r.see(t, open, d.open, d.log)
+	r.checkAnswers(t, closed, d.closed, d.log)
+	r.checkAnswers(t, open, d.open, d.log)
 	a.kill()
-	r.see(t, closed, refused, logError)
-	r.see(t, open, answers{of: [kinds]string{noKey, noKey, noKey, byRBAC}}, d.log)
+	r.checkAnswers(t, closed, unavailable, logError)
+	r.checkAnswers(t, open, answers{byKind: [requestKinds]string{noKey, noKey, noKey, byRBAC}}, d.log)
 }
 
-// emptyKeySet: Envoy refuses the whole listener for it and keeps the one before,
-// now and at every later push. A workload that starts so has no listener at all.
-func emptyKeySet(t *testing.T, r *rig, d drill) {
+// pushEmptyKeySet shows that Envoy rejects the whole listener because of an empty key set. It keeps the
+// previous listener, at every later push too. A workload that starts in this state has no listener at all.
+func pushEmptyKeySet(t *testing.T, r *rig, d drill) {
 	r.startAuthorizer(t, authorizerHost)
-	r.recovers(t)
+	r.awaitRecovery(t)
 	r.setKeys(t, []byte(`{"keys": []}`))
-	eventually(t, "Envoy refuses the listener", func() bool {
+	eventually(t, "Envoy rejects the listener", func() bool {
 		return errors.Is(r.envoys[open].Check(t.Context()), envoy.ErrRejected)
 	})
-	r.see(t, closed, d.closed, d.log)
-	r.see(t, open, d.open, d.log)
-	before := r.listenersRefused(t, open)
-	r.push(t)
-	eventually(t, "the other Envoy has what was pushed", func() bool { return r.hasPushed(t, closed) })
-	eventually(t, "Envoy refuses the listener again", func() bool { return r.listenersRefused(t, open) > before })
-	r.see(t, open, d.open, d.log)
+	r.checkAnswers(t, closed, d.closed, d.log)
+	r.checkAnswers(t, open, d.open, d.log)
+	before := r.rejectedListeners(t, open)
+	r.pushPolicy(t)
+	eventually(t, "the other Envoy has what was pushed", func() bool { return r.hasPushedPolicy(t, closed) })
+	eventually(t, "Envoy rejects the listener again", func() bool { return r.rejectedListeners(t, open) > before })
+	r.checkAnswers(t, open, d.open, d.log)
 	must(t, r.envoys[open].Stop())
 	_, err := envoy.Start(t.Context(), r.envoyOptions(t, open))
 	if !errors.Is(err, envoy.ErrRejected) || !strings.Contains(err.Error(), "Jwks doesn't have any valid public key") {
-		t.Errorf("started with the refused configuration: %v", err)
+		t.Errorf("started with the rejected configuration: %v", err)
 	}
 }

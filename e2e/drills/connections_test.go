@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// connections can be ended together.
+// connections are closed together.
 type connections struct {
 	mu   sync.Mutex
 	open []net.Conn
@@ -17,7 +17,7 @@ func (c *connections) add(conn net.Conn) {
 	c.open = append(c.open, conn)
 }
 
-func (c *connections) close() {
+func (c *connections) closeAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, conn := range c.open {

@@ -12,8 +12,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// must1 passes a value on, or ends the test: must1(f())(t).
-func must1[T any](value T, err error) func(*testing.T) T {
+// mustGet returns a value, or ends the test: mustGet(f())(t).
+func mustGet[T any](value T, err error) func(*testing.T) T {
 	return func(t *testing.T) T {
 		t.Helper()
 		must(t, err)
@@ -29,7 +29,7 @@ func stopAtEnd(t *testing.T, stop func() error) {
 	})
 }
 
-// eventually polls: nothing here waits for a time to pass.
+// eventually polls until the condition holds: nothing here waits for a fixed time.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// retries has tyk-gateway's Envoy try again, for requests that say so. The first
-// route is what Istio makes of a VirtualService's retries; for hedging it has no field.
+// retries makes tyk-gateway's Envoy retry requests that have a header for it. The first
+// route is the one that Istio generates for a VirtualService's retries. Istio has no field for hedging.
 const retries = `
 apiVersion: networking.istio.io/v1alpha3
 kind: EnvoyFilter
@@ -34,53 +34,53 @@ spec:
             hedge_policy: {hedge_on_per_try_timeout: true}
 `
 
-// Each attempt of the caller's Envoy is a request of its own to the callee's,
-// and is decided anew. What the callee's Envoy tries again is behind the check.
+// Each attempt of the caller's Envoy is a separate request to the callee's Envoy, and is decided
+// again. A retry of the callee's Envoy comes after the check.
 func TestRetries(t *testing.T) {
-	r := newRig(t, setup{files: map[string]string{"retries.yaml": retries}})
-	t.Run("an outage is not retried by default", func(t *testing.T) { r.asks(t, "X-Retry", "no", 1) })
-	t.Run("each retry of an outage asks again", func(t *testing.T) { r.asks(t, "X-Retry", "yes", 3) })
+	r := newRig(t, rigSetup{files: map[string]string{"retries.yaml": retries}})
+	t.Run("an outage is not retried by default", func(t *testing.T) { r.checkAttempts(t, "X-Retry", "no", 1) })
+	t.Run("each retry of an outage asks again", func(t *testing.T) { r.checkAttempts(t, "X-Retry", "yes", 3) })
 	// To a gRPC caller our 503 is UNAVAILABLE, which Istio's default policy retries.
 	t.Run("an outage is retried for gRPC", func(t *testing.T) {
-		r.asks(t, "Content-Type", "application/grpc", 3)
+		r.checkAttempts(t, "Content-Type", "application/grpc", 3)
 	})
 	a := r.startAuthorizer(t, authorizerHost)
-	r.recovers(t)
+	r.awaitRecovery(t)
 	t.Run("a denial is not retried", func(t *testing.T) {
-		one := r.ask(closed, foreign)
+		one := r.newRequest(closed, otherTenant)
 		one.header = map[string]string{"X-Retry": "yes"}
-		r.decides(t, a, r.send(t, one), "deny no_rule")
+		r.checkDecisions(t, a, r.mustSend(t, one), "deny no_rule")
 	})
-	t.Run("each retry of a failure is decided", func(t *testing.T) { r.retriesFailure(t, a) })
-	t.Run("a hedged request is decided for each attempt", func(t *testing.T) { r.hedges(t, a) })
-	t.Run("the callee's own retries are not decided", func(t *testing.T) { r.retriesBehind(t, a) })
+	t.Run("each retry of a failure is decided", func(t *testing.T) { r.checkRetriesOfFailure(t, a) })
+	t.Run("a hedged request is decided for each attempt", func(t *testing.T) { r.checkHedging(t, a) })
+	t.Run("the callee's own retries are not decided", func(t *testing.T) { r.checkRetriesOfCallee(t, a) })
 }
 
-// asks sends a request that cannot be asked about, and counts how often Envoy tries.
-func (r *rig) asks(t *testing.T, header, value string, want float64) {
-	before := r.counter(t, closed, "error")
-	one := r.ask(closed, own)
+// checkAttempts sends a request while the authorizer is down, and counts how often Envoy asks.
+func (r *rig) checkAttempts(t *testing.T, header, value string, want float64) {
+	before := r.extAuthzCounter(t, closed, "error")
+	one := r.newRequest(closed, ownTenant)
 	one.header = map[string]string{header: value}
-	got := r.send(t, one)
-	if asked := r.counter(t, closed, "error") - before; asked != want {
+	got := r.mustSend(t, one)
+	if asked := r.extAuthzCounter(t, closed, "error") - before; asked != want {
 		t.Errorf("answered %v; Envoy asked %v times, want %v", got, asked, want)
 	}
 }
 
-func (r *rig) decides(t *testing.T, a *authorizer, got answer, want ...string) {
+func (r *rig) checkDecisions(t *testing.T, a *authorizer, got answer, want ...string) {
 	t.Helper()
-	if records := a.about(t, got.id); !slices.Equal(records, want) {
-		t.Errorf("answered %v, and the records say %q; want %q", got, records, want)
+	if records := a.decisionsAbout(t, got.id); !slices.Equal(records, want) {
+		t.Errorf("answered %v, and the records have %q; want %q", got, records, want)
 	}
 }
 
-func (r *rig) retriesFailure(t *testing.T, a *authorizer) {
-	one := r.ask(closed, own)
+func (r *rig) checkRetriesOfFailure(t *testing.T, a *authorizer) {
+	one := r.newRequest(closed, ownTenant)
 	one.header = map[string]string{appStatus: "500", "X-Retry": "yes"}
-	got := r.send(t, one)
-	r.decides(t, a, got, "allow rule_allowed", "allow rule_allowed", "allow rule_allowed")
+	got := r.mustSend(t, one)
+	r.checkDecisions(t, a, got, "allow rule_allowed", "allow rule_allowed", "allow rule_allowed")
 	var attempts []string
-	for _, header := range r.apps[closed].requests(got.id) {
+	for _, header := range r.apps[closed].requestsWithID(got.id) {
 		attempts = append(attempts, header.Get("X-Envoy-Attempt-Count"))
 	}
 	if want := []string{"1", "2", "3"}; !slices.Equal(attempts, want) {
@@ -88,38 +88,38 @@ func (r *rig) retriesFailure(t *testing.T, a *authorizer) {
 	}
 }
 
-// hedges: the first attempt is not given up when the second is sent.
-func (r *rig) hedges(t *testing.T, a *authorizer) {
-	one := r.ask(closed, own)
+// checkHedging shows that Envoy does not give up the first attempt when it sends the second.
+func (r *rig) checkHedging(t *testing.T, a *authorizer) {
+	one := r.newRequest(closed, ownTenant)
 	one.header = map[string]string{"X-Hedge": "yes", appHold: "yes"}
-	before := r.apps[closed].total()
-	client, answered := r.client(t, one.from), make(chan answer, 1)
+	before := r.apps[closed].requestCount()
+	client, answered := r.clientOf(t, one.from), make(chan answer, 1)
 	go func() {
-		got, _ := deliver(client, one) // without an answer its status is 0
+		got, _ := sendRequest(client, one) // without an answer its status is 0
 		answered <- got
 	}()
-	eventually(t, "the program has both attempts", func() bool { return r.apps[closed].total() == before+2 })
-	r.apps[closed].release()
+	eventually(t, "the program has both attempts", func() bool { return r.apps[closed].requestCount() == before+2 })
+	r.apps[closed].releaseHeld()
 	got := <-answered
-	if !decided.admits(own, got) {
+	if !decided.admits(ownTenant, got) {
 		t.Errorf("answered %v", got)
 	}
-	r.decides(t, a, got, "allow rule_allowed", "allow rule_allowed")
+	r.checkDecisions(t, a, got, "allow rule_allowed", "allow rule_allowed")
 }
 
-// retriesBehind: the program is away, and the callee's Envoy looks again.
-func (r *rig) retriesBehind(t *testing.T, a *authorizer) {
+// checkRetriesOfCallee stops the program, so that the callee's Envoy retries.
+func (r *rig) checkRetriesOfCallee(t *testing.T, a *authorizer) {
 	must(t, r.apps[closed].server.Close())
 	failures := func() (sum float64) {
-		for _, n := range must1(r.envoys[closed].Stats(t.Context(), `^cluster\.inbound.*upstream_cx_connect_fail$`))(t) {
+		for _, n := range mustGet(r.envoys[closed].Stats(t.Context(), `^cluster\.inbound.*upstream_cx_connect_fail$`))(t) {
 			sum += n
 		}
 		return sum
 	}
 	before := failures()
-	got := r.send(t, r.ask(closed, own))
+	got := r.mustSend(t, r.newRequest(closed, ownTenant))
 	if tried := failures() - before; got.status != 503 || tried != 3 {
 		t.Errorf("answered %v after %v tries, want 503 after 3", got, tried)
 	}
-	r.decides(t, a, got, "allow rule_allowed")
+	r.checkDecisions(t, a, got, "allow rule_allowed")
 }

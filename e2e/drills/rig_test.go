@@ -16,10 +16,10 @@ import (
 	"github.com/meshpass/meshpass/e2e/subnet"
 )
 
-// Hosts of the parts, by the last octet of their address.
+// The hosts of the parts, as the last octet of their address.
 const (
 	istiodHost, sdsHost = 2, 3
-	authorizerHost      = 5 // where Envoys look for the authorizer
+	authorizerHost      = 5 // the authorizer's address in the Envoys' configuration
 	behindHost          = 7 // a second authorizer, or the one behind a fault
 )
 
@@ -29,7 +29,7 @@ const (
 	open   = "reports"
 )
 
-// rig is the mesh of a group of drills. No authorizer runs in it: each drill starts its own.
+// rig is the mesh of a group of drills. It has no authorizer: each drill starts its own.
 type rig struct {
 	net       *subnet.Subnet
 	dir       string // configuration and logs
@@ -44,15 +44,15 @@ type rig struct {
 	tokens    tokens
 }
 
-func newRig(t *testing.T, s setup) *rig {
+func newRig(t *testing.T, s rigSetup) *rig {
 	t.Helper()
-	n := must1(subnet.Claim())(t)
+	n := mustGet(subnet.Claim())(t)
 	stopAtEnd(t, n.Release)
-	r := &rig{net: n, dir: t.TempDir(), root: must1(repo.Root())(t), apps: map[string]*app{}, envoys: map[string]*envoy.Proc{}}
-	r.workloads = must1(cluster.Workloads(n.Prefix()))(t)
+	r := &rig{net: n, dir: t.TempDir(), root: mustGet(repo.Root())(t), apps: map[string]*app{}, envoys: map[string]*envoy.Proc{}}
+	r.workloads = mustGet(cluster.Workloads(n.Prefix()))(t)
 	r.tokens = newTokens(t)
 	r.writeFiles(t, s)
-	r.authority = must1(sds.NewAuthority())(t)
+	r.authority = mustGet(sds.NewAuthority())(t)
 	if s.certificate > 0 {
 		r.authority.Lifetime = s.certificate
 	}
@@ -69,23 +69,23 @@ func newRig(t *testing.T, s setup) *rig {
 
 func (r *rig) serveCertificates(t *testing.T) {
 	t.Helper()
-	// The context outlives the drill that serves again: a rig may be shared.
-	r.sds = must1(sds.Serve(context.Background(), r.net.Addr(sdsHost)+":15012", r.authority, slog.New(slog.DiscardHandler)))(t)
+	// The context outlives the drill that restarts the server, because a rig may be shared.
+	r.sds = mustGet(sds.Serve(context.Background(), r.net.Addr(sdsHost)+":15012", r.authority, slog.New(slog.DiscardHandler)))(t)
 }
 
 func (r *rig) startIstiod(t *testing.T) {
 	t.Helper()
-	r.istiod = must1(process.Start(process.Spec{
-		Name: "istiod", Path: must1(repo.Bin("istiod", "istiod"))(t), Stderr: r.path("istiod.log"),
+	r.istiod = mustGet(process.Start(process.Spec{
+		Name: "istiod", Path: mustGet(repo.Bin("istiod", "istiod"))(t), Stderr: r.filePath("istiod.log"),
 		Args: []string{
-			"serve", "--listen", r.net.Addr(istiodHost) + ":15010", "--mesh", r.path("istio", "install.yaml"),
-			"--dir", r.path("istio"), "--dir", r.path("cluster"),
+			"serve", "--listen", r.net.Addr(istiodHost) + ":15010", "--mesh", r.filePath("istio", "install.yaml"),
+			"--dir", r.filePath("istio"), "--dir", r.filePath("cluster"),
 		},
 	}))(t)
 	stopAtEnd(t, r.istiod.Stop)
 }
 
-// startEnvoys starts all at once: each waits for its configuration.
+// startEnvoys starts all Envoys in parallel, because each waits for its configuration.
 func (r *rig) startEnvoys(t *testing.T, names []string) {
 	t.Helper()
 	var (
@@ -111,7 +111,7 @@ func (r *rig) startEnvoys(t *testing.T, names []string) {
 	}
 }
 
-// binary is looked for once: its hash is compared, which takes a while.
+// binary finds Envoy once, because comparing its hash takes time.
 var binary = sync.OnceValues(func() (string, error) {
 	bin, err := repo.BinDir()
 	if err != nil {
@@ -122,13 +122,13 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func (r *rig) envoyOptions(t *testing.T, name string) envoy.Options {
 	return envoy.Options{
-		Binary: must1(binary())(t), Workload: r.workloads[name], Dir: r.dir,
+		Binary: mustGet(binary())(t), Workload: r.workloads[name], Dir: r.dir,
 		Within: flushOften,
 		XDS:    r.net.Addr(istiodHost) + ":15010", SDS: r.net.Addr(sdsHost) + ":15012",
 	}
 }
 
-// flushOften has the access log written while a drill waits for it.
+// flushOften makes Envoy write its access log often, because drills wait for it.
 func flushOften(program string, args ...string) (string, []string) {
 	args[slices.Index(args, "--file-flush-interval-msec")+1] = "50"
 	return program, args

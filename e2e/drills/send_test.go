@@ -22,52 +22,52 @@ type request struct {
 	header         map[string]string
 }
 
-// ask is one of the four requests that show who is let in.
-func (r *rig) ask(to string, k kind) request {
+// newRequest returns one of the four requests that distinguish the failures.
+func (r *rig) newRequest(to string, k requestKind) request {
 	one := request{from: "tyk-gateway", to: to, token: r.tokens.valid}
 	tenant := "acme"
 	switch k {
-	case foreign:
+	case otherTenant:
 		tenant = "umbrella"
-	case forged:
+	case forgedToken:
 		one.token = r.tokens.forged
-	case bare:
+	case noToken:
 		one.token = ""
 	}
 	one.path = "/tenants/" + tenant + map[string]string{closed: "/orders/1", open: "/report"}[to]
 	return one
 }
 
-// answer is what the caller got.
+// answer is the answer that the caller got.
 type answer struct {
 	id     string // of the request
 	status int
-	reason string // in the body of our refusal
+	reason string // in the body of our denial
 	body   string
 }
 
-// String is what counts of it: the status, and our reason or Envoy's own text.
+// String returns the parts that are compared: the status, and our reason or Envoy's own text.
 func (a answer) String() string {
 	text, _, _ := strings.Cut(cmp.Or(a.reason, a.body), ".") // Envoy's details after it vary
 	return strings.TrimSpace(fmt.Sprint(a.status, " ", text))
 }
 
-// client sends as the program of a workload does, through its Envoy.
-func (r *rig) client(t *testing.T, from string) *http.Client {
-	proxy := must1(url.Parse(r.workloads[from].Proxy()))(t)
+// clientOf returns a client that sends as the program of a workload does, through its Envoy.
+func (r *rig) clientOf(t *testing.T, from string) *http.Client {
+	proxy := mustGet(url.Parse(r.workloads[from].Proxy()))(t)
 	transport := &http.Transport{Proxy: http.ProxyURL(proxy)}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
 }
 
-func (r *rig) send(t *testing.T, one request) answer {
+func (r *rig) mustSend(t *testing.T, one request) answer {
 	t.Helper()
-	got, err := deliver(r.client(t, one.from), one)
+	got, err := sendRequest(r.clientOf(t, one.from), one)
 	must(t, err)
 	return got
 }
 
-func deliver(client *http.Client, one request) (answer, error) {
+func sendRequest(client *http.Client, one request) (answer, error) {
 	out, err := http.NewRequest(http.MethodGet, "http://"+one.to+".shop.svc.cluster.local:8080"+one.path, nil)
 	if err != nil {
 		return answer{}, err
@@ -94,7 +94,7 @@ func deliver(client *http.Client, one request) (answer, error) {
 	return got, err
 }
 
-// logged is what an Envoy writes about a request.
+// logged holds fields of an Envoy's log line about a request.
 type logged struct {
 	RequestID string `json:"request_id"`
 	Flags     string `json:"response_flags"`
@@ -105,7 +105,7 @@ type logged struct {
 func (r *rig) logOf(t *testing.T, callee string, of answer) (line string) {
 	t.Helper()
 	eventually(t, callee+"'s Envoy logs a request", func() bool {
-		for text := range bytes.Lines(must1(os.ReadFile(r.path(callee + ".access.log")))(t)) {
+		for text := range bytes.Lines(mustGet(os.ReadFile(r.filePath(callee + ".access.log")))(t)) {
 			var one logged
 			if json.Unmarshal(text, &one) == nil && one.RequestID == of.id {
 				line = one.Flags + " " + one.Details
@@ -117,11 +117,11 @@ func (r *rig) logOf(t *testing.T, callee string, of answer) (line string) {
 	return line
 }
 
-// counter is one of the statistics ext_authz.ok, denied, error and
+// extAuthzCounter returns one of the statistics ext_authz.ok, denied, error and
 // failure_mode_allowed of a workload's Envoy.
-func (r *rig) counter(t *testing.T, workload, name string) float64 {
+func (r *rig) extAuthzCounter(t *testing.T, workload, name string) float64 {
 	t.Helper()
-	stats := must1(r.envoys[workload].Stats(t.Context(), `^cluster\.inbound.*\.ext_authz\.`+name+`$`))(t)
+	stats := mustGet(r.envoys[workload].Stats(t.Context(), `^cluster\.inbound.*\.ext_authz\.`+name+`$`))(t)
 	var sum float64
 	for _, value := range stats {
 		sum += value

@@ -10,18 +10,18 @@ import (
 	"github.com/meshpass/meshpass/e2e/repo"
 )
 
-const page = "docs/failure-modes.md"
+const failurePage = "docs/failure-modes.md"
 
-// The page's table has one row per drill, in the same order, and says of callers
-// and logs what the drill has seen.
+// The page's table has one row per drill, in the same order, with the answers and logs that
+// the drill checks.
 func TestTableIsTheDrills(t *testing.T) {
-	rows, drills := table(t, "failure"), all()
+	rows, drills := readTable(t, "failure"), allDrills()
 	for i := range max(len(rows), len(drills)) {
 		switch {
 		case i >= len(drills):
-			t.Errorf("%s: no drill is called %q", page, rows[i][0])
+			t.Errorf("%s: no drill is called %q", failurePage, rows[i][0])
 		case i >= len(rows):
-			t.Errorf("%s lacks the row of the drill %q", page, drills[i].name)
+			t.Errorf("%s lacks the row of the drill %q", failurePage, drills[i].name)
 		default:
 			compareRow(t, rows[i], drills[i])
 		}
@@ -31,47 +31,47 @@ func TestTableIsTheDrills(t *testing.T) {
 func compareRow(t *testing.T, row []string, d drill) {
 	t.Helper()
 	if len(row) != 5 {
-		t.Fatalf("%s, row %q: %d cells, want 5", page, row[0], len(row))
+		t.Fatalf("%s, row %q: %d cells, want 5", failurePage, row[0], len(row))
 	}
 	want := []string{d.name, d.closed.name, d.open.name}
 	for i, cell := range want {
 		if row[i] != cell {
-			t.Errorf("%s, row %q, column %d:\n%s\nand the drill says\n%s", page, row[0], i+1, row[i], cell)
+			t.Errorf("%s, row %q, column %d:\n%s\nand the drill has\n%s", failurePage, row[0], i+1, row[i], cell)
 		}
 	}
 	if d.log != "" && !strings.Contains(row[3], "`"+d.log+"`") {
-		t.Errorf("%s, row %q does not say what is logged: `%s`", page, row[0], d.log)
+		t.Errorf("%s, row %q lacks the log text `%s`", failurePage, row[0], d.log)
 	}
 	if row[4] == "" {
-		t.Errorf("%s, row %q does not say what to do", page, row[0])
+		t.Errorf("%s, row %q lacks the last cell, what to do", failurePage, row[0])
 	}
 }
 
-// The names in the table are explained above it.
+// The page explains the names in the table above it.
 func TestTheNamesAreExplained(t *testing.T) {
-	known := []answers{decided, refused, backstop, letIn, unasked, unreachable, keyless}
-	rows := table(t, "callers are")
+	known := []answers{decided, unavailable, backstop, allowed, notAsked, unreachable, keyMissing}
+	rows := readTable(t, "callers are")
 	if len(rows) != len(known) {
-		t.Fatalf("%s explains %d names, want %d", page, len(rows), len(known))
+		t.Fatalf("%s explains %d names, want %d", failurePage, len(rows), len(known))
 	}
 	for i, a := range known {
 		want := []string{a.name}
-		for _, text := range a.of {
+		for _, text := range a.byKind {
 			want = append(want, "`"+text+"`")
 		}
 		if !slices.Equal(rows[i], want) {
-			t.Errorf("%s says %q, and the drills %q", page, rows[i], want)
+			t.Errorf("%s has %q, and the drills %q", failurePage, rows[i], want)
 		}
 	}
 }
 
-// table are the cells of the page's table whose head begins so, without the head.
-func table(t *testing.T, head string) (rows [][]string) {
+// readTable returns the cells of the page's table whose header begins with head, without the header.
+func readTable(t *testing.T, head string) (rows [][]string) {
 	t.Helper()
-	text := must1(os.ReadFile(filepath.Join(must1(repo.Root())(t), page)))(t)
+	text := mustGet(os.ReadFile(filepath.Join(mustGet(repo.Root())(t), failurePage)))(t)
 	_, after, found := strings.Cut(string(text), "\n| "+head+" | ")
 	if !found {
-		t.Fatalf("%s holds no table %q", page, head)
+		t.Fatalf("%s holds no table %q", failurePage, head)
 	}
 	for line := range strings.Lines(after) {
 		line, isRow := strings.CutPrefix(strings.TrimSpace(line), "| ")

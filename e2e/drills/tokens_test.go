@@ -14,17 +14,17 @@ type tokens struct{ valid, forged string }
 
 func newTokens(t *testing.T) tokens {
 	t.Helper()
-	minter := must1(token.NewMinter(token.MinterConfig{
+	minter := mustGet(token.NewMinter(token.MinterConfig{
 		Issuer: "https://tyk.demo.meshpass.dev", Audience: "demo.meshpass.dev",
 		Lifetime: token.MaxLifetime, MinRemaining: 5 * time.Second, Keys: tokentest.SigningKeys(t),
 	}))(t)
 	valid, _, err := minter.Mint(tokentest.Identity())
 	must(t, err)
-	return tokens{valid: valid, forged: forge(valid)}
+	return tokens{valid: valid, forged: breakSignature(valid)}
 }
 
-// forge keeps the form and breaks the signature.
-func forge(valid string) string {
+// breakSignature returns the token with a changed signature of the same form.
+func breakSignature(valid string) string {
 	at := strings.LastIndexByte(valid, '.') + 1
 	other := "A"
 	if valid[at] == 'A' {

@@ -13,12 +13,12 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// What may stand where the authorizer should.
+// The functions of this file serve other programs at the authorizer's address.
 
-// serveGRPC serves what register adds. It ends with the returned function.
+// serveGRPC serves the services that register adds, until the returned function is called.
 func serveGRPC(t *testing.T, address string, register func(*grpc.Server), options ...grpc.ServerOption) (stop func()) {
 	t.Helper()
-	listener := must1(net.Listen("tcp", address))(t)
+	listener := mustGet(net.Listen("tcp", address))(t)
 	server := grpc.NewServer(options...)
 	register(server)
 	go func() { _ = server.Serve(listener) }() // ends when stopped
@@ -26,28 +26,28 @@ func serveGRPC(t *testing.T, address string, register func(*grpc.Server), option
 	return server.Stop
 }
 
-// garbled answers every call with bytes that are no message.
-type garbled struct{ encoding.CodecV2 }
+// garbledCodec answers every call with bytes that are not a message.
+type garbledCodec struct{ encoding.CodecV2 }
 
-func (garbled) Marshal(any) (mem.BufferSlice, error) {
+func (garbledCodec) Marshal(any) (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.SliceBuffer("\xff\xff\xff")}, nil
 }
 
-// silent answers every Check with an empty CheckResponse.
-type silent struct {
+// emptyAuthorizer answers every Check with an empty CheckResponse.
+type emptyAuthorizer struct {
 	auth.UnimplementedAuthorizationServer
 }
 
-func (silent) Check(context.Context, *auth.CheckRequest) (*auth.CheckResponse, error) {
+func (emptyAuthorizer) Check(context.Context, *auth.CheckRequest) (*auth.CheckResponse, error) {
 	return &auth.CheckResponse{}, nil
 }
 
-func empty(s *grpc.Server) { auth.RegisterAuthorizationServer(s, silent{}) }
+func registerEmpty(s *grpc.Server) { auth.RegisterAuthorizationServer(s, emptyAuthorizer{}) }
 
-// serveTCP gives each connection to handle, and ends them all when stopped.
+// serveTCP passes each connection to handle, and closes all of them when it is stopped.
 func serveTCP(t *testing.T, address string, handle func(net.Conn)) (stop func()) {
 	t.Helper()
-	listener := must1(net.Listen("tcp", address))(t)
+	listener := mustGet(net.Listen("tcp", address))(t)
 	var open connections
 	go func() {
 		for {
@@ -61,37 +61,37 @@ func serveTCP(t *testing.T, address string, handle func(net.Conn)) (stop func())
 	}()
 	stop = func() {
 		_ = listener.Close() // stopping twice is fine
-		open.close()
+		open.closeAll()
 	}
 	t.Cleanup(stop)
 	return stop
 }
 
-// http1 is a server that knows nothing newer.
-func http1(conn net.Conn) {
+// answerHTTP1 answers as a server that supports only HTTP/1.1.
+func answerHTTP1(conn net.Conn) {
 	fmt.Fprint(conn, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	_ = conn.Close() // the peer may have been first
 }
 
-// wire passes bytes on to another address, each way after its delay.
-type wire struct {
+// slowWire copies bytes to and from another address, each way with its own delay.
+type slowWire struct {
 	to          string
 	there, back time.Duration
 }
 
-func (w wire) carry(conn net.Conn) {
+func (w slowWire) carryBytes(conn net.Conn) {
 	peer, err := net.Dial("tcp", w.to)
 	if err != nil {
-		_ = conn.Close() // refused, for the caller
+		_ = conn.Close() // the caller sees a refused connection
 		return
 	}
-	go delay(peer, conn, w.there)
-	go delay(conn, peer, w.back)
+	go copyDelayed(peer, conn, w.there)
+	go copyDelayed(conn, peer, w.back)
 }
 
-// delay copies until either side ends. What is read is held back, not what is
-// read after it: a delay is no limit of speed.
-func delay(to, from net.Conn, by time.Duration) {
+// copyDelayed copies until either side ends. Each chunk is held back on its own, so the delay does
+// not limit the speed.
+func copyDelayed(to, from net.Conn, by time.Duration) {
 	defer to.Close()
 	held := make(chan func() error, 1024)
 	go func() {

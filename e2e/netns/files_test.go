@@ -10,11 +10,11 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-func (m *mesh) path(name string) string { return filepath.Join(m.dir, name) }
+func (m *mesh) filePath(name string) string { return filepath.Join(m.dir, name) }
 
-func (m *mesh) write(name, text string) {
+func (m *mesh) writeFile(name, text string) {
 	m.t.Helper()
-	if err := os.WriteFile(m.path(name), []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(m.filePath(name), []byte(text), 0o644); err != nil {
 		m.t.Fatal(err)
 	}
 }
@@ -22,23 +22,23 @@ func (m *mesh) write(name, text string) {
 func (m *mesh) writeFiles() {
 	m.t.Helper()
 	for _, folder := range []string{"cluster", "keys"} {
-		if err := os.Mkdir(m.path(folder), 0o755); err != nil {
+		if err := os.Mkdir(m.filePath(folder), 0o755); err != nil {
 			m.t.Fatal(err)
 		}
 	}
-	m.write("cluster/cluster.yaml", m.net.localise(read(m.t, "testdata/cluster.yaml")))
-	m.write("cluster/callers.yaml", read(m.t, filepath.Join(m.root, "manifests", "overlays", "dev", "callers.yaml")))
-	m.write("meshpass.yaml", read(m.t, "testdata/meshpass.yaml"))
-	if err := os.CopyFS(m.path("policies"), os.DirFS(filepath.Join(m.root, "manifests", "policies"))); err != nil {
+	m.writeFile("cluster/cluster.yaml", m.net.localise(readFile(m.t, "testdata/cluster.yaml")))
+	m.writeFile("cluster/callers.yaml", readFile(m.t, filepath.Join(m.root, "manifests", "overlays", "dev", "callers.yaml")))
+	m.writeFile("meshpass.yaml", readFile(m.t, "testdata/meshpass.yaml"))
+	if err := os.CopyFS(m.filePath("policies"), os.DirFS(filepath.Join(m.root, "manifests", "policies"))); err != nil {
 		m.t.Fatal(err)
 	}
 	now := time.Now()
-	_, err := keyset.CreateKey(m.path("keys"), "ES256", keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.Add(time.Hour), RemoveAfter: now.Add(2 * time.Hour)})
+	_, err := keyset.CreateKey(m.filePath("keys"), "ES256", keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.Add(time.Hour), RemoveAfter: now.Add(2 * time.Hour)})
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	keys := must(keyset.LoadSigningKeys(m.path("keys")))
-	m.write("jwks.json", string(must(keys.JWKS(now))))
+	keys := must(keyset.LoadSigningKeys(m.filePath("keys")))
+	m.writeFile("jwks.json", string(must(keys.JWKS(now))))
 	minter := must(token.NewMinter(token.MinterConfig{
 		Issuer: "https://tyk.demo.meshpass.dev", Audience: "demo.meshpass.dev", Lifetime: time.Minute, MinRemaining: time.Second, Keys: keys,
 	}))

@@ -16,11 +16,11 @@ import (
 	"github.com/meshpass/meshpass/e2e/repo"
 )
 
-// How Istio's injection calls its init container, and the admin port, by which readiness is asked.
-var interception = []string{"-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020,15000"}
+// interceptionFlags are the flags of Istio's init container, and the admin port, which readiness checks use.
+var interceptionFlags = []string{"-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020,15000"}
 
 // mesh is istiod, the certificates' server, and four pods: the gateway (only its sidecar: this
-// process speaks for it), orders, inventory and the authorizer.
+// process sends its requests), orders, inventory and the authorizer.
 type mesh struct {
 	t    *testing.T
 	root string
@@ -34,11 +34,11 @@ func startMesh(t *testing.T) *mesh {
 	t.Helper()
 	m := &mesh{t: t, dir: t.TempDir(), pods: map[string]*pod{}}
 	m.root = must(repo.Root())
-	m.net = must(newNetwork(t.Context(), read(t, "testdata/hosts")))
+	m.net = must(newNetwork(t.Context(), readFile(t, "testdata/hosts")))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := m.net.close(ctx); err != nil {
+		if err := m.net.removeAll(ctx); err != nil {
 			t.Error(err)
 		}
 	})
@@ -52,9 +52,9 @@ func startMesh(t *testing.T) *mesh {
 	} {
 		m.startPod(w)
 	}
-	m.startProgram("meshpass", "meshpass", "9000", "serve", "--config", m.path("meshpass.yaml"))
+	m.startProgram("meshpass", "meshpass", "9000", "serve", "--config", m.filePath("meshpass.yaml"))
 	m.startProgram("inventory", "inventory", "8080", "-listen", "0.0.0.0:8080")
-	// It calls by the service's name and knows of no proxy.
+	// It calls by the service's name and has no address of a proxy.
 	m.startProgram("orders", "orders", "8080", "-listen", "0.0.0.0:8080", "-inventory", "http://inventory.shop.svc.cluster.local:8080")
 	return m
 }
@@ -64,35 +64,35 @@ func (m *mesh) startControlPlane() {
 	certificates := must(sds.Serve(m.t.Context(), m.net.gateway()+":15012", must(sds.NewAuthority()), slog.New(slog.DiscardHandler)))
 	m.t.Cleanup(certificates.Stop)
 	manifests := filepath.Join(m.root, "manifests", "istio")
-	istiod := m.start("istiod", must(repo.Bin("istiod", "istiod")), "serve", "--listen", m.net.gateway()+":15010",
-		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", filepath.Join(manifests, "strict"), "--dir", m.path("cluster"))
-	m.await(istiod, m.net.gateway()+":15010", dialHere)
+	istiod := m.startProcess("istiod", must(repo.Bin("istiod", "istiod")), "serve", "--listen", m.net.gateway()+":15010",
+		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", filepath.Join(manifests, "strict"), "--dir", m.filePath("cluster"))
+	m.awaitAddress(istiod, m.net.gateway()+":15010", dialHere)
 }
 
-// startPod makes the namespace, writes Istio's rules in it and starts the sidecar, as kubelet would.
+// startPod creates the namespace, writes Istio's rules in it and starts the sidecar, as kubelet would.
 func (m *mesh) startPod(w envoy.Workload) {
 	m.t.Helper()
-	p := must(m.net.add(m.t.Context(), w.Name, w.Address))
+	p := must(m.net.addPod(m.t.Context(), w.Name, w.Address))
 	m.pods[w.Name] = p
-	path, args := p.inside(must(repo.Bin("istio-iptables", "test-programs")), interception...)
+	path, args := p.commandInside(must(repo.Bin("istio-iptables", "test-programs")), interceptionFlags...)
 	if out, err := exec.CommandContext(m.t.Context(), path, args...).CombinedOutput(); err != nil {
 		m.t.Fatalf("istio-iptables: %v: %s", err, out)
 	}
-	w.Intercepted, w.Labels = true, labels(w)
+	w.Intercepted, w.Labels = true, podLabels(w)
 	proxy, err := envoy.Start(m.t.Context(), envoy.Options{
 		Binary: must(envoy.Find(must(repo.BinDir()))), Workload: w, XDS: m.net.gateway() + ":15010", SDS: m.net.gateway() + ":15012", Dir: m.dir,
-		// By its group the rules tell the sidecar's own connections from the program's.
+		// The rules distinguish the sidecar's own connections from the program's by its group.
 		Within: func(program string, args ...string) (string, []string) {
-			return p.inside("setpriv", append([]string{"--regid", "1337", "--clear-groups", program}, args...)...)
+			return p.commandInside("setpriv", append([]string{"--regid", "1337", "--clear-groups", program}, args...)...)
 		},
 	})
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.t.Cleanup(func() { stop(m.t, proxy.Proc) })
+	m.t.Cleanup(func() { stopProcess(m.t, proxy.Proc) })
 }
 
-func labels(w envoy.Workload) map[string]string {
+func podLabels(w envoy.Workload) map[string]string {
 	all := map[string]string{"app": w.Name, "security.istio.io/tlsMode": "istio"}
 	for name, value := range w.Labels {
 		all[name] = value
@@ -104,28 +104,28 @@ func labels(w envoy.Workload) map[string]string {
 func (m *mesh) startProgram(pod, program, port string, args ...string) {
 	m.t.Helper()
 	path := must(repo.Bin(program, "build"))
-	m.await(m.start(pod, path, args...), "127.0.0.1:"+port, m.pods[pod].dial)
+	m.awaitAddress(m.startProcess(pod, path, args...), "127.0.0.1:"+port, m.pods[pod].dial)
 }
 
-// start runs a program, inside the pod of its name, where there is one.
-func (m *mesh) start(name, path string, args ...string) *process.Proc {
+// startProcess runs a program, inside the pod of its name if there is one.
+func (m *mesh) startProcess(name, path string, args ...string) *process.Proc {
 	m.t.Helper()
 	if p := m.pods[name]; p != nil {
-		path, args = p.inside(path, args...)
+		path, args = p.commandInside(path, args...)
 	}
-	started := must(process.Start(process.Spec{Name: name, Path: path, Args: args, Dir: m.dir, Stdout: m.path(name + ".out"), Stderr: m.path(name + ".log")}))
-	m.t.Cleanup(func() { stop(m.t, started) })
+	started := must(process.Start(process.Spec{Name: name, Path: path, Args: args, Dir: m.dir, Stdout: m.filePath(name + ".out"), Stderr: m.filePath(name + ".log")}))
+	m.t.Cleanup(func() { stopProcess(m.t, started) })
 	return started
 }
 
-// dialer connects from somewhere: a pod, or this machine outside of all pods.
+// dialer connects from a pod, or from this machine outside of all pods.
 type dialer func(ctx context.Context, address string) (net.Conn, error)
 
 func dialHere(ctx context.Context, address string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "tcp4", address)
 }
 
-func (m *mesh) await(program *process.Proc, address string, from dialer) {
+func (m *mesh) awaitAddress(program *process.Proc, address string, from dialer) {
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
 	defer cancel()
@@ -141,18 +141,18 @@ func (m *mesh) await(program *process.Proc, address string, from dialer) {
 	}
 }
 
-func stop(t *testing.T, p *process.Proc) {
+func stopProcess(t *testing.T, p *process.Proc) {
 	if err := p.Stop(); err != nil {
 		t.Error(err)
 	}
 }
 
-func read(t *testing.T, name string) string {
+func readFile(t *testing.T, name string) string {
 	t.Helper()
 	return string(must(os.ReadFile(name)))
 }
 
-// must is for steps without which there is nothing to test; a panic runs the clean-up too.
+// must is for steps that the test requires. Its panic also runs the clean-up.
 func must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)

@@ -18,15 +18,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The addresses of the Services, which no interface has.
+// The addresses of the Services. No interface has them.
 const (
 	orders    = "10.96.0.11:8080"
 	inventory = "10.96.0.12:8080"
 )
 
-// A request as a program sends it that knows nothing of the mesh: to the Service's address, by its
-// name, in plain HTTP. Both hops are mutual TLS, both ask, and the authorizer is asked through its
-// own sidecar.
+// A program without mesh settings sends plain HTTP to the Service's address, by its name. Both hops
+// use mutual TLS, both ask, and the Checks pass the authorizer's own sidecar.
 func TestTransparentInterception(t *testing.T) {
 	for _, tool := range []struct{ program, debian string }{{"ip", "iproute2"}, {"iptables", "iptables"}, {"setpriv", "util-linux"}} {
 		if _, err := exec.LookPath(tool.program); err != nil {
@@ -47,7 +46,7 @@ func TestTransparentInterception(t *testing.T) {
 		status  int
 		records []map[string]string
 	}{
-		{"both hops let in", gateway, orders, "/tenants/acme/orders/1001", m.mint(), 200, []map[string]string{
+		{"both hops allow", gateway, orders, "/tenants/acme/orders/1001", m.mint(), 200, []map[string]string{
 			{"caller": "ns/edge/sa/tyk-gateway", "callee": "ns/shop/sa/orders", "decision": "allow", "reason": "rule_allowed"},
 			{"caller": "ns/shop/sa/orders", "callee": "ns/shop/sa/inventory", "decision": "allow", "reason": "rule_allowed"},
 		}},
@@ -60,26 +59,26 @@ func TestTransparentInterception(t *testing.T) {
 		{"a caller that is not named", gateway, inventory, "/tenants/acme/items/1001", m.mint(), 403, []map[string]string{
 			{"caller": "ns/edge/sa/tyk-gateway", "callee": "ns/shop/sa/inventory", "decision": "deny", "reason": "no_rule"},
 		}},
-		{"plaintext from outside all pods, to the program's own port", dialHere, m.pods["orders"].address + ":8080", "/tenants/acme/orders/1001", m.mint(), closed, nil},
-		{"plaintext from outside all pods, to the sidecar's", dialHere, m.pods["orders"].address + ":15006", "/tenants/acme/orders/1001", m.mint(), closed, nil},
-		{"plaintext to the authorizer", dialHere, m.pods["meshpass"].address + ":9000", "/envoy.service.auth.v3.Authorization/Check", m.mint(), closed, nil},
+		{"plaintext from outside all pods, to the program's own port", dialHere, m.pods["orders"].address + ":8080", "/tenants/acme/orders/1001", m.mint(), connectionClosed, nil},
+		{"plaintext from outside all pods, to the sidecar's", dialHere, m.pods["orders"].address + ":15006", "/tenants/acme/orders/1001", m.mint(), connectionClosed, nil},
+		{"plaintext to the authorizer", dialHere, m.pods["meshpass"].address + ":9000", "/envoy.service.auth.v3.Authorization/Check", m.mint(), connectionClosed, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			id := strings.ReplaceAll(t.Name(), "/", ".")
-			if got := send(t, row.from, row.to, row.path, row.token, id); got != row.status {
+			if got := sendRequest(t, row.from, row.to, row.path, row.token, id); got != row.status {
 				t.Errorf("got status %d, want %d", got, row.status)
 			}
-			if diff := cmp.Diff(row.records, m.records(t, id, len(row.records))); diff != "" {
+			if diff := cmp.Diff(row.records, m.awaitRecords(t, id, len(row.records))); diff != "" {
 				t.Errorf("audit records (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// closed is the status of a connection that was closed instead of an answer.
-const closed = 0
+// connectionClosed replaces the status if the connection was closed without an answer.
+const connectionClosed = 0
 
-func send(t *testing.T, from dialer, to, path, token, id string) int {
+func sendRequest(t *testing.T, from dialer, to, path, token, id string) int {
 	t.Helper()
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return from(ctx, to) }}
 	defer transport.CloseIdleConnections()
@@ -94,7 +93,7 @@ func send(t *testing.T, from dialer, to, path, token, id string) int {
 	}
 	response, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Do(request)
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
-		return closed
+		return connectionClosed
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -103,13 +102,13 @@ func send(t *testing.T, from dialer, to, path, token, id string) int {
 	return response.StatusCode
 }
 
-// records waits for as many audit records about a request as there should be, and gives all of them
+// awaitRecords waits until a request has the wanted number of audit records, and returns all of them
 // with the fields that the rows name.
-func (m *mesh) records(t *testing.T, id string, wanted int) []map[string]string {
+func (m *mesh) awaitRecords(t *testing.T, id string, wanted int) []map[string]string {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		found := m.recordsNow(t, id)
+		found := m.readRecords(t, id)
 		if len(found) >= wanted || time.Now().After(deadline) {
 			return found
 		}
@@ -117,10 +116,10 @@ func (m *mesh) records(t *testing.T, id string, wanted int) []map[string]string 
 	}
 }
 
-func (m *mesh) recordsNow(t *testing.T, id string) []map[string]string {
+func (m *mesh) readRecords(t *testing.T, id string) []map[string]string {
 	t.Helper()
 	var found []map[string]string
-	for line := range bytes.Lines([]byte(read(t, m.path("meshpass.out")))) {
+	for line := range bytes.Lines([]byte(readFile(t, m.filePath("meshpass.out")))) {
 		var record map[string]any
 		if json.Unmarshal(line, &record) != nil || record["request_id"] != id {
 			continue

@@ -1,9 +1,10 @@
-// Command testall runs the tests of every module and says at the end what was not run.
+// Command testall runs the tests of every module and lists the tests that could not run.
 //
-// It prints one line a package as packages finish, and what failed in full. A test that needs a
+// It prints one line for each finished package, and the whole output of failed tests. A test that needs a
 // program which this machine lacks skips itself with "NOT RUN: <what>: needs <Debian package>";
-// the summary lists those, and with CI=true they count as failed, unless what they need is root.
-// The very last line is always "N passed, N failed, N skipped". Exit code: 0 all passed, 1 something failed, 2 usage.
+// the summary lists these tests. With CI=true they count as failed, unless they need root.
+//
+// The last line is always "N passed, N failed, N skipped". Exit code: 0 all passed, 1 something failed, 2 usage.
 package main
 
 import (
@@ -22,7 +23,7 @@ import (
 func main() { os.Exit(run()) }
 
 func run() int {
-	only := flag.String("only", "", "comma-separated `modules` to run; absent: all of "+strings.Join(names(suites), ", "))
+	only := flag.String("only", "", "comma-separated `modules` to run; absent: all of "+strings.Join(suiteNames(suites), ", "))
 	oldest := flag.String("oldest", "", "also run shared/ under this Go `toolchain`, for example go1.23.12")
 	flag.Parse()
 	root, err := repo.Root()
@@ -30,7 +31,7 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "testall:", err)
 		return 2
 	}
-	chosen, err := choose(*only, *oldest)
+	chosen, err := chooseSuites(*only, *oldest)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "testall:", err)
 		return 2
@@ -40,19 +41,19 @@ func run() int {
 	report := &report{out: os.Stdout, strict: os.Getenv("CI") == "true"}
 	for _, s := range chosen {
 		if ctx.Err() == nil {
-			s.run(ctx, root, report)
+			s.runTests(ctx, root, report)
 		}
 	}
-	return report.close(ctx.Err())
+	return report.printSummary(ctx.Err())
 }
 
-func choose(only, oldest string) ([]suite, error) {
+func chooseSuites(only, oldest string) ([]suite, error) {
 	chosen := slices.Clone(suites)
 	if only != "" {
 		wanted := strings.Split(only, ",")
 		for _, name := range wanted {
-			if !slices.Contains(names(suites), name) {
-				return nil, fmt.Errorf("no module %q: there are %s", name, strings.Join(names(suites), ", "))
+			if !slices.Contains(suiteNames(suites), name) {
+				return nil, fmt.Errorf("no module %q: there are %s", name, strings.Join(suiteNames(suites), ", "))
 			}
 		}
 		chosen = slices.DeleteFunc(chosen, func(s suite) bool { return !slices.Contains(wanted, s.name) })
@@ -63,7 +64,7 @@ func choose(only, oldest string) ([]suite, error) {
 	return chosen, nil
 }
 
-func names(all []suite) []string {
+func suiteNames(all []suite) []string {
 	var list []string
 	for _, s := range all {
 		list = append(list, s.name)

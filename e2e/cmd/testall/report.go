@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// report counts tests and prints as they come. Its counts are tests, subtests included; a package
-// that fails without a failed test, for example because it does not compile, counts as one.
+// report counts tests and prints results as they arrive. It counts subtests as tests. A package
+// that fails without a failed test, for example because it does not compile, counts as one test.
 type report struct {
 	out    io.Writer
 	strict bool // a test that was NOT RUN counts as failed
 
 	passed, failed, skipped int
 	notRun                  []string
-	output                  map[string]*strings.Builder // of tests and packages that are not finished
+	output                  map[string]*strings.Builder // of tests and packages that have not finished
 	inPackage               map[string]*counts
 }
 
@@ -29,20 +29,20 @@ type event struct {
 	Elapsed                                                float64
 }
 
-func (r *report) begin(suite string) {
+func (r *report) beginSuite(suite string) {
 	r.output, r.inPackage = map[string]*strings.Builder{}, map[string]*counts{}
 	fmt.Fprintf(r.out, "\n%s\n", suite)
 }
 
-func (r *report) read(events io.Reader) {
+func (r *report) readEvents(events io.Reader) {
 	lines := bufio.NewReader(events)
 	for {
 		line, err := lines.ReadBytes('\n')
 		var e event
 		if json.Unmarshal(line, &e) == nil {
-			r.event(e)
+			r.handleEvent(e)
 		} else if len(line) > 0 {
-			fmt.Fprintf(r.out, "  %s", line) // go itself has something to say
+			fmt.Fprintf(r.out, "  %s", line) // a message of go itself
 		}
 		if err != nil {
 			return
@@ -50,58 +50,58 @@ func (r *report) read(events io.Reader) {
 	}
 }
 
-func (r *report) event(e event) {
+func (r *report) handleEvent(e event) {
 	switch e.Action {
 	case "output":
-		r.buffer(e.Package + " " + e.Test).WriteString(e.Output)
+		r.outputOf(e.Package + " " + e.Test).WriteString(e.Output)
 	case "build-output":
-		r.buffer("build " + e.ImportPath).WriteString(e.Output)
+		r.outputOf("build " + e.ImportPath).WriteString(e.Output)
 	case "pass", "fail", "skip":
 		if e.Test == "" {
-			r.packageDone(e)
+			r.finishPackage(e)
 		} else {
-			r.testDone(e)
+			r.finishTest(e)
 		}
 	}
 }
 
-func (r *report) buffer(key string) *strings.Builder {
+func (r *report) outputOf(key string) *strings.Builder {
 	if r.output[key] == nil {
 		r.output[key] = &strings.Builder{}
 	}
 	return r.output[key]
 }
 
-func (r *report) packageCounts(name string) *counts {
+func (r *report) countsOf(name string) *counts {
 	if r.inPackage[name] == nil {
 		r.inPackage[name] = &counts{}
 	}
 	return r.inPackage[name]
 }
 
-func (r *report) testDone(e event) {
+func (r *report) finishTest(e event) {
 	key := e.Package + " " + e.Test
-	output := r.buffer(key).String()
+	output := r.outputOf(key).String()
 	delete(r.output, key)
-	c := r.packageCounts(e.Package)
+	c := r.countsOf(e.Package)
 	c.tests++
 	switch e.Action {
 	case "pass":
 		r.passed++
 	case "skip":
-		r.skip(e.Test, output)
+		r.countSkipped(e.Test, output)
 	case "fail":
 		r.failed++
 		c.failed++
-		fmt.Fprintf(r.out, "\n  FAILED %s %s\n%s\n", short(e.Package), e.Test, indent(output))
+		fmt.Fprintf(r.out, "\n  FAILED %s %s\n%s\n", packageFolder(e.Package), e.Test, indentLines(output))
 	}
 }
 
-// needsRight ends what a test says that lacks no program but a right, which no installation gives.
-const needsRight = "needs root"
+// needsRoot is the end of the message of a test that lacks a right, which no package provides.
+const needsRoot = "needs root"
 
-// skip takes what a test said about a missing program into the summary.
-func (r *report) skip(test, output string) {
+// countSkipped counts a skipped test. A test that lacks a program goes into the summary.
+func (r *report) countSkipped(test, output string) {
 	_, reason, missing := strings.Cut(output, "NOT RUN: ")
 	if !missing {
 		r.skipped++
@@ -109,37 +109,37 @@ func (r *report) skip(test, output string) {
 	}
 	reason, _, _ = strings.Cut(reason, "\n")
 	r.notRun = append(r.notRun, fmt.Sprintf("%s (%s)", reason, test))
-	if r.strict && !strings.HasSuffix(reason, needsRight) {
+	if r.strict && !strings.HasSuffix(reason, needsRoot) {
 		r.failed++
 	} else {
 		r.skipped++
 	}
 }
 
-func (r *report) packageDone(e event) {
-	c := r.packageCounts(e.Package)
-	output := r.buffer(e.Package + " ").String()
+func (r *report) finishPackage(e event) {
+	c := r.countsOf(e.Package)
+	output := r.outputOf(e.Package + " ").String()
 	switch {
 	case e.Action == "skip": // no test files
 	case e.Action == "pass":
-		fmt.Fprintf(r.out, "  ok      %-52s %4d tests  %6.1f s%s\n", short(e.Package), c.tests, e.Elapsed, cached(output))
+		fmt.Fprintf(r.out, "  ok      %-52s %4d tests  %6.1f s%s\n", packageFolder(e.Package), c.tests, e.Elapsed, cachedMark(output))
 	case c.failed > 0:
-		fmt.Fprintf(r.out, "  FAILED  %-52s %4d of %d tests\n", short(e.Package), c.failed, c.tests)
+		fmt.Fprintf(r.out, "  FAILED  %-52s %4d of %d tests\n", packageFolder(e.Package), c.failed, c.tests)
 	default:
 		r.failed++
-		build := r.buffer("build " + e.FailedBuild).String()
-		fmt.Fprintf(r.out, "\n  FAILED  %s\n%s\n", short(e.Package), indent(build+output))
+		build := r.outputOf("build " + e.FailedBuild).String()
+		fmt.Fprintf(r.out, "\n  FAILED  %s\n%s\n", packageFolder(e.Package), indentLines(build+output))
 	}
 }
 
-// broken reports a run of go test that failed without telling which test.
-func (r *report) broken(suite string, err error, stderr []byte) {
+// addBrokenRun reports a run of go test that failed without a failed test.
+func (r *report) addBrokenRun(suite string, err error, stderr []byte) {
 	r.failed++
-	fmt.Fprintf(r.out, "\n  FAILED  %s: %v\n%s\n", suite, err, indent(string(stderr)))
+	fmt.Fprintf(r.out, "\n  FAILED  %s: %v\n%s\n", suite, err, indentLines(string(stderr)))
 }
 
-// close prints the summary and returns the exit code. interrupted, if any, is why not all was run.
-func (r *report) close(interrupted error) int {
+// printSummary prints the summary and returns the exit code. interrupted is the cause if not all tests were run.
+func (r *report) printSummary(interrupted error) int {
 	fmt.Fprintln(r.out)
 	if len(r.notRun) > 0 {
 		fmt.Fprintln(r.out, "NOT RUN on this machine:")
@@ -158,18 +158,18 @@ func (r *report) close(interrupted error) int {
 	return 0
 }
 
-// short is a package's folder.
-func short(pkg string) string {
+// packageFolder returns a package's folder, relative to the repository.
+func packageFolder(pkg string) string {
 	return path.Join(".", strings.TrimPrefix(pkg, "github.com/meshpass/meshpass"))
 }
 
-func cached(output string) string {
+func cachedMark(output string) string {
 	if strings.Contains(output, "(cached)") {
 		return "  cached"
 	}
 	return ""
 }
 
-func indent(text string) string {
+func indentLines(text string) string {
 	return "    " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n    ")
 }

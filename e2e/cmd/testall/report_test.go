@@ -30,7 +30,7 @@ func TestReport(t *testing.T) {
 		events []string
 		strict bool
 		exit   int
-		lines  []string // all of what must be printed, blank lines left out
+		lines  []string // the whole output, without blank lines
 	}{
 		{"all pass", []string{passed, pkgPass, noTests}, false, 0, []string{
 			"suite", "  ok      a                                                       1 tests     1.2 s", "1 passed, 0 failed, 0 skipped"}},
@@ -44,15 +44,15 @@ func TestReport(t *testing.T) {
 			"suite", "NOT RUN on this machine:", "  real Redis: needs redis-server (TestR)", "1 passed, 1 failed, 0 skipped"}},
 		{"no right in CI", []string{passed, rootless}, true, 0, []string{
 			"suite", "NOT RUN on this machine:", "  namespaces: needs root (TestN)", "1 passed, 0 failed, 1 skipped"}},
-		{"go speaks", []string{"go: no such tool"}, false, 0, []string{"suite", "  go: no such tool", "0 passed, 0 failed, 0 skipped"}},
+		{"a message of go", []string{"go: no such tool"}, false, 0, []string{"suite", "  go: no such tool", "0 passed, 0 failed, 0 skipped"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var out strings.Builder
 			r := &report{out: &out, strict: test.strict}
-			r.begin("suite")
-			r.read(strings.NewReader(strings.Join(test.events, "\n") + "\n"))
-			if exit := r.close(nil); exit != test.exit {
+			r.beginSuite("suite")
+			r.readEvents(strings.NewReader(strings.Join(test.events, "\n") + "\n"))
+			if exit := r.printSummary(nil); exit != test.exit {
 				t.Errorf("exit code %d, want %d", exit, test.exit)
 			}
 			if diff := cmp.Diff(test.lines, nonBlank(out.String())); diff != "" {
@@ -65,7 +65,7 @@ func TestReport(t *testing.T) {
 func TestInterruptedIsNotPassed(t *testing.T) {
 	var out strings.Builder
 	r := &report{out: &out, passed: 3}
-	if exit := r.close(errors.New("interrupt")); exit != 1 {
+	if exit := r.printSummary(errors.New("interrupt")); exit != 1 {
 		t.Errorf("exit code %d, want 1", exit)
 	}
 	if !strings.HasSuffix(out.String(), "\n3 passed, 0 failed, 0 skipped\n") {
@@ -74,14 +74,14 @@ func TestInterruptedIsNotPassed(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	chosen, err := choose("e2e,shared", "go1.23.12")
+	chosen, err := chooseSuites("e2e,shared", "go1.23.12")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"shared", "e2e", "shared, go1.23.12"}, names(chosen)); diff != "" {
+	if diff := cmp.Diff([]string{"shared", "e2e", "shared, go1.23.12"}, suiteNames(chosen)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if _, err := choose("e3e", ""); err == nil {
+	if _, err := chooseSuites("e3e", ""); err == nil {
 		t.Error("an unknown module was accepted")
 	}
 }

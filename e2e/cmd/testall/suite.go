@@ -18,9 +18,9 @@ type suite struct {
 	env  []string
 }
 
-// suites: -race where our own concurrency is; Tyk's and Istio's stay as they are shipped. The
-// tests of e2e look at programs in bin/, of which the test cache knows nothing. Istio is compiled
-// once, for the program: -trimpath is part of the key under which the compiler finds it again.
+// suites use -race for our own concurrency; Tyk and Istio run as they are shipped. The
+// tests of e2e depend on programs in bin/, which the test cache does not track. Istio is compiled
+// once, for the program: -trimpath is part of the key of the compiler's cache.
 var suites = []suite{
 	{name: "shared", dir: ".", args: []string{"-race", "./..."}},
 	{name: "extauthz", dir: "extauthz", args: []string{"-race", "./..."}},
@@ -29,12 +29,12 @@ var suites = []suite{
 	{name: "e2e", dir: "e2e", args: []string{"-count=1", "-timeout=10m", "./..."}},
 }
 
-// run runs the suite and reports every event as it comes.
-func (s suite) run(ctx context.Context, root string, r *report) {
+// runTests runs the suite and reports every event as it arrives.
+func (s suite) runTests(ctx context.Context, root string, r *report) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, s.args...)...)
 	cmd.Dir, cmd.Env = filepath.Join(root, s.dir), append(os.Environ(), s.env...)
-	// A group of its own, so that an interrupt ends the tests too, and not go alone. What they
-	// started ends with them (see package process).
+	// The run has its own process group, so that an interrupt also ends the tests, not only go. Programs
+	// that they started end with them (see package process).
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = time.Minute
@@ -42,17 +42,17 @@ func (s suite) run(ctx context.Context, root string, r *report) {
 	cmd.Stderr = &stderr
 	events, err := cmd.StdoutPipe()
 	if err != nil {
-		r.broken(s.name, err, nil)
+		r.addBrokenRun(s.name, err, nil)
 		return
 	}
-	r.begin(s.name)
+	r.beginSuite(s.name)
 	if err := cmd.Start(); err != nil {
-		r.broken(s.name, err, nil)
+		r.addBrokenRun(s.name, err, nil)
 		return
 	}
 	before := r.failed
-	r.read(events)
+	r.readEvents(events)
 	if err := cmd.Wait(); err != nil && r.failed == before {
-		r.broken(s.name, err, stderr.Bytes())
+		r.addBrokenRun(s.name, err, stderr.Bytes())
 	}
 }

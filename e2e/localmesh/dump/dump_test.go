@@ -20,26 +20,26 @@ import (
 	"github.com/meshpass/meshpass/e2e/subnet"
 )
 
-var update = flag.Bool("update", false, "write the dump anew instead of comparing it")
+var update = flag.Bool("update", false, "write the dump instead of comparing it")
 
-// The proxies are described to istiod by the very nodes that the Envoys'
-// bootstraps carry, so that the dump also follows a change there.
+// istiod gets the proxies as the same nodes that the Envoys' bootstraps contain, so the dump
+// also follows a change there.
 func TestDumpIsWhatIstiodSends(t *testing.T) {
 	live := liveDump(t)
 	if *update {
-		write(t, live)
+		replaceFiles(t, live)
 		return
 	}
-	for _, d := range differences(t, dump.Files, os.DirFS(live)) {
+	for _, d := range compareDumps(t, dump.Files, os.DirFS(live)) {
 		t.Error(d)
 	}
 }
 
-// differences has one line per workload whose file is not what istiod sends.
-func differences(t *testing.T, checkedIn, live fs.FS) []string {
+// compareDumps returns one line per workload whose file differs from istiod's configuration.
+func compareDumps(t *testing.T, checkedIn, live fs.FS) []string {
 	t.Helper()
 	var out []string
-	for _, name := range union(t, checkedIn, live) {
+	for _, name := range fileNames(t, checkedIn, live) {
 		want, err := fs.ReadFile(live, name)
 		if err != nil {
 			out = append(out, name+": no such workload has a sidecar any more: run make dump")
@@ -65,13 +65,13 @@ func TestStaleDumpIsNoticed(t *testing.T) {
 		"gone.json: no such workload has a sidecar any more: run make dump",
 		"new.json: the workload is not in the dump: run make dump",
 	}
-	if got := differences(t, checkedIn, live); !slices.Equal(got, want) {
+	if got := compareDumps(t, checkedIn, live); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
 }
 
-// firstDifference returns a line number, counted from 1, and both lines; 0 if
-// there is none.
+// firstDifference returns the number of the first different line, counted from 1, and both lines. The number is 0 if
+// both texts are equal.
 func firstDifference(a, b []byte) (int, []byte, []byte) {
 	as, bs := bytes.Split(a, []byte("\n")), bytes.Split(b, []byte("\n"))
 	for i := range max(len(as), len(bs)) {
@@ -106,8 +106,8 @@ func TestFirstDifference(t *testing.T) {
 	}
 }
 
-// union has the names of both folders' files, each once.
-func union(t *testing.T, folders ...fs.FS) []string {
+// fileNames returns the names of both folders' files, each once.
+func fileNames(t *testing.T, folders ...fs.FS) []string {
 	t.Helper()
 	var names []string
 	for _, folder := range folders {
@@ -137,14 +137,14 @@ func liveDump(t *testing.T) string {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, istiod, "dump", "--mesh", filepath.Join(manifests, "install.yaml"),
-		"--dir", manifests, "--dir", filepath.Join(manifests, "strict"), "--dir", filepath.Join(root, "e2e/localmesh/cluster"), "--nodes", nodes(t), "--out", out)
+		"--dir", manifests, "--dir", filepath.Join(manifests, "strict"), "--dir", filepath.Join(root, "e2e/localmesh/cluster"), "--nodes", writeNodes(t), "--out", out)
 	if log, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("istiod dump: %v\n%s", err, log)
 	}
 	return out
 }
 
-func nodes(t *testing.T) string {
+func writeNodes(t *testing.T) string {
 	t.Helper()
 	workloads, err := cluster.Workloads(subnet.Template)
 	if err != nil {
@@ -163,8 +163,8 @@ func nodes(t *testing.T) string {
 	return dir
 }
 
-// write replaces the checked-in files by those of the folder live.
-func write(t *testing.T, live string) {
+// replaceFiles replaces the checked-in files by those of the folder live.
+func replaceFiles(t *testing.T, live string) {
 	t.Helper()
 	old, err := filepath.Glob("*.json")
 	if err != nil {
