@@ -15,13 +15,13 @@ const (
 	recorded = "../../internal/policycli/replay/testdata/"
 )
 
-// What is printed is judged where it is made; here, that each command gets there
-// and which exit code it ends with.
+// The packages of the commands test the output. This test checks that each command runs, and
+// its exit code.
 func TestPolicy(t *testing.T) {
 	for _, row := range []struct {
 		args string
 		code int
-		want string // in what is printed
+		want string // part of the output
 	}{
 		{"", 2, "policy needs a command"},
 		{"--help", 0, "Usage: meshpass policy COMMAND"},
@@ -92,12 +92,12 @@ func piped(t *testing.T, input string, args ...string) (code int, stdout, stderr
 	return ranWith(t, input, append([]string{"policy"}, args...)...)
 }
 
-// Exit code 2 wins over 1: what cannot be decided may change too.
+// Exit code 2 wins over 1: an undecidable decision may change too.
 func TestPolicyDiffWithDoubts(t *testing.T) {
 	const unlike = `{"kind":"check","caller":"ns/edge/sa/tyk-gateway","callee":"ns/shop/sa/orders","method":"GET","path":"/x","sub":"a","decision":"allow","reason":"rule_allowed","policy":"orders","rule":"x"}`
 	args := []string{"diff", shipped, shipped, "--replay", "-"}
 	code, stdout, stderr := piped(t, unlike, args...)
-	if code != 2 || !strings.HasSuffix(stdout, "replayed 0, changed 0, undecidable 1\n") || !strings.Contains(stderr, "more is undecidable than --max-undecidable admits") {
+	if code != 2 || !strings.HasSuffix(stdout, "replayed 0, changed 0, undecidable 1\n") || !strings.Contains(stderr, "more decisions are undecidable than --max-undecidable allows") {
 		t.Errorf("got %d, %s%s", code, stdout, stderr)
 	}
 	if code, stdout, stderr = piped(t, unlike, append(args, "--max-undecidable", "1")...); code != 0 {
@@ -108,8 +108,8 @@ func TestPolicyDiffWithDoubts(t *testing.T) {
 	}
 }
 
-// With a configuration, the token of a Check is verified: here by a trust that
-// does not know its key.
+// With a configuration, the token of a Check is verified. The trust of this configuration does
+// not know its key.
 func TestPolicyExplainVerifies(t *testing.T) {
 	data, err := os.ReadFile("../../internal/policycli/explain/testdata/check.json")
 	if err != nil {

@@ -14,10 +14,10 @@ func newPolicyLint() *cobra.Command {
 	var strict bool
 	var workloads string
 	cmd := &cobra.Command{
-		Use: "lint SOURCE... [flags]", Short: "Find errors in policies, and what may not be meant",
+		Use: "lint SOURCE... [flags]", Short: "Find errors and likely mistakes in policies",
 		Long: `Finds errors in documents and in the cases beside them, with the place of each error
-and what to write instead, and warns of what may not be meant. docs/policy.md lists
-the warnings.
+and what to write instead, and warns of likely mistakes. docs/policy.md lists the
+warnings.
 
 ` + policySources + `
 

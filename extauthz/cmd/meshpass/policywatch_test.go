@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// --watch decides the cases again after a change, prints what cannot be read, and
-// ends with 0 when it is interrupted.
+// --watch decides the cases again after a change, prints errors of files, and ends with 0 when
+// it is interrupted.
 func TestPolicyTestWatches(t *testing.T) {
 	dir := t.TempDir()
 	if code, _, stderr := ran(t, "policy", "init", dir, "--callee", "ns/shop/sa/orders"); code != 0 {

@@ -16,7 +16,7 @@ const (
 	wrongRule = "apiVersion: meshpass.dev/v1\nkind: AccessPolicy\nmetadata: {name: wrong}\nspec: {tragets: 1}\n"
 )
 
-// Files of one folder are that folder; messages name them as they were given.
+// Files of one folder are opened as that folder. Messages name them as the user wrote them.
 func TestFilesAndStandardInput(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)

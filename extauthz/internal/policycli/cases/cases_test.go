@@ -17,7 +17,7 @@ import (
 	policysource "github.com/meshpass/meshpass/shared/policy/source"
 )
 
-func test(t *testing.T, dir string, o cases.Options) cases.Report {
+func runCases(t *testing.T, dir string, o cases.Options) cases.Report {
 	t.Helper()
 	report, err := cases.Run(policycli.DocumentSource{Sources: []string{dir}}, o)
 	if err != nil {
@@ -27,7 +27,7 @@ func test(t *testing.T, dir string, o cases.Options) cases.Report {
 }
 
 func TestPrinted(t *testing.T) {
-	report := test(t, "testdata/policies", cases.Options{MinCoverage: 90})
+	report := runCases(t, "testdata/policies", cases.Options{MinCoverage: 90})
 	var quiet, verbose, indented strings.Builder
 	encoder := json.NewEncoder(&indented)
 	encoder.SetIndent("", "  ")
@@ -45,34 +45,34 @@ func TestPrinted(t *testing.T) {
 }
 
 func TestOnlySome(t *testing.T) {
-	report := test(t, "testdata/policies", cases.Options{NamePattern: regexp.MustCompile("^her own$|expired")})
+	report := runCases(t, "testdata/policies", cases.Options{NamePattern: regexp.MustCompile("^her own$|expired")})
 	if len(report.Cases) != 2 || !report.Passed() || report.Coverage != nil {
 		t.Errorf("got %+v", report)
 	}
 }
 
-// The policies that are shipped do what their cases say, and no rule is untried.
+// The shipped policies pass their cases, and every rule decides one.
 func TestTheShippedPolicies(t *testing.T) {
-	report := test(t, "../../../../manifests/policies", cases.Options{MinCoverage: 100})
+	report := runCases(t, "../../../../manifests/policies", cases.Options{MinCoverage: 100})
 	var text strings.Builder
 	if err := report.Print(&text); err != nil || !report.Passed() {
 		t.Errorf("%v\n%s", err, text.String())
 	}
 }
 
-// The guardrails that are shipped do what their cases say, and lint finds nothing in them.
+// The shipped guardrails pass their cases, and lint finds nothing in them.
 func TestTheShippedGuardrails(t *testing.T) {
 	source := policycli.DocumentSource{Sources: []string{"../../../../manifests/policies"}, Guardrails: []string{"../../../../manifests/guardrails"}}
 	report, err := cases.Run(source, cases.Options{MinCoverage: 100})
 	if err != nil || !report.Passed() {
 		t.Errorf("got %v, %+v", err, report)
 	}
-	if problems, warnings := lint.Run(policysource.Loader{}, folders(t, source)...); len(problems) > 0 || len(warnings) > 0 {
+	if problems, warnings := lint.Run(policysource.Loader{}, openFolders(t, source)...); len(problems) > 0 || len(warnings) > 0 {
 		t.Errorf("got %v, %v", problems, warnings)
 	}
 }
 
-func folders(t *testing.T, source policycli.DocumentSource) []policysource.Dir {
+func openFolders(t *testing.T, source policycli.DocumentSource) []policysource.Dir {
 	t.Helper()
 	dirs, err := source.OpenFolders()
 	if err != nil {
@@ -144,7 +144,7 @@ func TestNothingToTest(t *testing.T) {
 	}
 }
 
-// What cannot be meant fails, instead of passing as a denial whatever the documents say.
+// A case that proves nothing is an error. As a denial it would pass with any documents.
 func TestCasesThatCannotBeMeant(t *testing.T) {
 	documents := fstest.MapFS{
 		"orders.yaml": {Data: []byte(`apiVersion: meshpass.dev/v1
@@ -217,7 +217,7 @@ spec:
 
 // A rule that decided only cases that failed is not covered.
 func TestFailedCasesCoverNothing(t *testing.T) {
-	report := test(t, "testdata/policies", cases.Options{})
+	report := runCases(t, "testdata/policies", cases.Options{})
 	for _, rule := range report.Coverage.Never {
 		if rule.Rule == "office-hours" {
 			return
@@ -226,7 +226,7 @@ func TestFailedCasesCoverNothing(t *testing.T) {
 	t.Errorf("orders/office-hours decided one case, which failed; never: %v", report.Coverage.Never)
 }
 
-// A case that is denied whatever the rules say must say that it expects so.
+// A case whose denial does not depend on the rules must expect the reason of the denial.
 func TestCasesThatProveNothing(t *testing.T) {
 	const documents = `apiVersion: meshpass.dev/v1
 kind: AccessPolicy

@@ -10,7 +10,7 @@ import (
 )
 
 func TestJUnit(t *testing.T) {
-	report := test(t, "testdata/policies", cases.Options{MinCoverage: 90})
+	report := runCases(t, "testdata/policies", cases.Options{MinCoverage: 90})
 	var text strings.Builder
 	if err := report.PrintJUnit(&text); err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func TestJUnit(t *testing.T) {
 	}
 }
 
-// A name may hold what XML cannot.
+// A name may contain characters that XML cannot.
 func TestJUnitOfOddNames(t *testing.T) {
 	const name = "a<b&\"c\"\x00]]>"
 	report := cases.Report{Cases: []cases.Result{{File: name, Name: name, Differences: []cases.Difference{{Field: "decision", Want: name, Got: "x"}}}}, Failed: 1}

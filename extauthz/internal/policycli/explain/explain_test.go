@@ -27,7 +27,7 @@ var (
 	noon    = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 )
 
-func set(t *testing.T, dir string) *policy.Set {
+func loadSet(t *testing.T, dir string) *policy.Set {
 	t.Helper()
 	set, err := policycli.DocumentSource{Sources: []string{dir}, Domains: domains}.LoadSet()
 	if err != nil {
@@ -36,10 +36,10 @@ func set(t *testing.T, dir string) *policy.Set {
 	return set
 }
 
-func printed(t *testing.T, set *policy.Set, questions ...explain.Query) string {
+func printText(t *testing.T, set *policy.Set, queries ...explain.Query) string {
 	t.Helper()
 	var report explain.Report
-	for _, q := range questions {
+	for _, q := range queries {
 		report.Explanations = append(report.Explanations, explain.Explain(set, q))
 	}
 	var text strings.Builder
@@ -50,10 +50,10 @@ func printed(t *testing.T, set *policy.Set, questions ...explain.Query) string {
 }
 
 func TestPrinted(t *testing.T) {
-	documents := set(t, "../cases/testdata/policies")
+	documents := loadSet(t, "../cases/testdata/policies")
 	for _, row := range []struct {
 		name  string
-		asked explain.RequestFlags
+		flags explain.RequestFlags
 	}{
 		{"denied", explain.RequestFlags{Caller: "ns/edge/sa/tyk-gateway", Path: "/tenants/globex/orders/1?a=b", Claims: alice}},
 		{"allowed", explain.RequestFlags{Caller: "ns/batch/sa/nightly", Path: "/tenants/acme/orders/1", Claims: alice, Host: "orders.shop", Port: 8080}},
@@ -61,12 +61,12 @@ func TestPrinted(t *testing.T) {
 		{"ambiguous", explain.RequestFlags{Path: "/tenants//orders/1"}},
 		{"undecided", explain.RequestFlags{Path: "/vault", Claims: `{"sub":"okta:bob"}`}},
 	} {
-		row.asked.Callee = "ns/shop/sa/orders"
-		q, err := row.asked.BuildQuery(domains, noon)
+		row.flags.Callee = "ns/shop/sa/orders"
+		q, err := row.flags.BuildQuery(domains, noon)
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden.CompareFile(t, row.name+".txt", printed(t, documents, q))
+		golden.CompareFile(t, row.name+".txt", printText(t, documents, q))
 		if row.name == "denied" {
 			data, err := json.MarshalIndent(explain.Explain(documents, q), "", "  ")
 			if err != nil {
@@ -78,7 +78,7 @@ func TestPrinted(t *testing.T) {
 }
 
 func TestACalleeThatNobodyTargets(t *testing.T) {
-	documents := set(t, "../cases/testdata/policies")
+	documents := loadSet(t, "../cases/testdata/policies")
 	q, err := explain.RequestFlags{Callee: "ns/shop/sa/order"}.BuildQuery(domains, noon)
 	if err != nil {
 		t.Fatal(err)
@@ -91,12 +91,12 @@ func TestACalleeThatNobodyTargets(t *testing.T) {
 }
 
 func TestACallerThatNoRuleNames(t *testing.T) {
-	for _, caller := range []string{"ns/batch/sa/x", "ns/edge/sa/tyk-gateway", "ns/far/sa/away", "none"} { // named by a pattern, named, and no slip
-		if got := explainFrom(t, set(t, "../cases/testdata/policies"), caller).Notes; got != nil {
+	for _, caller := range []string{"ns/batch/sa/x", "ns/edge/sa/tyk-gateway", "ns/far/sa/away", "none"} { // named by a pattern, named, and not similar to a named one
+		if got := explainFrom(t, loadSet(t, "../cases/testdata/policies"), caller).Notes; got != nil {
 			t.Errorf("%s: got %q", caller, got)
 		}
 	}
-	shipped := set(t, "../../../../manifests/policies")
+	shipped := loadSet(t, "../../../../manifests/policies")
 	got := explainFrom(t, shipped, "ns/edge/sa/tyk-gatewy").Notes
 	if want := []string{`no rule names the caller ns/edge/sa/tyk-gatewy (did you mean "ns/edge/sa/tyk-gateway"?)`}; !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
@@ -114,22 +114,22 @@ func explainFrom(t *testing.T, documents *policy.Set, caller string) explain.Exp
 
 func TestMistakesListWhatDocumentsName(t *testing.T) {
 	targets, callers := []string{"ns/shop/sa/orders"}, []string{"ns/edge/sa/gw"}
-	for want, asked := range map[string]explain.RequestFlags{
+	for want, flags := range map[string]explain.RequestFlags{
 		"name the request: --callee, --check or --record; targets are ns/shop/sa/orders":                                                                     {},
 		`--callee "ns/shop/orders": want one of those that documents target, without *; targets are ns/shop/sa/orders`:                                       {Callee: "ns/shop/orders"},
 		`--callee "ns/shop/s/orders": want one of those that documents target, without * (did you mean "ns/shop/sa/orders"?); targets are ns/shop/sa/orders`: {Callee: "ns/shop/s/orders"},
 		`--caller "n/edge/sa/gw": want one workload, ns/NAMESPACE/sa/ACCOUNT or spiffe://DOMAIN/PATH, or none (did you mean "ns/edge/sa/gw"?); callers of rules are ns/edge/sa/gw`: {
 			Callee: "ns/shop/sa/orders", Caller: "n/edge/sa/gw"},
 	} {
-		asked.Targets, asked.Callers = targets, callers
-		if _, err := asked.BuildQuery(domains, noon); err == nil || err.Error() != want {
+		flags.Targets, flags.Callers = targets, callers
+		if _, err := flags.BuildQuery(domains, noon); err == nil || err.Error() != want {
 			t.Errorf("got %v\nwant %s", err, want)
 		}
 	}
 }
 
-// token says what alice's would; nothing signed it.
-func token() string {
+// unsignedToken has the claims of alice, and no valid signature.
+func unsignedToken() string {
 	part := base64.RawURLEncoding.EncodeToString
 	return part([]byte(`{"typ":"txntoken+jwt"}`)) + "." + part([]byte(alice)) + "." + part([]byte("none"))
 }
@@ -140,13 +140,13 @@ func checkWith(t *testing.T, edits ...string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []byte(strings.NewReplacer(append(edits, "TOKEN", token())...).Replace(string(data)))
+	return []byte(strings.NewReplacer(append(edits, "TOKEN", unsignedToken())...).Replace(string(data)))
 }
 
 func TestFromCheck(t *testing.T) {
-	documents := set(t, "../cases/testdata/policies")
+	documents := loadSet(t, "../cases/testdata/policies")
 	valid := func(raw string) policy.Authentication {
-		if raw != token() {
+		if raw != unsignedToken() {
 			t.Errorf("verified %s", raw)
 		}
 		return policy.Authentication{Claims: &identity.Claims{Subject: "okta:alice", Scope: "orders.read", Tctx: map[string]any{"tenant": "acme"}}}
@@ -155,7 +155,7 @@ func TestFromCheck(t *testing.T) {
 	for _, row := range []struct {
 		name      string
 		check     []byte
-		asked     explain.RequestFlags
+		flags     explain.RequestFlags
 		readToken explain.TokenReader
 		want      []string
 	}{
@@ -169,13 +169,13 @@ func TestFromCheck(t *testing.T) {
 		{"a callee by flag", checkWith(t, "spiffe://cluster.local/ns/shop/sa/orders", ""), explain.RequestFlags{Callee: "ns/shop/sa/orders"}, explain.TrustTokens(noon), []string{"allow rule_allowed"}},
 		{"no SPIFFE id", checkWith(t, "spiffe://cluster.local/ns/edge/sa/tyk-gateway", "CN=x"), explain.RequestFlags{}, explain.TrustTokens(noon), []string{"deny bad_principal: no document was asked"}},
 	} {
-		q, err := row.asked.QueryFromCheck(row.check, domains, row.readToken, noon)
+		q, err := row.flags.QueryFromCheck(row.check, domains, row.readToken, noon)
 		if err != nil {
 			t.Fatalf("%s: %s", row.name, err)
 		}
-		text := printed(t, documents, q)
+		text := printText(t, documents, q)
 		for _, want := range row.want {
-			if !strings.Contains(text, want) || strings.Contains(text, token()) {
+			if !strings.Contains(text, want) || strings.Contains(text, unsignedToken()) {
 				t.Errorf("%s: got\n%s\nwant %s", row.name, text, want)
 			}
 		}
@@ -185,8 +185,8 @@ func TestFromCheck(t *testing.T) {
 	}
 }
 
-// Without keys, onOutage decides where the verifier says that it is an outage, and not by
-// the reason alone: the authorizer denies a partner's token then.
+// Without keys, onOutage decides only if the verifier reports an outage. The reason alone is
+// not enough: the authorizer denies the token of a partner whose keys are missing.
 func TestWithoutKeys(t *testing.T) {
 	documents, err := source.Loader{}.Load(source.Dir{Name: "p", Files: fstest.MapFS{"p.yaml": {Data: []byte(`apiVersion: meshpass.dev/v1
 kind: AccessPolicy
@@ -207,7 +207,7 @@ spec:
 		if err != nil {
 			t.Fatal(err)
 		}
-		if text := printed(t, documents, q); !strings.HasPrefix(text, want) {
+		if text := printText(t, documents, q); !strings.HasPrefix(text, want) {
 			t.Errorf("outage %t: got\n%s", outage, text)
 		}
 	}
@@ -222,17 +222,17 @@ func TestFromRecords(t *testing.T) {
 		t.Cleanup(func() { file.Close() })
 		return file
 	}
-	then := set(t, "../replay/testdata/tour")
-	questions, err := explain.QueriesFromRecords(records(), "01a206a5-b4f8-70ad-a3b5-54c1cf224bc7", then)
+	then := loadSet(t, "../replay/testdata/tour")
+	queries, err := explain.QueriesFromRecords(records(), "01a206a5-b4f8-70ad-a3b5-54c1cf224bc7", then)
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden.CompareFile(t, "record.txt", printed(t, then, questions...))
-	now := set(t, "../cases/testdata/policies")
-	if questions, err = explain.QueriesFromRecords(records(), "01a206a5-b4fd-7832-a498-386f447c7965", now); err != nil {
+	golden.CompareFile(t, "record.txt", printText(t, then, queries...))
+	now := loadSet(t, "../cases/testdata/policies")
+	if queries, err = explain.QueriesFromRecords(records(), "01a206a5-b4fd-7832-a498-386f447c7965", now); err != nil {
 		t.Fatal(err)
 	}
-	golden.CompareFile(t, "record-by-others.txt", printed(t, now, questions...))
+	golden.CompareFile(t, "record-by-others.txt", printText(t, now, queries...))
 	if _, err := explain.QueriesFromRecords(records(), "x", then); !errors.Is(err, explain.ErrNoRecord) {
 		t.Errorf("no such id: got %v", err)
 	}
@@ -242,7 +242,7 @@ func TestFromRecords(t *testing.T) {
 }
 
 func TestFlagsThatAreRefused(t *testing.T) {
-	for want, asked := range map[string]explain.RequestFlags{
+	for want, flags := range map[string]explain.RequestFlags{
 		"name the request":                      {},
 		`--callee "ns/*/sa/b": want one`:        {Callee: "ns/*/sa/b"},
 		`--caller "x": want one workload`:       {Callee: "ns/a/sa/b", Caller: "x"},
@@ -250,8 +250,8 @@ func TestFlagsThatAreRefused(t *testing.T) {
 		`claims: json: unknown field "tenant"`:  {Callee: "ns/a/sa/b", Claims: `{"tenant":"acme"}`},
 		`--no-token "no_such": want the reason`: {Callee: "ns/a/sa/b", NoToken: "no_such"},
 	} {
-		if _, err := asked.BuildQuery(domains, noon); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%+v: got %v", asked, err)
+		if _, err := flags.BuildQuery(domains, noon); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: got %v", flags, err)
 		}
 	}
 	if q, err := (explain.RequestFlags{Callee: "edge/orders"}).BuildQuery(domains, noon); err != nil || !q.Request.NoCaller {
@@ -259,7 +259,7 @@ func TestFlagsThatAreRefused(t *testing.T) {
 	}
 }
 
-// Why a host is ambiguous is said where it decides; then no rule is asked.
+// An ambiguous host is explained where it decides the request. No rule is asked then.
 func TestAnAmbiguousHost(t *testing.T) {
 	dir := t.TempDir()
 	const document = `{apiVersion: meshpass.dev/v1, kind: AccessPolicy, metadata: {name: p}, spec: {targets: {workloads: [gateway/ingress, ns/shop/sa/orders]}, rules: [{name: r, effect: allow}]}}`
@@ -274,7 +274,7 @@ func TestAnAmbiguousHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := explain.Explain(set(t, dir), q)
+		e := explain.Explain(loadSet(t, dir), q)
 		if e.Why != want || (e.Documents[0].Rules == nil) != (callee == "gateway/ingress") {
 			t.Errorf("%s: got %s, %+v", callee, e.Why, e.Documents)
 		}

@@ -46,6 +46,6 @@ func TrustTokens(now time.Time) TokenReader {
 			return TokenState{NoToken: decision.TokenFormat}, nil
 		}
 		claims, err := policycli.ParseClaims(inspected.Claims)
-		return TokenState{Claims: claims, Source: "NOT VERIFIED: as the token says of itself; --config verifies it"}, err
+		return TokenState{Claims: claims, Source: "NOT VERIFIED: the claims are as in the token; --config verifies it"}, err
 	}
 }

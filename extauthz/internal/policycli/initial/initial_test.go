@@ -16,7 +16,7 @@ import (
 
 var domains = identity.TrustDomains{Local: "cluster.local"}
 
-// What is written is right by the strictest rules of the other commands.
+// The written files pass the other commands with their strictest flags.
 func TestWhatIsWrittenPasses(t *testing.T) {
 	for _, row := range []struct {
 		callee  string

@@ -1,6 +1,6 @@
 // Package lint is `meshpass policy lint`: it reports errors in documents and in the cases
-// beside them, and warns of what may not be meant. It prints for people, for programs,
-// for GitHub and for code scanning.
+// beside them, and warns of likely mistakes. It prints for people, for programs, for GitHub
+// and for code scanning.
 package lint
 
 import (

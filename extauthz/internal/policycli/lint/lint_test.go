@@ -13,7 +13,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/testhelp/golden"
 )
 
-func run(t *testing.T, members string, dirs ...string) lint.Report {
+func lintDirs(t *testing.T, members string, dirs ...string) lint.Report {
 	t.Helper()
 	var workloads *lint.Workloads
 	if members != "" {
@@ -31,7 +31,7 @@ func TestPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report := run(t, string(members), "testdata/policies")
+	report := lintDirs(t, string(members), "testdata/policies")
 	var text, github, indented strings.Builder
 	encoder := json.NewEncoder(&indented)
 	encoder.SetIndent("", "  ")
@@ -47,7 +47,7 @@ func TestPrinted(t *testing.T) {
 	}
 }
 
-// A name may hold what ends a workflow command's value, or begins a command.
+// Characters that end a value or begin a workflow command are escaped.
 func TestWorkflowCommandsHoldTogether(t *testing.T) {
 	report := lint.Report{Findings: []lint.Finding{{Severity: lint.Error, File: "a:b,c%\n::x", Line: 3, Message: "100%\r\n::warning::forged"}}}
 	var got strings.Builder
@@ -60,12 +60,12 @@ func TestWorkflowCommandsHoldTogether(t *testing.T) {
 }
 
 func TestVerdicts(t *testing.T) {
-	warned := run(t, "ns/batch/sa/nightly\n", "../../check/testdata/policies")
+	warned := lintDirs(t, "ns/batch/sa/nightly\n", "../../check/testdata/policies")
 	last := warned.Findings[len(warned.Findings)-1]
 	if last.Code != lint.UnguardedWorkload || last.File != "workloads.txt" || last.Line != 1 || !warned.Passes(false) || warned.Passes(true) {
 		t.Errorf("got %+v", last)
 	}
-	clean := run(t, "ns/shop/sa/orders\n", "../../../../manifests/policies")
+	clean := lintDirs(t, "ns/shop/sa/orders\n", "../../../../manifests/policies")
 	if len(clean.Findings) > 0 || !clean.Passes(true) {
 		t.Errorf("the policies that are shipped: %+v", clean.Findings)
 	}
@@ -80,7 +80,7 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// What a guardrail's folder may say, and a team's may not go unnoticed.
+// Documents of a guardrail folder get the warnings of guardrails, and not those of teams.
 func TestGuardrailsAreReadAsSuch(t *testing.T) {
 	report, err := lint.Run(policycli.DocumentSource{Guardrails: []string{"testdata/policies"}}, nil)
 	if err != nil {
@@ -95,9 +95,9 @@ func TestGuardrailsAreReadAsSuch(t *testing.T) {
 	}
 }
 
-// Lint finds the cases that prove nothing, as test does.
+// Lint reports the cases that prove nothing, as `policy test` does.
 func TestCasesThatCannotBeMeant(t *testing.T) {
-	report := run(t, "", "testdata/vacuous")
+	report := lintDirs(t, "", "testdata/vacuous")
 	want := lint.Finding{Severity: lint.Error, File: "testdata/vacuous/orders_test.yaml", Line: 4, Column: 5,
 		Message: `case "a typo": expect.rule "orders/red": no document has such a rule (did you mean "orders/read"?)`}
 	if len(report.Findings) != 1 || report.Findings[0] != want {

@@ -12,9 +12,9 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// Usual mistakes, and what lint says of each: testdata/mistakes.txt holds a mistake
-// after "###", its files after "==", and the messages after "--". Each message names
-// the key and the place, and says what to write; causes come alone.
+// testdata/mistakes.txt has the usual mistakes: a mistake after "###", its files after "==",
+// and the messages of lint after "--". Each message names the key, the place and the fix.
+// Consequences of a mistake are not reported.
 func TestMessagesOfUsualMistakes(t *testing.T) {
 	table, err := os.ReadFile("testdata/mistakes.txt")
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	policylint "github.com/meshpass/meshpass/shared/policy/lint"
 )
 
-// The log is valid by what the schema of SARIF 2.1.0 requires of the parts that we
-// write; testdata/sarif-essential.json is our excerpt of these requirements.
+// The log is valid by the schema of SARIF 2.1.0. testdata/sarif-essential.json is our excerpt
+// of the schema for the parts that lint writes.
 func TestSARIF(t *testing.T) {
 	schema, err := jsonschema.NewCompiler().Compile("testdata/sarif-essential.json")
 	if err != nil {
@@ -25,7 +25,7 @@ func TestSARIF(t *testing.T) {
 		t.Fatal(err)
 	}
 	odd := lint.Report{Findings: []lint.Finding{{Severity: lint.Error, File: "/a b/c:d.yaml", Message: "no line"}, {Severity: lint.Warning, File: "a b/ü:%.yaml", Line: 3, Code: policylint.OpenRule, Message: "m"}}}
-	for name, report := range map[string]lint.Report{"lint.sarif": run(t, string(members), "testdata/policies"), "odd.sarif": odd, "": {}} {
+	for name, report := range map[string]lint.Report{"lint.sarif": lintDirs(t, string(members), "testdata/policies"), "odd.sarif": odd, "": {}} {
 		var text strings.Builder
 		if err := report.PrintSARIF(&text); err != nil {
 			t.Fatal(err)
@@ -44,8 +44,8 @@ func TestSARIF(t *testing.T) {
 	}
 }
 
-// checkRules wants each result to name its rule by index too, and each rule to lead
-// to an anchor that exists.
+// checkRules checks that each result has the index of its rule, and that the link of each
+// rule leads to an anchor that exists.
 func checkRules(t *testing.T, text string, findings int) {
 	t.Helper()
 	var log struct {

@@ -32,7 +32,7 @@ const maxLine = 1 << 20
 // The errors of a replay without a usable result.
 var (
 	ErrNoRecords   = errors.New("no audit record that documents decided")
-	ErrUndecidable = errors.New("more is undecidable than --max-undecidable admits")
+	ErrUndecidable = errors.New("more decisions are undecidable than --max-undecidable allows")
 )
 
 // Diff replays all records, one on a line. Lines that are not audit records are counted.

@@ -14,9 +14,9 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// tour.jsonl is what the authorizer and the gateway of `make demo` recorded, under
-// the documents of testdata/tour.
-func tour(t *testing.T) io.Reader {
+// openTour opens tour.jsonl: the records of the authorizer and the gateway of `make demo`,
+// under the documents of testdata/tour.
+func openTour(t *testing.T) io.Reader {
 	t.Helper()
 	file, err := os.Open("testdata/tour.jsonl")
 	if err != nil {
@@ -26,7 +26,7 @@ func tour(t *testing.T) io.Reader {
 	return file
 }
 
-func loaded(t *testing.T, dir source.Dir) *policy.Set {
+func loadSet(t *testing.T, dir source.Dir) *policy.Set {
 	t.Helper()
 	set, err := source.Loader{}.Load(dir)
 	if err != nil {
@@ -35,8 +35,8 @@ func loaded(t *testing.T, dir source.Dir) *policy.Set {
 	return set
 }
 
-// edited is testdata/tour with a text of a file replaced.
-func edited(t *testing.T, file, from, to string) *policy.Set {
+// loadEdited loads testdata/tour with a text of a file replaced.
+func loadEdited(t *testing.T, file, from, to string) *policy.Set {
 	t.Helper()
 	tree := fstest.MapFS{}
 	for _, name := range []string{"inventory.yaml", "orders.yaml", "reports.yaml"} {
@@ -53,12 +53,12 @@ func edited(t *testing.T, file, from, to string) *policy.Set {
 		}
 		tree[name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	return loaded(t, source.Dir{Name: "tour", Files: tree})
+	return loadSet(t, source.Dir{Name: "tour", Files: tree})
 }
 
 func TestTheTourIsReplayedAsItWas(t *testing.T) {
-	set := loaded(t, source.OSDir("testdata/tour"))
-	report, err := Diff(set, set, tour(t))
+	set := loadSet(t, source.OSDir("testdata/tour"))
+	report, err := Diff(set, set, openTour(t))
 	if err != nil || report.Replayed != 22 || report.Changed+report.OtherRule+report.Undecidable != 0 || report.NotByPolicy != 12 {
 		t.Errorf("got %+v, %v", report, err)
 	}
@@ -66,7 +66,7 @@ func TestTheTourIsReplayedAsItWas(t *testing.T) {
 
 func TestChangedPolicies(t *testing.T) {
 	const own = "when: claims.tctx.tenant == path.tenant"
-	set := loaded(t, source.OSDir("testdata/tour"))
+	set := loadSet(t, source.OSDir("testdata/tour"))
 	for _, row := range []struct{ name, file, from, to string }{
 		{"narrower", "inventory.yaml", "scopes: [orders.read]", "scopes: [orders.read, stock.read]"},
 		{"wider", "orders.yaml", own, `when: claims.tctx.tenant == path.tenant || claims.scope == "orders.read"`},
@@ -87,8 +87,8 @@ spec:
 apiVersion`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			changed := edited(t, row.file, row.from, row.to)
-			report, err := Diff(set, changed, tour(t))
+			changed := loadEdited(t, row.file, row.from, row.to)
+			report, err := Diff(set, changed, openTour(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,8 +108,8 @@ apiVersion`},
 	}
 }
 
-// rec is a record of a hop, with changes.
-func rec(changes map[string]any) string {
+// hopRecord returns a record of a hop, with changes.
+func hopRecord(changes map[string]any) string {
 	r := map[string]any{
 		"time": "2026-11-23T04:24:12Z", "kind": "check", "caller": "ns/edge/sa/tyk-gateway", "callee": "ns/shop/sa/orders", "method": "GET",
 		"path": "/tenants/acme/orders/1", "host": "h", "sub": "idp:a", "iss": "https://i", "decision": "allow", "reason": "rule_allowed",
@@ -122,7 +122,7 @@ func rec(changes map[string]any) string {
 	return string(line)
 }
 
-// generation of testdata/tour.
+// generation is that of testdata/tour.
 const generation = "69b197064a06"
 
 func TestOneRecord(t *testing.T) {
@@ -135,37 +135,37 @@ func TestOneRecord(t *testing.T) {
 		}
 		return more
 	}
-	set := loaded(t, source.OSDir("testdata/tour"))
+	set := loadSet(t, source.OSDir("testdata/tour"))
 	for _, row := range []struct{ name, line, want string }{
-		{"as it was", rec(nil), "replayed 1, changed 0, undecidable 0"},
-		{"another generation, and all is there", rec(changes{"generation": "other"}), "replayed 1, changed 0, undecidable 0"},
-		{"another generation, and a claim is not there", rec(changes{"generation": "other", "inputs": changes{"claims.scope": "orders.read"}}),
+		{"as it was", hopRecord(nil), "replayed 1, changed 0, undecidable 0"},
+		{"another generation, and all is there", hopRecord(changes{"generation": "other"}), "replayed 1, changed 0, undecidable 0"},
+		{"another generation, and a claim is not there", hopRecord(changes{"generation": "other", "inputs": changes{"claims.scope": "orders.read"}}),
 			"OLD reads what the record does not hold: claims.tctx.tenant"},
-		{"another generation that decided otherwise", rec(changes{"generation": "other", "rule": "former"}),
+		{"another generation that decided otherwise", hopRecord(changes{"generation": "other", "rule": "former"}),
 			"recorded under generation other, OLD is 69b197064a06 and says allow rule_allowed orders/read-own-tenant, not allow rule_allowed orders/former"},
-		{"a path that an earlier version read", rec(changes{"path": "/tenants/acme/orders/1%3Bx"}), "    1  - allow rule_allowed orders/read-own-tenant\n       + deny ambiguous_path\n"},
-		{"the same, under another generation", rec(changes{"path": "/tenants/acme/orders/%3F", "generation": "other"}), "    1  - allow rule_allowed orders/read-own-tenant\n       + deny ambiguous_path\n"},
-		{"a denied path that an earlier version read", rec(denied(changes{"path": "/admin%23"})), "    1  - deny no_rule\n       + deny ambiguous_path\n"},
-		{"a lifted path that an earlier version read", rec(changes{"path": "/x%3Bx", "reason": "overridden", "policy": "", "rule": "ns/shop/sa/orders", "shadow": []string{"deny no_rule"}}), "    1  - deny no_rule\n       + deny ambiguous_path\n"},
-		{"masked", rec(changes{"inputs": changes{"claims.scope": "orders.read"}, "unrecorded": []string{"claims.tctx.tenant"}}),
+		{"a path that an earlier version read", hopRecord(changes{"path": "/tenants/acme/orders/1%3Bx"}), "    1  - allow rule_allowed orders/read-own-tenant\n       + deny ambiguous_path\n"},
+		{"the same, under another generation", hopRecord(changes{"path": "/tenants/acme/orders/%3F", "generation": "other"}), "    1  - allow rule_allowed orders/read-own-tenant\n       + deny ambiguous_path\n"},
+		{"a denied path that an earlier version read", hopRecord(denied(changes{"path": "/admin%23"})), "    1  - deny no_rule\n       + deny ambiguous_path\n"},
+		{"a lifted path that an earlier version read", hopRecord(changes{"path": "/x%3Bx", "reason": "overridden", "policy": "", "rule": "ns/shop/sa/orders", "shadow": []string{"deny no_rule"}}), "    1  - deny no_rule\n       + deny ambiguous_path\n"},
+		{"masked", hopRecord(changes{"inputs": changes{"claims.scope": "orders.read"}, "unrecorded": []string{"claims.tctx.tenant"}}),
 			"OLD reads what the record does not hold: claims.tctx.tenant"},
-		{"masked in silence", rec(changes{"inputs": changes{"claims.scope": "orders.read"}}),
+		{"masked in silence", hopRecord(changes{"inputs": changes{"claims.scope": "orders.read"}}),
 			"OLD says deny condition_error orders/read-own-tenant, not allow rule_allowed orders/read-own-tenant: something beside its documents decided"},
-		{"bytes that no JSON holds", rec(changes{"inputs": changes{"claims.scope": "orders.read", "claims.tctx.tenant": "a\ufffd"}}),
+		{"bytes that no JSON holds", hopRecord(changes{"inputs": changes{"claims.scope": "orders.read", "claims.tctx.tenant": "a\ufffd"}}),
 			"OLD reads what the record does not hold: claims.tctx.tenant"},
-		{"a path that was cut off", rec(changes{"path": "/tenants/acme/orders/1…"}), "the record does not hold all of the path"},
-		{"lifted", rec(changes{"reason": "overridden", "policy": "", "rule": "ns/shop/sa/orders", "path": "/x", "shadow": []string{"deny no_rule"}}), "replayed 1, changed 0, undecidable 0"},
-		{"lifted, and without a token", rec(changes{"reason": "overridden", "policy": "", "rule": "ns/shop/sa/orders", "sub": "", "iss": "", "shadow": []string{"deny token_missing"}}), "replayed 1, changed 0, undecidable 0"},
-		{"a token that did not verify", rec(denied(changes{"reason": "token_expired", "sub": "", "iss": "", "inputs": nil})), "replayed 1, changed 0, undecidable 0"},
-		{"no keys", rec(denied(changes{"reason": "not_configured", "sub": "", "iss": "", "inputs": nil})), "replayed 1, changed 0, undecidable 0"},
-		{"unguarded", rec(denied(changes{"reason": "unguarded", "callee": "ns/a/sa/b"})), "replayed 1, changed 0, undecidable 0"},
-		{"a document that could not be used", rec(denied(changes{"reason": "policy_refused", "policy": "x"})), "something beside its documents decided"},
-		{"refused before documents were asked", rec(denied(changes{"reason": "no_callee", "callee": ""})) + "\n" + rec(nil), "replayed 1, changed 0, undecidable 0; not decided by documents 1"},
-		{"a refusal of the edge's own", rec(denied(changes{"kind": "edge", "reason": "no_session", "callee": "edge/a"})) + "\n" + rec(nil), "replayed 1, changed 0, undecidable 0; not decided by documents 1"},
+		{"a path that was cut off", hopRecord(changes{"path": "/tenants/acme/orders/1…"}), "the record does not hold all of the path"},
+		{"lifted", hopRecord(changes{"reason": "overridden", "policy": "", "rule": "ns/shop/sa/orders", "path": "/x", "shadow": []string{"deny no_rule"}}), "replayed 1, changed 0, undecidable 0"},
+		{"lifted, and without a token", hopRecord(changes{"reason": "overridden", "policy": "", "rule": "ns/shop/sa/orders", "sub": "", "iss": "", "shadow": []string{"deny token_missing"}}), "replayed 1, changed 0, undecidable 0"},
+		{"a token that did not verify", hopRecord(denied(changes{"reason": "token_expired", "sub": "", "iss": "", "inputs": nil})), "replayed 1, changed 0, undecidable 0"},
+		{"no keys", hopRecord(denied(changes{"reason": "not_configured", "sub": "", "iss": "", "inputs": nil})), "replayed 1, changed 0, undecidable 0"},
+		{"unguarded", hopRecord(denied(changes{"reason": "unguarded", "callee": "ns/a/sa/b"})), "replayed 1, changed 0, undecidable 0"},
+		{"a document that could not be used", hopRecord(denied(changes{"reason": "policy_refused", "policy": "x"})), "something beside its documents decided"},
+		{"refused before documents were asked", hopRecord(denied(changes{"reason": "no_callee", "callee": ""})) + "\n" + hopRecord(nil), "replayed 1, changed 0, undecidable 0; not decided by documents 1"},
+		{"a refusal of the edge's own", hopRecord(denied(changes{"kind": "edge", "reason": "no_session", "callee": "edge/a"})) + "\n" + hopRecord(nil), "replayed 1, changed 0, undecidable 0; not decided by documents 1"},
 		{"gaps between", `{"time":"2026-06-01T12:00:00Z","kind":"gap","id":"1","cause":"suppressed","count":40,"since":"2026-06-01T12:00:00Z","decision":"deny","reason":"token_missing"}` + "\n" +
-			`{"time":"2026-06-01T12:00:00Z","kind":"gap","id":"2","cause":"queue_full","count":2,"since":"2026-06-01T12:00:00Z"}` + "\n" + rec(nil), "replayed 1, changed 0, undecidable 0; not recorded 42"},
-		{"a log between", `{"time":1,"level":"INFO","msg":"listening"}` + "\ntime=x level=info\n\n" + rec(nil), "replayed 1, changed 0, undecidable 0; other lines 2"},
-		{"half a line", strings.TrimSuffix(rec(nil), "}"), "line 1 is not JSON: unexpected EOF"},
+			`{"time":"2026-06-01T12:00:00Z","kind":"gap","id":"2","cause":"queue_full","count":2,"since":"2026-06-01T12:00:00Z"}` + "\n" + hopRecord(nil), "replayed 1, changed 0, undecidable 0; not recorded 42"},
+		{"a log between", `{"time":1,"level":"INFO","msg":"listening"}` + "\ntime=x level=info\n\n" + hopRecord(nil), "replayed 1, changed 0, undecidable 0; other lines 2"},
+		{"half a line", strings.TrimSuffix(hopRecord(nil), "}"), "line 1 is not JSON: unexpected EOF"},
 	} {
 		report, err := Diff(set, set, strings.NewReader(row.line))
 		var text strings.Builder
@@ -178,11 +178,12 @@ func TestOneRecord(t *testing.T) {
 	}
 }
 
-// A host that an earlier version compared, and that a gateway could read in another way, is a change.
+// An earlier version compared a host that a gateway could read in another way. Its denial is a
+// change.
 func TestAHostThatAnEarlierVersionRead(t *testing.T) {
 	const document = `{apiVersion: meshpass.dev/v1, kind: AccessPolicy, metadata: {name: orders}, spec: {targets: {workloads: [gateway/ingress]}, rules: [{name: read-own-tenant, effect: allow}]}}`
-	set := loaded(t, source.Dir{Files: fstest.MapFS{"p.yaml": {Data: []byte(document)}}})
-	line := rec(map[string]any{"callee": "gateway/ingress", "caller": "", "host": "orders.example.", "generation": set.Generation()})
+	set := loadSet(t, source.Dir{Files: fstest.MapFS{"p.yaml": {Data: []byte(document)}}})
+	line := hopRecord(map[string]any{"callee": "gateway/ingress", "caller": "", "host": "orders.example.", "generation": set.Generation()})
 	report, err := Diff(set, set, strings.NewReader(line+"\n"+strings.Replace(line, "example.", "example", 1)))
 	if err != nil || report.Replayed != 2 || report.Changed != 1 || report.Changes[0].Now.Reason != "ambiguous_host" || report.Changes[0].Was.Reason != "rule_allowed" {
 		t.Errorf("got %+v, %v", report, err)
@@ -190,7 +191,7 @@ func TestAHostThatAnEarlierVersionRead(t *testing.T) {
 }
 
 func TestNothingToReplay(t *testing.T) {
-	set := loaded(t, source.OSDir("testdata/tour"))
+	set := loadSet(t, source.OSDir("testdata/tour"))
 	for name, row := range map[string]struct {
 		text string
 		want error
@@ -199,7 +200,7 @@ func TestNothingToReplay(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, err := Diff(set, set, strings.NewReader(rec(nil)+"\n"+strings.Repeat("x", maxLine+1))); err == nil || !strings.HasPrefix(err.Error(), "line 2: ") {
+	if _, err := Diff(set, set, strings.NewReader(hopRecord(nil)+"\n"+strings.Repeat("x", maxLine+1))); err == nil || !strings.HasPrefix(err.Error(), "line 2: ") {
 		t.Errorf("a line without an end: got %v", err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// beforeFolders are the documents that decided the records of testdata/before-folders,
-// which the last version wrote whose records had no folder.
+// beforeFolders returns the documents that decided the records of testdata/before-folders.
+// These records are of the last version without folders in its records.
 func beforeFolders(t *testing.T) []source.Dir {
 	t.Helper()
 	dirs, err := policycli.DocumentSource{
@@ -45,8 +45,8 @@ func diffOf(t *testing.T, old, changed *policy.Set, records string) Report {
 	return report
 }
 
-// Records without a folder are decided as they were, also by documents of which two
-// have one name by now, and their generation is that of the same files.
+// Records without a folder get the same answers again, also if two documents have one name
+// now. Their generation is that of the same files.
 func TestRecordsOfTheVersionBeforeFolders(t *testing.T) {
 	data, err := os.ReadFile("testdata/before-folders/records.jsonl")
 	if err != nil {
@@ -60,47 +60,47 @@ func TestRecordsOfTheVersionBeforeFolders(t *testing.T) {
 	if r := diffOf(t, set, set, records); r.Replayed != 5 || r.Changed+r.OtherRule+r.Undecidable != 0 {
 		t.Errorf("got %+v", r)
 	}
-	squatting := fstest.MapFS{"lock.yaml": {Data: []byte(document("lock", "ns/blog/sa/web", "{name: mine, effect: allow}"))}}
+	squatting := fstest.MapFS{"lock.yaml": {Data: []byte(documentText("lock", "ns/blog/sa/web", "{name: mine, effect: allow}"))}}
 	both := loadAll(t, append(dirs, source.Dir{Name: "blog", Files: squatting})...)
 	if r := diffOf(t, both, both, records); r.Replayed != 5 || r.Changed+r.OtherRule+r.Undecidable != 0 {
 		t.Errorf("beside another document of the name: got %+v", r)
 	}
 }
 
-func document(name, target, rule string) string {
+func documentText(name, target, rule string) string {
 	return fmt.Sprintf("apiVersion: meshpass.dev/v1\nkind: AccessPolicy\nmetadata: {name: %s}\nspec:\n  targets: {workloads: [%q]}\n  identity: optional\n  rules: [%s]\n", name, target, rule)
 }
 
-// line is a record of a GET of /x, denied by a rule named r.
-func line(folder, policy string) string {
+// recordLine returns a record of a GET of /x that a rule named r denied.
+func recordLine(folder, policy string) string {
 	return fmt.Sprintf(`{"kind":"check","callee":"ns/a/sa/a","method":"GET","path":"/x","decision":"deny","reason":"rule_denied","folder":%q,"policy":%q,"rule":"r"}`, folder, policy)
 }
 
-// A folder counts where the documents have one of that name; else it is another name
-// for the folder at hand.
+// The folder of a record is compared if the documents have a folder of that name. Otherwise
+// it is another name for the folder on the command line.
 func TestTheFolderOfARecord(t *testing.T) {
 	const rule = "{name: r, effect: deny, to: {paths: [/x]}}"
-	team := source.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(document("p", "ns/a/sa/a", rule))}}}
-	rails := source.Dir{Name: "rails", Files: fstest.MapFS{"p.yaml": {Data: []byte(document("p", "ns/b/sa/b", rule))}}, Guardrail: true}
+	team := source.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(documentText("p", "ns/a/sa/a", rule))}}}
+	rails := source.Dir{Name: "rails", Files: fstest.MapFS{"p.yaml": {Data: []byte(documentText("p", "ns/b/sa/b", rule))}}, Guardrail: true}
 	set := loadAll(t, team, rails)
 	for folder, undecidable := range map[string]int{"": 0, "team": 0, "mounted": 0, "rails": 1} {
-		r := diffOf(t, set, set, line(folder, "p"))
+		r := diffOf(t, set, set, recordLine(folder, "p"))
 		if r.Undecidable != undecidable || r.Replayed != 1-undecidable {
 			t.Errorf("%q: got %+v", folder, r)
 		}
 	}
 }
 
-// Where names are shared, a rule that moves from one folder to the other is another
-// rule; one folder on each side is a pair whatever the names.
+// If two folders have a document of one name, a rule that moves between them is another rule.
+// One folder on each side is a pair under any names.
 func TestFoldersArePaired(t *testing.T) {
 	const rule = "{name: r, effect: deny, to: {paths: [/x]}}"
-	text := document("p", "ns/a/sa/a", rule)
+	text := documentText("p", "ns/a/sa/a", rule)
 	dirs := func(names ...string) (all []source.Dir) {
 		for i, name := range names {
 			files := fstest.MapFS{"p.yaml": {Data: []byte(text)}}
 			if i > 0 {
-				files = fstest.MapFS{"q.yaml": {Data: []byte(document("q", "ns/q/sa/q", rule))}}
+				files = fstest.MapFS{"q.yaml": {Data: []byte(documentText("q", "ns/q/sa/q", rule))}}
 			}
 			all = append(all, source.Dir{Name: name, Files: files})
 		}
@@ -116,7 +116,7 @@ func TestFoldersArePaired(t *testing.T) {
 		{dirs("a", "b"), dirs("c", "b"), 1},
 	} {
 		policycli.PairFolders(row.old, row.changed)
-		if r := diffOf(t, loadAll(t, row.old...), loadAll(t, row.changed...), line("", "p")); r.Replayed != 1 || r.OtherRule != row.otherRule {
+		if r := diffOf(t, loadAll(t, row.old...), loadAll(t, row.changed...), recordLine("", "p")); r.Replayed != 1 || r.OtherRule != row.otherRule {
 			t.Errorf("%s and %s: got %+v", row.old[0].Name, row.changed[0].Name, r)
 		}
 	}
@@ -137,7 +137,7 @@ func TestShadowAnswersNameAFolder(t *testing.T) {
 		"deny policy_refused policies/team/orders.yaml/": {Decision: "deny", Reason: "policy_refused", Policy: "policies/team/orders.yaml"},
 		"deny no_rule": {Decision: "deny", Reason: "no_rule"},
 	} {
-		r := parsed(t, audit.Record{Kind: audit.KindCheck, Decision: "allow", Reason: "overridden", Shadow: []string{text}})
+		r := parseBack(t, audit.Record{Kind: audit.KindCheck, Decision: "allow", Reason: "overridden", Shadow: []string{text}})
 		answers := r.documentAnswers()
 		if len(answers) != 2 || answers[1] != want {
 			t.Errorf("%s: got %+v", text, answers)
@@ -151,7 +151,7 @@ func TestShadowAnswersNameAFolder(t *testing.T) {
 // Records that another program wrote, or a later version, are undecidable and do no harm.
 func TestRecordsWithUnknownAnswers(t *testing.T) {
 	const rule = "{name: r, effect: deny, to: {paths: [/x]}}"
-	set := loadAll(t, source.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(document("p", "ns/a/sa/a", rule))}}})
+	set := loadAll(t, source.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(documentText("p", "ns/a/sa/a", rule))}}})
 	for _, row := range []string{
 		`{"kind":"check","callee":"ns/a/sa/a","method":"GET","path":"/x"}`,
 		`{"kind":"check","callee":"ns/a/sa/a","method":"GET","path":"/x","decision":"deny"}`,

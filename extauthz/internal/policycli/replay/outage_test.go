@@ -10,12 +10,12 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// A denial without keys is replayed as it was under documents that say onOutage: allow:
-// the keys of a partner are no outage. Where the answer depends on that, it is not
-// decided, as the record does not tell.
+// A denial without keys is replayed as a denial under documents with onOutage: allow, because
+// missing keys of a partner are no outage. It is undecidable if the answer depends on that:
+// the record does not hold whether there was an outage.
 func TestADenialWithoutKeys(t *testing.T) {
 	load := func(onOutage string) *policy.Set {
-		text := strings.Replace(document("p", "ns/a/sa/a", "{name: r, effect: allow, to: {paths: [/x]}}"), "identity: optional", "onOutage: "+onOutage, 1)
+		text := strings.Replace(documentText("p", "ns/a/sa/a", "{name: r, effect: allow, to: {paths: [/x]}}"), "identity: optional", "onOutage: "+onOutage, 1)
 		return loadAll(t, source.Dir{Name: "team", Files: fstest.MapFS{"p.yaml": {Data: []byte(text)}}})
 	}
 	deny, allow := load("deny"), load("allow")

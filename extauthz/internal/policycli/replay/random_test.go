@@ -16,7 +16,7 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// What a document may hold, each line for itself.
+// The parts of random documents. Each line can be combined with every other.
 var heads = []string{"identity: required", "identity: optional", "identity: optional, onOutage: allow", "onOutage: allow, public: [{paths: [/b]}]", "identity: optional, mode: shadow"}
 
 var rules = []string{
@@ -38,16 +38,16 @@ var rules = []string{
 
 type dice struct{ *rand.Rand }
 
-func one[T any](d dice, of ...T) T { return of[d.Intn(len(of))] }
+func oneOf[T any](d dice, of ...T) T { return of[d.Intn(len(of))] }
 
-func (d dice) set(t *testing.T) *policy.Set {
+func (d dice) randomSet(t *testing.T) *policy.Set {
 	t.Helper()
 	tree := fstest.MapFS{}
 	for i := 0; i < 1+d.Intn(2); i++ {
-		head := strings.ReplaceAll(one(d, heads...), ", ", "\n  ")
-		text := fmt.Sprintf("apiVersion: meshpass.dev/v1\nkind: AccessPolicy\nmetadata: {name: d%d}\nspec:\n  targets: {workloads: [%s]}\n  %s\n  rules:\n", i, one(d, "ns/a/sa/callee", "ns/a/sa/*", "ns/a/sa/*"), head)
+		head := strings.ReplaceAll(oneOf(d, heads...), ", ", "\n  ")
+		text := fmt.Sprintf("apiVersion: meshpass.dev/v1\nkind: AccessPolicy\nmetadata: {name: d%d}\nspec:\n  targets: {workloads: [%s]}\n  %s\n  rules:\n", i, oneOf(d, "ns/a/sa/callee", "ns/a/sa/*", "ns/a/sa/*"), head)
 		for j := 0; j < 1+d.Intn(4); j++ {
-			rule := one(d, rules...)
+			rule := oneOf(d, rules...)
 			if strings.Contains(head, "shadow") {
 				rule = strings.Replace(rule, "mode: shadow, ", "", 1)
 			}
@@ -62,24 +62,24 @@ func (d dice) set(t *testing.T) *policy.Set {
 	return set
 }
 
-func (d dice) request() policy.Request {
+func (d dice) randomRequest() policy.Request {
 	r := policy.Request{
-		Callee: "ns/a/sa/callee", Caller: one(d, "ns/a/sa/caller", identity.Workload("ns/b/sa/caller"), ""), Method: one(d, "GET", "POST", "post"),
-		Path: one(d, "/a", "/b", "/b", "/a//b"), Host: "h", Port: one(d, uint32(80), 8080), Headers: map[string]string{}, Now: time.Unix(1e9, 5).UTC(),
+		Callee: "ns/a/sa/callee", Caller: oneOf(d, "ns/a/sa/caller", identity.Workload("ns/b/sa/caller"), ""), Method: oneOf(d, "GET", "POST", "post"),
+		Path: oneOf(d, "/a", "/b", "/b", "/a//b"), Host: "h", Port: oneOf(d, uint32(80), 8080), Headers: map[string]string{}, Now: time.Unix(1e9, 5).UTC(),
 	}
 	r.NoCaller = r.Caller == "" && d.Intn(2) == 0
 	if d.Intn(2) == 0 {
-		r.Headers["x-a"] = one(d, "1", "2")
+		r.Headers["x-a"] = oneOf(d, "1", "2")
 	}
 	return r
 }
 
-func (d dice) token() (*identity.Claims, decision.Reason) {
-	if refusal := one(d, "", "", "", decision.TokenMissing, decision.TokenExpired, decision.NotEntitled, decision.NoSigningKey); refusal != "" {
+func (d dice) randomToken() (*identity.Claims, decision.Reason) {
+	if refusal := oneOf(d, "", "", "", decision.TokenMissing, decision.TokenExpired, decision.NotEntitled, decision.NoSigningKey); refusal != "" {
 		return nil, refusal
 	}
-	c := &identity.Claims{Issuer: one(d, "i", "i2"), Subject: one(d, "idp:alice", "idp:bob"), Audience: one(d, "a", "b"), Txn: "t", Scope: one(d, "s", "t"), Tctx: map[string]any{}}
-	for name, value := range map[string]any{"tenant": one(d, "a", "b"), "plan": one[any](d, "gold", "silver", true), "level": one[any](d, int64(1), int64(3), 2.5), "more": map[string]any{"x": int64(1)}} {
+	c := &identity.Claims{Issuer: oneOf(d, "i", "i2"), Subject: oneOf(d, "idp:alice", "idp:bob"), Audience: oneOf(d, "a", "b"), Txn: "t", Scope: oneOf(d, "s", "t"), Tctx: map[string]any{}}
+	for name, value := range map[string]any{"tenant": oneOf(d, "a", "b"), "plan": oneOf[any](d, "gold", "silver", true), "level": oneOf[any](d, int64(1), int64(3), 2.5), "more": map[string]any{"x": int64(1)}} {
 		if d.Intn(3) > 0 {
 			c.Tctx[name] = value
 		}
@@ -87,8 +87,8 @@ func (d dice) token() (*identity.Claims, decision.Reason) {
 	return c, ""
 }
 
-// record is written as a hop writes it.
-func record(t *testing.T, set *policy.Set, r policy.Request, claims *identity.Claims, refusal decision.Reason) audit.Record {
+// decideAndRecord decides a request, and returns the record that a hop writes.
+func decideAndRecord(t *testing.T, set *policy.Set, r policy.Request, claims *identity.Claims, refusal decision.Reason) audit.Record {
 	t.Helper()
 	var seen *identity.Claims
 	d := set.Decide(r, func() (*identity.Claims, decision.Reason) {
@@ -105,7 +105,7 @@ func record(t *testing.T, set *policy.Set, r policy.Request, claims *identity.Cl
 	return rec
 }
 
-func parsed(t *testing.T, rec audit.Record) Record {
+func parseBack(t *testing.T, rec audit.Record) Record {
 	t.Helper()
 	line, err := json.Marshal(rec)
 	if err != nil {
@@ -118,27 +118,27 @@ func parsed(t *testing.T, rec audit.Record) Record {
 	return r
 }
 
-// Whatever is decided anew is what these documents would have said of the very
-// request, with the very token: of that, the replay knows the record only.
+// A replayed answer is the answer of the documents to the original request with its original
+// token, although the replay knows only the record of them.
 func TestWhatIsReplayedIsSo(t *testing.T) {
 	d := dice{rand.New(rand.NewSource(15))}
 	same, decided, undecidable := 0, 0, 0
 	for round := 0; round < 200; round++ {
-		old, changed := d.set(t), d.set(t)
+		old, changed := d.randomSet(t), d.randomSet(t)
 		for i := 0; i < 25; i++ {
-			r := d.request()
-			claims, refusal := d.token()
-			rec := record(t, old, r, claims, refusal)
-			if o := parsed(t, rec).replay(old, old); o.undecidable != "" || o.was != o.now {
+			r := d.randomRequest()
+			claims, refusal := d.randomToken()
+			rec := decideAndRecord(t, old, r, claims, refusal)
+			if o := parseBack(t, rec).replay(old, old); o.undecidable != "" || o.was != o.now {
 				t.Fatalf("under the documents that decided %+v: got %+v", rec, o)
 			}
 			same++
-			d.hide(&rec)
+			d.hideInputs(&rec)
 			before := old
 			if d.Intn(3) == 0 { // the folder is not at the commit that decided
-				before = d.set(t)
+				before = d.randomSet(t)
 			}
-			o := parsed(t, rec).replay(before, changed)
+			o := parseBack(t, rec).replay(before, changed)
 			if o.undecidable != "" {
 				undecidable++
 				continue
@@ -157,8 +157,8 @@ func TestWhatIsReplayedIsSo(t *testing.T) {
 	}
 }
 
-// hide takes something out of some records, as a mask does.
-func (d dice) hide(rec *audit.Record) {
+// hideInputs removes some inputs of some records, as a mask does.
+func (d dice) hideInputs(rec *audit.Record) {
 	for name := range rec.Inputs {
 		if d.Intn(20) == 0 {
 			delete(rec.Inputs, name)

@@ -118,7 +118,7 @@ func (c Change) printTo(b *strings.Builder) {
 
 func printExamples(b *strings.Builder, all []Example, count int) {
 	for _, e := range all {
-		fmt.Fprintf(b, "         %s  %s %s  %s  txn %s\n", e.Time.UTC().Format(time.RFC3339), e.Method, e.Path, cmp.Or(e.Sub, "nobody"), cmp.Or(e.Txn, "-"))
+		fmt.Fprintf(b, "         %s  %s %s  %s  txn %s\n", e.Time.UTC().Format(time.RFC3339), e.Method, e.Path, cmp.Or(e.Sub, "(no user)"), cmp.Or(e.Txn, "-"))
 	}
 	if more := count - len(all); more > 0 {
 		fmt.Fprintf(b, "         … and %d more\n", more)
