@@ -19,7 +19,7 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// The whole of what Envoy gets, for each kind of answer.
+// The complete response to Envoy, for each kind of answer.
 func TestAnswers(t *testing.T) {
 	const problemJSON = "content-type: application/problem+json\n"
 	rows := []struct {
@@ -29,12 +29,12 @@ func TestAnswers(t *testing.T) {
 		want   outcome
 	}{
 		{"allow", nil, codes.OK, outcome{status: 200}},
-		{"allow without a verified token", path("/healthz"), codes.OK, outcome{status: 200, removed: "txn-token"}},
-		{"deny", path("/tenants/umbrella/orders/7"), codes.PermissionDenied, outcome{
+		{"allow without a verified token", setPath("/healthz"), codes.OK, outcome{status: 200, removed: "txn-token"}},
+		{"deny", setPath("/tenants/umbrella/orders/7"), codes.PermissionDenied, outcome{
 			status: 403, headers: problemJSON,
 			body: `{"type":"about:blank","title":"Forbidden","status":403,"reason":"no_rule","txn":"` + txn + `"}`,
 		}},
-		{"a bad token", headers("txn-token", "junk"), codes.Unauthenticated, outcome{
+		{"a bad token", setHeaders("txn-token", "junk"), codes.Unauthenticated, outcome{
 			status: 403, headers: problemJSON,
 			body: `{"type":"about:blank","title":"Forbidden","status":403,"reason":"token_format"}`,
 		}},
@@ -42,29 +42,29 @@ func TestAnswers(t *testing.T) {
 	h := newHop(t)
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			answer := h.ask(t, r.change)
+			answer := h.sendCheck(t, r.change)
 			if got := outcomeOf(answer); got != r.want {
 				t.Errorf("got %+v\nwant %+v", got, r.want)
 			}
 			if got := codes.Code(answer.GetStatus().GetCode()); got != r.code {
 				t.Errorf("got %v, want %v", got, r.code)
 			}
-			h.record(t)
+			h.takeRecord(t)
 		})
 	}
 }
 
-// A listener may answer token failures with 401; what the rules deny stays 403.
+// A listener may answer token failures with 401. A denial by a rule stays 403.
 func TestTokenFailure401(t *testing.T) {
 	h := newHop(t, func(c *check.Config) { c.Decide.TokenFailure = 401 })
 	want := outcome{
 		status: 401, headers: "content-type: application/problem+json\nwww-authenticate: Txn-Token error=\"token_missing\"\n",
 		body: `{"type":"about:blank","title":"Unauthorized","status":401,"reason":"token_missing"}`,
 	}
-	if got := outcomeOf(h.ask(t, without("txn-token"))); got != want {
+	if got := outcomeOf(h.sendCheck(t, withoutHeader("txn-token"))); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got := outcomeOf(h.ask(t, path("/tenants/umbrella/orders/7"))); got.status != 403 {
+	if got := outcomeOf(h.sendCheck(t, setPath("/tenants/umbrella/orders/7"))); got.status != 403 {
 		t.Errorf("no_rule: got %d, want 403", got.status)
 	}
 }
@@ -79,12 +79,12 @@ func TestPanicDenies(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			h := newHop(t, func(c *check.Config) { c.Decide.Verifier = always(verifier(t, r.clock)) })
-			row{"", nil, 500, decision.Panic, "", map[string]any{"callee": "ns/shop/sa/orders", "txn": nil}}.test(t, h)
+			h := newHop(t, func(c *check.Config) { c.Decide.Verifier = alwaysReturn(newVerifier(t, r.clock)) })
+			checkRow{"", nil, 500, decision.Panic, "", map[string]any{"callee": "ns/shop/sa/orders", "txn": nil}}.testRow(t, h)
 			if log := h.log.String(); !strings.Contains(log, `"kind":"`+r.kind+`"`) || strings.Contains(log, "secret input") {
 				t.Errorf("log: %s", log)
 			}
-			row{"", path("/healthz"), 200, decision.Public, "txn-token", nil}.test(t, h) // and it goes on
+			checkRow{"", setPath("/healthz"), 200, decision.Public, "txn-token", nil}.testRow(t, h) // and it goes on
 			if got := strings.Join(h.meter.decided, ", "); got != "deny panic, allow public" {
 				t.Errorf("counted: %s", got)
 			}
@@ -92,7 +92,7 @@ func TestPanicDenies(t *testing.T) {
 	}
 }
 
-// bytesAsMessage sends bytes as they are in place of a message.
+// bytesAsMessage sends bytes unchanged in place of a message.
 type bytesAsMessage struct{ encoding.CodecV2 }
 
 func (bytesAsMessage) Marshal(v any) (mem.BufferSlice, error) {
@@ -115,7 +115,7 @@ func TestUndecodableChecks(t *testing.T) {
 			if got := outcomeOf(&answer); got.status != 403 || !strings.Contains(got.body, `"reason":"no_http"`) {
 				t.Errorf("got %+v", got)
 			}
-			h.record(t)
+			h.takeRecord(t)
 		})
 	}
 }
@@ -153,10 +153,10 @@ func TestNewRejectsAMissingPart(t *testing.T) {
 	}
 }
 
-// Where not even a snapshot of the policies can be had, there is still an answer.
+// A Check is answered even if no snapshot of the policies is there.
 func TestPanicBesideTheCheckDenies(t *testing.T) {
 	h := newHop(t, func(c *check.Config) { c.Decide.Policies = func() *policy.Set { panic("gone") } })
-	answer := h.ask(t, nil)
+	answer := h.sendCheck(t, nil)
 	want := outcome{
 		status: 500, headers: "content-type: application/problem+json\n",
 		body: `{"type":"about:blank","title":"Internal Server Error","status":500,"reason":"panic"}`,

@@ -8,7 +8,7 @@ import (
 
 // Changes of the usual Check.
 
-func headers(pairs ...string) func(*auth.CheckRequest) {
+func setHeaders(pairs ...string) func(*auth.CheckRequest) {
 	return func(r *auth.CheckRequest) {
 		for i := 0; i < len(pairs); i += 2 {
 			r.Attributes.Request.Http.Headers[pairs[i]] = pairs[i+1]
@@ -16,27 +16,27 @@ func headers(pairs ...string) func(*auth.CheckRequest) {
 	}
 }
 
-func without(name string) func(*auth.CheckRequest) {
+func withoutHeader(name string) func(*auth.CheckRequest) {
 	return func(r *auth.CheckRequest) { delete(r.Attributes.Request.Http.Headers, name) }
 }
 
-func path(p string) func(*auth.CheckRequest) {
+func setPath(p string) func(*auth.CheckRequest) {
 	return func(r *auth.CheckRequest) {
 		r.Attributes.Request.Http.Path = p
 		r.Attributes.Request.Http.Headers[":path"] = p
 	}
 }
 
-func from(principal string) func(*auth.CheckRequest) {
+func fromPrincipal(principal string) func(*auth.CheckRequest) {
 	return func(r *auth.CheckRequest) { r.Attributes.Source.Principal = principal }
 }
 
-func to(principal string) func(*auth.CheckRequest) {
+func toPrincipal(principal string) func(*auth.CheckRequest) {
 	return func(r *auth.CheckRequest) { r.Attributes.Destination.Principal = principal }
 }
 
-// raw sends the headers as the list of encode_raw_headers.
-func raw(pairs ...string) func(*auth.CheckRequest) {
+// addRawHeaders sends the headers as the list of encode_raw_headers.
+func addRawHeaders(pairs ...string) func(*auth.CheckRequest) {
 	return func(r *auth.CheckRequest) {
 		list := &core.HeaderMap{}
 		for i := 0; i < len(pairs); i += 2 {
@@ -46,7 +46,7 @@ func raw(pairs ...string) func(*auth.CheckRequest) {
 	}
 }
 
-func both(changes ...func(*auth.CheckRequest)) func(*auth.CheckRequest) {
+func applyAll(changes ...func(*auth.CheckRequest)) func(*auth.CheckRequest) {
 	return func(r *auth.CheckRequest) {
 		for _, change := range changes {
 			change(r)
@@ -54,4 +54,4 @@ func both(changes ...func(*auth.CheckRequest)) func(*auth.CheckRequest) {
 	}
 }
 
-func empty(r *auth.CheckRequest) { proto.Reset(r) }
+func emptyCheck(r *auth.CheckRequest) { proto.Reset(r) }

@@ -12,8 +12,8 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// row is one change of the usual Check, and what comes of it.
-type row struct {
+// checkRow is one change of the usual Check, and its result.
+type checkRow struct {
 	name    string
 	change  func(*auth.CheckRequest)
 	status  int
@@ -22,9 +22,9 @@ type row struct {
 	record  map[string]any // further fields of the audit record; nil: absent
 }
 
-func (r row) test(t *testing.T, h *hop) {
-	got := outcomeOf(h.ask(t, r.change))
-	record := h.record(t)
+func (r checkRow) testRow(t *testing.T, h *hop) {
+	got := outcomeOf(h.sendCheck(t, r.change))
+	record := h.takeRecord(t)
 	if got.status != r.status || got.removed != r.removed {
 		t.Errorf("got %d, removed %q; want %d, %q", got.status, got.removed, r.status, r.removed)
 	}
@@ -43,10 +43,10 @@ func (r row) test(t *testing.T, h *hop) {
 	}
 }
 
-func testRows(t *testing.T, rows []row) {
+func testRows(t *testing.T, rows []checkRow) {
 	h := newHop(t)
 	for _, r := range rows {
-		t.Run(r.name, func(t *testing.T) { r.test(t, h) })
+		t.Run(r.name, func(t *testing.T) { r.testRow(t, h) })
 	}
 }
 
@@ -55,125 +55,125 @@ const (
 	txn       = "0197a1b2-0000-7000-8000-000000000001"
 )
 
-// A name of ours that Envoy may not be able to remove ends the request, whatever would let it in.
+// A name of ours that Envoy may not be able to remove is denied, also on a public path.
 func TestNamesThatEnvoyMayNotRemove(t *testing.T) {
-	var rows []row
+	var rows []checkRow
 	for _, name := range []string{"x!meshpass!user", "txn!token", "x meshpass user", "X-Meshpass-\u00fc", "txn\ttoken", "x-meshpass-\x00", "X:Meshpass:User"} {
-		deny := row{name: name, change: headers(name, "root"), status: 403, reason: decision.AmbiguousHeader, record: map[string]any{"path": "/tenants/acme/orders/7"}}
-		public := row{name: name + ", a public path", change: both(path("/healthz"), headers(name, "root")), status: 403, reason: decision.AmbiguousHeader}
+		deny := checkRow{name: name, change: setHeaders(name, "root"), status: 403, reason: decision.AmbiguousHeader, record: map[string]any{"path": "/tenants/acme/orders/7"}}
+		public := checkRow{name: name + ", a public path", change: applyAll(setPath("/healthz"), setHeaders(name, "root")), status: 403, reason: decision.AmbiguousHeader}
 		rows = append(rows, deny, public)
 	}
-	list := row{name: "in the list form", change: raw("x meshpass user", "root"), status: 403, reason: decision.AmbiguousHeader}
-	others := row{name: "names of others", change: headers("x user!", "a", "x!other", "b"), status: 200, reason: decision.RuleAllowed,
+	list := checkRow{name: "in the list form", change: addRawHeaders("x meshpass user", "root"), status: 403, reason: decision.AmbiguousHeader}
+	others := checkRow{name: "names of others", change: setHeaders("x user!", "a", "x!other", "b"), status: 200, reason: decision.RuleAllowed,
 		record: map[string]any{"rule": "read-own-tenant"}}
 	testRows(t, append(rows, list, others))
 }
 
 func TestDecisions(t *testing.T) {
-	testRows(t, []row{
+	testRows(t, []checkRow{
 		{name: "the rules allow", status: 200, reason: decision.RuleAllowed,
 			record: map[string]any{"policy": "orders", "rule": "read-own-tenant", "txn": txn}},
-		{name: "another tenant", change: path("/tenants/umbrella/orders/7"), status: 403, reason: decision.NoRule,
+		{name: "another tenant", change: setPath("/tenants/umbrella/orders/7"), status: 403, reason: decision.NoRule,
 			record: map[string]any{"txn": txn, "sub": "idp:alice"}},
-		{name: "a workload that no rule names", change: from("spiffe://cluster.local/ns/shop/sa/reports"), status: 403, reason: decision.NoRule,
+		{name: "a workload that no rule names", change: fromPrincipal("spiffe://cluster.local/ns/shop/sa/reports"), status: 403, reason: decision.NoRule,
 			record: map[string]any{"caller": "ns/shop/sa/reports"}},
-		{name: "the same name in a foreign mesh", change: from("spiffe://evil.example/ns/edge/sa/tyk-gateway"), status: 403, reason: decision.NoRule,
+		{name: "the same name in a foreign mesh", change: fromPrincipal("spiffe://evil.example/ns/edge/sa/tyk-gateway"), status: 403, reason: decision.NoRule,
 			record: map[string]any{"caller": "spiffe://evil.example/ns/edge/sa/tyk-gateway"}},
-		{name: "no caller", change: from(""), status: 403, reason: decision.ConditionError,
+		{name: "no caller", change: fromPrincipal(""), status: 403, reason: decision.ConditionError,
 			record: map[string]any{"caller": nil}},
-		{name: "an unguarded workload", change: to("spiffe://cluster.local/ns/shop/sa/new"), status: 403, reason: decision.Unguarded,
+		{name: "an unguarded workload", change: toPrincipal("spiffe://cluster.local/ns/shop/sa/new"), status: 403, reason: decision.Unguarded,
 			record: map[string]any{"callee": "ns/shop/sa/new"}},
-		{name: "the port is read", change: both(path("/region"), headers("x-region", "eu")), status: 200, reason: decision.RuleAllowed,
+		{name: "the port is read", change: applyAll(setPath("/region"), setHeaders("x-region", "eu")), status: 200, reason: decision.RuleAllowed,
 			record: map[string]any{"rule": "list-region"}},
-		{name: "public", change: path("/healthz"), status: 200, reason: decision.Public, removed: "txn-token",
+		{name: "public", change: setPath("/healthz"), status: 200, reason: decision.Public, removed: "txn-token",
 			record: map[string]any{"txn": nil, "sub": nil, "iss": nil}},
-		{name: "public, whatever the token", change: both(path("/healthz"), headers("txn-token", "junk")), status: 200, reason: decision.Public, removed: "txn-token"},
+		{name: "public, whatever the token", change: applyAll(setPath("/healthz"), setHeaders("txn-token", "junk")), status: 200, reason: decision.Public, removed: "txn-token"},
 	})
 }
 
 func TestTokenHeader(t *testing.T) {
 	valid := tokentest.ValidToken(t, now)
-	testRows(t, []row{
-		{name: "missing", change: without("txn-token"), status: 403, reason: decision.TokenMissing,
+	testRows(t, []checkRow{
+		{name: "missing", change: withoutHeader("txn-token"), status: 403, reason: decision.TokenMissing,
 			record: map[string]any{"txn": nil, "sub": nil, "iss": nil}},
-		{name: "empty", change: headers("txn-token", ""), status: 403, reason: decision.TokenMissing},
-		{name: "doubled, as Envoy joins it", change: headers("txn-token", valid+","+valid), status: 403, reason: decision.TokenDuplicated},
-		{name: "an empty one before it", change: headers("txn-token", ","+valid), status: 403, reason: decision.TokenDuplicated},
-		{name: "in the list", change: both(without("txn-token"), raw("txn-token", valid)), status: 200, reason: decision.RuleAllowed},
-		{name: "doubled in the list", change: both(without("txn-token"), raw("txn-token", valid, "Txn-Token", valid)), status: 403, reason: decision.TokenDuplicated},
-		{name: "in map and list", change: raw("txn-token", valid), status: 403, reason: decision.TokenDuplicated},
-		{name: "twice in the map", change: headers("Txn-Token", valid), status: 403, reason: decision.TokenDuplicated},
-		{name: "in upper case", change: both(without("txn-token"), headers("TXN-TOKEN", valid)), status: 200, reason: decision.RuleAllowed},
-		{name: "another spelling is no token", change: both(without("txn-token"), headers("txn_token", valid)), status: 403, reason: decision.TokenMissing},
-		{name: "512 KiB", change: headers("txn-token", strings.Repeat("a", 512<<10)), status: 403, reason: decision.TokenTooLarge},
-		{name: "bytes that Envoy replaced", change: headers("txn-token", valid[:40]+"!!"+valid[42:]), status: 403, reason: decision.TokenCharset},
-		{name: "not ASCII in the list", change: both(without("txn-token"), raw("txn-token", valid+"\xff")), status: 403, reason: decision.TokenCharset},
+		{name: "empty", change: setHeaders("txn-token", ""), status: 403, reason: decision.TokenMissing},
+		{name: "doubled, as Envoy joins it", change: setHeaders("txn-token", valid+","+valid), status: 403, reason: decision.TokenDuplicated},
+		{name: "an empty one before it", change: setHeaders("txn-token", ","+valid), status: 403, reason: decision.TokenDuplicated},
+		{name: "in the list", change: applyAll(withoutHeader("txn-token"), addRawHeaders("txn-token", valid)), status: 200, reason: decision.RuleAllowed},
+		{name: "doubled in the list", change: applyAll(withoutHeader("txn-token"), addRawHeaders("txn-token", valid, "Txn-Token", valid)), status: 403, reason: decision.TokenDuplicated},
+		{name: "in map and list", change: addRawHeaders("txn-token", valid), status: 403, reason: decision.TokenDuplicated},
+		{name: "twice in the map", change: setHeaders("Txn-Token", valid), status: 403, reason: decision.TokenDuplicated},
+		{name: "in upper case", change: applyAll(withoutHeader("txn-token"), setHeaders("TXN-TOKEN", valid)), status: 200, reason: decision.RuleAllowed},
+		{name: "another spelling is no token", change: applyAll(withoutHeader("txn-token"), setHeaders("txn_token", valid)), status: 403, reason: decision.TokenMissing},
+		{name: "512 KiB", change: setHeaders("txn-token", strings.Repeat("a", 512<<10)), status: 403, reason: decision.TokenTooLarge},
+		{name: "bytes that Envoy replaced", change: setHeaders("txn-token", valid[:40]+"!!"+valid[42:]), status: 403, reason: decision.TokenCharset},
+		{name: "not ASCII in the list", change: applyAll(withoutHeader("txn-token"), addRawHeaders("txn-token", valid+"\xff")), status: 403, reason: decision.TokenCharset},
 	})
 }
 
 func TestForgedTokens(t *testing.T) {
-	h := newHop(t, limited(func(l *limits.Limits) { l.CheckBytes = 2 * bytesize.MiB }))
+	h := newHop(t, changeLimits(func(l *limits.Limits) { l.CheckBytes = 2 * bytesize.MiB }))
 	for _, forged := range tokentest.ForgedTokens(t, now) {
 		reason := forged.Reason
 		if strings.Contains(forged.Raw, ",") {
 			reason = decision.TokenDuplicated // in a header, the comma means a second value
 		}
-		r := row{forged.Name, headers("txn-token", forged.Raw), 403, reason, "", map[string]any{"txn": nil, "sub": nil, "iss": nil}}
-		t.Run(forged.Name, func(t *testing.T) { r.test(t, h) })
+		r := checkRow{forged.Name, setHeaders("txn-token", forged.Raw), 403, reason, "", map[string]any{"txn": nil, "sub": nil, "iss": nil}}
+		t.Run(forged.Name, func(t *testing.T) { r.testRow(t, h) })
 	}
 }
 
 func TestWhereIdentityIsOptional(t *testing.T) {
-	items := both(to(catalogue), path("/items/7"))
-	testRows(t, []row{
-		{name: "anonymous", change: both(items, without("txn-token")), status: 200, reason: decision.RuleAllowed,
+	items := applyAll(toPrincipal(catalogue), setPath("/items/7"))
+	testRows(t, []checkRow{
+		{name: "anonymous", change: applyAll(items, withoutHeader("txn-token")), status: 200, reason: decision.RuleAllowed,
 			record: map[string]any{"txn": nil, "sub": nil}},
-		{name: "an empty token is anonymous too", change: both(items, headers("txn-token", "")), status: 200, reason: decision.RuleAllowed, removed: "txn-token"},
+		{name: "an empty token is anonymous too", change: applyAll(items, setHeaders("txn-token", "")), status: 200, reason: decision.RuleAllowed, removed: "txn-token"},
 		{name: "with a token", change: items, status: 200, reason: decision.RuleAllowed, record: map[string]any{"sub": "idp:alice"}},
-		{name: "a bad token is refused all the same", change: both(items, headers("txn-token", "junk")), status: 403, reason: decision.TokenFormat},
+		{name: "a bad token is refused all the same", change: applyAll(items, setHeaders("txn-token", "junk")), status: 403, reason: decision.TokenFormat},
 	})
 }
 
-// What only Meshpass may write never reaches the workload from a client.
+// Headers that only Meshpass may write never reach the workload from a client.
 func TestForgedIdentityHeaders(t *testing.T) {
-	forged := headers("x-meshpass-user", "root", "X-Meshpass-Txn", "1", "x_meshpass_tenant", "acme", "txn_token", "junk")
+	forged := setHeaders("x-meshpass-user", "root", "X-Meshpass-Txn", "1", "x_meshpass_tenant", "acme", "txn_token", "junk")
 	const names = "X-Meshpass-Txn txn_token x-meshpass-user x_meshpass_tenant"
-	testRows(t, []row{
+	testRows(t, []checkRow{
 		{name: "beside a verified token", change: forged, status: 200, reason: decision.RuleAllowed, removed: names},
-		{name: "on a public path", change: both(forged, path("/healthz")), status: 200, reason: decision.Public,
+		{name: "on a public path", change: applyAll(forged, setPath("/healthz")), status: 200, reason: decision.Public,
 			removed: "X-Meshpass-Txn txn-token txn_token x-meshpass-user x_meshpass_tenant"},
-		{name: "anonymous", change: both(forged, without("txn-token"), to(catalogue), path("/items/7")), status: 200, reason: decision.RuleAllowed, removed: names},
-		{name: "in the list", change: raw("X-MESHPASS-USER", "root", "X-MESHPASS-USER", "root"), status: 200, reason: decision.RuleAllowed, removed: "X-MESHPASS-USER"},
-		{name: "names that only resemble", change: headers("x-meshpas-user", "a", "x-txn-token", "b"), status: 200, reason: decision.RuleAllowed},
+		{name: "anonymous", change: applyAll(forged, withoutHeader("txn-token"), toPrincipal(catalogue), setPath("/items/7")), status: 200, reason: decision.RuleAllowed, removed: names},
+		{name: "in the list", change: addRawHeaders("X-MESHPASS-USER", "root", "X-MESHPASS-USER", "root"), status: 200, reason: decision.RuleAllowed, removed: "X-MESHPASS-USER"},
+		{name: "names that only resemble", change: setHeaders("x-meshpas-user", "a", "x-txn-token", "b"), status: 200, reason: decision.RuleAllowed},
 	})
 }
 
 func TestBadChecks(t *testing.T) {
-	testRows(t, []row{
-		{name: "nothing at all", change: empty, status: 403, reason: decision.NoHTTP},
+	testRows(t, []checkRow{
+		{name: "nothing at all", change: emptyCheck, status: 403, reason: decision.NoHTTP},
 		{name: "no request", change: func(r *auth.CheckRequest) { r.Attributes.Request = nil }, status: 403, reason: decision.NoHTTP,
 			record: map[string]any{"callee": "ns/shop/sa/orders"}},
 		{name: "no HTTP, as for raw TCP", change: func(r *auth.CheckRequest) { r.Attributes.Request.Http = nil }, status: 403, reason: decision.NoHTTP},
 		{name: "no destination", change: func(r *auth.CheckRequest) { r.Attributes.Destination = nil }, status: 403, reason: decision.NoCallee},
-		{name: "no callee", change: to(""), status: 403, reason: decision.NoCallee},
-		{name: "no callee on a public path", change: both(to(""), path("/healthz")), status: 403, reason: decision.NoCallee},
-		{name: "the callee is a DNS name", change: to("orders.shop.svc"), status: 403, reason: decision.BadPrincipal},
-		{name: "the caller is a DNS name", change: from("tyk.edge.svc"), status: 403, reason: decision.BadPrincipal,
+		{name: "no callee", change: toPrincipal(""), status: 403, reason: decision.NoCallee},
+		{name: "no callee on a public path", change: applyAll(toPrincipal(""), setPath("/healthz")), status: 403, reason: decision.NoCallee},
+		{name: "the callee is a DNS name", change: toPrincipal("orders.shop.svc"), status: 403, reason: decision.BadPrincipal},
+		{name: "the caller is a DNS name", change: fromPrincipal("tyk.edge.svc"), status: 403, reason: decision.BadPrincipal,
 			record: map[string]any{"caller": nil, "callee": "ns/shop/sa/orders"}},
-		{name: "the caller is a subject", change: from("CN=tyk,O=edge"), status: 403, reason: decision.BadPrincipal},
-		{name: "no path, as CONNECT", change: both(path(""), without(":path")), status: 403, reason: decision.AmbiguousPath},
-		{name: "two paths", change: headers(":path", "/healthz"), status: 403, reason: decision.AmbiguousPath},
-		{name: "two paths, one in the list", change: raw(":path", "/healthz"), status: 403, reason: decision.AmbiguousPath},
-		{name: "a host to url.Parse", change: path("//admin/x"), status: 403, reason: decision.AmbiguousPath},
-		{name: "a fragment", change: path("/healthz#/../admin"), status: 403, reason: decision.AmbiguousPath},
-		{name: "an escaped semicolon", change: path("/healthz%3Bx"), status: 403, reason: decision.AmbiguousPath},
-		{name: "an escaped query", change: path("/healthz%3Fx"), status: 403, reason: decision.AmbiguousPath},
-		{name: "a fragment hides the query", change: path("/healthz#?x"), status: 403, reason: decision.AmbiguousPath},
-		{name: "the query may hold anything", change: path("/healthz?a=/../#;%2f"), status: 200, reason: decision.Public, removed: "txn-token",
+		{name: "the caller is a subject", change: fromPrincipal("CN=tyk,O=edge"), status: 403, reason: decision.BadPrincipal},
+		{name: "no path, as CONNECT", change: applyAll(setPath(""), withoutHeader(":path")), status: 403, reason: decision.AmbiguousPath},
+		{name: "two paths", change: setHeaders(":path", "/healthz"), status: 403, reason: decision.AmbiguousPath},
+		{name: "two paths, one in the list", change: addRawHeaders(":path", "/healthz"), status: 403, reason: decision.AmbiguousPath},
+		{name: "a host to url.Parse", change: setPath("//admin/x"), status: 403, reason: decision.AmbiguousPath},
+		{name: "a fragment", change: setPath("/healthz#/../admin"), status: 403, reason: decision.AmbiguousPath},
+		{name: "an escaped semicolon", change: setPath("/healthz%3Bx"), status: 403, reason: decision.AmbiguousPath},
+		{name: "an escaped query", change: setPath("/healthz%3Fx"), status: 403, reason: decision.AmbiguousPath},
+		{name: "a fragment hides the query", change: setPath("/healthz#?x"), status: 403, reason: decision.AmbiguousPath},
+		{name: "the query may hold anything", change: setPath("/healthz?a=/../#;%2f"), status: 200, reason: decision.Public, removed: "txn-token",
 			record: map[string]any{"path": "/healthz"}},
 		{name: "no address", change: func(r *auth.CheckRequest) { r.Attributes.Destination.Address = nil }, status: 200, reason: decision.RuleAllowed},
 		{name: "no method", change: func(r *auth.CheckRequest) { r.Attributes.Request.Http.Method = "" }, status: 403, reason: decision.NoRule},
 		{name: "no headers", change: func(r *auth.CheckRequest) { r.Attributes.Request.Http.Headers = nil }, status: 403, reason: decision.TokenMissing},
-		{name: "not UTF-8 in the list", change: raw("x-note", "\xff\xfe"), status: 200, reason: decision.RuleAllowed},
+		{name: "not UTF-8 in the list", change: addRawHeaders("x-note", "\xff\xfe"), status: 200, reason: decision.RuleAllowed},
 	})
 }

@@ -27,13 +27,13 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// now is when every Check of these tests happens.
+// now is the time of every Check in these tests.
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func clock() time.Time { return now }
+func fixedClock() time.Time { return now }
 
-// hop is the real gRPC server on a loopback port, as a sidecar meets it. A
-// record is queued before its answer, so the two can be read in turn.
+// hop is the real gRPC server on a loopback port, as a sidecar sees it. A record is queued
+// before its answer is sent, so the two can be read in turn.
 type hop struct {
 	auth.AuthorizationClient
 	conn    *grpc.ClientConn
@@ -48,19 +48,19 @@ func anyClient(context.Context) error { return nil }
 // sidecar is how a sidecar's Check names both sides.
 var sidecar = decide.Peers{Caller: decide.CallerByPrincipal(tokentest.Domains), Callee: decide.CalleeByPrincipal(tokentest.Domains)}
 
-// always gives the same snapshot.
-func always[T any](value T) func() T { return func() T { return value } }
+// alwaysReturn makes a source that gives the same snapshot each time.
+func alwaysReturn[T any](value T) func() T { return func() T { return value } }
 
 // newHop takes changes to the configuration of a listener "sidecar".
 func newHop(t testing.TB, changes ...func(*check.Config)) *hop {
 	t.Helper()
-	h := &hop{records: audittest.NewBuffer(audit.Options{Now: clock})}
+	h := &hop{records: audittest.NewBuffer(audit.Options{Now: fixedClock})}
 	config := check.Config{Admit: anyClient, Decide: decide.Config{
 		Listener: "sidecar", TokenFailure: 403, Peers: sidecar,
-		Verifier: always(verifier(t, clock)), Policies: always(policies(t)),
-		Audit: h.records.Log, Meter: &h.meter, Log: slog.New(slog.NewJSONHandler(&h.log, nil)), Now: clock,
+		Verifier: alwaysReturn(newVerifier(t, fixedClock)), Policies: alwaysReturn(loadPolicies(t)),
+		Audit: h.records.Log, Meter: &h.meter, Log: slog.New(slog.NewJSONHandler(&h.log, nil)), Now: fixedClock,
 	}}
-	limited(func(*limits.Limits) {})(&config)
+	changeLimits(func(*limits.Limits) {})(&config)
 	for _, change := range changes {
 		change(&config)
 	}
@@ -69,14 +69,13 @@ func newHop(t testing.TB, changes ...func(*check.Config)) *hop {
 		t.Fatal(err)
 	}
 	h.limiter = config.Limiter
-	h.conn = serve(t, check.NewGRPC(checks), func(all net.Listener) net.Listener { return config.Limiter.Listen(all, "sidecar", limits.HTTP2) })
+	h.conn = serveLoopback(t, check.NewGRPC(checks), func(all net.Listener) net.Listener { return config.Limiter.Listen(all, "sidecar", limits.HTTP2) })
 	h.AuthorizationClient = auth.NewAuthorizationClient(h.conn)
 	return h
 }
 
-// limited changes the limits of a hop, of which the deadline is one that a busy machine
-// keeps.
-func limited(change func(*limits.Limits)) func(*check.Config) {
+// changeLimits changes the limits of a hop. Their deadline is long enough for a busy machine.
+func changeLimits(change func(*limits.Limits)) func(*check.Config) {
 	return func(c *check.Config) {
 		l := limits.Default
 		l.Deadline = time.Minute
@@ -85,12 +84,12 @@ func limited(change func(*limits.Limits)) func(*check.Config) {
 	}
 }
 
-func verifier(t testing.TB, clock func() time.Time) *token.Verifier {
+func newVerifier(t testing.TB, clock func() time.Time) *token.Verifier {
 	t.Helper()
-	return verifierWith(t, token.Options{Now: clock})
+	return newVerifierWith(t, token.Options{Now: clock})
 }
 
-func verifierWith(t testing.TB, o token.Options) *token.Verifier {
+func newVerifierWith(t testing.TB, o token.Options) *token.Verifier {
 	t.Helper()
 	v, err := token.NewVerifier([]token.Trust{tokentest.TrustEntry(t)}, tokentest.Domains, o)
 	if err != nil {
@@ -99,7 +98,7 @@ func verifierWith(t testing.TB, o token.Options) *token.Verifier {
 	return v
 }
 
-func policies(t testing.TB) *policy.Set {
+func loadPolicies(t testing.TB) *policy.Set {
 	t.Helper()
 	set, err := source.Loader{}.Load(source.OSDir("testdata/policies"))
 	if err != nil {
@@ -108,9 +107,9 @@ func policies(t testing.TB) *policy.Set {
 	return set
 }
 
-// serve starts a server on a free loopback port, whose listener may be bounded, and
+// serveLoopback starts a server on a free loopback port, whose listener may be bounded, and
 // connects to it.
-func serve(t testing.TB, server *grpc.Server, bounded ...func(net.Listener) net.Listener) *grpc.ClientConn {
+func serveLoopback(t testing.TB, server *grpc.Server, bounded ...func(net.Listener) net.Listener) *grpc.ClientConn {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -138,8 +137,8 @@ func serve(t testing.TB, server *grpc.Server, bounded ...func(net.Listener) net.
 	return conn
 }
 
-// record reads the one audit record that was written since the last call.
-func (h *hop) record(t testing.TB) map[string]any {
+// takeRecord reads the one audit record that was written since the last call.
+func (h *hop) takeRecord(t testing.TB) map[string]any {
 	t.Helper()
 	line := h.records.Take()
 	if strings.Count(line, "\n") != 1 {
@@ -152,10 +151,10 @@ func (h *hop) record(t testing.TB) map[string]any {
 	return record
 }
 
-// ask sends the usual Check, changed.
-func (h *hop) ask(t testing.TB, change func(*auth.CheckRequest)) *auth.CheckResponse {
+// sendCheck sends the usual Check with a change.
+func (h *hop) sendCheck(t testing.TB, change func(*auth.CheckRequest)) *auth.CheckResponse {
 	t.Helper()
-	request := usual(t)
+	request := newCheck(t)
 	if change != nil {
 		change(request)
 	}
@@ -166,14 +165,14 @@ func (h *hop) ask(t testing.TB, change func(*auth.CheckRequest)) *auth.CheckResp
 	return answer
 }
 
-// usual is a Check as a sidecar of Istio 1.31 sends it: alice reads an order of
+// newCheck is a Check as a sidecar of Istio 1.31 sends it: alice reads an order of
 // her tenant, and the gateway calls for her.
-func usual(t testing.TB) *auth.CheckRequest {
+func newCheck(t testing.TB) *auth.CheckRequest {
 	t.Helper()
 	const path = "/tenants/acme/orders/7?expand=lines"
 	return &auth.CheckRequest{Attributes: &auth.AttributeContext{
-		Source:      peer("spiffe://cluster.local/ns/edge/sa/tyk-gateway", "127.77.0.10", 40022),
-		Destination: peer("spiffe://cluster.local/ns/shop/sa/orders", "127.77.0.11", 8080),
+		Source:      newPeer("spiffe://cluster.local/ns/edge/sa/tyk-gateway", "127.77.0.10", 40022),
+		Destination: newPeer("spiffe://cluster.local/ns/shop/sa/orders", "127.77.0.11", 8080),
 		Request: &auth.AttributeContext_Request{Http: &auth.AttributeContext_HttpRequest{
 			Id: "7251431180632351817", Method: "GET", Path: path, Scheme: "http", Protocol: "HTTP/1.1",
 			Host: "orders.shop.svc.cluster.local:8080",
@@ -187,7 +186,7 @@ func usual(t testing.TB) *auth.CheckRequest {
 	}}
 }
 
-func peer(principal, address string, port uint32) *auth.AttributeContext_Peer {
+func newPeer(principal, address string, port uint32) *auth.AttributeContext_Peer {
 	return &auth.AttributeContext_Peer{
 		Principal: principal,
 		Address: &core.Address{Address: &core.Address_SocketAddress{SocketAddress: &core.SocketAddress{
@@ -206,16 +205,16 @@ type outcome struct {
 
 func outcomeOf(answer *auth.CheckResponse) outcome {
 	if ok := answer.GetOkResponse(); ok != nil && answer.GetStatus().GetCode() == 0 {
-		return outcome{status: 200, removed: strings.Join(ok.GetHeadersToRemove(), " "), headers: lines(ok.GetResponseHeadersToAdd())}
+		return outcome{status: 200, removed: strings.Join(ok.GetHeadersToRemove(), " "), headers: formatHeaders(ok.GetResponseHeadersToAdd())}
 	}
 	denied := answer.GetDeniedResponse()
-	return outcome{status: int(denied.GetStatus().GetCode()), body: denied.GetBody(), headers: lines(denied.GetHeaders())}
+	return outcome{status: int(denied.GetStatus().GetCode()), body: denied.GetBody(), headers: formatHeaders(denied.GetHeaders())}
 }
 
-func lines(options []*core.HeaderValueOption) string {
+func formatHeaders(options []*core.HeaderValueOption) string {
 	var b strings.Builder
 	for _, option := range options {
-		if !proto.Equal(option, overwriting(option.GetHeader())) {
+		if !proto.Equal(option, overwriteOption(option.GetHeader())) {
 			b.WriteString("not overwriting: ")
 		}
 		b.WriteString(option.GetHeader().GetKey() + ": " + option.GetHeader().GetValue() + "\n")
@@ -223,6 +222,6 @@ func lines(options []*core.HeaderValueOption) string {
 	return b.String()
 }
 
-func overwriting(header *core.HeaderValue) *core.HeaderValueOption {
+func overwriteOption(header *core.HeaderValue) *core.HeaderValueOption {
 	return &core.HeaderValueOption{Header: header, AppendAction: core.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// meter keeps what was counted. Checks that run at the same time share it.
+// meter keeps the counted decisions. Checks that run at the same time share it.
 type meter struct {
 	mu      sync.Mutex
 	decided []string // decision and reason

@@ -16,8 +16,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// full is a CheckRequest in which every part that is read is set, and many others.
-func full(t testing.TB, random *rand.Rand) *auth.CheckRequest {
+// newFullCheck is a CheckRequest with all fields that are read, and with many others.
+func newFullCheck(t testing.TB, random *rand.Rand) *auth.CheckRequest {
 	t.Helper()
 	text := func() string { return fmt.Sprintf("%x", random.Uint64()) }
 	peer := func() *auth.AttributeContext_Peer {
@@ -47,7 +47,7 @@ func full(t testing.TB, random *rand.Rand) *auth.CheckRequest {
 	}}
 }
 
-// onlyRead takes away what a decision does not read.
+// onlyRead removes the fields that a decision does not read.
 func onlyRead(request *auth.CheckRequest) *auth.CheckRequest {
 	request = proto.CloneOf(request)
 	a := request.Attributes
@@ -70,7 +70,7 @@ func onlyRead(request *auth.CheckRequest) *auth.CheckRequest {
 	return request
 }
 
-func marshal(t testing.TB, request *auth.CheckRequest) []byte {
+func marshalCheck(t testing.TB, request *auth.CheckRequest) []byte {
 	t.Helper()
 	message, err := proto.MarshalOptions{Deterministic: true}.Marshal(request)
 	if err != nil {
@@ -79,14 +79,14 @@ func marshal(t testing.TB, request *auth.CheckRequest) []byte {
 	return message
 }
 
-// What is left of a message decodes to what the whole message decodes to, as far as
-// it is read, also where parts of it come twice.
+// A pruned message decodes to the same values as the whole message, as far as they are read,
+// also if parts of it come twice.
 func TestPruneKeepsWhatIsRead(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 200 {
-		message := marshal(t, full(t, random))
+		message := marshalCheck(t, newFullCheck(t, random))
 		for range i % 4 { // a message twice is merged
-			message = append(message, marshal(t, full(t, random))...)
+			message = append(message, marshalCheck(t, newFullCheck(t, random))...)
 		}
 		var whole auth.CheckRequest
 		if err := proto.Unmarshal(message, &whole); err != nil {
@@ -102,25 +102,24 @@ func TestPruneKeepsWhatIsRead(t *testing.T) {
 	}
 }
 
-// Whether HTTP attributes are there decides about no_http.
+// The presence of HTTP attributes decides between no_http and other reasons.
 func TestPruneKeepsThatAPartIsThere(t *testing.T) {
 	for _, request := range []*auth.CheckRequest{
 		{}, {Attributes: &auth.AttributeContext{}},
 		{Attributes: &auth.AttributeContext{Request: &auth.AttributeContext_Request{}}},
 		{Attributes: &auth.AttributeContext{Request: &auth.AttributeContext_Request{Http: &auth.AttributeContext_HttpRequest{}}}},
 	} {
-		p, err := prune(marshal(t, request), 10, false)
+		p, err := prune(marshalCheck(t, request), 10, false)
 		if got := decode(p.kept); err != nil || !proto.Equal(got, request) {
 			t.Errorf("got %v, %v, want %v", got, err, request)
 		}
 	}
 }
 
-// A message that is cut off anywhere is an error, or, where that is known, gives what
-// was whole.
+// A message that is cut off at any byte is an error. If that is known, its complete fields are kept.
 func TestPruneOfAMessageThatIsCutOff(t *testing.T) {
-	request := full(t, rand.New(rand.NewPCG(3, 4)))
-	message := marshal(t, request)
+	request := newFullCheck(t, rand.New(rand.NewPCG(3, 4)))
+	message := marshalCheck(t, request)
 	source := false
 	for n := 1; n < len(message); n++ {
 		if _, err := prune(message[:n], 10, false); err == nil {
@@ -142,7 +141,7 @@ func TestPruneOfAMessageThatIsCutOff(t *testing.T) {
 }
 
 func FuzzPrune(f *testing.F) {
-	f.Add(marshal(f, full(f, rand.New(rand.NewPCG(5, 6)))))
+	f.Add(marshalCheck(f, newFullCheck(f, rand.New(rand.NewPCG(5, 6)))))
 	f.Add(protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), bytes.Repeat([]byte{0x22, 0}, 100)))
 	f.Fuzz(func(t *testing.T, message []byte) {
 		var whole auth.CheckRequest

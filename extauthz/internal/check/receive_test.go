@@ -26,8 +26,8 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// raw sends bytes as the message of a Check.
-func (h *hop) raw(t testing.TB, message []byte) *auth.CheckResponse {
+// sendRaw sends bytes as the message of a Check.
+func (h *hop) sendRaw(t testing.TB, message []byte) *auth.CheckResponse {
 	t.Helper()
 	var answer auth.CheckResponse
 	codec := grpc.ForceCodecV2(bytesAsMessage{encoding.GetCodecV2(protocodec.Name)})
@@ -41,32 +41,32 @@ func reasonOf(answer *auth.CheckResponse) decision.Reason {
 	return decision.Reason(answer.GetDynamicMetadata().GetFields()["reason"].GetStringValue())
 }
 
-// What a request's sender makes large is denied. The record names both sides: they
+// A Check that its sender makes too large is denied. The record names both sides, because they
 // come first in a message.
 func TestLargeChecks(t *testing.T) {
 	h := newHop(t)
 	body := func(size int) func(*auth.CheckRequest) {
 		return func(r *auth.CheckRequest) { r.Attributes.Request.Http.Body = strings.Repeat("a", size) }
 	}
-	for _, r := range []row{
+	for _, r := range []checkRow{
 		{name: "a body below the limit", change: body(1<<20 - 4096), status: 200, reason: decision.RuleAllowed, removed: ""},
 		{name: "a body above it", change: body(1 << 20), status: 403, reason: decision.CheckTooLarge},
 		{name: "as much as Envoy sends with its largest settings", change: body(17 << 20), status: 403, reason: decision.CheckTooLarge},
 		{name: "more", change: body(40 << 20), status: 403, reason: decision.CheckTooLarge},
-		{name: "a token", change: headers("txn-token", strings.Repeat("a", 5<<20)), status: 403, reason: decision.CheckTooLarge},
+		{name: "a token", change: setHeaders("txn-token", strings.Repeat("a", 5<<20)), status: 403, reason: decision.CheckTooLarge},
 	} {
 		r.record = map[string]any{"caller": "ns/edge/sa/tyk-gateway", "callee": "ns/shop/sa/orders"}
-		t.Run(r.name, func(t *testing.T) { r.test(t, h) })
+		t.Run(r.name, func(t *testing.T) { r.testRow(t, h) })
 	}
 	if log := h.log.String(); !strings.Contains(log, "limits.checkBytes is 1MiB") {
 		t.Errorf("log: %s", log)
 	}
 }
 
-// Header fields are counted before any of them is decoded.
+// Headers are counted before any of them is decoded.
 func TestManyHeaders(t *testing.T) {
 	h := newHop(t)
-	usually := len(usual(t).Attributes.Request.Http.Headers)
+	usually := len(newCheck(t).Attributes.Request.Http.Headers)
 	inMap := func(n int) func(*auth.CheckRequest) {
 		return func(r *auth.CheckRequest) {
 			for i := range n {
@@ -76,10 +76,10 @@ func TestManyHeaders(t *testing.T) {
 	}
 	inList := func(n int) func(*auth.CheckRequest) {
 		return func(r *auth.CheckRequest) {
-			raw(slices.Repeat([]string{"x-same", ""}, n)...)(r)
+			addRawHeaders(slices.Repeat([]string{"x-same", ""}, n)...)(r)
 		}
 	}
-	for _, r := range []row{
+	for _, r := range []checkRow{
 		{name: "200 in the map", change: inMap(200 - usually), status: 200, reason: decision.RuleAllowed},
 		{name: "201 in the map", change: inMap(201 - usually), status: 403, reason: decision.TooManyHeaders},
 		{name: "200 in both", change: inList(200 - usually), status: 200, reason: decision.RuleAllowed},
@@ -87,11 +87,11 @@ func TestManyHeaders(t *testing.T) {
 		{name: "20000 in the list", change: inList(20_000), status: 403, reason: decision.TooManyHeaders},
 	} {
 		r.record = map[string]any{"caller": "ns/edge/sa/tyk-gateway", "callee": "ns/shop/sa/orders", "method": "GET", "path": "/tenants/acme/orders/7"}
-		t.Run(r.name, func(t *testing.T) { r.test(t, h) })
+		t.Run(r.name, func(t *testing.T) { r.testRow(t, h) })
 	}
 }
 
-// tinyHeaders is a CheckRequest with so many header fields of a few bytes.
+// tinyHeaders is a CheckRequest with n headers of a few bytes.
 func tinyHeaders(n int) []byte {
 	var fields []byte
 	for i := range n {
@@ -104,17 +104,17 @@ func tinyHeaders(n int) []byte {
 	return fields
 }
 
-// One Check of many tiny headers costs what its bytes cost, and not what they would
-// be once decoded.
+// One Check with many tiny headers costs as much as its bytes, and not as much as the decoded
+// headers would.
 func TestTinyHeadersAreNotDecoded(t *testing.T) {
-	h := newHop(t, limited(func(l *limits.Limits) { l.CheckBytes, l.InFlightBytes = 16*bytesize.MiB, 256*bytesize.MiB }))
+	h := newHop(t, changeLimits(func(l *limits.Limits) { l.CheckBytes, l.InFlightBytes = 16*bytesize.MiB, 256*bytesize.MiB }))
 	message := tinyHeaders(1_000_000)
-	if got := reasonOf(h.raw(t, message)); got != decision.TooManyHeaders {
+	if got := reasonOf(h.sendRaw(t, message)); got != decision.TooManyHeaders {
 		t.Errorf("got %s", got)
 	}
 	small := tinyHeaders(100_000)
 	allocated := testing.AllocsPerRun(1, func() {
-		if got := reasonOf(h.raw(t, small)); got != decision.TooManyHeaders {
+		if got := reasonOf(h.sendRaw(t, small)); got != decision.TooManyHeaders {
 			t.Errorf("got %s", got)
 		}
 	})
@@ -123,10 +123,10 @@ func TestTinyHeadersAreNotDecoded(t *testing.T) {
 	}
 }
 
-// Of other parts of a message nothing is decoded either, however many they are.
+// Other parts of a message are not decoded, however many they are.
 func TestOtherPartsOfAMessageAreNotDecoded(t *testing.T) {
 	h := newHop(t)
-	request := usual(t)
+	request := newCheck(t)
 	request.Attributes.ContextExtensions = map[string]string{}
 	for i := range 20_000 {
 		request.Attributes.ContextExtensions[fmt.Sprintf("%x", i)] = ""
@@ -136,7 +136,7 @@ func TestOtherPartsOfAMessageAreNotDecoded(t *testing.T) {
 		t.Fatal(err)
 	}
 	allocated := testing.AllocsPerRun(1, func() {
-		if got := reasonOf(h.raw(t, message)); got != decision.RuleAllowed {
+		if got := reasonOf(h.sendRaw(t, message)); got != decision.RuleAllowed {
 			t.Errorf("got %s", got)
 		}
 	})
@@ -145,13 +145,13 @@ func TestOtherPartsOfAMessageAreNotDecoded(t *testing.T) {
 	}
 }
 
-// half is a message that stops before its end.
-type half struct {
+// halfMessage is a message that stops before its end.
+type halfMessage struct {
 	message []byte
 	stop    <-chan struct{}
 }
 
-func (b *half) Read(p []byte) (int, error) {
+func (b *halfMessage) Read(p []byte) (int, error) {
 	if len(b.message) == 0 {
 		<-b.stop
 		return 0, io.ErrUnexpectedEOF
@@ -161,8 +161,8 @@ func (b *half) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// post sends a body as a Check.
-func post(t *testing.T, h *hop, transport *http.Transport, body io.Reader) (*http.Response, error) {
+// postBody sends a body as a Check.
+func postBody(t *testing.T, h *hop, transport *http.Transport, body io.Reader) (*http.Response, error) {
 	t.Helper()
 	url := "http://" + h.conn.Target() + auth.Authorization_Check_FullMethodName
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, body)
@@ -173,17 +173,17 @@ func post(t *testing.T, h *hop, transport *http.Transport, body io.Reader) (*htt
 	return transport.RoundTrip(request)
 }
 
-// begin is the prefix of a message of some size, and its first bytes.
-func begin(size, sent int) []byte {
+// beginMessage is the prefix of a message of some size, and its first bytes.
+func beginMessage(size, sent int) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(size)), make([]byte, sent)...)
 }
 
-// askHalf sends the first bytes of a message of some size, and gives the answer, which
-// comes before the message is complete.
-func askHalf(t *testing.T, h *hop, transport *http.Transport, size, sent int) decision.Reason {
+// sendHalf sends the first bytes of a message of some size. It gives the answer that comes
+// before the message is complete.
+func sendHalf(t *testing.T, h *hop, transport *http.Transport, size, sent int) decision.Reason {
 	t.Helper()
 	stop := make(chan struct{})
-	response, err := post(t, h, transport, &half{begin(size, sent), stop})
+	response, err := postBody(t, h, transport, &halfMessage{beginMessage(size, sent), stop})
 	if err != nil {
 		t.Error(err)
 		return ""
@@ -202,19 +202,19 @@ func askHalf(t *testing.T, h *hop, transport *http.Transport, size, sent int) de
 	return reasonOf(&checked)
 }
 
-// cleartext speaks HTTP/2 without TLS.
-func cleartext(t *testing.T) *http.Transport {
+// newCleartextTransport makes a transport for HTTP/2 without TLS.
+func newCleartextTransport(t *testing.T) *http.Transport {
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(transport.CloseIdleConnections)
 	return transport
 }
 
-// A message that never ends is answered in time, and one that is too large at once:
-// its end is not waited for.
+// A message that never ends is answered in time. One that is too large is answered at once,
+// without waiting for its end.
 func TestHalfSentChecks(t *testing.T) {
-	h := newHop(t, limited(func(l *limits.Limits) { l.Deadline = 20 * time.Millisecond }))
-	transport := cleartext(t)
+	h := newHop(t, changeLimits(func(l *limits.Limits) { l.Deadline = 20 * time.Millisecond }))
+	transport := newCleartextTransport(t)
 	for _, row := range []struct {
 		name       string
 		size, sent int
@@ -225,20 +225,20 @@ func TestHalfSentChecks(t *testing.T) {
 		{"nothing", 1000, 0, decision.DeadlineExceeded},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if got := askHalf(t, h, transport, row.size, row.sent); got != row.want {
+			if got := sendHalf(t, h, transport, row.size, row.sent); got != row.want {
 				t.Errorf("got %s, want %s", got, row.want)
 			}
-			h.record(t)
+			h.takeRecord(t)
 		})
 	}
 }
 
 func TestHalfSentLargeChecks(t *testing.T) {
-	h := newHop(t, limited(func(l *limits.Limits) { l.Deadline = time.Hour }))
-	transport := cleartext(t)
+	h := newHop(t, changeLimits(func(l *limits.Limits) { l.Deadline = time.Hour }))
+	transport := newCleartextTransport(t)
 	answers := make(chan decision.Reason)
 	for range 20 {
-		go func() { answers <- askHalf(t, h, transport, 17<<20, 20<<10) }()
+		go func() { answers <- sendHalf(t, h, transport, 17<<20, 20<<10) }()
 	}
 	for range 20 {
 		if got := <-answers; got != decision.CheckTooLarge {
@@ -247,26 +247,25 @@ func TestHalfSentLargeChecks(t *testing.T) {
 	}
 }
 
-// Messages that are too much together are shed, and those that were admitted before
-// are decided.
+// Messages that are too much together are shed, and those that were admitted before are decided.
 func TestBytesInFlight(t *testing.T) {
-	h := newHop(t, limited(func(l *limits.Limits) { l.InFlightBytes, l.Deadline = 3*bytesize.MiB, time.Hour }))
-	transport := cleartext(t)
+	h := newHop(t, changeLimits(func(l *limits.Limits) { l.InFlightBytes, l.Deadline = 3*bytesize.MiB, time.Hour }))
+	transport := newCleartextTransport(t)
 	stop := make(chan struct{})
 	for range 2 { // each holds a MiB until it is complete, and of what it sent as much again
 		go func() {
-			if response, err := post(t, h, transport, &half{begin(1<<20, 400<<10), stop}); err == nil {
+			if response, err := postBody(t, h, transport, &halfMessage{beginMessage(1<<20, 400<<10), stop}); err == nil {
 				_ = response.Body.Close()
 			}
 		}()
 	}
 	awaitBytes(t, h, func(held int64) bool { return held > 2<<20+700<<10 })
-	if got := askHalf(t, h, transport, 1<<20, 0); got != decision.Overloaded {
+	if got := sendHalf(t, h, transport, 1<<20, 0); got != decision.Overloaded {
 		t.Errorf("with no room for it: %s", got)
 	}
 	close(stop)
 	awaitBytes(t, h, func(held int64) bool { return held == 0 })
-	if got := reasonOf(h.ask(t, nil)); got != decision.RuleAllowed {
+	if got := reasonOf(h.sendCheck(t, nil)); got != decision.RuleAllowed {
 		t.Errorf("with room again: %s", got)
 	}
 }
@@ -280,11 +279,10 @@ func awaitBytes(t *testing.T, h *hop, holds func(int64) bool) {
 	}
 }
 
-// More Checks than may be in flight get 503 at once. Nothing of them is an outage for
-// onOutage, which is never asked.
+// More Checks than may be in flight get 503 at once. They are no outage, so onOutage does not apply.
 func TestChecksAreShed(t *testing.T) {
 	deciding, goOn := make(chan struct{}), make(chan struct{})
-	h := newHop(t, limited(func(l *limits.Limits) { l.InFlight, l.Deadline = 16, time.Hour }), func(c *check.Config) {
+	h := newHop(t, changeLimits(func(l *limits.Limits) { l.InFlight, l.Deadline = 16, time.Hour }), func(c *check.Config) {
 		policies := c.Decide.Policies
 		c.Decide.Policies = func() *policy.Set {
 			deciding <- struct{}{}
@@ -293,7 +291,7 @@ func TestChecksAreShed(t *testing.T) {
 		}
 	})
 	answers := make(chan decision.Reason)
-	request := usual(t)
+	request := newCheck(t)
 	ask := func() {
 		answer, err := h.Check(t.Context(), request)
 		if err != nil {
@@ -328,7 +326,7 @@ func TestDeadlineWhileDeciding(t *testing.T) {
 		{"in time", "never", nil, decision.RuleAllowed},
 		{"before the decision", "before", nil, decision.DeadlineExceeded},
 		{"after an allow", "after", nil, decision.DeadlineExceeded},
-		{"after a denial", "after", path("/tenants/umbrella/orders/7"), decision.NoRule},
+		{"after a denial", "after", setPath("/tenants/umbrella/orders/7"), decision.NoRule},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -342,7 +340,7 @@ func TestDeadlineWhileDeciding(t *testing.T) {
 					}
 					return policies()
 				}
-				c.Decide.Verifier = always(verifier(t, func() time.Time {
+				c.Decide.Verifier = alwaysReturn(newVerifier(t, func() time.Time {
 					if row.when == "after" {
 						cancel()
 					}
@@ -353,7 +351,7 @@ func TestDeadlineWhileDeciding(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
-			request := usual(t)
+			request := newCheck(t)
 			if row.change != nil {
 				row.change(request)
 			}
@@ -365,15 +363,15 @@ func TestDeadlineWhileDeciding(t *testing.T) {
 	}
 }
 
-// A compressed message was not asked for, and no message is none.
+// A compressed message and an incomplete one are answered like an empty one.
 func TestMessagesThatAreNone(t *testing.T) {
 	h := newHop(t)
-	transport := cleartext(t)
+	transport := newCleartextTransport(t)
 	for name, message := range map[string]string{
 		"nothing": "", "half a prefix": "\x00\x00", "compressed": "\x01\x00\x00\x00\x01x", "cut off": "\x00\x00\x00\x00\x09\x0a\x07",
 	} {
 		t.Run(name, func(t *testing.T) {
-			response, err := post(t, h, transport, strings.NewReader(message))
+			response, err := postBody(t, h, transport, strings.NewReader(message))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -382,7 +380,7 @@ func TestMessagesThatAreNone(t *testing.T) {
 			if err != nil || !strings.Contains(string(answer), `"reason":"no_http"`) || response.Trailer.Get("grpc-status") != "0" {
 				t.Errorf("got %q, %v, %v", answer, response.Trailer, err)
 			}
-			h.record(t)
+			h.takeRecord(t)
 		})
 	}
 }

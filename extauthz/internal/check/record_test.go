@@ -19,8 +19,8 @@ import (
 
 func TestRecord(t *testing.T) {
 	h := newHop(t)
-	h.ask(t, headers("x-region", "eu"))
-	got := h.record(t)
+	h.sendCheck(t, setHeaders("x-region", "eu"))
+	got := h.takeRecord(t)
 	if id, _ := got["id"].(string); len(id) != 36 {
 		t.Errorf("id: got %v", got["id"])
 	}
@@ -32,7 +32,7 @@ func TestRecord(t *testing.T) {
 		"caller": "ns/edge/sa/tyk-gateway", "callee": "ns/shop/sa/orders",
 		"method": "GET", "path": "/tenants/acme/orders/7", "host": "orders.shop.svc.cluster.local:8080",
 		"decision": "allow", "reason": "rule_allowed", "policy": "orders", "folder": "policies", "rule": "read-own-tenant",
-		"duration_us": 0.0, "generation": policies(t).Generation(),
+		"duration_us": 0.0, "generation": loadPolicies(t).Generation(),
 		"inputs": map[string]any{"claims.scope": "orders.read", "claims.tctx.tenant": "acme", "request.headers.x-region": "eu", "request.no_caller": false, "request.port": 8080.0},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -40,15 +40,15 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// What is in shadow is recorded beside the answer, and changes nothing of it.
+// A decision in shadow is recorded beside the enforced one, and does not change it.
 func TestRecordOfWhatIsInShadow(t *testing.T) {
 	set, err := source.Loader{}.Load(source.OSDir("testdata/policies"), source.OSDir("testdata/shadow"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHop(t, func(c *check.Config) { c.Decide.Policies = always(set) })
-	h.ask(t, func(*auth.CheckRequest) {})
-	record := h.record(t)
+	h := newHop(t, func(c *check.Config) { c.Decide.Policies = alwaysReturn(set) })
+	h.sendCheck(t, func(*auth.CheckRequest) {})
+	record := h.takeRecord(t)
 	if diff := cmp.Diff([]any{"deny rule_denied new-rules/not-yet"}, record["shadow"]); diff != "" || record["decision"] != "allow" {
 		t.Errorf("%v: -want +got\n%s", record["decision"], diff)
 	}
@@ -57,11 +57,11 @@ func TestRecordOfWhatIsInShadow(t *testing.T) {
 func TestRecordBoundsWhatClientsChoose(t *testing.T) {
 	h := newHop(t)
 	long := strings.Repeat("é", 5000)
-	h.ask(t, both(path("/"+long), headers("x-request-id", long, "x-region", long, "traceparent", long), func(r *auth.CheckRequest) {
+	h.sendCheck(t, applyAll(setPath("/"+long), setHeaders("x-request-id", long, "x-region", long, "traceparent", long), func(r *auth.CheckRequest) {
 		r.Attributes.Request.Http.Method = long
 		r.Attributes.Request.Http.Host = long
 	}))
-	record := h.record(t)
+	record := h.takeRecord(t)
 	for field, most := range map[string]int{"path": 2048, "request_id": 128, "method": 32, "host": 256} {
 		text, _ := record[field].(string)
 		if len(text) > most || len(text) < most-2 || !strings.HasSuffix(text, "é…") {
@@ -87,32 +87,32 @@ func TestTraceparent(t *testing.T) {
 		"00-" + id: nil,
 		"":         nil,
 	} {
-		h.ask(t, headers("traceparent", header))
-		if got := h.record(t)["trace_id"]; got != want {
+		h.sendCheck(t, setHeaders("traceparent", header))
+		if got := h.takeRecord(t)["trace_id"]; got != want {
 			t.Errorf("%q: got %v, want %v", header, got, want)
 		}
 	}
 }
 
-// hanging is standard output whose reader has stopped.
-type hanging struct{ free chan struct{} }
+// hangingWriter is standard output whose reader has stopped.
+type hangingWriter struct{ free chan struct{} }
 
-func (h hanging) Write(line []byte) (int, error) {
+func (h hangingWriter) Write(line []byte) (int, error) {
 	<-h.free
 	return len(line), nil
 }
 
 // No Check waits for the audit trail: neither for a reader that hangs nor for room in the queue.
 func TestNoCheckWaitsForItsRecord(t *testing.T) {
-	stdout := hanging{make(chan struct{})}
+	stdout := hangingWriter{make(chan struct{})}
 	defer close(stdout.free)
 	records := audit.New(stdout, audit.Options{Queue: 2000})
 	h := newHop(t, func(c *check.Config) { c.Decide.Audit = records })
 	for i := range 20 {
-		if got := outcomeOf(h.ask(t, nil)); got.status != 200 {
+		if got := outcomeOf(h.sendCheck(t, nil)); got.status != 200 {
 			t.Errorf("Check %d: got %+v", i, got)
 		}
-		if got := outcomeOf(h.ask(t, without("txn-token"))); got.status != 403 {
+		if got := outcomeOf(h.sendCheck(t, withoutHeader("txn-token"))); got.status != 403 {
 			t.Errorf("Check %d without a token: got %+v", i, got)
 		}
 	}
@@ -121,25 +121,26 @@ func TestNoCheckWaitsForItsRecord(t *testing.T) {
 	}
 }
 
-// What anybody can cause is recorded under a limit; a denial of a caller who is known is always recorded.
+// Denials that anyone can cause are recorded under a limit. A denial of a known caller is always
+// recorded.
 func TestAnonymousDenialsAreRecordedUnderALimit(t *testing.T) {
 	h := newHop(t)
 	for range 250 {
-		h.ask(t, without("txn-token"))
-		h.ask(t, path("/tenants/umbrella/orders/7"))
+		h.sendCheck(t, withoutHeader("txn-token"))
+		h.sendCheck(t, setPath("/tenants/umbrella/orders/7"))
 	}
 	if n, s := strings.Count(h.records.Take(), `"kind":"check"`), h.records.Log.Stats(); n != 200+250 || s.Suppressed != 50 {
 		t.Errorf("got %d records, suppressed %d", n, s.Suppressed)
 	}
 }
 
-// The token's text stands in no log and no record, whatever becomes of it.
+// The text of a token is in no log and no record, valid or not.
 func TestNoTokenInLogsOrRecords(t *testing.T) {
 	h := newHop(t)
 	valid := tokentest.ValidToken(t, now)
 	parts := strings.Split(valid, ".")
 	for _, raw := range []string{valid, valid + "," + valid, valid + "!", parts[0] + "." + parts[1] + "." + parts[2][1:] + "A"} {
-		h.ask(t, headers("txn-token", raw))
+		h.sendCheck(t, setHeaders("txn-token", raw))
 	}
 	written := h.records.String() + h.log.String()
 	for _, part := range parts {
@@ -151,7 +152,7 @@ func TestNoTokenInLogsOrRecords(t *testing.T) {
 
 func TestConcurrentChecks(t *testing.T) {
 	h := newHop(t)
-	request := usual(t)
+	request := newCheck(t)
 	var callers sync.WaitGroup
 	for range 50 {
 		callers.Go(func() {
@@ -166,12 +167,12 @@ func TestConcurrentChecks(t *testing.T) {
 	}
 }
 
-// Which service drops the header is counted, for requests without a token alone.
+// Missing tokens are counted by caller and callee, to find the service that drops the header.
 func TestMissingTokensNameTheirCaller(t *testing.T) {
 	h := newHop(t)
-	h.ask(t, nil)
-	h.ask(t, headers("txn-token", "a.b.c"))
-	h.ask(t, without("txn-token"))
+	h.sendCheck(t, nil)
+	h.sendCheck(t, setHeaders("txn-token", "a.b.c"))
+	h.sendCheck(t, withoutHeader("txn-token"))
 	want := []string{"ns/edge/sa/tyk-gateway ns/shop/sa/orders"}
 	if !slices.Equal(h.meter.missing, want) {
 		t.Errorf("got %q, want %q", h.meter.missing, want)

@@ -25,7 +25,7 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// now is when every question of these tests comes in. Its answer takes a millisecond.
+// now is the time of every question in these tests. Its answer takes a millisecond.
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 const document = `
@@ -107,7 +107,7 @@ func (l *listener) takeRecord(t *testing.T) map[string]any {
 	return record
 }
 
-// The whole of an answer, with its record.
+// The complete answer, with its record.
 func TestDecide(t *testing.T) {
 	user, err := decide.NewIdentityHeader("x-meshpass-user", "sub")
 	if err != nil {
@@ -166,7 +166,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// A question without a request is never decided, whatever the listener knows by itself.
+// A question without a request is denied, also if the listener knows its callee by configuration.
 func TestNothingIsRecordedOfAnUnreadRequest(t *testing.T) {
 	l := newListener(t, func(c *decide.Config) {
 		c.Peers = decide.Peers{NoCaller: true, Callee: decide.CalleeNamed("gateway/ingress")}
@@ -235,7 +235,7 @@ func TestEndedContextIsDenied(t *testing.T) {
 	}
 }
 
-// Headers with one name are kept apart, with room for them or without.
+// Headers with one name are kept apart, with reserved room and without.
 func TestHeaders(t *testing.T) {
 	for size := range 4 {
 		headers := decide.NewHeaders(size)

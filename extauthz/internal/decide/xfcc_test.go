@@ -8,7 +8,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/decide"
 )
 
-// What a sidecar of Istio 1.31 appends for the workload orders.
+// ours is the element that a sidecar of Istio 1.31 appends for the workload orders.
 const (
 	orders  = "spiffe://cluster.local/ns/shop/sa/orders"
 	trusted = "spiffe://cluster.local/ns/edge/sa/tyk-gateway"
@@ -55,8 +55,7 @@ func TestLastURIOfXFCC(t *testing.T) {
 	}
 }
 
-// Whatever a caller writes before the element that our proxy appends, it never
-// speaks for another workload.
+// Text that a caller writes before the element of our proxy never changes the caller's name.
 func FuzzXFCCLastElementWins(f *testing.F) {
 	for _, seed := range []string{"", ours, `Subject="`, `Subject="\`, `URI=` + trusted + `;Subject="x`, `a=b;`, strings.Repeat(`"`, 7)} {
 		f.Add(seed)

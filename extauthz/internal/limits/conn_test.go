@@ -16,88 +16,87 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/limits"
 )
 
-// refused are the causes that happened.
-func refused(l *limits.Listener) map[string]uint64 {
+// nonZeroCauses gives the causes that were counted.
+func nonZeroCauses(l *limits.Listener) map[string]uint64 {
 	all := l.Connections().Refused
 	maps.DeleteFunc(all, func(_ string, n uint64) bool { return n == 0 })
 	return all
 }
 
-func wantRefused(t *testing.T, l *limits.Listener, want map[string]uint64) {
+func requireRefused(t *testing.T, l *limits.Listener, want map[string]uint64) {
 	t.Helper()
-	if got := refused(l); !maps.Equal(got, want) {
+	if got := nonZeroCauses(l); !maps.Equal(got, want) {
 		t.Errorf("refused: got %v, want %v", got, want)
 	}
 }
 
-// One address has half of the connections, however many names it has.
+// One address has half of the connections.
 func TestOneAddressHasHalfOfTheConnections(t *testing.T) {
-	s := serve(t, small)
-	for range small.Connections / 2 {
-		s.connect(t, "10.0.0.1")
+	s := startServer(t, smallLimits)
+	for range smallLimits.Connections / 2 {
+		s.connectFrom(t, "10.0.0.1")
 	}
 	s.awaitConnections(t, 4)
-	if c := s.dial(t, "10.0.0.1"); !closed(t, c) {
+	if c := s.dialFrom(t, "10.0.0.1"); !isClosedByPeer(t, c) {
 		t.Error("a fifth connection is open")
 	}
-	s.connect(t, "10.0.0.2")
+	s.connectFrom(t, "10.0.0.2")
 	s.awaitConnections(t, 5)
-	wantRefused(t, s.listener, map[string]uint64{limits.AddressShare: 1})
+	requireRefused(t, s.listener, map[string]uint64{limits.AddressShare: 1})
 }
 
-// A sidecar in front of us is everybody's address.
+// A sidecar in front of us gives its address to all peers.
 func TestLoopbackHasNoShare(t *testing.T) {
-	s := serve(t, small)
-	for range small.Connections {
-		s.connect(t, "127.0.0.6")
+	s := startServer(t, smallLimits)
+	for range smallLimits.Connections {
+		s.connectFrom(t, "127.0.0.6")
 	}
-	s.awaitConnections(t, small.Connections)
-	if c := s.dial(t, "127.0.0.6"); !closed(t, c) {
+	s.awaitConnections(t, smallLimits.Connections)
+	if c := s.dialFrom(t, "127.0.0.6"); !isClosedByPeer(t, c) {
 		t.Error("a ninth connection is open")
 	}
-	wantRefused(t, s.listener, map[string]uint64{limits.LimitReached: 1})
+	requireRefused(t, s.listener, map[string]uint64{limits.LimitReached: 1})
 }
 
-// Where all connections are taken, those who have many lose one to those who have
-// few: nobody keeps the others out.
+// When all connections are taken, an address with many loses one to an address with few.
 func TestThoseWithManyConnectionsMakeRoom(t *testing.T) {
-	s := serve(t, small)
-	var many []*peer
+	s := startServer(t, smallLimits)
+	var many []*http2Peer
 	for i := range 8 {
-		many = append(many, s.connect(t, ip(i/4)))
+		many = append(many, s.connectFrom(t, nthAddress(i/4)))
 	}
 	s.awaitConnections(t, 8)
-	busy := many[0].open(checkMethod)
+	busy := many[0].openStream(checkMethod)
 	if got := <-s.begun; got != "admitted" {
 		t.Fatal(got)
 	}
-	few := s.connect(t, "10.0.9.9")
-	call := few.open(checkMethod)
+	few := s.connectFrom(t, "10.0.9.9")
+	call := few.openStream(checkMethod)
 	if got := <-s.begun; got != "admitted" {
 		t.Fatal(got)
 	}
 	close(s.goOn)
-	if got := few.ended(call); got != "0" {
+	if got := few.awaitStatus(call); got != "0" {
 		t.Errorf("of the one with few: %s", got)
 	}
-	if got := many[0].ended(busy); got != "0" {
+	if got := many[0].awaitStatus(busy); got != "0" {
 		t.Errorf("an idle connection goes before one with a Check: %s", got)
 	}
 	s.awaitConnections(t, 8)
-	wantRefused(t, s.listener, map[string]uint64{limits.LimitReached: 1})
+	requireRefused(t, s.listener, map[string]uint64{limits.LimitReached: 1})
 }
 
-// Nobody is closed for one who has as many.
+// No connection is closed for an address that has as many.
 func TestConnectionsAreNotTakenFromEquals(t *testing.T) {
-	s := serve(t, small)
-	for i := range small.Connections {
-		s.connect(t, ip(i))
+	s := startServer(t, smallLimits)
+	for i := range smallLimits.Connections {
+		s.connectFrom(t, nthAddress(i))
 	}
-	s.awaitConnections(t, small.Connections)
-	if c := s.dial(t, "10.0.9.9"); !closed(t, c) {
+	s.awaitConnections(t, smallLimits.Connections)
+	if c := s.dialFrom(t, "10.0.9.9"); !isClosedByPeer(t, c) {
 		t.Error("a ninth connection is open")
 	}
-	if got := s.listener.Connections().Open; got != small.Connections {
+	if got := s.listener.Connections().Open; got != smallLimits.Connections {
 		t.Errorf("%d are open", got)
 	}
 	if log := s.log.String(); strings.Count(log, "connections near their limit") != 1 {
@@ -105,23 +104,23 @@ func TestConnectionsAreNotTakenFromEquals(t *testing.T) {
 	}
 }
 
-// proof is a handshake that lasts until the test ends it.
-type proof struct {
+// manualHandshake is a handshake that lasts until the test ends it.
+type manualHandshake struct {
 	credentials.TransportCredentials
 	begun chan net.Conn
 	end   chan error
 }
 
-func (p proof) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (p manualHandshake) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	p.begun <- raw
 	return raw, nil, <-p.end
 }
 
-// Peers that prove nothing take no connection from those that do: only their own
-// oldest attempts end.
+// Peers in their handshake take no connection from those that completed it: they only lose
+// their own oldest attempts.
 func TestHandshakesDoNotCount(t *testing.T) {
 	network := newNetwork()
-	l := limits.New(small, slog.New(slog.DiscardHandler)).Listen(network, "mtls", limits.HTTP2OverTLS)
+	l := limits.New(smallLimits, slog.New(slog.DiscardHandler)).Listen(network, "mtls", limits.HTTP2OverTLS)
 	type accepted struct {
 		conn net.Conn
 		err  error
@@ -130,7 +129,7 @@ func TestHandshakesDoNotCount(t *testing.T) {
 		t.Helper()
 		result := make(chan accepted, 1)
 		go func() { c, err := l.Accept(); result <- accepted{c, err} }()
-		network.dial(t, ip)
+		network.dialFrom(t, ip)
 		got := <-result
 		if got.err != nil {
 			t.Fatal(got.err)
@@ -143,7 +142,7 @@ func TestHandshakesDoNotCount(t *testing.T) {
 	for range limits.Handshakes + 10 {
 		attempts = append(attempts, accept("10.0.0.66"))
 	}
-	wantRefused(t, l, map[string]uint64{limits.HandshakeEvicted: 11})
+	requireRefused(t, l, map[string]uint64{limits.HandshakeEvicted: 11})
 	for i, c := range attempts {
 		if err := c.SetDeadline(noDeadline); errors.Is(err, net.ErrClosed) != (i < 11) {
 			t.Errorf("attempt %d: %v", i, err)
@@ -153,7 +152,7 @@ func TestHandshakesDoNotCount(t *testing.T) {
 		t.Errorf("%d connections count", got)
 	}
 
-	p := proof{begun: make(chan net.Conn, 1), end: make(chan error, 1)}
+	p := manualHandshake{begun: make(chan net.Conn, 1), end: make(chan error, 1)}
 	handshakes := l.CountingCredentials(p)
 	p.end <- nil
 	if _, _, err := handshakes.ServerHandshake(honest); err != nil {
@@ -172,7 +171,7 @@ func TestHandshakesDoNotCount(t *testing.T) {
 	if got := l.Connections().Open; got != 1 {
 		t.Errorf("%d connections count", got)
 	}
-	wantRefused(t, l, map[string]uint64{limits.HandshakeEvicted: 11, limits.HandshakeRejected: 1})
+	requireRefused(t, l, map[string]uint64{limits.HandshakeEvicted: 11, limits.HandshakeRejected: 1})
 	_ = honest.Close()
 	if got := l.Connections().Open; got != 0 {
 		t.Errorf("after its end %d connections count", got)
@@ -181,8 +180,8 @@ func TestHandshakesDoNotCount(t *testing.T) {
 
 // Credentials of one listener do not count connections of another.
 func TestCredentialsOfAnotherListener(t *testing.T) {
-	l := limits.New(small, nil).Listen(newNetwork(), "mtls", limits.HTTP2OverTLS)
-	p := proof{begun: make(chan net.Conn, 1), end: make(chan error, 1)}
+	l := limits.New(smallLimits, nil).Listen(newNetwork(), "mtls", limits.HTTP2OverTLS)
+	p := manualHandshake{begun: make(chan net.Conn, 1), end: make(chan error, 1)}
 	p.end <- nil
 	ours, theirs := net.Pipe()
 	defer ours.Close()
@@ -191,7 +190,7 @@ func TestCredentialsOfAnotherListener(t *testing.T) {
 	}
 }
 
-// A peer that sends its messages in crumbs costs more time than it may.
+// A peer that sends its messages in tiny frames is cut off.
 func TestFramesThatAreTooSmall(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -202,20 +201,20 @@ func TestFramesThatAreTooSmall(t *testing.T) {
 		{"as usual", 100, map[string]uint64{}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			l := small
+			l := smallLimits
 			l.InFlightBytes *= 100
-			s := serve(t, l)
-			p := s.connect(t, "10.0.0.1")
-			stream := p.open(checkMethod)
+			s := startServer(t, l)
+			p := s.connectFrom(t, "10.0.0.1")
+			stream := p.openStream(checkMethod)
 			<-s.begun
 			for range 5000 {
 				if p.frames.WriteData(stream, false, make([]byte, row.size)) != nil {
 					break
 				}
 			}
-			s.awaitUse(t, func(limits.Usage) bool { return maps.Equal(refused(s.listener), row.want) })
+			s.awaitUse(t, func(limits.Usage) bool { return maps.Equal(nonZeroCauses(s.listener), row.want) })
 			if row.size > 1 {
-				p.must(0, p.frames.WritePing(false, [8]byte{}))
+				p.requireNoError(0, p.frames.WritePing(false, [8]byte{}))
 				for {
 					frame, err := p.frames.ReadFrame()
 					if err != nil {
@@ -230,7 +229,7 @@ func TestFramesThatAreTooSmall(t *testing.T) {
 	}
 }
 
-// Probes and metrics are reached although others hold all connections.
+// Probes and metrics can be reached while others hold all connections.
 func TestConnectionsOfAnotherProtocol(t *testing.T) {
 	n := newNetwork()
 	l := limits.New(limits.Limits{Connections: 4}, slog.New(slog.DiscardHandler)).Listen(n, "ops", limits.HTTP1)
@@ -242,14 +241,14 @@ func TestConnectionsOfAnotherProtocol(t *testing.T) {
 		<-served
 	})
 	for i := range 4 {
-		n.dial(t, ip(i/2))
+		n.dialFrom(t, nthAddress(i/2))
 	}
-	probe := n.dial(t, "10.0.9.9")
+	probe := n.dialFrom(t, "10.0.9.9")
 	if _, err := io.WriteString(probe, "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	if answer, err := io.ReadAll(probe); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 404 ") {
 		t.Errorf("got %q, %v", answer, err)
 	}
-	wantRefused(t, l, map[string]uint64{limits.LimitReached: 1})
+	requireRefused(t, l, map[string]uint64{limits.LimitReached: 1})
 }

@@ -22,24 +22,24 @@ import (
 	"github.com/meshpass/meshpass/internal/bytesize"
 )
 
-// small are limits that a test can reach, and in which nothing ends by the clock.
-var small = limits.Limits{
+// smallLimits can be reached by a test. Nothing ends by the clock.
+var smallLimits = limits.Limits{
 	InFlight: 16, InFlightBytes: 2 * bytesize.MiB, Deadline: time.Hour, CheckBytes: 64 * bytesize.KiB, Headers: 32,
 	Connections: 8, StreamsPerConnection: 100, Watches: 4,
 }
 
-// network hands out connections that come from any address.
-type network struct {
+// fakeNetwork hands out connections that come from any address.
+type fakeNetwork struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-func newNetwork() *network {
-	return &network{conns: make(chan net.Conn), closed: make(chan struct{})}
+func newNetwork() *fakeNetwork {
+	return &fakeNetwork{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-func (n *network) Accept() (net.Conn, error) {
+func (n *fakeNetwork) Accept() (net.Conn, error) {
 	select {
 	case c := <-n.conns:
 		return c, nil
@@ -48,12 +48,12 @@ func (n *network) Accept() (net.Conn, error) {
 	}
 }
 
-func (n *network) Close() error {
+func (n *fakeNetwork) Close() error {
 	n.once.Do(func() { close(n.closed) })
 	return nil
 }
 
-func (n *network) Addr() net.Addr { return peerAddress("192.0.2.1") }
+func (n *fakeNetwork) Addr() net.Addr { return peerAddress("192.0.2.1") }
 
 func peerAddress(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 40000} }
 
@@ -64,8 +64,8 @@ type from struct {
 
 func (f from) RemoteAddr() net.Addr { return f.address }
 
-// dial connects over TCP, because gRPC waits for what a peer has not read.
-func (n *network) dial(t testing.TB, ip string) net.Conn {
+// dialFrom connects over TCP, because gRPC waits for what a peer has not read.
+func (n *fakeNetwork) dialFrom(t testing.TB, ip string) net.Conn {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -89,17 +89,16 @@ func (n *network) dial(t testing.TB, ip string) net.Conn {
 	return ours
 }
 
-// closed reports whether the other side closes the connection before it sends.
-func closed(t testing.TB, c net.Conn) bool {
+// isClosedByPeer reports whether the other side closes the connection before it sends.
+func isClosedByPeer(t testing.TB, c net.Conn) bool {
 	t.Helper()
 	_, err := c.Read(make([]byte, 1))
 	return err != nil
 }
 
-// server is a gRPC server within limits, which also answers Checks: each one that
-// has a place waits until it may go on.
-type server struct {
-	*network
+// testServer is a gRPC server within limits. A Check that has a place waits for goOn.
+type testServer struct {
+	*fakeNetwork
 	limiter  *limits.Limiter
 	listener *limits.Listener
 	log      bytes.Buffer
@@ -109,15 +108,15 @@ type server struct {
 
 const checkMethod = "/test.Checks/Check"
 
-func serve(t testing.TB, l limits.Limits) *server {
+func startServer(t testing.TB, l limits.Limits) *testServer {
 	t.Helper()
-	s := &server{network: newNetwork(), begun: make(chan string, 1000), goOn: make(chan struct{})}
+	s := &testServer{fakeNetwork: newNetwork(), begun: make(chan string, 1000), goOn: make(chan struct{})}
 	s.limiter = limits.New(l, slog.New(slog.NewTextHandler(&s.log, nil)))
-	s.listener = s.limiter.Listen(s.network, "sidecar", limits.HTTP2)
+	s.listener = s.limiter.Listen(s.fakeNetwork, "sidecar", limits.HTTP2)
 	server := grpc.NewServer(s.limiter.ServerOptions()...)
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	server.RegisterService(&grpc.ServiceDesc{ServiceName: "test.Checks", HandlerType: (*any)(nil), Streams: []grpc.StreamDesc{{
-		StreamName: "Check", ClientStreams: true, Handler: s.check,
+		StreamName: "Check", ClientStreams: true, Handler: s.handleCheck,
 	}}}, nil)
 	served := make(chan struct{})
 	go func() {
@@ -131,13 +130,13 @@ func serve(t testing.TB, l limits.Limits) *server {
 		<-served
 		s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes == 0 && u.Checks == 0 && u.Watches == 0 })
 		if c := s.listener.Connections(); c.Open != 0 {
-			t.Errorf("all are gone, and %d connections are open", c.Open)
+			t.Errorf("after the end of all peers %d connections are open", c.Open)
 		}
 	})
 	return s
 }
 
-func (s *server) check(_ any, stream grpc.ServerStream) error {
+func (s *testServer) handleCheck(_ any, stream grpc.ServerStream) error {
 	call := limits.BeginCall(stream.Context())
 	if call == nil {
 		return stream.Context().Err()
@@ -156,8 +155,8 @@ func (s *server) check(_ any, stream grpc.ServerStream) error {
 	}
 }
 
-// peer is the other side of a connection, in HTTP/2 as it is written.
-type peer struct {
+// http2Peer is the other side of a connection. It writes HTTP/2 frame by frame.
+type http2Peer struct {
 	t testing.TB
 	net.Conn
 	frames *http2.Framer
@@ -166,55 +165,55 @@ type peer struct {
 	next   uint32
 }
 
-func (s *server) connect(t testing.TB, ip string) *peer {
+func (s *testServer) connectFrom(t testing.TB, ip string) *http2Peer {
 	t.Helper()
-	p := &peer{t: t, Conn: s.dial(t, ip), next: 1}
+	p := &http2Peer{t: t, Conn: s.dialFrom(t, ip), next: 1}
 	p.frames = http2.NewFramer(p.Conn, p.Conn)
 	p.hpack = hpack.NewEncoder(&p.block)
-	p.must(io.WriteString(p.Conn, http2.ClientPreface))
-	p.must(0, p.frames.WriteSettings())
+	p.requireNoError(io.WriteString(p.Conn, http2.ClientPreface))
+	p.requireNoError(0, p.frames.WriteSettings())
 	return p
 }
 
-func (p *peer) must(_ int, err error) {
+func (p *http2Peer) requireNoError(_ int, err error) {
 	p.t.Helper()
 	if err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-// open sends the headers of a call, with more of them.
-func (p *peer) open(method string, more ...string) (stream uint32) {
+// openStream sends the headers of a call, and more headers.
+func (p *http2Peer) openStream(method string, more ...string) (stream uint32) {
 	p.t.Helper()
 	p.block.Reset()
 	fields := append([]string{":method", "POST", ":scheme", "http", ":path", method, ":authority", "meshpass", "content-type", "application/grpc", "te", "trailers"}, more...)
 	for i := 0; i < len(fields); i += 2 {
-		p.must(0, p.hpack.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]}))
+		p.requireNoError(0, p.hpack.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]}))
 	}
 	stream, p.next = p.next, p.next+2
 	block := p.block.Bytes()
 	part := block[:min(len(block), 16<<10)]
-	p.must(0, p.frames.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: part, EndHeaders: len(part) == len(block)}))
+	p.requireNoError(0, p.frames.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: part, EndHeaders: len(part) == len(block)}))
 	for block = block[len(part):]; len(block) > 0; block = block[len(part):] {
 		part = block[:min(len(block), 16<<10)]
-		p.must(0, p.frames.WriteContinuation(stream, len(part) == len(block), part))
+		p.requireNoError(0, p.frames.WriteContinuation(stream, len(part) == len(block), part))
 	}
 	return stream
 }
 
-func (p *peer) send(stream uint32, data []byte) {
+func (p *http2Peer) sendData(stream uint32, data []byte) {
 	p.t.Helper()
-	p.must(0, p.frames.WriteData(stream, false, data))
+	p.requireNoError(0, p.frames.WriteData(stream, false, data))
 }
 
-// message is a whole one of gRPC.
-func (p *peer) message(stream uint32, message []byte) {
+// sendMessage sends a complete gRPC message.
+func (p *http2Peer) sendMessage(stream uint32, message []byte) {
 	p.t.Helper()
-	p.send(stream, append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))), message...))
+	p.sendData(stream, append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))), message...))
 }
 
-// ended reads until a stream is ended, and says how.
-func (p *peer) ended(stream uint32) string {
+// awaitStatus reads until a stream ends, and gives its status.
+func (p *http2Peer) awaitStatus(stream uint32) string {
 	p.t.Helper()
 	decoder := hpack.NewDecoder(4096, nil)
 	for {
@@ -242,9 +241,8 @@ func (p *peer) ended(stream uint32) string {
 	}
 }
 
-// awaitUse waits until so many bytes are held, and no more: what a peer has sent
-// arrives when it does.
-func (s *server) awaitUse(t testing.TB, holds func(limits.Usage) bool) limits.Usage {
+// awaitUse waits until the use is as wanted: the bytes that a peer sends arrive later.
+func (s *testServer) awaitUse(t testing.TB, holds func(limits.Usage) bool) limits.Usage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -261,9 +259,9 @@ func (s *server) awaitUse(t testing.TB, holds func(limits.Usage) bool) limits.Us
 	}
 }
 
-func (s *server) awaitConnections(t testing.TB, open int) {
+func (s *testServer) awaitConnections(t testing.TB, open int) {
 	t.Helper()
 	s.awaitUse(t, func(limits.Usage) bool { return s.listener.Connections().Open == open })
 }
 
-func ip(i int) string { return fmt.Sprintf("10.0.%d.%d", i/250, 1+i%250) }
+func nthAddress(i int) string { return fmt.Sprintf("10.0.%d.%d", i/250, 1+i%250) }

@@ -13,12 +13,12 @@ import (
 
 var noDeadline time.Time
 
-// Of the Checks in flight, one address has half; all others still have theirs.
+// One address has half of the Checks in flight. The other half stays for all others.
 func TestChecksInFlight(t *testing.T) {
-	s := serve(t, small)
-	first, second, third := s.connect(t, "10.0.0.1"), s.connect(t, "10.0.0.2"), s.connect(t, "10.0.0.3")
+	s := startServer(t, smallLimits)
+	first, second, third := s.connectFrom(t, "10.0.0.1"), s.connectFrom(t, "10.0.0.2"), s.connectFrom(t, "10.0.0.3")
 	for i, want := range []struct {
-		peer   *peer
+		peer   *http2Peer
 		checks int
 		answer string
 	}{
@@ -27,7 +27,7 @@ func TestChecksInFlight(t *testing.T) {
 		{third, 2, "overloaded"},
 	} {
 		for range want.checks {
-			want.peer.open(checkMethod)
+			want.peer.openStream(checkMethod)
 			if got := <-s.begun; got != want.answer {
 				t.Fatalf("%d: %s, want %s", i, got, want.answer)
 			}
@@ -35,35 +35,35 @@ func TestChecksInFlight(t *testing.T) {
 	}
 	s.goOn <- struct{}{}
 	s.awaitUse(t, func(u limits.Usage) bool { return u.Checks == 15 })
-	third.open(checkMethod)
+	third.openStream(checkMethod)
 	if got := <-s.begun; got != "admitted" {
 		t.Errorf("with room again: %s", got)
 	}
 }
 
-// What a peer sends for a Check that nobody has read yet counts, however small its
-// frames are, until the Check has its answer.
+// Bytes of a Check that no handler has read count, also in small frames, until the Check has
+// its answer.
 func TestBytesThatNobodyReads(t *testing.T) {
 	for _, row := range []struct {
 		name  string
-		send  func(*peer, uint32)
+		send  func(*http2Peer, uint32)
 		bytes int64 // beside what a stream costs
 	}{
-		{"a window", func(p *peer, stream uint32) {
+		{"a window", func(p *http2Peer, stream uint32) {
 			for range 3 {
-				p.send(stream, make([]byte, 16<<10))
+				p.sendData(stream, make([]byte, 16<<10))
 			}
 		}, 3*(16<<10) + 3*64},
-		{"a byte in each frame", func(p *peer, stream uint32) {
+		{"a byte in each frame", func(p *http2Peer, stream uint32) {
 			for range 1000 {
-				p.send(stream, []byte{0})
+				p.sendData(stream, []byte{0})
 			}
 		}, 65 * 1000},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			s := serve(t, small)
-			p := s.connect(t, "10.0.0.1")
-			stream := p.open(checkMethod)
+			s := startServer(t, smallLimits)
+			p := s.connectFrom(t, "10.0.0.1")
+			stream := p.openStream(checkMethod)
 			<-s.begun
 			row.send(p, stream)
 			used := s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes >= row.bytes+16<<10 })
@@ -71,7 +71,7 @@ func TestBytesThatNobodyReads(t *testing.T) {
 				t.Errorf("%d bytes more than were sent", over)
 			}
 			s.goOn <- struct{}{}
-			if got := p.ended(stream); got != "0" {
+			if got := p.awaitStatus(stream); got != "0" {
 				t.Errorf("ended with %s", got)
 			}
 			s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes == 0 })
@@ -79,29 +79,29 @@ func TestBytesThatNobodyReads(t *testing.T) {
 	}
 }
 
-// A Check is not begun where bytes leave no room; another address has its own.
+// A Check does not begin if its bytes have no room. Another address has room of its own.
 func TestNoRoomForBytes(t *testing.T) {
-	l := small
+	l := smallLimits
 	l.InFlight = 100
-	s := serve(t, l)
-	hungry, other := s.connect(t, "10.0.0.1"), s.connect(t, "10.0.0.2")
-	hungry.must(0, hungry.fill(hungry.admitted(s, 8)))
-	s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes > int64(small.InFlightBytes)/2 })
-	hungry.open(checkMethod)
+	s := startServer(t, l)
+	hungry, other := s.connectFrom(t, "10.0.0.1"), s.connectFrom(t, "10.0.0.2")
+	hungry.requireNoError(0, hungry.fillWith(hungry.awaitAdmitted(s, 8)))
+	s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes > int64(smallLimits.InFlightBytes)/2 })
+	hungry.openStream(checkMethod)
 	if got := <-s.begun; got != "overloaded" {
 		t.Errorf("the ninth: %s", got)
 	}
-	other.open(checkMethod)
+	other.openStream(checkMethod)
 	if got := <-s.begun; got != "admitted" {
 		t.Errorf("another address: %s", got)
 	}
 }
 
-// admitted opens so many calls.
-func (p *peer) admitted(s *server, calls int) (streams []uint32) {
+// awaitAdmitted opens a number of calls.
+func (p *http2Peer) awaitAdmitted(s *testServer, calls int) (streams []uint32) {
 	p.t.Helper()
 	for range calls {
-		streams = append(streams, p.open(checkMethod))
+		streams = append(streams, p.openStream(checkMethod))
 		if got := <-s.begun; got != "admitted" {
 			p.t.Fatal(got)
 		}
@@ -109,8 +109,8 @@ func (p *peer) admitted(s *server, calls int) (streams []uint32) {
 	return streams
 }
 
-// fill sends 64 KB for each call, in frames that cost as much again.
-func (p *peer) fill(streams []uint32) error {
+// fillWith sends 64 KB for each call, in frames that cost the same again.
+func (p *http2Peer) fillWith(streams []uint32) error {
 	for _, stream := range streams {
 		for range 1000 {
 			if err := p.frames.WriteData(stream, false, make([]byte, 64)); err != nil {
@@ -121,32 +121,32 @@ func (p *peer) fill(streams []uint32) error {
 	return nil
 }
 
-// What is ended by its peer counts until its handler ends.
+// A stream that its peer ended counts until its handler ends.
 func TestCallsThatTheirPeerEnds(t *testing.T) {
-	s := serve(t, small)
-	p := s.connect(t, "10.0.0.1")
+	s := startServer(t, smallLimits)
+	p := s.connectFrom(t, "10.0.0.1")
 	for range 3 {
-		stream := p.open(checkMethod)
+		stream := p.openStream(checkMethod)
 		<-s.begun
-		p.send(stream, make([]byte, 4<<10))
-		p.must(0, p.frames.WriteRSTStream(stream, http2.ErrCodeCancel))
+		p.sendData(stream, make([]byte, 4<<10))
+		p.requireNoError(0, p.frames.WriteRSTStream(stream, http2.ErrCodeCancel))
 	}
 	s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes == 0 && u.Checks == 0 })
 }
 
-// Nothing more is read while gRPC holds as much as it may, and the connection whose
-// peer takes no answers is found.
+// Nothing more is read while gRPC holds as much as it may. The connection whose peer takes no
+// answers is found.
 func TestNothingIsReadWithoutRoom(t *testing.T) {
-	l := small
+	l := smallLimits
 	l.InFlight, l.StreamsPerConnection = 1000, 1000
-	s := serve(t, l)
-	p := s.connect(t, "10.0.0.1")
-	quiet := s.connect(t, "10.0.0.2")
-	quiet.open(checkMethod)
+	s := startServer(t, l)
+	p := s.connectFrom(t, "10.0.0.1")
+	quiet := s.connectFrom(t, "10.0.0.2")
+	quiet.openStream(checkMethod)
 	<-s.begun
-	streams := p.admitted(s, 20)
+	streams := p.awaitAdmitted(s, 20)
 	sent := make(chan error, 1)
-	go func() { sent <- p.fill(streams) }() // twice what there is room for
+	go func() { sent <- p.fillWith(streams) }() // twice what there is room for
 	s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes > s.limiter.MaxWireBytes()/2 })
 	if used, most := s.limiter.Usage().Bytes, s.limiter.MaxWireBytes()/2+64<<10; used > most {
 		t.Errorf("%d bytes are held, and half of all are %d", used, most)
@@ -158,53 +158,52 @@ func TestNothingIsReadWithoutRoom(t *testing.T) {
 		t.Errorf("overdue: %v", got)
 	}
 	close(s.goOn) // and there is room again
-	p.must(0, <-sent)
+	p.requireNoError(0, <-sent)
 	s.awaitUse(t, func(u limits.Usage) bool { return u.Bytes == 0 })
 }
 
-// Health watches last as long as their peers like, so that they are few.
+// Health watches last as long as their peers like, so their number is small.
 func TestHealthWatches(t *testing.T) {
-	s := serve(t, small)
-	first, second := s.connect(t, "10.0.0.1"), s.connect(t, "10.0.0.2")
-	watch := func(p *peer) uint32 {
-		stream := p.open(healthpb.Health_Watch_FullMethodName)
-		p.message(stream, nil)
+	s := startServer(t, smallLimits)
+	first, second := s.connectFrom(t, "10.0.0.1"), s.connectFrom(t, "10.0.0.2")
+	watch := func(p *http2Peer) uint32 {
+		stream := p.openStream(healthpb.Health_Watch_FullMethodName)
+		p.sendMessage(stream, nil)
 		return stream
 	}
 	watch(first)
 	watch(first)
 	s.awaitUse(t, func(u limits.Usage) bool { return u.Watches == 2 })
 	const resourceExhausted = "8"
-	if got := first.ended(watch(first)); got != resourceExhausted {
+	if got := first.awaitStatus(watch(first)); got != resourceExhausted {
 		t.Errorf("a third one of one address: %s", got)
 	}
 	watch(second)
 	watch(second)
 	s.awaitUse(t, func(u limits.Usage) bool { return u.Watches == 4 })
-	third := s.connect(t, "10.0.0.3")
-	if got := third.ended(watch(third)); got != resourceExhausted {
+	third := s.connectFrom(t, "10.0.0.3")
+	if got := third.awaitStatus(watch(third)); got != resourceExhausted {
 		t.Errorf("a fifth one of all: %s", got)
 	}
 	_ = second.Close()
 	s.awaitUse(t, func(u limits.Usage) bool { return u.Watches == 2 })
 }
 
-// Everything but a Check's message is small.
+// All messages but those of Checks are small.
 func TestHealthMessagesAreSmall(t *testing.T) {
-	s := serve(t, small)
-	p := s.connect(t, "10.0.0.1")
-	stream := p.open(healthpb.Health_Check_FullMethodName)
-	p.message(stream, make([]byte, 8<<10))
-	if got := p.ended(stream); got != "8" {
+	s := startServer(t, smallLimits)
+	p := s.connectFrom(t, "10.0.0.1")
+	stream := p.openStream(healthpb.Health_Check_FullMethodName)
+	p.sendMessage(stream, make([]byte, 8<<10))
+	if got := p.awaitStatus(stream); got != "8" {
 		t.Errorf("ended with %s", got)
 	}
 }
 
-// The headers of a call have room for a tracestate as large as Envoy takes of a
-// request, and no more.
+// The headers of a call have room for the largest tracestate that Envoy accepts, and no more.
 func TestHeadersOfACall(t *testing.T) {
-	s := serve(t, small)
-	p := s.connect(t, "10.0.0.1")
+	s := startServer(t, smallLimits)
+	p := s.connectFrom(t, "10.0.0.1")
 	large := func(size int) (more []string) {
 		for size > 0 {
 			more = append(more, "tracestate", strings.Repeat("t", min(size, 10<<10)))
@@ -212,27 +211,27 @@ func TestHeadersOfACall(t *testing.T) {
 		}
 		return more
 	}
-	open := func(size int) uint32 { return p.open(checkMethod, large(size)...) }
+	open := func(size int) uint32 { return p.openStream(checkMethod, large(size)...) }
 	stream := open(60 << 10)
 	if got := <-s.begun; got != "admitted" {
 		t.Fatal(got)
 	}
 	s.goOn <- struct{}{}
-	if got := p.ended(stream); got != "0" {
+	if got := p.awaitStatus(stream); got != "0" {
 		t.Errorf("60 KiB: %s", got)
 	}
-	if got := p.ended(open(limits.MaxHeaderList)); !strings.HasPrefix(got, "reset") {
+	if got := p.awaitStatus(open(limits.MaxHeaderList)); !strings.HasPrefix(got, "reset") {
 		t.Errorf("80 KiB: %s", got)
 	}
 }
 
-// Envoy's connection_keepalive asks on a quiet connection too.
+// Envoy's connection_keepalive sends pings on a quiet connection too.
 func TestPingsOnAQuietConnection(t *testing.T) {
 	t.Cleanup(limits.SetMinPing(time.Nanosecond))
-	s := serve(t, small)
-	p := s.connect(t, "10.0.0.1")
+	s := startServer(t, smallLimits)
+	p := s.connectFrom(t, "10.0.0.1")
 	for i := range byte(10) {
-		p.must(0, p.frames.WritePing(false, [8]byte{i}))
+		p.requireNoError(0, p.frames.WritePing(false, [8]byte{i}))
 		for answered := false; !answered; {
 			frame, err := p.frames.ReadFrame()
 			if err != nil {
@@ -248,9 +247,9 @@ func TestPingsOnAQuietConnection(t *testing.T) {
 	}
 }
 
-// The part of messages that peers cause is bounded too.
+// The number of log lines that peers can cause is bounded too.
 func TestMessagesOfTheLogAreFew(t *testing.T) {
-	l := limits.New(small, nil)
+	l := limits.New(smallLimits, nil)
 	start := time.Now()
 	logged := 0
 	for range 1000 {
@@ -282,13 +281,13 @@ func TestDeadlines(t *testing.T) {
 		{"ours, and Envoy's is no number", time.Millisecond, []string{"x-envoy-expected-rq-timeout-ms", "soon"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			l := small
+			l := smallLimits
 			l.Deadline = row.limit
-			s := serve(t, l)
-			p := s.connect(t, "10.0.0.1")
-			stream := p.open(checkMethod, row.headers...)
+			s := startServer(t, l)
+			p := s.connectFrom(t, "10.0.0.1")
+			stream := p.openStream(checkMethod, row.headers...)
 			const deadlineExceeded = "4"
-			if got := p.ended(stream); got != deadlineExceeded {
+			if got := p.awaitStatus(stream); got != deadlineExceeded {
 				t.Errorf("ended with %s", got)
 			}
 			if warned := strings.Contains(s.log.String(), "Envoy waits for less"); warned != (row.limit == time.Hour) {
