@@ -156,7 +156,7 @@ func (e *explainFlags) tokenReader(now time.Time, log *slog.Logger) (explain.Tok
 	if e.config == "" {
 		return explain.TrustTokens(now), nil
 	}
-	verifier, err := app.Verifier(e.config, func() time.Time { return now }, log)
+	verifier, err := app.NewVerifier(e.config, func() time.Time { return now }, log)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ Exit codes: 0 accepted; 1 rejected; 2 it could not be verified.`,
 		if config == "" {
 			return newUsageError(cmd, "token verify needs --config FILE")
 		}
-		verifier, err := app.Verifier(config, time.Now, newWarningLog(cmd))
+		verifier, err := app.NewVerifier(config, time.Now, newWarningLog(cmd))
 		if err != nil {
 			return err
 		}

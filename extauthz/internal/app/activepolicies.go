@@ -66,8 +66,11 @@ func (p *activePolicies) loadOverrides(file *strictyaml.Checker, name string) {
 	p.overrides = follow(file, at, reload.Files(path), read, p.overridesChanged)
 }
 
+// maxOverridesBytes is far more than the file of overrides takes.
+const maxOverridesBytes = 1 << 20
+
 func readOverrides(path string, domains identity.TrustDomains, now time.Time) ([]policy.Override, error) {
-	data, err := readfile.Read(path, maxFileBytes)
+	data, err := readfile.Read(path, maxOverridesBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +96,8 @@ func (p *activePolicies) combine() {
 // homeChanged is called when the first home entry of trust comes or the last one goes. Documents
 // that say onOutage: allow are checked again. Without a home entry they have no effect at once:
 // a change of trust never waits for a document.
-func (p *activePolicies) homeChanged(hasHome bool) {
-	if p.noHome.Swap(!hasHome) == !hasHome {
+func (p *activePolicies) homeChanged(present bool) {
+	if p.noHome.Swap(!present) == !present {
 		return
 	}
 	p.combine()

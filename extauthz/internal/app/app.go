@@ -1,7 +1,7 @@
 // Package app is the authorizer as a process: its configuration, the order in which it
 // starts, how it follows its files, and how it stops.
 //
-// The order of the start is the text of [Run] and [load]: the configuration is read, checked with
+// The order of the start is the text of [Run] and [loadAuthorizer]: the configuration is read, checked with
 // its defaults, and all files that it names are loaded; then addresses are bound, files are
 // watched, and only then is the first request served. All mistakes are reported together, before
 // anything listens.
@@ -10,27 +10,8 @@ package app
 import (
 	"context"
 	"errors"
-	"io"
-	"log/slog"
-	"os"
 	"time"
-
-	"github.com/meshpass/meshpass/internal/logqueue"
 )
-
-// Process is what the authorizer gets from its surroundings.
-type Process struct {
-	ConfigFile string
-	Strict     bool                  // a change of policies is active as a whole or not at all, at the start too
-	Stdout     io.Writer             // audit records, unless the configuration names a file
-	Log        *slog.Logger          // must not block: Checks log
-	LogStats   func() logqueue.Stats // of the lines of Log; nil: they are not counted
-	Hangup     <-chan os.Signal      // at each, the audit file is opened again; nil: none comes
-	Now        func() time.Time
-	Poll       time.Duration // how often files are looked at; 0: once a second
-	DrainDelay time.Duration // from "not ready" to the end of listening, where ops is configured
-	Drain      time.Duration // how long open Checks may take to end at a stop
-}
 
 // defaultPoll is how often the files are looked at.
 const defaultPoll = time.Second
@@ -46,7 +27,7 @@ func Run(ctx context.Context, p Process) error {
 	if err != nil {
 		return err
 	}
-	defer a.close()
+	defer a.shutDown()
 	servers, err := a.newCheckServers()
 	if err != nil {
 		return err
@@ -62,12 +43,12 @@ func Run(ctx context.Context, p Process) error {
 
 // loadWithKeys also fetches the key sets at URLs.
 func loadWithKeys(ctx context.Context, p Process) (*authorizer, error) {
-	a, err := load(p)
+	a, err := loadAuthorizer(p)
 	if err != nil {
 		return nil, err
 	}
 	if err := a.registry.Apply(ctx, a.trust.issuers.Get().entries); err != nil {
-		a.close()
+		a.shutDown()
 		return nil, err
 	}
 	return a, nil

@@ -1,9 +1,13 @@
 package app
 
 import (
+	"io"
+	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/check"
 	"github.com/meshpass/meshpass/extauthz/internal/decide"
@@ -12,11 +16,26 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/status"
 	"github.com/meshpass/meshpass/extauthz/internal/transport"
 	"github.com/meshpass/meshpass/extauthz/internal/trust"
+	"github.com/meshpass/meshpass/internal/logqueue"
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 )
+
+// Process is what the authorizer gets from its surroundings.
+type Process struct {
+	ConfigFile string
+	Strict     bool                  // a change of policies is active as a whole or not at all, at the start too
+	Stdout     io.Writer             // audit records, unless the configuration names a file
+	Log        *slog.Logger          // must not block: Checks log
+	LogStats   func() logqueue.Stats // of the lines of Log; nil: they are not counted
+	Hangup     <-chan os.Signal      // at each, the audit file is opened again; nil: none comes
+	Now        func() time.Time
+	Poll       time.Duration // how often files are looked at; 0: once a second
+	DrainDelay time.Duration // from "not ready" to the end of listening, where ops is configured
+	Drain      time.Duration // how long open Checks may take to end at a stop
+}
 
 // authorizer is a configuration without a mistake, with all that its files hold.
 type authorizer struct {
@@ -36,8 +55,8 @@ type authorizer struct {
 	policies     *activePolicies
 }
 
-// load reads the configuration and all files that it names. All that is wrong comes back together.
-func load(p Process) (*authorizer, error) {
+// loadAuthorizer reads the configuration and all files that it names. All that is wrong comes back together.
+func loadAuthorizer(p Process) (*authorizer, error) {
 	file, err := readConfig(p.ConfigFile)
 	if err != nil {
 		return nil, err
@@ -64,7 +83,7 @@ func newAuthorizer(p Process, file *configFile, s settings) *authorizer {
 		metrics: ops.NewMetrics(),
 	}
 	a.changes = &changeLog{log: p.Log, metrics: a.metrics}
-	a.revoked = &revokedTokens{now: p.Now, changes: a.changes, issuers: a.trustedIssuers}
+	a.revoked = &revokedTokens{now: p.Now, changes: a.changes, issuers: a.issuerNames}
 	a.policies = &activePolicies{domains: s.domains, unguarded: c.Policies.unguardedMode(), strict: p.Strict, now: p.Now, changes: a.changes}
 	return a
 }
@@ -79,7 +98,7 @@ func (a *authorizer) loadFiles(file *configFile) {
 	a.revoked.followRedis(check, c.Revocation.Redis, c.Insecure)
 	a.registry = newRegistry(c, a.settings.domains, a.revoked.checker(c.Revocation), a.process)
 	a.trust = &trustFollower{started: file, domains: a.settings.domains, registry: a.registry, changes: a.changes, applied: a.trustChanged}
-	a.trust.load(check)
+	a.trust.loadSection(check)
 	a.policies.noHome.Store(!hasHome(a.trust.issuers.Get().entries))
 	a.policies.loadDocuments(check, a.settings.folders)
 	a.policies.loadOverrides(check, c.Policies.Overrides)
@@ -92,8 +111,8 @@ func newRegistry(c config, domains identity.TrustDomains, revoked revocation.Che
 	}})
 }
 
-// close ends what load has started.
-func (a *authorizer) close() {
+// shutDown ends what loadAuthorizer has started.
+func (a *authorizer) shutDown() {
 	a.registry.Close()
 	a.audit.close()
 }
@@ -119,8 +138,8 @@ func (a *authorizer) newCheckServers() ([]*check.Server, error) {
 	return servers, nil
 }
 
-// trustedIssuers are the issuers that are trusted now; nil: not known yet.
-func (a *authorizer) trustedIssuers() (names []string) {
+// issuerNames are the issuers that are trusted now; nil: not known yet.
+func (a *authorizer) issuerNames() (names []string) {
 	if a.registry == nil || a.registry.Verifier() == nil {
 		return nil
 	}
@@ -170,8 +189,8 @@ func (a *authorizer) opsSources() ops.Sources {
 	return all
 }
 
-// report is the answer of /status, made when it is asked for.
-func (a *authorizer) report(state string) status.Report {
+// statusReport is the answer of /status, made when it is asked for.
+func (a *authorizer) statusReport(state string) status.Report {
 	trail := a.audit.status()
 	return status.Report{
 		State: state, Policies: a.policies.status(), Issuers: a.issuersStatus(), Sources: a.sourcesStatus(),

@@ -28,7 +28,7 @@ func parseAdmissions(file *strictyaml.Checker, tls tlsConfig, listeners []listen
 	var admissions []admission
 	for i, listener := range listeners {
 		own := parseClients(file, strictyaml.Path{"listeners", i, "clients"}, listener.Clients, domains)
-		c := clients{readID: readMeshPeer, domains: domains, ofTLS: all, ofListener: own}
+		c := allowedClients{readID: readMeshPeer, domains: domains, ofTLS: all, ofListener: own}
 		switch {
 		case tls.Mode == mtls:
 			c.readID = transport.Client
@@ -57,8 +57,8 @@ func parseClients(file *strictyaml.Checker, at strictyaml.Path, texts []string, 
 func admitAnyCheck(context.Context) error          { return nil }
 func admitAnyConnection(tls.ConnectionState) error { return nil }
 
-// clients are the workloads that may ask on one listener.
-type clients struct {
+// allowedClients are the workloads that may ask on one listener.
+type allowedClients struct {
 	readID     func(context.Context) (string, error) // of the sender of a Check
 	domains    identity.TrustDomains
 	ofTLS      []identity.Pattern // tls.clients
@@ -67,18 +67,18 @@ type clients struct {
 
 var errClient = errors.New("the client may not ask")
 
-func (c clients) admitCheck(ctx context.Context) error {
+func (c allowedClients) admitCheck(ctx context.Context) error {
 	id, err := c.readID(ctx)
 	return c.admitID(id, err)
 }
 
-func (c clients) admitConnection(state tls.ConnectionState) error {
+func (c allowedClients) admitConnection(state tls.ConnectionState) error {
 	id, err := transport.ClientOf(state)
 	return c.admitID(id, err)
 }
 
 // admitID takes the id of a client, or the reason why it has none.
-func (c clients) admitID(id string, unnamed error) error {
+func (c allowedClients) admitID(id string, unnamed error) error {
 	if unnamed != nil {
 		return fmt.Errorf("%w: %w", errClient, unnamed)
 	}

@@ -35,7 +35,7 @@ type configFile struct {
 	check   *strictyaml.Checker
 }
 
-// maxFileBytes is far more than the configuration or overrides take.
+// maxFileBytes is far more than the configuration takes.
 const maxFileBytes = 1 << 20
 
 // readConfig reads the file and sets defaults. What is wrong with keys and shapes is in the checker;
@@ -87,7 +87,7 @@ func checkConfig(f *configFile) settings {
 	c.TrustDomains.check(file)
 	c.Revocation.check(file, c.Insecure)
 	c.Audit.check(file)
-	domains := c.TrustDomains.domains()
+	domains := c.TrustDomains.parsedDomains()
 	return settings{
 		domains:    domains,
 		headers:    parseIdentityHeaders(file, c.IdentityHeaders),

@@ -36,7 +36,7 @@ func TestRefusals(t *testing.T) {
 			}
 			p := process(file)
 			p.Strict = true // or documents that are wrong would be refused one by one
-			a, err := load(p)
+			a, err := loadAuthorizer(p)
 			if err == nil {
 				a.audit.close()
 				t.Fatal("accepted")
@@ -49,7 +49,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestAbsentFile(t *testing.T) {
-	_, err := load(process("testdata/absent.yaml"))
+	_, err := loadAuthorizer(process("testdata/absent.yaml"))
 	want := "configuration: open testdata/absent.yaml: no such file or directory"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -66,7 +66,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("trust domain: got %s, want %s", got, want)
 	}
 	read := func(f *configFile) token.Trust {
-		return readTrust(f.check, f.config, f.config.TrustDomains.domains(), nil).entries[0].Trust
+		return readTrust(f.check, f.config.Trust, f.config.TrustDomains.parsedDomains(), f.config.Insecure, nil).entries[0].Trust
 	}
 	got, want := read(minimal), read(full)
 	if got.MaxLifetime != want.MaxLifetime || got.Leeway != want.Leeway || !cmp.Equal(got.Algorithms, want.Algorithms) {

@@ -147,7 +147,7 @@ func TestFleetsThatAreRefused(t *testing.T) {
 			f := newFleetFiles(t, row.entries...)
 			f.write("east.json", east.jwks(t))
 			f.write("west.json", west.jwks(t))
-			if _, err := load(process(f.config)); err == nil || !strings.Contains(err.Error(), row.want) {
+			if _, err := loadAuthorizer(process(f.config)); err == nil || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("got %v, want %s", err, row.want)
 			}
 		})

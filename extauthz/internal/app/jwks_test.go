@@ -94,7 +94,7 @@ func TestKeysFromAURL(t *testing.T) {
 	if warned := len(a.matches(`"level":"WARN","msg":"(insecure\.jwksOverHTTP): `)); warned != 1 {
 		t.Errorf("warned %d times", warned)
 	}
-	if v, err := Verifier(f.config, time.Now, slog.New(slog.DiscardHandler)); err != nil {
+	if v, err := NewVerifier(f.config, time.Now, slog.New(slog.DiscardHandler)); err != nil {
 		t.Error(err)
 	} else if _, err := v.Verify(renewed.claim(t, unchanged)); err != nil {
 		t.Error(err)
@@ -314,7 +314,7 @@ func TestOnOutageNeedsAHomeEntry(t *testing.T) {
 	}
 	p := process(f.config)
 	p.Strict = true
-	if _, err := load(p); err == nil || !strings.Contains(err.Error(), "onOutage: allow needs an entry of trust with home: true") {
+	if _, err := loadAuthorizer(p); err == nil || !strings.Contains(err.Error(), "onOutage: allow needs an entry of trust with home: true") {
 		t.Errorf("strict: got %v", err)
 	}
 }

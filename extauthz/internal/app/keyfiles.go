@@ -32,20 +32,20 @@ func hasHome(entries []trust.Entry) bool {
 // readTrust checks the trust section and reads its key files. A file that cannot be used keeps its
 // last keys, if there are any: what is wrong with one file keeps no key in another one from being
 // added or withdrawn.
-func readTrust(file *strictyaml.Checker, c config, domains identity.TrustDomains, last map[string]*keyset.PublicKeys) trustedIssuers {
-	t := trustedIssuers{entries: parseTrust(file, c.Trust, domains, c.Insecure), keys: map[string]*keyset.PublicKeys{}}
-	for i, entry := range c.Trust {
+func readTrust(file *strictyaml.Checker, section []trustConfig, domains identity.TrustDomains, insecure insecureConfig, last map[string]*keyset.PublicKeys) trustedIssuers {
+	t := trustedIssuers{entries: parseTrust(file, section, domains, insecure), keys: map[string]*keyset.PublicKeys{}}
+	for i, entry := range section {
 		if entry.JWKS.File == "" || t.entries[i].Remote != nil {
 			continue
 		}
 		path := file.ResolvePath(entry.JWKS.File)
 		t.entries[i].Trust.Keys = t.readKeyFile(file, atKeyFile(i), path, last[path])
 	}
-	t.keepLastKeys(file, c.Trust, last, findSharedKey)
+	t.keepLastKeys(file, section, last, findSharedKey)
 	for _, shared := range sharedKeys(t.entries) {
 		file.RejectError(atKeyFile(shared.entry), shared.err)
 	}
-	t.rememberKeys(file, c.Trust)
+	t.rememberKeys(file, section)
 	return t
 }
 

@@ -82,7 +82,7 @@ func reasonOf(t *testing.T, client auth.AuthorizationClient, ctx context.Context
 // A sidecar in front may be asked for on any address.
 func TestMeshListensAnywhere(t *testing.T) {
 	file := writeConfig(t, `listeners: [{name: sidecar, grpc: "0.0.0.0:0", caller: principal, callee: principal}]`, `{mode: mesh, clients: [ns/*/sa/*]}`)
-	a, err := load(process(file))
+	a, err := loadAuthorizer(process(file))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -231,7 +231,7 @@ func TestNamesOfFolders(t *testing.T) {
 		if err := os.Symlink(f.at("a"), f.at("link")); err != nil {
 			t.Fatal(err)
 		}
-		_, err := load(process(f.config))
+		_, err := loadAuthorizer(process(f.config))
 		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
 			t.Errorf("%s: got %v, want %s", name, err, row.want)
 		}
@@ -294,7 +294,7 @@ func TestANewKeyFileThatBreaksAtOnce(t *testing.T) {
 	f := newTrusting(t, oneListener, entry(east, "east.json"))
 	f.write("east.json", east.jwks(t))
 	f.write("west.json", west.jwks(t))
-	a, err := load(process(f.config))
+	a, err := loadAuthorizer(process(f.config))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -153,7 +153,7 @@ func TestStrict(t *testing.T) {
 	}
 	p := process(f.config)
 	p.Strict = true
-	if _, err := load(p); err == nil || !strings.Contains(err.Error(), "policies/orders.yaml:7:31: effect") {
+	if _, err := loadAuthorizer(p); err == nil || !strings.Contains(err.Error(), "policies/orders.yaml:7:31: effect") {
 		t.Errorf("a start: got %v", err)
 	}
 }

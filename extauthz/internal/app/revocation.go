@@ -100,16 +100,16 @@ func (c redisConfig) checkAddress(insecure insecureConfig) error {
 	return nil
 }
 
-// connection is how Redis is reached. The two files may be one.
-func (c redisConfig) connection(file *strictyaml.Checker) redislist.Config {
-	config := redislist.Config{Address: c.Address, Username: c.Username, Key: c.Key}
+// connectionConfig is how Redis is reached. The two files may be one.
+func (c redisConfig) connectionConfig(file *strictyaml.Checker) redislist.Config {
+	connection := redislist.Config{Address: c.Address, Username: c.Username, Key: c.Key}
 	if c.PasswordFile != "" {
-		config.PasswordFile = file.ResolvePath(c.PasswordFile)
+		connection.PasswordFile = file.ResolvePath(c.PasswordFile)
 	}
 	if c.CAFile != "" {
-		config.CAFile = file.ResolvePath(c.CAFile)
+		connection.CAFile = file.ResolvePath(c.CAFile)
 	}
-	return config
+	return connection
 }
 
 // readRevocations rejects a list that is from the future: every later one would count as older.

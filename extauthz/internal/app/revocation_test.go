@@ -75,11 +75,11 @@ func TestRevocationsTakeEffect(t *testing.T) {
 
 func TestNoListOfRevocationsNoStart(t *testing.T) {
 	f := newFiles(t, revocationFile)
-	if _, err := load(process(f.config)); err == nil || !strings.Contains(err.Error(), "revocation.file: ") {
+	if _, err := loadAuthorizer(process(f.config)); err == nil || !strings.Contains(err.Error(), "revocation.file: ") {
 		t.Errorf("got %v", err)
 	}
 	f.write("revoked.yaml", "revocations: [{kind: txn}]")
-	if _, err := load(process(f.config)); err == nil || !strings.Contains(err.Error(), "revoked.yaml:1:15: entry 1: issuer: want") {
+	if _, err := loadAuthorizer(process(f.config)); err == nil || !strings.Contains(err.Error(), "revoked.yaml:1:15: entry 1: issuer: want") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -88,7 +88,7 @@ func TestNoListOfRevocationsNoStart(t *testing.T) {
 func TestVerifierOfAFileWithRevocations(t *testing.T) {
 	f := newFiles(t, revocationFile)
 	f.write("revoked.yaml", withdrawing(t, revocation.Sub, "idp:alice"))
-	v, err := Verifier(f.config, time.Now, slog.New(slog.DiscardHandler))
+	v, err := NewVerifier(f.config, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestARedisWithoutAPrimary(t *testing.T) {
 		}
 		return false
 	})
-	if _, err := load(process(f.config)); err == nil || !strings.Contains(err.Error(), "run ACL SETUSER default +role") {
+	if _, err := loadAuthorizer(process(f.config)); err == nil || !strings.Contains(err.Error(), "run ACL SETUSER default +role") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -319,7 +319,7 @@ func TestAListThatHangsIsStale(t *testing.T) {
 	f := newFiles(t, oneListener+"revocation: {file: revoked.yaml, onStale: deny}")
 	f.write("policies/orders.yaml", allowing("read-own-tenant"))
 	f.write("revoked.yaml", "revocations: []")
-	a, err := load(Process{ConfigFile: f.config, Log: slog.New(slog.DiscardHandler), Now: time.Now, Stdout: io.Discard})
+	a, err := loadAuthorizer(Process{ConfigFile: f.config, Log: slog.New(slog.DiscardHandler), Now: time.Now, Stdout: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,7 +346,7 @@ func TestRedisFilesMayBeOne(t *testing.T) {
 		{"/secret/password", "", "/secret/password", ""},
 		{"", "", "", ""},
 	} {
-		got := redisConfig{PasswordFile: row.password, CAFile: row.ca}.connection(file)
+		got := redisConfig{PasswordFile: row.password, CAFile: row.ca}.connectionConfig(file)
 		if got.PasswordFile != row.wantPassword || got.CAFile != row.wantCA {
 			t.Errorf("%s, %s: got %s, %s", row.password, row.ca, got.PasswordFile, got.CAFile)
 		}

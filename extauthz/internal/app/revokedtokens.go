@@ -69,7 +69,7 @@ func (r *revokedTokens) followRedis(file *strictyaml.Checker, c redisConfig, ins
 	if !file.Has(atRedis) || file.ErrOfShape() != nil || c.Key == "" || c.checkAddress(insecure) != nil {
 		return
 	}
-	list, err := redislist.Follow(context.Background(), c.connection(file), r.now, r.redisChanged)
+	list, err := redislist.Follow(context.Background(), c.connectionConfig(file), r.now, r.redisChanged)
 	if err != nil {
 		file.RejectError(atRedis, err)
 		return

@@ -52,7 +52,7 @@ func TestSecretsThatAreOpen(t *testing.T) {
 				f.write(name, text)
 			}
 			loads := func() error {
-				_, err := load(process(f.config))
+				_, err := loadAuthorizer(process(f.config))
 				return err
 			}
 			f.chmod(row.file, row.good)
@@ -79,7 +79,7 @@ func TestSecretsThatAreOpen(t *testing.T) {
 // Redis on another machine is reached by TLS, or by leave.
 func TestPlainRedis(t *testing.T) {
 	f := newFiles(t, oneListener+`revocation: {redis: {address: "redis.invalid:6379"}}`)
-	if _, err := load(process(f.config)); err == nil || !strings.Contains(err.Error(), "revocation.redis.address: a connection without TLS to another machine") ||
+	if _, err := loadAuthorizer(process(f.config)); err == nil || !strings.Contains(err.Error(), "revocation.redis.address: a connection without TLS to another machine") ||
 		!strings.Contains(err.Error(), "name caFile, or allow it with insecure.redisWithoutTLS") {
 		t.Errorf("got %v", err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/status"
 	"github.com/meshpass/meshpass/extauthz/internal/transport"
 	"github.com/meshpass/meshpass/internal/bytesize"
+	"github.com/meshpass/meshpass/shared/policy"
 )
 
 // service is the authorizer while it runs.
@@ -58,7 +59,7 @@ func (s *service) serve(ctx context.Context) error {
 	s.becomeReady(ctx)
 	s.logPolicies()
 	failure := s.wait(ctx)
-	s.stop(failure != nil)
+	s.drain(failure != nil)
 	return failure
 }
 
@@ -70,6 +71,22 @@ func (s *service) logWarnings() {
 	warnMemory(s.log, a.config.memory())
 	warnTrust(s.log, a.trust.issuers.Get().entries)
 	a.revoked.warnUnknownIssuers()
+}
+
+// openSettings are the warnings of the settings that open something.
+func openSettings(c insecureConfig, tlsMode string, unguarded policy.Mode) (warnings []string) {
+	warn := func(open bool, message string) {
+		if open {
+			warnings = append(warnings, message)
+		}
+	}
+	warn(tlsMode == server, "tls.mode server: anyone who can reach a listener may ask on it")
+	warn(unguarded == policy.Shadow, "policies.unguarded shadow: anyone who can reach a workload that no document targets may call it")
+	warn(c.XFCCFromAnyClient, "insecure.xfccFromAnyClient: anyone who can reach a listener with caller xfcc can ask in the name of any workload")
+	warn(c.JWKSOverHTTP, "insecure.jwksOverHTTP: anyone on the way to a key set that is fetched over plain http can sign for its issuer")
+	warn(c.RedisWithoutTLS, "insecure.redisWithoutTLS: anyone on the way to Redis can revoke tokens, lift what is revoked there, and read the password")
+	warn(c.AllowTestTokens, "insecure.allowTestTokens: anyone who has a key that is meant for tests can ask in the name of any user")
+	return warnings
 }
 
 // warnMemory compares what peers can fill with the limit that the garbage collector keeps, which
@@ -146,7 +163,7 @@ const maxProbes = 100
 
 func (s *service) serveProbes() {
 	a := s.authorizer
-	report := func() status.Report { return a.report(s.ready.State()) }
+	report := func() status.Report { return a.statusReport(s.ready.State()) }
 	s.probes = ops.NewServer(s.ready, a.metrics, a.registry.Published, report, s.log)
 	if s.bound.ops == nil {
 		return
@@ -201,11 +218,11 @@ func (s *service) wait(ctx context.Context) error {
 	}
 }
 
-// stop has callers go elsewhere first: readiness and health say so, and for a
+// drain has callers go elsewhere first: readiness and health say so, and for a
 // while Checks are answered as before, because the news takes its time. Then
 // every connection is asked to end (GOAWAY), and its open Checks may finish. The
 // probes answer to the last.
-func (s *service) stop(atOnce bool) {
+func (s *service) drain(atOnce bool) {
 	p := s.authorizer.process
 	s.ready.Stopping()
 	s.health.Shutdown()
@@ -267,7 +284,7 @@ func bind(listeners []listenerConfig, ops string) (sockets, error) {
 		bound.ops, failures = socket, append(failures, err)
 	}
 	if err := errors.Join(failures...); err != nil {
-		return sockets{}, errors.Join(err, bound.close())
+		return sockets{}, errors.Join(err, bound.closeAll())
 	}
 	return bound, nil
 }
@@ -280,7 +297,7 @@ func listenOn(name, address string) (net.Listener, error) {
 	return socket, nil
 }
 
-func (s sockets) close() error {
+func (s sockets) closeAll() error {
 	var failures []error
 	for _, socket := range append(s.grpc, s.ops) {
 		if socket != nil {

@@ -38,7 +38,7 @@ func TestTokensForTests(t *testing.T) {
 // that concern tokens.
 func TestVerifierOfAFile(t *testing.T) {
 	f := newFiles(t, "listeners: []")
-	v, err := Verifier(f.config, time.Now, slog.New(slog.DiscardHandler))
+	v, err := NewVerifier(f.config, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,10 +49,10 @@ func TestVerifierOfAFile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	f.write("jwks.json", "{}")
-	if v, err := Verifier(f.config, time.Now, slog.New(slog.DiscardHandler)); v != nil || err == nil || !strings.Contains(err.Error(), "trust[0].jwks.file: ") {
+	if v, err := NewVerifier(f.config, time.Now, slog.New(slog.DiscardHandler)); v != nil || err == nil || !strings.Contains(err.Error(), "trust[0].jwks.file: ") {
 		t.Errorf("got %v, %v", v, err)
 	}
-	if v, err := Verifier("absent.yaml", time.Now, slog.New(slog.DiscardHandler)); v != nil || err == nil {
+	if v, err := NewVerifier("absent.yaml", time.Now, slog.New(slog.DiscardHandler)); v != nil || err == nil {
 		t.Errorf("got %v, %v", v, err)
 	}
 }

@@ -54,8 +54,8 @@ func (c tlsConfig) checkFile(file *strictyaml.Checker, at strictyaml.Path, name 
 	}
 }
 
-// files are the files that the mode reads. Complete is false if it reads none, or if one is missing.
-func (c tlsConfig) files(resolve func(string) string) (files transport.Files, complete bool) {
+// pemFiles are the files that the mode reads. Complete is false if it reads none, or if one is missing.
+func (c tlsConfig) pemFiles(resolve func(string) string) (files transport.Files, complete bool) {
 	if !c.endsTLS() || c.CertFile == "" || c.KeyFile == "" || c.Mode == mtls && c.ClientCAFile == "" {
 		return files, false
 	}
@@ -68,7 +68,7 @@ func (c tlsConfig) files(resolve func(string) string) (files transport.Files, co
 
 // loadCertificates loads the files of TLS. It is nil where the authorizer ends no TLS.
 func loadCertificates(file *strictyaml.Checker, c tlsConfig, now func() time.Time, changes *changeLog) *reload.Value[*transport.Material] {
-	files, complete := c.files(file.ResolvePath)
+	files, complete := c.pemFiles(file.ResolvePath)
 	if !complete {
 		return nil
 	}

@@ -117,7 +117,7 @@ func TestAnExpiredCertificateDoesNotStart(t *testing.T) {
 	ca := certtest.NewCA(t)
 	f := newTLSFiles(t, ca, mutual, oneListener)
 	f.certify(ca.IssueLeaf(time.Now().Add(-time.Minute), ourName))
-	_, err := load(process(f.config))
+	_, err := loadAuthorizer(process(f.config))
 	if want := "cert.pem: expired at "; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -45,7 +45,7 @@ func requireTrustDomain(file *strictyaml.Checker, at strictyaml.Path, name strin
 	}
 }
 
-func (c trustDomainsConfig) domains() identity.TrustDomains {
+func (c trustDomainsConfig) parsedDomains() identity.TrustDomains {
 	return identity.TrustDomains{Local: c.Local, Aliases: c.Aliases}
 }
 

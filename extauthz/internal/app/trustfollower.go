@@ -35,8 +35,8 @@ type trustSection struct {
 	keys map[string]*keyset.PublicKeys // of the key files when the section was accepted, by path
 }
 
-// load loads the section and its key files.
-func (f *trustFollower) load(file *strictyaml.Checker) {
+// loadSection loads the section and its key files.
+func (f *trustFollower) loadSection(file *strictyaml.Checker) {
 	at := strictyaml.Path{"trust"}
 	f.issuers = reload.Pending(f.keyFiles, f.readIssuers, f.issuersChanged)
 	f.section = reload.Pending(func() []reload.Input { return reload.Files(file.File()) }, f.readSection, f.sectionChanged)
@@ -53,7 +53,7 @@ func (f *trustFollower) readSection() (trustSection, error) {
 		return trustSection{}, err
 	}
 	check := file.check.WithoutProblems()
-	read := readTrust(check, file.config, f.domains, f.issuers.Get().keys)
+	read := readTrust(check, file.config.Trust, f.domains, file.config.Insecure, f.issuers.Get().keys)
 	if err := check.ErrOfValues(); err != nil {
 		return trustSection{}, err
 	}
@@ -84,7 +84,7 @@ func (f *trustFollower) readIssuers() (trustedIssuers, error) {
 	last := maps.Clone(section.keys)
 	maps.Copy(last, f.issuers.Get().keys)
 	check := section.file.check.WithoutProblems()
-	read := readTrust(check, section.file.config, f.domains, last)
+	read := readTrust(check, section.file.config.Trust, f.domains, section.file.config.Insecure, last)
 	if err := check.ErrOfValues(); err != nil {
 		return read, err
 	}

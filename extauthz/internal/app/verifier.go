@@ -12,10 +12,10 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// Verifier returns the verifier that `meshpass serve` would use with this configuration file
+// NewVerifier returns the verifier that `meshpass serve` would use with this configuration file
 // now. Only the sections that it is made of are checked. Key sets at URLs are fetched
 // once; if one cannot be fetched, the reason is logged.
-func Verifier(file string, now func() time.Time, log *slog.Logger) (*token.Verifier, error) {
+func NewVerifier(file string, now func() time.Time, log *slog.Logger) (*token.Verifier, error) {
 	f, err := readConfig(file)
 	if err != nil {
 		return nil, err
@@ -24,8 +24,8 @@ func Verifier(file string, now func() time.Time, log *slog.Logger) (*token.Verif
 	c.Limits.check(f.check)
 	c.Cache.check(f.check)
 	c.TrustDomains.check(f.check)
-	domains := c.TrustDomains.domains()
-	issuers := readTrust(f.check, c, domains, nil)
+	domains := c.TrustDomains.parsedDomains()
+	issuers := readTrust(f.check, c.Trust, domains, c.Insecure, nil)
 	var revoked revocation.Checker
 	if c.Revocation.checkFile(f.check) {
 		list, err := readRevocations(f.check.ResolvePath(c.Revocation.File), now())

@@ -93,7 +93,7 @@ func TestNoDecisionByAHalfLoadedSet(t *testing.T) {
 	var records buffer
 	p := process(f.config)
 	p.Strict, p.Stdout = true, &records
-	a, err := load(p)
+	a, err := loadAuthorizer(p)
 	if err != nil {
 		t.Fatal(err)
 	}
