@@ -12,7 +12,7 @@ import (
 // Attribute is a part of a request or of its token that a condition reads.
 type Attribute struct {
 	name     string
-	recorded bool // each audit record has a field for it, so that it is no input
+	recorded bool // each audit record has a field for it, so it is no input
 	get      func(*Request, *identity.Claims) (value any, present bool)
 }
 
@@ -64,7 +64,7 @@ func attributesOf(reads expr.Reads) []Attribute {
 	return sortAttributes(all)
 }
 
-// sortAttributes sorts by name, and keeps each name once.
+// sortAttributes sorts by name, and keeps one attribute of each name.
 func sortAttributes(all []Attribute) []Attribute {
 	slices.SortFunc(all, func(a, b Attribute) int { return cmp.Compare(a.name, b.name) })
 	return slices.CompactFunc(all, func(a, b Attribute) bool { return a.name == b.name })
@@ -94,9 +94,10 @@ func inputsOf(attributes []Attribute, r *Request, claims *identity.Claims) map[s
 	return inputs
 }
 
-// Inputs gives, under dotted names, the attributes that the loaded documents read and
-// for which an audit record has no field of its own; absent ones are left out. With it a
-// recorded decision can be made again. Claims that no document reads are never in it.
+// Inputs gives, under dotted names, the attributes that the loaded documents read, so
+// that a recorded decision can be made again. It leaves out absent attributes, and those
+// that have a field of their own in an audit record. Claims that no document reads are
+// never in it.
 func (s *Set) Inputs(r Request, claims *identity.Claims) map[string]any {
 	return inputsOf(s.reads, &r, claims)
 }

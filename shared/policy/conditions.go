@@ -22,25 +22,27 @@ type Condition interface {
 	// Field is the name of the field in the document, such as to.methods or claims.tctx.plan.
 	Field() string
 	// Want is the value of the field in the document.
-	Want() any
-	// Stage says when the condition is decided.
+	WantedValue() any
+	// Stage is the step of a decision that needs the condition.
 	Stage() Stage
-	// Reads lists the attributes on which the condition depends, sorted by name.
+	// Reads lists the attributes that decide the condition, sorted by name.
 	Reads() []Attribute
 	// Covers reports that this condition holds whenever the other one does; false: this is
 	// not certain.
 	Covers(other Condition) bool
 	// IsNative reports that Istio's AuthorizationPolicy has this condition too.
-	IsNative() bool
+	IsNativeInIstio() bool
 
-	// matches decides the condition. The pattern is the path of the rule that matched; nil:
-	// what its captures hold is not known. An error may say why the condition is undecided.
+	// matches decides the condition. The pattern is the path of the rule that matched. It is
+	// nil if the values of its captures are not known. An error may explain why the
+	// condition is undecided.
 	matches(*evaluation, *path.Pattern) (verdict, error)
-	// got is the value that the condition compared, for explanations.
-	got(*evaluation, *path.Pattern) any
+	// comparedValue is the value that the condition compared, for explanations.
+	comparedValue(*evaluation, *path.Pattern) any
 }
 
-// Stage says when a condition is decided, and whether it counts in an outage.
+// Stage is the step of a decision that needs a condition. It also determines whether the
+// condition counts in an outage.
 type Stage int
 
 // The stages of a decision.
@@ -69,8 +71,8 @@ func verdictOf(matched bool) verdict {
 	return no
 }
 
-// both is the conjunction: one no decides, whatever else is undecided.
-func both(a, b verdict) verdict {
+// combineVerdicts is the conjunction: one no decides, even beside an undecided one.
+func combineVerdicts(a, b verdict) verdict {
 	if a == no || b == no {
 		return no
 	}
@@ -81,7 +83,7 @@ func matchAll(conditions []Condition, e *evaluation, p *path.Pattern) verdict {
 	result := yes
 	for _, c := range conditions {
 		v, _ := c.matches(e, p)
-		if result = both(result, v); result == no {
+		if result = combineVerdicts(result, v); result == no {
 			return no
 		}
 	}
@@ -92,11 +94,11 @@ func matchAll(conditions []Condition, e *evaluation, p *path.Pattern) verdict {
 // any workload.
 type Callers []identity.Pattern
 
-func (Callers) Field() string      { return "from.workloads" }
-func (c Callers) Want() any        { return []identity.Pattern(c) }
-func (Callers) Stage() Stage       { return BeforeToken }
-func (Callers) Reads() []Attribute { return nil }
-func (Callers) IsNative() bool     { return true }
+func (Callers) Field() string         { return "from.workloads" }
+func (c Callers) WantedValue() any    { return []identity.Pattern(c) }
+func (Callers) Stage() Stage          { return BeforeToken }
+func (Callers) Reads() []Attribute    { return nil }
+func (Callers) IsNativeInIstio() bool { return true }
 
 func (c Callers) Covers(other Condition) bool {
 	o, same := other.(Callers)
@@ -110,7 +112,7 @@ func (c Callers) matches(e *evaluation, _ *path.Pattern) (verdict, error) {
 	return verdictOf(slices.ContainsFunc(c, func(p identity.Pattern) bool { return p.Match(e.request.Caller) })), nil
 }
 
-func (Callers) got(e *evaluation, _ *path.Pattern) any { return e.request.Caller }
+func (Callers) comparedValue(e *evaluation, _ *path.Pattern) any { return e.request.Caller }
 
 func (c Callers) addKeys(k *indexKeys) { k.callers = c }
 
@@ -118,11 +120,11 @@ func (c Callers) addKeys(k *indexKeys) { k.callers = c }
 // a caller could have one and it is not known, nothing can be decided.
 type NoPrincipal struct{}
 
-func (NoPrincipal) Field() string      { return "from.noPrincipal" }
-func (NoPrincipal) Want() any          { return true }
-func (NoPrincipal) Stage() Stage       { return BeforeToken }
-func (NoPrincipal) Reads() []Attribute { return []Attribute{noCallerAttribute} }
-func (NoPrincipal) IsNative() bool     { return false }
+func (NoPrincipal) Field() string         { return "from.noPrincipal" }
+func (NoPrincipal) WantedValue() any      { return true }
+func (NoPrincipal) Stage() Stage          { return BeforeToken }
+func (NoPrincipal) Reads() []Attribute    { return []Attribute{noCallerAttribute} }
+func (NoPrincipal) IsNativeInIstio() bool { return false }
 
 func (NoPrincipal) Covers(other Condition) bool { return other == Condition(NoPrincipal{}) }
 
@@ -133,16 +135,16 @@ func (NoPrincipal) matches(e *evaluation, _ *path.Pattern) (verdict, error) {
 	return verdictOf(e.request.Caller == ""), nil
 }
 
-func (NoPrincipal) got(e *evaluation, _ *path.Pattern) any { return e.request.Caller }
+func (NoPrincipal) comparedValue(e *evaluation, _ *path.Pattern) any { return e.request.Caller }
 
 // Issuers is from.issuers.
 type Issuers []string
 
-func (Issuers) Field() string      { return "from.issuers" }
-func (c Issuers) Want() any        { return []string(c) }
-func (Issuers) Stage() Stage       { return OfIssuer }
-func (Issuers) Reads() []Attribute { return []Attribute{claimAttribute("iss")} }
-func (Issuers) IsNative() bool     { return true }
+func (Issuers) Field() string         { return "from.issuers" }
+func (c Issuers) WantedValue() any    { return []string(c) }
+func (Issuers) Stage() Stage          { return OfIssuer }
+func (Issuers) Reads() []Attribute    { return []Attribute{claimAttribute("iss")} }
+func (Issuers) IsNativeInIstio() bool { return true }
 
 func (c Issuers) Covers(other Condition) bool {
 	o, same := other.(Issuers)
@@ -156,16 +158,16 @@ func (c Issuers) matches(e *evaluation, _ *path.Pattern) (verdict, error) {
 	return verdictOf(slices.Contains(c, e.claims.Issuer)), nil
 }
 
-func (Issuers) got(e *evaluation, _ *path.Pattern) any { return e.claim("iss") }
+func (Issuers) comparedValue(e *evaluation, _ *path.Pattern) any { return e.claimValue("iss") }
 
 // Methods is to.methods.
 type Methods []string
 
-func (Methods) Field() string      { return "to.methods" }
-func (c Methods) Want() any        { return []string(c) }
-func (Methods) Stage() Stage       { return BeforeToken }
-func (Methods) Reads() []Attribute { return nil }
-func (Methods) IsNative() bool     { return true }
+func (Methods) Field() string         { return "to.methods" }
+func (c Methods) WantedValue() any    { return []string(c) }
+func (Methods) Stage() Stage          { return BeforeToken }
+func (Methods) Reads() []Attribute    { return nil }
+func (Methods) IsNativeInIstio() bool { return true }
 
 func (c Methods) Covers(other Condition) bool {
 	o, same := other.(Methods)
@@ -176,16 +178,16 @@ func (c Methods) matches(e *evaluation, _ *path.Pattern) (verdict, error) {
 	return verdictOf(slices.Contains(c, e.request.Method)), nil
 }
 
-func (Methods) got(e *evaluation, _ *path.Pattern) any { return e.request.Method }
+func (Methods) comparedValue(e *evaluation, _ *path.Pattern) any { return e.request.Method }
 
 // Hosts is to.hosts: names, addresses, and wildcards, as package host compares them.
 type Hosts []string
 
-func (Hosts) Field() string      { return "to.hosts" }
-func (c Hosts) Want() any        { return []string(c) }
-func (Hosts) Stage() Stage       { return BeforeToken }
-func (Hosts) Reads() []Attribute { return []Attribute{hostAttribute} }
-func (Hosts) IsNative() bool     { return true }
+func (Hosts) Field() string         { return "to.hosts" }
+func (c Hosts) WantedValue() any    { return []string(c) }
+func (Hosts) Stage() Stage          { return BeforeToken }
+func (Hosts) Reads() []Attribute    { return []Attribute{hostAttribute} }
+func (Hosts) IsNativeInIstio() bool { return true }
 
 func (c Hosts) Covers(other Condition) bool {
 	o, same := other.(Hosts)
@@ -196,18 +198,18 @@ func (c Hosts) matches(e *evaluation, _ *path.Pattern) (verdict, error) {
 	return verdictOf(slices.ContainsFunc(c, func(pattern string) bool { return host.Match(pattern, e.host) })), nil
 }
 
-func (Hosts) got(e *evaluation, _ *path.Pattern) any { return e.host }
+func (Hosts) comparedValue(e *evaluation, _ *path.Pattern) any { return e.host }
 
 func (c Hosts) addKeys(k *indexKeys) { k.hosts = c }
 
 // Ports is to.ports.
 type Ports []uint32
 
-func (Ports) Field() string      { return "to.ports" }
-func (c Ports) Want() any        { return []uint32(c) }
-func (Ports) Stage() Stage       { return BeforeToken }
-func (Ports) Reads() []Attribute { return []Attribute{portAttribute} }
-func (Ports) IsNative() bool     { return true }
+func (Ports) Field() string         { return "to.ports" }
+func (c Ports) WantedValue() any    { return []uint32(c) }
+func (Ports) Stage() Stage          { return BeforeToken }
+func (Ports) Reads() []Attribute    { return []Attribute{portAttribute} }
+func (Ports) IsNativeInIstio() bool { return true }
 
 func (c Ports) Covers(other Condition) bool {
 	o, same := other.(Ports)
@@ -218,16 +220,16 @@ func (c Ports) matches(e *evaluation, _ *path.Pattern) (verdict, error) {
 	return verdictOf(slices.Contains(c, e.request.Port)), nil
 }
 
-func (Ports) got(e *evaluation, _ *path.Pattern) any { return e.request.Port }
+func (Ports) comparedValue(e *evaluation, _ *path.Pattern) any { return e.request.Port }
 
 // Scopes is scopes: the token must have all of them. Of every other list, one entry is enough.
 type Scopes []string
 
-func (Scopes) Field() string      { return "scopes" }
-func (c Scopes) Want() any        { return []string(c) }
-func (Scopes) Stage() Stage       { return OfToken }
-func (Scopes) Reads() []Attribute { return []Attribute{claimAttribute("scope")} }
-func (Scopes) IsNative() bool     { return true }
+func (Scopes) Field() string         { return "scopes" }
+func (c Scopes) WantedValue() any    { return []string(c) }
+func (Scopes) Stage() Stage          { return OfToken }
+func (Scopes) Reads() []Attribute    { return []Attribute{claimAttribute("scope")} }
+func (Scopes) IsNativeInIstio() bool { return true }
 
 // Covers: fewer scopes cover more.
 func (c Scopes) Covers(other Condition) bool {
@@ -242,13 +244,13 @@ func (c Scopes) matches(e *evaluation, _ *path.Pattern) (verdict, error) {
 	return verdictOf(!slices.ContainsFunc(c, func(name string) bool { return !slices.Contains(e.scopes, name) })), nil
 }
 
-func (Scopes) got(e *evaluation, _ *path.Pattern) any { return e.claim("scope") }
+func (Scopes) comparedValue(e *evaluation, _ *path.Pattern) any { return e.claimValue("scope") }
 
 func (c Scopes) addKeys(k *indexKeys) { k.claim, k.texts = scopesKey, c[:1] }
 
 // Claim is an entry of claims. It compares a claim, or each entry of a claim that is a
-// list, with the values that the rule lists. An entry of a kind that none of these has
-// decides nothing: "true" is not true, and a deny on true must not be dodged by it.
+// list, with the values that the rule lists. An entry of another kind than all of these
+// decides nothing: "true" is not true, and must not dodge a deny on true.
 type Claim struct {
 	name   string
 	path   []string
@@ -257,7 +259,7 @@ type Claim struct {
 	kinds  map[reflect.Type]bool
 }
 
-// NewClaim wants a dotted name, such as tctx.tenant, and values for which [IsClaimValue] holds.
+// NewClaim wants a dotted name, such as tctx.tenant, and values that [IsClaimValue] accepts.
 func NewClaim(name string, values []any) *Claim {
 	c := &Claim{name: name, path: strings.Split(name, "."), values: values, listed: make(map[any]bool, len(values)), kinds: map[reflect.Type]bool{}}
 	for _, value := range values {
@@ -279,14 +281,14 @@ func IsClaimValue(value any) bool {
 // Name is the dotted name of the claim.
 func (c *Claim) Name() string { return c.name }
 
-// Values are those of which the claim must have one.
+// Values lists the values. The claim must have one of them.
 func (c *Claim) Values() []any { return c.values }
 
-func (c *Claim) Field() string      { return "claims." + c.name }
-func (c *Claim) Want() any          { return c.values }
-func (c *Claim) Stage() Stage       { return OfToken }
-func (c *Claim) Reads() []Attribute { return []Attribute{claimAttribute(c.name)} }
-func (c *Claim) IsNative() bool     { return true }
+func (c *Claim) Field() string         { return "claims." + c.name }
+func (c *Claim) WantedValue() any      { return c.values }
+func (c *Claim) Stage() Stage          { return OfToken }
+func (c *Claim) Reads() []Attribute    { return []Attribute{claimAttribute(c.name)} }
+func (c *Claim) IsNativeInIstio() bool { return true }
 
 func (c *Claim) Covers(other Condition) bool {
 	o, same := other.(*Claim)
@@ -316,10 +318,10 @@ func (c *Claim) matches(e *evaluation, _ *path.Pattern) (verdict, error) {
 	return result, nil
 }
 
-func (c *Claim) got(e *evaluation, _ *path.Pattern) any { return e.claim(c.path...) }
+func (c *Claim) comparedValue(e *evaluation, _ *path.Pattern) any { return e.claimValue(c.path...) }
 
-// addKeys gives no key where one value is no text: a claim of another kind then decides
-// nothing, whatever it is.
+// addKeys gives no key if one value is no text. Any claim of another kind decides nothing
+// then.
 func (c *Claim) addKeys(k *indexKeys) {
 	var texts []string
 	for _, value := range c.values {
@@ -332,14 +334,14 @@ func (c *Claim) addKeys(k *indexKeys) {
 	k.claim, k.texts = c.name, texts
 }
 
-// claim gives a claim for explanations; nil: there is none.
-func (e *evaluation) claim(path ...string) any {
+// claimValue gives a claim for explanations; nil: it is missing.
+func (e *evaluation) claimValue(path ...string) any {
 	value, _ := e.claims.Lookup(path...)
 	return value
 }
 
 // When is when: an expression over the request, the token and the captures of the path
-// by which the rule was found.
+// that matched.
 type When struct {
 	expression *expr.Expression
 	reads      []Attribute
@@ -355,11 +357,11 @@ func NewWhen(expression *expr.Expression) *When {
 // Expression gives the compiled expression.
 func (c *When) Expression() *expr.Expression { return c.expression }
 
-func (c *When) Field() string      { return "when" }
-func (c *When) Want() any          { return c.expression.Text() }
-func (c *When) Stage() Stage       { return OfToken }
-func (c *When) Reads() []Attribute { return c.reads }
-func (c *When) IsNative() bool     { return false }
+func (c *When) Field() string         { return "when" }
+func (c *When) WantedValue() any      { return c.expression.Text() }
+func (c *When) Stage() Stage          { return OfToken }
+func (c *When) Reads() []Attribute    { return c.reads }
+func (c *When) IsNativeInIstio() bool { return false }
 
 func (c *When) Covers(other Condition) bool {
 	o, same := other.(*When)
@@ -383,8 +385,8 @@ func (c *When) matches(e *evaluation, p *path.Pattern) (verdict, error) {
 	return verdictOf(matched), nil
 }
 
-// got gives all that the expression reads, by name, without what is missing.
-func (c *When) got(e *evaluation, p *path.Pattern) any {
+// comparedValue gives all values that the expression reads, by name.
+func (c *When) comparedValue(e *evaluation, p *path.Pattern) any {
 	all := inputsOf(c.reads, &e.request, e.claims)
 	if p != nil {
 		for name, value := range p.Capture(e.segments) {

@@ -12,7 +12,7 @@ func (s *Set) Decide(r Request, authenticate Authenticate) decision.Decision {
 	return s.DecideToken(r, authenticate.token)
 }
 
-// DecideToken is [Set.Decide] for a caller that can tell an outage from another
+// DecideToken is [Set.Decide] for a caller that distinguishes an outage from another
 // denial with the same reason.
 func (s *Set) DecideToken(r Request, authenticate AuthenticateToken) decision.Decision {
 	if r.Callee == "" {
@@ -31,7 +31,7 @@ func (s *Set) DecideToken(r Request, authenticate AuthenticateToken) decision.De
 type decider struct {
 	set           *Set
 	documents     calleeDocuments
-	rejected      *RejectedDocument // guards the callee; nil: none
+	rejected      *RejectedDocument // guards the callee; nil: no rejected document does
 	evaluation    evaluation
 	pathAmbiguous bool         // until a rule admits it
 	room          [8]candidate // for the rules that may match; mostly enough
@@ -84,10 +84,10 @@ func (d *decider) evaluateShadow() (shadow *decision.Decision) {
 // applyOverride lifts everything but the denials of guardrails.
 func (d *decider) applyOverride(o *Override, answer *decision.Decision) decision.Decision {
 	if d.rejected != nil && d.rejected.Guardrail {
-		return linkShadow(d.rejected.deny(), answer)
+		return linkShadow(d.rejected.denyRequest(), answer)
 	}
 	if d.documents.summary[enforced].hasGuardrails {
-		if reason := d.ambiguity(enforced); reason != "" {
+		if reason := d.findAmbiguity(enforced); reason != "" {
 			return linkShadow(decision.Deny(reason), answer)
 		}
 		if denial, denied := d.denyByGuardrails(enforced); denied {
@@ -102,11 +102,11 @@ func (d *decider) applyOverride(o *Override, answer *decision.Decision) decision
 func (d *decider) decideAt(l level) decision.Decision {
 	switch {
 	case d.rejected != nil:
-		return d.rejected.deny()
+		return d.rejected.denyRequest()
 	case !d.documents.summary[l].hasDocuments:
 		return decision.Deny(decision.Unguarded)
 	}
-	if reason := d.ambiguity(l); reason != "" {
+	if reason := d.findAmbiguity(l); reason != "" {
 		return decision.Deny(reason)
 	}
 	if answer, decided := d.decideBeforeToken(l); decided {
@@ -123,8 +123,9 @@ func (d *decider) decideAt(l level) decision.Decision {
 	return d.decideByRules(l)
 }
 
-// ambiguity is step 2: why the request can be read in two ways; empty: it cannot.
-func (d *decider) ambiguity(l level) decision.Reason {
+// findAmbiguity is step 2. It gives the reason why the request can be read in two ways; empty: it
+// cannot.
+func (d *decider) findAmbiguity(l level) decision.Reason {
 	switch {
 	case !d.admitPath(d.documents.summary[l].admitted):
 		return decision.AmbiguousPath
@@ -148,8 +149,8 @@ func (d *decider) admitPath(admitted path.Escapes) bool {
 	return err == nil && len(ambiguous) > 0
 }
 
-// hostMatters holds where something routes or decides by the host: at every gateway, and where a
-// rule that counts reads it.
+// hostMatters holds if something routes or decides by the host: at every gateway, and for a callee
+// with a rule that counts and reads it.
 func (d *decider) hostMatters(l level) bool {
 	return d.evaluation.request.Callee.IsGateway() || d.documents.summary[l].hostRead
 }
@@ -158,18 +159,18 @@ func (d *decider) checkHost() error {
 	return host.Check(d.evaluation.request.Host, d.evaluation.request.Callee.IsGateway())
 }
 
-// decideBeforeToken is step 3: denies that no token could lift, then public entries,
-// which only a guardrail can close.
+// decideBeforeToken is step 3: deny rules that no token could lift, then public entries,
+// which only a guardrail can deny.
 func (d *decider) decideBeforeToken(l level) (answer decision.Decision, decided bool) {
 	if denial, denied := d.firstDenial(l, earlyDeny, isAnyRule); denied {
 		return denial, true
 	}
-	for _, c := range d.find(publicStep) {
-		if c.counts(l) && c.match(&d.evaluation) == yes {
+	for _, c := range d.findCandidates(publicStep) {
+		if c.countsAt(l) && c.match(&d.evaluation) == yes {
 			if denial, denied := d.denyByGuardrails(l); denied {
 				return denial, true
 			}
-			return c.sign(decision.Allow(decision.Public)), true
+			return c.signDecision(decision.Allow(decision.Public)), true
 		}
 	}
 	return decision.Decision{}, false
@@ -197,25 +198,25 @@ func (d *decider) decideByRules(l level) decision.Decision {
 	if d.evaluation.ambiguous != nil {
 		answer = decision.Deny(decision.AmbiguousPath) // and no rule admits it
 	}
-	for _, c := range d.find(allowStep) {
-		if !c.counts(l) {
+	for _, c := range d.findCandidates(allowStep) {
+		if !c.countsAt(l) {
 			continue
 		}
 		switch c.match(&d.evaluation) {
 		case yes:
-			return c.sign(decision.Allow(decision.RuleAllowed))
+			return c.signDecision(decision.Allow(decision.RuleAllowed))
 		case undecided:
 			if answer.Policy == "" {
-				answer = c.sign(decision.Deny(decision.ConditionError))
+				answer = c.signDecision(decision.Deny(decision.ConditionError))
 			}
 		}
 	}
 	return answer
 }
 
-// decideOnOutage decides where the token cannot be verified because no home issuer has
-// keys or the revocations are stale. It allows only where every document wants that, and
-// only what some allow rule matches before the token is read.
+// decideOnOutage decides if the token cannot be verified because no home issuer has keys
+// or the revocations are stale. It allows a request only if every document has onOutage:
+// allow, and if the conditions of an allow rule that need no token match.
 func (d *decider) decideOnOutage(l level) decision.Decision {
 	denial := decision.Deny(d.evaluation.noClaims)
 	if d.set.noOutage || d.documents.summary[l].outageDenied {
@@ -224,32 +225,31 @@ func (d *decider) decideOnOutage(l level) decision.Decision {
 	if _, denied := d.denyByGuardrails(l); denied {
 		return denial
 	}
-	for _, c := range d.find(allowStep) {
-		if c.counts(l) && !c.hasIssuer && c.matchBeforeToken(&d.evaluation) == yes {
-			return c.sign(decision.Allow(decision.OutageAllowed))
+	for _, c := range d.findCandidates(allowStep) {
+		if c.countsAt(l) && !c.hasIssuer && c.matchBeforeToken(&d.evaluation) == yes {
+			return c.signDecision(decision.Allow(decision.OutageAllowed))
 		}
 	}
 	return denial
 }
 
-// firstDenial gives the first deny rule, by document and name, among those chosen that
-// matches or cannot be decided. A rule may have several paths that match: its yes counts
-// before what it cannot decide.
+// firstDenial gives the first of the chosen deny rules, by document and name, that matches
+// or cannot be decided. If several paths of a rule match, a yes counts before an undecided.
 func (d *decider) firstDenial(l level, s step, chosen func(*Rule) bool) (denial decision.Decision, denied bool) {
 	var undecidedRule *Rule
-	for _, c := range d.find(s) {
+	for _, c := range d.findCandidates(s) {
 		if undecidedRule != nil && c.Rule != undecidedRule {
 			break
 		}
-		if !c.counts(l) || !chosen(c.Rule) {
+		if !c.countsAt(l) || !chosen(c.Rule) {
 			continue
 		}
 		switch c.match(&d.evaluation) {
 		case yes:
-			return c.sign(decision.Deny(decision.RuleDenied)), true
+			return c.signDecision(decision.Deny(decision.RuleDenied)), true
 		case undecided:
 			undecidedRule = c.Rule
-			denial = c.sign(decision.Deny(decision.ConditionError))
+			denial = c.signDecision(decision.Deny(decision.ConditionError))
 		}
 	}
 	return denial, undecidedRule != nil
@@ -257,12 +257,12 @@ func (d *decider) firstDenial(l level, s step, chosen func(*Rule) bool) (denial 
 
 func isAnyRule(*Rule) bool { return true }
 
-func (d *decider) find(s step) []candidate {
-	return d.documents.find(s, &d.evaluation, d.room[:0])
+func (d *decider) findCandidates(s step) []candidate {
+	return d.documents.findCandidates(s, &d.evaluation, d.room[:0])
 }
 
-// sign names the rule that gives the decision.
-func (r *Rule) sign(d decision.Decision) decision.Decision {
+// signDecision names the rule that gives the decision.
+func (r *Rule) signDecision(d decision.Decision) decision.Decision {
 	d.Policy, d.Folder, d.Rule = r.document.spec.Name, r.document.spec.Folder, r.spec.Name
 	return d
 }

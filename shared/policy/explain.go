@@ -7,13 +7,13 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/path"
 )
 
-// Trace is how a request is decided, for people. It is made by asking every rule
-// of every document that guards the callee, also those that could not have
-// mattered any more, so it takes far longer than the decision.
+// Trace shows people how a request is decided. Explain evaluates every rule of every
+// document that guards the callee, also rules that cannot change the decision any more.
+// So it takes far longer than the decision.
 type Trace struct {
 	Decision  decision.Decision `json:"-"`
-	Answer    []string          `json:"answer"`          // the decision, then what is below it in shadow
-	Path      string            `json:"path,omitempty"`  // why the path is ambiguous; then no rule is asked
+	Answer    []string          `json:"answer"`          // the decision, then the shadow decisions below it
+	Path      string            `json:"path,omitempty"`  // why the path is ambiguous; then no rule is evaluated
 	Host      string            `json:"host,omitempty"`  // why the host is ambiguous, where it matters
 	Token     decision.Reason   `json:"token,omitempty"` // why there are no claims
 	Documents []DocumentTrace   `json:"documents"`       // by name
@@ -26,32 +26,32 @@ type DocumentTrace struct {
 	Rules   []RuleTrace `json:"rules,omitempty"`
 }
 
-// RuleTrace is what a rule says of the request.
+// RuleTrace is the result of a rule.
 type RuleTrace struct {
 	RuleInfo
 	Verdict    string           `json:"verdict"`           // yes, no or undecided
-	Decided    bool             `json:"decided,omitempty"` // it gave the answer
+	Decided    bool             `json:"decided,omitempty"` // it made the decision
 	Conditions []ConditionTrace `json:"conditions"`
 }
 
-// ConditionTrace is what one condition says.
+// ConditionTrace is the result of one condition.
 type ConditionTrace struct {
 	Field   string   `json:"field"`           // as in the document: to.paths, claims.tctx.plan, when
-	Want    any      `json:"want"`            // as the document says it
-	Got     any      `json:"got,omitempty"`   // what the request or token has; for when, all that it reads
+	Want    any      `json:"want"`            // the value in the document
+	Got     any      `json:"got,omitempty"`   // the value of the request or token; for when, all values that it reads
 	Verdict string   `json:"verdict"`         // yes, no or undecided
 	Why     string   `json:"why,omitempty"`   // CEL's error
 	Reads   []string `json:"reads,omitempty"` // for when: Inputs
-	Inputs  []string `json:"-"`               // the attributes on which the condition depends, as an audit record's inputs name them
+	Inputs  []string `json:"-"`               // the attributes that decide the condition, as an audit record's inputs name them
 }
 
-// Explain decides as [Set.Decide] does, and says how. It shows claims in clear, for
+// Explain decides as [Set.Decide] does, and shows why. It shows claims in clear, for
 // people who may see the token.
 func (s *Set) Explain(r Request, authenticate Authenticate) Trace {
 	return s.ExplainToken(r, authenticate.token)
 }
 
-// ExplainToken is [Set.Explain] for a caller that can tell an outage from another
+// ExplainToken is [Set.Explain] for a caller that distinguishes an outage from another
 // denial with the same reason.
 func (s *Set) ExplainToken(r Request, authenticate AuthenticateToken) Trace {
 	var known Authentication
@@ -90,20 +90,20 @@ func (t *Trace) explainRules(d *Document, e *evaluation) []RuleTrace {
 	}
 	all := make([]RuleTrace, len(d.rules))
 	for i, r := range d.rules {
-		all[i] = r.explain(e)
+		all[i] = r.explainBestPath(e)
 		all[i].Decided = t.Decision.Policy == d.spec.Name && t.Decision.Folder == d.spec.Folder && t.Decision.Rule == r.spec.Name
 	}
 	return all
 }
 
-// explain chooses the path at which the rule fits best: one at which it matches, then
-// one that matches.
-func (r *Rule) explain(e *evaluation) RuleTrace {
+// explainBestPath explains the rule with the path that fits best. A path that makes the
+// whole rule match comes first, then a path that itself matches.
+func (r *Rule) explainBestPath(e *evaluation) RuleTrace {
 	fit := map[verdict]int{no: 0, undecided: 1, yes: 2}
 	var best RuleTrace
 	bestRank := -1
 	for _, c := range r.candidates() {
-		trace, path, all := c.explain(e)
+		trace, path, all := c.explainConditions(e)
 		if rank := 10*fit[all] + fit[path]; rank > bestRank {
 			best, bestRank = trace, rank
 		}
@@ -111,8 +111,8 @@ func (r *Rule) explain(e *evaluation) RuleTrace {
 	return best
 }
 
-// explain also gives the verdicts on the path and on the whole rule.
-func (c candidate) explain(e *evaluation) (trace RuleTrace, path, all verdict) {
+// explainConditions also gives the verdicts on the path and on the whole rule.
+func (c candidate) explainConditions(e *evaluation) (trace RuleTrace, path, all verdict) {
 	trace = RuleTrace{RuleInfo: c.Info()}
 	path, pattern := c.matchPath(e)
 	if c.pattern != nil || path != yes {
@@ -121,15 +121,15 @@ func (c candidate) explain(e *evaluation) (trace RuleTrace, path, all verdict) {
 	all = path
 	for _, condition := range c.Conditions() {
 		v, why := condition.matches(e, pattern)
-		trace.Conditions = append(trace.Conditions, newConditionTrace(condition, v, why, condition.got(e, pattern)))
-		all = both(all, v)
+		trace.Conditions = append(trace.Conditions, newConditionTrace(condition, v, why, condition.comparedValue(e, pattern)))
+		all = combineVerdicts(all, v)
 	}
 	trace.Verdict = all.String()
 	return trace, path, all
 }
 
 func newConditionTrace(c Condition, v verdict, why error, got any) ConditionTrace {
-	trace := ConditionTrace{Field: c.Field(), Want: c.Want(), Got: got, Verdict: v.String(), Inputs: inputNames(c.Reads())}
+	trace := ConditionTrace{Field: c.Field(), Want: c.WantedValue(), Got: got, Verdict: v.String(), Inputs: inputNames(c.Reads())}
 	if why != nil {
 		trace.Why = why.Error()
 	}

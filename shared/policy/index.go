@@ -4,8 +4,8 @@ import "github.com/meshpass/meshpass/shared/policy/path"
 
 // index finds the rules of one step that a request can match, so that the time of a
 // decision does not grow with their number. It is a trie over the segments of paths;
-// where a path ends, [callerTier] tells rules apart. A rule that the index leaves out
-// would not match; all that it finds is still evaluated.
+// at the end of a path, [callerTier] divides the rules. A rule that the index does not find
+// would not match. A rule that it finds is still evaluated.
 type index struct {
 	candidates []candidate // all
 	paths      pathNode
@@ -37,7 +37,7 @@ func (x *index) find(e *evaluation, found []candidate) []candidate {
 	return x.paths.find(e, e.segments, x.anyPath.find(e, found))
 }
 
-// pathNode is a place in the trie, to which the segments so far lead.
+// pathNode is a node of the trie, below the segments that lead to it.
 type pathNode struct {
 	literals map[string]*pathNode
 	capture  *pathNode

@@ -7,7 +7,7 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// DocumentInfo names a loaded document and what it says beside its rules.
+// DocumentInfo describes a loaded document without its rules.
 type DocumentInfo struct {
 	Name      string `json:"name"`
 	Folder    string `json:"folder,omitempty"`
@@ -29,8 +29,8 @@ type RuleInfo struct {
 	Line   int    `json:"line"`
 }
 
-// QualifiedName is NAME, and FOLDER/NAME where another folder has a document of that
-// name too.
+// QualifiedName is NAME, or FOLDER/NAME if another folder has a document of the same
+// name.
 func (s *Set) QualifiedName(folder, name string) string {
 	if s.shared[name] {
 		return folder + "/" + name
@@ -57,8 +57,8 @@ func (s *Set) Documents() []DocumentInfo {
 	return all
 }
 
-// Targeting lists the documents that target the workload, by name, those in shadow
-// mode too.
+// Targeting lists the documents that target the workload, by name, also those in shadow
+// mode.
 func (s *Set) Targeting(w identity.Workload) []DocumentInfo {
 	var all []DocumentInfo
 	for _, d := range s.documents {
@@ -92,7 +92,7 @@ func (s *Set) Callers() []identity.Pattern {
 }
 
 // Rules lists all rules and public entries, by document and name. Policy and Rule
-// of a decision name one of them, so that it can be said which rules decide
+// of a decision name one of them, so that a caller can find the rules that decide
 // nothing in a series of requests.
 func (s *Set) Rules() []RuleInfo {
 	var all []RuleInfo
@@ -108,7 +108,7 @@ func (s *Set) Rules() []RuleInfo {
 func (d *Document) Info() DocumentInfo {
 	return DocumentInfo{
 		Name: d.spec.Name, Folder: d.spec.Folder, File: d.spec.File, Mode: modeOf(d.spec.Shadow), Guardrail: d.spec.Guardrail,
-		Identity: choose(d.spec.IdentityOptional, "optional", "required"), OnOutage: choose(d.spec.AllowOnOutage, "allow", "deny"),
+		Identity: chooseText(d.spec.IdentityOptional, "optional", "required"), OnOutage: chooseText(d.spec.AllowOnOutage, "allow", "deny"),
 	}
 }
 
@@ -143,7 +143,7 @@ func modeOf(shadow bool) Mode {
 	return Enforce
 }
 
-func choose(first bool, a, b string) string {
+func chooseText(first bool, a, b string) string {
 	if first {
 		return a
 	}

@@ -168,7 +168,7 @@ func TestFoldersThatOverlap(t *testing.T) {
 		{"a", "a", true}, {"a", "a/b", true}, {"a/b", "a", true}, {"link", "a", true}, {"link", "a/b/../b", true}, {".", "..hidden", true},
 		{"a", "ab", false}, {"link", "ab", false}, {"a/b", "ab", false}, {"absent", "a", false},
 	} {
-		if got := source.Overlap(at(row.a), at(row.b)); got != row.want {
+		if got := source.FoldersOverlap(at(row.a), at(row.b)); got != row.want {
 			t.Errorf("%s and %s: got %t", row.a, row.b, got)
 		}
 	}

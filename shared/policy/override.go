@@ -7,8 +7,8 @@ import (
 )
 
 // Override lifts all documents from the workloads of a target for a bounded time, except
-// the denials of guardrails. It is for the emergency in which a policy locks out more
-// than it should and there is no time to fix it.
+// the denials of guardrails. It is for an emergency: a policy locks out more than it
+// should, and there is no time to fix it.
 type Override struct {
 	Target     string           // as in targets.workloads
 	Pattern    identity.Pattern // Target, parsed
@@ -19,7 +19,7 @@ type Override struct {
 // MaxOverride is how far ahead an override may end.
 const MaxOverride = 24 * time.Hour
 
-// Overrides are those that are active at that time.
+// Overrides lists the overrides that are active at that time.
 func (s *Set) Overrides(now time.Time) []Override {
 	var active []Override
 	for _, o := range s.overrides {
@@ -30,7 +30,7 @@ func (s *Set) Overrides(now time.Time) []Override {
 	return active
 }
 
-// overrideFor is the override that is active for a workload; nil: none.
+// overrideFor is the override that is active for a workload; nil: there is no override.
 func (s *Set) overrideFor(w identity.Workload, now time.Time) *Override {
 	for i := range s.overrides {
 		if o := &s.overrides[i]; o.Pattern.Match(w) && now.Before(o.Until) {

@@ -47,7 +47,7 @@ func compareRejected(a, b RejectedDocument) int {
 }
 
 // rejectedFor is the first rejected document that guards the workload, a guardrail before
-// others; nil: none.
+// others; nil: no rejected document does.
 func (s *Set) rejectedFor(w identity.Workload) *RejectedDocument {
 	for i := range s.rejected {
 		if slices.ContainsFunc(s.rejected[i].Targets, func(c CalleeSet) bool { return c.Contains(w) }) {
@@ -57,7 +57,7 @@ func (s *Set) rejectedFor(w identity.Workload) *RejectedDocument {
 	return nil
 }
 
-func (r *RejectedDocument) deny() decision.Decision {
+func (r *RejectedDocument) denyRequest() decision.Decision {
 	d := decision.Deny(decision.PolicyRefused).By(r.Name, "")
 	d.Folder = r.Folder
 	return d

@@ -23,21 +23,21 @@ type Request struct {
 	Now      time.Time
 }
 
-// Authenticate gives the claims of the request's token, or the reason why there
-// are none. It is called at most once, and not where no answer needs it. Every
-// reason for which [decision.Reason.CanBeOutage] holds counts as an outage; a caller
-// that knows better uses [Set.DecideToken].
+// Authenticate gives the claims of the request's token, or the reason why it has no
+// claims. It is called at most once, and only if a decision needs the token. A reason that
+// can be an outage ([decision.Reason.CanBeOutage]) counts as one. A caller that knows more
+// uses [Set.DecideToken].
 type Authenticate func() (*identity.Claims, decision.Reason)
 
 // Authentication is what is known of the request's token.
 type Authentication struct {
-	Claims  *identity.Claims // of a verified token; nil: there is none
+	Claims  *identity.Claims // of a verified token; nil: there is no such token
 	Refusal decision.Reason  // why there are no claims
 	Outage  bool             // the token cannot be verified now, and neither requester nor partner is the cause
 }
 
 // AuthenticateToken gives what is known of the request's token. It is called at most
-// once, and not where no answer needs it. Only an Outage makes onOutage decide.
+// once, and only if a decision needs the token. Only an Outage makes onOutage decide.
 type AuthenticateToken func() Authentication
 
 func (a Authenticate) token() Authentication {
@@ -51,7 +51,7 @@ type evaluation struct {
 	request   Request
 	host      string                  // as hosts compare
 	segments  []string                // of the path, each decoded once
-	ambiguous []path.AmbiguousSegment // of a path that some rule may admit all the same
+	ambiguous []path.AmbiguousSegment // of an ambiguous path that some rule may admit
 
 	authenticate AuthenticateToken
 	tokenRead    bool
@@ -67,7 +67,7 @@ func newEvaluation(r Request, authenticate AuthenticateToken) evaluation {
 	return evaluation{request: r, authenticate: authenticate, host: host.Normalize(r.Host), segments: path.Segments(r.Path)}
 }
 
-// readToken calls authenticate, once. Before it, no condition knows any claims.
+// readToken calls authenticate, once. Before that, no condition knows any claims.
 func (e *evaluation) readToken() {
 	if e.tokenRead {
 		return

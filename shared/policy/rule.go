@@ -11,7 +11,8 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/path"
 )
 
-// DocumentSpec is an AccessPolicy, checked and parsed. Package source makes it of YAML.
+// DocumentSpec is an AccessPolicy without its rules, checked and parsed. Package source
+// makes it from YAML.
 type DocumentSpec struct {
 	Name, Folder, File string
 
@@ -31,8 +32,8 @@ type Document struct {
 	reads []Attribute
 }
 
-// NewDocument compiles a document of rules and public entries. The caller no longer
-// changes what the specs hold.
+// NewDocument compiles a document with its rules and public entries. The caller does not
+// change the specs afterwards.
 func NewDocument(spec DocumentSpec, rules []RuleSpec) *Document {
 	d := &Document{spec: spec, rules: make([]*Rule, 0, len(rules))}
 	for _, r := range rules {
@@ -62,24 +63,24 @@ func compareInDocument(a, b *Rule) int {
 	return strings.Compare(a.spec.Name, b.spec.Name)
 }
 
-// Spec is what the document was made of. Do not change it.
+// Spec is the description that [NewDocument] compiled. Do not change it.
 func (d *Document) Spec() DocumentSpec { return d.spec }
 
 // Rules are the public entries in their order, then the rules by name.
 func (d *Document) Rules() []*Rule { return d.rules }
 
 // Denies reports whether the document has a deny rule, in shadow or not.
-func (d *Document) Denies() bool { return d.denies(withShadow) }
+func (d *Document) Denies() bool { return d.deniesAt(withShadow) }
 
-func (d *Document) denies(l level) bool {
-	return slices.ContainsFunc(d.rules, func(r *Rule) bool { return r.denies() && r.counts(l) })
+func (d *Document) deniesAt(l level) bool {
+	return slices.ContainsFunc(d.rules, func(r *Rule) bool { return r.isDenial() && r.countsAt(l) })
 }
 
-// admits are the escapes that some rule admits in a capture.
-func (d *Document) admits(l level) path.Escapes {
+// admittedEscapes are the escapes that some rule admits in a capture.
+func (d *Document) admittedEscapes(l level) path.Escapes {
 	var all path.Escapes
 	for _, r := range d.rules {
-		if r.counts(l) {
+		if r.countsAt(l) {
 			all |= r.spec.AllowEncoded
 		}
 	}
@@ -88,7 +89,7 @@ func (d *Document) admits(l level) path.Escapes {
 
 // readsHost reports whether a rule that counts looks at the request's host.
 func (d *Document) readsHost(l level) bool {
-	return slices.ContainsFunc(d.rules, func(r *Rule) bool { return r.counts(l) && r.ReadsHost() })
+	return slices.ContainsFunc(d.rules, func(r *Rule) bool { return r.countsAt(l) && r.ReadsHost() })
 }
 
 // CompareDocuments orders documents by name, and by folder where two folders have
@@ -114,7 +115,7 @@ type RuleSpec struct {
 	Shadow       bool // by its own mode, or its document's
 	Line, Column int
 
-	Paths        []path.Pattern // to.paths; none: every path
+	Paths        []path.Pattern // to.paths; empty: every path
 	AllowEncoded path.Escapes   // to.allowEncoded
 	Conditions   []Condition
 }
@@ -171,7 +172,7 @@ func newRule(d *Document, spec RuleSpec) *Rule {
 	return r
 }
 
-// Spec is what the rule was made of. Do not change it.
+// Spec is the description that [NewDocument] compiled. Do not change it.
 func (r *Rule) Spec() RuleSpec { return r.spec }
 
 // Document is the document that has the rule.
@@ -186,7 +187,8 @@ func (r *Rule) Conditions() []Condition {
 // DecidesBeforeToken reports whether the rule has conditions of from and to alone.
 func (r *Rule) DecidesBeforeToken() bool { return len(r.withToken) == 0 }
 
-// With gives the same rule with other paths and conditions, to compare it with others.
+// With gives a copy of the rule with other paths and conditions, to compare it with
+// other rules.
 func (r *Rule) With(paths []path.Pattern, conditions []Condition) *Rule {
 	spec := r.spec
 	spec.Paths, spec.Conditions = paths, conditions
@@ -195,7 +197,7 @@ func (r *Rule) With(paths []path.Pattern, conditions []Condition) *Rule {
 	return changed
 }
 
-// Expression is that of the condition when; nil: the rule has none.
+// Expression is the expression of the condition when; nil: the rule has no such condition.
 func (r *Rule) Expression() *expr.Expression {
 	for _, c := range r.withToken {
 		if when, ok := c.(*When); ok {
@@ -206,7 +208,7 @@ func (r *Rule) Expression() *expr.Expression {
 }
 
 // ReadsHost reports whether the rule looks at the request's host.
-func (r *Rule) ReadsHost() bool { return r.reads(hostAttribute) }
+func (r *Rule) ReadsHost() bool { return r.readsAttribute(hostAttribute) }
 
 // ReadsToken reports whether the rule looks at a claim.
 func (r *Rule) ReadsToken() bool {
@@ -215,17 +217,17 @@ func (r *Rule) ReadsToken() bool {
 	})
 }
 
-func (r *Rule) reads(attribute Attribute) bool {
+func (r *Rule) readsAttribute(attribute Attribute) bool {
 	return slices.ContainsFunc(r.Conditions(), func(c Condition) bool {
 		return slices.ContainsFunc(c.Reads(), func(a Attribute) bool { return a.name == attribute.name })
 	})
 }
 
-func (r *Rule) denies() bool { return r.spec.Effect == Deny }
+func (r *Rule) isDenial() bool { return r.spec.Effect == Deny }
 
 func (r *Rule) isGuardrail() bool { return r.document.spec.Guardrail }
 
-func (r *Rule) counts(l level) bool { return !r.spec.Shadow || l == withShadow }
+func (r *Rule) countsAt(l level) bool { return !r.spec.Shadow || l == withShadow }
 
 // CompareRules orders rules by document, and within one as [Document.Rules] does.
 func CompareRules(a, b *Rule) int {
@@ -235,8 +237,8 @@ func CompareRules(a, b *Rule) int {
 	return a.order - b.order
 }
 
-// candidate is a rule at one of its paths. A rule with several paths is a candidate for
-// each of them; their order does not matter.
+// candidate is a rule with one of its paths. A rule with several paths is several
+// candidates; their order does not matter.
 type candidate struct {
 	*Rule
 	pattern *path.Pattern // nil: every path
@@ -253,23 +255,23 @@ func (r *Rule) candidates() []candidate {
 	return all
 }
 
-// match is the conjunction of all conditions, where the index has found the path to match.
+// match is the conjunction of all conditions, after the index has found that the path matches.
 func (c candidate) match(e *evaluation) verdict {
 	path, pattern := c.matchFoundPath(e)
-	outside := both(path, matchAll(c.beforeToken, e, pattern))
+	outside := combineVerdicts(path, matchAll(c.beforeToken, e, pattern))
 	if outside == no {
 		return no
 	}
-	return both(outside, matchAll(c.withToken, e, pattern))
+	return combineVerdicts(outside, matchAll(c.withToken, e, pattern))
 }
 
 // matchBeforeToken is the part of match that needs no token.
 func (c candidate) matchBeforeToken(e *evaluation) verdict {
 	path, pattern := c.matchFoundPath(e)
-	return both(path, matchAll(c.beforeToken, e, pattern))
+	return combineVerdicts(path, matchAll(c.beforeToken, e, pattern))
 }
 
-// matchPath compares the path too, which the index has done for other callers.
+// matchPath compares the path too. For match, the index has done that.
 func (c candidate) matchPath(e *evaluation) (verdict, *path.Pattern) {
 	if e.ambiguous == nil && c.pattern != nil && !c.pattern.Match(e.segments) {
 		return no, nil
@@ -277,7 +279,7 @@ func (c candidate) matchPath(e *evaluation) (verdict, *path.Pattern) {
 	return c.matchFoundPath(e)
 }
 
-// matchFoundPath gives no pattern where it is not certain what its captures hold.
+// matchFoundPath gives no pattern if the values of its captures are not certain.
 func (c candidate) matchFoundPath(e *evaluation) (verdict, *path.Pattern) {
 	if e.ambiguous == nil {
 		return yes, c.pattern
@@ -296,10 +298,10 @@ func (c candidate) matchFoundPath(e *evaluation) (verdict, *path.Pattern) {
 func (c candidate) matchAmbiguousPath(e *evaluation) verdict {
 	switch {
 	case c.pattern == nil:
-		return verdictOf(c.denies())
+		return verdictOf(c.isDenial())
 	case c.pattern.Match(e.segments) && c.pattern.AdmitsEscapes(e.ambiguous, c.spec.AllowEncoded):
 		return yes
-	case c.denies():
+	case c.isDenial():
 		matched, certain := c.pattern.MatchBefore(e.segments, e.ambiguous[0].Index)
 		if !certain {
 			return undecided

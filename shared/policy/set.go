@@ -23,7 +23,7 @@ type Set struct {
 	noOutage  bool // onOutage: allow has no effect
 }
 
-// Mode says whether an answer is carried out, or only recorded.
+// Mode determines whether a decision is enforced, or only recorded.
 type Mode string
 
 // The modes of documents, rules, overrides, and of workloads that no document
@@ -34,7 +34,7 @@ const (
 )
 
 // NewSet indexes documents. A request to a workload that a rejected document guards is
-// denied. The generation identifies the content; empty: NewSet makes one of the documents.
+// denied. The generation identifies the content; empty: NewSet hashes the documents.
 // The order of the documents does not matter.
 func NewSet(documents []*Document, rejected []RejectedDocument, generation string) *Set {
 	s := &Set{documents: slices.Clone(documents), rejected: slices.Clone(rejected), targets: map[identity.Pattern]*targetDocuments{}, generation: generation}
@@ -62,7 +62,7 @@ func (s *Set) addTargets(d *Document) {
 	}
 }
 
-// findSharedNames leaves the map nil where there are none, as in most sets.
+// findSharedNames leaves the map nil if no name is shared, as in most sets.
 func (s *Set) findSharedNames() {
 	folders := map[string]string{}
 	add := func(name, folder string) {
@@ -108,8 +108,8 @@ func (s *Set) With(unguarded Mode, overrides []Override) *Set {
 }
 
 // WithoutOutage gives the same documents with onOutage: allow having no effect. It is
-// for the time in which no trusted issuer is home. A loader that knows this rejects such
-// documents, and this covers their last good versions.
+// for the time when no trusted issuer is home. A loader that knows this rejects documents
+// with onOutage: allow, but their last good versions may still be active.
 func (s *Set) WithoutOutage() *Set {
 	changed := *s
 	changed.noOutage = true
@@ -119,7 +119,7 @@ func (s *Set) WithoutOutage() *Set {
 // Len is the number of documents.
 func (s *Set) Len() int { return len(s.documents) }
 
-// Generation identifies the content of which the set was made.
+// Generation identifies the content of the set.
 func (s *Set) Generation() string { return s.generation }
 
 // CompiledDocuments lists the documents by name. Do not change the list.

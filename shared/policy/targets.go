@@ -7,7 +7,7 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/path"
 )
 
-// level says which documents and rules count.
+// level selects the documents and rules that count.
 type level int
 
 const (
@@ -37,8 +37,8 @@ func (s *Set) documentsFor(w identity.Workload) calleeDocuments {
 	return found
 }
 
-// find gives the candidates of a step that may match, by document and name.
-func (d *calleeDocuments) find(s step, e *evaluation, found []candidate) []candidate {
+// findCandidates gives the candidates of a step that may match, by document and name.
+func (d *calleeDocuments) findCandidates(s step, e *evaluation, found []candidate) []candidate {
 	for _, t := range d.byTarget {
 		if t != nil {
 			found = t.rules[s].find(e, found)
@@ -70,11 +70,11 @@ func (t *targetDocuments) add(d *Document) {
 	}
 }
 
-// summary is what documents say of a callee beside their rules.
+// summary combines the settings of all documents that guard a callee.
 type summary struct {
 	hasDocuments  bool
-	tokenRequired bool // one wants a token
-	outageDenied  bool // one does not say onOutage: allow
+	tokenRequired bool // one requires a token
+	outageDenied  bool // one has no onOutage: allow
 	hasGuardrails bool // one is a guardrail with a deny rule
 	inShadow      bool // there is a document or rule in shadow
 	hostRead      bool // a rule that counts reads the host
@@ -83,8 +83,8 @@ type summary struct {
 
 func (d *Document) summarise(l level) summary {
 	return summary{
-		hasDocuments: true, tokenRequired: !d.spec.IdentityOptional, outageDenied: !d.spec.AllowOnOutage, hasGuardrails: d.spec.Guardrail && d.denies(l),
-		inShadow: slices.ContainsFunc(d.rules, func(r *Rule) bool { return r.spec.Shadow }), hostRead: d.readsHost(l), admitted: d.admits(l),
+		hasDocuments: true, tokenRequired: !d.spec.IdentityOptional, outageDenied: !d.spec.AllowOnOutage, hasGuardrails: d.spec.Guardrail && d.deniesAt(l),
+		inShadow: slices.ContainsFunc(d.rules, func(r *Rule) bool { return r.spec.Shadow }), hostRead: d.readsHost(l), admitted: d.admittedEscapes(l),
 	}
 }
 

@@ -7,11 +7,11 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/host"
 )
 
-// indexKeys are what a rule is found by, beside its paths.
+// indexKeys are the values of a rule that the index uses, beside its paths.
 type indexKeys struct {
-	callers []identity.Pattern // none: every caller
-	hosts   []string           // none: every host
-	claim   string             // must have one of the texts; empty: no claim is asked for
+	callers []identity.Pattern // empty: every caller
+	hosts   []string           // empty: every host
+	claim   string             // must have one of the texts; empty: the rule has no key of this kind
 	texts   []string
 }
 
@@ -23,8 +23,8 @@ type indexedCondition interface{ addKeys(*indexKeys) }
 // scope is one text, which a rule may also ask for as a whole.
 const scopesKey = "scopes"
 
-// callerTier is the first of three tiers that tell apart the rules of one path: by
-// caller, by host, and by a claim or scope.
+// callerTier is the first of three tiers that divide the rules of one path: by caller, by
+// host, and by a claim or scope.
 type callerTier struct {
 	tier[identity.Pattern, hostTier]
 }
@@ -89,7 +89,7 @@ func (t *hostTier) find(e *evaluation, found []candidate) []candidate {
 	return found
 }
 
-// claimTier tells rules apart by the texts of which one claim must have one, or by a scope.
+// claimTier divides rules by the texts that a claim may have, or by a scope.
 type claimTier struct {
 	unkeyed []candidate
 	keyed   map[string]*claimTexts // by the claim's name
@@ -131,8 +131,8 @@ func (t *claimTier) find(e *evaluation, found []candidate) []candidate {
 	return found
 }
 
-// claimTexts gives the texts of a claim, or the scopes. They are not certain where the
-// claim is missing, or has anything but texts.
+// claimTexts gives the texts of a claim, or the scopes. They are not certain if the claim
+// is missing, or has a value that is no text.
 func (e *evaluation) claimTexts(claim []string) (texts []string, certain bool) {
 	if claim[0] == scopesKey {
 		return e.scopes, e.claims != nil
@@ -152,7 +152,7 @@ func (e *evaluation) claimTexts(claim []string) (texts []string, certain bool) {
 	return texts, isList
 }
 
-// tier tells rules apart by keys of one kind. Rules without such a key are kept aside.
+// tier divides rules by keys of one kind. Rules without such a key are kept apart.
 type tier[K comparable, Next any] struct {
 	unkeyed Next
 	keyed   map[K]*Next
@@ -170,7 +170,7 @@ func (t *tier[K, Next]) entriesOf(keys []K) []*Next {
 	return all
 }
 
-// entryOf gives the entry of a map, and makes one where there is none.
+// entryOf gives the entry of a map, and makes a missing one.
 func entryOf[K comparable, V any](m *map[K]*V, key K) *V {
 	if *m == nil {
 		*m = map[K]*V{}

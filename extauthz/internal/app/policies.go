@@ -93,7 +93,7 @@ func (c policyDirConfig) requireOwnName(file *strictyaml.Checker, at strictyaml.
 // of both, and a team's would be guardrails where the outer folder holds guardrails.
 func (c policyDirConfig) requireApart(file *strictyaml.Checker, at strictyaml.Path, others folders) bool {
 	for _, other := range others {
-		if policysource.Overlap(c.Path, other.Path) {
+		if policysource.FoldersOverlap(c.Path, other.Path) {
 			file.Reject(at, "%s and %s are one folder, or one is inside the other: list folders that have no file in common", c.Path, other.Path)
 			return false
 		}

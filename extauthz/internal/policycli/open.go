@@ -68,7 +68,7 @@ func (o *folderOpener) addFolder(path, name string, guardrail bool) error {
 		dir.Name = name
 	}
 	for _, other := range o.opened {
-		if other.parent == "" && policysource.Overlap(dir.Path, other.Path) {
+		if other.parent == "" && policysource.FoldersOverlap(dir.Path, other.Path) {
 			return fmt.Errorf("%s and %s are one folder, or one is inside the other: name folders that have no file in common", other.Path, dir.Path)
 		}
 	}
@@ -176,7 +176,7 @@ func (o *folderOpener) checkedFolders() ([]policysource.Dir, error) {
 func (d *openedFolder) checkOverlap(all []*openedFolder) error {
 	for _, path := range d.Paths {
 		for _, other := range all {
-			if d.parent != standardInput && other.parent == "" && policysource.Overlap(path, other.Path) {
+			if d.parent != standardInput && other.parent == "" && policysource.FoldersOverlap(path, other.Path) {
 				return fmt.Errorf("%s is in %s, which is named too", path, other.Path)
 			}
 		}

@@ -239,7 +239,7 @@ func (v validator) checkEdge(edge Edge) {
 		}
 		for _, other := range edge.Policies[:i] {
 			switch {
-			case policysource.Overlap(folder.Path, other.Path):
+			case policysource.FoldersOverlap(folder.Path, other.Path):
 				v.Reject(at, "%s and %s are one folder, or one is inside the other: list folders that have no file in common", other.Path, folder.Path)
 			case folder.Name == other.Name:
 				v.Reject(at, "two folders are named %q, %s and %s: give one of them another name, as in {path: %s, name: NAME}", folder.Name, other.Path, folder.Path, folder.Path)

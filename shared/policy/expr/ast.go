@@ -9,8 +9,8 @@ import (
 )
 
 // parseChain recognises variable.member.member, variable["member"] and "member" in
-// variable, and gives the variable's name and the members. A guard asks whether the last
-// member is there, by has() or by in.
+// variable, and gives the variable's name and the members. A guard tests whether the last
+// member is present, by has() or by in.
 func parseChain(e ast.Expr) (variable string, members []string, guard, ok bool) {
 	switch e.Kind() {
 	case ast.IdentKind:
@@ -43,7 +43,7 @@ func parseChain(e ast.Expr) (variable string, members []string, guard, ok bool) 
 	return "", nil, false, false
 }
 
-// claimOf is the dotted claim that e reads; empty: it reads none.
+// claimOf is the dotted claim that e reads; empty: it reads no claim.
 func claimOf(e ast.Expr) string {
 	variable, members, guard, ok := parseChain(e)
 	claim, isClaim := strings.CutPrefix(variable, "claims.")
@@ -53,7 +53,8 @@ func claimOf(e ast.Expr) string {
 	return strings.Join(append([]string{claim}, members...), ".")
 }
 
-// optionalMemberOf is the member of tctx or rctx that e is, maybe within dyn(); empty: none.
+// optionalMemberOf is the member of tctx or rctx that e is, maybe within dyn(); empty: e is
+// something else.
 func optionalMemberOf(e ast.Expr) string {
 	if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == "dyn" {
 		return optionalMemberOf(e.AsCall().Args()[0])
@@ -65,7 +66,7 @@ func optionalMemberOf(e ast.Expr) string {
 	return name
 }
 
-// guardedClaim is the claim that e asks for, by has() or by "name" in claims.tctx.
+// guardedClaim is the claim whose presence e tests, by has() or by "name" in claims.tctx.
 func guardedClaim(e ast.Expr) (claim string, isGuard bool) {
 	variable, members, guard, ok := parseChain(e)
 	claim, isClaim := strings.CutPrefix(variable, "claims.")
@@ -75,7 +76,7 @@ func guardedClaim(e ast.Expr) (claim string, isGuard bool) {
 	return strings.Join(append([]string{claim}, members...), "."), true
 }
 
-// memberOfType is the member whose kind e asks for with type(); empty: none.
+// memberOfType is the member whose kind e reads with type(); empty: e is something else.
 func memberOfType(e ast.Expr) string {
 	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != "type" {
 		return ""

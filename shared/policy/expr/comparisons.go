@@ -8,16 +8,16 @@ import (
 	"github.com/google/cel-go/common/operators"
 )
 
-// Members says how an expression treats members of tctx and rctx, by their dotted names
-// below the claims, such as tctx.tenant.
+// Members describes how an expression reads members of tctx and rctx. Their dotted names
+// begin below claims, such as tctx.tenant.
 type Members struct {
 	Compared  map[string]Comparison // members that are compared with == and !=, and by in
-	Assured   map[string]bool       // members that are there wherever the expression holds
-	Unguarded map[string]bool       // members that it reads although they may be missing there
+	Assured   map[string]bool       // members that are present whenever the expression holds
+	Unguarded map[string]bool       // members that it reads although they may be missing
 }
 
-// Comparison says how an expression compares a claim whose kind is not certain where
-// it does so. In CEL values of different kinds are unequal, which is no error.
+// Comparison describes how an expression compares a claim whose kind is not certain at
+// the comparison. In CEL, values of different kinds are unequal, which is no error.
 type Comparison struct {
 	Equal       bool // it must equal something for the expression to hold
 	Unequal     bool // it must not
@@ -26,28 +26,28 @@ type Comparison struct {
 	Free        bool // it is compared with something that is no literal
 }
 
-// facts are what an expression says of the members of tctx and rctx once it has a
-// certain value: those that are there, and those that are of a certain kind.
+// facts are known of the members of tctx and rctx once an expression has a certain value:
+// the members that are present, and those that are of a certain kind.
 type facts struct{ present, typed map[string]bool }
 
-// surroundings are what is known where a part of an expression is reached.
+// surroundings are known at the place of a part in an expression.
 type surroundings struct {
 	polarity polarity
-	present  map[string]bool // members that are there, or this part decides nothing
-	// Where a member is of another kind than the one that is asked for, the whole
-	// expression has this value, whatever this part says.
+	present  map[string]bool // members that are present, or this part decides nothing
+	// If a member is of another kind than the tested one, the whole expression has this
+	// value, independent of the value of this part.
 	elseFalse, elseTrue map[string]bool
 	alternative         bool
 	entriesOf           map[string]string // variables of macros, and the claim whose entries they are
 }
 
-// polarity says whether the expression holds when a part of it does.
+// polarity relates the value of a part to that of the whole expression.
 type polarity int
 
 const (
-	positive polarity = iota
-	negative
-	anyPolarity // not certain, as below == or in the condition of ? :
+	positive    polarity = iota // the whole holds when the part does
+	negative                    // the whole holds when the part does not
+	anyPolarity                 // not certain, as below == or in the condition of ? :
 )
 
 func (p polarity) negate() polarity { return [...]polarity{negative, positive, anyPolarity}[p] }
@@ -145,11 +145,12 @@ func (m *Members) visitMacro(c ast.ComprehensionExpr, at surroundings) {
 	m.visit(c.Result(), at)
 }
 
-// besideOperand is what is known at one side of && or || next to the other side.
+// besideOperand adds the facts that are known at one side of && or || because of the
+// other side.
 func (at surroundings) besideOperand(other ast.Expr, and bool) surroundings {
-	// This side matters only where the other one does not decide alone.
+	// This side matters only if the other one does not decide alone.
 	known := factsWhere(other, and)
-	at.present = union(at.present, known.present)
+	at.present = unionOf(at.present, known.present)
 	decides := at.polarity
 	if !and {
 		decides = decides.negate()
@@ -161,20 +162,20 @@ func (at surroundings) besideOperand(other ast.Expr, and bool) surroundings {
 	return at
 }
 
-// addOutcome notes kinds whose absence makes a conjunction false.
+// addOutcome adds members whose other kinds decide a conjunction or disjunction.
 func (at *surroundings) addOutcome(typed map[string]bool, p polarity) {
 	switch p {
 	case positive:
-		at.elseFalse = union(at.elseFalse, typed)
+		at.elseFalse = unionOf(at.elseFalse, typed)
 	case negative:
-		at.elseTrue = union(at.elseTrue, typed)
+		at.elseTrue = unionOf(at.elseTrue, typed)
 	}
 }
 
-// addCondition adds what the condition of ? : says where it chooses this branch; the other
-// branch decides what other kinds mean.
+// addCondition adds the facts that the condition of ? : gives in the branch that it
+// chooses. The other branch decides the result for other kinds.
 func (at *surroundings) addCondition(known facts, other ast.Expr, p polarity) {
-	at.present = union(at.present, known.present)
+	at.present = unionOf(at.present, known.present)
 	if value, isBool := boolLiteral(other); isBool && p != anyPolarity {
 		if value {
 			p = p.negate()
@@ -183,7 +184,7 @@ func (at *surroundings) addCondition(known facts, other ast.Expr, p polarity) {
 	}
 }
 
-func union(a, b map[string]bool) map[string]bool {
+func unionOf(a, b map[string]bool) map[string]bool {
 	if len(b) == 0 {
 		return a
 	}
@@ -192,7 +193,7 @@ func union(a, b map[string]bool) map[string]bool {
 	return all
 }
 
-// factsWhere gives what is known where e has the value. Errors are no values: they
+// factsWhere gives the facts that are known if e has the value. Errors are no values: they
 // decide nothing, which denies.
 func factsWhere(e ast.Expr, value bool) facts {
 	known := facts{present: map[string]bool{}, typed: map[string]bool{}}
@@ -213,9 +214,9 @@ func factsWhere(e ast.Expr, value bool) facts {
 	case operators.LogicalAnd, operators.LogicalOr:
 		a, b := factsWhere(args[0], value), factsWhere(args[1], value)
 		if (call.FunctionName() == operators.LogicalAnd) == value {
-			return facts{union(a.present, b.present), union(a.typed, b.typed)}
+			return facts{unionOf(a.present, b.present), unionOf(a.typed, b.typed)}
 		}
-		return facts{intersection(a.present, b.present), intersection(a.typed, b.typed)}
+		return facts{intersectionOf(a.present, b.present), intersectionOf(a.typed, b.typed)}
 	case operators.Equals, operators.NotEquals:
 		equal := (call.FunctionName() == operators.Equals) == value
 		for i, side := range args {
@@ -248,14 +249,14 @@ func factsWhere(e ast.Expr, value bool) facts {
 	return known
 }
 
-func intersection(a, b map[string]bool) map[string]bool {
+func intersectionOf(a, b map[string]bool) map[string]bool {
 	all := maps.Clone(a)
 	maps.DeleteFunc(all, func(name string, _ bool) bool { return !b[name] })
 	return all
 }
 
-// addUnguarded notes the members that e reads, and that nothing says are there. A
-// guard reads what its member is in.
+// addUnguarded adds the members that e reads although they may be missing. A guard reads
+// the object that may hold its member.
 func (m *Members) addUnguarded(e ast.Expr, at surroundings) {
 	variable, path, guard, ok := parseChain(e)
 	claim, isClaim := strings.CutPrefix(variable, "claims.")
@@ -269,12 +270,12 @@ func (m *Members) addUnguarded(e ast.Expr, at surroundings) {
 		level := claim + "." + strings.Join(path[:i+1], ".")
 		if IsOptionalMember(level) && !at.present[level] {
 			m.Unguarded[level] = true
-			return // what is below is missing with it
+			return // its members are missing with it
 		}
 	}
 }
 
-// addComparison notes that the side e of == or of in is compared.
+// addComparison adds a comparison of e, one side of == or of in.
 func (m *Members) addComparison(e ast.Expr, equals, free bool, at surroundings) {
 	switch {
 	case optionalMemberOf(e) != "":
@@ -294,7 +295,7 @@ func (m *Members) addComparison(e ast.Expr, equals, free bool, at surroundings) 
 	}
 }
 
-// addEntries notes that a text is looked for among the entries of a claim.
+// addEntries adds a search for a text among the entries of a claim.
 func (m *Members) addEntries(name string, at surroundings) {
 	m.addCompared(name, true, false, true, at)
 }

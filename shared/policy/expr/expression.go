@@ -2,8 +2,8 @@
 //
 // [Compile] type-checks an expression and rejects one whose decision no record could
 // hold. [Expression.Eval] evaluates it over [Vars] within bounds of cost; an error means
-// that the condition is undecided. [Expression.Reads] and [Expression.Members] say what
-// an expression looks at, for records and warnings.
+// that the condition is undecided. [Expression.Reads] and [Expression.Members] list what
+// an expression reads, for records and warnings.
 package expr
 
 import (
@@ -35,7 +35,7 @@ type Expression struct {
 }
 
 // Compile rejects an expression that does not type-check to a bool, and one that would
-// be decided by something that no record of the decision could hold. The error says what
+// be decided by a value that no record of the decision could hold. The error explains what
 // to write.
 func Compile(text string) (*Expression, error) {
 	env, err := environment()
@@ -62,7 +62,7 @@ func Compile(text string) (*Expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Expression{text: text, program: program, reads: found.Reads, members: analyseMembers(root), regexes: found.regexes}, nil
+	return &Expression{text: text, program: program, reads: found.reads, members: analyseMembers(root), regexes: found.regexes}, nil
 }
 
 // Text is the expression as the document writes it.
@@ -71,7 +71,7 @@ func (e *Expression) Text() string { return e.text }
 // Reads are the attributes that the expression looks at. Do not change the maps.
 func (e *Expression) Reads() Reads { return e.reads }
 
-// Members says how the expression treats members of claims that may be missing or of
+// Members describes how the expression reads members of claims that may be missing or of
 // another kind. Do not change the maps.
 func (e *Expression) Members() Members { return e.members }
 

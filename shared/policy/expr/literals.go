@@ -39,7 +39,7 @@ func checkComparison(e ast.Expr) error {
 	return nil
 }
 
-// checkComparedText checks the text with which a variable is compared.
+// checkComparedText checks a text that is compared with a variable.
 func checkComparedText(variable, literal ast.Expr) error {
 	text, isText := textLiteral(literal)
 	if variable.Kind() != ast.IdentKind || !isText {

@@ -21,8 +21,8 @@ var (
 	wordsForSymbol = map[string]string{"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!", "is": "=="}
 )
 
-// explainIssues says what is wrong with an expression, and what to write. A mistake in
-// the syntax makes the compiler lose its place, so only the first of these is kept.
+// explainIssues explains the mistakes in an expression, and what to write. After a
+// mistake in the syntax the compiler has lost its place, so only the first one is kept.
 func explainIssues(text string, issues *cel.Issues) error {
 	var all []error
 	reported := issues.Errors()

@@ -30,13 +30,13 @@ var forgeableHeaders = []string{"x-forwarded-", "x-envoy-", "x-original-", "x-re
 // reader walks a checked expression and collects what it reads. It rejects reads and
 // literals that no document may have.
 type reader struct {
-	Reads
+	reads   Reads
 	regexes regexes
 	matches int // calls of matches()
 }
 
 func newReader() *reader {
-	return &reader{Reads: Reads{Claims: map[string]bool{}, Headers: map[string]bool{}, Captures: map[string]bool{}}, regexes: regexes{}}
+	return &reader{reads: Reads{Claims: map[string]bool{}, Headers: map[string]bool{}, Captures: map[string]bool{}}, regexes: regexes{}}
 }
 
 // visit follows members as deep as they are named. A header must be named by a literal,
@@ -86,16 +86,16 @@ func (r *reader) addRead(variable string, members []string, guard bool) error {
 	case variable == "request.headers":
 		return r.addHeader(members)
 	case variable == "request.port":
-		r.Port = true
+		r.reads.Port = true
 	case variable == "request.host":
-		r.Host = true
+		r.reads.Host = true
 	case variable == "path":
 		if len(members) == 0 {
 			return fmt.Errorf("path is used as a whole: name the capture, as in path.tenant")
 		}
-		r.Captures[members[0]] = r.Captures[members[0]] || guard
+		r.reads.Captures[members[0]] = r.reads.Captures[members[0]] || guard
 	case root == "claims" && claim != "":
-		r.Claims[strings.Join(append([]string{claim}, members...), ".")] = true
+		r.reads.Claims[strings.Join(append([]string{claim}, members...), ".")] = true
 	}
 	return nil // the rest is in every record, or is a variable of a macro
 }
@@ -118,6 +118,6 @@ func (r *reader) addHeader(members []string) error {
 	if strings.HasPrefix(name, ":") || name == "host" {
 		return fmt.Errorf("header %q may not be read: use request.method, request.path or request.host", name)
 	}
-	r.Headers[name] = true
+	r.reads.Headers[name] = true
 	return nil
 }

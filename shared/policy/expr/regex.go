@@ -16,13 +16,13 @@ import (
 // could take more than maxMatchSteps, or whose text is longer than maxMatchText, is
 // not tried: its condition is undecided.
 const (
-	maxMatchText   = 4096                      // bytes; what an audit record holds of a text
+	maxMatchText   = 4096                      // bytes; an audit record holds as much of a text
 	maxMatchSteps  = 1 << 19                   // instructions times bytes: some milliseconds at worst
 	maxPatternSize = maxMatchSteps / 64        // instructions: every pattern can read 63 bytes
 	stepsPerCost   = maxMatchSteps/maxCost + 1 // a match at the bound takes the cost of a whole expression
 )
 
-// boundedMatches is the function by which matches() is replaced in a program.
+// boundedMatches is the function that replaces matches() in a program.
 const boundedMatches = "bounded_matches"
 
 // regexes are the patterns of one expression, and the size of each.

@@ -87,7 +87,7 @@ func checkIPv6(name string) error {
 }
 
 // checkName wants labels of letters, digits, - and _, or an IPv4 address. Where the last label is a
-// number, parsers of URLs take the whole for an address, whatever its form: 127.1, 0x7f000001
+// number, parsers of URLs take the whole for an address in any form: 127.1, 0x7f000001
 // (WHATWG URL, "ends in a number").
 func checkName(name string) error {
 	for i := 0; i < len(name); i++ {
@@ -123,7 +123,7 @@ func isNumber(label string) bool {
 	return strings.Trim(label, "0123456789") == ""
 }
 
-// Normalize gives the form in which hosts compare: lower-case, without port or trailing
+// Normalize gives the form that hosts are compared in: lower-case, without port or trailing
 // dot. A host that [Check] rejects is compared with nothing, and stays as it is.
 func Normalize(host string) string {
 	name, _, err := splitHost(host)

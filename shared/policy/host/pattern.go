@@ -14,7 +14,7 @@ import (
 const Wildcard = "*."
 
 // CheckPattern rejects a host of a rule that is not written as hosts compare, or that no
-// request can have. A deny rule on it would never deny. The error says what to write.
+// request can have. A deny rule on it would never deny. The error explains what to write.
 func CheckPattern(text string) error {
 	name, below := strings.CutPrefix(text, Wildcard)
 	switch {
@@ -68,13 +68,13 @@ func canonicalHost(text string) (string, error) {
 	return name, nil
 }
 
-// isAddress tells an address from a name; both are in their canonical form.
+// isAddress reports an address. The host is in its canonical form.
 func isAddress(host string) bool {
 	return strings.HasPrefix(host, "[") || isNumber(host[strings.LastIndexByte(host, '.')+1:])
 }
 
 // Match compares a host of a rule with that of a request. A Wildcard matches one or more
-// labels, and never none.
+// labels.
 func Match(pattern, host string) bool {
 	suffix, below := strings.CutPrefix(pattern, "*")
 	return pattern == host || below && len(host) > len(suffix) && strings.HasSuffix(host, suffix)

@@ -9,8 +9,8 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// findCovered finds rules that never decide, because another rule that holds for the
-// same workloads matches whenever they do.
+// findCovered finds rules that never decide, because another rule for the same workloads
+// matches whenever they do.
 func (w *warnings) findCovered(documents []*source.Document) {
 	candidates := coverIndex{}
 	for _, d := range documents {
@@ -27,17 +27,17 @@ func (w *warnings) findCovered(documents []*source.Document) {
 
 func (w *warnings) findCover(b *policy.Rule, candidates coverIndex) {
 	for _, a := range candidates.find(b) {
-		code, matters := relate(a, b)
-		if a == b || !matters || !policy.Within(b.Document().Spec().Targets, a.Document().Spec().Targets, identity.Pattern.Covers) || !covers(a, b) {
+		code, matters := relateRules(a, b)
+		if a == b || !matters || !policy.Within(b.Document().Spec().Targets, a.Document().Spec().Targets, identity.Pattern.Covers) || !coversRule(a, b) {
 			continue
 		}
 		if code != PublicFirst && b.ReadsHost() && !(a.ReadsHost() && (!a.Spec().Shadow || b.Spec().Shadow)) {
-			continue // without b, hosts that can be read in two ways may be let in
+			continue // without b, hosts that can be read in two ways may be allowed
 		}
 		if code != PublicFirst && !isRemovable(b, a) {
 			continue
 		}
-		if isSameStep(a, b) && covers(b, a) && policy.CompareRules(a, b) > 0 {
+		if isSameStep(a, b) && coversRule(b, a) && policy.CompareRules(a, b) > 0 {
 			continue // they cover each other, and one of the two stays
 		}
 		*w = append(*w, newCoverWarning(b, code, a))
@@ -47,36 +47,36 @@ func (w *warnings) findCover(b *policy.Rule, candidates coverIndex) {
 
 // isSameStep reports whether both rules have the same effect at the same step of a decision.
 func isSameStep(a, b *policy.Rule) bool {
-	return a.Spec().Effect == b.Spec().Effect && (!denies(a) || a.DecidesBeforeToken() == b.DecidesBeforeToken())
+	return a.Spec().Effect == b.Spec().Effect && (!isDenial(a) || a.DecidesBeforeToken() == b.DecidesBeforeToken())
 }
 
-func denies(r *policy.Rule) bool { return r.Spec().Effect == policy.Deny }
+func isDenial(r *policy.Rule) bool { return r.Spec().Effect == policy.Deny }
 
-// isRemovable reports whether b can go, now that a matches whenever it does. What b's
-// document says beyond its rules goes with its last rule, and a deny rule of a
-// guardrail also denies what public entries and overrides let in.
+// isRemovable reports whether b can be removed because a matches whenever b does. The
+// other settings of b's document have no effect without a rule. A deny rule of a guardrail
+// also denies requests that public entries and overrides allow.
 func isRemovable(b, a *policy.Rule) bool {
 	covered, covering := b.Document().Spec(), a.Document().Spec()
-	if denies(b) && covered.Guardrail && !covering.Guardrail {
+	if isDenial(b) && covered.Guardrail && !covering.Guardrail {
 		return false
 	}
 	stricter := !covered.IdentityOptional && covering.IdentityOptional || !covered.AllowOnOutage && covering.AllowOnOutage
 	return a.Document() == b.Document() || len(b.Document().Rules()) > 1 || !stricter
 }
 
-// relate says what it means for b that a matches whenever b does.
-func relate(a, b *policy.Rule) (code Code, matters bool) {
+// relateRules gives the code of the warning about b if a matches whenever b does.
+func relateRules(a, b *policy.Rule) (code Code, matters bool) {
 	early := a.DecidesBeforeToken()
 	switch covering, covered := a.Spec(), b.Spec(); {
 	case covering.Shadow && !covered.Shadow:
 		return "", false
-	case denies(a) && early && !denies(b), denies(a) && !early && covered.Effect == policy.Allow && !b.Document().Spec().AllowOnOutage:
+	case isDenial(a) && early && !isDenial(b), isDenial(a) && !early && covered.Effect == policy.Allow && !b.Document().Spec().AllowOnOutage:
 		return Unreachable, true
-	case denies(a) && denies(b):
+	case isDenial(a) && isDenial(b):
 		return RedundantDeny, true
-	case covered.Effect == policy.Allow && !denies(a):
+	case covered.Effect == policy.Allow && !isDenial(a):
 		return ShadowedAllow, true
-	case covering.Effect == policy.Public && denies(b) && !b.DecidesBeforeToken() && !b.Document().Spec().Guardrail:
+	case covering.Effect == policy.Public && isDenial(b) && !b.DecidesBeforeToken() && !b.Document().Spec().Guardrail:
 		return PublicFirst, true
 	}
 	return "", false
@@ -100,21 +100,21 @@ func newCoverWarning(r *policy.Rule, code Code, by *policy.Rule) Warning {
 	return w
 }
 
-// covers reports whether a says yes whenever b does.
-func covers(a, b *policy.Rule) bool {
+// coversRule reports whether a matches whenever b does.
+func coversRule(a, b *policy.Rule) bool {
 	return coversPaths(a, b) && bindsLike(a, b) &&
 		policy.Within(a.Conditions(), b.Conditions(), func(narrow, wide policy.Condition) bool { return wide.Covers(narrow) })
 }
 
 func coversPaths(a, b *policy.Rule) bool {
 	wide, narrow := a.Spec(), b.Spec()
-	if narrow.AllowEncoded&^wide.AllowEncoded != 0 && !denies(a) {
+	if narrow.AllowEncoded&^wide.AllowEncoded != 0 && !isDenial(a) {
 		return false
 	}
 	return len(wide.Paths) == 0 || len(narrow.Paths) > 0 && policy.Within(narrow.Paths, wide.Paths, path.Pattern.Covers)
 }
 
-// bindsLike holds where captures that a reads have the same values as in b.
+// bindsLike reports whether the captures that a reads have the same values in b.
 func bindsLike(a, b *policy.Rule) bool {
 	expression := a.Expression()
 	if expression == nil || len(expression.Reads().Captures) == 0 {

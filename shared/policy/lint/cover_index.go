@@ -8,10 +8,10 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/path"
 )
 
-// coverIndex finds the rules that may cover another, so that not each is compared
-// with each. A rule is kept under what a covered one must have in common with it:
-// the beginning of a path, a caller, and a scope or a claim's value. A condition that
-// the index does not know narrows no search.
+// coverIndex finds the rules that may cover another one, so that 10,000 rules need not be
+// compared with each other. A covered rule has some values in common with the rule that
+// covers it, which are the keys: the beginning of a path, a caller, and a scope or a
+// claim's value. Other conditions are no keys.
 type coverIndex map[coverKey][]*policy.Rule
 
 type coverKey struct{ path, caller, claim string } // each empty: any
@@ -48,7 +48,7 @@ func orAny(keys []string) []string {
 	return keys
 }
 
-// pathPrefixes are what paths have before their first capture.
+// pathPrefixes are the parts of paths before their first capture.
 func pathPrefixes(patterns []path.Pattern) []string {
 	var all []string
 	for _, p := range patterns {
@@ -113,8 +113,8 @@ func widerCallers(r *policy.Rule) []string {
 	return slices.Compact(all)
 }
 
-// claimKeys are the keys under which a rule is kept: the texts of one claim whose values
-// are all texts, or one of its scopes.
+// claimKeys are the keys of a rule: the texts of one claim whose values are all texts, or
+// one of its scopes.
 func claimKeys(r *policy.Rule) []string {
 	var keys []string
 	for _, c := range r.Conditions() {
@@ -130,8 +130,8 @@ func claimKeys(r *policy.Rule) []string {
 	return keys
 }
 
-// widerClaims are the keys under one of which a wider rule must be kept: any of the
-// scopes, and of each claim the first value.
+// widerClaims are the possible keys of a wider rule: all scopes, and the first value of
+// each claim.
 func widerClaims(r *policy.Rule) []string {
 	var all []string
 	for _, c := range r.Conditions() {

@@ -29,11 +29,11 @@ var registeredMethods = []string{
 // parameterForms are the path parameters of other products: /:id, /<id>, /[id].
 var parameterForms = regexp.MustCompile(`^(:[A-Za-z_][A-Za-z0-9_]*|<[^>]+>|\[[^\]]+\][+*?]?)$`)
 
-// checkTo checks what a rule or public entry says of the request.
+// checkTo checks the conditions of a rule or public entry on the request.
 func (w *warnings) checkTo(d *source.Document, rule string, t source.To, at []any) {
 	for i, method := range t.Methods {
 		if !slices.Contains(registeredMethods, method) {
-			w.add(d, rule, UnknownMethod, append(slices.Clone(at), "methods", i), "%s is no registered HTTP method%s", method, suggest.DidYouMean(method, registeredMethods))
+			w.addWarning(d, rule, UnknownMethod, append(slices.Clone(at), "methods", i), "%s is no registered HTTP method%s", method, suggest.DidYouMean(method, registeredMethods))
 		}
 	}
 	for i, text := range t.Paths {
@@ -43,13 +43,13 @@ func (w *warnings) checkTo(d *source.Document, rule string, t source.To, at []an
 				if !path.IsCaptureName(name) {
 					name = "name"
 				}
-				w.add(d, rule, LiteralPattern, append(slices.Clone(at), "paths", i), "segment %q is compared as it is written; if it stands for any value, write {%s}", part, name)
+				w.addWarning(d, rule, LiteralPattern, append(slices.Clone(at), "paths", i), "segment %q is compared as it is written; if it stands for any value, write {%s}", part, name)
 			}
 		}
 	}
 }
 
-// findGaps finds requests that a deny rule most likely means and does not deny, and that
+// findGaps finds requests that a deny rule most likely should deny and does not, and that
 // some rule may allow.
 func (w *warnings) findGaps(r writtenRule, documents []*source.Document) {
 	passes := func(narrowed *policy.Rule) bool {
@@ -63,7 +63,7 @@ func (w *warnings) findGaps(r writtenRule, documents []*source.Document) {
 			w.addAt(r, DenySlash, []any{"to", "paths", j}, "%s does not match %s, which is not denied, and many servers answer it as they answer %s; add %s to paths", p, twin, p, twin)
 		}
 	}
-	if slices.Contains(r.To.Methods, "GET") && passes(withMethod(r.compiled, "HEAD")) {
+	if slices.Contains(r.yaml.To.Methods, "GET") && passes(withMethod(r.compiled, "HEAD")) {
 		w.addAt(r, DenyGetNotHead, []any{"to", "methods"}, "HEAD is not denied, and servers answer it as they answer GET; add HEAD to methods")
 	}
 }
@@ -93,7 +93,7 @@ func deniesAll(documents []*source.Document, r *policy.Rule) bool {
 			return false
 		}
 		return slices.ContainsFunc(d.Compiled.Rules(), func(other *policy.Rule) bool {
-			return other.Spec().Effect == policy.Deny && (!other.Spec().Shadow || r.Spec().Shadow) && covers(other, r)
+			return other.Spec().Effect == policy.Deny && (!other.Spec().Shadow || r.Spec().Shadow) && coversRule(other, r)
 		})
 	})
 }
@@ -113,7 +113,7 @@ func mayAllow(documents []*source.Document, r *policy.Rule) bool {
 			if other.Spec().Effect == policy.Deny || other.Spec().Shadow && !r.Spec().Shadow {
 				continue
 			}
-			if found = true; overlap(other, r) {
+			if found = true; mayOverlap(other, r) {
 				return true
 			}
 		}
@@ -129,8 +129,8 @@ func shareTarget(a, b *policy.Document) bool {
 	})
 }
 
-// overlap is false where no request matches both rules, by their methods and paths.
-func overlap(a, b *policy.Rule) bool {
+// mayOverlap is false where no request matches both rules, by their methods and paths.
+func mayOverlap(a, b *policy.Rule) bool {
 	methods, other := methodsOf(a), methodsOf(b)
 	if len(methods) > 0 && len(other) > 0 && !slices.ContainsFunc(methods, func(m string) bool { return slices.Contains(other, m) }) {
 		return false
@@ -151,8 +151,7 @@ func methodsOf(r *policy.Rule) policy.Methods {
 	return nil
 }
 
-// overrideHeaders are headers by which a POST asks a server to treat it as another
-// method.
+// overrideHeaders are headers of a POST that ask a server to treat it as another method.
 var overrideHeaders = []string{"x-http-method", "x-http-method-override", "x-method-override"}
 
 // findMethodOverrides finds deny rules on methods that a POST with such a header would
@@ -178,15 +177,15 @@ func (w *warnings) findMethodOverrides(documents []*source.Document) {
 			})
 			posts := withMethod(compiled, "POST")
 			if !guarded && !deniesAll(documents, posts) && mayAllow(documents, posts) {
-				w.add(d, r.Name, MethodOverride, []any{"rules", i, "to", "methods"},
+				w.addWarning(d, r.Name, MethodOverride, []any{"rules", i, "to", "methods"},
 					"a POST with x-http-method-override passes, and some servers treat it as the method in the header; add the guardrail manifests/guardrails/method-override.yaml")
 			}
 		}
 	}
 }
 
-// isOverridable reports a list of methods that leaves POST out and holds one that
-// such a header can name.
+// isOverridable reports a list of methods without POST that has a method which such a
+// header can name.
 func isOverridable(methods []string) bool {
 	return !slices.Contains(methods, "POST") && slices.ContainsFunc(methods, func(m string) bool { return m != "OPTIONS" && m != "TRACE" && m != "CONNECT" })
 }
@@ -198,11 +197,11 @@ func deniesOverrideHeaders(r *policy.Rule) bool {
 		!slices.ContainsFunc(overrideHeaders, func(name string) bool { return !expression.Reads().Headers[name] })
 }
 
-// maxOtherFile bounds, in bytes, what is read of a file that is no *.yaml.
+// maxOtherFile is the number of bytes that are read of a file that is no *.yaml.
 const maxOtherFile = 1 << 20
 
-// findFilesNotRead finds documents in files whose names the loader passes over. What
-// cannot be read is passed over here too, as the loader does not read it either.
+// findFilesNotRead finds documents in files whose names the loader ignores. It ignores
+// files that cannot be read, as the loader does not read them either.
 func (w *warnings) findFilesNotRead(dir source.Dir) {
 	other := func(name string) bool { return !source.IsRead(name) }
 	_ = readfile.Walk(dir.Files, other, func(e readfile.Entry) {

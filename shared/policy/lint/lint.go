@@ -1,5 +1,5 @@
-// Package lint finds what is suspicious about documents that load: rules that decide
-// nothing, gaps in deny rules, comparisons that do not mean what they seem to.
+// Package lint finds suspicious parts of documents that load: rules that decide nothing,
+// gaps in deny rules, comparisons with an unexpected result.
 package lint
 
 import (
@@ -16,50 +16,9 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// Code is the kind of a warning; scripts may rely on it.
-type Code string
-
-// The kinds of warnings.
-const (
-	Unreachable    Code = "unreachable_rule"      // a deny rule denies every request that the rule matches
-	ShadowedAllow  Code = "shadowed_allow"        // another allow rule or public entry allows every request that it matches
-	RedundantDeny  Code = "redundant_deny"        // another deny rule denies every request that it matches
-	Wildcard       Code = "wildcard"              // workloads that do not exist yet are named too
-	OpenRule       Code = "open_rule"             // an allow rule without any condition
-	OutageAllow    Code = "on_outage_allow"       // onOutage: allow
-	UnguardedClaim Code = "unguarded_member"      // a deny rule also denies tokens without a member
-	UncertainKind  Code = "uncertain_kind"        // a comparison that a claim of another kind passes
-	GuardrailToken Code = "guardrail_needs_token" // a guardrail that reads the token denies requests without one everywhere
-	LiteralPattern Code = "literal_pattern"       // a path segment that another product would read as a parameter
-	UnknownMethod  Code = "unknown_method"        // a method that is not registered
-	DenyRoot       Code = "deny_root"             // a deny rule on /x/** that leaves /x out
-	DenyGetNotHead Code = "deny_get_not_head"     // a deny rule on GET that leaves HEAD out
-	DenySlash      Code = "deny_slash"            // a deny rule on /x that leaves /x/ out, or the other way round
-	PublicFirst    Code = "public_before_deny"    // a deny rule that reads the token, where a public entry allows all that it matches
-	MethodOverride Code = "method_override"       // a deny rule on a method that a header can take the place of
-	CostlyRegex    Code = "costly_regex"          // a regular expression that reads short texts only
-	FileNotRead    Code = "file_not_read"         // a document in a file that no authorizer reads
-	NativeIstio    Code = "native_istio"          // Istio can enforce the document without an authorizer
-)
-
-// Codes lists all kinds of warnings of [Run].
-func Codes() []Code {
-	return []Code{Unreachable, ShadowedAllow, RedundantDeny, Wildcard, OpenRule, OutageAllow, UnguardedClaim, UncertainKind, GuardrailToken,
-		LiteralPattern, UnknownMethod, DenyRoot, DenySlash, DenyGetNotHead, PublicFirst, MethodOverride, CostlyRegex, FileNotRead, NativeIstio}
-}
-
-// Warning is something that loads, and that may not be what was meant.
-type Warning struct {
-	strictyaml.Problem
-	Code   Code
-	Policy string
-	Folder string // of Policy
-	Rule   string // empty: it is about the document
-}
-
-// Run reads the folders as [source.Loader.Load] does. All that is wrong comes back as
-// problems, and all that is suspicious about the documents that can be used as warnings,
-// both in the order of files and lines.
+// Run reads the folders as [source.Loader.Load] does. It returns all mistakes as problems,
+// and everything suspicious about the documents that can be used as warnings, both in the
+// order of files and lines.
 func Run(loader source.Loader, dirs ...source.Dir) (strictyaml.Problems, []Warning) {
 	documents, problems := loader.Documents(dirs...)
 	var found warnings
@@ -80,41 +39,31 @@ func Run(loader source.Loader, dirs ...source.Dir) (strictyaml.Problems, []Warni
 	return problems, found
 }
 
-type warnings []Warning
-
-func (w *warnings) add(d *source.Document, rule string, code Code, at []any, format string, args ...any) {
-	spec := d.Compiled.Spec()
-	*w = append(*w, Warning{
-		Problem: strictyaml.Problem{File: d.File, Position: d.Position(at...), Message: fmt.Sprintf(format, args...)},
-		Code:    code, Policy: spec.Name, Folder: spec.Folder, Rule: rule,
-	})
-}
-
 func (w *warnings) checkDocument(d *source.Document, all []*source.Document) {
 	spec := d.Policy.Spec
 	for i, target := range spec.Targets.Workloads {
 		if strings.Contains(target, "*") && !d.Compiled.Spec().Guardrail {
-			w.add(d, "", Wildcard, []any{"targets", "workloads", i}, "%s: workloads that do not exist yet are guarded too; %s", target, adviceForWildcard(d.Compiled))
+			w.addWarning(d, "", Wildcard, []any{"targets", "workloads", i}, "%s: workloads that do not exist yet are guarded too; %s", target, adviceForWildcard(d.Compiled))
 		}
 	}
 	if spec.OnOutage == "allow" {
-		w.add(d, "", OutageAllow, []any{"onOutage"}, "while no home issuer has keys or the revocations are stale, the from and to of allow rules are all that is asked; scopes, claims and when are not")
+		w.addWarning(d, "", OutageAllow, []any{"onOutage"}, "while no home issuer has keys or the revocations are stale, the from and to of allow rules are all that is asked; scopes, claims and when are not")
 	}
 	for i, entry := range spec.Public {
 		w.checkTo(d, "", source.To{Methods: entry.Methods, Paths: entry.Paths}, []any{"public", i})
 	}
 	rules := rulesByName(d)
 	for i := range spec.Rules {
-		r := writtenRule{document: d, index: i, Rule: &spec.Rules[i], compiled: rules[spec.Rules[i].Name]}
+		r := writtenRule{document: d, index: i, yaml: &spec.Rules[i], compiled: rules[spec.Rules[i].Name]}
 		w.checkRule(r, all)
 	}
 	if isNative(d) {
-		w.add(d, "", NativeIstio, nil, "all rules are static lists: Istio's RequestAuthentication and AuthorizationPolicy can enforce them without a service to ask")
+		w.addWarning(d, "", NativeIstio, nil, "all rules are static lists: Istio's RequestAuthentication and AuthorizationPolicy can enforce them without a service to ask")
 	}
 }
 
-// adviceForWildcard proposes only what denies at least as much. A document of deny
-// rules that named its workloads would no longer deny for new ones.
+// adviceForWildcard never proposes to deny less. A document of deny rules that names its
+// workloads would no longer deny for new ones.
 func adviceForWildcard(d *policy.Document) string {
 	if d.Denies() {
 		return "keep its deny rules in a guardrail folder, and name the workloads only in documents that allow"
@@ -122,47 +71,21 @@ func adviceForWildcard(d *policy.Document) string {
 	return "name the workloads, or keep this in a guardrail folder"
 }
 
-// writtenRule is a rule as it is written and as it is compiled.
-type writtenRule struct {
-	*source.Rule
-	document *source.Document
-	index    int // among the rules of the document
-	compiled *policy.Rule
-}
-
-// rulesByName gives the compiled rules, without public entries.
-func rulesByName(d *source.Document) map[string]*policy.Rule {
-	rules := map[string]*policy.Rule{}
-	for _, r := range d.Compiled.Rules() {
-		if r.Spec().Effect != policy.Public {
-			rules[r.Spec().Name] = r
-		}
-	}
-	return rules
-}
-
-func (r writtenRule) denies() bool { return r.compiled.Spec().Effect == policy.Deny }
-
-// addAt adds a warning about a part of the rule.
-func (w *warnings) addAt(r writtenRule, code Code, at []any, format string, args ...any) {
-	w.add(r.document, r.Name, code, append([]any{"rules", r.index}, at...), format, args...)
-}
-
 func (w *warnings) checkRule(r writtenRule, documents []*source.Document) {
 	allows := r.compiled.Spec().Effect == policy.Allow
 	switch {
 	case allows && len(r.compiled.Conditions())+len(r.compiled.Spec().Paths) == 0:
 		w.addAt(r, OpenRule, nil, "no condition: every valid token is allowed; add from, to, scopes or claims")
-	case r.document.Compiled.Spec().Guardrail && r.denies() && r.compiled.ReadsToken():
+	case r.document.Compiled.Spec().Guardrail && r.isDenial() && r.compiled.ReadsToken():
 		w.addAt(r, GuardrailToken, nil, "a guardrail that reads the token also denies requests without one, even where a public entry allows them; if every such request is to be denied, write from and to alone")
 	}
-	for j, caller := range r.From.Workloads {
+	for j, caller := range r.yaml.From.Workloads {
 		if allows && strings.Contains(caller, "*") {
 			w.addAt(r, Wildcard, []any{"from", "workloads", j}, "%s: workloads that do not exist yet may call too; name them", caller)
 		}
 	}
-	w.checkTo(r.document, r.Name, r.To, []any{"rules", r.index, "to"})
-	if r.denies() {
+	w.checkTo(r.document, r.yaml.Name, r.yaml.To, []any{"rules", r.index, "to"})
+	if r.isDenial() {
 		w.findGaps(r, documents)
 		if !r.compiled.DecidesBeforeToken() {
 			w.findUnguardedMembers(r)
@@ -192,20 +115,20 @@ func (w *warnings) findUnguardedMembers(r writtenRule) {
 	if expression := r.compiled.Expression(); expression != nil {
 		members = expression.Members()
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Claims)) {
+	for _, name := range slices.Sorted(maps.Keys(r.yaml.Claims)) {
 		missing := slices.DeleteFunc(memberLevels(name), func(level string) bool { return members.Assured[level] || !expr.IsOptionalMember(level) })
 		if len(missing) == 0 {
 			continue
 		}
-		advice := "keep claims and add when: " + presence(missing...)
-		if r.When != "" {
-			advice = fmt.Sprintf("keep claims and write when: %s && (%s)", presence(missing...), r.When)
+		advice := "keep claims and add when: " + presenceExpression(missing...)
+		if r.yaml.When != "" {
+			advice = fmt.Sprintf("keep claims and write when: %s && (%s)", presenceExpression(missing...), r.yaml.When)
 		}
 		w.addAt(r, UnguardedClaim, []any{"claims", name}, "a token without %s is denied by this rule too; if such tokens must pass, %s", name, advice)
 	}
 	for _, name := range slices.Sorted(maps.Keys(members.Unguarded)) {
-		if r.Claims[name] == nil {
-			w.addAt(r, UnguardedClaim, []any{"when"}, "a token without %s is denied by this rule too; if such tokens must pass, put %s && directly before each comparison that reads it", name, presence(name))
+		if r.yaml.Claims[name] == nil {
+			w.addAt(r, UnguardedClaim, []any{"when"}, "a token without %s is denied by this rule too; if such tokens must pass, put %s && directly before each comparison that reads it", name, presenceExpression(name))
 		}
 	}
 }
@@ -213,7 +136,7 @@ func (w *warnings) findUnguardedMembers(r writtenRule) {
 // findUncertainKinds finds comparisons that a claim of another kind passes: "guest" is
 // not ["guest"], so != holds and == does not.
 func (w *warnings) findUncertainKinds(r writtenRule, expression *expr.Expression) {
-	deny := r.denies()
+	deny := r.isDenial()
 	compared := expression.Members().Compared
 	for _, name := range slices.Sorted(maps.Keys(compared)) {
 		c := compared[name]
@@ -230,7 +153,7 @@ func (w *warnings) findUncertainKinds(r writtenRule, expression *expr.Expression
 				"%s is not denied by this comparison; write (type(%s) != string || COMPARISON) in its place, with its negation inside, or give it a deny rule of its own with claims: {%s: [VALUE]}", who, celMember(name), name)
 		case deny && c.Equal:
 			w.addAt(r, UncertainKind, []any{"when"},
-				"%s is not denied by this comparison; list the values under claims: {%s: [VALUE]}, beside when: %s if it may be missing, and keep the other conditions", who, name, presence(name))
+				"%s is not denied by this comparison; list the values under claims: {%s: [VALUE]}, beside when: %s if it may be missing, and keep the other conditions", who, name, presenceExpression(name))
 		case !deny && c.Unequal && c.Entries:
 			w.addAt(r, UncertainKind, []any{"when"},
 				"a token whose %s is an object passes this comparison; put type(%s) == list && before it, outside of its negation", name, celMember(name))
@@ -265,9 +188,9 @@ func memberLevels(claim string) []string {
 	return append(levels[1:], claim)
 }
 
-// presence is the CEL expression that holds where the members are there. It can stand
-// in a document without quotes.
-func presence(claims ...string) string {
+// presenceExpression is the CEL expression that holds if the members are present. A document
+// can hold it without quotes.
+func presenceExpression(claims ...string) string {
 	var all []string
 	for _, claim := range claims {
 		dot := strings.LastIndexByte(claim, '.')
@@ -280,7 +203,7 @@ func presence(claims ...string) string {
 	return strings.Join(all, " && ")
 }
 
-// celMember is how CEL names a claim.
+// celMember is the name of a claim in CEL.
 func celMember(claim string) string {
 	text := "claims"
 	for _, member := range strings.Split(claim, ".") {
@@ -295,14 +218,14 @@ func celMember(claim string) string {
 
 var celName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// isNative reports a document for workloads of the mesh whose rules compare with lists
-// alone.
+// isNative reports a document that Istio can enforce: it is for workloads of the mesh, and
+// AuthorizationPolicy has all of its conditions.
 func isNative(d *source.Document) bool {
 	spec := d.Policy.Spec
 	plain := spec.Mode == "" && spec.Identity == "" && spec.OnOutage == "" && !d.Compiled.Spec().Guardrail && len(spec.Rules) > 0
 	edge := slices.ContainsFunc(d.Compiled.Spec().Targets, func(p identity.Pattern) bool { return p.Literal().IsEdge() })
 	return plain && !edge && !slices.ContainsFunc(spec.Rules, func(r source.Rule) bool { return r.Mode != "" || len(r.To.AllowEncoded) > 0 }) &&
 		!slices.ContainsFunc(d.Compiled.Rules(), func(r *policy.Rule) bool {
-			return slices.ContainsFunc(r.Conditions(), func(c policy.Condition) bool { return !c.IsNative() })
+			return slices.ContainsFunc(r.Conditions(), func(c policy.Condition) bool { return !c.IsNativeInIstio() })
 		})
 }

@@ -8,16 +8,17 @@ import (
 	"strings"
 )
 
-// IsAmbiguous reports a small letter. Methods are told apart by case (RFC 9110 section
-// 9.1) and HTTP/2 carries any, but some servers take delete for DELETE. It would reach
-// them past a deny rule on DELETE.
+// IsAmbiguous reports a small letter. Methods are case-sensitive (RFC 9110 section 9.1)
+// and HTTP/2 carries any, but some servers take delete for DELETE. Such a request would
+// pass a deny rule on DELETE.
 func IsAmbiguous(method string) bool { return strings.ToUpper(method) != method }
 
 // form is a token (RFC 9110 section 5.6.2) without small letters, which make a method
 // ambiguous, and without "*", which is no wildcard here.
 var form = regexp.MustCompile("^[!#$%&'+.^_`|~0-9A-Z-]*[A-Z][!#$%&'+.^_`|~0-9A-Z-]*$")
 
-// Check rejects a method of a rule that no request can have. The error says what to write.
+// Check rejects a method of a rule that no request can have. The error explains what
+// to write.
 func Check(text string) error {
 	switch {
 	case text == "*":

@@ -10,7 +10,7 @@ import (
 )
 
 // Escapes is a set of those escapes that make a path ambiguous and that a rule may
-// admit in its captures (to.allowEncoded). The zero value admits none.
+// admit in its captures (to.allowEncoded). The zero value admits no escape.
 type Escapes uint8
 
 const (
@@ -44,8 +44,8 @@ type AmbiguousSegment struct {
 
 var errNotAdmitted = errors.New("an escape that no rule admits")
 
-// FindAmbiguous gives the segments that are ambiguous. An error says that something
-// else is wrong with the path than escapes that some rule admits.
+// FindAmbiguous gives the segments that are ambiguous. It returns an error if the path
+// holds an escape that is not admitted, or is invalid for another reason.
 func FindAmbiguous(path string, admitted Escapes) ([]AmbiguousSegment, error) {
 	if admitted == 0 {
 		return nil, errNotAdmitted

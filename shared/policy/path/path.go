@@ -63,7 +63,7 @@ func Segments(path string) []string {
 }
 
 // checkDecoded rejects what an upstream may take for another text once it has decoded a segment:
-// dots that climb, spaces that it trims (CVE-2016-5007), and control characters, of which some count
+// dots that climb, spaces that it trims (CVE-2016-5007), and control characters, as some of them count
 // as spaces (U+0085).
 func checkDecoded(segment string) error {
 	switch {
@@ -104,8 +104,7 @@ func checkBytes(path string) error {
 
 // mayBeEscaped excludes the characters that have another spelling or another meaning
 // when they are decoded: separators, the percent sign itself, controls, unreserved
-// characters, and the characters at which a server that decodes first cuts a path
-// afterwards.
+// characters, and the characters that end a path for a server that decodes it first.
 func mayBeEscaped(c byte) bool {
 	return c >= 0x20 && c != 0x7f && strings.IndexByte(separators, c) < 0 && !isUnreserved(c)
 }

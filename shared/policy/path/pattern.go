@@ -29,7 +29,7 @@ var captureForm = regexp.MustCompile(`^\{([a-z][a-z0-9_]*)\}$`)
 // IsCaptureName reports whether {name} is a capture.
 func IsCaptureName(name string) bool { return captureForm.MatchString("{" + name + "}") }
 
-// ParsePattern reads a path of a rule. The error says what to write.
+// ParsePattern reads a path of a rule. The error explains what to write.
 func ParsePattern(text string) (Pattern, error) {
 	p := Pattern{text: text}
 	body, ok := strings.CutPrefix(text, "/")

@@ -6,9 +6,19 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
+// Rejected is a document that cannot be used, or a file or folder that cannot be read.
+type Rejected struct {
+	Name   string // of the document; of a file or folder, its path
+	Folder string // its name
+	File   string
+
+	// Denied means that requests to everything that it guards are denied, because no good
+	// version was loaded since the start. Otherwise the previous version stays active.
+	Denied bool
+}
+
 // activation decides which documents are active after a load.
 type activation struct {
-	contents  *contents
 	previous  *policy.Set // nil: at the start
 	active    map[documentKey]bool
 	documents []*policy.Document
@@ -24,44 +34,36 @@ func keyOf(d *policy.Document) documentKey { return documentKey{d.Spec().Folder,
 
 func keyOfRejected(r policy.RejectedDocument) documentKey { return documentKey{r.Folder, r.Name} }
 
-// failure is a document, file or folder that cannot be used.
-type failure struct {
-	rejected        policy.RejectedDocument
-	shadow          bool // of a document: it denies nothing
-	holdsNoDocument bool // it is no file: it denies nothing either
-}
-
-// activate makes a set of the documents that compiled, of previous versions that stay
-// active, and of those that are denied because there is neither.
-func (c *contents) activate(previous *policy.Set) Loaded {
-	a := activation{contents: c, previous: previous, active: map[documentKey]bool{}}
-	for _, d := range c.documents {
-		if usable := d.usable(); usable != nil {
+// activate chooses the documents that compiled, previous versions that stay active, and
+// rejected documents that are denied because they have neither.
+func activate(previous *policy.Set, documents []*documentResult, unreadable []failure) activation {
+	a := activation{previous: previous, active: map[documentKey]bool{}}
+	for _, d := range documents {
+		if usable := d.usableDocument(); usable != nil {
 			a.documents, a.active[keyOf(usable)] = append(a.documents, usable), true
 		}
-		c.problems = append(c.problems, d.problems...)
 	}
-	for _, d := range c.documents {
-		if d.usable() == nil {
+	for _, d := range documents {
+		if d.usableDocument() == nil {
 			a.replaceFailed(d.failure)
 		}
 	}
-	for _, f := range c.unreadable {
+	for _, f := range unreadable {
 		a.replaceFailed(f)
 	}
-	return a.loaded()
+	return a
 }
 
-func (a *activation) loaded() Loaded {
-	generation := a.contents.generation
+// newSet makes the set. The generation is that of the folders.
+func (a *activation) newSet(generation string) *policy.Set {
 	if len(a.reported) > 0 {
-		generation = "" // the set is not what the folders hold
+		generation = "" // the set differs from the folders
 	}
 	set := policy.NewSet(a.documents, a.denied, generation)
 	if a.previous != nil {
 		set = set.WithOverridesOf(a.previous)
 	}
-	return Loaded{Set: set, Wanted: a.contents.generation, Problems: a.contents.problems, Rejected: a.reported, unread: a.contents.unread}
+	return set
 }
 
 // replaceFailed decides what replaces a document or file that failed to load:
@@ -78,7 +80,7 @@ func (a *activation) replaceFailed(f failure) {
 	denied := !f.shadow && !f.holdsNoDocument && (a.previous == nil || a.wasDenied(r))
 	switch {
 	case denied:
-		a.deny(r)
+		a.addDenied(r)
 	case a.previous == nil:
 	case f.holdsNoDocument:
 		a.keepPrevious(func(d *policy.Document) bool { return d.Spec().Folder == r.Folder && d.Spec().File == r.File })
@@ -86,7 +88,7 @@ func (a *activation) replaceFailed(f failure) {
 		a.keepPrevious(func(d *policy.Document) bool { return d.Spec().Folder == r.Folder })
 		for _, old := range a.previous.Rejected() {
 			if old.Folder == r.Folder && !a.active[keyOfRejected(old)] {
-				a.deny(old)
+				a.addDenied(old)
 			}
 		}
 	}
@@ -109,8 +111,8 @@ func (a *activation) keepPrevious(chosen func(*policy.Document) bool) (found boo
 	return found
 }
 
-// deny keeps both of two rejected documents of one name, as each has targets of its own.
-func (a *activation) deny(r policy.RejectedDocument) {
+// addDenied keeps both of two rejected documents of one name, as each has targets of its own.
+func (a *activation) addDenied(r policy.RejectedDocument) {
 	if !slices.ContainsFunc(a.denied, func(o policy.RejectedDocument) bool {
 		return keyOfRejected(o) == keyOfRejected(r) && slices.Equal(o.Targets, r.Targets)
 	}) {
@@ -120,28 +122,4 @@ func (a *activation) deny(r policy.RejectedDocument) {
 
 func (a *activation) wasDenied(r policy.RejectedDocument) bool {
 	return slices.ContainsFunc(a.previous.Rejected(), func(o policy.RejectedDocument) bool { return keyOfRejected(o) == keyOfRejected(r) })
-}
-
-// failure denies the targets of the document. A document may not deny targets that
-// cannot be read, or that its folder may not name: then it denies all that its folder may
-// target.
-func (d *Document) failure() failure {
-	r := policy.RejectedDocument{Name: d.Policy.Metadata.Name, File: d.File, Folder: d.folder.Name, Guardrail: d.folder.Guardrail}
-	if r.Name == "" {
-		r.Name = d.File
-	}
-	f := failure{rejected: r, shadow: d.isShadow()}
-	for _, text := range d.Policy.Spec.Targets.Workloads {
-		target, err := d.folder.domains.ParseTarget(text)
-		if err != nil || !d.folder.permits(target) {
-			f.rejected.Targets = d.folder.mayTarget
-			return f
-		}
-		f.rejected.Targets = append(f.rejected.Targets, policy.CalleeSet{Target: target})
-	}
-	unread := d.yaml.Has("spec", "targets", "workloads", len(f.rejected.Targets)) // an entry that is no text was left out
-	if len(f.rejected.Targets) == 0 || unread {
-		f.rejected.Targets = d.folder.mayTarget
-	}
-	return f
 }

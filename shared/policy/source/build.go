@@ -15,23 +15,25 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/path"
 )
 
-// builder turns a well-formed document into what the engine decides by. It adds to the
-// document's problems all that is wrong with it.
+// builder compiles a well-formed document for the engine. It adds all mistakes to the
+// document's problems.
 type builder struct {
-	loader      Loader
-	expressions map[string]expression // by their text
-	document    *Document
-	targets     []identity.Pattern
+	domains      identity.TrustDomains
+	members      []string              // of tctx that tokens can have; nil: any
+	noHomeIssuer bool                  // onOutage: allow is rejected
+	expressions  map[string]expression // by their text
+	document     *Document
+	targets      []identity.Pattern
 }
 
-func (b *builder) build() *policy.Document {
+func (b *builder) buildDocument() *policy.Document {
 	d := b.document
 	spec := d.Policy.Spec
 	head := policy.DocumentSpec{
 		Name: d.Policy.Metadata.Name, File: d.File, Folder: d.folder.Name, Guardrail: d.folder.Guardrail, Content: d.content,
 		Shadow: d.isShadow(), IdentityOptional: spec.Identity == "optional", AllowOnOutage: spec.OnOutage == "allow",
 	}
-	if b.loader.NoHomeIssuer && head.AllowOnOutage {
+	if b.noHomeIssuer && head.AllowOnOutage {
 		d.addProblem(errors.New("onOutage: allow needs an entry of trust with home: true: only missing keys of our own issuers are an outage"), "onOutage")
 	}
 	b.targets = b.parseTargets()
@@ -43,10 +45,10 @@ func (b *builder) build() *policy.Document {
 	lines := map[string]int{}
 	for i := range spec.Rules {
 		r := ruleBuilder{builder: b, yaml: &spec.Rules[i], place: []any{"rules", i}}
-		r.build()
+		r.buildRule()
 		rules = append(rules, r.rule)
 		if line, again := lines[r.rule.Name]; again {
-			r.fail(fmt.Errorf("a second rule is named %q, the first one is in line %d: give each its own name", r.rule.Name, line), "name")
+			r.addProblem(fmt.Errorf("a second rule is named %q, the first one is in line %d: give each its own name", r.rule.Name, line), "name")
 		}
 		lines[r.rule.Name] = r.rule.Line
 	}
@@ -56,8 +58,8 @@ func (b *builder) build() *policy.Document {
 func (b *builder) parseTargets() []identity.Pattern {
 	var targets []identity.Pattern
 	for i, text := range b.document.Policy.Spec.Targets.Workloads {
-		target, err := b.loader.Domains.ParseTarget(text)
-		if folder := b.document.folder; err == nil && !folder.permits(target) {
+		target, err := b.domains.ParseTarget(text)
+		if folder := b.document.folder; err == nil && !folder.mayHaveTarget(target) {
 			err = fmt.Errorf("%s: documents of %s may target %s only", text, folder.Name, strings.Join(folder.MayTarget, ", "))
 		}
 		if err != nil {
@@ -68,13 +70,13 @@ func (b *builder) parseTargets() []identity.Pattern {
 	return targets
 }
 
-// buildPublic wants paths: an entry without would open a whole workload.
+// buildPublic rejects an entry without paths, as it would open a whole workload.
 func (b *builder) buildPublic(i int, entry PublicEntry) policy.RuleSpec {
 	r := ruleBuilder{builder: b, place: []any{"public", i}}
 	r.rule = policy.RuleSpec{Name: fmt.Sprintf("public[%d]", i), Effect: policy.Public, Shadow: b.document.isShadow()}
 	r.setPosition()
 	if len(entry.Paths) == 0 {
-		r.fail(errors.New("a public entry must list paths"))
+		r.addProblem(errors.New("a public entry must list paths"))
 	}
 	r.buildTo(To{Methods: entry.Methods, Paths: entry.Paths})
 	return r.rule
@@ -82,24 +84,26 @@ func (b *builder) buildPublic(i int, entry PublicEntry) policy.RuleSpec {
 
 // ruleBuilder turns the fields of one rule into conditions.
 type ruleBuilder struct {
-	*builder
-	yaml  *Rule
-	place []any // below spec
-	rule  policy.RuleSpec
+	builder *builder
+	yaml    *Rule
+	place   []any // below spec
+	rule    policy.RuleSpec
 }
 
-func (b *ruleBuilder) fail(err error, path ...any) {
-	b.document.addProblem(err, append(slices.Clone(b.place), path...)...)
+func (b *ruleBuilder) addProblem(err error, path ...any) {
+	b.builder.document.addProblem(err, append(slices.Clone(b.place), path...)...)
 }
 
 func (b *ruleBuilder) setPosition() {
-	position := b.document.Position(b.place...)
+	position := b.builder.document.Position(b.place...)
 	b.rule.Line, b.rule.Column = position.Line, position.Column
 }
 
-func (b *ruleBuilder) add(c policy.Condition) { b.rule.Conditions = append(b.rule.Conditions, c) }
+func (b *ruleBuilder) addCondition(c policy.Condition) {
+	b.rule.Conditions = append(b.rule.Conditions, c)
+}
 
-func (b *ruleBuilder) build() {
+func (b *ruleBuilder) buildRule() {
 	b.rule.Name = b.yaml.Name
 	b.setPosition()
 	b.buildHead()
@@ -116,9 +120,9 @@ func (b *ruleBuilder) build() {
 func (b *ruleBuilder) buildHead() {
 	switch name := b.yaml.Name; {
 	case name == "":
-		b.fail(errors.New("a rule needs a name"), "name")
+		b.addProblem(errors.New("a rule needs a name"), "name")
 	case !nameForm.MatchString(name):
-		b.fail(fmt.Errorf("rule name %q: %s", name, nameRule), "name")
+		b.addProblem(fmt.Errorf("rule name %q: %s", name, nameRule), "name")
 	}
 	switch b.yaml.Effect {
 	case effectAllow:
@@ -126,94 +130,94 @@ func (b *ruleBuilder) buildHead() {
 	case effectDeny:
 		b.rule.Effect = policy.Deny
 	case "":
-		b.fail(errors.New("a rule needs an effect: write effect: allow, or effect: deny"), "effect")
+		b.addProblem(errors.New("a rule needs an effect: write effect: allow, or effect: deny"), "effect")
 	default:
-		b.fail(fmt.Errorf("effect %q: write allow or deny", b.yaml.Effect), "effect")
+		b.addProblem(fmt.Errorf("effect %q: write allow or deny", b.yaml.Effect), "effect")
 	}
 	if !slices.Contains([]string{"", string(policy.Enforce), string(policy.Shadow)}, b.yaml.Mode) {
-		b.fail(fmt.Errorf("mode %q: want enforce or shadow", b.yaml.Mode), "mode")
+		b.addProblem(fmt.Errorf("mode %q: want enforce or shadow", b.yaml.Mode), "mode")
 	}
-	shadow := b.document.isShadow()
+	shadow := b.builder.document.isShadow()
 	if shadow && b.yaml.Mode == string(policy.Enforce) {
-		b.fail(errors.New("mode: enforce in a document that is in shadow: nothing of it is enforced"), "mode")
+		b.addProblem(errors.New("mode: enforce in a document that is in shadow: nothing of it is enforced"), "mode")
 	}
 	b.rule.Shadow = shadow || b.yaml.Mode == string(policy.Shadow)
 }
 
-// checkHostsAlone rejects rules whose only scope the client chooses.
+// checkHostsAlone rejects rules whose only condition is on a value that the client chooses.
 func (b *ruleBuilder) checkHostsAlone() {
 	f, t := b.yaml.From, b.yaml.To
 	if len(t.Hosts) == 0 || len(t.Methods)+len(t.Paths)+len(t.Ports) > 0 {
 		return
 	}
 	others := len(f.Workloads)+len(f.Issuers)+len(b.yaml.Scopes)+len(b.yaml.Claims) > 0 || f.NoPrincipal || b.yaml.When != ""
-	service := slices.ContainsFunc(b.targets, func(p identity.Pattern) bool { return p.Literal().IsService() })
+	service := slices.ContainsFunc(b.builder.targets, func(p identity.Pattern) bool { return p.Literal().IsService() })
 	switch {
 	case b.yaml.Effect == effectDeny && !others:
-		b.fail(errors.New("a deny rule on hosts alone: the client chooses the host, and would choose another"), "to", "hosts")
+		b.addProblem(errors.New("a deny rule on hosts alone: the client chooses the host, and would choose another"), "to", "hosts")
 	case b.yaml.Effect == effectAllow && service:
-		b.fail(errors.New("an allow rule for a service, narrowed by hosts alone: a waypoint routes by the service's address, whatever the host says; add paths, or remove hosts"), "to", "hosts")
+		b.addProblem(errors.New("an allow rule for a service, narrowed by hosts alone: a waypoint routes by the service's address, whatever the host says; add paths, or remove hosts"), "to", "hosts")
 	}
 }
 
 func (b *ruleBuilder) buildFrom(f From) {
 	var callers policy.Callers
 	for i, text := range f.Workloads {
-		caller, err := b.loader.Domains.ParsePattern(text)
+		caller, err := b.builder.domains.ParsePattern(text)
 		if err != nil {
-			b.fail(err, "from", "workloads", i)
+			b.addProblem(err, "from", "workloads", i)
 		}
 		callers = append(callers, caller)
 	}
 	if len(callers) > 0 {
-		b.add(callers)
-		if slices.ContainsFunc(b.targets, func(p identity.Pattern) bool { return p.Literal().IsEdge() }) {
-			b.fail(errors.New("a document that targets the edge: no caller has a name there; use noPrincipal, or a document of its own"), "from", "workloads")
+		b.addCondition(callers)
+		if slices.ContainsFunc(b.builder.targets, func(p identity.Pattern) bool { return p.Literal().IsEdge() }) {
+			b.addProblem(errors.New("a document that targets the edge: no caller has a name there; use noPrincipal, or a document of its own"), "from", "workloads")
 		}
 	}
 	b.buildNoPrincipal(f)
 	if len(f.Issuers) > 0 {
-		b.add(policy.Issuers(f.Issuers))
+		b.addCondition(policy.Issuers(f.Issuers))
 	}
 }
 
 func (b *ruleBuilder) buildNoPrincipal(f From) {
 	path := append([]any{"spec"}, append(slices.Clone(b.place), "from", "noPrincipal")...)
 	switch {
-	case !b.document.yaml.Has(path...):
+	case !b.builder.document.yaml.Has(path...):
 	case !f.NoPrincipal:
-		b.fail(errors.New("noPrincipal: false sets no condition: remove it"), "from", "noPrincipal")
+		b.addProblem(errors.New("noPrincipal: false sets no condition: remove it"), "from", "noPrincipal")
 	case len(f.Workloads) > 0:
-		b.fail(errors.New("noPrincipal beside workloads: a caller has a name or has none; write two rules"), "from", "noPrincipal")
+		b.addProblem(errors.New("noPrincipal beside workloads: a caller has a name or has none; write two rules"), "from", "noPrincipal")
 	default:
-		b.add(policy.NoPrincipal{})
+		b.addCondition(policy.NoPrincipal{})
 	}
 }
 
 func (b *ruleBuilder) buildTo(t To) {
 	for i, m := range t.Methods {
 		if err := method.Check(m); err != nil {
-			b.fail(fmt.Errorf("method %q: %w", m, err), "methods", i)
+			b.addProblem(fmt.Errorf("method %q: %w", m, err), "methods", i)
 		}
 	}
 	for i, pattern := range t.Hosts {
 		if err := host.CheckPattern(pattern); err != nil {
-			b.fail(fmt.Errorf("host %q: %w", pattern, err), "hosts", i)
+			b.addProblem(fmt.Errorf("host %q: %w", pattern, err), "hosts", i)
 		}
 	}
 	for i, port := range t.Ports {
 		if port < 1 || port > 65535 {
-			b.fail(fmt.Errorf("port %d: want 1 to 65535", port), "ports", i)
+			b.addProblem(fmt.Errorf("port %d: want 1 to 65535", port), "ports", i)
 		}
 	}
 	if len(t.Methods) > 0 {
-		b.add(policy.Methods(t.Methods))
+		b.addCondition(policy.Methods(t.Methods))
 	}
 	if len(t.Hosts) > 0 {
-		b.add(policy.Hosts(t.Hosts))
+		b.addCondition(policy.Hosts(t.Hosts))
 	}
 	if len(t.Ports) > 0 {
-		b.add(policy.Ports(t.Ports))
+		b.addCondition(policy.Ports(t.Ports))
 	}
 	b.buildPaths(t)
 }
@@ -222,30 +226,30 @@ func (b *ruleBuilder) buildPaths(t To) {
 	for i, text := range t.Paths {
 		pattern, err := path.ParsePattern(text)
 		if err != nil {
-			b.fail(fmt.Errorf("path %q: %w", text, err), "paths", i)
+			b.addProblem(fmt.Errorf("path %q: %w", text, err), "paths", i)
 		}
 		b.rule.Paths = append(b.rule.Paths, pattern)
 	}
 	for i, text := range t.AllowEncoded {
 		escape, err := path.ParseEscape(text)
 		if err != nil {
-			b.fail(err, "allowEncoded", i)
+			b.addProblem(err, "allowEncoded", i)
 		}
 		b.rule.AllowEncoded |= escape
 	}
 	if len(t.AllowEncoded) > 0 && !slices.ContainsFunc(b.rule.Paths, func(p path.Pattern) bool { return len(p.Captures()) > 0 }) {
-		b.fail(errors.New("allowEncoded admits escapes inside a capture only: write {name} in to.paths"), "allowEncoded")
+		b.addProblem(errors.New("allowEncoded admits escapes inside a capture only: write {name} in to.paths"), "allowEncoded")
 	}
 }
 
 func (b *ruleBuilder) buildScopes() {
 	for i, name := range b.yaml.Scopes {
 		if name == "" || strings.ContainsAny(name, " \t\n") {
-			b.fail(fmt.Errorf("scope %q: one scope an entry", name), "scopes", i)
+			b.addProblem(fmt.Errorf("scope %q: one scope an entry", name), "scopes", i)
 		}
 	}
 	if len(b.yaml.Scopes) > 0 {
-		b.add(policy.Scopes(b.yaml.Scopes))
+		b.addCondition(policy.Scopes(b.yaml.Scopes))
 	}
 }
 
@@ -263,7 +267,7 @@ func (b *ruleBuilder) buildClaims() {
 func (b *ruleBuilder) buildClaim(name string, values []any) {
 	root, rest, nested := strings.Cut(name, ".")
 	if object := root == "tctx" || root == "rctx"; !slices.Contains(expr.ClaimNames, root) || object != nested || nested && slices.Contains(strings.Split(rest, "."), "") {
-		b.fail(unknownClaimError(name, root), "claims", name)
+		b.addProblem(unknownClaimError(name, root), "claims", name)
 	}
 	valid := true
 	for i, value := range values {
@@ -273,16 +277,16 @@ func (b *ruleBuilder) buildClaim(name string, values []any) {
 		}
 		if !policy.IsClaimValue(value) {
 			valid = false
-			b.fail(fmt.Errorf("claim %s: want a text, a whole number, true or false; put anything else that a token has as a text in quotes", name), "claims", name, i)
+			b.addProblem(fmt.Errorf("claim %s: want a text, a whole number, true or false; put anything else that a token has as a text in quotes", name), "claims", name, i)
 		}
 	}
 	b.checkMember(name, "claims", name)
 	if valid {
-		b.add(policy.NewClaim(name, values))
+		b.addCondition(policy.NewClaim(name, values))
 	}
 }
 
-// unknownClaimError says what to write for a claim that no token has under this name.
+// unknownClaimError explains what to write for a claim that no token has under this name.
 func unknownClaimError(name, root string) error {
 	switch {
 	case name == "tctx" || name == "rctx":
@@ -293,42 +297,41 @@ func unknownClaimError(name, root string) error {
 	return fmt.Errorf("claim %q: write tctx.%s for what gateways add; other claims are %s", name, name, strings.Join(expr.ClaimNames, ", "))
 }
 
-// checkMember rejects a member of tctx that no gateway writes, where the loader knows
-// what they write.
+// checkMember rejects a member of tctx that no gateway writes, if the loader knows the
+// members that gateways write.
 func (b *ruleBuilder) checkMember(claim string, path ...any) {
-	members := b.loader.Members
 	member, isMember := strings.CutPrefix(claim, "tctx.")
 	member, _, _ = strings.Cut(member, ".")
-	if members == nil || !isMember || slices.Contains(expr.GatewayMembers, member) || slices.Contains(members, member) {
+	if b.builder.members == nil || !isMember || slices.Contains(expr.GatewayMembers, member) || slices.Contains(b.builder.members, member) {
 		return
 	}
-	all := append(slices.Clone(expr.GatewayMembers), members...)
+	all := append(slices.Clone(expr.GatewayMembers), b.builder.members...)
 	slices.Sort(all)
-	b.fail(fmt.Errorf("claims.tctx.%s is in no token: known are %s", member, strings.Join(all, ", ")), path...)
+	b.addProblem(fmt.Errorf("claims.tctx.%s is in no token: known are %s", member, strings.Join(all, ", ")), path...)
 }
 
 func (b *ruleBuilder) buildWhen() {
 	if b.yaml.When == "" {
 		return
 	}
-	compiled := b.expressions[b.yaml.When]
+	compiled := b.builder.expressions[b.yaml.When]
 	if compiled.err != nil {
-		b.fail(fmt.Errorf("when: %w", compiled.err), "when")
+		b.addProblem(fmt.Errorf("when: %w", compiled.err), "when")
 		return
 	}
 	reads := compiled.expression.Reads()
 	for name, guarded := range reads.Captures {
 		if err := b.checkCapture(name, guarded); err != nil {
-			b.fail(err, "when")
+			b.addProblem(err, "when")
 		}
 	}
 	for claim := range reads.Claims {
 		b.checkMember(claim, "when")
 	}
-	b.add(policy.NewWhen(compiled.expression))
+	b.addCondition(policy.NewWhen(compiled.expression))
 }
 
-// checkCapture wants a capture bound by every path, or asked for with has().
+// checkCapture rejects a capture that some path does not bind, unless has() guards it.
 func (b *ruleBuilder) checkCapture(name string, guarded bool) error {
 	bound := 0
 	for _, p := range b.rule.Paths {
@@ -345,8 +348,8 @@ func (b *ruleBuilder) checkCapture(name string, guarded bool) error {
 	return nil
 }
 
-// unboundCaptureError lists the captures that there are. It is nil where a path could not
-// be read: that may be the one that binds the capture.
+// unboundCaptureError lists the captures that the rule has. It is nil if a path could not
+// be read, because that path may bind the capture.
 func (b *ruleBuilder) unboundCaptureError(name string) error {
 	var captures []string
 	for i, p := range b.rule.Paths {

@@ -17,8 +17,8 @@ const (
 	Kind       = "AccessPolicy"
 )
 
-// AccessPolicy is a document as it is written. Absent fields set no condition;
-// fields that are present and empty are rejected.
+// AccessPolicy is a document as it is written. Absent fields set no condition. Fields that
+// are present and empty are rejected.
 type AccessPolicy struct {
 	APIVersion string   `yaml:"apiVersion"`
 	Kind       string   `yaml:"kind"`
@@ -31,7 +31,7 @@ type Metadata struct {
 	Name string `yaml:"name"`
 }
 
-// Spec is what a document says.
+// Spec is the content of a document.
 type Spec struct {
 	Targets  Targets       `yaml:"targets"`
 	Mode     string        `yaml:"mode"`
@@ -120,20 +120,20 @@ func readDocuments(folder *folder, file string, content [sha256.Size]byte, data 
 	documents := make([]*Document, len(parsed))
 	for i, yaml := range parsed {
 		documents[i] = &Document{folder: folder, File: file, content: content, yaml: yaml}
-		documents[i].decode()
+		documents[i].decodePolicy()
 	}
 	return documents, nil
 }
 
-func (d *Document) decode() {
+func (d *Document) decodePolicy() {
 	d.problems = d.yaml.Decode(&d.Policy)
 	if other := d.otherKind(); other != "" {
 		d.problems = nil // they are about the keys of an AccessPolicy
 		d.problems.Add(d.yaml.At(), "%s", other)
 	} else {
-		if len(d.problems) == 0 { // what is empty under a misspelt key is no second mistake
+		if len(d.problems) == 0 { // an empty value under a misspelt key is no second mistake
 			d.problems = slices.DeleteFunc(d.yaml.Empty(), func(p strictyaml.Problem) bool {
-				return d.Policy.Metadata.Name == "" && p.Position == d.yaml.At("metadata") // checkHead says what to write
+				return d.Policy.Metadata.Name == "" && p.Position == d.yaml.At("metadata") // checkHead explains what to write
 			})
 		}
 		d.problems = append(d.problems, d.checkHead()...)
@@ -141,8 +141,8 @@ func (d *Document) decode() {
 	d.wellFormed = len(d.problems) == 0
 }
 
-// otherKind says what to do with a document that is no AccessPolicy; empty: it is one, or
-// was meant to be.
+// otherKind explains what to do with a document that is no AccessPolicy; empty: it is one,
+// or is meant to be one.
 func (d *Document) otherKind() string {
 	switch p := d.Policy; {
 	case p.Kind == Kind, suggest.Nearest(p.Kind, []string{Kind}) != "":
@@ -157,8 +157,8 @@ func (d *Document) otherKind() string {
 	return ""
 }
 
-// checkHead looks for what is missing only where every key is known: a misspelt key
-// is the cause then.
+// checkHead looks for missing parts only if every key is known. Otherwise a misspelt key is
+// the cause.
 func (d *Document) checkHead() strictyaml.Problems {
 	var p strictyaml.Problems
 	head := d.Policy

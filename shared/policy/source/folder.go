@@ -19,11 +19,12 @@ import (
 
 // Dir is a folder of documents.
 type Dir struct {
-	Name  string // tells folders apart; document names are unique below one
+	Name  string // unique among folders; names of documents are unique in a folder
 	Path  string // precedes the file names in messages; empty: Name
 	Files fs.FS
 
-	// Paths names files in messages in another way, by their names below Files; nil: none.
+	// Paths gives files other names in messages, by their names below Files; nil: no file
+	// has another one.
 	Paths map[string]string
 
 	// MayTarget bounds what the folder's documents may guard: targets,
@@ -42,7 +43,7 @@ func OSDir(path string) Dir {
 	return Dir{Name: DirName(path), Path: path, Files: readfile.Folder(readfile.Version(path))}
 }
 
-// DirName is the last element of a folder's path: its name, unless it has another.
+// DirName is the last element of a folder's path, which is its name unless it is given another.
 func DirName(path string) string {
 	if absolute, err := filepath.Abs(path); err == nil {
 		path = absolute
@@ -55,13 +56,13 @@ var dirNameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 // IsDirName reports whether a folder may be given that name.
 func IsDirName(name string) bool { return dirNameForm.MatchString(name) }
 
-// Overlap reports whether two paths lead to one folder, or one leads into the other.
-func Overlap(a, b string) bool {
-	a, b = resolved(a), resolved(b)
+// FoldersOverlap reports whether two paths lead to one folder, or one leads into the other.
+func FoldersOverlap(a, b string) bool {
+	a, b = resolvePath(a), resolvePath(b)
 	return isInside(a, b) || isInside(b, a)
 }
 
-func resolved(path string) string {
+func resolvePath(path string) string {
 	path = readfile.Version(path)
 	if absolute, err := filepath.Abs(path); err == nil {
 		return absolute
@@ -74,7 +75,7 @@ func isInside(inner, outer string) bool {
 	return err == nil && relative != ".." && !strings.HasPrefix(relative, "../")
 }
 
-func (d Dir) path() string {
+func (d Dir) messagePath() string {
 	if d.Path == "" {
 		return d.Name
 	}
@@ -86,18 +87,18 @@ func (d Dir) FilePath(name string) string {
 	if full, ok := d.Paths[name]; ok {
 		return full
 	}
-	return path.Join(d.path(), name)
+	return path.Join(d.messagePath(), name)
 }
 
-// folder is a Dir whose settings are understood.
+// folder is a Dir with its settings parsed.
 type folder struct {
 	Dir
 	domains   identity.TrustDomains
 	mayTarget []policy.CalleeSet
 }
 
-// newFolder gives a folder in any case; with an error, one that may target
-// everything, because nobody knows what it was meant to.
+// newFolder gives a folder in any case. With an error it is one that may target everything,
+// because its intended targets are not known.
 func newFolder(dir Dir, domains identity.TrustDomains) (*folder, error) {
 	f := &folder{Dir: dir, domains: domains}
 	var problems strictyaml.Problems
@@ -114,8 +115,8 @@ func newFolder(dir Dir, domains identity.TrustDomains) (*folder, error) {
 	return f, problems.Err()
 }
 
-// permits reports whether the folder's documents may have the target.
-func (f *folder) permits(target identity.Pattern) bool {
+// mayHaveTarget reports whether the folder's documents may have the target.
+func (f *folder) mayHaveTarget(target identity.Pattern) bool {
 	return slices.ContainsFunc(f.mayTarget, func(c policy.CalleeSet) bool { return c.Covers(target) })
 }
 
@@ -144,8 +145,8 @@ func parseCallees(text string, domains identity.TrustDomains) (policy.CalleeSet,
 	return policy.CalleeSet{Target: target}, nil
 }
 
-// MaxFileBytes is the size of the largest file of documents that is read: what a
-// ConfigMap can hold.
+// MaxFileBytes is the size of the largest file of documents that is read. A ConfigMap can
+// hold as much.
 const MaxFileBytes = 1 << 20
 
 // IsRead reports whether a file of that name is read: *.yaml and *.yml.
@@ -160,14 +161,14 @@ type yamlFile struct {
 }
 
 // holdsNoDocument reports that there is nothing that could hold a document: a named pipe,
-// a socket, a device, or a link that leads nowhere, which is as good as no file. Of
-// all else that cannot be read nobody knows what it holds.
+// a socket, a device, or a link that leads nowhere, which counts as no file. Any other
+// file that cannot be read may hold documents.
 func (f yamlFile) holdsNoDocument() bool {
 	return errors.Is(f.err, readfile.ErrNotRegular) || errors.Is(f.err, fs.ErrNotExist)
 }
 
-// readFiles gives the files that may hold documents, and those of which it is not
-// known. The error is that of the folder itself.
+// readFiles gives the files that hold documents, or may hold some. The error is that of the
+// folder itself.
 func readFiles(dir Dir) ([]yamlFile, error) {
 	var files []yamlFile
 	none := true
@@ -176,7 +177,7 @@ func readFiles(dir Dir) ([]yamlFile, error) {
 		if file.err == nil {
 			file.data, file.err = readfile.ReadFS(dir.Files, e.Name, MaxFileBytes)
 		}
-		if file.err != nil || !IsCases(e.Name) || holdsDocuments(file.data) { // a document is never passed over for its file's name
+		if file.err != nil || !IsCases(e.Name) || holdsDocuments(file.data) { // no document is ignored for its file's name
 			files = append(files, file)
 			none = none && file.holdsNoDocument()
 		}
@@ -190,13 +191,13 @@ func readFiles(dir Dir) ([]yamlFile, error) {
 var errNoFile = errors.New("no *.yaml file: without a document every request is denied")
 
 // IsCases reports whether a file by its name, …_test.yaml or ….test.yaml, holds
-// cases for `meshpass policy test`. Such files stand beside documents, and are none.
+// cases for `meshpass policy test`. Such files are in the same folders as documents.
 func IsCases(name string) bool {
 	stem := strings.ToLower(strings.TrimSuffix(name, path.Ext(name)))
 	return strings.HasSuffix(stem, "_test") || strings.HasSuffix(stem, ".test")
 }
 
-// holdsDocuments is generous where the file cannot be read: it may be meant to.
+// holdsDocuments is generous with a file that cannot be parsed, as it may be meant to hold one.
 func holdsDocuments(data []byte) bool {
 	mentioned := bytes.Contains(data, []byte(Kind))
 	documents, err := strictyaml.ParseAll(data)
@@ -207,7 +208,7 @@ func holdsDocuments(data []byte) bool {
 		var head struct {
 			Kind string `yaml:"kind"`
 		}
-		_ = d.Decode(&head) // what else stands there is judged when it is read
+		_ = d.Decode(&head) // the rest is checked when the document is read
 		return head.Kind == Kind || head.Kind == "" && mentioned
 	})
 }

@@ -2,7 +2,6 @@ package source
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"sync"
 
 	"github.com/meshpass/meshpass/shared/policy/expr"
@@ -18,20 +17,15 @@ type Memory struct {
 	compiled map[string]*expr.Expression // by their text
 }
 
-// fileKey is all on which the result of one file depends.
+// fileKey is everything that decides the result of one file.
 type fileKey struct {
 	settings string // of the loader and of the file's folder
 	file     string
 	content  [sha256.Size]byte
 }
 
-// settingsFor also holds the settings of the loader.
-func (l Loader) settingsFor(d Dir) string {
-	return fmt.Sprintf("%q %q %v %t %q %q %q %q %t", l.Domains, l.Members, l.Members == nil, l.NoHomeIssuer, d.Name, d.path(), d.Paths, d.MayTarget, d.Guardrail)
-}
-
-// recall gives the result of a file in an earlier load; nil: it is not known.
-func (m *Memory) recall(key fileKey) *fileResult {
+// recallFile gives the result of a file in an earlier load; nil: it is not known.
+func (m *Memory) recallFile(key fileKey) *fileResult {
 	if m == nil {
 		return nil
 	}
@@ -60,14 +54,14 @@ func (m *Memory) compileExpressions(texts []string) map[string]expression {
 	return compileExpressions(texts, m.compiled)
 }
 
-// remember replaces what an earlier load has remembered, so that the memory of removed
+// rememberFiles replaces what an earlier load has remembered, so that the memory of removed
 // documents is freed. It is called before names are compared across files.
-func (m *Memory) remember(c *contents) {
+func (m *Memory) rememberFiles(results []*fileResult) {
 	if m == nil {
 		return
 	}
-	files, compiled := make(map[fileKey]*fileResult, len(c.files)), map[string]*expr.Expression{}
-	for _, f := range c.files {
+	files, compiled := make(map[fileKey]*fileResult, len(results)), map[string]*expr.Expression{}
+	for _, f := range results {
 		kept := &fileResult{key: f.key, err: f.err}
 		for _, d := range f.documents {
 			d.source = nil // the largest part of it

@@ -63,7 +63,7 @@ func TestRejectedDocumentsAreNotCompiledAgain(t *testing.T) {
 	loader := Loader{Memory: new(Memory)}
 	dir := Dir{Name: "p", Files: tree}
 	first := loader.LoadEach(nil, dir)
-	again := loader.read([]Dir{dir})
+	again := loader.readFolders([]Dir{dir})
 	for _, d := range again.documents {
 		if d.source != nil {
 			t.Errorf("%s is read again", d.file)

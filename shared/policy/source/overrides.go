@@ -35,7 +35,7 @@ func ParseOverrides(data []byte, domains identity.TrustDomains, now time.Time) (
 	}
 	var active []policy.Override
 	for i, entry := range file.Overrides {
-		o := entry.parse(domains, now, func(field, format string, args ...any) {
+		o := entry.parseOverride(domains, now, func(field, format string, args ...any) {
 			problems.Add(doc.At("overrides", i, field), format, args...)
 		})
 		if now.Before(o.Until) {
@@ -48,8 +48,8 @@ func ParseOverrides(data []byte, domains identity.TrustDomains, now time.Time) (
 	return active, nil
 }
 
-// parse calls fail for each field that is wrong.
-func (e overrideEntry) parse(domains identity.TrustDomains, now time.Time, fail func(field, format string, args ...any)) policy.Override {
+// parseOverride calls fail for each field that is wrong.
+func (e overrideEntry) parseOverride(domains identity.TrustDomains, now time.Time, fail func(field, format string, args ...any)) policy.Override {
 	pattern, err := domains.ParseTarget(e.Target)
 	if err != nil {
 		fail("target", "target %s", err)

@@ -2,9 +2,9 @@ package source
 
 import _ "embed"
 
-// Schema is the JSON Schema of AccessPolicy, with which editors complete and check
-// documents. It knows their form; what only the loader can judge, such as an
-// expression, it lets pass.
+// Schema is the JSON Schema of AccessPolicy. Editors use it to complete and check
+// documents. It knows their form, and accepts the parts that only the loader can check,
+// such as an expression.
 //
 //go:embed schema.json
 var Schema []byte
