@@ -31,7 +31,7 @@ func parseAdmissions(file *strictyaml.Checker, tls tlsConfig, listeners []listen
 		c := allowedClients{readID: readMeshPeer, domains: domains, ofTLS: all, ofListener: own}
 		switch {
 		case tls.Mode == mtls:
-			c.readID = transport.Client
+			c.readID = transport.ClientIDFromContext
 			admissions = append(admissions, admission{check: c.admitCheck, handshake: c.admitConnection})
 		case tls.knowsClients():
 			admissions = append(admissions, admission{check: c.admitCheck, handshake: admitAnyConnection})
@@ -73,7 +73,7 @@ func (c allowedClients) admitCheck(ctx context.Context) error {
 }
 
 func (c allowedClients) admitConnection(state tls.ConnectionState) error {
-	id, err := transport.ClientOf(state)
+	id, err := transport.ClientIDFromTLS(state)
 	return c.admitID(id, err)
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,9 +14,9 @@ import (
 
 // Files are PEM files.
 type Files struct {
-	Cert     string // ours, with the intermediate certificates after it
+	Cert     string // the authorizer's own, with the intermediate certificates after it
 	Key      string
-	ClientCA string // who vouches for clients; empty: clients are not asked for a certificate
+	ClientCA string // authorities of clients; empty: clients are not asked for a certificate
 }
 
 // Paths lists the files that are read.
@@ -29,33 +28,29 @@ func (f Files) Paths() []string {
 	return paths
 }
 
-// Read refuses what is half-written, does not fit together or is expired at the
-// time that is given. A certificate that is not valid yet is taken: clocks differ,
-// and nobody would look at unchanged files again.
+// Read rejects files that are half-written, do not fit together or have expired at the
+// given time. A certificate that is not valid yet is accepted: clocks differ,
+// and unchanged files are not read again.
 func (f Files) Read(now time.Time) (*Material, error) {
-	certificate, err := f.certificate(now)
+	certificate, err := f.readCertificate(now)
 	if err != nil {
 		return nil, err
 	}
 	if f.ClientCA == "" {
 		return newMaterial(certificate, nil), nil
 	}
-	authorities, err := certificates(f.ClientCA)
+	authorities, err := readCertPool(f.ClientCA)
 	if err != nil {
 		return nil, err
 	}
-	pool := x509.NewCertPool()
-	for _, authority := range authorities {
-		pool.AddCert(authority)
-	}
-	return newMaterial(certificate, pool), nil
+	return newMaterial(certificate, authorities), nil
 }
 
-func (f Files) certificate(now time.Time) (tls.Certificate, error) {
-	if _, err := certificates(f.Cert); err != nil {
+func (f Files) readCertificate(now time.Time) (tls.Certificate, error) {
+	if _, err := readCertificates(f.Cert); err != nil {
 		return tls.Certificate{}, err
 	}
-	pair, err := f.pair()
+	pair, err := f.readPair()
 	if err != nil {
 		return pair, fmt.Errorf("%s with %s: %w", f.Cert, f.Key, err)
 	}
@@ -65,7 +60,7 @@ func (f Files) certificate(now time.Time) (tls.Certificate, error) {
 	return pair, nil
 }
 
-func (f Files) pair() (tls.Certificate, error) {
+func (f Files) readPair() (tls.Certificate, error) {
 	cert, err := readfile.Read(f.Cert, maxFileBytes)
 	if err != nil {
 		return tls.Certificate{}, err
@@ -77,38 +72,62 @@ func (f Files) pair() (tls.Certificate, error) {
 	return tls.X509KeyPair(cert, key)
 }
 
+// Roots reads the certificates of the authorities against which a server is checked, in PEM. It is
+// nil for no file, which stands for the system's authorities.
+func Roots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	return readCertPool(file)
+}
+
+func readCertPool(file string) (*x509.CertPool, error) {
+	authorities, err := readCertificates(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	for _, authority := range authorities {
+		pool.AddCert(authority)
+	}
+	return pool, nil
+}
+
 // maxFileBytes is more than the certificates of all public authorities take.
 const maxFileBytes = 4 << 20
 
-var errNoCertificate = errors.New("no certificate")
-
-// certificates wants every block to be a whole certificate, unlike the library's
-// own readers, which pass over what they cannot read.
-func certificates(file string) ([]*x509.Certificate, error) {
+// readCertificates wants every block to be a whole certificate, unlike the library's
+// own readers, which skip what they cannot read.
+func readCertificates(file string) ([]*x509.Certificate, error) {
 	rest, err := readfile.Read(file, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}
 	var all []*x509.Certificate
 	for {
+		before := rest
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
+		n := len(all) + 1
+		if read := before[:len(before)-len(rest)]; bytes.Count(read, []byte("-----BEGIN ")) != 1 {
+			return nil, fmt.Errorf("%s: a block before block %d is cut off or damaged", file, n)
+		}
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("%s: %w: block %d is a %s", file, errNoCertificate, len(all)+1, block.Type)
+			return nil, fmt.Errorf("%s: block %d is a %s, not a CERTIFICATE", file, n, block.Type)
 		}
 		one, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w: block %d: %w", file, errNoCertificate, len(all)+1, err)
+			return nil, fmt.Errorf("%s: block %d is not a certificate: %w", file, n, err)
 		}
 		all = append(all, one)
 	}
 	switch {
 	case len(all) == 0:
-		return nil, fmt.Errorf("%s: %w", file, errNoCertificate)
+		return nil, fmt.Errorf("%s: no certificate in PEM", file)
 	case len(bytes.TrimSpace(rest)) > 0:
-		return nil, fmt.Errorf("%s: %w: what stands after block %d is cut off or none", file, errNoCertificate, len(all))
+		return nil, fmt.Errorf("%s: the text after block %d is cut off, or not a certificate", file, len(all))
 	}
 	return all, nil
 }

@@ -1,8 +1,7 @@
 // Package transport serves TLS to the Envoys that ask, and knows them by the
-// certificates that they show. Certificates and CAs are files that change while
-// we run: Istio's agent renews its own (OUTPUT_CERTS) several times a day. What
-// the files hold is read and checked as a whole; every new connection uses what
-// was good last.
+// certificates that they show. Certificates and CAs are in files that change while
+// the process runs: Istio's agent renews its own (OUTPUT_CERTS) several times a day. The
+// files are read and checked as a whole; every new connection uses the last good content.
 package transport
 
 import (
@@ -19,13 +18,13 @@ import (
 	"google.golang.org/grpc/peer"
 )
 
-// Material is what the files held at one moment.
+// Material is the content of the files at one moment.
 type Material struct {
 	config   *tls.Config
 	notAfter time.Time
 }
 
-// NotAfter is when our own certificate expires.
+// NotAfter is when the authorizer's own certificate expires.
 func (m *Material) NotAfter() time.Time { return m.notAfter }
 
 // newMaterial: a nil pool asks clients for no certificate.
@@ -34,7 +33,7 @@ func newMaterial(certificate tls.Certificate, clients *x509.CertPool) *Material 
 		Certificates: []tls.Certificate{certificate},
 		MinVersion:   tls.VersionTLS12,
 		NextProtos:   []string{"h2"},
-		// A resumed session would outlive the CA that vouched for its client.
+		// A resumed session would outlive the CA that issued its client's certificate.
 		SessionTicketsDisabled: true,
 	}
 	if clients != nil {
@@ -43,36 +42,35 @@ func newMaterial(certificate tls.Certificate, clients *x509.CertPool) *Material 
 	return &Material{config: config, notAfter: certificate.Leaf.NotAfter}
 }
 
-// Credentials answer each handshake with the material of that moment, and only
-// with peers that mayAsk names no reason against. It is asked in the handshake, before the
-// peer can send anything else; mayAsk gets no certificate where the material asks
-// for none. Handshakes that fail are reported to failed: such a client sees a closed
-// connection, and no Check or record of it exists.
-func Credentials(current func() *Material, mayAsk func(tls.ConnectionState) error, failed func(client net.Addr, err error)) credentials.TransportCredentials {
+// Credentials answer each handshake with the material of that moment. A peer gets no connection
+// if admit returns an error. It is called in the handshake, before the peer can send anything
+// else, and gets no certificate where the material asks for none. A handshake that fails is
+// passed to report: such a client sees a closed connection, and there is no Check or record of it.
+func Credentials(current func() *Material, admit func(tls.ConnectionState) error, report func(client net.Addr, err error)) credentials.TransportCredentials {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"h2"},
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			config := current().config.Clone()
-			config.VerifyConnection = func(state tls.ConnectionState) error { return mayAsk(state) }
+			config.VerifyConnection = func(state tls.ConnectionState) error { return admit(state) }
 			return config, nil
 		},
 	}
-	return reporting{credentials.NewTLS(config), failed}
+	return reportingCredentials{credentials.NewTLS(config), report}
 }
 
-// reporting is for servers, which take credentials as they are given.
-type reporting struct {
+// reportingCredentials report handshakes that fail. A gRPC server does not clone them.
+type reportingCredentials struct {
 	credentials.TransportCredentials
-	failed func(net.Addr, error)
+	report func(net.Addr, error)
 }
 
-// ServerHandshake does not report a probe that connects and goes away, and a
-// connection that was closed here meanwhile.
-func (r reporting) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+// ServerHandshake does not report a probe that connects and goes away, or a
+// connection that was closed on this side in the meantime.
+func (r reportingCredentials) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	conn, info, err := r.TransportCredentials.ServerHandshake(raw)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-		r.failed(raw.RemoteAddr(), err)
+		r.report(raw.RemoteAddr(), err)
 	}
 	return conn, info, err
 }
@@ -80,8 +78,8 @@ func (r reporting) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo
 // ErrNoClient says that a call's client has no SPIFFE id.
 var ErrNoClient = errors.New("no SPIFFE id in the client's certificate")
 
-// Client gives the SPIFFE id of a call's client, as [ClientOf] does.
-func Client(ctx context.Context) (string, error) {
+// ClientIDFromContext returns the SPIFFE id of a call's client, as [ClientIDFromTLS] does.
+func ClientIDFromContext(ctx context.Context) (string, error) {
 	from, _ := peer.FromContext(ctx)
 	if from == nil {
 		return "", ErrNoClient
@@ -90,13 +88,13 @@ func Client(ctx context.Context) (string, error) {
 	if !ok {
 		return "", ErrNoClient
 	}
-	return ClientOf(info.State)
+	return ClientIDFromTLS(info.State)
 }
 
-// ClientOf gives the URI of the certificate that a client showed and the handshake
-// verified. A SPIFFE certificate has exactly one (X509-SVID section 2); of two,
+// ClientIDFromTLS returns the URI of the certificate that a client showed and the handshake
+// verified. A SPIFFE certificate has exactly one (X509-SVID section 2); if there are two,
 // neither names its holder.
-func ClientOf(state tls.ConnectionState) (string, error) {
+func ClientIDFromTLS(state tls.ConnectionState) (string, error) {
 	if len(state.VerifiedChains) == 0 {
 		return "", ErrNoClient
 	}
