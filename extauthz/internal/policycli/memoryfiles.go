@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	policysource "github.com/meshpass/meshpass/shared/policy/source"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // memoryFiles is a flat folder in memory: the content of each file, by its name.
@@ -17,7 +17,7 @@ type memoryFiles map[string][]byte
 // a document.
 func (m memoryFiles) holdOnlyCases() bool {
 	for name, data := range m {
-		if !policysource.IsCases(name) || bytes.Contains(data, []byte(policysource.Kind)) {
+		if !source.IsCases(name) || bytes.Contains(data, []byte(source.Kind)) {
 			return false
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/meshpass/meshpass/internal/readfile"
-	policysource "github.com/meshpass/meshpass/shared/policy/source"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // standardInput is the name of standard input in messages.
@@ -24,7 +24,7 @@ type folderOpener struct {
 
 // openedFolder is a whole folder, or the files of a folder that the command line names.
 type openedFolder struct {
-	policysource.Dir
+	source.Dir
 	parent  string // folder of the files, as an absolute path; empty for a whole folder
 	hasName bool   // the user named it: NAME=SOURCE
 }
@@ -55,20 +55,20 @@ func (o *folderOpener) openSource(text string, guardrail bool) error {
 // with the whole text as its path wins.
 func splitName(text string) (name, path string) {
 	name, path, found := strings.Cut(text, "=")
-	if _, err := os.Stat(text); err == nil || !found || !policysource.IsDirName(name) {
+	if _, err := os.Stat(text); err == nil || !found || !source.IsDirName(name) {
 		return "", text
 	}
 	return name, path
 }
 
 func (o *folderOpener) addFolder(path, name string, guardrail bool) error {
-	dir := policysource.OSDir(filepath.Clean(path))
+	dir := source.OSDir(filepath.Clean(path))
 	dir.Guardrail = guardrail
 	if name != "" {
 		dir.Name = name
 	}
 	for _, other := range o.opened {
-		if other.parent == "" && policysource.FoldersOverlap(dir.Path, other.Path) {
+		if other.parent == "" && source.FoldersOverlap(dir.Path, other.Path) {
 			return fmt.Errorf("%s and %s are one folder, or one is inside the other: name folders that have no file in common", other.Path, dir.Path)
 		}
 	}
@@ -78,10 +78,10 @@ func (o *folderOpener) addFolder(path, name string, guardrail bool) error {
 
 func (o *folderOpener) addFile(path, name string, guardrail bool) error {
 	base := filepath.Base(path)
-	if !policysource.IsRead(base) {
+	if !source.IsRead(base) {
 		return fmt.Errorf("%s: an authorizer reads *.yaml and *.yml only: rename the file, or give it as standard input", path)
 	}
-	data, err := readfile.Read(path, policysource.MaxFileBytes)
+	data, err := readfile.Read(path, source.MaxFileBytes)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (o *folderOpener) addFile(path, name string, guardrail bool) error {
 		return err
 	}
 	return o.addToFolder(namedFile{
-		folderName: name, defaultName: policysource.DirName(filepath.Dir(path)), parent: parent,
+		folderName: name, defaultName: source.DirName(filepath.Dir(path)), parent: parent,
 		base: base, shown: path, data: data, guardrail: guardrail,
 	})
 }
@@ -100,12 +100,12 @@ func (o *folderOpener) addStream(name, shown string, from io.Reader, guardrail b
 	if from == nil {
 		return errors.New("there is no standard input")
 	}
-	data, err := io.ReadAll(io.LimitReader(from, policysource.MaxFileBytes+1))
+	data, err := io.ReadAll(io.LimitReader(from, source.MaxFileBytes+1))
 	if err != nil {
 		return fmt.Errorf("%s: %w", shown, err)
 	}
-	if len(data) > policysource.MaxFileBytes {
-		return fmt.Errorf("%s: %w: at most %d bytes are read", shown, readfile.ErrTooLarge, policysource.MaxFileBytes)
+	if len(data) > source.MaxFileBytes {
+		return fmt.Errorf("%s: %w: at most %d bytes are read", shown, readfile.ErrTooLarge, source.MaxFileBytes)
 	}
 	o.streams++
 	return o.addToFolder(namedFile{
@@ -153,8 +153,8 @@ func (o *folderOpener) addToFolder(f namedFile) error {
 
 // checkedFolders returns the folders. It is an error if two of them have one name or a
 // file in common, or if there are no documents at all.
-func (o *folderOpener) checkedFolders() ([]policysource.Dir, error) {
-	var all []policysource.Dir
+func (o *folderOpener) checkedFolders() ([]source.Dir, error) {
+	var all []source.Dir
 	for i, dir := range o.opened {
 		if err := dir.checkOverlap(o.opened); err != nil {
 			return nil, err
@@ -176,7 +176,7 @@ func (o *folderOpener) checkedFolders() ([]policysource.Dir, error) {
 func (d *openedFolder) checkOverlap(all []*openedFolder) error {
 	for _, path := range d.Paths {
 		for _, other := range all {
-			if d.parent != standardInput && other.parent == "" && policysource.FoldersOverlap(path, other.Path) {
+			if d.parent != standardInput && other.parent == "" && source.FoldersOverlap(path, other.Path) {
 				return fmt.Errorf("%s is in %s, which is named too", path, other.Path)
 			}
 		}
@@ -187,8 +187,8 @@ func (d *openedFolder) checkOverlap(all []*openedFolder) error {
 // FoldersWithDocuments leaves out the folders that were made of files of cases alone. A
 // folder without documents is an error for the loader, and such a folder has no
 // documents by intent.
-func FoldersWithDocuments(dirs []policysource.Dir) []policysource.Dir {
-	var chosen []policysource.Dir
+func FoldersWithDocuments(dirs []source.Dir) []source.Dir {
+	var chosen []source.Dir
 	for _, dir := range dirs {
 		if files, ok := dir.Files.(memoryFiles); !ok || !files.holdOnlyCases() {
 			chosen = append(chosen, dir)

@@ -14,7 +14,7 @@ import (
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
-	policysource "github.com/meshpass/meshpass/shared/policy/source"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // DocumentSource names the documents that a command reads, and how to read them.
@@ -34,7 +34,7 @@ var ErrNoSource = errors.New("name a folder of documents, a file, or - for stand
 // is written NAME=SOURCE where the configuration has another name for the folder than
 // the last element of its path. Files of one folder become one folder, and messages name
 // each file as the user wrote it.
-func (s DocumentSource) OpenFolders() ([]policysource.Dir, error) {
+func (s DocumentSource) OpenFolders() ([]source.Dir, error) {
 	if len(s.Sources)+len(s.Guardrails) == 0 {
 		return nil, ErrNoSource
 	}
@@ -63,7 +63,7 @@ func (s DocumentSource) LoadSet() (*policy.Set, error) {
 }
 
 // LoadFolders is [DocumentSource.LoadSet] for folders that are open already.
-func (s DocumentSource) LoadFolders(dirs []policysource.Dir) (*policy.Set, error) {
+func (s DocumentSource) LoadFolders(dirs []source.Dir) (*policy.Set, error) {
 	set, err := s.Loader().Load(FoldersWithDocuments(dirs)...)
 	if err != nil {
 		return nil, err
@@ -72,8 +72,8 @@ func (s DocumentSource) LoadFolders(dirs []policysource.Dir) (*policy.Set, error
 }
 
 // Loader returns the loader that reads the documents.
-func (s DocumentSource) Loader() policysource.Loader {
-	return policysource.Loader{Domains: s.Domains, Members: s.Members}
+func (s DocumentSource) Loader() source.Loader {
+	return source.Loader{Domains: s.Domains, Members: s.Members}
 }
 
 // WatchedInputs returns the files whose changes change what the command reads.
@@ -83,7 +83,7 @@ func (s DocumentSource) WatchedInputs() []reload.Input {
 		_, path := splitName(text)
 		input := reload.Input{Path: path}
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			input.Wanted = policysource.IsRead
+			input.Wanted = source.IsRead
 		}
 		all = append(all, input)
 	}
@@ -94,7 +94,7 @@ func (s DocumentSource) WatchedInputs() []reload.Input {
 // version. Folders of the same name are a pair. Where each version has a single folder,
 // these two are a pair too, and changed gets the name that the folder has in old.
 // Guardrails are paired among themselves by the same rule.
-func PairFolders(old, changed []policysource.Dir) {
+func PairFolders(old, changed []source.Dir) {
 	for _, guardrail := range []bool{false, true} {
 		before, after := foldersOfKind(old, guardrail), foldersOfKind(changed, guardrail)
 		if len(before) == 1 && len(after) == 1 {
@@ -103,8 +103,8 @@ func PairFolders(old, changed []policysource.Dir) {
 	}
 }
 
-func foldersOfKind(dirs []policysource.Dir, guardrail bool) []*policysource.Dir {
-	var chosen []*policysource.Dir
+func foldersOfKind(dirs []source.Dir, guardrail bool) []*source.Dir {
+	var chosen []*source.Dir
 	for i := range dirs {
 		if dirs[i].Guardrail == guardrail {
 			chosen = append(chosen, &dirs[i])

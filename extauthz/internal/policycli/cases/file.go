@@ -14,7 +14,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
-	policysource "github.com/meshpass/meshpass/shared/policy/source"
+	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
 // Kind is the kind of a file of cases. The apiVersion is that of the documents.
@@ -68,7 +68,7 @@ var defaultTime = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // ReadFolder reads the cases of all files of cases below a folder, in the order of files
 // and lines. It returns the problems of all files together.
-func ReadFolder(dir policysource.Dir, domains identity.TrustDomains) ([]Case, strictyaml.Problems) {
+func ReadFolder(dir source.Dir, domains identity.TrustDomains) ([]Case, strictyaml.Problems) {
 	var all []Case
 	var problems strictyaml.Problems
 	err := readfile.Walk(dir.Files, isCaseFile, func(e readfile.Entry) {
@@ -78,7 +78,7 @@ func ReadFolder(dir policysource.Dir, domains identity.TrustDomains) ([]Case, st
 		full := dir.FilePath(e.Name)
 		var data []byte
 		if e.Err == nil {
-			data, e.Err = readfile.ReadFS(dir.Files, e.Name, policysource.MaxFileBytes)
+			data, e.Err = readfile.ReadFS(dir.Files, e.Name, source.MaxFileBytes)
 		}
 		if e.Err != nil {
 			problems = append(problems, strictyaml.Problem{File: full, Message: e.Err.Error()})
@@ -97,7 +97,7 @@ func ReadFolder(dir policysource.Dir, domains identity.TrustDomains) ([]Case, st
 }
 
 func isCaseFile(name string) bool {
-	return policysource.IsRead(name) && policysource.IsCases(name)
+	return source.IsRead(name) && source.IsCases(name)
 }
 
 // caseParser reads the cases of one file, and collects the problems of them.
@@ -117,8 +117,8 @@ func parseFile(data []byte, domains identity.TrustDomains) ([]Case, strictyaml.P
 	p := caseParser{domains: domains, doc: doc}
 	p.problems = doc.Decode(&p.file)
 	p.unreadable = len(p.problems) > 0
-	if p.file.APIVersion != policysource.APIVersion || p.file.Kind != Kind {
-		p.problems.Add(doc.At(), "want apiVersion: %s and kind: %s", policysource.APIVersion, Kind)
+	if p.file.APIVersion != source.APIVersion || p.file.Kind != Kind {
+		p.problems.Add(doc.At(), "want apiVersion: %s and kind: %s", source.APIVersion, Kind)
 	}
 	if len(p.file.Cases) == 0 {
 		p.problems.Add(doc.At("cases"), "want cases: a list that is not empty")

@@ -26,9 +26,6 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// maxLine is far more than the length of any record, in bytes.
-const maxLine = 1 << 20
-
 // The errors of a replay without a usable result.
 var (
 	ErrNoRecords   = errors.New("no audit record that documents decided")

@@ -26,6 +26,9 @@ type Record struct {
 	Shadows []decision.Decision // the shadow answers, the nearest first
 }
 
+// maxLine is far more than the length of any record, in bytes.
+const maxLine = 1 << 20
+
 // errOtherLine is the error of a line that is not an audit record, such as a line of a
 // log that goes to the same place.
 var errOtherLine = errors.New("no audit record")
