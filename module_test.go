@@ -1,4 +1,4 @@
-// Package meshpass_test guards the root module's dependencies.
+// Package meshpass_test checks rules of the whole repository: the root module's dependencies, the pages, and the style.
 package meshpass_test
 
 import (
@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A service that only passes the token on requires this module, and must not inherit a gateway's
-// hundreds of modules with it. The plugin's module requires Tyk; nothing here may.
+// A service that only passes the token on requires this module, and must not inherit the hundreds of modules
+// of a gateway. Only the plugin's module requires Tyk.
 func TestNoTykInTheModuleGraph(t *testing.T) {
 	out, err := exec.Command("go", "list", "-m", "all").Output()
 	if err != nil {
@@ -22,8 +22,8 @@ func TestNoTykInTheModuleGraph(t *testing.T) {
 	}
 }
 
-// An image without a zoneinfo folder decides by time zones as any other machine: they are part of whatever
-// evaluates policies.
+// An image without a zoneinfo folder decides by time zones like any other machine, because every program that
+// evaluates policies contains them.
 func TestTimeZonesAreEmbedded(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", "./shared/policy").Output()
 	if err != nil {
