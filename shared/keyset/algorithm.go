@@ -1,10 +1,3 @@
-// Package keyset holds the keys of the token: the private ones with which a
-// gateway signs, and the public ones by which a hop verifies. One key has one
-// algorithm and one name, its RFC 7638 thumbprint.
-//
-// When a key is published, signs and goes away is written beside it as four
-// times (see [Plan]), so that what a key may do now is a function of the clock:
-// every replica computes the same answer and no second write is ever needed.
 package keyset
 
 import (
@@ -19,20 +12,20 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwk"
 )
 
-// The algorithms of RFC 7518 and RFC 8037 that a token may be signed with. The
-// list is closed: symmetric algorithms and "none" have no name here.
+// The algorithms of a token: ECDSA with P-256 and RSA (RFC 7518), and Ed25519 (RFC 8037).
+// The list is closed. It has no symmetric algorithm, and no unsigned tokens.
 const (
 	ES256 = "ES256"
 	EdDSA = "EdDSA"
 	RS256 = "RS256"
 )
 
-// Algorithms lists what [CreateKey] and a trust entry accept.
+// Algorithms returns the names of all algorithms. The first one is the default.
 func Algorithms() []string { return []string{ES256, EdDSA, RS256} }
 
-// Bounds of RSA keys. The publisher of a key decides what each verification costs:
-// 16,384 bits take a thousand times as long as 2,048. A larger exponent is what
-// crypto/rsa does not verify with.
+// Limits of RSA keys. The publisher of a key decides the cost of each verification: 16,384
+// bits take a thousand times as long as 2,048. crypto/rsa does not verify with a larger
+// exponent.
 const (
 	minRSABits     = 2048
 	maxRSABits     = 8192
@@ -40,12 +33,12 @@ const (
 	maxRSAExponent = 1<<31 - 1
 )
 
-// ErrKeyKind says that a key has no algorithm here: another curve, an RSA modulus or
-// exponent out of bounds, a symmetric key.
+// ErrUnsupportedKey is the error for a key that no algorithm here fits: another curve, an
+// RSA modulus or exponent out of range, a symmetric key.
 var ErrUnsupportedKey = fmt.Errorf("key kind not supported: want P-256, Ed25519, or sound RSA of %d to %d bits with an odd exponent from %d to %d",
 	minRSABits, maxRSABits, minRSAExponent, maxRSAExponent)
 
-// algorithmOf binds a public key to its one algorithm.
+// algorithmOf returns the one algorithm of a public key.
 func algorithmOf(public crypto.PublicKey) (string, error) {
 	switch key := public.(type) {
 	case *ecdsa.PublicKey:
@@ -57,25 +50,25 @@ func algorithmOf(public crypto.PublicKey) (string, error) {
 			return EdDSA, nil
 		}
 	case *rsa.PublicKey:
-		if soundRSA(key) {
+		if isSoundRSA(key) {
 			return RS256, nil
 		}
 	}
 	return "", ErrUnsupportedKey
 }
 
-// soundRSA: a tiny or even exponent makes forgery practical or the key useless, and
-// so does an even modulus.
-func soundRSA(key *rsa.PublicKey) bool {
+// isSoundRSA checks size, modulus and exponent. A tiny or even exponent, or an even
+// modulus, makes forgery practical or the key useless.
+func isSoundRSA(key *rsa.PublicKey) bool {
 	if key.N == nil || key.N.Sign() <= 0 {
 		return false
 	}
 	bits, e := key.N.BitLen(), key.E
 	return minRSABits <= bits && bits <= maxRSABits && key.N.Bit(0) == 1 &&
-		minRSAExponent <= e && e <= maxRSAExponent && e%2 == 1 && !roca(key)
+		minRSAExponent <= e && e <= maxRSAExponent && e%2 == 1 && !isROCA(key)
 }
 
-// thumbprint is the key's name: RFC 7638 with SHA-256, base64url.
+// thumbprint returns the name of the key: RFC 7638 with SHA-256, base64url.
 func thumbprint(public crypto.PublicKey) (string, error) {
 	key, err := jwk.FromRaw(public)
 	if err != nil {
@@ -87,7 +80,7 @@ func thumbprint(public crypto.PublicKey) (string, error) {
 	return key.KeyID(), nil
 }
 
-func generate(algorithm string) (crypto.Signer, error) {
+func generateKey(algorithm string) (crypto.Signer, error) {
 	switch algorithm {
 	case ES256:
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

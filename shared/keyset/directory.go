@@ -14,26 +14,27 @@ import (
 
 const ownerOnly = 0o600
 
-// ErrOpen says that the directory or a file of it is open to more than its owner and group.
+// ErrOpen is the error if others than owner and group can read a private key, or can
+// replace a file of the directory.
 var ErrOpen = secretfile.ErrOpen
 
-// maxFileBytes is far more than a key, or the times of many keys, takes.
+// maxFileBytes is far above the size of a key, and of the times of many keys.
 const maxFileBytes = 1 << 20
 
-// ReadFiles reads a key directory that has a keys.yaml. A directory in which others may
-// replace files, and a private key whose permissions are too wide, are rejected with all
-// keys. A file that cannot be read, or that a stranger left in a sticky directory, is passed
-// over where keys.yaml does not name it, since then it signs nothing.
+// ReadFiles reads the files of a key directory. A directory where others may replace files,
+// and a private key whose permissions are too wide, reject all keys ([ErrOpen]). A file that
+// cannot be read, or that another user left in a sticky directory, is skipped if keys.yaml
+// does not name it: it signs nothing. Without a keys.yaml the error is [fs.ErrNotExist].
 func ReadFiles(dir string) (Files, error) {
 	if err := secretfile.CheckFolder(dir); err != nil {
 		return nil, fmt.Errorf("signing keys: %w", err)
 	}
-	data, err := readFile(filepath.Join(dir, PlanFileName))
+	data, err := readKeyFile(filepath.Join(dir, PlanFileName))
 	if err != nil {
 		return nil, fmt.Errorf("signing keys: %w", err)
 	}
 	files := Files{PlanFileName: data}
-	plans, planErr := files.plans()
+	plans, planErr := files.readPlans()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("signing keys: %w", err)
@@ -43,7 +44,7 @@ func ReadFiles(dir string) (Files, error) {
 		if name == PlanFileName || !IsKeyFile(name) {
 			continue
 		}
-		data, err := readFile(filepath.Join(dir, name))
+		data, err := readKeyFile(filepath.Join(dir, name))
 		_, named := plans.Keys[strings.TrimSuffix(name, pemSuffix)]
 		switch {
 		case err == nil:
@@ -55,8 +56,9 @@ func ReadFiles(dir string) (Files, error) {
 	return files, nil
 }
 
-// readFile: the writer of keys.yaml says which key signs, but it is no secret.
-func readFile(path string) ([]byte, error) {
+// readKeyFile reads KID.pem as a secret. keys.yaml decides which key signs, but it is no
+// secret.
+func readKeyFile(path string) ([]byte, error) {
 	kind := secretfile.Secret
 	if filepath.Base(path) == PlanFileName {
 		kind = secretfile.Trusted
@@ -64,18 +66,19 @@ func readFile(path string) ([]byte, error) {
 	return secretfile.Read(path, kind, maxFileBytes)
 }
 
-// CreateKey makes a key, writes KID.pem and adds it to keys.yaml, which appears last
-// and at once: a reader sees the directory before or after, never between.
+// CreateKey makes a key with one of [Algorithms], writes KID.pem and adds it to keys.yaml in
+// dir, which must exist. keys.yaml is replaced last and atomically, so that a reader sees
+// the directory before or after the change.
 func CreateKey(dir, algorithm string, plan Plan) (kid string, err error) {
-	return add(dir, algorithm, plan, false)
+	return addKey(dir, algorithm, plan, false)
 }
 
 // CreateTestKey is [CreateKey] for a directory of test keys: see [SigningKeys.IsTest].
 func CreateTestKey(dir, algorithm string, plan Plan) (kid string, err error) {
-	return add(dir, algorithm, plan, true)
+	return addKey(dir, algorithm, plan, true)
 }
 
-func add(dir, algorithm string, plan Plan, test bool) (kid string, err error) {
+func addKey(dir, algorithm string, plan Plan, test bool) (kid string, err error) {
 	files, err := ReadFiles(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err

@@ -1,6 +1,7 @@
 package keyset
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sort"
@@ -11,30 +12,35 @@ import (
 	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
-// Files is the content of a key directory, or of the Secret it is mounted from, by
-// name: keys.yaml, and KID.pem for each key. The values are secrets.
+// Files are the files of a key directory, or of the Kubernetes Secret that it is mounted
+// from, by name: keys.yaml, and KID.pem for each key. The values are secrets.
 type Files map[string][]byte
 
-// planFile is keys.yaml: the times of each key, by its thumbprint.
+// planFile is keys.yaml.
 type planFile struct {
 	Test bool            `yaml:"test,omitempty"` // the keys sign test tokens only
-	Keys map[string]Plan `yaml:"keys"`
+	Keys map[string]Plan `yaml:"keys"`           // by kid
 }
 
-// PlanName is the file with the times. What it does not name is no key.
+// PlanFileName is the name of the file with the times. A key that it does not name is not
+// used.
 const PlanFileName = "keys.yaml"
+
+// ErrMixedKeys is the error for a test key in a directory of production keys, and for the
+// opposite.
+var ErrMixedKeys = errors.New("test keys and production keys need a directory each")
 
 const pemSuffix = ".pem"
 
-// IsKeyFile says whether a file of that name belongs to a key directory, which has no
-// folders in it.
+// IsKeyFile reports whether a file with that name is a file of a key directory. The
+// directory has no folders.
 func IsKeyFile(name string) bool {
 	return name == PlanFileName || strings.HasSuffix(name, pemSuffix) && !strings.HasPrefix(name, ".") && !strings.Contains(name, "/")
 }
 
-// SigningKeys reads the keys. All of it is right or none of it is used.
+// SigningKeys returns the keys that keys.yaml names. One invalid key rejects all.
 func (f Files) SigningKeys() (*SigningKeys, error) {
-	plans, err := f.plans()
+	plans, err := f.readPlans()
 	if err != nil {
 		return nil, err
 	}
@@ -43,22 +49,22 @@ func (f Files) SigningKeys() (*SigningKeys, error) {
 	}
 	s := &SigningKeys{test: plans.Test}
 	for kid, plan := range plans.Keys {
-		key, err := f.key(kid, plan)
+		key, err := f.readKey(kid, plan)
 		if err != nil {
 			return nil, err
 		}
 		s.keys = append(s.keys, key)
 	}
-	sort.Slice(s.keys, func(i, j int) bool { return s.keys[i].newerThan(s.keys[j]) })
+	sort.Slice(s.keys, func(i, j int) bool { return s.keys[i].isNewerThan(s.keys[j]) })
 	return s, nil
 }
 
-// StrayFiles lists the key files that keys.yaml does not name: they sign nothing.
-// Keys are written before keys.yaml and removed after it, so an interrupted
-// command leaves one. That is why it does not refuse the directory: a gateway
-// that starts at this moment would be down.
+// StrayFiles returns the names of key files that keys.yaml does not name, sorted. They sign
+// nothing. Keys are written before keys.yaml and removed after it, so an interrupted command
+// leaves one. It does not reject the directory, because a gateway that starts at this moment
+// would then be down.
 func (f Files) StrayFiles() ([]string, error) {
-	plans, err := f.plans()
+	plans, err := f.readPlans()
 	if err != nil {
 		return nil, err
 	}
@@ -72,10 +78,11 @@ func (f Files) StrayFiles() ([]string, error) {
 	return stray, nil
 }
 
-// WithNewKey makes a key and gives the files with it added. The first key of all says
-// whether they are for tests: see [SigningKeys.IsTest].
+// WithNewKey makes a key, and returns the files with the key added. test must be the same
+// for all keys: see [SigningKeys.IsTest]. The receiver is not changed. The error is
+// [ErrMixedKeys], [ErrInvalidPlan], or one for an unknown algorithm.
 func (f Files) WithNewKey(algorithm string, plan Plan, test bool) (Files, *SigningKey, error) {
-	plans, err := f.plans()
+	plans, err := f.readPlans()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,19 +92,20 @@ func (f Files) WithNewKey(algorithm string, plan Plan, test bool) (Files, *Signi
 	if err := plan.check(); err != nil {
 		return nil, nil, err
 	}
-	key, data, err := create(algorithm)
+	key, data, err := generatePEM(algorithm)
 	if err != nil {
 		return nil, nil, err
 	}
 	key.plan, plans.Test, plans.Keys[key.kid] = plan, test, plan
 	made := f.clone()
 	made[key.kid+pemSuffix] = data
-	return made, key, made.put(plans)
+	return made, key, made.writePlans(plans)
 }
 
-// WithPlans gives the files with other times. A key that they do not name is gone.
+// WithPlans returns the files with other times, by kid. A key that they do not name is
+// removed. The receiver is not changed.
 func (f Files) WithPlans(times map[string]Plan) (Files, error) {
-	plans, err := f.plans()
+	plans, err := f.readPlans()
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +116,7 @@ func (f Files) WithPlans(times map[string]Plan) (Files, error) {
 		}
 	}
 	plans.Keys = times
-	return made, made.put(plans)
+	return made, made.writePlans(plans)
 }
 
 func (f Files) clone() Files {
@@ -119,16 +127,17 @@ func (f Files) clone() Files {
 	return made
 }
 
-func (f Files) put(plans planFile) (err error) {
+func (f Files) writePlans(plans planFile) (err error) {
 	f[PlanFileName], err = yaml.Marshal(plans)
 	return err
 }
 
-// plans of no keys.yaml are none: the directory is about to get its first key.
-func (f Files) plans() (planFile, error) {
+// readPlans returns the content of keys.yaml. It is empty if there is no such file: the
+// directory is about to get its first key.
+func (f Files) readPlans() (planFile, error) {
 	plans := planFile{Keys: map[string]Plan{}}
-	data, there := f[PlanFileName]
-	if !there {
+	data, present := f[PlanFileName]
+	if !present {
 		return plans, nil
 	}
 	doc, err := strictyaml.Parse(data)
@@ -144,18 +153,18 @@ func (f Files) plans() (planFile, error) {
 	return plans, nil
 }
 
-func (f Files) key(kid string, plan Plan) (*SigningKey, error) {
+func (f Files) readKey(kid string, plan Plan) (*SigningKey, error) {
 	if filepath.Base(kid) != kid {
 		return nil, fmt.Errorf("%s: kid %.64q is not a thumbprint", PlanFileName, kid)
 	}
 	if err := plan.check(); err != nil {
 		return nil, fmt.Errorf("%s: key %s: %w", PlanFileName, kid, err)
 	}
-	data, there := f[kid+pemSuffix]
-	if !there {
-		return nil, fmt.Errorf("%s names %s, and there is no such file as %s.pem: put it there, or take the entry out", PlanFileName, kid, kid)
+	data, present := f[kid+pemSuffix]
+	if !present {
+		return nil, fmt.Errorf("%s names %s, and there is no file %s.pem: add the file, or remove the entry", PlanFileName, kid, kid)
 	}
-	key, err := parseKey(data)
+	key, err := parsePEM(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s.pem: %w", kid, err)
 	}

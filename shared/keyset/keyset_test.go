@@ -166,7 +166,7 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 		want   string
 	}{
 		{"no keys.yaml", func(t *testing.T, dir, _ string) { remove(t, dir, "keys.yaml") }, "no such file"},
-		{"no key file", func(t *testing.T, dir, kid string) { remove(t, dir, kid+".pem") }, "no such file"},
+		{"no key file", func(t *testing.T, dir, kid string) { remove(t, dir, kid+".pem") }, "there is no file"},
 		{"keys.yaml is empty", func(t *testing.T, dir, _ string) { write(t, dir, "keys.yaml", "") }, "the file is empty"},
 		{"keys.yaml is half-written", func(t *testing.T, dir, _ string) { write(t, dir, "keys.yaml", "keys: {a: {publishAt") }, "keys.yaml: 1:"},
 		{"keys.yaml without keys", func(t *testing.T, dir, _ string) { write(t, dir, "keys.yaml", "keys: {}") }, "no keys"},
@@ -430,8 +430,8 @@ func TestKeysOfAnUnknownKind(t *testing.T) {
 		{"with a private member", good + `,{"kty":"AKP","priv":"AAAA"}`, 0, 0, "key 2: a private key"},
 		{"with a private member of ours", good + `,{"kty":"AKP","d":null}`, 0, 0, "key 2: a private key"},
 		{"no kty", good + `,{"kid":"x"}`, 0, 0, "key 2: not a JSON Web Key: no kty"},
-		{"kty is a number", good + `,{"kty":1}`, 0, 0, "key 2: not a JSON Web Key: kty is no text"},
-		{"kid is a number", good + `,{"kty":"AKP","kid":1}`, 0, 0, "key 2: not a JSON Web Key: kid is no text"},
+		{"kty is a number", good + `,{"kty":1}`, 0, 0, "key 2: not a JSON Web Key: kty is not a text"},
+		{"kid is a number", good + `,{"kty":"AKP","kid":1}`, 0, 0, "key 2: not a JSON Web Key: kid is not a text"},
 		{"too many", good + strings.Repeat(`,{"kty":"AKP"}`, 100), 0, 0, "more than 100"},
 	} {
 		set, err := keyset.ParseJWKS([]byte(`{"keys":[` + row.keys + `]}`))
@@ -515,8 +515,8 @@ func TestKeySetsThatAreRefused(t *testing.T) {
 		{"kid in other letters", with(map[string]any{"KID": "x"}), `key 2: a member "KID": write "kid"`},
 		{"kty in other letters", `{"keys":[{"Kty":"EC"}]}`, `key 1: a member "Kty": write "kty"`},
 		{"oct in other letters", `{"keys":[{"kty":"OCT","kid":"x"}]}`, "key 1: a symmetric key"},
-		{"use is a list", with(map[string]any{"use": []string{"sig"}}), "key 2: not a JSON Web Key: use is no text"},
-		{"key_ops is a text", with(map[string]any{"key_ops": "verify"}), "key 2: key_ops is no list"},
+		{"use is a list", with(map[string]any{"use": []string{"sig"}}), "key 2: not a JSON Web Key: use is not a text"},
+		{"key_ops is a text", with(map[string]any{"key_ops": "verify"}), "key 2: key_ops is not a list"},
 		{"not UTF-8", `{"keys":[` + good + `],"x":"` + "\xff" + `"}`, "not UTF-8"},
 		{"too deep", `{"keys":[` + good + `],"x":` + strings.Repeat("[", 9) + strings.Repeat("]", 9) + `}`, "nested deeper than 8"},
 		{"a number", `{"keys":[1]}`, "key 1: not a JSON Web Key"},

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// Plan is the life of a key. It is published before it signs, so that every
-// verifier knows it by then, and stays published until the last token that it
-// signed has expired.
+// Plan are the times of a key. A key is published before it signs, so that every verifier
+// knows it by then. It stays published until the last token that it signed has expired.
 type Plan struct {
 	PublishAt   time.Time `yaml:"publishAt"`
 	SignFrom    time.Time `yaml:"signFrom"`
@@ -15,11 +14,11 @@ type Plan struct {
 	RemoveAfter time.Time `yaml:"removeAfter"`
 }
 
-// State is what a key does at a time, in the order of a key's life.
+// State is the state of a key at a time.
 type State string
 
-// A key that is signed with no more, because its time is over or a newer one
-// signs, is retiring until the last of its tokens is gone.
+// The states, in the order of the life of a key. A key that no longer signs, because its
+// time is over or because a newer key signs, is retiring until its last token has expired.
 const (
 	StatePlanned   State = "planned"
 	StatePublished State = "published"
@@ -28,7 +27,7 @@ const (
 	StateRemoved   State = "removed"
 )
 
-// ErrPlan says that a key's times are missing or out of order.
+// ErrInvalidPlan is the error for times that are missing or not in order.
 var ErrInvalidPlan = errors.New("want publishAt <= signFrom < signUntil <= removeAfter, all four given")
 
 func (p Plan) check() error {
@@ -39,12 +38,12 @@ func (p Plan) check() error {
 	return nil
 }
 
-// MaySignAt reports whether the key may sign at that time, unless a newer one does.
+// MaySignAt reports whether the key may sign at that time. Of several, the newest signs.
 func (p Plan) MaySignAt(now time.Time) bool {
 	return !now.Before(p.SignFrom) && now.Before(p.SignUntil)
 }
 
-// IsPublishedAt reports whether verifiers are to know the key at that time.
+// IsPublishedAt reports whether the key is in the key set at that time.
 func (p Plan) IsPublishedAt(now time.Time) bool {
 	return !now.Before(p.PublishAt) && now.Before(p.RemoveAfter)
 }

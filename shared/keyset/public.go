@@ -5,36 +5,38 @@ import (
 	"errors"
 )
 
-// PublicKey is one verification key and the one algorithm it is used with.
+// PublicKey is one public key, with the one algorithm that it is used with.
 type PublicKey struct {
 	Algorithm string
 	key       crypto.PublicKey
 }
 
-// ErrSignature says that a signature is not this key's.
+// ErrSignature is the error for a signature that this key did not make.
 var ErrSignature = errors.New("signature does not verify")
 
-// Verify checks a raw JWS signature over the signing input.
+// Verify checks a raw JWS signature over the signing input (RFC 7515 section 5.2). The
+// error is [ErrSignature].
 func (p PublicKey) Verify(input, signature []byte) error {
-	if !verify(p.key, input, signature) {
+	if !verifyRaw(p.key, input, signature) {
 		return ErrSignature
 	}
 	return nil
 }
 
-// PublicKeys is the key set of one issuer: immutable, and never merged with another.
+// PublicKeys is the key set of one issuer. It never changes, and is never merged with that
+// of another issuer.
 type PublicKeys struct {
-	keys    map[string]PublicKey
+	keys    map[string]PublicKey // by kid
 	skipped int
 }
 
-// KeyByID finds a key by the exact string of a token's kid.
+// KeyByID returns the key with this kid, compared byte by byte.
 func (p *PublicKeys) KeyByID(kid string) (PublicKey, bool) {
 	key, ok := p.keys[kid]
 	return key, ok
 }
 
-// KeyIDs lists the kids, in no particular order.
+// KeyIDs returns the kids, in no particular order.
 func (p *PublicKeys) KeyIDs() []string {
 	ids := make([]string, 0, len(p.keys))
 	for kid := range p.keys {
@@ -43,7 +45,7 @@ func (p *PublicKeys) KeyIDs() []string {
 	return ids
 }
 
-// Equal says that both hold the same keys, and skipped as many.
+// Equal reports whether both have the same keys, and the same number of skipped keys.
 func (p *PublicKeys) Equal(other *PublicKeys) bool {
 	if len(p.keys) != len(other.keys) || p.skipped != other.skipped {
 		return false
@@ -56,8 +58,8 @@ func (p *PublicKeys) Equal(other *PublicKeys) bool {
 	return true
 }
 
-// Without is the set without some keys; nil where none is left, and the set itself
-// where none of them is in it.
+// Without returns the set without these keys. It is nil if no key is left, and the same set
+// if there was nothing to remove.
 func (p *PublicKeys) Without(kids ...string) *PublicKeys {
 	left := &PublicKeys{keys: make(map[string]PublicKey, len(p.keys)), skipped: p.skipped}
 	for kid, key := range p.keys {
@@ -75,11 +77,11 @@ func (p *PublicKeys) Without(kids ...string) *PublicKeys {
 	return left
 }
 
-// PublicKeysOf is a set with just this key, for a signer that tests itself.
+// PublicKeysOf returns a set with this key alone, for the self-test of a signer.
 func PublicKeysOf(k *SigningKey) *PublicKeys {
 	return &PublicKeys{keys: map[string]PublicKey{k.kid: k.Public()}}
 }
 
-// SkippedKeys counts the members of the set whose kty is not known here (RFC 7517
-// section 5): keys of a kind that a newer gateway publishes beside ours.
+// SkippedKeys returns the number of keys in the document whose kty is unknown here (RFC 7517
+// section 5), such as those that a newer gateway publishes beside ours.
 func (p *PublicKeys) SkippedKeys() int { return p.skipped }

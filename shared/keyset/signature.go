@@ -12,15 +12,14 @@ import (
 	"math/big"
 )
 
-// The signatures of RFC 7518 sections 3.3 and 3.4 and RFC 8037 section 3.1, by
-// the standard library: a general JOSE library only adds its own choice of
-// algorithm in front, which is what must never happen here. The key alone
-// decides, and algorithmOf has seen it.
+// The signatures of RFC 7518 sections 3.3 and 3.4 and RFC 8037 section 3.1 are made and
+// checked by the standard library. A general JOSE library would only choose the algorithm
+// before that, and nothing but the key may choose it: see [algorithmOf].
 
 // coordinate is the size of r and of s in an ES256 signature.
 const coordinate = 32
 
-func verify(key crypto.PublicKey, input, signature []byte) bool {
+func verifyRaw(key crypto.PublicKey, input, signature []byte) bool {
 	switch key := key.(type) {
 	case *ecdsa.PublicKey:
 		return verifyES256(key, input, signature)
@@ -33,20 +32,19 @@ func verify(key crypto.PublicKey, input, signature []byte) bool {
 	return false
 }
 
-// verifyES256 takes r||s in exactly 64 bytes. Of the two signatures (r, s) and
-// (r, n-s), which anyone can turn into each other, it takes both: RFC 7518 does,
-// so half of what other signers make has the larger s. Hence nothing may take
-// the bytes of a token for its identity; that is txn.
+// verifyES256 reads r||s of exactly 64 bytes. Anyone can turn a signature (r, s) into
+// (r, n-s). Both are accepted, as by RFC 7518: half of the signatures of other signers have
+// the larger s. So the bytes of a token must not be used as its identity; txn is that.
 func verifyES256(key *ecdsa.PublicKey, input, signature []byte) bool {
 	if len(signature) != 2*coordinate {
 		return false
 	}
 	digest := sha256.Sum256(input)
 	r, s := new(big.Int).SetBytes(signature[:coordinate]), new(big.Int).SetBytes(signature[coordinate:])
-	return ecdsa.Verify(key, digest[:], r, s) // refuses 0 and what is not below n
+	return ecdsa.Verify(key, digest[:], r, s) // rejects 0, and numbers that are not below n
 }
 
-func sign(key crypto.Signer, input []byte) ([]byte, error) {
+func signRaw(key crypto.Signer, input []byte) ([]byte, error) {
 	digest := sha256.Sum256(input)
 	switch key.Public().(type) {
 	case *ecdsa.PublicKey:
@@ -67,7 +65,7 @@ func signES256(key crypto.Signer, digest []byte) ([]byte, error) {
 	}
 	var pair struct{ R, S *big.Int }
 	if _, err := asn1.Unmarshal(der, &pair); err != nil {
-		return nil, fmt.Errorf("the signer's answer is no ECDSA signature: %w", err)
+		return nil, fmt.Errorf("the signer did not return an ECDSA signature: %w", err)
 	}
 	signature := make([]byte, 2*coordinate)
 	pair.R.FillBytes(signature[:coordinate])

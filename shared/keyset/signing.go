@@ -11,44 +11,44 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwk"
 )
 
-// ErrNoKey says that no key may sign at this time.
-var ErrNoCurrentKey = errors.New("no signing key whose time has come")
+// ErrNoCurrentKey is the error if no key may sign at a time.
+var ErrNoCurrentKey = errors.New("no key may sign now")
 
-// SigningKey is one private key. It is opaque so that it cannot be printed, compared
-// or marshalled by mistake.
+// SigningKey is one private key. Its fields are hidden, so that it cannot be printed,
+// compared or marshalled by mistake.
 type SigningKey struct {
 	kid, algorithm string
 	plan           Plan
 	private        crypto.Signer
 }
 
-// ID is the key's thumbprint: the kid of its tokens.
+// ID returns the thumbprint of the key, which is the kid of its tokens.
 func (k *SigningKey) ID() string { return k.kid }
 
-// Algorithm is the one algorithm that the key signs with.
+// Algorithm returns the one algorithm that the key signs with.
 func (k *SigningKey) Algorithm() string { return k.algorithm }
 
-// Plan is the key's times.
+// Plan returns the times of the key.
 func (k *SigningKey) Plan() Plan { return k.plan }
 
-// Sign gives the raw JWS signature over the signing input (RFC 7515 section 5.1).
+// Sign returns the raw JWS signature over the signing input (RFC 7515 section 5.1).
 func (k *SigningKey) Sign(input []byte) ([]byte, error) {
-	return sign(k.private, input)
+	return signRaw(k.private, input)
 }
 
-// Public is the other half, as a hop will see it.
+// Public returns the public half of the key.
 func (k *SigningKey) Public() PublicKey {
 	return PublicKey{Algorithm: k.algorithm, key: k.private.Public()}
 }
 
-// SigningKeys is the content of a key directory: immutable once loaded.
+// SigningKeys are the keys of a key directory. They never change once they are loaded.
 type SigningKeys struct {
 	keys []*SigningKey // newest signFrom first
 	test bool
 }
 
-// LoadSigningKeys reads a directory with keys.yaml and one KID.pem (PKCS#8) for each
-// key in it. All of it is right or none of it is used.
+// LoadSigningKeys reads a key directory: keys.yaml, and one KID.pem (PKCS#8) for each key in
+// it. One invalid key rejects the whole directory. See [ReadFiles] for what else does.
 func LoadSigningKeys(dir string) (*SigningKeys, error) {
 	files, err := ReadFiles(dir)
 	if err != nil {
@@ -61,15 +61,15 @@ func LoadSigningKeys(dir string) (*SigningKeys, error) {
 	return keys, nil
 }
 
-func (k *SigningKey) newerThan(other *SigningKey) bool {
+func (k *SigningKey) isNewerThan(other *SigningKey) bool {
 	if !k.plan.SignFrom.Equal(other.plan.SignFrom) {
 		return k.plan.SignFrom.After(other.plan.SignFrom)
 	}
 	return k.kid < other.kid
 }
 
-// parseKey never repeats what it read: the bytes may be a secret.
-func parseKey(data []byte) (*SigningKey, error) {
+// parsePEM never quotes its input, which may be a secret.
+func parsePEM(data []byte) (*SigningKey, error) {
 	block, rest := pem.Decode(data)
 	if block == nil || block.Type != "PRIVATE KEY" || len(rest) > 0 {
 		return nil, errors.New("want exactly one PKCS#8 PEM block of type PRIVATE KEY")
@@ -82,10 +82,24 @@ func parseKey(data []byte) (*SigningKey, error) {
 	if !ok {
 		return nil, ErrUnsupportedKey
 	}
-	return newKey(private)
+	return newSigningKey(private)
 }
 
-func newKey(private crypto.Signer) (*SigningKey, error) {
+// generatePEM makes a key, and returns it with its PKCS#8 PEM.
+func generatePEM(algorithm string) (*SigningKey, []byte, error) {
+	private, err := generateKey(algorithm)
+	if err != nil {
+		return nil, nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, nil, fmt.Errorf("new key: %w", err)
+	}
+	key, err := newSigningKey(private)
+	return key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+}
+
+func newSigningKey(private crypto.Signer) (*SigningKey, error) {
 	algorithm, err := algorithmOf(private.Public())
 	if err != nil {
 		return nil, err
@@ -97,14 +111,14 @@ func newKey(private crypto.Signer) (*SigningKey, error) {
 	return &SigningKey{kid: kid, algorithm: algorithm, private: private}, nil
 }
 
-// IsTest says that the directory is marked test: true: its keys sign tokens for
-// tests, and nothing that production may believe.
+// IsTest reports whether the directory is marked test: true. Its keys sign test tokens
+// only, which production does not accept.
 func (s *SigningKeys) IsTest() bool { return s.test }
 
-// Keys lists every key, the newest first: what a self-test goes through.
+// Keys returns every key, the one with the latest signFrom first.
 func (s *SigningKeys) Keys() []*SigningKey { return append([]*SigningKey(nil), s.keys...) }
 
-// Current is the newest key that may sign now, or [ErrNoCurrentKey].
+// Current returns the newest key that may sign now. The error is [ErrNoCurrentKey].
 func (s *SigningKeys) Current(now time.Time) (*SigningKey, error) {
 	for _, key := range s.keys {
 		if key.plan.MaySignAt(now) {
@@ -114,7 +128,7 @@ func (s *SigningKeys) Current(now time.Time) (*SigningKey, error) {
 	return nil, ErrNoCurrentKey
 }
 
-// StateOf says what the key, one of this set, does now.
+// StateOf returns the state of a key of this directory now.
 func (s *SigningKeys) StateOf(key *SigningKey, now time.Time) State {
 	if current, err := s.Current(now); err == nil && current == key {
 		return StateSigning
@@ -130,8 +144,8 @@ func (s *SigningKeys) StateOf(key *SigningKey, now time.Time) State {
 	return StateRemoved
 }
 
-// NextGap says from when on no key signs, which is now if none does, and when the
-// next one begins; zero: none ever will.
+// NextGap returns the next gap, during which no key may sign. from is now if no key may sign
+// now. until is when the next key begins, and zero if there is no next key.
 func (s *SigningKeys) NextGap(now time.Time) (from, until time.Time) {
 	from = now
 	for i := len(s.keys) - 1; i >= 0; i-- { // the oldest first
@@ -147,8 +161,8 @@ func (s *SigningKeys) NextGap(now time.Time) (from, until time.Time) {
 	return from, until
 }
 
-// JWKS is the document (RFC 7517 section 5) with the keys that are to be known
-// now: those that will sign, sign, or have signed tokens that may still live.
+// JWKS returns the document (RFC 7517 section 5) with the keys that are published now:
+// those that will sign, that sign, or that have signed tokens which may still be valid.
 func (s *SigningKeys) JWKS(now time.Time) ([]byte, error) {
 	keys := []jwk.Key{}
 	for _, key := range s.keys {

@@ -1,34 +1,38 @@
 package revocation
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
-// WithEntries gives a list with the entries added or, of those that stand there already,
-// prolonged: adding never lifts what an entry refuses. Expired ones go. It
-// reports whether anything but that changes.
-func (l *List) WithEntries(now time.Time, added ...Entry) (*List, bool, error) {
-	entries, at := l.live(now), map[name]int{}
+// WithEntries returns the list with these entries added. An entry that is listed already is
+// prolonged where the new one is later, and never shortened. Expired entries are removed.
+// changed is false if no entry is new or longer. The error is [ErrFull].
+func (l *List) WithEntries(now time.Time, added ...Entry) (next *List, changed bool, err error) {
+	entries, index := l.unexpired(now), map[entryName]int{}
 	for i, e := range entries {
-		at[e.name()] = i
+		index[e.name()] = i
 	}
-	changed := false
 	for _, e := range added {
-		i, known := at[e.name()]
+		i, known := index[e.name()]
 		switch {
 		case !known:
-			at[e.name()] = len(entries)
+			index[e.name()] = len(entries)
 			entries = append(entries, e)
 		case entries[i].NotBefore.Before(e.NotBefore) || entries[i].Expires.Before(e.Expires):
-			entries[i] = e.coveringAlso(entries[i])
+			entries[i] = e.prolongedBy(entries[i])
 		default:
 			continue
 		}
 		changed = true
 	}
-	next, err := l.next(now, entries)
+	next, err = l.next(now, entries)
 	return next, changed, err
 }
 
-func (e Entry) coveringAlso(old Entry) Entry {
+// prolongedBy returns the entry with the later times of both.
+func (e Entry) prolongedBy(old Entry) Entry {
 	if e.NotBefore.Before(old.NotBefore) {
 		e.NotBefore = old.NotBefore
 	}
@@ -38,22 +42,22 @@ func (e Entry) coveringAlso(old Entry) Entry {
 	return e
 }
 
-// WithoutEntry gives a list in which no entry withdraws that value, and the entry that
-// did.
-func (l *List) WithoutEntry(now time.Time, issuer string, kind Kind, value string) (next *List, lifted Entry, found bool, err error) {
+// WithoutEntry returns the list without the entry for this value, and the removed entry.
+// found is false if there is no such entry.
+func (l *List) WithoutEntry(now time.Time, issuer string, kind Kind, value string) (next *List, removed Entry, found bool, err error) {
 	var kept []Entry
-	for _, e := range l.live(now) {
-		if e.name() == (name{issuer, kind, value}) {
-			lifted, found = e, true
+	for _, e := range l.unexpired(now) {
+		if e.name() == (entryName{issuer: issuer, kind: kind, value: value}) {
+			removed, found = e, true
 			continue
 		}
 		kept = append(kept, e)
 	}
 	next, err = l.next(now, kept)
-	return next, lifted, found, err
+	return next, removed, found, err
 }
 
-func (l *List) live(now time.Time) []Entry {
+func (l *List) unexpired(now time.Time) []Entry {
 	var entries []Entry
 	for _, e := range l.entries {
 		if now.Before(e.Expires) {
@@ -63,13 +67,43 @@ func (l *List) live(now time.Time) []Entry {
 	return entries
 }
 
-// next is read back as a reader will read it, so that no writer can make a
-// document that readers refuse. The serial is the time in milliseconds, so that a
-// list which is begun anew is later than the one that was lost.
+// next returns a later list with these entries. It reads the new document back as a reader
+// will, so that no writer makes a document that readers reject. The serial is the time in
+// milliseconds, so that a new list is later than one that was lost.
 func (l *List) next(now time.Time, entries []Entry) (*List, error) {
 	if len(entries) > MaxEntries {
 		return nil, ErrFull
 	}
-	made := List{serial: max(l.serial+1, uint64(now.UnixMilli())), entries: entries}
-	return Parse(made.Document())
+	later := List{serial: max(l.serial+1, uint64(now.UnixMilli())), entries: entries}
+	return Parse(later.Document())
+}
+
+// MaxAhead is how far the serial of a list, a time in milliseconds, may be ahead of the
+// reader's clock. The clocks of writers differ by seconds. A list that is further ahead
+// would be the latest one until its time has come.
+const MaxAhead = 24 * time.Hour
+
+// ErrAhead is the error for a serial that is more than [MaxAhead] ahead of the clock.
+var ErrAhead = errors.New("the serial is more than 24 h ahead of the clock here")
+
+// CheckSerial rejects a list whose serial is more than [MaxAhead] ahead of now.
+func (l *List) CheckSerial(now time.Time) error {
+	if l.serial <= uint64(max(now.Add(MaxAhead).UnixMilli(), 0)) {
+		return nil
+	}
+	return fmt.Errorf("%w: serial %d is of %s, the clock here says %s; the writer of the list has a wrong clock, or this machine has",
+		ErrAhead, l.serial, time.UnixMilli(int64(l.serial)).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+}
+
+// NewEmptyList returns a list without entries that is later than a list with the serial
+// after. The error is [ErrAhead] if that serial is not below now plus [MaxAhead].
+func NewEmptyList(now time.Time, after uint64) (*List, error) {
+	if after >= maxSerial {
+		return nil, fmt.Errorf("%w: %d", ErrAhead, after)
+	}
+	l, err := (&List{serial: after}).next(now, nil)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.CheckSerial(now)
 }

@@ -7,14 +7,15 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// Checker judges tokens by several lists: what one of them revokes, no other
-// lifts. The zero value revokes nothing.
+// Checker checks tokens against several lists. A token is revoked if one of them revokes
+// it. The zero value revokes nothing.
 type Checker struct {
-	Lists []func() *List           // in force now
-	Stale func(now time.Time) bool // the lists are too old to let anybody in; nil: never
+	Lists []func() *List           // each returns the active list
+	Stale func(now time.Time) bool // reports whether the lists are too old to allow any token; nil: they never are
 }
 
-// DenialReason gives the reason why the token does not hold any more, empty if it does.
+// DenialReason returns token_revoked or revocation_stale, or the empty reason if the token
+// is neither revoked nor are the lists too old.
 func (c Checker) DenialReason(t Token, now time.Time) decision.Reason {
 	for _, list := range c.Lists {
 		if list().Revokes(t, now) {
@@ -27,7 +28,7 @@ func (c Checker) DenialReason(t Token, now time.Time) decision.Reason {
 	return ""
 }
 
-// ReadFile reads the list in a file.
+// ReadFile reads the list in a file, as [Parse] does.
 func ReadFile(path string) (*List, error) {
 	data, err := readfile.Read(path, MaxBytes+1)
 	if err != nil {

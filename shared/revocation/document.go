@@ -11,17 +11,17 @@ import (
 	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
-// Bounds of a list. A full list refuses new entries and never drops one; an
-// incident of that size is for kid, which takes one entry.
+// Limits of a list. A full list rejects new entries and never drops one. In an incident of
+// that size, revoke a key (kid): that takes one entry.
 const (
 	MaxEntries = 10_000
 	MaxBytes   = 8 << 20
 	maxSerial  = 1 << 53 // beyond it JSON numbers lose digits
-	maxText    = 4096    // as of a token's claims
+	maxText    = 4096    // as for the claims of a token
 	maxNote    = 256
 )
 
-// ErrFull says that the list takes no more entries.
+// ErrFull is the error for more than [MaxEntries] entries or [MaxBytes] bytes.
 var ErrFull = fmt.Errorf("the list is full: at most %d entries in %d bytes; wait until some expire, or revoke a key (kid)", MaxEntries, MaxBytes)
 
 type document struct {
@@ -36,7 +36,8 @@ type document struct {
 //	  - {issuer: "https://tyk.example.com", kind: sub, value: "okta:alice",
 //	     notBefore: 2026-06-01T12:00:00Z, expires: 2026-06-01T12:06:00Z, by: ops, reason: "laptop stolen"}
 //
-// It is good as a whole or refused as a whole, with all that is wrong.
+// One invalid entry rejects the whole document. The error is [ErrFull], or
+// [strictyaml.Problems] with every mistake.
 func Parse(data []byte) (*List, error) {
 	if len(data) > MaxBytes {
 		return nil, ErrFull
@@ -56,13 +57,13 @@ func Parse(data []byte) (*List, error) {
 	if len(d.Revocations) > MaxEntries {
 		return nil, ErrFull
 	}
-	index := make(map[name]Entry, len(d.Revocations))
+	index := make(map[entryName]Entry, len(d.Revocations))
 	for i, e := range d.Revocations {
 		if err := e.check(); err != nil {
 			problems.Add(doc.At("revocations", i), "entry %d: %s", i+1, err)
 		}
 		if _, twice := index[e.name()]; twice {
-			problems.Add(doc.At("revocations", i), "entry %d: this %s of this issuer stands here twice", i+1, e.Kind)
+			problems.Add(doc.At("revocations", i), "entry %d: this %s of this issuer is listed twice", i+1, e.Kind)
 		}
 		index[e.name()] = e
 	}
@@ -79,29 +80,29 @@ func (e Entry) check() error {
 		return fmt.Errorf("kind %.32q: want txn, sid, sub or kid", e.Kind)
 	}
 	switch {
-	case !plain(e.Issuer, maxText) || e.Issuer == "":
+	case !isPlainText(e.Issuer, maxText) || e.Issuer == "":
 		return errors.New("issuer: want the iss of the tokens")
-	case !plain(e.Value, maxText) || e.Value == "":
+	case !isPlainText(e.Value, maxText) || e.Value == "":
 		return errors.New("value: want a text without control characters")
-	case !plain(e.By, maxNote) || !plain(e.Reason, maxNote):
+	case !isPlainText(e.By, maxNote) || !isPlainText(e.Reason, maxNote):
 		return fmt.Errorf("by, reason: want at most %d bytes without control characters", maxNote)
 	case e.Expires.IsZero():
-		return errors.New("expires is missing: no entry is for ever")
-	case e.Kind.dated() && e.NotBefore.IsZero():
-		return fmt.Errorf("notBefore is missing: tokens of this %s issued until then are refused", e.Kind)
-	case e.Kind.dated() && !e.Expires.After(e.NotBefore):
-		return errors.New("expires is not after notBefore: tokens would hold again")
-	case !e.Kind.dated() && !e.NotBefore.IsZero():
-		return fmt.Errorf("notBefore is for sid and sub: all tokens of a %s are refused", e.Kind)
+		return errors.New("expires is missing: every entry must end")
+	case e.Kind.hasNotBefore() && e.NotBefore.IsZero():
+		return fmt.Errorf("notBefore is missing: tokens of this %s issued until then are revoked", e.Kind)
+	case e.Kind.hasNotBefore() && !e.Expires.After(e.NotBefore):
+		return errors.New("expires is not after notBefore: tokens would be valid again")
+	case !e.Kind.hasNotBefore() && !e.NotBefore.IsZero():
+		return fmt.Errorf("notBefore is for sid and sub: all tokens of a %s are revoked", e.Kind)
 	}
 	return nil
 }
 
-func plain(text string, most int) bool {
-	return len(text) <= most && !strings.ContainsFunc(text, unicode.IsControl)
+func isPlainText(text string, maxBytes int) bool {
+	return len(text) <= maxBytes && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
-// Document is the list in the form that [Parse] reads: YAML with an entry a line.
+// Document returns the list in the form that [Parse] reads: YAML, with one entry in a line.
 func (l *List) Document() []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "serial: %d\nrevocations:", l.serial)
@@ -110,14 +111,14 @@ func (l *List) Document() []byte {
 	}
 	b.WriteByte('\n')
 	for _, e := range l.entries {
-		line, _ := json.Marshal(e) // texts and times of years with four digits: cannot fail
+		line, _ := json.Marshal(e) // texts, and times in years of four digits: cannot fail
 		fmt.Fprintf(&b, "  - %s\n", line)
 	}
 	return []byte(b.String())
 }
 
-// MarshalJSON leaves out what an entry does not say. (The tag omitzero, which
-// would do the same, is newer than the oldest gateway's Go.)
+// MarshalJSON leaves out a zero notBefore. (The tag omitzero does that too, but it is newer
+// than the Go of the oldest supported gateway.)
 func (e Entry) MarshalJSON() ([]byte, error) {
 	written := struct {
 		Issuer    string     `json:"issuer"`
@@ -127,7 +128,7 @@ func (e Entry) MarshalJSON() ([]byte, error) {
 		Expires   time.Time  `json:"expires"`
 		By        string     `json:"by,omitempty"`
 		Reason    string     `json:"reason,omitempty"`
-	}{e.Issuer, e.Kind, e.Value, nil, e.Expires.UTC(), e.By, e.Reason}
+	}{Issuer: e.Issuer, Kind: e.Kind, Value: e.Value, Expires: e.Expires.UTC(), By: e.By, Reason: e.Reason}
 	if !e.NotBefore.IsZero() {
 		utc := e.NotBefore.UTC()
 		written.NotBefore = &utc

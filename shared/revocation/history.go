@@ -1,67 +1,36 @@
 package revocation
 
 import (
-	"errors"
 	"fmt"
 	"sort"
 	"sync"
 	"time"
 )
 
-// MaxAhead is how far the serial of a list, a time in milliseconds, may be ahead of the
-// reader's clock. Writers' clocks differ by seconds; a list that is further ahead would
-// count as the latest one for as long.
-const MaxAhead = 24 * time.Hour
-
-// ErrAhead says that a list's serial is further ahead than any honest clock.
-var ErrAhead = errors.New("the serial is more than 24 h ahead of the clock here")
-
-// CheckSerial rejects a list whose serial is more than [MaxAhead] ahead of now.
-func (l *List) CheckSerial(now time.Time) error {
-	if l.serial <= uint64(max(now.Add(MaxAhead).UnixMilli(), 0)) {
-		return nil
-	}
-	return fmt.Errorf("%w: serial %d is of %s, the clock here says %s; the writer of the list has a wrong clock, or this machine has",
-		ErrAhead, l.serial, time.UnixMilli(int64(l.serial)).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-}
-
-// NewEmptyList is a list without entries that is later than a list with the serial after. It is
-// an error if that is more than [MaxAhead] ahead of now.
-func NewEmptyList(now time.Time, after uint64) (*List, error) {
-	if after >= maxSerial {
-		return nil, fmt.Errorf("%w: %d", ErrAhead, after)
-	}
-	l, err := (&List{serial: after}).next(now, nil)
-	if err != nil {
-		return nil, err
-	}
-	return l, l.CheckSerial(now)
-}
-
-// alarmFor is how long a vanished entry is shown.
+// alarmFor is how long a vanished entry is reported.
 const alarmFor = time.Hour
 
-// Vanished is an entry that left the list, or refuses less than before, while it had not
-// expired. That is what meshpass revoke remove does, and what an older copy of the list
-// and a hostile writer do.
+// Vanished is an entry that was removed from the list, or made shorter, before it expired.
+// meshpass revoke remove does that, and so do an older copy of the list and a hostile
+// writer.
 type Vanished struct {
 	Entry
 	At time.Time
 }
 
-// History follows the active lists of one source and remembers what no honest writer
-// does without being asked. The zero value is ready. Its methods may be called from
-// many goroutines.
+// History follows the active lists of one source. It remembers changes that an honest
+// writer makes only on request: entries that vanish, and a serial that goes back. The zero
+// value is ready. Its methods may be called from many goroutines.
 type History struct {
 	mu       sync.Mutex
-	list     *List  // the active one; nil: none yet
+	list     *List  // the active one; nil before the first
 	highest  uint64 // serial
-	vanished map[name]Vanished
+	vanished map[entryName]Vanished
 	count    uint64
 }
 
-// Observe notes the list that is active from now on, and gives the entries that vanished
-// with this change, in the order of the list before.
+// Observe records that this list is active from now on. It returns the entries that vanish
+// with the change, in the order of the list before.
 func (h *History) Observe(next *List, now time.Time) (gone []Vanished) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -71,14 +40,14 @@ func (h *History) Observe(next *List, now time.Time) (gone []Vanished) {
 		}
 	}
 	if h.list != nil {
-		for _, e := range h.list.live(now) {
+		for _, e := range h.list.unexpired(now) {
 			if !next.covers(e) {
-				gone = append(gone, Vanished{e, now})
+				gone = append(gone, Vanished{Entry: e, At: now})
 			}
 		}
 	}
 	if h.vanished == nil {
-		h.vanished = map[name]Vanished{}
+		h.vanished = map[entryName]Vanished{}
 	}
 	for _, v := range gone {
 		if len(h.vanished) < MaxEntries {
@@ -90,14 +59,14 @@ func (h *History) Observe(next *List, now time.Time) (gone []Vanished) {
 	return gone
 }
 
-// covers reports whether the list refuses all that the entry does.
+// covers reports whether the list revokes every token that the entry revokes.
 func (l *List) covers(e Entry) bool {
-	now, listed := l.index[e.name()]
-	return listed && !now.NotBefore.Before(e.NotBefore) && !now.Expires.Before(e.Expires)
+	current, listed := l.index[e.name()]
+	return listed && !current.NotBefore.Before(e.NotBefore) && !current.Expires.Before(e.Expires)
 }
 
-// Vanished are the entries that vanished within the last hour, would not have expired
-// yet, and have not come back; sorted by issuer, kind and value.
+// Vanished returns the entries that vanished within the last hour, have not expired since,
+// and have not come back. They are sorted by issuer, kind and value.
 func (h *History) Vanished(now time.Time) (all []Vanished) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -119,16 +88,16 @@ func (h *History) Vanished(now time.Time) (all []Vanished) {
 	return all
 }
 
-// VanishedCount is how many entries have vanished since the start.
+// VanishedCount returns the number of entries that have vanished since the start.
 func (h *History) VanishedCount() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.count
 }
 
-// RolledBack gives the serial of the active list and, if that is lower, the highest one that
-// was active before it.
-func (h *History) RolledBack() (active, before uint64, back bool) {
+// RolledBack reports whether an earlier list had a higher serial than the active one, and
+// returns both serials. before is the highest of all.
+func (h *History) RolledBack() (active, before uint64, rolledBack bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.list == nil {
@@ -137,14 +106,15 @@ func (h *History) RolledBack() (active, before uint64, back bool) {
 	return h.list.serial, h.highest, h.list.serial < h.highest
 }
 
-// maxNamed is how many entries a text names.
+// maxNamed is how many entries an alarm names.
 const maxNamed = 5
 
-// Alarms says in words what should alarm an operator, a line each.
+// Alarms returns one line for each state that an operator should look at: a list that went
+// back, and vanished entries.
 func (h *History) Alarms(now time.Time) (all []string) {
-	if active, before, back := h.RolledBack(); back {
-		all = append(all, fmt.Sprintf("the list is older than the one before: serial %d after %d; an old copy was put in its place, or it was written by hand: "+
-			"revoke again what must hold, by meshpass revoke, which makes it the latest list", active, before))
+	if active, before, rolledBack := h.RolledBack(); rolledBack {
+		all = append(all, fmt.Sprintf("the list is older than the one before: serial %d after %d; an old copy replaced it, or it was written by hand: "+
+			"revoke again what must stay revoked, with meshpass revoke, which makes it the latest list", active, before))
 	}
 	vanished := h.Vanished(now)
 	if len(vanished) == 0 {
@@ -158,27 +128,5 @@ func (h *History) Alarms(now time.Time) (all []string) {
 		}
 		text += fmt.Sprintf("%s %s %s of %s at %s", map[bool]string{true: ":", false: ","}[i == 0], v.Kind, v.Value, v.Issuer, v.At.UTC().Format(time.RFC3339))
 	}
-	return append(all, text+"; expected after meshpass revoke remove, otherwise revoke them again and find out who writes the list")
-}
-
-// UnknownIssuers lists the issuers of entries that are none of those given, each once and
-// sorted, and counts these entries. They refuse nothing here.
-func (l *List) UnknownIssuers(issuers []string) (unknown []string, entries int) {
-	known := map[string]bool{}
-	for _, issuer := range issuers {
-		known[issuer] = true
-	}
-	seen := map[string]bool{}
-	for _, e := range l.entries {
-		if known[e.Issuer] {
-			continue
-		}
-		entries++
-		if !seen[e.Issuer] {
-			seen[e.Issuer] = true
-			unknown = append(unknown, e.Issuer)
-		}
-	}
-	sort.Strings(unknown)
-	return unknown, entries
+	return append(all, text+"; expected after meshpass revoke remove; otherwise revoke them again and find out who writes the list")
 }

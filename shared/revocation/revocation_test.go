@@ -91,7 +91,7 @@ func TestParseRefuses(t *testing.T) {
 		entry("kind: txn, value: x, expires: tomorrow"):                                              "tomorrow",
 		entry("kind: txn, value: x, expires: 2026-06-01T12:00:00Z, by: " + strings.Repeat("b", 300)): "by, reason: want",
 		strings.Replace(every, "t-1", "&a t-1", 1):                                                   "anchors",
-		every + strings.Split(every, "\n")[2]:                                                        "stands here twice",
+		every + strings.Split(every, "\n")[2]:                                                        "is listed twice",
 		"revocations: [" + strings.Repeat("{},", revocation.MaxEntries+1) + "]":                      "the list is full",
 		"# " + strings.Repeat("x", revocation.MaxBytes):                                              "the list is full",
 	} {

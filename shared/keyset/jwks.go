@@ -7,26 +7,31 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
 	"slices"
 	"strings"
 
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
+
 	"github.com/meshpass/meshpass/internal/strictjson"
 )
 
-// Bounds of a JWKS: far above any honest set, far below what hurts.
+// Limits of a JWKS, far above any honest set.
 const (
 	MaxSetBytes = 256 << 10
 	maxKeys     = 100
 )
 
-// ParseJWKS reads a key set (RFC 7517), as strictly as a token is read. One bad key
-// rejects the whole set: a set that is not what its publisher meant is a set to alarm
-// about, not to trim. A key whose kty is not known is skipped and counted, as section
-// 5 asks, or else the first gateway with a new kind of key would stop every older
-// verifier from following its set. Errors never quote a key: it may be a private one.
+// ParseJWKS reads a key set (RFC 7517), as strictly as a token is read: at most
+// [MaxSetBytes] and 100 keys, with kids that are thumbprints. One invalid key rejects the
+// whole set: a set that its publisher did not mean should alarm people, and not be trimmed.
+// A key whose kty is unknown is skipped and counted ([PublicKeys.SkippedKeys]), as section 5
+// asks. Otherwise the first gateway with a new kind of key would keep every older verifier
+// from reading its set. Errors never quote a key: it may be a private one.
 func ParseJWKS(data []byte) (*PublicKeys, error) {
 	members, err := splitSet(data)
 	if err != nil {
@@ -81,8 +86,8 @@ func splitSet(data []byte) ([]any, error) {
 	return keys, nil
 }
 
-// checkSpelling rejects the names in other letters: encoding/json and other readers
-// take "Keys" for "keys".
+// checkSpelling rejects names in other letters: encoding/json and other readers accept
+// "Keys" as "keys".
 func checkSpelling(object map[string]any, names ...string) error {
 	for name := range object {
 		for _, want := range names {
@@ -94,13 +99,14 @@ func checkSpelling(object map[string]any, names ...string) error {
 	return nil
 }
 
-// The members of a JWK that are secret: RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1, RFC
-// 8037 section 2, and priv of the kind AKP.
+// privateMembers are the secret members of a JWK: RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1,
+// RFC 8037 section 2, and priv of the kty AKP.
 var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "priv"}
 
 const symmetricMember = "k"
 
-// parseJWK gives no key where the kty is not known; its kid may then be empty.
+// parseJWK returns the key and its kid. key is nil if the kty is unknown; kid may then be
+// empty.
 func parseJWK(value any) (kid string, key *PublicKey, err error) {
 	members, isObject := value.(map[string]any)
 	if !isObject {
@@ -112,11 +118,11 @@ func parseJWK(value any) (kid string, key *PublicKey, err error) {
 	if err := checkSpelling(members, "kty", "kid", "alg", "use", "key_ops", "crv", "x", "y", "n", "e"); err != nil {
 		return "", nil, err
 	}
-	texts, err := metadata(members)
+	texts, err := readTexts(members)
 	if err != nil {
 		return "", nil, err
 	}
-	public, known, err := publicKey(members, texts["kty"])
+	public, known, err := readPublicKey(members, texts["kty"])
 	if !known || err != nil {
 		return texts["kid"], nil, err
 	}
@@ -136,8 +142,8 @@ func parseJWK(value any) (kid string, key *PublicKey, err error) {
 	return kid, &PublicKey{Algorithm: algorithm, key: public}, checkUse(members, texts["use"])
 }
 
-// checkPublic looks for secret members of any kind of key, in any letters, whatever
-// their values: where one is, the publisher has mixed up the halves of its keys.
+// checkPublic rejects secret members of any kind of key, in upper or lower case, with any
+// value. If there is one, the publisher has mixed up the halves of its keys.
 func checkPublic(members map[string]any) error {
 	for name := range members {
 		if strings.EqualFold(name, symmetricMember) {
@@ -153,14 +159,14 @@ func checkPublic(members map[string]any) error {
 	return nil
 }
 
-// metadata gives the members that are texts; absent ones are empty.
-func metadata(members map[string]any) (map[string]string, error) {
+// readTexts returns the members that are texts. Absent ones are empty.
+func readTexts(members map[string]any) (map[string]string, error) {
 	texts := map[string]string{}
 	for _, name := range []string{"kty", "kid", "alg", "use"} {
 		value, present := members[name]
 		text, isText := value.(string)
 		if present && !isText {
-			return nil, fmt.Errorf("not a JSON Web Key: %s is no text", name)
+			return nil, fmt.Errorf("not a JSON Web Key: %s is not a text", name)
 		}
 		texts[name] = text
 	}
@@ -177,7 +183,7 @@ func checkUse(members map[string]any, use string) error {
 	value, present := members["key_ops"]
 	operations, isList := value.([]any)
 	if present && !isList {
-		return errors.New("key_ops is no list")
+		return errors.New("key_ops is not a list")
 	}
 	for _, operation := range operations {
 		if operation != "verify" {
@@ -187,11 +193,11 @@ func checkUse(members map[string]any, use string) error {
 	return nil
 }
 
-// publicKey reads the key itself; known is false where the kty is not one of ours.
-func publicKey(members map[string]any, kty string) (key crypto.PublicKey, known bool, err error) {
+// readPublicKey reads the key itself. known is false if the kty is not one of ours.
+func readPublicKey(members map[string]any, kty string) (key crypto.PublicKey, known bool, err error) {
 	read := func(name string) (data []byte) {
 		if err == nil {
-			data, err = unsigned(members, name)
+			data, err = readBytes(members, name)
 		}
 		return data
 	}
@@ -227,12 +233,53 @@ func publicKey(members map[string]any, kty string) (key crypto.PublicKey, known 
 	return key, true, err
 }
 
-// unsigned reads bytes in base64url without padding (RFC 7518 section 2), at least one.
-func unsigned(members map[string]any, name string) ([]byte, error) {
+// readBytes reads at least one byte in base64url without padding (RFC 7518 section 2).
+func readBytes(members map[string]any, name string) ([]byte, error) {
 	text, _ := members[name].(string)
 	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(data) == 0 || strings.ContainsAny(text, "\r\n") {
 		return nil, fmt.Errorf("%s is not base64url without padding", name)
 	}
 	return data, nil
+}
+
+// MarshalJWKS returns the keys of one or several sets as one document (RFC 7517 section 5),
+// sorted by kid. The document does not name the owner of a key: put several sets together
+// only for readers who know the owners.
+func MarshalJWKS(sets ...*PublicKeys) ([]byte, error) {
+	keys := []jwk.Key{}
+	for _, set := range sets {
+		for kid, public := range set.keys {
+			key, err := toJWK(kid, public)
+			if err != nil {
+				return nil, err
+			}
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b jwk.Key) int { return strings.Compare(a.KeyID(), b.KeyID()) })
+	return marshalSet(keys)
+}
+
+func marshalSet(keys []jwk.Key) ([]byte, error) {
+	return json.MarshalIndent(struct {
+		Keys []jwk.Key `json:"keys"`
+	}{keys}, "", "  ")
+}
+
+func toJWK(kid string, public PublicKey) (jwk.Key, error) {
+	key, err := jwk.FromRaw(public.key)
+	if err != nil {
+		return nil, err
+	}
+	members := []struct {
+		name  string
+		value any
+	}{{jwk.KeyIDKey, kid}, {jwk.AlgorithmKey, jwa.SignatureAlgorithm(public.Algorithm)}, {jwk.KeyUsageKey, jwk.ForSignature}}
+	for _, m := range members {
+		if err := key.Set(m.name, m.value); err != nil {
+			return nil, err
+		}
+	}
+	return key, nil
 }
