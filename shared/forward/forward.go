@@ -1,14 +1,21 @@
-// Package forward is what a Go service needs to pass a caller's identity on: the
-// token of the incoming request goes, unchanged, onto the requests made for it.
-// The mesh cannot do this for a service, because a proxy cannot tell for which
-// incoming request an outgoing one is made (draft section 12.2).
+// Package forward passes the user's identity on from service to service. A Go service uses
+// it to put the token of an incoming request, unchanged, on the requests that it makes for
+// it. The mesh cannot do that for the service: a proxy does not know which incoming request
+// an outgoing one belongs to (draft section 12.2).
+//
+// Two parts work together. [Handler] keeps the incoming token in the context of the request.
+// [Transport] puts it on outgoing requests that have this context, if they go to a host
+// inside the mesh:
 //
 //	http.ListenAndServe(addr, forward.Handler(mux))
 //	client := &http.Client{Transport: &forward.Transport{Inside: forward.MustParseHosts("*.svc.cluster.local")}}
 //	request, err := http.NewRequestWithContext(r.Context(), …)
 //
-// Package forwardgrpc has the same for gRPC; both keep the token in the same place
-// of the context, so a call that comes in by one protocol may go on by the other.
+// The token is a bearer and must not leave the mesh. So [Hosts] is a closed list, and from
+// requests to any other host the token and all identity headers are removed.
+//
+// Package forwardgrpc does the same for gRPC. Both keep the token in the same place of the
+// context: a request that comes in by one protocol may go on by the other.
 package forward
 
 import (
@@ -21,7 +28,8 @@ import (
 
 type contextKey struct{}
 
-// Handler remembers the incoming token in the request's context.
+// Handler returns a handler that keeps the incoming token in the request's context, and
+// calls next.
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if ctx := Remember(r.Context(), r.Header.Values(identity.Header)); ctx != r.Context() {
@@ -31,8 +39,9 @@ func Handler(next http.Handler) http.Handler {
 	})
 }
 
-// Remember keeps the token in the context, for servers of other protocols. values are all that came
-// in the header [identity.Header]: of none, or more than one, nothing is kept, as no hop accepts two.
+// Remember returns a context that holds the token, for servers of other protocols. values
+// are all values of the header [identity.Header]. If there is not exactly one, no token is
+// kept: no hop accepts two.
 func Remember(ctx context.Context, values []string) context.Context {
 	if len(values) != 1 || values[0] == "" {
 		return ctx
@@ -40,35 +49,37 @@ func Remember(ctx context.Context, values []string) context.Context {
 	return context.WithValue(ctx, contextKey{}, values[0])
 }
 
-// FromContext gives the token that [Handler] remembered.
-func FromContext(ctx context.Context) (string, bool) {
-	token, ok := ctx.Value(contextKey{}).(string)
+// FromContext returns the token that [Handler] or [Remember] has kept. ok is false if there
+// is no token.
+func FromContext(ctx context.Context) (token string, ok bool) {
+	token, ok = ctx.Value(contextKey{}).(string)
 	return token, ok
 }
 
-// Transport sets the token of the request's context on every request to a host inside the mesh, in
-// place of any that is there. From every other request it removes the token and all identity
-// headers: a service that copies headers, or follows a redirect, must not carry them out.
+// Transport sets the token of the request's context on every request to a host inside the
+// mesh, and replaces one that is there. From every other request it removes the token and
+// all identity headers, so that a service that copies headers, or follows a redirect, does
+// not carry them out of the mesh.
 type Transport struct {
 	Base   http.RoundTripper // nil: [http.DefaultTransport]
-	Inside Hosts             // the zero value has none: nothing is passed on
+	Inside Hosts             // hosts of the mesh; the zero value is empty: no token is passed on
 }
 
-// RoundTrip works on a copy, as [http.RoundTripper] asks.
+// RoundTrip sends a copy of the request, as [http.RoundTripper] requires.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	base := t.Base
 	if base == nil {
 		base = http.DefaultTransport
 	}
 	token, ok := FromContext(r.Context())
-	inside := t.staysInside(r)
+	inside := t.isInside(r)
 	trailer := r.Trailer
 	r = r.Clone(r.Context())
-	r.Trailer = trailer // its values are set while the body is sent, so that a copy would have none
-	deleteOurs(r.Header)
-	if hasOurs(trailer) {
+	r.Trailer = trailer // its values are set while the body is sent, so a copy would miss them
+	deleteReserved(r.Header)
+	if hasReserved(trailer) {
 		r.Trailer = trailer.Clone()
-		deleteOurs(r.Trailer)
+		deleteReserved(r.Trailer)
 	}
 	if ok && inside {
 		r.Header.Set(identity.Header, token)
@@ -76,15 +87,16 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return base.RoundTrip(r)
 }
 
-// staysInside judges all that may say where the request goes: the host that is connected to, the Host
-// header, by which a sidecar or a proxy routes, and the opaque form, which is sent in place of the path
-// and may name another host. A URL with a user is not one that a service writes for another service.
-func (t *Transport) staysInside(r *http.Request) bool {
+// isInside reports whether the request goes to a host of the mesh. It checks everything that
+// can decide that: the host of the connection, the Host header, which sidecars and proxies
+// route by, and the opaque form, which is sent in place of the path and may name another
+// host. It rejects a URL with a user, which no service writes for another service.
+func (t *Transport) isInside(r *http.Request) bool {
 	host := url.URL{Scheme: r.URL.Scheme, Host: r.Host}
 	return r.URL.Opaque == "" && r.URL.User == nil && t.Inside.Admit(r.URL) && (r.Host == "" || t.Inside.Admit(&host))
 }
 
-func hasOurs(h http.Header) bool {
+func hasReserved(h http.Header) bool {
 	for name := range h {
 		if identity.IsReservedHeader(name) {
 			return true
@@ -93,10 +105,10 @@ func hasOurs(h http.Header) bool {
 	return false
 }
 
-func deleteOurs(h http.Header) {
+func deleteReserved(h http.Header) {
 	for name := range h {
 		if identity.IsReservedHeader(name) {
-			delete(h, name) // not Del, which would miss a name that is not canonical
+			delete(h, name) // Del would miss a name that is not canonical
 		}
 	}
 }

@@ -7,20 +7,21 @@ import (
 	"strings"
 )
 
-// Hosts are the hosts that a token may be sent to: those of the mesh. The zero value has none, so
-// that a client that was not told of any passes nothing on.
+// Hosts are the hosts that a token may be sent to, those of the mesh. The zero value is
+// empty: a client without a list passes no token on.
 type Hosts []Host
 
-// Host is one entry: `orders.shop.svc.cluster.local`, `*.svc.cluster.local` for every name below, an
-// IP address; with a port, only that port.
+// Host is one entry of [Hosts]: a name such as orders.shop.svc.cluster.local, every name
+// below a suffix such as *.svc.cluster.local, or an IP address. An entry with a port names
+// only that port.
 type Host struct {
-	host   string // lower case; of a suffix with its leading dot
+	host   string // lower case; of a suffix, with its leading dot
 	suffix bool
-	port   string // "": any
+	port   string // empty: any
 }
 
-// ParseHosts reads entries as people write them, and refuses what could let a token leave the mesh:
-// a lone *, a suffix of one label, what is no host name.
+// ParseHosts reads the entries of [Hosts]. It rejects an entry that could let a token leave
+// the mesh: * alone, a suffix of one label, and a text that is not a host name.
 func ParseHosts(entries ...string) (Hosts, error) {
 	var all Hosts
 	for _, entry := range entries {
@@ -33,7 +34,7 @@ func ParseHosts(entries ...string) (Hosts, error) {
 	return all, nil
 }
 
-// MustParseHosts is for lists that stand in the program's text; it panics where [ParseHosts] fails.
+// MustParseHosts is [ParseHosts] for lists in the source code. It panics on an error.
 func MustParseHosts(entries ...string) Hosts {
 	all, err := ParseHosts(entries...)
 	if err != nil {
@@ -53,7 +54,7 @@ func ParseHost(entry string) (Host, error) {
 	if u.host, u.suffix = strings.CutPrefix(u.host, "*."); u.suffix && strings.Count(u.host, ".") == 0 {
 		return u, fmt.Errorf("%q: a suffix of one label would let tokens leave the mesh", entry)
 	}
-	host, ok := hostName(u.host)
+	host, ok := canonicalHost(u.host)
 	if _, err := netip.ParseAddr(host); !ok || u.suffix && err == nil {
 		return u, fmt.Errorf("%q: %q is not a host name", entry, u.host)
 	}
@@ -63,15 +64,17 @@ func ParseHost(entry string) (Host, error) {
 	return u, nil
 }
 
-// Admit reports whether a token may go with a request to this URL.
+// Admit reports whether a token may be sent with a request to this URL. Without a port it
+// is the port of the scheme; other schemes than http, h2c, ws, https and wss are not
+// admitted.
 func (all Hosts) Admit(target *url.URL) bool {
-	host, ok := hostName(target.Hostname())
+	host, ok := canonicalHost(target.Hostname())
 	port := target.Port()
 	switch target.Scheme {
 	case "http", "ws", "h2c":
-		port = portOr(port, "80")
+		port = portOrDefault(port, "80")
 	case "https", "wss":
-		port = portOr(port, "443")
+		port = portOrDefault(port, "443")
 	default:
 		return false
 	}
@@ -84,33 +87,34 @@ func (all Hosts) Admit(target *url.URL) bool {
 	return false
 }
 
-func portOr(port, otherwise string) string {
+func portOrDefault(port, byScheme string) string {
 	if port == "" {
-		return otherwise
+		return byScheme
 	}
 	return port
 }
 
-// hostName gives the one spelling of a host, and whether it is one. Names are
-// those of DNS in ASCII: Go maps others before it dials (U+3002 is a dot to it),
-// so that what would be compared here is not where the request goes.
-func hostName(host string) (string, bool) {
+// canonicalHost returns the one spelling of a host that is compared. ok is false for a text
+// that is not a host. Names are those of DNS in ASCII. Go maps other characters before it
+// dials, U+3002 to a dot for example: the host that is compared here would not be the host
+// that the request goes to.
+func canonicalHost(host string) (canonical string, ok bool) {
 	if address, err := netip.ParseAddr(host); err == nil {
 		return address.String(), address.Zone() == ""
 	}
-	host = strings.TrimSuffix(host, ".") // the root's, which changes nothing
+	host = strings.TrimSuffix(host, ".") // of the root, which changes nothing
 	labels := strings.Split(host, ".")
 	for _, label := range labels {
-		if label == "" || strings.ContainsFunc(label, notOfName) {
+		if label == "" || strings.ContainsFunc(label, isNotHostCharacter) {
 			return "", false
 		}
 	}
-	if strings.Trim(labels[len(labels)-1], "0123456789") == "" { // part of an address, or one in an odd spelling
+	if strings.Trim(labels[len(labels)-1], "0123456789") == "" { // part of an IP address, or an unusual spelling of one
 		return "", false
 	}
 	return strings.ToLower(host), true
 }
 
-func notOfName(r rune) bool {
+func isNotHostCharacter(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
 }
