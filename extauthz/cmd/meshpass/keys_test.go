@@ -88,7 +88,7 @@ func TestRotation(t *testing.T) {
 		{"no problem", func() []string { return in("status") }, 0, "denials: until ", ""},
 		{"without a reason", func() []string { return in("rotate", "--now") }, 1, "", "name the key that leaked with --kid"},
 		{"a leak", func() []string { return in("rotate", "--now", "--kid", kid) }, 0, "denials: until ", ""},
-		{"a leak, again", func() []string { return in("rotate", "--now", "--kid", kid) }, 1, "", "gone already?"},
+		{"a leak, again", func() []string { return in("rotate", "--now", "--kid", kid) }, 1, "", "removed already?"},
 		{"too often", func() []string { return in("rotate", "--every", "1s") }, 2, "", "want the lead"},
 		{"now", func() []string { return in("rotate") }, 0, "made key ", ""},
 		{"now, again", func() []string { return in("rotate") }, 0, "waits to sign already", ""},
