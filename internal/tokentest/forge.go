@@ -9,12 +9,13 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// Parts is a token before it is signed, free to be made wrong.
+// Parts are the header and the claims of a token before it is signed. A test can change
+// them.
 type Parts struct {
 	Header, Claims map[string]any
 }
 
-// ValidParts is what [ValidToken] is made of.
+// ValidParts returns the parts of a valid token, with fewer claims than [ValidToken].
 func ValidParts(t testing.TB, now time.Time) Parts {
 	t.Helper()
 	key, err := SigningKeys(t).Current(now)
@@ -33,13 +34,14 @@ func ValidParts(t testing.TB, now time.Time) Parts {
 	}
 }
 
-// Sign makes a token of the parts with the TEST key.
+// Sign returns a token of these parts, signed with the TEST key.
 func (p Parts) Sign(t testing.TB) string {
 	t.Helper()
 	return SignText(t, mustJSON(t, p.Header), mustJSON(t, p.Claims))
 }
 
-// SignText makes a token of header and claims as they are written.
+// SignText returns a token of this header and these claims, signed with the TEST key. The
+// texts need not be JSON.
 func SignText(t testing.TB, header, claims string) string {
 	t.Helper()
 	key, err := SigningKeys(t).Current(time.Now())
@@ -51,15 +53,15 @@ func SignText(t testing.TB, header, claims string) string {
 
 func signWith(t testing.TB, key *keyset.SigningKey, header, claims string) string {
 	t.Helper()
-	input := encode(header) + "." + encode(claims)
+	input := encodeBase64URL(header) + "." + encodeBase64URL(claims)
 	signature, err := key.Sign([]byte(input))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return input + "." + encode(string(signature))
+	return input + "." + encodeBase64URL(string(signature))
 }
 
-func encode(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+func encodeBase64URL(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
 func mustJSON(t testing.TB, value any) string {
 	t.Helper()
@@ -70,8 +72,8 @@ func mustJSON(t testing.TB, value any) string {
 	return string(data)
 }
 
-// stranger is a key that no verifier knows.
-func stranger(t testing.TB) *keyset.SigningKey {
+// newUnknownKey returns a key that no verifier trusts.
+func newUnknownKey(t testing.TB) *keyset.SigningKey {
 	t.Helper()
 	return NewSigningKeys(t, keyset.ES256, time.Now()).Keys()[0]
 }

@@ -7,15 +7,15 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// Forgery is a token that must be refused, and for which reason.
+// Forgery is an invalid token, with the reason that a verifier must give.
 type Forgery struct {
 	Name   string
-	Raw    string
+	Raw    string // the token
 	Reason decision.Reason
 }
 
-// ForgedTokens is the catalogue: tokens that are wrong in one thing each, for every
-// entry point through which a token can come.
+// ForgedTokens returns the catalogue of forged tokens. Each has one fault. Tests run it
+// through every entry point for tokens.
 func ForgedTokens(t testing.TB, now time.Time) []Forgery {
 	t.Helper()
 	list := forgedText(t, now)

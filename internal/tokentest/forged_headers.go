@@ -75,7 +75,8 @@ func forgedHeaders(t testing.TB, now time.Time) []Forgery {
 	}...)
 }
 
-// unexpectedParameters are those of JWE, of other JWS profiles, and of nobody.
+// unexpectedParameters have header parameters of JWE, of other JWS profiles, and unknown
+// ones.
 func unexpectedParameters(with func(name string, value any) string) []Forgery {
 	var all []Forgery
 	for name, value := range map[string]any{

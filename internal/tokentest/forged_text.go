@@ -39,7 +39,7 @@ func forgedText(t testing.TB, now time.Time) []Forgery {
 		{"a dot before", "." + valid, decision.TokenFormat},
 		{"nothing but dots", "..", decision.TokenFormat},
 		{"thousands of dots", strings.Repeat(".", 8000), decision.TokenFormat},
-		{"trailing bits of the header", trailingBits(encode(text+" ")) + "." + claims + "." + signature, decision.TokenBase64},
+		{"trailing bits of the header", trailingBits(encodeBase64URL(text+" ")) + "." + claims + "." + signature, decision.TokenBase64},
 		{"trailing bits", header + "." + claims + "." + trailingBits(signature), decision.TokenBase64},
 		{"impossible length", header + "." + claims + ".abcde", decision.TokenBase64},
 		{"claims are no JSON", SignText(t, text, "hello"), decision.TokenJSON},

@@ -1,6 +1,6 @@
-// Package tokentest has the fixed TEST keys, a valid token and the catalogue of
-// forged ones that the tests of every module share. Its keys are public: no
-// verifier outside a test may trust them.
+// Package tokentest has what tests of all modules share about tokens: fixed TEST keys, a
+// valid token ([ValidToken]), and a catalogue of forged tokens ([ForgedTokens]). The private
+// keys are public: no verifier outside of tests may trust them.
 package tokentest
 
 import (
@@ -15,20 +15,20 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// What the test issuer says of itself.
+// The claims iss, aud and req_wl of the test issuer.
 const (
 	Issuer    = "https://tyk.test.meshpass.dev"
 	Audience  = "test.meshpass.dev"
 	Requester = "spiffe://cluster.local/ns/edge/sa/tyk-gateway"
 )
 
-// Domains is the test mesh.
+// Domains are the trust domains of the test mesh.
 var Domains = identity.TrustDomains{Local: "cluster.local"}
 
 //go:embed testdata/keys
 var files embed.FS
 
-// NewKeyDir writes the TEST key directory to a place that the test may change.
+// NewKeyDir returns a new directory with the TEST keys, which the test may change.
 func NewKeyDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -36,8 +36,8 @@ func NewKeyDir(t testing.TB) string {
 	return dir
 }
 
-// WriteKeyDir does so in a folder of the caller's choice, for its owner alone as
-// private keys must be.
+// WriteKeyDir writes the TEST keys to dir. Only the owner may read them, as is required of
+// private keys.
 func WriteKeyDir(t testing.TB, dir string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -58,7 +58,7 @@ func WriteKeyDir(t testing.TB, dir string) {
 	}
 }
 
-// SigningKeys is the TEST key set: one ES256 key that signs until 2100.
+// SigningKeys returns the TEST keys: one ES256 key that signs until 2100.
 func SigningKeys(t testing.TB) *keyset.SigningKeys {
 	t.Helper()
 	keys, err := keyset.LoadSigningKeys(NewKeyDir(t))
@@ -68,7 +68,7 @@ func SigningKeys(t testing.TB) *keyset.SigningKeys {
 	return keys
 }
 
-// JWKS is the public half of [SigningKeys] as a document.
+// JWKS returns the public half of [SigningKeys] as a document.
 func JWKS(t testing.TB) []byte {
 	t.Helper()
 	data, err := SigningKeys(t).JWKS(time.Now())
@@ -78,7 +78,7 @@ func JWKS(t testing.TB) []byte {
 	return data
 }
 
-// TrustEntry is an entry that accepts the test issuer.
+// TrustEntry returns an entry that accepts tokens of the test issuer.
 func TrustEntry(t testing.TB) token.Trust {
 	t.Helper()
 	keys, err := keyset.ParseJWKS(JWKS(t))
@@ -93,7 +93,7 @@ func TrustEntry(t testing.TB) token.Trust {
 	}
 }
 
-// Identity is a caller with a tenant and one scope.
+// Identity returns a user with a tenant and one scope.
 func Identity() identity.Identity {
 	return identity.Identity{
 		Txn:       "0197a1b2-0000-7000-8000-000000000001",
@@ -107,7 +107,7 @@ func Identity() identity.Identity {
 	}
 }
 
-// NewMinter signs as the test issuer with a clock that stands still.
+// NewMinter returns a minter of the test issuer. Its time is always now.
 func NewMinter(t testing.TB, now time.Time) *token.Minter {
 	t.Helper()
 	m, err := token.NewMinter(token.MinterConfig{
@@ -120,7 +120,7 @@ func NewMinter(t testing.TB, now time.Time) *token.Minter {
 	return m
 }
 
-// ValidToken is a token of [Identity], issued at now, that [TrustEntry] accepts.
+// ValidToken returns a token for [Identity], issued at now, that [TrustEntry] accepts.
 func ValidToken(t testing.TB, now time.Time) string {
 	t.Helper()
 	raw, _, err := NewMinter(t, now).Mint(Identity())

@@ -26,7 +26,7 @@ func TestSignatureVectors(t *testing.T) {
 		{"rsa_signature_2048_sha256_test.json", 259, []int{258, 259}},
 	} {
 		t.Run(row.file, func(t *testing.T) {
-			for _, group := range wycheproof.Groups(t, row.file) {
+			for _, group := range wycheproof.ReadGroups(t, row.file) {
 				key, err := publicKey(t, unhex(t, group.DER))
 				row.count -= len(group.Tests)
 				for _, v := range group.Tests {

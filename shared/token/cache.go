@@ -14,7 +14,7 @@ import (
 //
 // A cache may be handed to the verifier of each new trust snapshot. Its limits then hold
 // for all verifiers together. It serves the newest verifier that has stored a token in
-// it: what an older one stored is dropped, and an older one verifies without it.
+// it. Tokens of an older verifier are dropped, and an older verifier works without it.
 //
 // The library's cache is unbounded. Here two generations bound it. New tokens, and those
 // that are found again, are stored in the younger generation. When that holds half of a

@@ -36,9 +36,8 @@ func ReasonOf(err error) decision.Reason {
 	return decision.Panic
 }
 
-// IsOutage reports whether the error of [Verifier.Verify] is an outage: a state in which
-// tokens cannot be verified, and which no requester and no partner can cause. That is
-// so in two cases:
+// IsOutage reports whether the error of [Verifier.Verify] is an outage. No requester
+// and no partner can cause one. There are two cases:
 //
 //   - the token names a home issuer, and no home issuer has a usable key
 //   - the token is verified, and the revocations are too old

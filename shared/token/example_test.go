@@ -1,81 +1,124 @@
 package token_test
 
 import (
-	"encoding/base64"
+	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strings"
-	"testing"
+	"time"
 
-	"github.com/meshpass/meshpass/internal/tokentest"
+	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
+	"github.com/meshpass/meshpass/shared/token"
 )
 
-var fileBlock = regexp.MustCompile("(?s)```\\w+ (\\S+)\n(.*?)```")
+const (
+	exampleIssuer   = "https://tyk.example.com"
+	exampleAudience = "prod.example.com"
+)
 
-// example is the files that docs/token.md shows, by name.
-func example(t *testing.T) map[string]string {
-	t.Helper()
-	text, err := os.ReadFile("../../docs/token.md")
+// A gateway mints a token, and a hop verifies it.
+func Example() {
+	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	keys, err := newKeys(now)
 	if err != nil {
-		t.Fatal(err)
+		fmt.Println(err)
+		return
 	}
-	files := map[string]string{}
-	for _, block := range fileBlock.FindAllStringSubmatch(string(text), -1) {
-		files[block[1]] = block[2]
-	}
-	return files
-}
-
-func TestExampleInTheDocs(t *testing.T) {
-	files := example(t)
-	keys, err := keyset.ParseJWKS([]byte(files["jwks.json"]))
+	raw, err := mintExample(keys, now)
 	if err != nil {
-		t.Fatal(err)
+		fmt.Println(err)
+		return
 	}
-	trust := tokentest.TrustEntry(t)
-	trust.Keys = keys
-	raw := strings.TrimSuffix(files["token.txt"], "\n")
-	if _, err := verifierOf(t, trust).Verify(raw); err != nil {
-		t.Error(err)
+	hop, err := newHopVerifier(keys, now.Add(10*time.Second))
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	for i, name := range []string{"header.json", "claims.json"} {
-		part, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[i])
-		if err != nil || string(part)+"\n" != files[name] {
-			t.Errorf("%s: got %s, %v", name, part, err)
-		}
+	claims, err := hop.Verify(raw)
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
+	tenant, _ := claims.Lookup("tctx", "tenant")
+	fmt.Println(claims.Subject, claims.Scopes(), tenant, claims.Expires.Format(time.RFC3339))
+	// Output:
+	// okta:alice [orders.read orders.write] acme 2026-06-01T12:01:00Z
 }
 
-// The steps for other languages, by OpenSSL: decode, thumbprint, verify. A changed
-// claim must fail in the same script, or it would prove nothing.
-func TestStepsInTheDocs(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("NOT RUN: the steps of docs/token.md: needs openssl")
+// An invalid token has a reason for the client, and a cause for the log.
+func ExampleVerifier_Verify_invalid() {
+	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	keys, err := newKeys(now)
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	files := example(t)
-	want := files["header.json"] + files["claims.json"] + "bSeaI3Tenq17hlxB0GAHKtdEAD7oUAe154dtpDCX-qI\nVerified OK\n"
-	if out, err := steps(t, files); err != nil || out != want {
-		t.Errorf("got %s, %v\nwant %s", out, err, want)
+	raw, err := mintExample(keys, now)
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	files["token.txt"] = strings.Replace(files["token.txt"], ".eyJ", ".eyK", 1)
-	if out, err := steps(t, files); err == nil || strings.Contains(out, "Verified OK") {
-		t.Errorf("a changed token: got %s, %v", out, err)
+	hop, err := newHopVerifier(keys, now.Add(2*time.Minute))
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
+	_, err = hop.Verify(raw)
+	reason := token.ReasonOf(err)
+	fmt.Println(reason, reason.Class().Status(), token.RuleNumber(reason))
+	fmt.Println(err)
+	// Output:
+	// token_expired 401 14
+	// token_expired: expired at 2026-06-01T12:01:00Z
 }
 
-func steps(t *testing.T, files map[string]string) (string, error) {
-	t.Helper()
-	dir := t.TempDir()
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+func mintExample(keys *keyset.SigningKeys, now time.Time) (string, error) {
+	minter, err := token.NewMinter(token.MinterConfig{
+		Issuer: exampleIssuer, Audience: exampleAudience,
+		Lifetime: time.Minute, MinRemaining: 5 * time.Second,
+		Keys: keys, Now: func() time.Time { return now },
+	})
+	if err != nil {
+		return "", err
 	}
-	script := exec.Command("sh", "-eu", "verify.sh")
-	script.Dir = dir
-	out, err := script.Output()
-	return string(out), err
+	raw, _, err := minter.Mint(identity.Identity{
+		Subject:   identity.Subject{Namespace: "okta", ID: "alice"},
+		Scopes:    []string{"orders.read", "orders.write"},
+		Requester: "spiffe://cluster.local/ns/edge/sa/tyk-gateway",
+		Claims:    map[string]any{"tenant": "acme"},
+	})
+	return raw, err
+}
+
+// newHopVerifier trusts the issuer for the users of one identity provider, as a hop reads
+// them from its configuration.
+func newHopVerifier(keys *keyset.SigningKeys, now time.Time) (*token.Verifier, error) {
+	document, err := keys.JWKS(now) // the gateway publishes it
+	if err != nil {
+		return nil, err
+	}
+	public, err := keyset.ParseJWKS(document)
+	if err != nil {
+		return nil, err
+	}
+	return token.NewVerifier([]token.Trust{{
+		Issuer: exampleIssuer, Audience: exampleAudience,
+		Algorithms: []string{keyset.ES256}, Keys: public,
+		MaxLifetime: token.MaxLifetime, Leeway: token.DefaultLeeway,
+		Subjects:   token.Only("okta"),
+		Requesters: token.Only[identity.Workload]("ns/edge/sa/tyk-gateway"),
+	}}, identity.TrustDomains{Local: "cluster.local"}, token.Options{Now: func() time.Time { return now }})
+}
+
+// newKeys makes a key directory with one key. A gateway's keys are made by meshpass keys.
+func newKeys(now time.Time) (*keyset.SigningKeys, error) {
+	dir, err := os.MkdirTemp("", "keys")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	plan := keyset.Plan{PublishAt: now, SignFrom: now, SignUntil: now.Add(time.Hour), RemoveAfter: now.Add(2 * time.Hour)}
+	if _, err := keyset.CreateKey(dir, keyset.ES256, plan); err != nil {
+		return nil, err
+	}
+	return keyset.LoadSigningKeys(dir)
 }

@@ -38,8 +38,8 @@ type Minter struct {
 }
 
 // NewMinter returns a minter, after it has signed with each of the keys and has verified
-// the result by all rules. It returns an error for settings with which no hop would
-// accept a token, [ErrTestKeys], [ErrProductionKeys], and the error of that self-test.
+// the result by all rules. It returns an error for settings whose tokens no hop would
+// accept, [ErrTestKeys], [ErrProductionKeys], and the error of that self-test.
 func NewMinter(c MinterConfig) (*Minter, error) {
 	if c.Now == nil {
 		c.Now = time.Now

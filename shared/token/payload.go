@@ -2,7 +2,7 @@ package token
 
 import "github.com/meshpass/meshpass/shared/identity"
 
-// payload is the claims set of a new token, in the order in which it is written. The names are fixed.
+// payload is the claims set of a new token, in the order of the text. The names are fixed.
 // Names and values from the configuration are members of tctx.
 type payload struct {
 	Issuer    string         `json:"iss"`

@@ -41,7 +41,7 @@ type Verifier struct {
 }
 
 // NewVerifier returns a verifier for the tokens of these issuers. domains are the trust
-// domains of the mesh, by which req_wl is read. It returns an error for an empty list,
+// domains of the mesh, for the claim req_wl. It returns an error for an empty list,
 // an issuer or a key that is listed twice, an incomplete entry, and a size limit above
 // [MaxBytes].
 func NewVerifier(trust []Trust, domains identity.TrustDomains, o Options) (*Verifier, error) {
@@ -69,8 +69,8 @@ func NewVerifier(trust []Trust, domains identity.TrustDomains, o Options) (*Veri
 	}, nil
 }
 
-// isKeyOutage reports whether there are home issuers and none of them has keys. Other
-// issuers cannot cause an outage.
+// isKeyOutage reports whether there are home issuers and all of them are without keys.
+// Other issuers cannot cause an outage.
 func isKeyOutage(issuers map[string]Trust) bool {
 	home := false
 	for _, trust := range issuers {

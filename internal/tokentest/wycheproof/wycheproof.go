@@ -1,10 +1,10 @@
-// Package wycheproof reads the test vectors of C2SP's project Wycheproof: attacks
-// on implementations of signatures and JOSE, collected over the years.
+// Package wycheproof reads the test vectors of C2SP's project Wycheproof: known attacks on
+// implementations of signatures and JOSE.
 //
-// They are a Go module, which the tests fetch by themselves, for two reasons: as
-// a requirement in go.mod it would reach every gateway and service that requires
-// ours, and 28 MB of vectors are too many to copy. The go command keeps it like
-// any other; without it the tests fail, for a check that may be left out is none.
+// The vectors are a Go module, which the tests download. It is not a requirement in go.mod,
+// because it would then be one of every gateway and service that requires our module, and
+// its 28 MB are too large to copy. The go command caches it like any other module. Without
+// it the tests fail, because a check that may be left out is not reliable.
 package wycheproof
 
 import (
@@ -22,7 +22,7 @@ const (
 	sum    = "h1:5BKKVVVj676FUWirLcouEEL6GCYR9X0opkMlEUck8FY="
 )
 
-// Vector is one test of a file. Which of its members a file has, its schema says.
+// Vector is one test of a file. The schema of the file decides which members it has.
 type Vector struct {
 	ID        int      `json:"tcId"`
 	Comment   string   `json:"comment"`
@@ -33,19 +33,19 @@ type Vector struct {
 	Flags     []string `json:"flags"`
 }
 
-// Group is tests with one key.
+// Group is a list of tests with one key.
 type Group struct {
 	Comment string          `json:"comment"`
 	Public  json.RawMessage `json:"public"`       // of JWS: a JWK or a set of them
-	Private json.RawMessage `json:"private"`      // likewise; all there is for symmetric keys
+	Private json.RawMessage `json:"private"`      // of JWS too; the only one for symmetric keys
 	DER     string          `json:"publicKeyDer"` // of signatures: SubjectPublicKeyInfo, hex
 	Tests   []Vector        `json:"tests"`
 }
 
-// Groups reads one file of vectors, such as json_web_signature_test.json.
-func Groups(t testing.TB, file string) []Group {
+// ReadGroups returns the groups of one file, such as json_web_signature_test.json.
+func ReadGroups(t testing.TB, file string) []Group {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(fetch(t), "testvectors_v1", file))
+	data, err := os.ReadFile(filepath.Join(downloadModule(t), "testvectors_v1", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,12 +65,12 @@ func Groups(t testing.TB, file string) []Group {
 	return content.Groups
 }
 
-// fetch gives the module's folder. Our own pin stands for the checksum database,
-// which a build without network could not ask.
-func fetch(t testing.TB) string {
+// downloadModule returns the folder of the module. Our own checksum replaces the checksum
+// database, which a build without network cannot ask.
+func downloadModule(t testing.TB) string {
 	t.Helper()
 	download := exec.Command("go", "mod", "download", "-json", module)
-	download.Dir = t.TempDir() // of no module, so that none is changed
+	download.Dir = t.TempDir() // outside of any module, so that no go.mod is changed
 	download.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "GONOSUMDB="+module)
 	var stdout, stderr bytes.Buffer
 	download.Stdout, download.Stderr = &stdout, &stderr

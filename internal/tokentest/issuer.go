@@ -8,8 +8,8 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// NewIssuer signs as the test issuer with a new key of that algorithm, and the entry
-// accepts it. Both take now for the time.
+// NewIssuer returns a minter that signs as the test issuer with a new key, and the entry that
+// trusts that key. The time of the minter is always now.
 func NewIssuer(t testing.TB, algorithm string, now time.Time) (*token.Minter, token.Trust) {
 	t.Helper()
 	keys := NewSigningKeys(t, algorithm, now)
@@ -32,7 +32,7 @@ func NewIssuer(t testing.TB, algorithm string, now time.Time) (*token.Minter, to
 	return minter, trust
 }
 
-// NewSigningKeys is a key set with one new key that signs from now on, for an hour.
+// NewSigningKeys returns one new key, which signs from now on for an hour.
 func NewSigningKeys(t testing.TB, algorithm string, now time.Time) *keyset.SigningKeys {
 	t.Helper()
 	dir := t.TempDir()
