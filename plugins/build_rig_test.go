@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// fakeRoot is a repository with the script, stand-ins for go and gateway, and sources of Tyk.
+// fakeRoot makes a repository with the script, stand-ins for go and the gateway, and sources of Tyk.
 func fakeRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -53,7 +53,7 @@ func git(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// runScript runs root's script without the variables that whoever runs the tests has set.
+// runScript runs root's script without the variables of the environment of the tests.
 func runScript(t *testing.T, root string, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(root, "plugins", "build.sh"), args...)
@@ -86,7 +86,7 @@ func filesIn(t *testing.T, root string, dirs ...string) []string {
 	return sorted(found)
 }
 
-// contents gives each file's path below dir, a NUL, and what is in it.
+// contents gives each file's path below dir, a NUL, and its content.
 func contents(t *testing.T, dir string) []string {
 	t.Helper()
 	var files []string

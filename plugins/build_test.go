@@ -11,8 +11,8 @@ import (
 
 const tykGoMod = "module github.com/TykTechnologies/tyk\n\ngo 1.25.0\n"
 
-// TestBuildScript runs the script with a go and a gateway that do nothing: what is built, under
-// which name, and what is refused. In an environment, ROOT stands for the temporary repository.
+// TestBuildScript runs the script with a go and a gateway that do nothing. It checks the names of the files
+// that are built, and the errors. In an environment, ROOT is the temporary repository.
 func TestBuildScript(t *testing.T) {
 	const gateways = "bin/gateways/v5.14.0/"
 	tests := map[string]struct {
@@ -38,7 +38,7 @@ func TestBuildScript(t *testing.T) {
 			files: []string{"out/identity_v5.14.0_linux_amd64.so"},
 		},
 		"arguments":            {args: []string{"v5.14.0"}, code: 2, say: "takes no arguments"},
-		"no gateway of module": {env: []string{"TYK_BIN=ROOT/none"}, code: 2, say: "none is not there: run make plugin"},
+		"no gateway of module": {env: []string{"TYK_BIN=ROOT/none"}, code: 2, say: "none does not exist: run make plugin"},
 		"another release without its source": {
 			env: []string{"TYK_VERSION=v5.8.0"}, code: 2, say: "bin/tyk is v5.8.1: for v5.8.0, set TYK_SRC to its source",
 		},
@@ -96,8 +96,8 @@ func TestBuildScriptSaysBuiltAndLoaded(t *testing.T) {
 	}
 }
 
-// TestAReleaseBelowOurPinsIsRefused doctors the go.mod of a real release: yaml.v3 older than ours.
-// Nothing is built, and nothing written into the checkout.
+// TestAReleaseBelowOurPinsIsRefused changes the go.mod of a real release to a yaml.v3 that is older than
+// ours. Nothing is built, and nothing is written into the checkout.
 func TestAReleaseBelowOurPinsIsRefused(t *testing.T) {
 	checkout := filepath.Join(t.TempDir(), "tyk")
 	if err := os.CopyFS(checkout, os.DirFS(tykSource(t))); err != nil {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestGatewaysLoadThePlugin: what make has built for the oldest release and for the one that the
-// tests run is loaded by the gateway of that release.
+// TestGatewaysLoadThePlugin loads the plugins that make has built, for the oldest release and for the one
+// that the tests run, in the gateways of these releases.
 func TestGatewaysLoadThePlugin(t *testing.T) {
 	for release, dir := range map[string]string{"v5.8.0": "../bin/gateways/v5.8.0", "v5.8.1": "../bin"} {
 		plugin := filepath.Join(dir, "plugins", "identity_"+release+"_"+runtime.GOOS+"_"+runtime.GOARCH+".so")

@@ -20,32 +20,32 @@ func run(args []string) int {
 	if len(args) > 0 {
 		switch args[0] {
 		case "modules":
-			return modules(args[1:])
+			return compareModules(args[1:])
 		case "table":
-			return table(args[1:])
+			return writeTable(args[1:])
 		}
 	}
-	return cannot("usage: compat modules -tyk DIR PACKAGE, or compat table -doc FILE RELEASE…")
+	return fail("usage: compat modules -tyk DIR PACKAGE, or compat table -doc FILE RELEASE…")
 }
 
-func modules(args []string) int {
+func compareModules(args []string) int {
 	flags := flag.NewFlagSet("compat modules", flag.ContinueOnError)
 	tyk := flags.String("tyk", "", "`folder` of the release's source")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
 	if *tyk == "" || flags.NArg() != 1 {
-		return cannot("usage: compat modules -tyk DIR PACKAGE")
+		return fail("usage: compat modules -tyk DIR PACKAGE")
 	}
-	released, err := pins.Released(*tyk)
+	released, err := pins.ReleasedModules(*tyk)
 	if err != nil {
-		return cannot(err)
+		return fail(err)
 	}
-	linked, err := pins.Linked("", flags.Arg(0))
+	linked, err := pins.LinkedModules("", flags.Arg(0))
 	if err != nil {
-		return cannot(err)
+		return fail(err)
 	}
-	differences := pins.Differences(linked, released, nil)
+	differences := pins.FindDifferences(linked, released, nil)
 	for _, d := range differences {
 		fmt.Fprintln(os.Stderr, d)
 	}
@@ -55,7 +55,7 @@ func modules(args []string) int {
 	return 0
 }
 
-func cannot(why any) int {
+func fail(why any) int {
 	fmt.Fprintln(os.Stderr, "compat:", why)
 	return 2
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/meshpass/meshpass/plugins/compat/page"
 )
 
-// errUntried: nothing was learnt, so what was known before stands.
+// errUntried means that the attempt has no result, so that earlier results are kept.
 var errUntried = errors.New("could not be tried")
 
-// try builds the plugin against the source, has a gateway of it load the plugin, and plays the
-// scenarios in that gateway. The row gets what was learnt, the error says why not more.
-func try(root string, row *page.Row, source string) error {
+// tryRelease builds the plugin against the source, has a gateway of this source load the plugin, and plays the
+// scenarios in that gateway. It writes the results into the row; the error is the step that failed.
+func tryRelease(root string, row *page.Row, source string) error {
 	if _, err := os.Stat(source); err != nil {
 		return fmt.Errorf("%w: no source: set COMPAT_SRC to a folder that holds it as %s", errUntried, row.Release)
 	}
@@ -26,7 +26,7 @@ func try(root string, row *page.Row, source string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUntried, err)
 	}
-	built, loaded, err := build(root, row.Release, source)
+	built, loaded, err := buildPlugin(root, row.Release, source)
 	switch {
 	case errors.Is(err, errUntried):
 		return err
@@ -38,7 +38,7 @@ func try(root string, row *page.Row, source string) error {
 		return err
 	}
 	row.Built, row.Loaded = stamp, stamp
-	err = play(root, row.Release, source)
+	err = playScenarios(root, row.Release, source)
 	switch {
 	case errors.Is(err, errUntried):
 		return err
@@ -50,8 +50,8 @@ func try(root string, row *page.Row, source string) error {
 	return nil
 }
 
-// build runs build.sh, whose two lines of output say how far it came.
-func build(root, release, source string) (built, loaded bool, err error) {
+// buildPlugin runs build.sh; its two lines of output show how far it came.
+func buildPlugin(root, release, source string) (built, loaded bool, err error) {
 	cmd := exec.Command(filepath.Join(root, "plugins", "build.sh"))
 	cmd.Env = append(os.Environ(), "TYK_SRC="+source, "TYK_VERSION="+release, "TYK_BIN=", "OUT=")
 	cmd.Stderr = os.Stderr
@@ -68,35 +68,35 @@ func build(root, release, source string) (built, loaded bool, err error) {
 	return built, loaded, nil
 }
 
-// play runs the scenarios, and calls of MCP where the release is a proxy for them, with this
-// release's gateway, plugin and templates among the programs that make has built. The tests are compiled first: one that does not compile says nothing
-// about the release.
-func play(root, release, source string) (err error) {
+// playScenarios runs the scenarios, and calls of MCP if the release is a proxy for them, with this release's
+// gateway, plugin and templates among the programs that make has built. The tests are compiled first: a
+// test that does not compile is no result about the release.
+func playScenarios(root, release, source string) (err error) {
 	programs, err := os.MkdirTemp("", "meshpass-compat-")
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUntried, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(programs)) }()
-	if err := assemble(programs, filepath.Join(root, "bin"), filepath.Join(root, "bin", "gateways", release), source); err != nil {
+	if err := linkPrograms(programs, filepath.Join(root, "bin"), filepath.Join(root, "bin", "gateways", release), source); err != nil {
 		return fmt.Errorf("%w: %w", errUntried, err)
 	}
 	e2e, tests := filepath.Join(root, "e2e"), filepath.Join(programs, "e2e.test")
-	if err := loud(e2e, nil, "go", "test", "-c", "-o", tests, "."); err != nil {
+	if err := runVisibly(e2e, nil, "go", "test", "-c", "-o", tests, "."); err != nil {
 		return fmt.Errorf("%w: the scenarios: %w", errUntried, err)
 	}
 	fmt.Fprintf(os.Stderr, "playing the scenarios in %s\n", release)
 	env := []string{"MESHPASS_BIN=" + programs}
-	if err := loud(e2e, env, tests, "-test.run=^TestTour$", "-test.timeout=10m"); err != nil {
+	if err := runVisibly(e2e, env, tests, "-test.run=^TestTour$", "-test.timeout=10m"); err != nil {
 		return fmt.Errorf("the scenarios: %w", err)
 	}
 	if !isMCPProxy(source) {
 		return nil
 	}
-	if err := loud(e2e, nil, "go", "test", "-c", "-tags", "mcp", "-o", tests, "./gateway"); err != nil {
+	if err := runVisibly(e2e, nil, "go", "test", "-c", "-tags", "mcp", "-o", tests, "./gateway"); err != nil {
 		return fmt.Errorf("%w: the calls of MCP: %w", errUntried, err)
 	}
 	fmt.Fprintf(os.Stderr, "calling MCP tools through %s\n", release)
-	if err := loud(filepath.Join(e2e, "gateway"), env, tests, "-test.run=^TestMCP$", "-test.timeout=10m"); err != nil {
+	if err := runVisibly(filepath.Join(e2e, "gateway"), env, tests, "-test.run=^TestMCP$", "-test.timeout=10m"); err != nil {
 		return fmt.Errorf("the calls of MCP: %w", err)
 	}
 	return nil
@@ -109,16 +109,17 @@ func isMCPProxy(source string) bool {
 	return err == nil
 }
 
-// loud runs a command whose output people should see.
-func loud(dir string, env []string, name string, args ...string) error {
+// runVisibly runs a command and shows its output.
+func runVisibly(dir string, env []string, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	return cmd.Run()
 }
 
-// assemble links what is in bin into programs, but for what belongs to the gateway.
-func assemble(programs, bin, gateway, source string) error {
+// linkPrograms links the files of bin into programs, but for those of the gateway, which it links from the
+// release.
+func linkPrograms(programs, bin, gateway, source string) error {
 	links := map[string]string{
 		"tyk":           filepath.Join(gateway, "tyk"),
 		"plugins":       filepath.Join(gateway, "plugins"),
@@ -141,27 +142,27 @@ func assemble(programs, bin, gateway, source string) error {
 	return nil
 }
 
-// newStamp is what a cell says: when, which commit, which Go.
+// newStamp is the text of a cell: date, commit, version of Go.
 func newStamp(root string) (string, error) {
-	commit, err := output(root, "git", "rev-parse", "--short", "HEAD")
+	commit, err := readOutput(root, "git", "rev-parse", "--short", "HEAD")
 	if err != nil {
 		return "", err
 	}
-	changed, err := output(root, "git", "status", "--porcelain", "--", ".", ":!docs")
+	changed, err := readOutput(root, "git", "status", "--porcelain", "--", ".", ":!docs")
 	if err != nil {
 		return "", err
 	}
 	if changed != "" {
 		commit += "+changes"
 	}
-	goVersion, err := output(root, "go", "env", "GOVERSION")
+	goVersion, err := readOutput(root, "go", "env", "GOVERSION")
 	if err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%s, %s, %s", time.Now().UTC().Format(time.DateOnly), commit, goVersion), nil
 }
 
-func output(dir, name string, args ...string) (string, error) {
+func readOutput(dir, name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
 	out, err := cmd.Output()

@@ -26,7 +26,7 @@ func TestBuildTellsHowFarItCame(t *testing.T) {
 			root := t.TempDir()
 			script := fmt.Sprintf("#!/bin/sh\n[ \"$TYK_SRC $TYK_VERSION $TYK_BIN$OUT\" = 'source v5.8.0 ' ] || exit 3\nprintf '%%s' '%s'\nexit %d\n", test.output, test.code)
 			write(t, filepath.Join(root, "plugins", "build.sh"), script)
-			built, loaded, err := build(root, "v5.8.0", "source")
+			built, loaded, err := buildPlugin(root, "v5.8.0", "source")
 			if built != test.built || loaded != test.loaded {
 				t.Errorf("built %v, loaded %v; want %v, %v", built, loaded, test.built, test.loaded)
 			}
@@ -49,7 +49,7 @@ func TestAssembleTakesTheReleasesOwn(t *testing.T) {
 	if err := os.Mkdir(programs, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := assemble(programs, bin, gateway, source); err != nil {
+	if err := linkPrograms(programs, bin, gateway, source); err != nil {
 		t.Fatal(err)
 	}
 	for file, from := range map[string]string{

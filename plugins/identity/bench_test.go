@@ -43,7 +43,7 @@ func BenchmarkIdentity(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			a, err := p.signer.apis.Of(d)
+			a, err := p.signer.apis.Find(d)
 			if err != nil {
 				b.Fatal(err)
 			}

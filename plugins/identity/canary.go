@@ -15,7 +15,7 @@ import (
 
 // Canary is the pre hook of an API that has no upstream. It answers 200 where callers would get a token,
 // else 503 and the reason. A gateway whose plugin cannot be loaded answers 500 in its place. A probe
-// gets no audit record, only a count: nothing is decided about anybody.
+// gets no audit record, only a count, because it is no decision about a caller.
 func Canary(rw http.ResponseWriter, r *http.Request) {
 	s := activeSigner()
 	reason := decision.Panic // unless the test comes to its end
@@ -67,5 +67,5 @@ func answerProbe(rw http.ResponseWriter, reason decision.Reason) {
 	}
 	rw.Header().Set("Cache-Control", "no-store")
 	rw.WriteHeader(http.StatusOK)
-	_, _ = io.WriteString(rw, "ready\n") // if the prober has gone, there is nobody to report it to
+	_, _ = io.WriteString(rw, "ready\n") // an error means that the prober has gone
 }

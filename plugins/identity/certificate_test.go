@@ -22,7 +22,7 @@ func staticCall() *call {
 func TestStaticMutualTLS(t *testing.T) {
 	p := start(t, "secretFile:", kindsText)
 	print := tykapi.Fingerprint(staticCall().request())
-	victim := &x509.Certificate{Raw: []byte("another"), NotAfter: leaf.NotAfter}
+	victim := &x509.Certificate{Raw: []byte("another"), NotAfter: newLeaf().NotAfter}
 	rows := []struct {
 		name   string
 		change func(*call)
@@ -31,12 +31,12 @@ func TestStaticMutualTLS(t *testing.T) {
 	}{
 		{"listed", func(*call) {}, 0, ""},
 		{"not listed", func(c *call) { c.api.ClientCertificates = nil }, 401, decision.ClaimsUnbound},
-		{"a listed one in its chain", func(c *call) { c.certificates = []*x509.Certificate{victim, leaf} }, 401, decision.ClaimsUnbound},
+		{"a listed one in its chain", func(c *call) { c.certificates = []*x509.Certificate{victim, newLeaf()} }, 401, decision.ClaimsUnbound},
 		{"none", func(c *call) { c.certificates = nil }, 401, decision.ClaimsUnbound},
 		{"an ignored endpoint", func(c *call) { c.ignored = true }, 401, decision.NoSession},
 		{"a foreign target", func(c *call) { c.api.Proxy.TargetURL = foreign }, 500, decision.UpstreamRefused},
 		{"about to end", func(c *call) {
-			c.certificates = []*x509.Certificate{{Raw: leaf.Raw, NotAfter: time.Now().Add(2 * time.Second)}}
+			c.certificates = []*x509.Certificate{{Raw: newLeaf().Raw, NotAfter: time.Now().Add(2 * time.Second)}}
 		}, 401, decision.CredentialExpiring},
 	}
 	for _, row := range rows {

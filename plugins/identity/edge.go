@@ -135,7 +135,7 @@ func joinHeaders(h http.Header) map[string]string {
 	return all
 }
 
-// localPort is the port of the gateway to which the client is connected.
+// localPort is the port of the gateway that the client has connected to.
 func localPort(r *http.Request) uint32 {
 	address, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !ok {

@@ -26,7 +26,7 @@ func newExchange(rw http.ResponseWriter, r *http.Request) exchange {
 	return exchange{rw: rw, r: r, definition: d, err: err}
 }
 
-// newRecord starts the audit record with what the request itself says. Method and path are the client's
+// newRecord starts the audit record with values of the request itself. Method and path are the client's
 // own, because Tyk rewrites them later.
 func (s *signer) newRecord(e exchange) audit.Record {
 	record := audit.Record{
@@ -45,24 +45,24 @@ func (s *signer) newRecord(e exchange) audit.Record {
 	return record
 }
 
-// deny answers the request, and logs and records why.
-func (s *signer) deny(e exchange, record audit.Record, err error) {
+// denyRequest answers the request, and logs and records why.
+func (s *signer) denyRequest(e exchange, record audit.Record, err error) {
 	reason := token.ReasonOf(err)
 	if reason.Class().Status() == http.StatusUnauthorized {
-		e.rw.Header().Set("WWW-Authenticate", s.challenge(e, reason))
+		e.rw.Header().Set("WWW-Authenticate", s.challengeFor(e, reason))
 	}
 	denial.Write(e.rw, reason)
 	record.Detail = audit.Clip(err.Error(), audit.MaxDetail)
 	s.log.Warn("request denied", "api", record.Callee, "id", record.ID, "error", err.Error())
-	s.finish(record, audit.KindEdge, decision.Deny(reason))
+	s.recordDecision(record, audit.KindEdge, decision.Deny(reason))
 }
 
-// challenge is what a 401 must say: how to authenticate (RFC 9110 section 15.5.2). An API with several
+// challengeFor is what a 401 must say: how to authenticate (RFC 9110 section 15.5.2). An API with several
 // methods names the one that identifies the caller. API keys and certificates have no scheme of their
 // own; Tyk accepts keys as bearers too.
-func (s *signer) challenge(e exchange, reason decision.Reason) string {
+func (s *signer) challengeFor(e exchange, reason decision.Reason) string {
 	if s.broken == nil && e.err == nil {
-		if a, err := s.apis.Of(e.definition); err == nil && a.Method == tykapi.MethodBasic {
+		if a, err := s.apis.Find(e.definition); err == nil && a.Method == tykapi.MethodBasic {
 			return `Basic realm="` + quotedStringEscapes.Replace(a.Name) + `"` // as Tyk itself writes it
 		}
 	}
@@ -75,9 +75,9 @@ func (s *signer) challenge(e exchange, reason decision.Reason) string {
 // quotedStringEscapes replaces what a quoted-string may not contain (RFC 9110 section 5.6.4).
 var quotedStringEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", " ", "\n", " ")
 
-// finish counts the decision and queues the record; no hook waits for it to be written. The gateway
-// goes on if it is lost: whatever the gateway lets through, the next hop decides, and records, again.
-func (s *signer) finish(record audit.Record, kind audit.Kind, d decision.Decision) {
+// recordDecision counts the decision and queues the record; no hook waits for it to be written. The gateway
+// goes on if the record is lost: the next hop decides and records each request again.
+func (s *signer) recordDecision(record audit.Record, kind audit.Kind, d decision.Decision) {
 	record.Kind, record.Decision, record.Reason = kind, d.String(), string(d.Reason)
 	record.DurationUS = s.now().Sub(record.Time).Microseconds()
 	s.meter.CountDecision(d.Reason)

@@ -15,23 +15,23 @@ func (s *signer) guardUnidentified(e exchange) {
 	err := e.err
 	switch {
 	case err == nil && e.definition.ByCertificate:
-		if t := s.identify(e); t != nil {
+		if t := s.identifyCaller(e); t != nil {
 			t.step = passedGuard
 			storeTransaction(e.r, *t)
-			s.guard(e, *t)
+			s.guardIdentified(e, *t)
 		}
 		return
 	case err == nil:
-		err = s.hooks.Of(e.definition).Err
+		err = s.hooks.Find(e.definition).Err
 	}
 	if err != nil {
-		s.deny(e, s.newRecord(e), err)
+		s.denyRequest(e, s.newRecord(e), err)
 	}
 }
 
-// guard signs for an identified caller, if the request goes to a host that tokens may be sent to.
-func (s *signer) guard(e exchange, t transaction) {
-	hosts, internal := t.api.Destination(e.r)
+// guardIdentified signs for an identified caller, if the request goes to a host that tokens may be sent to.
+func (s *signer) guardIdentified(e exchange, t transaction) {
+	hosts, internal := t.api.FindDestination(e.r)
 	if internal {
 		return // the next API identifies the caller, and signs; one that does not identify gets no token
 	}
@@ -39,21 +39,21 @@ func (s *signer) guard(e exchange, t transaction) {
 	record.Txn, record.Sub, record.Iss = t.identity.Txn, t.identity.Subject.String(), s.config.Issuer
 	t.verdict.addTo(&record)
 	if tykapi.ReentersChain(e.r) && t.api.UnsafeReentry != nil {
-		s.deny(e, record, denial.New(decision.ConfigInvalid, "API %s: %w", t.api.ID, t.api.UnsafeReentry))
+		s.denyRequest(e, record, denial.New(decision.ConfigInvalid, "API %s: %w", t.api.ID, t.api.UnsafeReentry))
 		return
 	}
 	for _, host := range hosts {
 		if !s.config.UpstreamHosts.Admit(host) {
-			s.deny(e, record, denial.New(decision.UpstreamRefused, "API %s: this request goes to %.256q, which is not in upstreams", t.api.ID, host.Host))
+			s.denyRequest(e, record, denial.New(decision.UpstreamRefused, "API %s: this request goes to %.256q, which is not in upstreams", t.api.ID, host.Host))
 			return
 		}
 	}
 	raw, claims, err := s.minter.MintFor(t.identity, t.lifetime)
 	if err != nil {
-		s.deny(e, record, err)
+		s.denyRequest(e, record, err)
 		return
 	}
 	e.r.Header.Set(identity.Header, raw)
 	e.rw.Header().Set(identity.TxnHeader, claims.Txn)
-	s.finish(record, audit.KindIssue, decision.Allow(decision.Issued))
+	s.recordDecision(record, audit.KindIssue, decision.Allow(decision.Issued))
 }

@@ -4,15 +4,15 @@
 // Three hooks belong to every API that it protects. [StripIdentity] (pre) removes headers that a client
 // sent under our names. [SignIdentity] (post_key_auth) identifies the caller, or denies the request.
 // [GuardUpstream] (post) checks where the request goes, and only then signs and puts the token on it.
-// What Tyk writes or sends before that, such as the event of a request over its rate limit, cannot
-// contain a token. [Canary] is for readiness probes.
+// Anything that Tyk writes or sends before that, such as the event of a request over its rate limit,
+// cannot contain a token. [Canary] is for readiness probes.
 //
 // Three properties of Tyk, all seen in 5.8, shape the code. A hook that panics or writes nothing does
 // not stop the request, so every failure writes a denial. An ignored endpoint reaches the hook without
 // a session. An internal loop comes back with the headers, session and definition of the API before it.
 //
-// The packages below: tykapi reads what Tyk says, credential makes an identity of it by the mappings of
-// settings, denial answers, metrics counts.
+// The packages below have one task each: tykapi reads Tyk's definitions and sessions, credential makes
+// an identity of them, settings and mapping are the configuration, denial answers, metrics counts.
 package main
 
 import (
@@ -59,21 +59,21 @@ func StripIdentity(rw http.ResponseWriter, r *http.Request) {
 	rememberOriginal(e)
 	if e.err == nil {
 		s := activeSigner()
-		if check := s.hooks.Of(e.definition); check.Err != nil && !check.CheckedLater {
-			s.deny(e, s.newRecord(e), check.Err)
+		if check := s.hooks.Find(e.definition); check.Err != nil && !check.CheckedLater {
+			s.denyRequest(e, s.newRecord(e), check.Err)
 		}
 	}
 	tykapi.ForgetDefinitions(r)
 }
 
-// SignIdentity is the post_key_auth hook. It leaves the caller's identity for [GuardUpstream], or none
-// where the configuration permits that, or it denies the request.
+// SignIdentity is the post_key_auth hook. It leaves the caller's identity for [GuardUpstream], or it
+// denies the request. A request goes on without identity only where the configuration permits that.
 func SignIdentity(rw http.ResponseWriter, r *http.Request) {
 	defer denyPanic(rw, r)
 	s := activeSigner()
 	defer s.meter.ObserveHook(tykapi.SignHook, time.Now())
 	removeReservedHeaders(r) // an API without the pre hook must not pass a client's token on
-	if t := s.identify(newExchange(rw, r)); t != nil {
+	if t := s.identifyCaller(newExchange(rw, r)); t != nil {
 		storeTransaction(r, *t)
 	}
 }
@@ -94,7 +94,7 @@ func GuardUpstream(rw http.ResponseWriter, r *http.Request) {
 	}
 	e := newExchange(rw, r)
 	if waiting && e.err == nil && t.api.Source == e.definition.Source {
-		t.signer.guard(e, t)
+		t.signer.guardIdentified(e, t)
 		return
 	}
 	activeSigner().guardUnidentified(e)
@@ -111,5 +111,5 @@ func denyPanic(rw http.ResponseWriter, r *http.Request) {
 	r.Header.Del(identity.Header)
 	s := activeSigner()
 	s.log.Error("a hook panicked; the request is denied", "panic", panics.Describe(cause), "stack", string(debug.Stack()))
-	s.finish(s.newRecord(newExchange(rw, r)), audit.KindEdge, decision.Deny(decision.Panic))
+	s.recordDecision(s.newRecord(newExchange(rw, r)), audit.KindEdge, decision.Deny(decision.Panic))
 }

@@ -108,7 +108,7 @@ func policyDirs(c *settings.Config) (dirs []policysource.Dir) {
 	return dirs
 }
 
-// edgeFingerprint is all settings that decide how documents of the edge are loaded.
+// edgeFingerprint contains all settings that the loading of edge documents depends on.
 func edgeFingerprint(c *settings.Config) string {
 	if len(c.Edge.Policies) == 0 {
 		return ""
@@ -132,7 +132,7 @@ func loadError(reason decision.Reason, setting string, err error) error {
 type part interface {
 	Poll()
 	Err() error        // why the present content of the files is not active
-	Since() time.Time  // when the active value was made; zero: there is none yet
+	Since() time.Time  // when the active value was made; zero: no value was made yet
 	Looked() time.Time // when the last look at the files came to its end
 }
 
@@ -161,8 +161,8 @@ func (p *parts) isComplete() bool {
 	return true
 }
 
-// version identifies the content of which a signer would be made now.
-func (p *parts) version() string {
+// contentVersion identifies the content that a signer would be made of now.
+func (p *parts) contentVersion() string {
 	text := fmt.Sprintf("%p", p)
 	all := p.bySource()
 	for _, s := range sources {

@@ -32,8 +32,11 @@ func sessionMethods(t *testing.T) []tykapi.Method {
 	return methods
 }
 
-// leaf is a client's certificate; its fingerprint is of these bytes.
-var leaf = &x509.Certificate{Raw: []byte("a certificate"), NotAfter: time.Now().Add(30 * time.Second)}
+// newLeaf makes a client's certificate that ends before a token of full lifetime would. Each has the same
+// fingerprint.
+func newLeaf() *x509.Certificate {
+	return &x509.Certificate{Raw: []byte("a certificate"), NotAfter: time.Now().Add(30 * time.Second)}
+}
 
 // of makes a call to an API with one method, with a session that the method has opened.
 func of(m tykapi.Method) *call {
@@ -49,6 +52,7 @@ func of(m tykapi.Method) *call {
 		c.api.EnableSignatureChecking, c.session.KeyID = true, "demok-1"
 		c.session.HMACEnabled, c.session.HmacSecret = true, "secret"
 	case tykapi.MethodMTLS:
+		leaf := newLeaf()
 		print := tykapi.Fingerprint(&http.Request{TLS: &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}})
 		c.api.UseStandardAuth, c.session.KeyID, c.session.Certificate = true, "demo"+print, "demo"+print
 		c.certificates = []*x509.Certificate{leaf}
@@ -123,7 +127,7 @@ func TestSessionsOfOthers(t *testing.T) {
 		{"a session that signs nothing", tykapi.MethodHMAC, func(c *call) { c.session.HMACEnabled = false }, 401, decision.ClaimsUnbound},
 		{"a certificate's session, without the certificate", tykapi.MethodMTLS, func(c *call) { c.certificates = nil }, 401, decision.ClaimsUnbound},
 		{"a certificate's session, with another certificate", tykapi.MethodMTLS, func(c *call) {
-			c.certificates = []*x509.Certificate{{Raw: []byte("another"), NotAfter: leaf.NotAfter}, leaf}
+			c.certificates = []*x509.Certificate{{Raw: []byte("another"), NotAfter: newLeaf().NotAfter}, newLeaf()}
 		}, 401, decision.ClaimsUnbound},
 		{"a key that is bound to a certificate", tykapi.MethodMTLS, func(c *call) { c.session.KeyID = "demo0123" }, 401, decision.ClaimsUnbound},
 		{"a plugin's session that names nobody", tykapi.MethodCustom, func(c *call) { delete(c.session.MetaData, "user") }, 403, decision.SubjectUnknown},
@@ -164,7 +168,7 @@ func TestTokenEndsWithSessionOrCertificate(t *testing.T) {
 		c.session.Expires = time.Now().Add(40 * time.Second).Unix()
 		end := time.Unix(c.session.Expires, 0)
 		if m == tykapi.MethodMTLS {
-			end = leaf.NotAfter
+			end = c.certificates[0].NotAfter
 		}
 		r := c.request()
 		if claims := signed(t, p, r, p.sign(r)); claims.Expires.After(end) {

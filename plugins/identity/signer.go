@@ -25,7 +25,7 @@ type signer struct {
 	minter      *token.Minter
 	keys        *keyset.SigningKeys
 	revoked     *revocation.List
-	policies    *policy.Set // of the edge; nil: none are configured
+	policies    *policy.Set // of the edge; nil: the configuration has no folder
 	credentials credential.Reader
 	apis        *tykapi.ProtectedAPIs
 	hooks       *tykapi.HookChecks
@@ -43,9 +43,9 @@ type signer struct {
 	broken error
 }
 
-// identify finds for whom a token is to be signed. Without a transaction it has answered the request,
-// or the request goes on without identity.
-func (s *signer) identify(e exchange) *transaction {
+// identifyCaller finds the caller of a request. Without a transaction it has answered the request, or the
+// request goes on without identity.
+func (s *signer) identifyCaller(e exchange) *transaction {
 	record := s.newRecord(e)
 	t, err := s.newTransaction(e)
 	var v verdict
@@ -55,10 +55,10 @@ func (s *signer) identify(e exchange) *transaction {
 	}
 	switch {
 	case err != nil:
-		s.deny(e, record, err)
+		s.denyRequest(e, record, err)
 		return nil
 	case t == nil:
-		s.finish(record, audit.KindEdge, decision.Allow(decision.Anonymous))
+		s.recordDecision(record, audit.KindEdge, decision.Allow(decision.Anonymous))
 		return nil
 	}
 	t.verdict = v
@@ -73,7 +73,7 @@ func (s *signer) newTransaction(e exchange) (*transaction, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
-	a, err := s.apis.Of(e.definition)
+	a, err := s.apis.Find(e.definition)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (s *signer) newTransaction(e exchange) (*transaction, error) {
 	if err := s.checkRevoked(id); err != nil {
 		return nil, err
 	}
-	return continueTransaction(e.r, transaction{identity: a.Narrow(id), lifetime: a.Lifetime, signer: s, api: a})
+	return continueTransaction(e.r, transaction{identity: a.NarrowIdentity(id), lifetime: a.Lifetime, signer: s, api: a})
 }
 
 // checkRevoked asks of a token that would be issued now what every hop would ask: a token that no hop

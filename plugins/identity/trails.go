@@ -11,7 +11,7 @@ import (
 	"github.com/meshpass/meshpass/shared/audit"
 )
 
-// logLines queues the plugin's own log, to which hooks write too. It lives as long as the gateway.
+// logLines queues the plugin's own log, also that of hooks. It lives as long as the gateway.
 var logLines = sync.OnceValue(func() *logqueue.Queue {
 	return logqueue.New(duplicateOutput(os.Stderr), logqueue.Options{Limit: 1 << 20})
 })
@@ -25,8 +25,8 @@ type trails struct {
 
 var auditTrails = &trails{logs: map[string]*audit.Log{}}
 
-// open gives the audit log of the output, and sets its limits to those of the configuration.
-func (t *trails) open(c settings.Audit, log *slog.Logger) *audit.Log {
+// openTrail gives the audit log of the output, and sets its limits to those of the configuration.
+func (t *trails) openTrail(c settings.Audit, log *slog.Logger) *audit.Log {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	trail, known := t.logs[c.Output]
@@ -42,8 +42,8 @@ func (t *trails) open(c settings.Audit, log *slog.Logger) *audit.Log {
 	return trail
 }
 
-// stats are the sums over all outputs.
-func (t *trails) stats() (all audit.Stats) {
+// sumStats are the sums over all outputs.
+func (t *trails) sumStats() (all audit.Stats) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all.Lost = map[logqueue.Cause]uint64{}

@@ -54,13 +54,13 @@ type watch struct {
 
 	// Only checkFiles uses these.
 	config  *reload.Value[*settings.Config]
-	active  *parts // nil: none has ever been complete
-	next    *parts // of a configuration that waits for what it names; nil: none waits
+	active  *parts // nil: no configuration was ever complete
+	next    *parts // of a configuration that waits for the files that it names; nil: no configuration waits
 	polling map[part]*sync.Mutex
-	made    string           // version of the parts of which the active signer is made
+	made    string           // version of the parts of the active signer
 	faults  logonce.Messages // of the sources
 	alarms  []string         // of the revocations, as logged last
-	denied  string           // the error for which every request is denied
+	denied  string           // the error that every request is denied for
 }
 
 // newWatch denies every request until it has looked at the files.
@@ -97,7 +97,7 @@ func newMeter() *metrics.Meter {
 func startWatch(file string, log *slog.Logger) *watch {
 	w := newWatch(file, log)
 	w.checkFiles()
-	definitions := w.task(definitionsGoroutine, w.checkDefinitions)
+	definitions := w.newTask(definitionsGoroutine, w.checkDefinitions)
 	definitions.Run()
 	server := &metrics.Server{
 		Address: func() string { return *w.address.Load() }, Text: w.metricsText,
@@ -105,11 +105,11 @@ func startWatch(file string, log *slog.Logger) *watch {
 	}
 	go panics.Repeat(definitions.Run, interval, sleep)
 	go panics.Repeat(w.checkFiles, interval, sleep)
-	go panics.Repeat(w.task(metricsGoroutine, server.Follow).Run, interval, sleep)
+	go panics.Repeat(w.newTask(metricsGoroutine, server.Follow).Run, interval, sleep)
 	return w
 }
 
-func (w *watch) task(goroutine string, step func()) panics.Task {
+func (w *watch) newTask(goroutine string, step func()) panics.Task {
 	return panics.Task{Name: goroutine, Step: step, Count: w.meter.CountPanic, Log: w.log}
 }
 
@@ -118,8 +118,8 @@ func sleep(d time.Duration) bool {
 	return true
 }
 
-// checkFiles makes the present content of the files active. The configuration says where they are, and
-// may change that. It reports whether nothing panicked.
+// checkFiles makes the present content of the files active. The configuration names them, and may name
+// others when it changes. It reports whether nothing panicked.
 func (w *watch) checkFiles() (ok bool) {
 	ok = w.pollParts(map[part]bool{w.config: true})
 	w.adoptConfig()
@@ -130,7 +130,7 @@ func (w *watch) checkFiles() (ok bool) {
 		}
 	}
 	ok = w.pollParts(all) && ok
-	return w.task(filesGoroutine, w.activateLoaded).Run() && ok
+	return w.newTask(filesGoroutine, w.activateLoaded).Run() && ok
 }
 
 // pollParts looks at all these parts at the same time, but for those whose last look still hangs.
@@ -150,7 +150,7 @@ func (w *watch) pollParts(all map[part]bool) (ok bool) {
 		go func() {
 			defer group.Done()
 			defer polling.Unlock()
-			if !w.task(filesGoroutine, part.Poll).Run() {
+			if !w.newTask(filesGoroutine, part.Poll).Run() {
 				panicked.Store(true)
 			}
 		}()
@@ -179,12 +179,12 @@ func (w *watch) adoptConfig() {
 	}
 }
 
-// activateLoaded makes a signer of what is loaded, and logs what is not. A configuration of which none
-// can be made waits, and the keys and revocations of the one before are still followed.
+// activateLoaded makes a signer of the parts that are loaded, and logs why others are not. If no signer
+// can be made of a configuration, it waits, and the keys and revocations of the one before are followed.
 func (w *watch) activateLoaded() {
 	var unusable error
 	if w.next != nil && w.next.isComplete() {
-		if unusable = w.activate(w.next); unusable == nil {
+		if unusable = w.activateParts(w.next); unusable == nil {
 			w.active, w.next = w.next, nil
 		}
 	}
@@ -193,21 +193,21 @@ func (w *watch) activateLoaded() {
 	if unusable != nil {
 		faults[configSource] = unusable
 	}
-	if w.active != nil && w.active.version() != w.made {
-		if err := w.activate(w.active); err != nil {
+	if w.active != nil && w.active.contentVersion() != w.made {
+		if err := w.activateParts(w.active); err != nil {
 			faults[keysSource] = err
 		}
 	}
 	w.reportFaults(faults)
 }
 
-// activate makes a signer of the parts, which are complete, and makes it the active one.
-func (w *watch) activate(p *parts) error {
+// activateParts makes a signer of the parts, which are complete, and makes it the active one.
+func (w *watch) activateParts(p *parts) error {
 	s, err := w.make(p, w.process)
 	if err != nil {
 		return err
 	}
-	w.made, w.denied = p.version(), ""
+	w.made, w.denied = p.contentVersion(), ""
 	w.observeRevocations(s)
 	w.meter.Mapped.Follow(s.config.MappedClaims())
 	w.signer.Store(s)
@@ -345,7 +345,7 @@ func (w *watch) metricsText() []byte {
 	_, _, older := w.revocations.RolledBack()
 	snapshot := metrics.Snapshot{
 		Now: time.Now(), Ready: s.checkReady() == nil, Revision: revision,
-		Audit: auditTrails.stats(), LogLines: logLines().Stats(),
+		Audit: auditTrails.sumStats(), LogLines: logLines().Stats(),
 		RevocationsOlder: older, RevocationsVanished: w.revocations.VanishedCount(),
 		DefinitionsVisible: report.Visible,
 	}

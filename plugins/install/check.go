@@ -12,17 +12,17 @@ import (
 	"strings"
 )
 
-// errRefused says that plugin and gateway do not fit each other.
+// errRefused means that the gateway cannot load the plugin.
 var errRefused = errors.New("the gateway cannot load the plugin")
 
-// check has a gateway load the plugin in dir that is for its version.
-func check(gateway, dir string) (done string, err error) {
+// checkGateway has a gateway load the plugin for its version, from dir.
+func checkGateway(gateway, dir string) (done string, err error) {
 	version, err := versionOf(gateway)
 	if err != nil {
 		return "", err
 	}
 	name := fileName(version)
-	for _, step := range []func(gateway, plugin string) error{isThere, sameGo, loads} {
+	for _, step := range []func(gateway, plugin string) error{checkExists, checkGoVersion, checkLoads} {
 		err := step(gateway, filepath.Join(dir, name))
 		if errors.Is(err, errRefused) {
 			return "", fmt.Errorf("%w\nuse an image that was built for it: "+
@@ -37,8 +37,8 @@ func check(gateway, dir string) (done string, err error) {
 
 var release = regexp.MustCompile(`v?(\d+\.\d+\.\d+)`)
 
-// versionOf asks the gateway. Suffixes like -rc1 are left out, as it does itself
-// when it looks for a plugin.
+// versionOf asks the gateway for its version. Suffixes like -rc1 are removed, as the gateway does when it
+// looks for a plugin.
 func versionOf(gateway string) (string, error) {
 	said, err := exec.Command(gateway, "--version").CombinedOutput()
 	if err != nil {
@@ -51,12 +51,12 @@ func versionOf(gateway string) (string, error) {
 	return "v" + string(version[1]), nil
 }
 
-// fileName is what a gateway looks for.
+// fileName is the name of the file that a gateway looks for.
 func fileName(version string) string {
 	return fmt.Sprintf("identity_%s_%s_%s.so", version, runtime.GOOS, runtime.GOARCH)
 }
 
-func isThere(_, plugin string) error {
+func checkExists(_, plugin string) error {
 	found, err := filepath.Glob(filepath.Join(filepath.Dir(plugin), "*.so"))
 	if err != nil {
 		return err
@@ -68,13 +68,13 @@ func isThere(_, plugin string) error {
 		}
 		names = append(names, filepath.Base(path))
 	}
-	return fmt.Errorf("%w: it looks for %s, here is %s", errRefused,
+	return fmt.Errorf("%w: it looks for %s, this folder has %s", errRefused,
 		filepath.Base(plugin), cmp.Or(strings.Join(names, " "), "none"))
 }
 
-// sameGo comes before the trial: a plugin of another Go breaks the gateway down
-// with "no plugin module data" and a hundred lines more.
-func sameGo(gateway, plugin string) error {
+// checkGoVersion comes before the attempt to load: a plugin of another Go ends the gateway with "no plugin
+// module data" and a hundred more lines.
+func checkGoVersion(gateway, plugin string) error {
 	theirs, err := buildinfo.ReadFile(gateway)
 	if err != nil {
 		return fmt.Errorf("%s: %w", gateway, err)
@@ -90,7 +90,7 @@ func sameGo(gateway, plugin string) error {
 	return nil
 }
 
-func loads(gateway, plugin string) error {
+func checkLoads(gateway, plugin string) error {
 	for _, symbol := range []string{"StripIdentity", "SignIdentity", "GuardUpstream", "Canary"} {
 		said, err := exec.Command(gateway, "plugin", "load", "-f", plugin, "-s", symbol).CombinedOutput()
 		if err != nil {

@@ -26,7 +26,7 @@ func folder(t *testing.T, files map[string]string) string {
 func TestUnpack(t *testing.T) {
 	image := folder(t, map[string]string{"identity_v5.8.1_linux_amd64.so": "a plugin", "install": "this program", "README": ""})
 	dir := folder(t, map[string]string{"install": "left by an earlier start"})
-	if _, err := unpack(dir, image, filepath.Join(image, "install")); err != nil {
+	if _, err := unpackPlugins(dir, image, filepath.Join(image, "install")); err != nil {
 		t.Fatal(err)
 	}
 	for name, content := range map[string]string{"identity_v5.8.1_linux_amd64.so": "a plugin", "install": "this program"} {
@@ -49,7 +49,7 @@ func TestUnpackRefuses(t *testing.T) {
 		"no plugin in":  {t.TempDir(), t.TempDir()},
 		"/none/plugins": {"/none/plugins", full},
 	} {
-		if _, err := unpack(row.dir, row.from, os.Args[0]); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := unpackPlugins(row.dir, row.from, os.Args[0]); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
@@ -95,8 +95,8 @@ func TestCheck(t *testing.T) {
 		err     error
 	}{
 		"loads":           {fine, map[string]string{name: program, older: ""}, "gateway v5.8.1 loads " + name, nil},
-		"another version": {fine, map[string]string{older: program}, "it looks for " + name + ", here is " + older + remedy, errRefused},
-		"nothing":         {fine, nil, "it looks for " + name + ", here is none" + remedy, errRefused},
+		"another version": {fine, map[string]string{older: program}, "it looks for " + name + ", this folder has " + older + remedy, errRefused},
+		"nothing":         {fine, nil, "it looks for " + name + ", this folder has none" + remedy, errRefused},
 		"another Go": {fine, map[string]string{name: strings.ReplaceAll(program, runtime.Version(), otherGo)},
 			"the gateway was built with " + runtime.Version() + ", " + name + " with " + otherGo + remedy, errRefused},
 		"no plugin": {fine, map[string]string{name: "text"}, "unrecognized file format" + remedy, errRefused},
@@ -104,7 +104,7 @@ func TestCheck(t *testing.T) {
 			"exit status 2\nfatal error: no plugin module data" + remedy, errRefused},
 	} {
 		t.Run(title, func(t *testing.T) {
-			got, err := check(row.gateway, folder(t, row.files))
+			got, err := checkGateway(row.gateway, folder(t, row.files))
 			if err != nil {
 				got = strings.TrimPrefix(err.Error(), errRefused.Error()+": ")
 			}

@@ -1,12 +1,12 @@
-// Program install puts the plugin beside a Tyk gateway and tries it there. Both
-// are steps of a pod's start (init containers), in images without a shell.
+// Program install puts the plugin beside a Tyk gateway and has that gateway load it. Both are steps of a
+// pod's start (init containers), in images without a shell.
 //
 //	install unpack DIR     in the plugin's image: copies the plugins and itself into DIR
 //	install check GATEWAY  in the gateway's image, run from DIR: has the gateway load the plugin for it
 //
-// The second step is there because a gateway starts, and says that it is well,
-// with a plugin that it cannot load. A program that ends ends the pod's start,
-// and what it wrote last is what `kubectl describe` shows.
+// The second step exists because a gateway that cannot load the plugin starts all the same, and reports
+// that it is healthy. If this program fails, the pod does not start, and `kubectl describe` shows its last
+// output.
 //
 // Exit codes: 0 fine, 1 the gateway cannot load the plugin, 2 could not do it.
 package main
@@ -19,13 +19,13 @@ import (
 	"path/filepath"
 )
 
-// plugins is where the image has them.
-const plugins = "/plugins"
+// pluginsDir is the folder of the plugins in the image.
+const pluginsDir = "/plugins"
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	done, err := command(args)
+	done, err := runCommand(args)
 	if err != nil {
 		fmt.Fprintln(stderr, "install:", err)
 		if errors.Is(err, errRefused) {
@@ -37,15 +37,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func command(args []string) (done string, err error) {
+func runCommand(args []string) (done string, err error) {
 	self, err := os.Executable()
 	switch {
 	case err != nil:
 		return "", err
 	case len(args) == 2 && args[0] == "unpack":
-		return unpack(args[1], plugins, self)
+		return unpackPlugins(args[1], pluginsDir, self)
 	case len(args) == 2 && args[0] == "check":
-		return check(args[1], filepath.Dir(self))
+		return checkGateway(args[1], filepath.Dir(self))
 	}
 	return "", errors.New("usage: install unpack DIR, or install check GATEWAY")
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/meshpass/meshpass/internal/atomicfile"
 )
 
-// unpack copies the plugins of a folder, and the program self, into dir.
-func unpack(dir, from, self string) (done string, err error) {
+// unpackPlugins copies the plugins of a folder, and the program self, into dir.
+func unpackPlugins(dir, from, self string) (done string, err error) {
 	files, err := filepath.Glob(filepath.Join(from, "*.so"))
 	if err != nil {
 		return "", err
@@ -27,14 +27,14 @@ func unpack(dir, from, self string) (done string, err error) {
 	return fmt.Sprintf("unpacked %d plugin(s) into %s", len(files), dir), nil
 }
 
-// copyFile renames, so that whoever looks sees the whole file or none. It
-// replaces what an earlier start of the container left.
+// copyFile writes a new file and renames it, so that a reader sees the whole file or no file. It replaces
+// the file of an earlier start of the container.
 func copyFile(from, to string) error {
 	source, err := os.Open(from)
 	if err != nil {
 		return err
 	}
-	defer source.Close() // nothing was written to it
+	defer source.Close() // it was only read
 	if err := replaceFile(source, to); err != nil {
 		return fmt.Errorf("write %s: %w", to, atomicfile.Cause(err))
 	}

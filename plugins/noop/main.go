@@ -1,6 +1,5 @@
-// Package main builds the plugin that does nothing. The benchmarks put it on the
-// same hooks as the identity plugin, so that what a hook costs by itself does not
-// count as the cost of signing.
+// Package main builds a plugin that does nothing. The benchmarks put it on the same hooks as the identity
+// plugin, so that the cost of a hook by itself does not count as the cost of signing.
 package main
 
 import "net/http"

@@ -1,5 +1,5 @@
-// Package page reads and writes docs/compatibility.md: a table that a run renews row by row, and
-// remarks that people write and a run leaves alone.
+// Package page reads and writes docs/compatibility.md: a table that the program updates row by row, and
+// remarks that people write and the program keeps.
 package page
 
 import (
@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// Untested is the cell of what nobody has tried.
+// Untested is the cell of a release that was not tried.
 const Untested = "untested"
 
-// Row is a release and what was seen of it. A cell is Untested, or when, at which commit and
-// with which Go; "failed" or "refused" stand before that where they are true.
+// Row is a release and its results. A cell is [Untested], or a date, a commit and a version of Go, with
+// "failed" or "refused" before them if the step failed.
 type Row struct {
 	Release            string
 	Built, Loaded, Ran string
@@ -24,40 +24,40 @@ type Row struct {
 // Rows are in the order of releases.
 type Rows []Row
 
-// Of gives the release's row; one that is not there is untested.
-func (r Rows) Of(release string) Row {
-	if i := r.index(release); i >= 0 {
+// RowOf gives the row of a release; a release without row is untested.
+func (r Rows) RowOf(release string) Row {
+	if i := r.indexOf(release); i >= 0 {
 		return r[i]
 	}
 	return Row{Release: release, Built: Untested, Loaded: Untested, Ran: Untested}
 }
 
-// Set puts the row in the place of the release's former one, or where it belongs.
-func (r *Rows) Set(row Row) {
-	if i := r.index(row.Release); i >= 0 {
+// SetRow replaces the row of a release, or inserts it in the order of releases.
+func (r *Rows) SetRow(row Row) {
+	if i := r.indexOf(row.Release); i >= 0 {
 		(*r)[i] = row
 		return
 	}
 	*r = append(*r, row)
-	slices.SortStableFunc(*r, func(a, b Row) int { return slices.Compare(numbers(a.Release), numbers(b.Release)) })
+	slices.SortStableFunc(*r, func(a, b Row) int { return slices.Compare(versionNumbers(a.Release), versionNumbers(b.Release)) })
 }
 
-// numbers puts v5.8.15 after v5.8.9.
-func numbers(release string) []int {
+// versionNumbers puts v5.8.15 after v5.8.9.
+func versionNumbers(release string) []int {
 	n := make([]int, 3)
-	_, _ = fmt.Sscanf(release, "v%d.%d.%d", &n[0], &n[1], &n[2]) // what is no number stays 0
+	_, _ = fmt.Sscanf(release, "v%d.%d.%d", &n[0], &n[1], &n[2]) // a part that is no number stays 0
 	return n
 }
 
-func (r Rows) index(release string) int {
+func (r Rows) indexOf(release string) int {
 	return slices.IndexFunc(r, func(row Row) bool { return row.Release == release })
 }
 
 const (
 	intro = `# In which Tyk releases the plugin works
 
-` + "`make compat`" + ` writes this table; what stands below it is written by hand. Each cell says when it was seen, at which commit of this
-repository and with which Go. *failed* or *refused*: it was tried and did not; *+changes*: files had been changed since that commit.
+` + "`make compat`" + ` writes this table; people write the remarks below it. Each cell has the date of the attempt, the commit of this
+repository and the version of Go. *failed* or *refused*: the attempt failed; *+changes*: files had been changed since that commit.
 
 - **built**: ` + "`make plugin TYK_SRC=DIR`" + ` built the plugin against that release's own source, with the module versions of its go.mod.
 - **loaded**: a gateway built from the same source with the same Go found all hooks in it (` + "`tyk plugin load`" + `).
@@ -70,8 +70,8 @@ repository and with which Go. *failed* or *refused*: it was tried and did not; *
 	remarksHeader = "## Remarks\n"
 )
 
-// Text is the whole page.
-func Text(rows Rows, remarks string) string {
+// FormatPage is the whole page.
+func FormatPage(rows Rows, remarks string) string {
 	var b strings.Builder
 	b.WriteString(intro + head)
 	for _, r := range rows {
@@ -80,9 +80,9 @@ func Text(rows Rows, remarks string) string {
 	return b.String() + "\n" + remarksHeader + remarks
 }
 
-// Read gives the rows of a page and what stands below "## Remarks"; a file that is not there has
-// neither. It refuses a row that it would lose.
-func Read(file string) (rows Rows, remarks string, err error) {
+// ReadPage gives the rows of a page and the text below "## Remarks"; a file that does not exist has neither.
+// It rejects a page with a row that it would lose.
+func ReadPage(file string) (rows Rows, remarks string, err error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", nil
@@ -92,7 +92,7 @@ func Read(file string) (rows Rows, remarks string, err error) {
 	}
 	above, remarks, found := strings.Cut(string(data), remarksHeader)
 	if !found {
-		return nil, "", fmt.Errorf("%s: no %q: what it says would be lost", file, strings.TrimSpace(remarksHeader))
+		return nil, "", fmt.Errorf("%s: no %q: its content would be lost", file, strings.TrimSpace(remarksHeader))
 	}
 	for number, line := range strings.Split(above, "\n") {
 		if !strings.HasPrefix(line, "| v") {

@@ -16,21 +16,21 @@ func TestARunRenewsItsRowAndKeepsTheRest(t *testing.T) {
 		{"v5.14.0", Untested, Untested, Untested},
 	}
 	remarks := "\nWritten by hand, | with a bar.\n"
-	if err := os.WriteFile(file, []byte(Text(old, remarks)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(FormatPage(old, remarks)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	rows, kept, err := Read(file)
+	rows, kept, err := ReadPage(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(rows, old) || kept != remarks {
 		t.Errorf("read back as\n%v\n%q", rows, kept)
 	}
-	row := rows.Of("v5.8.1")
+	row := rows.RowOf("v5.8.1")
 	row.Built = "2026-02-02, bbbbbbb, go1.26.9"
-	rows.Set(row)
-	rows.Set(rows.Of("v5.8.15"))
-	rows.Set(rows.Of("v5.8.9"))
+	rows.SetRow(row)
+	rows.SetRow(rows.RowOf("v5.8.15"))
+	rows.SetRow(rows.RowOf("v5.8.9"))
 	want := Rows{
 		old[0],
 		{"v5.8.1", "2026-02-02, bbbbbbb, go1.26.9", Untested, Untested},
@@ -44,7 +44,7 @@ func TestARunRenewsItsRowAndKeepsTheRest(t *testing.T) {
 }
 
 func TestNoPageYet(t *testing.T) {
-	rows, remarks, err := Read(filepath.Join(t.TempDir(), "compatibility.md"))
+	rows, remarks, err := ReadPage(filepath.Join(t.TempDir(), "compatibility.md"))
 	if rows != nil || remarks != "" || err != nil {
 		t.Errorf("got %v, %q, %v", rows, remarks, err)
 	}
@@ -62,7 +62,7 @@ func TestReadRefusesWhatItWouldLose(t *testing.T) {
 			if err := os.WriteFile(file, []byte(test.page), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, _, err := Read(file)
+			_, _, err := ReadPage(file)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want an error with %q", err, test.want)
 			}

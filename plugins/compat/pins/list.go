@@ -10,13 +10,14 @@ import (
 	"strings"
 )
 
-// fewest modules that a plugin can link: Tyk's ctx alone brings dozens. An empty list would agree with everything.
-const fewest = 10
+// minModules is the least number of modules that a plugin can link: Tyk's ctx alone needs dozens. An
+// empty list would agree with every go.mod.
+const minModules = 10
 
-// Linked gives the modules of all packages that a build of these, in dir, holds.
-func Linked(dir string, packages ...string) ([]Module, error) {
+// LinkedModules gives the modules of all packages in a build of these packages, in dir.
+func LinkedModules(dir string, packages ...string) ([]Module, error) {
 	format := `{{with .Module}}{"Path":"{{.Path}}","Version":"{{.Version}}","Main":{{.Main}}{{with .Replace}},"Replace":{"Path":"{{.Path}}","Version":"{{.Version}}"}{{end}}}{{end}}`
-	out, err := goCommand(dir, append([]string{"list", "-mod=readonly", "-deps", "-tags", "goplugin", "-f", format}, packages...)...)
+	out, err := runGo(dir, append([]string{"list", "-mod=readonly", "-deps", "-tags", "goplugin", "-f", format}, packages...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -31,13 +32,13 @@ func Linked(dir string, packages ...string) ([]Module, error) {
 		}
 		seen[m.Path] = m
 	}
-	if len(seen) < fewest {
+	if len(seen) < minModules {
 		return nil, fmt.Errorf("%v: only %d modules: the list cannot be right", packages, len(seen))
 	}
-	return sorted(seen), nil
+	return sortModules(seen), nil
 }
 
-func sorted(seen map[string]Module) []Module {
+func sortModules(seen map[string]Module) []Module {
 	modules := make([]Module, 0, len(seen))
 	for _, m := range seen {
 		modules = append(modules, m)
@@ -46,9 +47,9 @@ func sorted(seen map[string]Module) []Module {
 	return modules
 }
 
-// Released reads the go.mod of Tyk's source in dir, with its replacements, by module path.
-func Released(dir string) (map[string]Module, error) {
-	out, err := goCommand("", "mod", "edit", "-json", filepath.Join(dir, "go.mod"))
+// ReleasedModules reads the go.mod of Tyk's source in dir, with its replacements, by module path.
+func ReleasedModules(dir string) (map[string]Module, error) {
+	out, err := runGo("", "mod", "edit", "-json", filepath.Join(dir, "go.mod"))
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func Released(dir string) (map[string]Module, error) {
 		modules[m.Path] = m
 	}
 	for _, r := range file.Replace {
-		// A replacement of one version is inert while another one is required.
+		// A replacement of one version has no effect while another version is required.
 		if m, ok := modules[r.Old.Path]; ok && (r.Old.Version == "" || r.Old.Version == m.Version) {
 			m.Replace = &r.New
 			modules[r.Old.Path] = m
@@ -73,13 +74,13 @@ func Released(dir string) (map[string]Module, error) {
 	return modules, nil
 }
 
-func goCommand(dir string, args ...string) (string, error) {
+func runGo(dir string, args ...string) (string, error) {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		err = fmt.Errorf("%w\n%s", err, firstLines(string(exit.Stderr)))
+		err = fmt.Errorf("%w\n%s", err, shortenErrors(string(exit.Stderr)))
 	}
 	if err != nil {
 		return "", fmt.Errorf("go %s: %w", args[0], err)
@@ -87,8 +88,9 @@ func goCommand(dir string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// firstLines are enough: a module that cannot be fetched is reported once for each file that imports it.
-func firstLines(stderr string) string {
+// shortenErrors shortens the errors of go: it reports a module that cannot be fetched once for each file that
+// imports it.
+func shortenErrors(stderr string) string {
 	const enough = 4
 	lines := strings.Split(strings.TrimSpace(stderr), "\n")
 	if len(lines) > enough {

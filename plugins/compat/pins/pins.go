@@ -1,9 +1,9 @@
 // Package pins compares the modules that a plugin links with those of a Tyk release.
 //
 // Go loads a plugin only if every package that it shares with the gateway is the same in both.
-// Otherwise it says "plugin was built with a different version of package", at run time, and
-// names one internal package. The yardstick here is the release's own go.mod, and the answer
-// comes before anything is built.
+// Otherwise the gateway logs "plugin was built with a different version of package", at run time, with
+// the name of one internal package. This package compares with the release's own go.mod, before anything
+// is built.
 package pins
 
 import (
@@ -32,12 +32,12 @@ func (m Module) String() string {
 	return fmt.Sprintf("%s => %s %s", m.Version, m.Replace.Path, m.Replace.Version)
 }
 
-// Differences compares what the plugin links with a release's go.mod, which lists every module
+// FindDifferences compares what the plugin links with a release's go.mod, which lists every module
 // that a gateway can link, indirect ones too (Go 1.17 and later). A module that is not there is
 // the plugin's alone and free (the JOSE library is one), unless it is in the gateway as well:
 // a gateway that is built together with the plugin can get modules from the plugin's
 // requirements, and is then not what was released. For one built from its own go.mod, pass nil.
-func Differences(plugin []Module, released map[string]Module, gateway []Module) []string {
+func FindDifferences(plugin []Module, released map[string]Module, gateway []Module) []string {
 	var found []string
 	for _, m := range plugin {
 		if m.Main || m.Path == Tyk || m.Path == ours || strings.HasPrefix(m.Path, ours+"/") {

@@ -30,7 +30,7 @@ func TestDoctoredModules(t *testing.T) {
 		"example.com/replaced: the plugin links v1.0.0, Tyk's go.mod says v1.0.0 => example.com/fork v1.0.1",
 		"example.com/smuggled: plugin and gateway link v1.0.0, Tyk's go.mod does not list it",
 	}
-	got := Differences(plugin, released, []Module{{Path: "example.com/smuggled"}, {Path: Tyk}})
+	got := FindDifferences(plugin, released, []Module{{Path: "example.com/smuggled"}, {Path: Tyk}})
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -57,7 +57,7 @@ replace example.com/absent => example.com/fork v1.0.3
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(goMod), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	modules, err := Released(dir)
+	modules, err := ReleasedModules(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ replace example.com/absent => example.com/fork v1.0.3
 
 // An empty or short list agrees with every go.mod.
 func TestLinkedRefusesAListThatCannotBeRight(t *testing.T) {
-	_, err := Linked(".", ".")
+	_, err := LinkedModules(".", ".")
 	if err == nil || !strings.Contains(err.Error(), "cannot be right") {
 		t.Errorf("got %v, want a refusal", err)
 	}

@@ -1,5 +1,5 @@
-// Package credential makes an identity of the credential with which a caller has authenticated to
-// Tyk: the claims of a JWT, or the session that Tyk keeps.
+// Package credential makes an identity of the credential that has authenticated a caller to Tyk: the
+// claims of a JWT, or the session that Tyk keeps.
 package credential
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// Reader reads credentials by the mappings of one configuration.
+// Reader reads credentials. It uses the mappings of one configuration.
 type Reader struct {
 	Config *settings.Config
 	Secret identity.PseudonymKey // the key of pseudonyms: the claim sid, subjects of API keys
@@ -23,7 +23,7 @@ type Reader struct {
 	Report Report
 }
 
-// Identify gives the identity that this API may pass on. session is nil if nobody was authenticated.
+// Identify gives the identity that this API may pass on. session is nil if no caller was authenticated.
 func (c Reader) Identify(a *tykapi.ProtectedAPI, session *user.SessionState, r *http.Request) (id identity.Identity, err error) {
 	switch {
 	case a.Unsupported != nil:
@@ -46,7 +46,7 @@ func (c Reader) Identify(a *tykapi.ProtectedAPI, session *user.SessionState, r *
 		return id, err
 	}
 	id.Requester, id.API, id.Org = c.Config.Workload, identity.API{ID: a.ID, Name: a.Name}, session.OrgID
-	id.Method, id.SessionID, id.IP = string(method), s.id(), clientIP(r)
+	id.Method, id.SessionID, id.IP = string(method), s.pseudonymousID(), clientIP(r)
 	return id, nil
 }
 

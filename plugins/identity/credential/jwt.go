@@ -14,7 +14,7 @@ import (
 )
 
 // readToken reads the caller's identity from the JWT that Tyk has verified. Tyk 5.8 verifies the
-// signature and the times. Whose token it is, and for whom it was issued, is checked here.
+// signature and the times. The issuer and the audience are checked here.
 func readToken(c *settings.Config, a *tykapi.ProtectedAPI, s tykSession, report Report) (identity.Identity, error) {
 	if !a.ContextVars {
 		return identity.Identity{}, denial.New(decision.ClaimsUnavailable,
@@ -28,7 +28,7 @@ func readToken(c *settings.Config, a *tykapi.ProtectedAPI, s tykSession, report 
 	if err := checkSigner(c, provider, a); err != nil {
 		return identity.Identity{}, err
 	}
-	if user := a.User(verified); user == "" || !tykapi.IsSessionOfUser(s.state, user) {
+	if user := a.SessionUser(verified); user == "" || !tykapi.IsSessionOfUser(s.state, user) {
 		return identity.Identity{}, denial.New(decision.ClaimsUnbound, "API %s: the verified claims are not those of this session", a.ID)
 	}
 	own, err := parseToken(a.CallerToken(s.r))
@@ -41,7 +41,7 @@ func readToken(c *settings.Config, a *tykapi.ProtectedAPI, s tykSession, report 
 	if err := checkPurpose(provider, own); err != nil {
 		return identity.Identity{}, err
 	}
-	return mapToken(provider, own.claim, report.of(provider.Alias))
+	return mapToken(provider, own.claim, report.forMapping(provider.Alias))
 }
 
 // findProvider finds the configured identity provider that has issued the token. The token must be for

@@ -20,7 +20,7 @@ import (
 // keeps with the session describe the caller.
 type sessionReader struct {
 	kind       settings.SessionKind
-	ownSubject func(tykSession) string       // the subject that needs no metadata; "": there is none
+	ownSubject func(tykSession) string       // the subject that needs no metadata; "": the session has no such subject
 	opens      func(*user.SessionState) bool // whether the method has opened the session
 }
 
@@ -37,12 +37,12 @@ var sessionReaders = map[tykapi.Method]sessionReader{
 	},
 	tykapi.MethodBasic: {
 		kind:       settings.BasicSessions,
-		ownSubject: tykSession.name,
+		ownSubject: tykSession.sessionName,
 		opens:      tykapi.OpensByPassword,
 	},
 	tykapi.MethodHMAC: {
 		kind:       settings.HMACSessions,
-		ownSubject: tykSession.name,
+		ownSubject: tykSession.sessionName,
 		opens:      tykapi.OpensBySignature,
 	},
 	tykapi.MethodMTLS: {
@@ -77,7 +77,7 @@ func readSession(c *settings.Config, m tykapi.Method, s tykSession, report Repor
 	if id.Subject, err = reader.readSubject(rules, s); err != nil {
 		return id, err
 	}
-	if id.Claims, err = mapping.MapClaims(rules.Claims, s.metadata, report.of(reader.kind.Block)); err != nil {
+	if id.Claims, err = mapping.MapClaims(rules.Claims, s.readMetadata, report.forMapping(reader.kind.Block)); err != nil {
 		return id, denial.New(decision.ClaimsInvalid, "%w", err)
 	}
 	for _, policy := range s.state.PolicyIDs() {
@@ -93,7 +93,7 @@ func (k sessionReader) readSubject(rules *settings.SessionMapping, s tykSession)
 	if rules.Subject == k.kind.OwnSubject {
 		id = k.ownSubject(s)
 	} else {
-		id, _ = s.metadata(rules.Subject).(string)
+		id, _ = s.readMetadata(rules.Subject).(string)
 	}
 	if id == "" {
 		return identity.Subject{}, denial.New(decision.SubjectUnknown, "%s.subject: %s is absent, empty or not a text", k.kind.Block, rules.Subject)
@@ -109,8 +109,8 @@ type tykSession struct {
 	secret identity.PseudonymKey
 }
 
-// metadata reads meta.NAME; NAME may be a path into objects, as with claims.
-func (s tykSession) metadata(name string) any {
+// readMetadata reads meta.NAME; NAME may be a path into objects, as with claims.
+func (s tykSession) readMetadata(name string) any {
 	return mapping.FindClaim(func(field string) any { return s.state.MetaData[field] }, strings.TrimPrefix(name, settings.MetaPrefix))
 }
 
@@ -128,24 +128,24 @@ func (s tykSession) notAfter(m tykapi.Method) (end time.Time) {
 	return end
 }
 
-// id names the session for revocation. The key of an HMAC client contains its key id as the client has
+// pseudonymousID names the session for revocation. The key of an HMAC client contains its key id as the client has
 // written it, so the session's name is used there.
-func (s tykSession) id() string {
+func (s tykSession) pseudonymousID() string {
 	if s.api.Method == tykapi.MethodHMAC {
-		return s.secret.Pseudonym(s.api.Org + s.name())
+		return s.secret.Pseudonym(s.api.Org + s.sessionName())
 	}
 	return s.keyPseudonym()
 }
 
 func (s tykSession) keyPseudonym() string { return s.secret.Pseudonym(s.state.KeyID) }
 
-func (s tykSession) name() string { return s.api.SessionName(s.state) }
+func (s tykSession) sessionName() string { return s.api.SessionName(s.state) }
 
 // Report gets, for each line of a mapping, whether a credential had the mapped claim.
 type Report func(mapping, claim string, found bool)
 
-// of reports the lines of one mapping.
-func (report Report) of(mapping string) func(claim string, found bool) {
+// forMapping reports the lines of one mapping.
+func (report Report) forMapping(mapping string) func(claim string, found bool) {
 	return func(claim string, found bool) { report(mapping, claim, found) }
 }
 

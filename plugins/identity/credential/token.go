@@ -69,8 +69,8 @@ func compareWithVerified(p *settings.IDP, own callerToken, verified func(name st
 	return nil
 }
 
-// claimsRead are the claims of the caller's token of which anything of our token is made, by the names
-// under which Tyk gives them to plugins.
+// claimsRead are the claims of the caller's token that our token is made from, with the names that Tyk
+// gives them for plugins.
 func claimsRead(p *settings.IDP) []string {
 	names := []string{"iss", "aud", "exp", "auth_time"}
 	paths := slices.Concat(mapping.SubjectClaims(p.Subject), p.Scopes)
@@ -106,7 +106,7 @@ func isSameJSON(own, verified any) bool {
 	return own == verified
 }
 
-// purposeClaims are the claims that show for which purpose a token was signed.
+// purposeClaims are the claims that show the purpose of a token.
 var purposeClaims = []string{"sub", "events", "nonce", "at_hash", "c_hash", "s_hash", "token_use", "typ"}
 
 // checkPurpose denies tokens that the provider has signed for another purpose with the same keys (RFC

@@ -1,5 +1,5 @@
-// Package denial is how the plugin denies a request: an error that carries the reason, and the
-// answer that the client gets.
+// Package denial denies requests: it makes the error that carries the reason, and the answer that the
+// client gets.
 package denial
 
 import (
@@ -27,5 +27,5 @@ func WriteStatus(rw http.ResponseWriter, status int, reason decision.Reason) {
 	rw.Header().Set("Content-Type", decision.ProblemMediaType)
 	rw.Header().Set("Cache-Control", "no-store")
 	rw.WriteHeader(status)
-	_, _ = rw.Write(append(decision.ProblemBody(status, reason, ""), '\n')) // if the client has gone, there is nobody to report it to
+	_, _ = rw.Write(append(decision.ProblemBody(status, reason, ""), '\n')) // an error means that the client has gone
 }

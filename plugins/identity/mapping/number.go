@@ -111,7 +111,7 @@ func numberFromFloat(f float64, bits, precise int) (any, error) {
 		return nil, errImprecise
 	}
 	if bits == 32 {
-		return strconv.ParseFloat(shortest, 64) // the decimal that the 32 bits stand for, not the nearest double of their value
+		return strconv.ParseFloat(shortest, 64) // the shortest decimal of the 32 bits; the double of their value would have more digits
 	}
 	return f, nil
 }

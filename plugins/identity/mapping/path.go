@@ -28,7 +28,7 @@ func FindClaim(claim func(name string) any, path string) any {
 	return nil
 }
 
-// LeadingNames gives the names with which a path may begin, the longest first.
+// LeadingNames gives the names that a path may begin with, the longest first.
 func LeadingNames(path string) []string {
 	names := []string{path}
 	for dot := strings.LastIndexByte(path, '.'); dot >= 0; dot = strings.LastIndexByte(path[:dot], '.') {
@@ -38,7 +38,7 @@ func LeadingNames(path string) []string {
 }
 
 // ReadSubject reads the id of a subject by a subject rule. `|` separates alternatives, `+` separates
-// claims that make one id together. Such claims are joined by an @, so none of them may contain one.
+// claims that make one id together. Such claims are joined by an @, so they must not contain one.
 //
 // The text of the first alternative is the id itself. The other alternatives write their own name and
 // a slash before theirs: cid/0oa8batch. So a value of one claim is never the subject that another

@@ -1,8 +1,8 @@
 // Package mapping makes the claims of our token from the claims of a caller's credential: rules for
 // single claims, paths into objects, subjects of several claims, and numbers that lose no digit.
 //
-// It knows neither Tyk nor the configuration file. Its errors say what is wrong with a value; the
-// callers add whose value it is.
+// It knows neither Tyk nor the configuration file. Its errors describe the fault of a value; the callers
+// add the origin of the value.
 package mapping
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// Rule says where a claim of the token comes from: `tenant: org_id`, or
+// Rule names the source of a claim of the token: `tenant: org_id`, or
 // `groups: {from: groups, keep: ["orders-*"], max: 20}`. `client: false` removes a claim of the
 // preset.
 type Rule struct {
@@ -71,7 +71,7 @@ func MapClaims(rules map[string]Rule, find func(from string) any, report func(na
 	for name, rule := range rules {
 		source := find(rule.From)
 		report(name, source != nil)
-		value, err := rule.convert(source)
+		value, err := rule.convertValue(source)
 		if err != nil {
 			return nil, fmt.Errorf("claim %s: %w", rule.From, err)
 		}
@@ -82,8 +82,8 @@ func MapClaims(rules map[string]Rule, find func(from string) any, report func(na
 	return claims, nil
 }
 
-// convert gives the value of the claim; nil: there is none.
-func (rule Rule) convert(value any) (any, error) {
+// convertValue gives the value of the claim; nil: the token gets no such claim.
+func (rule Rule) convertValue(value any) (any, error) {
 	if value == nil {
 		return nil, nil
 	}
@@ -98,7 +98,7 @@ func (rule Rule) convert(value any) (any, error) {
 	case bool:
 		return value, nil
 	case string:
-		if !rule.keeps(value) {
+		if !rule.keepsValue(value) {
 			return nil, nil
 		}
 		return value, token.CheckText(value)
@@ -121,7 +121,7 @@ func (rule Rule) convert(value any) (any, error) {
 func (rule Rule) filterList(list []string) (any, error) {
 	kept := []string{}
 	for _, value := range list {
-		if !rule.keeps(value) {
+		if !rule.keepsValue(value) {
 			continue
 		}
 		if err := token.CheckText(value); err != nil {
@@ -135,8 +135,8 @@ func (rule Rule) filterList(list []string) (any, error) {
 	return kept, nil
 }
 
-// keeps reports whether a value matches one of the patterns of keep, or there are none.
-func (rule Rule) keeps(value string) bool {
+// keepsValue reports whether a value matches a pattern of keep. Without patterns every value does.
+func (rule Rule) keepsValue(value string) bool {
 	for _, pattern := range rule.Keep {
 		before, after, star := strings.Cut(pattern, "*")
 		if value == pattern || star && len(value) >= len(before)+len(after) &&

@@ -12,7 +12,7 @@ import (
 )
 
 // MappedClaims counts, for each line of a mapping, how many credentials had the claim. A claim whose
-// name differs from the provider's is never found, and a rule that denies by its value denies nobody.
+// name differs from the provider's is never found, and a rule that denies by its value never applies.
 //
 // A line is counted as long as the gateway runs and the line stays. The zero value counts nothing.
 type MappedClaims struct {
@@ -73,7 +73,7 @@ func policyName(claim string) string {
 	return "tctx." + claim
 }
 
-func (m *MappedClaims) write(t *promtext.Text) {
+func (m *MappedClaims) writeCounts(t *promtext.Text) {
 	m.lock.RLock()
 	defer m.lock.RUnlock()
 	t.Family("meshpass_edge_mapped_claims_total", promtext.Counter, "Credentials that had a mapped claim, or did not have it.")

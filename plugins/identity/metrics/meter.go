@@ -11,9 +11,9 @@ import (
 
 // Names are the closed lists of label values that the plugin uses.
 type Names struct {
-	Hooks      []string // measured one by one: what Tyk does between them is not ours
+	Hooks      []string // measured one by one, without the time that Tyk takes between them
 	Goroutines []string // the plugin's own
-	Sources    []string // what a signer is made of
+	Sources    []string // the configuration and the files that it names
 }
 
 // Meter counts what the plugin does. It lives as long as the gateway, while signers are replaced when

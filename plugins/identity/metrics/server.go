@@ -22,7 +22,7 @@ type Server struct {
 	Log        *slog.Logger
 
 	// Only Follow uses these.
-	serving *startedServer // nil: none
+	serving *startedServer // nil: no address is served
 	faults  logonce.Messages
 }
 
@@ -39,7 +39,7 @@ func (s *Server) Follow() {
 	if s.serving != nil && s.serving.Addr == address && !s.serving.hasEnded() {
 		return
 	}
-	s.stop()
+	s.stopServing()
 	if address == "" {
 		return
 	}
@@ -52,17 +52,17 @@ func (s *Server) Follow() {
 	}
 	s.faults.IsNew("listen", "")
 	s.Log.Info("metrics are served", "metrics", address)
-	s.start(address, listener)
+	s.startServing(address, listener)
 }
 
-func (s *Server) start(address string, listener net.Listener) {
+func (s *Server) startServing(address string, listener net.Listener) {
 	started := &startedServer{ended: make(chan struct{}), Server: http.Server{
 		Addr: address, Handler: s.handler(), MaxHeaderBytes: 1 << 13,
 		ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
 	}}
 	s.serving = started
-	go s.task(func() {
+	go s.newTask(func() {
 		defer close(started.ended)
 		if err := started.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.Log.Error("the metrics' server ended; it is started again", "metrics", address, "error", err.Error())
@@ -70,8 +70,8 @@ func (s *Server) start(address string, listener net.Listener) {
 	}).Run()
 }
 
-// stop ends scrapes that are in progress: the next one goes to the new address.
-func (s *Server) stop() {
+// stopServing ends scrapes that are in progress: the next one goes to the new address.
+func (s *Server) stopServing() {
 	if s.serving == nil {
 		return
 	}
@@ -93,16 +93,16 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(rw http.ResponseWriter, _ *http.Request) {
 		var text []byte
-		if !s.task(func() { text = s.Text() }).Run() {
+		if !s.newTask(func() { text = s.Text() }).Run() {
 			http.Error(rw, "the metrics cannot be written; the gateway's log says why", http.StatusInternalServerError)
 			return
 		}
 		rw.Header().Set("Content-Type", promtext.ContentType)
-		_, _ = rw.Write(text) // if the scraper has gone, there is nobody to report it to
+		_, _ = rw.Write(text) // an error means that the scraper has gone
 	})
 	return mux
 }
 
-func (s *Server) task(step func()) panics.Task {
+func (s *Server) newTask(step func()) panics.Task {
 	return panics.Task{Name: s.Goroutine, Step: step, Count: s.CountPanic, Log: s.Log}
 }

@@ -41,7 +41,7 @@ func (l *locked) String() string {
 func serve(t *testing.T, text func() []byte) *testServer {
 	s := &testServer{meter: NewMeter(Names{Goroutines: []string{"metrics"}})}
 	s.Server = &Server{Address: func() string { return s.wanted }, Text: text, Goroutine: "metrics", CountPanic: s.meter.CountPanic, Log: slog.New(slog.NewTextHandler(&s.log, nil))}
-	t.Cleanup(s.stop)
+	t.Cleanup(s.stopServing)
 	return s
 }
 
@@ -152,7 +152,7 @@ func TestPanicInAScrape(t *testing.T) {
 func TestPanicInTheServer(t *testing.T) {
 	s := serve(t, func() []byte { return nil })
 	s.wanted = free(t)
-	s.start(s.wanted, broken{listen(t, s.wanted)})
+	s.startServing(s.wanted, broken{listen(t, s.wanted)})
 	<-s.serving.ended
 	s.Follow()
 	if status, _, _ := scrape(s.wanted, "/metrics"); status != 200 {

@@ -37,19 +37,19 @@ type LabelledCount struct {
 	Count int
 }
 
-// ActiveConfig is the configuration by which tokens are signed.
+// ActiveConfig is the active configuration, with its keys.
 type ActiveConfig struct {
 	Generation string // the start of its SHA-256
 	Keys       []*keyset.SigningKey
-	CurrentKey *keyset.SigningKey // the key that signs now; nil: none does
+	CurrentKey *keyset.SigningKey // the key that signs now; nil: no key may sign
 }
 
-// Text is the answer to a scrape. Metrics that the authorizer has too have the same names and meanings
-// there. No value of a label is chosen by a client.
+// Text is the answer to a scrape. Metrics of the same name mean the same in the authorizer. A client
+// cannot choose the value of a label.
 func (m *Meter) Text(s Snapshot) []byte {
 	var t promtext.Text
 	m.writeCounts(&t)
-	m.Mapped.write(&t)
+	m.Mapped.writeCounts(&t)
 	m.writeSources(&t)
 	s.writeRevocations(&t)
 	s.writeAudit(&t)
@@ -115,7 +115,7 @@ func (s Snapshot) writeRevocations(t *promtext.Text) {
 	t.Sample(float64(s.RevocationsVanished), "source", "file")
 }
 
-// writeAudit shows what became of records, and of the plugin's own lines in the gateway's log.
+// writeAudit shows how many records, and lines of the plugin in the gateway's log, were written or lost.
 func (s Snapshot) writeAudit(t *promtext.Text) {
 	records := s.Audit
 	t.Family("meshpass_audit_records_written_total", promtext.Counter, "Audit records that were written.")

@@ -13,15 +13,15 @@ import (
 	"github.com/meshpass/meshpass/shared/forward"
 )
 
-// Config is the plugin's file: for whom tokens are signed, with which keys, and what of a session
-// they may contain. A key that is no field here is rejected as unknown.
+// Config is the plugin's file: the callers that get tokens, the keys that sign them, and the parts of a
+// session that they may contain. A key that is no field here is rejected as unknown.
 type Config struct {
 	Issuer       string        `yaml:"issuer"`   // iss: the URL under which verifiers know this gateway fleet
 	Audience     string        `yaml:"audience"` // aud: a globally unique name of the deployment
 	Workload     string        `yaml:"workload"` // req_wl: the gateway's own SPIFFE id
 	Keys         Keys          `yaml:"keys"`
 	Lifetime     time.Duration `yaml:"lifetime"`     // of a token; default 60s, at most 5m
-	MinRemaining time.Duration `yaml:"minRemaining"` // what the caller's own credential must have left; default 5s
+	MinRemaining time.Duration `yaml:"minRemaining"` // the least that the caller's own credential must still be valid; default 5s
 	IDPs         []IDP         `yaml:"idps"`
 
 	// Sessions that Tyk itself keeps, see [SessionKind]. A kind that is absent is denied.
@@ -38,7 +38,7 @@ type Config struct {
 	Edge       Edge       `yaml:"edge"`
 	Revocation Revocation `yaml:"revocation"`
 	Audit      Audit      `yaml:"audit"`
-	Metrics    string     `yaml:"metrics"` // IP:PORT of the Prometheus text; absent: none
+	Metrics    string     `yaml:"metrics"` // IP:PORT of the Prometheus text; absent: it is not served
 
 	UpstreamHosts forward.Hosts `yaml:"-"` // Upstreams, parsed
 	Generation    string        `yaml:"-"` // the start of the SHA-256 of the file, in hex
@@ -56,8 +56,8 @@ type Allow struct {
 	DetailedRecording []string `yaml:"detailedRecording"` // have requests recorded with their tokens
 }
 
-// Edge names the documents that target edge/API; absent: the gateway decides none. The edge can only
-// deny what a hop might allow. An API that no document targets is left to the hops.
+// Edge names the documents that target edge/API; absent: the gateway decides by no document.
+// The edge can only deny what a hop might allow. An API that no document targets is left to the hops.
 type Edge struct {
 	Policies []PolicyFolder `yaml:"policies"`
 	Enforce  bool           `yaml:"enforce"` // default: decisions are recorded, and not applied
@@ -78,7 +78,7 @@ type Revocation struct {
 	File string `yaml:"file"`
 }
 
-// Audit says where audit records go, and how many may wait.
+// Audit is the output of audit records, and the bounds of their number.
 type Audit struct {
 	Output string        `yaml:"output"` // stdout (default) | stderr
 	Queue  bytesize.Size `yaml:"queue"`  // bytes of records that wait for their reader; default 8MiB
@@ -92,11 +92,11 @@ const (
 	Stderr = "stderr"
 )
 
-// DefaultAudit is used until a file says something else.
+// DefaultAudit is used until a file is loaded, and for keys that the file does not have.
 var DefaultAudit = Audit{Output: Stdout, Queue: audit.DefaultQueue, AnonymousDenials: audit.DefaultAnonymous}
 
-// SessionMapping gives the mapping of a kind of session; nil: the file has none, and the kind is
-// denied.
+// SessionMapping gives the mapping of a kind of session; nil: the file does not have it, and
+// sessions of this kind are denied.
 func (c *Config) SessionMapping(kind SessionKind) *SessionMapping {
 	switch kind {
 	case APIKeySessions:

@@ -21,7 +21,7 @@ type IDP struct {
 	Subject   string                  `yaml:"subject"`    // claim; `a+b`: two that name the user together; `a|b`: the first that is there
 	Scopes    []string                `yaml:"scopes"`     // claims that hold scopes
 	Claims    map[string]mapping.Rule `yaml:"claims"`     // they replace those of the preset, one by one
-	Types     []string                `yaml:"types"`      // typ of the header; none: there is no typ. Default: JWT, at+jwt, none
+	Types     []string                `yaml:"types"`      // typ of the header, or [Untyped]. Default: all of JWT, at+jwt and [Untyped]
 
 	AccessTokensOnly bool `yaml:"accessTokensOnly"` // deny tokens that are marked as ID tokens
 }
@@ -33,8 +33,8 @@ const Untyped = "none"
 // 5.1, RFC 9068 section 2.1).
 var defaultTypes = []string{"jwt", "at+jwt", Untyped}
 
-// NormalizeType gives the form in which types are compared: media types are compared without case, and
-// application/ may be left out (RFC 7515 section 4.1.9).
+// NormalizeType writes a type in the form that comparisons use: in lower case and without application/,
+// which may be left out (RFC 7515 section 4.1.9).
 func NormalizeType(typ string) string {
 	return strings.TrimPrefix(strings.ToLower(typ), "application/")
 }
@@ -119,7 +119,7 @@ func mergeRules(preset, own map[string]mapping.Rule) map[string]mapping.Rule {
 type SessionKind struct {
 	Block      string // of the configuration
 	Namespace  string // of its subjects
-	OwnSubject string // the value of subject that reads no metadata: what the kind itself knows of the caller
+	OwnSubject string // the value of subject that reads a property of the kind itself, and no metadata
 }
 
 // The kinds of sessions.

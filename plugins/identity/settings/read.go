@@ -72,7 +72,7 @@ func (c *Config) resolvePaths(checker *strictyaml.Checker) {
 	}
 }
 
-// normalize writes valid values in the one form in which they are compared.
+// normalize writes valid values in the form that comparisons use.
 func (c *Config) normalize() {
 	for _, upstream := range c.Upstreams {
 		host, _ := forward.ParseHost(upstream) // was checked

@@ -129,7 +129,7 @@ func (v validator) checkAlias(at strictyaml.Path, alias string) {
 		return
 	}
 	for _, kind := range SessionKinds {
-		if kind.Namespace == alias { // the namespace says which method has identified a subject
+		if kind.Namespace == alias { // the namespace identifies the method of a subject
 			v.Reject(at, "%q is reserved for the sessions of %s: choose another one", alias, kind.Block)
 		}
 	}

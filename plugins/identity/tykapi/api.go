@@ -50,7 +50,7 @@ func newProtectedAPI(c *settings.Config, d *apidef.APIDefinition) (*ProtectedAPI
 	own, err := readNarrowing(d)
 	method, unsupported := methodOf(d)
 	if err == nil {
-		err = own.check(c, d.APIID, method)
+		err = own.checkWidening(c, d.APIID, method)
 	}
 	if err != nil {
 		return nil, denial.New(decision.ConfigInvalid, "API %s, config_data.meshpass: %w", d.APIID, err)
@@ -89,24 +89,26 @@ func certificatesOf(d *apidef.APIDefinition) []string {
 
 // CheckCopies denies a request if Tyk would store a copy of it that the plugin's file does not permit.
 func (a *ProtectedAPI) CheckCopies(session *user.SessionState, r *http.Request) error {
-	return a.copies.check(a.ID, session, r)
+	return a.copies.checkPermitted(a.ID, session, r)
 }
 
-// Destination repeats Tyk's own decision where the request goes. An internal request goes through the
+// FindDestination repeats Tyk's own decision where the request goes. An internal request goes through the
 // chain of another API, which signs for itself. hosts are those that must be in upstreams.
-func (a *ProtectedAPI) Destination(r *http.Request) (hosts []*url.URL, internal bool) {
-	return a.targets.destination(r, ReentersChain(r))
+func (a *ProtectedAPI) FindDestination(r *http.Request) (hosts []*url.URL, internal bool) {
+	return a.targets.findDestination(r, ReentersChain(r))
 }
 
-// CallerToken gives the caller's token as it was sent, not verified; "": it is not where the definition
-// says.
-func (a *ProtectedAPI) CallerToken(r *http.Request) (raw string) { return a.callerJWT.read(r) }
+// CallerToken gives the caller's token as it was sent, not verified; "": it is not at the place that the
+// definition names.
+func (a *ProtectedAPI) CallerToken(r *http.Request) (raw string) { return a.callerJWT.readToken(r) }
 
-// User is the claim after which Tyk names the session; "": it is absent.
-func (a *ProtectedAPI) User(claim func(string) any) string { return a.callerJWT.user(claim) }
+// SessionUser is the claim after which Tyk names the session; "": it is absent.
+func (a *ProtectedAPI) SessionUser(claim func(string) any) string {
+	return a.callerJWT.sessionUser(claim)
+}
 
-// Narrow removes the scopes and claims that this API does not pass on.
-func (a *ProtectedAPI) Narrow(id identity.Identity) identity.Identity {
+// NarrowIdentity removes the scopes and claims that this API does not pass on.
+func (a *ProtectedAPI) NarrowIdentity(id identity.Identity) identity.Identity {
 	if a.scopes != nil {
 		id.Scopes = slices.DeleteFunc(id.Scopes, func(scope string) bool { return !slices.Contains(*a.scopes, scope) })
 	}
@@ -143,9 +145,9 @@ func NewProtectedAPIs(config *settings.Config, log *slog.Logger) *ProtectedAPIs 
 	return &ProtectedAPIs{config: config, log: log, byID: map[string]knownAPI{}}
 }
 
-// Of gives the API of the definition. A definition that is rejected stays rejected, and is logged once,
+// Find gives the API of the definition. A definition that is rejected stays rejected, and is logged once,
 // until Tyk loads the API again.
-func (c *ProtectedAPIs) Of(d Definition) (*ProtectedAPI, error) {
+func (c *ProtectedAPIs) Find(d Definition) (*ProtectedAPI, error) {
 	c.lock.RLock()
 	entry, ok := c.byID[d.ID]
 	c.lock.RUnlock()

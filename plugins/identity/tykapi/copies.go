@@ -45,12 +45,12 @@ func hasCachedPaths(d *apidef.APIDefinition) bool {
 	return false
 }
 
-// check denies a request of which Tyk would store a copy that the plugin's file does not permit.
+// checkPermitted denies a request if Tyk would store a copy of it that the plugin's file does not permit.
 //
 // The key of Tyk's response cache is the session's. Two users of the same name, with tokens of two
 // issuers, share it: one would get the other's answer, and no hop would decide. A detailed record is
 // written after the upstream has answered, and contains the token, which is still valid then.
-func (c copies) check(apiID string, session *user.SessionState, r *http.Request) error {
+func (c copies) checkPermitted(apiID string, session *user.SessionState, r *http.Request) error {
 	org, _ := r.Context().Value(ctx.OrgSessionContext).(*user.SessionState)
 	switch {
 	case c.cached && !c.mayCache:

@@ -1,4 +1,4 @@
-// Package tykapi reads what Tyk says of a request and of an API: the definition, the method that
+// Package tykapi reads Tyk's own facts of a request and of an API: the definition, the method that
 // authenticates, the session, the caller's token, the targets, and the hooks that Tyk runs.
 //
 // Each fact about Tyk was measured on release 5.8, unless a comment names another one.
@@ -16,9 +16,8 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// Definition is the API definition of a request. What is derived from it is kept by [ProtectedAPIs] and
-// [HookChecks], because Tyk's getters clone the whole definition, while to find Source costs a
-// look-up.
+// Definition is the API definition of a request. [ProtectedAPIs] and [HookChecks] keep what they derive
+// from it, because Tyk's getters clone the whole definition, while Source costs only a look-up.
 type Definition struct {
 	ID            string
 	Source        any  // Tyk's own pointer; it changes only when Tyk reloads the API, so it serves as a cache key

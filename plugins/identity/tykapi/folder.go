@@ -24,12 +24,12 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// maxDefinitionBytes is the size up to which a file with a definition is read.
+// maxDefinitionBytes is the largest size of a file with a definition that is read.
 const maxDefinitionBytes = 16 << 20
 
-// Folder follows the files from which the gateway loads its APIs. Only there can an API be found of
-// which Tyk runs no hook of ours: a plugin sees the definitions of the requests that it is called for,
-// and Tyk has no list of loaded APIs for plugins.
+// Folder follows the files with the gateway's API definitions. Only there can the plugin find an API
+// whose requests run no hook of ours: a plugin sees the definitions of the requests that it is called
+// for, and Tyk has no list of loaded APIs for plugins.
 //
 // Tyk reads the folder when it starts and at a reload; the plugin reads it whenever it changes.
 type Folder struct {
@@ -38,7 +38,7 @@ type Folder struct {
 
 	// Only Check uses these.
 	files  map[string]checkedFile // by path
-	config *settings.Config       // by which they were checked
+	config *settings.Config       // of the last check
 	hidden logonce.Messages       // why no definitions can be seen
 }
 
@@ -51,7 +51,7 @@ type HookReport struct {
 
 // checkedFile is what is known of a definition for as long as its files do not change.
 type checkedFile struct {
-	classic, open fs.FileInfo // open: of the OpenAPI form; nil: there is none
+	classic, open fs.FileInfo // open: of the OpenAPI form; nil: the API has no such file
 	fault         *hookFault
 }
 
@@ -67,7 +67,7 @@ func (f *Folder) Report() HookReport {
 }
 
 // Check checks the definitions whose files have changed, by the active configuration. c is nil as long
-// as there is none: then upstreams are unknown, and hooks are checked all the same.
+// as no configuration is active: then upstreams are unknown, and hooks are checked all the same.
 func (f *Folder) Check(c *settings.Config) {
 	folder, hidden := definitionFolder()
 	if f.hidden.IsNew("definitions", hidden) {
@@ -220,7 +220,7 @@ func findRunFault(c *settings.Config, d *apidef.APIDefinition) *hookFault {
 	return nil
 }
 
-// comparePair compares the hooks of the file by which Tyk runs with those of the file that it shows to
+// comparePair compares the hooks of the file that Tyk runs by with those of the file that it shows to
 // hooks.
 func comparePair(classic *apidef.APIDefinition, path string) *hookFault {
 	var document struct {

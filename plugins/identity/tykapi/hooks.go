@@ -33,23 +33,23 @@ const (
 	endpointsList = "extended_paths.go_plugin"
 )
 
-// listOf has the hooks that protect an API, and the only list in which each of them works. [CanaryHook]
-// is not among them: it protects nothing.
+// listOf has the hooks that protect an API, and the only list where each of them works. [CanaryHook] is
+// not among them: it protects nothing.
 var listOf = map[string]string{StripHook: preList, SignHook: postAuthList, GuardHook: postList}
 
-// HookCause says how a definition's hooks fail to protect the API. It is a label of a metric.
+// HookCause is how a definition's hooks fail to protect the API. It is a label of a metric.
 type HookCause string
 
 // The causes.
 const (
-	NotRun       HookCause = "not_run"       // Tyk runs none of the hooks: the driver is another one, or the API is no HTTP
+	NotRun       HookCause = "not_run"       // Tyk does not run the hooks: the driver is another one, or the API is no HTTP
 	HookList     HookCause = "hook_list"     // a hook is in a list where it cannot work, twice in its own, or has no path
-	SignMissing  HookCause = "sign_missing"  // authenticated, and nothing decides for whom to sign
+	SignMissing  HookCause = "sign_missing"  // the API authenticates callers, and no hook identifies them
 	GuardMissing HookCause = "guard_missing" // nothing puts the token on the request
 	StripMissing HookCause = "strip_missing" // keyless, and no hook runs that removes a client's own headers
 	PairDiffers  HookCause = "oas_pair"      // the two files of an OpenAPI definition list different hooks
-	NoHooks      HookCause = "no_hooks"      // none of our hooks, and the API forwards to a host in upstreams
-	Options      HookCause = "options"       // options_passthrough, for which Tyk runs no hook, and such a host
+	NoHooks      HookCause = "no_hooks"      // the API has no hook of ours, and forwards to a host in upstreams
+	Options      HookCause = "options"       // options_passthrough, where Tyk runs no hook, and such a host
 	NotRead      HookCause = "not_read"      // the plugin cannot read the definition, for its size or a fault of ours
 )
 
@@ -60,7 +60,7 @@ var HookCauses = []HookCause{NotRun, HookList, SignMissing, GuardMissing, StripM
 // or with options_passthrough, may be intended.
 func (c HookCause) FailsCanary() bool { return c != NoHooks && c != Options && c != NotRead }
 
-// hookFault is an error of a definition; its text says what to change.
+// hookFault is an error of a definition; its text names the change that fixes it.
 type hookFault struct {
 	cause HookCause
 	text  string
@@ -83,8 +83,8 @@ func (f *hookFault) reason() decision.Reason {
 // HookChecks keeps, for each API, whether its hooks protect it, for as long as Tyk uses the same
 // definition.
 type HookChecks struct {
-	config *settings.Config // nil: none is active
-	broken error            // why none is active
+	config *settings.Config // nil: no configuration is active
+	broken error            // why no configuration is active
 	log    *slog.Logger
 
 	lock sync.RWMutex
@@ -93,7 +93,7 @@ type HookChecks struct {
 
 // HookCheck is the result for one definition.
 type HookCheck struct {
-	Err          error // for every request; nil: none
+	Err          error // for every request; nil: the hooks protect the API
 	CheckedLater bool  // SignIdentity or GuardUpstream runs, and denies
 
 	source any
@@ -109,15 +109,15 @@ func NewBrokenHookChecks(cause error, log *slog.Logger) *HookChecks {
 	return &HookChecks{broken: cause, log: log, byID: map[string]HookCheck{}}
 }
 
-// Of checks the definition.
-func (c *HookChecks) Of(d Definition) HookCheck {
+// Find checks the definition.
+func (c *HookChecks) Find(d Definition) HookCheck {
 	c.lock.RLock()
 	known, ok := c.byID[d.ID]
 	c.lock.RUnlock()
 	if ok && known.source == d.Source {
 		return known
 	}
-	known = c.check(d.classic())
+	known = c.checkHooks(d.classic())
 	known.source = d.Source
 	if known.Err != nil {
 		c.log.Error("requests of this API are denied until its definition is fixed", "api", d.ID, "error", known.Err.Error())
@@ -128,13 +128,13 @@ func (c *HookChecks) Of(d Definition) HookCheck {
 	return known
 }
 
-func (c *HookChecks) check(d *apidef.APIDefinition) (result HookCheck) {
+func (c *HookChecks) checkHooks(d *apidef.APIDefinition) (result HookCheck) {
 	lists, keyless := listedHooks(d), d.UseKeylessAccess
 	signs, guards := runsHook(lists, SignHook) && !keyless, runsHook(lists, GuardHook)
 	result.CheckedLater = signs || guards
 	if c.broken != nil {
 		if !hasBundle(d) && !signs && (!keyless || d.UseMutualTLSAuth) {
-			result.Err = c.broken // without a configuration, nobody knows whether it forwards to our hosts
+			result.Err = c.broken // without a configuration it is unknown whether it forwards to our hosts
 		}
 		return result
 	}
@@ -145,7 +145,7 @@ func (c *HookChecks) check(d *apidef.APIDefinition) (result HookCheck) {
 }
 
 // findHookFault reports why requests of the API would go on without a token, or with a client's own;
-// nil: they would not, as far as the definition shows, or it has none of our hooks. The caller knows
+// nil: they would not, as far as the definition shows, or it has no hook of ours. The caller knows
 // that Tyk runs the hooks. The zero configuration has no upstreams.
 func findHookFault(c *settings.Config, d *apidef.APIDefinition) *hookFault {
 	if hasBundle(d) {
@@ -170,7 +170,7 @@ func findHookFault(c *settings.Config, d *apidef.APIDefinition) *hookFault {
 		return nil
 	}
 	if !signs && !guards && !forwardsToUpstreams(c, d) {
-		return nil // it goes to none of our hosts, and its callers' own headers are removed
+		return nil // it does not go to our hosts, and its callers' own headers are removed
 	}
 	switch {
 	case !signs && !byCertificate && mayLackIdentity(c, d):
@@ -203,7 +203,7 @@ func checkGuardIsLast(d *apidef.APIDefinition) error {
 	return nil
 }
 
-// findMisplacedHook reports a hook that is in a list where it cannot work; nil: none is.
+// findMisplacedHook reports a hook that is in a list where it cannot work; nil: every hook can work.
 func findMisplacedHook(lists map[string][]string) *hookFault {
 	for _, list := range []string{preList, authList, postAuthList, postList, responseList, endpointsList} {
 		for i, hook := range lists[list] {
@@ -276,7 +276,7 @@ func hasBundle(d *apidef.APIDefinition) bool {
 }
 
 // forwardsToUpstreams reports whether a target that is written in the definition is a host in
-// upstreams. Another API of this gateway (tyk://) is none: its own hooks sign.
+// upstreams. Another API of this gateway (tyk://) is not in upstreams: its own hooks sign.
 func forwardsToUpstreams(c *settings.Config, d *apidef.APIDefinition) bool {
 	targets := []string{d.Proxy.TargetURL}
 	if d.Proxy.EnableLoadBalancing {

@@ -11,7 +11,7 @@ import (
 // Method is how an API authenticates its callers. It is in the token as tctx.auth.
 type Method string
 
-// The methods of which an identity can be read.
+// The methods that identify a caller.
 const (
 	MethodKey    Method = "key"
 	MethodJWT    Method = "jwt"
@@ -32,8 +32,8 @@ var methodOfBase = map[apidef.AuthTypeEnum]Method{
 	apidef.BasicAuthUser: MethodBasic, apidef.HMACKey: MethodHMAC, apidef.CustomAuth: MethodCustom,
 }
 
-// methodOf reads from the definition which method provides the identity, or why none can. The session
-// itself does not show it: in an API with several methods, the session may come from one method and
+// methodOf reads from the definition which method provides the identity, or why no method can. The
+// session itself does not show it: in an API with several methods, the session may come from one method and
 // the claims from another.
 func methodOf(d *apidef.APIDefinition) (Method, error) {
 	enabled := enabledMethods(d)

@@ -47,8 +47,8 @@ func readNarrowing(d *apidef.APIDefinition) (n narrowing, err error) {
 	return n, doc.Decode(&n).Err()
 }
 
-// check reports everything that would widen, together.
-func (n narrowing) check(c *settings.Config, apiID string, m Method) error {
+// checkWidening reports everything that would widen, together.
+func (n narrowing) checkWidening(c *settings.Config, apiID string, m Method) error {
 	var wrong []error
 	report := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 	if n.Lifetime != 0 && (n.Lifetime < time.Second || n.Lifetime > c.Lifetime) {

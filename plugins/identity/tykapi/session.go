@@ -16,7 +16,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// SessionOf gives the session of the request; nil: this endpoint authenticates nobody. Tyk sets the
+// SessionOf gives the session of the request; nil: this endpoint has no authentication. Tyk sets the
 // request status only for ignored endpoints. In an internal loop such a request may still carry the
 // session of the API before.
 func (a *ProtectedAPI) SessionOf(r *http.Request) (*user.SessionState, error) {
@@ -53,7 +53,7 @@ func IsSessionOfUser(session *user.SessionState, name string) bool {
 }
 
 // Fingerprint is the SHA-256, in hex, of the certificate whose key this connection has proven; "":
-// there is none. Only the first certificate is proven: a client can send other certificates of anybody.
+// the client has sent no certificate. Only the first certificate is proven: a client can send any other certificates.
 func Fingerprint(r *http.Request) string {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return ""
@@ -75,7 +75,7 @@ func (a *ProtectedAPI) MethodOf(session *user.SessionState, r *http.Request) Met
 }
 
 // certificateSession makes a session for an API that asks for nothing but a certificate of its list
-// (static mutual TLS), where Tyk makes none. Tyk admits a client that sends a listed certificate
+// (static mutual TLS), because Tyk makes no session there. Tyk admits a client that sends a listed certificate
 // anywhere in its chain; here it must be the proven one.
 func (a *ProtectedAPI) certificateSession(r *http.Request) (*user.SessionState, error) {
 	proven := Fingerprint(r)
@@ -102,10 +102,10 @@ func opensByJWT(s *user.SessionState) bool {
 	return made
 }
 
-// OpensByPassword needs a password: in Tyk the empty password opens any session that has none.
+// OpensByPassword needs a password: in Tyk the empty password opens every session without password.
 func OpensByPassword(s *user.SessionState) bool { return s.BasicAuthData.Password != "" }
 
-// OpensBySignature needs a key with which HMAC or HTTP signatures are verified.
+// OpensBySignature needs a key that verifies HMAC or HTTP signatures.
 func OpensBySignature(s *user.SessionState) bool {
 	return (s.HMACEnabled || s.EnableHTTPSignatureValidation) && (s.HmacSecret != "" || s.RSACertificateId != "")
 }

@@ -37,7 +37,7 @@ func targetsOf(d *apidef.APIDefinition, upstreams forward.Hosts) (targets, error
 	var wrong []error
 	check := func(what, target string) {
 		if u, err := url.Parse(target); err != nil || !upstreams.Admit(u) {
-			wrong = append(wrong, fmt.Errorf("%s %s: the host is not in upstreams", what, redacted(target)))
+			wrong = append(wrong, fmt.Errorf("%s %s: the host is not in upstreams", what, redactURL(target)))
 		}
 	}
 	t := targets{
@@ -78,7 +78,7 @@ func targetsOf(d *apidef.APIDefinition, upstreams forward.Hosts) (targets, error
 }
 
 // plaintextProxy is the proxy of the gateway's environment (HTTP_PROXY, NO_PROXY) that could read a
-// request to the target; nil: none. A proxy cannot read encrypted requests.
+// request to the target; nil: no proxy could. A proxy cannot read encrypted requests.
 func (t targets) plaintextProxy(target *url.URL) *url.URL {
 	if t.ownProxy || target.Scheme != "http" && target.Scheme != "ws" {
 		return nil
@@ -101,10 +101,10 @@ func hasRewrites(d *apidef.APIDefinition) bool {
 	return false
 }
 
-// destination repeats Tyk's own decision where the request goes. An internal request goes through the
+// findDestination repeats Tyk's own decision where the request goes. An internal request goes through the
 // chain of another API, which signs for itself. hosts are those that must be in upstreams. The URL that
 // Tyk sets for a request that reenters the chain is not one of them.
-func (t targets) destination(r *http.Request, reenters bool) (hosts []*url.URL, internal bool) {
+func (t targets) findDestination(r *http.Request, reenters bool) (hosts []*url.URL, internal bool) {
 	target := r.URL
 	if rewritten, _ := r.Context().Value(ctx.UrlRewriteTarget).(*url.URL); rewritten != nil && !reenters {
 		target = rewritten
@@ -141,8 +141,8 @@ func schemeOf(target string) string {
 	return u.Scheme
 }
 
-// redacted writes a target for logs: it may contain a password.
-func redacted(target string) string {
+// redactURL writes a target for logs: it may contain a password.
+func redactURL(target string) string {
 	u, err := url.Parse(target)
 	if err != nil {
 		return "(not a URL)"

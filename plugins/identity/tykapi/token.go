@@ -11,7 +11,7 @@ import (
 	"github.com/meshpass/meshpass/plugins/identity/settings"
 )
 
-// jwtSources are the keys that verify the API's tokens, as its own definition names them; none: each
+// jwtSources are the keys that verify the API's tokens, as its own definition names them; empty: each
 // token names its own. Releases after 5.8 have a second field for them.
 func jwtSources(d *apidef.APIDefinition) (sources []string) {
 	if d.JWTSource != "" {
@@ -48,9 +48,9 @@ func callerJWTOf(d *apidef.APIDefinition, tokenType string) callerJWT {
 	return callerJWT{place: place, userClaim: d.JWTIdentityBaseField}
 }
 
-// read reads the caller's token, not verified, where Tyk has found it: the last one of header, query and
+// readToken reads the caller's token, not verified, where Tyk has found it: the last one of header, query and
 // cookie that has one.
-func (c callerJWT) read(r *http.Request) (raw string) {
+func (c callerJWT) readToken(r *http.Request) (raw string) {
 	or := func(value, otherwise string) string {
 		if value == "" {
 			return otherwise
@@ -83,8 +83,8 @@ func VerifiedClaims(r *http.Request) func(name string) any {
 	return func(name string) any { return data["jwt_claims_"+name] }
 }
 
-// user is the claim after which Tyk names the session; "": it is absent.
-func (c callerJWT) user(claim func(string) any) string {
+// sessionUser is the claim after which Tyk names the session; "": it is absent.
+func (c callerJWT) sessionUser(claim func(string) any) string {
 	if c.userClaim != "" {
 		if user, ok := claim(c.userClaim).(string); ok {
 			return user

@@ -1,5 +1,4 @@
-// Package main builds a plugin that panics in every request. The tests of
-// e2e/gateway show what Tyk makes of that.
+// Package main builds a plugin that panics in every request. The tests of e2e/gateway show Tyk's reaction.
 package main
 
 import "net/http"

@@ -1,4 +1,4 @@
-// Package main is an authentication plugin: it takes everybody for whom they say they are.
+// Package main is an authentication plugin for tests: it accepts the name that a request gives.
 package main
 
 import (
@@ -10,8 +10,8 @@ import (
 
 func main() {}
 
-// Authenticate opens a session for the user that the request names, in the session's metadata; without
-// one it opens a session that says nothing of who the caller is.
+// Authenticate opens a session with the user that the request names in its metadata. Without a name, the
+// session does not identify the caller.
 func Authenticate(rw http.ResponseWriter, r *http.Request) {
 	session := &user.SessionState{OrgID: "demo", KeyID: "custom-session", Alias: "root", MetaData: map[string]any{}, ApplyPolicies: []string{"all"}}
 	if name := r.Header.Get("X-Custom-User"); name != "" {

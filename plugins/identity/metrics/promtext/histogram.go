@@ -9,7 +9,7 @@ import (
 // many goroutines.
 type Histogram struct {
 	bounds []time.Duration // upper, ascending
-	counts []atomic.Uint64 // one for each bound, and one for what is above
+	counts []atomic.Uint64 // one for each bound, and one for longer durations
 	sum    atomic.Int64    // nanoseconds
 }
 
@@ -28,21 +28,21 @@ func (h *Histogram) Observe(took time.Duration) {
 	h.sum.Add(int64(took))
 }
 
-// Histograms begins a metric of histograms; those that follow are its.
+// Histograms begins a metric of histograms; the next histograms belong to it.
 func (t *Text) Histograms(name, help string) { t.Family(name, histogram, help) }
 
-// Histogram writes one histogram in seconds, each bucket with all below it. The
-// last bucket is the count, so the two agree while others observe.
+// Histogram writes one histogram in seconds; each bucket includes those below it. The last bucket is also
+// written as the count, so that the two agree while other goroutines observe.
 func (t *Text) Histogram(h *Histogram, labels ...string) {
 	var total uint64
 	for i := range h.counts {
 		total += h.counts[i].Load()
 		bound := "+Inf"
 		if i < len(h.bounds) {
-			bound = number(h.bounds[i].Seconds())
+			bound = formatNumber(h.bounds[i].Seconds())
 		}
-		t.sample("_bucket", float64(total), append(labels[:len(labels):len(labels)], "le", bound))
+		t.writeSample("_bucket", float64(total), append(labels[:len(labels):len(labels)], "le", bound))
 	}
-	t.sample("_sum", time.Duration(h.sum.Load()).Seconds(), labels)
-	t.sample("_count", float64(total), labels)
+	t.writeSample("_sum", time.Duration(h.sum.Load()).Seconds(), labels)
+	t.writeSample("_count", float64(total), labels)
 }

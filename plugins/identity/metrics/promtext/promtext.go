@@ -1,6 +1,7 @@
-// Package promtext writes metrics as Prometheus reads them, in the text format
-// 0.0.4. Prometheus' own client library is not used: whatever a plugin links must
-// have the very version that the gateway has.
+// Package promtext writes metrics in the text format 0.0.4 of Prometheus.
+//
+// Prometheus' own client library is not used, because each module that a plugin links must have the same
+// version as in the gateway.
 package promtext
 
 import (
@@ -10,7 +11,7 @@ import (
 	"time"
 )
 
-// ContentType is that of the text.
+// ContentType is the media type of the text.
 const ContentType = "text/plain; version=0.0.4; charset=utf-8"
 
 // Kind is a metric's type.
@@ -30,18 +31,18 @@ type Text struct {
 	name   string // of the family that samples belong to
 }
 
-// Bytes is what was written.
+// Bytes gives the text.
 func (t *Text) Bytes() []byte { return t.buffer.Bytes() }
 
-// Family begins a metric; samples that follow are its. Each name begins once.
+// Family begins a metric; the next samples belong to it. Each name begins once.
 func (t *Text) Family(name string, kind Kind, help string) {
 	t.name = name
-	t.line("# HELP ", name, " ", helpEscapes.Replace(help))
-	t.line("# TYPE ", name, " ", string(kind))
+	t.writeLine("# HELP ", name, " ", helpEscapes.Replace(help))
+	t.writeLine("# TYPE ", name, " ", string(kind))
 }
 
 // Sample writes a value. Labels are pairs: name, value, name, value.
-func (t *Text) Sample(value float64, labels ...string) { t.sample("", value, labels) }
+func (t *Text) Sample(value float64, labels ...string) { t.writeSample("", value, labels) }
 
 // Flag writes 1 for true and 0 for false.
 func (t *Text) Flag(on bool, labels ...string) {
@@ -57,24 +58,24 @@ func (t *Text) Time(at time.Time, labels ...string) {
 	t.Sample(float64(at.UnixMilli())/1000, labels...)
 }
 
-func (t *Text) sample(suffix string, value float64, labels []string) {
-	t.line(t.name, suffix, braces(labels), " ", number(value))
+func (t *Text) writeSample(suffix string, value float64, labels []string) {
+	t.writeLine(t.name, suffix, formatLabels(labels), " ", formatNumber(value))
 }
 
-func (t *Text) line(parts ...string) {
+func (t *Text) writeLine(parts ...string) {
 	for _, part := range parts {
 		t.buffer.WriteString(part)
 	}
 	t.buffer.WriteByte('\n')
 }
 
-// What would end a line or a quoted value has to be written in another way.
+// Characters that would end a line or a quoted value are escaped.
 var (
 	helpEscapes  = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
 	labelEscapes = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 )
 
-func braces(labels []string) string {
+func formatLabels(labels []string) string {
 	if len(labels) == 0 {
 		return ""
 	}
@@ -85,4 +86,4 @@ func braces(labels []string) string {
 	return "{" + strings.Join(pairs, ",") + "}"
 }
 
-func number(value float64) string { return strconv.FormatFloat(value, 'g', -1, 64) }
+func formatNumber(value float64) string { return strconv.FormatFloat(value, 'g', -1, 64) }
