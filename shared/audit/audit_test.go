@@ -45,8 +45,8 @@ func TestHostileTextStaysInItsLine(t *testing.T) {
 	}
 }
 
-// Anyone who reads the trail in a terminal sees each character that a client chose, and none is obeyed: neither a
-// control nor one that turns text around. What a program reads is unchanged.
+// A terminal shows the characters that a client chose and does not obey them, neither controls nor those that change
+// the direction of text. A program reads the same text as before.
 func TestCharactersThatATerminalObeysAreEscaped(t *testing.T) {
 	hostile := []rune{0x061C, 0x200E, 0x200F, 0x2028, 0x2029, 0x202A, 0x202B, 0x202C, 0x202D, 0x202E, 0x2066, 0x2067, 0x2068, 0x2069, 0xFEFF, 0x7F, 0xE0041}
 	for r := rune(0); r < 0x20; r++ {
@@ -111,7 +111,7 @@ func TestARecordThatIsNoJSONIsCounted(t *testing.T) {
 	}
 }
 
-// stalled is a reader that takes nothing until it is let go.
+// stalled is a reader that reads nothing until it is released.
 type stalled struct {
 	at   chan struct{} // a write has begun
 	free chan struct{}
@@ -134,7 +134,7 @@ func (s *stalled) Write(line []byte) (int, error) {
 	return s.text.Write(line)
 }
 
-// Nobody waits for a reader that hangs: what finds no room is counted, and a line says so once the reader goes on.
+// No request waits for a reader that hangs. Records without room are counted, in a line once the reader goes on.
 func TestALogThatHangsHoldsNobodyUp(t *testing.T) {
 	sink := newStalled()
 	noon := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -191,8 +191,8 @@ func TestCloseEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// Anybody can be refused as often as they like; they can neither fill the trail nor hide another kind of refusal
-// in it. What is known of a caller is always recorded, and so is each allow.
+// Anyone can cause denials at any rate. They cannot fill the trail, nor hide denials with another reason in it.
+// Denials of verified callers are always recorded, and so are all allows.
 func TestAnonymousDenialsAreLimited(t *testing.T) {
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	sink := newStalled()

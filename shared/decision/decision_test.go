@@ -28,7 +28,7 @@ func TestTheZeroDecisionDenies(t *testing.T) {
 	}
 }
 
-// What a requester, a partner or our own load causes never counts as an outage.
+// A reason that a requester, a partner or our own load can cause is never an outage.
 func TestOutagesAreAClosedList(t *testing.T) {
 	var outages []decision.Reason
 	for _, r := range append(decision.Reasons(), "", "invented") {

@@ -14,8 +14,8 @@ import (
 	"github.com/meshpass/meshpass/shared/forward"
 )
 
-// chain is a service that calls another for each request, and gives back the
-// token headers with which the other was called.
+// chain is a service that calls another one for each request, and returns the token headers
+// of that call.
 func chain(t *testing.T, prepare func(*http.Request)) *httptest.Server {
 	t.Helper()
 	inner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -82,7 +82,7 @@ func TestTheTokenIsPassedOnUnchanged(t *testing.T) {
 	}
 }
 
-// A service that calls out, or is sent out by a redirect, or copies all headers: nothing of ours leaves.
+// No reserved header leaves the mesh, if a service calls out, follows a redirect out, or copies all headers.
 func TestNothingOfOursLeavesTheMesh(t *testing.T) {
 	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name := range r.Header {
@@ -143,7 +143,7 @@ type recorded struct {
 	trailer      http.Header
 }
 
-// sent sends a request through a [forward.Transport] in which 127.0.0.1 is inside, and gives what arrived.
+// sent sends a request through a [forward.Transport] with 127.0.0.1 inside, and returns the request that arrived.
 func sent(t *testing.T, prepare func(*http.Request)) recorded {
 	t.Helper()
 	var got recorded
@@ -167,8 +167,8 @@ func sent(t *testing.T, prepare func(*http.Request)) recorded {
 	return got
 }
 
-// A request can name a host in more than one place: the address that is connected to, the Host header,
-// by which sidecars and proxies route, and an opaque URL. One outside costs the token.
+// A request can name a host in several places: the address of the connection, the Host header, which sidecars and
+// proxies route by, and an opaque URL. If one of them is outside, no token is sent.
 func TestEveryPlaceThatNamesAHost(t *testing.T) {
 	for _, row := range []struct {
 		name    string

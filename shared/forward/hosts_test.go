@@ -94,7 +94,7 @@ func dialled(t *testing.T, target *url.URL) (host string) {
 	return host
 }
 
-// What is admitted under a suffix is dialled under it.
+// A host that a suffix admits is dialled below that suffix.
 func TestDialled(t *testing.T) {
 	inside := forward.MustParseHosts("*.svc.cluster.local")
 	for _, before := range []string{"", "a.", "a@", "evil.com@a.", "evil.com:80@a.", "evil.com%E3%80%82", "evil.com%EF%BC%8E", "evil.com%EF%BC%8F.", "A.", "xn--a.", "a_b.", "[::1]."} {

@@ -28,8 +28,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// What is only ever called is no caller: neither as a pattern for one, nor by
-// what a certificate can say.
+// A callee without a certificate is never a caller: no pattern of callers names it, and no
+// certificate can.
 func TestCalleesAreNoCallers(t *testing.T) {
 	for _, text := range []string{"service/shop/orders", "gateway/ingress", "edge/orders"} {
 		if p, err := mesh.ParsePattern(text); err == nil {

@@ -57,7 +57,7 @@ func TestPatternsThatAreRefused(t *testing.T) {
 	}
 }
 
-// What an index finds under Patterns is exactly what Match admits.
+// An index by MatchingPatterns finds exactly the patterns that match.
 func TestPatternsAndCoverage(t *testing.T) {
 	texts := []string{"ns/a/sa/b", "ns/a/sa/c", "ns/a/sa/*", "ns/*/sa/b", "ns/*/sa/*", "spiffe://x.example/ns/a/sa/b", "service/a/b", "gateway/b", "edge/b"}
 	var patterns []identity.Pattern

@@ -8,7 +8,7 @@ import (
 )
 
 // The value is what `printf %s KEY | openssl dgst -sha256 -hmac SECRET -binary`
-// gives, in base64url: whoever has the secret can find a session without us.
+// returns, in base64url: with the secret, a session can be found by other tools.
 func TestPseudonym(t *testing.T) {
 	secret, err := identity.ParsePseudonymKey([]byte(strings.Repeat("s", 32) + "\r\n"))
 	if err != nil || len(secret) != 32 {

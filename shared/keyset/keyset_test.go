@@ -144,7 +144,7 @@ func TestNewFilesAreForTheOwnerAlone(t *testing.T) {
 	}
 }
 
-// Whoever may read keys.yaml may read it after a new key too.
+// A new key does not change who may read keys.yaml.
 func TestNewKeepsThePermissionsOfThePlan(t *testing.T) {
 	dir := t.TempDir()
 	first := add(t, dir, keyset.ES256, plan(noon))
@@ -373,8 +373,8 @@ func oddNumber(t *testing.T, bits int) *big.Int {
 	return n.SetBit(n, bits-1, 1).SetBit(n, 0, 1)
 }
 
-// What a verification with a key may cost is ours to say, and a key with which
-// nothing can be verified is no key.
+// The size of a key is limited, because it decides the cost of a verification. A key that
+// cannot verify anything is rejected.
 func TestTheBoundsOfRSAKeys(t *testing.T) {
 	power := func(n uint) *big.Int { return new(big.Int).Lsh(big.NewInt(1), n) }
 	plus := func(n *big.Int, more int64) *big.Int { return new(big.Int).Add(n, big.NewInt(more)) }
@@ -407,8 +407,8 @@ func TestTheBoundsOfRSAKeys(t *testing.T) {
 	}
 }
 
-// A kind of key that we do not know is no reason to stop following a set (RFC 7517
-// section 5), but it counts, and it hides nothing.
+// A key with an unknown kty does not reject the set (RFC 7517 section 5). It is counted, and
+// hides no other fault.
 func TestKeysOfAnUnknownKind(t *testing.T) {
 	good := member(t, nil)
 	unknown := `{"kty":"AKP","alg":"ML-DSA-44","pub":"AAAA","kid":"new"}`
@@ -455,7 +455,7 @@ func TestKeysOfAnUnknownKind(t *testing.T) {
 	}
 }
 
-// No private half is passed over, however its member is written and whatever it holds.
+// A private member is always noticed, in any spelling and with any value.
 func TestNoPrivateMemberIsOverlooked(t *testing.T) {
 	for _, kind := range []string{member(t, nil), `{"kty":"AKP"}`, `{"kty":"RSA"}`} {
 		for _, name := range []string{"d", "D", "p", "Q", "dp", "DQ", "qI", "oth", "priv", "PRIV", "k", "K", "\u212a", `\u0064`} {
@@ -540,7 +540,7 @@ func TestKeySetsThatAreRefused(t *testing.T) {
 	}
 }
 
-// A file that a stranger leaves in a sticky folder signs nothing, and stops nothing.
+// A file that another user leaves in a sticky directory signs nothing, and rejects nothing.
 func TestAStrangersFile(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT RUN: a stranger's file in a key directory: needs root")
@@ -571,7 +571,8 @@ func TestAStrangersFile(t *testing.T) {
 	}
 }
 
-// In a folder that everybody may write, anybody's key would sign: neither read nor made.
+// Keys in a directory that everyone may write to are neither read nor made: the key of
+// anyone would sign.
 func TestAKeyDirectoryOfEverybodys(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := keyset.CreateKey(dir, keyset.ES256, plan(noon)); err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// What is published is read back as the same keys, of one set and of several.
+// A published document is read as the same keys, for one set and for several.
 func TestMarshalledSetsAreReadBack(t *testing.T) {
 	now := time.Now()
 	var sets []*keyset.PublicKeys

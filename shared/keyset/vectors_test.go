@@ -22,7 +22,7 @@ func TestSignatureVectors(t *testing.T) {
 	}{
 		{"ecdsa_secp256r1_sha256_p1363_test.json", 252, nil},
 		{"ed25519_test.json", 150, nil},
-		// RSA keys with the exponent 3, with which sloppy readers of the padding could be deceived.
+		// RSA keys with the exponent 3, which deceive readers that do not check all of the padding.
 		{"rsa_signature_2048_sha256_test.json", 259, []int{258, 259}},
 	} {
 		t.Run(row.file, func(t *testing.T) {
@@ -52,7 +52,7 @@ func unhex(t *testing.T, text string) []byte {
 	return data
 }
 
-// publicKey takes the key through a published set, which may refuse it.
+// publicKey reads the key from a published set, which may reject it.
 func publicKey(t *testing.T, der []byte) (keyset.PublicKey, error) {
 	t.Helper()
 	raw, err := x509.ParsePKIXPublicKey(der)

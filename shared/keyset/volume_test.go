@@ -58,7 +58,7 @@ func (v *volume) dropLinks(t *testing.T, files keyset.Files) {
 	}
 }
 
-// Whatever moment the reader looks at, it has one version or the next, never parts of both.
+// At every moment a reader gets one version or the next, never parts of both.
 func TestAMountedSecretIsSwapped(t *testing.T) {
 	versions := make([]keyset.Files, 4)
 	known := map[string]bool{}
@@ -100,7 +100,7 @@ func TestAMountedSecretIsSwapped(t *testing.T) {
 	}
 }
 
-// Of what is wrong nothing is taken; mended by chmod alone, it is.
+// Invalid keys are rejected as a whole. A chmod alone fixes them.
 func TestTheLastGoodKeysStay(t *testing.T) {
 	dir := t.TempDir()
 	old := add(t, dir, keyset.ES256, plan(noon))

@@ -13,8 +13,8 @@ func lockout(user string, until time.Time) revocation.Entry {
 	return revocation.Entry{Issuer: issuer, Kind: revocation.Sub, Value: user, NotBefore: until, Expires: until.Add(6 * time.Minute), By: "ops"}
 }
 
-// Adding may be repeated, prolongs and never shortens; what has expired goes.
-func TestWith(t *testing.T) {
+// Adding can be repeated. It prolongs entries and never shortens them. Expired entries are removed.
+func TestWithEntries(t *testing.T) {
 	list := parse(t, every)
 	for _, step := range []struct {
 		entry   revocation.Entry
@@ -58,7 +58,7 @@ func TestWithout(t *testing.T) {
 	}
 }
 
-// A full list takes no more, and keeps all that it has.
+// A full list rejects new entries, and keeps all that it has.
 func TestFull(t *testing.T) {
 	var all []revocation.Entry
 	for i := range revocation.MaxEntries {

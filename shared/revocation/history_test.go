@@ -43,8 +43,8 @@ func TestAnEmptyListAfterAnother(t *testing.T) {
 	}
 }
 
-// An entry that leaves the list before it expires, or refuses less, is an alarm for an
-// hour, until it would have expired, or until it is back.
+// An entry that vanishes before it expires, or revokes less, is reported for an hour, until
+// it would have expired, or until it is back.
 func TestVanishedEntries(t *testing.T) {
 	line := func(value, notBefore, expires string) string {
 		return fmt.Sprintf("  - {issuer: i, kind: sub, value: %q, notBefore: 2026-06-01T%sZ, expires: 2026-06-01T%sZ}\n", value, notBefore, expires)

@@ -101,7 +101,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// Whoever writes JSON is understood too, and what is written is read again as it was.
+// JSON is read too, and a written document is read as the same list.
 func TestDocument(t *testing.T) {
 	list := parse(t, every)
 	again := parse(t, string(list.Document()))
@@ -117,8 +117,7 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// No list lifts what another revokes, and what is known to be revoked is said so
-// even where the lists are too old.
+// A token is revoked if one list revokes it, also if the lists are too old.
 func TestChecker(t *testing.T) {
 	list, none := parse(t, every), new(revocation.List)
 	of := func(list *revocation.List) func() *revocation.List { return func() *revocation.List { return list } }

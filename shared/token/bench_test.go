@@ -16,8 +16,8 @@ import (
 )
 
 // The benchmarks compare a token with the bare signature of the standard library
-// over as many bytes: "ratio" is our time over its own. The two take turns, so
-// that whatever else the machine does slows both.
+// over as many bytes: "ratio" is our time divided by its time. The two take turns, so
+// that other work on the machine slows both.
 
 func BenchmarkMint(b *testing.B) {
 	for _, algorithm := range keyset.Algorithms() {
@@ -52,8 +52,8 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// BenchmarkCache compares a token that is remembered with the same token verified:
-// "ratio" is the first over the second.
+// BenchmarkCache compares a cached token with the same token verified: "ratio" is the first
+// time divided by the second.
 func BenchmarkCache(b *testing.B) {
 	raw := tokentest.ValidToken(b, noon)
 	verify := func(cached int) func() error {
@@ -72,15 +72,15 @@ func BenchmarkCache(b *testing.B) {
 	b.ReportMetric(float64(hit.Nanoseconds())/1000/done, "µs/remembered")
 	b.ReportMetric(float64(miss.Nanoseconds())/1000/done, "µs/verified")
 	b.ReportMetric(hit.Seconds()/miss.Seconds(), "ratio")
-	b.ReportMetric(0, "ns/op") // of both together: it would only mislead
+	b.ReportMetric(0, "ns/op") // of both together, which would mislead
 }
 
-// compare has both do the same number of turns, in small batches.
+// compare runs both equally often, in small batches.
 func compare(b *testing.B, ours, theirs func() error) {
 	b.Helper()
 	const batch = 20
 	var we, they time.Duration
-	b.ResetTimer() // or making the keys would decide how often
+	b.ResetTimer() // or making the keys would decide the number of turns
 	for n := 0; n < b.N; n += batch {
 		we += turns(b, batch, ours)
 		they += turns(b, batch, theirs)
@@ -89,7 +89,7 @@ func compare(b *testing.B, ours, theirs func() error) {
 	b.ReportMetric(float64(we.Microseconds())/done, "µs/token")
 	b.ReportMetric(float64(they.Microseconds())/done, "µs/signature")
 	b.ReportMetric(we.Seconds()/they.Seconds(), "ratio")
-	b.ReportMetric(0, "ns/op") // of both together: it would only mislead
+	b.ReportMetric(0, "ns/op") // of both together, which would mislead
 }
 
 func turns(b *testing.B, count int, do func() error) time.Duration {
@@ -102,7 +102,7 @@ func turns(b *testing.B, count int, do func() error) time.Duration {
 	return time.Since(started)
 }
 
-// bare is one key of the standard library, and what it last signed.
+// bare is one key of the standard library, and its last signature.
 type bare struct {
 	private   crypto.Signer
 	input     []byte

@@ -18,8 +18,7 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// hop is a verifier as an authorizer has it: with a cache, a clock and a list that
-// change under it.
+// hop is a verifier with a cache, as in the authorizer. Its clock and its list can change.
 type hop struct {
 	cache    *token.Cache
 	now      atomic.Pointer[time.Time]
@@ -80,7 +79,7 @@ func kidOf(t *testing.T) string {
 	return tokentest.ValidParts(t, noon).Header["kid"].(string)
 }
 
-// Rule 25, on tokens that were never seen and on tokens that are remembered.
+// Revocations apply to new tokens and to cached ones (25).
 func TestRevokedTokens(t *testing.T) {
 	raw := tokentest.ValidToken(t, noon)
 	for _, row := range []struct {
@@ -114,7 +113,7 @@ func TestRevokedTokens(t *testing.T) {
 	}
 }
 
-// What the cache remembers counts no longer than what it was made of.
+// A cached token ends with its time, its key, its trust entry, and by revocation.
 func TestCachedTokensEnd(t *testing.T) {
 	raw := tokentest.ValidToken(t, noon)
 	_, others := tokentest.NewIssuer(t, keyset.ES256, noon)
@@ -146,8 +145,7 @@ func TestCachedTokensEnd(t *testing.T) {
 	}
 }
 
-// The same under load: from the moment that a change is in force, no goroutine
-// gets the old answer.
+// The same under load: once a change is active, no goroutine gets the old answer.
 func TestChangesReachEveryReader(t *testing.T) {
 	raw := tokentest.ValidToken(t, noon)
 	h := newHop(t, 100)
@@ -175,7 +173,7 @@ func TestChangesReachEveryReader(t *testing.T) {
 	readers.Wait()
 }
 
-// Callers get claims of their own: what one does to them, no other sees.
+// Each caller gets its own claims: changes of one caller are not seen by others.
 func TestCachedClaimsAreTheCallersOwn(t *testing.T) {
 	raw := tokentest.ValidToken(t, noon)
 	h := newHop(t, 100)
@@ -193,8 +191,8 @@ func TestCachedClaimsAreTheCallersOwn(t *testing.T) {
 	}
 }
 
-// Forged tokens are refused with a cache as without, before and after a valid one
-// is in it, and never take room in it.
+// A verifier with a cache rejects forged tokens as one without, before and after a valid
+// token is cached. They take no room in the cache.
 func TestForgedTokensAreRefusedWithACache(t *testing.T) {
 	h := newHop(t, 100)
 	for range 2 {
@@ -212,7 +210,7 @@ func TestForgedTokensAreRefusedWithACache(t *testing.T) {
 	}
 }
 
-// The bound by number holds beside the bound by memory.
+// The limit of entries holds as well as the limit of bytes.
 func TestAMillionTokensStayWithinTheCap(t *testing.T) {
 	const most = 1000
 	v := newHop(t, most).verifier.Load()
@@ -228,7 +226,7 @@ func TestAMillionTokensStayWithinTheCap(t *testing.T) {
 	}
 }
 
-// live is the heap that is in use, after a collection.
+// live returns the bytes of the heap in use, after a garbage collection.
 func live() int64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -236,7 +234,7 @@ func live() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// shaped is a valid token whose claims take as much memory as one of that form can.
+// shaped returns a valid token with many groups of one form.
 func shaped(t testing.TB, groups int, form string) string {
 	t.Helper()
 	p := tokentest.ValidParts(t, noon)
@@ -248,17 +246,17 @@ func shaped(t testing.TB, groups int, form string) string {
 	return p.Sign(t)
 }
 
-// Whatever the tokens hold, the cache takes no more memory than it may, counted in
-// the heap and not by its own account: with one verifier, while one after the other
-// takes its place, and when many goroutines fill it at once.
+// The cache takes no more memory than its limit, measured in the heap, for tokens of any
+// shape: with one verifier, with several that replace each other, and when many goroutines
+// fill it at once.
 func TestTheCacheTakesNoMoreThanItsBytes(t *testing.T) {
 	const bytes = 8 << 20
 	for _, row := range []struct {
 		name           string
 		groups         int
 		form           string
-		tokens, stay   int // how many are put, and how many are remembered at least
-		verifiers, per int // new ones while they are put; goroutines of each
+		tokens, stay   int // number of stored tokens, and of those that are still cached at least
+		verifiers, per int // verifiers one after the other; goroutines of each
 	}{
 		{"no groups", 0, "", 60_000, 8_000, 1, 1},
 		{"two groups", 2, "group-%d", 60_000, 8_000, 1, 1},
@@ -334,8 +332,8 @@ func TestAHundredThousandTokensIn64MiB(t *testing.T) {
 	runtime.KeepAlive(v)
 }
 
-// A verifier that another one has replaced still verifies, and what it accepts is not
-// remembered for the other.
+// A verifier that was replaced still verifies. The tokens that it accepts are not cached
+// for the new one.
 func TestAnOlderVerifierLeavesNothingInTheCache(t *testing.T) {
 	raw := tokentest.ValidToken(t, noon)
 	h := newHop(t, 100)
@@ -361,7 +359,7 @@ func TestAnOlderVerifierLeavesNothingInTheCache(t *testing.T) {
 	}
 }
 
-// A token larger than a generation is accepted each time, and not remembered.
+// A token larger than a generation is accepted each time, and not cached.
 func TestATokenThatIsLargerThanTheCache(t *testing.T) {
 	raw := tokentest.ValidToken(t, noon)
 	h := &hop{cache: token.NewCache(512, 0)}
@@ -375,7 +373,7 @@ func TestATokenThatIsLargerThanTheCache(t *testing.T) {
 	}
 }
 
-// What is remembered of a token is all of it, of whatever kind its values are.
+// A cached token has the same claims as before, with values of every type.
 func TestRememberedClaimsAreTheSame(t *testing.T) {
 	for _, tctx := range []string{
 		`{}`,
@@ -403,7 +401,7 @@ func TestRememberedClaimsAreTheSame(t *testing.T) {
 	}
 }
 
-// A token that is asked for again and again stays, however many others come.
+// A token that is used again and again stays cached, for any number of others.
 func TestWhatIsUsedStays(t *testing.T) {
 	v := newHop(t, 10).verifier.Load()
 	accept := token.Accepting(t, v, tokentest.ValidToken(t, noon))

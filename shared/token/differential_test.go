@@ -13,8 +13,8 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// library verifies as a careful user of jwx would: with a key set, every check that
-// it offers switched on, and every claim required.
+// library verifies as a careful user of jwx would: with a key set, with every check that
+// the library offers, and with every claim required.
 func library(t testing.TB) func(raw string) error {
 	t.Helper()
 	set, err := jwk.Parse(tokentest.JWKS(t))
@@ -34,8 +34,8 @@ func library(t testing.TB) func(raw string) error {
 	}
 }
 
-// What the library lets pass and we refuse, by our reason: why it stands behind a
-// parser of our own. A change of either side shows here.
+// onlyTheLibraryAccepts are the forged tokens that the library accepts and we reject, by our
+// reason. They are why we have a parser of our own. A change of either side fails the test.
 var onlyTheLibraryAccepts = map[decision.Reason][]string{
 	decision.AlgorithmBanned: {
 		"alg none", "alg None", "alg nOnE", "alg HS256", "alg hs512",

@@ -2,7 +2,7 @@ package token
 
 import "testing"
 
-// Rebuilt takes a token apart and puts it together again from what was decoded.
+// Rebuilt decodes a token and encodes it again.
 func Rebuilt(raw string) (string, error) {
 	p, err := parse(raw, MaxBytes)
 	if err != nil {
@@ -12,7 +12,7 @@ func Rebuilt(raw string) (string, error) {
 	return string(header) + strictBase64.EncodeToString(p.payload) + "." + strictBase64.EncodeToString(p.signature), nil
 }
 
-// Cached counts the tokens that the verifier remembers.
+// Cached returns the number of tokens in the cache of this verifier.
 func (v *Verifier) Cached() int {
 	younger, older, own := v.cache.generations()
 	if !own {
@@ -21,14 +21,14 @@ func (v *Verifier) Cached() int {
 	return younger.tokens.ItemCount() + older.tokens.ItemCount()
 }
 
-// Remembers reports whether the verifier remembers the token, and uses it.
+// Remembers reports whether the token is cached, and uses it.
 func (v *Verifier) Remembers(raw string) bool {
 	_, hit := v.cache.lookup(raw)
 	return hit
 }
 
-// Accepting gives a function that has the verifier remember any text as it would
-// the valid token, without the work of signing.
+// Accepting returns a function that stores any text in the cache as if it were the valid
+// token, without the work of signing.
 func Accepting(t testing.TB, v *Verifier, valid string) func(raw string) {
 	t.Helper()
 	a, err := v.verifySigned(valid)

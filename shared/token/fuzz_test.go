@@ -26,7 +26,7 @@ func seeds(f *testing.F) []string {
 	return all
 }
 
-// refused fails unless the error is one that a hop can answer with.
+// refused fails unless the error has the reason of a rule.
 func refused(t *testing.T, err error) {
 	var refusal *token.Error
 	if !errors.As(err, &refusal) || token.RuleNumber(refusal.Reason) == 0 {
@@ -34,7 +34,7 @@ func refused(t *testing.T, err error) {
 	}
 }
 
-// A text that the parser takes has one spelling: what it holds makes it again.
+// A text that the parser accepts has one spelling: its content is encoded as the same text.
 func FuzzParse(f *testing.F) {
 	for _, seed := range seeds(f) {
 		f.Add(seed)
@@ -51,8 +51,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// What the strict reader takes, the standard library reads alike, and written again
-// it is the same: no second reader can see something else in it.
+// The standard library reads an object that the strict reader accepts in the same way, and
+// it is the same when it is written again: no second reader finds something else in it.
 func FuzzObject(f *testing.F) {
 	for _, seed := range seeds(f) {
 		for _, part := range strings.Split(seed, ".") {
@@ -86,7 +86,7 @@ func marshal(t *testing.T, object map[string]any) []byte {
 	return data
 }
 
-// Whatever is sent, there is an answer; and what we accept, jwx accepts.
+// Every text gets an answer, and jwx accepts every token that we accept.
 func FuzzVerify(f *testing.F) {
 	v, accepts := verifier(f, noon), library(f)
 	for _, seed := range seeds(f) {
@@ -104,9 +104,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// The claims are signed as they come, as if the signer were deceived: what passes
-// the rules keeps their promises to policies, logs and headers, and is remembered
-// as it is.
+// Any claims are signed here, as if a signer were deceived. Those that pass the rules are
+// safe for policies, logs and headers, and are the same when they come from the cache.
 func FuzzClaims(f *testing.F) {
 	v, key := newHop(f, 1000).verifier.Load(), tokentest.SigningKeys(f).Keys()[0]
 	header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"` + key.ID() + `","typ":"txntoken+jwt"}`))

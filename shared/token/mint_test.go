@@ -189,7 +189,7 @@ func TestEveryAlgorithm(t *testing.T) {
 	}
 }
 
-// What the minter reads without a signature, no verifier accepts.
+// No verifier accepts the text that the minter reads without a signature.
 func TestSigningInputIsNoToken(t *testing.T) {
 	raw := tokentest.ValidToken(t, noon)
 	input := raw[:strings.LastIndexByte(raw, '.')]

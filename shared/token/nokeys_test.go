@@ -13,8 +13,8 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// Without keys, a token is refused for whatever can still be judged, and only what
-// passes that for want of keys: an outage forgives nothing else.
+// Without keys, a token gets the reason of the first rule that needs no key, and
+// keys_unavailable only if it passes all of them: an outage forgives nothing else.
 func TestNoKeys(t *testing.T) {
 	trust := tokentest.TrustEntry(t)
 	trust.Keys, trust.NoKeys = nil, true
@@ -45,7 +45,7 @@ func TestNoKeys(t *testing.T) {
 		}
 	}
 	if missed != 1 {
-		t.Errorf("%d keys are told to be missing, want that of the valid token", missed)
+		t.Errorf("%d keys are reported missing, want that of the valid token", missed)
 	}
 	if decision.KeysUnavailable.Class() != decision.Unavailable {
 		t.Error("not 503")
@@ -63,8 +63,8 @@ func TestKeysOrTheWordThatThereAreNone(t *testing.T) {
 	}
 }
 
-// Whoever keeps the key sets hears which key was missed, and of nothing else.
-func TestMissingKeysAreTold(t *testing.T) {
+// KeyMissing is called for a key that is missing, and for nothing else.
+func TestMissingKeysAreReported(t *testing.T) {
 	var missed []string
 	v, err := token.NewVerifier([]token.Trust{tokentest.TrustEntry(t)}, tokentest.Domains, token.Options{
 		Now:        func() time.Time { return noon },
@@ -89,9 +89,9 @@ func TestMissingKeysAreTold(t *testing.T) {
 	}
 }
 
-// Only home issuers without keys make a key outage, only their tokens meet it, and
-// stale revocations are an outage for verified tokens alone: what a requester writes
-// into a token that nobody signed switches nothing off.
+// Only home issuers without keys cause a key outage, and only their tokens meet it. Stale
+// revocations are an outage for verified tokens alone. So a requester cannot cause an outage
+// with the content of an unsigned token.
 func TestKeyOutage(t *testing.T) {
 	const home, home2, partner = tokentest.Issuer, "https://home2.example", "https://partner.example"
 	trusted := func(issuer string, home, keys bool) token.Trust {

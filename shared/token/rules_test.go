@@ -21,8 +21,8 @@ var (
 	codeSpan = regexp.MustCompile("`([a-z0-9_]+)`")
 )
 
-// docs/token.md numbers every rule, and gives each reason the number that
-// [token.RuleNumber] gives it.
+// docs/token.md numbers every rule. Each reason has the number there that
+// [token.RuleNumber] returns.
 func TestRulesAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/token.md")
 	if err != nil {
@@ -55,13 +55,13 @@ func TestRulesAreDocumented(t *testing.T) {
 	}
 }
 
-// Every reason of a rule has a forgery, and every forgery is refused by a rule.
+// Every reason of a rule has a forgery, and a rule rejects every forgery.
 func TestCatalogueIsComplete(t *testing.T) {
 	seen := map[decision.Reason]bool{
 		decision.TokenMissing:    true, // an empty header: TestEmptyToken
 		decision.TokenDuplicated: true, // seen by the check package, before a token is a text
 		decision.AlgorithmKey:    true, // TestKeyHasOneAlgorithm
-		decision.TokenRevoked:    true, // which token it is, a list says: TestRevokedTokens
+		decision.TokenRevoked:    true, // depends on a list: TestRevokedTokens
 	}
 	for _, forgery := range tokentest.ForgedTokens(t, noon) {
 		seen[forgery.Reason] = true
@@ -76,8 +76,8 @@ func TestCatalogueIsComplete(t *testing.T) {
 	}
 }
 
-// Rule 16: whatever else is signed with the issuer's key, for the same audience
-// and with every claim of a Transaction Token, is none.
+// Tokens of other kinds are invalid, even if the issuer's key signed them for the same
+// audience and they have every claim of a Transaction Token (16).
 func TestOtherKindsOfTokensByTheSameKey(t *testing.T) {
 	v := verifier(t, noon)
 	for _, typ := range []any{"JWT", "at+jwt", "dpop+jwt", "wit+jwt", "wpt+jwt", "secevent+jwt", "logout+jwt", "txn_token", "N_A", "", nil} {
@@ -89,7 +89,7 @@ func TestOtherKindsOfTokensByTheSameKey(t *testing.T) {
 	}
 }
 
-// Rule 17: what a claim says is handed on as it is, and never into an error.
+// The value of a claim is passed on unchanged, and is never part of an error (17).
 func TestHostileValuesAreValues(t *testing.T) {
 	const hostile = `"},"admin":true,{"<script>${jndi:ldap://x}' OR 1=1 -- %00%0d%0a`
 	parts := tokentest.ValidParts(t, noon)
@@ -108,8 +108,8 @@ func TestHostileValuesAreValues(t *testing.T) {
 	}
 }
 
-// Rule 20, the rest of which is in package keyset: a key is used with its own
-// algorithm and for its own issuer only, even if another entry would take it.
+// A key is used with its own algorithm and for its own issuer only, even if another entry
+// would accept it (20). Package keyset tests the rest of the rule.
 func TestKeysOfAnotherIssuer(t *testing.T) {
 	minter, foreign := tokentest.NewIssuer(t, keyset.ES256, noon)
 	foreign.Issuer = "https://other.example"
@@ -117,7 +117,7 @@ func TestKeysOfAnotherIssuer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, _, err := minter.Mint(tokentest.Identity()) // says it is the test issuer's
+	raw, _, err := minter.Mint(tokentest.Identity()) // with the name of the test issuer
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,8 +126,8 @@ func TestKeysOfAnotherIssuer(t *testing.T) {
 	}
 }
 
-// Rule 21: of two faults the cheap one is found first, and no claim but the issuer
-// and the times counts before the signature does.
+// Of two faults the cheap one is found first, and before the signature only the issuer and
+// the times are read (21).
 func TestOrderOfTheRules(t *testing.T) {
 	unix := noon.Unix()
 	for _, row := range []struct {

@@ -12,7 +12,7 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// Whatever happens to one byte on the way, the token is refused.
+// A token with any one byte changed is invalid.
 func TestAnySingleChangedByteIsRefused(t *testing.T) {
 	for _, algorithm := range keyset.Algorithms() {
 		t.Run(algorithm, func(t *testing.T) {
@@ -47,8 +47,8 @@ func changes(raw string, at int) (all []string) {
 	return all
 }
 
-// The one other spelling that there is: whoever holds a token can compute the twin
-// of its signature. It says the same, so it is accepted; docs/token.md warns.
+// An ES256 token has one other spelling: anyone who has the token can compute the twin of
+// its signature. It has the same claims, so it is accepted. docs/token.md warns of it.
 func TestTwinOfAnES256Signature(t *testing.T) {
 	v, raw := verifier(t, noon), tokentest.ValidToken(t, noon)
 	cut := strings.LastIndexByte(raw, '.') + 1

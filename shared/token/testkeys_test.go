@@ -49,7 +49,7 @@ func TestTestKeysAndProductionKeysStayApart(t *testing.T) {
 	}
 }
 
-// A verifier that knows the key refuses the token all the same, unless told.
+// A verifier that has the key rejects the token, unless AllowTest is set.
 func TestTestTokensAreRefusedUnlessAdmitted(t *testing.T) {
 	keys := testKeys(t)
 	m, err := token.NewMinter(token.MinterConfig{

@@ -16,13 +16,12 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// Other people's vectors are signatures over any payload, by keys under any name.
-// So they are put to the rules that hold for every token: parseJWS, the key set,
-// and the signature. What is theirs alone to be refused for is the kid, which is
-// replaced by the thumbprint that we insist on.
+// The vectors of others are signatures over any payload, by keys with any name. They are
+// checked by the rules that hold for every token: parseJWS, the key set, and the signature.
+// Their kid is replaced by the thumbprint that we require.
 
-// refusalOf gives the reason for which a vector is refused, or what is wrong with
-// its key; empty: accepted.
+// refusalOf returns the reason why a vector is rejected, or the error of its key. It is empty
+// if the vector is accepted.
 func refusalOf(t *testing.T, material []byte, raw string) string {
 	t.Helper()
 	p, err := parseJWS(raw, MaxBytes)
@@ -41,7 +40,7 @@ func refusalOf(t *testing.T, material []byte, raw string) string {
 	return string(ReasonOf(err))
 }
 
-// adopt reads a JWK, or a set of them, whatever the names of its keys are.
+// adopt reads a JWK, or a set of them, and gives its keys our names.
 func adopt(t *testing.T, material []byte) (*keyset.PublicKeys, error) {
 	t.Helper()
 	var set struct {
@@ -68,7 +67,7 @@ func thumbprint(t *testing.T, member map[string]any) (string, bool) {
 	t.Helper()
 	key, err := jwk.ParseKey(mustMarshal(t, member))
 	if err != nil {
-		return "", false // a key that nobody can read: ParseJWKS is to say so
+		return "", false // no reader can read the key: ParseJWKS must return an error
 	}
 	digest, err := key.Thumbprint(crypto.SHA256)
 	return base64.RawURLEncoding.EncodeToString(digest), err == nil
@@ -106,8 +105,8 @@ func TestExamplesOfTheRFCs(t *testing.T) {
 	}
 }
 
-// deviations are the vectors that their authors call valid and we refuse. None is
-// the other way round.
+// deviations are the vectors that their authors call valid and we reject. There is no vector
+// that they call invalid and we accept.
 var deviations = []struct {
 	file    string
 	refusal string // with part of this text

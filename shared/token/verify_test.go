@@ -111,7 +111,7 @@ func TestHarmlessSpellings(t *testing.T) {
 			if _, err := v.Verify(raw); err != nil {
 				t.Error(err)
 			}
-			if err := accepts(raw); err != nil { // what we accept, the library does
+			if err := accepts(raw); err != nil { // the library accepts every token that we accept
 				t.Errorf("the library: %v", err)
 			}
 		})
@@ -166,7 +166,7 @@ func TestCheckIssuer(t *testing.T) {
 	}
 }
 
-// An entry in which a list is forgotten allows nothing.
+// An entry with a forgotten list allows nothing.
 func TestTrustWithoutListsDeniesEveryToken(t *testing.T) {
 	for name, row := range map[string]struct {
 		forget func(*token.Trust)

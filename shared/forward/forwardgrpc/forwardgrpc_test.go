@@ -15,7 +15,7 @@ import (
 	"github.com/meshpass/meshpass/shared/forward/forwardgrpc"
 )
 
-// service answers every call with its own, and tells what metadata each brought.
+// service answers every call, and records the metadata of each.
 type service struct {
 	grpc_health_v1.UnimplementedHealthServer
 	next grpc_health_v1.HealthClient // nil: the last of the chain
@@ -77,7 +77,7 @@ func forwarding(inside forward.Hosts) []grpc.DialOption {
 }
 
 // arrives sends one call, unary or stream, with metadata to a service that calls the last one, and
-// gives what the last one was called with.
+// returns the metadata of that call.
 func arrives(t *testing.T, inside forward.Hosts, stream bool, md metadata.MD) metadata.MD {
 	t.Helper()
 	last := &service{seen: make(chan metadata.MD, 1)}
@@ -125,7 +125,7 @@ func TestTheTokenIsPassedOn(t *testing.T) {
 	}
 }
 
-// What a service itself puts on a call is replaced inside the mesh, and removed outside.
+// Metadata that a service sets itself is replaced inside the mesh, and removed outside.
 func TestIdentityOfTheServicesOwnMaking(t *testing.T) {
 	own := metadata.Pairs("txn-token", "other", "x-meshpass-user", "demo:alice", "x_meshpass_user", "demo:alice", "x.meshpass.user", "demo:alice", "txn.token", "other", "plain", "stays")
 	for _, row := range []struct {
