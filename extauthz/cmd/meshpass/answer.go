@@ -11,7 +11,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/printer"
 )
 
-// answer is what a command prints: as JSON, or in the form for people.
+// answer is the output of a command, as JSON or as text.
 type answer interface{ Print(to io.Writer) error }
 
 // printAnswer prints an answer in the form that -o names.
@@ -22,7 +22,7 @@ func printAnswer(cmd *cobra.Command, a answer, format string) error {
 	return printText(cmd, a.Print)
 }
 
-// printText prints what a function writes, with nothing in it that controls a terminal.
+// printText prints the text of a function without terminal control characters.
 func printText(cmd *cobra.Command, write func(io.Writer) error) error {
 	var text strings.Builder
 	if err := write(&text); err != nil {
@@ -39,7 +39,7 @@ func openInput(cmd *cobra.Command, name string) (io.ReadCloser, error) {
 	return os.Open(name)
 }
 
-// newWarningLog is the log of a command that is no service: for the person at the terminal.
+// newWarningLog is the log of a command that a person runs at a terminal.
 func newWarningLog(cmd *cobra.Command) *slog.Logger {
 	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 }

@@ -14,16 +14,16 @@ import (
 // normalizeArgs rewrites a command line so that it has one meaning for the parser:
 //   - a long flag with one dash, as the package flag took it, gets its second dash;
 //   - a value of 43 characters of base64url that begins with a dash, as a key ID may,
-//     is an argument and no flag.
+//     is an argument and not a flag.
 //
-// It also finds mistyped commands. An error never repeats a word that could be a
-// secret. The arguments are returned with an error too.
+// It also finds mistyped commands, and flags before the command that they belong to. An
+// error never repeats a word that could be a secret. The arguments are returned with an
+// error too.
 func normalizeArgs(root *cobra.Command, args []string) ([]string, error) {
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
-		return args, nil // asked by a shell: the command line may be incomplete
+		return args, nil // a request of a shell: the command line may be incomplete
 	}
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd(args...)
 	cmd := withStandardFlags(root)
 	arranged, values := []string{}, []string{}
 	for i := 0; i < len(args); i++ {
@@ -45,6 +45,9 @@ func normalizeArgs(root *cobra.Command, args []string) ([]string, error) {
 			values = append(values, word)
 		default:
 			word, takesNext := normalizeFlag(cmd.Flags(), word)
+			if cmd.HasSubCommands() && !isFlagOf(cmd.Flags(), word) {
+				return args, newUsageError(cmd, "unknown flag%s: write a command, and its flags after it", describeUnknownFlag(cmd, flagName(word)))
+			}
 			arranged = append(arranged, word)
 			if takesNext && i+1 < len(args) {
 				i++
@@ -61,7 +64,7 @@ func normalizeArgs(root *cobra.Command, args []string) ([]string, error) {
 // dashedValue is a key ID or a session ID that begins with a dash.
 var dashedValue = regexp.MustCompile(`^-[A-Za-z0-9_-]{42}$`)
 
-// withStandardFlags is the command with the flags that every command has.
+// withStandardFlags returns the command with the flags that every command has.
 func withStandardFlags(cmd *cobra.Command) *cobra.Command {
 	cmd.InitDefaultHelpFlag()
 	cmd.InitDefaultVersionFlag()
@@ -79,12 +82,12 @@ func findSubcommand(cmd *cobra.Command, name string) *cobra.Command {
 
 // normalizeFlag returns the flag with its dashes, and whether the next word is its value.
 func normalizeFlag(flags *pflag.FlagSet, word string) (arranged string, takesNext bool) {
-	name, _, hasValue := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	name, hasValue := flagName(word), strings.Contains(word, "=")
 	if strings.HasPrefix(word, "--") || len(name) > 1 && !isShorthands(flags, name) {
 		f := flags.Lookup(name)
 		return "--" + strings.TrimLeft(word, "-"), f != nil && f.NoOptDefVal == "" && !hasValue
 	}
-	for i := range name { // several of one letter, of which the last may have a value
+	for i := range name { // several flags of one letter; the last one may have a value
 		if f := flags.ShorthandLookup(name[i : i+1]); f == nil || f.NoOptDefVal == "" {
 			return word, f != nil && i == len(name)-1 && !hasValue
 		}
@@ -92,8 +95,23 @@ func normalizeFlag(flags *pflag.FlagSet, word string) (arranged string, takesNex
 	return word, false
 }
 
-// isShorthands reports whether -NAME is one or several flags of one letter, the
-// last of them perhaps with its value, as in -vojson; and not a long flag, nor nearly one.
+// flagName is the name in --NAME=VALUE, -NAME=VALUE, --NAME or -NAME.
+func flagName(word string) string {
+	name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	return name
+}
+
+// isFlagOf reports whether a word with its dashes is one of the flags, or begins with one.
+func isFlagOf(flags *pflag.FlagSet, word string) bool {
+	name := flagName(word)
+	if strings.HasPrefix(word, "--") {
+		return flags.Lookup(name) != nil
+	}
+	return name != "" && flags.ShorthandLookup(name[:1]) != nil
+}
+
+// isShorthands reports whether -NAME is one or several flags of one letter, such as
+// -vojson, and not a long flag or a mistyped one.
 func isShorthands(flags *pflag.FlagSet, name string) bool {
 	if flags.Lookup(name) != nil || suggest.Nearest(name, longNames(flags)) != "" {
 		return false
@@ -124,8 +142,8 @@ func asksForJSON(args []string) bool {
 	return false
 }
 
-// plainWord is what a mistyped command or flag looks like. Tokens and keys of APIs
-// have digits or capital letters, or are longer.
+// plainWord matches mistyped commands and flags. Tokens and keys of APIs have digits or
+// capital letters, or are longer.
 var plainWord = regexp.MustCompile(`^[a-z][a-z-]{0,19}$`)
 
 func unknownCommand(cmd *cobra.Command, word string) error {

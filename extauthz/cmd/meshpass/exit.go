@@ -17,14 +17,14 @@ const (
 	exitCouldNot = 2
 )
 
-// errNo is the answer no of a command that has printed everything.
+// errAnswerNo is the answer no of a command that has printed everything.
 var errAnswerNo = &exitError{code: exitAnswerNo}
 
 // exitError ends the program with a code.
 type exitError struct {
 	code     int
-	err      error // nil: everything is printed
-	inAnswer bool  // the answer on stdout holds err, where that is JSON
+	err      error // nil: everything has been printed
+	inAnswer bool  // the JSON answer on stdout contains err
 }
 
 func (e *exitError) Error() string {
@@ -47,9 +47,9 @@ func answerNoFor(err error, kinds ...error) error {
 	return err
 }
 
-// usageError is a command line that cannot be meant.
+// usageError is a mistake in the command line.
 type usageError struct {
-	path    string // of the command, as in "meshpass keys new"
+	path    string // of the command, such as "meshpass keys new"
 	message string
 }
 
@@ -60,7 +60,7 @@ func newUsageError(cmd *cobra.Command, format string, args ...any) error {
 	return &usageError{cmd.CommandPath(), fmt.Sprintf(format, args...)}
 }
 
-// errorObject is what -o json prints instead of an answer.
+// errorObject is the output of -o json in the place of an answer.
 type errorObject struct {
 	Error *printer.Failure `json:"error"`
 }
@@ -90,7 +90,7 @@ func reportError(err error, asJSON bool, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "see %s --help\n", usage.path)
 	}
 	if asJSON && (exit == nil || !exit.inAnswer) {
-		_ = printer.JSON(stdout, errorObject{printer.NewFailure(err)}) // the exit code says the same
+		_ = printer.JSON(stdout, errorObject{printer.NewFailure(err)}) // the exit code reports the failure too
 	}
 	return exitCode(err)
 }

@@ -14,11 +14,11 @@ import (
 	"github.com/meshpass/meshpass/internal/suggest"
 )
 
-// flagValue is a flag whose text a function reads.
+// flagValue is a flag whose value a function parses.
 type flagValue struct {
 	set  func(text string) error
 	text string
-	kind string // what help shows in its place, such as FILE
+	kind string // the placeholder in the help, such as FILE
 }
 
 func (v *flagValue) String() string { return v.text }
@@ -32,12 +32,12 @@ func (v *flagValue) Set(text string) error {
 	return nil
 }
 
-// addFunc adds a flag that a function reads. byDefault is for help alone.
+// addFunc adds a flag whose value a function parses. byDefault is only for the help.
 func addFunc(cmd *cobra.Command, name, kind, byDefault, usage string, set func(string) error) {
-	cmd.Flags().Var(&flagValue{set, byDefault, kind}, name, usage)
+	cmd.Flags().Var(&flagValue{set: set, text: byDefault, kind: kind}, name, usage)
 }
 
-// addText adds a flag that is a text; what it holds before is its default.
+// addText adds a flag with a text. The value of into is its default.
 func addText(cmd *cobra.Command, into *string, name, kind, usage string) {
 	addTextP(cmd, into, name, "", kind, usage)
 }
@@ -45,7 +45,7 @@ func addText(cmd *cobra.Command, into *string, name, kind, usage string) {
 // addTextP is [addText] with a name of one letter.
 func addTextP(cmd *cobra.Command, into *string, name, letter, kind, usage string) {
 	set := func(text string) error { *into = text; return nil }
-	cmd.Flags().VarP(&flagValue{set, *into, kind}, name, letter, usage)
+	cmd.Flags().VarP(&flagValue{set: set, text: *into, kind: kind}, name, letter, usage)
 }
 
 // addList adds a flag that may be given several times.
@@ -56,15 +56,15 @@ func addList(cmd *cobra.Command, into *[]string, name, kind, usage string) {
 	})
 }
 
-// addDuration adds a flag that takes days too, as the configuration does; what it
-// holds before is its default, unless that is negative.
+// addDuration adds a flag with a duration, which can be in days, as in the configuration.
+// The value of into is its default, unless it is negative.
 func addDuration(cmd *cobra.Command, into *time.Duration, name, usage string) {
 	byDefault := ""
 	if *into >= 0 {
 		byDefault = shortDuration(*into)
 	}
 	value := (*duration.Value)(into)
-	cmd.Flags().Var(&flagValue{value.Set, byDefault, "DURATION"}, name, usage)
+	cmd.Flags().Var(&flagValue{set: value.Set, text: byDefault, kind: "DURATION"}, name, usage)
 }
 
 // shortDuration is 1h for 1h0m0s.
@@ -79,8 +79,7 @@ func shortDuration(d time.Duration) string {
 	return text
 }
 
-// addChoice adds a flag that takes one of several words; what it holds before is
-// its default.
+// addChoice adds a flag with one of several words. The value of into is its default.
 func addChoice(cmd *cobra.Command, into *string, name, letter, usage string, choices ...string) {
 	set := func(text string) error {
 		if !slices.Contains(choices, text) {
@@ -89,12 +88,12 @@ func addChoice(cmd *cobra.Command, into *string, name, letter, usage string, cho
 		*into = text
 		return nil
 	}
-	cmd.Flags().VarP(&flagValue{set, *into, strings.Join(choices, "|")}, name, letter, usage)
+	cmd.Flags().VarP(&flagValue{set: set, text: *into, kind: strings.Join(choices, "|")}, name, letter, usage)
 	complete := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return choices, cobra.ShellCompDirectiveNoFileComp
 	}
 	if err := cmd.RegisterFlagCompletionFunc(name, complete); err != nil {
-		panic(err) // a flag of two commands: a fault of this program
+		panic(err) // a flag that is defined twice: a mistake in this program
 	}
 }
 
@@ -103,7 +102,7 @@ func joinChoices(choices []string) string {
 	return strings.TrimPrefix(strings.Join(choices[:last], ", ")+" or "+choices[last], " or ")
 }
 
-// addOutput adds -o. Formats beyond text and json come with what they are for.
+// addOutput adds -o with text and json, and further formats, each followed by its use.
 func addOutput(cmd *cobra.Command, more ...string) *string {
 	format := "text"
 	usage := "text for people, json for programs"
@@ -118,7 +117,7 @@ func addOutput(cmd *cobra.Command, more ...string) *string {
 	return &format
 }
 
-// explainFlagError says what is wrong with a flag, and which one may be meant.
+// explainFlagError describes the mistake in a flag, and the flag that may be meant.
 func explainFlagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	var noValue *pflag.ValueRequiredError
@@ -129,9 +128,22 @@ func explainFlagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &noValue):
 		return newUsageError(cmd, "%s needs a value", displayName(noValue.GetFlag()))
 	case errors.As(err, &invalid):
-		return newUsageError(cmd, "invalid value %.64q for %s: %s", invalid.GetValue(), displayName(invalid.GetFlag()), invalid.Unwrap())
+		return newUsageError(cmd, "invalid value %.64q for %s: %s", invalid.GetValue(), displayName(invalid.GetFlag()), explainValueError(invalid))
 	default:
 		return newUsageError(cmd, "a flag that cannot be read: want --NAME VALUE or --NAME=VALUE")
+	}
+}
+
+// explainValueError describes the values that a flag takes. The errors of the standard library name its
+// functions.
+func explainValueError(err *pflag.InvalidValueError) string {
+	switch err.GetFlag().Value.Type() {
+	case "bool":
+		return "want true or false"
+	case "int", "uint64":
+		return "want a whole number"
+	default:
+		return err.Unwrap().Error()
 	}
 }
 
@@ -153,7 +165,7 @@ func withDashes(name string) string {
 	return "--" + name
 }
 
-// displayName names a flag as most people write it.
+// displayName names a flag by its letter, if it has one.
 func displayName(f *pflag.Flag) string {
 	if f.Shorthand != "" {
 		return withDashes(f.Shorthand)

@@ -13,7 +13,7 @@ import (
 
 const (
 	healthTimeout = 2 * time.Second
-	healthBytes   = 64 << 10 // of the answer that is shown
+	healthBytes   = 64 << 10 // of the answer that are shown
 )
 
 func newHealth() *cobra.Command {
@@ -53,13 +53,13 @@ type readiness struct {
 	Text   string `json:"text"`
 }
 
-// Print writes it for people.
+// Print writes the answer as text.
 func (r readiness) Print(to io.Writer) error {
 	_, err := fmt.Fprintln(to, r.Text)
 	return err
 }
 
-// askReadiness asks the authorizer with that URL. No answer is an answer no.
+// askReadiness asks the authorizer at that URL. No answer counts as the answer no.
 func askReadiness(ctx context.Context, url string) (readiness, error) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
@@ -67,7 +67,7 @@ func askReadiness(ctx context.Context, url string) (readiness, error) {
 	if err != nil {
 		return readiness{}, err
 	}
-	client := http.Client{Transport: &http.Transport{}} // without the proxy that the environment may name
+	client := http.Client{Transport: &http.Transport{}} // no proxy of the environment
 	response, err := client.Do(request)
 	if err != nil {
 		return readiness{}, &exitError{code: exitAnswerNo, err: fmt.Errorf("no answer: %w", err)}

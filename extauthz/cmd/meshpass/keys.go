@@ -14,7 +14,7 @@ import (
 func newKeys() *cobra.Command {
 	return newGroup("keys COMMAND", "Make, rotate, publish and check signing keys",
 		`Makes, rotates, publishes and checks the keys with which a gateway signs tokens.
-docs/keys.md describes how a key lives, and what to do when one leaks.`,
+docs/keys.md describes the life of a key, and what to do after a leak.`,
 		newKeysNew(), newKeysRotate(), newKeysStatus(), newKeysPublish())
 }
 
@@ -24,17 +24,17 @@ const (
 	defaultKeyLifetime = 720 * time.Hour
 )
 
-const leadUsage = "time from publishing to signing: what the slowest verifier takes to get the published set, with a margin"
+const leadUsage = "time from publishing to signing: the time that the slowest verifier takes to get the published set, with a margin"
 
-// addNewKeyFlags adds what says how a new key is made.
+// addNewKeyFlags adds the flags that describe a new key.
 func addNewKeyFlags(cmd *cobra.Command, n *keys.KeyRequest) {
 	n.Algorithm, n.Lead, n.Lifetime = keyset.ES256, defaultLead, defaultKeyLifetime
-	addText(cmd, &n.Algorithm, "algorithm", "NAME", "ES256, EdDSA or RS256")
+	addChoice(cmd, &n.Algorithm, "algorithm", "", "the algorithm of the key", keyset.ES256, keyset.EdDSA, keyset.RS256)
 	addDuration(cmd, &n.Lead, "lead", leadUsage)
 	addDuration(cmd, &n.Lifetime, "lifetime-of-key", "how long a key signs if no other key follows")
 	cmd.Flags().BoolVar(&n.First, "first", false, "the very first key of the directory signs at once. No verifier can know it yet: "+
 		"they reject its tokens until they have the published set")
-	cmd.Flags().BoolVar(&n.Test, "test", false, "a directory of test keys: gateways reject them, and meshpass token mint takes no others")
+	cmd.Flags().BoolVar(&n.Test, "test", false, "a directory of test keys: gateways reject them, and meshpass token mint accepts only these")
 }
 
 // printChange prints the report of a change.
@@ -47,7 +47,7 @@ func printKeyReport(cmd *cobra.Command, r keys.Report, err error, format string,
 	case err != nil:
 		return answerNoFor(err, keys.ErrNotDone)
 	case format == "json":
-		return printer.JSONLine(cmd.OutOrStdout(), r) // one line, as it ends up in the log of a CronJob
+		return printer.JSONLine(cmd.OutOrStdout(), r) // one line, for the log of a CronJob
 	}
 	return printText(cmd, func(to io.Writer) error { text(to); return nil })
 }

@@ -38,7 +38,7 @@ func TestKeys(t *testing.T) {
 		{"the first key", []string{"keys", "new", "--dir", dir, "--first", "--lead", "2s", "--lifetime-of-key", "1h"}, 0, "made key ", ""},
 		{"again", []string{"keys", "new", "--dir", dir, "--first"}, 0, "nothing to do: ", ""},
 		{"another kind", []string{"keys", "new", "--dir", dir, "--first", "--algorithm", "RS256"}, 1, "", "meshpass: not done: --first is for"},
-		{"an algorithm that is none", []string{"keys", "new", "--dir", dir, "--algorithm", "none"}, 2, "", "meshpass: algorithm \"none\": want one of"},
+		{"an algorithm that is none", []string{"keys", "new", "--dir", dir, "--algorithm", "none"}, 2, "", "meshpass: invalid value \"none\" for --algorithm: want ES256, EdDSA or RS256"},
 		{"publish", []string{"keys", "publish", "--dir", dir, "--out", file}, 0, "wrote " + file, ""},
 		{"publish again", []string{"keys", "publish", "--dir", dir, "--out", file}, 0, "nothing to do: " + file, ""},
 		{"publish to nowhere", []string{"keys", "publish", "--dir", dir, "--out", filepath.Join(dir, "a", "b")}, 2, "", "meshpass: write " + filepath.Join(dir, "a", "b") + ": no such file or directory"},

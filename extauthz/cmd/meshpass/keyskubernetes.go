@@ -10,7 +10,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/kubeclient"
 )
 
-// keysCluster says in which objects of which cluster the keys are.
+// keysCluster describes the Secret and the ConfigMap of the keys, and their cluster.
 type keysCluster struct {
 	wanted            bool
 	cluster           kubeclient.Config
@@ -29,7 +29,7 @@ func addKeysKubernetes(cmd *cobra.Command) *keysCluster {
 	return k
 }
 
-// addKubeconfig adds how to reach a cluster.
+// addKubeconfig adds the flags that describe how to reach a cluster.
 func addKubeconfig(cmd *cobra.Command, cluster *kubeclient.Config) {
 	addText(cmd, &cluster.Kubeconfig, "kubeconfig", "FILE", "how to reach the cluster; without it $KUBECONFIG, ~/.kube/config or, in a pod, its service account")
 	addText(cmd, &cluster.Context, "context", "NAME", "the context of the kubeconfig; without it the current one")

@@ -13,7 +13,7 @@ func newKeysPublish() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "publish --dir DIR [--out FILE] [flags]", Short: "Write the key set that verifiers get", Args: noArgs,
 		Long: `Writes the key set (JWKS) that verifiers must have now. It holds public keys only.
-Run it after every new key, and whenever it has said that the set will change.
+Run it after every new key, and at the times when it has announced a change of the set.
 
 Exit codes: 0 done, or already done; 1 there is no key to publish; 2 it could not be
 done.`,

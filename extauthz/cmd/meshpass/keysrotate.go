@@ -9,7 +9,7 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-const tokenLifetimeUsage = "how long a token lives at most"
+const tokenLifetimeUsage = "longest lifetime of a token"
 
 func newKeysRotate() *cobra.Command {
 	var r keys.Rotation
@@ -17,7 +17,7 @@ func newKeysRotate() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use: "rotate (--dir DIR [--out FILE] | --kubernetes) [flags]", Short: "Make the next key when it is time, and publish it", Args: noArgs,
-		Long: `Makes the next key when it is time, removes keys whose time is over, and publishes.
+		Long: `Makes the next key when it is time, removes expired keys, and publishes the key set.
 Run it every hour. While a key waits to sign, and before the next one is due, it
 changes nothing and says so. The next key is published at once and signs after the
 lead; the key before it signs until then.
@@ -31,10 +31,10 @@ Exit codes: 0 done, or already done; 1 the state of the directory does not allow
 	addText(cmd, &r.Dir, "dir", "DIR", "the key directory, made if it does not exist")
 	addText(cmd, &out, "out", "FILE", "also write the key set there, before a new key can sign")
 	cluster := addKeysKubernetes(cmd)
-	addDuration(cmd, &r.Every, "every", "make the next key when the last one has signed that long, less the lead; 0s: now")
+	addDuration(cmd, &r.Every, "every", "how long a key signs before the next one signs; the next key is made a lead earlier. 0s: make it now")
 	addDuration(cmd, &r.TokenLifetime, "lifetime", tokenLifetimeUsage+": the key set keeps a key for that and a lead longer than the key signs")
 	addNewKeyFlags(cmd, &r.KeyRequest)
-	cmd.Flags().BoolVar(&r.Immediately, "now", false, "the next key signs at once, because the signing key leaked or no key signs; prints until when requests may be denied for it")
+	cmd.Flags().BoolVar(&r.Immediately, "now", false, "the next key signs at once, because the signing key leaked or no key signs. The output says until when requests may be denied for that reason")
 	addList(cmd, &r.Leaked, "kid", "KID", "with --now: a key that leaked. It is removed: it neither signs nor is it published")
 	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -29,6 +29,9 @@ Exit codes: 0 nothing is wrong; 1 something is wrong; 2 the keys could not be re
 		if (dir == "") != cluster.wanted || cluster.wanted && out != "" {
 			return newUsageError(cmd, "keys status needs --dir DIR, or --kubernetes without --dir and --out")
 		}
+		if check.Lead < 0 || check.TokenLifetime < 0 || check.Ahead < 0 {
+			return newUsageError(cmd, "--lead, --lifetime and --ahead must not be negative")
+		}
 		check.Now = time.Now()
 		status := func() (keys.Report, error) { return keys.Status(check, dir, out) }
 		if cluster.wanted {

@@ -22,8 +22,8 @@ func main() {
 	os.Exit(runUntil(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// interrupted is how long a command has to end by itself when it is interrupted. One
-// that reads a file may hang there, as at a named pipe or a network mount.
+// interruptGrace is how long an interrupted command may take to end. A command can hang
+// while it reads a file, for example at a named pipe or on a network mount.
 const interruptGrace = time.Second
 
 // runUntil runs a command that ends with ctx. `serve` ends by itself, in its own time.
@@ -45,13 +45,13 @@ func runUntil(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 	case <-time.After(interruptGrace):
 		fmt.Fprintln(stderr, "meshpass: interrupted")
 		if unused := out.close(); unused && asksForJSON(args) {
-			_ = printer.JSON(stdout, errorObject{&printer.Failure{Message: "interrupted"}}) // the exit code says the same
+			_ = printer.JSON(stdout, errorObject{&printer.Failure{Message: "interrupted"}}) // the exit code reports the failure too
 		}
 		return exitCouldNot
 	}
 }
 
-// closableWriter lets nothing through once it is closed.
+// closableWriter writes nothing after it is closed.
 type closableWriter struct {
 	mu           sync.Mutex
 	to           io.Writer
@@ -76,8 +76,8 @@ func (w *closableWriter) close() (unused bool) {
 	return !w.used
 }
 
-// run is the whole program: it returns the exit code. The answer goes to stdout,
-// and what is wrong to stderr; the audit trail of `serve` goes to stdout.
+// run is the whole program and returns the exit code. Answers go to stdout and errors to
+// stderr. The audit trail of `serve` goes to stdout too.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetIn(stdin)

@@ -63,7 +63,7 @@ func TestCommands(t *testing.T) {
 		{"keys publish, no such folder", []string{"keys", "publish", "--dir", "absent"}, 2, "", "signing keys: open absent/keys.yaml: no such file or directory", ""},
 		{"help of revoke", []string{"revoke", "--help"}, 0, "Puts users, sessions", "", ""},
 		{"revoke what", []string{"revoke"}, 2, "", "revoke needs a command: sub, sid, kid, txn, remove, list or init", "meshpass revoke"},
-		{"help of token", []string{"token", "--help"}, 0, "Looks at internal tokens", "", ""},
+		{"help of token", []string{"token", "--help"}, 0, "Inspects and verifies internal tokens", "", ""},
 		{"help of token inspect", []string{"token", "inspect", "--help"}, 0, "Prints header, claims and times", "", ""},
 		{"help of token verify", []string{"token", "verify", "--help"}, 0, "Says whether an authorizer", "", ""},
 		{"help of token mint", []string{"token", "mint", "--help"}, 0, "Mints a token for a test", "", ""},
@@ -74,7 +74,7 @@ func TestCommands(t *testing.T) {
 		{"token mint without keys", []string{"token", "mint"}, 2, "", "token mint needs --dir", "meshpass token mint"},
 		{"token mint with an argument", []string{"token", "mint", "x"}, 2, "", "too many arguments: at most 0", "meshpass token mint"},
 		{"health of what", []string{"health", "x"}, 2, "", `unexpected argument "x"`, "meshpass health"},
-		{"health of no address", []string{"health", "--ops", "a b"}, 2, "", `--ops: "a b" is no address of ops: write 127.0.0.1:9090, or a URL such as http://127.0.0.1:9090`, "meshpass health"},
+		{"health of no address", []string{"health", "--ops", "a b"}, 2, "", `--ops: "a b" is not an address of ops: write 127.0.0.1:9090, or a URL such as http://127.0.0.1:9090`, "meshpass health"},
 		{"version of what", []string{"version", "all"}, 2, "", `unexpected argument "all"`, "meshpass version"},
 		{"absent configuration", []string{"serve", "--config", "absent.yaml"}, 2, "", "configuration: open absent.yaml: no such file or directory", ""},
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// memoryShare of the container's limit is for Go; the rest is for what Go's runtime
-// does not count, such as the kernel's buffers of our sockets.
+// memoryShare is the part of the container's limit for Go. The rest is for memory that
+// Go's runtime does not count, such as the kernel's buffers of our sockets.
 const memoryShare = 0.9
 
 // followMemoryLimit has Go's garbage collector keep the process below the memory

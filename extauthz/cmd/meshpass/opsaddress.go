@@ -10,20 +10,20 @@ import (
 
 const defaultOps = "http://127.0.0.1:9090"
 
-// parseOpsAddress reads where an authorizer serves its probes: a URL, or HOST:PORT as ops in the
-// configuration has it.
+// parseOpsAddress returns the URL of the probes of an authorizer, from a URL or from
+// HOST:PORT, as in ops of the configuration.
 func parseOpsAddress(text string) (string, error) {
 	whole := text
 	if !strings.Contains(text, "://") {
 		host, port, err := net.SplitHostPort(text)
 		if _, notPort := strconv.ParseUint(port, 10, 16); err != nil || notPort != nil || host == "" {
-			return "", fmt.Errorf("%q is no address of ops: write 127.0.0.1:9090, or a URL such as %s", text, defaultOps)
+			return "", fmt.Errorf("%q is not an address of ops: write 127.0.0.1:9090, or a URL such as %s", text, defaultOps)
 		}
 		whole = "http://" + text
 	}
 	u, err := url.Parse(whole)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return "", fmt.Errorf("%q is no address of ops: write 127.0.0.1:9090, or a URL such as %s", text, defaultOps)
+		return "", fmt.Errorf("%q is not an address of ops: write 127.0.0.1:9090, or a URL such as %s", text, defaultOps)
 	}
 	return strings.TrimSuffix(whole, "/"), nil
 }

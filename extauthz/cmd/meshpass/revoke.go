@@ -21,11 +21,11 @@ func newRevoke() *cobra.Command {
 	group := newGroup("revoke COMMAND", "End tokens, sessions, users and keys before their time",
 		`Puts users, sessions, keys and transactions on the list of revocations, shows the
 list, and removes entries. Gateways and authorizers that read the list follow within
-2 s. It ends new requests, and no streams that are open.
+2 s. New requests are denied; streams that are open continue.
 
 The list is a file (--file, as revocation.file of the configurations) or a key in
-Redis (--redis, as revocation.redis). To revoke again prolongs. A full list takes no
-more entries, and drops none to make room.`, commands...)
+Redis (--redis, as revocation.redis). To revoke again extends the entry. A full list
+accepts no more entries, and drops no entry to make room.`, commands...)
 	for _, cmd := range append(commands, group) {
 		cmd.Annotations = map[string]string{secretArguments: "keys of APIs"}
 	}
@@ -38,7 +38,7 @@ const revokeCodes = `
 Exit codes: 0 done, or already done; 1 there is no list, no such entry, or the list
 is full; 2 it could not be done.`
 
-// revocationList says which list a command works on, and who runs the command.
+// revocationList describes the list that a command works on, and the user of the command.
 type revocationList struct {
 	file   string
 	noTLS  bool // to Redis on another machine
@@ -54,15 +54,15 @@ func addListFlags(cmd *cobra.Command) *revocationList {
 	addText(cmd, &r.redis.Address, "redis", "HOST:PORT", "the list is in this Redis")
 	addText(cmd, &r.redis.Username, "redis-username", "NAME", "the user of Redis")
 	addText(cmd, &r.redis.PasswordFile, "redis-password-file", "FILE", "the password of Redis")
-	addText(cmd, &r.redis.CAFile, "redis-ca", "FILE", "use TLS, and verify Redis by these certificates")
-	cmd.Flags().BoolVar(&r.noTLS, "redis-without-tls", false, "connect to another machine without TLS: everybody on the way can change the list")
+	addText(cmd, &r.redis.CAFile, "redis-ca", "FILE", "use TLS, and verify Redis with these CA certificates")
+	cmd.Flags().BoolVar(&r.noTLS, "redis-without-tls", false, "connect to another machine without TLS: anyone on the network path can change the list")
 	addText(cmd, &r.redis.Key, "redis-key", "NAME", "the key of the list in Redis")
-	addText(cmd, &r.by, "by", "NAME", "who does it, for the list")
+	addText(cmd, &r.by, "by", "NAME", "who makes the change, for the list")
 	r.format = addOutput(cmd)
 	return r
 }
 
-// userAndHost is who runs the program, as far as the system knows.
+// userAndHost names the user of the operating system and the machine.
 func userAndHost() string {
 	host, _ := os.Hostname()
 	name := "unknown"
@@ -72,7 +72,7 @@ func userAndHost() string {
 	return name + "@" + host
 }
 
-// runOnList opens the list, does something at it, and prints what came of it.
+// runOnList opens the list, runs a function on it, and prints the result.
 func (r *revocationList) runOnList(cmd *cobra.Command, order listedit.Request, do func(listedit.Store, listedit.Request) (answer, error)) error {
 	if (r.file == "") == (r.redis.Address == "") {
 		return newUsageError(cmd, "name one list, --file or --redis")
@@ -83,7 +83,7 @@ func (r *revocationList) runOnList(cmd *cobra.Command, order listedit.Request, d
 			return newUsageError(cmd, "--redis: %s", err)
 		}
 		if err := r.redis.CheckTLS(); err != nil && !r.noTLS {
-			return fmt.Errorf("--redis: %w; name --redis-ca, or say --redis-without-tls", err)
+			return fmt.Errorf("--redis: %w; set --redis-ca, or --redis-without-tls", err)
 		}
 		remote, err := redislist.OpenStore(r.redis)
 		if err != nil {

@@ -218,7 +218,7 @@ func TestRevokeThroughOpenDoors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"list", "--redis", "redis.invalid:6379"}, "name --redis-ca, or say --redis-without-tls"},
+		{[]string{"list", "--redis", "redis.invalid:6379"}, "set --redis-ca, or --redis-without-tls"},
 		{[]string{"list", "--redis", "redis.invalid:6379", "--redis-without-tls"}, "lookup redis.invalid"},
 		{[]string{"list", "--redis", "redis.invalid"}, "write HOST:PORT"},
 		{[]string{"sid", file, "--issuer", tyk, "--for", "1h", "--secret-file", secret}, "has mode 0644: too many may read or write it"},

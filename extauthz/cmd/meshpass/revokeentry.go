@@ -19,7 +19,7 @@ import (
 var revocationKinds = map[revocation.Kind]struct{ argument, short, long string }{
 	revocation.Sub: {"NAMESPACE:ID", "Revoke a user", "Revokes a user: its tokens of an issuer are rejected."},
 	revocation.SID: {"[SID]", "Revoke a session", `Revokes a session: SID is 43 characters of base64url, as tokens and audit records have
-it. With --secret-file the session is that of the key of an API, which is read from
+it. With --secret-file, the session is the one of an API key, which is read from
 standard input as Tyk names it. The key is a secret and never an argument.`},
 	revocation.KID: {"KID", "Revoke a signing key", `Revokes a signing key: KID is its JWK thumbprint, 43 characters of base64url, as
 meshpass keys status shows it.`},
@@ -39,11 +39,11 @@ func newRevokeEntry(kind revocation.Kind) *cobra.Command {
 		order.For = -1
 		addDuration(cmd, &order.For, "for", forUsage(kind))
 	}
-	addText(cmd, &order.Issuer, "issuer", "URL", "whose tokens: the claim iss (required)")
-	addText(cmd, &config, "config", "FILE", "the configuration of the authorizer or the plugin: an issuer that it does not name is an error")
-	addText(cmd, &order.Reason, "reason", "TEXT", "why, for the list")
+	addText(cmd, &order.Issuer, "issuer", "URL", "the issuer of the tokens: the claim iss (required)")
+	addText(cmd, &config, "config", "FILE", "the configuration of the authorizer or the plugin: an issuer that is not in it is an error")
+	addText(cmd, &order.Reason, "reason", "TEXT", "the reason, for the list")
 	if kind == revocation.SID {
-		addText(cmd, &secretFile, "secret-file", "FILE", "the secret of the gateway's configuration with which sessions are named; the key is on standard input")
+		addText(cmd, &secretFile, "secret-file", "FILE", "the secret with which the gateway makes session IDs; the key is read from standard input")
 	}
 	list := addListFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -76,12 +76,12 @@ func forUsage(kind revocation.Kind) string {
 	if kind == revocation.KID {
 		return "how long the key counts as revoked, at least until it has left every key set (required)"
 	}
-	return "for how long no token is accepted; 0s ends the tokens that exist now. One minute is added, " +
-		"the largest difference of clocks that a verifier may forgive (required)"
+	return "how long no token is accepted; 0s ends the tokens that exist now. One minute is added, " +
+		"the largest clock difference that a verifier may tolerate (required)"
 }
 
-// readRevoked is the argument, or the session of the key on standard input: an
-// argument can be seen by everybody on the machine, and a key is a secret.
+// readRevoked returns the argument, or the session of the key on standard input: an
+// argument is visible to every user of the machine, and a key is a secret.
 func readRevoked(cmd *cobra.Command, secretFile string, args []string) (string, error) {
 	switch {
 	case secretFile == "" && len(args) == 1:

@@ -10,9 +10,9 @@ func newRevokeInit() *cobra.Command {
 	var order listedit.Request
 	cmd := &cobra.Command{
 		Use: "init (--file FILE | --redis HOST:PORT) [flags]", Short: "Make an empty list", Args: noArgs,
-		Long: "Makes an empty list, where there is none." + revokeCodes,
+		Long: "Makes an empty list, unless there is a list already." + revokeCodes,
 	}
-	cmd.Flags().Uint64Var(&order.After, "after", 0, "make the list later than one with this serial number, as the error of an authorizer says when a list was lost")
+	cmd.Flags().Uint64Var(&order.After, "after", 0, "make the list later than the list with this `SERIAL`, which the error of an authorizer names after a list was lost")
 	list := addListFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return list.runOnList(cmd, order, func(s listedit.Store, o listedit.Request) (answer, error) { return listedit.Init(s, o) })

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newRoot is the tree of all commands.
+// newRoot makes the tree of all commands.
 func newRoot() *cobra.Command {
 	root := newGroup("meshpass COMMAND", "Authorize requests between services by claims of verified users",
 		`Meshpass verifies the internal tokens that a Tyk gateway signs, and decides by
@@ -24,54 +24,76 @@ Exit codes: 0 fine; 1 the answer is no; 2 the command could not do its work
 	root.SetFlagErrorFunc(explainFlagError)
 	root.SilenceErrors, root.SilenceUsage = true, true // see report
 	cobra.EnableCommandSorting = false                 // the order here is the order of use
+	checkCompletionArgs(root)
 	return root
 }
 
-// newGroup is a command that only has others.
+// newGroup makes a command that only contains other commands.
 func newGroup(use, short, long string, commands ...*cobra.Command) *cobra.Command {
 	group := &cobra.Command{
 		Use: use, Short: short, Long: long, Args: noArgs, DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var names []string
-			for _, sub := range commands {
-				names = append(names, sub.Name())
-			}
-			if !cmd.HasParent() {
-				return newUsageError(cmd, "no command: want one of %s", strings.Join(names, ", "))
-			}
-			return newUsageError(cmd, "%s needs a command: %s", cmd.Name(), joinChoices(names))
-		},
+		RunE: requireSubcommand,
 	}
 	group.AddCommand(commands...)
 	return group
 }
 
-// newHelp prints the help of a command, as COMMAND --help does.
+// requireSubcommand is the answer to a command line that ends with the name of a group.
+func requireSubcommand(cmd *cobra.Command, _ []string) error {
+	var names []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() && (cmd.HasParent() || sub.Name() != "completion") {
+			names = append(names, sub.Name())
+		}
+	}
+	if !cmd.HasParent() {
+		return newUsageError(cmd, "no command: want one of %s", strings.Join(names, ", "))
+	}
+	return newUsageError(cmd, "%s needs a command: %s", cmd.Name(), joinChoices(names))
+}
+
+// checkCompletionArgs makes the library's command completion treat its arguments as our
+// own commands do.
+func checkCompletionArgs(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	completion := findSubcommand(root, "completion")
+	completion.Short = "Print a script that makes a shell complete commands and flags"
+	completion.Long = `Prints a script that makes a shell complete the commands and flags of meshpass. The
+help of each shell's command describes how to load it.`
+	completion.DisableFlagsInUseLine = true
+	completion.Use = "completion COMMAND"
+	completion.RunE = requireSubcommand
+	for _, shell := range completion.Commands() {
+		shell.Args = noArgs
+	}
+}
+
+// newHelp makes the command help.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND...]", Short: "Print the help of a command", DisableFlagsInUseLine: true,
 		Long: "Prints the help of a command, as COMMAND --help does.",
 		RunE: func(cmd *cobra.Command, words []string) error {
-			of := cmd.Root()
+			target := cmd.Root()
 			for _, word := range words {
-				sub := findSubcommand(of, word)
+				sub := findSubcommand(target, word)
 				if sub == nil {
-					return unknownCommand(of, word)
+					return unknownCommand(target, word)
 				}
-				of = sub
+				target = sub
 			}
-			withStandardFlags(of)
-			return of.Help()
+			withStandardFlags(target)
+			return target.Help()
 		},
 		ValidArgsFunction: func(cmd *cobra.Command, words []string, _ string) ([]string, cobra.ShellCompDirective) {
-			of := cmd.Root()
+			target := cmd.Root()
 			for _, word := range words {
-				if of = findSubcommand(of, word); of == nil {
+				if target = findSubcommand(target, word); target == nil {
 					return nil, cobra.ShellCompDirectiveNoFileComp
 				}
 			}
 			var names []string
-			for _, sub := range of.Commands() {
+			for _, sub := range target.Commands() {
 				if sub.IsAvailableCommand() {
 					names = append(names, cobra.CompletionWithDesc(sub.Name(), sub.Short))
 				}

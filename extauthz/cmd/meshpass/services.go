@@ -13,7 +13,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/services/kubeservices"
 )
 
-// settle is what changes that belong together take.
+// changePause is how long to wait for changes that belong together.
 const changePause = 500 * time.Millisecond
 
 // servicesCommand is one run of `services`.
@@ -29,9 +29,9 @@ func newServices() *cobra.Command {
 	var s servicesCommand
 	cmd := &cobra.Command{
 		Use: "services [flags]", Short: "Write the file of Services that a waypoint's listener needs", Args: noArgs,
-		Long: `Writes the file in which a listener with callee: service finds who is called, from
-the Services of a cluster or from a list of them. Headless Services and others
-without an address of their own are left out, and named.
+		Long: `Writes the file in which a listener with callee: service finds the callee, from the
+Services of a cluster or from a list of them. Headless Services and others
+without an address of their own are left out and reported.
 
 Exit codes: 0 done, or already done; 1 no Service could be written; 2 it could not
 be done.`,
@@ -39,7 +39,7 @@ be done.`,
   kubectl get services -A -o yaml | meshpass services -f - --out services.yaml`,
 	}
 	addText(cmd, &s.out, "out", "FILE", "write the file there. Without it the file goes to standard output")
-	cmd.Flags().BoolVar(&s.watch, "watch", false, "with --out: stay, and write the file again whenever Services change")
+	cmd.Flags().BoolVar(&s.watch, "watch", false, "with --out: keep running, and write the file again when Services change")
 	addTextP(cmd, &s.from, "filename", "f", "FILE", "read this list, from kubectl get services -A -o yaml or json, instead of a cluster; - is standard input")
 	addTextP(cmd, &s.namespace, "namespace", "n", "NAMESPACE", "only the Services of this namespace; without it of all namespaces")
 	addKubeconfig(cmd, &s.cluster)
@@ -70,7 +70,7 @@ func (s *servicesCommand) writeFromList(cmd *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.from, err)
 	}
-	return s.write(cmd, list)
+	return s.writeFile(cmd, list)
 }
 
 func (s *servicesCommand) writeFromCluster(ctx context.Context, cmd *cobra.Command) error {
@@ -83,7 +83,7 @@ func (s *servicesCommand) writeFromCluster(ctx context.Context, cmd *cobra.Comma
 	if err != nil {
 		return err
 	}
-	err = s.write(cmd, list)
+	err = s.writeFile(cmd, list)
 	if !s.watch || exitCode(err) == exitCouldNot {
 		return err
 	}
@@ -91,16 +91,16 @@ func (s *servicesCommand) writeFromCluster(ctx context.Context, cmd *cobra.Comma
 	// A change that cannot be written leaves the file as it is; the next one may fix it.
 	cluster.Watch(ctx, changePause, func(list []kubeservices.Service, err error) {
 		if err == nil {
-			err = s.write(cmd, list)
+			err = s.writeFile(cmd, list)
 		}
 		reportError(err, *s.format == "json", cmd.OutOrStdout(), cmd.ErrOrStderr())
 	})
 	return nil
 }
 
-// write writes the file, or prints it. Where it is printed, what is left out goes
-// to standard error, so that the output is the file.
-func (s *servicesCommand) write(cmd *cobra.Command, list []kubeservices.Service) error {
+// writeFile writes the file, or prints it. In the latter case the Services that are left
+// out go to standard error, so that the output is only the file.
+func (s *servicesCommand) writeFile(cmd *cobra.Command, list []kubeservices.Service) error {
 	file, err := kubeservices.BuildFile(list)
 	if err != nil {
 		return &exitError{code: exitAnswerNo, err: err}

@@ -75,7 +75,7 @@ func TestServices(t *testing.T) {
 	}{
 		{"a list", []string{"-f", list}, 0, ordersFile, dbLeftOut},
 		{"a list, to a file", []string{"-f", list, "--out", out}, 0, "wrote " + out + ": 1 Services\n" + dbLeftOut, ""},
-		{"again", []string{"-f", list, "--out", out}, 0, "nothing to do: " + out + " has these 1 Services\n" + dbLeftOut, ""},
+		{"again", []string{"-f", list, "--out", out}, 0, "nothing to do: " + out + " is up to date: 1 Services\n" + dbLeftOut, ""},
 		{"a cluster", []string{"--kubeconfig", kubeconfig}, 0, ordersFile, dbLeftOut},
 		{"a cluster, to a file", []string{"--kubeconfig", kubeconfig, "--out", out}, 0, "nothing to do: " + out, ""},
 		{"a namespace that may not be read", []string{"--kubeconfig", kubeconfig, "-n", "secret"}, 2, "", "meshpass: list Services: services is forbidden"},
@@ -83,7 +83,7 @@ func TestServices(t *testing.T) {
 		{"no kubeconfig there", []string{"--kubeconfig", filepath.Join(t.TempDir(), "absent")}, 2, "", "meshpass: cannot connect to the cluster: stat "},
 		{"nothing to write", []string{"-f", headless, "--out", out}, 1, "", "meshpass: of 2 Services 0 can be called through a waypoint: no services"},
 		{"no such list", []string{"-f", filepath.Join(t.TempDir(), "absent")}, 2, "", "meshpass: open "},
-		{"a list of something else", []string{"-f", kubeconfig}, 2, "", "meshpass: " + kubeconfig + `: "Config" of "v1" is no Service`},
+		{"a list of something else", []string{"-f", kubeconfig}, 2, "", "meshpass: " + kubeconfig + `: "Config" of "v1" is not a Service`},
 		{"to nowhere", []string{"-f", list, "--out", filepath.Join(list, "x")}, 2, "", "meshpass: "},
 		{"list and cluster", []string{"-f", list, "-n", "shop"}, 2, "", "meshpass: -f reads a list"},
 		{"watch a list", []string{"-f", list, "--watch", "--out", out}, 2, "", "meshpass: --watch needs --out FILE and a cluster"},

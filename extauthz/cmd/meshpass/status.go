@@ -14,20 +14,23 @@ import (
 func newStatus() *cobra.Command {
 	timeout := 5 * time.Second
 	cmd := &cobra.Command{
-		Use: "status [ADDRESS...] [flags]", Short: "Show what authorizers run, and why that is not what they should run",
-		Long: `Shows of each authorizer which generation of policies is active and which one its
-files hold, the documents that are rejected, with what applies instead and where they
-are wrong, the active overrides, and how old everything is.
+		Use: "status [ADDRESS...] [flags]", Short: "Show which policies and keys are active in authorizers, and what is wrong",
+		Long: `Shows for each authorizer: the active generation of policies and the generation of its
+files; rejected documents with their mistakes, and what applies instead; active
+overrides; and the age of everything.
 
-ADDRESS is where an authorizer serves probes and metrics (ops of its configuration),
-as 127.0.0.1:9090 or as a URL. Without one it is ` + defaultOps + `.
+ADDRESS is the address of the probes and metrics of an authorizer (ops of its
+configuration), such as 127.0.0.1:9090 or a URL. The default is ` + defaultOps + `.
 
-Exit codes: 0 all is as it should be; 1 something is not, or an authorizer does not
-answer; 2 the command could not ask. An override counts as it should be.`,
+Exit codes: 0 nothing is wrong; 1 something is wrong, or an authorizer does not answer;
+2 the command could not ask. An active override is not reported as a problem.`,
 	}
-	addDuration(cmd, &timeout, "timeout", "how long to wait for all answers together")
+	addDuration(cmd, &timeout, "timeout", "how long to wait for the answers of all authorizers")
 	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, addresses []string) error {
+		if timeout <= 0 {
+			return newUsageError(cmd, "--timeout must be more than 0s")
+		}
 		urls := []string{}
 		for _, text := range addresses {
 			at, err := parseOpsAddress(text)
@@ -41,7 +44,7 @@ answer; 2 the command could not ask. An override counts as it should be.`,
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 		defer cancel()
-		client := &http.Client{Transport: &http.Transport{}} // without the proxy that the environment may name
+		client := &http.Client{Transport: &http.Transport{}} // no proxy of the environment
 		replicas := replicas{status.AskReplicas(ctx, client, urls)}
 		if err := printAnswer(cmd, replicas, *format); err != nil {
 			return err
@@ -54,12 +57,12 @@ answer; 2 the command could not ask. An override counts as it should be.`,
 	return cmd
 }
 
-// replicas is what the authorizers answered.
+// replicas are the answers of the authorizers.
 type replicas struct {
 	Replicas []status.Replica `json:"replicas"`
 }
 
-// Print writes it for people.
+// Print writes the answers as text.
 func (r replicas) Print(to io.Writer) error {
 	for _, replica := range r.Replicas {
 		replica.Print(to, time.Now())

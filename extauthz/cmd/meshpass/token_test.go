@@ -17,7 +17,7 @@ func fed(t *testing.T, input string, args ...string) (code int, stdout, stderr s
 	return ranWith(t, input, append([]string{"token"}, args...)...)
 }
 
-// The life of a token for a test, as the help tells it.
+// A token for a test is minted, verified and inspected, as the help describes.
 func TestToken(t *testing.T) {
 	dir := t.TempDir()
 	keys, set, config := filepath.Join(dir, "keys"), filepath.Join(dir, "jwks.json"), filepath.Join(dir, "config.yaml")
@@ -42,7 +42,7 @@ func TestToken(t *testing.T) {
 	}
 	write("")
 	code, stdout, _ := fed(t, raw, "verify", "--config", config)
-	if code != 1 || stdout != "refused by rule 24 of docs/token.md, test_token: tctx.test is present, and test tokens are not accepted\n" {
+	if code != 1 || stdout != "rejected by rule 24 of docs/token.md, test_token: tctx.test is present, and test tokens are not accepted\n" {
 		t.Errorf("verify: got %d, %s", code, stdout)
 	}
 	write("insecure: {allowTestTokens: true}\n")

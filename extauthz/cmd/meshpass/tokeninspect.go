@@ -10,11 +10,12 @@ import (
 
 func newTokenInspect() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "inspect [TOKEN] [flags]", Short: "Print what a token says, without verifying it", Args: atMostArgs(1),
-		Long: `Prints header, claims and times of a token. Nothing is verified: anyone can have
-written it. ` + tokenArgument + `
+		Use: "inspect [TOKEN] [flags]", Short: "Print the content of a token, without verifying it", Args: atMostArgs(1),
+		Long: `Prints header, claims and times of a token. Nothing is verified: anyone can write such a
+token.
+` + tokenArgument + `
 
-Exit codes: 0 printed; 1 it is no token; 2 it could not be read.`,
+Exit codes: 0 printed; 1 it is not a token; 2 it could not be read.`,
 	}
 	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -14,11 +14,12 @@ func newTokenVerify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify --config FILE [TOKEN] [flags]", Short: "Say whether a configuration accepts a token, or which rule rejects it", Args: atMostArgs(1),
 		Long: `Says whether an authorizer with this configuration accepts the token, or which rule
-of docs/token.md rejects it. ` + tokenArgument + `
+of docs/token.md rejects it.
+` + tokenArgument + `
 
 Exit codes: 0 accepted; 1 rejected; 2 it could not be verified.`,
 	}
-	addText(cmd, &config, "config", "FILE", "the configuration of meshpass serve (required). Its trustDomains, trust, limits, revocation and insecure are used, "+
+	addText(cmd, &config, "config", "FILE", "the configuration of meshpass serve (required). Only its trustDomains, trust, limits, revocation and insecure are used, "+
 		"and the key sets that they name")
 	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is what this program was built from, and for what.
+// version describes the source and the platform of this program.
 type version struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"` // of the repository, where the build recorded it
@@ -38,7 +38,7 @@ func versionLine() string {
 	return fmt.Sprintf("meshpass %s %s %s/%s", v.Version, v.Go, v.OS, v.Arch)
 }
 
-// Print writes it for people.
+// Print writes the version as text.
 func (v version) Print(to io.Writer) error {
 	_, err := fmt.Fprintln(to, versionLine())
 	return err

@@ -248,18 +248,18 @@ func TestRevocationsOfUnknownIssuers(t *testing.T) {
 	a := startAsked(t, f)
 	const message = "revocations of issuers that are not trusted refuse nothing here"
 	eventually(t, "no warning", func() bool { return a.logged(message) == 1 })
-	if text := body(t, a.ops()+"/readyz"); !strings.Contains(text, "revocations in file: 1 entries refuse nothing here, as their issuers are not trusted: https://typo.example") {
+	if text := body(t, a.ops()+"/readyz"); !strings.Contains(text, "revocations in file: 1 entries have no effect here, because their issuers are not trusted: https://typo.example") {
 		t.Errorf("readyz: %s", text)
 	}
 	replicas := status.AskReplicas(t.Context(), http.DefaultClient, []string{a.ops()})
 	var text strings.Builder
 	replicas[0].Print(&text, time.Now())
-	if len(replicas[0].Findings) > 0 || !strings.Contains(text.String(), "warning      revocations in file: 1 entries refuse nothing here") {
+	if len(replicas[0].Findings) > 0 || !strings.Contains(text.String(), "warning      revocations in file: 1 entries have no effect here") {
 		t.Errorf("status: %s", text.String())
 	}
 	f.write("revoked.yaml", withdrawing(t, revocation.Sub, "idp:alice"))
 	eventually(t, "not revoked", func() bool { return a.reason(t) == "token_revoked" })
-	if text := body(t, a.ops()+"/readyz"); strings.Contains(text, "refuse nothing") || a.logged(message) != 1 {
+	if text := body(t, a.ops()+"/readyz"); strings.Contains(text, "have no effect") || a.logged(message) != 1 {
 		t.Errorf("readyz: %s", text)
 	}
 }

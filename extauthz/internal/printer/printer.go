@@ -1,6 +1,6 @@
-// Package printer prints what the commands of meshpass answer: text for people,
-// JSON for programs. What it prints can come from strangers, so it escapes every
-// character that could control a terminal, and removes tokens from errors.
+// Package printer prints the answers of the commands of meshpass: text for people, JSON
+// for programs. Its input can come from an attacker, so it escapes every character that
+// could control a terminal, and removes tokens from errors.
 package printer
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
-// Text writes text in which nothing controls a terminal; see [Escape].
+// Text writes text without terminal control characters; see [Escape].
 func Text(to io.Writer, text string) error {
 	_, err := io.WriteString(to, Escape(text))
 	return err
@@ -56,13 +56,13 @@ func Escape(text string) string {
 	return b.String()
 }
 
-// Failure is why a command could not give its answer.
+// Failure describes why a command failed.
 type Failure struct {
 	Message  string    `json:"message"`
-	Problems []Problem `json:"problems,omitempty"` // of files; empty: the message says all
+	Problems []Problem `json:"problems,omitempty"` // of files; empty: the message is complete
 }
 
-// Problem is what is wrong at one place of a file.
+// Problem is a mistake at one place of a file.
 type Problem struct {
 	File    string `json:"file,omitempty"`
 	Line    int    `json:"line,omitempty"` // from 1

@@ -13,8 +13,8 @@ type parser struct {
 	table    Table
 }
 
-func (p *parser) addProblem(format string, args []any, at ...any) {
-	p.problems.Add(p.doc.At(append([]any{"services"}, at...)...), format, args...)
+func (p *parser) addProblem(format string, args []any, place ...any) {
+	p.problems.Add(p.doc.At(append([]any{"services"}, place...)...), format, args...)
 }
 
 func (p *parser) addService(i int, s Service, seen map[identity.Workload]bool) {
@@ -47,7 +47,7 @@ func (p *parser) parseAddresses(i int, texts []string) []netip.Addr {
 	for j, text := range texts {
 		address, err := netip.ParseAddr(text)
 		if err != nil || address.Zone() != "" || address.IsUnspecified() || address.IsMulticast() {
-			p.addProblem("%q is no address of a Service: write IPv4 or IPv6, without a port", []any{text}, i, "addresses", j)
+			p.addProblem("%q is not an address of a Service: write IPv4 or IPv6, without a port", []any{text}, i, "addresses", j)
 			continue
 		}
 		all = append(all, address.Unmap())
@@ -55,10 +55,10 @@ func (p *parser) parseAddresses(i int, texts []string) []netip.Addr {
 	return all
 }
 
-func (p *parser) claimAddress(name identity.Workload, at netip.AddrPort, place ...any) {
-	if other, taken := p.table.names[at]; taken {
-		p.addProblem("%s is taken by %s: an address and port belong to one Service", []any{at, other}, place...)
+func (p *parser) claimAddress(name identity.Workload, address netip.AddrPort, place ...any) {
+	if other, taken := p.table.names[address]; taken {
+		p.addProblem("%s is taken by %s: an address and port belong to one Service", []any{address, other}, place...)
 		return
 	}
-	p.table.names[at] = name
+	p.table.names[address] = name
 }

@@ -1,12 +1,11 @@
-// Package services knows which Service has an address. A waypoint's Check names
-// the callee by nothing else. The table comes from a file, which `meshpass
-// services` writes:
+// Package services finds the Service of an address. A waypoint's Check names the callee
+// only by its address. The table comes from a file that `meshpass services` writes:
 //
 //	services:
 //	  - {namespace: shop, name: orders, addresses: [10.96.12.7], ports: [8080]}
 //
-// An address and port belong to one Service; a file in which two claim it is
-// refused, because either would get the other's policies.
+// An address and port belong to one Service. A file with two Services that have the same
+// one is rejected, because one would get the policies of the other.
 package services
 
 import (
@@ -22,7 +21,7 @@ type File struct {
 	Services []Service `yaml:"services"`
 }
 
-// Service is one Service with all that it listens on, over TCP.
+// Service is one Service with its TCP ports.
 type Service struct {
 	Namespace string   `yaml:"namespace"`
 	Name      string   `yaml:"name"`
@@ -38,16 +37,16 @@ type Table struct {
 	services int
 }
 
-// Find gives "service/NAMESPACE/NAME", or empty where no Service listens.
-func (t *Table) Find(at netip.AddrPort) identity.Workload { return t.names[at] }
+// Find returns "service/NAMESPACE/NAME"; empty: no Service has this address and port.
+func (t *Table) Find(address netip.AddrPort) identity.Workload { return t.names[address] }
 
 // Len is the number of Services.
 func (t *Table) Len() int { return t.services }
 
-var errNoServices = errors.New("no services: every call would be refused")
+var errNoServices = errors.New("no services: every call would be denied")
 
-// Parse reads a file. All that is wrong comes back together, as
-// [strictyaml.Problems] without the file's name.
+// Parse reads a file. All problems are returned together, as [strictyaml.Problems] without
+// the name of the file.
 func Parse(data []byte) (*Table, error) {
 	doc, err := strictyaml.Parse(data)
 	if err != nil {

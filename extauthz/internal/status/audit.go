@@ -7,24 +7,24 @@ import (
 	"strings"
 )
 
-// Audit is how it stands with the audit trail. No Check waits for it.
+// Audit is the state of the audit trail. No Check waits for it.
 type Audit struct {
 	Output     string            `json:"output"`       // stdout, or the file
 	Queued     int               `json:"queued"`       // records that wait to be written
 	Bytes      int               `json:"bytes"`        // of these
-	Limit      int               `json:"limit"`        // of Bytes; what comes beyond is lost
-	Waits      float64           `json:"waitsSeconds"` // how long the one that is to be written next has waited
+	Limit      int               `json:"limit"`        // of Bytes; records beyond it are lost
+	Waits      float64           `json:"waitsSeconds"` // how long the oldest of them has waited
 	Written    uint64            `json:"written"`
-	Lost       map[string]uint64 `json:"lost"`              // by cause, every cause
-	Suppressed uint64            `json:"suppressed"`        // anonymous denials beyond what is recorded of them
+	Lost       map[string]uint64 `json:"lost"`              // by cause, with every cause
+	Suppressed uint64            `json:"suppressed"`        // anonymous denials that were counted and not recorded
 	Problem    string            `json:"problem,omitempty"` // why the last write failed
 }
 
-// stalledAfter is how long a record may wait before its reader or disk is said to hang.
+// stalledAfter is how long a record may wait before it is a finding.
 const stalledAfter = 5 // seconds
 
-// Findings tell in words what is wrong now. Records that were lost before are
-// counted, and are no finding for ever.
+// Findings describes what is wrong now. Records that were lost before are counted, and are
+// not a finding, because it would never end.
 func (a Audit) Findings() (all []string) {
 	if a.Waits > stalledAfter {
 		all = append(all, fmt.Sprintf("audit: nothing was written to %s for %.0f s: its reader or disk hangs", a.Output, a.Waits))
@@ -35,7 +35,7 @@ func (a Audit) Findings() (all []string) {
 	return all
 }
 
-// String is one line.
+// String describes the state in one line.
 func (a Audit) String() string {
 	lost := []string{}
 	for _, cause := range slices.Sorted(maps.Keys(a.Lost)) {

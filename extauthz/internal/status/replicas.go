@@ -16,13 +16,13 @@ import (
 type Replica struct {
 	URL      string   `json:"url"`
 	Report   *Report  `json:"report,omitempty"`   // nil: no answer
-	Findings []string `json:"findings,omitempty"` // what is not as wanted
+	Findings []string `json:"findings,omitempty"` // problems, in words
 }
 
 const maxReport = 4 << 20 // bytes
 
-// AskReplicas gets the reports of all URLs, which are those of probes and metrics. Replicas
-// have the same files, so generations that differ are a finding of each.
+// AskReplicas requests the reports of all URLs, which are the addresses of probes and
+// metrics. Replicas have the same files, so different generations are a finding of each.
 func AskReplicas(ctx context.Context, client *http.Client, urls []string) []Replica {
 	replicas := make([]Replica, len(urls))
 	var asking sync.WaitGroup
@@ -77,7 +77,7 @@ func listGenerations(replicas []Replica) []string {
 	return all
 }
 
-// Print is for people; ages are from now.
+// Print writes the state of a replica as text. Ages count up to now.
 func (r Replica) Print(w io.Writer, now time.Time) {
 	fmt.Fprintln(w, r.URL)
 	if r.Report != nil {
@@ -112,7 +112,7 @@ func (r *Report) printReport(w io.Writer, now time.Time) {
 	}
 	for _, s := range r.Sources {
 		looked := ""
-		if !s.Looked.IsZero() { // from an authorizer that tells it
+		if !s.Looked.IsZero() { // an authorizer of an earlier version does not report it
 			looked = fmt.Sprintf(", looked at %s ago", max(0, now.Sub(s.Looked).Round(time.Second)))
 		}
 		fmt.Fprintf(w, "  %-12s active for %s%s\n", s.Name, now.Sub(s.Since).Round(time.Second), looked)

@@ -1,7 +1,7 @@
-// Package status is what an authorizer says of itself: which policies decide,
-// which ones its files want, and why the two differ. The same [Report] is served
-// as JSON, counted in metrics and printed by `meshpass status`, so that the three
-// cannot disagree. It names files, lines and targets; never keys, tokens or claims.
+// Package status is the report of an authorizer about itself: which policies are active,
+// which ones its files contain, and why the two differ. The same [Report] is served as
+// JSON, counted in metrics and printed by `meshpass status`, so that the three cannot
+// differ. It names files, lines and targets, never keys, tokens or claims.
 package status
 
 import (
@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Path is where a report is served, on the address of probes and metrics.
+// Path is the URL path of the report, on the address of probes and metrics.
 const Path = "/status"
 
 // Report is one authorizer at one moment.
 type Report struct {
-	State    string   `json:"state"` // Ready, or why not
+	State    string   `json:"state"` // [Ready], or why the authorizer is not ready
 	Policies Policies `json:"policies"`
 	Issuers  []Issuer `json:"issuers"`
 	Sources  []Source `json:"sources"` // sorted by name
@@ -29,25 +29,25 @@ type Report struct {
 // Ready is the state of an authorizer that answers Checks.
 const Ready = "ready"
 
-// Policies is what decides.
+// Policies is the state of the policy documents.
 type Policies struct {
-	Generation string     `json:"generation"` // in force, as in audit records
-	Wanted     string     `json:"wanted"`     // of what the files hold; Generation where nothing is refused
-	Documents  int        `json:"documents"`  // in force
+	Generation string     `json:"generation"` // active, as in audit records
+	Wanted     string     `json:"wanted"`     // of the content of the files; equal to Generation if no document is rejected
+	Documents  int        `json:"documents"`  // active
 	Rejected   []Rejected `json:"refused,omitempty"`
 	Unguarded  string     `json:"unguarded"`           // deny or shadow
-	Overrides  []Override `json:"overrides,omitempty"` // that lift something now
+	Overrides  []Override `json:"overrides,omitempty"` // that lift documents now
 }
 
-// Rejected is a document, file or folder that cannot be used.
+// Rejected is a document, file or folder that cannot be loaded.
 type Rejected struct {
 	Name   string `json:"name"`
 	Folder string `json:"folder,omitempty"`
 	File   string `json:"file"`
-	Denied bool   `json:"denied"` // all that it guards is; otherwise what was in force before stays
+	Denied bool   `json:"denied"` // its targets are denied; otherwise its previous version stays active
 }
 
-// Override is one that lifts the policies of a target.
+// Override lifts the documents of a target.
 type Override struct {
 	Target string    `json:"target"`
 	Until  time.Time `json:"until"`
@@ -55,31 +55,31 @@ type Override struct {
 	Reason string    `json:"reason"`
 }
 
-// Issuer is one whose tokens are believed, with its keys.
+// Issuer is a trusted issuer with its keys.
 type Issuer struct {
 	Name    string    `json:"name"`
 	Keys    int       `json:"keys"`              // that may be used now
 	Skipped int       `json:"skipped,omitempty"` // keys of the set whose kty is unknown
 	Fetched time.Time `json:"fetched,omitzero"`  // from its URL; zero: never, or from a file
-	Until   time.Time `json:"until,omitzero"`    // from when on they may no longer be used; zero: never
-	Problem string    `json:"problem,omitempty"` // why the last fetch came to nothing
+	Until   time.Time `json:"until,omitzero"`    // the keys may not be used after that; zero: no limit
+	Problem string    `json:"problem,omitempty"` // why the last fetch failed
 
-	Conflict string `json:"conflict,omitempty"` // keys of its set that are another issuer's, and dropped
+	Conflict string `json:"conflict,omitempty"` // keys of its set that belong to another issuer and are dropped
 }
 
-// Revocations is a list of what was withdrawn.
+// Revocations is the state of a list of revocations.
 type Revocations struct {
 	Source  string   `json:"source"` // file or redis
 	Serial  uint64   `json:"serial"`
 	Entries int      `json:"entries"`
-	Age     float64  `json:"age_seconds"`       // since it was last seen to be what its source holds
-	Alarms  []string `json:"alarms,omitempty"`  // what no honest writer does unasked
+	Age     float64  `json:"age_seconds"`       // since its source was last seen to hold it
+	Alarms  []string `json:"alarms,omitempty"`  // changes that no regular writer makes
 	Unknown []string `json:"unknown,omitempty"` // issuers of entries that are not trusted here; the first ten
 
-	UnknownEntries int `json:"unknown_entries,omitempty"` // that refuse nothing for that reason
+	UnknownEntries int `json:"unknown_entries,omitempty"` // entries without effect for that reason
 }
 
-// Notes are the alarms, and a warning of entries that refuse nothing.
+// Notes returns the alarms, and a warning of entries without effect.
 func (r Revocations) Notes() (all []string) {
 	for _, alarm := range r.Alarms {
 		all = append(all, "revocations in "+r.Source+": "+alarm)
@@ -87,16 +87,17 @@ func (r Revocations) Notes() (all []string) {
 	return append(all, r.listWarnings()...)
 }
 
-// listWarnings are no findings: a list that several clusters share names issuers of each.
+// listWarnings returns warnings that are not findings: a list that several clusters share contains
+// issuers of each.
 func (r Revocations) listWarnings() (all []string) {
 	if r.UnknownEntries > 0 {
-		all = append(all, fmt.Sprintf("revocations in %s: %d entries refuse nothing here, as their issuers are not trusted: %s",
+		all = append(all, fmt.Sprintf("revocations in %s: %d entries have no effect here, because their issuers are not trusted: %s",
 			r.Source, r.UnknownEntries, strings.Join(r.Unknown, ", ")))
 	}
 	return all
 }
 
-// KeyCount says for people how many keys of a set may be used, and how many are skipped.
+// KeyCount describes how many keys of a set may be used, and how many are skipped.
 func KeyCount(keys, skipped int) string {
 	text := fmt.Sprintf("%d keys", keys)
 	if keys == 1 {
@@ -108,35 +109,35 @@ func KeyCount(keys, skipped int) string {
 	return text
 }
 
-// Source is what is made of files that may change.
+// Source is the state of a value that is loaded from files.
 type Source struct {
 	Name     string    `json:"name"`
-	Since    time.Time `json:"since"`              // when what is in force was made
-	Looked   time.Time `json:"looked,omitzero"`    // when the last look at the files came to its end
-	Problems []string  `json:"problems,omitempty"` // why not all that the files hold is in force
+	Since    time.Time `json:"since"`              // when the active value was loaded
+	Looked   time.Time `json:"looked,omitzero"`    // when the last look at the files ended
+	Problems []string  `json:"problems,omitempty"` // why not all content of the files is active
 }
 
-// Handler serves the report as it is when asked for.
+// Handler serves the report of the moment.
 func Handler(report func() Report) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("content-type", "application/json")
 		w.Header().Set("cache-control", "no-store")
-		_ = json.NewEncoder(w).Encode(report()) // what fails here is the connection
+		_ = json.NewEncoder(w).Encode(report()) // only the connection can fail here
 	})
 }
 
-// Findings tells in words what is not as wanted. An override is wanted by whoever
-// wrote it, so it is none.
+// Findings describes the problems of an authorizer. An active override is not one, because
+// it was made on purpose.
 func (r Report) Findings() []string {
 	var all []string
 	if r.State != Ready {
 		all = append(all, r.State)
 	}
 	if r.Policies.Generation != r.Policies.Wanted {
-		all = append(all, fmt.Sprintf("generation %s is in force, the files hold %s", r.Policies.Generation, r.Policies.Wanted))
+		all = append(all, fmt.Sprintf("generation %s is active, the files contain %s", r.Policies.Generation, r.Policies.Wanted))
 	}
-	for _, refused := range r.Policies.Rejected {
-		all = append(all, refused.describeRejection())
+	for _, rejected := range r.Policies.Rejected {
+		all = append(all, rejected.describeRejection())
 	}
 	for _, issuer := range r.Issuers {
 		all = append(all, issuer.listFindings()...)
@@ -159,7 +160,7 @@ func (r Report) Findings() []string {
 
 func (i Issuer) listFindings() (all []string) {
 	if i.Keys == 0 {
-		all = append(all, "issuer "+i.Name+": no keys that may be used")
+		all = append(all, "issuer "+i.Name+": no usable keys")
 	}
 	if i.Conflict != "" {
 		all = append(all, "issuer "+i.Name+": "+i.Conflict+": it is not used for "+i.Name)
@@ -171,9 +172,9 @@ func (i Issuer) listFindings() (all []string) {
 }
 
 func (r Rejected) describeRejection() string {
-	instead := "what was in force before stays"
+	instead := "the previous version stays active"
 	if r.Denied {
-		instead = "all that it guards is denied"
+		instead = "all requests to its targets are denied"
 	}
-	return fmt.Sprintf("%s (%s) is refused: %s", r.Name, r.File, instead)
+	return fmt.Sprintf("%s (%s) is rejected: %s", r.Name, r.File, instead)
 }

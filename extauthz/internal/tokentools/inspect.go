@@ -11,10 +11,10 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/printer"
 )
 
-// Inspection is what a token says of itself. Nothing of it was verified.
+// Inspection is the content of a token. It is not verified.
 type Inspection struct {
-	Verified       bool            `json:"verified"` // always false, for whoever reads the JSON
-	Header         json.RawMessage `json:"header"`   // as written, names that stand twice included
+	Verified       bool            `json:"verified"` // always false, as a warning to readers of the JSON
+	Header         json.RawMessage `json:"header"`   // as written, also with duplicate names
 	Claims         json.RawMessage `json:"claims"`
 	Times          []TimeClaim     `json:"times,omitempty"`
 	Bytes          int             `json:"bytes"`
@@ -25,21 +25,21 @@ type Inspection struct {
 type TimeClaim struct {
 	Claim string    `json:"claim"`
 	At    time.Time `json:"at"`
-	In    string    `json:"in"` // from now, for people
+	In    string    `json:"in"` // relative to now, as text
 }
 
-// Inspect takes a token apart, more tolerantly than any verifier: it is for tokens
-// that are refused.
+// Inspect decodes a token, and tolerates more than a verifier, because it is used for
+// tokens that are rejected.
 func Inspect(raw string, now time.Time) (Inspection, error) {
 	parts := strings.SplitN(raw, ".", 4)
 	if len(parts) != 3 {
-		return Inspection{}, fmt.Errorf("%w token: a compact JWS is three parts with dots between", ErrNoToken)
+		return Inspection{}, fmt.Errorf("%w: a compact JWS is three parts with dots between", ErrNoToken)
 	}
 	i := Inspection{Bytes: len(raw)}
 	for n, into := range []*json.RawMessage{&i.Header, &i.Claims} {
 		data, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[n], "="))
 		if err != nil || !json.Valid(data) {
-			return Inspection{}, fmt.Errorf("%w token: part %d is not JSON in base64url", ErrNoToken, n+1)
+			return Inspection{}, fmt.Errorf("%w: part %d is not JSON in base64url", ErrNoToken, n+1)
 		}
 		*into = data
 	}
@@ -51,12 +51,12 @@ func Inspect(raw string, now time.Time) (Inspection, error) {
 func (i *Inspection) readTimes(now time.Time) {
 	var claims map[string]any
 	if json.Unmarshal(i.Claims, &claims) != nil {
-		return // a list or a text: it has no times
+		return // not an object, so it has no times
 	}
 	for _, name := range []string{"iat", "nbf", "exp"} {
 		if seconds, ok := claims[name].(float64); ok && seconds > 0 && seconds < 1<<37 {
-			at := time.Unix(int64(seconds), 0).UTC()
-			i.Times = append(i.Times, TimeClaim{Claim: name, At: at, In: relativeTime(at.Sub(now))})
+			when := time.Unix(int64(seconds), 0).UTC()
+			i.Times = append(i.Times, TimeClaim{Claim: name, At: when, In: relativeTime(when.Sub(now))})
 		}
 	}
 }
@@ -68,9 +68,9 @@ func relativeTime(d time.Duration) string {
 	return "in " + d.String()
 }
 
-// Print writes it for people.
+// Print writes the content as text.
 func (i Inspection) Print(to io.Writer) error {
-	fmt.Fprintln(to, "NOT VERIFIED: anyone can write this. meshpass token verify says whether it holds.")
+	fmt.Fprintln(to, "NOT VERIFIED: anyone can write such a token. Verify it with meshpass token verify.")
 	if err := printer.JSON(to, struct {
 		Header json.RawMessage `json:"header"`
 		Claims json.RawMessage `json:"claims"`

@@ -1,10 +1,9 @@
-// Package tokentools is `meshpass token`: it mints a token for a test, shows what
-// one says, and tells which rule refuses one.
+// Package tokentools is `meshpass token`: it mints a token for a test, shows the
+// content of a token, and names the rule that rejects it.
 //
-// No token is ever in an error or in what inspect and verify print: header and
-// claims are, the signature is not, so that what is pasted into a ticket cannot be
-// used. What is printed comes from strangers: characters that a terminal would
-// obey are escaped.
+// A whole token is never in an error, or in the output of inspect and verify. These print
+// header and claims without the signature, so that a token in a ticket cannot be used. The
+// output can come from an attacker, so terminal control characters are escaped.
 package tokentools
 
 import (
@@ -14,21 +13,21 @@ import (
 	"strings"
 )
 
-// ErrNo says that the answer is no: not a token, or not with these keys.
-var ErrNoToken = errors.New("no")
+// ErrNoToken is the error of a text that is not a token, and of keys that must not mint one.
+var ErrNoToken = errors.New("no token")
 
-// maxInput is more than any token that a header can carry.
-const maxInput = 1 << 20
+// maxInputBytes is more than the longest token that a header can carry.
+const maxInputBytes = 1 << 20
 
-// ReadToken takes a token from a file or pipe. The line break that an editor or echo
-// leaves at its end is no part of it; anything else is.
+// ReadToken reads a token from a file or pipe. It removes one line break at the end, which
+// editors and echo add, and nothing else.
 func ReadToken(from io.Reader) (string, error) {
-	data, err := io.ReadAll(io.LimitReader(from, maxInput+1))
+	data, err := io.ReadAll(io.LimitReader(from, maxInputBytes+1))
 	if err != nil {
 		return "", err
 	}
-	if len(data) > maxInput {
-		return "", fmt.Errorf("more than %d bytes of input", maxInput)
+	if len(data) > maxInputBytes {
+		return "", fmt.Errorf("more than %d bytes of input", maxInputBytes)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
 }

@@ -49,7 +49,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// It is for tokens that are refused, so it shows what makes them wrong.
+// Inspect is used for rejected tokens, so it shows what is wrong with them.
 func TestInspectShowsWhatIsWrong(t *testing.T) {
 	inspection, err := tokentools.Inspect(encode(`{"alg":"none"}`)+"."+encode(`{"sub":"a","sub":"<b>\u009b2J`+"\u009b\u202e\U000e0041"+`","exp":1e99}`)+".", noon)
 	if err != nil {
@@ -88,8 +88,7 @@ func TestInspectSaysNo(t *testing.T) {
 	}
 }
 
-// Every forgery gets the number and the reason that the docs promise, and none is
-// repeated.
+// Every forgery gets the rule number and the reason of the docs, and no token is repeated.
 func TestVerifyNamesTheRule(t *testing.T) {
 	v, err := token.NewVerifier([]token.Trust{tokentest.TrustEntry(t)}, tokentest.Domains, token.Options{Now: clock})
 	if err != nil {
@@ -108,7 +107,7 @@ func TestVerifyNamesTheRule(t *testing.T) {
 	if err := tokentools.Verify(v, tokentest.ValidToken(t, noon)).Print(&out); err != nil {
 		t.Fatal(err)
 	}
-	want := "accepted: idp:alice, vouched for by https://tyk.test.meshpass.dev\n" +
+	want := "accepted: idp:alice, issued by https://tyk.test.meshpass.dev\n" +
 		"scope \"orders.read\", transaction 0197a1b2-0000-7000-8000-000000000001, until 2026-06-01T12:01:00Z\n"
 	if out.String() != want {
 		t.Errorf("got %s", &out)

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/tools/pager"
 )
 
-// Cluster is where Services are asked for; they are only read.
+// Cluster reads the Services of a Kubernetes cluster.
 type Cluster struct {
 	client   dynamic.Interface
 	services dynamic.ResourceInterface
@@ -23,12 +23,12 @@ type Cluster struct {
 
 var serviceResource = schema.GroupVersionResource{Version: "v1", Resource: "services"}
 
-// NewCluster asks a client for the Services of a namespace; empty: of all.
+// NewCluster reads the Services of a namespace; empty: of all namespaces.
 func NewCluster(client dynamic.Interface, namespace string) Cluster {
 	return Cluster{client: client, services: client.Resource(serviceResource).Namespace(namespace)}
 }
 
-// List gives all Services there are now.
+// List returns all Services.
 func (c Cluster) List(ctx context.Context) ([]Service, error) {
 	var all []any
 	inParts := pager.New(func(ctx context.Context, o meta.ListOptions) (runtime.Object, error) { return c.services.List(ctx, o) })
@@ -52,28 +52,27 @@ func convertObjects(objects []any) ([]Service, error) {
 	return all, nil
 }
 
-// Watch calls changed with all Services, once they are known and after changes,
-// until ctx ends. Changes that come together, as in a rollout, are told once;
-// settle is how long they are waited for.
-func (c Cluster) Watch(ctx context.Context, settle time.Duration, changed func([]Service, error)) {
+// Watch calls changed with all Services, once they are known and after each change, until
+// ctx ends. Changes that follow each other within pause, as in a rollout, cause one call.
+func (c Cluster) Watch(ctx context.Context, pause time.Duration, changed func([]Service, error)) {
 	pending := make(chan struct{}, 1)
-	note := func() {
+	notify := func() {
 		select {
 		case pending <- struct{}{}:
-		default: // told already
+		default: // a call is pending already
 		}
 	}
 	known, follow := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: c.listerWatcher(),
 		ObjectType:    &unstructured.Unstructured{},
 		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc: func(any) { note() }, UpdateFunc: func(any, any) { note() }, DeleteFunc: func(any) { note() },
+			AddFunc: func(any) { notify() }, UpdateFunc: func(any, any) { notify() }, DeleteFunc: func(any) { notify() },
 		},
 	})
 	ended := make(chan struct{})
 	go func() { defer close(ended); follow.RunWithContext(ctx) }()
 	cache.WaitForCacheSync(ctx.Done(), follow.HasSynced)
-	for waitForChanges(ctx, pending, settle) {
+	for waitForChanges(ctx, pending, pause) {
 		changed(convertObjects(known.List()))
 	}
 	<-ended
@@ -88,15 +87,15 @@ func (c Cluster) listerWatcher() cache.ListerWatcher {
 	}, c.client)
 }
 
-// waitForChanges waits for a change and what comes with it; false: ctx ended.
-func waitForChanges(ctx context.Context, pending <-chan struct{}, settle time.Duration) bool {
+// waitForChanges waits for a change, and pause longer for further ones; false: ctx ended.
+func waitForChanges(ctx context.Context, pending <-chan struct{}, pause time.Duration) bool {
 	select {
 	case <-pending:
 	case <-ctx.Done():
 		return false
 	}
 	select {
-	case <-time.After(settle):
+	case <-time.After(pause):
 	case <-ctx.Done():
 	}
 	return ctx.Err() == nil

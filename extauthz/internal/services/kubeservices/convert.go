@@ -1,6 +1,6 @@
-// Package kube makes the authorizer's file of Services from those of a cluster,
-// or from a list of them. A Service without an address of its own is not called
-// through a waypoint by address; it is left out, and that is said.
+// Package kubeservices makes the authorizer's file of Services from the Services of a
+// cluster, or from a list of them. A Service without a cluster IP is not called by address
+// through a waypoint: it is left out and reported.
 package kubeservices
 
 import (
@@ -9,8 +9,8 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/services"
 )
 
-// Service is what is read of a Kubernetes Service. The library's own type would
-// bring every API of Kubernetes into the authorizer.
+// Service contains the fields of a Kubernetes Service that are read. The type of the
+// library would link every API of Kubernetes into the authorizer.
 type Service struct {
 	Metadata struct {
 		Namespace string `json:"namespace"`
@@ -35,8 +35,8 @@ type Skipped struct {
 	Why     string `json:"why"`
 }
 
-// ConvertServices keeps what a waypoint's Check can name: the addresses within the
-// cluster, of both families, and TCP ports.
+// ConvertServices keeps what a waypoint's Check can name: cluster IPs of both families, and
+// TCP ports.
 func ConvertServices(list []Service) (kept []services.Service, skipped []Skipped) {
 	for i := range list {
 		service, why := convertService(&list[i])
@@ -69,8 +69,9 @@ func convertService(s *Service) (made services.Service, why string) {
 	return made, ""
 }
 
-// clusterAddresses: clusterIPs holds both families of a dual-stack Service, the first
-// being clusterIP again; lists made by hand may have only that one.
+// clusterAddresses returns the cluster IPs. In clusterIPs are both families of a dual-stack
+// Service; the first one is clusterIP. A list that was written by hand may have only
+// clusterIP.
 func (s *Service) clusterAddresses() []string {
 	all := s.Spec.ClusterIPs
 	if len(all) == 0 {
@@ -85,14 +86,14 @@ func (s *Service) clusterAddresses() []string {
 	return found
 }
 
-// File is a file of Services and what is not in it.
+// File is a file of Services, with the Services that it does not contain.
 type File struct {
 	Data     []byte
 	Services []services.Service
 	Skipped  []Skipped
 }
 
-// BuildFile refuses a list from which the authorizer could not be served.
+// BuildFile makes the file. It rejects a list without a Service that the file can contain.
 func BuildFile(list []Service) (File, error) {
 	kept, skipped := ConvertServices(list)
 	data, err := services.Render(kept)

@@ -92,9 +92,9 @@ func TestDecode(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`{"apiVersion": "v1", "kind": "Pod"}`: `"Pod" of "v1" is no Service: want the output of kubectl get services -o yaml`,
-		`{"apiVersion": "v1", "kind": "List", "items": [` + orders + `, {"apiVersion": "apps/v1", "kind": "Deployment"}]}`: `items[1]: "Deployment" of "apps/v1" is no Service`,
-		"services:\n- {namespace: shop}\n": `"" of "" is no Service`,
+		`{"apiVersion": "v1", "kind": "Pod"}`: `"Pod" of "v1" is not a Service: want the output of kubectl get services -o yaml`,
+		`{"apiVersion": "v1", "kind": "List", "items": [` + orders + `, {"apiVersion": "apps/v1", "kind": "Deployment"}]}`: `items[1]: "Deployment" of "apps/v1" is not a Service`,
+		"services:\n- {namespace: shop}\n": `"" of "" is not a Service`,
 		"items: [":                         "error converting YAML to JSON",
 		`{"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": "http"}]}}`: "cannot unmarshal string",
 		"text": "cannot unmarshal string",
@@ -115,7 +115,7 @@ func TestNoFile(t *testing.T) {
 		service("db", "None"): "of 1 Services 0 can be called through a waypoint: no services",
 		service("a", "10.0.0.1") + service("b", "10.0.0.1"): "10.0.0.1:80 is taken by service/shop/a",
 		service("A", "10.0.0.1"):                            `name "A": want DNS labels`,
-		service("a", "10.0.0.1/8"):                          `"10.0.0.1/8" is no address of a Service`,
+		service("a", "10.0.0.1/8"):                          `"10.0.0.1/8" is not an address of a Service`,
 	} {
 		list, err := kubeservices.DecodeList(strings.NewReader(text))
 		if err != nil {
@@ -141,7 +141,7 @@ func TestWrite(t *testing.T) {
 	if err := os.WriteFile(out, []byte("apiVersion: v1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := file.Write(out); err == nil || !strings.Contains(err.Error(), "holds something else than Services, and stays as it is") {
+	if _, err := file.Write(out); err == nil || !strings.Contains(err.Error(), "is not a file of Services, and is not overwritten") {
 		t.Errorf("got %v", err)
 	}
 	if data, err := os.ReadFile(out); err != nil || string(data) != "apiVersion: v1\n" {

@@ -10,7 +10,7 @@ import (
 )
 
 // DecodeList reads Services as kubectl prints them, in YAML or JSON: one, a list, or a
-// stream of both. What else is there is refused: it was not meant for us.
+// stream of both. Other objects are rejected: such a file was not made for this purpose.
 func DecodeList(from io.Reader) ([]Service, error) {
 	decoder := yaml.NewYAMLOrJSONDecoder(from, 4096)
 	var all []Service
@@ -55,10 +55,11 @@ func appendObject(all []Service, raw json.RawMessage) ([]Service, error) {
 		}
 		return all, nil
 	}
-	return nil, fmt.Errorf("%q of %q is no Service: want the output of kubectl get services -o yaml", head.Kind, head.APIVersion)
+	return nil, fmt.Errorf("%q of %q is not a Service: want the output of kubectl get services -o yaml", head.Kind, head.APIVersion)
 }
 
-// appendItem: the items of a ServiceList need not say what they are.
+// appendItem appends an item of a list. The items of a ServiceList may lack kind and
+// apiVersion.
 func appendItem(all []Service, raw json.RawMessage, list string) ([]Service, error) {
 	if list == "List" {
 		return appendObject(all, raw)

@@ -12,7 +12,7 @@ import (
 	"github.com/meshpass/meshpass/internal/readfile"
 )
 
-// Report says what became of a file.
+// Report describes a write of a file.
 type Report struct {
 	Out      string    `json:"out"`
 	Changed  bool      `json:"changed"`
@@ -23,8 +23,8 @@ type Report struct {
 // maxFileBytes is more than the Services of a large cluster take.
 const maxFileBytes = 16 << 20
 
-// Write puts the file in place at once, unless it holds that already. What holds
-// anything else than Services stays as it is.
+// Write replaces the file at once, unless it is up to date. A file that is not one of
+// Services is not overwritten.
 func (f File) Write(out string) (Report, error) {
 	report := Report{Out: out, Services: len(f.Services), Skipped: f.Skipped}
 	before, err := readfile.Read(out, maxFileBytes)
@@ -36,16 +36,16 @@ func (f File) Write(out string) (Report, error) {
 	}
 	if len(bytes.TrimSpace(before)) > 0 {
 		if _, err := services.Parse(before); err != nil {
-			return report, fmt.Errorf("%s holds something else than Services, and stays as it is: %w", out, err)
+			return report, fmt.Errorf("%s is not a file of Services, and is not overwritten: %w", out, err)
 		}
 	}
 	report.Changed = true
 	return report, atomicfile.Write(out, f.Data, 0o644)
 }
 
-// Print tells people.
+// Print writes the report as text.
 func (r Report) Print(w io.Writer) {
-	done := "nothing to do: %s has these %d Services\n"
+	done := "nothing to do: %s is up to date: %d Services\n"
 	if r.Changed {
 		done = "wrote %s: %d Services\n"
 	}

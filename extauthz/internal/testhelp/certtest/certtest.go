@@ -1,5 +1,4 @@
-// Package certtest makes the certificates of a mesh, for tests: nobody else may
-// trust them.
+// Package certtest makes certificates of a mesh for tests. Never trust them elsewhere.
 package certtest
 
 import (
@@ -23,7 +22,7 @@ type CA struct {
 	key         *ecdsa.PrivateKey
 }
 
-// NewCA makes a CA.
+// NewCA makes a CA with a new key.
 func NewCA(t testing.TB) CA {
 	t.Helper()
 	ca := CA{t: t, key: generateKey(t)}
@@ -38,7 +37,7 @@ func NewCA(t testing.TB) CA {
 // PEM is the CA's certificate.
 func (ca CA) PEM() string { return encodePEM("CERTIFICATE", ca.certificate.Raw) }
 
-// CertPool trusts the CA.
+// CertPool contains the certificate of the CA.
 func (ca CA) CertPool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.certificate)
@@ -51,7 +50,8 @@ type Leaf struct {
 	TLS       tls.Certificate
 }
 
-// IssueLeaf is for these URIs, as client and as server, until then.
+// IssueLeaf makes a certificate for these URIs, for clients and servers, that is valid
+// until then.
 func (ca CA) IssueLeaf(until time.Time, uris ...string) Leaf {
 	ca.t.Helper()
 	key := generateKey(ca.t)

@@ -1,5 +1,5 @@
-// Package golden compares what a command prints with a file that a person has
-// read: go test -update writes the files anew.
+// Package golden compares the output of a command with a file that a person has read.
+// go test -update writes the files again.
 package golden
 
 import (
@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write what is printed as what is expected")
+var update = flag.Bool("update", false, "write the printed text to the golden files")
 
-// CompareFile wants the content of testdata/NAME.
+// CompareFile fails the test if got differs from the content of testdata/NAME.
 func CompareFile(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)

@@ -1,5 +1,5 @@
-// Package redistest is the stand-in for Redis of tests: miniredis, which does not know
-// ROLE, with an answer to it.
+// Package redistest is the stand-in for Redis in tests: miniredis, which does not know
+// ROLE, with an answer to ROLE.
 package redistest
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 )
 
-// StartServer starts a server that says that it is a primary, and ends it with the test.
+// StartServer starts a server that answers ROLE as a primary, and stops it with the test.
 func StartServer(t testing.TB) *miniredis.Miniredis {
 	t.Helper()
 	m := miniredis.RunT(t)
@@ -19,7 +19,7 @@ func StartServer(t testing.TB) *miniredis.Miniredis {
 	return m
 }
 
-// AnswerRole makes a server that runs answer ROLE as a primary without replicas does.
+// AnswerRole makes a running server answer ROLE like a primary without replicas.
 func AnswerRole(m *miniredis.Miniredis) error {
 	return m.Server().Register("ROLE", func(c *server.Peer, _ string, _ []string) {
 		c.WriteLen(3)
