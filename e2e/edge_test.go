@@ -11,7 +11,7 @@ import (
 )
 
 // The same request is refused by the gateway and, once its file says that the edge enforces nothing, by
-// the first hop. The gateway is not started anew between the two.
+// the first hop. The gateway is not restarted between the two.
 func TestTheEdge(t *testing.T) {
 	mesh := start(t, localmesh.Options{Prepare: func(dir string) error {
 		if err := os.CopyFS(filepath.Join(dir, "edge"), os.DirFS(filepath.Join("testdata", "edge"))); err != nil {
@@ -31,7 +31,7 @@ func TestTheEdge(t *testing.T) {
 	t.Run("off", func(t *testing.T) { playAll(t, mesh, "edge-off") })
 }
 
-// loads counts how often the plugin has put its files in force.
+// loads counts how often the plugin has loaded its files.
 func loads(t *testing.T, log string) int {
 	t.Helper()
 	text, err := os.ReadFile(log)

@@ -12,7 +12,7 @@ import (
 // casesOf lists the folders with the cases of each topology; the empty name is the tour's.
 var casesOf = map[string][]string{
 	"":             {"sidecar"},
-	"beside":       append(slices.Clone(tour), "sidecar"), // where the authorizer stands changes no outcome
+	"beside":       append(slices.Clone(tour), "sidecar"), // the authorizer's place changes no outcome
 	"egress":       {"tour", "egress"},                    // what stays in the mesh is as ever
 	"gateway-api":  {"gateway-api", "ingress"},
 	"ingress":      {"ingress-gateway", "ingress"},

@@ -34,7 +34,7 @@ func asJSON(v any) (string, error) {
 
 // Node returns the JSON by which the workload's Envoy names itself: the
 // control plane computes the configuration from it, and the certificate's
-// identity stands in it.
+// identity is in it.
 func (w Workload) Node() ([]byte, error) {
 	var out bytes.Buffer
 	err := templates.ExecuteTemplate(&out, "node", w)

@@ -32,7 +32,7 @@ func (w Workload) SPIFFE() string {
 }
 
 // Proxy is the address at which the workload's program reaches the mesh, as a
-// URL: its Envoy's HTTP_PROXY listener, or what stands in for its ztunnel.
+// URL: its Envoy's HTTP_PROXY listener, or the replacement of its ztunnel.
 func (w Workload) Proxy() string { return fmt.Sprintf("http://%s:15080", w.Address) }
 
 // Admin is the base URL of the Envoy's admin interface.

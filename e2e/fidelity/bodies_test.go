@@ -36,7 +36,7 @@ func (e *alone) testBodies(t *testing.T) {
 }
 
 // testSmuggling: a request that two readers could end in two places ends at
-// Envoy, and what stands behind it is never a request.
+// Envoy, and the bytes after it are never a request.
 func (e *alone) testSmuggling(t *testing.T) {
 	smuggled := request("/smuggled")
 	for _, row := range []struct {

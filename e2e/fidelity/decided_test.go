@@ -73,7 +73,7 @@ func (h *hop) testDodges(t *testing.T) {
 		{"/%2561dmin", ambiguous},
 		{"/%u0061dmin", ambiguous},
 		{"/%c1%a1dmin", ambiguous},
-		// Other names, to whoever tells them apart: a server that folds case or
+		// Other names, unless a server treats them as one: a server that folds case or
 		// trims dots needs a rule for what it takes them to be.
 		{"/Admin", open},
 		{"/admin.", open},

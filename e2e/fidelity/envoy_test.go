@@ -8,7 +8,7 @@ import (
 )
 
 // TestEnvoy shows what Envoy tells an authorizer and what it does with the
-// answer, whoever the authorizer is.
+// answer, with any authorizer.
 func TestEnvoy(t *testing.T) {
 	r := newRig(t, fromDump)
 	e := &alone{rig: r, recorder: newRecorder(t, r.authorizerAddress())}

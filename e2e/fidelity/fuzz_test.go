@@ -15,7 +15,7 @@ func (e *alone) testRandomLines(t *testing.T) {
 }
 
 // testRandomLines: whatever is sent, only what the real authorizer lets in
-// arrives, as it stands in the audit record.
+// arrives, as the audit record has it.
 func (h *hop) testRandomLines(t *testing.T) {
 	walk(t, h.rig)
 	varied(t, walkLines, len(h.outcome(t, reply{}).arrived))

@@ -69,7 +69,7 @@ func randomFields(r *rand.Rand) fields {
 	case 0: // one is missing
 		i := 2 * r.IntN(4)
 		return append(append(fields{}, f[:i]...), f[i+2:]...)
-	case 1: // one stands twice
+	case 1: // one is there twice
 		i := 2 * r.IntN(4)
 		return append(f, f[i], pick(r, pieces))
 	case 2:

@@ -12,7 +12,7 @@ import (
 )
 
 // fields are an HTTP/2 field section: names and values in turn. Nothing keeps
-// them from being nonsense, which is why no HTTP client stands here.
+// them from being nonsense, so no HTTP client is used here.
 type fields []string
 
 // usual is a request of HTTP/2, with further fields.

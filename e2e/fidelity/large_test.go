@@ -30,7 +30,7 @@ func TestLargeChecks(t *testing.T) {
 		reason    string
 	}{
 		{"a usual request", request("/a", token), 200, "rule_allowed"},
-		{"a path, which stands in a Check twice", request("/"+strings.Repeat("a", 50<<10), token), 403, "check_too_large"},
+		{"a path, which a Check holds twice", request("/"+strings.Repeat("a", 50<<10), token), 403, "check_too_large"},
 		{"a header", request("/a", token, "X-A: "+strings.Repeat("a", 56<<10)), 200, "rule_allowed"},
 		{"a header and a path", request("/"+strings.Repeat("a", 20<<10), token, "X-A: "+strings.Repeat("a", 36<<10)), 403, "check_too_large"},
 		{"many headers", request("/a", append(many(40), token)...), 403, "too_many_headers"},
@@ -71,7 +71,7 @@ func (h *hop) counters(t testing.TB) map[string]float64 {
 		case strings.HasSuffix(name, "ext_authz.error"):
 			counters["error"] += value
 		case strings.HasSuffix(name, "ext_authz.denied"):
-			counters["denied"] = max(counters["denied"], value) // it stands under two names
+			counters["denied"] = max(counters["denied"], value) // a Check holds it under two names
 		case strings.HasSuffix(name, "upstream_cx_total") && strings.Contains(name, "9000"):
 			counters["connections"] += value
 		}

@@ -51,7 +51,7 @@ func TestMirror(t *testing.T) {
 	})
 }
 
-// mirrored is the rig with what stands behind its three hosts.
+// mirrored is the rig with the servers behind its three hosts.
 type mirrored struct {
 	*rig
 	stock, copies, outside *upstream

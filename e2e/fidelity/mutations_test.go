@@ -109,7 +109,7 @@ func (e *alone) testOtherChanges(t *testing.T) {
 	t.Run("invalid", e.testInvalidChanges)
 }
 
-// testResponseHeaders: what is set on an OK stands in the client's answer,
+// testResponseHeaders: headers that an OK sets are in the client's answer,
 // beside or over the workload's.
 func (e *alone) testResponseHeaders(t *testing.T) {
 	for _, row := range []struct {

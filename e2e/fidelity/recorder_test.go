@@ -18,7 +18,7 @@ type answer func() (*auth.CheckResponse, error)
 // allow is the least answer that lets a request in.
 func allow() (*auth.CheckResponse, error) { return &auth.CheckResponse{Status: &rpc.Status{}}, nil }
 
-// recorder is an authorizer that gives any answer it is told to and remembers
+// recorder is an authorizer that gives any configured answer and stores
 // what it was asked.
 type recorder struct {
 	auth.UnimplementedAuthorizationServer

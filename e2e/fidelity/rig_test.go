@@ -1,4 +1,4 @@
-// Package fidelity_test shows what stands between a request and its decision:
+// Package fidelity_test tests the parts between a request and its decision:
 // the Envoy of a workload, configured by Istio and not by hand.
 //
 // A decision is worth as much as the likeness of what was decided to what the
@@ -40,7 +40,7 @@ type rig struct {
 	dir      string
 	xds, sds string
 	orders   envoy.Workload
-	caller   envoy.Workload // as whom the tests send
+	caller   envoy.Workload // the identity of the tests' requests
 	ca       *sds.Authority
 	identity tls.Certificate
 	upstream *upstream
@@ -88,7 +88,7 @@ func fromDump(t testing.TB, r *rig) {
 }
 
 // certificateOf lets the tests speak as a workload without its Envoy, which
-// would mend what they send.
+// would correct the bytes that they send.
 func certificateOf(t testing.TB, ca *sds.Authority, w envoy.Workload) tls.Certificate {
 	t.Helper()
 	id, err := url.Parse(w.SPIFFE())

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// says is an answer that stands fixed.
+// says is a fixed answer.
 func fixed(response *auth.CheckResponse) answer {
 	return func() (*auth.CheckResponse, error) { return proto.CloneOf(response), nil }
 }

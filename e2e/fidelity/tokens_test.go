@@ -86,7 +86,7 @@ func (h *hop) testRemoval(t *testing.T) {
 	}
 }
 
-// testSeparators: whatever byte stands between the words of our names, in HTTP/1.1 and in HTTP/2, no
+// testSeparators: with any byte between the words of our names, in HTTP/1.1 and in HTTP/2, no
 // such name reaches the workload. Of names that are no tokens (RFC 9110 section 5.6.2) Envoy ends the
 // request itself.
 func (h *hop) testSeparators(t *testing.T) {

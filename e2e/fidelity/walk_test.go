@@ -14,7 +14,7 @@ import (
 // on from there, for as long as `make fuzz` lets it.
 const walkLines, walkStreams = 3000, 300
 
-// seed makes each run of the tests another walk; it is told where one fails.
+// seed makes each run of the tests another walk; a failure prints it.
 func seed(t testing.TB) *rand.Rand {
 	a, b := rand.Uint64(), rand.Uint64()
 	t.Logf("rand.NewPCG(%d, %d)", a, b)

@@ -12,7 +12,7 @@ import (
 )
 
 // A client may write a whole URL into the request line (RFC 9112 section 3.2.2). To Tyk its scheme tyk is an
-// internal loop: whoever may call one API reaches every other one by its id.
+// internal loop: a client that may call one API reaches every other one by its id.
 func TestLoopThatTheClientNames(t *testing.T) {
 	keyless := `{"use_keyless": true, "use_standard_auth": false}`
 	r := start(t, setup{apis: []definition{{"named-tyk", `{}`, true}, {"named-ours", `{}`, false}, {"named-hidden", keyless, true}}}).serving(t)

@@ -55,7 +55,7 @@ func shipped(id string) string {
 	return "orders-key.json"
 }
 
-// adding is a policy that writes into the metadata of whoever has it.
+// adding is a policy that writes into the metadata of each session that has it.
 const adding = "adding"
 
 // numbering is a policy that writes a number there which a double cannot hold.

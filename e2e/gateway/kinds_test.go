@@ -28,7 +28,7 @@ var kindAPIs = []definition{
 	{id: "no-word", json: `{"use_standard_auth": false, "use_basic_auth": true, ` + madeJWT + `, ` + twoHeaders + `}`},
 }
 
-// kindRow is a caller, and whom the upstream takes them for.
+// kindRow is a caller, and the identity that the upstream sees.
 type kindRow struct {
 	name    string // of the row in docs/gateway.md
 	api     string

@@ -15,7 +15,7 @@ import (
 )
 
 // These tests ask a gateway of release 5.13 or later, which is a proxy for MCP servers. make compat runs them, with
-// the releases that it builds; the upstream stands for the MCP server and answers everybody.
+// the releases that it builds; the upstream represents the MCP server and answers every request.
 
 // mcpAPI is a proxy: our shipped hooks in OpenAPI form, and tools.
 func mcpAPI(id, middleware, server string) string {

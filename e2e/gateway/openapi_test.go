@@ -53,7 +53,7 @@ func TestOpenAPIDefinitions(t *testing.T) {
 			})
 		})
 	}
-	// The files that Tyk has written are judged, and the pairs agree.
+	// The files that Tyk has written are checked, and the pairs agree.
 	r.await(t, func(context.Context) error { return r.logged(`apis/oas-no-guard.json","cause":"hook_list"`) })
 	if r.logged("oas_pair") == nil {
 		t.Error("a pair that Tyk has written differs")

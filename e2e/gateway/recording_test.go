@@ -11,7 +11,7 @@ import (
 
 const recorded = `{"enable_detailed_recording": true}`
 
-// A detailed record is the request as it stands when the upstream has answered: with our token.
+// A detailed record is the request after the upstream has answered: with our token.
 func TestDetailedRecording(t *testing.T) {
 	r := start(t, setup{
 		conf: `{"enable_analytics": true}`,

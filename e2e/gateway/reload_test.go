@@ -13,7 +13,7 @@ import (
 )
 
 // The plugin starts when its files are there, keeps what it has when they break, and takes what is
-// mended: all in the same process.
+// fixed: all in the same process.
 func TestReload(t *testing.T) {
 	r := start(t, setup{bare: true}).serving(t)
 	if got, want := r.canary(t), (answer{503, "not_configured", unreached}); got.answer != want {

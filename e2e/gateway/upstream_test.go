@@ -26,7 +26,7 @@ const (
 	second    = "second" // the same, and it names the second API
 )
 
-// upstream stands for the mesh: it answers everybody, and keeps what it saw.
+// upstream represents the mesh: it answers every request, and keeps the requests.
 type upstream struct {
 	url string
 
@@ -45,7 +45,7 @@ func newUpstream(t *testing.T) *upstream {
 // foreign is the same server under a name that is not among the plugin's upstreams.
 func (u *upstream) foreign() string { return strings.Replace(u.url, "127.0.0.1", "localhost", 1) }
 
-// ServeHTTP answers with the id of the request, which stands for its caller's own data.
+// ServeHTTP answers with the id of the request, which represents its caller's own data.
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.lock.Lock()
 	defer u.lock.Unlock()

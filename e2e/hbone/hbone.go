@@ -1,4 +1,4 @@
-// Package hbone stands in for ztunnel, Istio's node proxy of ambient mode, on
+// Package hbone replaces ztunnel, Istio's node proxy of ambient mode, on
 // the calling side. It is not ztunnel: it captures nothing, reads no
 // configuration and enforces no policy.
 //
@@ -39,7 +39,7 @@ func NewDialer(workload *tls.Config) *Dialer {
 }
 
 // ErrRefused says that the peer was reached and did not open the tunnel: it
-// answered so, or hung up. In TLS 1.3 a server judges the client's certificate
+// answered so, or hung up. In TLS 1.3 a server checks the client's certificate
 // when the client has finished its handshake already.
 var ErrRefused = errors.New("the peer did not open the tunnel")
 
@@ -88,7 +88,7 @@ func (d *Dialer) transport() (*http.Transport, *atomic.Bool) {
 	}, reached
 }
 
-// conn is a tunnel as a connection. It has no deadlines: whoever needs one
+// conn is a tunnel as a connection. It has no deadlines: a caller that needs one
 // closes it.
 type conn struct {
 	io.Reader

@@ -2,7 +2,7 @@
 //
 // Discovery, JWKS and the token endpoint are the library's own, so a gateway that trusts this
 // provider does the same work as with any other. Only the part that a person does in a browser is
-// ours: the login page signs in whoever the client named as `login_hint`, without a password.
+// ours: the login page signs in the user that the client named as `login_hint`, without a password.
 // [Login] walks that authorization-code flow (with PKCE) over HTTP and returns the tokens.
 //
 // It listens on loopback and speaks plain HTTP. It proves nobody's identity: never run it elsewhere.
@@ -57,7 +57,7 @@ func New(issuer string, users []User) (http.Handler, error) {
 
 const loginPath = "/login"
 
-// loginPage stands where a person would type a password.
+// loginPage replaces the page on which a person would type a password.
 type loginPage struct {
 	store    *storage
 	callback string

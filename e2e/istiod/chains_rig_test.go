@@ -133,7 +133,7 @@ func (v *visit) matches(rules *rbac.RBAC) bool {
 	return false
 }
 
-// permits judges ports alone: to all else that a rule asks for, the caller is taken to have it.
+// permits compares ports alone, and assumes that the caller meets all other conditions of a rule.
 func (v *visit) permits(p *rbac.Permission) bool {
 	switch rule := p.GetRule().(type) {
 	case *rbac.Permission_AndRules:

@@ -29,7 +29,7 @@ const (
 	asksBeside  = "asks outbound|9000||authorizer.meshpass.internal"
 	asksIngress = "asks outbound|9020||meshpass-ingress.meshpass.svc.cluster.local"
 	catchall    = "virtualInbound-catchall-http" // HTTP to a port that no Service names
-	virtual     = "virtualInbound"               // likewise, not HTTP
+	virtual     = "virtualInbound"               // the same, not HTTP
 )
 
 // Where pods are intercepted, each connection takes one of its Envoy's filter chains, and the filters of our policies are
@@ -62,7 +62,7 @@ func TestChains(t *testing.T) {
 		{"declared TCP port", orders, []string{"tcp"}, in(9099, simulation.TCP), "0.0.0.0_9099", []string{"ALLOW"}, "", nil},
 		{"forgotten port of a Service", orders, []string{"tcp"}, in(9098, simulation.HTTP), "0.0.0.0_9098", []string{"DENY", "ALLOW of none"}, "", nil},
 		{"forgotten port that no Service names", orders, []string{"tcp"}, in(7777, simulation.HTTP), catchall, []string{"DENY", "ALLOW of none"}, "", nil},
-		{"likewise, TCP", orders, []string{"tcp"}, in(7777, simulation.TCP), virtual, []string{"DENY", "ALLOW of none"}, "", nil},
+		{"the same, TCP", orders, []string{"tcp"}, in(7777, simulation.TCP), virtual, []string{"DENY", "ALLOW of none"}, "", nil},
 		{"TCP to the guarded port", orders, []string{"tcp"}, in(8080, simulation.TCP), "0.0.0.0_8080", []string{asks, "ALLOW"}, "", simulation.ErrProtocolError},
 		{"the file without the label: guarded port", forgotten, []string{"tcp"}, in(8080, simulation.HTTP), "0.0.0.0_8080", []string{"ALLOW of none"}, "", nil},
 		{"the file without the label: TCP port", forgotten, []string{"tcp"}, in(9099, simulation.TCP), "0.0.0.0_9099", []string{"ALLOW"}, "", nil},
@@ -87,7 +87,7 @@ func TestChains(t *testing.T) {
 		{"out through a gateway", orders, []string{"egress"}, out(80, "partner.example"), "", []string{"egress"}, "outbound|80||istio-egressgateway.istio-system.svc.cluster.local", nil},
 		{"egress gateway", egress, []string{"egress"}, atGateway(8080, "partner.example", simulation.Plaintext), "", []string{"egress"}, "outbound|80||partner.example", nil},
 		{"an unknown host, port that no Service has", orders, []string{"egress"}, out(7777, "unknown.example"), "", nil, "BlackHoleCluster", nil},
-		{"likewise, without install.yaml of egress", orders, nil, out(7777, "unknown.example"), "", nil, "PassthroughCluster", nil},
+		{"the same, without install.yaml of egress", orders, nil, out(7777, "unknown.example"), "", nil, "PassthroughCluster", nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			chain := &listener.FilterChain{} // of a call that finds none
@@ -102,7 +102,7 @@ func TestChains(t *testing.T) {
 }
 
 // An Envoy that knows the other cluster's trust domain as an alias takes it for its own in all of Istio's policies, the
-// guard of a waypoint's workloads among them. Meshpass does not, unless it is told the alias too.
+// guard of a waypoint's workloads among them. Meshpass does not, unless its configuration has the alias too.
 func TestIstioTakesAnAliasForItsOwn(t *testing.T) {
 	const east, west = "spiffe://cluster.local/ns/shop/sa/waypoint", "spiffe://west.example/ns/shop/sa/waypoint"
 	for _, row := range []struct {

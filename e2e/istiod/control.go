@@ -18,7 +18,7 @@ import (
 // once it has taken in m and answers Envoys.
 func control(ctx context.Context, addr string, m *manifests, ready func(net.Addr) error) error {
 	// NewFakeDiscoveryServer wants a test to fail and to clean up after; Wrap
-	// stands in for one and turns the failure into an error.
+	// replaces one and turns the failure into an error.
 	return test.Wrap(func(t test.Failer) {
 		adapted := make(chan struct{})
 		s := xds.NewFakeDiscoveryServer(t, xds.FakeOptions{

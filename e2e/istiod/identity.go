@@ -12,7 +12,7 @@ import (
 // identityKey is the gRPC metadata in which an Envoy's bootstrap says whose it is, as a SPIFFE id.
 const identityKey = "meshpass-identity"
 
-// claimed believes each Envoy's own word, where a cluster's istiod wants a certificate or a service
+// claimed accepts the identity that each Envoy claims. A cluster's istiod requires a certificate or a service
 // account's token: every Envoy here is the run's own, on loopback. Istio gives the certificates that
 // a gateway's Secrets hold to nobody without an identity.
 type claimed struct{}

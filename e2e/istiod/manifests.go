@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// manifests is all that the control plane is told.
+// manifests is the whole configuration of the control plane.
 type manifests struct {
 	mesh    *meshconfig.MeshConfig
 	spec    values.Map       // the spec.meshConfig of all IstioOperators, from which mesh is made

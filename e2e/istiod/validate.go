@@ -17,7 +17,7 @@ import (
 // errFound says that the manifests, and not the program, are at fault.
 var errFound = errors.New("a cluster would refuse these manifests")
 
-// validate builds every overlay under the folders, and judges each object as
+// validate builds every overlay under the folders, and checks each object as
 // kubectl, the API server and Istio's admission webhook would.
 func validate(ctx context.Context, s source, out io.Writer) error {
 	files, err := readAll([]string{s.mesh})
@@ -111,7 +111,7 @@ func report(out io.Writer, overlays []overlay) error {
 		fmt.Fprintln(out, p)
 	}
 	if len(problems) > 0 {
-		return fmt.Errorf("%w: %d to mend", errFound, len(problems))
+		return fmt.Errorf("%w: %d to fix", errFound, len(problems))
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ overlays/dev          20      3         2
 n.yaml: bad
 o.yaml: wrong
 `
-	if out.String() != want || !errors.Is(err, errFound) || !strings.HasSuffix(err.Error(), ": 2 to mend") {
+	if out.String() != want || !errors.Is(err, errFound) || !strings.HasSuffix(err.Error(), ": 2 to fix") {
 		t.Errorf("%v\n%s", err, &out)
 	}
 }

@@ -25,7 +25,7 @@ func (e *Environment) brokenPolicy(ctx context.Context) ([]string, error) {
 	if err := e.givePolicies(ctx, asShipped); err != nil {
 		return problems, err
 	}
-	return problems, e.health(ctx, "the mended policies", func(said string) bool { return !strings.Contains(said, refusal) })
+	return problems, e.health(ctx, "the fixed policies", func(said string) bool { return !strings.Contains(said, refusal) })
 }
 
 func asShipped(_, text string) string { return text }

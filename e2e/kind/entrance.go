@@ -9,7 +9,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
 )
 
-// documentationAddress (RFC 5737) stands in an overlay for that of the ingress gateway's Service.
+// documentationAddress (RFC 5737) is replaced in an overlay by the address of the ingress gateway's Service.
 const documentationAddress = "192.0.2.1"
 
 // entrance applies the topology's folders of manifests/istio, and gives their gateway a certificate
@@ -52,7 +52,7 @@ func (e *Environment) leave(ctx context.Context) error {
 	return nil
 }
 
-// certify makes the authority that vouches for the public names, tells Tyk of it, and has it sign the
+// certify makes the authority of the public names' certificates, gives it to Tyk, and has it sign the
 // gateway's certificate.
 func (e *Environment) certify(ctx context.Context) error {
 	var err error

@@ -42,7 +42,7 @@ func (e *Environment) ownSecrets(ctx context.Context, g gateway) error {
 	return e.giveSecrets(ctx, g)
 }
 
-// giveSecrets makes a gateway's own secrets, anew for each run.
+// giveSecrets makes a gateway's own secrets, new ones for each run.
 func (e *Environment) giveSecrets(ctx context.Context, g gateway) error {
 	// Text: a line break at the end of random bytes would be cut off as that of an editor.
 	hmac := []byte(rand.Text() + rand.Text())

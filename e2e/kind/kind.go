@@ -1,7 +1,7 @@
 // Package kind plays the cases of e2e/scenarios on a kind cluster, with Istio, Tyk and Redis, and
 // beside them what only a cluster shows: injection, volumes that change, rollouts. Then it gives the
 // cluster one topology after the other, and plays the cases of each. It drives docker, kind, istioctl
-// and kubectl as whoever deploys Meshpass does.
+// and kubectl as a user who deploys Meshpass does.
 //
 // All is done in [Steps], each of which may be run again alone. The cluster is called meshpass-e2e
 // and has a kubeconfig of its own: whatever cluster the user works with is never touched.
@@ -44,7 +44,7 @@ type Environment struct {
 	since       time.Time         // logs before it are of earlier runs
 	credentials map[string]string // what was signed in or created in this run
 	at          topology          // the one that is on the cluster
-	public      *sds.Authority    // who vouches for the ingress gateway's public names; nil: there is none
+	public      *sds.Authority    // the authority of the ingress gateway's public names; nil: there is none
 }
 
 // New makes the folder bin/kind. Nothing is started yet.

@@ -95,7 +95,7 @@ func TestAPodSaysWhatItWaitsFor(t *testing.T) {
 			"initContainerStatuses": [{"name": "plugin-loads",
 				"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 1, "message": "another build"}}}]
 		}`, "plugin-loads: ended with 1 another build"},
-		{"a container started anew", `{"containerStatuses": [{"name": "app", "ready": true, "state": {"running": {}}}], "phase": "Running"}`, "Running"},
+		{"a restarted container", `{"containerStatuses": [{"name": "app", "ready": true, "state": {"running": {}}}], "phase": "Running"}`, "Running"},
 		{"no room", `{"conditions": [{"type": "PodScheduled", "status": "False", "message": "Insufficient cpu"}]}`, "Insufficient cpu"},
 	}
 	for _, test := range tests {

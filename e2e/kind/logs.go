@@ -60,8 +60,8 @@ func (e *Environment) ReadHits(ctx context.Context, requestID string) ([]string,
 }
 
 // linesAbout reads the lines that carry a request's id, of this run, in the order of their time.
-// They are read to the end even when ctx ends: a case that waits for records that never come is to be
-// told which ones came.
+// They are read to the end even when ctx ends: a case that waits for missing records
+// reports the ones that came.
 func (e *Environment) linesAbout(ctx context.Context, requestID string, sources ...source) ([]logLine, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logsBound)
 	defer cancel()

@@ -18,7 +18,7 @@ var errNotRun = errors.New("NOT RUN")
 
 const enforcing = 15 * time.Second // what a network plugin may take to notice a policy
 
-// networkPolicy: whoever is no guarded workload gets no connection to the authorizer at all. A policy that
+// networkPolicy: only guarded workloads get a connection to the authorizer. A policy that
 // closes the identity provider tells first whether this cluster enforces any.
 func (e *Environment) networkPolicy(ctx context.Context) ([]string, error) {
 	if err := e.apply(ctx, closed); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // policyChange asks for another scope in the policy of orders and takes that back. Each time, both
-// replicas must decide anew within the bound, each by its own audit records.
+// replicas must use the new policies within the bound, each by its own audit records.
 func (e *Environment) policyChange(ctx context.Context) ([]string, error) {
 	stricter := func(name, text string) string {
 		if name == "orders.yaml" {

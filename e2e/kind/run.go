@@ -104,9 +104,9 @@ func (e *Environment) cases(t topology) ([]test, error) {
 	return append(tests, e.late(t, &played)), nil
 }
 
-// late looks at everything once more: a record may have come after its case was judged.
+// late looks at everything once more: a record may have come after its case was checked.
 func (e *Environment) late(t topology, played *[]scenarios.Exchange) test {
-	return test{path.Join(t.name, "late records"), "Every case still is as it was judged", func(ctx context.Context) ([]string, error) {
+	return test{path.Join(t.name, "late records"), "Every case still has its result", func(ctx context.Context) ([]string, error) {
 		var late []string
 		for _, x := range *played {
 			known := len(x.Problems) > 0

@@ -12,7 +12,7 @@ import (
 
 // topology is one of e2e/localmesh/topologies, as a cluster has it. The folder of manifests/istio, the
 // documents and Tyk's targets are the same; what differs from manifests/overlays/dev is an overlay
-// in the folder of its name, and what istioctl is told beside that is its install.yaml.
+// in the folder of its name, and its install.yaml is the further input of istioctl.
 type topology struct {
 	name     string // empty: the tour
 	overlay  string // of manifests/overlays, with Tyk in the mesh as in the tour; empty: its own
@@ -81,7 +81,7 @@ func (e *Environment) istioFiles(shared topologies.Topology, name string) []stri
 	return files
 }
 
-// settle starts every Tyk anew, with its sidecar or without, and waits for all that the overlay has changed.
+// settle restarts every Tyk, with its sidecar or without, and waits for all that the overlay has changed.
 func (e *Environment) settle(ctx context.Context) error {
 	namespaces := []string{"meshpass", "shop"}
 	for _, g := range e.at.gateways {

@@ -33,7 +33,7 @@ func (m *Mesh) serviceAddresses() (map[string]string, error) {
 	return cluster.Services(os.DirFS(m.path("cluster")), m.net.Prefix())
 }
 
-// startTunnels stands in for ztunnel beside each workload in ambient mode.
+// startTunnels replaces ztunnel beside each workload in ambient mode.
 func (m *Mesh) startTunnels(ctx context.Context) error {
 	waypoint, ok := m.waypoint()
 	if !ok {

@@ -107,7 +107,7 @@ func (m *Mesh) mistypedNameIsAnError(t *testing.T) {
 	}
 }
 
-// The pod stands in this topology's files as Istio would make it of the Gateway that is shipped.
+// The pod is in this topology's files as Istio would make it from the shipped Gateway.
 func (m *Mesh) podHasTheGatewaysAnnotations(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(m.root, "manifests", "istio", "waypoint", "gateway.yaml"))
 	if err != nil {

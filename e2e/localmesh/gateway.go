@@ -113,7 +113,7 @@ func (m *Mesh) environment(g *gateway) []string {
 		"IDP_JWKS=" + base64.StdEncoding.EncodeToString([]byte(m.issuer()+"/keys")), // from Tyk 5.9 on, a plain URL works once
 	}
 	if _, ok := m.ingress(); ok {
-		env = append(env, "SSL_CERT_FILE="+m.path(publicCA)) // whom the gateway trusts to vouch for its upstreams
+		env = append(env, "SSL_CERT_FILE="+m.path(publicCA)) // the authorities that the gateway trusts for its upstreams
 	}
 	return env
 }

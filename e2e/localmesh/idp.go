@@ -17,7 +17,7 @@ func (m *Mesh) startIDP(ctx context.Context) error {
 	return m.serve(ctx, m.addr(idpHost, idpPort), handler)
 }
 
-// logins keeps the tokens of whoever signed in: one sign-in a user and run.
+// logins keeps the tokens of each user who signed in: one sign-in for each user and run.
 type logins struct {
 	mu     sync.Mutex
 	tokens map[string]idp.Tokens

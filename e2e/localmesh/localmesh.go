@@ -38,7 +38,7 @@ type Options struct {
 	RedisAddr string
 	// Programs are command lines to run in place of services' own, by the service's name. They get the same flags.
 	Programs map[string][]string
-	// Started is told about each part that is up, and how long that took.
+	// Started is called for each part that is ready, with the time that it took.
 	Started func(part string, took time.Duration)
 	// Prepare may change the run's files (configuration, keys, policies) before anything starts.
 	Prepare func(dir string) error
@@ -103,7 +103,7 @@ func Start(ctx context.Context, o Options) (*Mesh, error) {
 	return m, nil
 }
 
-// giveUp stops what was started. Whoever interrupted the start does not want its logs.
+// giveUp stops the started parts. After an interrupt, logs are not shown.
 func (m *Mesh) giveUp(ctx context.Context, part string, err error) error {
 	closed := m.Close()
 	if errors.Is(ctx.Err(), context.Canceled) {

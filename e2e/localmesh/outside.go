@@ -15,7 +15,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
 )
 
-// What stands between a gateway outside the mesh and the mesh's ingress gateway: a public certificate,
+// These parts are between a gateway outside the mesh and the mesh's ingress gateway: a public certificate,
 // a name in DNS, a load balancer.
 const (
 	publicDomain = "demo.meshpass.dev"
@@ -61,7 +61,7 @@ func (m *Mesh) writeIngress() error {
 		os.WriteFile(m.path("cluster", "ingress-certificate.yaml"), []byte(secret), 0o600))
 }
 
-// startBalancer starts what stands for DNS and the load balancer, for a gateway without a sidecar:
+// startBalancer starts a replacement of DNS and the load balancer, for a gateway without a sidecar:
 // an HTTP proxy that tunnels to the ingress gateway, whatever name is asked for. TLS goes through it
 // from end to end.
 func (m *Mesh) startBalancer(ctx context.Context) error {

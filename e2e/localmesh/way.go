@@ -112,7 +112,7 @@ func (m *Mesh) holderOf(name string) (*tls.Config, error) {
 	return &tls.Config{
 		Certificates: []tls.Certificate{own},
 		NextProtos:   []string{"istio"}, // by this an Envoy in PERMISSIVE mode tells the mesh's TLS from any other
-		// The mesh's certificates hold no host name to compare with; whom this client reaches is not
+		// The mesh's certificates hold no host name to compare with; the server's identity is not
 		// what is tested.
 		InsecureSkipVerify: true,
 	}, err

@@ -75,7 +75,7 @@ func (d *differences) compareTransactions(e *Exchange) {
 		}
 	}
 	if told := e.Answer.Header.Values(identity.TxnHeader); len(told) > 0 {
-		d.compareValue("transaction told to the client", strings.Join(told, " and "), txn)
+		d.compareValue("transaction sent to the client", strings.Join(told, " and "), txn)
 	}
 }
 

@@ -71,8 +71,8 @@ func TestRunJudgesEveryPart(t *testing.T) {
 			"audit records: got 3, want 2: [issue   ; check  allow ; check   no_rule]"}},
 		{"two transactions", func(c *canned) { c.records[1]["txn"] = "t2" }, []string{
 			`transaction of record 2: got "t2", want "t1"`}},
-		{"transaction told", func(c *canned) { c.answer.Header.Set("X-Meshpass-Txn", "t3") }, []string{
-			`transaction told to the client: got "t3", want "t1"`}},
+		{"transaction sent", func(c *canned) { c.answer.Header.Set("X-Meshpass-Txn", "t3") }, []string{
+			`transaction sent to the client: got "t3", want "t1"`}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

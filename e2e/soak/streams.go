@@ -22,7 +22,7 @@ type stream struct {
 	name  string
 	send  scenarios.Send
 	want  string                 // its only right outcome
-	forge func() (string, error) // nil; or makes its token, anew for each request
+	forge func() (string, error) // nil, or makes a new token for each request
 }
 
 const order = "/tenants/acme/orders/1001"

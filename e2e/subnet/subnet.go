@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// Template is the prefix that stands in checked-in files.
+// Template is the prefix of addresses in checked-in files.
 const Template = "127.77.0."
 
 // The port on .1 that a run holds as its claim on the /24; nothing else uses it.

@@ -15,7 +15,7 @@ type row struct {
 	refused             bool
 }
 
-// sent says in one line who sent what to whom.
+// sent describes in one line the sender, the request and the receiver.
 func sent(r scenarios.Request) string {
 	line := r.Method + " " + r.Path
 	switch {
@@ -94,7 +94,7 @@ func denial(r scenarios.Record) string {
 	}
 }
 
-// facts are what a hop decided by: who calls, for whom, and what the policies read of the claims.
+// facts are the inputs of a hop's decision: the caller, the user, and the claims that the policies read.
 func facts(r scenarios.Record) string {
 	text := caller(r)
 	if sub := r.FieldText("sub"); sub != "" {

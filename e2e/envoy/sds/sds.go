@@ -1,6 +1,6 @@
 // Package sds gives Envoys their certificates, as Istio's agent does beside
 // each of them: the secret "default" is the workload's certificate and key,
-// "ROOTCA" is whom to trust.
+// "ROOTCA" is the trusted root.
 //
 // The identity is the one that the asking node claims. An agent would prove it
 // with a service account's token; here every node is the run's own, and the
@@ -85,7 +85,7 @@ func inline(data []byte) *core.DataSource {
 var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
 
 // identity reads the SPIFFE id out of the node's metadata. TRUST_DOMAIN is ours, not Istio's, whose
-// agent is told the trust domain by its environment.
+// agent reads the trust domain from its environment.
 func identity(node *core.Node) (*url.URL, error) {
 	fields := node.GetMetadata().GetFields()
 	ns, sa := fields["NAMESPACE"].GetStringValue(), fields["SERVICE_ACCOUNT"].GetStringValue()

@@ -1,5 +1,5 @@
 // Package kustomize builds overlays as `kubectl kustomize` does, and remembers
-// which file each object stands in.
+// the file of each object.
 package kustomize
 
 import (
@@ -18,7 +18,7 @@ import (
 
 // Object is one object of a built overlay.
 type Object struct {
-	File string // where it stands, or the kustomization that generates it
+	File string // the object's file, or the kustomization that generates it
 	YAML []byte
 }
 

@@ -16,7 +16,7 @@ import (
 	"k8s.io/kube-openapi/pkg/validation/spec"
 )
 
-// Kubernetes is the release whose OpenAPI documents judge: the one of the
+// Kubernetes is the release whose OpenAPI documents are used: the one of the
 // cluster that e2e-kind runs on.
 const Kubernetes = "v1.37.2"
 

@@ -1,8 +1,8 @@
-// Package schema judges objects by what an API server knows of their kinds:
+// Package schema checks objects by the schemas of an API server:
 // Kubernetes' own OpenAPI documents, and the custom resource definitions of Istio
 // and Gateway API.
 //
-// Both are judged by one piece of code, the API server's for custom resources:
+// Both are checked by one piece of code, the API server's for custom resources:
 // it is the only one that is published, and strict. A kind of Kubernetes is
 // therefore made into a custom resource with the schema from its document.
 package schema
@@ -26,7 +26,7 @@ type Validator struct {
 	documents  documents
 }
 
-// New fetches what judges Kubernetes' and Gateway API's kinds, unless Go's
+// New fetches the schemas of Kubernetes' and Gateway API's kinds, unless Go's
 // module cache has it.
 func New(ctx context.Context) (*Validator, error) {
 	docs, err := fetchDocuments(ctx)

@@ -17,7 +17,7 @@ type Load struct {
 	For     time.Duration
 }
 
-// Tally counts answers by their status; "closed" and "no answer" are counted likewise. Tail counts
+// Tally counts answers by their status; "closed" and "no answer" are counted in the same way. Tail counts
 // those of the last quarter of the time alone.
 type Tally struct {
 	All, Tail map[string]int

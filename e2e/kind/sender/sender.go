@@ -1,4 +1,4 @@
-// Package sender sends requests from within a pod, on behalf of whoever runs the program in it:
+// Package sender sends requests from within a pod, on behalf of the process that runs the program in it:
 //
 //	sender wait                        the container's main program; it does nothing
 //	sender send  < Message > Answer    one request

@@ -58,7 +58,7 @@ func TestSendChoosesHostAddressAndTrust(t *testing.T) {
 	}{
 		{"by its public name", sender.Message{URL: "https://example.com", Connect: at, TLS: &sender.TLS{Roots: roots}}, "example.com", false},
 		{"another name", sender.Message{URL: "https://example.org", Connect: at, TLS: &sender.TLS{Roots: roots}}, "", true},
-		{"nobody vouches", sender.Message{URL: "https://example.com", Connect: at}, "", true},
+		{"no trusted authority", sender.Message{URL: "https://example.com", Connect: at}, "", true},
 		{"for another host", sender.Message{URL: "https://example.com", Host: "orders", Connect: at, TLS: &sender.TLS{Roots: roots}}, "orders", false},
 		{"roots that are none", sender.Message{URL: server.URL, TLS: &sender.TLS{Roots: []byte("x")}}, "", true},
 		{"a certificate that is none", sender.Message{URL: server.URL, TLS: &sender.TLS{Cert: []byte("x")}}, "", true},

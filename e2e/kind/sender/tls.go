@@ -6,10 +6,10 @@ import (
 	"errors"
 )
 
-// TLS is what a client shows, and whom it trusts; all PEM.
+// TLS is the client's certificate, and its trusted roots; all PEM.
 type TLS struct {
 	Cert, Key []byte // absent: it shows no certificate
-	Roots     []byte // who vouches for the URL's host; absent: it is within a mesh
+	Roots     []byte // the authority of the URL's host; absent: the host is within a mesh
 }
 
 func (t *TLS) config() (*tls.Config, error) {
@@ -22,7 +22,7 @@ func (t *TLS) config() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{own}
 	}
 	if t.Roots == nil {
-		// The mesh's certificates hold no host name to compare with; whom this client reaches is not
+		// The mesh's certificates hold no host name to compare with; the server's identity is not
 		// what is tested. By the protocol's name Envoy tells the mesh's TLS from any other.
 		config.InsecureSkipVerify, config.NextProtos = true, []string{"istio"}
 		return config, nil

@@ -1,7 +1,7 @@
 // Package cluster is the Kubernetes side of the local mesh: what a cluster's
 // API server would tell Istio of the demo's workloads. The files are written
 // for subnet.Template. They are also what names the workloads to everyone else,
-// so that no list of them stands in two places.
+// so that there is one list of them.
 package cluster
 
 import (
@@ -82,7 +82,7 @@ func each(objects fs.FS, prefix string, read func(doc []byte) error) error {
 	return nil
 }
 
-// proxy is the type of the pod's Envoy, as Istio's agent is told it: "proxy router" are the first
+// proxy is the type of the pod's Envoy, as in the arguments of Istio's agent: "proxy router" are the first
 // arguments in a gateway's pod. Empty: the pod has none.
 func (p pod) proxy() string {
 	if p.Kind != "Pod" {
@@ -100,7 +100,7 @@ func (p pod) proxy() string {
 	return ""
 }
 
-// ambient: the pod has no Envoy, but a ztunnel beside it. On the called side an Envoy stands in for
+// ambient: the pod has no Envoy, but a ztunnel beside it. On the called side an Envoy replaces
 // that, as a sidecar that takes tunnels: to it, Istio gives the same policies.
 func (p pod) ambient() bool { return p.Metadata.Annotations[redirection] == "enabled" }
 
