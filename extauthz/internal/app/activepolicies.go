@@ -131,7 +131,7 @@ func (p *activePolicies) logRejectedDocuments(loaded policysource.Loaded) {
 			kept = append(kept, name)
 		}
 	}
-	p.changes.log.Error("documents refused, all others are active", "source", policiesSource,
+	p.changes.log.Error("documents rejected, all others are active", "source", policiesSource,
 		"last_good", kept, "targets_denied", denied, "wanted", loaded.Wanted,
 		"problems", strings.Split(loaded.Problems.Error(), "\n"))
 }

@@ -281,7 +281,7 @@ func TestAPartnerCausesNoOutage(t *testing.T) {
 	// The last home entry goes: at once there is no outage, and the document is refused.
 	f.trusting(overHTTP, fromURL(east, newKeyServer(t, "").URL), fromURL(partner, partners.URL))
 	a.eventually(t, east.claim(t, unchanged), "keys_unavailable")
-	a.await(t, "documents refused, all others are active")
+	a.await(t, "documents rejected, all others are active")
 	const problem = "onOutage: allow needs an entry of trust with home: true"
 	if text := body(t, a.ops()+"/readyz"); !strings.Contains(text, problem) {
 		t.Errorf("readyz: %s", text)

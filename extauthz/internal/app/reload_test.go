@@ -68,8 +68,8 @@ func TestChangesTakeEffect(t *testing.T) {
 }
 
 const (
-	refusedMessage   = "change refused, the last good state stays active"
-	documentsMessage = "documents refused, all others are active"
+	refusedMessage   = "change rejected, the last good state stays active"
+	documentsMessage = "documents rejected, all others are active"
 )
 
 // What cannot be used changes nothing, is told once with all that is wrong, and
@@ -101,10 +101,10 @@ func TestABadChangeKeepsTheLastGoodState(t *testing.T) {
 					t.Errorf("the log has no %s:\n%s", problem, a.log.String())
 				}
 			}
-			a.shows(t, row.source, 0, 1, "ready\n", "what should replace it is refused:\n")
+			a.shows(t, row.source, 0, 1, "ready\n", "what should replace it is rejected:\n")
 
 			f.write(row.file, row.good)
-			eventually(t, "not mended", func() bool { return !strings.Contains(body(t, a.ops()+"/readyz"), "refused") })
+			eventually(t, "not mended", func() bool { return !strings.Contains(body(t, a.ops()+"/readyz"), "rejected") })
 			a.shows(t, row.source, 1, 1, "ready\n", "")
 			if told := a.logged(row.message); told != 1 {
 				t.Errorf("told %d times", told)

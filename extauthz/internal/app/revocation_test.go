@@ -308,7 +308,7 @@ func TestRedisIsAwayAtTheStart(t *testing.T) {
 	if !strings.Contains(first, `"msg":"not loaded at the start; it is tried again","source":"revocations/redis","problems":[`) {
 		t.Errorf("the first line is %s", first)
 	}
-	if n := r.logged("change refused, the last good state stays active"); n > 0 {
+	if n := r.logged("change rejected, the last good state stays active"); n > 0 {
 		t.Errorf("%d changes refused in\n%s", n, r.log.String())
 	}
 }

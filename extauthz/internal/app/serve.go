@@ -126,17 +126,17 @@ func (s *service) boundConnections(socket net.Listener, name string, admit admis
 
 func (s *service) showMetrics() {
 	a, metrics := s.authorizer, s.authorizer.metrics
-	metrics.Watch(a.opsSources())
-	metrics.Policies(a.policies.status)
-	metrics.Issuers(a.registry.Issuers)
-	metrics.Limits(s.limitsUsage)
-	metrics.Revocations(a.revoked.lists())
-	metrics.Audit(a.audit.status)
+	metrics.ShowSources(a.opsSources())
+	metrics.ShowPolicies(a.policies.status)
+	metrics.ShowIssuers(a.registry.Issuers)
+	metrics.ShowLimits(s.limitsUsage)
+	metrics.ShowRevocations(a.revoked.lists())
+	metrics.ShowAudit(a.audit.status)
 	if a.process.LogStats != nil {
-		metrics.LogLines(a.process.LogStats)
+		metrics.ShowLogLines(a.process.LogStats)
 	}
 	if a.certificates != nil {
-		metrics.Certificate(func() time.Time { return a.certificates.Get().NotAfter() })
+		metrics.ShowCertificate(func() time.Time { return a.certificates.Get().NotAfter() })
 	}
 }
 
@@ -182,7 +182,7 @@ func (s *service) becomeReady(ctx context.Context) {
 	usable := s.authorizer.registry.Usable()
 	select {
 	case <-usable:
-		s.ready.Serving()
+		s.ready.SetServing()
 		return
 	default:
 		s.log.Error("not ready: there are no keys of any issuer yet")
@@ -190,7 +190,7 @@ func (s *service) becomeReady(ctx context.Context) {
 	go func() {
 		select {
 		case <-usable:
-			s.ready.Serving()
+			s.ready.SetServing()
 		case <-ctx.Done():
 		}
 	}()
@@ -224,7 +224,7 @@ func (s *service) wait(ctx context.Context) error {
 // probes answer to the last.
 func (s *service) drain(atOnce bool) {
 	p := s.authorizer.process
-	s.ready.Stopping()
+	s.ready.SetStopping()
 	s.health.Shutdown()
 	if s.bound.ops != nil && !atOnce {
 		s.log.Info("not ready from here on", "drain_delay", p.DrainDelay.String())

@@ -54,7 +54,7 @@ type changeLog struct {
 // logRejected logs and counts a change that cannot be used. It is called once for each change.
 func (c *changeLog) logRejected(source string, err error) {
 	c.metrics.ChangeRejected(source)
-	message := "change refused, the last good state stays active"
+	message := "change rejected, the last good state stays active"
 	if !c.serving.Load() {
 		message = "not loaded at the start; it is tried again"
 	}

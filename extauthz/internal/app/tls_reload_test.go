@@ -97,7 +97,7 @@ func TestABadCertificateKeepsTheLastGoodOne(t *testing.T) {
 			if got := reasonOf(t, a, t.Context(), order(t, gateway)); got != "rule_allowed" {
 				t.Errorf("got %s", got)
 			}
-			for _, want := range []string{"ready\n", "what should replace it is refused:\n", row.problem} {
+			for _, want := range []string{"ready\n", "what should replace it is rejected:\n", row.problem} {
 				if got := body(t, a.ops()+"/readyz"); !strings.Contains(got, want) {
 					t.Errorf("readyz: got %s, want %s", got, want)
 				}
@@ -106,7 +106,7 @@ func TestABadCertificateKeepsTheLastGoodOne(t *testing.T) {
 			f.certify(other)
 			eventually(t, "not mended", func() bool {
 				certificate, _ := shown(t, r.addresses()[0], ca, client)
-				return certificate.Equal(other.TLS.Leaf) && !strings.Contains(body(t, a.ops()+"/readyz"), "refused")
+				return certificate.Equal(other.TLS.Leaf) && !strings.Contains(body(t, a.ops()+"/readyz"), "rejected")
 			})
 		})
 	}

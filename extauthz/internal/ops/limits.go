@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Limits is what Checks, connections and watches use now of what they may use.
+// Limits are the use and the maximum of Checks, connections and watches.
 type Limits struct {
 	Checks, Bytes, Watches Used
 	Listeners              []Connections
@@ -17,22 +17,22 @@ type Limits struct {
 // Used is how much of a limit is in use.
 type Used struct{ Now, Max int64 }
 
-// near reports that four fifths of a limit are in use.
-func (u Used) near() bool { return u.Now*5 >= u.Max*4 }
+// isNear reports whether four fifths of a limit are in use.
+func (u Used) isNear() bool { return u.Now*5 >= u.Max*4 }
 
-func (u Used) of(what string) string {
+func (u Used) describe(what string) string {
 	line := fmt.Sprintf("%s: %d of %d", what, u.Now, u.Max)
-	if u.near() {
+	if u.isNear() {
 		line += ", near its limit"
 	}
 	return line
 }
 
-// lines describe each limit, or only those that are near.
-func (l Limits) lines(all bool) (lines []string) {
+// describe returns a line for each limit, or only for those that are near.
+func (l Limits) describe(all bool) (lines []string) {
 	add := func(what string, used Used) {
-		if all || used.near() {
-			lines = append(lines, used.of(what))
+		if all || used.isNear() {
+			lines = append(lines, used.describe(what))
 		}
 	}
 	add("checks in flight", l.Checks)
@@ -51,42 +51,40 @@ type Connections struct {
 	Refused map[string]uint64 // since the start, by cause
 }
 
-// Limits shows them, read at each scrape.
-func (m *Metrics) Limits(now func() Limits) { m.registry.MustRegister(limitsCollector(now)) }
+// ShowLimits shows the limits and their use, read at each scrape.
+func (m *Metrics) ShowLimits(now func() Limits) { m.registry.MustRegister(limitsCollector(now)) }
 
 type limitsCollector func() Limits
 
 var (
-	checksInFlight     = prometheus.NewDesc("meshpass_checks_in_flight", "Checks that are received or decided.", nil, nil)
-	checksLimit        = prometheus.NewDesc("meshpass_checks_in_flight_limit", "limits.inFlight.", nil, nil)
-	bytesInFlight      = prometheus.NewDesc("meshpass_check_bytes_in_flight", "Bytes of the Checks in flight, with what is reserved for them.", nil, nil)
-	bytesLimit         = prometheus.NewDesc("meshpass_check_bytes_in_flight_limit", "limits.inFlightBytes.", nil, nil)
-	openWatches        = prometheus.NewDesc("meshpass_health_watches", "Open grpc.health.v1 watches.", nil, nil)
-	watchesLimit       = prometheus.NewDesc("meshpass_health_watches_limit", "limits.watches.", nil, nil)
-	openConnections    = prometheus.NewDesc("meshpass_connections", "Open connections of peers that may ask.", []string{"listener"}, nil)
-	connectionsLimit   = prometheus.NewDesc("meshpass_connections_limit", "limits.connections.", []string{"listener"}, nil)
-	refusedConnections = prometheus.NewDesc("meshpass_connections_refused_total", "Connections that were closed, by cause.", []string{"listener", "cause"}, nil)
+	checksInFlight     = newDesc("meshpass_checks_in_flight", "Checks that are being received or decided.")
+	checksLimit        = newDesc("meshpass_checks_in_flight_limit", "The setting limits.inFlight.")
+	bytesInFlight      = newDesc("meshpass_check_bytes_in_flight", "Bytes of the Checks in flight, with what is reserved for them.")
+	bytesLimit         = newDesc("meshpass_check_bytes_in_flight_limit", "The setting limits.inFlightBytes.")
+	openWatches        = newDesc("meshpass_health_watches", "Open grpc.health.v1 watches.")
+	watchesLimit       = newDesc("meshpass_health_watches_limit", "The setting limits.watches.")
+	openConnections    = newDesc("meshpass_connections", "Open connections of peers that may ask.", "listener")
+	connectionsLimit   = newDesc("meshpass_connections_limit", "The setting limits.connections.", "listener")
+	refusedConnections = newDesc("meshpass_connections_refused_total", "Connections that were closed, by cause.", "listener", "cause")
 )
 
 func (c limitsCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{checksInFlight, checksLimit, bytesInFlight, bytesLimit, openWatches, watchesLimit, openConnections, connectionsLimit, refusedConnections} {
-		descs <- desc
-	}
+	describeAll(descs, checksInFlight, checksLimit, bytesInFlight, bytesLimit, openWatches, watchesLimit, openConnections, connectionsLimit, refusedConnections)
 }
 
 func (c limitsCollector) Collect(metrics chan<- prometheus.Metric) {
-	show := func(now, limit *prometheus.Desc, used Used, labels ...string) {
-		metrics <- prometheus.MustNewConstMetric(now, prometheus.GaugeValue, float64(used.Now), labels...)
-		metrics <- prometheus.MustNewConstMetric(limit, prometheus.GaugeValue, float64(used.Max), labels...)
+	sendBoth := func(use, limit *prometheus.Desc, used Used, labels ...string) {
+		sendGauge(metrics, use, float64(used.Now), labels...)
+		sendGauge(metrics, limit, float64(used.Max), labels...)
 	}
 	now := c()
-	show(checksInFlight, checksLimit, now.Checks)
-	show(bytesInFlight, bytesLimit, now.Bytes)
-	show(openWatches, watchesLimit, now.Watches)
+	sendBoth(checksInFlight, checksLimit, now.Checks)
+	sendBoth(bytesInFlight, bytesLimit, now.Bytes)
+	sendBoth(openWatches, watchesLimit, now.Watches)
 	for _, listener := range now.Listeners {
-		show(openConnections, connectionsLimit, listener.Used, listener.Listener)
+		sendBoth(openConnections, connectionsLimit, listener.Used, listener.Listener)
 		for _, cause := range slices.Sorted(maps.Keys(listener.Refused)) {
-			metrics <- prometheus.MustNewConstMetric(refusedConnections, prometheus.CounterValue, float64(listener.Refused[cause]), listener.Listener, cause)
+			sendCounter(metrics, refusedConnections, listener.Refused[cause], listener.Listener, cause)
 		}
 	}
 }

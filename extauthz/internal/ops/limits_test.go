@@ -18,7 +18,7 @@ var quarter = ops.Limits{
 
 func TestLimitsInReadiness(t *testing.T) {
 	p := newProcess(t)
-	p.ready.Serving()
+	p.ready.SetServing()
 	all := "checks in flight: 256 of 1024\nbytes in flight: 8388608 of 33554432\nhealth watches: 25 of 100\nconnections of sidecar: 250 of 1000\n"
 	if _, body := p.get(t, "/readyz?verbose"); !strings.Contains(body, all) {
 		t.Errorf("verbose: %s", body)

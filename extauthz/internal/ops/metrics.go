@@ -2,6 +2,9 @@ package ops
 
 import (
 	"net/http"
+	"runtime"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
 )
 
 // Metrics are those of one process. No label's value is chosen by a client, so
@@ -18,15 +22,15 @@ type Metrics struct {
 	decisions *prometheus.CounterVec
 	shadows   *prometheus.CounterVec
 	durations *prometheus.HistogramVec
-	refused   *prometheus.CounterVec
-	missing   *missing
+	rejected  *prometheus.CounterVec
+	missing   *missingTokens
 }
 
-// Checks take tens of microseconds, and Envoy gives up after 250 ms.
-var buckets = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3}
+// durationBuckets, in seconds: Checks take tens of microseconds, and Envoy gives up after 250 ms.
+var durationBuckets = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3}
 
-// NewMetrics counts on a registry of its own: nothing that a library registers
-// by being imported is shown.
+// NewMetrics makes metrics with a registry of their own: nothing that a library registers
+// when it is imported is shown.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -34,17 +38,17 @@ func NewMetrics() *Metrics {
 			Name: "meshpass_decisions_total", Help: "Checks answered.",
 		}, []string{"listener", "decision", "reason"}),
 		shadows: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "meshpass_shadow_decisions_total", Help: "Answers that were not given, because what would give them is in shadow or lifted.",
+			Name: "meshpass_shadow_decisions_total", Help: "Answers that were not given, because the document that makes them is in shadow or lifted.",
 		}, []string{"listener", "given", "decision", "reason"}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "meshpass_check_duration_seconds", Help: "Time from a Check's arrival to its answer.", Buckets: buckets,
+			Name: "meshpass_check_duration_seconds", Help: "Time from a Check's arrival to its answer.", Buckets: durationBuckets,
 		}, []string{"listener"}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "meshpass_reload_failures_total", Help: "Changed files that were refused; the last good state stayed in force.",
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "meshpass_reload_failures_total", Help: "Changes of files that were rejected; the last good state stayed active.",
 		}, []string{"source"}),
-		missing: newMissing(),
+		missing: newMissingTokens(),
 	}
-	m.registry.MustRegister(m.decisions, m.shadows, m.durations, m.refused, m.missing.counter, buildInfo(),
+	m.registry.MustRegister(m.decisions, m.shadows, m.durations, m.rejected, m.missing.counter, newBuildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -54,23 +58,23 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Listener counts one listener's Checks. Every reason stands at 0 from the start:
-// an alert on the first event of a kind needs a value before it.
-func (m *Metrics) Listener(name string) *Listener {
-	for _, reason := range decision.Reasons() {
-		m.decisions.WithLabelValues(name, word(reason), string(reason))
-	}
-	return &Listener{metrics: m, name: name, duration: m.durations.WithLabelValues(name)}
-}
-
-// word is the decision that goes with a reason.
-func word(r decision.Reason) string { return decision.Decision{Reason: r}.String() }
+// ChangeRejected counts a change of files that could not become active.
+func (m *Metrics) ChangeRejected(source string) { m.rejected.WithLabelValues(source).Inc() }
 
 // Listener is the meter of one listener.
 type Listener struct {
 	metrics  *Metrics
 	name     string
 	duration prometheus.Observer
+}
+
+// Listener counts one listener's Checks. Every reason is 0 from the start:
+// an alert on the first event of a kind needs a value before it.
+func (m *Metrics) Listener(name string) *Listener {
+	for _, reason := range decision.Reasons() {
+		m.decisions.WithLabelValues(name, decision.Decision{Reason: reason}.String(), string(reason))
+	}
+	return &Listener{metrics: m, name: name, duration: m.durations.WithLabelValues(name)}
 }
 
 // Decided counts an answer, and those below it that were not given.
@@ -82,5 +86,79 @@ func (l *Listener) Decided(d decision.Decision, took time.Duration) {
 	l.duration.Observe(took.Seconds())
 }
 
-// ChangeRejected counts a change of files that could not be put in force.
-func (m *Metrics) ChangeRejected(source string) { m.refused.WithLabelValues(source).Inc() }
+// TokenMissing counts a request that was denied because it had no token.
+func (l *Listener) TokenMissing(caller, callee identity.Workload) {
+	l.metrics.missing.countPair([3]string{l.name, string(caller), string(callee)})
+}
+
+// missingTokens counts requests without a token by caller and callee: the caller is the service that
+// did not pass the token on.
+type missingTokens struct {
+	counter *prometheus.CounterVec
+
+	mu   sync.Mutex
+	seen map[[3]string]bool
+}
+
+// maxPairs bounds the pairs of workloads that have a series of their own: another mesh chooses the
+// names of its workloads. Later pairs are counted together.
+const maxPairs = 1000
+
+// otherWorkload replaces both workloads of a pair beyond maxPairs; no workload has this name.
+const otherWorkload = "other"
+
+func newMissingTokens() *missingTokens {
+	return &missingTokens{seen: map[[3]string]bool{}, counter: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "meshpass_token_missing_total", Help: "Requests denied because they had no token, by caller and callee.",
+	}, []string{"listener", "caller", "callee"})}
+}
+
+func (m *missingTokens) countPair(pair [3]string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.seen[pair]:
+	case len(m.seen) < maxPairs:
+		m.seen[pair] = true
+	default:
+		pair[1], pair[2] = otherWorkload, otherWorkload
+	}
+	m.counter.WithLabelValues(pair[:]...).Inc()
+}
+
+// newBuildInfo names the build, always with the value 1.
+func newBuildInfo() prometheus.Collector {
+	labels := prometheus.Labels{"version": "unknown", "revision": "unknown", "go": runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		labels["version"] = info.Main.Version
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				labels["revision"] = setting.Value
+			}
+		}
+	}
+	gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: "meshpass_build_info", Help: "Which build runs.", ConstLabels: labels})
+	gauge.Set(1)
+	return gauge
+}
+
+// newDesc describes a metric that a collector sends.
+func newDesc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+func describeAll(descs chan<- *prometheus.Desc, all ...*prometheus.Desc) {
+	for _, desc := range all {
+		descs <- desc
+	}
+}
+
+func sendGauge(metrics chan<- prometheus.Metric, desc *prometheus.Desc, value float64, labels ...string) {
+	metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}
+
+func sendCounter(metrics chan<- prometheus.Metric, desc *prometheus.Desc, value uint64, labels ...string) {
+	metrics <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
+}
+
+func unixSeconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

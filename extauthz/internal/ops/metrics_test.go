@@ -75,7 +75,7 @@ func TestDecisionsAreCounted(t *testing.T) {
 func TestTheAuditTrailIsCounted(t *testing.T) {
 	p := newProcess(t)
 	p.audit = status.Audit{Bytes: 5, Limit: 9, Written: 7, Lost: map[string]uint64{"queue_full": 3, "no_space": 1}, Suppressed: 4, Waits: 1.5}
-	p.metrics.LogLines(func() logqueue.Stats { return logqueue.Stats{Lost: map[logqueue.Cause]uint64{logqueue.QueueFull: 2}} })
+	p.metrics.ShowLogLines(func() logqueue.Stats { return logqueue.Stats{Lost: map[logqueue.Cause]uint64{logqueue.QueueFull: 2}} })
 	want := `meshpass_audit_queue_age_seconds 1.5
 meshpass_audit_queue_bytes 5
 meshpass_audit_queue_limit_bytes 9
@@ -117,7 +117,7 @@ meshpass_reload_last_success_timestamp_seconds{source="policies"} 1.7803188e+09`
 func TestPoliciesAreShown(t *testing.T) {
 	p := newProcess(t)
 	var now status.Policies
-	p.metrics.Policies(func() status.Policies { return now })
+	p.metrics.ShowPolicies(func() status.Policies { return now })
 	for _, row := range []struct {
 		now  status.Policies
 		want string

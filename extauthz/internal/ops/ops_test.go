@@ -45,13 +45,13 @@ func newProcess(t *testing.T) *process {
 	t.Helper()
 	p := &process{jwks: &source{since: noon, looked: never}, policies: &source{since: noon.Add(time.Hour), looked: never}, metrics: ops.NewMetrics(), limits: quarter}
 	sources := ops.Sources{"jwks": p.jwks, "policies": p.policies}
-	p.metrics.Watch(sources)
+	p.metrics.ShowSources(sources)
 	issuers := func() []ops.Issuer { return p.issuers }
-	p.metrics.Issuers(issuers)
+	p.metrics.ShowIssuers(issuers)
 	trail := func() status.Audit { return p.audit }
-	p.metrics.Audit(trail)
+	p.metrics.ShowAudit(trail)
 	used := func() ops.Limits { return p.limits }
-	p.metrics.Limits(used)
+	p.metrics.ShowLimits(used)
 	p.ready = ops.NewReadiness(sources, issuers, trail, used)
 	server := httptest.NewServer(ops.NewServer(p.ready, p.metrics, p.keys, p.report, slog.New(slog.DiscardHandler)).Handler)
 	t.Cleanup(server.Close)
@@ -88,11 +88,11 @@ func TestReadiness(t *testing.T) {
 		body   string
 	}{
 		{"at the start", func() {}, 503, "not ready: starting\n" + jwks + "\n" + policies + "\n"},
-		{"serving", p.ready.Serving, 200, "ready\n" + jwks + "\n" + policies + "\n"},
+		{"serving", p.ready.SetServing, 200, "ready\n" + jwks + "\n" + policies + "\n"},
 		{"a change is refused", func() { p.policies.err = errors.New("a.yaml:1:2: wrong\nb.yaml:3:4: wrong") }, 200, "ready\n" + jwks + "\n" +
-			policies + "; what should replace it is refused:\n  a.yaml:1:2: wrong\n  b.yaml:3:4: wrong\n"},
+			policies + "; what should replace it is rejected:\n  a.yaml:1:2: wrong\n  b.yaml:3:4: wrong\n"},
 		{"mended", func() { p.policies.err = nil }, 200, "ready\n" + jwks + "\n" + policies + "\n"},
-		{"stopping", p.ready.Stopping, 503, "not ready: stopping\n" + jwks + "\n" + policies + "\n"},
+		{"stopping", p.ready.SetStopping, 503, "not ready: stopping\n" + jwks + "\n" + policies + "\n"},
 	} {
 		step.before()
 		if status, body := p.get(t, "/readyz"); status != step.status || body != step.body {
@@ -111,7 +111,7 @@ func TestReadiness(t *testing.T) {
 // readiness back, for an authorizer that is not ready is no safer.
 func TestReadinessTellsOfTheAuditTrail(t *testing.T) {
 	p := newProcess(t)
-	p.ready.Serving()
+	p.ready.SetServing()
 	usual := "ready\njwks: active since 2026-06-01T12:00:00Z\npolicies: active since 2026-06-01T13:00:00Z\n"
 	limits := "checks in flight: 256 of 1024\nbytes in flight: 8388608 of 33554432\nhealth watches: 25 of 100\nconnections of sidecar: 250 of 1000\n"
 	lost := map[string]uint64{"queue_full": 30, "no_space": 8, "stopped": 0}

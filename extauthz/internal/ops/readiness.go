@@ -12,7 +12,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/status"
 )
 
-// Readiness is the answer of /readyz. The zero value is not ready.
+// Readiness answers /readyz. The zero value is not ready.
 type Readiness struct {
 	sources Sources
 	issuers func() []Issuer
@@ -30,25 +30,24 @@ const (
 
 var stateNames = [...]string{"not ready: starting", status.Ready, "not ready: stopping"}
 
-// NewReadiness is not ready until Serving is called. Notes are lines that end the answer.
+// NewReadiness is not ready until [Readiness.SetServing]. Notes return lines for the end of the answer.
 func NewReadiness(sources Sources, issuers func() []Issuer, audit func() status.Audit, limits func() Limits, notes ...func() []string) *Readiness {
 	return &Readiness{sources: sources, issuers: issuers, audit: audit, limits: limits, notes: notes}
 }
 
-// Serving says that Checks are answered from here on, unless a stop has begun.
-func (r *Readiness) Serving() { r.state.CompareAndSwap(starting, serving) }
+// SetServing makes it ready: Checks are answered from here on, unless a stop has begun.
+func (r *Readiness) SetServing() { r.state.CompareAndSwap(starting, serving) }
 
-// Stopping takes the readiness back, for good.
-func (r *Readiness) Stopping() { r.state.Store(stopping) }
+// SetStopping ends the readiness, for good.
+func (r *Readiness) SetStopping() { r.state.Store(stopping) }
 
-// State is in words whether Checks are answered.
+// State says in words whether Checks are answered.
 func (r *Readiness) State() string { return stateNames[r.state.Load()] }
 
-// ServeHTTP answers 200 or 503, and says in words what is in force. A change of
-// the files that was refused is said, but is no reason to be withdrawn: every
-// replica sees the same files, and the last good state still decides. Nor is an audit
-// trail that hangs, or a limit that is near: with ?verbose, or if something is wrong
-// with them, they are described.
+// ServeHTTP answers 200 or 503, and describes what is active. A rejected change of
+// the files is described, but a replica stays ready: every replica sees the same files, and the
+// last good state still decides. The same is true for an audit trail that hangs, or a limit that
+// is near: they are described with ?verbose, or if something is wrong with them.
 func (r *Readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	state := r.state.Load()
 	w.Header().Set("content-type", "text/plain; charset=utf-8")
@@ -58,7 +57,7 @@ func (r *Readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 	fmt.Fprintln(w, stateNames[state])
 	for _, name := range slices.Sorted(maps.Keys(r.sources)) {
-		fmt.Fprint(w, describe(name, r.sources[name]))
+		fmt.Fprint(w, describeSource(name, r.sources[name]))
 		if Hangs(r.sources[name], time.Now()) {
 			fmt.Fprintf(w, "%s: %s\n", name, HangsMessage)
 		}
@@ -72,7 +71,7 @@ func (r *Readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		}
 	}
 	verbose := request.URL.Query().Has("verbose")
-	for _, line := range r.limits().lines(verbose) {
+	for _, line := range r.limits().describe(verbose) {
 		fmt.Fprintln(w, line)
 	}
 	trail := r.audit()
@@ -85,12 +84,12 @@ func (r *Readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-func describe(name string, source Source) string {
-	inForce := fmt.Sprintf("%s: active since %s", name, source.Since().UTC().Format(time.RFC3339))
+func describeSource(name string, source Source) string {
+	active := fmt.Sprintf("%s: active since %s", name, formatTime(source.Since()))
 	err := source.Err()
 	if err == nil {
-		return inForce + "\n"
+		return active + "\n"
 	}
 	problems := strings.ReplaceAll(err.Error(), "\n", "\n  ")
-	return fmt.Sprintf("%s; what should replace it is refused:\n  %s\n", inForce, problems)
+	return fmt.Sprintf("%s; what should replace it is rejected:\n  %s\n", active, problems)
 }
