@@ -141,7 +141,7 @@ func newConditionTrace(c Condition, v verdict, why error, got any) ConditionTrac
 
 func (c candidate) wantedPath() string {
 	if c.pattern == nil {
-		return "every path that can be read in one way only"
+		return "every unambiguous path"
 	}
 	return c.pattern.String()
 }

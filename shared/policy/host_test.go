@@ -127,7 +127,7 @@ func TestAHostUnderAnOverride(t *testing.T) {
 // A host of a rule that no request can have is refused with what to write: on a deny rule it would
 // never deny.
 func TestHostsOfRules(t *testing.T) {
-	const form = ", hosts compare without port, without a dot at the end and in lower case"
+	const form = ", hosts are compared without port, without a dot at the end and in lower case"
 	for text, want := range map[string]string{
 		"orders.shop": "", "*.example.com": "", "*.com": "", "[2001:db8::1]": "", "[::ffff:10.0.0.1]": "", "10.0.0.1": "", "a_b": "", "xn--mnchen-3ya.example": "",
 		"Orders.shop":              `write "orders.shop"` + form,
@@ -142,26 +142,26 @@ func TestHostsOfRules(t *testing.T) {
 		"2001:db8::1":              `write "[2001:db8::1]"` + form,
 		"[fe80::1%eth0]":           `write "[fe80::1]"` + form,
 		"[::ffff:a00:1]":           `write "[::ffff:10.0.0.1]"` + form,
-		"*":                        "every host has it: remove hosts",
+		"*":                        "it means every host: remove hosts",
 		"*example.com":             "want * as the whole first label and nowhere else, as in *.example.com",
 		"a.*.com":                  "want * as the whole first label and nowhere else, as in *.example.com",
 		"*.*.com":                  "want * as the whole first label and nowhere else, as in *.example.com",
 		"*.0.0.1":                  "an IPv4 address that is not four numbers: a host has letters, digits, dots, - and _",
-		"*.10.0.0.1":               "no name is below an address",
-		"*.[::1]":                  "no name is below an address",
+		"*.10.0.0.1":               "an address has no names below it",
+		"*.[::1]":                  "an address has no names below it",
 		"*.":                       "an empty label: a host has letters, digits, dots, - and _",
 		"https://orders.shop":      "want a host alone, without scheme and path",
 		"orders.shop/x":            "want a host alone, without scheme and path",
 		"a@orders.shop":            "the byte '@': a host has letters, digits, dots, - and _",
 		"orders shop":              "the byte ' ': a host has letters, digits, dots, - and _",
 		"orders.shop:80:80":        "several colons",
-		"[::1]evil":                "text behind the brackets",
+		"[::1]evil":                "text after the brackets",
 		"[::1":                     `write "[::1]"` + form,
 		"[::g":                     "a bracket that is not closed",
 		"[10.0.0.1]":               "brackets without an IPv6 address",
 		"127.1":                    "an IPv4 address that is not four numbers: a host has letters, digits, dots, - and _",
 		"a..b":                     "an empty label: a host has letters, digits, dots, - and _",
-		"xn--m\u00fcnchen.example": "no name that the DNS can hold: idna: invalid label",
+		"xn--m\u00fcnchen.example": "not a valid DNS name: idna: invalid label",
 	} {
 		_, err := (source.Loader{}).Load(files(head + `  rules: [{name: r, effect: deny, to: {paths: ["/a"], hosts: ["` + text + `"]}}]`))
 		if want != "" {

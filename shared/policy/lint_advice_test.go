@@ -111,7 +111,7 @@ var advices = []advice{
 		before: guardrail(fmt.Sprintf(suspended, "")), after: guardrail("  - {name: d, effect: deny, to: {paths: ['/**']}}\n")},
 	{code: lint.LiteralPattern, says: "write {id}",
 		before: allowAll + "  - {name: d, effect: deny, to: {paths: ['/orders/:id']}}\n", after: allowAll + "  - {name: d, effect: deny, to: {paths: ['/orders/{id}']}}\n"},
-	{code: lint.LiteralPattern, says: "if it stands for any value, write {id}",
+	{code: lint.LiteralPattern, says: "if it means any value, write {id}",
 		before: "  - {name: a, effect: allow, to: {paths: ['/orders/:id']}}\n", after: "  - {name: a, effect: allow, to: {paths: ['/orders/{id}']}}\n", opens: hasPath("/orders/1")},
 	{code: lint.UnknownMethod, says: `did you mean "DELETE"?`,
 		before: allowAll + "  - {name: d, effect: deny, to: {methods: [DELET, POST]}}\n", after: allowAll + "  - {name: d, effect: deny, to: {methods: [DELETE, POST]}}\n"},

@@ -75,7 +75,7 @@ func TestWarningsOfGuardrails(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	_, found := lint.Run(source.Loader{}, rails, rest)
-	want := "rest/0.yaml:7:13: while no home issuer has keys or the revocations are stale, the from and to of allow rules are all that is asked; scopes, claims and when are not"
+	want := "rest/0.yaml:7:13: while no home issuer has keys or the revocations are stale, only from and to of allow rules are checked; scopes, claims and when are not"
 	if last := found[len(found)-1]; last.Policy != "open" || last.Code != lint.OutageAllow || last.String() != want {
 		t.Errorf("got %+v", last)
 	}

@@ -231,7 +231,7 @@ func TestOverridesThatAreRefused(t *testing.T) {
 		{"mode: shadow", "mode: allow", `1:39: mode "allow": want shadow`},
 		{"mode: shadow, ", "", `1:13: mode "": want shadow`},
 		{"until: 2026-06-01T13:00:00Z, ", "", `1:13: until "": want a time such as 2026-06-01T12:00:00Z, as an override ends by itself`},
-		{"2026-06-01T13", "2026-06-02T13", "1:54: until is more than 24h0m0s ahead: an override is for an emergency; write documents for what shall stay"},
+		{"2026-06-01T13", "2026-06-02T13", "1:54: until is more than 24h0m0s ahead: an override is for an emergency; change the documents for a permanent rule"},
 		{"2026-06-01T13:00:00Z", "tomorrow", `1:54: until "tomorrow": want a time such as 2026-06-01T12:00:00Z`},
 		{"by: a, ", "", "1:13: want by and reason: who lifts the policies, and why"},
 		{"reason: b", "reasons: b", `1:83: unknown key "reasons" (did you mean "reason"?); known here: by, mode, reason, target, until`},

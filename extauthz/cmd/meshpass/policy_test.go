@@ -33,7 +33,7 @@ func TestPolicy(t *testing.T) {
 		{"lint -o xml " + shipped, 2, `invalid value "xml" for -o: want text, json, github or sarif`},
 		{"lint --trust-domain , " + shipped, 2, "want NAME, or NAME,ALIAS"},
 		{"lint --members tenant,plan " + shipped, 0, "errors: 0"},
-		{"lint --members plan " + shipped, 1, "claims.tctx.tenant is in no token: known are api, auth, org, plan, sid"},
+		{"lint --members plan " + shipped, 1, "claims.tctx.tenant is in no token: the known members are api, auth, org, plan, sid"},
 		{"lint --members plan, " + shipped, 2, "want NAME, or NAME,NAME"},
 		{"lint ../../internal/policycli/lint/testdata/policies -o github", 1, "::error file=../../internal/policycli/lint/testdata/policies/wrong.yaml,line=5,col=25::"},
 		{"lint ../../internal/policycli/cases/testdata/policies", 0, "[unguarded_member]\n"},

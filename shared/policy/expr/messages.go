@@ -63,7 +63,7 @@ func rewordIssue(message, text string, column int) string {
 	}
 	if m := undeclared.FindStringSubmatch(message); m != nil {
 		if dash := dashBefore.FindStringSubmatch(strings.TrimSuffix(text, rest)); dash != nil {
-			return fmt.Sprintf(`a name with - stands in brackets: write %s["%s%s"]`, dash[1], dash[2], dashedRest.FindString(rest))
+			return fmt.Sprintf(`a name with - is written in brackets: write %s["%s%s"]`, dash[1], dash[2], dashedRest.FindString(rest))
 		}
 		return explainUnknownName(m[1], rest)
 	}
@@ -117,7 +117,7 @@ func explainWrongTypes(function, types string) string {
 	left, right, two := strings.Cut(strings.Trim(types, "()"), ", ")
 	switch {
 	case function == "@in" && right == "string":
-		return `in looks for an entry of a list: in a text write TEXT.contains("…"); scopes are wanted under scopes`
+		return `in looks for an entry of a list: in a text write TEXT.contains("…"); list scopes under scopes`
 	case isOperator && two && strings.HasPrefix(left, "map("):
 		return operator + " compares a whole mapping: name the member, as in path.tenant"
 	case isOperator && (left == "timestamp" && right == "string" || left == "string" && right == "timestamp"):

@@ -109,11 +109,11 @@ func (r *reader) addHeader(members []string) error {
 		return fmt.Errorf("header %q: write %q, names are lower-case here", name, strings.ToLower(name))
 	}
 	if slices.Contains(secretHeaders, name) {
-		return fmt.Errorf("header %q may not be read: what rules read is recorded, and it is a credential", name)
+		return fmt.Errorf("header %q may not be read: it is a credential, and records hold what rules read", name)
 	}
 	forgeable := slices.ContainsFunc(forgeableHeaders, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 	if forgeable || name == "forwarded" || name == "x-real-ip" {
-		return fmt.Errorf("header %q may not be read: any client can write it; caller, claims and request.host are what is known", name)
+		return fmt.Errorf("header %q may not be read: any client can write it; use caller, claims or request.host", name)
 	}
 	if strings.HasPrefix(name, ":") || name == "host" {
 		return fmt.Errorf("header %q may not be read: use request.method, request.path or request.host", name)

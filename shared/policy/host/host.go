@@ -50,7 +50,7 @@ func splitHost(host string) (name, port string, err error) {
 			return host, "", errors.New("a bracket that is not closed")
 		}
 		if name, port = host[:end+1], host[end+1:]; port != "" && port[0] != ':' {
-			return host, "", errors.New("text behind the brackets")
+			return host, "", errors.New("text after the brackets")
 		}
 		return name, port, nil
 	}

@@ -19,7 +19,7 @@ func CheckPattern(text string) error {
 	name, below := strings.CutPrefix(text, Wildcard)
 	switch {
 	case text == "*":
-		return errors.New("every host has it: remove hosts")
+		return errors.New("it means every host: remove hosts")
 	case strings.Contains(name, "*"):
 		return errors.New("want * as the whole first label and nowhere else, as in *.example.com")
 	case strings.Contains(text, "/"):
@@ -31,12 +31,12 @@ func CheckPattern(text string) error {
 	}
 	if below {
 		if isAddress(canonical) {
-			return errors.New("no name is below an address")
+			return errors.New("an address has no names below it")
 		}
 		canonical = Wildcard + canonical
 	}
 	if canonical != text {
-		return fmt.Errorf("write %q, hosts compare without port, without a dot at the end and in lower case", canonical)
+		return fmt.Errorf("write %q, hosts are compared without port, without a dot at the end and in lower case", canonical)
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func canonicalHost(text string) (string, error) {
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
 	if strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		if name, err = idna.Lookup.ToASCII(name); err != nil {
-			return "", fmt.Errorf("no name that the DNS can hold: %w", err)
+			return "", fmt.Errorf("not a valid DNS name: %w", err)
 		}
 	}
 	if err := checkName(name); err != nil {

@@ -43,7 +43,7 @@ func (w *warnings) checkTo(d *source.Document, rule string, t source.To, at []an
 				if !path.IsCaptureName(name) {
 					name = "name"
 				}
-				w.addWarning(d, rule, LiteralPattern, append(slices.Clone(at), "paths", i), "segment %q is compared as it is written; if it stands for any value, write {%s}", part, name)
+				w.addWarning(d, rule, LiteralPattern, append(slices.Clone(at), "paths", i), "segment %q is compared as it is written; if it means any value, write {%s}", part, name)
 			}
 		}
 	}

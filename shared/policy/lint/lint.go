@@ -47,7 +47,7 @@ func (w *warnings) checkDocument(d *source.Document, all []*source.Document) {
 		}
 	}
 	if spec.OnOutage == "allow" {
-		w.addWarning(d, "", OutageAllow, []any{"onOutage"}, "while no home issuer has keys or the revocations are stale, the from and to of allow rules are all that is asked; scopes, claims and when are not")
+		w.addWarning(d, "", OutageAllow, []any{"onOutage"}, "while no home issuer has keys or the revocations are stale, only from and to of allow rules are checked; scopes, claims and when are not")
 	}
 	for i, entry := range spec.Public {
 		w.checkTo(d, "", source.To{Methods: entry.Methods, Paths: entry.Paths}, []any{"public", i})
@@ -58,7 +58,7 @@ func (w *warnings) checkDocument(d *source.Document, all []*source.Document) {
 		w.checkRule(r, all)
 	}
 	if isNative(d) {
-		w.addWarning(d, "", NativeIstio, nil, "all rules are static lists: Istio's RequestAuthentication and AuthorizationPolicy can enforce them without a service to ask")
+		w.addWarning(d, "", NativeIstio, nil, "all rules are static lists: Istio's RequestAuthentication and AuthorizationPolicy can enforce them without an authorizer")
 	}
 }
 

@@ -22,7 +22,7 @@ var form = regexp.MustCompile("^[!#$%&'+.^_`|~0-9A-Z-]*[A-Z][!#$%&'+.^_`|~0-9A-Z
 func Check(text string) error {
 	switch {
 	case text == "*":
-		return errors.New("every method has it: remove methods")
+		return errors.New("it means every method: remove methods")
 	case strings.ToUpper(text) != text && form.MatchString(strings.ToUpper(text)):
 		return fmt.Errorf("methods are written in capitals: write %s", strings.ToUpper(text))
 	case !form.MatchString(text):

@@ -54,7 +54,7 @@ func ParsePattern(text string) (Pattern, error) {
 			return p, err
 		}
 		if s.Capture != "" && slices.Contains(p.Captures(), s.Capture) {
-			return p, fmt.Errorf("{%s} stands twice", s.Capture)
+			return p, fmt.Errorf("{%s} is used twice", s.Capture)
 		}
 		p.Segments = append(p.Segments, s)
 	}
@@ -72,10 +72,10 @@ func parseSegment(part string, last bool) (Segment, error) {
 		return Segment{}, fmt.Errorf("segment %q: want a literal, {name} for one segment, or ** at the end", part)
 	}
 	if decoded, err := url.PathUnescape(part); err == nil && decoded != part && checkLiteral(decoded) == nil {
-		return Segment{}, fmt.Errorf("segment %q: write %q, paths compare when they are decoded", part, decoded)
+		return Segment{}, fmt.Errorf("segment %q: write %q, paths are compared in decoded form", part, decoded)
 	}
 	if err := checkLiteral(part); err != nil {
-		return Segment{}, fmt.Errorf("segment %q can never be in a path that is not ambiguous: %w", part, err)
+		return Segment{}, fmt.Errorf("segment %q cannot be in an unambiguous path: %w", part, err)
 	}
 	return Segment{Literal: part}, nil
 }

@@ -156,7 +156,7 @@ func (b *ruleBuilder) checkHostsAlone() {
 	case b.yaml.Effect == effectDeny && !others:
 		b.addProblem(errors.New("a deny rule on hosts alone: the client chooses the host, and would choose another"), "to", "hosts")
 	case b.yaml.Effect == effectAllow && service:
-		b.addProblem(errors.New("an allow rule for a service, narrowed by hosts alone: a waypoint routes by the service's address, whatever the host says; add paths, or remove hosts"), "to", "hosts")
+		b.addProblem(errors.New("an allow rule for a service, narrowed by hosts alone: a waypoint routes by the service's address and ignores the host; add paths, or remove hosts"), "to", "hosts")
 	}
 }
 
@@ -245,7 +245,7 @@ func (b *ruleBuilder) buildPaths(t To) {
 func (b *ruleBuilder) buildScopes() {
 	for i, name := range b.yaml.Scopes {
 		if name == "" || strings.ContainsAny(name, " \t\n") {
-			b.addProblem(fmt.Errorf("scope %q: one scope an entry", name), "scopes", i)
+			b.addProblem(fmt.Errorf("scope %q: write one scope in each entry", name), "scopes", i)
 		}
 	}
 	if len(b.yaml.Scopes) > 0 {
@@ -307,7 +307,7 @@ func (b *ruleBuilder) checkMember(claim string, path ...any) {
 	}
 	all := append(slices.Clone(expr.GatewayMembers), b.builder.members...)
 	slices.Sort(all)
-	b.addProblem(fmt.Errorf("claims.tctx.%s is in no token: known are %s", member, strings.Join(all, ", ")), path...)
+	b.addProblem(fmt.Errorf("claims.tctx.%s is in no token: the known members are %s", member, strings.Join(all, ", ")), path...)
 }
 
 func (b *ruleBuilder) buildWhen() {

@@ -182,10 +182,10 @@ func (d *Document) checkHead() strictyaml.Problems {
 		p.Add(d.yaml.At("metadata", "name"), "metadata.name %q: %s", name, nameRule)
 	}
 	if len(head.Spec.Targets.Workloads) == 0 && readable {
-		p.Add(d.yaml.At("spec", "targets"), "spec.targets.workloads is missing: a document must say whom it guards")
+		p.Add(d.yaml.At("spec", "targets"), "spec.targets.workloads is missing: a document must name the workloads that it guards")
 	}
 	if len(head.Spec.Rules) == 0 && len(head.Spec.Public) == 0 && readable {
-		p.Add(d.yaml.At("spec"), "spec has neither rules nor public entries: it would only deny; say so with a deny rule")
+		p.Add(d.yaml.At("spec"), "spec has neither rules nor public entries: the document would only deny; write a deny rule for that")
 	}
 	d.checkChoice(&p, head.Spec.Mode, "enforce", "shadow", "mode")
 	d.checkChoice(&p, head.Spec.Identity, "required", "optional", "identity")

@@ -65,7 +65,7 @@ func (e overrideEntry) parseOverride(domains identity.TrustDomains, now time.Tim
 	case err != nil:
 		fail("until", "until %q: want a time such as 2026-06-01T12:00:00Z, as an override ends by itself", e.Until)
 	case until.After(now.Add(policy.MaxOverride)):
-		fail("until", "until is more than %s ahead: an override is for an emergency; write documents for what shall stay", policy.MaxOverride)
+		fail("until", "until is more than %s ahead: an override is for an emergency; change the documents for a permanent rule", policy.MaxOverride)
 	}
 	return policy.Override{Target: e.Target, Pattern: pattern, Until: until, By: e.By, Reason: e.Reason}
 }
