@@ -99,7 +99,7 @@ func bestOf(n int, first, second func(n int) time.Duration) (ratio float64, each
 
 // BenchmarkLoad compiles 10,000 rules, each with an expression of its own.
 func BenchmarkLoad(b *testing.B) {
-	one := files(manyRules(10_000, `to: {methods: [GET], paths: ["/x%d/{id}/**"]}, scopes: [orders.read], when: 'claims.tctx.tenant == path.id && claims.tctx.level > %d'`))
+	one := files(manyRules(5_000, `to: {methods: [GET], paths: ["/x%d/{id}/**"]}, scopes: [orders.read], when: 'claims.tctx.tenant == path.id && claims.tctx.level > %d'`))
 	many := files(manyDocuments(2_000, "ns/shop/sa/w%d")...)
 	for name, dir := range map[string]source.Dir{"one-document": one, "2000-documents": many} {
 		b.Run(name, func(b *testing.B) {
