@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// fakeRoot makes a repository with the script, stand-ins for go and the gateway, and sources of Tyk.
+// fakeRoot makes a repository with the script, replacements of go and the gateway, and sources of Tyk.
 func fakeRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()

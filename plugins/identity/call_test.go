@@ -17,13 +17,13 @@ import (
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 )
 
-// call is one request as Tyk hands it to a hook.
+// call is one request as Tyk gives it to a hook.
 type call struct {
 	api     apidef.APIDefinition
 	session *user.SessionState
 	claims  map[string]any
 
-	joseFields   []string            // which of the claims stand in the token's header
+	joseFields   []string            // which of the claims are fields of the token's header
 	claimed      []string            // fields of a header that are claims here
 	certificates []*x509.Certificate // of the client's connection
 
@@ -33,7 +33,7 @@ type call struct {
 
 func keyCall() *call {
 	return &call{
-		api: shipped(apidef.APIDefinition{APIID: "orders-key", Name: "Orders", UseStandardAuth: true, EnableContextVars: true}),
+		api: withHooksAndTarget(apidef.APIDefinition{APIID: "orders-key", Name: "Orders", UseStandardAuth: true, EnableContextVars: true}),
 		session: &user.SessionState{KeyID: "demo0123", OrgID: "demo", Alias: "not a subject", ApplyPolicies: []string{"gold"},
 			MetaData: map[string]any{"developer_id": "partner-7", "tenant": "acme"}},
 	}
@@ -41,7 +41,7 @@ func keyCall() *call {
 
 func jwtCall() *call {
 	return &call{
-		api:     shipped(apidef.APIDefinition{APIID: "orders-jwt", Name: "Orders", EnableJWT: true, JWTSource: "https://idp.example.com/jwks", JWTIdentityBaseField: "sub", EnableContextVars: true}),
+		api:     withHooksAndTarget(apidef.APIDefinition{APIID: "orders-jwt", Name: "Orders", EnableJWT: true, JWTSource: "https://idp.example.com/jwks", JWTIdentityBaseField: "sub", EnableContextVars: true}),
 		session: &user.SessionState{KeyID: "demo6384e2b2184bcbf58eccf10ca7a6563c", OrgID: "demo"}, // md5 of alice
 		claims: map[string]any{"iss": "https://idp.example.com", "sub": "alice", "aud": []any{"other", "shop"}, "exp": inSeconds(600),
 			"scope": "orders.read profile", "scp": []any{"extra"}, "org_id": "acme", "groups": []any{"orders-eu", "staff"},
@@ -49,8 +49,8 @@ func jwtCall() *call {
 	}
 }
 
-// shipped adds what every definition needs: the hooks, and a target in the mesh.
-func shipped(d apidef.APIDefinition) apidef.APIDefinition {
+// withHooksAndTarget adds what every definition needs: the hooks, and a target in the mesh.
+func withHooksAndTarget(d apidef.APIDefinition) apidef.APIDefinition {
 	d.CustomMiddleware.Driver = apidef.GoPluginDriver
 	d.CustomMiddleware.Pre = []apidef.MiddlewareDefinition{{Name: tykapi.StripHook, Path: "plugins/identity.so"}}
 	d.CustomMiddleware.PostKeyAuth = []apidef.MiddlewareDefinition{{Name: tykapi.SignHook, Path: "plugins/identity.so"}}
@@ -69,12 +69,12 @@ func (c *call) request() *http.Request {
 	if c.certificates != nil {
 		r.TLS = &tls.ConnectionState{PeerCertificates: c.certificates}
 	}
-	c.enter(r)
+	c.enterContext(r)
 	return r
 }
 
-// enter puts into the request's context what Tyk would for this API.
-func (c *call) enter(r *http.Request) {
+// enterContext puts the values of this API into the request's context, as Tyk does.
+func (c *call) enterContext(r *http.Request) {
 	ctx.SetDefinition(r, &c.api)
 	if c.session != nil {
 		ctx.SetSession(r, c.session, false, false, false) // fewer values, and Tyk's global configuration is asked
@@ -86,20 +86,20 @@ func (c *call) enter(r *http.Request) {
 	if c.claims != nil {
 		r.Header.Set("Authorization", "Bearer "+c.token())
 	}
-	set(r, ctx.ContextData, data)
+	setContextValue(r, ctx.ContextData, data)
 	if c.ignored {
-		set(r, ctx.RequestStatus, "any")
+		setContextValue(r, ctx.RequestStatus, "any")
 	}
 }
 
-// asTykReads gives the claims as Tyk hands them over: every number is a float64.
+// asTykReads gives the claims as Tyk gives them to plugins: every number is a float64.
 func asTykReads(claims map[string]any) (read map[string]any) {
 	data, _ := json.Marshal(claims) // of texts, numbers and lists
 	_ = json.Unmarshal(data, &read)
 	return read
 }
 
-// token is the caller's, as far as the plugin reads it.
+// token makes the caller's token; its signature is not valid, because the plugin does not read it.
 func (c *call) token() string {
 	header, claims := map[string]any{}, map[string]any{}
 	for name, value := range c.claims {
@@ -116,6 +116,6 @@ func (c *call) token() string {
 	return part(header) + "." + part(claims) + ".c2lnbmF0dXJl"
 }
 
-func set(r *http.Request, key, value any) {
+func setContextValue(r *http.Request, key, value any) {
 	*r = *r.WithContext(context.WithValue(r.Context(), key, value))
 }

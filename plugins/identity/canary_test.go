@@ -14,8 +14,8 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// probe asks the canary as Tyk hands a keyless API's request to a pre hook.
-func probe() *httptest.ResponseRecorder {
+// callCanary calls the canary as Tyk calls a pre hook for a request of a keyless API.
+func callCanary() *httptest.ResponseRecorder {
 	rw := httptest.NewRecorder()
 	Canary(rw, httptest.NewRequest(http.MethodGet, "/meshpass-canary/", nil))
 	return rw
@@ -28,19 +28,19 @@ func TestCanary(t *testing.T) {
 		want   decision.Reason
 	}{
 		{"all is well", func(*rig) {}, decision.Issued},
-		{"the configuration breaks later", func(p *rig) { p.write(t, "meshpass.yaml", "issuer: ["); p.look() }, decision.Issued},
-		{"bad configuration", func(p *rig) { p.write(t, "meshpass.yaml", "issuer: ["); p.load(t) }, decision.NotConfigured},
-		{"no keys", func(p *rig) { remove(t, p, "keys/keys.yaml"); p.load(t) }, decision.NoSigningKey},
-		{"a test key", func(p *rig) { markAsTest(t, p); p.load(t) }, decision.NoSigningKey},
-		{"no key's time has come", func(p *rig) { replaceIn(t, p, p.dir+"/keys", expired(t)); p.look() }, decision.NoSigningKey},
+		{"the configuration breaks later", func(p *rig) { p.writeFile(t, "meshpass.yaml", "issuer: ["); p.checkOnce() }, decision.Issued},
+		{"bad configuration", func(p *rig) { p.writeFile(t, "meshpass.yaml", "issuer: ["); p.restart(t) }, decision.NotConfigured},
+		{"no keys", func(p *rig) { removeFile(t, p, "keys/keys.yaml"); p.restart(t) }, decision.NoSigningKey},
+		{"a test key", func(p *rig) { markAsTest(t, p); p.restart(t) }, decision.NoSigningKey},
+		{"no key's time has come", func(p *rig) { replaceIn(t, p, p.dir+"/keys", expiredKeyDir(t)); p.checkOnce() }, decision.NoSigningKey},
 		{"a bug", func(p *rig) { p.signer.minter = nil }, decision.Panic},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			p := start(t)
+			p := startRig(t)
 			row.change(p)
 			p.audit.Take()
-			rw := probe()
+			rw := callCanary()
 			if row.want == decision.Issued {
 				if rw.Code != http.StatusOK || rw.Body.String() != "ready\n" || len(rw.Header()["Txn-Token"]) != 0 {
 					t.Errorf("got %d %s %v", rw.Code, rw.Body, rw.Header())
@@ -58,21 +58,21 @@ func TestCanary(t *testing.T) {
 func markAsTest(t *testing.T, p *rig) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(p.dir, "keys", "keys.yaml"))
-	must(t, err)
-	p.write(t, "keys/keys.yaml", "test: true\n"+string(data))
+	requireNoError(t, err)
+	p.writeFile(t, "keys/keys.yaml", "test: true\n"+string(data))
 }
 
-// expired is a folder with a key that signs no more.
-func expired(t *testing.T) string {
+// expiredKeyDir makes a folder with a key that may no longer sign.
+func expiredKeyDir(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "expired")
 	newKey(t, dir, time.Now().Add(-time.Hour), time.Now().Add(-time.Minute))
 	return dir
 }
 
-// However many ask, one token a second is signed.
+// One token a second is signed, for any number of probes.
 func TestCanaryIsCheap(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	now := time.Now()
 	p.signer.now = func() time.Time { return now }
 	minter := p.signer.minter
@@ -84,20 +84,20 @@ func TestCanaryIsCheap(t *testing.T) {
 		{0, minter, 200}, {0, nil, 200}, {interval - 1, nil, 200}, {1, nil, 503}, {0, minter, 200}, {interval, nil, 503}, {-time.Hour, minter, 200},
 	} {
 		now, p.signer.minter = now.Add(row.later), row.minter
-		if got := probe(); got.Code != row.status {
+		if got := callCanary(); got.Code != row.status {
 			t.Errorf("step %d: got %d, want %d", step, got.Code, row.status)
 		}
 	}
 }
 
-// After the panic of one, others are answered.
+// After a panic in one probe, others are answered.
 func TestCanaryForMany(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	p.signer.minter = nil
 	var all sync.WaitGroup
 	for range 20 {
 		all.Add(1)
-		go func() { defer all.Done(); probe() }()
+		go func() { defer all.Done(); callCanary() }()
 	}
 	all.Wait()
 	if n := p.canaryAnswers(t, decision.Panic); n != 20 {

@@ -9,10 +9,10 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// staticCall is to an API that asks for nothing but a certificate of its list:
-// Tyk calls the post hook alone.
+// staticCall is a call of an API that asks for nothing but a certificate of its list. There Tyk calls only
+// the post hook.
 func staticCall() *call {
-	c := of(tykapi.MethodMTLS)
+	c := callWith(tykapi.MethodMTLS)
 	c.session = nil
 	c.api.UseKeylessAccess, c.api.UseStandardAuth, c.api.UseMutualTLSAuth = true, false, true
 	c.api.ClientCertificates = []string{"demo" + tykapi.Fingerprint(c.request())}
@@ -20,7 +20,7 @@ func staticCall() *call {
 }
 
 func TestStaticMutualTLS(t *testing.T) {
-	p := start(t, "secretFile:", kindsText)
+	p := startRig(t, "secretFile:", kindsText)
 	print := tykapi.Fingerprint(staticCall().request())
 	victim := &x509.Certificate{Raw: []byte("another"), NotAfter: newLeaf().NotAfter}
 	rows := []struct {
@@ -44,12 +44,12 @@ func TestStaticMutualTLS(t *testing.T) {
 			c := staticCall()
 			row.change(c)
 			r := c.request()
-			rw := p.guard(r)
+			rw := p.callGuardOnly(r)
 			if row.status != 0 {
-				refused(t, p, r, rw, row.status, row.reason)
+				requireDenied(t, p, r, rw, row.status, row.reason)
 				return
 			}
-			claims := signed(t, p, r, rw)
+			claims := requireSigned(t, p, r, rw)
 			if claims.Subject != "mtls:"+print || claims.Tctx["auth"] != "mtls" {
 				t.Errorf("got %s by %v, want mtls:%s", claims.Subject, claims.Tctx["auth"], print)
 			}
@@ -59,6 +59,6 @@ func TestStaticMutualTLS(t *testing.T) {
 		c := staticCall()
 		c.api.UseMutualTLSAuth, c.api.Proxy.TargetURL = false, foreign
 		r := c.request()
-		unsigned(t, p, r, p.guard(r))
+		requireUnsigned(t, p, r, p.callGuardOnly(r))
 	})
 }

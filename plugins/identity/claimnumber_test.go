@@ -9,7 +9,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// Digits of a JWT or OpenID token, and the claim that is signed; nil: refused.
+// Digits of a JWT or OpenID token, and the claim that is signed; nil: the request is denied.
 var tokenNumbers = map[string]any{
 	"7":                                     int64(7),
 	"0":                                     int64(0),
@@ -37,18 +37,18 @@ var tokenNumbers = map[string]any{
 	"1.00000000000000000001":                nil,
 }
 
-// A number that a double cannot hold becomes nobody else's.
+// A number that a double cannot hold never becomes another number.
 func TestNumbersOfTokens(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	for digits, want := range tokenNumbers {
 		for name, c := range map[string]*call{"jwt": jwtCall(), "oidc": openID(jwtCall())} {
 			t.Run(name+" "+digits, func(t *testing.T) {
 				c.claims["org_id"] = json.Number(digits)
 				r := c.request()
-				if rw := p.sign(r); want == nil {
-					refused(t, p, r, rw, 401, decision.ClaimsInvalid)
+				if rw := p.callSignAndGuard(r); want == nil {
+					requireDenied(t, p, r, rw, 401, decision.ClaimsInvalid)
 				} else {
-					equal(t, signed(t, p, r, rw).Tctx["tenant"], want)
+					requireEqual(t, requireSigned(t, p, r, rw).Tctx["tenant"], want)
 				}
 			})
 		}
@@ -88,7 +88,7 @@ var metadataNumbers = []struct {
 }
 
 func TestNumbersOfEverySession(t *testing.T) {
-	p := start(t, "secretFile:", `oauth: {subject: client, claims: {tenant: meta.tenant}}
+	p := startRig(t, "secretFile:", `oauth: {subject: client, claims: {tenant: meta.tenant}}
 basic: {subject: username, claims: {tenant: meta.tenant}}
 hmac: {subject: keyId, claims: {tenant: meta.tenant}}
 mtls: {subject: fingerprint, claims: {tenant: meta.tenant}}
@@ -97,35 +97,35 @@ secretFile:`)
 	for _, row := range metadataNumbers {
 		for _, m := range sessionMethods(t) {
 			t.Run(row.name+" "+string(m), func(t *testing.T) {
-				c := of(m)
+				c := callWith(m)
 				if m == tykapi.MethodKey {
 					c = keyCall()
 				}
 				c.session.MetaData["tenant"] = row.value
 				r := c.request()
-				if rw := p.sign(r); row.want == nil {
-					refused(t, p, r, rw, 401, decision.ClaimsInvalid)
+				if rw := p.callSignAndGuard(r); row.want == nil {
+					requireDenied(t, p, r, rw, 401, decision.ClaimsInvalid)
 				} else {
-					equal(t, signed(t, p, r, rw).Tctx["tenant"], row.want)
+					requireEqual(t, requireSigned(t, p, r, rw).Tctx["tenant"], row.want)
 				}
 			})
 		}
 	}
 }
 
-// Long identifiers can be had as texts, from providers that write numbers.
+// Long identifiers of providers that write numbers can be mapped as texts.
 func TestIntegerAsText(t *testing.T) {
-	p := start(t, "tenant: org_id", "tenant: {from: org_id, as: text}", "tenant: meta.tenant", "tenant: {from: meta.tenant, as: text}")
+	p := startRig(t, "tenant: org_id", "tenant: {from: org_id, as: text}", "tenant: meta.tenant", "tenant: {from: meta.tenant, as: text}")
 	for digits, want := range map[string]any{"1152921504606846977": "1152921504606846977", "99999999999999999999": "99999999999999999999", "7": "7", "2.0": "2",
 		`"7"`: nil, "1.5": nil, "1e2": nil, "-0": nil, "true": nil, `["7"]`: nil, "{}": nil} {
 		t.Run(digits, func(t *testing.T) {
 			c := jwtCall()
 			c.claims["org_id"] = json.RawMessage(digits)
 			r := c.request()
-			if rw := p.sign(r); want == nil {
-				refused(t, p, r, rw, 401, decision.ClaimsInvalid)
+			if rw := p.callSignAndGuard(r); want == nil {
+				requireDenied(t, p, r, rw, 401, decision.ClaimsInvalid)
 			} else {
-				equal(t, signed(t, p, r, rw).Tctx["tenant"], want)
+				requireEqual(t, requireSigned(t, p, r, rw).Tctx["tenant"], want)
 			}
 		})
 	}
@@ -134,17 +134,17 @@ func TestIntegerAsText(t *testing.T) {
 		c := keyCall()
 		c.session.MetaData["tenant"] = row.value
 		r := c.request()
-		if rw := p.sign(r); row.want == nil {
-			refused(t, p, r, rw, 401, decision.ClaimsInvalid)
+		if rw := p.callSignAndGuard(r); row.want == nil {
+			requireDenied(t, p, r, rw, 401, decision.ClaimsInvalid)
 		} else {
-			equal(t, signed(t, p, r, rw).Tctx["tenant"], row.want)
+			requireEqual(t, requireSigned(t, p, r, rw).Tctx["tenant"], row.want)
 		}
 	}
 }
 
-// What is signed is what Tyk has verified, whatever else stands where it should be.
+// Only the token that Tyk has verified is signed for, not another token at its place.
 func TestAnotherTokenThanTheVerifiedOne(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	rows := map[string]func(sent map[string]any){
 		"another tenant":          func(sent map[string]any) { sent["org_id"] = "globex" },
 		"another number":          func(sent map[string]any) { sent["org_id"] = json.Number("8") },
@@ -163,7 +163,7 @@ func TestAnotherTokenThanTheVerifiedOne(t *testing.T) {
 			change(other.claims)
 			r := c.request()
 			r.Header.Set("Authorization", "Bearer "+other.token())
-			refused(t, p, r, p.sign(r), 401, decision.ClaimsUnbound)
+			requireDenied(t, p, r, p.callSignAndGuard(r), 401, decision.ClaimsUnbound)
 		})
 	}
 }

@@ -24,8 +24,7 @@ var gatewayConfig = func() *atomic.Pointer[tykconfig.Config] {
 	return &c
 }()
 
-// What Tyk would keep of requests and answers is refused, unless the plugin's
-// file names the API.
+// A request is denied if Tyk would store it or its answer, unless the plugin's file names the API.
 func TestCopies(t *testing.T) {
 	const cache, recording = decision.ResponseCache, decision.DetailedRecording
 	rows := []struct {
@@ -38,15 +37,15 @@ func TestCopies(t *testing.T) {
 		}, cache},
 		{"cache of some paths", func(c *call) {
 			c.api.CacheOptions.EnableCache = true
-			paths(c, apidef.ExtendedPathsSet{Cached: []string{"/orders"}})
+			addPaths(c, apidef.ExtendedPathsSet{Cached: []string{"/orders"}})
 		}, cache},
 		{"cache of some paths, in the newer form", func(c *call) {
 			c.api.CacheOptions.EnableCache = true
-			paths(c, apidef.ExtendedPathsSet{AdvanceCacheConfig: []apidef.CacheMeta{{Method: "GET", Path: "/orders"}}})
+			addPaths(c, apidef.ExtendedPathsSet{AdvanceCacheConfig: []apidef.CacheMeta{{Method: "GET", Path: "/orders"}}})
 		}, cache},
 		{"cache of paths that are switched off", func(c *call) {
 			c.api.CacheOptions.EnableCache = true
-			paths(c, apidef.ExtendedPathsSet{AdvanceCacheConfig: []apidef.CacheMeta{{Disabled: true, Path: "/orders"}}})
+			addPaths(c, apidef.ExtendedPathsSet{AdvanceCacheConfig: []apidef.CacheMeta{{Disabled: true, Path: "/orders"}}})
 		}, ""},
 		{"cache that is on and for nothing, as in the dashboard's definitions", func(c *call) { c.api.CacheOptions.EnableCache = true }, ""},
 		{"cache that is off", func(c *call) { c.api.CacheOptions.CacheAllSafeRequests = true }, ""},
@@ -60,51 +59,51 @@ func TestCopies(t *testing.T) {
 		{"our header as a tag", func(c *call) { c.api.TagHeaders = []string{"x-request-id", "txn-token"} }, recording},
 		{"recording of an API that is not tracked", func(c *call) { c.api.EnableDetailedRecording, c.api.DoNotTrack = true, true }, ""},
 	}
-	p := start(t)
-	allowed := start(t, "optionalIdentity: [open-api]", "responseCache: [orders-key], detailedRecording: [orders-key]")
+	p := startRig(t)
+	allowed := startRig(t, "optionalIdentity: [open-api]", "responseCache: [orders-key], detailedRecording: [orders-key]")
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			c := keyCall()
 			row.change(c)
 			activeSigner = func() *signer { return p.signer }
 			r := c.request()
-			if rw := p.sign(r); row.reason == "" {
-				signed(t, p, r, rw)
+			if rw := p.callSignAndGuard(r); row.reason == "" {
+				requireSigned(t, p, r, rw)
 			} else {
-				refused(t, p, r, rw, 500, row.reason)
+				requireDenied(t, p, r, rw, 500, row.reason)
 			}
 			activeSigner = func() *signer { return allowed.signer }
 			r = c.request()
-			signed(t, allowed, r, allowed.sign(r))
+			requireSigned(t, allowed, r, allowed.callSignAndGuard(r))
 		})
 	}
 }
 
-// paths makes two versions, of which the second has the paths.
-func paths(c *call, set apidef.ExtendedPathsSet) {
+// addPaths makes two versions; the second has the paths.
+func addPaths(c *call, set apidef.ExtendedPathsSet) {
 	c.api.VersionData.Versions = map[string]apidef.VersionInfo{"v1": {}, "v2": {ExtendedPaths: set}}
 }
 
 func TestRecordingByOthers(t *testing.T) {
 	t.Run("by the organisation", func(t *testing.T) {
-		p := start(t)
+		p := startRig(t)
 		r := keyCall().request()
-		set(r, ctx.OrgSessionContext, &user.SessionState{EnableDetailedRecording: true})
-		refused(t, p, r, p.sign(r), 500, decision.DetailedRecording)
+		setContextValue(r, ctx.OrgSessionContext, &user.SessionState{EnableDetailedRecording: true})
+		requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.DetailedRecording)
 	})
 	t.Run("by the gateway", func(t *testing.T) {
 		withGateway(t, tykconfig.Config{EnableAnalytics: true, AnalyticsConfig: tykconfig.AnalyticsConfigConfig{EnableDetailedRecording: true}})
-		p := start(t)
+		p := startRig(t)
 		r := keyCall().request()
-		refused(t, p, r, p.sign(r), 500, decision.DetailedRecording)
+		requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.DetailedRecording)
 	})
 	t.Run("nothing without analytics", func(t *testing.T) {
 		withGateway(t, tykconfig.Config{})
-		p := start(t)
+		p := startRig(t)
 		c := keyCall()
 		c.api.EnableDetailedRecording, c.session.EnableDetailedRecording = true, true
 		r := c.request()
-		signed(t, p, r, p.sign(r))
+		requireSigned(t, p, r, p.callSignAndGuard(r))
 	})
 }
 
@@ -116,7 +115,7 @@ func withGateway(t *testing.T, c tykconfig.Config) {
 
 // OpenAPI definitions are read in their classic form.
 func TestCopiesOfOpenAPI(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	for name, change := range map[string]func(*apidef.APIDefinition){
 		"all safe requests": func(d *apidef.APIDefinition) { d.CacheOptions.CacheAllSafeRequests = true },
 		"one operation": func(d *apidef.APIDefinition) {
@@ -128,7 +127,7 @@ func TestCopiesOfOpenAPI(t *testing.T) {
 			r := keyCall().request()
 			tykapi.ForgetDefinitions(r)
 			ctx.SetOASDefinition(r, openAPI(t, func(d *apidef.APIDefinition) { d.CacheOptions.EnableCache = true; change(d) }))
-			refused(t, p, r, p.sign(r), 500, decision.ResponseCache)
+			requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.ResponseCache)
 		})
 	}
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// verdict is the decision of the edge's documents, with what it was made of. The zero verdict is that of
+// edgeDecision is the decision of the edge's documents, with what it was made of. The zero value is that of
 // a request that no document decides.
-type verdict struct {
+type edgeDecision struct {
 	decision   decision.Decision
 	original   originalRequest
 	generation string
@@ -25,7 +25,7 @@ type verdict struct {
 
 // decideEdge gives an error if the documents deny and are enforced. t is nil for a caller who stays
 // unknown.
-func (s *signer) decideEdge(e exchange, t *transaction) (v verdict, err error) {
+func (s *signer) decideEdge(e exchange, t *transaction) (v edgeDecision, err error) {
 	if s.policies == nil {
 		return v, nil
 	}
@@ -57,7 +57,7 @@ func (s *signer) decideEdge(e exchange, t *transaction) (v verdict, err error) {
 	if answer.Reason == decision.Unguarded && answer.Shadow == nil {
 		return v, nil
 	}
-	v = verdict{
+	v = edgeDecision{
 		decision:   applyEnforcement(answer, s.config.Edge.Enforce),
 		original:   original,
 		generation: s.policies.Generation(),
@@ -84,9 +84,9 @@ func applyEnforcement(answer decision.Decision, enforce bool) decision.Decision 
 	return unenforced
 }
 
-// addTo adds the verdict to the record of the request, with the request that was decided: before the
+// addTo adds the decision to the record of the request, with the request that was decided: before the
 // post hook Tyk may have rewritten it.
-func (v verdict) addTo(record *audit.Record) {
+func (v edgeDecision) addTo(record *audit.Record) {
 	if v.generation == "" {
 		return
 	}

@@ -29,20 +29,20 @@ spec:
 // startEdge loads documents, by file, that are enforced or not.
 func startEdge(t *testing.T, enforce bool, documents map[string]string) *rig {
 	t.Helper()
-	p := start(t, "secretFile:", kindsText)
-	must(t, os.Mkdir(filepath.Join(p.dir, "edge"), 0o700))
+	p := startRig(t, "secretFile:", kindsText)
+	requireNoError(t, os.Mkdir(filepath.Join(p.dir, "edge"), 0o700))
 	for name, text := range documents {
-		p.write(t, filepath.Join("edge", name), text)
+		p.writeFile(t, filepath.Join("edge", name), text)
 	}
 	replaceIn(t, p, "audit:", fmt.Sprintf("edge: {policies: [{path: edge}], enforce: %t}\naudit:", enforce))
-	p.look()
+	p.checkOnce()
 	if p.signer.policies == nil {
 		t.Fatalf("no policies: %s", &p.log)
 	}
 	return p
 }
 
-// records are all that were written since the last call.
+// records gives all records since the last call.
 func (p *rig) records(t *testing.T) (all []map[string]any) {
 	t.Helper()
 	for _, line := range strings.Split(strings.TrimSpace(p.audit.String()), "\n") {
@@ -77,7 +77,7 @@ func TestTheEdgeJudges(t *testing.T) {
 		status int
 		policy string   // of the record: "policy/rule"
 		shadow []string // where not enforced; nil: nothing
-		always bool     // that shadow stands there where it is enforced too
+		always bool     // the record has that shadow also where the edge enforces
 	}{
 		{"a rule allows", func() *http.Request { return keyCall().request() }, "", 0, "edge-key/own-tenant", []string{"allow rule_allowed edge-key/own-tenant"}, false},
 		{"another tenant", func() *http.Request { return elsewhere(keyCall()) }, decision.NoRule, 403, "/", []string{"deny no_rule"}, false},
@@ -107,11 +107,11 @@ func TestTheEdgeJudges(t *testing.T) {
 			}
 			records := p.records(t)
 			if enforce && row.reason != "" {
-				refused(t, p, r, rw, row.status, row.reason)
+				requireDenied(t, p, r, rw, row.status, row.reason)
 			} else if row.name == "nobody" {
-				unsigned(t, p, r, rw)
+				requireUnsigned(t, p, r, rw)
 			} else {
-				signed(t, p, r, rw)
+				requireSigned(t, p, r, rw)
 			}
 			if len(records) != 1 {
 				t.Fatalf("%s: %d records", row.name, len(records))
@@ -123,7 +123,7 @@ func TestTheEdgeJudges(t *testing.T) {
 			if row.reason != "" && enforce && (got["kind"] != "edge" || got["reason"] != string(row.reason)) {
 				t.Errorf("%s: got %v", row.name, got)
 			}
-			if by := text(got["policy"]) + "/" + text(got["rule"]); enforce && by != row.policy {
+			if by := textOf(got["policy"]) + "/" + textOf(got["rule"]); enforce && by != row.policy {
 				t.Errorf("%s: by %s, want %s", row.name, by, row.policy)
 			}
 			want, mode := row.shadow, "unenforced"
@@ -133,30 +133,30 @@ func TestTheEdgeJudges(t *testing.T) {
 			if want == nil {
 				mode = ""
 			}
-			if fmt.Sprint(listOf(got["shadow"])) != fmt.Sprint(want) || text(got["mode"]) != mode {
+			if fmt.Sprint(listOf(got["shadow"])) != fmt.Sprint(want) || textOf(got["mode"]) != mode {
 				t.Errorf("%s, enforce %t: shadow %v, mode %q, want %v, %q", row.name, enforce, got["shadow"], got["mode"], want, mode)
 			}
 		}
 	}
 }
 
-func text(v any) string { s, _ := v.(string); return s }
+func textOf(v any) string { s, _ := v.(string); return s }
 
 func listOf(v any) (all []string) {
 	list, _ := v.([]any)
 	for _, entry := range list {
-		all = append(all, text(entry))
+		all = append(all, textOf(entry))
 	}
 	return all
 }
 
-// What rules read stands in the record, so that the decision can be made again.
+// The record has the values that rules read, so that the decision can be made again.
 func TestEdgeInputs(t *testing.T) {
 	rule := strings.TrimSuffix(ownTenant, "'") + ` && request.headers["x-region"] == "eu,us"'`
 	p := startEdge(t, true, map[string]string{"key.yaml": edgeDocument("edge-key", "orders-key", rule)})
 	r := keyCall().request()
 	r.Header["X-Region"] = []string{"eu", "us"}
-	p.sign(r)
+	p.callSignAndGuard(r)
 	got := p.records(t)[0]
 	want := `map[claims.tctx.tenant:acme request.headers.x-region:eu,us]`
 	inputs, _ := got["inputs"].(map[string]any)
@@ -166,8 +166,8 @@ func TestEdgeInputs(t *testing.T) {
 	}
 }
 
-// An API that asks for a certificate only is judged by the last hook; what the
-// client asked for is known from the first.
+// A request of an API that asks only for a certificate is decided in the last hook, by the method and path
+// that the first hook has seen.
 func TestTheEdgeJudgesBeforeTykRewrites(t *testing.T) {
 	for path, status := range map[string]int{"/reports/1": 0, "/tenants/acme/orders/7": 403} {
 		c := staticCall()
@@ -175,16 +175,16 @@ func TestTheEdgeJudgesBeforeTykRewrites(t *testing.T) {
 		r := c.request()
 		r.URL.Path = path
 		StripIdentity(httptest.NewRecorder(), r)
-		c.enter(r)
+		c.enterContext(r)
 		r.URL.Path = "/reports/rewritten"
 		if status == 0 {
 			r.URL.Path = "/tenants/rewritten"
 		}
-		rw := p.guard(r)
+		rw := p.callGuardOnly(r)
 		if status == 0 {
-			signed(t, p, r, rw)
+			requireSigned(t, p, r, rw)
 		} else {
-			refused(t, p, r, rw, status, decision.NoRule)
+			requireDenied(t, p, r, rw, status, decision.NoRule)
 		}
 		if got := p.records(t)[0]; got["path"] != path {
 			t.Errorf("got %v", got)
@@ -192,32 +192,32 @@ func TestTheEdgeJudgesBeforeTykRewrites(t *testing.T) {
 	}
 }
 
-// Documents are followed like all other files: whole, or as they were.
+// Documents are followed like all other files: a change is loaded as a whole or not at all.
 func TestEdgePoliciesAreFollowed(t *testing.T) {
 	p := startEdge(t, true, map[string]string{"key.yaml": edgeDocument("edge-key", "orders-key", ownTenant)})
-	answer := func() int { return p.sign(keyCall().request()).Code }
+	answer := func() int { return p.callSignAndGuard(keyCall().request()).Code }
 	if got := answer(); got != 200 {
 		t.Fatalf("at first: %d", got)
 	}
-	p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", "name: none, effect: deny, to: {paths: ['/**']}"))
-	p.look()
+	p.writeFile(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", "name: none, effect: deny, to: {paths: ['/**']}"))
+	p.checkOnce()
 	if got := answer(); got != 403 {
 		t.Errorf("changed: %d", got)
 	}
-	p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", "name: none, effect: maybe"))
-	p.look()
+	p.writeFile(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", "name: none, effect: maybe"))
+	p.checkOnce()
 	if got := answer(); got != 403 || !strings.Contains(p.log.String(), "edge/key.yaml:6:") || !p.watch.meter.Source("policies").Rejected.Load() {
 		t.Errorf("refused: %d, log %s", got, &p.log)
 	}
-	p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", strings.ReplaceAll(ownTenant, "tctx.tenant", "tctx.tennant")))
-	p.look()
+	p.writeFile(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", strings.ReplaceAll(ownTenant, "tctx.tenant", "tctx.tennant")))
+	p.checkOnce()
 	if got := answer(); got != 403 || !strings.Contains(p.log.String(), "claims.tctx.tennant is in no token") {
 		t.Errorf("a claim that no mapping writes: %d, log %s", got, &p.log)
 	}
 	replaceIn(t, p, "enforce: true", "enforce: false")
-	p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", "name: none, effect: deny, to: {paths: ['/**']}"))
-	p.look()
-	if got := answer(); got != 200 || p.count(t, `meshpass_edge_shadow_decisions_total{decision="deny",reason="rule_denied"}`) != 1 {
+	p.writeFile(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", "name: none, effect: deny, to: {paths: ['/**']}"))
+	p.checkOnce()
+	if got := answer(); got != 200 || p.counterValue(t, `meshpass_edge_shadow_decisions_total{decision="deny",reason="rule_denied"}`) != 1 {
 		t.Errorf("no longer enforced: %d", got)
 	}
 }

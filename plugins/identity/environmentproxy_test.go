@@ -13,8 +13,8 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// Without a proxy_url of the API Tyk asks the environment, whose proxy reads what
-// is not encrypted.
+// For an API without proxy_url, Tyk uses the proxy of the environment, which can read requests that are not
+// encrypted.
 func TestProxyOfTheEnvironment(t *testing.T) {
 	before := tykapi.EnvironmentProxy
 	t.Cleanup(func() { tykapi.EnvironmentProxy = before })
@@ -45,20 +45,20 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			tykapi.EnvironmentProxy = through(row.proxy)
-			p := start(t)
+			p := startRig(t)
 			c := keyCall()
-			paths(c, apidef.ExtendedPathsSet{URLRewrite: []apidef.URLRewriteMeta{{Path: "/x"}}})
+			addPaths(c, apidef.ExtendedPathsSet{URLRewrite: []apidef.URLRewriteMeta{{Path: "/x"}}})
 			row.change(c)
 			r := c.request()
 			if row.rewritten != "" {
 				u, _ := url.Parse(row.rewritten)
-				set(r, ctx.UrlRewriteTarget, u)
-				set(r, ctx.RetainHost, true)
+				setContextValue(r, ctx.UrlRewriteTarget, u)
+				setContextValue(r, ctx.RetainHost, true)
 			}
-			if rw := p.sign(r); row.refused {
-				refused(t, p, r, rw, 500, decision.UpstreamRefused)
+			if rw := p.callSignAndGuard(r); row.refused {
+				requireDenied(t, p, r, rw, 500, decision.UpstreamRefused)
 			} else {
-				signed(t, p, r, rw)
+				requireSigned(t, p, r, rw)
 			}
 			if strings.Contains(p.log.String(), "secret@") {
 				t.Errorf("the log holds the proxy's password: %s", &p.log)

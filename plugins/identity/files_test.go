@@ -19,11 +19,11 @@ type issued struct {
 	lifetime              float64 // seconds
 }
 
-// issued signs for an API key and reads the token, unverified.
-func (p *rig) issued(t *testing.T) (got issued) {
+// issueToken sends a request with an API key and reads its token, without verifying it.
+func (p *rig) issueToken(t *testing.T) (got issued) {
 	t.Helper()
 	r := keyCall().request()
-	p.sign(r)
+	p.callSignAndGuard(r)
 	parts := strings.Split(r.Header.Get(identity.Header), ".")
 	if len(parts) != 3 {
 		t.Errorf("the request carries no token\nlog: %s", &p.log)
@@ -51,38 +51,38 @@ func replaceIn(t *testing.T, p *rig, oldnew ...string) string {
 		t.Fatal(err)
 	}
 	text := strings.NewReplacer(oldnew...).Replace(string(data))
-	p.write(t, "meshpass.yaml", text)
+	p.writeFile(t, "meshpass.yaml", text)
 	return text
 }
 
 func newKey(t *testing.T, dir string, from, until time.Time) string {
 	t.Helper()
-	must(t, os.MkdirAll(dir, 0o700))
+	requireNoError(t, os.MkdirAll(dir, 0o700))
 	kid, err := keyset.CreateKey(dir, keyset.ES256, keyset.Plan{PublishAt: from, SignFrom: from, SignUntil: until, RemoveAfter: until})
-	must(t, err)
+	requireNoError(t, err)
 	return kid
 }
 
-// swap changes a folder as Kubernetes does a mounted Secret: one link is swapped,
+// swapLink changes a folder as Kubernetes does a mounted Secret: one link is swapped,
 // and then the names follow.
-func swap(t *testing.T, dir, version string) {
+func swapLink(t *testing.T, dir, version string) {
 	t.Helper()
 	next := filepath.Join(dir, "..next")
-	must(t, os.Symlink(version, next))
-	must(t, os.Rename(next, filepath.Join(dir, "..data")))
+	requireNoError(t, os.Symlink(version, next))
+	requireNoError(t, os.Rename(next, filepath.Join(dir, "..data")))
 	names, err := filepath.Glob(filepath.Join(dir, "[^.]*"))
-	must(t, err)
+	requireNoError(t, err)
 	for _, name := range names {
-		must(t, os.Remove(name))
+		requireNoError(t, os.Remove(name))
 	}
 	names, err = filepath.Glob(filepath.Join(dir, version, "*"))
-	must(t, err)
+	requireNoError(t, err)
 	for _, name := range names {
-		must(t, os.Symlink(filepath.Join("..data", filepath.Base(name)), filepath.Join(dir, filepath.Base(name))))
+		requireNoError(t, os.Symlink(filepath.Join("..data", filepath.Base(name)), filepath.Join(dir, filepath.Base(name))))
 	}
 }
 
-func must(t *testing.T, err error) {
+func requireNoError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

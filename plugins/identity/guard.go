@@ -37,7 +37,7 @@ func (s *signer) guardIdentified(e exchange, t transaction) {
 	}
 	record := s.newRecord(e)
 	record.Txn, record.Sub, record.Iss = t.identity.Txn, t.identity.Subject.String(), s.config.Issuer
-	t.verdict.addTo(&record)
+	t.edge.addTo(&record)
 	if tykapi.ReentersChain(e.r) && t.api.UnsafeReentry != nil {
 		s.denyRequest(e, record, denial.New(decision.ConfigInvalid, "API %s: %w", t.api.ID, t.api.UnsafeReentry))
 		return

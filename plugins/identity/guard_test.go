@@ -19,8 +19,7 @@ const (
 	foreign = "http://evil.example.com/x"
 )
 
-// A definition with a target outside of upstreams is refused before anybody is
-// signed for.
+// A definition with a target outside of upstreams is rejected before a token is signed.
 func TestTargetsOfDefinitions(t *testing.T) {
 	const refusedTarget, missing = decision.UpstreamRefused, decision.GuardMissing
 	version := func(target string) func(*call) {
@@ -62,33 +61,33 @@ func TestTargetsOfDefinitions(t *testing.T) {
 		}, ""},
 		{"a bundle", func(c *call) { c.api.CustomMiddleware.Post, c.api.CustomMiddlewareBundle = nil, "bundle.zip" }, ""},
 	}
-	p := start(t)
+	p := startRig(t)
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			c := keyCall()
 			row.change(c)
 			r := c.request()
-			if rw := p.sign(r); row.reason == "" {
-				signed(t, p, r, rw)
+			if rw := p.callSignAndGuard(r); row.reason == "" {
+				requireSigned(t, p, r, rw)
 			} else {
-				refused(t, p, r, rw, 500, row.reason)
+				requireDenied(t, p, r, rw, 500, row.reason)
 			}
 		})
 	}
 }
 
-// What Tyk has decided by the last hook: URL rewriting names another host, or
+// Before the last hook Tyk has decided where the request goes: URL rewriting may name another host, or
 // another API of the gateway.
 func TestWhereTheRequestGoes(t *testing.T) {
 	rewriting := func(c *call) {
-		paths(c, apidef.ExtendedPathsSet{URLRewrite: []apidef.URLRewriteMeta{{Path: "/x"}}})
+		addPaths(c, apidef.ExtendedPathsSet{URLRewrite: []apidef.URLRewriteMeta{{Path: "/x"}}})
 	}
 	keepHost := func(c *call) { c.api.Proxy.PreserveHostHeader = true }
 	to := func(target string) func(*http.Request) {
 		return func(r *http.Request) {
 			u, _ := url.Parse(target)
-			set(r, ctx.UrlRewriteTarget, u)
-			set(r, ctx.RetainHost, u.Scheme != "tyk")
+			setContextValue(r, ctx.UrlRewriteTarget, u)
+			setContextValue(r, ctx.RetainHost, u.Scheme != "tyk")
 		}
 	}
 	const gets, none, no = "signed", "unsigned", "refused"
@@ -101,9 +100,9 @@ func TestWhereTheRequestGoes(t *testing.T) {
 		{"rewritten to a foreign host", rewriting, to(foreign), no},
 		{"rewritten to a foreign host with ours as user", rewriting, to("http://orders.shop.svc.cluster.local@evil.example.com/"), no},
 		{"rewritten within the mesh", rewriting, to(inMesh), gets},
-		{"rewritten path only", rewriting, func(r *http.Request) { set(r, ctx.UrlRewriteTarget, &url.URL{Path: "/y"}) }, gets},
+		{"rewritten path only", rewriting, func(r *http.Request) { setContextValue(r, ctx.UrlRewriteTarget, &url.URL{Path: "/y"}) }, gets},
 		{"host kept from an API before, and the client's own URL", rewriting, func(r *http.Request) {
-			set(r, ctx.RetainHost, true)
+			setContextValue(r, ctx.RetainHost, true)
 			r.URL.Scheme, r.URL.Host = "http", "evil.example.com"
 		}, no},
 		{"an absolute URL from the client", func(*call) {}, func(r *http.Request) { r.URL.Scheme, r.URL.Host = "http", "evil.example.com" }, gets},
@@ -114,7 +113,7 @@ func TestWhereTheRequestGoes(t *testing.T) {
 		{"the client's Host", keepHost, func(r *http.Request) { r.Host = "evil.example.com" }, no},
 		{"the client's Host, of the mesh", keepHost, func(r *http.Request) { r.Host = "orders.shop.svc.cluster.local:8080" }, gets},
 	}
-	p := start(t)
+	p := startRig(t)
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			c := keyCall()
@@ -126,11 +125,11 @@ func TestWhereTheRequestGoes(t *testing.T) {
 			GuardUpstream(rw, r)
 			switch row.want {
 			case gets:
-				signed(t, p, r, rw)
+				requireSigned(t, p, r, rw)
 			case none:
-				unsigned(t, p, r, rw)
+				requireUnsigned(t, p, r, rw)
 			default:
-				refused(t, p, r, rw, 500, decision.UpstreamRefused)
+				requireDenied(t, p, r, rw, 500, decision.UpstreamRefused)
 				if last := lastLine(p.audit.String()); !strings.Contains(last, `"sub":"key:partner-7"`) {
 					t.Errorf("audit: %s", last)
 				}
@@ -139,17 +138,17 @@ func TestWhereTheRequestGoes(t *testing.T) {
 	}
 }
 
-// Between our hooks nothing that sees the request sees a token, and what header
-// transforms write under our names is gone after the last one.
+// Between our hooks no middleware sees a token. Headers that header transforms write under our names are
+// removed by the last hook.
 func TestNoTokenBeforeTheGuard(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	r := keyCall().request()
 	SignIdentity(httptest.NewRecorder(), r)
-	unsigned(t, p, r, httptest.NewRecorder())
+	requireUnsigned(t, p, r, httptest.NewRecorder())
 	r.Header = http.Header{"Txn-Token": {"forged"}, "X-Meshpass-User": {"root"}}
 	rw := httptest.NewRecorder()
 	GuardUpstream(rw, r)
-	signed(t, p, r, rw)
+	requireSigned(t, p, r, rw)
 	if len(r.Header) != 1 {
 		t.Errorf("left on the request: %v", headerNames(r.Header))
 	}
@@ -158,9 +157,9 @@ func TestNoTokenBeforeTheGuard(t *testing.T) {
 	}
 }
 
-// An identity is signed for once, and by the API that found it.
+// A token is signed once for an identity, by the API that has found it.
 func TestIdentityIsTakenOnce(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	other := keyCall()
 	other.api.APIID = "other"
 	for name, between := range map[string]func(*http.Request){
@@ -173,21 +172,21 @@ func TestIdentityIsTakenOnce(t *testing.T) {
 			between(r)
 			rw := httptest.NewRecorder()
 			GuardUpstream(rw, r)
-			unsigned(t, p, r, rw)
+			requireUnsigned(t, p, r, rw)
 		})
 	}
 }
 
-// The request is judged by one configuration, from hook to hook.
+// One configuration decides a request, from its first hook to its last.
 func TestReloadBetweenHooks(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	r := keyCall().request()
 	SignIdentity(httptest.NewRecorder(), r)
 	replaceIn(t, p, "*.svc.cluster.local", "*.other.example.com")
-	p.look()
+	p.checkOnce()
 	rw := httptest.NewRecorder()
 	GuardUpstream(rw, r)
-	signed(t, p, r, rw)
+	requireSigned(t, p, r, rw)
 	r = keyCall().request()
-	refused(t, p, r, p.sign(r), 500, decision.UpstreamRefused)
+	requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.UpstreamRefused)
 }

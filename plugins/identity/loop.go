@@ -19,7 +19,7 @@ import (
 type transaction struct {
 	identity identity.Identity
 	lifetime time.Duration
-	verdict  verdict              // of the documents of the edge
+	edge     edgeDecision         // of the documents of the edge
 	signer   *signer              // one configuration decides the whole request
 	api      *tykapi.ProtectedAPI // whose hooks have found the identity
 	step     transactionStep

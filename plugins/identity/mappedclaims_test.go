@@ -5,19 +5,19 @@ import (
 	"testing"
 )
 
-// A name that is spelt in another way than the provider's is seen.
+// A claim whose name differs from the provider's is logged and counted.
 func TestMappedClaimNeverFound(t *testing.T) {
-	p := start(t, "tenant: org_id", "tenant: organisation", "tenant: meta.tenant", "tenant: meta.tenants")
+	p := startRig(t, "tenant: org_id", "tenant: organisation", "tenant: meta.tenant", "tenant: meta.tenants")
 	for range 3 {
 		for _, c := range []*call{jwtCall(), keyCall()} {
 			r := c.request()
-			signed(t, p, r, p.sign(r))
+			requireSigned(t, p, r, p.callSignAndGuard(r))
 		}
 	}
 	sample := func(mapping, claim, found string) string {
 		return `meshpass_edge_mapped_claims_total{mapping="` + mapping + `",claim="` + claim + `",found="` + found + `"}`
 	}
-	p.has(t, map[string]string{
+	p.requireSamples(t, map[string]string{
 		sample("idp", "tctx.tenant", "true"): "0", sample("idp", "tctx.tenant", "false"): "3",
 		sample("idp", "tctx.groups", "true"): "3", sample("idp", "tctx.groups", "false"): "0",
 		sample("idp", "scope", "true"): "3", sample("idp", "scope", "false"): "0",
@@ -34,29 +34,29 @@ func TestMappedClaimNeverFound(t *testing.T) {
 	}
 }
 
-// A claim that some callers have is no slip.
+// A claim that only some callers have is not logged.
 func TestOptionalClaimIsNotLogged(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	without := jwtCall()
 	delete(without.claims, "org_id")
 	for _, c := range []*call{jwtCall(), without} {
 		r := c.request()
-		signed(t, p, r, p.sign(r))
+		requireSigned(t, p, r, p.callSignAndGuard(r))
 	}
 	if strings.Contains(p.log.String(), "a mapped claim") {
 		t.Errorf("log: %s", &p.log)
 	}
 }
 
-// Counts outlive a reload, except where the mapping itself has changed.
+// Counts stay after a reload, unless the mapping itself has changed.
 func TestMappedClaimsAcrossReloads(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	r := jwtCall().request()
-	signed(t, p, r, p.sign(r))
+	requireSigned(t, p, r, p.callSignAndGuard(r))
 	text := strings.ReplaceAll(settingsText, "DIR", p.dir)
-	p.write(t, "meshpass.yaml", strings.ReplaceAll(text, "tenant: org_id", "tenant: organisation"))
-	p.look()
-	p.has(t, map[string]string{
+	p.writeFile(t, "meshpass.yaml", strings.ReplaceAll(text, "tenant: org_id", "tenant: organisation"))
+	p.checkOnce()
+	p.requireSamples(t, map[string]string{
 		`meshpass_edge_mapped_claims_total{mapping="idp",claim="tctx.groups",found="true"}`: "1",
 		`meshpass_edge_mapped_claims_total{mapping="idp",claim="tctx.tenant",found="true"}`: "0",
 	})

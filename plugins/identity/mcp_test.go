@@ -15,43 +15,43 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// mcpCall is a request as Tyk 5.13 hands it to our hooks in the first of its passes.
+// mcpCall is a request as Tyk 5.13 gives it to our hooks in the first of its passes.
 func mcpCall(c *call) *http.Request {
 	r := c.request()
-	set(r, ctx.UrlRewriteTarget, &url.URL{Scheme: "tyk", Host: "self", Path: "/json-rpc-method:tools/call", RawQuery: "check_limits=true"})
+	setContextValue(r, ctx.UrlRewriteTarget, &url.URL{Scheme: "tyk", Host: "self", Path: "/json-rpc-method:tools/call", RawQuery: "check_limits=true"})
 	return r
 }
 
 // Tyk calls no plugin in the passes that follow, so the first one signs.
 func TestMCPCallIsSignedInTheFirstPass(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	for _, c := range []*call{keyCall(), jwtCall()} {
 		r := mcpCall(c)
-		signed(t, p, r, p.sign(r))
+		requireSigned(t, p, r, p.callSignAndGuard(r))
 	}
 	if n := strings.Count(p.audit.String(), `"reason":"issued"`); n != 2 {
 		t.Errorf("%d records of two tokens", n)
 	}
 }
 
-// Other loops are to chains with hooks of their own.
+// Other loops go to chains with hooks of their own.
 func TestLoopsThatAreNoMCPCalls(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	for _, target := range []string{"tyk://self/x", "tyk://self/x/json-rpc-method:a", "tyk://other/json-rpc-method:a", "http://self/json-rpc-method:a"} {
 		r := keyCall().request()
 		u, err := url.Parse(target)
-		must(t, err)
-		set(r, ctx.UrlRewriteTarget, u)
-		if rw := p.sign(r); u.Scheme == "tyk" {
-			unsigned(t, p, r, rw)
+		requireNoError(t, err)
+		setContextValue(r, ctx.UrlRewriteTarget, u)
+		if rw := p.callSignAndGuard(r); u.Scheme == "tyk" {
+			requireUnsigned(t, p, r, rw)
 		} else {
-			signed(t, p, r, rw) // hasRewrites is false: the host is not Tyk's to follow
+			requireSigned(t, p, r, rw) // hasRewrites is false: the host is not Tyk's to follow
 		}
 	}
 	c := keyCall()
 	c.api.Proxy.TargetURL = "tyk://other/"
 	r := mcpCall(c)
-	unsigned(t, p, r, p.sign(r)) // the last pass goes to the other API
+	requireUnsigned(t, p, r, p.callSignAndGuard(r)) // the last pass goes to the other API
 }
 
 // A definition whose middlewares would read, change or write the token in the next passes.
@@ -98,29 +98,29 @@ func TestMCPDefinitionsThatTouchTheToken(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			p := start(t)
+			p := startRig(t)
 			c := keyCall()
 			row.change(&c.api)
 			r := mcpCall(c)
-			if rw := p.sign(r); row.log == "" {
-				signed(t, p, r, rw)
+			if rw := p.callSignAndGuard(r); row.log == "" {
+				requireSigned(t, p, r, rw)
 			} else {
-				refused(t, p, r, rw, 500, decision.ConfigInvalid)
+				requireDenied(t, p, r, rw, 500, decision.ConfigInvalid)
 				if !strings.Contains(p.log.String(), row.log) {
 					t.Errorf("log: %s\nwant %s", &p.log, row.log)
 				}
 			}
-			if row.log != "" && row.log != "URL rewriting" { // what is not looped is signed by the last hook, as ever
+			if row.log != "" && row.log != "URL rewriting" { // a request that is not looped is signed by the last hook, as always
 				r := c.request()
-				signed(t, p, r, p.sign(r))
+				requireSigned(t, p, r, p.callSignAndGuard(r))
 			}
 		})
 	}
 }
 
-// The definition that Tyk hands over in OpenAPI form is read, too.
+// A definition in OpenAPI form is read too.
 func TestMCPDefinitionInOpenAPIForm(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	for _, copied := range []bool{false, true} {
 		o := openAPI(t)
 		if copied {
@@ -129,15 +129,15 @@ func TestMCPDefinitionInOpenAPIForm(t *testing.T) {
 		r := keyCall().request()
 		tykapi.ForgetDefinitions(r)
 		ctx.SetOASDefinition(r, o)
-		set(r, ctx.UrlRewriteTarget, &url.URL{Scheme: "tyk", Host: "self", Path: "/json-rpc-method:initialize"})
+		setContextValue(r, ctx.UrlRewriteTarget, &url.URL{Scheme: "tyk", Host: "self", Path: "/json-rpc-method:initialize"})
 		rw := httptest.NewRecorder()
 		if SignIdentity(rw, r); rw.Body.Len() == 0 {
 			GuardUpstream(rw, r)
 		}
 		if copied {
-			refused(t, p, r, rw, 500, decision.ConfigInvalid)
+			requireDenied(t, p, r, rw, 500, decision.ConfigInvalid)
 		} else {
-			signed(t, p, r, rw)
+			requireSigned(t, p, r, rw)
 		}
 	}
 }

@@ -23,111 +23,114 @@ const brokenRule = "name: none, effect: maybe"
 func withAllSources(t *testing.T, enforce bool) *rig {
 	t.Helper()
 	p := startEdge(t, enforce, map[string]string{"key.yaml": edgeDocument("edge-key", "orders-key", ownTenant)})
-	p.write(t, "revoked.yaml", "revocations: []")
+	p.writeFile(t, "revoked.yaml", "revocations: []")
 	replaceIn(t, p, "audit:", "revocation: {file: revoked.yaml}\naudit:")
-	p.look()
+	p.checkOnce()
 	return p
 }
 
-// Whatever else is wrong, a key that is withdrawn signs no more, and who is revoked
-// gets no token. Without the fix both wait until the slip is found, also where the
-// documents of the edge only watch.
+// While other files have faults, a key that was withdrawn does not sign, and a revoked caller gets no token.
+// Without the fix both wait until the fault is fixed, also where the documents of the edge are not
+// enforced.
 func TestNothingHoldsBackKeysAndRevocations(t *testing.T) {
 	for name, breaks := range map[string]func(t *testing.T, p *rig){
 		"a document": func(t *testing.T, p *rig) {
-			p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", brokenRule))
+			p.writeFile(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", brokenRule))
 		},
-		"half a document":   func(t *testing.T, p *rig) { p.write(t, "edge/key.yaml", "half: [") },
-		"no document":       func(t *testing.T, p *rig) { remove(t, p, "edge") },
+		"half a document":   func(t *testing.T, p *rig) { p.writeFile(t, "edge/key.yaml", "half: [") },
+		"no document":       func(t *testing.T, p *rig) { removeFile(t, p, "edge") },
 		"the configuration": func(t *testing.T, p *rig) { replaceIn(t, p, "lifetime: 60s", "lifetime: soon") },
 		"an issuer that fits into no token": func(t *testing.T, p *rig) {
 			replaceIn(t, p, "issuer: https://tyk", "issuer: https://"+strings.Repeat("tyk", 1<<12))
 		},
-		"no configuration":      func(t *testing.T, p *rig) { remove(t, p, "meshpass.yaml") },
-		"the secret":            func(t *testing.T, p *rig) { p.write(t, "secret", "short") },
-		"a pipe for the secret": func(t *testing.T, p *rig) { remove(t, p, "secret"); must(t, syscall.Mkfifo(p.dir+"/secret", 0o600)) },
+		"no configuration": func(t *testing.T, p *rig) { removeFile(t, p, "meshpass.yaml") },
+		"the secret":       func(t *testing.T, p *rig) { p.writeFile(t, "secret", "short") },
+		"a pipe for the secret": func(t *testing.T, p *rig) {
+			removeFile(t, p, "secret")
+			requireNoError(t, syscall.Mkfifo(p.dir+"/secret", 0o600))
+		},
 		"absent folder of keys": func(t *testing.T, p *rig) { replaceIn(t, p, p.dir+"/keys", p.dir+"/absent") },
 	} {
 		for _, enforce := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, " ", enforce), func(t *testing.T) {
 				p := withAllSources(t, enforce)
-				before := p.issued(t)
+				before := p.issueToken(t)
 				breaks(t, p)
-				p.look()
-				if p.issued(t) != before {
+				p.checkOnce()
+				if p.issueToken(t) != before {
 					t.Error("the slip alone changes something")
 				}
 				next := t.TempDir()
 				kid := newKey(t, next, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
-				remove(t, p, "keys")
+				removeFile(t, p, "keys")
 				copyDir(t, p.dir+"/keys", next)
-				p.look()
-				if got := p.issued(t); got.kid != kid {
+				p.checkOnce()
+				if got := p.issueToken(t); got.kid != kid {
 					t.Errorf("signed with %s, want the new key %s; log: %s", got.kid, kid, &p.log)
 				}
-				p.write(t, "revoked.yaml", listed(t, revocation.Sub, "key:partner-7", time.Now().Add(time.Minute)))
-				p.look()
+				p.writeFile(t, "revoked.yaml", revocationText(t, revocation.Sub, "key:partner-7", time.Now().Add(time.Minute)))
+				p.checkOnce()
 				r := keyCall().request()
-				refused(t, p, r, p.sign(r), http.StatusUnauthorized, decision.TokenRevoked)
+				requireDenied(t, p, r, p.callSignAndGuard(r), http.StatusUnauthorized, decision.TokenRevoked)
 			})
 		}
 	}
 }
 
-// What is wrong with one source is shown at that source alone.
+// The fault of a source is shown at that source alone.
 func TestASlipIsShownAtItsSource(t *testing.T) {
 	p := withAllSources(t, false)
-	p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", brokenRule))
-	p.look()
+	p.writeFile(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", brokenRule))
+	p.checkOnce()
 	for _, s := range sources {
 		want := map[bool]string{true: "0", false: "1"}[s == policiesSource]
-		p.has(t, map[string]string{fmt.Sprintf(`meshpass_reload_current{source="%s"}`, s): want})
+		p.requireSamples(t, map[string]string{fmt.Sprintf(`meshpass_reload_current{source="%s"}`, s): want})
 	}
 }
 
-// A gateway that starts with a document that is wrong signs all the same; where the
-// documents are enforced, what that one targets is denied.
+// A gateway that starts with an invalid document signs all the same. If the documents are enforced, the
+// targets of that document are denied.
 func TestAStartWithADocumentThatIsWrong(t *testing.T) {
 	for _, enforce := range []bool{false, true} {
 		p := withAllSources(t, enforce)
-		p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", brokenRule))
-		p.load(t)
+		p.writeFile(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", brokenRule))
+		p.restart(t)
 		other := jwtCall().request()
-		signed(t, p, other, p.sign(other))
+		requireSigned(t, p, other, p.callSignAndGuard(other))
 		r := keyCall().request()
-		if rw := p.sign(r); enforce {
-			refused(t, p, r, rw, http.StatusServiceUnavailable, decision.PolicyRefused)
+		if rw := p.callSignAndGuard(r); enforce {
+			requireDenied(t, p, r, rw, http.StatusServiceUnavailable, decision.PolicyRefused)
 		} else {
-			signed(t, p, r, rw)
+			requireSigned(t, p, r, rw)
 		}
 	}
 }
 
-// Beside keys and documents may lie anything. Without the fix the start never ends.
+// Any files may be beside keys and documents. Without the fix the start never ends.
 func TestOddFilesBesideKeysAndDocuments(t *testing.T) {
 	p := withAllSources(t, true)
 	for _, dir := range []string{"keys", "edge"} {
 		at := func(name string) string { return filepath.Join(p.dir, dir, name) }
-		must(t, syscall.Mkfifo(at("pipe"), 0o600))
-		must(t, os.Symlink("absent", at("dangling")))
-		must(t, os.Mkdir(at("lost+found"), 0))
-		must(t, os.WriteFile(at("notes.txt"), nil, 0o600))
-		must(t, os.Truncate(at("notes.txt"), 1<<40)) // holes, which take no space
+		requireNoError(t, syscall.Mkfifo(at("pipe"), 0o600))
+		requireNoError(t, os.Symlink("absent", at("dangling")))
+		requireNoError(t, os.Mkdir(at("lost+found"), 0))
+		requireNoError(t, os.WriteFile(at("notes.txt"), nil, 0o600))
+		requireNoError(t, os.Truncate(at("notes.txt"), 1<<40)) // holes, which take no space
 	}
-	must(t, syscall.Mkfifo(filepath.Join(p.dir, "keys", "stray.pem"), 0o600))
+	requireNoError(t, syscall.Mkfifo(filepath.Join(p.dir, "keys", "stray.pem"), 0o600))
 	p.log.Reset()
-	p.load(t)
-	p.issued(t)
-	p.write(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", "name: none, effect: deny, to: {paths: ['/**']}"))
-	p.look()
+	p.restart(t)
+	p.issueToken(t)
+	p.writeFile(t, "edge/key.yaml", edgeDocument("edge-key", "orders-key", "name: none, effect: deny, to: {paths: ['/**']}"))
+	p.checkOnce()
 	r := keyCall().request()
-	refused(t, p, r, p.sign(r), http.StatusForbidden, decision.RuleDenied)
+	requireDenied(t, p, r, p.callSignAndGuard(r), http.StatusForbidden, decision.RuleDenied)
 	if strings.Contains(p.log.String(), "rejected") {
 		t.Errorf("log: %s", &p.log)
 	}
 }
 
-// A file that hangs is left alone: its age grows, and all others are followed.
+// While a file hangs, its age grows, and all others are followed.
 func TestAFileThatHangs(t *testing.T) {
 	p := withAllSources(t, false)
 	hang, hangs := make(chan struct{}), make(chan struct{})
@@ -147,7 +150,7 @@ func TestAFileThatHangs(t *testing.T) {
 	p.watch.patience = time.Millisecond
 	p.watch.checkFiles()
 	<-hangs
-	p.write(t, "revoked.yaml", listed(t, revocation.Sub, "key:partner-7", time.Now().Add(time.Minute)))
+	p.writeFile(t, "revoked.yaml", revocationText(t, revocation.Sub, "key:partner-7", time.Now().Add(time.Minute)))
 	for deadline := time.Now().Add(20 * time.Second); p.watch.signer.Load().revoked.Len() == 0; {
 		if time.Now().After(deadline) {
 			t.Fatal("the revocation waits")
@@ -162,17 +165,17 @@ func TestAFileThatHangs(t *testing.T) {
 
 var _ part = (*reload.Value[int])(nil)
 
-// Names are unique in a folder, so two teams of the edge cannot stand in each other's way.
+// Names are unique in a folder, so two teams cannot take the names of each other's documents.
 func TestFoldersOfTheEdge(t *testing.T) {
 	p := startEdge(t, true, map[string]string{"key.yaml": edgeDocument("p", "orders-key", ownTenant)})
-	must(t, os.Mkdir(filepath.Join(p.dir, "team"), 0o700))
-	p.write(t, "team/p.yaml", edgeDocument("p", "orders-jwt", "name: none, effect: deny, to: {paths: ['/**']}"))
+	requireNoError(t, os.Mkdir(filepath.Join(p.dir, "team"), 0o700))
+	p.writeFile(t, "team/p.yaml", edgeDocument("p", "orders-jwt", "name: none, effect: deny, to: {paths: ['/**']}"))
 	replaceIn(t, p, "[{path: edge}]", "[{path: edge}, {path: team, name: jwt-team}]")
-	p.look()
-	p.issued(t)
+	p.checkOnce()
+	p.issueToken(t)
 	p.audit.Take()
 	r := jwtCall().request()
-	refused(t, p, r, p.sign(r), http.StatusForbidden, decision.RuleDenied)
+	requireDenied(t, p, r, p.callSignAndGuard(r), http.StatusForbidden, decision.RuleDenied)
 	if got := p.records(t)[0]; got["policy"] != "p" || got["folder"] != "jwt-team" {
 		t.Errorf("got %v", got)
 	}

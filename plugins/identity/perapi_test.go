@@ -19,10 +19,10 @@ func withSettings(c *call, settings any) *call {
 }
 
 func TestAPINarrows(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	c := withSettings(jwtCall(), map[string]any{"scopes": []any{"orders.read"}, "claims": []any{"groups"}, "lifetime": "20s"})
 	r := c.request()
-	claims := signed(t, p, r, p.sign(r))
+	claims := requireSigned(t, p, r, p.callSignAndGuard(r))
 	if claims.Scope != "orders.read" || claims.Tctx["tenant"] != nil || claims.Tctx["groups"] == nil {
 		t.Errorf("scope %q, tctx %v", claims.Scope, claims.Tctx)
 	}
@@ -32,7 +32,7 @@ func TestAPINarrows(t *testing.T) {
 }
 
 func TestAPIMayNotWiden(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	rows := map[string]any{
 		"no mapping":            "all",
 		"null":                  nil,
@@ -49,23 +49,23 @@ func TestAPIMayNotWiden(t *testing.T) {
 	for name, settings := range rows {
 		t.Run(name, func(t *testing.T) {
 			r := withSettings(keyCall(), settings).request()
-			refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
+			requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.ConfigInvalid)
 		})
 	}
 	for name, audiences := range map[string]any{"no audience": []any{}, "an unknown audience": []any{"shop", "other"}, "a text": "shop", "an empty one": []any{""}} {
 		t.Run(name, func(t *testing.T) {
 			r := withSettings(jwtCall(), map[string]any{"audiences": audiences}).request()
-			refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
+			requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.ConfigInvalid)
 		})
 	}
 }
 
-// A token for one API's audience is good for that API only.
+// A token for the audience of one API is admitted by that API only.
 func TestAudiencesOfAPIs(t *testing.T) {
-	p := start(t, "audiences: [shop]", "audiences: [shop, reports, admin]")
+	p := startRig(t, "audiences: [shop]", "audiences: [shop, reports, admin]")
 	rows := []struct {
 		name      string
-		audiences any // of the API; nil: it says nothing
+		audiences any // of the API; nil: the API does not narrow
 		aud       any
 		passes    bool
 	}{
@@ -89,10 +89,10 @@ func TestAudiencesOfAPIs(t *testing.T) {
 				}
 				c.claims["aud"] = row.aud
 				r := c.request()
-				if rw := p.sign(r); row.passes {
-					signed(t, p, r, rw)
+				if rw := p.callSignAndGuard(r); row.passes {
+					requireSigned(t, p, r, rw)
 				} else {
-					refused(t, p, r, rw, 401, decision.AudienceMismatch)
+					requireDenied(t, p, r, rw, 401, decision.AudienceMismatch)
 				}
 			})
 		}
@@ -100,29 +100,29 @@ func TestAudiencesOfAPIs(t *testing.T) {
 }
 
 func TestDisabledSettingsDoNotWiden(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	c := withSettings(keyCall(), map[string]any{"scopes": []any{}})
 	c.api.ConfigDataDisabled = true
 	r := c.request()
-	refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
+	requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.ConfigInvalid)
 }
 
 func TestSettingsAreReadOncePerDefinition(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	c := withSettings(keyCall(), "wrong")
 	for range 3 {
 		r := c.request()
-		refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
+		requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.ConfigInvalid)
 	}
 	if n := strings.Count(p.log.String(), "until its definition is fixed"); n != 1 {
 		t.Errorf("logged %d times, want once", n)
 	}
 	mended := keyCall().request() // another definition under the same id, as after a reload
-	signed(t, p, mended, p.sign(mended))
+	requireSigned(t, p, mended, p.callSignAndGuard(mended))
 }
 
 func TestOptionalIdentity(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	open := func(change func(*call)) *http.Request {
 		c := withSettings(keyCall(), map[string]any{"identity": "optional"})
 		c.api.APIID = "open-api"
@@ -131,24 +131,24 @@ func TestOptionalIdentity(t *testing.T) {
 		return c.request()
 	}
 	r := open(func(c *call) { c.session, c.ignored = nil, true })
-	if rw := p.sign(r); rw.Body.Len() != 0 || len(r.Header) != 0 {
+	if rw := p.callSignAndGuard(r); rw.Body.Len() != 0 || len(r.Header) != 0 {
 		t.Errorf("body %q, headers %v: want the request passed on without any of ours", rw.Body, headerNames(r.Header))
 	}
 	if last := lastLine(p.audit.String()); !strings.Contains(last, `"anonymous"`) {
 		t.Errorf("audit: %s", last)
 	}
 	r = open(func(*call) {})
-	signed(t, p, r, p.sign(r))
+	requireSigned(t, p, r, p.callSignAndGuard(r))
 	r = open(func(c *call) { c.session.IsInactive = true }) // there is a caller, and a bad one
-	refused(t, p, r, p.sign(r), 401, decision.SessionInactive)
+	requireDenied(t, p, r, p.callSignAndGuard(r), 401, decision.SessionInactive)
 }
 
 func TestOpenAPIDefinition(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	r := keyCall().request()
 	tykapi.ForgetDefinitions(r)
 	ctx.SetOASDefinition(r, openAPI(t))
-	claims := signed(t, p, r, p.sign(r))
+	claims := requireSigned(t, p, r, p.callSignAndGuard(r))
 	if claims.Scope != "orders.read" || len(r.Header.Values(identity.Header)) != 1 {
 		t.Errorf("scope %q: want what pluginConfig.data leaves", claims.Scope)
 	}

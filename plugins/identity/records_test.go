@@ -15,8 +15,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// Each token that is issued and each refusal leaves exactly one record, whichever
-// hook it was, and is counted once.
+// Each issued token and each denial has exactly one record, from any of the hooks, and is counted once.
 func TestOneRecord(t *testing.T) {
 	between := func(c *call, change func(p *rig, r *http.Request)) func(*rig) {
 		return func(p *rig) {
@@ -26,8 +25,8 @@ func TestOneRecord(t *testing.T) {
 			GuardUpstream(httptest.NewRecorder(), r)
 		}
 	}
-	signs := func(c *call) func(*rig) { return func(p *rig) { p.sign(c.request()) } }
-	guards := func(c *call) func(*rig) { return func(p *rig) { p.guard(c.request()) } }
+	signs := func(c *call) func(*rig) { return func(p *rig) { p.callSignAndGuard(c.request()) } }
+	guards := func(c *call) func(*rig) { return func(p *rig) { p.callGuardOnly(c.request()) } }
 	changed := func(c *call, change func(*call)) *call { change(c); return c }
 	keepHost := changed(keyCall(), func(c *call) { c.api.Proxy.PreserveHostHeader = true })
 	open := changed(withSettings(withoutSession(keyCall()), map[string]any{"identity": "optional"}), func(c *call) { c.api.APIID = "open-api" })
@@ -45,12 +44,12 @@ func TestOneRecord(t *testing.T) {
 		{"an identity that does not fit", signs(changed(jwtCall(), func(c *call) { c.claims["org_id"] = strings.Repeat("x", 9000) })), decision.MintFailed},
 		{"a loop that issues nothing", between(keyCall(), func(_ *rig, r *http.Request) { r.URL.Scheme = "tyk" }), ""},
 		{"a keyless API", guards(changed(staticCall(), func(c *call) { c.api.UseMutualTLSAuth = false })), ""},
-		{"a panic in SignIdentity", func(p *rig) { p.signer.config = nil; p.sign(keyCall().request()) }, decision.Panic},
+		{"a panic in SignIdentity", func(p *rig) { p.signer.config = nil; p.callSignAndGuard(keyCall().request()) }, decision.Panic},
 		{"a panic in GuardUpstream", between(keyCall(), func(p *rig, _ *http.Request) { p.signer.minter = nil }), decision.Panic},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			p := start(t, "secretFile:", kindsText)
+			p := startRig(t, "secretFile:", kindsText)
 			row.run(p)
 			want := 1
 			if row.want == "" {
@@ -66,7 +65,7 @@ func TestOneRecord(t *testing.T) {
 					want = 1
 				}
 				d := decision.Decision{Reason: reason}
-				if got := p.count(t, fmt.Sprintf(`meshpass_edge_decisions_total{decision="%s",reason="%s"}`, d, reason)); got != want {
+				if got := p.counterValue(t, fmt.Sprintf(`meshpass_edge_decisions_total{decision="%s",reason="%s"}`, d, reason)); got != want {
 					t.Errorf("%s is counted %d times, want %d", reason, got, want)
 				}
 			}
@@ -74,10 +73,10 @@ func TestOneRecord(t *testing.T) {
 	}
 }
 
-// The cause of a refusal stands in its record, as in the log, so that a reader of the trail need not find the other.
+// The cause of a denial is in its record, as in the log, so that a reader of the trail does not need the log.
 func TestRecordsOfRefusalsNameTheCause(t *testing.T) {
-	p := start(t)
-	p.sign(withoutSession(keyCall()).request())
+	p := startRig(t)
+	p.callSignAndGuard(withoutSession(keyCall()).request())
 	c := keyCall()
 	c.api.Proxy.PreserveHostHeader = true
 	r := c.request()
@@ -101,7 +100,7 @@ func TestRecordsOfRefusalsNameTheCause(t *testing.T) {
 	}
 }
 
-// hanging is the gateway's standard output when its reader has stopped.
+// hanging is the gateway's standard output after its reader has stopped.
 type hanging struct{ free chan struct{} }
 
 func (h hanging) Write(line []byte) (int, error) {
@@ -113,21 +112,21 @@ func (h hanging) Write(line []byte) (int, error) {
 func TestNoHookWaitsForItsRecord(t *testing.T) {
 	stdout := hanging{make(chan struct{})}
 	defer close(stdout.free)
-	p := start(t)
+	p := startRig(t)
 	trail := audit.New(stdout, audit.Options{Queue: 2000})
 	auditTrails.logs[settings.Stderr] = trail
 	p.signer.audit = trail
 	for range 20 {
 		r := keyCall().request()
-		signed(t, p, r, p.sign(r))
+		requireSigned(t, p, r, p.callSignAndGuard(r))
 		r = withoutSession(keyCall()).request()
-		refused(t, p, r, p.sign(r), 401, decision.NoSession)
+		requireDenied(t, p, r, p.callSignAndGuard(r), 401, decision.NoSession)
 	}
 	s := trail.Stats()
 	if s.Queued == 0 || s.Lost[logqueue.QueueFull] != 40-uint64(s.Queued) {
 		t.Errorf("got %+v", s)
 	}
-	p.has(t, map[string]string{
+	p.requireSamples(t, map[string]string{
 		`meshpass_audit_records_lost_total{cause="queue_full"}`: fmt.Sprint(s.Lost[logqueue.QueueFull]),
 		`meshpass_audit_write_failures_total`:                   fmt.Sprint(s.Lost[logqueue.QueueFull]),
 		`meshpass_audit_queue_bytes`:                            fmt.Sprint(s.Bytes),
@@ -137,15 +136,15 @@ func TestNoHookWaitsForItsRecord(t *testing.T) {
 
 // A configuration that changes the bound of the queue, or is loaded again, starts no second writer.
 func TestOneTrailForEachOutput(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	before := p.signer.audit
 	replaceIn(t, p, "audit: {output: stderr}", "audit: {output: stderr, queue: 512KiB}")
-	p.look()
+	p.checkOnce()
 	if p.signer.audit != before || before.Stats().Limit != 512<<10 {
 		t.Errorf("another trail, or a limit of %d", before.Stats().Limit)
 	}
 	replaceIn(t, p, "queue: 512KiB", "queue: 1MiB", "issuer: https://tyk", "issuer: https://"+strings.Repeat("tyk", 1<<12))
-	p.look()
+	p.checkOnce()
 	if before.Stats().Limit != 512<<10 {
 		t.Errorf("a configuration that cannot be used sets a limit of %d", before.Stats().Limit)
 	}

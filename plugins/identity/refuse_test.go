@@ -13,7 +13,7 @@ import (
 )
 
 func TestRefused(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	key := func(change func(*call)) *call { c := keyCall(); change(c); return c }
 	jwt := func(change func(*call)) *call { c := jwtCall(); change(c); return c }
 	claim := func(name string, value any) *call { return jwt(func(c *call) { c.claims[name] = value }) }
@@ -81,7 +81,7 @@ func TestRefused(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			row.call.header = map[string][]string{"Txn-Token": {"forged"}}
 			r := row.call.request()
-			refused(t, p, r, p.sign(r), row.status, row.reason)
+			requireDenied(t, p, r, p.callSignAndGuard(r), row.status, row.reason)
 			if last := lastLine(p.audit.String()); !strings.Contains(last, `"kind":"edge"`) || !strings.Contains(last, string(row.reason)) {
 				t.Errorf("audit: %s", last)
 			}
@@ -89,9 +89,9 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// A 401 says how to authenticate.
+// A 401 names the way to authenticate.
 func TestChallenges(t *testing.T) {
-	p := start(t, "secretFile:", kindsText)
+	p := startRig(t, "secretFile:", kindsText)
 	expiring := func(c *call) *call { c.session.Expires = 1; return c }
 	without := func(c *call) *call { c.session = nil; return c }
 	named := func(c *call, name string) *call { c.api.Name = name; return c }
@@ -100,16 +100,16 @@ func TestChallenges(t *testing.T) {
 		call       *call
 	}{
 		{"nobody was authenticated", `Bearer`, without(keyCall())},
-		{"nobody was authenticated by a password", `Basic realm="Orders"`, without(of(tykapi.MethodBasic))},
-		{"a name with a quotation mark", `Basic realm="\"a\\b\"  c"`, without(named(of(tykapi.MethodBasic), "\"a\\b\"\r\nc"))},
+		{"nobody was authenticated by a password", `Basic realm="Orders"`, without(callWith(tykapi.MethodBasic))},
+		{"a name with a quotation mark", `Basic realm="\"a\\b\"  c"`, without(named(callWith(tykapi.MethodBasic), "\"a\\b\"\r\nc"))},
 		{"a key that has ended", `Bearer error="invalid_token"`, expiring(keyCall())},
-		{"a user whose session has ended", `Basic realm="Orders"`, expiring(of(tykapi.MethodBasic))},
+		{"a user whose session has ended", `Basic realm="Orders"`, expiring(callWith(tykapi.MethodBasic))},
 		{"a token of another user", `Bearer error="invalid_token"`, func() *call { c := jwtCall(); c.claims["sub"] = "bob"; return c }()},
-		{"a certificate's session without the certificate", `Bearer error="invalid_token"`, func() *call { c := of(tykapi.MethodMTLS); c.certificates = nil; return c }()},
+		{"a certificate's session without the certificate", `Bearer error="invalid_token"`, func() *call { c := callWith(tykapi.MethodMTLS); c.certificates = nil; return c }()},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			rw := p.sign(row.call.request())
+			rw := p.callSignAndGuard(row.call.request())
 			if got := rw.Header().Values("WWW-Authenticate"); rw.Code != 401 || len(got) != 1 || got[0] != row.want {
 				t.Errorf("%d with %q, want 401 with %s", rw.Code, got, row.want)
 			}
@@ -120,34 +120,34 @@ func TestChallenges(t *testing.T) {
 // The subject may be mapped from another claim than the one Tyk names the
 // session after.
 func TestSubjectClaimAbsent(t *testing.T) {
-	p := start(t, "subject: sub", "subject: employee")
+	p := startRig(t, "subject: sub", "subject: employee")
 	r := jwtCall().request()
-	refused(t, p, r, p.sign(r), 403, decision.SubjectUnknown)
+	requireDenied(t, p, r, p.callSignAndGuard(r), 403, decision.SubjectUnknown)
 }
 
 func TestKeysWithoutSettings(t *testing.T) {
-	p := start(t, "apiKeys:", "#")
+	p := startRig(t, "apiKeys:", "#")
 	r := keyCall().request()
-	refused(t, p, r, p.sign(r), 500, decision.SessionUnsupported)
+	requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.SessionUnsupported)
 }
 
-// What Tyk would answer with 200 and an empty body.
+// Without the recovery, Tyk would answer with 200 and an empty body.
 func TestPanicIsRefused(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	p.signer.minter = nil
 	c := keyCall()
 	c.header = map[string][]string{"Txn-Token": {"forged"}}
 	r := c.request()
-	refused(t, p, r, p.sign(r), 500, decision.Panic)
+	requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.Panic)
 	if !strings.Contains(p.log.String(), "a hook panicked") || !strings.Contains(p.audit.String(), `"reason":"panic"`) {
 		t.Errorf("log: %s\naudit: %s", &p.log, p.audit)
 	}
 }
 
 func TestNoDefinition(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	r := httptest.NewRequest("GET", "/", nil)
-	refused(t, p, r, p.sign(r), 500, decision.ConfigInvalid)
+	requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.ConfigInvalid)
 }
 
 func lastLine(text string) string {

@@ -30,7 +30,7 @@ var settingsText = func() string {
 	return string(text)
 }()
 
-// rig is the plugin as the gateway would have loaded it, with what it wrote.
+// rig is the plugin as a gateway loads it, with its log and its records.
 type rig struct {
 	dir    string
 	audit  *audittest.Buffer
@@ -39,47 +39,47 @@ type rig struct {
 	signer *signer
 }
 
-// start loads the plugin from settings in which old is replaced by new.
-func start(t testing.TB, oldnew ...string) *rig {
+// startRig loads the plugin from settings, with each old text replaced by the new one.
+func startRig(t testing.TB, oldnew ...string) *rig {
 	t.Helper()
 	p := &rig{dir: t.TempDir(), audit: audittest.NewBuffer(audit.Options{})}
 	trailsBefore := auditTrails
 	auditTrails = &trails{logs: map[string]*audit.Log{settings.Stdout: p.audit.Log, settings.Stderr: p.audit.Log}}
 	t.Cleanup(func() { auditTrails = trailsBefore })
 	tokentest.WriteKeyDir(t, filepath.Join(p.dir, "keys"))
-	p.write(t, "secret", strings.Repeat("s", identity.MinPseudonymKeyBytes)+"\n")
-	p.write(t, "meshpass.yaml", strings.NewReplacer(append(oldnew, "DIR", p.dir)...).Replace(settingsText))
-	p.load(t)
+	p.writeFile(t, "secret", strings.Repeat("s", identity.MinPseudonymKeyBytes)+"\n")
+	p.writeFile(t, "meshpass.yaml", strings.NewReplacer(append(oldnew, "DIR", p.dir)...).Replace(settingsText))
+	p.restart(t)
 	return p
 }
 
-func (p *rig) write(t testing.TB, name, text string) {
+func (p *rig) writeFile(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// load starts the plugin anew.
-func (p *rig) load(t testing.TB) {
+// restart starts the plugin again.
+func (p *rig) restart(t testing.TB) {
 	t.Helper()
 	p.watch = newWatch(filepath.Join(p.dir, "meshpass.yaml"), slog.New(slog.NewTextHandler(&p.log, nil)))
 	before := activeSigner
 	activeSigner = func() *signer { return p.signer }
 	t.Cleanup(func() { activeSigner = before })
-	p.look()
+	p.checkOnce()
 }
 
-// look does what the plugin does at every interval.
-func (p *rig) look() {
-	p.watch.patience = time.Hour // however busy the machine is
+// checkOnce makes the checks of one interval.
+func (p *rig) checkOnce() {
+	p.watch.patience = time.Hour // also on a busy machine
 	p.watch.checkFiles()
 	p.watch.checkDefinitions()
 	p.signer = p.watch.signer.Load()
 }
 
-// refused asserts a written refusal with nothing of ours left on the request.
-func refused(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorder, status int, reason decision.Reason) {
+// requireDenied checks that a denial was written, and that no token is left on the request.
+func requireDenied(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorder, status int, reason decision.Reason) {
 	t.Helper()
 	want := fmt.Sprintf(`{"type":"about:blank","title":%q,"status":%d,"reason":%q}`+"\n", http.StatusText(status), status, reason)
 	if rw.Code != status || rw.Body.String() != want {
@@ -96,16 +96,16 @@ func refused(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorde
 	}
 }
 
-// unsigned asserts a request that is passed on without any token.
-func unsigned(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorder) {
+// requireUnsigned checks that a request is passed on without any token.
+func requireUnsigned(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorder) {
 	t.Helper()
 	if values := r.Header.Values(identity.Header); len(values) != 0 || rw.Body.Len() != 0 {
 		t.Errorf("%d tokens, status %d, body %s: want none, and the request passed on\nlog: %s", len(values), rw.Code, rw.Body, &p.log)
 	}
 }
 
-// signed gives the claims of the one token that the request must carry.
-func signed(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorder) *identity.Claims {
+// requireSigned gives the claims of the one token that the request must carry.
+func requireSigned(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorder) *identity.Claims {
 	t.Helper()
 	values := r.Header.Values(identity.Header)
 	if len(values) != 1 || rw.Body.Len() != 0 {
@@ -122,21 +122,21 @@ func signed(t *testing.T, p *rig, r *http.Request, rw *httptest.ResponseRecorder
 		t.Fatal(err)
 	}
 	if got := rw.Header().Get(identity.TxnHeader); got != claims.Txn {
-		t.Errorf("the client is told %q, the token says %q", got, claims.Txn)
+		t.Errorf("the client gets %q, the token has %q", got, claims.Txn)
 	}
 	return claims
 }
 
-// guard runs the post hook alone, as Tyk does for a keyless API.
-func (p *rig) guard(r *http.Request) *httptest.ResponseRecorder {
+// callGuardOnly runs only the post hook, as Tyk does for a keyless API.
+func (p *rig) callGuardOnly(r *http.Request) *httptest.ResponseRecorder {
 	rw := httptest.NewRecorder()
 	GuardUpstream(rw, r)
 	return rw
 }
 
-func (p *rig) sign(r *http.Request) *httptest.ResponseRecorder {
+func (p *rig) callSignAndGuard(r *http.Request) *httptest.ResponseRecorder {
 	rw := httptest.NewRecorder()
-	if SignIdentity(rw, r); rw.Body.Len() == 0 { // as Tyk does: what was written ends the chain
+	if SignIdentity(rw, r); rw.Body.Len() == 0 { // as in Tyk, a written answer ends the chain
 		GuardUpstream(rw, r)
 	}
 	return rw

@@ -34,7 +34,7 @@ func parseSamples(t *testing.T, text []byte) map[string]string {
 	return all
 }
 
-func (p *rig) has(t *testing.T, want map[string]string) {
+func (p *rig) requireSamples(t *testing.T, want map[string]string) {
 	t.Helper()
 	got := p.samples(t)
 	for sample, value := range want {
@@ -44,8 +44,8 @@ func (p *rig) has(t *testing.T, want map[string]string) {
 	}
 }
 
-// count gives the value of a counter by name and labels.
-func (p *rig) count(t *testing.T, sample string) int {
+// counterValue gives the value of a counter by name and labels.
+func (p *rig) counterValue(t *testing.T, sample string) int {
 	t.Helper()
 	value, err := strconv.Atoi(parseSamples(t, p.watch.meter.Text(metrics.Snapshot{}))[sample])
 	if err != nil {
@@ -57,7 +57,7 @@ func (p *rig) count(t *testing.T, sample string) int {
 // canaryAnswers counts the answers of the canary with a reason.
 func (p *rig) canaryAnswers(t *testing.T, reason decision.Reason) int {
 	t.Helper()
-	return p.count(t, fmt.Sprintf(`meshpass_edge_canary_answers_total{reason="%s"}`, reason))
+	return p.counterValue(t, fmt.Sprintf(`meshpass_edge_canary_answers_total{reason="%s"}`, reason))
 }
 
 // Every reason is there from the start, once, with the decision that it means.
@@ -71,15 +71,15 @@ func TestEveryReasonStartsAtZero(t *testing.T) {
 	for _, reason := range []string{"issued", "not_configured", "no_signing_key", "mint_failed", "panic"} {
 		want[fmt.Sprintf(`meshpass_edge_canary_answers_total{reason="%s"}`, reason)] = "0"
 	}
-	start(t).has(t, want)
+	startRig(t).requireSamples(t, want)
 }
 
 func TestRequestsAreCounted(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	for _, c := range []*call{keyCall(), jwtCall(), withoutSession(keyCall())} {
-		p.sign(c.request())
+		p.callSignAndGuard(c.request())
 	}
-	p.has(t, map[string]string{
+	p.requireSamples(t, map[string]string{
 		`meshpass_edge_decisions_total{decision="allow",reason="issued"}`:           "2",
 		`meshpass_edge_decisions_total{decision="deny",reason="no_session"}`:        "1",
 		`meshpass_edge_hook_duration_seconds_count{hook="SignIdentity"}`:            "3",
@@ -96,14 +96,14 @@ func withoutSession(c *call) *call {
 }
 
 func TestKeyTimes(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	dir, now := p.dir+"/rotated", time.Now().Truncate(time.Second)
 	old := newKey(t, dir, now.Add(-time.Hour), now.Add(time.Hour))
 	next := newKey(t, dir, now.Add(time.Minute), now.Add(2*time.Hour))
 	replaceIn(t, p, p.dir+"/keys", dir)
-	p.look()
+	p.checkOnce()
 	seconds := func(at time.Time) string { return fmt.Sprint(float64(at.Unix())) }
-	p.has(t, map[string]string{
+	p.requireSamples(t, map[string]string{
 		`meshpass_edge_key_current{kid="` + old + `",algorithm="ES256"}`:     "1",
 		`meshpass_edge_key_current{kid="` + next + `",algorithm="ES256"}`:    "0",
 		`meshpass_edge_key_sign_from_timestamp_seconds{kid="` + old + `"}`:   seconds(now.Add(-time.Hour)),
@@ -111,9 +111,9 @@ func TestKeyTimes(t *testing.T) {
 	})
 }
 
-// A change that is refused names its source, and is over when that is mended.
+// A rejected change is shown at its source, until the source is fixed.
 func TestSources(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	good := replaceIn(t, p)
 	steps := []struct {
 		name     string
@@ -122,19 +122,19 @@ func TestSources(t *testing.T) {
 		failures map[source]string
 	}{
 		{"at the start", func() {}, "", map[source]string{"config": "0", "secret": "0", "keys": "0"}},
-		{"broken configuration", func() { p.write(t, "meshpass.yaml", "issuer: [") }, "config", map[source]string{"config": "1"}},
-		{"mended", func() { p.write(t, "meshpass.yaml", good) }, "", map[source]string{"config": "1"}},
-		{"short secret", func() { p.write(t, "secret", "short") }, "secret", map[source]string{"secret": "1", "config": "1"}},
+		{"broken configuration", func() { p.writeFile(t, "meshpass.yaml", "issuer: [") }, "config", map[source]string{"config": "1"}},
+		{"mended", func() { p.writeFile(t, "meshpass.yaml", good) }, "", map[source]string{"config": "1"}},
+		{"short secret", func() { p.writeFile(t, "secret", "short") }, "secret", map[source]string{"secret": "1", "config": "1"}},
 		{"keys as well", func() {
 			truncateKeys(t, p.dir+"/keys")
-			p.write(t, "secret", strings.Repeat("t", identity.MinPseudonymKeyBytes))
+			p.writeFile(t, "secret", strings.Repeat("t", identity.MinPseudonymKeyBytes))
 		}, "keys", map[source]string{"keys": "1"}},
 	}
 	generation := p.watch.signer.Load().config.Generation
 	for _, step := range steps {
 		step.change()
 		for range 3 {
-			p.look()
+			p.checkOnce()
 		}
 		want := map[string]string{`meshpass_edge_config_info{generation="` + generation + `"}`: "1", "meshpass_edge_ready": "1"}
 		for _, s := range sources {
@@ -147,16 +147,16 @@ func TestSources(t *testing.T) {
 		for s, value := range step.failures {
 			want[fmt.Sprintf(`meshpass_reload_failures_total{source="%s"}`, s)] = value
 		}
-		t.Run(step.name, func(t *testing.T) { p.has(t, want) })
+		t.Run(step.name, func(t *testing.T) { p.requireSamples(t, want) })
 	}
 }
 
-// Before anything good was loaded, the metrics say so.
+// The metrics show that no source was ever loaded.
 func TestScrapeWithoutConfiguration(t *testing.T) {
-	p := start(t)
-	p.write(t, "secret", "short")
-	p.load(t)
-	p.has(t, map[string]string{
+	p := startRig(t)
+	p.writeFile(t, "secret", "short")
+	p.restart(t)
+	p.requireSamples(t, map[string]string{
 		"meshpass_edge_ready":                                             "0",
 		`meshpass_reload_current{source="config"}`:                        "0",
 		`meshpass_reload_current{source="secret"}`:                        "0",

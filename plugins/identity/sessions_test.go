@@ -14,7 +14,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// kindsText maps every kind of session, each by what the kind itself knows.
+// kindsText maps every kind of session, each by its own subject.
 const kindsText = `oauth: {subject: client, claims: {tenant: meta.tenant}, scopes: {byPolicy: {gold: [orders.read]}}}
 basic: {subject: username}
 hmac: {subject: keyId}
@@ -38,8 +38,8 @@ func newLeaf() *x509.Certificate {
 	return &x509.Certificate{Raw: []byte("a certificate"), NotAfter: time.Now().Add(30 * time.Second)}
 }
 
-// of makes a call to an API with one method, with a session that the method has opened.
-func of(m tykapi.Method) *call {
+// callWith makes a call of an API with one method, with a session that the method has opened.
+func callWith(m tykapi.Method) *call {
 	c := keyCall()
 	c.api.UseStandardAuth, c.api.OrgID = false, "demo"
 	c.session.MetaData = map[string]any{"tenant": "acme", "user": "alice"}
@@ -63,9 +63,9 @@ func of(m tykapi.Method) *call {
 }
 
 func TestEveryKindOfSession(t *testing.T) {
-	p := start(t, "secretFile:", kindsText)
+	p := startRig(t, "secretFile:", kindsText)
 	sid := p.signer.credentials.Secret.Pseudonym
-	print := tykapi.Fingerprint(of(tykapi.MethodMTLS).request())
+	print := tykapi.Fingerprint(callWith(tykapi.MethodMTLS).request())
 	rows := []struct {
 		method         tykapi.Method
 		subject, scope string
@@ -79,8 +79,8 @@ func TestEveryKindOfSession(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(string(row.method), func(t *testing.T) {
-			r := of(row.method).request()
-			claims := signed(t, p, r, p.sign(r))
+			r := callWith(row.method).request()
+			claims := requireSigned(t, p, r, p.callSignAndGuard(r))
 			if claims.Subject != row.subject || claims.Scope != row.scope {
 				t.Errorf("got %s with %q, want %s with %q", claims.Subject, claims.Scope, row.subject, row.scope)
 			}
@@ -89,29 +89,29 @@ func TestEveryKindOfSession(t *testing.T) {
 			}
 		})
 		t.Run(string(row.method)+" without settings", func(t *testing.T) {
-			p := start(t)
-			r := of(row.method).request()
-			refused(t, p, r, p.sign(r), 500, decision.SessionUnsupported)
+			p := startRig(t)
+			r := callWith(row.method).request()
+			requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.SessionUnsupported)
 		})
 	}
 }
 
 // A session has the scopes of the policies that it holds.
 func TestScopesOfOtherPolicies(t *testing.T) {
-	p := start(t, "secretFile:", kindsText)
+	p := startRig(t, "secretFile:", kindsText)
 	for _, policies := range [][]string{nil, {"silver"}, {"Gold"}} {
-		c := of(tykapi.MethodOAuth)
+		c := callWith(tykapi.MethodOAuth)
 		c.session.ApplyPolicies = policies
 		r := c.request()
-		if claims := signed(t, p, r, p.sign(r)); claims.Scope != "" {
+		if claims := requireSigned(t, p, r, p.callSignAndGuard(r)); claims.Scope != "" {
 			t.Errorf("policies %q: scope %q, want none", policies, claims.Scope)
 		}
 	}
 }
 
-// Each session here is one that Tyk finds, and that the method has not opened.
+// Tyk finds each of these sessions, and the method has not opened it.
 func TestSessionsOfOthers(t *testing.T) {
-	p := start(t, "secretFile:", kindsText)
+	p := startRig(t, "secretFile:", kindsText)
 	rows := []struct {
 		name   string
 		method tykapi.Method
@@ -134,23 +134,23 @@ func TestSessionsOfOthers(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			c := of(row.method)
+			c := callWith(row.method)
 			row.change(c)
 			r := c.request()
-			refused(t, p, r, p.sign(r), row.status, row.reason)
+			requireDenied(t, p, r, p.callSignAndGuard(r), row.status, row.reason)
 		})
 	}
 }
 
 // An HMAC client writes its key id itself, with the organisation or without.
 func TestOneClientHasOneName(t *testing.T) {
-	p := start(t, "secretFile:", kindsText)
+	p := startRig(t, "secretFile:", kindsText)
 	var subject, sid any
 	for _, key := range []string{"demok-1", "k-1"} {
-		c := of(tykapi.MethodHMAC)
+		c := callWith(tykapi.MethodHMAC)
 		c.session.KeyID = key
 		r := c.request()
-		claims := signed(t, p, r, p.sign(r))
+		claims := requireSigned(t, p, r, p.callSignAndGuard(r))
 		if sid != nil && (claims.Subject != subject || claims.Tctx["sid"] != sid) {
 			t.Errorf("%s: %s with sid %v, before %s with %v", key, claims.Subject, claims.Tctx["sid"], subject, sid)
 		}
@@ -159,19 +159,19 @@ func TestOneClientHasOneName(t *testing.T) {
 }
 
 func TestTokenEndsWithSessionOrCertificate(t *testing.T) {
-	p := start(t, "secretFile:", kindsText)
+	p := startRig(t, "secretFile:", kindsText)
 	for _, m := range sessionMethods(t) {
 		if m == tykapi.MethodKey {
 			continue
 		}
-		c := of(m)
+		c := callWith(m)
 		c.session.Expires = time.Now().Add(40 * time.Second).Unix()
 		end := time.Unix(c.session.Expires, 0)
 		if m == tykapi.MethodMTLS {
 			end = c.certificates[0].NotAfter
 		}
 		r := c.request()
-		if claims := signed(t, p, r, p.sign(r)); claims.Expires.After(end) {
+		if claims := requireSigned(t, p, r, p.callSignAndGuard(r)); claims.Expires.After(end) {
 			t.Errorf("%s: the token ends at %v, the credential at %v", m, claims.Expires, end)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestSigned(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	sid := p.signer.credentials.Secret.Pseudonym
 	rows := []struct {
 		name           string
@@ -30,12 +30,12 @@ func TestSigned(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			r := row.call.request()
-			claims := signed(t, p, r, p.sign(r))
+			claims := requireSigned(t, p, r, p.callSignAndGuard(r))
 			if claims.Subject != row.subject || claims.Scope != row.scope {
 				t.Errorf("got %s with %q, want %s with %q", claims.Subject, claims.Scope, row.subject, row.scope)
 			}
-			equal(t, claims.Tctx, row.tctx)
-			equal(t, claims.Rctx, map[string]any{"ip": "192.0.2.1"})
+			requireEqual(t, claims.Tctx, row.tctx)
+			requireEqual(t, claims.Rctx, map[string]any{"ip": "192.0.2.1"})
 			if claims.Requester != "spiffe://cluster.local/ns/edge/sa/tyk-gateway" || claims.Txn == "" {
 				t.Errorf("req_wl %q, txn %q", claims.Requester, claims.Txn)
 			}
@@ -52,42 +52,42 @@ func openID(c *call) *call {
 }
 
 func TestTokenEndsWithTheCredential(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	c := jwtCall()
 	c.claims["exp"] = inSeconds(30)
 	r := c.request()
-	claims := signed(t, p, r, p.sign(r))
+	claims := requireSigned(t, p, r, p.callSignAndGuard(r))
 	if got := claims.Expires.Unix(); float64(got) > c.claims["exp"].(float64) {
 		t.Errorf("the token ends at %d, the credential at %v", got, c.claims["exp"])
 	}
 }
 
 func TestWhereTykWritesAnotherKeyName(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	c := jwtCall()
 	c.session.KeyID = "eyJvcmciOiJkZW1vIiwiaWQiOiI2Mzg0ZTJiMjE4NGJjYmY1OGVjY2YxMGNhN2E2NTYzYyIsImgiOiJtdXJtdXI2NCJ9" // {"org":"demo","id":"6384…","h":"murmur64"}
 	r := c.request()
-	signed(t, p, r, p.sign(r))
+	requireSigned(t, p, r, p.callSignAndGuard(r))
 }
 
 // A client's own token, and any header that looks like ours, is replaced even
 // where the pre hook was forgotten.
 func TestForgedHeadersAreReplaced(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	c := keyCall()
 	c.header = map[string][]string{"Txn-Token": {"forged", "twice"}, "X-Meshpass-User": {"root"}, "Txn_token": {"forged"}}
 	r := c.request()
-	signed(t, p, r, p.sign(r))
+	requireSigned(t, p, r, p.callSignAndGuard(r))
 	if len(r.Header) != 1 {
 		t.Errorf("left on the request: %v", headerNames(r.Header))
 	}
 }
 
 func TestNothingSecretIsWritten(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	for _, c := range []*call{keyCall(), jwtCall()} {
 		r := c.request()
-		p.sign(r)
+		p.callSignAndGuard(r)
 		for _, secret := range []string{c.session.KeyID, r.Header.Get(identity.Header), "secret=1", "not a subject"} {
 			if strings.Contains(p.audit.String()+p.log.String(), secret) {
 				t.Errorf("a log holds %.20s…", secret)
@@ -98,7 +98,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 
 // The hooks of one process serve every API at once.
 func TestConcurrentRequests(t *testing.T) {
-	p := start(t)
+	p := startRig(t)
 	calls := []*call{keyCall(), jwtCall(), withSettings(openID(jwtCall()), "wrong")}
 	calls[2].api.APIID = "wrong"
 	var wg sync.WaitGroup
@@ -107,7 +107,7 @@ func TestConcurrentRequests(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			p.sign(r)
+			p.callSignAndGuard(r)
 		}()
 	}
 	wg.Wait()

@@ -48,7 +48,7 @@ type signer struct {
 func (s *signer) identifyCaller(e exchange) *transaction {
 	record := s.newRecord(e)
 	t, err := s.newTransaction(e)
-	var v verdict
+	var v edgeDecision
 	if err == nil {
 		v, err = s.decideEdge(e, t)
 		v.addTo(&record)
@@ -61,7 +61,7 @@ func (s *signer) identifyCaller(e exchange) *transaction {
 		s.recordDecision(record, audit.KindEdge, decision.Allow(decision.Anonymous))
 		return nil
 	}
-	t.verdict = v
+	t.edge = v
 	return t
 }
 

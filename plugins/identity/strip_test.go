@@ -35,7 +35,7 @@ func TestStripIdentity(t *testing.T) {
 			r.Header = row.in
 			r.Trailer = http.Header{"Txn-Token": {"a"}}
 			StripIdentity(rw, r)
-			equal(t, r.Header, row.want)
+			requireEqual(t, r.Header, row.want)
 			if r.Trailer != nil || rw.Body.Len() != 0 || rw.Flushed {
 				t.Errorf("trailer %v, body %q", headerNames(r.Trailer), rw.Body)
 			}
@@ -43,7 +43,7 @@ func TestStripIdentity(t *testing.T) {
 	}
 }
 
-func equal(t *testing.T, got, want any) {
+func requireEqual(t *testing.T, got, want any) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %v\nwant %v", got, want)

@@ -38,36 +38,36 @@ func (l *locked) String() string {
 	return l.text.String()
 }
 
-func serve(t *testing.T, text func() []byte) *testServer {
+func newTestServer(t *testing.T, text func() []byte) *testServer {
 	s := &testServer{meter: NewMeter(Names{Goroutines: []string{"metrics"}})}
 	s.Server = &Server{Address: func() string { return s.wanted }, Text: text, Goroutine: "metrics", CountPanic: s.meter.CountPanic, Log: slog.New(slog.NewTextHandler(&s.log, nil))}
 	t.Cleanup(s.stopServing)
 	return s
 }
 
-// free is an address that nobody listens on.
-func free(t *testing.T) string {
+// freeAddress gives an address without a listener.
+func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener := listen(t, "127.0.0.1:0")
-	must(t, listener.Close())
+	requireNoError(t, listener.Close())
 	return listener.Addr().String()
 }
 
 func listen(t *testing.T, address string) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
-	must(t, err)
+	requireNoError(t, err)
 	return listener
 }
 
-func must(t *testing.T, err error) {
+func requireNoError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// scrape gives the status, or 0 where nobody answers, and the text.
+// scrape gives the status, or 0 without an answer, and the text.
 func scrape(address, path string) (status int, contentType, text string) {
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Get("http://" + address + path)
@@ -80,9 +80,9 @@ func scrape(address, path string) (status int, contentType, text string) {
 }
 
 func TestMetricsAreServed(t *testing.T) {
-	s := serve(t, func() []byte { return NewMeter(Names{}).Text(Snapshot{}) })
+	s := newTestServer(t, func() []byte { return NewMeter(Names{}).Text(Snapshot{}) })
 	s.Follow() // nowhere
-	s.wanted = free(t)
+	s.wanted = freeAddress(t)
 	s.Follow()
 	status, contentType, text := scrape(s.wanted, "/metrics")
 	if status != 200 || contentType != "text/plain; version=0.0.4; charset=utf-8" || !strings.HasPrefix(text, "# HELP meshpass_edge_decisions_total ") {
@@ -95,8 +95,8 @@ func TestMetricsAreServed(t *testing.T) {
 
 // Each step builds on the one before.
 func TestMetricsFollowTheAddress(t *testing.T) {
-	s := serve(t, func() []byte { return []byte("x 1\n") })
-	first, second := free(t), free(t)
+	s := newTestServer(t, func() []byte { return []byte("x 1\n") })
+	first, second := freeAddress(t), freeAddress(t)
 	taken := listen(t, "127.0.0.1:0")
 	steps := []struct {
 		name   string
@@ -107,8 +107,8 @@ func TestMetricsFollowTheAddress(t *testing.T) {
 		{"one is named", func() { s.wanted = first }, first},
 		{"another", func() { s.wanted = second }, second},
 		{"a port that is taken", func() { s.wanted = taken.Addr().String() }, ""},
-		{"the port is free", func() { must(t, taken.Close()) }, taken.Addr().String()},
-		{"the server dies", func() { must(t, s.serving.Close()); <-s.serving.ended }, taken.Addr().String()},
+		{"the port is free", func() { requireNoError(t, taken.Close()) }, taken.Addr().String()},
+		{"the server dies", func() { requireNoError(t, s.serving.Close()); <-s.serving.ended }, taken.Addr().String()},
 		{"none again", func() { s.wanted = "" }, ""},
 	}
 	for _, step := range steps {
@@ -123,20 +123,20 @@ func TestMetricsFollowTheAddress(t *testing.T) {
 		}
 	}
 	if n := strings.Count(s.log.String(), "metrics cannot be served"); n != 1 {
-		t.Errorf("the port that is taken is told %d times, want once: %s", n, &s.log)
+		t.Errorf("the port that is taken is logged %d times, want once: %s", n, &s.log)
 	}
 }
 
-// A bug in what is written costs this scrape, not the gateway.
+// A panic while the text is made ends this scrape, not the gateway.
 func TestPanicInAScrape(t *testing.T) {
 	ill := true
-	s := serve(t, func() []byte {
+	s := newTestServer(t, func() []byte {
 		if ill {
 			panic("a secret")
 		}
 		return []byte("x 1\n")
 	})
-	s.wanted = free(t)
+	s.wanted = freeAddress(t)
 	s.Follow()
 	status, _, text := scrape(s.wanted, "/metrics")
 	if status != 500 || strings.Contains(text+s.log.String(), "a secret") || s.meter.panics["metrics"].Load() != 1 {
@@ -148,10 +148,10 @@ func TestPanicInAScrape(t *testing.T) {
 	}
 }
 
-// A listener that panics takes its server with it, and the next look starts another.
+// A listener that panics ends its server, and the next call of Follow starts another.
 func TestPanicInTheServer(t *testing.T) {
-	s := serve(t, func() []byte { return nil })
-	s.wanted = free(t)
+	s := newTestServer(t, func() []byte { return nil })
+	s.wanted = freeAddress(t)
 	s.startServing(s.wanted, broken{listen(t, s.wanted)})
 	<-s.serving.ended
 	s.Follow()

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// What panics is tried again later and later, and at the usual pace once it is
-// well. Nothing of the panic's value is logged.
+// A step that panics is repeated after longer and longer pauses, and at the usual interval when it ends
+// without a panic. The value of the panic is not logged.
 func TestGoroutineOutlivesItsPanics(t *testing.T) {
 	var log bytes.Buffer
 	var paused []time.Duration

@@ -134,3 +134,51 @@ func TestVariablesAreNotExpanded(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestRemovalOfWhatIsNotThere(t *testing.T) {
+	for entry, want := range map[string]string{
+		"preset: auth0, claims: {clients: false}":             "idps[0].claims.clients: false removes a claim of the preset, which has none of this name: remove the line",
+		"subject: sub, claims: {client: false}":               "idps[0].claims.client: false removes a claim of the preset, which has none of this name: remove the line",
+		"preset: auth0, claims: {client: true}":               "client: want the name of a claim",
+		"preset: auth1, claims: {client: azp}":                `idps[0].preset: want auth0, entra, keycloak or okta, not "auth1"`,
+		"preset: auth0, claims: {client: {from: azp, as: x}}": `idps[0].claims.client.as: want text, not "x"`,
+	} {
+		_, err := Parse("f.yaml", []byte(strings.Replace(readFull(t), "    subject: sub\n    scopes: [scope, scp]\n    claims: {tenant: org_id, groups: {from: groups, keep: [\"orders-*\"], max: 2}}\n",
+			"    "+strings.ReplaceAll(entry, ", claims", "\n    claims")+"\n", 1)))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want only %s", entry, err, want)
+		}
+	}
+	_, err := Parse("f.yaml", []byte(strings.Replace(readFull(t), "tenant: meta.tenant", "tenant: false", 1)))
+	if want := "apiKeys.claims.tenant: false removes a claim of a preset, and apiKeys has no preset: remove the line"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// Names of claims may contain slashes, so the prefix of one alternative could begin with that of another.
+func TestMarkersThatCollide(t *testing.T) {
+	for rule, want := range map[string]string{
+		"uid|uid":                   "the alternative uid is listed twice",
+		"a|b|b":                     "the alternative b is listed twice",
+		"uid|https://x|https://x/y": "one of these begins with the other",
+	} {
+		_, err := Parse("f.yaml", []byte(strings.Replace(readFull(t), "subject: sub", "subject: "+rule, 1)))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", rule, err, want)
+		}
+	}
+}
+
+func TestTypesAreRead(t *testing.T) {
+	for types, want := range map[string]string{
+		"types: []":           "types: want at least one",
+		`types: [""]`:         "types[0]: want the typ of the token's header",
+		"types: [text/plain]": "types[0]: want the typ of the token's header",
+		"types: JWT":          "write types: [JWT]",
+	} {
+		_, err := Parse("f.yaml", []byte(strings.Replace(readFull(t), "subject: sub\n", "subject: sub\n    "+types+"\n", 1)))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", types, err, want)
+		}
+	}
+}
