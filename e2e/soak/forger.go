@@ -12,24 +12,24 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// forger signs with a key of its own what alice may do, and says that the gateway's key did.
+// forger makes tokens for alice that are signed with a key of its own, and name the gateway's key in kid.
 type forger struct {
-	plugin, keys string
-	real         *rotor
+	pluginConfig, keyDir string
+	rotator              *rotator
 }
 
-func newForger(dir string, real *rotor) (*forger, error) {
-	f := &forger{plugin: filepath.Join(dir, "identity.yaml"), keys: filepath.Join(dir, "forger"), real: real}
-	if err := os.Mkdir(f.keys, 0o700); err != nil {
+func newForger(dir string, real *rotator) (*forger, error) {
+	f := &forger{pluginConfig: filepath.Join(dir, "identity.yaml"), keyDir: filepath.Join(dir, "forger"), rotator: real}
+	if err := os.Mkdir(f.keyDir, 0o700); err != nil {
 		return nil, err
 	}
 	now := time.Now()
-	_, err := keyset.CreateKey(f.keys, keyset.ES256, keyset.Plan{PublishAt: now, SignFrom: now, SignUntil: now.AddDate(0, 0, 1), RemoveAfter: now.AddDate(0, 0, 2)})
+	_, err := keyset.CreateKey(f.keyDir, keyset.ES256, keyset.Plan{PublishAt: now, SignFrom: now, SignUntil: now.AddDate(0, 0, 1), RemoveAfter: now.AddDate(0, 0, 2)})
 	return f, err
 }
 
-func (f *forger) forge() (string, error) {
-	raw, err := scenarios.Token{Subject: "demo:alice", Scope: "orders.read", Claims: map[string]string{"tenant": "acme"}}.SignWith(f.plugin, f.keys)
+func (f *forger) forgeToken() (string, error) {
+	raw, err := scenarios.Token{Subject: "demo:alice", Scope: "orders.read", Claims: map[string]string{"tenant": "acme"}}.SignWith(f.pluginConfig, f.keyDir)
 	if err != nil {
 		return "", err
 	}
@@ -42,7 +42,7 @@ func (f *forger) forge() (string, error) {
 	if err := json.Unmarshal(text, &members); err != nil {
 		return "", err
 	}
-	members["kid"] = f.real.signingKey()
+	members["kid"] = f.rotator.signingKey()
 	text, err = json.Marshal(members)
 	return base64.RawURLEncoding.EncodeToString(text) + "." + rest, err
 }

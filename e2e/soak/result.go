@@ -10,29 +10,29 @@ import (
 	"time"
 )
 
-// Result is what a run has seen.
+// Result is the outcome of a run.
 type Result struct {
 	Requests  int            `json:"requests"`
-	NotAsked  int            `json:"not_asked"` // 503 by Envoy: no authorizer answered it
-	Denied    int            `json:"denied"`    // answers other than the right one to who is to be let in
-	Allowed   int            `json:"allowed"`   // of those who are to be refused
+	NotAsked  int            `json:"not_asked"` // 503 by Envoy: no authorizer answered
+	Denied    int            `json:"denied"`    // wrong answers to requests that must be allowed
+	Allowed   int            `json:"allowed"`   // requests that must be denied and were allowed
 	Streams   []Stream       `json:"streams"`
 	Rotations int            `json:"rotations"`
-	Signed    []string       `json:"signed"`  // kids with which the gateway has signed
-	Dropped   int            `json:"dropped"` // keys that have left the set again
+	Signed    []string       `json:"signed"`  // kids that the gateway has signed with
+	Dropped   int            `json:"dropped"` // keys that were removed from the set
 	Restarts  map[string]int `json:"restarts"`
 	Latency   Latency        `json:"latency_ms"`
-	Wrong     []string       `json:"wrong"` // what must not be; empty: all is well
+	Wrong     []string       `json:"wrong"` // everything that was not as expected; empty: the run passed
 }
 
-// Stream is what came of one kind of request.
+// Stream has the outcomes of one kind of request.
 type Stream struct {
 	Name     string         `json:"name"`
 	Want     string         `json:"want"`
 	Outcomes map[string]int `json:"outcomes"`
 }
 
-// Latency is of requests that were let in, in milliseconds.
+// Latency of allowed requests, in milliseconds.
 type Latency struct {
 	P50 float64 `json:"p50"`
 	P90 float64 `json:"p90"`
@@ -40,27 +40,27 @@ type Latency struct {
 	Max float64 `json:"max"`
 }
 
-func newResult(t *tally, keys *rotor, turns *turns) Result {
-	r := Result{Latency: t.latency(), Wrong: []string{}}
+func newResult(t *tally, keys *rotator, turns *killer) Result {
+	r := Result{Latency: t.latencySummary(), Wrong: []string{}}
 	t.mu.Lock()
 	for _, s := range t.streams {
-		r.add(s, maps.Clone(t.counts[s.name]))
+		r.addStream(s, maps.Clone(t.counts[s.name]))
 	}
 	t.mu.Unlock()
-	for _, kid := range keys.unused(time.Now()) {
-		r.wrong("the gateway was not seen to sign with %s", kid)
+	for _, kid := range keys.unusedKeys(time.Now()) {
+		r.addProblem("the gateway has not signed with %s", kid)
 	}
 	keys.mu.Lock()
 	r.Rotations, r.Dropped, r.Signed = len(keys.made), keys.dropped, slices.Sorted(maps.Keys(keys.signed))
 	keys.mu.Unlock()
 	turns.mu.Lock()
-	r.Restarts = maps.Clone(turns.done)
+	r.Restarts = maps.Clone(turns.restarts)
 	turns.mu.Unlock()
 	return r
 }
 
-func (r *Result) add(s stream, outcomes map[string]int) {
-	r.Streams = append(r.Streams, Stream{s.name, s.want, outcomes})
+func (r *Result) addStream(s stream, outcomes map[string]int) {
+	r.Streams = append(r.Streams, Stream{Name: s.name, Want: s.want, Outcomes: outcomes})
 	for _, outcome := range slices.Sorted(maps.Keys(outcomes)) {
 		n := outcomes[outcome]
 		r.Requests += n
@@ -70,20 +70,20 @@ func (r *Result) add(s stream, outcomes map[string]int) {
 		case notAsked[outcome]:
 			r.NotAsked += n
 			continue
-		case s.admitted():
+		case s.wantsAllow():
 			r.Denied += n
 		case strings.HasPrefix(outcome, "2"):
 			r.Allowed += n
 		}
-		r.wrong("%s: %d times %s, want %s", s.name, n, outcome, s.want)
+		r.addProblem("%s: %d times %s, want %s", s.name, n, outcome, s.want)
 	}
-	// Nobody is denied where nobody is asked.
-	if right, all := outcomes[s.want], sum(outcomes); right <= all/2 {
-		r.wrong("%s: only %d of %d times %s", s.name, right, all, s.want)
+	// Without answers there are no wrong answers either.
+	if right, all := outcomes[s.want], sumCounts(outcomes); right <= all/2 {
+		r.addProblem("%s: only %d of %d times %s", s.name, right, all, s.want)
 	}
 }
 
-func sum(outcomes map[string]int) int {
+func sumCounts(outcomes map[string]int) int {
 	all := 0
 	for _, n := range outcomes {
 		all += n
@@ -91,16 +91,16 @@ func sum(outcomes map[string]int) int {
 	return all
 }
 
-func (r *Result) wrong(format string, args ...any) {
+func (r *Result) addProblem(format string, args ...any) {
 	r.Wrong = append(r.Wrong, fmt.Sprintf(format, args...))
 }
 
-func (r *Result) line() string {
+func (r *Result) summaryLine() string {
 	return fmt.Sprintf("requests %d, denied %d, wrongly allowed %d, not asked %d; rotations %d; restarts %s",
-		r.Requests, r.Denied, r.Allowed, r.NotAsked, r.Rotations, r.restarts())
+		r.Requests, r.Denied, r.Allowed, r.NotAsked, r.Rotations, r.restartCounts())
 }
 
-func (r *Result) restarts() string {
+func (r *Result) restartCounts() string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(r.Restarts)) {
 		all = append(all, fmt.Sprintf("%s %d", name, r.Restarts[name]))
@@ -114,18 +114,18 @@ func (r *Result) Print(to io.Writer) error {
 	_, _ = fmt.Fprintln(table, "STREAM\tOUTCOME\tREQUESTS\t")
 	for _, s := range r.Streams {
 		for _, outcome := range slices.Sorted(maps.Keys(s.Outcomes)) {
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", s.Name, outcome, s.Outcomes[outcome], note(s, outcome))
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", s.Name, outcome, s.Outcomes[outcome], outcomeNote(s, outcome))
 		}
 	}
-	_, _ = fmt.Fprintf(table, "\n%s\nkeys with which the gateway signed: %d; keys that left the set: %d\n", r.line(), len(r.Signed), r.Dropped)
-	_, _ = fmt.Fprintf(table, "latency of those let in: p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, max %.1f ms\n", r.Latency.P50, r.Latency.P90, r.Latency.P99, r.Latency.Max)
+	_, _ = fmt.Fprintf(table, "\n%s\nkeys that the gateway signed with: %d; keys that were removed: %d\n", r.summaryLine(), len(r.Signed), r.Dropped)
+	_, _ = fmt.Fprintf(table, "latency of allowed requests: p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, max %.1f ms\n", r.Latency.P50, r.Latency.P90, r.Latency.P99, r.Latency.Max)
 	for _, wrong := range r.Wrong {
 		_, _ = fmt.Fprintln(table, "WRONG:", wrong)
 	}
 	return table.Flush()
 }
 
-func note(s Stream, outcome string) string {
+func outcomeNote(s Stream, outcome string) string {
 	switch {
 	case outcome == s.Want:
 		return ""

@@ -15,7 +15,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/process"
 )
 
-// keySetServer serves the published key set. Killed, it refuses connections.
+// keySetServer serves the published key set. While it is killed, connections are refused.
 type keySetServer struct {
 	address, file string
 	server        *http.Server
@@ -46,11 +46,12 @@ func (s *keySetServer) kill() error {
 	return s.server.Close()
 }
 
-// redisServer holds the list of revocations: redis-server where there is one, or an embedded one.
+// redisServer holds the list of revocations. It is redis-server if that is on PATH, and else an embedded stand-in,
+// miniredis.
 type redisServer struct {
 	address, dir string
-	program      string // absent: embedded
-	real         *process.Proc
+	program      string // empty: the embedded one
+	process      *process.Proc
 	embedded     *miniredis.Miniredis
 }
 
@@ -65,7 +66,7 @@ func newRedis() (*redisServer, error) {
 
 func (r *redisServer) start(ctx context.Context) error {
 	if r.program != "" {
-		return r.startReal(ctx)
+		return r.startProgram(ctx)
 	}
 	var err error
 	if r.embedded != nil {
@@ -77,7 +78,7 @@ func (r *redisServer) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// miniredis does not know ROLE, without which an authorizer does not start.
+	// miniredis does not know ROLE, which an authorizer needs to start.
 	return r.embedded.Server().Register("ROLE", func(c *server.Peer, _ string, _ []string) {
 		c.WriteLen(3)
 		c.WriteBulk("master")
@@ -86,21 +87,21 @@ func (r *redisServer) start(ctx context.Context) error {
 	})
 }
 
-// startReal: what was written survives a kill.
-func (r *redisServer) startReal(ctx context.Context) error {
+// startProgram starts redis-server. Its data survives a kill.
+func (r *redisServer) startProgram(ctx context.Context) error {
 	host, port, err := net.SplitHostPort(r.address)
 	if err != nil {
 		return err
 	}
 	log := filepath.Join(r.dir, "redis.log")
-	r.real, err = process.Start(process.Spec{Name: "redis-server", Path: r.program, Stdout: log, Stderr: log, Dir: r.dir,
+	r.process, err = process.Start(process.Spec{Name: "redis-server", Path: r.program, Stdout: log, Stderr: log, Dir: r.dir,
 		Args: strings.Fields("--bind " + host + " --port " + port + " --appendonly yes --appendfsync always")})
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return r.real.Await(ctx, func(ctx context.Context) error {
+	return r.process.Await(ctx, func(ctx context.Context) error {
 		connection, err := new(net.Dialer).DialContext(ctx, "tcp", r.address)
 		if err != nil {
 			return err
@@ -111,15 +112,15 @@ func (r *redisServer) startReal(ctx context.Context) error {
 
 func (r *redisServer) kill() error {
 	switch {
-	case r.real != nil:
-		r.real.Kill()
+	case r.process != nil:
+		r.process.Kill()
 	case r.embedded != nil:
 		r.embedded.Close()
 	}
 	return nil
 }
 
-// freeAddress is one of loopback on which nothing listens.
+// freeAddress returns an address on loopback that is not in use.
 func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

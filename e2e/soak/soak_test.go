@@ -7,8 +7,8 @@ import (
 	"github.com/meshpass/meshpass/e2e/soak"
 )
 
-// A short run, in which Redis and one authorizer are killed. The lead is longer than that of make soak,
-// as tests share their machine with others.
+// A short run that kills Redis and one authorizer. The lead is longer than that of make soak, because tests
+// share their machine with others.
 func TestSoak(t *testing.T) {
 	result, err := soak.Run(t.Context(), soak.Options{Duration: 9 * time.Second, Every: 5 * time.Second, Lead: 5 * time.Second, Progress: t.Output()})
 	if err != nil {

@@ -12,7 +12,7 @@ type api struct {
 	pre, postAuth, post []hook
 }
 
-func (a api) path() string { return "/" + a.id + "/" }
+func (a api) listenPath() string { return "/" + a.id + "/" }
 
 type hook struct {
 	Name string `json:"name"`
@@ -23,12 +23,12 @@ type hook struct {
 var apis = []api{
 	{name: "no plugin", id: "bench-none"},
 	{"a plugin that does nothing", "bench-noop", noop, noop, noop},
-	{"the identity plugin", "bench-identity", ours("StripIdentity"), ours("SignIdentity"), ours("GuardUpstream")},
+	{"the identity plugin", "bench-identity", identityHook("StripIdentity"), identityHook("SignIdentity"), identityHook("GuardUpstream")},
 }
 
 var noop = []hook{{"Pass", "plugins/noop.so"}}
 
-func ours(name string) []hook { return []hook{{name, "plugins/identity.so"}} }
+func identityHook(name string) []hook { return []hook{{name, "plugins/identity.so"}} }
 
 // session is a key's that may use each, without a rate.
 var session = map[string]any{
@@ -37,10 +37,10 @@ var session = map[string]any{
 	"rate":           -1,
 	"quota_max":      -1,
 	"meta_data":      map[string]string{"developer_id": "bench", "tenant": "acme"},
-	"access_rights":  rights(),
+	"access_rights":  accessRights(),
 }
 
-func rights() map[string]any {
+func accessRights() map[string]any {
 	all := map[string]any{}
 	for _, a := range apis {
 		all[a.id] = map[string]any{"api_id": a.id, "api_name": a.name, "versions": []string{"Default"}}
@@ -71,7 +71,7 @@ func (a api) definition(upstream string) map[string]any {
 		"use_standard_auth": true, "auth": map[string]any{"auth_header_name": "Authorization"},
 		"strip_auth_data": true, "enable_context_vars": true, "disable_rate_limit": true, "disable_quota": true,
 		"version_data": map[string]any{"not_versioned": true, "versions": map[string]any{"Default": map[string]any{"name": "Default"}}},
-		"proxy":        map[string]any{"listen_path": a.path(), "target_url": upstream, "strip_listen_path": true},
+		"proxy":        map[string]any{"listen_path": a.listenPath(), "target_url": upstream, "strip_listen_path": true},
 		"custom_middleware": map[string]any{
 			"driver": "goplugin", "pre": a.pre, "post_key_auth": a.postAuth, "post": a.post,
 		},

@@ -19,9 +19,9 @@ type load struct {
 	clients            int
 }
 
-// run asks for as long as length and returns answers per second. One answer other than 200 ends it:
+// requestsPerSecond asks for as long as length and returns answers per second. One answer other than 200 ends it:
 // a gateway that refuses is fast, and measures nothing.
-func (l load) run(ctx context.Context, length time.Duration) (float64, error) {
+func (l load) requestsPerSecond(ctx context.Context, length time.Duration) (float64, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, length, errTimeUp)
 	defer cancel()
 	transport := &http.Transport{MaxIdleConnsPerHost: l.clients}
@@ -32,7 +32,7 @@ func (l load) run(ctx context.Context, length time.Duration) (float64, error) {
 	failures := make(chan error, l.clients)
 	began := time.Now()
 	for range l.clients {
-		wg.Go(func() { failures <- l.ask(ctx, client, &answers) })
+		wg.Go(func() { failures <- l.sendUntilDone(ctx, client, &answers) })
 	}
 	wg.Wait()
 	close(failures)
@@ -45,9 +45,9 @@ func (l load) run(ctx context.Context, length time.Duration) (float64, error) {
 
 var errTimeUp = errors.New("time is up")
 
-func (l load) ask(ctx context.Context, client *http.Client, answers *atomic.Int64) error {
+func (l load) sendUntilDone(ctx context.Context, client *http.Client, answers *atomic.Int64) error {
 	for {
-		err := l.once(ctx, client)
+		err := l.sendOnce(ctx, client)
 		if errors.Is(context.Cause(ctx), errTimeUp) {
 			return nil
 		}
@@ -58,7 +58,7 @@ func (l load) ask(ctx context.Context, client *http.Client, answers *atomic.Int6
 	}
 }
 
-func (l load) once(ctx context.Context, client *http.Client) error {
+func (l load) sendOnce(ctx context.Context, client *http.Client) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url, nil)
 	if err != nil {
 		return err
@@ -90,4 +90,4 @@ func startUpstream(ctx context.Context) (url string, err error) {
 	return "http://" + listener.Addr().String() + "/", nil
 }
 
-func cores() float64 { return float64(runtime.NumCPU()) }
+func cpuCount() float64 { return float64(runtime.NumCPU()) }

@@ -27,14 +27,14 @@ func run() int {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := bench(ctx, *rounds, *length, *clients); err != nil {
+	if err := runBenchmark(ctx, *rounds, *length, *clients); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 2
 	}
 	return 0
 }
 
-func bench(ctx context.Context, rounds int, length time.Duration, clients int) error {
+func runBenchmark(ctx context.Context, rounds int, length time.Duration, clients int) error {
 	upstream, err := startUpstream(ctx)
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func bench(ctx context.Context, rounds int, length time.Duration, clients int) e
 	if err != nil {
 		return err
 	}
-	err = measure(ctx, mesh, rounds, length, clients)
+	err = measureAPIs(ctx, mesh, rounds, length, clients)
 	if closeErr := mesh.Close(); err == nil {
 		err = closeErr
 	}
@@ -53,7 +53,7 @@ func bench(ctx context.Context, rounds int, length time.Duration, clients int) e
 	return fmt.Errorf("%w (logs: %s)", err, mesh.Dir())
 }
 
-func measure(ctx context.Context, mesh *localmesh.Mesh, rounds int, length time.Duration, clients int) error {
+func measureAPIs(ctx context.Context, mesh *localmesh.Mesh, rounds int, length time.Duration, clients int) error {
 	key, err := mesh.CreateKey(ctx, session)
 	if err != nil {
 		return err
@@ -62,8 +62,8 @@ func measure(ctx context.Context, mesh *localmesh.Mesh, rounds int, length time.
 	rates := map[string][]float64{}
 	for range rounds {
 		for _, api := range apis {
-			l := load{url: mesh.GatewayURL() + api.path(), authorization: key, clients: clients}
-			rate, err := l.run(ctx, length)
+			l := load{url: mesh.GatewayURL() + api.listenPath(), authorization: key, clients: clients}
+			rate, err := l.requestsPerSecond(ctx, length)
 			if err != nil {
 				return fmt.Errorf("%s: %w", api.name, err)
 			}
@@ -77,7 +77,7 @@ func measure(ctx context.Context, mesh *localmesh.Mesh, rounds int, length time.
 		fmt.Printf("  %-28s %8.0f", api.name, rate)
 		for _, other := range apis[:i] {
 			than := median(rates[other.name])
-			fmt.Printf("; to %s: %.0f %%, %.0f µs of CPU more a request", other.name, 100*rate/than, 1e6*(1/rate-1/than)*cores())
+			fmt.Printf("; to %s: %.0f %%, %.0f µs of CPU more a request", other.name, 100*rate/than, 1e6*(1/rate-1/than)*cpuCount())
 		}
 		fmt.Println()
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/meshpass/meshpass/e2e/localmesh"
 )
 
-// hold prints commands to try, and returns when the user has had enough.
-func hold(ctx context.Context, mesh *localmesh.Mesh, p *printer) error {
+// holdOpen prints commands to try, and returns when the user has had enough.
+func holdOpen(ctx context.Context, mesh *localmesh.Mesh, p *printer) error {
 	alice, err := mesh.Authorization(ctx, "alice")
 	if err != nil {
 		return err
@@ -17,7 +17,7 @@ func hold(ctx context.Context, mesh *localmesh.Mesh, p *printer) error {
 		return err
 	}
 	gateway := mesh.GatewayURL()
-	p.keep(mesh.Dir(), []command{
+	p.printCommands(mesh.Dir(), []command{
 		{"alice's order, with her token (good for an hour)", "ALICE='Authorization: " + alice + "'\n" +
 			"curl -i -H \"$ALICE\" " + gateway + "/jwt/tenants/acme/orders/1001"},
 		{"another tenant's order", "curl -i -H \"$ALICE\" " + gateway + "/jwt/tenants/globex/orders/1001"},

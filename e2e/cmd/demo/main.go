@@ -29,18 +29,18 @@ func run() int {
 	p := newPrinter(os.Stdout)
 	tour, err := scenarios.LoadShipped("tour")
 	if err != nil {
-		return failed(err)
+		return reportError(err)
 	}
-	p.opening(*istiod)
-	mesh, err := localmesh.Start(ctx, localmesh.Options{Istiod: *istiod, RedisAddr: *redis, Started: p.started})
+	p.printOpening(*istiod)
+	mesh, err := localmesh.Start(ctx, localmesh.Options{Istiod: *istiod, RedisAddr: *redis, Started: p.printStarted})
 	if err != nil {
-		return failed(err)
+		return reportError(err)
 	}
-	played, err := play(ctx, mesh, tour, p)
+	played, err := playTour(ctx, mesh, tour, p)
 	if err == nil && *keep {
-		err = hold(ctx, mesh, p)
+		err = holdOpen(ctx, mesh, p)
 	}
-	return finish(mesh, played, err, p)
+	return stopAndReport(mesh, played, err, p)
 }
 
 // tally counts what was played.
@@ -49,14 +49,14 @@ type tally struct {
 	began                      time.Time
 }
 
-func play(ctx context.Context, mesh *localmesh.Mesh, tour []scenarios.Scenario, p *printer) (tally, error) {
+func playTour(ctx context.Context, mesh *localmesh.Mesh, tour []scenarios.Scenario, p *printer) (tally, error) {
 	t := tally{began: time.Now()}
 	for i, scenario := range tour {
 		exchanges, err := scenarios.Run(ctx, mesh, scenario)
 		if err != nil {
 			return t, err
 		}
-		p.scenario(i+1, scenario, exchanges)
+		p.printScenario(i+1, scenario, exchanges)
 		t.cases++
 		for _, e := range exchanges {
 			t.requests++
@@ -65,31 +65,31 @@ func play(ctx context.Context, mesh *localmesh.Mesh, tour []scenarios.Scenario, 
 			}
 		}
 	}
-	p.summary(t)
+	p.printSummary(t)
 	return t, mesh.Check(ctx)
 }
 
-// finish stops everything. The logs stay when something was not as it should be.
-func finish(mesh *localmesh.Mesh, t tally, err error, p *printer) int {
+// stopAndReport stops everything. The logs stay when something was not as it should be.
+func stopAndReport(mesh *localmesh.Mesh, t tally, err error, p *printer) int {
 	closeErr := mesh.Close()
 	switch {
 	case err != nil:
-		p.logs(mesh.Dir())
-		return failed(err)
+		p.printLogDir(mesh.Dir())
+		return reportError(err)
 	case closeErr != nil:
-		p.logs(mesh.Dir())
-		return failed(closeErr)
+		p.printLogDir(mesh.Dir())
+		return reportError(closeErr)
 	case t.differing > 0:
-		p.logs(mesh.Dir())
+		p.printLogDir(mesh.Dir())
 		return 1
 	}
 	if err := mesh.RemoveDir(); err != nil {
-		return failed(err)
+		return reportError(err)
 	}
 	return 0
 }
 
-func failed(err error) int {
+func reportError(err error) int {
 	fmt.Fprintln(os.Stderr, "demo:", err)
 	return 2
 }

@@ -30,46 +30,46 @@ const (
 	reset = "\x1b[0m"
 )
 
-func (p *printer) style(style, text string) string {
+func (p *printer) withStyle(style, text string) string {
 	if !p.colour || text == "" {
 		return text
 	}
 	return style + text + reset
 }
 
-func (p *printer) line(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
+func (p *printer) printLine(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
 
-func (p *printer) opening(istiod bool) {
+func (p *printer) printOpening(istiod bool) {
 	source := "the checked-in dump of istiod's output"
 	if istiod {
 		source = "a live istiod"
 	}
-	p.line("%s", p.style(bold, "Meshpass: one identity from the Tyk edge to every Istio hop"))
-	p.line("Starting the whole path on loopback; the Envoys take their configuration from %s.\n", source)
+	p.printLine("%s", p.withStyle(bold, "Meshpass: one identity from the Tyk edge to every Istio hop"))
+	p.printLine("Starting the whole path on loopback; the Envoys take their configuration from %s.\n", source)
 }
 
-func (p *printer) started(part string, took time.Duration) {
-	p.line("  %-24s %5.1f s", part, took.Seconds())
+func (p *printer) printStarted(part string, took time.Duration) {
+	p.printLine("  %-24s %5.1f s", part, took.Seconds())
 }
 
-// scenario prints one case: its story, then each request with a row for each layer.
-func (p *printer) scenario(number int, s scenarios.Scenario, played []scenarios.Exchange) {
-	p.line("\n%s", p.style(bold, fmt.Sprintf("%2d  %s", number, s.Title)))
-	for _, line := range wrap(s.About, 92) {
-		p.line("    %s", p.style(faint, line))
+// printScenario prints one case: its story, then each request with a row for each layer.
+func (p *printer) printScenario(number int, s scenarios.Scenario, played []scenarios.Exchange) {
+	p.printLine("\n%s", p.withStyle(bold, fmt.Sprintf("%2d  %s", number, s.Title)))
+	for _, line := range wrapText(s.About, 92) {
+		p.printLine("    %s", p.withStyle(faint, line))
 	}
 	for len(played) > 0 {
-		first, again := played[0], repeats(played)
-		p.exchange(first, again)
+		first, again := played[0], countRepeats(played)
+		p.printExchange(first, again)
 		played = played[1+again:]
 	}
 }
 
-// repeats counts the exchanges right behind the first that asked the same and ended as expected.
-func repeats(played []scenarios.Exchange) int {
+// countRepeats counts the exchanges right behind the first that asked the same and ended as expected.
+func countRepeats(played []scenarios.Exchange) int {
 	again := 0
 	for _, next := range played[1:] {
-		if sent(next.Request) != sent(played[0].Request) || next.Expect.Status != played[0].Expect.Status || len(next.Problems) > 0 {
+		if describeRequest(next.Request) != describeRequest(played[0].Request) || next.Expect.Status != played[0].Expect.Status || len(next.Problems) > 0 {
 			break
 		}
 		again++
@@ -77,48 +77,48 @@ func repeats(played []scenarios.Exchange) int {
 	return again
 }
 
-func (p *printer) exchange(e scenarios.Exchange, again int) {
-	p.line("\n    %s", sent(e.Request))
-	for _, row := range rows(e) {
-		verdict := fmt.Sprintf("%-13s", row.verdict)
-		if row.refused {
-			verdict = p.style(red, verdict)
+func (p *printer) printExchange(e scenarios.Exchange, again int) {
+	p.printLine("\n    %s", describeRequest(e.Request))
+	for _, row := range rowsOf(e) {
+		verdict := fmt.Sprintf("%-13s", row.outcome)
+		if row.denied {
+			verdict = p.withStyle(red, verdict)
 		} else {
-			verdict = p.style(green, verdict)
+			verdict = p.withStyle(green, verdict)
 		}
-		p.line("      %-18s %s %s", row.layer, verdict, row.why)
+		p.printLine("      %-18s %s %s", row.layer, verdict, row.reason)
 	}
 	if again > 0 {
-		p.line("      and %d more times, the same", again)
+		p.printLine("      and %d more times, the same", again)
 	}
 	for _, problem := range e.Problems {
-		p.line("      %s", p.style(red, "NOT AS EXPECTED  "+problem))
+		p.printLine("      %s", p.withStyle(red, "NOT AS EXPECTED  "+problem))
 	}
 }
 
-func (p *printer) summary(t tally) {
-	outcome := p.style(green, "every outcome as expected")
+func (p *printer) printSummary(t tally) {
+	outcome := p.withStyle(green, "every outcome as expected")
 	if t.differing > 0 {
-		outcome = p.style(red, fmt.Sprintf("%d NOT AS EXPECTED", t.differing))
+		outcome = p.withStyle(red, fmt.Sprintf("%d NOT AS EXPECTED", t.differing))
 	}
-	p.line("\n%d cases, %d requests in %.1f s: %s", t.cases, t.requests, time.Since(t.began).Seconds(), outcome)
+	p.printLine("\n%d cases, %d requests in %.1f s: %s", t.cases, t.requests, time.Since(t.began).Seconds(), outcome)
 }
 
-func (p *printer) logs(dir string) { p.line("\nThe logs are in %s", dir) }
+func (p *printer) printLogDir(dir string) { p.printLine("\nThe logs are in %s", dir) }
 
 // command is something to type, and what it shows.
 type command struct{ shows, line string }
 
-func (p *printer) keep(dir string, commands []command) {
-	p.line("\n%s", p.style(bold, "Everything runs until Ctrl-C. To try:"))
+func (p *printer) printCommands(dir string, commands []command) {
+	p.printLine("\n%s", p.withStyle(bold, "Everything runs until Ctrl-C. To try:"))
 	for _, c := range commands {
-		p.line("\n  %s\n%s", p.style(faint, "# "+c.shows), "  "+strings.ReplaceAll(c.line, "\n", "\n  "))
+		p.printLine("\n  %s\n%s", p.withStyle(faint, "# "+c.shows), "  "+strings.ReplaceAll(c.line, "\n", "\n  "))
 	}
-	p.line("\nConfiguration and logs: %s", dir)
+	p.printLine("\nConfiguration and logs: %s", dir)
 }
 
-// wrap breaks a text into lines of at most width characters.
-func wrap(text string, width int) []string {
+// wrapText breaks a text into lines of at most width characters.
+func wrapText(text string, width int) []string {
 	var lines []string
 	line := ""
 	for _, word := range strings.Fields(text) {

@@ -11,12 +11,12 @@ import (
 
 // row is what one layer did with a request, and why.
 type row struct {
-	layer, verdict, why string
-	refused             bool
+	layer, outcome, reason string
+	denied                 bool
 }
 
-// sent describes in one line the sender, the request and the receiver.
-func sent(r scenarios.Request) string {
+// describeRequest says in one line who sent what to whom.
+func describeRequest(r scenarios.Request) string {
 	line := r.Method + " " + r.Path
 	switch {
 	case r.From != "":
@@ -26,7 +26,7 @@ func sent(r scenarios.Request) string {
 	case r.As == "":
 		line += ", without a credential"
 	default:
-		line += ", as " + who(r.As)
+		line += ", as " + describeUser(r.As)
 	}
 	if names := slices.Sorted(maps.Keys(r.Headers)); len(names) > 0 {
 		line += ", with forged " + strings.Join(names, ", ")
@@ -34,8 +34,8 @@ func sent(r scenarios.Request) string {
 	return line
 }
 
-// who names the holder of a credential.
-func who(credential string) string {
+// describeUser names the holder of a credential.
+func describeUser(credential string) string {
 	user, kind, _ := strings.Cut(credential, "/")
 	if kind == "id" {
 		return user + " (ID token)"
@@ -43,12 +43,12 @@ func who(credential string) string {
 	return user
 }
 
-// rows tells the way of a request, layer by layer, as far as it came.
-func rows(e scenarios.Exchange) []row {
+// rowsOf tells the way of a request, layer by layer, as far as it came.
+func rowsOf(e scenarios.Exchange) []row {
 	var all []row
 	byTyk := e.Answer.AnsweredBy() == "tyk"
 	if e.Request.To == "gateway" && !(byTyk && len(e.Records) == 0) {
-		all = append(all, row{layer: "Tyk", verdict: "authenticated", why: "as " + who(e.Request.As)})
+		all = append(all, row{layer: "Tyk", outcome: "authenticated", reason: "as " + describeUser(e.Request.As)})
 	}
 	for _, record := range e.Records {
 		all = append(all, recordRow(record))
@@ -67,11 +67,11 @@ func recordRow(r scenarios.Record) row {
 	refused := r.FieldText("decision") != "allow"
 	switch {
 	case r.FieldText("kind") != "check":
-		return row{"plugin", verdict("signed", refused), edgeReason(r, refused), refused}
+		return row{"plugin", outcomeWord("signed", refused), edgeReason(r, refused), refused}
 	case refused:
-		return row{hop(r), "refused", denial(r), true}
+		return row{hopName(r), "refused", describeDenial(r), true}
 	default:
-		return row{hop(r), "allowed", fmt.Sprintf("%s/%s: %s", r.FieldText("policy"), r.FieldText("rule"), facts(r)), false}
+		return row{hopName(r), "allowed", fmt.Sprintf("%s/%s: %s", r.FieldText("policy"), r.FieldText("rule"), describeFacts(r)), false}
 	}
 }
 
@@ -82,21 +82,21 @@ func edgeReason(r scenarios.Record, refused bool) string {
 	return fmt.Sprintf("a token for %s, transaction %s", r.FieldText("sub"), r.FieldText("txn"))
 }
 
-// denial puts a hop's reason into words.
-func denial(r scenarios.Record) string {
+// describeDenial puts a hop's reason into words.
+func describeDenial(r scenarios.Record) string {
 	switch r.FieldText("reason") {
 	case "no_rule":
-		return fmt.Sprintf("no_rule: nothing allows %s to %s", r.FieldText("path"), facts(r))
+		return fmt.Sprintf("no_rule: nothing allows %s to %s", r.FieldText("path"), describeFacts(r))
 	case "token_missing":
-		return fmt.Sprintf("token_missing: %s speaks for nobody", caller(r))
+		return fmt.Sprintf("token_missing: %s speaks for nobody", callerName(r))
 	default:
-		return r.FieldText("reason") + ": " + facts(r)
+		return r.FieldText("reason") + ": " + describeFacts(r)
 	}
 }
 
-// facts are the inputs of a hop's decision: the caller, the user, and the claims that the policies read.
-func facts(r scenarios.Record) string {
-	text := caller(r)
+// describeFacts are what a hop decided by: who calls, for whom, and what the policies read of the claims.
+func describeFacts(r scenarios.Record) string {
+	text := callerName(r)
 	if sub := r.FieldText("sub"); sub != "" {
 		text += ", for " + sub
 	}
@@ -115,16 +115,16 @@ func answerRow(a scenarios.Answer) row {
 	return row{"client gets", fmt.Sprint(a.Status), "from " + a.AnsweredBy(), a.Status >= 400}
 }
 
-func verdict(fine string, refused bool) string {
+func outcomeWord(fine string, refused bool) string {
 	if refused {
 		return "refused"
 	}
 	return fine
 }
 
-// hop is the called workload's short name: ns/shop/sa/orders → orders' hop.
-func hop(r scenarios.Record) string { return last(r.FieldText("callee")) + " hop" }
+// hopName is the called workload's short name: ns/shop/sa/orders → orders' hop.
+func hopName(r scenarios.Record) string { return lastSegment(r.FieldText("callee")) + " hop" }
 
-func caller(r scenarios.Record) string { return last(r.FieldText("caller")) }
+func callerName(r scenarios.Record) string { return lastSegment(r.FieldText("caller")) }
 
-func last(workload string) string { return workload[strings.LastIndex(workload, "/")+1:] }
+func lastSegment(workload string) string { return workload[strings.LastIndex(workload, "/")+1:] }

@@ -17,9 +17,9 @@ import (
 
 // Exit codes.
 const (
-	fine     = 0
-	no       = 1 // a case did not end as expected
-	couldNot = 2
+	exitOK      = 0
+	exitDiffers = 1 // a case did not end as expected
+	exitFailed  = 2
 )
 
 func main() { os.Exit(run()) }
@@ -34,7 +34,7 @@ func run() int {
 	context.AfterFunc(ctx, stop) // a second interrupt ends at once
 	steps, err := kind.Find(*step)
 	if err != nil {
-		return failed(err)
+		return reportError(err)
 	}
 	options := kind.Options{NodeImage: os.Getenv("KIND_IMAGE"), Addons: os.Getenv("CLUSTER_ADDONS"), IstioValues: os.Getenv("ISTIO_VALUES"), Only: *only}
 	out := io.Writer(os.Stdout)
@@ -43,24 +43,24 @@ func run() int {
 	}
 	env, err := kind.New(options, &kind.Printer{Out: out})
 	if err != nil {
-		return failed(err)
+		return reportError(err)
 	}
 	if err := env.Require(ctx); err != nil {
-		return failed(err)
+		return reportError(err)
 	}
 	if *check {
-		return fine
+		return exitOK
 	}
-	err = play(ctx, env, steps)
+	err = playSteps(ctx, env, steps)
 	if *step == "" && !*keep {
 		err = errors.Join(err, env.Clean(context.WithoutCancel(ctx)))
 	}
-	return code(err)
+	return exitCode(err)
 }
 
-// play runs the steps up to the first that fails. What there is to learn from the cluster is
+// playSteps runs the steps up to the first that fails. What there is to learn from the cluster is
 // collected before it is removed.
-func play(ctx context.Context, env *kind.Environment, steps []kind.Step) error {
+func playSteps(ctx context.Context, env *kind.Environment, steps []kind.Step) error {
 	for _, s := range steps {
 		err := env.Do(ctx, s)
 		if err == nil {
@@ -76,19 +76,19 @@ func play(ctx context.Context, env *kind.Environment, steps []kind.Step) error {
 	return nil
 }
 
-func code(err error) int {
+func exitCode(err error) int {
 	switch {
 	case err == nil:
-		return fine
+		return exitOK
 	case errors.Is(err, kind.ErrDiffers):
 		fmt.Fprintln(os.Stderr, "e2e-kind:", err)
-		return no
+		return exitDiffers
 	default:
-		return failed(err)
+		return reportError(err)
 	}
 }
 
-func failed(err error) int {
+func reportError(err error) int {
 	fmt.Fprintln(os.Stderr, "e2e-kind:", err)
-	return couldNot
+	return exitFailed
 }

@@ -24,7 +24,7 @@ func run() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	path, err := ensure(ctx, os.Args[1])
+	path, err := ensureEnvoy(ctx, os.Args[1])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "getenvoy:", err)
 		return 2
@@ -33,7 +33,7 @@ func run() int {
 	return 0
 }
 
-func ensure(ctx context.Context, binDir string) (string, error) {
+func ensureEnvoy(ctx context.Context, binDir string) (string, error) {
 	path, err := envoy.Find(binDir)
 	if !errors.Is(err, envoy.ErrNotFound) {
 		return path, err

@@ -19,29 +19,29 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(os.Args) != 2 {
-		return failed(fmt.Errorf("usage: sender wait | send | load | login"))
+		return reportError(fmt.Errorf("usage: sender wait | send | load | login"))
 	}
 	var err error
 	switch os.Args[1] {
 	case "wait":
 		<-ctx.Done()
 	case "send":
-		err = answer(func(m sender.Message) (sender.Answer, error) { return sender.Send(ctx, m) })
+		err = answerJSON(func(m sender.Message) (sender.Answer, error) { return sender.Send(ctx, m) })
 	case "load":
-		err = answer(func(l sender.Load) (sender.Tally, error) { return l.Run(ctx), nil })
+		err = answerJSON(func(l sender.Load) (sender.Tally, error) { return l.Run(ctx), nil })
 	case "login":
-		err = answer(func(l sender.Login) (idp.Tokens, error) { return idp.Login(ctx, l.Issuer, l.User) })
+		err = answerJSON(func(l sender.Login) (idp.Tokens, error) { return idp.Login(ctx, l.Issuer, l.User) })
 	default:
 		err = fmt.Errorf("unknown command %q", os.Args[1])
 	}
 	if err != nil {
-		return failed(err)
+		return reportError(err)
 	}
 	return 0
 }
 
-// answer reads what is asked from standard input and writes what do makes of it to standard output.
-func answer[In, Out any](do func(In) (Out, error)) error {
+// answerJSON reads what is asked from standard input and writes what do makes of it to standard output.
+func answerJSON[In, Out any](do func(In) (Out, error)) error {
 	var in In
 	if err := json.NewDecoder(os.Stdin).Decode(&in); err != nil {
 		return fmt.Errorf("standard input: %w", err)
@@ -53,7 +53,7 @@ func answer[In, Out any](do func(In) (Out, error)) error {
 	return json.NewEncoder(os.Stdout).Encode(out)
 }
 
-func failed(err error) int {
+func reportError(err error) int {
 	fmt.Fprintln(os.Stderr, "sender:", err)
 	return 2
 }

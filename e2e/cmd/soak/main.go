@@ -31,7 +31,7 @@ func run() int {
 	defer stop()
 	result, err := soak.Run(ctx, o)
 	if err == nil {
-		err = show(result, *format)
+		err = printResult(result, *format)
 	}
 	switch {
 	case err != nil:
@@ -44,7 +44,7 @@ func run() int {
 	}
 }
 
-func show(r soak.Result, format string) error {
+func printResult(r soak.Result, format string) error {
 	if format == "json" {
 		return json.NewEncoder(os.Stdout).Encode(r)
 	}

@@ -1,0 +1,137 @@
+package soak
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"time"
+)
+
+// rotator rotates the gateway's keys with the commands that an operator's timer runs, and reads the
+// gateway's metrics to find out which key signs.
+type rotator struct {
+	every, lead time.Duration // as in Options
+	dir         string        // of the mesh
+	metrics     string        // address of the plugin's metrics
+
+	// publishing is held while the key set's server is down. The lead is the time that a key needs to
+	// reach the verifiers. An operator who knows that no key can reach them does not rotate.
+	publishing sync.Mutex
+
+	mu      sync.Mutex
+	signing string          // kid
+	made    []newKey        // in the order of time
+	signed  map[string]bool // kids that the gateway has signed with
+	dropped int             // keys that were removed from the set
+}
+
+type newKey struct {
+	kid string
+	at  time.Time
+}
+
+// rotateUntilDone rotates every second until ctx ends. The command makes a key only when one is due.
+func (r *rotator) rotateUntilDone(ctx context.Context) error { return everySecond(ctx, r.rotateOnce) }
+
+// watchSigningKey reads the metrics until ctx ends, also while rotations wait.
+func (r *rotator) watchSigningKey(ctx context.Context) error {
+	return everySecond(ctx, r.readSigningKey)
+}
+
+func (r *rotator) rotateOnce(ctx context.Context) error {
+	r.publishing.Lock()
+	defer r.publishing.Unlock()
+	in := []string{"--dir", filepath.Join(r.dir, "keys"), "--out", filepath.Join(r.dir, "jwks.json"), "-o", "json"}
+	printed, err := runMeshpass(ctx, append([]string{"keys", "rotate", "--every", r.every.String(), "--lead", r.lead.String(), "--lifetime", "10s"}, in...)...)
+	if err != nil {
+		return err
+	}
+	if _, err := runMeshpass(ctx, append([]string{"keys", "publish"}, in...)...); err != nil {
+		return err
+	}
+	return r.recordReport(printed)
+}
+
+// waitForMetrics waits until the plugin serves its metrics, which is after the first request.
+func (r *rotator) waitForMetrics(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		err := r.readSigningKey(ctx)
+		if err == nil || !wait(ctx, 50*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+// recordReport reads the output of meshpass keys rotate.
+func (r *rotator) recordReport(printed []byte) error {
+	var report struct {
+		Made    string
+		Dropped []string
+		Keys    []struct{ KID, State string }
+	}
+	if err := json.Unmarshal(printed, &report); err != nil {
+		return fmt.Errorf("report of keys rotate: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if report.Made != "" {
+		r.made = append(r.made, newKey{kid: report.Made, at: time.Now()})
+	}
+	r.dropped += len(report.Dropped)
+	for _, key := range report.Keys {
+		if key.State == "signing" {
+			r.signing = key.KID
+		}
+	}
+	return nil
+}
+
+var currentKeyLine = regexp.MustCompile(`^meshpass_edge_key_current\{.*kid="([^"]+)".*\} 1$`)
+
+// readSigningKey records the key that the gateway signs with, by its metrics.
+func (r *rotator) readSigningKey(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.metrics+"/metrics", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if found := currentKeyLine.FindStringSubmatch(lines.Text()); found != nil {
+			r.mu.Lock()
+			r.signed[found[1]] = true
+			r.mu.Unlock()
+		}
+	}
+	return lines.Err()
+}
+
+// unusedKeys returns the keys that the gateway should have signed with by now, and has not.
+func (r *rotator) unusedKeys(now time.Time) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var kids []string
+	for _, key := range r.made {
+		if !r.signed[key.kid] && now.Sub(key.at) > r.lead+r.every {
+			kids = append(kids, key.kid)
+		}
+	}
+	return kids
+}
+
+func (r *rotator) signingKey() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.signing
+}
