@@ -46,7 +46,7 @@ func (s *keySetServer) kill() error {
 	return s.server.Close()
 }
 
-// redisServer holds the list of revocations. It is redis-server if that is on PATH, and else an embedded stand-in,
+// redisServer holds the list of revocations. It is redis-server if that is on PATH, and else the embedded
 // miniredis.
 type redisServer struct {
 	address, dir string

@@ -20,7 +20,7 @@ import (
 // Options of a run.
 type Options struct {
 	Duration time.Duration // of the load, without start and end
-	Every    time.Duration // time for which a key signs; at least Lead
+	Every    time.Duration // how long a key signs; at least Lead
 	Lead     time.Duration // time from the publication of a key to its first signature; more than the authorizers' refresh, 1s
 	Progress io.Writer     // gets a line every few seconds
 }

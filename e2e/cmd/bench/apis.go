@@ -19,18 +19,21 @@ type hook struct {
 	Path string `json:"path"`
 }
 
-// apis: each is compared with those before it.
+// apis are compared, each with those before it.
 var apis = []api{
 	{name: "no plugin", id: "bench-none"},
-	{"a plugin that does nothing", "bench-noop", noop, noop, noop},
-	{"the identity plugin", "bench-identity", identityHook("StripIdentity"), identityHook("SignIdentity"), identityHook("GuardUpstream")},
+	{name: "a plugin that does nothing", id: "bench-noop", pre: noop, postAuth: noop, post: noop},
+	{
+		name: "the identity plugin", id: "bench-identity",
+		pre: identityHook("StripIdentity"), postAuth: identityHook("SignIdentity"), post: identityHook("GuardUpstream"),
+	},
 }
 
 var noop = []hook{{"Pass", "plugins/noop.so"}}
 
 func identityHook(name string) []hook { return []hook{{name, "plugins/identity.so"}} }
 
-// session is a key's that may use each, without a rate.
+// session is the session of an API key that may use all of them, without a rate limit.
 var session = map[string]any{
 	"org_id":         "demo",
 	"apply_policies": []string{},
@@ -48,8 +51,8 @@ func accessRights() map[string]any {
 	return all
 }
 
-// addAPIs returns a localmesh.Options.Prepare that adds them to the gateway. They go straight to
-// upstream: the mesh behind the gateway costs the same with any plugin.
+// addAPIs returns a localmesh.Options.Prepare that adds them to the gateway. They go directly to
+// upstream, because the mesh behind the gateway costs the same with any plugin.
 func addAPIs(upstream string) func(dir string) error {
 	return func(dir string) error {
 		for _, a := range apis {

@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// load is a bounded number of clients that ask one after the other.
+// load is a fixed number of clients. Each sends its next request after the answer to the last one.
 type load struct {
 	url, authorization string
 	clients            int
 }
 
-// requestsPerSecond asks for as long as length and returns answers per second. One answer other than 200 ends it:
-// a gateway that refuses is fast, and measures nothing.
+// requestsPerSecond sends requests for the given time. An answer other than 200 ends it with an error,
+// because denials are fast and measure nothing.
 func (l load) requestsPerSecond(ctx context.Context, length time.Duration) (float64, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, length, errTimeUp)
 	defer cancel()
@@ -83,10 +83,10 @@ func startUpstream(ctx context.Context) (url string, err error) {
 		return "", err
 	}
 	server := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "fine\n") // the gateway went away: the load says so
+		_, _ = io.WriteString(w, "fine\n") // the gateway is gone: the load reports that
 	})}
-	context.AfterFunc(ctx, func() { _ = server.Close() }) // the process ends with it
-	go func() { _ = server.Serve(listener) }()            // ends with ctx; a failure shows in the load
+	context.AfterFunc(ctx, func() { _ = server.Close() }) // the process ends then
+	go func() { _ = server.Serve(listener) }()            // ends with ctx; a failure is an error of the load
 	return "http://" + listener.Addr().String() + "/", nil
 }
 

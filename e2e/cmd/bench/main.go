@@ -1,8 +1,8 @@
-// Command bench measures what the plugin costs: requests per second through one Tyk gateway, to a
-// plain upstream, without a plugin, with one that does nothing, and with ours, on APIs that are alike
-// in all else. Rounds alternate, so that all see the same machine.
+// Command bench measures the cost of the plugin: requests per second through one Tyk gateway to a plain
+// upstream, without a plugin, with one that does nothing, and with ours. The APIs are the same in all
+// else. Rounds alternate, so that all have the same load of the machine.
 //
-// The load is made on the same machine and takes its share of it: read the ratio, not the rates.
+// The clients run on the same machine and take a part of it. So compare ratios, not rates.
 package main
 
 import (
@@ -23,7 +23,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	rounds := flag.Int("rounds", 3, "rounds of each API")
 	length := flag.Duration("round", 3*time.Second, "length of a round")
-	clients := flag.Int("clients", 8, "requests under way at any time")
+	clients := flag.Int("clients", 8, "requests in flight at any time")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

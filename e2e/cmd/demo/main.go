@@ -1,6 +1,6 @@
 // Command demo starts the whole path on this machine, plays the tour and explains every decision.
 //
-// Exit code: 0 every outcome was the expected one, 1 one differed, 2 it could not be played.
+// Exit codes: 0 every outcome was as expected, 1 an outcome differed, 2 the tour could not be played.
 package main
 
 import (
@@ -21,7 +21,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	keep := flag.Bool("keep", false, "leave everything running after the tour, until Ctrl-C")
 	istiod := flag.Bool("istiod", false, "configure the Envoys from a live istiod instead of the checked-in dump")
-	redis := flag.String("redis", "", "`host:port` of a real Redis; absent: an embedded one")
+	redis := flag.String("redis", "", "`host:port` of a real Redis; empty: an embedded one")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -43,7 +43,7 @@ func run() int {
 	return stopAndReport(mesh, played, err, p)
 }
 
-// tally counts what was played.
+// tally counts the cases and requests of the tour.
 type tally struct {
 	cases, requests, differing int
 	began                      time.Time
@@ -69,7 +69,7 @@ func playTour(ctx context.Context, mesh *localmesh.Mesh, tour []scenarios.Scenar
 	return t, mesh.Check(ctx)
 }
 
-// stopAndReport stops everything. The logs stay when something was not as it should be.
+// stopAndReport stops everything and returns the exit code. It keeps the logs unless everything was as expected.
 func stopAndReport(mesh *localmesh.Mesh, t tally, err error, p *printer) int {
 	closeErr := mesh.Close()
 	switch {

@@ -10,7 +10,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
-// printer writes the tour for people: plain text, in colour only on a terminal.
+// printer writes the tour as plain text, in colour only on a terminal.
 type printer struct {
 	out    io.Writer
 	colour bool
@@ -45,14 +45,14 @@ func (p *printer) printOpening(istiod bool) {
 		source = "a live istiod"
 	}
 	p.printLine("%s", p.withStyle(bold, "Meshpass: one identity from the Tyk edge to every Istio hop"))
-	p.printLine("Starting the whole path on loopback; the Envoys take their configuration from %s.\n", source)
+	p.printLine("Starting the whole path on loopback. The Envoys get their configuration from %s.\n", source)
 }
 
 func (p *printer) printStarted(part string, took time.Duration) {
 	p.printLine("  %-24s %5.1f s", part, took.Seconds())
 }
 
-// printScenario prints one case: its story, then each request with a row for each layer.
+// printScenario prints one case: its description, then each request with a row for each layer.
 func (p *printer) printScenario(number int, s scenarios.Scenario, played []scenarios.Exchange) {
 	p.printLine("\n%s", p.withStyle(bold, fmt.Sprintf("%2d  %s", number, s.Title)))
 	for _, line := range wrapText(s.About, 92) {
@@ -65,7 +65,7 @@ func (p *printer) printScenario(number int, s scenarios.Scenario, played []scena
 	}
 }
 
-// countRepeats counts the exchanges right behind the first that asked the same and ended as expected.
+// countRepeats counts the exchanges directly after the first one that repeat its request and ended as expected.
 func countRepeats(played []scenarios.Exchange) int {
 	again := 0
 	for _, next := range played[1:] {
@@ -89,7 +89,7 @@ func (p *printer) printExchange(e scenarios.Exchange, again int) {
 		p.printLine("      %-18s %s %s", row.layer, verdict, row.reason)
 	}
 	if again > 0 {
-		p.printLine("      and %d more times, the same", again)
+		p.printLine("      the same %d more times", again)
 	}
 	for _, problem := range e.Problems {
 		p.printLine("      %s", p.withStyle(red, "NOT AS EXPECTED  "+problem))
@@ -106,18 +106,21 @@ func (p *printer) printSummary(t tally) {
 
 func (p *printer) printLogDir(dir string) { p.printLine("\nThe logs are in %s", dir) }
 
-// command is something to type, and what it shows.
-type command struct{ shows, line string }
+// command is a command line to try.
+type command struct {
+	about string
+	line  string
+}
 
 func (p *printer) printCommands(dir string, commands []command) {
-	p.printLine("\n%s", p.withStyle(bold, "Everything runs until Ctrl-C. To try:"))
+	p.printLine("\n%s", p.withStyle(bold, "Everything runs until Ctrl-C. Commands to try:"))
 	for _, c := range commands {
-		p.printLine("\n  %s\n%s", p.withStyle(faint, "# "+c.shows), "  "+strings.ReplaceAll(c.line, "\n", "\n  "))
+		p.printLine("\n  %s\n%s", p.withStyle(faint, "# "+c.about), "  "+strings.ReplaceAll(c.line, "\n", "\n  "))
 	}
 	p.printLine("\nConfiguration and logs: %s", dir)
 }
 
-// wrapText breaks a text into lines of at most width characters.
+// wrapText breaks a text into lines of at most width bytes.
 func wrapText(text string, width int) []string {
 	var lines []string
 	line := ""

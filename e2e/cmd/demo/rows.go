@@ -9,13 +9,13 @@ import (
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
-// row is what one layer did with a request, and why.
+// row is the outcome of a request at one layer, and its reason.
 type row struct {
 	layer, outcome, reason string
 	denied                 bool
 }
 
-// describeRequest says in one line who sent what to whom.
+// describeRequest returns one line with the request, its sender and its receiver.
 func describeRequest(r scenarios.Request) string {
 	line := r.Method + " " + r.Path
 	switch {
@@ -34,7 +34,7 @@ func describeRequest(r scenarios.Request) string {
 	return line
 }
 
-// describeUser names the holder of a credential.
+// describeUser returns the holder of a credential.
 func describeUser(credential string) string {
 	user, kind, _ := strings.Cut(credential, "/")
 	if kind == "id" {
@@ -43,7 +43,7 @@ func describeUser(credential string) string {
 	return user
 }
 
-// rowsOf tells the way of a request, layer by layer, as far as it came.
+// rowsOf returns a row for each layer that the request reached.
 func rowsOf(e scenarios.Exchange) []row {
 	var all []row
 	byTyk := e.Answer.AnsweredBy() == "tyk"
@@ -54,47 +54,48 @@ func rowsOf(e scenarios.Exchange) []row {
 		all = append(all, recordRow(record))
 	}
 	if byTyk {
-		all = append(all, row{"Tyk", "refused", e.Answer.BodyField("error") + "; the mesh is never asked", true})
+		all = append(all, row{layer: "Tyk", outcome: "denied", reason: e.Answer.BodyField("error") + "; the request does not reach the mesh", denied: true})
 	}
 	if e.Answer.Closed {
-		all = append(all, row{"Envoy of " + e.Request.To, "closed", "STRICT admits mutual TLS only; meshpass is never asked", true})
+		all = append(all, row{layer: "Envoy of " + e.Request.To, outcome: "closed",
+			reason: "STRICT accepts mutual TLS only; the request does not reach meshpass", denied: true})
 		return all
 	}
 	return append(all, answerRow(e.Answer))
 }
 
 func recordRow(r scenarios.Record) row {
-	refused := r.FieldText("decision") != "allow"
+	denied := r.FieldText("decision") != "allow"
 	switch {
 	case r.FieldText("kind") != "check":
-		return row{"plugin", outcomeWord("signed", refused), edgeReason(r, refused), refused}
-	case refused:
-		return row{hopName(r), "refused", describeDenial(r), true}
+		return row{layer: "plugin", outcome: outcomeWord("signed", denied), reason: edgeReason(r, denied), denied: denied}
+	case denied:
+		return row{layer: hopName(r), outcome: "denied", reason: describeDenial(r), denied: true}
 	default:
-		return row{hopName(r), "allowed", fmt.Sprintf("%s/%s: %s", r.FieldText("policy"), r.FieldText("rule"), describeFacts(r)), false}
+		return row{layer: hopName(r), outcome: "allowed", reason: fmt.Sprintf("%s/%s: %s", r.FieldText("policy"), r.FieldText("rule"), describeFacts(r))}
 	}
 }
 
-func edgeReason(r scenarios.Record, refused bool) string {
-	if refused {
+func edgeReason(r scenarios.Record, denied bool) string {
+	if denied {
 		return r.FieldText("reason")
 	}
 	return fmt.Sprintf("a token for %s, transaction %s", r.FieldText("sub"), r.FieldText("txn"))
 }
 
-// describeDenial puts a hop's reason into words.
+// describeDenial explains the reason of a denial at a hop.
 func describeDenial(r scenarios.Record) string {
 	switch r.FieldText("reason") {
 	case "no_rule":
-		return fmt.Sprintf("no_rule: nothing allows %s to %s", r.FieldText("path"), describeFacts(r))
+		return fmt.Sprintf("no_rule: no rule allows %s for %s", r.FieldText("path"), describeFacts(r))
 	case "token_missing":
-		return fmt.Sprintf("token_missing: %s speaks for nobody", callerName(r))
+		return fmt.Sprintf("token_missing: %s sends no user's token", callerName(r))
 	default:
 		return r.FieldText("reason") + ": " + describeFacts(r)
 	}
 }
 
-// describeFacts are what a hop decided by: who calls, for whom, and what the policies read of the claims.
+// describeFacts returns the facts of a hop's decision: caller, user, and the claims that the documents read.
 func describeFacts(r scenarios.Record) string {
 	text := callerName(r)
 	if sub := r.FieldText("sub"); sub != "" {
@@ -112,17 +113,17 @@ func describeFacts(r scenarios.Record) string {
 }
 
 func answerRow(a scenarios.Answer) row {
-	return row{"client gets", fmt.Sprint(a.Status), "from " + a.AnsweredBy(), a.Status >= 400}
+	return row{layer: "client gets", outcome: fmt.Sprint(a.Status), reason: "from " + a.AnsweredBy(), denied: a.Status >= 400}
 }
 
-func outcomeWord(fine string, refused bool) string {
-	if refused {
-		return "refused"
+func outcomeWord(allowed string, denied bool) string {
+	if denied {
+		return "denied"
 	}
-	return fine
+	return allowed
 }
 
-// hopName is the called workload's short name: ns/shop/sa/orders → orders' hop.
+// hopName returns the name of the callee's hop: orders hop for ns/shop/sa/orders.
 func hopName(r scenarios.Record) string { return lastSegment(r.FieldText("callee")) + " hop" }
 
 func callerName(r scenarios.Record) string { return lastSegment(r.FieldText("caller")) }

@@ -1,5 +1,5 @@
-// Command e2ekind plays the cases on a kind cluster: see package kind. `make e2e-kind` builds what it
-// needs and runs it.
+// Command e2ekind plays the cases on a kind cluster: see package kind. make e2e-kind builds the programs
+// that it needs, and runs it.
 package main
 
 import (
@@ -26,9 +26,9 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	step := flag.String("step", "", "run one `step` alone: cluster, istio, images, deploy, run, topologies or clean")
-	only := flag.String("only", "", "play only the cases whose `name` begins so, as in operations/")
+	only := flag.String("only", "", "play only the cases whose name begins with `prefix`, such as operations/")
 	keep := flag.Bool("keep", false, "leave the cluster for the next run")
-	check := flag.Bool("check", false, "only see whether all programs that are needed are there, and say nothing if they are")
+	check := flag.Bool("check", false, "only check that all required programs are there, and print nothing if they are")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second interrupt ends at once
@@ -58,8 +58,8 @@ func run() int {
 	return exitCode(err)
 }
 
-// playSteps runs the steps up to the first that fails. What there is to learn from the cluster is
-// collected before it is removed.
+// playSteps runs the steps up to the first that fails. Then it collects the logs and the state of the
+// cluster, before that is removed.
 func playSteps(ctx context.Context, env *kind.Environment, steps []kind.Step) error {
 	for _, s := range steps {
 		err := env.Do(ctx, s)

@@ -1,5 +1,5 @@
-// Program getenvoy makes sure that there is an Envoy: it says which one is
-// used and fetches the pinned one only where there is none.
+// Command getenvoy makes sure that there is an Envoy. It prints which one is used, and downloads the
+// pinned version only if there is no other.
 //
 //	getenvoy BINDIR
 package main

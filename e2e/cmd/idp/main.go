@@ -1,5 +1,5 @@
-// Command idp runs the demo's OpenID provider as a program of its own. It proves nobody's identity:
-// see package idp.
+// Command idp runs the demo's OpenID provider as a program. It does not check who logs in: see package
+// idp.
 package main
 
 import (
@@ -16,7 +16,7 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	listen := flag.String("listen", "", "`address` to listen on, host:port")
-	issuer := flag.String("issuer", "", "`URL` at which it is reached; it becomes the tokens' iss")
+	issuer := flag.String("issuer", "", "`URL` of the provider, and the iss of its tokens")
 	flag.Parse()
 	if *listen == "" || *issuer == "" {
 		fmt.Fprintln(os.Stderr, "idp: -listen and -issuer are required")

@@ -40,7 +40,7 @@ func run() int {
 	return 0
 }
 
-// answerJSON reads what is asked from standard input and writes what do makes of it to standard output.
+// answerJSON reads the argument of do from standard input, and writes its result to standard output.
 func answerJSON[In, Out any](do func(In) (Out, error)) error {
 	var in In
 	if err := json.NewDecoder(os.Stdin).Decode(&in); err != nil {

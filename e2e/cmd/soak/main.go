@@ -1,4 +1,4 @@
-// Command soak rotates keys under load and kills what the mesh leans on meanwhile: see package soak.
+// Command soak rotates keys under load, and kills the servers that the mesh depends on: see package soak.
 package main
 
 import (
@@ -18,9 +18,9 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	o := soak.Options{Progress: os.Stderr}
-	flag.DurationVar(&o.Duration, "duration", 2*time.Minute, "how long requests are sent")
-	flag.DurationVar(&o.Every, "every", 4*time.Second, "how long a key signs before the next one does")
-	flag.DurationVar(&o.Lead, "lead", 2*time.Second, "from a key's publication to its first signature")
+	flag.DurationVar(&o.Duration, "duration", 2*time.Minute, "time for which requests are sent")
+	flag.DurationVar(&o.Every, "every", 4*time.Second, "time for which a key signs")
+	flag.DurationVar(&o.Lead, "lead", 2*time.Second, "time from the publication of a key to its first signature")
 	format := flag.String("o", "", "json: print the result as JSON")
 	flag.Parse()
 	if flag.NArg() > 0 || *format != "" && *format != "json" {
