@@ -74,6 +74,7 @@ func SignIdentity(rw http.ResponseWriter, r *http.Request) {
 	defer s.meter.ObserveHook(tykapi.SignHook, time.Now())
 	removeReservedHeaders(r) // an API without the pre hook must not pass a client's token on
 	if t := s.identifyCaller(newExchange(rw, r)); t != nil {
+		t.step = awaitsGuard
 		storeTransaction(r, *t)
 	}
 }
@@ -88,7 +89,7 @@ func GuardUpstream(rw http.ResponseWriter, r *http.Request) {
 	removeReservedHeaders(r) // header transforms have run since the pre hook
 	t, found := transactionOf(r)
 	waiting := found && t.step == awaitsGuard
-	if waiting { // whichever API it waits for: the next API of a loop must not find it
+	if waiting { // also if it waits for another API: the next API of a loop must not find it
 		t.step = passedGuard
 		storeTransaction(r, t)
 	}

@@ -29,12 +29,12 @@ type transaction struct {
 type transactionStep int
 
 const (
-	// awaitsGuard: GuardUpstream of the same API signs for the identity.
-	awaitsGuard transactionStep = iota
-
 	// passedGuard: a post hook has run. No token is signed any more; the next API of an internal loop must
 	// find the same caller, and grants no more than this transaction.
-	passedGuard
+	passedGuard transactionStep = iota
+
+	// awaitsGuard: SignIdentity has left the transaction, and GuardUpstream of the same API signs for it.
+	awaitsGuard
 )
 
 // transactionKey is the key of the transaction in the request's context. It is a private type, so
