@@ -162,14 +162,23 @@ func TestIdentityIsTakenOnce(t *testing.T) {
 	p := startRig(t)
 	other := keyCall()
 	other.api.APIID = "other"
-	for name, between := range map[string]func(*http.Request){
-		"again":                       func(r *http.Request) { GuardUpstream(httptest.NewRecorder(), r); r.Header.Del(identity.Header) },
-		"by an API that asked nobody": func(r *http.Request) { ctx.SetDefinition(r, &other.api) },
+	for name, between := range map[string]func(*call, *http.Request){
+		"again": func(_ *call, r *http.Request) {
+			GuardUpstream(httptest.NewRecorder(), r)
+			r.Header.Del(identity.Header)
+		},
+		"by an API that identifies no caller": func(_ *call, r *http.Request) { ctx.SetDefinition(r, &other.api) },
+		"after the post hook of another API": func(c *call, r *http.Request) {
+			ctx.SetDefinition(r, &other.api)
+			GuardUpstream(httptest.NewRecorder(), r)
+			ctx.SetDefinition(r, &c.api)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := keyCall().request()
+			c := keyCall()
+			r := c.request()
 			SignIdentity(httptest.NewRecorder(), r)
-			between(r)
+			between(c, r)
 			rw := httptest.NewRecorder()
 			GuardUpstream(rw, r)
 			requireUnsigned(t, p, r, rw)
