@@ -15,9 +15,9 @@ import (
 // Condition is one part of a rule. All conditions of a rule must hold. Paths are no
 // conditions: a rule is kept under them, see [RuleSpec].
 //
-// To add a condition, add its type here, and to package source its field in a document,
-// its checks, and its form in schema.json. An attribute that no condition reads yet also
-// needs a field of [Request] and a kind of [Attribute].
+// To add a condition, add its type here. In package source, add its field and its checks to
+// rule.go, and its form to schema.json. An attribute that no condition reads yet is added
+// to [Request] and the kinds of [Attribute], in request.go.
 type Condition interface {
 	// Field is the name of the field in the document, such as to.methods or claims.tctx.plan.
 	Field() string
@@ -332,12 +332,6 @@ func (c *Claim) addKeys(k *indexKeys) {
 		texts = append(texts, text)
 	}
 	k.claim, k.texts = c.name, texts
-}
-
-// claimValue gives a claim for explanations; nil: it is missing.
-func (e *evaluation) claimValue(path ...string) any {
-	value, _ := e.claims.Lookup(path...)
-	return value
 }
 
 // When is when: an expression over the request, the token and the captures of the path

@@ -104,6 +104,19 @@ func (s *Set) Rules() []RuleInfo {
 	return all
 }
 
+// Inputs gives, under dotted names, the attributes that the loaded documents read, so
+// that a recorded decision can be made again. It leaves out absent attributes, and those
+// that have a field of their own in an audit record. Claims that no document reads are
+// never in it.
+func (s *Set) Inputs(r Request, claims *identity.Claims) map[string]any {
+	return inputsOf(s.reads, &r, claims)
+}
+
+// Reads lists the names that Inputs can have, sorted. A name that is listed and not in a
+// record was absent from the request, unless it was masked. Documents that read more
+// cannot make that decision again.
+func (s *Set) Reads() []string { return inputNames(s.reads) }
+
 // Info describes the document.
 func (d *Document) Info() DocumentInfo {
 	return DocumentInfo{

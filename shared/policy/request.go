@@ -1,13 +1,14 @@
 package policy
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy/expr"
-	"github.com/meshpass/meshpass/shared/policy/host"
-	"github.com/meshpass/meshpass/shared/policy/path"
 )
 
 // Request is a call of a workload, which is to be decided.
@@ -45,51 +46,114 @@ func (a Authenticate) token() Authentication {
 	return Authentication{Claims: claims, Refusal: refusal, Outage: claims == nil && refusal.CanBeOutage()}
 }
 
-// evaluation is one request that is being decided, with all values that are computed
-// only once.
-type evaluation struct {
-	request   Request
-	host      string                  // as hosts compare
-	segments  []string                // of the path, each decoded once
-	ambiguous []path.AmbiguousSegment // of an ambiguous path that some rule may admit
-
-	authenticate AuthenticateToken
-	tokenRead    bool
-	claims       *identity.Claims // of a verified token; nil before the token is read
-	scopes       []string
-	noClaims     decision.Reason // why there are no claims
-	outage       bool            // noClaims is an outage
-
-	vars *expr.Vars // nil: no expression was evaluated yet
+// Attribute is a part of a request or of its token that a condition reads.
+type Attribute struct {
+	name     string
+	recorded bool // each audit record has a field for it, so it is no input
+	get      func(*Request, *identity.Claims) (value any, present bool)
 }
 
-func newEvaluation(r Request, authenticate AuthenticateToken) evaluation {
-	return evaluation{request: r, authenticate: authenticate, host: host.Normalize(r.Host), segments: path.Segments(r.Path)}
+// Name is the name under which the inputs of an audit record hold the attribute, such as
+// claims.tctx.plan, request.headers.x-region or request.port.
+func (a Attribute) Name() string { return a.name }
+
+const (
+	claimPrefix  = "claims."
+	headerPrefix = "request.headers."
+	portName     = "request.port"
+	noCallerName = "request.no_caller"
+)
+
+var (
+	portAttribute     = Attribute{name: portName, get: func(r *Request, _ *identity.Claims) (any, bool) { return r.Port, true }}
+	noCallerAttribute = Attribute{name: noCallerName, get: func(r *Request, _ *identity.Claims) (any, bool) { return r.NoCaller, true }}
+	hostAttribute     = Attribute{name: "request.host", recorded: true, get: func(r *Request, _ *identity.Claims) (any, bool) { return r.Host, true }}
+)
+
+// claimAttribute wants a dotted name, such as tctx.plan.
+func claimAttribute(name string) Attribute {
+	path := strings.Split(name, ".")
+	return Attribute{name: claimPrefix + name, get: func(_ *Request, claims *identity.Claims) (any, bool) { return claims.Lookup(path...) }}
 }
 
-// readToken calls authenticate, once. Before that, no condition knows any claims.
-func (e *evaluation) readToken() {
-	if e.tokenRead {
-		return
+// headerAttribute wants a lower-case name.
+func headerAttribute(name string) Attribute {
+	return Attribute{name: headerPrefix + name, get: func(r *Request, _ *identity.Claims) (any, bool) {
+		value, ok := r.Headers[name]
+		return value, ok
+	}}
+}
+
+func attributesOf(reads expr.Reads) []Attribute {
+	var all []Attribute
+	for name := range reads.Claims {
+		all = append(all, claimAttribute(name))
 	}
-	e.tokenRead = true
-	known := e.authenticate()
-	e.claims, e.noClaims = known.Claims, known.Refusal
-	e.outage = known.Outage && known.Refusal.CanBeOutage()
-	if e.claims != nil {
-		e.scopes = e.claims.Scopes()
+	for name := range reads.Headers {
+		all = append(all, headerAttribute(name))
 	}
+	if reads.Port {
+		all = append(all, portAttribute)
+	}
+	if reads.Host {
+		all = append(all, hostAttribute)
+	}
+	return sortAttributes(all)
 }
 
-// variables are the values that an expression may read. They are valid until the next call.
-func (e *evaluation) variables(captures map[string]string) *expr.Vars {
-	if e.vars == nil {
-		r := &e.request
-		e.vars = &expr.Vars{
-			Caller: r.Caller, Callee: r.Callee, Now: r.Now,
-			Method: r.Method, Path: r.Path, Host: e.host, Port: r.Port, Headers: r.Headers,
+// sortAttributes sorts by name, and keeps one attribute of each name.
+func sortAttributes(all []Attribute) []Attribute {
+	slices.SortFunc(all, func(a, b Attribute) int { return cmp.Compare(a.name, b.name) })
+	return slices.CompactFunc(all, func(a, b Attribute) bool { return a.name == b.name })
+}
+
+// inputNames lists the attributes that inputs may hold.
+func inputNames(attributes []Attribute) []string {
+	var all []string
+	for _, a := range attributes {
+		if !a.recorded {
+			all = append(all, a.name)
 		}
 	}
-	e.vars.Captures, e.vars.Claims = captures, e.claims
-	return e.vars
+	return all
+}
+
+func inputsOf(attributes []Attribute, r *Request, claims *identity.Claims) map[string]any {
+	inputs := map[string]any{}
+	for _, a := range attributes {
+		if a.recorded {
+			continue
+		}
+		if value, present := a.get(r, claims); present {
+			inputs[a.name] = value
+		}
+	}
+	return inputs
+}
+
+// SetInputs sets the fields of the request that inputs of an audit record hold. It is
+// the inverse of [Set.Inputs], but for claims, which it passes over. Whole numbers are
+// int64; a port is bounded to 0 to 65535.
+func (r *Request) SetInputs(inputs map[string]any) {
+	for name, value := range inputs {
+		if header, isHeader := strings.CutPrefix(name, headerPrefix); isHeader {
+			if text, isText := value.(string); isText {
+				if r.Headers == nil {
+					r.Headers = map[string]string{}
+				}
+				r.Headers[header] = text
+			}
+			continue
+		}
+		switch name {
+		case portName:
+			if port, isNumber := value.(int64); isNumber {
+				r.Port = uint32(min(max(port, 0), 1<<16-1))
+			}
+		case noCallerName:
+			if noCaller, isBool := value.(bool); isBool {
+				r.NoCaller = noCaller
+			}
+		}
+	}
 }

@@ -46,46 +46,6 @@ type Targets struct {
 	Workloads []string `yaml:"workloads"`
 }
 
-// PublicEntry names requests that need no token.
-type PublicEntry struct {
-	Methods []string `yaml:"methods"`
-	Paths   []string `yaml:"paths"`
-}
-
-// Rule allows or denies the requests that meet all of its conditions.
-type Rule struct {
-	Name   string           `yaml:"name"`
-	Effect string           `yaml:"effect"`
-	Mode   string           `yaml:"mode"`
-	From   From             `yaml:"from"`
-	To     To               `yaml:"to"`
-	Scopes []string         `yaml:"scopes"`
-	Claims map[string][]any `yaml:"claims"`
-	When   string           `yaml:"when"`
-}
-
-// From are conditions on the caller and on the issuer of the token.
-type From struct {
-	Workloads   []string `yaml:"workloads"`
-	NoPrincipal bool     `yaml:"noPrincipal"`
-	Issuers     []string `yaml:"issuers"`
-}
-
-// To are conditions on the request.
-type To struct {
-	Methods      []string `yaml:"methods"`
-	Paths        []string `yaml:"paths"`
-	AllowEncoded []string `yaml:"allowEncoded"`
-	Hosts        []string `yaml:"hosts"`
-	Ports        []uint32 `yaml:"ports"`
-}
-
-// The effects of a rule, as they are written.
-const (
-	effectAllow = "allow"
-	effectDeny  = "deny"
-)
-
 var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$`)
 
 // nameRule is nameForm in words.

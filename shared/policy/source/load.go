@@ -201,15 +201,14 @@ func (c *contents) compileDocuments() {
 			texts = append(texts, d.source.Policy.Spec.Rules[i].When)
 		}
 	}
-	expressions := c.loader.Memory.compileExpressions(texts)
+	settings := buildSettings{
+		domains: c.loader.Domains, members: c.loader.Members, noHomeIssuer: c.loader.NoHomeIssuer,
+		expressions: c.loader.Memory.compileExpressions(texts),
+	}
 	forEach(len(fresh), func(i int) {
 		d := fresh[i]
 		if d.source.wellFormed {
-			b := builder{
-				domains: c.loader.Domains, members: c.loader.Members, noHomeIssuer: c.loader.NoHomeIssuer,
-				expressions: expressions, document: d.source,
-			}
-			d.compiled = b.buildDocument()
+			d.compiled = buildDocument(d.source, settings)
 			d.source.Compiled = d.compiled
 		}
 		d.problems = slices.Clip(d.source.problems.In(d.file))

@@ -1,0 +1,64 @@
+package policy
+
+import (
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy/expr"
+	"github.com/meshpass/meshpass/shared/policy/host"
+	"github.com/meshpass/meshpass/shared/policy/path"
+)
+
+// evaluation is one request that is being decided, with all values that are computed
+// only once.
+type evaluation struct {
+	request   Request
+	host      string                  // as hosts compare
+	segments  []string                // of the path, each decoded once
+	ambiguous []path.AmbiguousSegment // of an ambiguous path that some rule may admit
+
+	authenticate AuthenticateToken
+	tokenRead    bool
+	claims       *identity.Claims // of a verified token; nil before the token is read
+	scopes       []string
+	noClaims     decision.Reason // why there are no claims
+	outage       bool            // noClaims is an outage
+
+	vars *expr.Vars // nil: no expression was evaluated yet
+}
+
+func newEvaluation(r Request, authenticate AuthenticateToken) evaluation {
+	return evaluation{request: r, authenticate: authenticate, host: host.Normalize(r.Host), segments: path.Segments(r.Path)}
+}
+
+// readToken calls authenticate, once. Before that, no condition knows any claims.
+func (e *evaluation) readToken() {
+	if e.tokenRead {
+		return
+	}
+	e.tokenRead = true
+	known := e.authenticate()
+	e.claims, e.noClaims = known.Claims, known.Refusal
+	e.outage = known.Outage && known.Refusal.CanBeOutage()
+	if e.claims != nil {
+		e.scopes = e.claims.Scopes()
+	}
+}
+
+// variables are the values that an expression may read. They are valid until the next call.
+func (e *evaluation) variables(captures map[string]string) *expr.Vars {
+	if e.vars == nil {
+		r := &e.request
+		e.vars = &expr.Vars{
+			Caller: r.Caller, Callee: r.Callee, Now: r.Now,
+			Method: r.Method, Path: r.Path, Host: e.host, Port: r.Port, Headers: r.Headers,
+		}
+	}
+	e.vars.Captures, e.vars.Claims = captures, e.claims
+	return e.vars
+}
+
+// claimValue gives a claim for explanations; nil: it is missing.
+func (e *evaluation) claimValue(path ...string) any {
+	value, _ := e.claims.Lookup(path...)
+	return value
+}
