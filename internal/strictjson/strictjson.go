@@ -54,7 +54,7 @@ func Object(data []byte) (map[string]any, error) {
 	// The library keeps the last member of a name. Each one that it dropped is
 	// missing here, so no duplicate can hide, however deep.
 	if members != countMembers(data) {
-		return nil, errors.New("a member name stands twice")
+		return nil, errors.New("a member name appears twice")
 	}
 	return object, nil
 }

@@ -9,13 +9,13 @@ import (
 func TestObjects(t *testing.T) {
 	nested := func(levels int) string { return strings.Repeat(`{"a":`, levels) + `1` + strings.Repeat(`}`, levels) }
 	for _, row := range []struct{ name, text, refusal string }{
-		{"a name twice", `{"a":1,"b":2,"a":1}`, "a member name stands twice"},
-		{"a name twice, once escaped", `{"a":1,"\u0061":2}`, "a member name stands twice"},
-		{"a name twice, far down", `{"a":[{"b":1},{"b":{"c":1,"c":2}}]}`, "a member name stands twice"},
-		{"a name twice, the first with members", `{"a":{"b":1,"c":2},"a":1}`, "a member name stands twice"},
-		{"a name twice, the last with members", `{"a":1,"a":{"b":1,"c":2}}`, "a member name stands twice"},
-		{"an empty name twice", `{"":1,"":1}`, "a member name stands twice"},
-		{"a name twice, with colons and quotes", `{":\":":1,":\":":1}`, "a member name stands twice"},
+		{"a name twice", `{"a":1,"b":2,"a":1}`, "a member name appears twice"},
+		{"a name twice, once escaped", `{"a":1,"\u0061":2}`, "a member name appears twice"},
+		{"a name twice, far down", `{"a":[{"b":1},{"b":{"c":1,"c":2}}]}`, "a member name appears twice"},
+		{"a name twice, the first with members", `{"a":{"b":1,"c":2},"a":1}`, "a member name appears twice"},
+		{"a name twice, the last with members", `{"a":1,"a":{"b":1,"c":2}}`, "a member name appears twice"},
+		{"an empty name twice", `{"":1,"":1}`, "a member name appears twice"},
+		{"a name twice, with colons and quotes", `{":\":":1,":\":":1}`, "a member name appears twice"},
 		{"as deep as may be", nested(maxDepth), ""},
 		{"too deep", nested(maxDepth + 1), "nested deeper than 8"},
 		{"too deep, in lists", `{"a":[[[[[[[[[]]]]]]]]]}`, "nested deeper than 8"},

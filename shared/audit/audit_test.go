@@ -64,7 +64,7 @@ func TestCharactersThatATerminalObeysAreEscaped(t *testing.T) {
 	line := recorded(r)
 	for _, char := range strings.TrimSuffix(line, "\n") {
 		if strings.ContainsRune(string(hostile), char) {
-			t.Errorf("%U stands in the record", char)
+			t.Errorf("%U is in the record", char)
 		}
 	}
 	for _, shown := range []string{"/grün", "日本🙂", `\u202e`, `\u009b`, `\udb40\udc41`} {

@@ -96,7 +96,7 @@ func TestAMountedSecretIsSwapped(t *testing.T) {
 	}
 	last, err := keyset.LoadSigningKeys(v.dir)
 	if err != nil || keys.Get().Keys()[0].ID() != last.Keys()[0].ID() || keys.Err() != nil {
-		t.Errorf("the last version is not in force: %v, %v", err, keys.Err())
+		t.Errorf("the last version is not active: %v, %v", err, keys.Err())
 	}
 }
 
@@ -117,7 +117,7 @@ func TestTheLastGoodKeysStay(t *testing.T) {
 	chmod(t, dir, next+".pem", 0o600)
 	keys.Poll()
 	if key, err := keys.Get().Current(noon.Add(1)); err != nil || key.ID() != next || keys.Err() != nil {
-		t.Errorf("mended: got %v, %v, %v", key, err, keys.Err())
+		t.Errorf("after the chmod: got %v, %v, %v", key, err, keys.Err())
 	}
 }
 

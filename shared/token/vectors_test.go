@@ -113,12 +113,12 @@ var deviations = []struct {
 	because string
 	ids     []int
 }{
-	{jwsVectors, "a symmetric key", "whoever can verify could sign (rule 3)", []int{1, 348, 352, 357, 358, 359, 376, 377}},
-	{jwsVectors, "token_charset", "a question mark inside; their own comment calls it invalid (rule 5)", []int{372, 373}},
-	{jwsVectors, "token_format", "an empty payload: there is no token without claims (rule 4)", []int{259, 264, 268, 272, 320, 325}},
-	{jwsVectors, "alg does not fit the key", "RS384, RS512 and PS…: an RSA key is for RS256 alone (rules 1 and 2)", []int{265, 266, 267, 269, 270, 271, 273, 274, 275, 287, 288, 321, 322, 323, 326, 327, 328, 346, 350}},
-	{jwsVectors, "key kind not supported", "P-521, which Envoy and many others do not know (rule 20)", []int{347, 351}},
-	{jwkVectors, "a symmetric key", "as above; so is a set that holds one beside others", []int{2, 13, 14, 15}},
+	{jwsVectors, "a symmetric key", "a party that can verify could also sign (3)", []int{1, 348, 352, 357, 358, 359, 376, 377}},
+	{jwsVectors, "token_charset", "a question mark inside; their own comment calls it invalid (5)", []int{372, 373}},
+	{jwsVectors, "token_format", "an empty payload: there is no token without claims (4)", []int{259, 264, 268, 272, 320, 325}},
+	{jwsVectors, "alg does not fit the key", "RS384, RS512 and PS…: an RSA key is for RS256 alone (1, 2)", []int{265, 266, 267, 269, 270, 271, 273, 274, 275, 287, 288, 321, 322, 323, 326, 327, 328, 346, 350}},
+	{jwsVectors, "key kind not supported", "P-521, which Envoy and many others do not know (20)", []int{347, 351}},
+	{jwkVectors, "a symmetric key", "as above, also in a set with other keys", []int{2, 13, 14, 15}},
 }
 
 const (
@@ -132,7 +132,7 @@ func TestWycheproof(t *testing.T) {
 		for _, group := range wycheproof.ReadGroups(t, file) {
 			for _, vector := range group.Tests {
 				seen++
-				if err := judge(t, file, group, vector); err != nil {
+				if err := checkVector(t, file, group, vector); err != nil {
 					t.Errorf("%s %d, %s: %v", file, vector.ID, vector.Comment, err)
 				}
 			}
@@ -143,7 +143,8 @@ func TestWycheproof(t *testing.T) {
 	}
 }
 
-func judge(t *testing.T, file string, group wycheproof.Group, v wycheproof.Vector) error {
+// checkVector returns an error if we do not answer as the authors of the vector, or as a deviation says.
+func checkVector(t *testing.T, file string, group wycheproof.Group, v wycheproof.Vector) error {
 	material := group.Public
 	if material == nil {
 		material = group.Private
@@ -154,11 +155,11 @@ func judge(t *testing.T, file string, group wycheproof.Group, v wycheproof.Vecto
 			if v.Result == "valid" && strings.Contains(refusal, d.refusal) {
 				return nil
 			}
-			return errors.New("no such deviation: " + v.Result + ", refused for " + refusal)
+			return errors.New("no such deviation: " + v.Result + ", rejected for " + refusal)
 		}
 	}
 	if (v.Result == "valid") != (refusal == "") {
-		return errors.New(v.Result + ", refused for " + refusal)
+		return errors.New(v.Result + ", rejected for " + refusal)
 	}
 	return nil
 }
