@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/token"
 )
@@ -108,7 +109,7 @@ func (n KeyRequest) isDone(keys []*keyset.SigningKey) (bool, error) {
 		}
 		if key.Algorithm() != n.Algorithm {
 			return false, fmt.Errorf("%w: key %s (%s) already waits to sign at %s: let it sign, or remove it first",
-				ErrNotDone, key.ID(), key.Algorithm(), formatTime(key.Plan().SignFrom))
+				ErrNotDone, key.ID(), key.Algorithm(), printer.FormatTime(key.Plan().SignFrom))
 		}
 		return true, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/internal/atomicfile"
 	"github.com/meshpass/meshpass/shared/keyset"
 )
@@ -103,5 +104,5 @@ func (r *Report) noteNextPublication(keys []*keyset.SigningKey, now time.Time) {
 			}
 		}
 	}
-	r.addNote("publish again after every new key, and after %s, when the set changes by itself", formatTime(next))
+	r.addNote("publish again after every new key, and after %s, when the set changes by itself", printer.FormatTime(next))
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
@@ -92,11 +93,11 @@ func (r *Report) noteSigningGaps(set *keyset.SigningKeys, now time.Time) {
 	case !signing && next.IsZero():
 		r.addNote("no key signs, now or later: gateways deny every request with 503 no_signing_key; run meshpass keys new")
 	case !signing:
-		r.addNote("no key signs before %s: until then gateways deny every request with 503 no_signing_key", formatTime(next))
+		r.addNote("no key signs before %s: until then gateways deny every request with 503 no_signing_key", printer.FormatTime(next))
 	case next.IsZero():
-		r.addNote("after %s no key signs: make the next one at least its lead before that", formatTime(end))
+		r.addNote("after %s no key signs: make the next one at least its lead before that", printer.FormatTime(end))
 	default:
-		r.addNote("from %s to %s no key signs: gateways will deny every request with 503 no_signing_key", formatTime(end), formatTime(next))
+		r.addNote("from %s to %s no key signs: gateways will deny every request with 503 no_signing_key", printer.FormatTime(end), printer.FormatTime(next))
 	}
 }
 
@@ -134,7 +135,7 @@ func (r Report) describeCurrentKey() string {
 	for _, key := range r.Keys { // the newest first: a key that waits comes before one that signs
 		switch key.State {
 		case keyset.StatePlanned, keyset.StatePublished:
-			return fmt.Sprintf("key %s in %s waits to sign at %s", key.ID, r.Place, formatTime(key.SignFrom))
+			return fmt.Sprintf("key %s in %s waits to sign at %s", key.ID, r.Place, printer.FormatTime(key.SignFrom))
 		case keyset.StateSigning:
 			return fmt.Sprintf("key %s in %s signs", key.ID, r.Place)
 		}
@@ -154,10 +155,10 @@ func (r Report) PrintStatus(w io.Writer) {
 
 func (r Report) printNext(w io.Writer) {
 	if r.Denials != nil {
-		fmt.Fprintf(w, "denials: until %s at the latest, authorizers without the new set deny requests (kid_unknown)\n", formatTime(r.Denials.Until))
+		fmt.Fprintf(w, "denials: until %s at the latest, authorizers without the new set deny requests (kid_unknown)\n", printer.FormatTime(r.Denials.Until))
 	}
 	for _, e := range r.Next {
-		fmt.Fprintf(w, "%s  %s %s\n", formatTime(e.At), e.Key, e.What)
+		fmt.Fprintf(w, "%s  %s %s\n", printer.FormatTime(e.At), e.Key, e.What)
 	}
 	printList(w, "note:    ", r.Notes)
 }
@@ -167,5 +168,3 @@ func printList(w io.Writer, label string, lines []string) {
 		fmt.Fprintf(w, "%s%s\n", label, line)
 	}
 }
-
-func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

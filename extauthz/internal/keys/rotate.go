@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
@@ -130,7 +131,7 @@ func (s *rotationState) restartLead(published []byte) {
 		s.plans[s.current] = s.rotation.endPlanAt(s.plans[s.current], plan.SignFrom)
 	}
 	s.plans[s.waiting], s.replanned = plan, true
-	s.addNote("%s was not in the published set: it is published now, and signs at %s", s.waiting, formatTime(plan.SignFrom))
+	s.addNote("%s was not in the published set: it is published now, and signs at %s", s.waiting, printer.FormatTime(plan.SignFrom))
 }
 
 // nextFiles makes the next key if it is due.
@@ -181,7 +182,7 @@ func (s *rotationState) isNextKeyDue() (due bool, note string) {
 	if s.rotation.Every == 0 || !publish.After(s.rotation.Now) {
 		return true, ""
 	}
-	return false, "the next key is due at " + formatTime(publish)
+	return false, "the next key is due at " + printer.FormatTime(publish)
 }
 
 // addNextKey adds the next key. The current key signs until the new one does: its

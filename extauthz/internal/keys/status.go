@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
@@ -69,9 +70,9 @@ func (o StatusOptions) checkGaps(r *Report, set *keyset.SigningKeys) {
 	case !from.After(o.Now):
 		r.addProblem("no key signs: gateways deny every request with 503 no_signing_key")
 	case !until.IsZero():
-		r.addProblem("no key signs from %s to %s", formatTime(from), formatTime(until))
+		r.addProblem("no key signs from %s to %s", printer.FormatTime(from), printer.FormatTime(until))
 	case from.Before(o.Now.Add(o.Ahead)):
-		r.addProblem("no key signs after %s, and no other key follows: meshpass keys rotate makes one", formatTime(from))
+		r.addProblem("no key signs after %s, and no other key follows: meshpass keys rotate makes one", printer.FormatTime(from))
 	}
 }
 
@@ -91,16 +92,16 @@ func (o StatusOptions) checkTimes(r *Report, set *keyset.SigningKeys, key *keyse
 			r.Denials = &Denials{From: plan.SignFrom.UTC(), Until: known.UTC()}
 		default:
 			r.addProblem("%s signs already, and was published less than the lead (%v) before: authorizers without the new set reject its tokens until %s at the latest",
-				key.ID(), o.Lead, formatTime(known))
+				key.ID(), o.Lead, printer.FormatTime(known))
 		}
 	case keyset.StatePlanned, keyset.StatePublished:
 		if known.After(plan.SignFrom) {
-			r.addProblem("%s will sign at %s, less than %v after it is published", key.ID(), formatTime(plan.SignFrom), o.Lead)
+			r.addProblem("%s will sign at %s, less than %v after it is published", key.ID(), printer.FormatTime(plan.SignFrom), o.Lead)
 		}
 	}
 	gone := plan.SignUntil.Add(KeyRequest{Lead: o.Lead, TokenLifetime: o.TokenLifetime}.retentionAfterSigning())
 	if plan.RemoveAfter.Before(gone) {
-		r.addProblem("%s leaves the published set at %s, and tokens that it signed live until %s", key.ID(), formatTime(plan.RemoveAfter), formatTime(gone))
+		r.addProblem("%s leaves the published set at %s, and tokens that it signed live until %s", key.ID(), printer.FormatTime(plan.RemoveAfter), printer.FormatTime(gone))
 	}
 }
 

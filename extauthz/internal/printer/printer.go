@@ -10,6 +10,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf16"
 
@@ -55,6 +56,9 @@ func Escape(text string) string {
 	}
 	return b.String()
 }
+
+// FormatTime is the form of a time in text: RFC 3339, in UTC and whole seconds.
+func FormatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // Failure describes why a command failed.
 type Failure struct {

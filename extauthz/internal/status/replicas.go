@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 )
 
 // Replica is one of several authorizers, as it answered.
@@ -92,7 +94,7 @@ func (r *Report) printReport(w io.Writer, now time.Time) {
 	p := r.Policies
 	fmt.Fprintf(w, "  %s\n  policies     generation %s, documents %d, unguarded: %s\n", r.State, p.Generation, p.Documents, p.Unguarded)
 	for _, o := range p.Overrides {
-		fmt.Fprintf(w, "  override     %s until %s, by %s: %s\n", o.Target, o.Until.UTC().Format(time.RFC3339), o.By, o.Reason)
+		fmt.Fprintf(w, "  override     %s until %s, by %s: %s\n", o.Target, printer.FormatTime(o.Until), o.By, o.Reason)
 	}
 	for _, i := range r.Issuers {
 		from := ""

@@ -78,7 +78,7 @@ func (i Inspection) Print(to io.Writer) error {
 		return err
 	}
 	for _, t := range i.Times {
-		fmt.Fprintf(to, "%s  %s  %s\n", t.Claim, t.At.Format(time.RFC3339), t.In)
+		fmt.Fprintf(to, "%s  %s  %s\n", t.Claim, printer.FormatTime(t.At), t.In)
 	}
 	_, err := fmt.Fprintf(to, "%d bytes, %d of signature\n", i.Bytes, i.SignatureBytes)
 	return err

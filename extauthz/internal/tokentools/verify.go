@@ -46,7 +46,7 @@ func (v Verification) Print(to io.Writer) error {
 	text := fmt.Sprintf("rejected by rule %d of docs/token.md, %s: %s", v.Rule, v.Reason, v.Detail)
 	if v.Accepted {
 		text = fmt.Sprintf("accepted: %s, issued by %s\nscope %q, transaction %s, until %s",
-			v.Subject, v.Issuer, v.Scope, v.Txn, v.Expires.Format(time.RFC3339))
+			v.Subject, v.Issuer, v.Scope, v.Txn, printer.FormatTime(*v.Expires))
 	}
 	return printer.Text(to, text+"\n")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +15,21 @@ import (
 
 	"github.com/meshpass/meshpass/shared/keyset"
 )
+
+// ObjectName names an object, as NAMESPACE/NAME.
+type ObjectName struct{ Namespace, Name string }
+
+func (n ObjectName) String() string { return n.Namespace + "/" + n.Name }
+
+// Set parses NAMESPACE/NAME, as the value of a flag.
+func (n *ObjectName) Set(text string) error {
+	namespace, name, ok := strings.Cut(text, "/")
+	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
+		return fmt.Errorf("want NAMESPACE/NAME")
+	}
+	*n = ObjectName{Namespace: namespace, Name: name}
+	return nil
+}
 
 // object is the place of a Secret or a ConfigMap.
 type object struct {

@@ -10,8 +10,6 @@ package kubekeys
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/errors"
@@ -25,21 +23,6 @@ import (
 
 // JWKSEntry is the entry of the ConfigMap that holds the key set.
 const JWKSEntry = "jwks.json"
-
-// ObjectName names an object, as NAMESPACE/NAME.
-type ObjectName struct{ Namespace, Name string }
-
-func (n ObjectName) String() string { return n.Namespace + "/" + n.Name }
-
-// Set parses NAMESPACE/NAME, as the value of a flag.
-func (n *ObjectName) Set(text string) error {
-	namespace, name, ok := strings.Cut(text, "/")
-	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
-		return fmt.Errorf("want NAMESPACE/NAME")
-	}
-	*n = ObjectName{Namespace: namespace, Name: name}
-	return nil
-}
 
 // Store is a Secret with signing keys and a ConfigMap with their key set.
 type Store struct{ secret, configMap object }

@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
@@ -27,9 +28,9 @@ func (r Report) Print(to io.Writer) error {
 	if !r.Changed {
 		action = "already " + action
 	}
-	text := fmt.Sprintf("%s by %s at %s", action, r.By, formatTime(r.At))
+	text := fmt.Sprintf("%s by %s at %s", action, r.By, printer.FormatTime(r.At))
 	if e := r.Entry; e != nil {
-		text = fmt.Sprintf("%s %s %s of %s by %s at %s", action, e.Kind, e.Value, e.Issuer, r.By, formatTime(r.At)) + r.describeEffect()
+		text = fmt.Sprintf("%s %s %s of %s by %s at %s", action, e.Kind, e.Value, e.Issuer, r.By, printer.FormatTime(r.At)) + r.describeEffect()
 	}
 	_, err := fmt.Fprintf(to, "%s\n%s: serial %d, %d entries\n", text, r.Place, r.Serial, r.Entries)
 	return err
@@ -42,9 +43,9 @@ func (r Report) describeEffect() string {
 	case r.Action == "removed":
 		return "\nits tokens that have not expired are accepted again, at most 2 s after the list has arrived"
 	case e.NotBefore.IsZero():
-		return fmt.Sprintf("\nits tokens are rejected until %s", formatTime(e.Expires))
+		return fmt.Sprintf("\nits tokens are rejected until %s", printer.FormatTime(e.Expires))
 	default:
-		return fmt.Sprintf("\ntokens issued until %s are rejected, and no new ones are signed before that; the entry expires at %s", formatTime(e.NotBefore), formatTime(e.Expires))
+		return fmt.Sprintf("\ntokens issued until %s are rejected, and no new ones are signed before that; the entry expires at %s", printer.FormatTime(e.NotBefore), printer.FormatTime(e.Expires))
 	}
 }
 
@@ -62,11 +63,9 @@ func (l Listing) Print(to io.Writer) error {
 	for _, e := range l.Entries {
 		notBefore := "-"
 		if !e.NotBefore.IsZero() {
-			notBefore = formatTime(e.NotBefore)
+			notBefore = printer.FormatTime(e.NotBefore)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Kind, e.Value, e.Issuer, notBefore, formatTime(e.Expires), e.By, e.Reason)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Kind, e.Value, e.Issuer, notBefore, printer.FormatTime(e.Expires), e.By, e.Reason)
 	}
 	return table.Flush()
 }
-
-func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -21,18 +21,6 @@ import (
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
-var (
-	// ErrNoList is the error of a key that does not exist or is empty. A Redis that was
-	// wiped looks like one that was never used, so an empty list must be made explicitly.
-	ErrNoList = errors.New("no list under this key: make one with meshpass revoke init; if there was a list, Redis has lost it")
-	// ErrOlderList is the error of a list whose serial is lower than before.
-	ErrOlderList = errors.New("the list is older than the one before: Redis was restored, or answers from a replica that lags")
-	// ErrCutOff is the error of a server that may not have the latest list.
-	ErrCutOff = errors.New("this Redis is not a primary and not connected to one, so its list may be old")
-	// ErrNoRole is the error of a server that does not report whether it is a primary.
-	ErrNoRole = errors.New("Redis does not answer ROLE, so a replica without a link to its primary would count as current")
-)
-
 // List follows the document. Until the first successful read it is empty, and its age
 // is unlimited.
 type List struct {

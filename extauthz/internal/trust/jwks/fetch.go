@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -23,23 +22,6 @@ type document struct {
 	etag        string             // empty: the server sent no ETag
 	maxAge      time.Duration      // of Cache-Control; 0: not sent
 	keys        *keyset.PublicKeys // set once the body has been parsed
-}
-
-// CheckURL rejects a URL that must not be fetched. plainHTTP admits http:
-// anyone on the network path could then replace the keys of the issuer.
-func CheckURL(text string, plainHTTP bool) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "" || u.Opaque != "":
-		return errors.New("not an absolute URL: write https://HOST/PATH")
-	case u.User != nil || u.Fragment != "":
-		return errors.New("a URL with a user, a password or a fragment is not used")
-	case u.Scheme == "https" || u.Scheme == "http" && plainHTTP:
-		return nil
-	case u.Scheme == "http":
-		return errors.New("with plain http, anyone on the network path can sign for the issuer: use https, or admit http with insecure.jwksOverHTTP")
-	}
-	return fmt.Errorf("scheme %q: write https", u.Scheme)
 }
 
 // requestDocument sends one request. etag is that of the last good document, or empty.

@@ -24,16 +24,6 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// Config describes where the key set of an issuer is. Equal configurations are one source.
-type Config struct {
-	Issuer   string
-	URL      string        // see [CheckURL]
-	CAFile   string        // PEM, read at each fetch; empty: the system's certificates
-	Refresh  time.Duration // longest time between fetches; a server may shorten it by Cache-Control
-	MaxStale time.Duration // how long a set may be used after its last successful fetch
-	Seed     string        // file that only this process writes; empty: no seed
-}
-
 // Hooks connect a source with the owner of its keys. All are required.
 type Hooks struct {
 	Accept  func(*keyset.PublicKeys) error                       // error: a well-formed set that may not be used
