@@ -72,9 +72,9 @@ func (r *rig) filePath(elements ...string) string {
 func (r *rig) editFile(t *testing.T, e fileEdit) {
 	t.Helper()
 	data := mustGet(os.ReadFile(r.filePath(e.file)))(t)
-	old, new := subnet.Localise([]byte(e.old), r.net.Prefix()), subnet.Localise([]byte(e.new), r.net.Prefix())
-	if !bytes.Contains(data, old) {
-		t.Fatalf("%s holds no %s", e.file, old)
+	oldText, newText := subnet.Localise([]byte(e.old), r.net.Prefix()), subnet.Localise([]byte(e.new), r.net.Prefix())
+	if !bytes.Contains(data, oldText) {
+		t.Fatalf("%s does not contain %s", e.file, oldText)
 	}
-	must(t, os.WriteFile(r.filePath(e.file), bytes.ReplaceAll(data, old, new), 0o644))
+	must(t, os.WriteFile(r.filePath(e.file), bytes.ReplaceAll(data, oldText, newText), 0o644))
 }

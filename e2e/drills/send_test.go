@@ -33,6 +33,7 @@ func (r *rig) newRequest(to string, k requestKind) request {
 		one.token = r.tokens.forged
 	case noToken:
 		one.token = ""
+	default: // the own tenant's path with a valid token
 	}
 	one.path = "/tenants/" + tenant + map[string]string{closed: "/orders/1", open: "/report"}[to]
 	return one

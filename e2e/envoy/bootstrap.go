@@ -32,7 +32,7 @@ func asJSON(v any) (string, error) {
 	return string(data), err
 }
 
-// Node returns the JSON by which the workload's Envoy names itself: the
+// Node returns the JSON with the names of the workload's Envoy: the
 // control plane computes the configuration from it, and the certificate's
 // identity is in it.
 func (w Workload) Node() ([]byte, error) {

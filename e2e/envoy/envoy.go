@@ -20,7 +20,7 @@ import (
 
 const startTimeout = 20 * time.Second
 
-// Options says what to start.
+// Options describe the Envoy to start.
 type Options struct {
 	Binary   string // from Find
 	Workload Workload

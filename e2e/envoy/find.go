@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Errors by which a caller can tell what is wrong with an Envoy.
+// Errors of an Envoy that cannot be used.
 var (
 	ErrNotFound = errors.New("no Envoy found")
 	ErrTooOld   = errors.New("envoy is too old")
@@ -28,7 +28,7 @@ const oldest, oldestText = 1*1000 + 39, "1.39"
 
 // Find returns a usable Envoy: the one that the environment variable ENVOY
 // names, else the one on PATH, else the pinned one in binDir, where Fetch puts
-// it. What is named explicitly is never replaced by another.
+// it. An Envoy that is named explicitly is never replaced by another.
 func Find(binDir string) (string, error) {
 	if path := os.Getenv("ENVOY"); path != "" {
 		return path, checkVersion(path)
@@ -60,7 +60,7 @@ func checkVersion(path string) error {
 	if m == nil {
 		return fmt.Errorf("%s --version does not answer as Envoy: %.100q", path, out)
 	}
-	major, _ := strconv.Atoi(string(m[1])) // digits only, says the expression
+	major, _ := strconv.Atoi(string(m[1])) // the expression matches digits only
 	minor, _ := strconv.Atoi(string(m[2]))
 	if major*1000+minor < oldest {
 		return fmt.Errorf("%s: %w: it is %d.%d and %s or newer is needed", path, ErrTooOld, major, minor, oldestText)

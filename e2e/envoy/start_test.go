@@ -36,13 +36,13 @@ func TestStartFailsWhenEnvoyRefuses(t *testing.T) {
 }
 
 // doctored is the checked-in dump with a text of one file replaced.
-func doctored(t *testing.T, file, old, new string) fs.FS {
+func doctored(t *testing.T, file, oldText, newText string) fs.FS {
 	t.Helper()
 	data, err := fs.ReadFile(dump.Files, file)
 	must(t, err)
-	text := strings.ReplaceAll(string(data), old, new)
+	text := strings.ReplaceAll(string(data), oldText, newText)
 	if text == string(data) {
-		t.Fatalf("%s holds no %s", file, old)
+		t.Fatalf("%s does not contain %s", file, oldText)
 	}
 	return fstest.MapFS{file: {Data: []byte(text)}}
 }

@@ -22,7 +22,7 @@ type Workload struct {
 	Address        string // IPv4; the sidecar's listeners, its admin port and the program share it
 	Labels         map[string]string
 	Annotations    map[string]string
-	Ambient        bool // what it sends and is sent goes through tunnels, as ztunnel's do
+	Ambient        bool // its traffic goes through tunnels, as with ztunnel
 	Intercepted    bool // connections come by iptables; else who calls and is called names the Envoy
 }
 
@@ -31,7 +31,7 @@ func (w Workload) SPIFFE() string {
 	return fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", cmp.Or(w.TrustDomain, "cluster.local"), w.Namespace, w.ServiceAccount)
 }
 
-// Proxy is the address at which the workload's program reaches the mesh, as a
+// Proxy is the address through which the workload's program reaches the mesh, as a
 // URL: its Envoy's HTTP_PROXY listener, or the replacement of its ztunnel.
 func (w Workload) Proxy() string { return fmt.Sprintf("http://%s:15080", w.Address) }
 

@@ -14,14 +14,14 @@ import (
 
 // fromIstiod is the live control plane on our manifests and the local mesh's
 // cluster, with a text of these files replaced.
-func fromIstiod(old, new string) controlPlane {
+func fromIstiod(oldText, newText string) controlPlane {
 	return func(t testing.TB, r *rig) {
 		t.Helper()
 		objects, istio := t.TempDir(), t.TempDir()
 		must(t, r.net.CopyDir(objects, cluster.Files))
 		must(t, r.net.CopyDir(istio, os.DirFS(manifestsOfIstio(t))))
-		if replaceIn(t, objects, old, new)+replaceIn(t, istio, old, new) == 0 {
-			t.Fatalf("no file holds %q", old)
+		if replaceIn(t, objects, oldText, newText)+replaceIn(t, istio, oldText, newText) == 0 {
+			t.Fatalf("no file contains %q", oldText)
 		}
 		serveIstiod(t, r, istio, filepath.Join(manifestsOfIstio(t), "strict"), objects)
 	}

@@ -2,9 +2,9 @@
 // the calling side. It is not ztunnel: it captures nothing, reads no
 // configuration and enforces no policy.
 //
-// What it does as ztunnel does is the wire: HBONE is HTTP/2 CONNECT over mutual
+// It does the same as ztunnel on the wire: HBONE is HTTP/2 CONNECT over mutual
 // TLS to port 15008, with the address and port of the called service as
-// authority, and bytes of whatever protocol in the stream. The certificate is
+// authority, and bytes of any protocol in the stream. The certificate is
 // the calling workload's, so that a waypoint knows who calls by the tunnel and
 // not by anything that is sent through it.
 package hbone
@@ -38,7 +38,7 @@ func NewDialer(workload *tls.Config) *Dialer {
 	return &Dialer{config}
 }
 
-// ErrRefused says that the peer was reached and did not open the tunnel: it
+// ErrRefused is the error of a peer that was reached and did not open the tunnel: it
 // answered so, or hung up. In TLS 1.3 a server checks the client's certificate
 // when the client has finished its handshake already.
 var ErrRefused = errors.New("the peer did not open the tunnel")

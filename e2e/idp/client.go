@@ -32,6 +32,7 @@ func (shop) IsScopeAllowed(string) bool           { return false }
 func (shop) IDTokenUserinfoClaimsAssertion() bool { return true }
 func (shop) ClockSkew() time.Duration             { return 0 }
 
+//nolint:revive // the name is the interface's
 func (shop) RestrictAdditionalIdTokenScopes() func([]string) []string     { return keepScopes }
 func (shop) RestrictAdditionalAccessTokenScopes() func([]string) []string { return keepScopes }
 

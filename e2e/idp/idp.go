@@ -5,7 +5,7 @@
 // ours: the login page signs in the user that the client named as `login_hint`, without a password.
 // [Login] walks that authorization-code flow (with PKCE) over HTTP and returns the tokens.
 //
-// It listens on loopback and speaks plain HTTP. It proves nobody's identity: never run it elsewhere.
+// It listens on loopback and uses plain HTTP. It proves no user's identity: never run it elsewhere.
 package idp
 
 import (
@@ -34,7 +34,7 @@ func DemoUsers() []User {
 	}
 }
 
-// New returns the provider's handler. issuer is the URL at which it will be reached,
+// New returns the provider's handler. issuer is the URL of the handler,
 // for example "http://127.0.0.1:9556"; it becomes the tokens' `iss`.
 func New(issuer string, users []User) (http.Handler, error) {
 	store, err := newStorage(users)

@@ -6,7 +6,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
-// authRequest is one sign-in under way: what the client asked for, and who signed in.
+// authRequest is an unfinished sign-in: the client's request, and the user who signed in.
 type authRequest struct {
 	oidc.AuthRequest
 	id       string

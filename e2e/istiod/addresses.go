@@ -8,7 +8,7 @@ import (
 
 // addressGateways writes into each Gateway the address of the Service that
 // carries its name, as Istio's deployment controller does once that is there:
-// Istio sends nothing to a waypoint without one, and tells it of no service.
+// Istio sends nothing to a waypoint without one, and no service either.
 func addressGateways(objects []runtime.Object) {
 	for _, o := range objects {
 		if g, ok := o.(*gateway.Gateway); ok && len(g.Status.Addresses) == 0 {

@@ -44,7 +44,7 @@ func adapt(s *discovery.DiscoveryServer) {
 	s.Generators[v3.ListenerType] = podBound{upstream.Listeners(s.Generators[v3.ListenerType])}
 }
 
-// later accepts nobody until it may: the helper serves at once what is still to be adapted.
+// later accepts no connection until it is released: the helper would serve output that is not adapted yet.
 type later struct {
 	net.Listener
 	may <-chan struct{}

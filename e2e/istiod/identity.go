@@ -9,7 +9,7 @@ import (
 	"istio.io/istio/pkg/security"
 )
 
-// identityKey is the gRPC metadata in which an Envoy's bootstrap says whose it is, as a SPIFFE id.
+// identityKey is the gRPC metadata with the SPIFFE id of an Envoy's workload, from its bootstrap.
 const identityKey = "meshpass-identity"
 
 // claimed accepts the identity that each Envoy claims. A cluster's istiod requires a certificate or a service

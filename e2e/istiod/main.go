@@ -1,10 +1,10 @@
 // Program istiod is Istio's control plane in one process, without a cluster.
 //
 // It reads Kubernetes objects and Istio configuration from folders of YAML and
-// the mesh configuration from an IstioOperator, and speaks to Envoys as the
+// the mesh configuration from an IstioOperator, and serves Envoys as the
 // real one does, because it is the real one: the code is Istio's, put together
 // by its own test helper, which replaces only the Kubernetes API by a store in
-// memory. Nothing is encrypted and nobody authenticated: loopback only.
+// memory. Nothing is encrypted or authenticated: use it on loopback only.
 //
 //	istiod serve --listen 127.0.0.1:15010 --mesh install.yaml --dir DIR [--dir DIR ...]
 //	istiod dump  --mesh install.yaml --dir DIR [--dir DIR ...] --nodes FILE|DIR --out DIR

@@ -19,7 +19,7 @@ import (
 // manifests is the whole configuration of the control plane.
 type manifests struct {
 	mesh    *meshconfig.MeshConfig
-	spec    values.Map       // the spec.meshConfig of all IstioOperators, from which mesh is made
+	spec    values.Map       // the spec.meshConfig of all IstioOperators; mesh is made from it
 	objects []runtime.Object // Kubernetes' own kinds, and what Istio reads from Kubernetes itself
 	configs []config.Config  // Istio's kinds
 }

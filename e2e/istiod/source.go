@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// source says where the control plane's input lies.
+// source names the places of the control plane's input.
 type source struct {
 	mesh string   // file with the IstioOperator
 	dirs []string // folders whose *.yaml and *.yml are read, without subfolders
@@ -61,7 +61,7 @@ func readAll(paths []string) ([]file, error) {
 	return files, errors.Join(errs...)
 }
 
-// digest tells two states of the input apart.
+// digest distinguishes two states of the input.
 func digest(files []file) [sha256.Size]byte {
 	h := sha256.New()
 	for _, f := range files {

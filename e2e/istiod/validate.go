@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// errFound says that the manifests, and not the program, are at fault.
+// errFound is the error of faulty manifests, as opposed to a fault of the program.
 var errFound = errors.New("a cluster would refuse these manifests")
 
 // validate builds every overlay under the folders, and checks each object as

@@ -13,7 +13,7 @@ import (
 	"istio.io/istio/pkg/workloadapi/security"
 )
 
-// isZtunnel tells the node proxy of ambient mode by its id. It asks for other
+// isZtunnel recognises the node proxy of ambient mode by its id. It asks for other
 // types than an Envoy, and in the delta variant of xDS alone.
 func isZtunnel(node *core.Node) bool { return strings.HasPrefix(node.GetId(), "ztunnel~") }
 

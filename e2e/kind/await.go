@@ -8,11 +8,11 @@ import (
 
 const (
 	pollInterval = time.Second
-	sayAgain     = 20 * time.Second // a wait that says nothing looks like one that hangs
+	sayAgain     = 20 * time.Second // a silent wait looks like one that hangs
 )
 
 // await polls until missing returns "" (nothing is missing), and prints what is missing whenever
-// that changes. The error after bound says what was missing then.
+// that changes. The error after bound names what was missing.
 func (e *Environment) await(ctx context.Context, what string, bound time.Duration, missing func(context.Context) (string, error)) error {
 	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, bound)

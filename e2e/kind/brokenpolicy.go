@@ -8,7 +8,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
-const refusal = "replace it is rejected" // as /readyz says it
+const refusal = "replace it is rejected" // as /readyz reports it
 
 // brokenPolicy gives a document that cannot be used. Both replicas must say so and decide as before.
 func (e *Environment) brokenPolicy(ctx context.Context) ([]string, error) {

@@ -50,7 +50,7 @@ func (e *Environment) collectPod(ctx context.Context, dir string, p pod) {
 	}
 }
 
-// keep writes what a command says, or why it did not.
+// keep writes the output of a command, or its error.
 func (e *Environment) keep(ctx context.Context, dir, file, name string, args ...string) {
 	out, err := e.tool(ctx, nil, name, args...)
 	if err != nil {

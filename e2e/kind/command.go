@@ -26,7 +26,7 @@ func (e *Environment) tool(ctx context.Context, stdin []byte, name string, args 
 	return stdout.Bytes(), nil
 }
 
-// slow is a tool that may take minutes, and says now and then that it is still at it.
+// slow is a tool that may take minutes; it is reported from time to time that it still runs.
 func (e *Environment) slow(ctx context.Context, stdin []byte, name string, args ...string) error {
 	began, done := time.Now(), make(chan error, 1)
 	go func() {

@@ -14,7 +14,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
-// authorization is the header value with which a credential is shown to Tyk; "" for no name. Names are
+// authorization is the header value that shows a credential to Tyk; "" for no name. Names are
 // those of consumers (API key), users (access token) and "<user>/id" (ID token).
 func (e *Environment) authorization(ctx context.Context, name string) (string, error) {
 	if name == "" {
@@ -39,7 +39,7 @@ func (e *Environment) authorization(ctx context.Context, name string) (string, e
 }
 
 // createKey creates a consumer's API key through Tyk's control API, as a portal would. No Service names its
-// port and nobody in the cluster reaches it.
+// port and no program in the cluster reaches it.
 func (e *Environment) createKey(ctx context.Context, session map[string]any) (string, error) {
 	body, err := json.Marshal(session)
 	if err != nil {

@@ -3,8 +3,8 @@
 // cluster one topology after the other, and plays the cases of each. It drives docker, kind, istioctl
 // and kubectl as a user who deploys Meshpass does.
 //
-// All is done in [Steps], each of which may be run again alone. The cluster is called meshpass-e2e
-// and has a kubeconfig of its own: whatever cluster the user works with is never touched.
+// [Steps] do the work, and each may be run again alone. The cluster is called meshpass-e2e
+// and has a kubeconfig of its own: the user's other clusters are never touched.
 package kind
 
 import (
@@ -36,13 +36,13 @@ type Options struct {
 	Only        string // beginning of the names of the cases to play; empty: all
 }
 
-// Environment is the cluster, and the folder in which a run keeps its keys and logs.
+// Environment is the cluster, and the folder of a run's keys and logs.
 type Environment struct {
 	Options
 	root, dir   string
 	out         *Printer
 	since       time.Time         // logs before it are of earlier runs
-	credentials map[string]string // what was signed in or created in this run
+	credentials map[string]string // credentials that were signed in or created in this run
 	at          topology          // the one that is on the cluster
 	public      *sds.Authority    // the authority of the ingress gateway's public names; nil: there is none
 }
@@ -94,10 +94,10 @@ func Steps() []Step {
 	}
 }
 
-// ErrDiffers says that a case did not end as expected.
+// ErrDiffers is the error of a case that did not end as expected.
 var ErrDiffers = errors.New("not as expected")
 
-// Do runs one step, and says how long it took.
+// Do runs one step, and prints how long it took.
 func (e *Environment) Do(ctx context.Context, s Step) error {
 	e.out.line("== %s", s.Name)
 	began := time.Now()

@@ -11,9 +11,9 @@ import (
 )
 
 //go:embed closed.yaml
-var closed []byte // nobody may reach the identity provider
+var closed []byte // no peer may reach the identity provider
 
-// errNotRun says that this cluster cannot show a case.
+// errNotRun is the error of a case that this cluster cannot show.
 var errNotRun = errors.New("NOT RUN")
 
 const enforcing = 15 * time.Second // what a network plugin may take to notice a policy
@@ -51,8 +51,8 @@ func (e *Environment) networkPolicy(ctx context.Context) ([]string, error) {
 	return nil, nil
 }
 
-// connects tells whether a client outside the mesh gets so far as to be answered, or hung up on. It is
-// asked to the end: a sender that is interrupted would look like one that nobody answers.
+// connects reports whether a client outside the mesh gets an answer or a closed connection. It is
+// asked to the end: a sender that is interrupted would look like one without an answer.
 func (e *Environment) connects(ctx context.Context, url string) (sender.Answer, bool) {
 	var a sender.Answer
 	err := e.inPod(context.WithoutCancel(ctx), client, "send", sender.Message{Method: "GET", URL: url + "/"}, &a)

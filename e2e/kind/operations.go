@@ -12,7 +12,7 @@ import (
 // volumeBound is how long a changed Secret or ConfigMap may take into a pod, with a margin.
 const volumeBound = 3 * time.Minute
 
-// operations are the cases in which the cluster changes under the requests.
+// operations are the cases that change the cluster under the requests.
 func (e *Environment) operations() []test {
 	return []test{
 		{"operations/network-policy", "Outside the mesh nobody even connects to an authorizer", e.networkPolicy},

@@ -9,7 +9,7 @@ import (
 
 const podsBound = 5 * time.Minute
 
-// pod is the part of a Pod that says how it is.
+// pod is the part of a Pod with its state.
 type pod struct {
 	Metadata struct {
 		Name, Namespace   string
@@ -68,7 +68,7 @@ func (p pod) ready() bool {
 	return false
 }
 
-// why says what a pod that is not ready waits for, in Kubernetes' words and its containers' own.
+// why returns what a pod that is not ready waits for, in Kubernetes' words and its containers' own.
 func (p pod) why() string {
 	var all []string
 	for _, c := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
@@ -93,14 +93,14 @@ func (c containerStatus) why() string {
 			return fmt.Sprintf("ended with %d %s", t.ExitCode, strings.TrimSpace(t.Message))
 		}
 	}
-	// PodInitializing only says that another container has not ended yet.
+	// PodInitializing only means that another container has not ended yet.
 	if w := c.State.Waiting; w != nil && w.Reason != "PodInitializing" {
 		return strings.TrimSpace(w.Reason + " " + w.Message)
 	}
 	return ""
 }
 
-// deployment is the part of a Deployment that says how far a rollout is.
+// deployment is the part of a Deployment with the progress of a rollout.
 type deployment struct {
 	Metadata struct {
 		Name       string

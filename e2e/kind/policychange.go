@@ -23,7 +23,7 @@ func (e *Environment) policyChange(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	err := e.decideAll(ctx, "no_rule")
-	// Whatever came of it, the cases after this one need the policies as shipped.
+	// With any result, the cases after this one need the policies as shipped.
 	if back := e.givePolicies(ctx, asShipped); back != nil {
 		return nil, back
 	}
@@ -87,7 +87,7 @@ func behind(pods []pod, last map[string]string, reason string) string {
 	return strings.Join(names, ", ")
 }
 
-// decision sends order and tells which replica decided upon it at orders, and for which reason.
+// decision sends order and returns the replica that decided it at orders, and the reason.
 func (e *Environment) decision(ctx context.Context, id string) (pod, reason string, err error) {
 	if _, err := e.Send(ctx, scenarios.Request{ID: id, Send: order}); err != nil {
 		return "", "", err

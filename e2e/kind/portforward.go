@@ -56,7 +56,7 @@ func (e *Environment) portForward(ctx context.Context, namespace, target string,
 
 var forwarding = regexp.MustCompile(`^Forwarding from (127\.0\.0\.1:[0-9]+) -> `)
 
-// forwarded reads up to the line in which kubectl names the local address; "": it ended before.
+// forwarded reads up to the line with the local address of kubectl; "": it ended before.
 func forwarded(out io.Reader) string {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// shapes are the topologies other than the tour's, in the order in which the cluster takes them on.
+// shapes are the topologies other than the tour's, in the order of the cluster's changes.
 func shapes() []topology {
 	return []topology{
 		{name: "ingress", cases: []string{"ingress-gateway", "ingress"}, gateways: []gateway{eastOutside},

@@ -24,7 +24,7 @@ func (e *Environment) wrongPlugin(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	problems, err := e.refusesPlugin(ctx)
-	// The cases of the next run need the gateway back, whatever came of this one.
+	// The cases of the next run need the gateway back, with any result of this one.
 	if _, back := e.kubectl(ctx, "rollout", "undo", "-n", "edge", "deployment/tyk-gateway"); back != nil {
 		return problems, back
 	}
@@ -57,7 +57,7 @@ func (e *Environment) buildWrong(ctx context.Context) error {
 	return e.give(ctx, wrongImage)
 }
 
-// refusesPlugin waits for a pod that says why it does not start, and then asks the old one.
+// refusesPlugin waits for a pod that reports why it does not start, and then asks the old one.
 func (e *Environment) refusesPlugin(ctx context.Context) ([]string, error) {
 	var said string
 	err := e.await(ctx, "the new gateway to refuse", podsBound, func(ctx context.Context) (string, error) {

@@ -7,7 +7,7 @@ import (
 )
 
 // The parts that are not workloads, by the last octet of their address and their port. The
-// workloads' addresses stand in cluster/.
+// workloads' addresses are in cluster/.
 const (
 	controlPlaneHost, controlPlanePort = 2, 15010
 	sdsHost, sdsPort                   = 3, 15012

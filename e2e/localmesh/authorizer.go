@@ -40,7 +40,7 @@ func (m *Mesh) startAuthorizers(ctx context.Context) error {
 	return nil
 }
 
-// writeCertificates gives an authorizer that speaks mutual TLS itself the files that Istio's agent
+// writeCertificates gives an authorizer that terminates mutual TLS itself the files that Istio's agent
 // would write beside it.
 func (m *Mesh) writeCertificates() error {
 	for _, a := range m.topology.Authorizers {

@@ -52,7 +52,7 @@ func answer(response *http.Response, err error) (scenarios.Answer, error) {
 	return scenarios.Answer{Status: response.StatusCode, Header: response.Header, Body: body}, err
 }
 
-// isAlert: crypto/tls says so of an alert that the peer sent, and has no type for it.
+// isAlert recognises crypto/tls's error for an alert of the peer by its text, because it has no type.
 func isAlert(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "remote error"

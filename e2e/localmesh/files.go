@@ -35,7 +35,7 @@ func (m *Mesh) writeFiles(context.Context) error {
 	return nil
 }
 
-// writeCluster writes what the API server would tell Istio, and learns from it which Envoys there are.
+// writeCluster writes the objects that Istio would read from the API server, and finds the Envoys in them.
 func (m *Mesh) writeCluster() error {
 	if err := m.write("cluster", cluster.Files, "cluster"); err != nil {
 		return err
@@ -111,7 +111,7 @@ func (m *Mesh) writeGateway(g *gateway) error {
 	return m.writeAPIs(g)
 }
 
-// copyTykPolicies takes Tyk's policies as shipped; what else lies beside them is a cluster's.
+// copyTykPolicies takes Tyk's policies as shipped; the other files beside them are for a cluster.
 func (m *Mesh) copyTykPolicies(home string) error {
 	shipped, err := os.ReadFile(filepath.Join(m.root, "manifests", "tyk", "policies.json"))
 	if err != nil {
@@ -121,7 +121,7 @@ func (m *Mesh) copyTykPolicies(home string) error {
 }
 
 // writeKeys makes a gateway's signing key, publishes it in the file that the authorizer trusts, and
-// makes the secret with which the plugin hashes key ids.
+// makes the plugin's secret for the hashes of key ids.
 func (m *Mesh) writeKeys(home string) error {
 	now := time.Now()
 	plan := keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.AddDate(0, 0, 1), RemoveAfter: now.AddDate(0, 0, 2)}

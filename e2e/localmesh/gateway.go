@@ -18,7 +18,7 @@ import (
 
 const gatewayAudit = "tyk.audit.log"
 
-// gateway is a Tyk. Its files stand in a folder of its own, its home, if there are several.
+// gateway is a Tyk. If there are several, its files are in its own folder, its home.
 type gateway struct {
 	topologies.Gateway
 	database int    // of Redis, counted from the run's
@@ -62,7 +62,7 @@ func (m *Mesh) gatewayCalled(name string) (*gateway, error) {
 	return nil, fmt.Errorf("no gateway is called %q", name)
 }
 
-// leavesBy is the proxy by which the gateway's calls leave, in place of interception and DNS: its
+// leavesBy is the proxy of the gateway's outgoing calls, in place of interception and DNS: its
 // sidecar's, or outside the mesh the load balancer's.
 func (m *Mesh) leavesBy(g *gateway) string {
 	if sidecar, ok := m.workloads[g.Name]; ok {

@@ -85,7 +85,7 @@ var steps = []step{
 }
 
 // Start returns when everything is ready. On an error nothing is left running, and the error names
-// the folder in which the logs stay, unless ctx was cancelled. ctx bounds the start alone.
+// the folder of the logs, unless ctx was cancelled. ctx bounds the start alone.
 func Start(ctx context.Context, o Options) (*Mesh, error) {
 	m, err := newMesh(o)
 	if err != nil {
@@ -156,7 +156,7 @@ func (m *Mesh) Close() error {
 	return errors.Join(errs...)
 }
 
-// RemoveDir removes the run's folder, for runs of which nobody needs the logs. Call it after Close.
+// RemoveDir removes the run's folder, for runs without a need of their logs. Call it after Close.
 func (m *Mesh) RemoveDir() error { return os.RemoveAll(m.dir) }
 
 func (m *Mesh) onClose(stop func() error) { m.stops = append(m.stops, stop) }

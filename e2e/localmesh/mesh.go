@@ -67,7 +67,7 @@ func (m *Mesh) startEnvoys(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Check says whether every Envoy still runs and took all the configuration that it was sent.
+// Check reports whether every Envoy still runs and accepted all the configuration that it got.
 func (m *Mesh) Check(ctx context.Context) error {
 	var errs []error
 	for _, proxy := range m.proxies {

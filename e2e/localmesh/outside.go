@@ -62,7 +62,7 @@ func (m *Mesh) writeIngress() error {
 }
 
 // startBalancer starts a replacement of DNS and the load balancer, for a gateway without a sidecar:
-// an HTTP proxy that tunnels to the ingress gateway, whatever name is asked for. TLS goes through it
+// an HTTP proxy that tunnels to the ingress gateway, for any name. TLS goes through it
 // from end to end.
 func (m *Mesh) startBalancer(ctx context.Context) error {
 	ingress, ok := m.ingress()

@@ -111,7 +111,7 @@ func (m *Mesh) holderOf(name string) (*tls.Config, error) {
 	own, err := tls.X509KeyPair(pair.Cert, pair.Key)
 	return &tls.Config{
 		Certificates: []tls.Certificate{own},
-		NextProtos:   []string{"istio"}, // by this an Envoy in PERMISSIVE mode tells the mesh's TLS from any other
+		NextProtos:   []string{"istio"}, // by this an Envoy in PERMISSIVE mode recognises the mesh's TLS
 		// The mesh's certificates hold no host name to compare with; the server's identity is not
 		// what is tested.
 		InsecureSkipVerify: true,

@@ -16,7 +16,7 @@ import (
 // Grace is how long a program may take to end after SIGTERM.
 const Grace = 5 * time.Second
 
-// Spec says what to start.
+// Spec describes the program to start.
 type Spec struct {
 	Name   string // for messages
 	Path   string
@@ -88,7 +88,7 @@ func (p *Proc) PID() int { return p.cmd.Process.Pid }
 // Done is closed when the program has ended.
 func (p *Proc) Done() <-chan struct{} { return p.done }
 
-// Err says how the program ended without having been stopped, and where it
+// Err returns how the program ended without having been stopped, and where it
 // logged. It is nil while the program runs.
 func (p *Proc) Err() error {
 	select {

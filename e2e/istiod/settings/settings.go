@@ -4,7 +4,7 @@
 //
 // Istio reads its PILOT_* settings while its packages are initialised, before
 // main. Go initialises packages in the order of their import paths as soon as
-// what they import is ready, so this one, which imports only os, always comes
+// their imports are ready, so this one, which imports only os, always comes
 // before those under istio.io that read the environment: the settings hold
 // however the program is started.
 package settings

@@ -3,7 +3,7 @@
 //
 // The settings of package settings keep Istio's private extensions out of
 // sidecars and gateways. A waypoint's listeners hold more, for which Istio has
-// no switch. What is changed here is closed: whatever else an Envoy refuses
+// no switch. The list of changes is closed: anything else that an Envoy rejects
 // fails the run.
 package upstream
 
@@ -17,7 +17,7 @@ import (
 	"istio.io/istio/pilot/pkg/model"
 )
 
-// metadataFilters tell the peers' workload metadata to Istio's telemetry, and
+// metadataFilters pass the peers' workload metadata to Istio's telemetry, and
 // nothing else.
 var metadataFilters = []string{"waypoint_downstream_peer_metadata", "waypoint_upstream_peer_metadata"}
 

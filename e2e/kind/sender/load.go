@@ -35,7 +35,7 @@ func (t Tally) Sent() int {
 	return sent
 }
 
-// Run sends for as long as l says. Its connections stay open, as a client's in a hurry do.
+// Run sends for the time of l. Its connections stay open, as those of a busy client do.
 func (l Load) Run(ctx context.Context) Tally {
 	t := Tally{All: map[string]int{}, Tail: map[string]int{}}
 	began := time.Now()

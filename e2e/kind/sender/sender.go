@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// Message is one request. Connect and TLS are for a single one; a load goes where its URL says.
+// Message is one request. Connect and TLS are for a single one; a load goes to its URL.
 type Message struct {
 	Method, URL string
 	Host        string // absent: that of the URL
@@ -39,7 +39,7 @@ type Answer struct {
 	Body   []byte
 }
 
-// Login says who signs in where.
+// Login names a user and a provider for a sign-in.
 type Login struct{ Issuer, User string }
 
 const timeout = 20 * time.Second
@@ -83,7 +83,7 @@ func send(ctx context.Context, client *http.Client, m Message) (Answer, error) {
 }
 
 // hungUp: the peer ended the connection without a word, or with TLS's for "no". Of such an alert
-// crypto/tls says only that it is the peer's.
+// crypto/tls reports only that it is the peer's.
 func hungUp(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || ok && op.Op == "remote error"

@@ -1,5 +1,5 @@
-// Package cluster is the Kubernetes side of the local mesh: what a cluster's
-// API server would tell Istio of the demo's workloads. The files are written
+// Package cluster is the Kubernetes side of the local mesh: the objects of the demo's workloads
+// that Istio would read from a cluster's API server. The files are written
 // for subnet.Template. They are also what names the workloads to everyone else,
 // so that there is one list of them.
 package cluster
@@ -24,7 +24,7 @@ var Files embed.FS
 const (
 	// injected is the label that Istio's sidecar injection puts on a pod.
 	injected = "security.istio.io/tlsMode"
-	// inboundPorts is the annotation by which a pod says what of it the sidecar takes: with an empty
+	// inboundPorts is the annotation of a pod with the ports that the sidecar intercepts: with an empty
 	// value it has the sidecar for its certificate alone.
 	inboundPorts = "traffic.sidecar.istio.io/includeInboundPorts"
 	// redirection is the annotation that Istio's CNI puts on a pod in ambient mode.

@@ -1,8 +1,8 @@
-// Package topologies says how a mesh differs from the one of the tour, where Tyk is in the mesh with
+// Package topologies describes how a mesh differs from the one of the tour, where Tyk is in the mesh with
 // a sidecar. Each is a folder:
 //
 //	NAME/topology.yaml      which parts there are
-//	NAME/cluster/*.yaml     what the API server would tell Istio; cluster-OTHER/ of a further cluster
+//	NAME/cluster/*.yaml     objects that Istio would read from the API server; cluster-OTHER/ of a further cluster
 //	NAME/policies/*.yaml    AccessPolicy documents; policies-OTHER/ of a further cluster
 //	NAME/config/…           the programs' configuration; of a gateway in the folder of its home
 //
@@ -24,7 +24,7 @@ import (
 // Topology is a topology.yaml. Absent lists are the tour's.
 type Topology struct {
 	Name        string       `yaml:"-"`           // the folder's; empty: the tour
-	Over        string       `yaml:"over"`        // another topology, from which this one differs; absent: the tour
+	Over        string       `yaml:"over"`        // another topology, the base of this one; absent: the tour
 	Layers      []string     `yaml:"-"`           // folders whose files count, later ones more
 	Istio       []string     `yaml:"istio"`       // folders of manifests/istio to apply, beside what lies in it
 	Istiod      []string     `yaml:"istiod"`      // environment of the control plane, NAME=VALUE each
@@ -67,7 +67,7 @@ type Gateway struct {
 //go:embed */*
 var files embed.FS
 
-// ErrUnknown says that there is no topology of that name.
+// ErrUnknown is the error of a name without a topology.
 var ErrUnknown = errors.New("no such topology")
 
 // Load reads a topology by its folder's name; the empty name is the tour.
@@ -124,7 +124,7 @@ func Names() []string {
 	return found
 }
 
-// Files are the layers' files of a folder such as cluster, in the order in which they are laid down.
+// Files are the layers' files of a folder such as cluster, in the order of the layers.
 func (t Topology) Files(folder ...string) ([]fs.FS, error) {
 	var layers []fs.FS
 	for _, layer := range t.Layers {
