@@ -43,7 +43,7 @@ func LoadFolder(fsys fs.FS, folder string) ([]Scenario, error) {
 		scenario, found := parseScenario(data)
 		scenario.Name = strings.TrimSuffix(path.Base(name), ".yaml")
 		all = append(all, scenario)
-		problems = append(problems, found.In(name)...)
+		problems = append(problems, found.InFile(name)...)
 	}
 	return all, problems.Err()
 }
@@ -74,13 +74,13 @@ func (s *Scenario) applyDefaults() {
 func (s *Scenario) findProblems(doc *strictyaml.Document) strictyaml.Problems {
 	var problems strictyaml.Problems
 	if s.Title == "" {
-		problems.Add(doc.At(), "title is missing")
+		problems.Add(doc.PositionOf(), "title is missing")
 	}
 	if len(s.Steps) == 0 {
-		problems.Add(doc.At("steps"), "a case needs steps")
+		problems.Add(doc.PositionOf("steps"), "a case needs steps")
 	}
 	for i, step := range s.Steps {
-		position := func(keys ...any) strictyaml.Position { return doc.At(append([]any{"steps", i}, keys...)...) }
+		position := func(keys ...any) strictyaml.Position { return doc.PositionOf(append([]any{"steps", i}, keys...)...) }
 		if step.Send.To == "" {
 			problems.Add(position("send"), "send.to is missing: gateway or a service")
 		}

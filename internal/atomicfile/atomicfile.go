@@ -17,7 +17,7 @@ const Prefix = ".new-"
 // whatever perm says, so that a rewrite never shows it to more readers or fewer;
 // a new one gets perm. An error names path.
 func Write(path string, data []byte, perm fs.FileMode) error {
-	if err := replace(path, data, perm); err != nil {
+	if err := replaceFile(path, data, perm); err != nil {
 		return &fs.PathError{Op: "write", Path: path, Err: Cause(err)}
 	}
 	return nil
@@ -37,7 +37,7 @@ func Cause(err error) error {
 	return err
 }
 
-func replace(path string, data []byte, perm fs.FileMode) error {
+func replaceFile(path string, data []byte, perm fs.FileMode) error {
 	if info, err := os.Stat(path); err == nil {
 		perm = info.Mode().Perm()
 	}
@@ -46,13 +46,13 @@ func replace(path string, data []byte, perm fs.FileMode) error {
 		return err
 	}
 	defer os.Remove(temporary.Name()) // after the rename there is nothing left to remove
-	if err := fill(temporary, data, perm); err != nil {
+	if err := writeAndSync(temporary, data, perm); err != nil {
 		return err
 	}
 	return os.Rename(temporary.Name(), path)
 }
 
-func fill(file *os.File, data []byte, perm fs.FileMode) error {
+func writeAndSync(file *os.File, data []byte, perm fs.FileMode) error {
 	_, err := file.Write(data)
 	if err == nil {
 		err = file.Chmod(perm)

@@ -36,15 +36,15 @@ func (s sink) Write(line []byte) (int, error) {
 
 // String is all that was recorded since the last Take.
 func (b *Buffer) String() string {
-	b.flush()
+	b.waitForRecords()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
 }
 
-// Take is String, and forgets it.
-func (b *Buffer) Take() string {
-	b.flush()
+// TakeRecords is String, and forgets it.
+func (b *Buffer) TakeRecords() string {
+	b.waitForRecords()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	text := b.text.String()
@@ -52,8 +52,8 @@ func (b *Buffer) Take() string {
 	return text
 }
 
-// flush panics where a writer in memory does not end within a minute.
-func (b *Buffer) flush() {
+// waitForRecords panics where a writer in memory does not end within a minute.
+func (b *Buffer) waitForRecords() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := b.Log.Flush(ctx); err != nil {

@@ -11,15 +11,15 @@ import (
 // instead of showing them: controls (Cc), formats such as those that change the direction of
 // text (Cf), and separators of lines and paragraphs (Zl, Zp). They stand in strings
 // only, where \u means the same; what JSON itself is made of is not among them.
-func EscapeJSON(text []byte) []byte { return escape(text, hidden) }
+func EscapeJSON(text []byte) []byte { return escapeRunes(text, isHidden) }
 
 // escapeText leaves lines and tabs as they are.
 func escapeText(text []byte) []byte {
-	return escape(text, func(r rune) bool { return r != '\n' && r != '\t' && hidden(r) })
+	return escapeRunes(text, func(r rune) bool { return r != '\n' && r != '\t' && isHidden(r) })
 }
 
-func escape(text []byte, hidden func(rune) bool) []byte {
-	at := firstHidden(text, hidden)
+func escapeRunes(text []byte, hidden func(rune) bool) []byte {
+	at := indexHidden(text, hidden)
 	if at < 0 {
 		return text
 	}
@@ -40,8 +40,8 @@ func escape(text []byte, hidden func(rune) bool) []byte {
 	return escaped
 }
 
-// firstHidden is the place of the first character to replace, or -1.
-func firstHidden(text []byte, hidden func(rune) bool) int {
+// indexHidden is the place of the first character to replace, or -1.
+func indexHidden(text []byte, hidden func(rune) bool) int {
 	for at := 0; at < len(text); {
 		r, size := utf8.DecodeRune(text[at:])
 		if hidden(r) {
@@ -52,7 +52,7 @@ func firstHidden(text []byte, hidden func(rune) bool) int {
 	return -1
 }
 
-func hidden(r rune) bool {
+func isHidden(r rune) bool {
 	if r < utf8.RuneSelf { // nearly all of them
 		return r < ' ' || r == 0x7f
 	}

@@ -28,7 +28,7 @@ const (
 	NoSpace      Cause = "no_space"      // ENOSPC, EDQUOT
 	WriteFailed  Cause = "write_failed"  // any other error of the write
 	Stopped      Cause = "stopped"       // the process ended before the line could be written
-	Unencodable  Cause = "unencodable"   // the line could not be made; see [Queue.Lose]
+	Unencodable  Cause = "unencodable"   // the line could not be made; see [Queue.CountLost]
 )
 
 // Causes are all of them.
@@ -89,7 +89,7 @@ type entry struct {
 	done  chan<- struct{} // of Flush: closed when the entry's turn comes
 }
 
-func (e entry) bytes() int { return len(e.line) + entryBytes }
+func (e entry) size() int { return len(e.line) + entryBytes }
 
 // Stats are counts since the queue was made.
 type Stats struct {
@@ -125,7 +125,7 @@ func New(sink io.Writer, o Options) *Queue {
 	q := &Queue{Options: o, sink: sink, losses: map[Cause]*Loss{}, ended: make(chan struct{})}
 	q.stats.Lost = map[Cause]uint64{}
 	q.filled = sync.NewCond(&q.mu)
-	go q.write()
+	go q.runWriter()
 	return q
 }
 
@@ -139,25 +139,25 @@ func (q *Queue) Add(line []byte) bool {
 	switch {
 	case q.closed:
 		cause = Stopped
-	case q.bytes+e.bytes() > q.Limit:
+	case q.bytes+e.size() > q.Limit:
 		cause = QueueFull
 	default:
-		q.push(e)
+		q.appendEntry(e)
 	}
 	q.mu.Unlock()
 	if cause != "" {
-		q.lose(cause, 1, now, nil)
+		q.countLosses(cause, 1, now, nil)
 	}
 	return cause == ""
 }
 
-// Lose counts a line that could not even be made.
-func (q *Queue) Lose(cause Cause) { q.lose(cause, 1, q.Now(), nil) }
+// CountLost counts a line that could not even be made.
+func (q *Queue) CountLost(cause Cause) { q.countLosses(cause, 1, q.Now(), nil) }
 
-// push queues an entry; mu is held.
-func (q *Queue) push(e entry) {
+// appendEntry queues an entry; mu is held.
+func (q *Queue) appendEntry(e entry) {
 	q.entries = append(q.entries, e)
-	q.bytes += e.bytes()
+	q.bytes += e.size()
 	q.filled.Signal()
 }
 
@@ -196,11 +196,11 @@ func (q *Queue) Flush(ctx context.Context) error {
 	q.mu.Lock()
 	if q.closed {
 		q.mu.Unlock()
-		return q.wait(ctx, q.ended)
+		return q.waitFor(ctx, q.ended)
 	}
-	q.push(entry{done: done, added: q.Now()}) // beyond the limit: a marker holds no line
+	q.appendEntry(entry{done: done, added: q.Now()}) // beyond the limit: a marker holds no line
 	q.mu.Unlock()
-	return q.wait(ctx, done)
+	return q.waitFor(ctx, done)
 }
 
 // Close takes no more lines and writes those that wait. Where ctx ends before
@@ -211,7 +211,7 @@ func (q *Queue) Close(ctx context.Context) error {
 	q.closed = true
 	q.filled.Signal()
 	q.mu.Unlock()
-	err := q.wait(ctx, q.ended)
+	err := q.waitFor(ctx, q.ended)
 	if err == nil {
 		if closer, ok := q.sink.(io.Closer); ok {
 			err = closer.Close()
@@ -226,11 +226,11 @@ func (q *Queue) Close(ctx context.Context) error {
 		}
 	}
 	q.mu.Unlock()
-	q.lose(Stopped, left, q.Now(), nil)
+	q.countLosses(Stopped, left, q.Now(), nil)
 	return fmt.Errorf("%d lines could not be written: %w", left, err)
 }
 
-func (q *Queue) wait(ctx context.Context, done <-chan struct{}) error {
+func (q *Queue) waitFor(ctx context.Context, done <-chan struct{}) error {
 	select {
 	case <-done:
 		return nil
@@ -239,21 +239,21 @@ func (q *Queue) wait(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// write is the one goroutine that touches the sink.
-func (q *Queue) write() {
+// runWriter is the one goroutine that touches the sink.
+func (q *Queue) runWriter() {
 	defer close(q.ended)
 	for {
-		todo := q.next()
+		todo := q.nextTask()
 		if todo.reopen {
 			q.reopenSink()
 		}
 		if todo.nameLosses || todo.end {
-			q.nameLosses()
+			q.writeLosses()
 		}
 		if todo.end {
 			return
 		}
-		q.put(todo.entry)
+		q.writeEntry(todo.entry)
 	}
 }
 
@@ -263,8 +263,8 @@ type task struct {
 	reopen, nameLosses, end bool
 }
 
-// next waits for something to do. An entry stays in the queue while it is being written.
-func (q *Queue) next() (todo task) {
+// nextTask waits for something to do. An entry stays in the queue while it is being written.
+func (q *Queue) nextTask() (todo task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.entries) == 0 && !q.closed && !q.reopen && !q.due {
@@ -280,23 +280,23 @@ func (q *Queue) next() (todo task) {
 	return todo
 }
 
-// put writes one entry and takes it out of the queue.
-func (q *Queue) put(e entry) {
+// writeEntry writes one entry and takes it out of the queue.
+func (q *Queue) writeEntry(e entry) {
 	switch {
 	case e.line != nil:
 		err := q.writeLine(e.line)
-		q.remove(e, err)
+		q.removeFirst(e, err)
 		if err != nil {
-			q.lose(causeOf(err), 1, q.Now(), err)
+			q.countLosses(causeOf(err), 1, q.Now(), err)
 		}
 	case e.done != nil:
-		q.remove(e, nil)
+		q.removeFirst(e, nil)
 		close(e.done)
 	}
 }
 
-// remove takes out the first entry, which was written unless there is an error.
-func (q *Queue) remove(e entry, err error) {
+// removeFirst takes out the first entry, which was written unless there is an error.
+func (q *Queue) removeFirst(e entry, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.entries[0] = entry{} // or its line would live as long as the slice
@@ -304,7 +304,7 @@ func (q *Queue) remove(e entry, err error) {
 	if len(q.entries) == 0 {
 		q.entries = nil
 	}
-	q.bytes -= e.bytes()
+	q.bytes -= e.size()
 	if e.line == nil {
 		return
 	}
@@ -340,8 +340,8 @@ func causeOf(err error) Cause {
 	}
 }
 
-// lose counts lines that were lost.
-func (q *Queue) lose(cause Cause, count uint64, now time.Time, err error) {
+// countLosses counts lines that were lost.
+func (q *Queue) countLosses(cause Cause, count uint64, now time.Time, err error) {
 	if count == 0 {
 		return
 	}
@@ -350,7 +350,7 @@ func (q *Queue) lose(cause Cause, count uint64, now time.Time, err error) {
 	loss, known := q.losses[cause]
 	if !known {
 		if len(q.losses) == 0 {
-			q.after(lossInterval, q.nameSoon)
+			q.after(lossInterval, q.signalLosses)
 		}
 		loss = &Loss{Cause: cause, Since: now}
 		q.losses[cause] = loss
@@ -364,17 +364,17 @@ func (q *Queue) lose(cause Cause, count uint64, now time.Time, err error) {
 	}
 }
 
-// nameSoon has the writer name the losses.
-func (q *Queue) nameSoon() {
+// signalLosses has the writer name the losses.
+func (q *Queue) signalLosses() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.due = true
 	q.filled.Signal()
 }
 
-// nameLosses writes the lines that name what was lost. What cannot be named
+// writeLosses writes the lines that name what was lost. What cannot be named
 // yet is tried again after an interval.
-func (q *Queue) nameLosses() {
+func (q *Queue) writeLosses() {
 	q.mu.Lock()
 	losses := q.losses
 	q.losses = map[Cause]*Loss{}
@@ -385,21 +385,21 @@ func (q *Queue) nameLosses() {
 			continue
 		}
 		if q.Line != nil && q.writeLine(q.Line(*loss)) != nil {
-			q.restore(loss)
+			q.restoreLoss(loss)
 		} else if q.Report != nil {
 			q.Report(*loss, true)
 		}
 	}
 }
 
-// restore keeps a loss that could not be named.
-func (q *Queue) restore(loss *Loss) {
+// restoreLoss keeps a loss that could not be named.
+func (q *Queue) restoreLoss(loss *Loss) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if later, known := q.losses[loss.Cause]; known {
 		loss.Count += later.Count
 	} else if len(q.losses) == 0 {
-		q.after(lossInterval, q.nameSoon)
+		q.after(lossInterval, q.signalLosses)
 	}
 	q.losses[loss.Cause] = loss
 }

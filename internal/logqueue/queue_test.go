@@ -131,12 +131,12 @@ func TestLossesAreNamed(t *testing.T) {
 		}
 	})
 	q.addAll(t, "a", "b")
-	q.nameSoon() // the third write
+	q.signalLosses() // the third write
 	flush(t, q)
 	q.addAll(t, "c") // the fourth
-	q.nameSoon()
+	q.signalLosses()
 	flush(t, q)
-	q.nameSoon() // nothing is left to be named
+	q.signalLosses() // nothing is left to be named
 	q.addAll(t, "d")
 	closeQueue(t, q)
 	if got, want := sink.String(), "no_space 2\nwrite_failed 1\nd\n"; got != want {
@@ -221,7 +221,7 @@ func TestADuplicateOutlivesItsReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer writer.Close()
-	double, err := Duplicate(writer)
+	double, err := DuplicateFile(writer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestADuplicateOutlivesItsReader(t *testing.T) {
 	if err := double.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := Duplicate(double); !errors.Is(err, os.ErrClosed) && !errors.Is(err, syscall.EBADF) {
+	if _, err := DuplicateFile(double); !errors.Is(err, os.ErrClosed) && !errors.Is(err, syscall.EBADF) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -22,10 +22,10 @@ func (q *Queue) reopenSink() {
 	file.stuck, q.stats.Err = err, err
 }
 
-// Duplicate is a second descriptor of an open file, for standard output and standard
+// DuplicateFile is a second descriptor of an open file, for standard output and standard
 // error of a process that is not ours: Go ends a process for writing to descriptor
 // 1 or 2 when the reader is gone, and not for another descriptor.
-func Duplicate(file *os.File) (*os.File, error) {
+func DuplicateFile(file *os.File) (*os.File, error) {
 	fd, _, failed := syscall.Syscall(syscall.SYS_FCNTL, file.Fd(), syscall.F_DUPFD_CLOEXEC, 3)
 	if failed != 0 {
 		return nil, fmt.Errorf("duplicate %s: %w", file.Name(), failed)
@@ -120,15 +120,15 @@ func endsWithNewline(name string, info fs.FileInfo) bool {
 // goes to the file that is open, unless this one has been removed.
 func (f *File) Write(line []byte) (int, error) {
 	if named, err := os.Stat(f.name); err != nil || !os.SameFile(named, f.info) {
-		if f.stuck = f.Reopen(); f.stuck != nil && f.removed() {
+		if f.stuck = f.Reopen(); f.stuck != nil && f.isRemoved() {
 			return 0, f.stuck
 		}
 	}
 	return f.wholeLines.Write(line)
 }
 
-// removed reports whether the open file has no name any more: nobody will read it.
-func (f *File) removed() bool {
+// isRemoved reports whether the open file has no name any more: nobody will read it.
+func (f *File) isRemoved() bool {
 	info, err := f.open.Stat()
 	if err != nil {
 		return true

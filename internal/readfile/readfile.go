@@ -26,12 +26,12 @@ var (
 // put there in between from blocking. The info is that of the opened file. Errors:
 // [ErrNotRegular], or those of os.Open.
 func Open(name string) (*os.File, fs.FileInfo, error) {
-	return open(name, fs.FileMode.IsRegular)
+	return openWanted(name, fs.FileMode.IsRegular)
 }
 
-func open(name string, wanted func(fs.FileMode) bool) (*os.File, fs.FileInfo, error) {
+func openWanted(name string, wanted func(fs.FileMode) bool) (*os.File, fs.FileInfo, error) {
 	if info, err := os.Stat(name); err == nil && !wanted(info.Mode()) {
-		return nil, nil, notRegular(name, info.Mode())
+		return nil, nil, newNotRegular(name, info.Mode())
 	}
 	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -39,7 +39,7 @@ func open(name string, wanted func(fs.FileMode) bool) (*os.File, fs.FileInfo, er
 	}
 	info, err := file.Stat()
 	if err == nil && !wanted(info.Mode()) {
-		err = notRegular(name, info.Mode())
+		err = newNotRegular(name, info.Mode())
 	}
 	if err != nil {
 		_ = file.Close() // nothing was written
@@ -56,10 +56,10 @@ func Read(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return bounded(file, name, limit)
+	return readBounded(file, name, limit)
 }
 
-// ReadFS is [Read] for a file of a file system such as [Folder] gives.
+// ReadFS is [Read] for a file of a file system such as [FolderFS] gives.
 func ReadFS(files fs.FS, name string, limit int64) ([]byte, error) {
 	file, err := files.Open(name)
 	if err != nil {
@@ -71,36 +71,36 @@ func ReadFS(files fs.FS, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, notRegular(name, info.Mode())
+		return nil, newNotRegular(name, info.Mode())
 	}
-	return bounded(file, name, limit)
+	return readBounded(file, name, limit)
 }
 
-// bounded reads one byte more than the limit, because a size that was asked for
+// readBounded reads one byte more than the limit, because a size that was asked for
 // may be another one by now.
-func bounded(from io.Reader, name string, limit int64) ([]byte, error) {
+func readBounded(from io.Reader, name string, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(from, limit+1))
 	if err != nil {
 		return nil, err
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s: %w: at most %s are read", name, ErrTooLarge, size(limit))
+		return nil, fmt.Errorf("%s: %w: at most %s are read", name, ErrTooLarge, formatSize(limit))
 	}
 	return data, nil
 }
 
-func size(bytes int64) string {
+func formatSize(bytes int64) string {
 	if bytes >= 1<<20 {
 		return fmt.Sprintf("%d MiB", bytes>>20)
 	}
 	return fmt.Sprintf("%d KiB", bytes>>10)
 }
 
-func notRegular(name string, mode fs.FileMode) error {
-	return fmt.Errorf("%s is %s, %w", name, kindOf(mode), ErrNotRegular)
+func newNotRegular(name string, mode fs.FileMode) error {
+	return fmt.Errorf("%s is %s, %w", name, describeMode(mode), ErrNotRegular)
 }
 
-func kindOf(mode fs.FileMode) string {
+func describeMode(mode fs.FileMode) string {
 	switch {
 	case mode.IsDir():
 		return "a folder"
@@ -114,11 +114,11 @@ func kindOf(mode fs.FileMode) string {
 	return "no file of data"
 }
 
-// Version is the folder that a path leads to now. A mounted ConfigMap or Secret has a
+// ResolveVersion is the folder that a path leads to now. A mounted ConfigMap or Secret has a
 // link, ..data, to the folder of one version, and tools such as git-sync make the
 // folder itself a link: what is read below one Version is never of two of them. Where
 // nothing can be resolved it is the path itself.
-func Version(path string) string {
+func ResolveVersion(path string) string {
 	root := path
 	for _, link := range []string{path, filepath.Join(path, "..data")} {
 		if version, err := filepath.EvalSymlinks(link); err == nil {
@@ -128,9 +128,9 @@ func Version(path string) string {
 	return root
 }
 
-// Folder is a folder of the file system, of which regular files and folders can be
+// FolderFS is a folder of the file system, of which regular files and folders can be
 // opened. Like os.DirFS it follows symbolic links, also those that lead out of it.
-func Folder(root string) fs.FS { return folder(root) }
+func FolderFS(root string) fs.FS { return folder(root) }
 
 type folder string
 
@@ -139,7 +139,7 @@ func (f folder) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	file, _, err := open(filepath.Join(string(f), filepath.FromSlash(name)), func(mode fs.FileMode) bool {
+	file, _, err := openWanted(filepath.Join(string(f), filepath.FromSlash(name)), func(mode fs.FileMode) bool {
 		return mode.IsRegular() || mode.IsDir()
 	})
 	if err != nil {

@@ -51,7 +51,7 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 		"device": readfile.ErrNotRegular, "folder": readfile.ErrNotRegular,
 	} {
 		data, err := readfile.Read(filepath.Join(dir, name), 100)
-		_, again := readfile.ReadFS(readfile.Folder(dir), name, 100)
+		_, again := readfile.ReadFS(readfile.FolderFS(dir), name, 100)
 		if !errors.Is(err, want) || !errors.Is(again, want) || want == nil && string(data) != "content" {
 			t.Errorf("%s: got %q, %v and %v, want %v", name, data, err, again, want)
 		}
@@ -88,7 +88,7 @@ func TestWalkVisitsWhatIsWanted(t *testing.T) {
 			"dangling: absent, device: not regular, file, folder: not regular, folder/inside, link, link-to-folder: linked folder, link-to-pipe: not regular, pipe: not regular, socket: not regular"},
 		"some": {func(name string) bool { return name == "file" }, "file, link-to-folder: linked folder"},
 	} {
-		if got := walk(t, readfile.Folder(dir), row.wanted); got != row.want {
+		if got := walk(t, readfile.FolderFS(dir), row.wanted); got != row.want {
 			t.Errorf("%s: got %s, want %s", name, got, row.want)
 		}
 	}
@@ -139,7 +139,7 @@ func TestVersion(t *testing.T) {
 	dir := t.TempDir()
 	real, err := filepath.EvalSymlinks(dir)
 	must(t, err)
-	if got := readfile.Version(dir); got != real {
+	if got := readfile.ResolveVersion(dir); got != real {
 		t.Errorf("plain: got %s", got)
 	}
 	must(t, os.Mkdir(filepath.Join(dir, "..v1"), 0o700))
@@ -147,11 +147,11 @@ func TestVersion(t *testing.T) {
 	must(t, os.Symlink(dir, dir+"-link"))
 	t.Cleanup(func() { _ = os.Remove(dir + "-link") })
 	for _, path := range []string{dir, dir + "-link"} {
-		if got, want := readfile.Version(path), filepath.Join(real, "..v1"); got != want {
+		if got, want := readfile.ResolveVersion(path), filepath.Join(real, "..v1"); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	if absent := filepath.Join(dir, "absent"); readfile.Version(absent) != absent {
-		t.Errorf("absent: got %s", fmt.Sprint(readfile.Version(absent)))
+	if absent := filepath.Join(dir, "absent"); readfile.ResolveVersion(absent) != absent {
+		t.Errorf("absent: got %s", fmt.Sprint(readfile.ResolveVersion(absent)))
 	}
 }

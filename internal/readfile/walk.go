@@ -44,7 +44,7 @@ func Walk(files fs.FS, wanted func(name string) bool, visit func(Entry)) error {
 				return fs.SkipDir
 			}
 			if wanted(name) {
-				visit(Entry{Name: name, Err: notRegular(name, fs.ModeDir)})
+				visit(Entry{Name: name, Err: newNotRegular(name, fs.ModeDir)})
 			}
 		default:
 			visitFile(files, name, entry.Type(), wanted(name), visit)
@@ -70,7 +70,7 @@ func visitFile(files fs.FS, name string, mode fs.FileMode, wanted bool, visit fu
 		}
 	}
 	if e.Err == nil && !mode.IsRegular() {
-		e.Err = notRegular(name, mode)
+		e.Err = newNotRegular(name, mode)
 	}
 	if wanted {
 		visit(e)

@@ -48,7 +48,7 @@ func takeFingerprint(inputs []Input) fingerprint {
 	f := hasher{Hash: sha256.New(), buffer: make([]byte, 64<<10)}
 	for i, input := range inputs {
 		fmt.Fprintf(f, "%d\x00", i)
-		f.input(input)
+		f.hashInput(input)
 	}
 	return fingerprint{[sha256.Size]byte(f.Sum(nil)), f.unread}
 }
@@ -59,30 +59,30 @@ type hasher struct {
 	buffer []byte // for all files: one for each would be most of what a look allocates
 }
 
-// input names files from the root down, so that the same content in another
+// hashInput names files from the root down, so that the same content in another
 // folder, where a link now leads, is no change.
-func (h *hasher) input(input Input) {
+func (h *hasher) hashInput(input Input) {
 	if input.Wanted == nil {
-		h.file("", input.Path)
+		h.hashFile("", input.Path)
 		return
 	}
-	root := readfile.Version(input.Path)
-	err := readfile.Walk(readfile.Folder(root), input.Wanted, func(e readfile.Entry) {
+	root := readfile.ResolveVersion(input.Path)
+	err := readfile.Walk(readfile.FolderFS(root), input.Wanted, func(e readfile.Entry) {
 		if e.Err != nil {
-			h.failure(e.Name, e.Err)
+			h.hashFailure(e.Name, e.Err)
 			return
 		}
-		h.file(e.Name, filepath.Join(root, filepath.FromSlash(e.Name)))
+		h.hashFile(e.Name, filepath.Join(root, filepath.FromSlash(e.Name)))
 	})
 	if err != nil {
-		h.failure("", err)
+		h.hashFailure("", err)
 	}
 }
 
-func (h *hasher) file(name, path string) {
+func (h *hasher) hashFile(name, path string) {
 	file, info, err := readfile.Open(path)
 	if err != nil {
-		h.failure(name, err)
+		h.hashFailure(name, err)
 		return
 	}
 	defer file.Close()
@@ -100,15 +100,15 @@ func (h *hasher) file(name, path string) {
 			return
 		}
 		if err != nil {
-			h.failure(name, err)
+			h.hashFailure(name, err)
 			return
 		}
 	}
 }
 
-// failure takes the kind of an error, without the path: that may be another one
+// hashFailure takes the kind of an error, without the path: that may be another one
 // after each swap of links.
-func (h *hasher) failure(name string, err error) {
+func (h *hasher) hashFailure(name string, err error) {
 	h.unread++
 	kind := "other"
 	var number syscall.Errno

@@ -69,12 +69,12 @@ func NewFollowing[T any](inputs func() []Input, load func() (T, error), report f
 // LoadFirst makes the first value, without a report. It must not run beside [Value.Run] or
 // [Value.Poll]. A value that it cannot make stays pending.
 func (v *Value[T]) LoadFirst() error {
-	value, sum, err := v.attempt()
+	value, sum, err := v.loadBetweenLooks()
 	for range firstTries {
 		if !errors.Is(err, errMoving) {
 			break
 		}
-		value, sum, err = v.attempt()
+		value, sum, err = v.loadBetweenLooks()
 	}
 	if err != nil {
 		return err
@@ -159,16 +159,16 @@ func (v *Value[T]) Run(ctx context.Context, interval time.Duration) {
 // Poll looks at the files once. It must not run twice at the same time. It can
 // hang where the files do; see [Value.Looked].
 func (v *Value[T]) Poll() {
-	v.look()
+	v.lookOnce()
 	v.looked.Store(time.Now().UnixNano())
 }
 
-func (v *Value[T]) look() {
-	if sum := takeFingerprint(v.inputs()); !v.again.Load() && sum == v.seen && !v.retries() {
+func (v *Value[T]) lookOnce() {
+	if sum := takeFingerprint(v.inputs()); !v.again.Load() && sum == v.seen && !v.mayRetry() {
 		return
 	}
 	v.again.Store(false)
-	value, sum, err := v.attempt()
+	value, sum, err := v.loadBetweenLooks()
 	if !errors.Is(err, errMoving) {
 		v.moving = 0
 	} else if v.moving++; v.moving < restless {
@@ -176,7 +176,7 @@ func (v *Value[T]) look() {
 		return // the next look will find them at rest
 	}
 	if err != nil {
-		v.fail(sum, err)
+		v.reportFailure(sum, err)
 		return
 	}
 	v.seen = sum
@@ -185,15 +185,15 @@ func (v *Value[T]) look() {
 	v.report(value, nil)
 }
 
-// retries reports whether what failed before is worth another try.
-func (v *Value[T]) retries() bool {
+// mayRetry reports whether what failed before is worth another try.
+func (v *Value[T]) mayRetry() bool {
 	err := v.Err()
 	var final finalError
 	return err != nil && !errors.As(err, &final)
 }
 
-// fail reports an error once for the content that causes it.
-func (v *Value[T]) fail(sum fingerprint, err error) {
+// reportFailure reports an error once for the content that causes it.
+func (v *Value[T]) reportFailure(sum fingerprint, err error) {
 	before := v.Err()
 	same := sum == v.seen || errors.Is(err, errMoving)
 	v.seen = sum
@@ -204,22 +204,22 @@ func (v *Value[T]) fail(sum fingerprint, err error) {
 	v.report(v.Get(), err)
 }
 
-// attempt loads between two looks at the content: a value that is made of one
+// loadBetweenLooks loads between two looks at the content: a value that is made of one
 // file before and another after a change is thrown away, and so is an error, or
 // content that was fixed meanwhile would pass for the content that failed.
-func (v *Value[T]) attempt() (value T, sum fingerprint, err error) {
+func (v *Value[T]) loadBetweenLooks() (value T, sum fingerprint, err error) {
 	before := takeFingerprint(v.inputs())
 	value, err = v.load()
 	sum = takeFingerprint(v.inputs())
-	if before != sum || missed(value, sum) {
+	if before != sum || missedFile(value, sum) {
 		return value, sum, errMoving
 	}
 	return value, sum, err
 }
 
-// missed reports that the loading could not read a file which could be read before
+// missedFile reports that the loading could not read a file which could be read before
 // and after it, as when the process was out of descriptors for a moment.
-func missed(value any, sum fingerprint) bool {
+func missedFile(value any, sum fingerprint) bool {
 	partial, ok := value.(interface{ Unread() int })
 	return ok && partial.Unread() > sum.unread
 }

@@ -40,13 +40,13 @@ func parseMounts(text string) (all mounts) {
 		if !found || len(fields) < 5 || len(kind) == 0 {
 			continue
 		}
-		all = append(all, mount{root: unescape(fields[3]), point: unescape(fields[4]), kind: kind[0]})
+		all = append(all, mount{root: unescapeOctal(fields[3]), point: unescapeOctal(fields[4]), kind: kind[0]})
 	}
 	return all
 }
 
-// unescape undoes \040 and the like, as which spaces are written.
-func unescape(text string) string {
+// unescapeOctal undoes \040 and the like, as which spaces are written.
+func unescapeOctal(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
 		if text[i] == '\\' && i+4 <= len(text) {
@@ -61,14 +61,14 @@ func unescape(text string) string {
 	return b.String()
 }
 
-// emptyDir reports whether the path, which has no symbolic links, is in an emptyDir of
+// isEmptyDirAt reports whether the path, which has no symbolic links, is in an emptyDir of
 // our pod. kubelet makes one on disk, and binds it from below its own folder, or as a
 // tmpfs. A tmpfs with ..data is a Secret, ConfigMap or projected volume: its files have
 // the modes that its manifest says.
-func (all mounts) emptyDir(path string) bool {
+func (all mounts) isEmptyDirAt(path string) bool {
 	var m *mount
 	for i := range all {
-		if within(path, all[i].point) && (m == nil || len(all[i].point) >= len(m.point)) {
+		if isWithin(path, all[i].point) && (m == nil || len(all[i].point) >= len(m.point)) {
 			m = &all[i]
 		}
 	}
@@ -84,6 +84,6 @@ func (all mounts) emptyDir(path string) bool {
 	return os.IsNotExist(err)
 }
 
-func within(path, dir string) bool {
+func isWithin(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 }

@@ -38,7 +38,7 @@ const (
 	Trusted             // others may not write it: it is no secret, and says what we trust
 )
 
-func (k Kind) tooOpen() (mask fs.FileMode, advice string) {
+func (k Kind) forbiddenMode() (mask fs.FileMode, advice string) {
 	if k == Trusted {
 		return 0o002, "chmod o-w it"
 	}
@@ -53,7 +53,7 @@ var ErrOpen = errors.New("too many may read or write it")
 // replace it, as far as its kind asks for that. Errors: [ErrOpen], and those of
 // [readfile.Read].
 func Read(path string, kind Kind, limit int64) ([]byte, error) {
-	file, err := open(path, kind)
+	file, err := openChecked(path, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -68,9 +68,9 @@ func Read(path string, kind Kind, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// Check is [Read] for a file that another package reads.
-func Check(path string, kind Kind) error {
-	file, err := open(path, kind)
+// CheckFile is [Read] for a file that another package reads.
+func CheckFile(path string, kind Kind) error {
+	file, err := openChecked(path, kind)
 	if err != nil {
 		return err
 	}
@@ -80,12 +80,12 @@ func Check(path string, kind Kind) error {
 // CheckFolder rejects a folder in which others may replace files: the folder itself or
 // one above it. The files in it are judged when they are read.
 func CheckFolder(dir string) error {
-	return local().checkPath(filepath.Join(dir, "."))
+	return readPlace().checkPath(filepath.Join(dir, "."))
 }
 
-// open looks at the mode of the opened file, which no swap of links can exchange.
-func open(path string, kind Kind) (*os.File, error) {
-	here := local()
+// openChecked looks at the mode of the opened file, which no swap of links can exchange.
+func openChecked(path string, kind Kind) (*os.File, error) {
+	here := readPlace()
 	if err := here.checkPath(path); err != nil {
 		return nil, err
 	}
@@ -110,11 +110,11 @@ type place struct {
 	mounts mounts
 }
 
-func local() place { return place{uint32(os.Geteuid()), readMounts()} }
+func readPlace() place { return place{uint32(os.Geteuid()), readMounts()} }
 
 func (p place) checkMode(path string, info fs.FileInfo, kind Kind) error {
-	mask, advice := kind.tooOpen()
-	if p.inEmptyDir(path) {
+	mask, advice := kind.forbiddenMode()
+	if p.isInEmptyDir(path) {
 		mask &= 0o002
 	}
 	if mode := info.Mode().Perm(); mode&mask != 0 {
@@ -123,10 +123,10 @@ func (p place) checkMode(path string, info fs.FileInfo, kind Kind) error {
 	return nil
 }
 
-// inEmptyDir says whether the file that the path leads to is in an emptyDir of our pod.
-func (p place) inEmptyDir(path string) bool {
+// isInEmptyDir says whether the file that the path leads to is in an emptyDir of our pod.
+func (p place) isInEmptyDir(path string) bool {
 	real, err := filepath.EvalSymlinks(path)
-	return err == nil && p.mounts.emptyDir(real)
+	return err == nil && p.mounts.isEmptyDirAt(real)
 }
 
 // maxLinks is that of Linux, beyond which it gives up too (path_resolution(7)).
@@ -140,10 +140,10 @@ func (p place) checkPath(path string) error {
 	if err != nil {
 		return err
 	}
-	return p.walk("/", strings.Split(path, "/"), 0)
+	return p.walkPath("/", strings.Split(path, "/"), 0)
 }
 
-func (p place) walk(dir string, rest []string, links int) error {
+func (p place) walkPath(dir string, rest []string, links int) error {
 	for i, name := range rest {
 		if name == "" || name == "." {
 			continue
@@ -171,7 +171,7 @@ func (p place) walk(dir string, rest []string, links int) error {
 			if filepath.IsAbs(target) {
 				dir = "/"
 			}
-			return p.walk(dir, append(strings.Split(target, "/"), rest[i+1:]...), links)
+			return p.walkPath(dir, append(strings.Split(target, "/"), rest[i+1:]...), links)
 		}
 		dir = next
 	}
@@ -190,7 +190,7 @@ func (p place) checkFolder(dir string, info fs.FileInfo, next string) error {
 	}
 	mode := folder.Mode()
 	switch {
-	case mode.Perm()&0o002 == 0, p.mounts.emptyDir(dir):
+	case mode.Perm()&0o002 == 0, p.mounts.isEmptyDirAt(dir):
 		return nil
 	case mode&fs.ModeSticky == 0:
 		return fmt.Errorf("folder %s has mode %04o: %w, so that others may replace what is in it: chmod o-w it", dir, mode.Perm(), ErrOpen)

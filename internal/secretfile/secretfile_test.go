@@ -57,7 +57,7 @@ func TestModesOfFiles(t *testing.T) {
 			if _, err := Read(path, kind, 5); want && !errors.Is(err, readfile.ErrTooLarge) {
 				t.Errorf("a byte too much: %v", err)
 			}
-			if got := Check(path, kind); (got == nil) != want {
+			if got := CheckFile(path, kind); (got == nil) != want {
 				t.Errorf("%04o, kind %d: checked %v", row.mode, kind, got)
 			}
 			if err != nil && strings.Contains(err.Error(), "secret") {

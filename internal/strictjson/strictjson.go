@@ -25,12 +25,12 @@ var (
 	ErrTooDeep = fmt.Errorf("nested deeper than %d", maxDepth)
 )
 
-// Object reads one JSON object. Unlike encoding/json it rejects a member name that
+// ParseObject reads one JSON object. Unlike encoding/json it rejects a member name that
 // is there twice (two readers may each believe another one), text that is not UTF-8
 // or has lost characters, and anything after the object. Names are taken as they are
 // written: "Keys" is not "keys". Numbers become int64 where they are integers, else
 // float64. Errors quote nothing of the document.
-func Object(data []byte) (map[string]any, error) {
+func ParseObject(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
 	}
@@ -48,7 +48,7 @@ func Object(data []byte) (map[string]any, error) {
 		return nil, ErrNotObject
 	}
 	members := 0
-	if _, err := settle(value, 0, &members); err != nil {
+	if _, err := normalize(value, 0, &members); err != nil {
 		return nil, err
 	}
 	// The library keeps the last member of a name. Each one that it dropped is
@@ -59,12 +59,12 @@ func Object(data []byte) (map[string]any, error) {
 	return object, nil
 }
 
-// settle puts Go numbers in place, bounds the depth and counts the members. depth
+// normalize puts Go numbers in place, bounds the depth and counts the members. depth
 // is how many objects and lists the value stands in.
-func settle(value any, depth int, members *int) (_ any, err error) {
+func normalize(value any, depth int, members *int) (_ any, err error) {
 	switch v := value.(type) {
 	case json.Number:
-		return number(v)
+		return parseNumber(v)
 	case string:
 		return v, CheckText(v)
 	case map[string]any:
@@ -76,7 +76,7 @@ func settle(value any, depth int, members *int) (_ any, err error) {
 			if err := CheckText(name); err != nil {
 				return nil, err
 			}
-			if v[name], err = settle(v[name], depth+1, members); err != nil {
+			if v[name], err = normalize(v[name], depth+1, members); err != nil {
 				return nil, err
 			}
 		}
@@ -85,7 +85,7 @@ func settle(value any, depth int, members *int) (_ any, err error) {
 			return nil, ErrTooDeep
 		}
 		for i := range v {
-			if v[i], err = settle(v[i], depth+1, members); err != nil {
+			if v[i], err = normalize(v[i], depth+1, members); err != nil {
 				return nil, err
 			}
 		}
@@ -120,7 +120,7 @@ func countMembers(data []byte) (members int) {
 	return members
 }
 
-func number(n json.Number) (any, error) {
+func parseNumber(n json.Number) (any, error) {
 	if i, err := n.Int64(); err == nil {
 		return i, nil
 	}

@@ -33,7 +33,7 @@ func TestObjects(t *testing.T) {
 		{"a number out of range", `{"a":1e400}`, "a number out of range"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got, err := Object([]byte(row.text))
+			got, err := ParseObject([]byte(row.text))
 			if row.refusal == "" && err == nil {
 				return
 			}
@@ -45,7 +45,7 @@ func TestObjects(t *testing.T) {
 }
 
 func TestParsedValues(t *testing.T) {
-	got, err := Object([]byte(` {"int": -1, "float": 1.5, "big": 9223372036854775808, "text": "a:\"b\\", "list": [1, {"x": null}], "yes": true} ` + "\n"))
+	got, err := ParseObject([]byte(` {"int": -1, "float": 1.5, "big": 9223372036854775808, "text": "a:\"b\\", "list": [1, {"x": null}], "yes": true} ` + "\n"))
 	want := map[string]any{
 		"int": int64(-1), "float": 1.5, "big": 9223372036854775808.0, "text": `a:"b\`,
 		"list": []any{int64(1), map[string]any{"x": nil}}, "yes": true,

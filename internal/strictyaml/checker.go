@@ -57,9 +57,9 @@ type Checker struct {
 func NewChecker(file string, data []byte, into any) (*Checker, error) {
 	doc, err := Parse(data)
 	if err != nil {
-		return nil, AsProblems(err).In(file)
+		return nil, AsProblems(err).InFile(file)
 	}
-	return &Checker{file: file, doc: doc, shape: append(doc.Decode(into), doc.Unexpanded()...)}, nil
+	return &Checker{file: file, doc: doc, shape: append(doc.Decode(into), doc.UnexpandedValues()...)}, nil
 }
 
 // WithoutProblems returns a checker of the same document that has recorded no problem of a value.
@@ -87,18 +87,18 @@ func (c *Checker) DecodeAgain(into any) { c.doc.Decode(into) }
 
 // Err is nil or all problems of the file, as [Problems].
 func (c *Checker) Err() error {
-	return append(slices.Clone(c.shape), c.values...).In(c.file).Err()
+	return append(slices.Clone(c.shape), c.values...).InFile(c.file).Err()
 }
 
 // ErrOfShape is [Checker.Err] without the problems of values.
-func (c *Checker) ErrOfShape() error { return slices.Clone(c.shape).In(c.file).Err() }
+func (c *Checker) ErrOfShape() error { return slices.Clone(c.shape).InFile(c.file).Err() }
 
 // ErrOfValues is [Checker.Err] without the problems of the file's shape.
-func (c *Checker) ErrOfValues() error { return slices.Clone(c.values).In(c.file).Err() }
+func (c *Checker) ErrOfValues() error { return slices.Clone(c.values).InFile(c.file).Err() }
 
 // ProblemAt is what Reject would record.
 func (c *Checker) ProblemAt(at Path, format string, args ...any) Problem {
-	return Problem{File: c.file, Position: c.doc.At(at...), Message: fmt.Sprintf("%s: %s", at, fmt.Sprintf(format, args...))}
+	return Problem{File: c.file, Position: c.doc.PositionOf(at...), Message: fmt.Sprintf("%s: %s", at, fmt.Sprintf(format, args...))}
 }
 
 // Reject records a problem of the value at the path, or of the nearest value above it.
@@ -110,7 +110,7 @@ func (c *Checker) Reject(at Path, format string, args ...any) {
 
 // isReported reports whether the shape of the value at the path has a problem already.
 func (c *Checker) isReported(at Path) bool {
-	place := c.doc.At(at...)
+	place := c.doc.PositionOf(at...)
 	same := func(p Problem) bool { return p.Line == place.Line && (p.Column == 0 || p.Column == place.Column) }
 	return slices.ContainsFunc(c.shape, same) || c.doc.Unreadable(at...)
 }

@@ -20,7 +20,7 @@ import (
 // otherwise read as absent.
 func (d *Document) Decode(into any) Problems {
 	shapes := shapeCheck{unreadable: map[*yaml.Node]bool{}}
-	shapes.value("", d.root, reflect.TypeOf(into).Elem())
+	shapes.checkValue("", d.root, reflect.TypeOf(into).Elem())
 	problems := shapes.problems
 	d.unreadable = shapes.unreadable
 	var typeError *yaml.TypeError
@@ -50,19 +50,19 @@ func (p *Problems) addUnlessKnown(messages ...string) {
 	}
 }
 
-// Empty finds the lists, mappings and texts that are present and empty, for
+// EmptyValues finds the lists, mappings and texts that are present and empty, for
 // documents in which absent and empty would mean opposite things.
-func (d *Document) Empty() Problems {
+func (d *Document) EmptyValues() Problems {
 	var problems Problems
-	walk(d.root, func(key string, value *yaml.Node) {
+	visitValues(d.root, func(key string, value *yaml.Node) {
 		if len(value.Content) == 0 && value.Value == "" && !isNull(value) {
-			problems.Add(position(value), "%s is empty: remove it or give it a value", key)
+			problems.Add(positionOf(value), "%s is empty: remove it or give it a value", key)
 		}
 	})
 	return problems
 }
 
-func walk(node *yaml.Node, visit func(key string, value *yaml.Node)) {
+func visitValues(node *yaml.Node, visit func(key string, value *yaml.Node)) {
 	for i, c := range node.Content {
 		switch {
 		case node.Kind == yaml.SequenceNode:
@@ -70,7 +70,7 @@ func walk(node *yaml.Node, visit func(key string, value *yaml.Node)) {
 		case i%2 == 1:
 			visit(node.Content[i-1].Value, c)
 		}
-		walk(c, visit)
+		visitValues(c, visit)
 	}
 }
 
@@ -81,7 +81,7 @@ type shapeCheck struct {
 	unreadable map[*yaml.Node]bool
 }
 
-func (s *shapeCheck) value(key string, node *yaml.Node, t reflect.Type) {
+func (s *shapeCheck) checkValue(key string, node *yaml.Node, t reflect.Type) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -90,26 +90,26 @@ func (s *shapeCheck) value(key string, node *yaml.Node, t reflect.Type) {
 	}
 	switch {
 	case readsItself(t):
-		s.own(key, node, t)
+		s.checkOwnReader(key, node, t)
 	case !hasShape(node, t):
 		s.unreadable[node] = true
-		s.problems.Add(position(node), "%s", wrongShape(key, node, t))
+		s.problems.Add(positionOf(node), "%s", wrongShape(key, node, t))
 	case node.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice:
 		for i, c := range node.Content {
-			s.present(fmt.Sprintf("entry %d of %s", i+1, key), c, t.Elem())
+			s.checkPresent(fmt.Sprintf("entry %d of %s", i+1, key), c, t.Elem())
 		}
 	case node.Kind == yaml.MappingNode && t.Kind() == reflect.Map:
 		for i := 0; i+1 < len(node.Content); i += 2 {
-			s.present(node.Content[i].Value, node.Content[i+1], t.Elem())
+			s.checkPresent(node.Content[i].Value, node.Content[i+1], t.Elem())
 		}
 	case node.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
-		s.fields(node, fieldsOf(t))
+		s.checkFields(node, fieldsOf(t))
 	}
 }
 
-// own has a type read a value and report what is wrong with it. Its messages name a line
+// checkOwnReader has a type read a value and report what is wrong with it. Its messages name a line
 // at most, so that those about the value itself get its place and key.
-func (s *shapeCheck) own(key string, node *yaml.Node, t reflect.Type) {
+func (s *shapeCheck) checkOwnReader(key string, node *yaml.Node, t reflect.Type) {
 	err := node.Decode(reflect.New(t).Interface())
 	if err == nil {
 		return
@@ -122,7 +122,7 @@ func (s *shapeCheck) own(key string, node *yaml.Node, t reflect.Type) {
 	for _, message := range messages {
 		p := rewordError(message)
 		if p.Line == 0 || p.Line == node.Line {
-			at := position(node)
+			at := positionOf(node)
 			p.Line, p.Column = at.Line, at.Column
 			if !strings.Contains(p.Message, key+":") {
 				p.Message = key + ": " + p.Message
@@ -138,22 +138,22 @@ func readsItself(t reflect.Type) bool {
 	return p.Implements(reflect.TypeFor[yaml.Unmarshaler]()) || t != timeType && p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
-func (s *shapeCheck) fields(node *yaml.Node, known map[string]reflect.Type) {
+func (s *shapeCheck) checkFields(node *yaml.Node, known map[string]reflect.Type) {
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
 		t, ok := known[key.Value]
 		if !ok {
 			names := slices.Sorted(maps.Keys(known))
-			s.problems.Add(position(key), "unknown key %q%s; known here: %s", key.Value, suggest.DidYouMean(key.Value, names), strings.Join(names, ", "))
+			s.problems.Add(positionOf(key), "unknown key %q%s; known here: %s", key.Value, suggest.DidYouMean(key.Value, names), strings.Join(names, ", "))
 			continue
 		}
-		s.present(key.Value, value, t)
+		s.checkPresent(key.Value, value, t)
 	}
 }
 
-func (s *shapeCheck) present(key string, value *yaml.Node, t reflect.Type) {
+func (s *shapeCheck) checkPresent(key string, value *yaml.Node, t reflect.Type) {
 	if isNull(value) {
-		s.problems.Add(position(value), "%s has no value: remove it or give it one", key)
+		s.problems.Add(positionOf(value), "%s has no value: remove it or give it one", key)
 		return
 	}
 	before := len(s.problems)
@@ -161,7 +161,7 @@ func (s *shapeCheck) present(key string, value *yaml.Node, t reflect.Type) {
 		s.unreadable[value] = true
 		return
 	}
-	s.value(key, value, t)
+	s.checkValue(key, value, t)
 }
 
 func fieldsOf(t reflect.Type) map[string]reflect.Type {

@@ -46,7 +46,7 @@ func ParseAll(data []byte) ([]*Document, error) {
 			break
 		}
 		if err != nil {
-			return nil, Problems{diagnose(data, err)}
+			return nil, Problems{diagnoseSyntax(data, err)}
 		}
 		if len(node.Content) == 0 || isNull(node.Content[0]) {
 			return nil, problemAt(&node, "an empty document: remove the --- above it, or write the document")
@@ -65,16 +65,16 @@ func ParseAll(data []byte) ([]*Document, error) {
 	return docs, nil
 }
 
-// At gives the place of the value under a path of keys (string) and indices
+// PositionOf gives the place of the value under a path of keys (string) and indices
 // (int), or of the nearest value above it that exists.
-func (d *Document) At(path ...any) Position {
-	node, _ := d.find(path)
-	return position(node)
+func (d *Document) PositionOf(path ...any) Position {
+	node, _ := d.findNode(path)
+	return positionOf(node)
 }
 
 // Has reports whether there is a value under the path.
 func (d *Document) Has(path ...any) bool {
-	_, found := d.find(path)
+	_, found := d.findNode(path)
 	return found
 }
 
@@ -87,7 +87,7 @@ func (d *Document) Unreadable(path ...any) bool {
 		if d.unreadable[node] {
 			return true
 		}
-		next := child(node, step)
+		next := findChild(node, step)
 		if next == nil {
 			return false
 		}
@@ -100,10 +100,10 @@ func (d *Document) unreadableBelow(node *yaml.Node) bool {
 	return d.unreadable[node] || slices.ContainsFunc(node.Content, d.unreadableBelow)
 }
 
-func (d *Document) find(path []any) (node *yaml.Node, found bool) {
+func (d *Document) findNode(path []any) (node *yaml.Node, found bool) {
 	node = d.root
 	for _, step := range path {
-		next := child(node, step)
+		next := findChild(node, step)
 		if next == nil {
 			return node, false
 		}
@@ -112,7 +112,7 @@ func (d *Document) find(path []any) (node *yaml.Node, found bool) {
 	return node, true
 }
 
-func child(node *yaml.Node, step any) *yaml.Node {
+func findChild(node *yaml.Node, step any) *yaml.Node {
 	switch step := step.(type) {
 	case int:
 		if node.Kind == yaml.SequenceNode && step < len(node.Content) {
@@ -160,10 +160,10 @@ func isNull(node *yaml.Node) bool {
 	return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null"
 }
 
-func position(node *yaml.Node) Position { return Position{Line: node.Line, Column: node.Column} }
+func positionOf(node *yaml.Node) Position { return Position{Line: node.Line, Column: node.Column} }
 
 func problemAt(node *yaml.Node, message string) error {
-	return Problems{{Position: position(node), Message: message}}
+	return Problems{{Position: positionOf(node), Message: message}}
 }
 
 var lineInMessage = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)

@@ -27,7 +27,7 @@ func checkNumbers(value *yaml.Node, t reflect.Type, problems *Problems) {
 		if err := value.Decode(&number); err != nil {
 			return // reported where it is decoded
 		}
-		problems.Add(position(value), "YAML reads %s as the number %v: write that, or %q with its quotes if it is a text", value.Value, number, value.Value)
+		problems.Add(positionOf(value), "YAML reads %s as the number %v: write that, or %q with its quotes if it is a text", value.Value, number, value.Value)
 	}
 }
 

@@ -43,8 +43,8 @@ func (p *Problems) Add(pos Position, format string, args ...any) {
 	*p = append(*p, Problem{Position: pos, Message: fmt.Sprintf(format, args...)})
 }
 
-// In gives every problem that names no file this one.
-func (p Problems) In(file string) Problems {
+// InFile gives every problem that names no file this one.
+func (p Problems) InFile(file string) Problems {
 	for i := range p {
 		if p[i].File == "" {
 			p[i].File = file
@@ -98,7 +98,7 @@ func InFile(file string, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &problems):
-		return problems.In(file)
+		return problems.InFile(file)
 	}
 	return fmt.Errorf("%s: %w", file, err)
 }

@@ -49,10 +49,10 @@ func wrongShape(key string, node *yaml.Node, t reflect.Type) string {
 	if key == "" {
 		key = "the document"
 	}
-	return fmt.Sprintf("%s: want %s, not %s%s", key, wanted(t), describe(node), proposal(key, node, t))
+	return fmt.Sprintf("%s: want %s, not %s%s", key, describeType(t), describeNode(node), proposeValue(key, node, t))
 }
 
-func wanted(t reflect.Type) string {
+func describeType(t reflect.Type) string {
 	switch {
 	case t == durationType:
 		return "a duration such as 30s or 7d"
@@ -78,9 +78,9 @@ func wanted(t reflect.Type) string {
 }
 
 // longest bounds, in bytes, the text that a message repeats.
-const longest = 60
+const maxQuotedText = 60
 
-func describe(node *yaml.Node) string {
+func describeNode(node *yaml.Node) string {
 	switch node.Kind {
 	case yaml.SequenceNode:
 		return "a list"
@@ -88,8 +88,8 @@ func describe(node *yaml.Node) string {
 		return "a mapping"
 	}
 	text := node.Value
-	if len(text) > longest {
-		text = strings.ToValidUTF8(text[:longest], "") + "…"
+	if len(text) > maxQuotedText {
+		text = strings.ToValidUTF8(text[:maxQuotedText], "") + "…"
 	}
 	switch node.ShortTag() {
 	case "!!int", "!!float":
@@ -100,30 +100,30 @@ func describe(node *yaml.Node) string {
 	return fmt.Sprintf("the text %q", text)
 }
 
-// proposal is what to write where the value only lacks brackets or a key.
-func proposal(key string, node *yaml.Node, t reflect.Type) string {
+// proposeValue is what to write where the value only lacks brackets or a key.
+func proposeValue(key string, node *yaml.Node, t reflect.Type) string {
 	switch {
 	case t == durationType && node.ShortTag() == "!!int":
 		return fmt.Sprintf("; write the unit, as in %ss", node.Value)
-	case t.Kind() == reflect.Slice && node.Kind == yaml.ScalarNode && t.Elem().Kind() != reflect.Struct && len(node.Value) <= longest:
-		return fmt.Sprintf("; write %s: [%s]", key, quoted(node))
+	case t.Kind() == reflect.Slice && node.Kind == yaml.ScalarNode && t.Elem().Kind() != reflect.Struct && len(node.Value) <= maxQuotedText:
+		return fmt.Sprintf("; write %s: [%s]", key, quoteIfNeeded(node))
 	case t.Kind() == reflect.Slice && node.Kind == yaml.MappingNode && len(node.Content) == 2 && node.Content[1].Kind == yaml.SequenceNode:
 		return fmt.Sprintf("; join the names by a dot: %s.%s: [VALUE]", key, node.Content[0].Value)
 	case t.Kind() == reflect.Slice && node.Kind == yaml.MappingNode && t.Elem().Kind() == reflect.Struct:
 		return "; begin the entry with -"
-	case t.Kind() == reflect.Struct && node.Kind == yaml.ScalarNode && len(node.Value) <= longest:
+	case t.Kind() == reflect.Struct && node.Kind == yaml.ScalarNode && len(node.Value) <= maxQuotedText:
 		names := slices.Sorted(maps.Keys(fieldsOf(t)))
 		for _, usual := range []string{"path", "file", "local"} {
 			if slices.Contains(names, usual) {
-				return fmt.Sprintf("; write {%s: %s}", usual, quoted(node))
+				return fmt.Sprintf("; write {%s: %s}", usual, quoteIfNeeded(node))
 			}
 		}
 	}
 	return ""
 }
 
-// quoted is the text as it can stand in a list.
-func quoted(node *yaml.Node) string {
+// quoteIfNeeded is the text as it can stand in a list.
+func quoteIfNeeded(node *yaml.Node) string {
 	if strings.ContainsAny(node.Value, "{}[],*&#:'\"") {
 		return fmt.Sprintf("%q", node.Value)
 	}

@@ -158,7 +158,7 @@ func TestEmpty(t *testing.T) {
 	want := "1:7: tags is empty: remove it or give it a value\n" +
 		"2:7: name is empty: remove it or give it a value\n" +
 		"3:8: inner is empty: remove it or give it a value"
-	if got := doc.Empty().In("").Error(); got != want {
+	if got := doc.EmptyValues().InFile("").Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -168,10 +168,10 @@ func TestPositions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := doc.At("list", 0, "key"), (strictyaml.Position{Line: 3, Column: 10}); got != want {
+	if got, want := doc.PositionOf("list", 0, "key"), (strictyaml.Position{Line: 3, Column: 10}); got != want {
 		t.Errorf("existing: got %v, want %v", got, want)
 	}
-	if got, want := doc.At("list", 1, "key"), (strictyaml.Position{Line: 3, Column: 3}); got != want {
+	if got, want := doc.PositionOf("list", 1, "key"), (strictyaml.Position{Line: 3, Column: 3}); got != want {
 		t.Errorf("nearest: got %v, want %v", got, want)
 	}
 	if doc.Has("list", 1) || !doc.Has("list", 0, "key") {

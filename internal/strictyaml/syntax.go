@@ -13,20 +13,20 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// diagnose says why data is no YAML. The library names the place at which it gives
+// diagnoseSyntax says why data is no YAML. The library names the place at which it gives
 // up, which is often another line than the mistake. So each usual mistake is looked
 // for, repaired in a copy, and reported if the copy can be read, or can be read
 // further.
-func diagnose(data []byte, err error) Problem {
+func diagnoseSyntax(data []byte, err error) Problem {
 	found := splitLine(err.Error())
 	if place, invalid := invalidUTF8(data); invalid {
-		return Problem{Position: place, Message: fmt.Sprintf("the byte 0x%02X is no UTF-8: save the file as UTF-8", data[offset(data, place)])}
+		return Problem{Position: place, Message: fmt.Sprintf("the byte 0x%02X is no UTF-8: save the file as UTF-8", data[byteOffset(data, place)])}
 	}
 	lines := strings.Split(string(data), "\n")
 	var further *Problem
-	for _, find := range []func([]string, int) (Problem, []string){unquotedSign, unquotedBrace, unquotedColon, openQuote, oddIndentation} {
+	for _, find := range []func([]string, int) (Problem, []string){findUnquotedSign, findUnquotedBrace, findUnquotedColon, findOpenQuote, findOddIndentation} {
 		budget := maxReread
-		for _, i := range nearestFirst(len(lines), found.Line-1) {
+		for _, i := range sortByDistance(len(lines), found.Line-1) {
 			if len(lines[i]) > longestLine {
 				continue
 			}
@@ -65,8 +65,8 @@ const (
 	longestLine = 1000
 )
 
-// nearestFirst gives the indices of n lines, those nearest to the line at first.
-func nearestFirst(n, at int) []int {
+// sortByDistance gives the indices of n lines, those nearest to the line at first.
+func sortByDistance(n, at int) []int {
 	at = min(max(at, 0), n-1)
 	order := make([]int, 0, n)
 	for distance := 0; len(order) < n; distance++ {
@@ -108,22 +108,22 @@ var (
 	colonInText = regexp.MustCompile(`^(\s*(?:- )?[A-Za-z0-9_.]+:\s+)([^"'\[{|>\s].*: .*)$`)
 )
 
-func unquotedSign(lines []string, i int) (Problem, []string) {
+func findUnquotedSign(lines []string, i int) (Problem, []string) {
 	m := signInFlow.FindStringSubmatchIndex(lines[i])
 	if m == nil {
 		return Problem{}, nil
 	}
-	return quote(lines[i], m[4], m[5], "a text that begins with "+lines[i][m[4]:m[4]+1])
+	return quotePart(lines[i], m[4], m[5], "a text that begins with "+lines[i][m[4]:m[4]+1])
 }
 
-func unquotedBrace(lines []string, i int) (first Problem, repairs []string) {
+func findUnquotedBrace(lines []string, i int) (first Problem, repairs []string) {
 	line := lines[i]
 	for {
 		m := braceInFlow.FindStringSubmatchIndex(line)
 		if m == nil {
 			return first, repairs
 		}
-		problem, repaired := quote(line, m[4], m[5], "a text with { and } in it")
+		problem, repaired := quotePart(line, m[4], m[5], "a text with { and } in it")
 		if line = repaired[0]; repairs == nil {
 			first = problem
 		}
@@ -131,16 +131,16 @@ func unquotedBrace(lines []string, i int) (first Problem, repairs []string) {
 	}
 }
 
-func unquotedColon(lines []string, i int) (Problem, []string) {
+func findUnquotedColon(lines []string, i int) (Problem, []string) {
 	m := colonInText.FindStringSubmatchIndex(lines[i])
 	if m == nil {
 		return Problem{}, nil
 	}
-	return quote(lines[i], m[4], m[5], `a text with ": " in it`)
+	return quotePart(lines[i], m[4], m[5], `a text with ": " in it`)
 }
 
-// quote puts the bytes from start to end of the line in quotes, and says so.
-func quote(line string, start, end int, what string) (Problem, []string) {
+// quotePart puts the bytes from start to end of the line in quotes, and says so.
+func quotePart(line string, start, end int, what string) (Problem, []string) {
 	text := strings.TrimRight(line[start:end], " \r")
 	mark := `"`
 	if strings.ContainsAny(text, `"\`) {
@@ -151,8 +151,8 @@ func quote(line string, start, end int, what string) (Problem, []string) {
 	return problem, []string{line[:start] + mark + text + mark + line[end:]}
 }
 
-// openQuote finds a quote that the rest of its line does not close.
-func openQuote(lines []string, i int) (Problem, []string) {
+// findOpenQuote finds a quote that the rest of its line does not close.
+func findOpenQuote(lines []string, i int) (Problem, []string) {
 	at := -1
 	for j, c := range lines[i] {
 		switch {
@@ -178,9 +178,9 @@ func openQuote(lines []string, i int) (Problem, []string) {
 	return problem, repairs
 }
 
-// oddIndentation finds a line that begins in a column in which no line above it
+// findOddIndentation finds a line that begins in a column in which no line above it
 // begins, and is repaired by the column of the line above.
-func oddIndentation(lines []string, i int) (Problem, []string) {
+func findOddIndentation(lines []string, i int) (Problem, []string) {
 	indent := indentOf(lines[i])
 	if i == 0 || indent < 0 {
 		return Problem{}, nil
@@ -230,8 +230,8 @@ func invalidUTF8(data []byte) (Position, bool) {
 	return Position{}, false
 }
 
-// offset is the index in data of a place, whose column counts bytes.
-func offset(data []byte, place Position) int {
+// byteOffset is the index in data of a place, whose column counts bytes.
+func byteOffset(data []byte, place Position) int {
 	at := 0
 	for line := 1; line < place.Line; line++ {
 		at += bytes.IndexByte(data[at:], '\n') + 1

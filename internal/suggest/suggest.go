@@ -14,7 +14,7 @@ func Nearest(name string, known []string) string {
 		if candidate == name {
 			continue
 		}
-		if d := distance(strings.ToLower(name), strings.ToLower(candidate), least); d < least {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(candidate), least); d < least {
 			best, least = candidate, d
 		}
 	}
@@ -30,9 +30,9 @@ func DidYouMean(name string, known []string) string {
 	return ""
 }
 
-// distance is the optimal string alignment distance of a and b in bytes, or limit
+// editDistance is the optimal string alignment distance of a and b in bytes, or limit
 // when it is not smaller.
-func distance(a, b string, limit int) int {
+func editDistance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit
 	}

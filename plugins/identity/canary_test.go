@@ -39,7 +39,7 @@ func TestCanary(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			p := startRig(t)
 			row.change(p)
-			p.audit.Take()
+			p.audit.TakeRecords()
 			rw := callCanary()
 			if row.want == decision.Issued {
 				if rw.Code != http.StatusOK || rw.Body.String() != "ready\n" || len(rw.Header()["Txn-Token"]) != 0 {

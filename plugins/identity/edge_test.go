@@ -52,7 +52,7 @@ func (p *rig) records(t *testing.T) (all []map[string]any) {
 		}
 		all = append(all, record)
 	}
-	p.audit.Take()
+	p.audit.TakeRecords()
 	return all
 }
 

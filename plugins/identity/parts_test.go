@@ -173,7 +173,7 @@ func TestFoldersOfTheEdge(t *testing.T) {
 	replaceIn(t, p, "[{path: edge}]", "[{path: edge}, {path: team, name: jwt-team}]")
 	p.checkOnce()
 	p.issueToken(t)
-	p.audit.Take()
+	p.audit.TakeRecords()
 	r := jwtCall().request()
 	requireDenied(t, p, r, p.callSignAndGuard(r), http.StatusForbidden, decision.RuleDenied)
 	if got := p.records(t)[0]; got["policy"] != "p" || got["folder"] != "jwt-team" {

@@ -66,7 +66,7 @@ func (t *trails) sumStats() (all audit.Stats) {
 // duplicateOutput gives a descriptor of our own for the gateway's output: if its reader has gone, a
 // write to descriptor 1 or 2 itself would end the gateway.
 func duplicateOutput(file *os.File) io.Writer {
-	duplicate, err := logqueue.Duplicate(file)
+	duplicate, err := logqueue.DuplicateFile(file)
 	if err != nil {
 		return missingOutput{err}
 	}

@@ -133,7 +133,7 @@ func (l *Log) Record(r Record) {
 	}
 	text, err := encodeLine(r)
 	if err != nil {
-		l.queue.Lose(logqueue.Unencodable)
+		l.queue.CountLost(logqueue.Unencodable)
 		return
 	}
 	l.queue.Add(text)

@@ -64,7 +64,7 @@ func splitSet(data []byte) ([]any, error) {
 	if len(data) > MaxSetBytes {
 		return nil, fmt.Errorf("larger than %d bytes", MaxSetBytes)
 	}
-	object, err := strictjson.Object(data)
+	object, err := strictjson.ParseObject(data)
 	switch {
 	case errors.Is(err, strictjson.ErrNotJSON) || errors.Is(err, strictjson.ErrNotObject):
 		return nil, errors.New("not a JSON object with an array \"keys\"")

@@ -49,10 +49,10 @@ func Parse(data []byte) (*List, error) {
 	var d document
 	problems := doc.Decode(&d)
 	if !doc.Has("revocations") {
-		problems.Add(doc.At(), "revocations is missing: write revocations: [] for none")
+		problems.Add(doc.PositionOf(), "revocations is missing: write revocations: [] for none")
 	}
 	if d.Serial > maxSerial {
-		problems.Add(doc.At("serial"), "serial: want at most %d", uint64(maxSerial))
+		problems.Add(doc.PositionOf("serial"), "serial: want at most %d", uint64(maxSerial))
 	}
 	if len(d.Revocations) > MaxEntries {
 		return nil, ErrFull
@@ -60,10 +60,10 @@ func Parse(data []byte) (*List, error) {
 	index := make(map[entryName]Entry, len(d.Revocations))
 	for i, e := range d.Revocations {
 		if err := e.check(); err != nil {
-			problems.Add(doc.At("revocations", i), "entry %d: %s", i+1, err)
+			problems.Add(doc.PositionOf("revocations", i), "entry %d: %s", i+1, err)
 		}
 		if _, twice := index[e.name()]; twice {
-			problems.Add(doc.At("revocations", i), "entry %d: this %s of this issuer is listed twice", i+1, e.Kind)
+			problems.Add(doc.PositionOf("revocations", i), "entry %d: this %s of this issuer is listed twice", i+1, e.Kind)
 		}
 		index[e.name()] = e
 	}

@@ -62,7 +62,7 @@ func FuzzObject(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		object, err := strictjson.Object(data)
+		object, err := strictjson.ParseObject(data)
 		if err != nil {
 			return
 		}
@@ -71,7 +71,7 @@ func FuzzObject(f *testing.F) {
 			t.Fatalf("encoding/json reads %v, %v", other, err)
 		}
 		written := marshal(t, object) // 1.0 is written as 1, so the second time counts
-		again, err := strictjson.Object(written)
+		again, err := strictjson.ParseObject(written)
 		if err != nil || !bytes.Equal(marshal(t, again), written) {
 			t.Errorf("%s comes back as %v, %v", written, again, err)
 		}

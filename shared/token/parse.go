@@ -116,7 +116,7 @@ func decodeParts(signingInput string, parts []string) (*parsed, error) {
 
 // readJSON reads a part that is an object, by strict rules (7, 18).
 func readJSON(part string, data []byte) (map[string]any, error) {
-	object, err := strictjson.Object(data)
+	object, err := strictjson.ParseObject(data)
 	switch {
 	case errors.Is(err, strictjson.ErrTooDeep):
 		return nil, newError(decision.TokenTooDeep, "%s: %w", part, err)

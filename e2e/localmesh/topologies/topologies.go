@@ -100,7 +100,7 @@ func (t *Topology) read() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	if err := doc.Decode(t).In(file).Err(); err != nil {
+	if err := doc.Decode(t).InFile(file).Err(); err != nil {
 		return err
 	}
 	name, below := t.Name, Topology{}

@@ -232,7 +232,7 @@ func checkSeedFile(path string) error {
 	if err := secretfile.CheckFolder(filepath.Dir(path)); err != nil {
 		return err
 	}
-	if err := secretfile.Check(path, secretfile.Trusted); errors.Is(err, secretfile.ErrOpen) {
+	if err := secretfile.CheckFile(path, secretfile.Trusted); errors.Is(err, secretfile.ErrOpen) {
 		return err
 	}
 	return nil

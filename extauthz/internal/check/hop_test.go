@@ -140,7 +140,7 @@ func serveLoopback(t testing.TB, server *grpc.Server, bounded ...func(net.Listen
 // takeRecord reads the one audit record that was written since the last call.
 func (h *hop) takeRecord(t testing.TB) map[string]any {
 	t.Helper()
-	line := h.records.Take()
+	line := h.records.TakeRecords()
 	if strings.Count(line, "\n") != 1 {
 		t.Fatalf("want one audit record, got %q", line)
 	}

@@ -129,7 +129,7 @@ func TestAnonymousDenialsAreRecordedUnderALimit(t *testing.T) {
 		h.sendCheck(t, withoutHeader("txn-token"))
 		h.sendCheck(t, setPath("/tenants/umbrella/orders/7"))
 	}
-	if n, s := strings.Count(h.records.Take(), `"kind":"check"`), h.records.Log.Stats(); n != 200+250 || s.Suppressed != 50 {
+	if n, s := strings.Count(h.records.TakeRecords(), `"kind":"check"`), h.records.Log.Stats(); n != 200+250 || s.Suppressed != 50 {
 		t.Errorf("got %d records, suppressed %d", n, s.Suppressed)
 	}
 }

@@ -101,7 +101,7 @@ func newQuestion(t *testing.T, path string, headers ...decide.Field) decide.Ques
 func (l *listener) takeRecord(t *testing.T) map[string]any {
 	t.Helper()
 	var record map[string]any
-	if line := l.records.Take(); strings.Count(line, "\n") != 1 || json.Unmarshal([]byte(line), &record) != nil {
+	if line := l.records.TakeRecords(); strings.Count(line, "\n") != 1 || json.Unmarshal([]byte(line), &record) != nil {
 		t.Fatalf("want one record, got %q", line)
 	}
 	return record
@@ -216,7 +216,7 @@ func TestPanicIsDenied(t *testing.T) {
 			if answer.Decision != decision.Deny(decision.Panic) || answer.Status != 500 || answer.Body != body {
 				t.Errorf("got %+v", answer)
 			}
-			if got := strings.Count(l.records.Take(), "\n"); got != row.records {
+			if got := strings.Count(l.records.TakeRecords(), "\n"); got != row.records {
 				t.Errorf("got %d records", got)
 			}
 			if log := l.log.String(); !strings.Contains(log, `"kind":"explicit"`) || strings.Contains(log, "secret input") {

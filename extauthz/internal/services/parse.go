@@ -14,7 +14,7 @@ type parser struct {
 }
 
 func (p *parser) addProblem(format string, args []any, place ...any) {
-	p.problems.Add(p.doc.At(append([]any{"services"}, place...)...), format, args...)
+	p.problems.Add(p.doc.PositionOf(append([]any{"services"}, place...)...), format, args...)
 }
 
 func (p *parser) addService(i int, s Service, seen map[identity.Workload]bool) {

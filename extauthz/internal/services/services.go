@@ -53,7 +53,7 @@ func Parse(data []byte) (*Table, error) {
 		return nil, err
 	}
 	var file File
-	problems := append(doc.Decode(&file), doc.Empty()...)
+	problems := append(doc.Decode(&file), doc.EmptyValues()...)
 	if len(problems) == 0 && len(file.Services) == 0 {
 		return nil, errNoServices
 	}

@@ -66,7 +66,7 @@ type Document struct {
 
 // Position is the place of a part below spec, such as "rules", 0, "when".
 func (d *Document) Position(path ...any) strictyaml.Position {
-	return d.yaml.At(append([]any{"spec"}, path...)...)
+	return d.yaml.PositionOf(append([]any{"spec"}, path...)...)
 }
 
 func (d *Document) isShadow() bool { return d.Policy.Spec.Mode == string(policy.Shadow) }
@@ -89,11 +89,11 @@ func (d *Document) decodePolicy() {
 	d.problems = d.yaml.Decode(&d.Policy)
 	if other := d.otherKind(); other != "" {
 		d.problems = nil // they are about the keys of an AccessPolicy
-		d.problems.Add(d.yaml.At(), "%s", other)
+		d.problems.Add(d.yaml.PositionOf(), "%s", other)
 	} else {
 		if len(d.problems) == 0 { // an empty value under a misspelt key is no second mistake
-			d.problems = slices.DeleteFunc(d.yaml.Empty(), func(p strictyaml.Problem) bool {
-				return d.Policy.Metadata.Name == "" && p.Position == d.yaml.At("metadata") // checkHead explains what to write
+			d.problems = slices.DeleteFunc(d.yaml.EmptyValues(), func(p strictyaml.Problem) bool {
+				return d.Policy.Metadata.Name == "" && p.Position == d.yaml.PositionOf("metadata") // checkHead explains what to write
 			})
 		}
 		d.problems = append(d.problems, d.checkHead()...)
@@ -125,27 +125,27 @@ func (d *Document) checkHead() strictyaml.Problems {
 	readable := len(d.problems) == 0
 	switch {
 	case head.APIVersion == "":
-		p.Add(d.yaml.At("apiVersion"), "apiVersion is missing: write apiVersion: %s", APIVersion)
+		p.Add(d.yaml.PositionOf("apiVersion"), "apiVersion is missing: write apiVersion: %s", APIVersion)
 	case head.APIVersion != APIVersion:
-		p.Add(d.yaml.At("apiVersion"), "apiVersion %q: write apiVersion: %s", head.APIVersion, APIVersion)
+		p.Add(d.yaml.PositionOf("apiVersion"), "apiVersion %q: write apiVersion: %s", head.APIVersion, APIVersion)
 	}
 	switch {
 	case head.Kind == "":
-		p.Add(d.yaml.At("kind"), "kind is missing: write kind: %s", Kind)
+		p.Add(d.yaml.PositionOf("kind"), "kind is missing: write kind: %s", Kind)
 	case head.Kind != Kind:
-		p.Add(d.yaml.At("kind"), "kind %q: write kind: %s", head.Kind, Kind)
+		p.Add(d.yaml.PositionOf("kind"), "kind %q: write kind: %s", head.Kind, Kind)
 	}
 	switch name := head.Metadata.Name; {
 	case name == "" && !d.yaml.Unreadable("metadata"):
-		p.Add(d.yaml.At("metadata"), "metadata.name is missing: write metadata: {name: NAME}")
+		p.Add(d.yaml.PositionOf("metadata"), "metadata.name is missing: write metadata: {name: NAME}")
 	case name != "" && !nameForm.MatchString(name):
-		p.Add(d.yaml.At("metadata", "name"), "metadata.name %q: %s", name, nameRule)
+		p.Add(d.yaml.PositionOf("metadata", "name"), "metadata.name %q: %s", name, nameRule)
 	}
 	if len(head.Spec.Targets.Workloads) == 0 && readable {
-		p.Add(d.yaml.At("spec", "targets"), "spec.targets.workloads is missing: a document must name the workloads that it guards")
+		p.Add(d.yaml.PositionOf("spec", "targets"), "spec.targets.workloads is missing: a document must name the workloads that it guards")
 	}
 	if len(head.Spec.Rules) == 0 && len(head.Spec.Public) == 0 && readable {
-		p.Add(d.yaml.At("spec"), "spec has neither rules nor public entries: the document would only deny; write a deny rule for that")
+		p.Add(d.yaml.PositionOf("spec"), "spec has neither rules nor public entries: the document would only deny; write a deny rule for that")
 	}
 	d.checkChoice(&p, head.Spec.Mode, "enforce", "shadow", "mode")
 	d.checkChoice(&p, head.Spec.Identity, "required", "optional", "identity")

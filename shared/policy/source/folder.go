@@ -40,7 +40,7 @@ type Dir struct {
 // [readfile.Version], named by the last element of its path. Make a new one for each
 // load.
 func OSDir(path string) Dir {
-	return Dir{Name: DirName(path), Path: path, Files: readfile.Folder(readfile.Version(path))}
+	return Dir{Name: DirName(path), Path: path, Files: readfile.FolderFS(readfile.ResolveVersion(path))}
 }
 
 // DirName is the last element of a folder's path, which is its name unless it is given another.
@@ -63,7 +63,7 @@ func FoldersOverlap(a, b string) bool {
 }
 
 func resolvePath(path string) string {
-	path = readfile.Version(path)
+	path = readfile.ResolveVersion(path)
 	if absolute, err := filepath.Abs(path); err == nil {
 		return absolute
 	}

@@ -156,7 +156,7 @@ func (c *contents) parseFile(f *folder, file yamlFile) *fileResult {
 	result.err = err
 	for _, d := range documents {
 		result.documents = append(result.documents, &documentResult{
-			name: d.Policy.Metadata.Name, folder: f.Name, file: d.File, namePosition: d.yaml.At("metadata", "name"), failure: failureOf(d), source: d,
+			name: d.Policy.Metadata.Name, folder: f.Name, file: d.File, namePosition: d.yaml.PositionOf("metadata", "name"), failure: failureOf(d), source: d,
 		})
 	}
 	return result
@@ -169,7 +169,7 @@ func (l Loader) settingsFor(d Dir) string {
 
 // addUnreadable adds a file or folder that cannot be read.
 func (c *contents) addUnreadable(f *folder, name string, err error, holdsNoDocument bool) {
-	c.problems = append(c.problems, asProblems(err).In(name)...)
+	c.problems = append(c.problems, asProblems(err).InFile(name)...)
 	c.unreadable = append(c.unreadable, failure{
 		rejected:        policy.RejectedDocument{Name: name, File: name, Folder: f.Name, Targets: f.mayTarget, Guardrail: f.Guardrail},
 		holdsNoDocument: holdsNoDocument,
@@ -211,7 +211,7 @@ func (c *contents) compileDocuments() {
 			d.compiled = buildDocument(d.source, settings)
 			d.source.Compiled = d.compiled
 		}
-		d.problems = slices.Clip(d.source.problems.In(d.file))
+		d.problems = slices.Clip(d.source.problems.InFile(d.file))
 	})
 }
 

@@ -31,12 +31,12 @@ func ParseOverrides(data []byte, domains identity.TrustDomains, now time.Time) (
 	var file overridesFile
 	problems := doc.Decode(&file)
 	if !doc.Has("overrides") {
-		problems.Add(doc.At(), "want overrides: a list, which may be empty")
+		problems.Add(doc.PositionOf(), "want overrides: a list, which may be empty")
 	}
 	var active []policy.Override
 	for i, entry := range file.Overrides {
 		o := entry.parseOverride(domains, now, func(field, format string, args ...any) {
-			problems.Add(doc.At("overrides", i, field), format, args...)
+			problems.Add(doc.PositionOf("overrides", i, field), format, args...)
 		})
 		if now.Before(o.Until) {
 			active = append(active, o)

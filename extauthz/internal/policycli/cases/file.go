@@ -88,7 +88,7 @@ func ReadFolder(dir source.Dir, domains identity.TrustDomains) ([]Case, strictya
 		for i := range found {
 			found[i].File = full
 		}
-		all, problems = append(all, found...), append(problems, wrong.In(full)...)
+		all, problems = append(all, found...), append(problems, wrong.InFile(full)...)
 	})
 	if err != nil {
 		problems = append(problems, strictyaml.Problem{File: dir.FilePath(""), Message: err.Error()})
@@ -118,10 +118,10 @@ func parseFile(data []byte, domains identity.TrustDomains) ([]Case, strictyaml.P
 	p.problems = doc.Decode(&p.file)
 	p.unreadable = len(p.problems) > 0
 	if p.file.APIVersion != source.APIVersion || p.file.Kind != Kind {
-		p.problems.Add(doc.At(), "want apiVersion: %s and kind: %s", source.APIVersion, Kind)
+		p.problems.Add(doc.PositionOf(), "want apiVersion: %s and kind: %s", source.APIVersion, Kind)
 	}
 	if len(p.file.Cases) == 0 {
-		p.problems.Add(doc.At("cases"), "want cases: a list that is not empty")
+		p.problems.Add(doc.PositionOf("cases"), "want cases: a list that is not empty")
 	}
 	var all []Case
 	lines := map[string]int{}
@@ -138,7 +138,7 @@ func parseFile(data []byte, domains identity.TrustDomains) ([]Case, strictyaml.P
 }
 
 func (p *caseParser) readCase(i int, s *caseSpec) Case {
-	c := Case{Position: p.doc.At("cases", i), Name: s.Name, Request: p.readRequest(i, s)}
+	c := Case{Position: p.doc.PositionOf("cases", i), Name: s.Name, Request: p.readRequest(i, s)}
 	if s.Name == "" {
 		p.addProblem(i, "name", "a case needs a name")
 	}
@@ -279,5 +279,5 @@ func reasonNames() []string {
 
 // addProblem reports a problem with a field of the case with index i.
 func (p *caseParser) addProblem(i int, field, format string, args ...any) {
-	p.problems.Add(p.doc.At("cases", i, field), format, args...)
+	p.problems.Add(p.doc.PositionOf("cases", i, field), format, args...)
 }
