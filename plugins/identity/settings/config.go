@@ -71,14 +71,14 @@ type PolicyFolder struct {
 
 // Revocation names the list of revocations; absent: nothing is revoked.
 //
-// The gateway reads no Redis, as the authorizer does. The first hop denies tokens that the gateway
-// should not have signed, so the edge would gain only an earlier answer, and the gateway's process
-// would get a connection that can fail.
+// Unlike the authorizer, the gateway does not read revocations from Redis. The first hop denies tokens that
+// the gateway should not have signed, so the edge would gain only an earlier answer, and the gateway's
+// process would get a connection that can fail.
 type Revocation struct {
 	File string `yaml:"file"`
 }
 
-// Audit is the output of audit records, and the bounds of their number.
+// Audit is the section audit: the output of audit records, and their bounds.
 type Audit struct {
 	Output string        `yaml:"output"` // stdout (default) | stderr
 	Queue  bytesize.Size `yaml:"queue"`  // bytes of records that wait for their reader; default 8MiB

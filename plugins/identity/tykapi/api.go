@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/TykTechnologies/tyk/apidef"
@@ -125,45 +124,36 @@ func (a *ProtectedAPI) AdmitsAudience(audience string) bool {
 	return a.audiences == nil || slices.Contains(*a.audiences, audience)
 }
 
-// ProtectedAPIs keeps what was derived of each API, for as long as Tyk uses the same definition.
+// ProtectedAPIs derives the APIs that one configuration protects, and keeps them.
 type ProtectedAPIs struct {
 	config *settings.Config
 	log    *slog.Logger
-
-	lock sync.RWMutex
-	byID map[string]knownAPI
+	known  derivedValues[derivedAPI]
 }
 
-type knownAPI struct {
-	source any
-	api    *ProtectedAPI
-	err    error
+type derivedAPI struct {
+	api *ProtectedAPI
+	err error
 }
 
 // NewProtectedAPIs derives APIs by this configuration.
 func NewProtectedAPIs(config *settings.Config, log *slog.Logger) *ProtectedAPIs {
-	return &ProtectedAPIs{config: config, log: log, byID: map[string]knownAPI{}}
+	return &ProtectedAPIs{config: config, log: log}
 }
 
 // Find gives the API of the definition. A definition that is rejected stays rejected, and is logged once,
 // until Tyk loads the API again.
 func (c *ProtectedAPIs) Find(d Definition) (*ProtectedAPI, error) {
-	c.lock.RLock()
-	entry, ok := c.byID[d.ID]
-	c.lock.RUnlock()
-	if ok && entry.source == d.Source {
-		return entry.api, entry.err
-	}
-	entry = knownAPI{source: d.Source}
-	definition := d.classic()
-	if entry.api, entry.err = newProtectedAPI(c.config, definition); entry.err == nil {
-		entry.api.Source = d.Source
-		entry.api.UnsafeReentry = checkReentry(definition, d.extension)
-	} else {
-		c.log.Error("requests of this API are denied until its definition is fixed", "api", d.ID, "error", entry.err.Error())
-	}
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	c.byID[d.ID] = entry
-	return entry.api, entry.err
+	found := c.known.get(d, func() derivedAPI {
+		definition := d.classic()
+		api, err := newProtectedAPI(c.config, definition)
+		if err != nil {
+			c.log.Error("requests of this API are denied until its definition is fixed", "api", d.ID, "error", err.Error())
+			return derivedAPI{err: err}
+		}
+		api.Source = d.Source
+		api.UnsafeReentry = checkReentry(definition, d.extension)
+		return derivedAPI{api: api}
+	})
+	return found.api, found.err
 }

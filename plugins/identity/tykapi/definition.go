@@ -7,6 +7,7 @@ package tykapi
 import (
 	"context"
 	"net/http"
+	"sync"
 
 	"github.com/TykTechnologies/tyk/apidef"
 	"github.com/TykTechnologies/tyk/apidef/oas"
@@ -66,4 +67,34 @@ func classicForm(o *oas.OAS) *apidef.APIDefinition {
 func ForgetDefinitions(r *http.Request) {
 	c := context.WithValue(r.Context(), ctx.Definition, nil)
 	*r = *r.WithContext(context.WithValue(c, ctx.OASDefinition, nil))
+}
+
+// derivedValues keeps, for each API, a value that was derived from its definition, for as long as Tyk uses
+// the same definition. The zero value is empty.
+type derivedValues[T any] struct {
+	lock sync.RWMutex
+	byID map[string]derivedValue[T]
+}
+
+type derivedValue[T any] struct {
+	source any // see [Definition]
+	value  T
+}
+
+// get gives the value of a definition. It calls derive if the definition is a new one.
+func (v *derivedValues[T]) get(d Definition, derive func() T) T {
+	v.lock.RLock()
+	known, ok := v.byID[d.ID]
+	v.lock.RUnlock()
+	if ok && known.source == d.Source {
+		return known.value
+	}
+	known = derivedValue[T]{source: d.Source, value: derive()}
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	if v.byID == nil {
+		v.byID = map[string]derivedValue[T]{}
+	}
+	v.byID[d.ID] = known
+	return known.value
 }

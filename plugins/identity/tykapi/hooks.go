@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
-	"sync"
 
 	"github.com/TykTechnologies/tyk/apidef"
 
@@ -80,52 +79,39 @@ func (f *hookFault) reason() decision.Reason {
 	return decision.ConfigInvalid
 }
 
-// HookChecks keeps, for each API, whether its hooks protect it, for as long as Tyk uses the same
-// definition.
+// HookChecks checks whether the hooks of an API protect it, and keeps the results.
 type HookChecks struct {
 	config *settings.Config // nil: no configuration is active
 	broken error            // why no configuration is active
 	log    *slog.Logger
-
-	lock sync.RWMutex
-	byID map[string]HookCheck
+	known  derivedValues[HookCheck]
 }
 
 // HookCheck is the result for one definition.
 type HookCheck struct {
 	Err          error // for every request; nil: the hooks protect the API
 	CheckedLater bool  // SignIdentity or GuardUpstream runs, and denies
-
-	source any
 }
 
 // NewHookChecks checks by a configuration.
 func NewHookChecks(config *settings.Config, log *slog.Logger) *HookChecks {
-	return &HookChecks{config: config, log: log, byID: map[string]HookCheck{}}
+	return &HookChecks{config: config, log: log}
 }
 
 // NewBrokenHookChecks denies what may not pass while there is no configuration.
 func NewBrokenHookChecks(cause error, log *slog.Logger) *HookChecks {
-	return &HookChecks{broken: cause, log: log, byID: map[string]HookCheck{}}
+	return &HookChecks{broken: cause, log: log}
 }
 
-// Find checks the definition.
+// Find gives the result for the definition. An error is logged once, until Tyk loads the API again.
 func (c *HookChecks) Find(d Definition) HookCheck {
-	c.lock.RLock()
-	known, ok := c.byID[d.ID]
-	c.lock.RUnlock()
-	if ok && known.source == d.Source {
-		return known
-	}
-	known = c.checkHooks(d.classic())
-	known.source = d.Source
-	if known.Err != nil {
-		c.log.Error("requests of this API are denied until its definition is fixed", "api", d.ID, "error", known.Err.Error())
-	}
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	c.byID[d.ID] = known
-	return known
+	return c.known.get(d, func() HookCheck {
+		check := c.checkHooks(d.classic())
+		if check.Err != nil {
+			c.log.Error("requests of this API are denied until its definition is fixed", "api", d.ID, "error", check.Err.Error())
+		}
+		return check
+	})
 }
 
 func (c *HookChecks) checkHooks(d *apidef.APIDefinition) (result HookCheck) {
