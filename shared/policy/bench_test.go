@@ -8,6 +8,7 @@ import (
 
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/lint"
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
@@ -121,6 +122,25 @@ func BenchmarkDecide(b *testing.B) {
 			b.ReportAllocs()
 			for range b.N {
 				set.Decide(r, auth)
+			}
+		})
+	}
+}
+
+// BenchmarkLint lints allow and deny rules that differ in one of the keys by which lint
+// finds the rules that cover another one.
+func BenchmarkLint(b *testing.B) {
+	for name, field := range map[string]string{
+		"paths":   `to: {methods: [GET, HEAD], paths: ["/x%d", "/y/{id}/**"]}`,
+		"callers": `from: {workloads: ["ns/a/sa/w%d"]}, to: {methods: [GET]}`,
+		"scopes":  `scopes: ["s%d"], to: {paths: ["/x/{id}"]}`,
+	} {
+		allow := manyRules(2_000, field)
+		deny := strings.NewReplacer("name: p", "name: q", "effect: allow", "effect: deny").Replace(allow)
+		dir := files(allow, deny)
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				lint.Run(source.Loader{}, dir)
 			}
 		})
 	}

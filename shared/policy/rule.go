@@ -64,7 +64,7 @@ func compareInDocument(a, b *Rule) int {
 }
 
 // Spec is the description that [NewDocument] compiled. Do not change it.
-func (d *Document) Spec() DocumentSpec { return d.spec }
+func (d *Document) Spec() *DocumentSpec { return &d.spec }
 
 // Rules are the public entries in their order, then the rules by name.
 func (d *Document) Rules() []*Rule { return d.rules }
@@ -127,9 +127,12 @@ type Rule struct {
 	step     step
 	order    int // its place in its document
 
+	conditions  []Condition // beforeToken, then withToken
 	beforeToken []Condition // of from and to
 	withToken   []Condition // all others
 	hasIssuer   bool        // one of these is of the stage OfIssuer
+	readsHost   bool
+	readsToken  bool
 	keys        indexKeys
 }
 
@@ -145,16 +148,19 @@ const (
 )
 
 func newRule(d *Document, spec RuleSpec) *Rule {
-	r := &Rule{document: d, spec: spec}
-	for _, c := range spec.Conditions {
-		if c.Stage() == BeforeToken {
-			r.beforeToken = append(r.beforeToken, c)
-		} else {
-			r.withToken = append(r.withToken, c)
-		}
-		r.hasIssuer = r.hasIssuer || c.Stage() == OfIssuer
+	r := &Rule{document: d, spec: spec, conditions: slices.Clone(spec.Conditions)}
+	slices.SortStableFunc(r.conditions, func(a, b Condition) int { return compareStages(a.Stage(), b.Stage()) })
+	n := len(r.conditions)
+	if i := slices.IndexFunc(r.conditions, func(c Condition) bool { return c.Stage() != BeforeToken }); i >= 0 {
+		n = i
 	}
-	for _, c := range r.Conditions() {
+	r.beforeToken, r.withToken = r.conditions[:n:n], r.conditions[n:]
+	for _, c := range r.conditions {
+		r.hasIssuer = r.hasIssuer || c.Stage() == OfIssuer
+		for _, a := range c.Reads() {
+			r.readsHost = r.readsHost || a.name == hostAttribute.name
+			r.readsToken = r.readsToken || strings.HasPrefix(a.name, claimPrefix)
+		}
 		if indexed, ok := c.(indexedCondition); ok {
 			indexed.addKeys(&r.keys)
 		}
@@ -173,16 +179,25 @@ func newRule(d *Document, spec RuleSpec) *Rule {
 }
 
 // Spec is the description that [NewDocument] compiled. Do not change it.
-func (r *Rule) Spec() RuleSpec { return r.spec }
+func (r *Rule) Spec() *RuleSpec { return &r.spec }
 
 // Document is the document that has the rule.
 func (r *Rule) Document() *Document { return r.document }
 
-// Conditions are those of from and to, which are decided before the token is read, then
-// the others.
-func (r *Rule) Conditions() []Condition {
-	return slices.Concat(r.beforeToken, r.withToken)
+// compareStages puts conditions that need no token first.
+func compareStages(a, b Stage) int {
+	switch {
+	case a == BeforeToken && b != BeforeToken:
+		return -1
+	case a != BeforeToken && b == BeforeToken:
+		return 1
+	}
+	return 0
 }
+
+// Conditions are those of from and to, which are decided before the token is read, then
+// the others. Do not change the list.
+func (r *Rule) Conditions() []Condition { return r.conditions }
 
 // DecidesBeforeToken reports whether the rule has conditions of from and to alone.
 func (r *Rule) DecidesBeforeToken() bool { return len(r.withToken) == 0 }
@@ -208,20 +223,10 @@ func (r *Rule) Expression() *expr.Expression {
 }
 
 // ReadsHost reports whether the rule looks at the request's host.
-func (r *Rule) ReadsHost() bool { return r.readsAttribute(hostAttribute) }
+func (r *Rule) ReadsHost() bool { return r.readsHost }
 
 // ReadsToken reports whether the rule looks at a claim.
-func (r *Rule) ReadsToken() bool {
-	return slices.ContainsFunc(r.withToken, func(c Condition) bool {
-		return slices.ContainsFunc(c.Reads(), func(a Attribute) bool { return strings.HasPrefix(a.name, claimPrefix) })
-	})
-}
-
-func (r *Rule) readsAttribute(attribute Attribute) bool {
-	return slices.ContainsFunc(r.Conditions(), func(c Condition) bool {
-		return slices.ContainsFunc(c.Reads(), func(a Attribute) bool { return a.name == attribute.name })
-	})
-}
+func (r *Rule) ReadsToken() bool { return r.readsToken }
 
 func (r *Rule) isDenial() bool { return r.spec.Effect == Deny }
 

@@ -102,8 +102,21 @@ func newCoverWarning(r *policy.Rule, code Code, by *policy.Rule) Warning {
 
 // coversRule reports whether a matches whenever b does.
 func coversRule(a, b *policy.Rule) bool {
-	return coversPaths(a, b) && bindsLike(a, b) &&
-		policy.Within(a.Conditions(), b.Conditions(), func(narrow, wide policy.Condition) bool { return wide.Covers(narrow) })
+	for _, wide := range a.Conditions() {
+		if !coversOneOf(wide, b.Conditions()) {
+			return false
+		}
+	}
+	return coversPaths(a, b) && bindsLike(a, b)
+}
+
+func coversOneOf(wide policy.Condition, conditions []policy.Condition) bool {
+	for _, narrow := range conditions {
+		if wide.Covers(narrow) {
+			return true
+		}
+	}
+	return false
 }
 
 func coversPaths(a, b *policy.Rule) bool {

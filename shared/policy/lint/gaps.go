@@ -75,7 +75,7 @@ func withPath(r *policy.Rule, p path.Pattern) *policy.Rule {
 
 // withMethod is the rule for this method alone; a rule without methods stays as it is.
 func withMethod(r *policy.Rule, method string) *policy.Rule {
-	conditions := r.Conditions()
+	conditions := slices.Clone(r.Conditions())
 	for i, c := range conditions {
 		if _, isMethods := c.(policy.Methods); isMethods {
 			conditions[i] = policy.Methods{method}
