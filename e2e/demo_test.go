@@ -49,7 +49,7 @@ func startDemo(t *testing.T, dir, until string) []byte {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	err = demo.Await(ctx, func(context.Context) error { return contains(log, until) })
+	err = demo.AwaitReady(ctx, func(context.Context) error { return contains(log, until) })
 	if err := errors.Join(err, syscall.Kill(demo.PID(), syscall.SIGINT)); err != nil {
 		t.Fatal(err)
 	}

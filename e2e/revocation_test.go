@@ -35,7 +35,7 @@ func TestRevocation(t *testing.T) {
 		}
 		return hurried(filepath.Join(dir, "policies.json"))
 	}})
-	key, err := mesh.Authorization(t.Context(), "partner")
+	key, err := mesh.AuthorizationHeader(t.Context(), "partner")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ var casesOf = map[string][]string{
 
 // Each topology is started once, and all its cases are played.
 func TestTopologies(t *testing.T) {
-	for _, topology := range append(topologies.Names(), "") {
+	for _, topology := range append(topologies.ListNames(), "") {
 		t.Run(cmp.Or(topology, "sidecar"), func(t *testing.T) {
 			if len(casesOf[topology]) == 0 {
 				t.Fatal("a topology without cases: name its folders in casesOf")

@@ -57,7 +57,7 @@ func (r *rig) authorizerStat(t *testing.T, workload, name string) (value float64
 
 func (r *rig) readAdminPage(t *testing.T, workload, path string) []byte {
 	t.Helper()
-	response := mustGet(http.Get(r.workloads[workload].Admin() + path))(t)
+	response := mustGet(http.Get(r.workloads[workload].AdminURL() + path))(t)
 	defer response.Body.Close()
 	return mustGet(io.ReadAll(response.Body))(t)
 }

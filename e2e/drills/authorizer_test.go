@@ -41,7 +41,7 @@ func (r *rig) startAuthorizer(t *testing.T, host int) *authorizer {
 	t.Cleanup(a.kill)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	must(t, a.Await(ctx, a.checkReady))
+	must(t, a.AwaitReady(ctx, a.checkReady))
 	return a
 }
 

@@ -49,7 +49,7 @@ func newRig(t *testing.T, s rigSetup) *rig {
 	n := mustGet(subnet.Claim())(t)
 	stopAtEnd(t, n.Release)
 	r := &rig{net: n, dir: t.TempDir(), root: mustGet(repo.Root())(t), apps: map[string]*app{}, envoys: map[string]*envoy.Proc{}}
-	r.workloads = mustGet(cluster.Workloads(n.Prefix()))(t)
+	r.workloads = mustGet(cluster.LoadTourWorkloads(n.Prefix()))(t)
 	r.tokens = newTokens(t)
 	r.writeFiles(t, s)
 	r.authority = mustGet(sds.NewAuthority())(t)

@@ -55,7 +55,7 @@ func (a answer) String() string {
 
 // clientOf returns a client that sends as the program of a workload does, through its Envoy.
 func (r *rig) clientOf(t *testing.T, from string) *http.Client {
-	proxy := mustGet(url.Parse(r.workloads[from].Proxy()))(t)
+	proxy := mustGet(url.Parse(r.workloads[from].ProxyURL()))(t)
 	transport := &http.Transport{Proxy: http.ProxyURL(proxy)}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 10 * time.Second}

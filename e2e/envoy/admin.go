@@ -11,12 +11,12 @@ import (
 )
 
 // admin never goes through a proxy of the environment.
-var admin = &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}, Timeout: 2 * time.Second}
+var adminClient = &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}, Timeout: 2 * time.Second}
 
 // Stats returns the counters and gauges whose names match a regular expression;
 // it must match no text, such as cluster_manager.cds.version_text.
 func (p *Proc) Stats(ctx context.Context, filter string) (map[string]float64, error) {
-	body, err := p.get(ctx, "/stats?"+url.Values{"format": {"json"}, "filter": {filter}}.Encode())
+	body, err := p.getAdmin(ctx, "/stats?"+url.Values{"format": {"json"}, "filter": {filter}}.Encode())
 	if err != nil {
 		return nil, err
 	}
@@ -36,12 +36,12 @@ func (p *Proc) Stats(ctx context.Context, filter string) (map[string]float64, er
 	return out, nil
 }
 
-func (p *Proc) get(ctx context.Context, path string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.workload.Admin()+path, nil)
+func (p *Proc) getAdmin(ctx context.Context, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.workload.AdminURL()+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	response, err := admin.Do(request)
+	response, err := adminClient.Do(request)
 	if err != nil {
 		return nil, err
 	}

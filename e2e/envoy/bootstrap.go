@@ -15,16 +15,16 @@ const adminPort = 15000
 var bootstrapText string
 
 var templates = template.Must(template.New("bootstrap").
-	Funcs(template.FuncMap{"json": asJSON, "cluster": newServer}).
+	Funcs(template.FuncMap{"json": asJSON, "cluster": newStaticCluster}).
 	Parse(bootstrapText))
 
-// server is a static cluster of one address.
-type server struct {
+// staticCluster is a static cluster of one address.
+type staticCluster struct {
 	Name string
 	At   netip.AddrPort
 }
 
-func newServer(name string, at netip.AddrPort) server { return server{name, at} }
+func newStaticCluster(name string, at netip.AddrPort) staticCluster { return staticCluster{name, at} }
 
 // asJSON quotes a value, so that no name can break out of its place.
 func asJSON(v any) (string, error) {
@@ -32,10 +32,10 @@ func asJSON(v any) (string, error) {
 	return string(data), err
 }
 
-// Node returns the JSON with the names of the workload's Envoy: the
+// NodeJSON returns the JSON by which the workload's Envoy names itself: the
 // control plane computes the configuration from it, and the certificate's
-// identity is in it.
-func (w Workload) Node() ([]byte, error) {
+// identity stands in it.
+func (w Workload) NodeJSON() ([]byte, error) {
 	var out bytes.Buffer
 	err := templates.ExecuteTemplate(&out, "node", w)
 	return out.Bytes(), err
@@ -47,7 +47,7 @@ type bootstrapInput struct {
 	XDS, SDS  netip.AddrPort
 }
 
-func bootstrap(w Workload, xds, sds string) ([]byte, error) {
+func newBootstrap(w Workload, xds, sds string) ([]byte, error) {
 	in := bootstrapInput{Workload: w, AdminPort: adminPort}
 	var err error
 	if in.XDS, err = netip.ParseAddrPort(xds); err != nil {

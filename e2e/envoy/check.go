@@ -17,7 +17,7 @@ func (p *Proc) Check(ctx context.Context) error {
 	if err := p.Err(); err != nil {
 		return err
 	}
-	if err := p.rejection(); err != nil {
+	if err := p.findRejection(); err != nil {
 		return err
 	}
 	stats, err := p.Stats(ctx, `(\.update_rejected|\.listener_create_failure)$`)
@@ -35,20 +35,20 @@ func (p *Proc) Check(ctx context.Context) error {
 	return nil
 }
 
-// rejection is nil as long as the log names no refusal.
-func (p *Proc) rejection() error {
-	if entries := p.complaints(); len(entries) > 0 {
+// findRejection is nil as long as the log names no refusal.
+func (p *Proc) findRejection() error {
+	if entries := p.readRejections(); len(entries) > 0 {
 		return fmt.Errorf("%s: %w: %s", p.workload.Name, ErrRejected, strings.Join(entries, "\n"))
 	}
 	return nil
 }
 
-// ready is nil once everything serves. /ready alone is not enough: it does not
+// checkReady is nil once everything serves. /ready alone is not enough: it does not
 // wait for what came after the first configuration and still lacks a
 // certificate, endpoints or routes, which Envoy calls warming.
-func (p *Proc) ready(ctx context.Context) error {
-	if _, err := p.get(ctx, "/ready"); err != nil {
-		return errors.Join(err, p.rejection())
+func (p *Proc) checkReady(ctx context.Context) error {
+	if _, err := p.getAdmin(ctx, "/ready"); err != nil {
+		return errors.Join(err, p.findRejection())
 	}
 	stats, err := p.Stats(ctx, `^(listener_manager\.total_listeners|cluster_manager\.warming_clusters)`)
 	if err != nil {

@@ -41,24 +41,24 @@ type Proc struct {
 // A refused configuration, an Envoy that ends, and one that is not ready in
 // time are errors, and nothing is left running then.
 func Start(ctx context.Context, o Options) (*Proc, error) {
-	p, err := launch(o)
+	p, err := startProcess(o)
 	if err != nil {
 		return nil, fmt.Errorf("envoy of %s: %w", o.Workload.Name, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := p.awaitVerdict(ctx); err != nil {
+	if err := p.awaitReady(ctx); err != nil {
 		return nil, errors.Join(err, p.Stop())
 	}
 	return p, nil
 }
 
-// awaitVerdict does not wait out the deadline once something was refused:
+// awaitReady does not wait out the deadline once something was refused:
 // it stays refused.
-func (p *Proc) awaitVerdict(ctx context.Context) error {
+func (p *Proc) awaitReady(ctx context.Context) error {
 	var refused error
-	err := p.Await(ctx, func(ctx context.Context) error {
-		err := p.ready(ctx)
+	err := p.AwaitReady(ctx, func(ctx context.Context) error {
+		err := p.checkReady(ctx)
 		if errors.Is(err, ErrRejected) {
 			refused = err
 			return nil
@@ -68,8 +68,8 @@ func (p *Proc) awaitVerdict(ctx context.Context) error {
 	return errors.Join(err, refused)
 }
 
-func launch(o Options) (*Proc, error) {
-	config, err := bootstrap(o.Workload, o.XDS, o.SDS)
+func startProcess(o Options) (*Proc, error) {
+	config, err := newBootstrap(o.Workload, o.XDS, o.SDS)
 	if err != nil {
 		return nil, err
 	}

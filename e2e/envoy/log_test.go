@@ -19,10 +19,10 @@ func TestRefusedIn(t *testing.T) {
 		"[2026-11-23 00:16:35.2][7][warning][config] [x.cc:2] gRPC config for Listener rejected: no such filter",
 		"[2026-11-23 00:16:35.3][7][warning][config] [x.cc:2] gRPC config for Cluster rejected: goo.gle/debugproto … : ConnectTimeout: value must be greater than 0s",
 	}
-	if got := refusedIn(envoyLog); !slices.Equal(got, want) {
+	if got := findRejections(envoyLog); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
-	if got := refusedIn("no entry at all"); got != nil {
+	if got := findRejections("no entry at all"); got != nil {
 		t.Errorf("got %q, want none", got)
 	}
 }

@@ -47,7 +47,7 @@ func newRig(t *testing.T) *rig {
 	must(t, err)
 	stopAtEnd(t, n.Release)
 	r := &rig{net: n, dir: t.TempDir(), xds: n.Addr(2) + ":15010", sds: n.Addr(3) + ":15012"}
-	r.workloads, err = cluster.Workloads(n.Prefix())
+	r.workloads, err = cluster.LoadTourWorkloads(n.Prefix())
 	must(t, err)
 	ca, err := sds.NewAuthority()
 	must(t, err)
@@ -125,7 +125,7 @@ func stopAtEnd(t *testing.T, stop func() error) {
 // throughMesh is a client that sends as the program of workload w does.
 func throughMesh(t *testing.T, w envoy.Workload) *http.Client {
 	t.Helper()
-	proxy, err := url.Parse(w.Proxy())
+	proxy, err := url.Parse(w.ProxyURL())
 	must(t, err)
 	transport := &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true}
 	return &http.Client{Transport: transport, Timeout: 10 * time.Second}

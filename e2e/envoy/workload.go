@@ -31,12 +31,12 @@ func (w Workload) SPIFFE() string {
 	return fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", cmp.Or(w.TrustDomain, "cluster.local"), w.Namespace, w.ServiceAccount)
 }
 
-// Proxy is the address through which the workload's program reaches the mesh, as a
-// URL: its Envoy's HTTP_PROXY listener, or the replacement of its ztunnel.
-func (w Workload) Proxy() string { return fmt.Sprintf("http://%s:15080", w.Address) }
+// ProxyURL is the address at which the workload's program reaches the mesh, as a
+// URL: its Envoy's HTTP_PROXY listener, or what stands in for its ztunnel.
+func (w Workload) ProxyURL() string { return fmt.Sprintf("http://%s:15080", w.Address) }
 
-// Admin is the base URL of the Envoy's admin interface.
-func (w Workload) Admin() string { return fmt.Sprintf("http://%s:%d", w.Address, adminPort) }
+// AdminURL is the base URL of the Envoy's admin interface.
+func (w Workload) AdminURL() string { return fmt.Sprintf("http://%s:%d", w.Address, adminPort) }
 
 // ID is the node's id in Istio's form: type~address~pod.namespace~domain.
 func (w Workload) ID() string {
@@ -44,8 +44,8 @@ func (w Workload) ID() string {
 	return fmt.Sprintf("%s~%s~%s.%s~%s.svc.cluster.local", kind, w.Address, w.Name, w.Namespace, w.Namespace)
 }
 
-// Interception is INTERCEPTION_MODE in Istio's words.
-func (w Workload) Interception() string {
+// InterceptionMode is INTERCEPTION_MODE in Istio's words.
+func (w Workload) InterceptionMode() string {
 	if w.Intercepted {
 		return "REDIRECT"
 	}

@@ -90,7 +90,7 @@ func startMeshpass(t testing.TB, n *subnet.Subnet, dir, policies, address string
 	stopAtEnd(t, p.Stop)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	err = p.Await(ctx, func(ctx context.Context) error {
+	err = p.AwaitReady(ctx, func(ctx context.Context) error {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 		if err == nil {
 			conn.Close()

@@ -78,7 +78,7 @@ cgi.assign = (".cgi" => "/bin/sh")
 	stopAtEnd(t, p.Stop)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	must(t, p.Await(ctx, func(ctx context.Context) error {
+	must(t, p.AwaitReady(ctx, func(ctx context.Context) error {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 		if err == nil {
 			conn.Close()

@@ -43,7 +43,7 @@ func newEntrance(t *testing.T) *entrance {
 	must(t, err)
 	stopAtEnd(t, n.Release)
 	e := &entrance{net: n, dir: t.TempDir()}
-	workloads, err := cluster.WorkloadsIn(os.DirFS("testdata/gateway/cluster"), n.Prefix())
+	workloads, err := cluster.LoadWorkloads(os.DirFS("testdata/gateway/cluster"), n.Prefix())
 	must(t, err)
 	e.gateway = workloads["istio-ingressgateway"]
 	e.orders, e.rest = newUpstream(t, n.Addr(11)+":8080"), newUpstream(t, n.Addr(13)+":8080")

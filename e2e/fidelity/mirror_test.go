@@ -42,7 +42,7 @@ func TestMirror(t *testing.T) {
 	}
 	t.Run("ingress gateway", func(t *testing.T) {
 		m := newMirrored(t, "gateway.yaml")
-		workloads, err := cluster.WorkloadsIn(os.DirFS(filepath.Join("testdata", "mirror")), m.net.Prefix())
+		workloads, err := cluster.LoadWorkloads(os.DirFS(filepath.Join("testdata", "mirror")), m.net.Prefix())
 		must(t, err)
 		m.startEnvoyOf(t, workloads["istio-ingressgateway"])
 		gateway := m.net.Addr(19) + ":8080"

@@ -61,7 +61,7 @@ func newRigBefore(t testing.TB, from controlPlane, start func(r *rig, address st
 	n, err := subnet.Claim()
 	must(t, err)
 	stopAtEnd(t, n.Release)
-	workloads, err := cluster.Workloads(n.Prefix())
+	workloads, err := cluster.LoadTourWorkloads(n.Prefix())
 	must(t, err)
 	r := &rig{
 		net: n, dir: t.TempDir(), xds: n.Addr(2) + ":15010", sds: n.Addr(3) + ":15012",

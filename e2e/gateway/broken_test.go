@@ -76,7 +76,7 @@ func TestPanicWhileLoadingForTwoHooks(t *testing.T) {
 	r.await(t, func(context.Context) error { return r.logged("Recovered from panic while loading Go-plugin") })
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	if err := r.tyk.Await(ctx, r.serves); err == nil {
+	if err := r.tyk.AwaitReady(ctx, r.serves); err == nil {
 		t.Error("APIs are served: Tyk, or Go, has changed")
 	}
 	if got, _, err := r.ask(t.Context(), r.url, http.MethodGet, "/"+probed+"/", ""); err != nil || got != http.StatusNotFound {

@@ -131,7 +131,7 @@ func (r *rig) await(t *testing.T, ready func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	must(t, r.tyk.Await(ctx, ready))
+	must(t, r.tyk.AwaitReady(ctx, ready))
 }
 
 // logged is a condition: the gateway, or the plugin in it, has logged a text.

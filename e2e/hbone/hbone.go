@@ -50,7 +50,7 @@ func (d *Dialer) Dial(ctx context.Context, peer, authority string) (net.Conn, er
 	defer cancel()
 	stream, end := context.WithCancel(context.Background())
 	defer context.AfterFunc(ctx, end)()
-	transport, reached := d.transport()
+	transport, reached := d.newTransport()
 	out, in := io.Pipe()
 	response, err := transport.RoundTrip((&http.Request{
 		Method: http.MethodConnect,
@@ -71,11 +71,11 @@ func (d *Dialer) Dial(ctx context.Context, peer, authority string) (net.Conn, er
 		end()
 		return nil, err
 	}
-	return &conn{Reader: response.Body, in: in, peer: peer, end: func() { end(); transport.CloseIdleConnections() }}, nil
+	return &tunnelConn{Reader: response.Body, in: in, peer: peer, end: func() { end(); transport.CloseIdleConnections() }}, nil
 }
 
-// transport is for one connection; the flag is set once that has a handshake behind it.
-func (d *Dialer) transport() (*http.Transport, *atomic.Bool) {
+// newTransport is for one connection; the flag is set once that has a handshake behind it.
+func (d *Dialer) newTransport() (*http.Transport, *atomic.Bool) {
 	reached := &atomic.Bool{}
 	dialer := tls.Dialer{Config: d.workload}
 	return &http.Transport{
@@ -88,30 +88,30 @@ func (d *Dialer) transport() (*http.Transport, *atomic.Bool) {
 	}, reached
 }
 
-// conn is a tunnel as a connection. It has no deadlines: a caller that needs one
+// tunnelConn is a tunnel as a connection. It has no deadlines: whoever needs one
 // closes it.
-type conn struct {
+type tunnelConn struct {
 	io.Reader
 	in   *io.PipeWriter
 	peer string
 	end  func()
 }
 
-func (c *conn) Write(data []byte) (int, error) { return c.in.Write(data) }
+func (c *tunnelConn) Write(data []byte) (int, error) { return c.in.Write(data) }
 
-func (c *conn) Close() error {
+func (c *tunnelConn) Close() error {
 	err := c.in.Close()
 	c.end()
 	return err
 }
 
-func (c *conn) LocalAddr() net.Addr              { return tunnel("") }
-func (c *conn) RemoteAddr() net.Addr             { return tunnel(c.peer) }
-func (c *conn) SetDeadline(time.Time) error      { return nil }
-func (c *conn) SetReadDeadline(time.Time) error  { return nil }
-func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+func (c *tunnelConn) LocalAddr() net.Addr              { return tunnelAddr("") }
+func (c *tunnelConn) RemoteAddr() net.Addr             { return tunnelAddr(c.peer) }
+func (c *tunnelConn) SetDeadline(time.Time) error      { return nil }
+func (c *tunnelConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *tunnelConn) SetWriteDeadline(time.Time) error { return nil }
 
-type tunnel string
+type tunnelAddr string
 
-func (tunnel) Network() string  { return "hbone" }
-func (t tunnel) String() string { return string(t) }
+func (tunnelAddr) Network() string  { return "hbone" }
+func (t tunnelAddr) String() string { return string(t) }

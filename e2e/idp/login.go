@@ -18,14 +18,14 @@ type Tokens struct {
 
 // Login signs user in at the provider reached at issuer, as her browser and the shop would.
 func Login(ctx context.Context, issuer, user string) (Tokens, error) {
-	tokens, err := login(ctx, issuer, user)
+	tokens, err := loginWithCode(ctx, issuer, user)
 	if err != nil {
 		return Tokens{}, fmt.Errorf("idp: sign in %s: %w", user, err)
 	}
 	return tokens, nil
 }
 
-func login(ctx context.Context, issuer, user string) (Tokens, error) {
+func loginWithCode(ctx context.Context, issuer, user string) (Tokens, error) {
 	verifier := oauth2.GenerateVerifier()
 	shop := oauth2.Config{
 		ClientID:    ClientID,
@@ -38,7 +38,7 @@ func login(ctx context.Context, issuer, user string) (Tokens, error) {
 		},
 	}
 	page := shop.AuthCodeURL("demo", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("login_hint", user))
-	code, err := browse(ctx, page)
+	code, err := followRedirects(ctx, page)
 	if err != nil {
 		return Tokens{}, err
 	}
@@ -53,9 +53,9 @@ func login(ctx context.Context, issuer, user string) (Tokens, error) {
 	return Tokens{Access: token.AccessToken, ID: id}, nil
 }
 
-// browse follows the redirects from page until the provider sends the browser back to the shop,
+// followRedirects follows the redirects from page until the provider sends the browser back to the shop,
 // and returns the code that it carries.
-func browse(ctx context.Context, page string) (string, error) {
+func followRedirects(ctx context.Context, page string) (string, error) {
 	browser := http.Client{CheckRedirect: func(next *http.Request, _ []*http.Request) error {
 		if strings.HasPrefix(next.URL.String(), redirectURI) {
 			return http.ErrUseLastResponse

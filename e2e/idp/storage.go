@@ -104,7 +104,7 @@ func (s *storage) GetClientByClientID(_ context.Context, id string) (op.Client, 
 	if id != ClientID {
 		return nil, fmt.Errorf("idp: unknown client %q", id)
 	}
-	return shop{}, nil
+	return shopClient{}, nil
 }
 
 // GetPrivateClaimsFromScopes gives the access token its claims.

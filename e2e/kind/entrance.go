@@ -64,7 +64,7 @@ func (e *Environment) certify(ctx context.Context) error {
 		return err
 	}
 	err = errors.Join(
-		os.WriteFile(e.path("ca.pem"), e.public.Root(), 0o644),
+		os.WriteFile(e.path("ca.pem"), e.public.RootPEM(), 0o644),
 		os.WriteFile(e.path("tls.crt"), pair.Cert, 0o644),
 		os.WriteFile(e.path("tls.key"), pair.Key, 0o600))
 	if err != nil {

@@ -138,7 +138,7 @@ func TestAWayIn(t *testing.T) {
 		{scenarios.Send{From: "ns/shop/sa/reports", To: "orders"},
 			way{place{"shop", "as-reports"}, sender.Message{URL: "http://orders.shop.svc.cluster.local:8080"}}},
 		{scenarios.Send{To: "ingress", Host: "orders.example"},
-			way{client, sender.Message{URL: "https://orders.example", Host: "orders.example", Connect: entry + ".svc.cluster.local:443", TLS: &sender.TLS{Roots: public.Root()}}}},
+			way{client, sender.Message{URL: "https://orders.example", Host: "orders.example", Connect: entry + ".svc.cluster.local:443", TLS: &sender.TLS{Roots: public.RootPEM()}}}},
 		{scenarios.Send{To: "ingress/plaintext", Host: "orders.example"},
 			way{client, sender.Message{URL: "http://" + entry + ".svc.cluster.local:443", Host: "orders.example", Connect: entry + ".svc.cluster.local:443"}}},
 	}

@@ -104,7 +104,7 @@ func (e *Environment) wayIn(ctx context.Context, w *way, s scenarios.Send, plain
 			return err
 		}
 	}
-	w.TLS.Roots = e.public.Root()
+	w.TLS.Roots = e.public.RootPEM()
 	return nil
 }
 

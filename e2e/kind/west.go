@@ -35,7 +35,7 @@ func (e *Environment) secondCluster(ctx context.Context) error {
 	err = errors.Join(
 		os.WriteFile(e.path(west.home, "cert-chain.pem"), pair.Cert, 0o644),
 		os.WriteFile(e.path(west.home, "key.pem"), pair.Key, 0o600),
-		os.WriteFile(e.path(west.home, "root-cert.pem"), ca.Root(), 0o644))
+		os.WriteFile(e.path(west.home, "root-cert.pem"), ca.RootPEM(), 0o644))
 	if err != nil {
 		return err
 	}

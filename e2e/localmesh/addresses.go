@@ -22,12 +22,12 @@ const (
 	appPort     = 9080 // the service behind it
 )
 
-func (m *Mesh) addr(host, port int) string {
+func (m *Mesh) addressOf(host, port int) string {
 	return fmt.Sprintf("%s:%d", m.net.Addr(host), port)
 }
 
-// listening is a condition for process.Await: something accepts connections at addr.
-func listening(addr string) func(context.Context) error {
+// newListeningCheck is a condition for process.Await: something accepts connections at addr.
+func newListeningCheck(addr string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 		if err != nil {

@@ -17,8 +17,8 @@ import (
 // egressPort is where a workload's program hands over what it sends: see envoy.Workload.Proxy.
 const egressPort = 15080
 
-// waypoint is the mesh's, if it has one.
-func (m *Mesh) waypoint() (w envoy.Workload, ok bool) {
+// findWaypoint is the mesh's, if it has one.
+func (m *Mesh) findWaypoint() (w envoy.Workload, ok bool) {
 	for _, w := range m.workloads {
 		if w.Type == envoy.Waypoint {
 			return w, true
@@ -27,19 +27,19 @@ func (m *Mesh) waypoint() (w envoy.Workload, ok bool) {
 	return w, false
 }
 
-func tunnelsTo(w envoy.Workload) string { return fmt.Sprintf("%s:%d", w.Address, hbone.Port) }
+func tunnelAddress(w envoy.Workload) string { return fmt.Sprintf("%s:%d", w.Address, hbone.Port) }
 
-func (m *Mesh) serviceAddresses() (map[string]string, error) {
-	return cluster.Services(os.DirFS(m.path("cluster")), m.net.Prefix())
+func (m *Mesh) loadServiceAddresses() (map[string]string, error) {
+	return cluster.LoadServices(os.DirFS(m.filePath("cluster")), m.net.Prefix())
 }
 
 // startTunnels replaces ztunnel beside each workload in ambient mode.
 func (m *Mesh) startTunnels(ctx context.Context) error {
-	waypoint, ok := m.waypoint()
+	waypoint, ok := m.findWaypoint()
 	if !ok {
 		return nil
 	}
-	addresses, err := m.serviceAddresses()
+	addresses, err := m.loadServiceAddresses()
 	if err != nil {
 		return err
 	}
@@ -47,44 +47,44 @@ func (m *Mesh) startTunnels(ctx context.Context) error {
 		if !w.Ambient {
 			continue
 		}
-		holder, err := m.holderOf(w.SPIFFE())
+		holder, err := m.newClientTLS(w.SPIFFE())
 		if err != nil {
 			return err
 		}
-		proxy := hbone.NewProxy(hbone.NewDialer(holder), tunnelsTo(waypoint), addresses)
+		proxy := hbone.NewProxy(hbone.NewDialer(holder), tunnelAddress(waypoint), addresses)
 		proxy.ErrorLog = slog.NewLogLogger(m.log.Handler(), slog.LevelInfo)
-		if err := m.serve(ctx, fmt.Sprintf("%s:%d", w.Address, egressPort), proxy); err != nil {
+		if err := m.serveHTTP(ctx, fmt.Sprintf("%s:%d", w.Address, egressPort), proxy); err != nil {
 			return fmt.Errorf("tunnels of %s: %w", w.Name, err)
 		}
 	}
 	return nil
 }
 
-// wayThroughTunnel is a sender's who opens the tunnel himself, to the waypoint or, around it, to
+// findTunnelRoute is a sender's who opens the tunnel himself, to the waypoint or, around it, to
 // where a workload takes tunnels.
-func (m *Mesh) wayThroughTunnel(r scenarios.Request) (way, error) {
+func (m *Mesh) findTunnelRoute(r scenarios.Request) (route, error) {
 	from := r.From
 	if strings.HasPrefix(from, "ns/") {
 		from = "spiffe://cluster.local/" + from
 	}
-	holder, err := m.holderOf(from)
+	holder, err := m.newClientTLS(from)
 	if err != nil {
-		return way{}, err
+		return route{}, err
 	}
 	peer, ok := m.workloads[r.Tunnel]
 	if !ok {
-		return way{}, fmt.Errorf("nothing here is called %q", r.Tunnel)
+		return route{}, fmt.Errorf("nothing here is called %q", r.Tunnel)
 	}
-	authority, err := m.authority(r.To)
+	authority, err := m.findAuthority(r.To)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return hbone.NewDialer(holder).Dial(ctx, tunnelsTo(peer), authority)
+		return hbone.NewDialer(holder).Dial(ctx, tunnelAddress(peer), authority)
 	}
-	return way{target: serviceURL(strings.TrimPrefix(r.To, "pod/")), dial: dial}, err
+	return route{target: serviceURL(strings.TrimPrefix(r.To, "pod/")), dial: dial}, err
 }
 
-// authority is the address and port of a service of namespace shop, or of pod/NAME.
-func (m *Mesh) authority(to string) (string, error) {
-	addresses, err := m.serviceAddresses()
+// findAuthority is the address and port of a service of namespace shop, or of pod/NAME.
+func (m *Mesh) findAuthority(to string) (string, error) {
+	addresses, err := m.loadServiceAddresses()
 	if err != nil {
 		return "", err
 	}

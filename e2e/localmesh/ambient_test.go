@@ -47,7 +47,7 @@ func TestWaypoint(t *testing.T) {
 // Any workload can send a Check in which X-Forwarded-Client-Cert names a caller of its
 // choice. The waypoint's Check is answered; other workloads get no connection.
 func (m *Mesh) nobodyElseAsks(t *testing.T) {
-	answer, err := m.ask(t, "spiffe://cluster.local/ns/shop/sa/waypoint")
+	answer, err := m.sendCheck(t, "spiffe://cluster.local/ns/shop/sa/waypoint")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,22 +62,22 @@ func (m *Mesh) nobodyElseAsks(t *testing.T) {
 		"spiffe://cluster.local/ns/shop/sa/reports", "spiffe://cluster.local/ns/edge/sa/tyk-gateway",
 		"spiffe://cluster.local/ns/edge/sa/waypoint", "spiffe://old.example/ns/shop/sa/waypoint",
 	} {
-		if answer, err := m.ask(t, id); answer != nil || status.Code(err) != codes.Unavailable {
+		if answer, err := m.sendCheck(t, id); answer != nil || status.Code(err) != codes.Unavailable {
 			t.Errorf("%s: got %v, %v", id, answer, err)
 		}
 	}
 }
 
-// ask sends the authorizer a Check as a waypoint would, of a call by the gateway, with the
+// sendCheck sends the authorizer a Check as a waypoint would, of a call by the gateway, with the
 // certificate of a SPIFFE id.
-func (m *Mesh) ask(t *testing.T, id string) (*auth.CheckResponse, error) {
+func (m *Mesh) sendCheck(t *testing.T, id string) (*auth.CheckResponse, error) {
 	t.Helper()
-	holder, err := m.holderOf(id)
+	holder, err := m.newClientTLS(id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	holder.NextProtos = nil
-	conn, err := grpc.NewClient(m.addr(authorizerHost, 9010), grpc.WithTransportCredentials(credentials.NewTLS(holder)))
+	conn, err := grpc.NewClient(m.addressOf(authorizerHost, 9010), grpc.WithTransportCredentials(credentials.NewTLS(holder)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func (m *Mesh) mistypedNameIsAnError(t *testing.T) {
 		{From: "ns/shop/sa/orders", Tunnel: "ledger", To: "orders"},
 		{From: "orders", Tunnel: "waypoint", To: "orders"},
 	} {
-		if _, err := m.way(scenarios.Request{Send: s}); err == nil {
+		if _, err := m.findRoute(scenarios.Request{Send: s}); err == nil {
 			t.Errorf("%+v leads somewhere", s)
 		}
 	}

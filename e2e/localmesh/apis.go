@@ -51,20 +51,20 @@ func (m *Mesh) writeAPI(g *gateway, name string) error {
 	}
 	g.apis = append(g.apis, known)
 	for from, to := range g.Targets {
-		shipped = bytes.ReplaceAll(shipped, quote(from), quote(to))
+		shipped = bytes.ReplaceAll(shipped, quoteJSON(from), quoteJSON(to))
 	}
-	local, err := throughProxy(shipped, m.leavesBy(g))
+	local, err := setProxyURL(shipped, m.egressProxyURL(g))
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(m.path(g.Home, "apis", filepath.Base(name)), local, 0o644)
+	return os.WriteFile(m.filePath(g.Home, "apis", filepath.Base(name)), local, 0o644)
 }
 
-// quote is a whole string of a JSON text.
-func quote(text string) []byte { return []byte(`"` + text + `"`) }
+// quoteJSON is a whole string of a JSON text.
+func quoteJSON(text string) []byte { return []byte(`"` + text + `"`) }
 
-// throughProxy sets proxy.transport.proxy_url and leaves all else as it is.
-func throughProxy(definition []byte, proxyURL string) ([]byte, error) {
+// setProxyURL sets proxy.transport.proxy_url and leaves all else as it is.
+func setProxyURL(definition []byte, proxyURL string) ([]byte, error) {
 	var whole map[string]any
 	if err := json.Unmarshal(definition, &whole); err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ func TestThroughProxy(t *testing.T) {
 }`},
 	}
 	for _, test := range tests {
-		got, err := throughProxy([]byte(test.definition), "http://proxy")
+		got, err := setProxyURL([]byte(test.definition), "http://proxy")
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)
 		}
@@ -35,7 +35,7 @@ func TestThroughProxy(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
-	if _, err := throughProxy([]byte(`{}`), "http://proxy"); err == nil {
+	if _, err := setProxyURL([]byte(`{}`), "http://proxy"); err == nil {
 		t.Error("a definition without a proxy was accepted")
 	}
 }

@@ -23,7 +23,7 @@ const authorizerHost = 5 // in config/meshpass.yaml
 // startAuthorizers starts each on the configuration that bears its name.
 func (m *Mesh) startAuthorizers(ctx context.Context) error {
 	for _, a := range m.topology.Authorizers {
-		ready, err := m.listenersOf(a)
+		ready, err := m.newListenersCheck(a)
 		if err != nil {
 			return err
 		}
@@ -31,7 +31,7 @@ func (m *Mesh) startAuthorizers(ctx context.Context) error {
 			Name:   a.Name,
 			Path:   "meshpass",
 			Args:   []string{"serve", "--config", a.Name + ".yaml", "--drain-delay", "0s"}, // all ends at once
-			Stdout: auditLog(a),
+			Stdout: auditLogName(a),
 		}, "meshpass", ready)
 		if err != nil {
 			return err
@@ -55,8 +55,8 @@ func (m *Mesh) writeCertificates() error {
 		if err != nil {
 			return err
 		}
-		for name, data := range map[string][]byte{a.Name + ".crt": pair.Cert, a.Name + ".key": pair.Key, "roots.crt": m.ca.Root()} {
-			if err := os.WriteFile(m.path(name), data, 0o600); err != nil {
+		for name, data := range map[string][]byte{a.Name + ".crt": pair.Cert, a.Name + ".key": pair.Key, "roots.crt": m.ca.RootPEM()} {
+			if err := os.WriteFile(m.filePath(name), data, 0o600); err != nil {
 				return err
 			}
 		}
@@ -64,7 +64,7 @@ func (m *Mesh) writeCertificates() error {
 	return nil
 }
 
-func auditLog(a topologies.Authorizer) string { return a.Name + ".audit.log" }
+func auditLogName(a topologies.Authorizer) string { return a.Name + ".audit.log" }
 
 // writeAuthorizers gives each authorizer that has an address of its own a configuration of its own.
 func (m *Mesh) writeAuthorizers() error {
@@ -72,22 +72,22 @@ func (m *Mesh) writeAuthorizers() error {
 		if a.At == "" {
 			continue
 		}
-		config, err := os.ReadFile(m.path("meshpass.yaml"))
+		config, err := os.ReadFile(m.filePath("meshpass.yaml"))
 		if err != nil {
 			return err
 		}
 		own := subnet.Localise([]byte(a.At), m.net.Prefix())
 		config = bytes.ReplaceAll(config, []byte(m.net.Addr(authorizerHost)+":"), append(own, ':'))
-		if err := os.WriteFile(m.path(a.Name+".yaml"), config, 0o644); err != nil {
+		if err := os.WriteFile(m.filePath(a.Name+".yaml"), config, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// listenersOf is a condition: something accepts connections at every listener of the authorizer.
-func (m *Mesh) listenersOf(a topologies.Authorizer) (func(context.Context) error, error) {
-	data, err := os.ReadFile(m.path(a.Name + ".yaml"))
+// newListenersCheck is a condition: something accepts connections at every listener of the authorizer.
+func (m *Mesh) newListenersCheck(a topologies.Authorizer) (func(context.Context) error, error) {
+	data, err := os.ReadFile(m.filePath(a.Name + ".yaml"))
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (m *Mesh) listenersOf(a topologies.Authorizer) (func(context.Context) error
 			return fmt.Errorf("%s has no listener", a.Name)
 		}
 		for _, l := range config.Listeners {
-			if err := listening(l.GRPC)(ctx); err != nil {
+			if err := newListeningCheck(l.GRPC)(ctx); err != nil {
 				return err
 			}
 		}
@@ -122,10 +122,10 @@ func (m *Mesh) startProgram(ctx context.Context, spec process.Spec, target strin
 		}
 	}
 	log := spec.Name + ".log"
-	spec.Path, spec.Stdout, spec.Stderr = path, m.path(spec.Dir, cmp.Or(spec.Stdout, log)), m.path(spec.Dir, log)
-	spec.Dir = m.path(spec.Dir)
+	spec.Path, spec.Stdout, spec.Stderr = path, m.filePath(spec.Dir, cmp.Or(spec.Stdout, log)), m.filePath(spec.Dir, log)
+	spec.Dir = m.filePath(spec.Dir)
 	p := &program{spec: spec, ready: ready}
 	m.programs = append(m.programs, p)
-	m.onClose(p.stop)
-	return p.start(ctx)
+	m.onClose(p.stopIfStarted)
+	return p.startAndAwait(ctx)
 }

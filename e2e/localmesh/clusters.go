@@ -15,12 +15,12 @@ import (
 func (m *Mesh) writeClusters() error {
 	m.clusterOf = map[string]topologies.Cluster{}
 	for _, c := range m.topology.Clusters {
-		for _, folder := range []string{c.Folder(), c.Policies()} {
-			if err := m.write(folder, nil, folder); err != nil {
+		for _, folder := range []string{c.ObjectFolder(), c.PolicyFolder()} {
+			if err := m.writeLayers(folder, nil, folder); err != nil {
 				return err
 			}
 		}
-		workloads, err := cluster.WorkloadsIn(os.DirFS(m.path(c.Folder())), m.net.Prefix())
+		workloads, err := cluster.LoadWorkloads(os.DirFS(m.filePath(c.ObjectFolder())), m.net.Prefix())
 		if err != nil {
 			return err
 		}
@@ -33,23 +33,23 @@ func (m *Mesh) writeClusters() error {
 	return nil
 }
 
-// controlPlaneOf is the address of the control plane that configures a workload's Envoy.
-func (m *Mesh) controlPlaneOf(workload string) string {
+// findControlPlane is the address of the control plane that configures a workload's Envoy.
+func (m *Mesh) findControlPlane(workload string) string {
 	if c, ok := m.clusterOf[workload]; ok {
-		return m.addr(c.Host, controlPlanePort)
+		return m.addressOf(c.Host, controlPlanePort)
 	}
-	return m.addr(controlPlaneHost, controlPlanePort)
+	return m.addressOf(controlPlaneHost, controlPlanePort)
 }
 
 // startIstiods starts a control plane for each cluster. All read the first cluster's objects, as
 // with Istio's remote secrets: what one calls in another, it has found out there.
 func (m *Mesh) startIstiods(ctx context.Context) error {
-	first := m.istiod("istiod", m.addr(controlPlaneHost, controlPlanePort), m.topology.Istio)
+	first := m.newIstiodSpec("istiod", m.addressOf(controlPlaneHost, controlPlanePort), m.topology.Istio)
 	if err := m.startIstiod(ctx, first, controlPlaneHost); err != nil {
 		return err
 	}
 	for _, c := range m.topology.Clusters {
-		spec := m.istiod("istiod-"+c.Name, m.addr(c.Host, controlPlanePort), c.Istio, "--dir", m.path(c.Folder()))
+		spec := m.newIstiodSpec("istiod-"+c.Name, m.addressOf(c.Host, controlPlanePort), c.Istio, "--dir", m.filePath(c.ObjectFolder()))
 		if err := m.startIstiod(ctx, spec, c.Host); err != nil {
 			return err
 		}
@@ -58,14 +58,14 @@ func (m *Mesh) startIstiods(ctx context.Context) error {
 }
 
 func (m *Mesh) startIstiod(ctx context.Context, spec process.Spec, host int) error {
-	return m.startProgram(ctx, spec, "istiod", listening(m.addr(host, controlPlanePort)))
+	return m.startProgram(ctx, spec, "istiod", newListeningCheck(m.addressOf(host, controlPlanePort)))
 }
 
-// istiod is a control plane on our manifests as shipped, those of some folders among them.
-func (m *Mesh) istiod(name, listen string, folders []string, more ...string) process.Spec {
+// newIstiodSpec is a control plane on our manifests as shipped, those of some folders among them.
+func (m *Mesh) newIstiodSpec(name, listen string, folders []string, more ...string) process.Spec {
 	manifests := filepath.Join(m.root, "manifests", "istio")
 	args := []string{"serve", "--listen", listen,
-		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", filepath.Join(manifests, "strict"), "--dir", m.path("cluster")}
+		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", filepath.Join(manifests, "strict"), "--dir", m.filePath("cluster")}
 	for _, folder := range folders {
 		args = append(args, "--dir", filepath.Join(manifests, folder))
 	}

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Authorization is the header value that shows a credential to Tyk; "" for no name.
+// AuthorizationHeader is the header value with which a credential is shown to Tyk; "" for no name.
 // Names are those of users (their access token), "<user>/id" (their ID token) and consumers (API key).
-func (m *Mesh) Authorization(ctx context.Context, name string) (string, error) {
+func (m *Mesh) AuthorizationHeader(ctx context.Context, name string) (string, error) {
 	if name == "" {
 		return "", nil
 	}

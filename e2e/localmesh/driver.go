@@ -18,7 +18,7 @@ var _ scenarios.Driver = (*Mesh)(nil)
 
 // Send sends one request on a connection of its own, so that one case cannot disturb the next.
 func (m *Mesh) Send(ctx context.Context, r scenarios.Request) (scenarios.Answer, error) {
-	w, err := m.way(r)
+	w, err := m.findRoute(r)
 	if err != nil {
 		return scenarios.Answer{}, err
 	}
@@ -34,12 +34,12 @@ func (m *Mesh) Send(ctx context.Context, r scenarios.Request) (scenarios.Answer,
 		Transport: &http.Transport{Proxy: w.proxy, TLSClientConfig: w.tls, DialContext: w.dial, DisableKeepAlives: true},
 		Timeout:   20 * time.Second,
 	}
-	return answer(client.Do(request))
+	return readAnswer(client.Do(request))
 }
 
-// answer reads a response to its end. The peer that hangs up, without a word or with TLS's or a
+// readAnswer reads a response to its end. The peer that hangs up, without a word or with TLS's or a
 // tunnel's for "no", is an answer, too.
-func answer(response *http.Response, err error) (scenarios.Answer, error) {
+func readAnswer(response *http.Response, err error) (scenarios.Answer, error) {
 	hungUp := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 	if hungUp || isAlert(err) || errors.Is(err, hbone.ErrRefused) {
 		return scenarios.Answer{Closed: true}, nil
@@ -60,7 +60,7 @@ func isAlert(err error) bool {
 
 // authenticate adds the credential and the token that the sender shows.
 func (m *Mesh) authenticate(r *http.Request, sent scenarios.Request) error {
-	value, err := m.Authorization(r.Context(), sent.As)
+	value, err := m.AuthorizationHeader(r.Context(), sent.As)
 	if err != nil {
 		return err
 	}
@@ -70,10 +70,10 @@ func (m *Mesh) authenticate(r *http.Request, sent scenarios.Request) error {
 	if sent.Token == nil {
 		return nil
 	}
-	raw, err := m.mint(*sent.Token)
+	raw, err := m.mintToken(*sent.Token)
 	r.Header.Set(identity.Header, raw)
 	return err
 }
 
-// Egress is the URL of a workload's sidecar, for those who send through it by hand.
-func (m *Mesh) Egress(name string) string { return m.workloads[name].Proxy() }
+// EgressURL is the URL of a workload's sidecar, for those who send through it by hand.
+func (m *Mesh) EgressURL(name string) string { return m.workloads[name].ProxyURL() }

@@ -37,21 +37,21 @@ func (m *Mesh) writeFiles(context.Context) error {
 
 // writeCluster writes the objects that Istio would read from the API server, and finds the Envoys in them.
 func (m *Mesh) writeCluster() error {
-	if err := m.write("cluster", cluster.Files, "cluster"); err != nil {
+	if err := m.writeLayers("cluster", cluster.Files, "cluster"); err != nil {
 		return err
 	}
 	for _, name := range m.topology.Without {
-		if err := os.Remove(m.path("cluster", name)); err != nil {
+		if err := os.Remove(m.filePath("cluster", name)); err != nil {
 			return err
 		}
 	}
 	var err error
-	m.workloads, err = cluster.WorkloadsIn(os.DirFS(m.path("cluster")), m.net.Prefix())
+	m.workloads, err = cluster.LoadWorkloads(os.DirFS(m.filePath("cluster")), m.net.Prefix())
 	return err
 }
 
 func (m *Mesh) writePolicies() error {
-	return m.write("policies", os.DirFS(filepath.Join(m.root, "manifests", "policies")), "policies")
+	return m.writeLayers("policies", os.DirFS(filepath.Join(m.root, "manifests", "policies")), "policies")
 }
 
 func (m *Mesh) writeConfig() error {
@@ -59,27 +59,27 @@ func (m *Mesh) writeConfig() error {
 	if err != nil {
 		return err
 	}
-	if err := m.write("", tour, "config"); err != nil {
+	if err := m.writeLayers("", tour, "config"); err != nil {
 		return err
 	}
 	for _, g := range m.topology.Gateways {
 		if g.Home == "" {
 			continue
 		}
-		if err := m.write(g.Home, nil, "config", g.Home); err != nil {
+		if err := m.writeLayers(g.Home, nil, "config", g.Home); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// write fills a folder of the run with the tour's files, and lays those of the topology over them.
-func (m *Mesh) write(folder string, tour fs.FS, differs ...string) error {
-	if err := os.MkdirAll(m.path(folder), 0o755); err != nil {
+// writeLayers fills a folder of the run with the tour's files, and lays those of the topology over them.
+func (m *Mesh) writeLayers(folder string, tour fs.FS, differs ...string) error {
+	if err := os.MkdirAll(m.filePath(folder), 0o755); err != nil {
 		return err
 	}
 	if tour != nil {
-		if err := m.net.CopyDir(m.path(folder), tour); err != nil {
+		if err := m.net.CopyDir(m.filePath(folder), tour); err != nil {
 			return err
 		}
 	}
@@ -88,7 +88,7 @@ func (m *Mesh) write(folder string, tour fs.FS, differs ...string) error {
 		return err
 	}
 	for _, layer := range layers {
-		if err := m.net.CopyDir(m.path(folder), layer); err != nil {
+		if err := m.net.CopyDir(m.filePath(folder), layer); err != nil {
 			return err
 		}
 	}
@@ -98,7 +98,7 @@ func (m *Mesh) write(folder string, tour fs.FS, differs ...string) error {
 // writeGateway writes what a gateway needs beside its configuration: keys, policies, APIs.
 func (m *Mesh) writeGateway(g *gateway) error {
 	for _, folder := range []string{"keys", "apis", "middleware"} {
-		if err := os.MkdirAll(m.path(g.Home, folder), 0o755); err != nil {
+		if err := os.MkdirAll(m.filePath(g.Home, folder), 0o755); err != nil {
 			return err
 		}
 	}
@@ -117,7 +117,7 @@ func (m *Mesh) copyTykPolicies(home string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(m.path(home, "policies.json"), shipped, 0o644)
+	return os.WriteFile(m.filePath(home, "policies.json"), shipped, 0o644)
 }
 
 // writeKeys makes a gateway's signing key, publishes it in the file that the authorizer trusts, and
@@ -125,10 +125,10 @@ func (m *Mesh) copyTykPolicies(home string) error {
 func (m *Mesh) writeKeys(home string) error {
 	now := time.Now()
 	plan := keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.AddDate(0, 0, 1), RemoveAfter: now.AddDate(0, 0, 2)}
-	if _, err := keyset.CreateKey(m.path(home, "keys"), "ES256", plan); err != nil {
+	if _, err := keyset.CreateKey(m.filePath(home, "keys"), "ES256", plan); err != nil {
 		return err
 	}
-	keys, err := keyset.LoadSigningKeys(m.path(home, "keys"))
+	keys, err := keyset.LoadSigningKeys(m.filePath(home, "keys"))
 	if err != nil {
 		return err
 	}
@@ -136,8 +136,8 @@ func (m *Mesh) writeKeys(home string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(m.path(home, "jwks.json"), published, 0o644); err != nil {
+	if err := os.WriteFile(m.filePath(home, "jwks.json"), published, 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(m.path(home, "hmac"), []byte(rand.Text()+rand.Text()), 0o600)
+	return os.WriteFile(m.filePath(home, "hmac"), []byte(rand.Text()+rand.Text()), 0o600)
 }

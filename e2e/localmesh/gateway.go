@@ -34,7 +34,7 @@ func (m *Mesh) GatewayURL() string { return m.gateways[0].url }
 // readGateways finds out where each gateway of the topology will listen.
 func (m *Mesh) readGateways() error {
 	for i, g := range m.topology.Gateways {
-		data, err := os.ReadFile(m.path(g.Home, "tyk.conf"))
+		data, err := os.ReadFile(m.filePath(g.Home, "tyk.conf"))
 		if err != nil {
 			return err
 		}
@@ -52,8 +52,8 @@ func (m *Mesh) readGateways() error {
 	return nil
 }
 
-// gatewayCalled finds a gateway by its name; the empty name is the first.
-func (m *Mesh) gatewayCalled(name string) (*gateway, error) {
+// findGateway finds a gateway by its name; the empty name is the first.
+func (m *Mesh) findGateway(name string) (*gateway, error) {
 	for _, g := range m.gateways {
 		if name == "" || g.Name == name {
 			return g, nil
@@ -62,13 +62,13 @@ func (m *Mesh) gatewayCalled(name string) (*gateway, error) {
 	return nil, fmt.Errorf("no gateway is called %q", name)
 }
 
-// leavesBy is the proxy of the gateway's outgoing calls, in place of interception and DNS: its
+// egressProxyURL is the proxy by which the gateway's calls leave, in place of interception and DNS: its
 // sidecar's, or outside the mesh the load balancer's.
-func (m *Mesh) leavesBy(g *gateway) string {
+func (m *Mesh) egressProxyURL(g *gateway) string {
 	if sidecar, ok := m.workloads[g.Name]; ok {
-		return sidecar.Proxy()
+		return sidecar.ProxyURL()
 	}
-	return "http://" + m.addr(balancerHost, balancerPort)
+	return "http://" + m.addressOf(balancerHost, balancerPort)
 }
 
 func (m *Mesh) startGateways(ctx context.Context) error {
@@ -87,7 +87,7 @@ func (m *Mesh) startGateway(ctx context.Context, g *gateway) error {
 	}
 	// Tyk looks for plugins and templates below its working directory.
 	for link, target := range map[string]string{"plugins": "plugins", "templates": "tyk-templates"} {
-		if err := os.Symlink(filepath.Join(bin, target), m.path(g.Home, link)); err != nil {
+		if err := os.Symlink(filepath.Join(bin, target), m.filePath(g.Home, link)); err != nil {
 			return err
 		}
 	}
@@ -96,31 +96,31 @@ func (m *Mesh) startGateway(ctx context.Context, g *gateway) error {
 		Args:   []string{"--conf", "tyk.conf"},
 		Dir:    g.Home,
 		Stdout: gatewayAudit,
-		Env:    m.environment(g),
-	}, "build", g.serves)
+		Env:    m.buildEnvironment(g),
+	}, "build", g.checkLoaded)
 }
 
-func (m *Mesh) environment(g *gateway) []string {
+func (m *Mesh) buildEnvironment(g *gateway) []string {
 	env := []string{
-		"MESHPASS_CONFIG=" + m.path(g.Home, "identity.yaml"),
+		"MESHPASS_CONFIG=" + m.filePath(g.Home, "identity.yaml"),
 		"TYK_GW_SECRET=" + g.secret,
 		"TYK_GW_NODESECRET=" + g.secret,
 		"TYK_GW_STORAGE_HOST=" + m.redis.host,
 		"TYK_GW_STORAGE_PORT=" + m.redis.port,
 		"TYK_GW_STORAGE_DATABASE=" + strconv.Itoa(m.redis.database+g.database),
 		// The API definitions name the identity provider by these.
-		"IDP_ISSUER=" + m.issuer(),
-		"IDP_JWKS=" + base64.StdEncoding.EncodeToString([]byte(m.issuer()+"/keys")), // from Tyk 5.9 on, a plain URL works once
+		"IDP_ISSUER=" + m.issuerURL(),
+		"IDP_JWKS=" + base64.StdEncoding.EncodeToString([]byte(m.issuerURL()+"/keys")), // from Tyk 5.9 on, a plain URL works once
 	}
-	if _, ok := m.ingress(); ok {
-		env = append(env, "SSL_CERT_FILE="+m.path(publicCA)) // the authorities that the gateway trusts for its upstreams
+	if _, ok := m.findIngress(); ok {
+		env = append(env, "SSL_CERT_FILE="+m.filePath(publicCA)) // whom the gateway trusts to vouch for its upstreams
 	}
 	return env
 }
 
-// serves is true once every API answers: Tyk's own /hello is green before its APIs are
+// checkLoaded is true once every API answers: Tyk's own /hello is green before its APIs are
 // loaded. An API without a credential refuses, which shows that it is there.
-func (g *gateway) serves(ctx context.Context) error {
+func (g *gateway) checkLoaded(ctx context.Context) error {
 	for _, api := range g.apis {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+api.Proxy.ListenPath, nil)
 		if err != nil {

@@ -7,14 +7,14 @@ import (
 	"github.com/meshpass/meshpass/e2e/idp"
 )
 
-func (m *Mesh) issuer() string { return "http://" + m.addr(idpHost, idpPort) }
+func (m *Mesh) issuerURL() string { return "http://" + m.addressOf(idpHost, idpPort) }
 
 func (m *Mesh) startIDP(ctx context.Context) error {
-	handler, err := idp.New(m.issuer(), idp.DemoUsers())
+	handler, err := idp.New(m.issuerURL(), idp.DemoUsers())
 	if err != nil {
 		return err
 	}
-	return m.serve(ctx, m.addr(idpHost, idpPort), handler)
+	return m.serveHTTP(ctx, m.addressOf(idpHost, idpPort), handler)
 }
 
 // logins keeps the tokens of each user who signed in: one sign-in for each user and run.
@@ -30,7 +30,7 @@ func (m *Mesh) Login(ctx context.Context, user string) (idp.Tokens, error) {
 	if tokens, ok := m.logins.tokens[user]; ok {
 		return tokens, nil
 	}
-	tokens, err := idp.Login(ctx, m.issuer(), user)
+	tokens, err := idp.Login(ctx, m.issuerURL(), user)
 	if err != nil {
 		return idp.Tokens{}, err
 	}

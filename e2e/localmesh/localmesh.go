@@ -64,13 +64,13 @@ type Mesh struct {
 	stops     []func() error // what Close does, in reverse order
 }
 
-// step is one part that is started, in the order of dependency.
-type step struct {
+// startStep is one part that is started, in the order of dependency.
+type startStep struct {
 	part  string
 	start func(*Mesh, context.Context) error
 }
 
-var steps = []step{
+var startSteps = []startStep{
 	{"keys and configuration", (*Mesh).writeFiles},
 	{"Redis", (*Mesh).startRedis},
 	{"OpenID provider", (*Mesh).startIDP},
@@ -91,10 +91,10 @@ func Start(ctx context.Context, o Options) (*Mesh, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local mesh: %w", err)
 	}
-	for _, s := range steps {
+	for _, s := range startSteps {
 		began := time.Now()
 		if err := s.start(m, ctx); err != nil {
-			return nil, m.giveUp(ctx, s.part, err)
+			return nil, m.stopAfterFailure(ctx, s.part, err)
 		}
 		if o.Started != nil {
 			o.Started(s.part, time.Since(began))
@@ -103,8 +103,8 @@ func Start(ctx context.Context, o Options) (*Mesh, error) {
 	return m, nil
 }
 
-// giveUp stops the started parts. After an interrupt, logs are not shown.
-func (m *Mesh) giveUp(ctx context.Context, part string, err error) error {
+// stopAfterFailure stops what was started. Whoever interrupted the start does not want its logs.
+func (m *Mesh) stopAfterFailure(ctx context.Context, part string, err error) error {
 	closed := m.Close()
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return errors.Join(fmt.Errorf("local mesh: interrupted while starting %s", part), closed, m.RemoveDir())
@@ -131,7 +131,7 @@ func newMesh(o Options) (*Mesh, error) {
 	if m.dir, err = os.MkdirTemp("", "meshpass-"); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	logFile, err := os.Create(m.path("localmesh.log"))
+	logFile, err := os.Create(m.filePath("localmesh.log"))
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -161,7 +161,7 @@ func (m *Mesh) RemoveDir() error { return os.RemoveAll(m.dir) }
 
 func (m *Mesh) onClose(stop func() error) { m.stops = append(m.stops, stop) }
 
-// path names a file of the run's folder.
-func (m *Mesh) path(elements ...string) string {
+// filePath names a file of the run's folder.
+func (m *Mesh) filePath(elements ...string) string {
 	return filepath.Join(append([]string{m.dir}, elements...)...)
 }

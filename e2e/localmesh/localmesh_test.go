@@ -17,7 +17,7 @@ import (
 func TestAFailedStartNamesThePart(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var up []string
-	_, err := localmesh.Start(deadline(t), localmesh.Options{
+	_, err := localmesh.Start(contextWithDeadline(t), localmesh.Options{
 		Started: func(part string, _ time.Duration) { up = append(up, part) },
 		Prepare: func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "meshpass.yaml"), []byte("listeners: []\n"), 0o600)
@@ -39,20 +39,20 @@ func TestAFailedStartNamesThePart(t *testing.T) {
 func TestAFailedPreparationIsAnError(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	cause := errors.New("no")
-	if _, err := localmesh.Start(deadline(t), localmesh.Options{Prepare: func(string) error { return cause }}); !errors.Is(err, cause) {
+	if _, err := localmesh.Start(contextWithDeadline(t), localmesh.Options{Prepare: func(string) error { return cause }}); !errors.Is(err, cause) {
 		t.Errorf("err = %v, want %v", err, cause)
 	}
 }
 
 func TestRedisAddrWithoutAPort(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	_, err := localmesh.Start(deadline(t), localmesh.Options{RedisAddr: "localhost"})
+	_, err := localmesh.Start(contextWithDeadline(t), localmesh.Options{RedisAddr: "localhost"})
 	if err == nil || !strings.Contains(err.Error(), "REDIS_ADDR must be host:port") {
 		t.Errorf("err = %v", err)
 	}
 }
 
-func deadline(t *testing.T) context.Context {
+func contextWithDeadline(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)

@@ -15,8 +15,8 @@ import (
 // ReadRecords returns the audit records about a request, in the order of their time.
 func (m *Mesh) ReadRecords(_ context.Context, requestID string) ([]scenarios.Record, error) {
 	var records []scenarios.Record
-	for _, name := range m.auditLogs() {
-		lines, err := m.linesAbout(name, requestID)
+	for _, name := range m.listAuditLogs() {
+		lines, err := m.readLinesAbout(name, requestID)
 		if err != nil {
 			return nil, err
 		}
@@ -26,17 +26,17 @@ func (m *Mesh) ReadRecords(_ context.Context, requestID string) ([]scenarios.Rec
 			}
 		}
 	}
-	slices.SortStableFunc(records, byTime)
+	slices.SortStableFunc(records, compareTimes)
 	return records, nil
 }
 
-func (m *Mesh) auditLogs() []string {
+func (m *Mesh) listAuditLogs() []string {
 	var names []string
 	for _, g := range m.gateways {
 		names = append(names, filepath.Join(g.Home, gatewayAudit))
 	}
 	for _, a := range m.topology.Authorizers {
-		names = append(names, auditLog(a))
+		names = append(names, auditLogName(a))
 	}
 	return names
 }
@@ -45,13 +45,13 @@ func (m *Mesh) auditLogs() []string {
 func (m *Mesh) ReadHits(_ context.Context, requestID string) ([]string, error) {
 	var served []scenarios.Record
 	for _, name := range services {
-		lines, err := m.linesAbout(name+".log", requestID)
+		lines, err := m.readLinesAbout(name+".log", requestID)
 		if err != nil {
 			return nil, err
 		}
 		served = append(served, lines...)
 	}
-	slices.SortStableFunc(served, byTime)
+	slices.SortStableFunc(served, compareTimes)
 	var names []string
 	for _, line := range served {
 		names = append(names, line.FieldText("service"))
@@ -59,10 +59,10 @@ func (m *Mesh) ReadHits(_ context.Context, requestID string) ([]string, error) {
 	return names, nil
 }
 
-func byTime(a, b scenarios.Record) int { return written(a).Compare(written(b)) }
+func compareTimes(a, b scenarios.Record) int { return parseTime(a).Compare(parseTime(b)) }
 
-// written is a line's time; a line without a readable one sorts first, where it is noticed.
-func written(r scenarios.Record) time.Time {
+// parseTime is a line's time; a line without a readable one sorts first, where it is noticed.
+func parseTime(r scenarios.Record) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, r.FieldText("time"))
 	if err != nil {
 		return time.Time{}
@@ -70,9 +70,9 @@ func written(r scenarios.Record) time.Time {
 	return t
 }
 
-// linesAbout reads the JSON lines of a log that carry a request's id.
-func (m *Mesh) linesAbout(name, requestID string) ([]scenarios.Record, error) {
-	data, err := os.ReadFile(m.path(name))
+// readLinesAbout reads the JSON lines of a log that carry a request's id.
+func (m *Mesh) readLinesAbout(name, requestID string) ([]scenarios.Record, error) {
+	data, err := os.ReadFile(m.filePath(name))
 	if err != nil {
 		return nil, err
 	}

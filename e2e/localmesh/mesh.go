@@ -14,7 +14,7 @@ import (
 
 // startControlPlane starts what configures the Envoys, and what gives them their certificates.
 func (m *Mesh) startControlPlane(ctx context.Context) error {
-	certificates, err := sds.Serve(m.ctx, m.addr(sdsHost, sdsPort), m.ca, m.log)
+	certificates, err := sds.Serve(m.ctx, m.addressOf(sdsHost, sdsPort), m.ca, m.log)
 	if err != nil {
 		return err
 	}
@@ -22,7 +22,7 @@ func (m *Mesh) startControlPlane(ctx context.Context) error {
 	if m.options.Istiod || m.topology.Name != "" {
 		return m.startIstiods(ctx)
 	}
-	server, err := ads.Serve(m.ctx, m.addr(controlPlaneHost, controlPlanePort), dump.Files, m.net.Prefix(), m.log)
+	server, err := ads.Serve(m.ctx, m.addressOf(controlPlaneHost, controlPlanePort), dump.Files, m.net.Prefix(), m.log)
 	if err != nil {
 		return err
 	}
@@ -50,8 +50,8 @@ func (m *Mesh) startEnvoys(ctx context.Context) error {
 			proxy, err := envoy.Start(ctx, envoy.Options{
 				Binary:   binary,
 				Workload: workload,
-				XDS:      m.controlPlaneOf(workload.Name),
-				SDS:      m.addr(sdsHost, sdsPort),
+				XDS:      m.findControlPlane(workload.Name),
+				SDS:      m.addressOf(sdsHost, sdsPort),
 				Dir:      m.dir,
 			})
 			mu.Lock()

@@ -2,11 +2,11 @@ package localmesh
 
 import "github.com/meshpass/meshpass/e2e/scenarios"
 
-// mint signs a token with a gateway's own key.
-func (m *Mesh) mint(t scenarios.Token) (string, error) {
-	g, err := m.gatewayCalled(t.By)
+// mintToken signs a token with a gateway's own key.
+func (m *Mesh) mintToken(t scenarios.Token) (string, error) {
+	g, err := m.findGateway(t.By)
 	if err != nil {
 		return "", err
 	}
-	return t.SignWith(m.path(g.Home, "identity.yaml"), m.path(g.Home, "keys"))
+	return t.SignWith(m.filePath(g.Home, "identity.yaml"), m.filePath(g.Home, "keys"))
 }

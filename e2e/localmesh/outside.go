@@ -23,8 +23,8 @@ const (
 	publicCA     = "public-ca.pem"
 )
 
-// ingress is the Envoy through which the mesh is entered, of the gateways the one that is not for egress; false if there is none.
-func (m *Mesh) ingress() (envoy.Workload, bool) {
+// findIngress is the Envoy through which the mesh is entered, of the gateways the one that is not for egress; false if there is none.
+func (m *Mesh) findIngress() (envoy.Workload, bool) {
 	for _, w := range m.workloads {
 		if w.Type == envoy.Router && w.Labels["istio"] != "egressgateway" {
 			return w, true
@@ -42,7 +42,7 @@ data: {tls.crt: %s, tls.key: %s}
 
 // writeIngress gives the ingress gateway its certificate, and writes down who has signed it.
 func (m *Mesh) writeIngress() error {
-	ingress, ok := m.ingress()
+	ingress, ok := m.findIngress()
 	if !ok {
 		return nil
 	}
@@ -57,26 +57,26 @@ func (m *Mesh) writeIngress() error {
 	encode := base64.StdEncoding.EncodeToString
 	secret := fmt.Sprintf(certificateSecret, ingress.Namespace, encode(pair.Cert), encode(pair.Key))
 	return errors.Join(
-		os.WriteFile(m.path(publicCA), ca.Root(), 0o644),
-		os.WriteFile(m.path("cluster", "ingress-certificate.yaml"), []byte(secret), 0o600))
+		os.WriteFile(m.filePath(publicCA), ca.RootPEM(), 0o644),
+		os.WriteFile(m.filePath("cluster", "ingress-certificate.yaml"), []byte(secret), 0o600))
 }
 
 // startBalancer starts a replacement of DNS and the load balancer, for a gateway without a sidecar:
 // an HTTP proxy that tunnels to the ingress gateway, for any name. TLS goes through it
 // from end to end.
 func (m *Mesh) startBalancer(ctx context.Context) error {
-	ingress, ok := m.ingress()
+	ingress, ok := m.findIngress()
 	if !ok {
 		return nil
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", m.addr(balancerHost, balancerPort))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", m.addressOf(balancerHost, balancerPort))
 	if err != nil {
 		return err
 	}
 	target := fmt.Sprintf("%s:%d", ingress.Address, ingressPort)
 	server := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
-			if err := tunnel(w, r, target); err != nil {
+			if err := serveTunnel(w, r, target); err != nil {
 				m.log.Error("tunnel to the ingress gateway", "error", err)
 			}
 		})}
@@ -85,7 +85,7 @@ func (m *Mesh) startBalancer(ctx context.Context) error {
 	return nil
 }
 
-func tunnel(w http.ResponseWriter, r *http.Request, target string) error {
+func serveTunnel(w http.ResponseWriter, r *http.Request, target string) error {
 	if r.Method != http.MethodConnect {
 		http.Error(w, "only CONNECT", http.StatusMethodNotAllowed)
 		return nil

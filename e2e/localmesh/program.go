@@ -18,17 +18,17 @@ type program struct {
 	proc  *process.Proc // nil: it never started
 }
 
-func (p *program) start(ctx context.Context) error {
+func (p *program) startAndAwait(ctx context.Context) error {
 	var err error
 	if p.proc, err = process.Start(p.spec); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return p.proc.Await(ctx, p.ready)
+	return p.proc.AwaitReady(ctx, p.ready)
 }
 
-func (p *program) stop() error {
+func (p *program) stopIfStarted() error {
 	if p.proc == nil {
 		return nil
 	}
@@ -37,7 +37,7 @@ func (p *program) stop() error {
 
 // Kill ends a program of the run, such as the authorizer meshpass, as a crash would.
 func (m *Mesh) Kill(name string) error {
-	p, err := m.programCalled(name)
+	p, err := m.findProgram(name)
 	if err == nil {
 		p.proc.Kill()
 	}
@@ -46,14 +46,14 @@ func (m *Mesh) Kill(name string) error {
 
 // Restart starts a program that was killed, and returns when it is ready.
 func (m *Mesh) Restart(ctx context.Context, name string) error {
-	p, err := m.programCalled(name)
+	p, err := m.findProgram(name)
 	if err != nil {
 		return err
 	}
-	return p.start(ctx)
+	return p.startAndAwait(ctx)
 }
 
-func (m *Mesh) programCalled(name string) (*program, error) {
+func (m *Mesh) findProgram(name string) (*program, error) {
 	for _, p := range m.programs {
 		if p.spec.Name == name && p.proc != nil {
 			return p, nil

@@ -25,7 +25,7 @@ func (m *Mesh) startRedis(ctx context.Context) error {
 		return m.borrowRedis(ctx)
 	}
 	server := miniredis.NewMiniRedis()
-	if err := server.StartAddr(m.addr(redisHost, redisPort)); err != nil {
+	if err := server.StartAddr(m.addressOf(redisHost, redisPort)); err != nil {
 		return err
 	}
 	m.onClose(func() error { server.Close(); return nil })
@@ -34,7 +34,7 @@ func (m *Mesh) startRedis(ctx context.Context) error {
 }
 
 // claim is the key that marks a database of a real server as ours.
-const claim = "meshpass:localmesh"
+const claimKey = "meshpass:localmesh"
 
 // borrowRedis takes an empty database of a real server, and leaves it empty again. Databases that
 // hold anything are somebody's, and are not touched.
@@ -61,7 +61,7 @@ func (m *Mesh) borrowRedis(ctx context.Context) error {
 }
 
 func claimDatabase(ctx context.Context, client *redis.Client) (bool, error) {
-	fresh, err := client.SetNX(ctx, claim, strconv.Itoa(1), 0).Result()
+	fresh, err := client.SetNX(ctx, claimKey, strconv.Itoa(1), 0).Result()
 	if err != nil || !fresh {
 		return false, err
 	}
@@ -69,5 +69,5 @@ func claimDatabase(ctx context.Context, client *redis.Client) (bool, error) {
 	if err != nil || size == 1 {
 		return err == nil, err
 	}
-	return false, client.Del(ctx, claim).Err()
+	return false, client.Del(ctx, claimKey).Err()
 }

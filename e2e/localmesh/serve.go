@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// serve serves HTTP at an address until the mesh is closed.
-func (m *Mesh) serve(ctx context.Context, at string, handler http.Handler) error {
+// serveHTTP serves HTTP at an address until the mesh is closed.
+func (m *Mesh) serveHTTP(ctx context.Context, at string, handler http.Handler) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", at)
 	if err != nil {
 		return err

@@ -15,11 +15,11 @@ func (m *Mesh) startServices(ctx context.Context) error {
 	for _, name := range services {
 		workload := m.workloads[name]
 		app := fmt.Sprintf("%s:%d", workload.Address, appPort)
-		spec := process.Spec{Name: name, Args: []string{"-listen", app, "-inventory", serviceURL("inventory"), "-proxy", workload.Proxy()}}
+		spec := process.Spec{Name: name, Args: []string{"-listen", app, "-inventory", serviceURL("inventory"), "-proxy", workload.ProxyURL()}}
 		if other := m.options.Programs[name]; len(other) > 0 {
 			spec.Path, spec.Args = other[0], append(slices.Clone(other[1:]), spec.Args...)
 		}
-		err := m.startProgram(ctx, spec, "build", listening(app))
+		err := m.startProgram(ctx, spec, "build", newListeningCheck(app))
 		if err != nil {
 			return err
 		}

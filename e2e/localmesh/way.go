@@ -18,88 +18,88 @@ import (
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
-// way is how a request gets into the mesh.
-type way struct {
+// route is how a request gets into the mesh.
+type route struct {
 	target string // URL without a path
 	proxy  func(*http.Request) (*url.URL, error)
 	tls    *tls.Config
 	dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil: TCP
 }
 
-func (m *Mesh) way(r scenarios.Request) (way, error) {
+func (m *Mesh) findRoute(r scenarios.Request) (route, error) {
 	kind, which, _ := strings.Cut(r.To, "/")
 	switch {
 	case r.Tunnel != "":
-		return m.wayThroughTunnel(r)
+		return m.findTunnelRoute(r)
 	case strings.HasPrefix(r.From, "ns/"):
-		proxy, err := m.egress(r.From)
+		proxy, err := m.findSidecarProxy(r.From)
 		if r.To == "outside" {
-			return way{target: "http://" + r.Host, proxy: proxy}, err
+			return route{target: "http://" + r.Host, proxy: proxy}, err
 		}
-		return way{target: serviceURL(r.To), proxy: proxy}, err
+		return route{target: serviceURL(r.To), proxy: proxy}, err
 	case kind == "gateway":
-		g, err := m.gatewayCalled(which)
+		g, err := m.findGateway(which)
 		if err != nil {
-			return way{}, err
+			return route{}, err
 		}
-		return way{target: g.url}, nil
+		return route{target: g.url}, nil
 	case kind == "ingress":
-		return m.wayIn(r, which == "plaintext")
+		return m.findIngressRoute(r, which == "plaintext")
 	}
 	name, port, _ := strings.Cut(r.To, ":")
 	workload, ok := m.workloads[name]
 	if !ok {
-		return way{}, fmt.Errorf("nothing here is called %q", name)
+		return route{}, fmt.Errorf("nothing here is called %q", name)
 	}
 	address := net.JoinHostPort(workload.Address, cmp.Or(port, strconv.Itoa(inboundPort)))
 	if r.From == "" {
-		return way{target: "http://" + address}, nil
+		return route{target: "http://" + address}, nil
 	}
-	config, err := m.holderOf(r.From)
-	return way{target: "https://" + address, tls: config}, err
+	config, err := m.newClientTLS(r.From)
+	return route{target: "https://" + address, tls: config}, err
 }
 
-// wayIn is a client's to the ingress gateway, which it knows by its certificate for the host.
-func (m *Mesh) wayIn(r scenarios.Request, plaintext bool) (way, error) {
-	ingress, ok := m.ingress()
+// findIngressRoute is a client's to the ingress gateway, which it knows by its certificate for the host.
+func (m *Mesh) findIngressRoute(r scenarios.Request, plaintext bool) (route, error) {
+	ingress, ok := m.findIngress()
 	if !ok {
-		return way{}, errors.New("this topology has no ingress gateway")
+		return route{}, errors.New("this topology has no ingress gateway")
 	}
 	address := fmt.Sprintf("%s:%d", ingress.Address, ingressPort)
 	if plaintext {
-		return way{target: "http://" + address}, nil
+		return route{target: "http://" + address}, nil
 	}
-	root, err := os.ReadFile(m.path(publicCA))
+	root, err := os.ReadFile(m.filePath(publicCA))
 	if err != nil {
-		return way{}, err
+		return route{}, err
 	}
 	config := &tls.Config{}
 	if r.From != "" {
-		if config, err = m.holderOf(r.From); err != nil {
-			return way{}, err
+		if config, err = m.newClientTLS(r.From); err != nil {
+			return route{}, err
 		}
 	}
 	config.ServerName, config.InsecureSkipVerify, config.NextProtos = r.Host, false, nil
 	config.RootCAs = x509.NewCertPool()
 	config.RootCAs.AppendCertsFromPEM(root)
-	return way{target: "https://" + address, tls: config}, nil
+	return route{target: "https://" + address, tls: config}, nil
 }
 
-// egress is the sidecar of a workload such as ns/shop/sa/inventory: what is sent through it goes
+// findSidecarProxy is the sidecar of a workload such as ns/shop/sa/inventory: what is sent through it goes
 // out with that workload's certificate.
-func (m *Mesh) egress(from string) (func(*http.Request) (*url.URL, error), error) {
+func (m *Mesh) findSidecarProxy(from string) (func(*http.Request) (*url.URL, error), error) {
 	for _, w := range m.workloads {
 		if from == "ns/"+w.Namespace+"/sa/"+w.ServiceAccount {
-			proxy, err := url.Parse(w.Proxy())
+			proxy, err := url.Parse(w.ProxyURL())
 			return http.ProxyURL(proxy), err
 		}
 	}
 	return nil, fmt.Errorf("no workload is %q", from)
 }
 
-// holderOf is the TLS of a client with a certificate of the mesh's authority, for a SPIFFE id or for
+// newClientTLS is the TLS of a client with a certificate of the mesh's authority, for a SPIFFE id or for
 // dns:NAME.
-func (m *Mesh) holderOf(name string) (*tls.Config, error) {
+func (m *Mesh) newClientTLS(name string) (*tls.Config, error) {
 	names, err := sds.ParseNames(name)
 	if err != nil {
 		return nil, err

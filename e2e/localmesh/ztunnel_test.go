@@ -29,8 +29,8 @@ type ztunnelConfig struct {
 	Authorizations []map[string]any
 }
 
-// ztunnel has Istio's control plane tell what a ztunnel of this mesh would be sent.
-func (m *Mesh) ztunnel(t *testing.T) (c ztunnelConfig) {
+// dumpZtunnel has Istio's control plane tell what a ztunnel of this mesh would be sent.
+func (m *Mesh) dumpZtunnel(t *testing.T) (c ztunnelConfig) {
 	t.Helper()
 	istiod, err := repo.Bin("istiod", "istiod")
 	if err != nil {
@@ -44,7 +44,7 @@ func (m *Mesh) ztunnel(t *testing.T) (c ztunnelConfig) {
 	}
 	manifests := filepath.Join(m.root, "manifests", "istio")
 	dump := exec.CommandContext(t.Context(), istiod, "dump", "--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests,
-		"--dir", filepath.Join(manifests, "strict"), "--dir", filepath.Join(manifests, "waypoint"), "--dir", m.path("cluster"), "--nodes", node, "--out", out)
+		"--dir", filepath.Join(manifests, "strict"), "--dir", filepath.Join(manifests, "waypoint"), "--dir", m.filePath("cluster"), "--nodes", node, "--out", out)
 	dump.Env = append(os.Environ(), m.topology.Istiod...)
 	if log, err := dump.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, log)
@@ -62,7 +62,7 @@ func (m *Mesh) ztunnel(t *testing.T) (c ztunnelConfig) {
 // The guard reaches ztunnel whole: for every workload of the namespace, the waypoint's identity and
 // nothing else. What ztunnel does with it, only a cluster shows.
 func (m *Mesh) ztunnelGetsTheGuard(t *testing.T) {
-	c := m.ztunnel(t)
+	c := m.dumpZtunnel(t)
 	guard := map[string]any{ // ALLOW is the action's zero value, which is not written
 		"name": "only-through-the-waypoint", "namespace": "shop", "scope": "NAMESPACE",
 		"groups": []any{map[string]any{"rules": []any{map[string]any{"matches": []any{map[string]any{
@@ -85,7 +85,7 @@ func (m *Mesh) ztunnelGetsTheGuard(t *testing.T) {
 
 func (m *Mesh) ztunnelSendsToTheWaypoint(t *testing.T) {
 	got := map[string]string{}
-	for _, a := range m.ztunnel(t).Addresses {
+	for _, a := range m.dumpZtunnel(t).Addresses {
 		if s := a.Service; s != nil && s.Namespace == "shop" {
 			waypoint, _ := netip.AddrFromSlice(s.Waypoint.Address.Address)
 			got[s.Hostname] = waypoint.String()

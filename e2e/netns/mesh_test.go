@@ -129,7 +129,7 @@ func (m *mesh) awaitAddress(program *process.Proc, address string, from dialer) 
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
 	defer cancel()
-	err := program.Await(ctx, func(ctx context.Context) error {
+	err := program.AwaitReady(ctx, func(ctx context.Context) error {
 		conn, err := from(ctx, address)
 		if err != nil {
 			return err

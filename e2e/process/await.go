@@ -8,9 +8,9 @@ import (
 
 const pollInterval = 25 * time.Millisecond
 
-// Await polls ready until it returns nil, the program ends, or ctx does; ctx
+// AwaitReady polls ready until it returns nil, the program ends, or ctx does; ctx
 // must have a deadline. The error holds ready's last answer.
-func (p *Proc) Await(ctx context.Context, ready func(context.Context) error) error {
+func (p *Proc) AwaitReady(ctx context.Context, ready func(context.Context) error) error {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {

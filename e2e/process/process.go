@@ -55,7 +55,7 @@ func Start(spec Spec) (*Proc, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p := &Proc{spec: spec, cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
-	go p.run(started)
+	go p.runProgram(started)
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("starting %s: %w", spec.Name, err)
 	}
@@ -69,9 +69,9 @@ func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 }
 
-// run keeps the thread that starts the program until it ends: Linux sends
+// runProgram keeps the thread that starts the program until it ends: Linux sends
 // Pdeathsig when the starting thread dies, not the process (go.dev/issue/27505).
-func (p *Proc) run(started chan<- error) {
+func (p *Proc) runProgram(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := p.cmd.Start()

@@ -68,7 +68,7 @@ func TestAwaitReportsTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = p.Await(t.Context(), func(context.Context) error { return errors.New("never") })
+	err = p.AwaitReady(t.Context(), func(context.Context) error { return errors.New("never") })
 	if want := "failing ended (exit status 7); see " + log; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -90,7 +90,7 @@ func TestAwaitHasADeadline(t *testing.T) {
 	notYet := errors.New("not yet")
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
 	defer cancel()
-	err = p.Await(ctx, func(context.Context) error { return notYet })
+	err = p.AwaitReady(ctx, func(context.Context) error { return notYet })
 	if !errors.Is(err, notYet) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
@@ -139,7 +139,7 @@ func await(t *testing.T, p *process.Proc, ready func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if err := p.Await(ctx, ready); err != nil {
+	if err := p.AwaitReady(ctx, ready); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -101,7 +101,7 @@ func (r *redisServer) startProgram(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return r.process.Await(ctx, func(ctx context.Context) error {
+	return r.process.AwaitReady(ctx, func(ctx context.Context) error {
 		connection, err := new(net.Dialer).DialContext(ctx, "tcp", r.address)
 		if err != nil {
 			return err

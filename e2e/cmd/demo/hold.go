@@ -8,11 +8,11 @@ import (
 
 // holdOpen prints commands to try, and waits for Ctrl-C.
 func holdOpen(ctx context.Context, mesh *localmesh.Mesh, p *printer) error {
-	alice, err := mesh.Authorization(ctx, "alice")
+	alice, err := mesh.AuthorizationHeader(ctx, "alice")
 	if err != nil {
 		return err
 	}
-	partner, err := mesh.Authorization(ctx, "partner")
+	partner, err := mesh.AuthorizationHeader(ctx, "partner")
 	if err != nil {
 		return err
 	}
@@ -22,7 +22,7 @@ func holdOpen(ctx context.Context, mesh *localmesh.Mesh, p *printer) error {
 			"curl -i -H \"$ALICE\" " + gateway + "/jwt/tenants/acme/orders/1001"},
 		{"another tenant's order", "curl -i -H \"$ALICE\" " + gateway + "/jwt/tenants/globex/orders/1001"},
 		{"the partner's API key", "curl -i -H 'Authorization: " + partner + "' " + gateway + "/key/tenants/acme/orders/1001"},
-		{"from a workload, through its sidecar, without a token", "curl -i -x " + mesh.Egress("inventory") +
+		{"from a workload, through its sidecar, without a token", "curl -i -x " + mesh.EgressURL("inventory") +
 			" http://orders.shop.svc.cluster.local:8080/tenants/acme/orders/1001"},
 		{"the records of decisions", "tail -f " + mesh.Dir() + "/*.audit.log"},
 	})

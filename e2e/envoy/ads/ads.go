@@ -23,7 +23,7 @@ import (
 // The dump has one file per workload, <name>.json, written for
 // subnet.Template; prefix, such as "127.80.3.", takes that one's place.
 func Serve(ctx context.Context, addr string, dump fs.FS, prefix string, log *slog.Logger) (*sotw.Server, error) {
-	proxies, err := load(dump, prefix)
+	proxies, err := loadDump(dump, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -39,10 +39,10 @@ type service struct {
 }
 
 func (s *service) StreamAggregatedResources(stream discovery.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
-	return sotw.Serve(stream, s.answer, s.log)
+	return sotw.ServeStream(stream, s.answerRequest, s.log)
 }
 
-func (s *service) answer(node *core.Node, typeURL string, names []string) ([]*anypb.Any, error) {
+func (s *service) answerRequest(node *core.Node, typeURL string, names []string) ([]*anypb.Any, error) {
 	workload := node.GetMetadata().GetFields()["WORKLOAD_NAME"].GetStringValue()
 	p, ok := s.proxies[workload]
 	if !ok {

@@ -19,11 +19,11 @@ const (
 	routeType    = typePrefix + "envoy.config.route.v3.RouteConfiguration"
 )
 
-func files(name, content string) fstest.MapFS {
+func oneFile(name, content string) fstest.MapFS {
 	return fstest.MapFS{name: {Data: []byte(content)}}
 }
 
-func workload(name string) *core.Node {
+func newNode(name string) *core.Node {
 	return &core.Node{Metadata: &structpb.Struct{Fields: map[string]*structpb.Value{
 		"WORKLOAD_NAME": structpb.NewStringValue(name),
 	}}}
@@ -31,7 +31,7 @@ func workload(name string) *core.Node {
 
 func tinyService(t *testing.T) *service {
 	t.Helper()
-	proxies, err := load(files("orders.json", tiny), "127.80.3.")
+	proxies, err := loadDump(oneFile("orders.json", tiny), "127.80.3.")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestAnswer(t *testing.T) {
 		{node: "ledger", typeURL: clusterType, err: `knows no workload "ledger": run make dump`},
 		{node: "", typeURL: clusterType, err: `knows no workload ""`},
 	} {
-		got, err := s.answer(workload(row.node), row.typeURL, row.names)
+		got, err := s.answerRequest(newNode(row.node), row.typeURL, row.names)
 		if row.err != "" {
 			if err == nil || !strings.Contains(err.Error(), row.err) {
 				t.Errorf("%+v: got %v", row, err)
@@ -65,7 +65,7 @@ func TestAnswer(t *testing.T) {
 }
 
 func TestPrefixIsCarriedOver(t *testing.T) {
-	got, err := tinyService(t).answer(workload("orders"), listenerType, nil)
+	got, err := tinyService(t).answerRequest(newNode("orders"), listenerType, nil)
 	if err != nil || len(got) != 1 {
 		t.Fatalf("got %v, %v", got, err)
 	}
@@ -81,12 +81,12 @@ func TestPrefixIsCarriedOver(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	for want, dump := range map[string]fstest.MapFS{
 		"holds no *.json: run make dump": {},
-		"orders.json: unexpected":        files("orders.json", `{"clusters": [`),
-		"cluster_nam":                    files("orders.json", `{"clusters": [{"cluster_nam": "c"}]}`),
-		"envoy.filters.Unheard": files("orders.json",
+		"orders.json: unexpected":        oneFile("orders.json", `{"clusters": [`),
+		"cluster_nam":                    oneFile("orders.json", `{"clusters": [{"cluster_nam": "c"}]}`),
+		"envoy.filters.Unheard": oneFile("orders.json",
 			`{"clusters": [{"name": "c", "transportSocket": {"typedConfig": {"@type": "type.googleapis.com/envoy.filters.Unheard"}}}]}`),
 	} {
-		if _, err := load(dump, "127.80.3."); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := loadDump(dump, "127.80.3."); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}

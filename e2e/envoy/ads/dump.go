@@ -32,8 +32,8 @@ type proxyFile struct {
 	Routes    []json.RawMessage `json:"routes"`
 }
 
-// load reads all <workload>.json of a dump for a prefix.
-func load(dump fs.FS, prefix string) (map[string]proxy, error) {
+// loadDump reads all <workload>.json of a dump for a prefix.
+func loadDump(dump fs.FS, prefix string) (map[string]proxy, error) {
 	files, err := fs.Glob(dump, "*.json")
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func load(dump fs.FS, prefix string) (map[string]proxy, error) {
 		if err != nil {
 			return nil, err
 		}
-		p, err := parse(subnet.Localise(data, prefix))
+		p, err := parseProxy(subnet.Localise(data, prefix))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w: run make dump", name, err)
 		}
@@ -56,21 +56,21 @@ func load(dump fs.FS, prefix string) (map[string]proxy, error) {
 	return proxies, nil
 }
 
-func parse(data []byte) (proxy, error) {
+func parseProxy(data []byte) (proxy, error) {
 	var f proxyFile
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, err
 	}
 	p := proxy{}
 	return p, errors.Join(
-		add(p, f.Clusters, (*cluster.Cluster).GetName),
-		add(p, f.Endpoints, (*endpoint.ClusterLoadAssignment).GetClusterName),
-		add(p, f.Listeners, (*listener.Listener).GetName),
-		add(p, f.Routes, (*route.RouteConfiguration).GetName),
+		addResources(p, f.Clusters, (*cluster.Cluster).GetName),
+		addResources(p, f.Endpoints, (*endpoint.ClusterLoadAssignment).GetClusterName),
+		addResources(p, f.Listeners, (*listener.Listener).GetName),
+		addResources(p, f.Routes, (*route.RouteConfiguration).GetName),
 	)
 }
 
-func add[T any, M interface {
+func addResources[T any, M interface {
 	*T
 	proto.Message
 }](p proxy, resources []json.RawMessage, name func(M) string) error {

@@ -108,8 +108,8 @@ func (a *Authority) Issue(names Names) (Pair, error) {
 	return Pair{toPEM("CERTIFICATE", der), toPEM("PRIVATE KEY", pkcs8)}, err
 }
 
-// Root is the root certificate, PEM.
-func (a *Authority) Root() []byte { return toPEM("CERTIFICATE", a.cert.Raw) }
+// RootPEM is the root certificate, PEM.
+func (a *Authority) RootPEM() []byte { return toPEM("CERTIFICATE", a.cert.Raw) }
 
 func toPEM(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})

@@ -43,7 +43,7 @@ func TestAnAuthorityFromElsewhereSigns(t *testing.T) {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(ca.Root())
+	roots.AppendCertsFromPEM(ca.RootPEM())
 	if _, err := own.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
 		t.Error(err)
 	}

@@ -40,13 +40,13 @@ type service struct {
 }
 
 func (s *service) StreamSecrets(stream secret.SecretDiscoveryService_StreamSecretsServer) error {
-	return sotw.Serve(stream, s.answer, s.log)
+	return sotw.ServeStream(stream, s.answerRequest, s.log)
 }
 
-func (s *service) answer(node *core.Node, _ string, names []string) ([]*anypb.Any, error) {
+func (s *service) answerRequest(node *core.Node, _ string, names []string) ([]*anypb.Any, error) {
 	var out []*anypb.Any
 	for _, name := range names {
-		secret, err := s.secret(node, name)
+		secret, err := s.newSecret(node, name)
 		if err != nil {
 			return nil, err
 		}
@@ -59,38 +59,38 @@ func (s *service) answer(node *core.Node, _ string, names []string) ([]*anypb.An
 	return out, nil
 }
 
-func (s *service) secret(node *core.Node, name string) (*tls.Secret, error) {
+func (s *service) newSecret(node *core.Node, name string) (*tls.Secret, error) {
 	switch name {
 	case "ROOTCA":
 		return &tls.Secret{Name: name, Type: &tls.Secret_ValidationContext{
-			ValidationContext: &tls.CertificateValidationContext{TrustedCa: inline(s.ca.Root())},
+			ValidationContext: &tls.CertificateValidationContext{TrustedCa: inlineBytes(s.ca.RootPEM())},
 		}}, nil
 	case "default":
-		id, err := identity(node)
+		id, err := readIdentity(node)
 		if err != nil {
 			return nil, err
 		}
 		p, err := s.ca.Issue(Names{URIs: []*url.URL{id}})
 		return &tls.Secret{Name: name, Type: &tls.Secret_TlsCertificate{
-			TlsCertificate: &tls.TlsCertificate{CertificateChain: inline(p.Cert), PrivateKey: inline(p.Key)},
+			TlsCertificate: &tls.TlsCertificate{CertificateChain: inlineBytes(p.Cert), PrivateKey: inlineBytes(p.Key)},
 		}}, err
 	}
 	return nil, fmt.Errorf("no secret is named %q; there are default and ROOTCA", name)
 }
 
-func inline(data []byte) *core.DataSource {
+func inlineBytes(data []byte) *core.DataSource {
 	return &core.DataSource{Specifier: &core.DataSource_InlineBytes{InlineBytes: data}}
 }
 
-var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+var labelForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
 
-// identity reads the SPIFFE id out of the node's metadata. TRUST_DOMAIN is ours, not Istio's, whose
-// agent reads the trust domain from its environment.
-func identity(node *core.Node) (*url.URL, error) {
+// readIdentity reads the SPIFFE id out of the node's metadata. TRUST_DOMAIN is ours, not Istio's, whose
+// agent is told the trust domain by its environment.
+func readIdentity(node *core.Node) (*url.URL, error) {
 	fields := node.GetMetadata().GetFields()
 	ns, sa := fields["NAMESPACE"].GetStringValue(), fields["SERVICE_ACCOUNT"].GetStringValue()
 	domain := cmp.Or(fields["TRUST_DOMAIN"].GetStringValue(), "cluster.local")
-	if !label.MatchString(ns) || !label.MatchString(sa) || !label.MatchString(domain) {
+	if !labelForm.MatchString(ns) || !labelForm.MatchString(sa) || !labelForm.MatchString(domain) {
 		return nil, fmt.Errorf("node %q names no identity: TRUST_DOMAIN %q, NAMESPACE %q, SERVICE_ACCOUNT %q", node.GetId(), domain, ns, sa)
 	}
 	return &url.URL{Scheme: "spiffe", Host: domain, Path: "/ns/" + ns + "/sa/" + sa}, nil

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-func node(t *testing.T, metadata map[string]any) *core.Node {
+func newNode(t *testing.T, metadata map[string]any) *core.Node {
 	t.Helper()
 	s, err := structpb.NewStruct(metadata)
 	if err != nil {
@@ -28,9 +28,9 @@ func newService(t *testing.T) *service {
 	return &service{ca: ca}
 }
 
-func ask(t *testing.T, s *service, n *core.Node, name string) *tls.Secret {
+func requestSecret(t *testing.T, s *service, n *core.Node, name string) *tls.Secret {
 	t.Helper()
-	answer, err := s.answer(n, "", []string{name})
+	answer, err := s.answerRequest(n, "", []string{name})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,9 +43,9 @@ func ask(t *testing.T, s *service, n *core.Node, name string) *tls.Secret {
 
 func TestCertificateNamesTheNode(t *testing.T) {
 	s := newService(t)
-	orders := node(t, map[string]any{"NAMESPACE": "shop", "SERVICE_ACCOUNT": "orders"})
-	own := ask(t, s, orders, "default").GetTlsCertificate()
-	trusted := ask(t, s, orders, "ROOTCA").GetValidationContext().GetTrustedCa().GetInlineBytes()
+	orders := newNode(t, map[string]any{"NAMESPACE": "shop", "SERVICE_ACCOUNT": "orders"})
+	own := requestSecret(t, s, orders, "default").GetTlsCertificate()
+	trusted := requestSecret(t, s, orders, "ROOTCA").GetValidationContext().GetTrustedCa().GetInlineBytes()
 
 	pair, err := gotls.X509KeyPair(own.GetCertificateChain().GetInlineBytes(), own.GetPrivateKey().GetInlineBytes())
 	if err != nil {
@@ -78,7 +78,7 @@ func TestRefusals(t *testing.T) {
 		`node "orders" names no identity: TRUST_DOMAIN "cluster.local", NAMESPACE "shop", SERVICE_ACCOUNT "orders?"`:     {map[string]any{"NAMESPACE": "shop", "SERVICE_ACCOUNT": "orders?"}, "default"},
 		`node "orders" names no identity: TRUST_DOMAIN "a/b", NAMESPACE "shop", SERVICE_ACCOUNT "orders"`:                {map[string]any{"TRUST_DOMAIN": "a/b", "NAMESPACE": "shop", "SERVICE_ACCOUNT": "orders"}, "default"},
 	} {
-		answer, err := s.answer(node(t, row.metadata), "", []string{row.secret})
+		answer, err := s.answerRequest(newNode(t, row.metadata), "", []string{row.secret})
 		if err == nil || err.Error() != want || answer != nil {
 			t.Errorf("got %v, %v; want %s", answer, err, want)
 		}

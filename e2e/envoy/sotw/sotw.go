@@ -32,9 +32,9 @@ type Stream interface {
 	Recv() (*discovery.DiscoveryRequest, error)
 }
 
-// Serve answers one stream until the Envoy closes it.
-func Serve(stream Stream, answer Answer, log *slog.Logger) error {
-	c := conversation{stream: stream, answer: answer, log: log, sent: map[string]sent{}}
+// ServeStream answers one stream until the Envoy closes it.
+func ServeStream(stream Stream, answer Answer, log *slog.Logger) error {
+	c := conversation{stream: stream, answer: answer, log: log, answers: map[string]lastAnswer{}}
 	for {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -43,28 +43,28 @@ func Serve(stream Stream, answer Answer, log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		if err := c.take(request); err != nil {
+		if err := c.handleRequest(request); err != nil {
 			return err
 		}
 	}
 }
 
 type conversation struct {
-	stream Stream
-	answer Answer
-	log    *slog.Logger
-	node   *core.Node // Envoy names itself in the first request only
-	sent   map[string]sent
-	count  int
+	stream      Stream
+	answer      Answer
+	log         *slog.Logger
+	node        *core.Node // Envoy names itself in the first request only
+	answers     map[string]lastAnswer
+	answerCount int
 }
 
-// sent is the last answer given for a type.
-type sent struct {
+// lastAnswer is the last answer given for a type.
+type lastAnswer struct {
 	nonce string
 	names []string
 }
 
-func (c *conversation) take(r *discovery.DiscoveryRequest) error {
+func (c *conversation) handleRequest(r *discovery.DiscoveryRequest) error {
 	if r.Node != nil {
 		c.node = r.Node
 	}
@@ -73,22 +73,22 @@ func (c *conversation) take(r *discovery.DiscoveryRequest) error {
 			"node", c.node.GetId(), "type", r.TypeUrl, "error", r.ErrorDetail.GetMessage())
 		return nil
 	}
-	last, asked := c.sent[r.TypeUrl]
+	last, asked := c.answers[r.TypeUrl]
 	if asked && (r.ResponseNonce != last.nonce || slices.Equal(r.ResourceNames, last.names)) {
 		return nil
 	}
-	return c.send(r)
+	return c.sendAnswer(r)
 }
 
-func (c *conversation) send(r *discovery.DiscoveryRequest) error {
+func (c *conversation) sendAnswer(r *discovery.DiscoveryRequest) error {
 	resources, err := c.answer(c.node, r.TypeUrl, r.ResourceNames)
 	if err != nil {
 		c.log.Error("cannot answer an Envoy", "node", c.node.GetId(), "type", r.TypeUrl, "error", err)
 		return status.Error(codes.FailedPrecondition, err.Error())
 	}
-	c.count++
-	nonce := strconv.Itoa(c.count)
-	c.sent[r.TypeUrl] = sent{nonce, r.ResourceNames}
+	c.answerCount++
+	nonce := strconv.Itoa(c.answerCount)
+	c.answers[r.TypeUrl] = lastAnswer{nonce, r.ResourceNames}
 	return c.stream.Send(&discovery.DiscoveryResponse{
 		VersionInfo: nonce, Nonce: nonce, TypeUrl: r.TypeUrl, Resources: resources,
 	})

@@ -35,12 +35,12 @@ func (s *script) Send(r *discovery.DiscoveryResponse) error {
 	return nil
 }
 
-func ask(typeURL, nonce string, names ...string) *discovery.DiscoveryRequest {
+func newRequest(typeURL, nonce string, names ...string) *discovery.DiscoveryRequest {
 	return &discovery.DiscoveryRequest{TypeUrl: typeURL, ResponseNonce: nonce, ResourceNames: names}
 }
 
-func refuse(typeURL, nonce string) *discovery.DiscoveryRequest {
-	r := ask(typeURL, nonce, "other")
+func newRejection(typeURL, nonce string) *discovery.DiscoveryRequest {
+	r := newRequest(typeURL, nonce, "other")
 	r.ErrorDetail = &rpc.Status{Message: "bad"}
 	return r
 }
@@ -50,16 +50,16 @@ func TestServe(t *testing.T) {
 		requests []*discovery.DiscoveryRequest
 		answers  []string
 	}{
-		"a first request is answered":      {requests: list(ask("A", "")), answers: []string{"A 1"}},
-		"an acknowledgement is not":        {requests: list(ask("A", "", "x"), ask("A", "1", "x")), answers: []string{"A 1"}},
-		"other names are":                  {requests: list(ask("A", "", "x"), ask("A", "1", "x", "y")), answers: []string{"A 1", "A 2"}},
-		"types are apart":                  {requests: list(ask("A", ""), ask("B", ""), ask("A", "1")), answers: []string{"A 1", "B 2"}},
-		"an overtaken request is left out": {requests: list(ask("A", "", "x"), ask("A", "1", "y"), ask("A", "1", "z")), answers: []string{"A 1", "A 2"}},
-		"a refusal is not argued with":     {requests: list(ask("A", "", "x"), refuse("A", "1")), answers: []string{"A 1"}},
+		"a first request is answered":      {requests: listRequests(newRequest("A", "")), answers: []string{"A 1"}},
+		"an acknowledgement is not":        {requests: listRequests(newRequest("A", "", "x"), newRequest("A", "1", "x")), answers: []string{"A 1"}},
+		"other names are":                  {requests: listRequests(newRequest("A", "", "x"), newRequest("A", "1", "x", "y")), answers: []string{"A 1", "A 2"}},
+		"types are apart":                  {requests: listRequests(newRequest("A", ""), newRequest("B", ""), newRequest("A", "1")), answers: []string{"A 1", "B 2"}},
+		"an overtaken request is left out": {requests: listRequests(newRequest("A", "", "x"), newRequest("A", "1", "y"), newRequest("A", "1", "z")), answers: []string{"A 1", "A 2"}},
+		"a refusal is not argued with":     {requests: listRequests(newRequest("A", "", "x"), newRejection("A", "1")), answers: []string{"A 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &script{requests: row.requests}
-			err := Serve(s, func(*core.Node, string, []string) ([]*anypb.Any, error) { return nil, nil }, slog.New(slog.DiscardHandler))
+			err := ServeStream(s, func(*core.Node, string, []string) ([]*anypb.Any, error) { return nil, nil }, slog.New(slog.DiscardHandler))
 			if err != nil || !slices.Equal(s.answers, row.answers) {
 				t.Errorf("answered %q, %v; want %q", s.answers, err, row.answers)
 			}
@@ -67,15 +67,15 @@ func TestServe(t *testing.T) {
 	}
 }
 
-func list(r ...*discovery.DiscoveryRequest) []*discovery.DiscoveryRequest { return r }
+func listRequests(r ...*discovery.DiscoveryRequest) []*discovery.DiscoveryRequest { return r }
 
 // Envoy names itself in the first request of a stream only.
 func TestNodeIsRemembered(t *testing.T) {
-	first := ask("A", "")
+	first := newRequest("A", "")
 	first.Node = &core.Node{Id: "orders"}
 	var seen []string
-	s := &script{requests: list(first, ask("B", ""))}
-	err := Serve(s, func(n *core.Node, _ string, _ []string) ([]*anypb.Any, error) {
+	s := &script{requests: listRequests(first, newRequest("B", ""))}
+	err := ServeStream(s, func(n *core.Node, _ string, _ []string) ([]*anypb.Any, error) {
 		seen = append(seen, n.GetId())
 		return nil, nil
 	}, slog.New(slog.DiscardHandler))
@@ -85,8 +85,8 @@ func TestNodeIsRemembered(t *testing.T) {
 }
 
 func TestUnanswerableEndsTheStream(t *testing.T) {
-	s := &script{requests: list(ask("A", ""))}
-	err := Serve(s, func(*core.Node, string, []string) ([]*anypb.Any, error) {
+	s := &script{requests: listRequests(newRequest("A", ""))}
+	err := ServeStream(s, func(*core.Node, string, []string) ([]*anypb.Any, error) {
 		return nil, errors.New("no such workload")
 	}, slog.New(slog.DiscardHandler))
 	if status.Code(err) != codes.FailedPrecondition || len(s.answers) != 0 {

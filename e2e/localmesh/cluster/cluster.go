@@ -23,12 +23,12 @@ var Files embed.FS
 
 const (
 	// injected is the label that Istio's sidecar injection puts on a pod.
-	injected = "security.istio.io/tlsMode"
-	// inboundPorts is the annotation of a pod with the ports that the sidecar intercepts: with an empty
+	injectedLabel = "security.istio.io/tlsMode"
+	// inboundPorts is the annotation by which a pod says what of it the sidecar takes: with an empty
 	// value it has the sidecar for its certificate alone.
-	inboundPorts = "traffic.sidecar.istio.io/includeInboundPorts"
+	inboundPortsAnnotation = "traffic.sidecar.istio.io/includeInboundPorts"
 	// redirection is the annotation that Istio's CNI puts on a pod in ambient mode.
-	redirection = "ambient.istio.io/redirection"
+	redirectionAnnotation = "ambient.istio.io/redirection"
 )
 
 type pod struct {
@@ -44,26 +44,28 @@ type pod struct {
 	Status struct{ PodIP string }
 }
 
-// Workloads returns the tour's pods that have an Envoy, by name, with the addresses of a prefix such
+// LoadTourWorkloads returns the tour's pods that have an Envoy, by name, with the addresses of a prefix such
 // as "127.80.3.".
-func Workloads(prefix string) (map[string]envoy.Workload, error) { return WorkloadsIn(Files, prefix) }
+func LoadTourWorkloads(prefix string) (map[string]envoy.Workload, error) {
+	return LoadWorkloads(Files, prefix)
+}
 
-// WorkloadsIn does so for the objects of another cluster.
-func WorkloadsIn(objects fs.FS, prefix string) (map[string]envoy.Workload, error) {
+// LoadWorkloads does so for the objects of another cluster.
+func LoadWorkloads(objects fs.FS, prefix string) (map[string]envoy.Workload, error) {
 	out := map[string]envoy.Workload{}
-	err := each(objects, prefix, func(doc []byte) error {
+	err := readObjects(objects, prefix, func(doc []byte) error {
 		var p pod
 		err := yaml.Unmarshal(doc, &p)
-		if kind := p.proxy(); kind != "" {
-			out[p.Metadata.Name] = p.workload(kind)
+		if kind := p.proxyType(); kind != "" {
+			out[p.Metadata.Name] = p.newWorkload(kind)
 		}
 		return err
 	})
 	return out, err
 }
 
-// each reads every object.
-func each(objects fs.FS, prefix string, read func(doc []byte) error) error {
+// readObjects reads every object.
+func readObjects(objects fs.FS, prefix string, read func(doc []byte) error) error {
 	files, err := fs.Glob(objects, "*.yaml")
 	if err != nil {
 		return err
@@ -82,9 +84,9 @@ func each(objects fs.FS, prefix string, read func(doc []byte) error) error {
 	return nil
 }
 
-// proxy is the type of the pod's Envoy, as in the arguments of Istio's agent: "proxy router" are the first
+// proxyType is the type of the pod's Envoy, as Istio's agent is told it: "proxy router" are the first
 // arguments in a gateway's pod. Empty: the pod has none.
-func (p pod) proxy() string {
+func (p pod) proxyType() string {
 	if p.Kind != "Pod" {
 		return ""
 	}
@@ -93,18 +95,18 @@ func (p pod) proxy() string {
 			return c.Args[1]
 		}
 	}
-	ports, some := p.Metadata.Annotations[inboundPorts]
-	if p.Metadata.Labels[injected] == "istio" && (!some || ports != "") || p.ambient() {
+	ports, some := p.Metadata.Annotations[inboundPortsAnnotation]
+	if p.Metadata.Labels[injectedLabel] == "istio" && (!some || ports != "") || p.isAmbient() {
 		return envoy.Sidecar
 	}
 	return ""
 }
 
-// ambient: the pod has no Envoy, but a ztunnel beside it. On the called side an Envoy replaces
+// isAmbient: the pod has no Envoy, but a ztunnel beside it. On the called side an Envoy stands in for
 // that, as a sidecar that takes tunnels: to it, Istio gives the same policies.
-func (p pod) ambient() bool { return p.Metadata.Annotations[redirection] == "enabled" }
+func (p pod) isAmbient() bool { return p.Metadata.Annotations[redirectionAnnotation] == "enabled" }
 
-func (p pod) workload(kind string) envoy.Workload {
+func (p pod) newWorkload(kind string) envoy.Workload {
 	return envoy.Workload{
 		Type:           kind,
 		Name:           p.Metadata.Name,
@@ -113,6 +115,6 @@ func (p pod) workload(kind string) envoy.Workload {
 		Address:        p.Status.PodIP,
 		Labels:         p.Metadata.Labels,
 		Annotations:    p.Metadata.Annotations,
-		Ambient:        p.ambient(),
+		Ambient:        p.isAmbient(),
 	}
 }

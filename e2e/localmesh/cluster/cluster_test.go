@@ -9,7 +9,7 @@ import (
 )
 
 func TestWorkloads(t *testing.T) {
-	got, err := cluster.Workloads("127.80.3.")
+	got, err := cluster.LoadTourWorkloads("127.80.3.")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,8 +20,8 @@ func TestWorkloads(t *testing.T) {
 		"reports":     {"spiffe://cluster.local/ns/shop/sa/reports", "http://127.80.3.13:15080"},
 	}
 	for name, w := range want {
-		if g := got[name]; g.SPIFFE() != w.spiffe || g.Proxy() != w.proxy {
-			t.Errorf("%s is %s behind %s", name, g.SPIFFE(), g.Proxy())
+		if g := got[name]; g.SPIFFE() != w.spiffe || g.ProxyURL() != w.proxy {
+			t.Errorf("%s is %s behind %s", name, g.SPIFFE(), g.ProxyURL())
 		}
 		guarded := got[name].Labels["meshpass.dev/guarded"] == "true"
 		if want := name != "tyk-gateway"; guarded != want {
@@ -53,7 +53,7 @@ metadata: {name: ambient, annotations: {ambient.istio.io/redirection: enabled}}
 kind: Service
 metadata: {name: service, labels: {security.istio.io/tlsMode: istio}}
 `
-	got, err := cluster.WorkloadsIn(fstest.MapFS{"pods.yaml": {Data: []byte(pods)}}, "127.80.3.")
+	got, err := cluster.LoadWorkloads(fstest.MapFS{"pods.yaml": {Data: []byte(pods)}}, "127.80.3.")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,14 +70,14 @@ spec: {clusterIP: 127.77.0.111}
 kind: Pod
 metadata: {name: orders, namespace: edge}
 `
-	got, err := cluster.Services(fstest.MapFS{"orders.yaml": {Data: []byte(objects)}}, "127.80.3.")
+	got, err := cluster.LoadServices(fstest.MapFS{"orders.yaml": {Data: []byte(objects)}}, "127.80.3.")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 1 || got["orders.shop.svc.cluster.local"] != "127.80.3.111" {
 		t.Errorf("got %v", got)
 	}
-	if _, err := cluster.Services(fstest.MapFS{"orders.yaml": {Data: []byte("kind: [")}}, "127.80.3."); err == nil {
+	if _, err := cluster.LoadServices(fstest.MapFS{"orders.yaml": {Data: []byte("kind: [")}}, "127.80.3."); err == nil {
 		t.Error("a malformed object was taken")
 	}
 }

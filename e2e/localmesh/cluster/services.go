@@ -12,11 +12,11 @@ type service struct {
 	Spec     struct{ ClusterIP string }
 }
 
-// Services returns the addresses of the Services by their host names, as a cluster's DNS would, with
+// LoadServices returns the addresses of the Services by their host names, as a cluster's DNS would, with
 // the addresses of a prefix such as "127.80.3.".
-func Services(objects fs.FS, prefix string) (map[string]string, error) {
+func LoadServices(objects fs.FS, prefix string) (map[string]string, error) {
 	out := map[string]string{}
-	err := each(objects, prefix, func(doc []byte) error {
+	err := readObjects(objects, prefix, func(doc []byte) error {
 		var s service
 		err := yaml.Unmarshal(doc, &s)
 		if s.Kind == "Service" {

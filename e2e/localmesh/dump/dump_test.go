@@ -146,13 +146,13 @@ func liveDump(t *testing.T) string {
 
 func writeNodes(t *testing.T) string {
 	t.Helper()
-	workloads, err := cluster.Workloads(subnet.Template)
+	workloads, err := cluster.LoadTourWorkloads(subnet.Template)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	for name, w := range workloads {
-		node, err := w.Node()
+		node, err := w.NodeJSON()
 		if err != nil {
 			t.Fatal(err)
 		}

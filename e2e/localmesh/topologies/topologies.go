@@ -43,11 +43,11 @@ type Cluster struct {
 	Istio       []string `yaml:"istio"`       // folders of manifests/istio that are applied to it
 }
 
-// Folder is where its objects are.
-func (c Cluster) Folder() string { return "cluster-" + c.Name }
+// ObjectFolder is where its objects are.
+func (c Cluster) ObjectFolder() string { return "cluster-" + c.Name }
 
-// Policies is where its AccessPolicy documents are.
-func (c Cluster) Policies() string { return "policies-" + c.Name }
+// PolicyFolder is where its AccessPolicy documents are.
+func (c Cluster) PolicyFolder() string { return "policies-" + c.Name }
 
 // Authorizer is one process of the authorizer.
 type Authorizer struct {
@@ -65,7 +65,7 @@ type Gateway struct {
 }
 
 //go:embed */*
-var files embed.FS
+var embeddedFiles embed.FS
 
 // ErrUnknown is the error of a name without a topology.
 var ErrUnknown = errors.New("no such topology")
@@ -74,7 +74,7 @@ var ErrUnknown = errors.New("no such topology")
 func Load(name string) (Topology, error) {
 	t := Topology{Name: name}
 	if name != "" {
-		if err := t.read(); err != nil {
+		if err := t.readFile(); err != nil {
 			return Topology{}, fmt.Errorf("topology %q: %w", name, err)
 		}
 	}
@@ -87,11 +87,11 @@ func Load(name string) (Topology, error) {
 	return t, nil
 }
 
-func (t *Topology) read() error {
+func (t *Topology) readFile() error {
 	file := path.Join(t.Name, "topology.yaml")
-	data, err := files.ReadFile(file)
+	data, err := embeddedFiles.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: there are %v", ErrUnknown, Names())
+		return fmt.Errorf("%w: there are %v", ErrUnknown, ListNames())
 	}
 	if err != nil {
 		return err
@@ -114,9 +114,9 @@ func (t *Topology) read() error {
 	return doc.Decode(t).Err()
 }
 
-// Names lists the topologies.
-func Names() []string {
-	found, _ := fs.Glob(files, "*/topology.yaml") // fails on a malformed pattern only
+// ListNames lists the topologies.
+func ListNames() []string {
+	found, _ := fs.Glob(embeddedFiles, "*/topology.yaml") // fails on a malformed pattern only
 	for i := range found {
 		found[i] = path.Dir(found[i])
 	}
@@ -129,10 +129,10 @@ func (t Topology) Files(folder ...string) ([]fs.FS, error) {
 	var layers []fs.FS
 	for _, layer := range t.Layers {
 		dir := path.Join(append([]string{layer}, folder...)...)
-		if _, err := fs.Stat(files, dir); err != nil {
+		if _, err := fs.Stat(embeddedFiles, dir); err != nil {
 			continue // nothing differs
 		}
-		own, err := fs.Sub(files, dir)
+		own, err := fs.Sub(embeddedFiles, dir)
 		if err != nil {
 			return nil, err
 		}

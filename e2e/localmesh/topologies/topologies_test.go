@@ -24,7 +24,7 @@ func TestTheTourIsTheDefault(t *testing.T) {
 }
 
 func TestEveryTopologyLoads(t *testing.T) {
-	names := topologies.Names()
+	names := topologies.ListNames()
 	if len(names) == 0 {
 		t.Error("no topologies")
 	}
