@@ -18,7 +18,7 @@ var templates = template.Must(template.New("bootstrap").
 	Funcs(template.FuncMap{"json": asJSON, "cluster": newStaticCluster}).
 	Parse(bootstrapText))
 
-// staticCluster is a static cluster of one address.
+// staticCluster is a cluster of one fixed address.
 type staticCluster struct {
 	Name string
 	At   netip.AddrPort
@@ -26,15 +26,14 @@ type staticCluster struct {
 
 func newStaticCluster(name string, at netip.AddrPort) staticCluster { return staticCluster{name, at} }
 
-// asJSON quotes a value, so that no name can break out of its place.
+// asJSON quotes a value, so that no name can end its JSON string.
 func asJSON(v any) (string, error) {
 	data, err := json.Marshal(v)
 	return string(data), err
 }
 
-// NodeJSON returns the JSON by which the workload's Envoy names itself: the
-// control plane computes the configuration from it, and the certificate's
-// identity stands in it.
+// NodeJSON returns the JSON with which the workload's Envoy names itself. The control plane
+// computes the configuration from it. It holds the identity for the certificate.
 func (w Workload) NodeJSON() ([]byte, error) {
 	var out bytes.Buffer
 	err := templates.ExecuteTemplate(&out, "node", w)

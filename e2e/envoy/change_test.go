@@ -17,8 +17,8 @@ metadata: {name: orders, namespace: shop}
 spec: {selector: {matchLabels: {app: orders}}, mtls: {mode: PERMISSIVE}}
 `
 
-// A file that changes reaches an Envoy that is running; a half-written one
-// changes nothing and is reported.
+// A file that changes reaches a running Envoy. A half-written file changes nothing and is
+// reported.
 func TestChangedFileReachesEnvoy(t *testing.T) {
 	r := newRig(t)
 	r.fromIstiod(t)
@@ -51,7 +51,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	for !holds() {
 		select {
 		case <-deadline:
-			t.Fatalf("never saw that %s", what)
+			t.Fatalf("not seen in time: %s", what)
 		case <-tick.C:
 		}
 	}

@@ -1,10 +1,10 @@
 // Package envoy runs a real Envoy beside each workload.
 //
-// Each has an address of its own in 127.0.0.0/8 and its listeners bind that
-// address, so that neither root nor iptables is needed: callers send through
-// the listener on port 15080 as through an HTTP proxy, and what is called is
-// reached on its address, port 8080, where its Envoy listens. All else, which
-// filters a listener has above all, comes from the control plane.
+// Each has an address of its own in 127.0.0.0/8 and its listeners bind that address, so
+// that neither root nor iptables is needed. A caller sends through the listener on port
+// 15080 as through an HTTP proxy. A callee is reached on its address, port 8080, where
+// its Envoy listens. All other configuration, such as the filters of a listener, comes
+// from the control plane.
 package envoy
 
 import (
@@ -20,26 +20,19 @@ import (
 
 const startTimeout = 20 * time.Second
 
-// Options describe the Envoy to start.
+// Options describes the Envoy to start.
 type Options struct {
 	Binary   string // from Find
 	Workload Workload
 	XDS      string                                                  // IP:port of the control plane or the dump's server
 	SDS      string                                                  // IP:port of the certificates' server
 	Within   func(program string, args ...string) (string, []string) // nil, or the command line that runs a program elsewhere
-	Dir      string                                                  // gets <name>.bootstrap.json, <name>.envoy.log, <name>.access.log
+	Dir      string                                                  // folder for <name>.bootstrap.json, <name>.envoy.log, <name>.access.log
 }
 
-// Proc is an Envoy that serves.
-type Proc struct {
-	*process.Proc
-	workload Workload
-	log      string
-}
-
-// Start returns when the Envoy has taken its whole configuration and serves.
-// A refused configuration, an Envoy that ends, and one that is not ready in
-// time are errors, and nothing is left running then.
+// Start returns when the Envoy has loaded its complete configuration and serves. A
+// rejected configuration, an Envoy that ends, and one that is not ready in time are
+// errors, and nothing is left running then.
 func Start(ctx context.Context, o Options) (*Proc, error) {
 	p, err := startProcess(o)
 	if err != nil {
@@ -53,19 +46,18 @@ func Start(ctx context.Context, o Options) (*Proc, error) {
 	return p, nil
 }
 
-// awaitReady does not wait out the deadline once something was refused:
-// it stays refused.
+// awaitReady does not wait until the deadline if a part was rejected: it stays rejected.
 func (p *Proc) awaitReady(ctx context.Context) error {
-	var refused error
+	var rejected error
 	err := p.AwaitReady(ctx, func(ctx context.Context) error {
 		err := p.checkReady(ctx)
 		if errors.Is(err, ErrRejected) {
-			refused = err
+			rejected = err
 			return nil
 		}
 		return err
 	})
-	return errors.Join(err, refused)
+	return errors.Join(err, rejected)
 }
 
 func startProcess(o Options) (*Proc, error) {
@@ -85,7 +77,7 @@ func startProcess(o Options) (*Proc, error) {
 		"--config-path", base+".bootstrap.json",
 		"--concurrency", "1",
 		"--file-flush-interval-msec", "1000", // of the access log, as Istio's agent sets it
-		"--component-log-level", "misc:error", // else a warning for each deprecated field that Istio still uses
+		"--component-log-level", "misc:error", // without it, a warning for each deprecated field that Istio still uses
 		"--disable-hot-restart", // it would share memory between the Envoys of one machine
 	)
 	p := &Proc{workload: o.Workload, log: base + ".envoy.log"}

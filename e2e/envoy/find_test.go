@@ -30,7 +30,7 @@ const (
 
 func TestFind(t *testing.T) {
 	for name, row := range map[string]struct {
-		env, path, bin string // what --version answers there; empty: nothing there
+		env, path, bin string // answer of --version there; empty: no file
 		from           string // env or path
 		err            error
 		text           string
@@ -79,7 +79,7 @@ func TestInstall(t *testing.T) {
 		t.Fatalf("got %v, want ErrHash", err)
 	}
 	if left, _ := filepath.Glob(filepath.Dir(target) + "/*"); len(left) != 0 {
-		t.Fatalf("a refused Envoy left %v", left)
+		t.Fatalf("a rejected Envoy left %v", left)
 	}
 	if err := installWheel(wheel, target, hex.EncodeToString(sum[:])); err != nil {
 		t.Fatal(err)

@@ -13,8 +13,8 @@ import (
 
 const ordersURL = "http://orders.shop.svc.cluster.local:8080/tenants/acme/orders/1"
 
-// The same cases hold whether the configuration comes from the checked-in dump
-// or from the live control plane.
+// The same cases hold with the configuration of the checked-in dump and with that of the
+// live control plane.
 func TestMesh(t *testing.T) {
 	for name, controlPlane := range map[string]func(*rig, *testing.T){
 		"dump":   (*rig).fromCheckedInDump,
@@ -80,7 +80,7 @@ func (r *rig) plaintextIsRefused(t *testing.T) {
 	}
 }
 
-// callInPlaintext sends straight to orders' Envoy, as a program outside the mesh would.
+// callInPlaintext sends directly to the Envoy of orders, as a program outside the mesh would.
 func (r *rig) callInPlaintext() (status string, err error) {
 	direct := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	response, err := direct.Get("http://" + r.net.Addr(11) + ":8080/")

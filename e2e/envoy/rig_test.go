@@ -29,8 +29,8 @@ import (
 	"github.com/meshpass/meshpass/e2e/subnet"
 )
 
-// rig is a mesh of two workloads, reports and orders, whose programs and
-// authorizer are the test's own.
+// rig is a mesh of two workloads, reports and orders. Their programs and the authorizer are
+// part of the test.
 type rig struct {
 	net       *subnet.Subnet
 	dir       string // logs
@@ -40,7 +40,7 @@ type rig struct {
 	authz     *authorizer
 }
 
-// newRig has everything but Envoys.
+// newRig starts all parts but the control plane and the Envoys.
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	n, err := subnet.Claim()
@@ -113,7 +113,7 @@ func (r *rig) start(t *testing.T, name string) *envoy.Proc {
 	return p
 }
 
-// stopAtEnd fails a test whose program does not end by itself when asked.
+// stopAtEnd fails the test if the program does not end after SIGTERM.
 func stopAtEnd(t *testing.T, stop func() error) {
 	t.Cleanup(func() {
 		if err := stop(); err != nil {
@@ -122,7 +122,7 @@ func stopAtEnd(t *testing.T, stop func() error) {
 	})
 }
 
-// throughMesh is a client that sends as the program of workload w does.
+// throughMesh makes a client that sends as the program of workload w does.
 func throughMesh(t *testing.T, w envoy.Workload) *http.Client {
 	t.Helper()
 	proxy, err := url.Parse(w.ProxyURL())
@@ -142,7 +142,7 @@ func serveApp(t *testing.T, addr string) {
 	stopAtEnd(t, server.Close)
 }
 
-// authorizer answers every Check with one code and remembers what it was asked.
+// authorizer answers every Check with one code, and keeps the Checks.
 type authorizer struct {
 	auth.UnimplementedAuthorizationServer
 	server *grpc.Server
@@ -169,7 +169,7 @@ func (a *authorizer) Check(_ context.Context, r *auth.CheckRequest) (*auth.Check
 	return &auth.CheckResponse{Status: &status.Status{Code: int32(a.answer)}}, nil
 }
 
-// reset forgets what was asked and answers with code from now on.
+// reset drops the Checks so far, and answers with code from now on.
 func (a *authorizer) reset(code codes.Code) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"github.com/meshpass/meshpass/e2e/localmesh/dump"
 )
 
-// A refused configuration must not look like a mesh that works: Envoy itself
-// goes on without the refused part.
+// A rejected configuration must not look like a mesh that works: Envoy itself goes on
+// without the rejected part.
 func TestStartFailsWhenEnvoyRefuses(t *testing.T) {
 	for name, row := range map[string]struct{ old, new, reason string }{
 		"cluster":  {`"connectTimeout": "10s"`, `"connectTimeout": "0s"`, "ConnectTimeout"},
@@ -35,8 +35,8 @@ func TestStartFailsWhenEnvoyRefuses(t *testing.T) {
 	}
 }
 
-// doctored is the checked-in dump with a text of one file replaced.
-func doctored(t *testing.T, file, oldText, newText string) fs.FS {
+// doctored gives the checked-in dump with a text of one file replaced.
+func doctored(t *testing.T, file, old, new string) fs.FS {
 	t.Helper()
 	data, err := fs.ReadFile(dump.Files, file)
 	must(t, err)

@@ -1,12 +1,11 @@
-// Package hbone replaces ztunnel, Istio's node proxy of ambient mode, on
-// the calling side. It is not ztunnel: it captures nothing, reads no
-// configuration and enforces no policy.
+// Package hbone is a stand-in for ztunnel, Istio's node proxy of ambient mode, on the side of
+// the caller. It is not ztunnel: it captures no connections, reads no configuration and
+// enforces no policy.
 //
-// It does the same as ztunnel on the wire: HBONE is HTTP/2 CONNECT over mutual
-// TLS to port 15008, with the address and port of the called service as
-// authority, and bytes of any protocol in the stream. The certificate is
-// the calling workload's, so that a waypoint knows who calls by the tunnel and
-// not by anything that is sent through it.
+// It sends the same bytes as ztunnel. HBONE is HTTP/2 CONNECT over mutual TLS to port 15008,
+// with the address and port of the called service as authority, and bytes of any protocol in
+// the stream. The certificate is that of the calling workload, so that a waypoint knows the
+// caller from the tunnel and not from the bytes in it.
 package hbone
 
 import (
@@ -24,27 +23,27 @@ import (
 
 const openTimeout = 5 * time.Second
 
-// Port is where a waypoint, a ztunnel and a sidecar that takes HBONE listen.
+// Port is the port for HBONE of a waypoint, a ztunnel and a sidecar.
 const Port = 15008
 
-// Dialer opens tunnels in the name of one workload. ztunnel shares a
-// connection among tunnels; here each has its own.
+// Dialer opens tunnels with the certificate of one workload. ztunnel shares a connection among
+// tunnels. Here each tunnel has a connection of its own.
 type Dialer struct{ workload *tls.Config }
 
-// NewDialer makes tunnels with a workload's certificate and trust.
+// NewDialer makes a dialer with the certificate and the roots of a workload.
 func NewDialer(workload *tls.Config) *Dialer {
 	config := workload.Clone()
 	config.NextProtos = []string{"h2"}
 	return &Dialer{config}
 }
 
-// ErrRefused is the error of a peer that was reached and did not open the tunnel: it
-// answered so, or hung up. In TLS 1.3 a server checks the client's certificate
-// when the client has finished its handshake already.
+// ErrRefused is the error for a peer that was reached and did not open the tunnel: it answered
+// with an error, or closed the connection. In TLS 1.3 a server verifies the client's certificate
+// after the client has finished its handshake.
 var ErrRefused = errors.New("the peer did not open the tunnel")
 
-// Dial opens a tunnel through peer (IP:port) to authority (the service's or
-// the pod's IP:port). ctx bounds the opening alone.
+// Dial opens a tunnel through peer (IP:port) to authority (IP:port of the service or the pod).
+// ctx bounds only the opening.
 func (d *Dialer) Dial(ctx context.Context, peer, authority string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
@@ -74,7 +73,7 @@ func (d *Dialer) Dial(ctx context.Context, peer, authority string) (net.Conn, er
 	return &tunnelConn{Reader: response.Body, in: in, peer: peer, end: func() { end(); transport.CloseIdleConnections() }}, nil
 }
 
-// newTransport is for one connection; the flag is set once that has a handshake behind it.
+// newTransport makes a transport for one connection. The flag is set after its handshake.
 func (d *Dialer) newTransport() (*http.Transport, *atomic.Bool) {
 	reached := &atomic.Bool{}
 	dialer := tls.Dialer{Config: d.workload}
@@ -88,8 +87,7 @@ func (d *Dialer) newTransport() (*http.Transport, *atomic.Bool) {
 	}, reached
 }
 
-// tunnelConn is a tunnel as a connection. It has no deadlines: whoever needs one
-// closes it.
+// tunnelConn is a tunnel as a connection. It has no deadlines: close it instead.
 type tunnelConn struct {
 	io.Reader
 	in   *io.PipeWriter

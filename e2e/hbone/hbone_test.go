@@ -17,8 +17,8 @@ import (
 	"github.com/meshpass/meshpass/e2e/hbone"
 )
 
-// peer is where tunnels end. It greets with the authority and echoes lines; it
-// refuses port 403, panics, which hangs up, for 499, and says nothing for 504.
+// peer starts a server for tunnels. It greets with the authority and echoes lines. It refuses port
+// 403, panics for port 499, which closes the connection, and does not answer for port 504.
 func peer(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -71,7 +71,7 @@ func TestDial(t *testing.T) {
 	}
 }
 
-// A peer that says no is not one that cannot be reached.
+// A peer that refuses a tunnel is told apart from one that cannot be reached.
 func TestRefusals(t *testing.T) {
 	at := peer(t)
 	for name, row := range map[string]struct {
@@ -132,7 +132,7 @@ func TestProxyKnowsItsServicesAlone(t *testing.T) {
 	}
 }
 
-// unused is an address at which nobody listens.
+// unused gives an address without a listener.
 func unused(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -8,10 +8,9 @@ import (
 	"net/http/httputil"
 )
 
-// NewProxy takes what a workload sends, as an HTTP proxy, and puts it into
-// tunnels to one waypoint. A ztunnel captures connections in the kernel, where
-// the program knows nothing of it; here the program hands its requests over.
-// addresses has the services' IP addresses by their host names, as DNS would.
+// NewProxy makes an HTTP proxy that sends the requests of a workload through tunnels to one
+// waypoint. A ztunnel captures connections without the help of the program. Here the program
+// uses the proxy. addresses has the IP addresses of the services by host name, as DNS would.
 func NewProxy(dialer *Dialer, waypoint string, addresses map[string]string) *httputil.ReverseProxy {
 	dial := func(ctx context.Context, _, called string) (net.Conn, error) {
 		host, port, err := net.SplitHostPort(called)

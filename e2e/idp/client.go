@@ -8,13 +8,18 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// redirectURI is where a browser application would wait for its code. Nothing listens there:
-// Login reads the code from the redirect itself.
+// ClientID is the only registered client: a public client that must use PKCE.
+const ClientID = "shop"
+
+const loginPath = "/login"
+
+// redirectURI is the URL at which a browser application would get its code. No server listens
+// there: Login reads the code from the redirect itself.
 const redirectURI = "http://127.0.0.1/callback"
 
 const tokenLifetime = time.Hour
 
-// shopClient is the registration of the one client, in the terms of the library.
+// shopClient is the registration of the client, with the methods that the library asks for.
 type shopClient struct{}
 
 func (shopClient) GetID() string                       { return ClientID }

@@ -93,7 +93,7 @@ func verify(t *testing.T, raw string, keys jose.JSONWebKeySet) claims {
 func TestStrangersAreRefused(t *testing.T) {
 	issuer := start(t)
 	_, err := idp.Login(t.Context(), issuer, "mallory")
-	if err == nil || !strings.Contains(err.Error(), `nobody is called "mallory"`) {
+	if err == nil || !strings.Contains(err.Error(), `no user "mallory"`) {
 		t.Errorf("err = %v, want a refusal that names mallory", err)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// signingKey and publicKey are the two faces that the library asks of one key.
+// signingKey and publicKey are the two interfaces that the library needs for one key.
 type signingKey struct {
 	id      string
 	private *rsa.PrivateKey

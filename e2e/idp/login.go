@@ -11,12 +11,12 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Tokens is what a sign-in yields. Both are RS256 JWTs with the user as `sub`.
+// Tokens are the result of a sign-in. Both are RS256 JWTs with the user as `sub`.
 type Tokens struct {
 	Access, ID string
 }
 
-// Login signs user in at the provider reached at issuer, as her browser and the shop would.
+// Login signs a user in at the provider with this issuer URL, as a browser and the shop would.
 func Login(ctx context.Context, issuer, user string) (Tokens, error) {
 	tokens, err := loginWithCode(ctx, issuer, user)
 	if err != nil {
@@ -53,8 +53,8 @@ func loginWithCode(ctx context.Context, issuer, user string) (Tokens, error) {
 	return Tokens{Access: token.AccessToken, ID: id}, nil
 }
 
-// followRedirects follows the redirects from page until the provider sends the browser back to the shop,
-// and returns the code that it carries.
+// followRedirects follows the redirects from page until the provider sends the browser back to the
+// shop, and returns the code in that redirect.
 func followRedirects(ctx context.Context, page string) (string, error) {
 	browser := http.Client{CheckRedirect: func(next *http.Request, _ []*http.Request) error {
 		if strings.HasPrefix(next.URL.String(), redirectURI) {
@@ -79,5 +79,5 @@ func followRedirects(ctx context.Context, page string) (string, error) {
 	if code := back.Query().Get("code"); code != "" {
 		return code, nil
 	}
-	return "", fmt.Errorf("the provider refused: %s", back.Query().Get("error_description"))
+	return "", fmt.Errorf("the provider rejected the sign-in: %s", back.Query().Get("error_description"))
 }

@@ -6,11 +6,11 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
-// authRequest is an unfinished sign-in: the client's request, and the user who signed in.
+// authRequest is a sign-in that is not complete: the request of the client, and the user.
 type authRequest struct {
 	oidc.AuthRequest
 	id       string
-	signedIn time.Time // zero: the login page was not passed yet
+	signedIn time.Time // zero: not yet
 }
 
 func (r *authRequest) GetID() string          { return r.id }

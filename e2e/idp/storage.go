@@ -14,7 +14,21 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// storage is what the library asks us to keep: the users, one signing key, and the sign-ins under way.
+// User is a person who can sign in. Access token and ID token both have Tenant and Scope as the
+// claims `tenant` and `scope` (space-delimited).
+type User struct {
+	Name, Tenant, Scope string
+}
+
+// DemoUsers are the two people of the demo: alice may read orders, bob may not.
+func DemoUsers() []User {
+	return []User{
+		{Name: "alice", Tenant: "acme", Scope: "orders.read"},
+		{Name: "bob", Tenant: "acme", Scope: "profile.read"},
+	}
+}
+
+// storage holds the data that the library needs: the users, one signing key, and the open sign-ins.
 type storage struct {
 	unsupported
 	users map[string]User
@@ -26,7 +40,7 @@ type storage struct {
 }
 
 func newStorage(users []User) (*storage, error) {
-	// Tyk's verifiers know RSA everywhere, so the provider signs RS256 as most providers do.
+	// All verifiers of Tyk support RSA, so the provider signs RS256 as most providers do.
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, fmt.Errorf("idp: cannot make a signing key: %w", err)
@@ -43,16 +57,16 @@ func newStorage(users []User) (*storage, error) {
 	return s, nil
 }
 
-// signIn completes the sign-in that a login page was opened for.
+// signIn completes the sign-in with this request id.
 func (s *storage) signIn(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	request, ok := s.requests[id]
 	if !ok {
-		return fmt.Errorf("idp: no sign-in %q is under way", id)
+		return fmt.Errorf("idp: no open sign-in %q", id)
 	}
 	if _, ok := s.users[request.LoginHint]; !ok {
-		return fmt.Errorf("idp: nobody is called %q here: name a known user as login_hint", request.LoginHint)
+		return fmt.Errorf("idp: no user %q: name a known user as login_hint", request.LoginHint)
 	}
 	request.signedIn = time.Now()
 	return nil
@@ -72,7 +86,7 @@ func (s *storage) AuthRequestByID(_ context.Context, id string) (op.AuthRequest,
 	if request, ok := s.requests[id]; ok {
 		return request, nil
 	}
-	return nil, fmt.Errorf("idp: no sign-in %q is under way", id)
+	return nil, fmt.Errorf("idp: no open sign-in %q", id)
 }
 
 func (s *storage) AuthRequestByCode(ctx context.Context, code string) (op.AuthRequest, error) {

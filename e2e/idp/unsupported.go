@@ -10,11 +10,11 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// unsupported refuses the parts of OpenID that the demo's client never uses: refresh tokens,
-// logout, revocation, introspection, client secrets and the JWT profile.
+// unsupported answers the parts of OpenID that the demo's client never uses with an error: refresh
+// tokens, logout, revocation, introspection, client secrets and the JWT profile.
 type unsupported struct{}
 
-var errUnsupported = errors.New("idp: this provider does only the authorization code flow")
+var errUnsupported = errors.New("idp: this provider supports only the authorization code flow")
 
 func (unsupported) CreateAccessAndRefreshTokens(context.Context, op.TokenRequest, string) (string, string, time.Time, error) {
 	return "", "", time.Time{}, errUnsupported
@@ -54,7 +54,7 @@ func (unsupported) ValidateJWTProfileScopes(context.Context, string, []string) (
 	return nil, errUnsupported
 }
 
-// SetUserinfoFromScopes is the library's older hook; SetUserinfoFromRequest does its work.
+// SetUserinfoFromScopes is an older hook of the library. SetUserinfoFromRequest replaces it.
 func (unsupported) SetUserinfoFromScopes(context.Context, *oidc.UserInfo, string, string, []string) error {
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // The parts that are not workloads, by the last octet of their address and their port. The
-// workloads' addresses are in cluster/.
+// addresses of workloads are in cluster/.
 const (
 	controlPlaneHost, controlPlanePort = 2, 15010
 	sdsHost, sdsPort                   = 3, 15012
@@ -26,7 +26,7 @@ func (m *Mesh) addressOf(host, port int) string {
 	return fmt.Sprintf("%s:%d", m.net.Addr(host), port)
 }
 
-// newListeningCheck is a condition for process.Await: something accepts connections at addr.
+// newListeningCheck makes a condition for process.Proc.AwaitReady: a server accepts connections at addr.
 func newListeningCheck(addr string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)

@@ -14,10 +14,11 @@ import (
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
-// egressPort is where a workload's program hands over what it sends: see envoy.Workload.Proxy.
+// egressPort is the port to which a workload's program sends its requests: see
+// envoy.Workload.ProxyURL.
 const egressPort = 15080
 
-// findWaypoint is the mesh's, if it has one.
+// findWaypoint gives the waypoint of the mesh, if it has one.
 func (m *Mesh) findWaypoint() (w envoy.Workload, ok bool) {
 	for _, w := range m.workloads {
 		if w.Type == envoy.Waypoint {
@@ -33,7 +34,7 @@ func (m *Mesh) loadServiceAddresses() (map[string]string, error) {
 	return cluster.LoadServices(os.DirFS(m.filePath("cluster")), m.net.Prefix())
 }
 
-// startTunnels replaces ztunnel beside each workload in ambient mode.
+// startTunnels starts the stand-in for ztunnel beside each workload in ambient mode.
 func (m *Mesh) startTunnels(ctx context.Context) error {
 	waypoint, ok := m.findWaypoint()
 	if !ok {
@@ -60,8 +61,8 @@ func (m *Mesh) startTunnels(ctx context.Context) error {
 	return nil
 }
 
-// findTunnelRoute is a sender's who opens the tunnel himself, to the waypoint or, around it, to
-// where a workload takes tunnels.
+// findTunnelRoute is the route of a sender that opens the tunnel itself: to the waypoint or, around
+// it, to the tunnel port of a workload.
 func (m *Mesh) findTunnelRoute(r scenarios.Request) (route, error) {
 	from := r.From
 	if strings.HasPrefix(from, "ns/") {
@@ -73,7 +74,7 @@ func (m *Mesh) findTunnelRoute(r scenarios.Request) (route, error) {
 	}
 	peer, ok := m.workloads[r.Tunnel]
 	if !ok {
-		return route{}, fmt.Errorf("nothing here is called %q", r.Tunnel)
+		return route{}, fmt.Errorf("no workload is named %q", r.Tunnel)
 	}
 	authority, err := m.findAuthority(r.To)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -82,7 +83,7 @@ func (m *Mesh) findTunnelRoute(r scenarios.Request) (route, error) {
 	return route{target: serviceURL(strings.TrimPrefix(r.To, "pod/")), dial: dial}, err
 }
 
-// findAuthority is the address and port of a service of namespace shop, or of pod/NAME.
+// findAuthority gives the address and port of a service of namespace shop, or of pod/NAME.
 func (m *Mesh) findAuthority(to string) (string, error) {
 	addresses, err := m.loadServiceAddresses()
 	if err != nil {
@@ -93,7 +94,7 @@ func (m *Mesh) findAuthority(to string) (string, error) {
 		address = m.workloads[pod].Address
 	}
 	if address == "" {
-		return "", fmt.Errorf("no service and no pod here is called %q", to)
+		return "", fmt.Errorf("no service and no pod is named %q", to)
 	}
 	return fmt.Sprintf("%s:%d", address, inboundPort), nil
 }

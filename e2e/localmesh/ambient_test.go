@@ -21,7 +21,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// What the scenarios cannot show of a waypoint.
+// Properties of a waypoint that the scenarios cannot show.
 func TestWaypoint(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -44,8 +44,8 @@ func TestWaypoint(t *testing.T) {
 	t.Run("its pod has the Gateway's annotations", m.podHasTheGatewaysAnnotations)
 }
 
-// Any workload can send a Check in which X-Forwarded-Client-Cert names a caller of its
-// choice. The waypoint's Check is answered; other workloads get no connection.
+// Any workload can send a Check with any caller in X-Forwarded-Client-Cert. The waypoint's
+// Check is answered. Other workloads get no connection.
 func (m *Mesh) nobodyElseAsks(t *testing.T) {
 	answer, err := m.sendCheck(t, "spiffe://cluster.local/ns/shop/sa/waypoint")
 	if err != nil {
@@ -93,7 +93,7 @@ func (m *Mesh) sendCheck(t *testing.T, id string) (*auth.CheckResponse, error) {
 	}})
 }
 
-// A case that expects a closed connection must not pass because it leads nowhere.
+// A case that expects a closed connection must not pass because of a mistyped name.
 func (m *Mesh) mistypedNameIsAnError(t *testing.T) {
 	for _, s := range []scenarios.Send{
 		{From: "ns/shop/sa/orders", Tunnel: "waypoint", To: "ledger"},
@@ -107,7 +107,7 @@ func (m *Mesh) mistypedNameIsAnError(t *testing.T) {
 	}
 }
 
-// The pod is in this topology's files as Istio would make it from the shipped Gateway.
+// The pod in the files of this topology is as Istio would make it from the shipped Gateway.
 func (m *Mesh) podHasTheGatewaysAnnotations(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(m.root, "manifests", "istio", "waypoint", "gateway.yaml"))
 	if err != nil {

@@ -20,9 +20,9 @@ type api struct {
 	} `json:"proxy"`
 }
 
-// writeAPIs copies the API definitions as shipped, and adds what a sidecar's interception does in a
-// cluster: calls leave through the gateway's Envoy, here as through an HTTP proxy. A gateway elsewhere
-// has targets of its own.
+// writeAPIs copies the API definitions as shipped, and replaces the interception by a sidecar with
+// an HTTP proxy: calls leave through the gateway's Envoy. A gateway outside the mesh has targets of
+// its own.
 func (m *Mesh) writeAPIs(g *gateway) error {
 	names, err := filepath.Glob(filepath.Join(m.root, "manifests", "tyk", "apis", "*.json"))
 	if err != nil {
@@ -60,10 +60,10 @@ func (m *Mesh) writeAPI(g *gateway, name string) error {
 	return os.WriteFile(m.filePath(g.Home, "apis", filepath.Base(name)), local, 0o644)
 }
 
-// quoteJSON is a whole string of a JSON text.
+// quoteJSON gives a text as a string of JSON.
 func quoteJSON(text string) []byte { return []byte(`"` + text + `"`) }
 
-// setProxyURL sets proxy.transport.proxy_url and leaves all else as it is.
+// setProxyURL sets proxy.transport.proxy_url and changes nothing else.
 func setProxyURL(definition []byte, proxyURL string) ([]byte, error) {
 	var whole map[string]any
 	if err := json.Unmarshal(definition, &whole); err != nil {

@@ -20,7 +20,7 @@ import (
 
 const authorizerHost = 5 // in config/meshpass.yaml
 
-// startAuthorizers starts each on the configuration that bears its name.
+// startAuthorizers starts each authorizer with the configuration of its name.
 func (m *Mesh) startAuthorizers(ctx context.Context) error {
 	for _, a := range m.topology.Authorizers {
 		ready, err := m.newListenersCheck(a)
@@ -30,7 +30,7 @@ func (m *Mesh) startAuthorizers(ctx context.Context) error {
 		err = m.startProgram(ctx, process.Spec{
 			Name:   a.Name,
 			Path:   "meshpass",
-			Args:   []string{"serve", "--config", a.Name + ".yaml", "--drain-delay", "0s"}, // all ends at once
+			Args:   []string{"serve", "--config", a.Name + ".yaml", "--drain-delay", "0s"}, // all parts end together
 			Stdout: auditLogName(a),
 		}, "meshpass", ready)
 		if err != nil {
@@ -40,8 +40,8 @@ func (m *Mesh) startAuthorizers(ctx context.Context) error {
 	return nil
 }
 
-// writeCertificates gives an authorizer that terminates mutual TLS itself the files that Istio's agent
-// would write beside it.
+// writeCertificates writes the files that Istio's agent would write beside an authorizer with
+// mutual TLS of its own.
 func (m *Mesh) writeCertificates() error {
 	for _, a := range m.topology.Authorizers {
 		if a.Identity == "" {
@@ -66,7 +66,7 @@ func (m *Mesh) writeCertificates() error {
 
 func auditLogName(a topologies.Authorizer) string { return a.Name + ".audit.log" }
 
-// writeAuthorizers gives each authorizer that has an address of its own a configuration of its own.
+// writeAuthorizers writes a configuration for each authorizer with an address of its own.
 func (m *Mesh) writeAuthorizers() error {
 	for _, a := range m.topology.Authorizers {
 		if a.At == "" {
@@ -85,7 +85,7 @@ func (m *Mesh) writeAuthorizers() error {
 	return nil
 }
 
-// newListenersCheck is a condition: something accepts connections at every listener of the authorizer.
+// newListenersCheck makes a condition: the authorizer accepts connections at each of its listeners.
 func (m *Mesh) newListenersCheck(a topologies.Authorizer) (func(context.Context) error, error) {
 	data, err := os.ReadFile(m.filePath(a.Name + ".yaml"))
 	if err != nil {
@@ -110,9 +110,10 @@ func (m *Mesh) newListenersCheck(a topologies.Authorizer) (func(context.Context)
 	}, nil
 }
 
-// startProgram starts one of make's programs, waits for ready and stops it with the mesh. Of the
-// spec, Path is the program's name in bin/, Name's if empty, or an absolute path; Dir and Stdout are paths in the run's
-// folder. Its log is NAME.log in Dir.
+// startProgram starts a program, waits until it is ready, and stops it with the mesh. Path of the
+// spec is an absolute path or the name of a program in bin/, and Name if it is empty. target is
+// the make target that builds it. Dir and Stdout are paths in the run's folder. The log is NAME.log
+// in Dir.
 func (m *Mesh) startProgram(ctx context.Context, spec process.Spec, target string, ready func(context.Context) error) error {
 	path := cmp.Or(spec.Path, spec.Name)
 	if !filepath.IsAbs(path) {

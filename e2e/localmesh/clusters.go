@@ -11,7 +11,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/process"
 )
 
-// writeClusters writes the objects and policies that the further clusters have of their own.
+// writeClusters writes the objects and policies of the clusters after the first.
 func (m *Mesh) writeClusters() error {
 	m.clusterOf = map[string]topologies.Cluster{}
 	for _, c := range m.topology.Clusters {
@@ -33,7 +33,7 @@ func (m *Mesh) writeClusters() error {
 	return nil
 }
 
-// findControlPlane is the address of the control plane that configures a workload's Envoy.
+// findControlPlane gives the address of the control plane that configures a workload's Envoy.
 func (m *Mesh) findControlPlane(workload string) string {
 	if c, ok := m.clusterOf[workload]; ok {
 		return m.addressOf(c.Host, controlPlanePort)
@@ -41,8 +41,8 @@ func (m *Mesh) findControlPlane(workload string) string {
 	return m.addressOf(controlPlaneHost, controlPlanePort)
 }
 
-// startIstiods starts a control plane for each cluster. All read the first cluster's objects, as
-// with Istio's remote secrets: what one calls in another, it has found out there.
+// startIstiods starts a control plane for each cluster. Each of them also reads the objects of the
+// first cluster, as with Istio's remote secrets, so that calls from one cluster to another work.
 func (m *Mesh) startIstiods(ctx context.Context) error {
 	first := m.newIstiodSpec("istiod", m.addressOf(controlPlaneHost, controlPlanePort), m.topology.Istio)
 	if err := m.startIstiod(ctx, first, controlPlaneHost); err != nil {
@@ -61,7 +61,7 @@ func (m *Mesh) startIstiod(ctx context.Context, spec process.Spec, host int) err
 	return m.startProgram(ctx, spec, "istiod", newListeningCheck(m.addressOf(host, controlPlanePort)))
 }
 
-// newIstiodSpec is a control plane on our manifests as shipped, those of some folders among them.
+// newIstiodSpec describes a control plane with our manifests as shipped, and those of some folders.
 func (m *Mesh) newIstiodSpec(name, listen string, folders []string, more ...string) process.Spec {
 	manifests := filepath.Join(m.root, "manifests", "istio")
 	args := []string{"serve", "--listen", listen,

@@ -37,8 +37,8 @@ func (m *Mesh) Send(ctx context.Context, r scenarios.Request) (scenarios.Answer,
 	return readAnswer(client.Do(request))
 }
 
-// readAnswer reads a response to its end. The peer that hangs up, without a word or with TLS's or a
-// tunnel's for "no", is an answer, too.
+// readAnswer reads a response to its end. A connection that the peer closes is an answer too, with or
+// without an alert of TLS or a refusal of a tunnel.
 func readAnswer(response *http.Response, err error) (scenarios.Answer, error) {
 	hungUp := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 	if hungUp || isAlert(err) || errors.Is(err, hbone.ErrRefused) {
@@ -52,13 +52,13 @@ func readAnswer(response *http.Response, err error) (scenarios.Answer, error) {
 	return scenarios.Answer{Status: response.StatusCode, Header: response.Header, Body: body}, err
 }
 
-// isAlert recognises crypto/tls's error for an alert of the peer by its text, because it has no type.
+// isAlert reports whether the peer sent a TLS alert. crypto/tls has no type for it, only this text.
 func isAlert(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "remote error"
 }
 
-// authenticate adds the credential and the token that the sender shows.
+// authenticate adds the credential and the token of the sender.
 func (m *Mesh) authenticate(r *http.Request, sent scenarios.Request) error {
 	value, err := m.AuthorizationHeader(r.Context(), sent.As)
 	if err != nil {
@@ -75,5 +75,5 @@ func (m *Mesh) authenticate(r *http.Request, sent scenarios.Request) error {
 	return err
 }
 
-// EgressURL is the URL of a workload's sidecar, for those who send through it by hand.
+// EgressURL is the URL of a workload's sidecar, for tests that send through it themselves.
 func (m *Mesh) EgressURL(name string) string { return m.workloads[name].ProxyURL() }

@@ -17,7 +17,7 @@ import (
 var config embed.FS
 
 // writeFiles fills the run's folder. Programs are started in it, so that checked-in configuration
-// can name its neighbours without a path.
+// can name other files without a path.
 func (m *Mesh) writeFiles(context.Context) error {
 	for _, write := range []func() error{m.writeCluster, m.writeClusters, m.writeIngress, m.writePolicies, m.writeConfig, m.writeAuthorizers, m.writeCertificates, m.readGateways} {
 		if err := write(); err != nil {
@@ -35,7 +35,8 @@ func (m *Mesh) writeFiles(context.Context) error {
 	return nil
 }
 
-// writeCluster writes the objects that Istio would read from the API server, and finds the Envoys in them.
+// writeCluster writes the objects that Istio would get from the API server, and reads from them
+// which Envoys there are.
 func (m *Mesh) writeCluster() error {
 	if err := m.writeLayers("cluster", cluster.Files, "cluster"); err != nil {
 		return err
@@ -73,7 +74,8 @@ func (m *Mesh) writeConfig() error {
 	return nil
 }
 
-// writeLayers fills a folder of the run with the tour's files, and lays those of the topology over them.
+// writeLayers fills a folder of the run with the tour's files, and overwrites them with those of the
+// topology.
 func (m *Mesh) writeLayers(folder string, tour fs.FS, differs ...string) error {
 	if err := os.MkdirAll(m.filePath(folder), 0o755); err != nil {
 		return err
@@ -95,7 +97,7 @@ func (m *Mesh) writeLayers(folder string, tour fs.FS, differs ...string) error {
 	return nil
 }
 
-// writeGateway writes what a gateway needs beside its configuration: keys, policies, APIs.
+// writeGateway writes the files that a gateway needs beside its configuration: keys, policies, APIs.
 func (m *Mesh) writeGateway(g *gateway) error {
 	for _, folder := range []string{"keys", "apis", "middleware"} {
 		if err := os.MkdirAll(m.filePath(g.Home, folder), 0o755); err != nil {
@@ -111,7 +113,7 @@ func (m *Mesh) writeGateway(g *gateway) error {
 	return m.writeAPIs(g)
 }
 
-// copyTykPolicies takes Tyk's policies as shipped; the other files beside them are for a cluster.
+// copyTykPolicies copies Tyk's policies as shipped. The other files of that folder are for a cluster.
 func (m *Mesh) copyTykPolicies(home string) error {
 	shipped, err := os.ReadFile(filepath.Join(m.root, "manifests", "tyk", "policies.json"))
 	if err != nil {
@@ -121,7 +123,7 @@ func (m *Mesh) copyTykPolicies(home string) error {
 }
 
 // writeKeys makes a gateway's signing key, publishes it in the file that the authorizer trusts, and
-// makes the plugin's secret for the hashes of key ids.
+// makes the secret for the plugin's hashes of key ids.
 func (m *Mesh) writeKeys(home string) error {
 	now := time.Now()
 	plan := keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.AddDate(0, 0, 1), RemoveAfter: now.AddDate(0, 0, 2)}

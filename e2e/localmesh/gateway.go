@@ -18,20 +18,20 @@ import (
 
 const gatewayAudit = "tyk.audit.log"
 
-// gateway is a Tyk. If there are several, its files are in its own folder, its home.
+// gateway is a Tyk gateway. If there are several, each has a folder of its own for its files: its home.
 type gateway struct {
 	topologies.Gateway
-	database int    // of Redis, counted from the run's
-	url      string // where clients send to
+	database int    // of Redis, counted from the first one of the run
+	url      string // for clients
 	control  string // URL of its control API
 	secret   string // of its control API, new in each run
 	apis     []api
 }
 
-// GatewayURL is where clients of the (first) gateway send to.
+// GatewayURL is the URL of the (first) gateway for clients.
 func (m *Mesh) GatewayURL() string { return m.gateways[0].url }
 
-// readGateways finds out where each gateway of the topology will listen.
+// readGateways reads the addresses of the topology's gateways from their configuration.
 func (m *Mesh) readGateways() error {
 	for i, g := range m.topology.Gateways {
 		data, err := os.ReadFile(m.filePath(g.Home, "tyk.conf"))
@@ -52,18 +52,18 @@ func (m *Mesh) readGateways() error {
 	return nil
 }
 
-// findGateway finds a gateway by its name; the empty name is the first.
+// findGateway finds a gateway by its name. The empty name is the first gateway.
 func (m *Mesh) findGateway(name string) (*gateway, error) {
 	for _, g := range m.gateways {
 		if name == "" || g.Name == name {
 			return g, nil
 		}
 	}
-	return nil, fmt.Errorf("no gateway is called %q", name)
+	return nil, fmt.Errorf("no gateway is named %q", name)
 }
 
-// egressProxyURL is the proxy by which the gateway's calls leave, in place of interception and DNS: its
-// sidecar's, or outside the mesh the load balancer's.
+// egressProxyURL is the proxy for the gateway's calls, instead of interception and DNS: its sidecar,
+// or outside the mesh the load balancer.
 func (m *Mesh) egressProxyURL(g *gateway) string {
 	if sidecar, ok := m.workloads[g.Name]; ok {
 		return sidecar.ProxyURL()
@@ -108,18 +108,18 @@ func (m *Mesh) buildEnvironment(g *gateway) []string {
 		"TYK_GW_STORAGE_HOST=" + m.redis.host,
 		"TYK_GW_STORAGE_PORT=" + m.redis.port,
 		"TYK_GW_STORAGE_DATABASE=" + strconv.Itoa(m.redis.database+g.database),
-		// The API definitions name the identity provider by these.
+		// The API definitions use these variables for the identity provider.
 		"IDP_ISSUER=" + m.issuerURL(),
-		"IDP_JWKS=" + base64.StdEncoding.EncodeToString([]byte(m.issuerURL()+"/keys")), // from Tyk 5.9 on, a plain URL works once
+		"IDP_JWKS=" + base64.StdEncoding.EncodeToString([]byte(m.issuerURL()+"/keys")), // in Tyk 5.9 and later, a plain URL works once
 	}
 	if _, ok := m.findIngress(); ok {
-		env = append(env, "SSL_CERT_FILE="+m.filePath(publicCA)) // whom the gateway trusts to vouch for its upstreams
+		env = append(env, "SSL_CERT_FILE="+m.filePath(publicCA)) // the gateway's roots for the certificates of upstreams
 	}
 	return env
 }
 
-// checkLoaded is true once every API answers: Tyk's own /hello is green before its APIs are
-// loaded. An API without a credential refuses, which shows that it is there.
+// checkLoaded is nil once every API answers: Tyk's own /hello is green before its APIs are loaded.
+// A request without a credential is denied, which shows that the API is loaded.
 func (g *gateway) checkLoaded(ctx context.Context) error {
 	for _, api := range g.apis {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+api.Proxy.ListenPath, nil)

@@ -17,7 +17,7 @@ func (m *Mesh) startIDP(ctx context.Context) error {
 	return m.serveHTTP(ctx, m.addressOf(idpHost, idpPort), handler)
 }
 
-// logins keeps the tokens of each user who signed in: one sign-in for each user and run.
+// logins keeps the tokens of users: each user signs in once in a run.
 type logins struct {
 	mu     sync.Mutex
 	tokens map[string]idp.Tokens

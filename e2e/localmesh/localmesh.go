@@ -4,10 +4,10 @@
 //	            │        │                            │ asks
 //	          Redis   OpenID provider              meshpass
 //
-// Gateway, plugin, authorizer, Envoys and (where asked for) Istio's control plane are the real
-// programs, built by make and started as processes; Redis and the OpenID provider run in this
+// Gateway, plugin, authorizer, Envoys and (with an option) Istio's control plane are the real
+// programs, built by make and started as processes. Redis and the OpenID provider run in this
 // process. Each run has a 127.x.y.0/24 and a work folder of its own, so runs do not disturb each
-// other. Checked-in configuration is written for subnet.Template and carried over.
+// other. Checked-in configuration is written for subnet.Template and copied with the run's addresses.
 package localmesh
 
 import (
@@ -29,16 +29,17 @@ import (
 
 // Options of a run. The zero value is a complete local mesh.
 type Options struct {
-	// Topology is a folder of topologies/; empty is the tour, where Tyk is in the mesh with a sidecar.
+	// Topology is a folder of topologies/. Empty: the tour, where Tyk is in the mesh with a sidecar.
 	Topology string
-	// Istiod takes the Envoys' configuration from a live control plane instead of the checked-in dump,
-	// as every topology but the tour does anyway.
+	// Istiod: a live control plane configures the Envoys, instead of the checked-in dump. Every
+	// topology but the tour does so anyway.
 	Istiod bool
-	// RedisAddr is host:port of a real server; empty starts an embedded one.
+	// RedisAddr is host:port of a real server. Empty: an embedded one is started.
 	RedisAddr string
-	// Programs are command lines to run in place of services' own, by the service's name. They get the same flags.
+	// Programs are command lines that replace those of services, by the service's name. They get the
+	// same flags.
 	Programs map[string][]string
-	// Started is called for each part that is ready, with the time that it took.
+	// Started is called for each part that is ready, with the time that its start took.
 	Started func(part string, took time.Duration)
 	// Prepare may change the run's files (configuration, keys, policies) before anything starts.
 	Prepare func(dir string) error
@@ -61,10 +62,10 @@ type Mesh struct {
 	ca        *sds.Authority
 	keys      map[string]string // API keys, by the name of their consumer
 	logins    logins
-	stops     []func() error // what Close does, in reverse order
+	stops     []func() error // functions that Close calls, in reverse order
 }
 
-// startStep is one part that is started, in the order of dependency.
+// startStep starts one part. The parts are in the order of their dependencies.
 type startStep struct {
 	part  string
 	start func(*Mesh, context.Context) error
@@ -85,7 +86,7 @@ var startSteps = []startStep{
 }
 
 // Start returns when everything is ready. On an error nothing is left running, and the error names
-// the folder of the logs, unless ctx was cancelled. ctx bounds the start alone.
+// the folder with the logs, unless ctx was cancelled. ctx bounds only the start.
 func Start(ctx context.Context, o Options) (*Mesh, error) {
 	m, err := newMesh(o)
 	if err != nil {
@@ -103,7 +104,7 @@ func Start(ctx context.Context, o Options) (*Mesh, error) {
 	return m, nil
 }
 
-// stopAfterFailure stops what was started. Whoever interrupted the start does not want its logs.
+// stopAfterFailure stops the started parts. After an interruption it removes the logs too.
 func (m *Mesh) stopAfterFailure(ctx context.Context, part string, err error) error {
 	closed := m.Close()
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -156,12 +157,12 @@ func (m *Mesh) Close() error {
 	return errors.Join(errs...)
 }
 
-// RemoveDir removes the run's folder, for runs without a need of their logs. Call it after Close.
+// RemoveDir removes the run's folder with its logs. Call it after Close.
 func (m *Mesh) RemoveDir() error { return os.RemoveAll(m.dir) }
 
 func (m *Mesh) onClose(stop func() error) { m.stops = append(m.stops, stop) }
 
-// filePath names a file of the run's folder.
+// filePath gives the path of a file in the run's folder.
 func (m *Mesh) filePath(elements ...string) string {
 	return filepath.Join(append([]string{m.dir}, elements...)...)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/meshpass/meshpass/e2e/localmesh"
 )
 
-// A run that cannot start says which part failed and where its log is, and stops what it had
-// started.
+// The error of a run that cannot start names the part that failed and its log. The parts that were
+// started are stopped.
 func TestAFailedStartNamesThePart(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var up []string

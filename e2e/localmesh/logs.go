@@ -61,7 +61,7 @@ func (m *Mesh) ReadHits(_ context.Context, requestID string) ([]string, error) {
 
 func compareTimes(a, b scenarios.Record) int { return parseTime(a).Compare(parseTime(b)) }
 
-// parseTime is a line's time; a line without a readable one sorts first, where it is noticed.
+// parseTime gives the time of a line. A line without a readable time sorts first, where it is noticed.
 func parseTime(r scenarios.Record) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, r.FieldText("time"))
 	if err != nil {
@@ -70,7 +70,7 @@ func parseTime(r scenarios.Record) time.Time {
 	return t
 }
 
-// readLinesAbout reads the JSON lines of a log that carry a request's id.
+// readLinesAbout reads the JSON lines of a log with a request's id.
 func (m *Mesh) readLinesAbout(name, requestID string) ([]scenarios.Record, error) {
 	data, err := os.ReadFile(m.filePath(name))
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/meshpass/meshpass/e2e/repo"
 )
 
-// startControlPlane starts what configures the Envoys, and what gives them their certificates.
+// startControlPlane starts the server for the configuration of Envoys, and the one for their
+// certificates.
 func (m *Mesh) startControlPlane(ctx context.Context) error {
 	certificates, err := sds.Serve(m.ctx, m.addressOf(sdsHost, sdsPort), m.ca, m.log)
 	if err != nil {
@@ -67,7 +68,7 @@ func (m *Mesh) startEnvoys(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Check reports whether every Envoy still runs and accepted all the configuration that it got.
+// Check returns an error if an Envoy has ended, or has rejected any configuration.
 func (m *Mesh) Check(ctx context.Context) error {
 	var errs []error
 	for _, proxy := range m.proxies {

@@ -15,7 +15,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
 )
 
-// These parts are between a gateway outside the mesh and the mesh's ingress gateway: a public certificate,
+// The parts between a gateway outside the mesh and the mesh's ingress gateway: a public certificate,
 // a name in DNS, a load balancer.
 const (
 	publicDomain = "demo.meshpass.dev"
@@ -23,7 +23,7 @@ const (
 	publicCA     = "public-ca.pem"
 )
 
-// findIngress is the Envoy through which the mesh is entered, of the gateways the one that is not for egress; false if there is none.
+// findIngress gives the Envoy of the ingress gateway. It reports false if there is no such gateway.
 func (m *Mesh) findIngress() (envoy.Workload, bool) {
 	for _, w := range m.workloads {
 		if w.Type == envoy.Router && w.Labels["istio"] != "egressgateway" {
@@ -40,7 +40,7 @@ metadata: {name: meshpass-ingress, namespace: %s}
 data: {tls.crt: %s, tls.key: %s}
 `
 
-// writeIngress gives the ingress gateway its certificate, and writes down who has signed it.
+// writeIngress writes the certificate of the ingress gateway, and the root that signed it.
 func (m *Mesh) writeIngress() error {
 	ingress, ok := m.findIngress()
 	if !ok {
@@ -61,9 +61,9 @@ func (m *Mesh) writeIngress() error {
 		os.WriteFile(m.filePath("cluster", "ingress-certificate.yaml"), []byte(secret), 0o600))
 }
 
-// startBalancer starts a replacement of DNS and the load balancer, for a gateway without a sidecar:
-// an HTTP proxy that tunnels to the ingress gateway, for any name. TLS goes through it
-// from end to end.
+// startBalancer starts the stand-in for DNS and the load balancer, for a gateway without a sidecar:
+// an HTTP proxy that tunnels to the ingress gateway for every name. TLS goes through it from end to
+// end.
 func (m *Mesh) startBalancer(ctx context.Context) error {
 	ingress, ok := m.findIngress()
 	if !ok {

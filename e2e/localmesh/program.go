@@ -2,20 +2,23 @@ package localmesh
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/process"
 )
 
-// startTimeout is generous: it ends a run that would hang, on a slow machine too.
+// startTimeout ends a start that hangs. It is long enough for a slow machine.
 const startTimeout = 60 * time.Second
 
-// program is one of the run's, which may be killed and started again.
+// program is a program of the run. It may be killed and started again.
 type program struct {
 	spec  process.Spec
 	ready func(context.Context) error
-	proc  *process.Proc // nil: it never started
+	proc  *process.Proc // nil: it was not started
 }
 
 func (p *program) startAndAwait(ctx context.Context) error {
@@ -59,5 +62,21 @@ func (m *Mesh) findProgram(name string) (*program, error) {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("no program here is called %q", name)
+	return nil, fmt.Errorf("no program of this run is named %q", name)
+}
+
+// serveHTTP serves HTTP at an address until the mesh is closed.
+func (m *Mesh) serveHTTP(ctx context.Context, at string, handler http.Handler) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", at)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			m.log.Error("a server of the run stopped", "address", at, "error", err)
+		}
+	}()
+	m.onClose(server.Close)
+	return nil
 }

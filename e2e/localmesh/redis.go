@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// redisServer is where Tyk keeps sessions and counters.
+// redisServer is the Redis in which Tyk keeps sessions and counters.
 type redisServer struct {
 	host, port string
 	database   int
@@ -19,7 +19,7 @@ type redisServer struct {
 
 func (m *Mesh) startRedis(ctx context.Context) error {
 	if m.options.RedisAddr != "" && len(m.gateways) > 1 {
-		return errors.New("several gateways need several databases, of which REDIS_ADDR lends one: leave it out")
+		return errors.New("several gateways need several databases, and REDIS_ADDR gives only one: leave it out")
 	}
 	if m.options.RedisAddr != "" {
 		return m.borrowRedis(ctx)
@@ -36,8 +36,8 @@ func (m *Mesh) startRedis(ctx context.Context) error {
 // claim is the key that marks a database of a real server as ours.
 const claimKey = "meshpass:localmesh"
 
-// borrowRedis takes an empty database of a real server, and leaves it empty again. Databases that
-// hold anything are somebody's, and are not touched.
+// borrowRedis uses an empty database of a real server, and leaves it empty again. It does not touch
+// a database with any data.
 func (m *Mesh) borrowRedis(ctx context.Context) error {
 	host, port, err := net.SplitHostPort(m.options.RedisAddr)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/process"
 )
 
-// services are the programs behind the Envoys; each is called as its workload is.
+// services are the programs behind the Envoys. Each has the name of its workload.
 var services = []string{"inventory", "orders", "reports"}
 
 func (m *Mesh) startServices(ctx context.Context) error {
@@ -27,7 +27,7 @@ func (m *Mesh) startServices(ctx context.Context) error {
 	return nil
 }
 
-// serviceURL is how workloads call a service of namespace shop.
+// serviceURL is the URL for calls of workloads to a service of namespace shop.
 func serviceURL(name string) string {
 	return fmt.Sprintf("http://%s.shop.svc.cluster.local:%d", name, inboundPort)
 }

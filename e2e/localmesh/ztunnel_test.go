@@ -14,7 +14,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/repo"
 )
 
-// ztunnelConfig is the part that counts of what istiod dumps for a ztunnel.
+// ztunnelConfig is the part of istiod's dump for a ztunnel that the tests read.
 type ztunnelConfig struct {
 	Addresses []struct {
 		Service *struct {
@@ -29,7 +29,7 @@ type ztunnelConfig struct {
 	Authorizations []map[string]any
 }
 
-// dumpZtunnel has Istio's control plane tell what a ztunnel of this mesh would be sent.
+// dumpZtunnel gives the configuration that Istio's control plane would send to a ztunnel of this mesh.
 func (m *Mesh) dumpZtunnel(t *testing.T) (c ztunnelConfig) {
 	t.Helper()
 	istiod, err := repo.Bin("istiod", "istiod")
@@ -59,8 +59,8 @@ func (m *Mesh) dumpZtunnel(t *testing.T) (c ztunnelConfig) {
 	return c
 }
 
-// The guard reaches ztunnel whole: for every workload of the namespace, the waypoint's identity and
-// nothing else. What ztunnel does with it, only a cluster shows.
+// ztunnel gets the complete guard: for every workload of the namespace only the waypoint's identity.
+// Only a cluster shows the effect in ztunnel.
 func (m *Mesh) ztunnelGetsTheGuard(t *testing.T) {
 	c := m.dumpZtunnel(t)
 	guard := map[string]any{ // ALLOW is the action's zero value, which is not written
@@ -76,7 +76,7 @@ func (m *Mesh) ztunnelGetsTheGuard(t *testing.T) {
 	if diff := cmp.Diff(guard, c.Authorizations[at]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, a := range c.Addresses { // plaintext names nobody
+	for _, a := range c.Addresses { // plaintext has no identity
 		if w := a.Workload; w != nil && w.Namespace == "shop" && !slices.Contains(w.AuthorizationPolicies, "istio-system/istio_converted_static_strict") {
 			t.Errorf("ztunnel lets plaintext into %s: %v", w.Name, w.AuthorizationPolicies)
 		}

@@ -8,8 +8,8 @@ import (
 
 const pollInterval = 25 * time.Millisecond
 
-// AwaitReady polls ready until it returns nil, the program ends, or ctx does; ctx
-// must have a deadline. The error holds ready's last answer.
+// AwaitReady polls ready until it returns nil, the program ends, or ctx ends. ctx must have a
+// deadline. The error wraps the last error of ready.
 func (p *Proc) AwaitReady(ctx context.Context, ready func(context.Context) error) error {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()

@@ -1,6 +1,5 @@
-// Package process starts the real programs of a run and makes sure that none
-// outlives it: each is ended when it is stopped, and killed by the kernel when
-// the run itself dies.
+// Package process starts the real programs of a run, and makes sure that none outlives it.
+// Stop ends a program, and the kernel kills it if the run itself dies.
 package process
 
 import (
@@ -21,13 +20,13 @@ type Spec struct {
 	Name   string // for messages
 	Path   string
 	Args   []string
-	Env    []string // added to the run's own
+	Env    []string // added to the environment of the run
 	Dir    string
 	Stdout string // file, appended to; empty: discarded
 	Stderr string // file, appended to; empty: discarded
 }
 
-// Proc is one program that was started.
+// Proc is a program that was started.
 type Proc struct {
 	spec Spec
 	cmd  *exec.Cmd
@@ -50,8 +49,8 @@ func Start(spec Spec) (*Proc, error) {
 	cmd := exec.Command(spec.Path, spec.Args...)
 	cmd.Env, cmd.Dir = append(os.Environ(), spec.Env...), spec.Dir
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	// A group of its own: Ctrl-C in the terminal reaches the run, which then
-	// stops its programs in order. Pdeathsig is for the run that cannot.
+	// The program has a process group of its own: Ctrl-C in the terminal reaches only the
+	// run, which then stops its programs in order. Pdeathsig is for a run that is killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p := &Proc{spec: spec, cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
@@ -69,8 +68,8 @@ func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 }
 
-// runProgram keeps the thread that starts the program until it ends: Linux sends
-// Pdeathsig when the starting thread dies, not the process (go.dev/issue/27505).
+// runProgram keeps the thread that starts the program until the program ends: Linux sends
+// Pdeathsig when the starting thread dies, not when the process dies (go.dev/issue/27505).
 func (p *Proc) runProgram(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -88,8 +87,8 @@ func (p *Proc) PID() int { return p.cmd.Process.Pid }
 // Done is closed when the program has ended.
 func (p *Proc) Done() <-chan struct{} { return p.done }
 
-// Err returns how the program ended without having been stopped, and where it
-// logged. It is nil while the program runs.
+// Err is the error of a program that has ended, with its state and the name of its log. It is
+// nil while the program runs.
 func (p *Proc) Err() error {
 	select {
 	case <-p.done:
@@ -115,7 +114,7 @@ func (p *Proc) Stop() error {
 	return fmt.Errorf("%s did not end within %v and was killed", p.spec.Name, Grace)
 }
 
-// Kill ends the program as a crash would, with SIGKILL, and returns when it is gone.
+// Kill ends the program as a crash would, with SIGKILL, and returns when it has ended.
 func (p *Proc) Kill() {
 	_ = p.cmd.Process.Kill() // fails only if it has ended already
 	<-p.done

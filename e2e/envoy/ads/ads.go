@@ -1,5 +1,5 @@
-// Package ads serves Envoys what Istio's control plane would send them, from a
-// checked-in dump: the demo needs neither istiod nor the minutes to compile it.
+// Package ads serves the configuration that Istio's control plane would send to Envoys,
+// from a checked-in dump. So the demo needs neither istiod nor the minutes to compile it.
 // A test compares the dump with the live control plane.
 package ads
 
@@ -19,9 +19,9 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy/sotw"
 )
 
-// Serve serves the dump on addr until ctx ends or the server is stopped.
-// The dump has one file per workload, <name>.json, written for
-// subnet.Template; prefix, such as "127.80.3.", takes that one's place.
+// Serve serves the dump on addr until ctx ends or the server is stopped. The dump has one
+// file per workload, <name>.json, written for subnet.Template. A prefix such as
+// "127.80.3." replaces that template.
 func Serve(ctx context.Context, addr string, dump fs.FS, prefix string, log *slog.Logger) (*sotw.Server, error) {
 	proxies, err := loadDump(dump, prefix)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 const typePrefix = "type.googleapis.com/"
 
-// proxy is one workload's resources: by type URL, then by name.
+// proxy holds the resources of one workload, by type URL and then by name.
 type proxy map[string]map[string]*anypb.Any
 
 // proxyFile is a file as `istiod dump` writes it.
@@ -32,7 +32,7 @@ type proxyFile struct {
 	Routes    []json.RawMessage `json:"routes"`
 }
 
-// loadDump reads all <workload>.json of a dump for a prefix.
+// loadDump reads all <workload>.json of a dump, with the addresses of a prefix.
 func loadDump(dump fs.FS, prefix string) (map[string]proxy, error) {
 	files, err := fs.Glob(dump, "*.json")
 	if err != nil {

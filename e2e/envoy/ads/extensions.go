@@ -1,8 +1,8 @@
 package ads
 
-// The extensions that Istio configures. JSON names each by type, and protojson
-// resolves a type only when its package is linked. A dump with another one
-// fails to load with an error that names it: add its package here.
+// The extensions that Istio configures. JSON names each by its type, and protojson resolves
+// a type only if its package is linked. A dump with another extension fails to load, with an
+// error that names it: add its package here.
 import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/file/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"

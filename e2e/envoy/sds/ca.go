@@ -20,14 +20,15 @@ const day = 24 * time.Hour
 
 // Authority signs workload certificates. Its key exists in memory only.
 type Authority struct {
-	// Lifetime of what it signs; a day unless changed, which only an authority that nobody serves may be.
+	// Lifetime of the certificates: a day by default. Change it only while the authority is
+	// not served.
 	Lifetime time.Duration
 
 	cert *x509.Certificate
 	key  crypto.Signer
 }
 
-// NewAuthority makes a new key and a root certificate of it.
+// NewAuthority makes a new key and a root certificate for it.
 func NewAuthority() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -45,7 +46,7 @@ func NewAuthority() (*Authority, error) {
 	return &Authority{Lifetime: day, cert: cert, key: key}, err
 }
 
-// OpenAuthority is one whose root certificate and key, both PEM, exist elsewhere.
+// OpenAuthority uses an existing root certificate and key, both PEM.
 func OpenAuthority(cert, key []byte) (*Authority, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
@@ -68,8 +69,8 @@ func newTemplate(lifetime time.Duration) *x509.Certificate {
 	}
 }
 
-// Names are those that a certificate gives its holder. As in Istio's, a workload's only name is its
-// SPIFFE id, in URIs; all else is for those who do not belong to the mesh.
+// Names are the names in a certificate. As with Istio, the only name of a workload is its SPIFFE
+// id, in URIs. Other names are for clients that do not belong to the mesh.
 type Names struct {
 	URIs []*url.URL
 	DNS  []string
@@ -108,7 +109,7 @@ func (a *Authority) Issue(names Names) (Pair, error) {
 	return Pair{toPEM("CERTIFICATE", der), toPEM("PRIVATE KEY", pkcs8)}, err
 }
 
-// RootPEM is the root certificate, PEM.
+// RootPEM is the root certificate.
 func (a *Authority) RootPEM() []byte { return toPEM("CERTIFICATE", a.cert.Raw) }
 
 func toPEM(kind string, der []byte) []byte {

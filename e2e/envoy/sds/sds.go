@@ -1,10 +1,10 @@
-// Package sds gives Envoys their certificates, as Istio's agent does beside
-// each of them: the secret "default" is the workload's certificate and key,
-// "ROOTCA" is the trusted root.
+// Package sds gives Envoys their certificates, as Istio's agent does beside each of them.
+// The secret "default" holds the workload's certificate and key, and "ROOTCA" the trusted
+// root certificates.
 //
-// The identity is the one that the asking node claims. An agent would prove it
-// with a service account's token; here every node is the run's own, and the
-// server listens on loopback.
+// The identity is the one that the asking node claims. An agent would prove it with a
+// service account's token. Here all nodes belong to the run, and the server listens on
+// loopback.
 package sds
 
 import (
@@ -24,9 +24,9 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy/sotw"
 )
 
-// Serve serves ca's certificates on addr until ctx ends or the server is stopped.
-// An Envoy whose connection ends comes back and gets new ones: to stop the
-// server and serve again is what a rotation is to it.
+// Serve serves certificates of ca on addr until ctx ends or the server is stopped. An Envoy
+// whose connection ends connects again and gets new certificates. So a stop and a new start
+// of the server have the effect of a rotation.
 func Serve(ctx context.Context, addr string, ca *Authority, log *slog.Logger) (*sotw.Server, error) {
 	return sotw.Listen(ctx, addr, func(g *grpc.Server) {
 		secret.RegisterSecretDiscoveryServiceServer(g, &service{ca: ca, log: log})
@@ -84,8 +84,8 @@ func inlineBytes(data []byte) *core.DataSource {
 
 var labelForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
 
-// readIdentity reads the SPIFFE id out of the node's metadata. TRUST_DOMAIN is ours, not Istio's, whose
-// agent is told the trust domain by its environment.
+// readIdentity reads the SPIFFE id from the node's metadata. TRUST_DOMAIN is ours: Istio's agent
+// gets the trust domain from its environment.
 func readIdentity(node *core.Node) (*url.URL, error) {
 	fields := node.GetMetadata().GetFields()
 	ns, sa := fields["NAMESPACE"].GetStringValue(), fields["SERVICE_ACCOUNT"].GetStringValue()

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Server is a discovery server that is being served.
+// Server is a running discovery server.
 type Server struct {
 	grpc *grpc.Server
 	done chan struct{}
@@ -32,8 +32,8 @@ func Listen(ctx context.Context, addr string, register func(*grpc.Server), log *
 	return s, nil
 }
 
-// Stop closes all streams and returns when the address is free again. Envoys
-// keep what they have.
+// Stop closes all streams, and returns when the address is free again. Envoys keep their
+// configuration.
 func (s *Server) Stop() {
 	s.grpc.Stop()
 	<-s.done

@@ -1,11 +1,10 @@
 // Package sotw answers Envoy's discovery requests in the "state of the world"
 // variant of xDS, for servers whose answers never change.
 //
-// On one stream Envoy asks for several types. Each answer carries a nonce,
-// and Envoy sends it back: with an error if it refused the answer, with other
-// names if it wants others, and otherwise to say thank you. Only the first
-// request of a type and one with other names must be answered; to answer a
-// thank-you would start a loop.
+// On one stream Envoy asks for several types. Each answer has a nonce, and Envoy sends it
+// back: with an error if it rejected the answer, with other names if it wants others, and
+// otherwise to acknowledge the answer. Only the first request of a type and one with other
+// names are answered: an answer to an acknowledgement would start a loop.
 package sotw
 
 import (
@@ -22,8 +21,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// Answer returns what node is to have: the resources of a type with the given
-// names, or all where there are no names. An error ends the stream.
+// Answer returns the resources of a type for a node: those with the given names, or all if
+// there are no names. An error ends the stream.
 type Answer func(node *core.Node, typeURL string, names []string) ([]*anypb.Any, error)
 
 // Stream is the server's side of any discovery service's stream.
@@ -58,7 +57,7 @@ type conversation struct {
 	answerCount int
 }
 
-// lastAnswer is the last answer given for a type.
+// lastAnswer is the last answer for a type.
 type lastAnswer struct {
 	nonce string
 	names []string
@@ -69,7 +68,7 @@ func (c *conversation) handleRequest(r *discovery.DiscoveryRequest) error {
 		c.node = r.Node
 	}
 	if r.ErrorDetail != nil {
-		c.log.Error("Envoy refused its configuration",
+		c.log.Error("Envoy rejected its configuration",
 			"node", c.node.GetId(), "type", r.TypeUrl, "error", r.ErrorDetail.GetMessage())
 		return nil
 	}

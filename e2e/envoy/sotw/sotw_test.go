@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// script is a stream whose requests are written down beforehand.
+// script is a stream with a fixed list of requests.
 type script struct {
 	requests []*discovery.DiscoveryRequest
 	answers  []string // type and nonce of each answer
@@ -55,7 +55,7 @@ func TestServe(t *testing.T) {
 		"other names are":                  {requests: listRequests(newRequest("A", "", "x"), newRequest("A", "1", "x", "y")), answers: []string{"A 1", "A 2"}},
 		"types are apart":                  {requests: listRequests(newRequest("A", ""), newRequest("B", ""), newRequest("A", "1")), answers: []string{"A 1", "B 2"}},
 		"an overtaken request is left out": {requests: listRequests(newRequest("A", "", "x"), newRequest("A", "1", "y"), newRequest("A", "1", "z")), answers: []string{"A 1", "A 2"}},
-		"a refusal is not argued with":     {requests: listRequests(newRequest("A", "", "x"), newRejection("A", "1")), answers: []string{"A 1"}},
+		"a rejection is not answered":      {requests: listRequests(newRequest("A", "", "x"), newRejection("A", "1")), answers: []string{"A 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &script{requests: row.requests}
@@ -69,7 +69,7 @@ func TestServe(t *testing.T) {
 
 func listRequests(r ...*discovery.DiscoveryRequest) []*discovery.DiscoveryRequest { return r }
 
-// Envoy names itself in the first request of a stream only.
+// Envoy sends its node in the first request of a stream only.
 func TestNodeIsRemembered(t *testing.T) {
 	first := newRequest("A", "")
 	first.Node = &core.Node{Id: "orders"}

@@ -1,7 +1,6 @@
-// Package cluster is the Kubernetes side of the local mesh: the objects of the demo's workloads
-// that Istio would read from a cluster's API server. The files are written
-// for subnet.Template. They are also what names the workloads to everyone else,
-// so that there is one list of them.
+// Package cluster is the Kubernetes side of the local mesh: the objects that Istio would get from a
+// cluster's API server for the demo's workloads. The files are written for subnet.Template. All other
+// packages read the names of workloads from them too, so that there is only one list.
 package cluster
 
 import (
@@ -24,8 +23,8 @@ var Files embed.FS
 const (
 	// injected is the label that Istio's sidecar injection puts on a pod.
 	injectedLabel = "security.istio.io/tlsMode"
-	// inboundPorts is the annotation by which a pod says what of it the sidecar takes: with an empty
-	// value it has the sidecar for its certificate alone.
+	// inboundPortsAnnotation is the annotation with the ports of a pod that its sidecar intercepts. With an
+	// empty value, the pod has a sidecar only for its certificate.
 	inboundPortsAnnotation = "traffic.sidecar.istio.io/includeInboundPorts"
 	// redirection is the annotation that Istio's CNI puts on a pod in ambient mode.
 	redirectionAnnotation = "ambient.istio.io/redirection"
@@ -44,8 +43,8 @@ type pod struct {
 	Status struct{ PodIP string }
 }
 
-// LoadTourWorkloads returns the tour's pods that have an Envoy, by name, with the addresses of a prefix such
-// as "127.80.3.".
+// LoadTourWorkloads returns the pods of the tour with an Envoy, by name, with the addresses of a prefix
+// such as "127.80.3.".
 func LoadTourWorkloads(prefix string) (map[string]envoy.Workload, error) {
 	return LoadWorkloads(Files, prefix)
 }
@@ -64,7 +63,7 @@ func LoadWorkloads(objects fs.FS, prefix string) (map[string]envoy.Workload, err
 	return out, err
 }
 
-// readObjects reads every object.
+// readObjects calls read with every object.
 func readObjects(objects fs.FS, prefix string, read func(doc []byte) error) error {
 	files, err := fs.Glob(objects, "*.yaml")
 	if err != nil {
@@ -84,8 +83,8 @@ func readObjects(objects fs.FS, prefix string, read func(doc []byte) error) erro
 	return nil
 }
 
-// proxyType is the type of the pod's Envoy, as Istio's agent is told it: "proxy router" are the first
-// arguments in a gateway's pod. Empty: the pod has none.
+// proxyType is the type of the pod's Envoy, as Istio's agent gets it: the first arguments in a
+// gateway's pod are "proxy router". Empty: the pod has no Envoy.
 func (p pod) proxyType() string {
 	if p.Kind != "Pod" {
 		return ""
@@ -102,8 +101,9 @@ func (p pod) proxyType() string {
 	return ""
 }
 
-// isAmbient: the pod has no Envoy, but a ztunnel beside it. On the called side an Envoy stands in for
-// that, as a sidecar that takes tunnels: to it, Istio gives the same policies.
+// isAmbient reports whether the pod has no Envoy, but a ztunnel beside it. On the side of the callee an
+// Envoy is the stand-in for that ztunnel: a sidecar that accepts tunnels. Istio gives it the same
+// policies.
 func (p pod) isAmbient() bool { return p.Metadata.Annotations[redirectionAnnotation] == "enabled" }
 
 func (p pod) newWorkload(kind string) envoy.Workload {

@@ -1,13 +1,14 @@
-// Package topologies describes how a mesh differs from the one of the tour, where Tyk is in the mesh with
+// Package topologies describes meshes that differ from that of the tour, where Tyk is in the mesh with
 // a sidecar. Each is a folder:
 //
 //	NAME/topology.yaml      which parts there are
-//	NAME/cluster/*.yaml     objects that Istio would read from the API server; cluster-OTHER/ of a further cluster
-//	NAME/policies/*.yaml    AccessPolicy documents; policies-OTHER/ of a further cluster
-//	NAME/config/…           the programs' configuration; of a gateway in the folder of its home
+//	NAME/cluster/*.yaml     objects that Istio would get from the API server; cluster-OTHER/ for another cluster
+//	NAME/policies/*.yaml    AccessPolicy documents; policies-OTHER/ for another cluster
+//	NAME/config/…           configuration of the programs; that of a gateway in the folder of its home
 //
-// A file takes the place of the tour's, or of another topology's, of the same name. What a user would apply to Istio is not
-// here: topology.yaml names folders of manifests/istio, which are read as shipped.
+// A file replaces the file of the same name of the tour, or of another topology. The objects that a user
+// applies to Istio are not here: topology.yaml names folders of manifests/istio, which are read as
+// shipped.
 package topologies
 
 import (
@@ -21,21 +22,21 @@ import (
 	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
-// Topology is a topology.yaml. Absent lists are the tour's.
+// Topology is a topology.yaml. An absent list is that of the tour.
 type Topology struct {
-	Name        string       `yaml:"-"`           // the folder's; empty: the tour
-	Over        string       `yaml:"over"`        // another topology, the base of this one; absent: the tour
-	Layers      []string     `yaml:"-"`           // folders whose files count, later ones more
-	Istio       []string     `yaml:"istio"`       // folders of manifests/istio to apply, beside what lies in it
+	Name        string       `yaml:"-"`           // of the folder; empty: the tour
+	Over        string       `yaml:"over"`        // the topology that this one changes; absent: the tour
+	Layers      []string     `yaml:"-"`           // folders whose files are used; a later one overwrites an earlier one
+	Istio       []string     `yaml:"istio"`       // folders of manifests/istio to apply, in addition to its own files
 	Istiod      []string     `yaml:"istiod"`      // environment of the control plane, NAME=VALUE each
-	Without     []string     `yaml:"without"`     // files of the tour's cluster that do not exist here
+	Without     []string     `yaml:"without"`     // files of the tour's cluster to leave out
 	Authorizers []Authorizer `yaml:"authorizers"` // absent: meshpass, for all workloads
 	Gateways    []Gateway    `yaml:"gateways"`    // Tyk gateways; absent: tyk-gateway
-	Clusters    []Cluster    `yaml:"clusters"`    // beside the first one; absent: none
+	Clusters    []Cluster    `yaml:"clusters"`    // after the first one; absent: no more
 }
 
-// Cluster is a further cluster. Its own objects are in the folder cluster-NAME; its control plane also
-// reads those of the first cluster.
+// Cluster is a cluster after the first one. Its own objects are in the folder cluster-NAME. Its control
+// plane reads the objects of the first cluster too.
 type Cluster struct {
 	Name        string   `yaml:"name"`
 	Host        int      `yaml:"host"`        // of its control plane's address
@@ -43,22 +44,22 @@ type Cluster struct {
 	Istio       []string `yaml:"istio"`       // folders of manifests/istio that are applied to it
 }
 
-// ObjectFolder is where its objects are.
+// ObjectFolder is the folder of its objects.
 func (c Cluster) ObjectFolder() string { return "cluster-" + c.Name }
 
-// PolicyFolder is where its AccessPolicy documents are.
+// PolicyFolder is the folder of its AccessPolicy documents.
 func (c Cluster) PolicyFolder() string { return "policies-" + c.Name }
 
 // Authorizer is one process of the authorizer.
 type Authorizer struct {
 	Name     string `yaml:"name"`
-	At       string `yaml:"at"`       // address that it has instead of the one in config/meshpass.yaml; absent: that one
+	At       string `yaml:"at"`       // its address; absent: the one in config/meshpass.yaml
 	Identity string `yaml:"identity"` // SPIFFE id in NAME.crt and NAME.key, with roots.crt; absent: no certificate
 }
 
 // Gateway is one Tyk gateway.
 type Gateway struct {
-	Name string `yaml:"name"` // its pod's, which has a sidecar if cluster/ says so
+	Name string `yaml:"name"` // of its pod, which has a sidecar if cluster/ has one for it
 	Home string `yaml:"home"` // folder below config/ of identity.yaml and tyk.conf; absent: config/ itself
 	// Targets are target URLs that its API definitions have instead of the tour's.
 	Targets map[string]string `yaml:"targets"`
@@ -67,10 +68,10 @@ type Gateway struct {
 //go:embed */*
 var embeddedFiles embed.FS
 
-// ErrUnknown is the error of a name without a topology.
+// ErrUnknown is the error for a name without a topology.
 var ErrUnknown = errors.New("no such topology")
 
-// Load reads a topology by its folder's name; the empty name is the tour.
+// Load reads a topology by the name of its folder. The empty name is the tour.
 func Load(name string) (Topology, error) {
 	t := Topology{Name: name}
 	if name != "" {
@@ -116,7 +117,7 @@ func (t *Topology) readFile() error {
 
 // ListNames lists the topologies.
 func ListNames() []string {
-	found, _ := fs.Glob(embeddedFiles, "*/topology.yaml") // fails on a malformed pattern only
+	found, _ := fs.Glob(embeddedFiles, "*/topology.yaml") // fails only for a malformed pattern
 	for i := range found {
 		found[i] = path.Dir(found[i])
 	}
@@ -124,7 +125,8 @@ func ListNames() []string {
 	return found
 }
 
-// Files are the layers' files of a folder such as cluster, in the order of the layers.
+// Files gives the files of each layer for a folder such as cluster. A later one overwrites an earlier
+// one.
 func (t Topology) Files(folder ...string) ([]fs.FS, error) {
 	var layers []fs.FS
 	for _, layer := range t.Layers {

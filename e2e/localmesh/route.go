@@ -18,7 +18,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
-// route is how a request gets into the mesh.
+// route is the way of a request into the mesh.
 type route struct {
 	target string // URL without a path
 	proxy  func(*http.Request) (*url.URL, error)
@@ -49,7 +49,7 @@ func (m *Mesh) findRoute(r scenarios.Request) (route, error) {
 	name, port, _ := strings.Cut(r.To, ":")
 	workload, ok := m.workloads[name]
 	if !ok {
-		return route{}, fmt.Errorf("nothing here is called %q", name)
+		return route{}, fmt.Errorf("no workload is named %q", name)
 	}
 	address := net.JoinHostPort(workload.Address, cmp.Or(port, strconv.Itoa(inboundPort)))
 	if r.From == "" {
@@ -59,7 +59,8 @@ func (m *Mesh) findRoute(r scenarios.Request) (route, error) {
 	return route{target: "https://" + address, tls: config}, err
 }
 
-// findIngressRoute is a client's to the ingress gateway, which it knows by its certificate for the host.
+// findIngressRoute is the route of a client to the ingress gateway. The client verifies the
+// gateway's certificate for the host.
 func (m *Mesh) findIngressRoute(r scenarios.Request, plaintext bool) (route, error) {
 	ingress, ok := m.findIngress()
 	if !ok {
@@ -85,8 +86,8 @@ func (m *Mesh) findIngressRoute(r scenarios.Request, plaintext bool) (route, err
 	return route{target: "https://" + address, tls: config}, nil
 }
 
-// findSidecarProxy is the sidecar of a workload such as ns/shop/sa/inventory: what is sent through it goes
-// out with that workload's certificate.
+// findSidecarProxy gives the proxy of a workload's sidecar, such as that of ns/shop/sa/inventory. A
+// request through it is sent with that workload's certificate.
 func (m *Mesh) findSidecarProxy(from string) (func(*http.Request) (*url.URL, error), error) {
 	for _, w := range m.workloads {
 		if from == "ns/"+w.Namespace+"/sa/"+w.ServiceAccount {
@@ -94,11 +95,11 @@ func (m *Mesh) findSidecarProxy(from string) (func(*http.Request) (*url.URL, err
 			return http.ProxyURL(proxy), err
 		}
 	}
-	return nil, fmt.Errorf("no workload is %q", from)
+	return nil, fmt.Errorf("no workload has the identity %q", from)
 }
 
-// newClientTLS is the TLS of a client with a certificate of the mesh's authority, for a SPIFFE id or for
-// dns:NAME.
+// newClientTLS makes the TLS configuration of a client with a certificate of the mesh's authority,
+// for a SPIFFE id or for dns:NAME.
 func (m *Mesh) newClientTLS(name string) (*tls.Config, error) {
 	names, err := sds.ParseNames(name)
 	if err != nil {
@@ -111,9 +112,9 @@ func (m *Mesh) newClientTLS(name string) (*tls.Config, error) {
 	own, err := tls.X509KeyPair(pair.Cert, pair.Key)
 	return &tls.Config{
 		Certificates: []tls.Certificate{own},
-		NextProtos:   []string{"istio"}, // by this an Envoy in PERMISSIVE mode recognises the mesh's TLS
-		// The mesh's certificates hold no host name to compare with; the server's identity is not
-		// what is tested.
+		NextProtos:   []string{"istio"}, // an Envoy in PERMISSIVE mode recognises the mesh's TLS by this
+		// The mesh's certificates hold no host name to compare with. The tests are about the client's
+		// identity, not about the server's.
 		InsecureSkipVerify: true,
 	}, err
 }
