@@ -71,7 +71,7 @@ func TestDial(t *testing.T) {
 	}
 }
 
-// A peer that refuses a tunnel is told apart from one that cannot be reached.
+// A peer that refuses a tunnel and one that cannot be reached are different errors.
 func TestRefusals(t *testing.T) {
 	at := peer(t)
 	for name, row := range map[string]struct {

@@ -145,7 +145,7 @@ func TestNoTokenInLogsOrRecords(t *testing.T) {
 	written := h.records.String() + h.log.String()
 	for _, part := range parts {
 		if strings.Contains(written, part[:20]) {
-			t.Errorf("a part of the token stands in\n%s", written)
+			t.Errorf("a part of the token is in\n%s", written)
 		}
 	}
 }
