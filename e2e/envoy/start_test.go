@@ -36,7 +36,7 @@ func TestStartFailsWhenEnvoyRefuses(t *testing.T) {
 }
 
 // doctored gives the checked-in dump with a text of one file replaced.
-func doctored(t *testing.T, file, old, new string) fs.FS {
+func doctored(t *testing.T, file, oldText, newText string) fs.FS {
 	t.Helper()
 	data, err := fs.ReadFile(dump.Files, file)
 	must(t, err)
