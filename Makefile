@@ -101,7 +101,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # -trimpath reuses the packages that the builds have compiled. golangci-lint does not run on e2e/istiod: it takes minutes to load Istio.
 .PHONY: lint
 lint: export GOFLAGS += -trimpath
-lint: ## gofmt, go vet, tidy modules, golangci-lint, the style of new lines and commits
+lint: ## gofmt, go vet, tidy modules, golangci-lint, words, names and commit subjects
 	@.ci/style
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on these"; exit 1; }
 	@failed=0; for module in $(MODULES); do \
