@@ -8,8 +8,8 @@ import (
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
-// attacked lets the gateway read what is public and alice read her own, and
-// nobody enter /admin; catalogue beside it is public as a whole.
+// attacked lets the gateway read public paths and alice read her own data. It denies /admin
+// to everyone. The workload catalogue is public as a whole.
 const attacked = `
 apiVersion: meshpass.dev/v1
 kind: AccessPolicy
@@ -42,7 +42,7 @@ func headers(pairs ...string) func(*policy.Request) {
 	}
 }
 
-// What went wrong elsewhere, by its number there, is refused here.
+// Attacks on other products, named by their CVE, are denied here.
 func TestAttacks(t *testing.T) {
 	set := load(t, attacked)
 	const ambiguous, allowed = "deny ambiguous_path", "allow rule_allowed attacked/own"
@@ -130,7 +130,7 @@ func scoped(scope string) policy.Authenticate {
 	return verified(claims)
 }
 
-// An admitted escape is decoded once, in the capture that it stands in.
+// An admitted escape is decoded once, in the capture that holds it.
 func TestAdmittedEscapes(t *testing.T) {
 	set := load(t, attacked+`---
 apiVersion: meshpass.dev/v1
@@ -173,7 +173,7 @@ spec:
 	}
 }
 
-// Where nobody can vouch for a token, there are no rules to fall back to.
+// If a token cannot be verified, no rule applies in its place.
 func TestFailuresOfOthersAreRefusals(t *testing.T) {
 	set := load(t, attacked)
 	for _, reason := range []decision.Reason{decision.KeyUnknown, decision.NoSigningKey, decision.NotConfigured, decision.Panic, ""} {

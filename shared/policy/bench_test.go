@@ -12,8 +12,8 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// manyRules is a document with n rules, of which each differs from the others in
-// what field says; %d stands for its number.
+// manyRules is a document with n rules. They differ in the field, where %d is replaced by
+// the number of the rule.
 func manyRules(n int, field string) string {
 	var b strings.Builder
 	b.WriteString(head + "  rules:\n")
@@ -86,8 +86,8 @@ func BenchmarkAtSize(b *testing.B) {
 	}
 }
 
-// bestOf takes turns, so that both meet the same disturbances, and compares the
-// best turn of each; it also gives the time of one of the second.
+// bestOf calls first and second in turns, so that both meet the same disturbances. It
+// compares the best turn of each, and gives the time of one call of second.
 func bestOf(n int, first, second func(n int) time.Duration) (ratio float64, each time.Duration) {
 	const turns = 50
 	size := n/turns + 1
@@ -98,7 +98,7 @@ func bestOf(n int, first, second func(n int) time.Duration) (ratio float64, each
 	return float64(bestSecond) / float64(bestFirst), bestSecond / time.Duration(size)
 }
 
-// BenchmarkLoad compiles 10,000 rules, each with an expression of its own.
+// BenchmarkLoad compiles 5,000 or 10,000 rules, each with an expression of its own.
 func BenchmarkLoad(b *testing.B) {
 	one := files(manyRules(5_000, `to: {methods: [GET], paths: ["/x%d/{id}/**"]}, scopes: [orders.read], when: 'claims.tctx.tenant == path.id && claims.tctx.level > %d'`))
 	many := files(manyDocuments(2_000, "ns/shop/sa/w%d")...)
@@ -127,8 +127,8 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// BenchmarkLint lints allow and deny rules that differ in one of the keys by which lint
-// finds the rules that cover another one.
+// BenchmarkLint lints allow and deny rules that differ in one key of the index that finds
+// the rules that cover another one.
 func BenchmarkLint(b *testing.B) {
 	for name, field := range map[string]string{
 		"paths":   `to: {methods: [GET, HEAD], paths: ["/x%d", "/y/{id}/**"]}`,

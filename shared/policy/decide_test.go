@@ -236,8 +236,8 @@ func TestTokenIsNotLookedAtInVain(t *testing.T) {
 	}
 }
 
-// Two documents for one workload: both must be satisfied where they deny, either
-// may allow, and anonymous callers need the consent of both.
+// Two documents guard one workload: a deny rule of either denies, an allow rule of either
+// allows, and a request without a token needs identity: optional in both.
 func TestDocumentsCombine(t *testing.T) {
 	second := strings.NewReplacer("name: orders", "name: z-orders", "  public:\n    - {methods: [GET], paths: [/healthz, /locked]}\n", "  identity: optional\n").Replace(orders)
 	wide := strings.Replace(second, "ns/shop/sa/orders", "ns/shop/sa/*", 1)

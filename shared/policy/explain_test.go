@@ -12,7 +12,7 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// written puts the trace of one rule into a line.
+// written formats the trace of one rule as a line.
 func written(r policy.RuleTrace) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s/%s %s %s", r.Policy, r.Rule, r.Effect, r.Verdict)
@@ -84,7 +84,7 @@ func TestExplainSaysWhyNothingWasDecided(t *testing.T) {
 	}
 }
 
-// What Explain says of each rule, asked without the index, is what decides.
+// Explain evaluates each rule without the index, and agrees with the decision.
 func TestExplainAgreesWithTheDecision(t *testing.T) {
 	d := dice{rand.New(rand.NewSource(7))}
 	for round := 0; round < 60; round++ {
@@ -112,7 +112,7 @@ func TestExplainAgreesWithTheDecision(t *testing.T) {
 	}
 }
 
-// The rules that are listed are those that decisions name.
+// Decisions name only rules that Rules lists.
 func TestRulesAreListed(t *testing.T) {
 	set := load(t, strings.Replace(orders, "name: no-cancel", "name: no-cancel\n      mode: shadow", 1), public)
 	var got []string

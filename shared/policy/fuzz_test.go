@@ -14,8 +14,8 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// Whatever stands in a file, loading it ends in a set or in problems that have a
-// place, and what a set cannot be made of denies.
+// Any content of a file loads as a set, or gives problems that have a position. A file that
+// does not load denies.
 func FuzzLoad(f *testing.F) {
 	for _, file := range []string{"source/testdata/accepted.yaml", "source/testdata/refused.yaml"} {
 		data, err := os.ReadFile(file)
@@ -47,8 +47,8 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// What is let in begins as the rule that lets it in says, byte by byte, and nothing
-// in it could be read in another way.
+// An allowed path begins with the literal path of the rule that allows it, byte by byte,
+// and no part of it is ambiguous.
 func FuzzDecide(f *testing.F) {
 	for _, p := range []string{"/a/x", "/b/x", "/a/../b", "//b", "/a%2fb", "/a;b", "/a/%62", "/A/x", "/a\\b", "/a/x?y", "/files/a%2Fb", "/files/..%2Fb", "/files/a%3Bb", "/files/..%3Bb", "/files/a%3Fb", "/a/b%23c"} {
 		f.Add("GET", p, "orders.shop:80", "ns/edge/sa/tyk-gateway", "a b")

@@ -9,7 +9,7 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// byHost has a rule on hosts for orders; no document for a gateway has one, nor one for catalogue.
+// byHost has a rule on hosts for orders, and no such rule for gateways and catalogue.
 const byHost = head + `  rules:
     - {name: named, effect: allow, to: {hosts: [orders.shop, "[2001:db8::1]", 10.0.0.1, "*.example.com"]}}
 ---
@@ -28,7 +28,7 @@ spec:
   rules: [{name: other, effect: allow, when: request.host != "admin.shop"}]
 `
 
-// hosts that a router could read in another way, everywhere.
+// ambiguousHosts are hosts that a router could read in another way, at every callee.
 var ambiguousHosts = []string{
 	"orders.shop:80:80", "orders.shop::80", "::1", "2001:db8::1", "2001:db8::1:80", "[::1]evil", "[::1].evil", "[::1]evil:80", "[::1]:80:80", "[::1", "::1]", "[]", "[]:80", "[orders.shop]",
 	"[10.0.0.1]", "[fe80::1%eth0]", "[fe80::1%25eth0]", "[v1.a]", "[2001:0db8::1]", "[2001:db8:0:0:0:0:0:1]", "[::ffff:a00:1]", "x[::1]",
@@ -38,7 +38,7 @@ var ambiguousHosts = []string{
 	"orders.shop..", "orders..shop", ".orders.shop", ".", "..", "..example.com", "127.1", "10.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "010.0.0.1", "10.0.0.01", "10.0.0.256", "1.2.3.4.5", "orders.0x", "orders.80",
 }
 
-// names that cannot be read otherwise, of which the rule has some.
+// clearHosts are names that are not ambiguous; true: the rule has them.
 var clearHosts = map[string]bool{
 	"orders.shop": true, "ORDERS.Shop": true, "orders.shop:1": true, "orders.shop:8080": true, "orders.shop:65535": true,
 	"[2001:db8::1]": true, "[2001:DB8::1]": true, "[2001:db8::1]:443": true, "10.0.0.1": true, "10.0.0.1:80": true,
@@ -78,7 +78,7 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// A dot at the end is the same name to a server, and another one to a gateway of Envoy's.
+// A name with a dot at its end is the same name to a server, and another one to a gateway of Envoy.
 func TestADotAtTheEndOfAHost(t *testing.T) {
 	set := load(t, byHost)
 	for _, host := range []string{"orders.shop.", "orders.shop.:80", "a.example.com."} {
@@ -92,7 +92,7 @@ func TestADotAtTheEndOfAHost(t *testing.T) {
 	}
 }
 
-// A rule in shadow reads the host for what is only watched; it changes no answer.
+// A shadow rule that reads the host changes the shadow decision, and not the enforced one.
 func TestAHostThatOnlyShadowReads(t *testing.T) {
 	set := load(t, head+`  rules:
     - {name: all, effect: allow}
@@ -104,7 +104,7 @@ func TestAHostThatOnlyShadowReads(t *testing.T) {
 	}
 }
 
-// A guardrail that reads the host is not dodged under an override.
+// An ambiguous host does not dodge a guardrail that reads it, also under an override.
 func TestAHostUnderAnOverride(t *testing.T) {
 	guarded := files(head + `  rules: [{name: no-admin, effect: deny, to: {hosts: [admin.shop], paths: ["/**"]}}]`)
 	guarded.Guardrail = true
@@ -124,8 +124,8 @@ func TestAHostUnderAnOverride(t *testing.T) {
 	}
 }
 
-// A host of a rule that no request can have is refused with what to write: on a deny rule it would
-// never deny.
+// A host of a rule that no request can have is rejected, with advice: a deny rule on it would never
+// deny.
 func TestHostsOfRules(t *testing.T) {
 	const form = ", hosts are compared without port, without a dot at the end and in lower case"
 	for text, want := range map[string]string{

@@ -23,8 +23,8 @@ type advice struct {
 	before, after string // rules, or whole documents where they begin with apiVersion
 	more          string // a second document, in a guardrail folder, of after
 
-	// opens tells the requests that the advice lets in on purpose, as its message
-	// says; nil: none.
+	// opens reports the requests that the advice allows on purpose, as its message
+	// explains; nil: it allows no request.
 	opens func(policy.Request, *identity.Claims) bool
 }
 
@@ -44,8 +44,8 @@ func hasPath(want string) func(policy.Request, *identity.Claims) bool {
 	return func(r policy.Request, _ *identity.Claims) bool { return r.Path == want }
 }
 
-// A person who follows the advice of a warning lets in no request that was denied
-// before, but for those that the warning itself names.
+// A person who follows the advice of a warning allows no request that was denied before,
+// but for those that the warning itself names.
 var advices = []advice{
 	{code: lint.Unreachable, says: "remove this rule",
 		before: "  - {name: x, effect: allow, to: {paths: [/admin]}, scopes: [s]}\n  - {name: d, effect: deny, to: {paths: [/admin]}}\n",
@@ -261,14 +261,14 @@ func TestEveryAdviceIsExecuted(t *testing.T) {
 	}
 }
 
-// A right deny rule gets no warning: a claim with has() beside it.
+// A correct deny rule gets no warning: a claim with has() beside it.
 func TestNoWarningOfWhatIsRight(t *testing.T) {
 	for _, rules := range []string{
 		fmt.Sprintf(suspended, ", when: has(claims.tctx.status)"),
 		fmt.Sprintf(suspended, ", when: \"has(claims.tctx.status) && request.method == 'GET'\""),
 		"  - {name: d, effect: deny, to: {methods: [GET, HEAD, POST], paths: ['/admin/**', /admin]}}\n",
 		"  - {name: d, effect: deny, to: {methods: [GET, POST], paths: [/x, /x/]}}\n  - {name: e, effect: deny, to: {methods: [HEAD, PUT, POST], paths: [/x, /x/]}}\n",
-		// What no rule allows needs no deny.
+		// A request that no rule allows needs no deny rule.
 		"  - {name: a, effect: allow, to: {methods: [GET, DELETE], paths: ['/admin/**', /x]}, scopes: [s]}\n  - {name: d, effect: deny, to: {methods: [GET], paths: ['/admin/x/**', /x]}, claims: {sub: [a]}}\n  - {name: e, effect: deny, to: {methods: [DELETE]}, claims: {sub: [b]}}\n  - {name: f, effect: deny, to: {paths: [/admin/x, /admin/x/]}}\n",
 		"  - {name: d, effect: deny, to: {paths: [/robots.txt]}}\n",
 		"  - {name: d, effect: deny, to: {paths: ['/**']}}\n",
@@ -300,7 +300,7 @@ func TestFilesThatAreNotRead(t *testing.T) {
 	}
 }
 
-// A warning proposes to remove only what another rule does as strictly.
+// A warning proposes to remove a rule only if another one is as strict.
 func TestNoAdviceToRemoveWhatOthersDoNotDo(t *testing.T) {
 	wide := head + "  identity: optional\n  rules:\n" + "  - {name: a, effect: allow, scopes: [s]}\n  - {name: d, effect: deny, to: {paths: ['/admin/**', /admin]}}\n"
 	for name, rest := range map[string]source.Dir{

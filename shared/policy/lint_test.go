@@ -12,7 +12,7 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// lint gives "file:line:column code rule", a line each.
+// warningsOf gives "line:column code rule", a line for each warning.
 func warningsOf(t *testing.T, dirs ...source.Dir) string {
 	t.Helper()
 	problems, found := lint.Run(source.Loader{}, dirs...)
@@ -81,7 +81,7 @@ func TestWarningsOfGuardrails(t *testing.T) {
 	}
 }
 
-// A rule that is said to change no answer can be taken away.
+// A rule that "changes no decision" can be removed.
 func TestWhatIsSaidToChangeNothingChangesNothing(t *testing.T) {
 	d := dice{rand.New(rand.NewSource(3))}
 	removed := 0

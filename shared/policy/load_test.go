@@ -124,7 +124,7 @@ func TestFolders(t *testing.T) {
 	if want := "a: no *.yaml file: without a document every request is denied\nb/p.yaml: the file is empty"; err == nil || err.Error() != want {
 		t.Errorf("two folders: got\n%v\nwant\n%s", err, want)
 	}
-	// As a ConfigMap is mounted: versions in hidden folders, text files beside.
+	// A folder as a mounted ConfigMap has it: versions in hidden folders, and text files beside.
 	mounted := fstest.MapFS{
 		"..2026_01/orders.yaml": {Data: []byte("broken: [")},
 		".hidden.yaml":          {Data: []byte("broken: [")},
@@ -145,7 +145,7 @@ func TestFolders(t *testing.T) {
 	}
 }
 
-// Where it is known what gateways write, a slip in a claim's name does not load.
+// If the members that gateways write are known, a misspelt claim does not load.
 func TestClaimsThatNoTokenHas(t *testing.T) {
 	loader := source.Loader{Members: []string{"tenant", "plan"}}
 	for fields, want := range map[string]string{
@@ -162,8 +162,8 @@ func TestClaimsThatNoTokenHas(t *testing.T) {
 	}
 }
 
-// A workload of the mesh's own trust domain has one name in documents: under the
-// other one a deny would never match.
+// A workload of the mesh's own trust domain has one name in documents. A deny rule with
+// another name would never match.
 func TestTheLongFormOfALocalWorkload(t *testing.T) {
 	text := strings.Replace(orders, "ns/batch/sa/*", "spiffe://cluster.local/ns/batch/sa/x", 1)
 	loader := source.Loader{Domains: identity.TrustDomains{Local: "cluster.local"}}
@@ -204,8 +204,8 @@ func TestALocalWorkloadInCapitals(t *testing.T) {
 	}
 }
 
-// Methods are tokens of RFC 9110 without small letters; numbers are as JSON writes them; a time
-// zone needs nothing of the machine.
+// Methods are tokens of RFC 9110 without small letters. Numbers are as JSON writes them. A time zone
+// does not depend on the machine.
 func TestMethodsNumbersAndZones(t *testing.T) {
 	set := load(t, head+`  rules:
     - {name: dav, effect: allow, to: {methods: [VERSION-CONTROL, M-SEARCH, "#X!.1"]}}
@@ -228,8 +228,8 @@ func TestMethodsNumbersAndZones(t *testing.T) {
 	}
 }
 
-// A host narrows nothing behind a waypoint; beside a path it does no harm, and a
-// sidecar's callee is known by its certificate.
+// Behind a waypoint, a host does not narrow an allow rule. Beside a path it does no harm. The
+// callee of a sidecar is known by its certificate.
 func TestHostsInAllowRules(t *testing.T) {
 	allow := func(target, to string) string {
 		return strings.Replace(head, "ns/shop/sa/orders", target, 1) + "  rules: [{name: r, effect: allow, to: {" + to + "}}]\n"
@@ -243,7 +243,7 @@ func TestHostsInAllowRules(t *testing.T) {
 	}
 }
 
-// What is passed over may hold a deny, so nothing is passed over in silence.
+// An ignored part may hold a deny rule, so no part is ignored without a problem.
 func TestNothingIsPassedOverInSilence(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	write := func(path, text string) {
@@ -275,7 +275,7 @@ func TestMembershipIsRecorded(t *testing.T) {
 	}
 }
 
-// Whether a caller could have had a name is recorded where a rule asks for it.
+// A record holds whether a caller could have had a name, if a rule reads it.
 func TestTheListenersSayIsRecorded(t *testing.T) {
 	set := load(t, head+`  rules: [{name: r, effect: allow, from: {noPrincipal: true}}]`)
 	for noCaller, want := range map[bool]string{true: "allow rule_allowed p/r map[request.no_caller:true]", false: "deny condition_error p/r map[request.no_caller:false]"} {
@@ -311,7 +311,7 @@ func TestACostlyExpressionIsUndecided(t *testing.T) {
 	}
 }
 
-// Cases stand beside documents; a document among them is one all the same.
+// Cases are in the same folders as documents. A document in a file of cases still counts.
 func TestCasesAreNoDocuments(t *testing.T) {
 	for name, want := range map[string]bool{"a_test.yaml": true, "a.test.YML": true, "test.yaml": false, "a-test.yaml": false, "a_test.yaml.yaml": false} {
 		if source.IsCases(name) != want {

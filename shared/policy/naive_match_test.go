@@ -9,7 +9,7 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// rule is the conjunction; it is tried for each path on its own.
+// rule is the conjunction, evaluated for each path on its own.
 func (n naive) rule(r nRule) string {
 	if r.To == nil || len(r.To.Paths) == 0 {
 		return n.ruleAt(r, "")
@@ -59,7 +59,7 @@ func (n naive) ruleAt(r nRule, pattern string) string {
 	return yes
 }
 
-// host: a wildcard stands for one or more labels.
+// host matches one or more labels with a wildcard.
 func (n naive) host(pattern string) bool {
 	host := strings.TrimSuffix(strings.ToLower(strings.TrimSuffix(n.request.Host, ":8080")), ".")
 	text := strings.Replace(regexp.QuoteMeta(pattern), `\*`, ".+", 1)
@@ -146,12 +146,12 @@ func (n naive) when(text, pattern string, admitted []string) string {
 	return truth(n.claims.Tctx["tenant"] == value)
 }
 
-// isOdd: the generator makes no path that is ambiguous otherwise but for "//" and "..%3B".
+// isOdd knows the ambiguous paths that the generator makes, beside "//" and "..%3B".
 func (n naive) isOdd() bool { return len(oddEscapes.FindAllString(n.request.Path, -1)) > 0 }
 
 var oddEscapes = regexp.MustCompile("%2F|%3B")
 
-// admitted: all that make the path odd are in the list.
+// admitted reports whether the list has all escapes that make the path ambiguous.
 func (n naive) admitted(list []string) bool {
 	return !slices.ContainsFunc(oddEscapes.FindAllString(n.request.Path, -1), func(e string) bool { return !slices.Contains(list, e) })
 }
@@ -184,7 +184,7 @@ func (n naive) path(effect string, to nTo) string {
 	return result
 }
 
-// captured: the odd segment stands where the pattern has a capture.
+// captured reports whether the pattern has a capture at the ambiguous segment.
 func (n naive) captured(pattern string) bool {
 	for i, segment := range strings.Split(n.request.Path, "/") {
 		parts := strings.Split(pattern, "/")
@@ -195,7 +195,7 @@ func (n naive) captured(pattern string) bool {
 	return true
 }
 
-// couldReach: some path below what is certain matches.
+// couldReach reports whether some path that begins with the certain segments matches.
 func couldReach(pattern, certain string) bool {
 	parts, have := strings.Split(pattern, "/"), strings.Split(certain, "/")
 	if len(parts) < len(have) {

@@ -11,10 +11,10 @@ import (
 	policypath "github.com/meshpass/meshpass/shared/policy/path"
 )
 
-// A second evaluator, read off docs/policy.md and as slow as it is simple: every
-// rule of every document is looked at, paths are regular expressions, and nothing
-// is shared with the package but the names of reasons. What it and the compiled
-// one say of random documents and requests is compared in random_test.go.
+// A second evaluator, written from docs/policy.md, as slow as it is simple. It evaluates
+// every rule of every document, its paths are regular expressions, and it shares only the
+// names of reasons and the check of paths with the engine. random_test.go compares its
+// decisions on random documents and requests with those of the engine.
 
 type nDocument struct {
 	APIVersion string            `json:"apiVersion"`
@@ -58,13 +58,13 @@ type nTo struct {
 	AllowEncoded []string `json:"allowEncoded,omitempty"`
 }
 
-// What a condition says: "" stands for what cannot be decided.
+// The results of a condition; "" is undecided.
 const yes, no, unknown = "yes", "no", ""
 
 type naive struct {
 	documents []nDocument
 	request   policy.Request
-	claims    *identity.Claims // nil: none
+	claims    *identity.Claims // nil: there is no valid token
 	refusal   decision.Reason
 	watched   bool // shadow counts too
 }

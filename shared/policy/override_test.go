@@ -11,7 +11,7 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// chain is the answer, and below it each that was not given.
+// chain is the enforced decision, then the shadow decisions below it.
 func chain(d decision.Decision) string {
 	return strings.Join(append([]string{strings.TrimSuffix(describe(d), " ")}, d.Shadows()...), " < ")
 }
@@ -30,7 +30,7 @@ spec:
     - {name: no-robots, effect: deny, to: {paths: ["/{x}", "/tenants/**"]}, claims: {tctx.kind: [robot]}}
 `
 
-// open may let in on an outage, and has rules of each sort.
+// open allows requests on an outage, and has rules of each kind.
 const open = `
 apiVersion: meshpass.dev/v1
 kind: AccessPolicy
@@ -95,7 +95,7 @@ func TestOnOutage(t *testing.T) {
 	}
 }
 
-// The outages are a closed list, and only what the caller calls an outage is one.
+// The outages are a closed list, and the caller decides whether such a reason is an outage.
 func TestOnlyOutagesAreOutages(t *testing.T) {
 	set := load(t, open)
 	for _, reason := range append(decision.Reasons(), "", "invented") {
@@ -120,8 +120,8 @@ func TestOnlyOutagesAreOutages(t *testing.T) {
 	}
 }
 
-// A document that says onOutage: allow is refused where no issuer is home: in one that
-// stays, its last good version has no say in an outage.
+// A document with onOutage: allow is rejected if no issuer is home. Its last good version
+// may stay active, but allows nothing in an outage.
 func TestOnOutageWithoutHomeIssuer(t *testing.T) {
 	_, err := source.Loader{NoHomeIssuer: true}.Load(files(open))
 	want := "0.yaml:7:13: onOutage: allow needs an entry of trust with home: true: only missing keys of our own issuers are an outage"
@@ -274,8 +274,8 @@ func TestUnguarded(t *testing.T) {
 	}
 }
 
-// What is let in for other reasons than its token still has its token looked at:
-// only one that holds may go on to the next hop.
+// A request that is allowed for another reason than its token still has its token verified:
+// only a valid one may go on to the next hop.
 func TestTheTokenIsLookedAtBeforeItGoesOn(t *testing.T) {
 	unguarded := load(t, orders).With(policy.Shadow, nil)
 	for _, set := range []*policy.Set{unguarded, new(policy.Set).With("", overrides(t, "ns/x/sa/y"))} {
@@ -290,7 +290,7 @@ func TestTheTokenIsLookedAtBeforeItGoesOn(t *testing.T) {
 	}
 }
 
-// Taking a rule or document out of shadow gives what was foretold.
+// A rule or document that leaves shadow gives the decision that the shadow one announced.
 func TestShadowOfRules(t *testing.T) {
 	watched := strings.Replace(orders, "name: no-cancel\n      effect: deny", "name: no-cancel\n      mode: shadow\n      effect: deny", 1)
 	cancel := request(path("/tenants/acme/orders/1:cancel"))
@@ -306,7 +306,7 @@ func TestShadowOfRules(t *testing.T) {
 	}
 }
 
-// A rule in shadow changes no answer by what it would admit or deny either.
+// A shadow rule with allowEncoded does not change the enforced decision.
 func TestWhatARuleInShadowAdmitsAdmitsNothing(t *testing.T) {
 	allow := "    - {name: a, effect: allow, to: {methods: [GET]}}\n"
 	files := "    - {name: b, effect: allow, mode: shadow, to: {paths: [\"/files/{name}\"], allowEncoded: [\"%2F\"]}}\n"

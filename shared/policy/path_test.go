@@ -38,7 +38,7 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// A literal may hold what a segment can be when it is decoded, and nothing else.
+// A literal may hold every text that a decoded segment can be, and no other.
 func TestLiterals(t *testing.T) {
 	for text, want := range map[string]string{
 		"/café/x": "", "/my docs": "", `/a"b`: "", "/日本": "", "/a/b c/{x}/**": "",

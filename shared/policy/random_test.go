@@ -123,8 +123,7 @@ func render(t *testing.T, documents []nDocument, guardrail bool) source.Dir {
 	return source.Dir{Name: fmt.Sprint("guardrail-", guardrail), Files: tree, Guardrail: guardrail}
 }
 
-// The compiled evaluator and the naive one say the same, about what is enforced
-// and about what is only watched.
+// The engine and the naive evaluator make the same decisions, enforced and in shadow.
 func TestTheNaiveEvaluatorAgrees(t *testing.T) {
 	d := dice{rand.New(rand.NewSource(20260601))}
 	reasons := map[string]int{}

@@ -13,8 +13,8 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// The order of files, of documents in them, of rules, of list entries and of keys
-// tells nothing: random documents, shuffled in all these ways, decide alike.
+// The order of files, of documents in them, of rules, of list entries and of keys has no
+// effect: random documents, shuffled in all these ways, give the same decisions.
 func TestOrderNeverMattersAnywhere(t *testing.T) {
 	d := dice{rand.New(rand.NewSource(11))}
 	for round := 0; round < 60; round++ {

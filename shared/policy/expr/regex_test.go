@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The size by which matches are bounded is never less than that of the program which
-// the library runs, and not far above it.
+// The size that bounds matches is never less than that of the program which the library
+// runs, and not far above it.
 func TestTheSizeOfAPattern(t *testing.T) {
 	for _, pattern := range []string{
 		``, `a`, `^abc$`, `(?i)abc`, `[a-z]+`, `a*b?c+`, `(a|b|cd)`, `a{3}`, `a{0,250}`, `a{2,}`, `a{0}`, `(ab{2}){3,5}`, `((a{3}){4}){5}`,

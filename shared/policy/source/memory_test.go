@@ -30,8 +30,8 @@ func documentOf(s *policy.Set, name string) *policy.Document {
 	return nil
 }
 
-// What has not changed is the same value after the next load: nothing compiled it
-// again, neither the document nor its expressions.
+// An unchanged document is the same value after the next load: neither the document nor
+// its expressions were compiled again.
 func TestUnchangedDocumentsAreNotCompiledAgain(t *testing.T) {
 	const when, other = `claims.tctx.plan == "gold"`, `claims.tctx.plan == "silver"`
 	tree := fstest.MapFS{"a.yaml": remembered("a", when), "b.yaml": remembered("b", when), "c.yaml": remembered("c", other)}
@@ -57,7 +57,7 @@ func TestUnchangedDocumentsAreNotCompiledAgain(t *testing.T) {
 	}
 }
 
-// What is rejected is remembered with what is wrong, also across files.
+// Rejected documents are remembered with their problems, also those between files.
 func TestRejectedDocumentsAreNotCompiledAgain(t *testing.T) {
 	tree := fstest.MapFS{"a.yaml": remembered("a", "tru"), "b.yaml": remembered("b", "true"), "b2.yaml": remembered("b", "false"), "c.yaml": {Data: []byte("half: [")}}
 	loader := Loader{Memory: new(Memory)}
@@ -79,7 +79,7 @@ func TestRejectedDocumentsAreNotCompiledAgain(t *testing.T) {
 	}
 }
 
-// The same bytes mean something else in another folder, or to another loader.
+// The same bytes give another result in another folder, or for another loader.
 func TestTheMemoryTellsSettingsApart(t *testing.T) {
 	tree := fstest.MapFS{"a.yaml": remembered("a", `claims.tctx.plan == "gold"`)}
 	memory := new(Memory)

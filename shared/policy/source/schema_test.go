@@ -10,8 +10,8 @@ import (
 	"testing/fstest"
 )
 
-// The loader refuses each of the documents whose form is wrong, and takes the
-// others; extauthz compares the same documents with the schema.
+// The loader rejects each of the documents whose form is wrong, and accepts the others. A
+// test of extauthz checks the same documents with the schema.
 func TestDocumentsOfTheSchema(t *testing.T) {
 	for file, wanted := range map[string]bool{"testdata/accepted.yaml": true, "testdata/refused.yaml": false} {
 		data, err := os.ReadFile(file)

@@ -11,8 +11,8 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// mesh is two teams and a platform's guardrails, in the order of a configuration that
-// puts the guardrails last.
+// mesh has the folders of two teams and the guardrails of a platform, in the order of a
+// configuration that lists the guardrails last.
 type mesh struct{ blog, shop, guardrails fstest.MapFS }
 
 func (m mesh) load(previous *policy.Set) source.Loaded {
@@ -42,8 +42,8 @@ func (m mesh) answer(set *policy.Set, workload, path string) string {
 	return describe(set.Decide(r, alice(nil)))
 }
 
-// A team that names a document as the guardrail is named neither freezes it, while
-// the process runs, nor takes its place, nor closes the mesh at the next start.
+// A team can give a document the name of a guardrail. That neither freezes the guardrail
+// while the process runs, nor replaces it, nor denies everything at the next start.
 func TestNoTeamTakesAGuardrailsName(t *testing.T) {
 	const blog, shop = "ns/blog/sa/web", "ns/shop/sa/orders"
 	m := mesh{tree(guarding("blog", blog, "all")), tree(guarding("shop", shop, "all")), tree(closing("/admin/**"))}
@@ -92,7 +92,7 @@ func TestNoTeamFreezesAGuardrail(t *testing.T) {
 	}
 }
 
-// What names a document tells which one, where two folders use a name.
+// If two folders use a name, decisions and reports also name the folder.
 func TestAnswersNameTheFolder(t *testing.T) {
 	a, b := files(guarding("p", aTarget, "r")), files(guarding("p", bTarget, "r"), guarding("q", bTarget, "s"))
 	a.Name, b.Name = "a", "b"
@@ -133,7 +133,7 @@ func TestAnswersNameTheFolder(t *testing.T) {
 	}
 }
 
-// Of two folders of one name nobody could tell whose document is meant.
+// Two folders with one name are rejected, because a document's name would be ambiguous.
 func TestTwoFoldersOfOneName(t *testing.T) {
 	one, other := files(guarding("p", aTarget, "r")), files(guarding("q", bTarget, "r"))
 	one.Name, other.Name = "a", "a"
@@ -143,8 +143,7 @@ func TestTwoFoldersOfOneName(t *testing.T) {
 	}
 }
 
-// A generation tells apart two sets in which documents of one name and content, but of
-// different folders, are active.
+// Two sets have different generations if their active documents differ only by folder.
 func TestAGenerationTellsFolders(t *testing.T) {
 	good := tree(guarding("p", "ns/shop/sa/orders", "all"))
 	broken := tree(strings.Replace(guarding("p", "ns/shop/sa/orders", "all"), "effect: allow", "effect: maybe", 1))

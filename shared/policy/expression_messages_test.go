@@ -7,7 +7,7 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// Each message names what was written, and says what to write.
+// Each message names the mistake, and explains what to write.
 func TestMessagesOfExpressions(t *testing.T) {
 	const claims = "; other claims are iss, aud, sub, txn, scope, req_wl, tctx, rctx"
 	for _, row := range []struct{ when, want string }{

@@ -17,8 +17,8 @@ func lintAll(t *testing.T, text string) []lint.Warning {
 	return found
 }
 
-// Comparisons that a claim of another kind passes are found in each form that CEL
-// has for them, and forms that are certain get no warning.
+// Lint finds comparisons that a claim of another kind passes, in each form that CEL has for
+// them. Forms that are certain get no warning.
 func TestComparisonsOfUncertainKind(t *testing.T) {
 	const uncertain = "uncertain_kind"
 	for _, test := range []struct{ effect, when, want string }{
@@ -88,7 +88,7 @@ func TestComparisonsOfUncertainKind(t *testing.T) {
 	}
 }
 
-// A member counts as guarded only where has() decides before it is read.
+// A member counts as guarded only if has() decides before it is read.
 func TestMembersThatMayBeMissing(t *testing.T) {
 	for when, want := range map[string]string{
 		"claims.tctx.s > 1":                                                   "tctx.s",

@@ -10,7 +10,7 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// guarding is a document that lets in whoever has a token, by a rule of this name.
+// guarding is a document that allows every valid token, by a rule of this name.
 func guarding(name, target, rule string) string {
 	return strings.NewReplacer("name: p", "name: "+name, "ns/shop/sa/orders", target).Replace(head) + "  rules: [{name: " + rule + ", effect: allow}]\n"
 }
@@ -21,7 +21,7 @@ const (
 	bTarget     = "ns/b/sa/b"
 )
 
-// folders of two teams, each with what it may target.
+// folders of two teams, each with its own possible targets.
 type folders struct{ a, b fstest.MapFS }
 
 func (f folders) load(previous *policy.Set) source.Loaded {
@@ -52,7 +52,7 @@ func good() folders {
 	return none.with("a", "a.yaml", guarding("a", aTarget, "first")).with("b", "b.yaml", guarding("b", bTarget, "first"))
 }
 
-// answers are those for both teams' workloads, and for another of b's.
+// answers are the decisions for both teams' workloads, and for another one of b.
 func answers(set *policy.Set) string {
 	var all []string
 	for _, w := range []identity.Workload{aTarget, bTarget, "ns/b2/sa/x"} {
@@ -66,8 +66,8 @@ const (
 	onlyA     = "allow rule_allowed a/first, "
 )
 
-// Each row is a change of b's folder. Nothing of it reaches a. At the start what
-// is refused denies; later it leaves what was in force.
+// Each row is a change of b's folder, which does not affect a. At the start, a rejected
+// document denies; later, its previous version stays active.
 func TestDocumentsAreRefusedOneByOne(t *testing.T) {
 	broken := strings.Replace(guarding("b", bTarget, "second"), "effect: allow", "effect: permit", 1)
 	for _, row := range []struct {
@@ -123,7 +123,7 @@ func checkReport(t *testing.T, l source.Loaded, denied bool) {
 	}
 }
 
-// A document that goes to another file, and breaks on the way, is not lost.
+// A document that moves to another file and becomes invalid there stays active.
 func TestADocumentThatMovesAndBreaksStays(t *testing.T) {
 	before := good().load(nil)
 	moved := good().with("b", "b.yaml", "").with("b", "new.yaml", halfWritten)
@@ -134,7 +134,7 @@ func TestADocumentThatMovesAndBreaksStays(t *testing.T) {
 	if got, want := answers(removed.load(before.Set).Set), onlyA+"unguarded, allow rule_allowed new/r"; got != want {
 		t.Errorf("removed: got %s, want %s", got, want)
 	}
-	// What was denied at the start stays denied while its file becomes worse.
+	// A target that is denied since the start stays denied while its file becomes worse.
 	start := good().with("b", "b.yaml", strings.Replace(guarding("b", bTarget, "x"), "allow", "permit", 1)).load(nil)
 	worse := good().with("b", "b.yaml", halfWritten).load(start.Set)
 	if got, want := answers(worse.Set), onlyA+"policy_refused b/, unguarded"; got != want {
@@ -165,15 +165,15 @@ func TestMayTarget(t *testing.T) {
 		if err := loaded.Problems.Err(); err == nil || !strings.HasPrefix(err.Error(), "d: mayTarget: ") {
 			t.Errorf("%q: %v", may, err)
 		}
-		// Nobody knows what was meant, so the folder may mean every workload.
+		// The intended targets are not known, so the folder may target every workload.
 		if got := describe(loaded.Set.Decide(request(callee("ns/x/sa/y")), alice(nil))); got != "deny policy_refused d/" {
 			t.Errorf("%q: got %s", may, got)
 		}
 	}
 }
 
-// At the start every document that is refused denies its own targets, all that can
-// be meant by them, and a guardrail's refusal holds beside any other.
+// At the start every rejected document denies all of its possible targets, and a rejected
+// guardrail denies beside any other document.
 func TestRefusalsDoNotHideEachOther(t *testing.T) {
 	twice := good().with("b", "b2.yaml", guarding("b", "ns/b2/sa/x", "r"))
 	both := onlyA + "policy_refused b/, policy_refused b/"

@@ -11,7 +11,7 @@ import (
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// Each name that an expression may use, and what cannot be decided.
+// Each name that an expression may use, and expressions that cannot be decided.
 func TestExpressions(t *testing.T) {
 	claims := &identity.Claims{
 		Issuer: "https://i", Audience: "aud.example", Subject: "idp:alice", Txn: "t-1", Scope: "a b", Requester: "ns/edge/sa/tyk-gateway",
@@ -83,8 +83,8 @@ func TestExpressionsThatAreRefused(t *testing.T) {
 	}
 }
 
-// A regular expression reads what it can in a bounded time. Beyond it nothing is
-// decided: no allow rule lets in, and every deny rule denies.
+// A regular expression reads only as much text as it can in a bounded time. A longer text
+// is undecided: no allow rule matches, and every deny rule denies.
 func TestRegularExpressionsAreBounded(t *testing.T) {
 	const (
 		large  = `"(?i)(scan|crawl|bot).{0,250}(probe|fuzz|sql).{0,250}$"`
@@ -147,7 +147,7 @@ func TestPatternsThatAreTooLarge(t *testing.T) {
 	}
 }
 
-// What is in shadow cannot reach the answer, even by a fault of ours.
+// A shadow rule cannot change the decision, even by a panic.
 func TestAPanicInShadow(t *testing.T) {
 	set := load(t, strings.Replace(orders, "spec:", "spec:\n  mode: shadow", 1))
 	d := set.Decide(request(), func() (*identity.Claims, decision.Reason) { panic("no token can do this") })

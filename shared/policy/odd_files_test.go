@@ -22,7 +22,7 @@ func put(t *testing.T, dir, name, text string) {
 	}
 }
 
-// oddities puts into a folder what is no document; want: the names that are reported.
+// oddities creates entries that are no documents. It gives the names that are reported.
 func oddities(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -42,8 +42,8 @@ func oddities(t *testing.T, dir string) (names []string) {
 	return []string{"dangling.yaml", "device.yaml", "link.yaml", "pipe.yaml"}
 }
 
-// A folder may hold anything beside documents: neither does the load hang, nor are
-// others denied. What is named as a document and is none is reported.
+// A folder may hold anything beside documents. The load does not hang, and other documents
+// are not denied. An entry with the name of a document that is no file is reported.
 func TestWhatIsNoDocumentIsPassedOver(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "a.yaml", guarding("a", aTarget, "first"))
@@ -72,7 +72,7 @@ func TestWhatIsNoDocumentIsPassedOver(t *testing.T) {
 	}
 }
 
-// A document whose file becomes a pipe or a folder stays, and others may go.
+// A document whose file becomes a pipe or a folder stays active. Others can be removed.
 func TestADocumentWhoseFileIsNoneAnyMore(t *testing.T) {
 	for name, replace := range map[string]func(path string) error{
 		"a pipe":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
@@ -124,9 +124,9 @@ func (b barred) ReadDir(name string) ([]fs.DirEntry, error) {
 	return b.MapFS.ReadDir(name)
 }
 
-// Of a file of documents, or a folder of them, that may not be read, nobody knows
-// what it holds: later nothing of it changes, and at a start all is denied that it
-// may target. All others follow their files.
+// The content of a file or folder without read permission is not known. After a start its
+// documents stay as they were. At a start, all its possible targets are denied. All other
+// documents follow their files.
 func TestWhatMayNotBeRead(t *testing.T) {
 	tree := fstest.MapFS{"a.yaml": {Data: []byte(guarding("a", aTarget, "first"))}, "team/b.yaml": {Data: []byte(guarding("b", bTarget, "first"))}, "notes/x": {}}
 	load := func(previous *policy.Set, name string) source.Loaded {
