@@ -117,8 +117,8 @@ func (d *decider) decideAt(l level) decision.Decision {
 	case e.claims != nil:
 	case e.outage:
 		return d.decideOnOutage(l)
-	case e.noClaims != decision.TokenMissing || d.documents.summary[l].tokenRequired:
-		return decision.Deny(e.noClaims)
+	case e.noToken != decision.TokenMissing || d.documents.summary[l].tokenRequired:
+		return decision.Deny(e.noToken)
 	}
 	return d.decideByRules(l)
 }
@@ -218,7 +218,7 @@ func (d *decider) decideByRules(l level) decision.Decision {
 // or the revocations are stale. It allows a request only if every document has onOutage:
 // allow, and if the conditions of an allow rule that need no token match.
 func (d *decider) decideOnOutage(l level) decision.Decision {
-	denial := decision.Deny(d.evaluation.noClaims)
+	denial := decision.Deny(d.evaluation.noToken)
 	if d.set.noOutage || d.documents.summary[l].outageDenied {
 		return denial
 	}

@@ -20,8 +20,8 @@ type evaluation struct {
 	tokenRead    bool
 	claims       *identity.Claims // of a verified token; nil before the token is read
 	scopes       []string
-	noClaims     decision.Reason // why there are no claims
-	outage       bool            // noClaims is an outage
+	noToken      decision.Reason // why there is no verified token
+	outage       bool            // noToken is an outage
 
 	vars *expr.Vars // nil: no expression was evaluated yet
 }
@@ -37,8 +37,8 @@ func (e *evaluation) readToken() {
 	}
 	e.tokenRead = true
 	known := e.authenticate()
-	e.claims, e.noClaims = known.Claims, known.Refusal
-	e.outage = known.Outage && known.Refusal.CanBeOutage()
+	e.claims, e.noToken = known.Claims, known.NoToken
+	e.outage = known.Outage && known.NoToken.CanBeOutage()
 	if e.claims != nil {
 		e.scopes = e.claims.Scopes()
 	}

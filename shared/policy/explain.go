@@ -68,7 +68,7 @@ func (s *Set) ExplainToken(r Request, authenticate AuthenticateToken) Trace {
 	d := s.newDecider(r, once)
 	d.evaluation.readToken()
 	if d.evaluation.claims == nil {
-		t.Token = d.evaluation.noClaims
+		t.Token = d.evaluation.noToken
 	}
 	if !d.admitPath(d.documents.summary[withShadow].admitted) {
 		t.Path = fmt.Sprint(path.Check(r.Path))

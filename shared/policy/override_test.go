@@ -104,7 +104,7 @@ func TestOnlyOutagesAreOutages(t *testing.T) {
 		}
 		for _, outage := range []bool{true, false} {
 			d := set.DecideToken(request(), func() policy.Authentication {
-				return policy.Authentication{Refusal: reason, Outage: outage}
+				return policy.Authentication{NoToken: reason, Outage: outage}
 			})
 			want := strings.TrimSpace("deny " + string(reason))
 			if outage && (reason == decision.KeysUnavailable || reason == decision.RevocationStale) {

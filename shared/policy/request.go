@@ -33,7 +33,7 @@ type Authenticate func() (*identity.Claims, decision.Reason)
 // Authentication is what is known of the request's token.
 type Authentication struct {
 	Claims  *identity.Claims // of a verified token; nil: there is no such token
-	Refusal decision.Reason  // why there are no claims
+	NoToken decision.Reason  // why there is no verified token
 	Outage  bool             // the token cannot be verified now, and neither requester nor partner is the cause
 }
 
@@ -42,8 +42,8 @@ type Authentication struct {
 type AuthenticateToken func() Authentication
 
 func (a Authenticate) token() Authentication {
-	claims, refusal := a()
-	return Authentication{Claims: claims, Refusal: refusal, Outage: claims == nil && refusal.CanBeOutage()}
+	claims, noToken := a()
+	return Authentication{Claims: claims, NoToken: noToken, Outage: claims == nil && noToken.CanBeOutage()}
 }
 
 // Attribute is a part of a request or of its token that a condition reads.

@@ -163,7 +163,7 @@ func (e *explainFlags) tokenReader(now time.Time, log *slog.Logger) (explain.Tok
 	return explain.VerifyTokens(func(raw string) policy.Authentication {
 		claims, err := verifier.Verify(raw)
 		if err != nil {
-			return policy.Authentication{Refusal: token.ReasonOf(err), Outage: token.IsOutage(err)}
+			return policy.Authentication{NoToken: token.ReasonOf(err), Outage: token.IsOutage(err)}
 		}
 		return policy.Authentication{Claims: claims}
 	}), nil

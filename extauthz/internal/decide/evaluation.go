@@ -78,12 +78,12 @@ func (e *evaluation) decide(ctx context.Context, q Question) {
 func (e *evaluation) authenticate() policy.Authentication {
 	raw, missing := e.reading.Token()
 	if missing != "" {
-		return policy.Authentication{Refusal: missing}
+		return policy.Authentication{NoToken: missing}
 	}
 	claims, err := e.verifier.Verify(raw)
 	if err != nil {
 		e.config.Log.Info("token invalid", "listener", e.config.Listener, "error", err) // the client gets the reason code only
-		return policy.Authentication{Refusal: token.ReasonOf(err), Outage: token.IsOutage(err)}
+		return policy.Authentication{NoToken: token.ReasonOf(err), Outage: token.IsOutage(err)}
 	}
 	e.claims = claims
 	return policy.Authentication{Claims: claims}

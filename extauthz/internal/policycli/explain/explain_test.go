@@ -151,7 +151,7 @@ func TestFromCheck(t *testing.T) {
 		}
 		return policy.Authentication{Claims: &identity.Claims{Subject: "okta:alice", Scope: "orders.read", Tctx: map[string]any{"tenant": "acme"}}}
 	}
-	expired := func(string) policy.Authentication { return policy.Authentication{Refusal: decision.TokenExpired} }
+	expired := func(string) policy.Authentication { return policy.Authentication{NoToken: decision.TokenExpired} }
 	for _, row := range []struct {
 		name      string
 		check     []byte
@@ -201,7 +201,7 @@ spec:
 	}
 	for outage, want := range map[bool]string{true: "allow allowed_on_outage orders/all: ", false: "deny keys_unavailable: "} {
 		verify := func(string) policy.Authentication {
-			return policy.Authentication{Refusal: decision.KeysUnavailable, Outage: outage}
+			return policy.Authentication{NoToken: decision.KeysUnavailable, Outage: outage}
 		}
 		q, err := explain.RequestFlags{}.QueryFromCheck(checkWith(t), domains, explain.VerifyTokens(verify), noon)
 		if err != nil {

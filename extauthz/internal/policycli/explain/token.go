@@ -19,7 +19,7 @@ type TokenState struct {
 }
 
 func (t TokenState) authenticate() policy.Authentication {
-	return policy.Authentication{Claims: t.Claims, Refusal: t.NoToken, Outage: t.Outage}
+	return policy.Authentication{Claims: t.Claims, NoToken: t.NoToken, Outage: t.Outage}
 }
 
 // TokenReader reads the token of a CheckRequest.
@@ -29,7 +29,7 @@ type TokenReader func(raw string) (TokenState, error)
 func VerifyTokens(verify func(raw string) policy.Authentication) TokenReader {
 	return func(raw string) (TokenState, error) {
 		verified := verify(raw)
-		t := TokenState{Claims: verified.Claims, NoToken: verified.Refusal, Outage: verified.Outage}
+		t := TokenState{Claims: verified.Claims, NoToken: verified.NoToken, Outage: verified.Outage}
 		if t.Claims != nil {
 			t.Source = "verified"
 		}

@@ -18,7 +18,7 @@ type possibleToken struct {
 }
 
 func (t possibleToken) authenticate() policy.Authentication {
-	return policy.Authentication{Claims: t.claims, Refusal: t.noToken, Outage: t.outage}
+	return policy.Authentication{Claims: t.claims, NoToken: t.noToken, Outage: t.outage}
 }
 
 // The possible tokens of a record that holds nothing about a token. Documents treat all
