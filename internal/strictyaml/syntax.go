@@ -13,14 +13,14 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// diagnoseSyntax says why data is no YAML. The library names the place at which it gives
-// up, which is often another line than the mistake. So each usual mistake is looked
-// for, repaired in a copy, and reported if the copy can be read, or can be read
+// diagnoseSyntax says why data is not YAML. The library names the place at which it gives
+// up, and the mistake is often in another line. So each usual mistake is searched for
+// and repaired in a copy. It is reported if the copy can be read, or can be read
 // further.
 func diagnoseSyntax(data []byte, err error) Problem {
 	found := splitLine(err.Error())
 	if place, invalid := invalidUTF8(data); invalid {
-		return Problem{Position: place, Message: fmt.Sprintf("the byte 0x%02X is no UTF-8: save the file as UTF-8", data[byteOffset(data, place)])}
+		return Problem{Position: place, Message: fmt.Sprintf("the byte 0x%02X is not UTF-8: save the file as UTF-8", data[byteOffset(data, place)])}
 	}
 	lines := strings.Split(string(data), "\n")
 	var further *Problem
@@ -58,14 +58,14 @@ func diagnoseSyntax(data []byte, err error) Problem {
 var parserMessage = regexp.MustCompile(`^did not find expected (',' or|node content)`)
 
 const (
-	// maxReread bounds, in bytes, what is read again to find one kind of mistake. The
-	// text of a usual policy is below a fiftieth of it.
+	// maxReread bounds, in bytes, the text that is read again to find one kind of mistake. A
+	// usual policy is smaller than a fiftieth of it.
 	maxReread = 256 << 10
-	// longestLine bounds, in bytes, the lines that are looked at: people write no longer ones.
+	// longestLine bounds, in bytes, the lines that are searched: people write no longer ones.
 	longestLine = 1000
 )
 
-// sortByDistance gives the indices of n lines, those nearest to the line at first.
+// sortByDistance returns the indices of n lines, those nearest to the given line first.
 func sortByDistance(n, at int) []int {
 	at = min(max(at, 0), n-1)
 	order := make([]int, 0, n)
@@ -127,7 +127,7 @@ func findUnquotedBrace(lines []string, i int) (first Problem, repairs []string) 
 		if line = repaired[0]; repairs == nil {
 			first = problem
 		}
-		repairs = repaired // all texts of the line, so far
+		repairs = repaired // all texts of the line that were found so far
 	}
 }
 
@@ -139,7 +139,7 @@ func findUnquotedColon(lines []string, i int) (Problem, []string) {
 	return quotePart(lines[i], m[4], m[5], `a text with ": " in it`)
 }
 
-// quotePart puts the bytes from start to end of the line in quotes, and says so.
+// quotePart puts the bytes from start to end of the line in quotes, and describes that.
 func quotePart(line string, start, end int, what string) (Problem, []string) {
 	text := strings.TrimRight(line[start:end], " \r")
 	mark := `"`
@@ -239,25 +239,27 @@ func byteOffset(data []byte, place Position) int {
 	return at + place.Column - 1
 }
 
-// rewordSyntax replaces texts of the library that say what its parser wanted, not
-// what a person wrote.
+// syntaxMessages replace messages of the library, which say what its parser wanted, not what a
+// person wrote. The first one that matches counts.
+var syntaxMessages = []struct{ library, message string }{
+	{"found a tab character", "a tab in the indentation: YAML is indented with spaces only"},
+	{"found character that cannot start any token", "a character that cannot begin a text: put the text in quotes, and indent with spaces"},
+	{"did not find expected ',' or ']'", "a list that begins with [ does not end: write ], or put its texts in quotes"},
+	{"did not find expected node content", "a list or mapping that begins with [ or { does not end, or a value is missing"},
+	{"did not find expected ',' or '}'", "a mapping that begins with { does not end: write }, or put its texts in quotes"},
+	{"did not find expected '-' indicator", "an entry of this list does not begin with -, or a line near it is not indented as its neighbours are"},
+	{"did not find expected key", "a line near here is not indented as its neighbours are, or a key lacks its colon"},
+	{"mapping values are not allowed in this context", `": " inside a text: put the text in quotes, or indent the line as its neighbours are`},
+	{"could not find expected ':'", "a key without a colon: write KEY: VALUE"},
+	{"found unexpected end of stream", "the file ends inside a text in quotes: close the quote"},
+	{"did not find expected alphabetic or numeric character", "a text that begins with * or &: put it in quotes"},
+	{"control characters are not allowed", "a control character: remove it"},
+}
+
 func rewordSyntax(message string) string {
-	for _, row := range [][2]string{
-		{"found a tab character", "a tab stands where spaces indent: YAML is indented with spaces alone"},
-		{"found character that cannot start any token", "a character that cannot begin a text: put the text in quotes, and indent with spaces"},
-		{"did not find expected ',' or ']'", "a list that begins with [ does not end: write ], or put its texts in quotes"},
-		{"did not find expected node content", "a list or mapping that begins with [ or { does not end, or a value is missing"},
-		{"did not find expected ',' or '}'", "a mapping that begins with { does not end: write }, or put its texts in quotes"},
-		{"did not find expected '-' indicator", "an entry of this list does not begin with -, or a line near it is indented otherwise than its neighbours"},
-		{"did not find expected key", "a line near here is indented otherwise than its neighbours, or a key lacks its colon"},
-		{"mapping values are not allowed in this context", `": " stands inside a text: put the text in quotes, or indent the line as its neighbours`},
-		{"could not find expected ':'", "a key without a colon: write KEY: VALUE"},
-		{"found unexpected end of stream", "the file ends inside a text in quotes: close the quote"},
-		{"did not find expected alphabetic or numeric character", "a text that begins with * or &: put it in quotes"},
-		{"control characters are not allowed", "a control character: remove it"},
-	} {
-		if strings.Contains(message, row[0]) {
-			return row[1]
+	for _, row := range syntaxMessages {
+		if strings.Contains(message, row.library) {
+			return row.message
 		}
 	}
 	return message

@@ -84,7 +84,7 @@ func TestRedisThatFails(t *testing.T) {
 		"restored":           {holding(revoking(6)), redislist.ErrOlderList.Error()},
 		"made again":         {holding(revoking(0)), redislist.ErrOlderList.Error()},
 		"from the future":    {holding(revoking(1 << 53)), "the writer of the list has a wrong clock, or this machine has"},
-		"garbage":            {holding("\x00\xff{{{"), "no UTF-8"},
+		"garbage":            {holding("\x00\xff{{{"), "not UTF-8"},
 		"another type":       {func(m *miniredis.Miniredis) { m.Del(redislist.DefaultKey); m.HSet(redislist.DefaultKey, "a", "b") }, "WRONGTYPE"},
 		"half a document":    {holding(revoking(8, "a:alice")[:60]), "the file ends inside a text in quotes"},
 		"an unexpected list": {holding("serial: 9\nrevocations: [{issuer: i, kind: user, value: x}]"), `kind "user"`},
