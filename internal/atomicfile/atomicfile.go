@@ -1,5 +1,5 @@
-// Package atomicfile replaces files so that a reader, or a crash, meets the old
-// content or the new one, and nothing between.
+// Package atomicfile replaces files so that a reader sees, and a crash leaves, the old
+// content or the new one, never a mixture.
 package atomicfile
 
 import (
@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 )
 
-// Prefix begins the names of files that are being written. One that stays behind
-// was cut off, and nothing will ever read it.
+// Prefix begins the names of files that are being written. A file with it that remains
+// was cut off, and is never read.
 const Prefix = ".new-"
 
-// Write puts data in place of the file. A file that exists keeps its permissions,
-// whatever perm says, so that a rewrite never shows it to more readers or fewer;
-// a new one gets perm. An error names path.
+// Write replaces the content of the file. An existing file keeps its permissions,
+// so that a rewrite never shows it to more readers or fewer;
+// a new file gets perm. An error names path.
 func Write(path string, data []byte, perm fs.FileMode) error {
 	if err := replaceFile(path, data, perm); err != nil {
 		return &fs.PathError{Op: "write", Path: path, Err: Cause(err)}
@@ -23,8 +23,8 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 	return nil
 }
 
-// Cause is an error of package os without the name of the file: that of a temporary
-// file says nothing to people.
+// Cause returns an error of package os without the name of the file: the name of a temporary
+// file does not help people.
 func Cause(err error) error {
 	var ofPath *fs.PathError
 	var ofLink *os.LinkError

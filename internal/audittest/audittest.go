@@ -10,8 +10,8 @@ import (
 	"github.com/meshpass/meshpass/shared/audit"
 )
 
-// Buffer holds the records of a log. Whatever reads it waits for records that were
-// made before and are still on their way.
+// Buffer holds the records of a log. Its readers wait for records that were
+// made before and are not written yet.
 type Buffer struct {
 	Log *audit.Log
 
@@ -34,7 +34,7 @@ func (s sink) Write(line []byte) (int, error) {
 	return s.text.Write(line)
 }
 
-// String is all that was recorded since the last Take.
+// String returns all records since the last Take.
 func (b *Buffer) String() string {
 	b.waitForRecords()
 	b.mu.Lock()
@@ -42,7 +42,7 @@ func (b *Buffer) String() string {
 	return b.text.String()
 }
 
-// TakeRecords is String, and forgets it.
+// TakeRecords is String, and removes the records.
 func (b *Buffer) TakeRecords() string {
 	b.waitForRecords()
 	b.mu.Lock()
@@ -52,7 +52,7 @@ func (b *Buffer) TakeRecords() string {
 	return text
 }
 
-// waitForRecords panics where a writer in memory does not end within a minute.
+// waitForRecords panics if a writer in memory does not end within a minute.
 func (b *Buffer) waitForRecords() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -1,4 +1,4 @@
-// Package bytesize reads amounts of memory as configuration files write them: 64MiB.
+// Package bytesize reads amounts of memory of configuration files, such as 64MiB.
 package bytesize
 
 import (
@@ -26,7 +26,7 @@ var units = []struct {
 }{{"GiB", GiB}, {"MiB", MiB}, {"KiB", KiB}}
 
 // Parse reads a whole number with KiB, MiB or GiB, or a plain number of bytes. A
-// decimal unit (MB) is an error: its reader cannot know which of the two was meant.
+// decimal unit (MB) is an error: it may mean either of two numbers.
 func Parse(text string) (Size, error) {
 	digits, unit := text, Size(1)
 	for _, u := range units {

@@ -1,5 +1,5 @@
-// Package duration reads spans of time as configuration files and flags write them: as
-// Go does, and with days, as in 7d or 1d12h. A day is 24 hours.
+// Package duration reads durations of configuration files and flags: in the form of
+// Go, and with days, as in 7d or 1d12h. A day is 24 hours.
 package duration
 
 import (
@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Day is what d stands for.
+// Day is the unit d.
 const Day = 24 * time.Hour
 
-// errForm is for people: the text itself stands in front of it.
+// errForm is the end of a message for people, after the text.
 var errForm = errors.New("write a duration such as 30s, 12h or 7d")
 
-// Parse reads what [time.ParseDuration] does, after a number of days or without.
+// Parse reads the form of [time.ParseDuration], with or without a number of days before it.
 func Parse(text string) (time.Duration, error) {
 	rest, negative := text, false
 	if strings.HasPrefix(rest, "-") {
@@ -56,7 +56,7 @@ type Value time.Duration
 func (v *Value) Set(text string) error {
 	d, err := Parse(text)
 	if err != nil {
-		return errForm // the package flag has named the text
+		return errForm // package flag names the text
 	}
 	*v = Value(d)
 	return nil

@@ -7,13 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// EscapeJSON replaces, in valid JSON, all characters that a terminal or an editor obeys
-// instead of showing them: controls (Cc), formats such as those that change the direction of
-// text (Cf), and separators of lines and paragraphs (Zl, Zp). They stand in strings
-// only, where \u means the same; what JSON itself is made of is not among them.
+// EscapeJSON replaces, in valid JSON, all characters that control a terminal or an editor
+// instead of being shown: controls (Cc), formats such as those that change the direction of
+// text (Cf), and separators of lines and paragraphs (Zl, Zp). Valid JSON has them in strings
+// only, where \u means the same.
 func EscapeJSON(text []byte) []byte { return escapeRunes(text, isHidden) }
 
-// escapeText leaves lines and tabs as they are.
+// escapeText keeps newlines and tabs.
 func escapeText(text []byte) []byte {
 	return escapeRunes(text, func(r rune) bool { return r != '\n' && r != '\t' && isHidden(r) })
 }
@@ -40,7 +40,7 @@ func escapeRunes(text []byte, hidden func(rune) bool) []byte {
 	return escaped
 }
 
-// indexHidden is the place of the first character to replace, or -1.
+// indexHidden returns the index of the first character to replace, or -1.
 func indexHidden(text []byte, hidden func(rune) bool) int {
 	for at := 0; at < len(text); {
 		r, size := utf8.DecodeRune(text[at:])

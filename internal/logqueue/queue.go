@@ -1,9 +1,9 @@
 // Package logqueue writes lines in a goroutine of its own, through a queue that is
-// bounded in bytes, so that nobody who logs waits for the reader of a log.
+// bounded in bytes, so that no caller waits for the reader of a log.
 //
-// What finds no room or cannot be written is lost, counted by cause, and named in
-// a line of its own as soon as lines are written again. A write that fails in the
-// middle of a line never tears the next line, which then begins with a newline.
+// A line that finds no room or cannot be written is lost and counted by cause. A line of its own
+// names the loss as soon as lines are written again. After a write that fails in the
+// middle of a line, the next line begins with a newline, so that it is not torn.
 package logqueue
 
 import (
@@ -18,25 +18,25 @@ import (
 	"time"
 )
 
-// Cause says why a line was lost.
+// Cause is the reason why a line was lost.
 type Cause string
 
 // The causes.
 const (
-	QueueFull    Cause = "queue_full"    // the reader or the disk is slower than the lines come, or hangs
+	QueueFull    Cause = "queue_full"    // the reader or the disk is too slow, or hangs
 	ReaderClosed Cause = "reader_closed" // EPIPE: the other end of the pipe is gone
 	NoSpace      Cause = "no_space"      // ENOSPC, EDQUOT
 	WriteFailed  Cause = "write_failed"  // any other error of the write
 	Stopped      Cause = "stopped"       // the process ended before the line could be written
-	Unencodable  Cause = "unencodable"   // the line could not be made; see [Queue.CountLost]
+	Unencodable  Cause = "unencodable"   // the line could not be encoded; see [Queue.CountLost]
 )
 
-// Causes are all of them.
+// Causes lists all causes.
 func Causes() []Cause {
 	return []Cause{QueueFull, ReaderClosed, NoSpace, WriteFailed, Stopped, Unencodable}
 }
 
-// Loss is lines that were lost for one cause.
+// Loss counts lines that were lost for one cause.
 type Loss struct {
 	Cause Cause
 	Count uint64
@@ -44,40 +44,40 @@ type Loss struct {
 	Err   error     // of the last write that failed; nil for other causes
 }
 
-// Options say how a queue works.
+// Options configure a queue.
 type Options struct {
-	Limit int              // bytes, of the queued lines and what keeping them takes; required
+	Limit int              // bytes of the queued lines with their overhead; required
 	Now   func() time.Time // nil: time.Now
 
-	// Line makes the line that names a loss in the log itself; nil: none is written.
+	// Line makes the line that names a loss in the log itself; nil: losses are not logged.
 	Line func(Loss) []byte
-	// Report is called when lines begin to be lost for a cause, and again with the whole loss
-	// when it has been named in the log. It must not write to this queue, and not block.
+	// Report is called when the first line is lost for a cause, and again with the whole loss
+	// after it was named in the log. It must not write to this queue, and not block.
 	Report func(loss Loss, over bool)
 
 	after func(time.Duration, func()) // of tests; nil: time.AfterFunc
 }
 
-// entryBytes is what keeping one line takes beside its bytes.
+// entryBytes is the overhead of one queued line.
 const entryBytes = 96
 
-// lossInterval is the time between the first loss and the line that names it with
-// all that were lost meanwhile, and between two tries to write that line.
+// lossInterval is the time between the first loss and the line that names all losses
+// until then, and between two tries to write that line.
 const lossInterval = time.Second
 
-// Queue is lines on their way to a sink. All methods may be called from many goroutines.
+// Queue holds lines on their way to a sink. All methods may be called from many goroutines.
 type Queue struct {
 	Options
 	sink io.Writer
 
 	mu      sync.Mutex
-	filled  *sync.Cond // there is something to do for the writer
+	filled  *sync.Cond // the writer has something to do
 	entries []entry
-	bytes   int // of entries, and of the one that is being written
+	bytes   int // of the entries, with the one that is being written
 	closed  bool
 	reopen  bool
 	stats   Stats
-	losses  map[Cause]*Loss // that no line has named yet; a timer runs while there are any
+	losses  map[Cause]*Loss // not named by a line yet; a timer runs while there are any
 	due     bool            // the timer has fired
 
 	ended chan struct{} // the writer has returned
@@ -86,7 +86,7 @@ type Queue struct {
 type entry struct {
 	line  []byte
 	added time.Time
-	done  chan<- struct{} // of Flush: closed when the entry's turn comes
+	done  chan<- struct{} // of Flush: closed when the writer reaches the entry
 }
 
 func (e entry) size() int { return len(e.line) + entryBytes }
@@ -94,12 +94,12 @@ func (e entry) size() int { return len(e.line) + entryBytes }
 // Stats are counts since the queue was made.
 type Stats struct {
 	Queued  int // lines that wait, with the one that is being written
-	Bytes   int // of these
+	Bytes   int // of these lines
 	Limit   int
-	Oldest  time.Time // when the line that is to be written next was added; zero: none waits
+	Oldest  time.Time // when the line that is written next was added; zero: no line waits
 	Written uint64
 	Lost    map[Cause]uint64
-	Err     error // of the last write, or of the file that could not be opened again; nil: all is well
+	Err     error // of the last write, or of the file that could not be opened again; nil: neither failed
 }
 
 // AllLost is the sum over all causes.
@@ -110,8 +110,8 @@ func (s Stats) AllLost() (all uint64) {
 	return all
 }
 
-// New starts the writer. The caller closes the queue, or leaves it to the end
-// of the process.
+// New starts the writer. The caller closes the queue, or the queue ends with the
+// process.
 func New(sink io.Writer, o Options) *Queue {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -129,7 +129,7 @@ func New(sink io.Writer, o Options) *Queue {
 	return q
 }
 
-// Add queues a line, which ends with a newline and is the queue's from here on. It
+// Add queues a line, which ends with a newline. The caller must not use it again. Add
 // never waits for the sink. It reports whether the line was queued.
 func (q *Queue) Add(line []byte) bool {
 	now := q.Now()
@@ -151,7 +151,7 @@ func (q *Queue) Add(line []byte) bool {
 	return cause == ""
 }
 
-// CountLost counts a line that could not even be made.
+// CountLost counts a line that could not be encoded.
 func (q *Queue) CountLost(cause Cause) { q.countLosses(cause, 1, q.Now(), nil) }
 
 // appendEntry queues an entry; mu is held.
@@ -161,14 +161,14 @@ func (q *Queue) appendEntry(e entry) {
 	q.filled.Signal()
 }
 
-// SetLimit changes the bound of lines to come.
+// SetLimit changes the bound for later lines.
 func (q *Queue) SetLimit(bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.Limit = bytes
 }
 
-// Stats are as of now.
+// Stats returns the present counts.
 func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -180,7 +180,7 @@ func (q *Queue) Stats() Stats {
 	return s
 }
 
-// Reopen has the sink open its file again before the next line, and at once if no
+// Reopen makes the sink open its file again before the next line, or at once if no
 // line waits. It does nothing for a sink without a file.
 func (q *Queue) Reopen() {
 	q.mu.Lock()
@@ -198,14 +198,14 @@ func (q *Queue) Flush(ctx context.Context) error {
 		q.mu.Unlock()
 		return q.waitFor(ctx, q.ended)
 	}
-	q.appendEntry(entry{done: done, added: q.Now()}) // beyond the limit: a marker holds no line
+	q.appendEntry(entry{done: done, added: q.Now()}) // also beyond the limit: a marker has no line
 	q.mu.Unlock()
 	return q.waitFor(ctx, done)
 }
 
-// Close takes no more lines and writes those that wait. Where ctx ends before
+// Close accepts no more lines and writes those that wait. If ctx ends before
 // that is done, the rest is lost, and Close returns without waiting for the write
-// that hangs. The sink is closed if it can be and nothing hangs.
+// that hangs. The sink is closed if it is a Closer and no write hangs.
 func (q *Queue) Close(ctx context.Context) error {
 	q.mu.Lock()
 	q.closed = true
@@ -239,7 +239,7 @@ func (q *Queue) waitFor(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// runWriter is the one goroutine that touches the sink.
+// runWriter is the only goroutine that uses the sink.
 func (q *Queue) runWriter() {
 	defer close(q.ended)
 	for {
@@ -257,13 +257,13 @@ func (q *Queue) runWriter() {
 	}
 }
 
-// task is what the writer does next. Its entry may be empty.
+// task is the next work of the writer. Its entry may be empty.
 type task struct {
 	entry
 	reopen, nameLosses, end bool
 }
 
-// nextTask waits for something to do. An entry stays in the queue while it is being written.
+// nextTask waits for work. An entry stays in the queue while it is being written.
 func (q *Queue) nextTask() (todo task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -280,7 +280,7 @@ func (q *Queue) nextTask() (todo task) {
 	return todo
 }
 
-// writeEntry writes one entry and takes it out of the queue.
+// writeEntry writes one entry and removes it from the queue.
 func (q *Queue) writeEntry(e entry) {
 	switch {
 	case e.line != nil:
@@ -295,11 +295,11 @@ func (q *Queue) writeEntry(e entry) {
 	}
 }
 
-// removeFirst takes out the first entry, which was written unless there is an error.
+// removeFirst removes the first entry, which was written unless there is an error.
 func (q *Queue) removeFirst(e entry, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.entries[0] = entry{} // or its line would live as long as the slice
+	q.entries[0] = entry{} // or its line would stay in memory as long as the slice
 	q.entries = q.entries[1:]
 	if len(q.entries) == 0 {
 		q.entries = nil
@@ -317,8 +317,8 @@ func (q *Queue) removeFirst(e entry, err error) {
 	}
 }
 
-// writeLine treats a panic of the sink as an error: one in a goroutine would end the
-// process, which may be a gateway that only hosts us.
+// writeLine treats a panic of the sink as an error: a panic in this goroutine would end the
+// process, which may be a gateway that only hosts this code.
 func (q *Queue) writeLine(line []byte) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -364,7 +364,7 @@ func (q *Queue) countLosses(cause Cause, count uint64, now time.Time, err error)
 	}
 }
 
-// signalLosses has the writer name the losses.
+// signalLosses makes the writer name the losses.
 func (q *Queue) signalLosses() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -372,8 +372,8 @@ func (q *Queue) signalLosses() {
 	q.filled.Signal()
 }
 
-// writeLosses writes the lines that name what was lost. What cannot be named
-// yet is tried again after an interval.
+// writeLosses writes the lines that name losses. A line that cannot be
+// written yet is tried again after an interval.
 func (q *Queue) writeLosses() {
 	q.mu.Lock()
 	losses := q.losses
@@ -404,9 +404,9 @@ func (q *Queue) restoreLoss(loss *Loss) {
 	q.losses[loss.Cause] = loss
 }
 
-// Writer gives each Write to the queue as one line, for loggers. It never fails: a
-// logger has nowhere to say so, and the queue counts what is lost. Characters that a
-// terminal obeys are escaped, as in [EscapeJSON], but for newlines and tabs.
+// Writer adds each Write to the queue as one line, for loggers. It never fails: a
+// logger cannot report an error, and the queue counts lost lines. Characters that
+// control a terminal are escaped, as in [EscapeJSON], except newlines and tabs.
 func (q *Queue) Writer() io.Writer { return lineWriter{q} }
 
 type lineWriter struct{ queue *Queue }

@@ -351,7 +351,7 @@ func TestOpenFileRejects(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		pipe:                            pipe + " is a named pipe that nobody reads: start its reader first",
+		pipe:                            pipe + " is a named pipe without a reader: start its reader first",
 		dir:                             "open " + dir + ": is a directory",
 		filepath.Join(dir, "none", "f"): "open " + filepath.Join(dir, "none", "f") + ": no such file or directory",
 	} {

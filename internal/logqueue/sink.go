@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// reopenSink opens the file again, if there is one. On an error the file that is
-// open stays in use.
+// reopenSink opens the file of the sink again, if it has one. On an error the open file
+// stays in use.
 func (q *Queue) reopenSink() {
 	file, ok := q.sink.(*File)
 	if !ok {
@@ -22,9 +22,9 @@ func (q *Queue) reopenSink() {
 	file.stuck, q.stats.Err = err, err
 }
 
-// DuplicateFile is a second descriptor of an open file, for standard output and standard
-// error of a process that is not ours: Go ends a process for writing to descriptor
-// 1 or 2 when the reader is gone, and not for another descriptor.
+// DuplicateFile returns a second descriptor of an open file. It is for standard output and standard
+// error of a process that only hosts this code: Go ends a process that writes to descriptor
+// 1 or 2 when the reader is gone, but not for another descriptor.
 func DuplicateFile(file *os.File) (*os.File, error) {
 	fd, _, failed := syscall.Syscall(syscall.SYS_FCNTL, file.Fd(), syscall.F_DUPFD_CLOEXEC, 3)
 	if failed != 0 {
@@ -33,7 +33,7 @@ func DuplicateFile(file *os.File) (*os.File, error) {
 	return os.NewFile(fd, file.Name()), nil
 }
 
-// wholeLines begins a line with a newline where the write before has failed in the
+// wholeLines begins a line with a newline if the write before has failed in the
 // middle of its line.
 type wholeLines struct {
 	sink io.Writer
@@ -60,11 +60,11 @@ type File struct {
 	name  string
 	open  *os.File
 	info  fs.FileInfo // of open
-	stuck error       // why lines still go to a file that has the name no longer
+	stuck error       // why lines still go to a file that no longer has the name
 	wholeLines
 }
 
-// OpenFile opens the file, and makes it if need be, readable for its owner only. A
+// OpenFile opens the file, or creates it, readable for its owner only. A
 // named pipe must have a reader.
 func OpenFile(name string) (*File, error) {
 	f := &File{name: name}
@@ -74,13 +74,13 @@ func OpenFile(name string) (*File, error) {
 	return f, nil
 }
 
-// Reopen opens what has the file's name now. On an error the file that is open
+// Reopen opens the file that has the name now. On an error the open file
 // stays in use.
 func (f *File) Reopen() error {
 	// Without O_NONBLOCK the open of a named pipe would wait for a reader, and a write for room in it.
 	file, err := os.OpenFile(f.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600)
 	if errors.Is(err, syscall.ENXIO) {
-		return fmt.Errorf("%s is a named pipe that nobody reads: start its reader first", f.name)
+		return fmt.Errorf("%s is a named pipe without a reader: start its reader first", f.name)
 	}
 	if err != nil {
 		return err
@@ -98,15 +98,15 @@ func (f *File) Reopen() error {
 	return nil
 }
 
-// endsWithNewline reports whether a line that is appended begins as a line: a process
-// that was killed, or a full disk, may have left a part of one.
+// endsWithNewline reports whether the next line can be appended as it is: a process
+// that was killed, or a full disk, may have left a part of a line.
 func endsWithNewline(name string, info fs.FileInfo) bool {
 	if !info.Mode().IsRegular() || info.Size() == 0 {
 		return true
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return false // an empty line too many is harmless
+		return false // an additional empty line is harmless
 	}
 	defer file.Close()
 	last := make([]byte, 1)
@@ -116,8 +116,8 @@ func endsWithNewline(name string, info fs.FileInfo) bool {
 	return last[0] == '\n'
 }
 
-// Write appends to what has the file's name. Where that cannot be opened, the line
-// goes to the file that is open, unless this one has been removed.
+// Write appends to the file that has the name now. If that cannot be opened, the line
+// goes to the open file, unless it was removed.
 func (f *File) Write(line []byte) (int, error) {
 	if named, err := os.Stat(f.name); err != nil || !os.SameFile(named, f.info) {
 		if f.stuck = f.Reopen(); f.stuck != nil && f.isRemoved() {
@@ -127,7 +127,7 @@ func (f *File) Write(line []byte) (int, error) {
 	return f.wholeLines.Write(line)
 }
 
-// isRemoved reports whether the open file has no name any more: nobody will read it.
+// isRemoved reports whether the open file has no name any more, so that it cannot be read.
 func (f *File) isRemoved() bool {
 	info, err := f.open.Stat()
 	if err != nil {

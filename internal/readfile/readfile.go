@@ -1,7 +1,7 @@
-// Package readfile reads regular files, and nothing else, up to a size that the
-// reader names. Opening a named pipe waits for a writer and reading a device may
+// Package readfile reads regular files only, up to a size that the
+// caller gives. Opening a named pipe waits for a writer and reading a device may
 // never end, so neither is opened: a folder of configuration can be mounted from
-// anywhere, and what else lies there must not stop a process that reads it.
+// anywhere, and other files in it must not stop a process that reads it.
 package readfile
 
 import (
@@ -22,7 +22,7 @@ var (
 
 // Open opens a regular file, through symbolic links. The kind is checked before
 // the opening, because opening a device can have an effect, and again on the
-// opened file, which nobody can exchange. O_NONBLOCK keeps a named pipe that was
+// opened file, which cannot be exchanged. O_NONBLOCK keeps a named pipe that was
 // put there in between from blocking. The info is that of the opened file. Errors:
 // [ErrNotRegular], or those of os.Open.
 func Open(name string) (*os.File, fs.FileInfo, error) {
@@ -48,7 +48,7 @@ func openWanted(name string, wanted func(fs.FileMode) bool) (*os.File, fs.FileIn
 	return file, info, nil
 }
 
-// Read gives the content of a regular file of at most limit bytes. Errors:
+// Read returns the content of a regular file of at most limit bytes. Errors:
 // [ErrNotRegular], [ErrTooLarge], or those of os.ReadFile.
 func Read(name string, limit int64) ([]byte, error) {
 	file, _, err := Open(name)
@@ -59,7 +59,7 @@ func Read(name string, limit int64) ([]byte, error) {
 	return readBounded(file, name, limit)
 }
 
-// ReadFS is [Read] for a file of a file system such as [FolderFS] gives.
+// ReadFS is [Read] for a file of a file system such as [FolderFS].
 func ReadFS(files fs.FS, name string, limit int64) ([]byte, error) {
 	file, err := files.Open(name)
 	if err != nil {
@@ -76,8 +76,8 @@ func ReadFS(files fs.FS, name string, limit int64) ([]byte, error) {
 	return readBounded(file, name, limit)
 }
 
-// readBounded reads one byte more than the limit, because a size that was asked for
-// may be another one by now.
+// readBounded reads one byte more than the limit, because the file may have grown since its size
+// was read.
 func readBounded(from io.Reader, name string, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(from, limit+1))
 	if err != nil {
@@ -111,13 +111,13 @@ func describeMode(mode fs.FileMode) string {
 	case mode&fs.ModeDevice != 0:
 		return "a device"
 	}
-	return "no file of data"
+	return "not a file of data"
 }
 
-// ResolveVersion is the folder that a path leads to now. A mounted ConfigMap or Secret has a
+// ResolveVersion returns the folder to which a path leads now. A mounted ConfigMap or Secret has a
 // link, ..data, to the folder of one version, and tools such as git-sync make the
-// folder itself a link: what is read below one Version is never of two of them. Where
-// nothing can be resolved it is the path itself.
+// folder itself a link. Files below the result are all of one version. If
+// no link can be resolved, it is the path itself.
 func ResolveVersion(path string) string {
 	root := path
 	for _, link := range []string{path, filepath.Join(path, "..data")} {
@@ -128,7 +128,7 @@ func ResolveVersion(path string) string {
 	return root
 }
 
-// FolderFS is a folder of the file system, of which regular files and folders can be
+// FolderFS is a folder of the file system. Only regular files and folders in it can be
 // opened. Like os.DirFS it follows symbolic links, also those that lead out of it.
 func FolderFS(root string) fs.FS { return folder(root) }
 

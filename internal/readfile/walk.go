@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// ErrLinkedFolder says that a symbolic link leads to a folder. Such links are not
+// ErrLinkedFolder is the error of a symbolic link to a folder. Such links are not
 // followed: they could lead in a circle.
 var ErrLinkedFolder = errors.New("a symbolic link to a folder, which is not followed")
 
-// Entry is a file that a reader wants, or the reason why it cannot have it.
+// Entry is a file that a reader wants, or the reason why it cannot be read.
 type Entry struct {
 	Name string // below the folder, with slashes
 	Err  error  // nil: a regular file. Else [ErrNotRegular], [ErrLinkedFolder], or an error of the file system
 
-	// Folder says that Err keeps a whole folder from being read.
+	// Folder is true if Err keeps a whole folder from being read.
 	Folder bool
 }
 
@@ -24,10 +24,10 @@ type Entry struct {
 const lostAndFound = "lost+found"
 
 // Walk visits the files that a reader wants, in the order of their names, without
-// opening any. Hidden names are passed over, because a mounted ConfigMap or Secret
-// keeps its versions in them, and so is lost+found. What is not wanted is not even
-// asked for its kind, unless it is a link, which may lead to a folder. A folder whose
-// name is wanted is no file, such as one that took the place of a file; what is in it is
+// opening any. Hidden names are skipped, because a mounted ConfigMap or Secret
+// keeps its versions in them, and so is lost+found. Of other names not even the kind is read,
+// except of links, which may lead to a folder. A folder whose
+// name is wanted, such as one that replaced a file, is visited with an error; the files in it are
 // visited too. The error is that of the folder itself.
 func Walk(files fs.FS, wanted func(name string) bool, visit func(Entry)) error {
 	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {

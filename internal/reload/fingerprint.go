@@ -17,13 +17,13 @@ import (
 type Input struct {
 	Path string
 
-	// Wanted says which names below a folder are read; see [readfile.Walk]. Nil: Path
-	// is a file. It must be what the loading asks: what one of the two looks at and the
-	// other does not would either hide a change or be one.
+	// Wanted selects the names below a folder that are read; see [readfile.Walk]. Nil: Path
+	// is a file. The load must select the same names: a file that only one of the two reads
+	// would hide a change or cause one.
 	Wanted func(name string) bool
 }
 
-// Files are inputs that are no folders.
+// Files are inputs without folders.
 func Files(paths ...string) []Input {
 	inputs := make([]Input, len(paths))
 	for i, path := range paths {
@@ -32,15 +32,15 @@ func Files(paths ...string) []Input {
 	return inputs
 }
 
-// maxFileBytes is far more than any reader takes. Of a larger file, size and time
-// stand for the content.
+// maxFileBytes is far more than any reader accepts. The fingerprint of a larger file has its size
+// and time in place of its content.
 const maxFileBytes = 16 << 20
 
-// fingerprint stands for all that a value is made of. What cannot be read is part
-// of it, so that it is a change when that can be read again.
+// fingerprint is a hash of all files of a value. A file that cannot be read is part
+// of it, so that it is a change when the file can be read again.
 type fingerprint struct {
 	sum    [sha256.Size]byte
-	unread int // how many files and folders cannot be read
+	unread int // files and folders that cannot be read
 }
 
 // takeFingerprint hashes names, permissions and content.
@@ -56,11 +56,11 @@ func takeFingerprint(inputs []Input) fingerprint {
 type hasher struct {
 	hash.Hash
 	unread int
-	buffer []byte // for all files: one for each would be most of what a look allocates
+	buffer []byte // one for all files: a buffer for each would be most of the memory that a look allocates
 }
 
-// hashInput names files from the root down, so that the same content in another
-// folder, where a link now leads, is no change.
+// hashInput names files relative to the root, so that the same content in another
+// folder, to which a link leads now, is no change.
 func (h *hasher) hashInput(input Input) {
 	if input.Wanted == nil {
 		h.hashFile("", input.Path)
@@ -92,7 +92,7 @@ func (h *hasher) hashFile(name, path string) {
 		fmt.Fprintf(h, "%d\x00", info.ModTime().UnixNano())
 		return
 	}
-	for rest := int64(maxFileBytes); rest > 0; { // no more, however fast the file grows
+	for rest := int64(maxFileBytes); rest > 0; { // a bound, however fast the file grows
 		n, err := file.Read(h.buffer)
 		h.Write(h.buffer[:n])
 		rest -= int64(n)
@@ -106,7 +106,7 @@ func (h *hasher) hashFile(name, path string) {
 	}
 }
 
-// hashFailure takes the kind of an error, without the path: that may be another one
+// hashFailure hashes the kind of an error, without the path: it may be another one
 // after each swap of links.
 func (h *hasher) hashFailure(name string, err error) {
 	h.unread++

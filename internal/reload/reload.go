@@ -1,9 +1,9 @@
-// Package reload keeps a value that is made from files, and makes a new one when
+// Package reload keeps a value that is loaded from files, and loads a new one when
 // their content changes. Content is compared by hash, not by time or by
 // notification: mounted Secrets and ConfigMaps swap symbolic links, and tools
 // rewrite files with what they already hold.
 //
-// A new value is swapped in whole. Where it cannot be made, the last good one
+// A new value replaces the old one as a whole. If it cannot be loaded, the last good one
 // stays active and the error is reported, once for each change.
 package reload
 
@@ -16,16 +16,16 @@ import (
 	"github.com/meshpass/meshpass/internal/logonce"
 )
 
-// Value is the current good value of type T, and what made it.
+// Value is the last good value of type T, with the functions that load it.
 type Value[T any] struct {
 	inputs func() []Input
 	load   func() (T, error)
 	report func(T, error)
 
 	current atomic.Pointer[state[T]]
-	stale   atomic.Pointer[error] // why the files' present content is not active
-	looked  atomic.Int64          // when the last look came to its end, in nanoseconds since 1970
-	again   atomic.Bool           // the next look loads, whatever the files hold
+	stale   atomic.Pointer[error] // why the present content of the files is not active
+	looked  atomic.Int64          // when the last look ended, in nanoseconds since 1970
+	again   atomic.Bool           // the next look loads, also if no file has changed
 	seen    fingerprint           // of the last attempt
 	moving  int                   // looks in a row that found the files changing
 }
@@ -35,29 +35,29 @@ type state[T any] struct {
 	since time.Time
 }
 
-// errMoving says that the files changed while they were read.
+// errMoving is the error of a load during which the files changed.
 var errMoving = errors.New("the files changed while they were read")
 
-// firstTries is how often New begins again when the files move under it; a later
-// look simply waits for the next one.
+// firstTries is how often the first load begins again when the files change during it; a later
+// look waits for the next one.
 const firstTries = 3
 
-// restless is after how many looks in a row it is an error that the files never rest,
-// as where a process writes to one of them all the time.
+// restless is the number of looks in a row after which files that change all the time are an error,
+// as when a process keeps writing to one of them.
 const restless = 10
 
-// New makes the first value from the files and folders; its error is the
-// caller's to act on. After that, each change is reported: the new value, or the
+// New loads the first value from the files and folders, or returns an error.
+// After that, each change is reported: the new value, or the
 // error that kept the old one active. report may be nil.
 //
-// What could not be loaded is loaded again at each look, because the cause may lie
+// A load that failed is repeated at each look, because the cause may be
 // outside the files, unless the error is [Final].
 func New[T any](inputs []Input, load func() (T, error), report func(T, error)) (*Value[T], error) {
 	return NewFollowing(func() []Input { return inputs }, load, report)
 }
 
-// NewFollowing is [New] for files of which one names the others: inputs is asked
-// before and after each load, which may have read other names, and then loads again.
+// NewFollowing is [New] for files that name other files: inputs is called
+// before and after each load. If the load has read other names, it is repeated.
 func NewFollowing[T any](inputs func() []Input, load func() (T, error), report func(T, error)) (*Value[T], error) {
 	v := Pending(inputs, load, report)
 	if err := v.LoadFirst(); err != nil {
@@ -66,8 +66,8 @@ func NewFollowing[T any](inputs func() []Input, load func() (T, error), report f
 	return v, nil
 }
 
-// LoadFirst makes the first value, without a report. It must not run beside [Value.Run] or
-// [Value.Poll]. A value that it cannot make stays pending.
+// LoadFirst loads the first value, without a report. It must not run beside [Value.Run] or
+// [Value.Poll]. On an error the value stays pending.
 func (v *Value[T]) LoadFirst() error {
 	value, sum, err := v.loadBetweenLooks()
 	for range firstTries {
@@ -87,11 +87,11 @@ func (v *Value[T]) LoadFirst() error {
 	return nil
 }
 
-// ErrPending is the error of a value of which nothing has been loaded yet.
+// ErrPending is the error of a value that was not loaded yet.
 var ErrPending = errors.New("not loaded yet")
 
-// Pending is [NewFollowing] without a first value: Get gives the zero value, and
-// Err is not nil, until a look has loaded one.
+// Pending is [NewFollowing] without a first value: Get returns the zero value, and
+// Err is not nil, until [Value.LoadFirst] or a look has loaded one.
 func Pending[T any](inputs func() []Input, load func() (T, error), report func(T, error)) *Value[T] {
 	if report == nil {
 		report = func(T, error) {}
@@ -103,7 +103,7 @@ func Pending[T any](inputs func() []Input, load func() (T, error), report func(T
 	return v
 }
 
-// Final marks an error that the content of the files alone explains: they are not
+// Final marks an error that the content of the files alone causes: they are not
 // loaded again until they change.
 func Final(err error) error {
 	if err == nil {
@@ -116,13 +116,13 @@ type finalError struct{ error }
 
 func (f finalError) Unwrap() error { return f.error }
 
-// Get gives the active value.
+// Get returns the active value.
 func (v *Value[T]) Get() T { return v.current.Load().value }
 
-// Since says when the active value was made; zero: there is none yet.
+// Since is when the active value was loaded; zero: not yet.
 func (v *Value[T]) Since() time.Time { return v.current.Load().since }
 
-// Looked says when the last look at the files came to its end; zero: none did. A
+// Looked is when the last look at the files ended; zero: not yet. A
 // look can hang, as at a network mount whose server is away.
 func (v *Value[T]) Looked() time.Time {
 	if looked := v.looked.Load(); looked != 0 {
@@ -131,10 +131,10 @@ func (v *Value[T]) Looked() time.Time {
 	return time.Time{}
 }
 
-// LoadAgain makes the next look load, also where no file has changed.
+// LoadAgain makes the next look load, also if no file has changed.
 func (v *Value[T]) LoadAgain() { v.again.Store(true) }
 
-// Err is nil while the active value is made from what the files hold now.
+// Err is nil while the active value is what the files hold now.
 func (v *Value[T]) Err() error {
 	if err := v.stale.Load(); err != nil {
 		return *err
@@ -173,7 +173,7 @@ func (v *Value[T]) lookOnce() {
 		v.moving = 0
 	} else if v.moving++; v.moving < restless {
 		v.again.Store(true)
-		return // the next look will find them at rest
+		return // the files may rest at the next look
 	}
 	if err != nil {
 		v.reportFailure(sum, err)
@@ -185,7 +185,7 @@ func (v *Value[T]) lookOnce() {
 	v.report(value, nil)
 }
 
-// mayRetry reports whether what failed before is worth another try.
+// mayRetry reports whether the last load failed and may be repeated.
 func (v *Value[T]) mayRetry() bool {
 	err := v.Err()
 	var final finalError
@@ -204,9 +204,9 @@ func (v *Value[T]) reportFailure(sum fingerprint, err error) {
 	v.report(v.Get(), err)
 }
 
-// loadBetweenLooks loads between two looks at the content: a value that is made of one
-// file before and another after a change is thrown away, and so is an error, or
-// content that was fixed meanwhile would pass for the content that failed.
+// loadBetweenLooks loads between two looks at the content. A value that is made of one
+// file before and another after a change is thrown away. So is an error, or
+// content that was fixed in the meantime would count as the content that failed.
 func (v *Value[T]) loadBetweenLooks() (value T, sum fingerprint, err error) {
 	before := takeFingerprint(v.inputs())
 	value, err = v.load()
@@ -217,8 +217,8 @@ func (v *Value[T]) loadBetweenLooks() (value T, sum fingerprint, err error) {
 	return value, sum, err
 }
 
-// missedFile reports that the loading could not read a file which could be read before
-// and after it, as when the process was out of descriptors for a moment.
+// missedFile reports whether the load could not read a file that could be read before
+// and after it, as when the process had no descriptor left for a moment.
 func missedFile(value any, sum fingerprint) bool {
 	partial, ok := value.(interface{ Unread() int })
 	return ok && partial.Unread() > sum.unread

@@ -9,26 +9,26 @@ import (
 
 // mount is a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
 type mount struct {
-	point string // where it is
-	root  string // which folder of its file system it shows
+	point string // its folder
+	root  string // the folder of its file system that it shows
 	kind  string // of the file system
 }
 
-// mounts of this process, in the order in which they were made; nil: none that matters.
+// mounts of this process, in the order of their creation; nil: no mount that matters.
 type mounts []mount
 
 // inPod is the variable that kubelet gives to every container.
 const inPod = "KUBERNETES_SERVICE_HOST"
 
-// readMounts gives nothing outside a pod: on a machine that people share, a tmpfs is one
-// that they share.
+// readMounts returns nil outside a pod: on a machine with several users, they share a tmpfs
+// too.
 func readMounts() mounts {
 	if os.Getenv(inPod) == "" {
 		return nil
 	}
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return nil // then there is no exception
+		return nil // without mounts there is no exception for an emptyDir
 	}
 	return parseMounts(string(text))
 }
@@ -45,7 +45,7 @@ func parseMounts(text string) (all mounts) {
 	return all
 }
 
-// unescapeOctal undoes \040 and the like, as which spaces are written.
+// unescapeOctal undoes \040 and the like: spaces are written so.
 func unescapeOctal(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -62,9 +62,9 @@ func unescapeOctal(text string) string {
 }
 
 // isEmptyDirAt reports whether the path, which has no symbolic links, is in an emptyDir of
-// our pod. kubelet makes one on disk, and binds it from below its own folder, or as a
+// our pod. kubelet makes it on disk, and binds it from below its own folder, or as a
 // tmpfs. A tmpfs with ..data is a Secret, ConfigMap or projected volume: its files have
-// the modes that its manifest says.
+// the modes of its manifest.
 func (all mounts) isEmptyDirAt(path string) bool {
 	var m *mount
 	for i := range all {

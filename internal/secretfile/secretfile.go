@@ -1,15 +1,15 @@
-// Package secretfile reads files on which a deployment's security rests: private keys,
-// passwords, the secret of pseudonyms, and the plan that says which key signs. It
-// rejects what others may read or replace.
+// Package secretfile reads the files that decide a deployment's security: private keys,
+// passwords, the secret of pseudonyms, and the plan of signing keys. It
+// rejects files that others may read or replace.
 //
 // "Others" are all users but root, the one that this process runs as, the owner of the
 // file, and its group, which is how a gateway that is not root reads a mounted Secret
 // (kubelet gives its files to fsGroup, with mode 0440). A file can be replaced by anyone who
-// may write one of the folders above it, so each is looked at, through all symbolic
+// may write one of the folders above it, so each is checked, through all symbolic
 // links. A folder that everybody may write is accepted
 //
-//   - if it is sticky and what the path leads to in it is ours or root's, and no hard link
-//     to a file of ours, which others can make: so is /tmp, and so are the mounts of
+//   - if it is sticky, and the next part of the path in it belongs to us or to root and is not a hard
+//     link to a file of ours, which others can make: /tmp is such a folder, and so are the mounts of
 //     Secrets, ConfigMaps and projected volumes (mode 1777);
 //   - if it is an emptyDir of our own pod (mode 0777, or 1777 in memory): only containers
 //     of the pod that mount it can reach it. There, others may also read: Istio's agent
@@ -29,13 +29,13 @@ import (
 	"github.com/meshpass/meshpass/internal/readfile"
 )
 
-// Kind says what a file must be protected from.
+// Kind is the protection that a file must have.
 type Kind int
 
 // Secret is the zero Kind, the strictest.
 const (
 	Secret  Kind = iota // others may neither read nor write it, and its group may not write it
-	Trusted             // others may not write it: it is no secret, and says what we trust
+	Trusted             // others may not write it: it is not secret, and it decides whom we trust
 )
 
 func (k Kind) forbiddenMode() (mask fs.FileMode, advice string) {
@@ -45,12 +45,12 @@ func (k Kind) forbiddenMode() (mask fs.FileMode, advice string) {
 	return 0o027, "chmod g-w,o= it"
 }
 
-// ErrOpen says that a file, or a folder above it, is open to more than its owner and
-// group.
+// ErrOpen is the error of a file that is open to more users than its owner and group, or is
+// below such a folder.
 var ErrOpen = errors.New("too many may read or write it")
 
 // Read reads a regular file of at most limit bytes if others can neither read nor
-// replace it, as far as its kind asks for that. Errors: [ErrOpen], and those of
+// replace it, as far as its kind requires that. Errors: [ErrOpen], and those of
 // [readfile.Read].
 func Read(path string, kind Kind, limit int64) ([]byte, error) {
 	file, err := openChecked(path, kind)
@@ -77,13 +77,13 @@ func CheckFile(path string, kind Kind) error {
 	return file.Close()
 }
 
-// CheckFolder rejects a folder in which others may replace files: the folder itself or
-// one above it. The files in it are judged when they are read.
+// CheckFolder rejects a folder whose files others may replace, in the folder itself or
+// in one above it. The files in it are checked when they are read.
 func CheckFolder(dir string) error {
 	return readPlace().checkPath(filepath.Join(dir, "."))
 }
 
-// openChecked looks at the mode of the opened file, which no swap of links can exchange.
+// openChecked checks the mode of the opened file, which no swap of links can exchange.
 func openChecked(path string, kind Kind) (*os.File, error) {
 	here := readPlace()
 	if err := here.checkPath(path); err != nil {
@@ -100,11 +100,11 @@ func openChecked(path string, kind Kind) (*os.File, error) {
 	return file, nil
 }
 
-// ErrOwner is the [ErrOpen] of what a stranger has put, or may have put, into a folder that
+// ErrOwner is the [ErrOpen] of a file that another user has put, or may have put, into a folder that
 // everybody may write.
 var ErrOwner = fmt.Errorf("%w: not ours and not root's", ErrOpen)
 
-// place is what decides who "others" are.
+// place decides who "others" are.
 type place struct {
 	uid    uint32 // of this process
 	mounts mounts
@@ -123,18 +123,18 @@ func (p place) checkMode(path string, info fs.FileInfo, kind Kind) error {
 	return nil
 }
 
-// isInEmptyDir says whether the file that the path leads to is in an emptyDir of our pod.
+// isInEmptyDir reports whether the file that the path leads to is in an emptyDir of our pod.
 func (p place) isInEmptyDir(path string) bool {
 	real, err := filepath.EvalSymlinks(path)
 	return err == nil && p.mounts.isEmptyDirAt(real)
 }
 
-// maxLinks is that of Linux, beyond which it gives up too (path_resolution(7)).
+// maxLinks is the limit of Linux (path_resolution(7)).
 const maxLinks = 40
 
-// checkPath follows the path a step at a time, as the kernel does, and looks at every
-// folder on the way, those of symbolic links included. A part that does not exist ends
-// it: what is missing is for the caller to find out.
+// checkPath follows the path step by step, as the kernel does, and checks every
+// folder on the way, including those of symbolic links. It ends at a part that does not exist: the
+// caller finds out that the file is missing.
 func (p place) checkPath(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -181,8 +181,8 @@ func (p place) walkPath(dir string, rest []string, links int) error {
 	return nil
 }
 
-// checkFolder judges a folder on the way to next, whose info is nil if there is no such
-// thing, or none is looked for.
+// checkFolder checks a folder on the way to next. The info is that of next, and nil if next does not
+// exist or is not searched.
 func (p place) checkFolder(dir string, info fs.FileInfo, next string) error {
 	folder, err := os.Stat(dir)
 	if err != nil {
@@ -195,7 +195,7 @@ func (p place) checkFolder(dir string, info fs.FileInfo, next string) error {
 	case mode&fs.ModeSticky == 0:
 		return fmt.Errorf("folder %s has mode %04o: %w, so that others may replace what is in it: chmod o-w it", dir, mode.Perm(), ErrOpen)
 	case info == nil:
-		return nil // nobody else's is in our way; what is read from it is looked at
+		return nil // there is no file of another user on the way; files that are read are checked
 	}
 	stat, known := info.Sys().(*syscall.Stat_t)
 	if !known {

@@ -1,4 +1,4 @@
-// Package strictjson reads JSON that a stranger wrote and that two readers must not
+// Package strictjson reads JSON from outside that two readers must not
 // understand in two ways: the parts of a token, and key sets.
 package strictjson
 
@@ -12,23 +12,23 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds the nesting; the deepest honest document, a key set with
+// maxDepth bounds the nesting; the deepest usual document, a key set with
 // certificates or a token with a list in a mapped object, needs four.
 const maxDepth = 8
 
 var (
-	// ErrNotObject says that the document is something else than one JSON object.
+	// ErrNotObject is the error of a document that is not one JSON object.
 	ErrNotObject = errors.New("not an object")
-	// ErrNotJSON says the same of a document that no reader understands.
+	// ErrNotJSON is the error of a document that is not JSON.
 	ErrNotJSON = errors.New("not JSON")
-	// ErrTooDeep says that objects and lists are nested deeper than 8.
+	// ErrTooDeep is the error of objects and lists that are nested deeper than 8.
 	ErrTooDeep = fmt.Errorf("nested deeper than %d", maxDepth)
 )
 
 // ParseObject reads one JSON object. Unlike encoding/json it rejects a member name that
-// is there twice (two readers may each believe another one), text that is not UTF-8
-// or has lost characters, and anything after the object. Names are taken as they are
-// written: "Keys" is not "keys". Numbers become int64 where they are integers, else
+// occurs twice (two readers may use different ones), text that is not UTF-8
+// or has lost characters, and anything after the object. Names are compared as they are
+// written: "Keys" is not "keys". Integers become int64, other numbers
 // float64. Errors quote nothing of the document.
 func ParseObject(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) {
@@ -51,16 +51,16 @@ func ParseObject(data []byte) (map[string]any, error) {
 	if _, err := normalize(value, 0, &members); err != nil {
 		return nil, err
 	}
-	// The library keeps the last member of a name. Each one that it dropped is
-	// missing here, so no duplicate can hide, however deep.
+	// The library keeps the last member of a name. A dropped member is
+	// missing in the count, at any depth.
 	if members != countMembers(data) {
 		return nil, errors.New("a member name appears twice")
 	}
 	return object, nil
 }
 
-// normalize puts Go numbers in place, bounds the depth and counts the members. depth
-// is how many objects and lists the value stands in.
+// normalize replaces numbers by Go numbers, bounds the depth and counts the members. depth
+// is the number of objects and lists around the value.
 func normalize(value any, depth int, members *int) (_ any, err error) {
 	switch v := value.(type) {
 	case json.Number:
@@ -93,9 +93,9 @@ func normalize(value any, depth int, members *int) (_ any, err error) {
 	return value, nil
 }
 
-// CheckText rejects U+FFFD. The library puts it for half of a surrogate pair
-// ("\ud800") when it reads and for bytes that are not UTF-8 when it writes, so
-// two texts that differ, two subjects say, would be one after that.
+// CheckText rejects U+FFFD. The library writes it for half of a surrogate pair
+// ("\ud800") when it reads, and for bytes that are not UTF-8 when it writes. Two
+// different texts, such as two subjects, would then be equal.
 func CheckText(text string) error {
 	if strings.ContainsRune(text, utf8.RuneError) {
 		return errors.New("a text with a character that was lost (U+FFFD)")
@@ -103,8 +103,8 @@ func CheckText(text string) error {
 	return nil
 }
 
-// countMembers counts the colons outside of texts: in valid JSON, one for each
-// member as it is written.
+// countMembers counts the colons outside of texts: valid JSON has one for each
+// member.
 func countMembers(data []byte) (members int) {
 	inText := false
 	for i := 0; i < len(data); i++ {
@@ -112,7 +112,7 @@ func countMembers(data []byte) (members int) {
 		case c == '"':
 			inText = !inText
 		case c == '\\':
-			i++ // stands in texts only; what it escapes neither ends one nor counts
+			i++ // it is in texts only; the escaped character neither ends a text nor counts
 		case c == ':' && !inText:
 			members++
 		}

@@ -14,7 +14,7 @@ import (
 // Path is a place in a document: keys (string) and indices (int).
 type Path []any
 
-// String is the form in which people write a path: trust[0].jwks.file.
+// String writes a path as people do: trust[0].jwks.file.
 func (p Path) String() string {
 	var b strings.Builder
 	for i, step := range p {
@@ -38,22 +38,23 @@ func (p Path) With(steps ...any) Path { return append(slices.Clip(slices.Clone(p
 // the file's shape and those of its values, so that they are reported together.
 //
 // Methods named Reject and Require record problems. Those of Require return whether the value can
-// be used. Every message begins with the path of its value and says what is wanted:
+// be used. Every message has the path of its value, the wanted form and the value:
 //
 //	meshpass.yaml:9:18: trust[0].leeway: want 0s to 1m0s, not 5m0s
 //
-// A mistake gets one message. A value is not judged where the file's shape has a problem at the
-// same place, or in the same line if that problem has no column, nor where the value, a part of it
-// or one above it could not be read: what was decoded is then not what the file says.
+// A mistake gets one message. A problem of a value is dropped if the file's shape has a problem at
+// the same place, or in the same line if that problem has no column. It is also dropped if the
+// value, a part of it or a value above it could not be read: the decoded value then differs from
+// the file.
 type Checker struct {
 	file   string
 	doc    *Document
-	shape  Problems // what Decode and Unexpanded found
+	shape  Problems // found by Decode and UnexpandedValues
 	values Problems
 }
 
-// NewChecker decodes the content of a file into a pointer to a struct with yaml tags. What the
-// file does not name keeps its value there. The error is [Problems]: the content is no YAML.
+// NewChecker decodes the content of a file into a pointer to a struct with yaml tags. A key that
+// the file does not have keeps its value there. The error is [Problems]: the content is not YAML.
 func NewChecker(file string, data []byte, into any) (*Checker, error) {
 	doc, err := Parse(data)
 	if err != nil {
@@ -115,7 +116,7 @@ func (c *Checker) isReported(at Path) bool {
 	return slices.ContainsFunc(c.shape, same) || c.doc.Unreadable(at...)
 }
 
-// RejectIfPresent rejects a value that has no meaning where it is.
+// RejectIfPresent rejects a value that has no effect where it is.
 func (c *Checker) RejectIfPresent(at Path, format string, args ...any) {
 	if c.Has(at) {
 		c.Reject(at, format, args...)
@@ -170,13 +171,13 @@ func (c *Checker) RequireEntries(at Path, length int) bool {
 	return false
 }
 
-// RequireEntriesIfPresent is for lists of which absence means any: an empty list would mean the
+// RequireEntriesIfPresent is for lists whose absence means any: an empty list would mean the
 // opposite to the person who wrote it.
 func (c *Checker) RequireEntriesIfPresent(at Path, length int) bool {
 	return !c.Has(at) || c.RequireEntries(at, length)
 }
 
-// RequireOneOf rejects a text that is none of those allowed.
+// RequireOneOf rejects a text that is not among the allowed ones.
 func (c *Checker) RequireOneOf(at Path, value string, allowed ...string) bool {
 	if slices.Contains(allowed, value) {
 		return true
@@ -215,7 +216,7 @@ func (c *Checker) RequireAddress(at Path, value string) (netip.AddrPort, bool) {
 	return address, err == nil
 }
 
-// RequireDir rejects the path of what is not a folder.
+// RequireDir rejects a path that does not lead to a folder.
 func (c *Checker) RequireDir(at Path, dir string) bool {
 	info, err := os.Stat(dir)
 	switch {

@@ -15,9 +15,9 @@ import (
 	"github.com/meshpass/meshpass/internal/suggest"
 )
 
-// Decode fills into, a pointer to a struct with yaml tags, and returns all that
-// does not fit. A key that is present without a value is a problem: it would
-// otherwise read as absent.
+// Decode fills a pointer to a struct with yaml tags, and returns all values that
+// do not fit. A key that is present without a value is a problem: it would
+// otherwise count as absent.
 func (d *Document) Decode(into any) Problems {
 	shapes := shapeCheck{unreadable: map[*yaml.Node]bool{}}
 	shapes.checkValue("", d.root, reflect.TypeOf(into).Elem())
@@ -33,8 +33,8 @@ func (d *Document) Decode(into any) Problems {
 	return problems
 }
 
-// addUnlessKnown adds what the library found, unless the line has a problem already:
-// shapeCheck says the same with key and column.
+// addUnlessKnown adds problems that the library found, unless the line has a problem already:
+// shapeCheck reports the same with key and column.
 func (p *Problems) addUnlessKnown(messages ...string) {
 	known := make(map[int]bool, len(*p))
 	for _, problem := range *p {
@@ -51,12 +51,30 @@ func (p *Problems) addUnlessKnown(messages ...string) {
 }
 
 // EmptyValues finds the lists, mappings and texts that are present and empty, for
-// documents in which absent and empty would mean opposite things.
+// documents where absent and empty would mean opposite things.
 func (d *Document) EmptyValues() Problems {
 	var problems Problems
 	visitValues(d.root, func(key string, value *yaml.Node) {
 		if len(value.Content) == 0 && value.Value == "" && !isNull(value) {
 			problems.Add(positionOf(value), "%s is empty: remove it or give it a value", key)
+		}
+	})
+	return problems
+}
+
+// placeholder is how shells, Compose files and Kubernetes name a variable in a text.
+var placeholder = regexp.MustCompile(`\$\{[^}]*\}|\$\([A-Za-z_][A-Za-z0-9_]*\)`)
+
+// UnexpandedValues finds values that name a variable. Nothing replaces variables, so such a value
+// would be used as it is written.
+func (d *Document) UnexpandedValues() Problems {
+	var problems Problems
+	visitValues(d.root, func(key string, value *yaml.Node) {
+		if value.Kind != yaml.ScalarNode {
+			return
+		}
+		if found := placeholder.FindString(value.Value); found != "" {
+			problems.Add(positionOf(value), "%s: %.64s is not replaced: variables are not expanded here; write the value itself, or replace it before the program starts", key, found)
 		}
 	})
 	return problems
@@ -75,7 +93,7 @@ func visitValues(node *yaml.Node, visit func(key string, value *yaml.Node)) {
 }
 
 // shapeCheck compares values with the Go types that they are read into. The
-// library's own check names neither key nor column, and passes over unknown keys.
+// library's own check names neither key nor column, and ignores unknown keys.
 type shapeCheck struct {
 	problems   Problems
 	unreadable map[*yaml.Node]bool
@@ -107,8 +125,8 @@ func (s *shapeCheck) checkValue(key string, node *yaml.Node, t reflect.Type) {
 	}
 }
 
-// checkOwnReader has a type read a value and report what is wrong with it. Its messages name a line
-// at most, so that those about the value itself get its place and key.
+// checkOwnReader lets a type read a value itself, and reports its errors. They name a line
+// at most; those about the value itself get its place and key.
 func (s *shapeCheck) checkOwnReader(key string, node *yaml.Node, t reflect.Type) {
 	err := node.Decode(reflect.New(t).Interface())
 	if err == nil {
@@ -132,7 +150,7 @@ func (s *shapeCheck) checkOwnReader(key string, node *yaml.Node, t reflect.Type)
 	}
 }
 
-// readsItself reports a type that reports its own problems.
+// readsItself reports whether a type reads YAML or text by a method of its own.
 func readsItself(t reflect.Type) bool {
 	p := reflect.PointerTo(t)
 	return p.Implements(reflect.TypeFor[yaml.Unmarshaler]()) || t != timeType && p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
@@ -176,7 +194,7 @@ func fieldsOf(t reflect.Type) map[string]reflect.Type {
 }
 
 // rewordError puts a message of the library into words for people who write YAML.
-// It is for what shapeCheck does not see, such as types that read themselves.
+// It is for errors that shapeCheck does not find, such as those of types that read themselves.
 func rewordError(message string) Problem {
 	p := splitLine(message)
 	if duplicate := duplicateKey.FindStringSubmatch(p.Message); duplicate != nil {

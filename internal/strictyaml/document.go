@@ -1,7 +1,7 @@
-// Package strictyaml reads YAML so that nothing is guessed and nothing is
-// passed over: unknown keys, keys given twice, empty values, wrong types and
-// trailing documents are problems, all of them reported together and each with
-// its line and column.
+// Package strictyaml reads YAML without guesses, and ignores nothing:
+// unknown keys, keys given twice, empty values, wrong types and
+// trailing documents are problems. All of them are reported together, each with
+// its line and column. A [Checker] does the same for the values of a configuration.
 package strictyaml
 
 import (
@@ -35,7 +35,7 @@ func Parse(data []byte) (*Document, error) {
 	return docs[0], nil
 }
 
-// ParseAll reads a stream of documents; there is at least one, and none is empty.
+// ParseAll reads a stream of documents; there is at least one, and an empty one is a problem.
 func ParseAll(data []byte) ([]*Document, error) {
 	var docs []*Document
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -65,7 +65,7 @@ func ParseAll(data []byte) ([]*Document, error) {
 	return docs, nil
 }
 
-// PositionOf gives the place of the value under a path of keys (string) and indices
+// PositionOf returns the place of the value under a path of keys (string) and indices
 // (int), or of the nearest value above it that exists.
 func (d *Document) PositionOf(path ...any) Position {
 	node, _ := d.findNode(path)
@@ -79,7 +79,7 @@ func (d *Document) Has(path ...any) bool {
 }
 
 // Unreadable reports whether Decode could not read the value under the path, a value
-// below it, or one above it. What was read there is not what the file says, so a
+// below it, or one above it. The decoded value then differs from the file, so a
 // check of it would mislead.
 func (d *Document) Unreadable(path ...any) bool {
 	node := d.root
@@ -128,7 +128,7 @@ func findChild(node *yaml.Node, step any) *yaml.Node {
 	return nil
 }
 
-// maxKeys bounds the keys of one mapping: the library compares each with all others.
+// maxKeys bounds the keys of one mapping: the library compares each key with all others.
 const maxKeys = 5000
 
 func findLargeMapping(node *yaml.Node) *yaml.Node {
@@ -143,7 +143,7 @@ func findLargeMapping(node *yaml.Node) *yaml.Node {
 	return nil
 }
 
-// findAlias keeps a small file from growing into a large one.
+// findAlias finds anchors, aliases and merge keys: with them a small file could grow into a large value.
 func findAlias(node *yaml.Node) *yaml.Node {
 	if node.Kind == yaml.AliasNode || node.Anchor != "" || node.Tag == "!!merge" {
 		return node
@@ -168,7 +168,7 @@ func problemAt(node *yaml.Node, message string) error {
 
 var lineInMessage = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
 
-// splitLine takes the line out of a message of the library.
+// splitLine separates the line from a message of the library.
 func splitLine(message string) Problem {
 	var p Problem
 	if m := lineInMessage.FindStringSubmatch(message); m != nil {

@@ -11,12 +11,12 @@ import (
 // numberForm is a number as JSON writes it (RFC 8259 section 6).
 var numberForm = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 
-// checkNumbers finds numbers that only YAML takes for such: 0123 is 83 there, 1_000 is 1000, and
-// 0x1F is 31. People who write them mean a text as often as a number, so nothing is guessed.
+// checkNumbers finds texts that are numbers in YAML only: 0123 is 83 there, 1_000 is 1000, and
+// 0x1F is 31. People who write them mean a text as often as a number, so they are problems.
 func checkNumbers(value *yaml.Node, t reflect.Type, problems *Problems) {
 	switch {
 	case !holdsNumbers(t):
-	case value.Kind != yaml.ScalarNode: // free data: what is below has no other type
+	case value.Kind != yaml.ScalarNode: // free data: all that is below has the same type
 		for i, c := range value.Content {
 			if value.Kind == yaml.SequenceNode || i%2 == 1 {
 				checkNumbers(c, t, problems)
@@ -31,7 +31,7 @@ func checkNumbers(value *yaml.Node, t reflect.Type, problems *Problems) {
 	}
 }
 
-// holdsNumbers reports whether a number becomes one there; in a text it stays what is written.
+// holdsNumbers reports whether a number is decoded as a number into t; a text keeps it as it is written.
 func holdsNumbers(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64,

@@ -43,7 +43,7 @@ func (p *Problems) Add(pos Position, format string, args ...any) {
 	*p = append(*p, Problem{Position: pos, Message: fmt.Sprintf(format, args...)})
 }
 
-// InFile gives every problem that names no file this one.
+// InFile sets the file of all problems that have no file.
 func (p Problems) InFile(file string) Problems {
 	for i := range p {
 		if p[i].File == "" {
@@ -53,7 +53,7 @@ func (p Problems) InFile(file string) Problems {
 	return p
 }
 
-// Err is nil when nothing is wrong.
+// Err is nil if there is no problem.
 func (p Problems) Err() error {
 	if len(p) == 0 {
 		return nil

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/meshpass/meshpass/internal/duration"
 )
 
 var (
@@ -17,7 +19,7 @@ var (
 	timeType     = reflect.TypeFor[time.Time]()
 )
 
-// hasShape reports whether the node has the kind of value that t is read from.
+// hasShape reports whether the node has the form of value from which t is read.
 func hasShape(node *yaml.Node, t reflect.Type) bool {
 	scalar := node.Kind == yaml.ScalarNode
 	if t == timeType {
@@ -44,7 +46,7 @@ func hasShape(node *yaml.Node, t reflect.Type) bool {
 
 var wholeNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 
-// wrongShape says what the key wants, what it has, and what to write.
+// wrongShape names the wanted form, the value, and the text to write.
 func wrongShape(key string, node *yaml.Node, t reflect.Type) string {
 	if key == "" {
 		key = "the document"
@@ -77,7 +79,7 @@ func describeType(t reflect.Type) string {
 	}
 }
 
-// longest bounds, in bytes, the text that a message repeats.
+// maxQuotedText bounds, in bytes, the text that a message repeats.
 const maxQuotedText = 60
 
 func describeNode(node *yaml.Node) string {
@@ -100,7 +102,7 @@ func describeNode(node *yaml.Node) string {
 	return fmt.Sprintf("the text %q", text)
 }
 
-// proposeValue is what to write where the value only lacks brackets or a key.
+// proposeValue returns the text to write if the value only lacks brackets or a key.
 func proposeValue(key string, node *yaml.Node, t reflect.Type) string {
 	switch {
 	case t == durationType && node.ShortTag() == "!!int":
@@ -122,10 +124,18 @@ func proposeValue(key string, node *yaml.Node, t reflect.Type) string {
 	return ""
 }
 
-// quoteIfNeeded is the text as it can stand in a list.
+// quoteIfNeeded returns the text as it is written in a list.
 func quoteIfNeeded(node *yaml.Node) string {
 	if strings.ContainsAny(node.Value, "{}[],*&#:'\"") {
 		return fmt.Sprintf("%q", node.Value)
 	}
 	return node.Value
+}
+
+// convertDays rewrites a duration with days, such as 7d, in hours, which the library
+// reads. Any other text stays as it is.
+func convertDays(node *yaml.Node) {
+	if d, err := duration.Parse(node.Value); err == nil && node.ShortTag() == "!!str" {
+		node.Value = d.String()
+	}
 }

@@ -13,7 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// diagnoseSyntax says why data is not YAML. The library names the place at which it gives
+// diagnoseSyntax says why data is not YAML. The library names the place where it gives
 // up, and the mistake is often in another line. So each usual mistake is searched for
 // and repaired in a copy. It is reported if the copy can be read, or can be read
 // further.
@@ -80,11 +80,11 @@ func sortByDistance(n, at int) []int {
 	return order
 }
 
-// wholeText is the line up to which a text without a mistake can be read.
+// wholeText is the reach of [readWith] for a text without a mistake.
 const wholeText = math.MaxInt
 
-// readWith returns the line, from 1, up to which the text with line i replaced can
-// be read.
+// readWith reads the text with line i replaced. It returns the line, from 1, where the reading
+// ends.
 func readWith(lines []string, i int, repaired string) int {
 	changed := make([]string, len(lines))
 	copy(changed, lines)
@@ -178,8 +178,8 @@ func findOpenQuote(lines []string, i int) (Problem, []string) {
 	return problem, repairs
 }
 
-// findOddIndentation finds a line that begins in a column in which no line above it
-// begins, and is repaired by the column of the line above.
+// findOddIndentation finds a line whose column no line above it has, and
+// repairs it with the column of the line above.
 func findOddIndentation(lines []string, i int) (Problem, []string) {
 	indent := indentOf(lines[i])
 	if i == 0 || indent < 0 {
@@ -201,7 +201,7 @@ func findOddIndentation(lines []string, i int) (Problem, []string) {
 	return problem, []string{strings.Repeat(" ", want) + strings.TrimLeft(lines[i], " ")}
 }
 
-// indentOf is the number of spaces before the text of a line; -1: it has none.
+// indentOf is the number of spaces before the text of a line; -1: it has no text.
 func indentOf(line string) int {
 	text := strings.TrimLeft(line, " ")
 	if strings.TrimSpace(text) == "" || text[0] == '#' {

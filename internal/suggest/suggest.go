@@ -4,8 +4,8 @@ package suggest
 import "strings"
 
 // Nearest returns the entry of known with the smallest edit distance to name, or
-// the empty text when none is close. Letters are compared without case. An edit
-// is one letter more, less or other, or two neighbours swapped. A third of the
+// the empty text if all are too far away. Letters are compared without case. An edit
+// is one more, missing or different letter, or two swapped neighbours. A third of the
 // letters of name may be wrong, at least one and at most two. Of two equally
 // close entries the first one is returned.
 func Nearest(name string, known []string) string {
