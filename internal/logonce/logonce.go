@@ -1,4 +1,4 @@
-// Package logonce decides whether a fault is logged: when its message changes, not each time that
+// Package logonce decides whether a fault is logged: if its message has changed, not each time that
 // it is found.
 package logonce
 
@@ -19,8 +19,8 @@ type Messages struct {
 	last map[string]string
 }
 
-// IsNew remembers the message of a subject and reports whether it is to be logged: it is not empty,
-// and the subject's message before was another one. The empty message says that the fault is over.
+// IsNew remembers the message of a subject and reports whether it is logged: it is not empty,
+// and differs from the last message of the subject. The empty message ends a fault.
 func (m *Messages) IsNew(subject, message string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package app is the authorizer as a process: its configuration, the order in which it
-// starts, how it follows its files, and how it stops.
+// Package app is the authorizer as a process: its configuration, the order of its
+// start, how it follows its files, and how it stops.
 //
 // The order of the start is the text of [Run] and [loadAuthorizer]: the configuration is read, checked with
 // its defaults, and all files that it names are loaded; then addresses are bound, files are
@@ -54,7 +54,7 @@ func loadWithKeys(ctx context.Context, p Process) (*authorizer, error) {
 	return a, nil
 }
 
-// ErrStopped says that the process was stopped before it had read its files.
+// ErrStopped is the error of a process that was stopped before it had read its files.
 var ErrStopped = errors.New("stopped before all files were read")
 
 // untilStopped is load, ended by ctx: a file can hang, as at a network mount whose server is

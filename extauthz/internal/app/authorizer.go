@@ -30,7 +30,7 @@ type Process struct {
 	Stdout     io.Writer             // audit records, unless the configuration names a file
 	Log        *slog.Logger          // must not block: Checks log
 	LogStats   func() logqueue.Stats // of the lines of Log; nil: they are not counted
-	Hangup     <-chan os.Signal      // at each, the audit file is opened again; nil: none comes
+	Hangup     <-chan os.Signal      // at each, the audit file is opened again; nil: never
 	Now        func() time.Time
 	Poll       time.Duration // how often files are looked at; 0: once a second
 	DrainDelay time.Duration // from "not ready" to the end of listening, where ops is configured

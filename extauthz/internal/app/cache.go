@@ -32,7 +32,7 @@ type verifiedTokens struct {
 }
 
 // UnmarshalYAML reads a size such as 64MiB, or a plain number of tokens, which
-// bounds them in addition to the default size. 0 is none.
+// bounds them in addition to the default size. 0 turns the cache off.
 func (v *verifiedTokens) UnmarshalYAML(node *yaml.Node) error {
 	*v = verifiedTokens{bytes: defaultCacheBytes}
 	if node.Kind == yaml.ScalarNode && node.Tag == "!!int" {

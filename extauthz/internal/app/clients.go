@@ -77,7 +77,7 @@ func (c allowedClients) admitConnection(state tls.ConnectionState) error {
 	return c.admitID(id, err)
 }
 
-// admitID takes the id of a client, or the reason why it has none.
+// admitID takes the id of a client, or the reason why it has no id.
 func (c allowedClients) admitID(id string, unnamed error) error {
 	if unnamed != nil {
 		return fmt.Errorf("%w: %w", errClient, unnamed)

@@ -38,8 +38,8 @@ type configFile struct {
 // maxFileBytes is far more than the configuration takes.
 const maxFileBytes = 1 << 20
 
-// readConfig reads the file and sets defaults. What is wrong with keys and shapes is in the checker;
-// an error says that the file could not be read at all.
+// readConfig reads the file and sets defaults. Problems of keys and shapes are in the checker. An
+// error is for a file that could not be read at all.
 func readConfig(name string) (*configFile, error) {
 	data, err := readfile.Read(name, maxFileBytes)
 	if err != nil {
@@ -69,7 +69,7 @@ func (c *config) setDefaults(file *strictyaml.Checker) {
 	c.Revocation.setDefaults(file)
 }
 
-// settings are values of a configuration in the form in which they are used.
+// settings are the parsed values of a configuration.
 type settings struct {
 	domains    identity.TrustDomains
 	headers    decide.IdentityHeaders

@@ -30,7 +30,7 @@ func hasHome(entries []trust.Entry) bool {
 }
 
 // readTrust checks the trust section and reads its key files. A file that cannot be used keeps its
-// last keys, if there are any: what is wrong with one file keeps no key in another one from being
+// last keys, if there are any: a mistake in one file keeps no key in another one from being
 // added or withdrawn.
 func readTrust(file *strictyaml.Checker, section []trustConfig, domains identity.TrustDomains, insecure insecureConfig, last map[string]*keyset.PublicKeys) trustedIssuers {
 	t := trustedIssuers{entries: parseTrust(file, section, domains, insecure), keys: map[string]*keyset.PublicKeys{}}

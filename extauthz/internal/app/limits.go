@@ -9,7 +9,7 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// limitsConfig bounds what anyone who can send something can make the process spend; see
+// limitsConfig bounds the memory and time that any sender can make the process spend; see
 // package limits.
 type limitsConfig struct {
 	TokenBytes           int           `yaml:"tokenBytes"`

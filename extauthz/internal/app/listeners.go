@@ -14,8 +14,8 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-// listenerConfig says where Checks arrive, and where caller and callee of the
-// requests that are asked about come from.
+// listenerConfig is an address for Checks, with the sources of caller and callee of the
+// requests that they ask about.
 type listenerConfig struct {
 	Name         string   `yaml:"name"`
 	GRPC         string   `yaml:"grpc"`
@@ -166,7 +166,7 @@ func readServices(path string) (*services.Table, error) {
 	return table, strictyaml.InFile(path, err)
 }
 
-// peers says how a listener that was checked knows caller and callee. The table is nil unless the
+// peers returns how a listener that was checked finds caller and callee. The table is nil unless the
 // callee is found by service.
 func (c listenerConfig) peers(domains identity.TrustDomains, table *reload.Value[*services.Table]) decide.Peers {
 	var p decide.Peers

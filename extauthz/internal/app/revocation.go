@@ -9,13 +9,13 @@ import (
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
-// revocationConfig names the lists of what was revoked. Each adds to the other,
-// and neither can lift what the other revokes.
+// revocationConfig names the lists of revocations. Each adds to the other,
+// and neither can lift a revocation of the other.
 type revocationConfig struct {
 	File     string        `yaml:"file"`
 	Redis    redisConfig   `yaml:"redis"`
-	MaxStale time.Duration `yaml:"maxStale"` // how long a list may differ from what its source holds
-	OnStale  string        `yaml:"onStale"`  // what happens after that: allow | deny
+	MaxStale time.Duration `yaml:"maxStale"` // how long a list may differ from its source
+	OnStale  string        `yaml:"onStale"`  // the answer after that: allow | deny
 }
 
 type redisConfig struct {

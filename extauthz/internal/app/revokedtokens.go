@@ -17,18 +17,18 @@ import (
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
-// revokedTokens follows the lists of what was revoked.
+// revokedTokens follows the lists of revocations.
 type revokedTokens struct {
 	now     func() time.Time
 	changes *changeLog
-	issuers func() []string // that are trusted now; nil result: not known yet
+	issuers func() []string // trusted now; nil result: not known yet
 
-	file     *fileList       // nil: none is configured
-	redis    *redislist.List // nil: none is configured, or it was not asked yet
+	file     *fileList       // nil: not configured
+	redis    *redislist.List // nil: not configured, or not asked yet
 	warnings logonce.Messages
 }
 
-// fileList is the list in the file, and what else is known of it.
+// fileList is the list in the file, with its history and age.
 type fileList struct {
 	*reload.Value[*revocation.List]
 	history  revocation.History
@@ -77,7 +77,7 @@ func (r *revokedTokens) followRedis(file *strictyaml.Checker, c redisConfig, ins
 	r.redis = list
 }
 
-// checker returns what a verifier asks.
+// checker returns the lists for a verifier.
 func (r *revokedTokens) checker(c revocationConfig) (checker revocation.Checker) {
 	if r.file != nil {
 		checker.Lists = append(checker.Lists, r.file.Get)

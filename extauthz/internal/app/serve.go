@@ -36,7 +36,7 @@ type service struct {
 	servers   []*grpc.Server
 	listening []*limits.Listener
 	probes    *http.Server
-	broken    chan error // what ended one of the listeners
+	broken    chan error // the error that ended one of the listeners
 }
 
 func newService(a *authorizer, checks []*check.Server, bound sockets) *service {
@@ -267,11 +267,11 @@ func stopServers(servers []*grpc.Server, within time.Duration) {
 // sockets are all that the process listens on.
 type sockets struct {
 	grpc []net.Listener // one for each listener of the configuration, in its order
-	ops  net.Listener   // nil: none is configured
+	ops  net.Listener   // nil: not configured
 }
 
-// bind opens every address or none, so that an address in use never leaves
-// half an authorizer behind.
+// bind opens all addresses. If one of them fails, it closes the others, so that half an authorizer
+// never runs.
 func bind(listeners []listenerConfig, ops string) (sockets, error) {
 	var bound sockets
 	var failures []error

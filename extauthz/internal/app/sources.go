@@ -32,8 +32,8 @@ type source interface {
 	Run(ctx context.Context, every time.Duration)
 }
 
-// follow loads a value from files, and makes one whenever their content changes. What is wrong at
-// first is recorded at the path of the setting that names the files.
+// follow loads a value from files, and again whenever their content changes. Problems of the first
+// load are recorded at the path of the setting that names the files.
 func follow[T any](file *strictyaml.Checker, at strictyaml.Path, files []reload.Input, read func() (T, error), report func(T, error)) *reload.Value[T] {
 	load := func() (T, error) {
 		value, err := read()
@@ -44,7 +44,7 @@ func follow[T any](file *strictyaml.Checker, at strictyaml.Path, files []reload.
 	return value
 }
 
-// changeLog logs and counts what the sources report.
+// changeLog logs and counts changes that are rejected.
 type changeLog struct {
 	log     *slog.Logger
 	metrics *ops.Metrics
@@ -66,7 +66,7 @@ func (c *changeLog) logRejected(source string, err error) {
 const stopWatching = time.Second
 
 // watchAll looks at the sources until the returned function is called. Each source has a
-// goroutine of its own: one that hangs keeps none of the others from its files.
+// goroutine of its own: one that hangs does not keep the others from their files.
 func watchAll(all map[string]source, every time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup

@@ -8,7 +8,7 @@ import (
 	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
-// tlsConfig says how Envoys reach the listeners, and which of them may ask.
+// tlsConfig configures how Envoys reach the listeners, and which of them may ask.
 type tlsConfig struct {
 	Mode         string   `yaml:"mode"`
 	CertFile     string   `yaml:"certFile"`
@@ -54,7 +54,8 @@ func (c tlsConfig) checkFile(file *strictyaml.Checker, at strictyaml.Path, name 
 	}
 }
 
-// pemFiles are the files that the mode reads. Complete is false if it reads none, or if one is missing.
+// pemFiles are the files that the mode reads. Complete is false if it reads no files, or if one is
+// missing.
 func (c tlsConfig) pemFiles(resolve func(string) string) (files transport.Files, complete bool) {
 	if !c.endsTLS() || c.CertFile == "" || c.KeyFile == "" || c.Mode == mtls && c.ClientCAFile == "" {
 		return files, false

@@ -63,8 +63,8 @@ type trustConfig struct {
 	Home        bool          `yaml:"home"` // one of our own fleets; default: true with jwks.file, false with jwks.url
 }
 
-// jwksConfig says where the public keys of a fleet are: a file, or a URL with all
-// that belongs to it.
+// jwksConfig is the place of the public keys of a fleet: a file, or a URL with its
+// settings.
 type jwksConfig struct {
 	File     string        `yaml:"file"`
 	URL      string        `yaml:"url"`
@@ -146,7 +146,7 @@ func requireOwnSeed(file *strictyaml.Checker, at strictyaml.Path, seed string, s
 	seen[seed] = true
 }
 
-// parseClaims returns what the tokens of an entry may say.
+// parseClaims returns the rules for the claims of an entry's tokens.
 func (c trustConfig) parseClaims(file *strictyaml.Checker, at strictyaml.Path, domains identity.TrustDomains) token.Trust {
 	if file.RequireText(at.With("audience"), c.Audience) {
 		file.RejectError(at.With("audience"), token.CheckAudience(c.Audience))

@@ -16,10 +16,10 @@ import (
 )
 
 // trustFollower follows the trust section of the configuration, and its key files on
-// their own: a mistake anywhere in the configuration keeps no key from being withdrawn. Of the
-// configuration, trust alone takes effect. What else differs is logged, and waits for a restart.
+// their own: a mistake anywhere in the configuration keeps no key from being withdrawn. A change of
+// another section is logged, and waits for a restart.
 type trustFollower struct {
-	started  *configFile // what the process started with
+	started  *configFile // the configuration of the start
 	domains  identity.TrustDomains
 	registry *trust.Registry
 	changes  *changeLog
@@ -29,7 +29,7 @@ type trustFollower struct {
 	issuers *reload.Value[trustedIssuers]
 }
 
-// trustSection is a configuration of which the whole trust section can be used.
+// trustSection is a configuration whose whole trust section can be used.
 type trustSection struct {
 	file *configFile
 	keys map[string]*keyset.PublicKeys // of the key files when the section was accepted, by path
@@ -77,8 +77,9 @@ func (f *trustFollower) keyFiles() []reload.Input {
 	return reload.Files(keyFiles(file.check, file.config.Trust)...)
 }
 
-// readIssuers uses the keys with which the section was accepted where a file broke since: a file
-// that a changed section names for the first time may break before it is read again.
+// readIssuers reads the key files. For a file that broke since the section was accepted, it uses the
+// keys of that moment: a file that a changed section names for the first time may break before it
+// is read again.
 func (f *trustFollower) readIssuers() (trustedIssuers, error) {
 	section := f.section.Get()
 	last := maps.Clone(section.keys)
@@ -124,7 +125,7 @@ func (s issuersSource) Err() error {
 }
 
 // withTrustOfNow is the started configuration with the trust section that the file has
-// now. A file of which any part has a wrong shape is rejected as a whole: a
+// now. A file with a wrong shape in any part is rejected as a whole: a
 // restart could not use it.
 func (f *configFile) withTrustOfNow() (*configFile, error) {
 	latest, err := readConfig(f.check.File())

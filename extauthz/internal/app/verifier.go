@@ -49,7 +49,7 @@ func NewVerifier(file string, now func() time.Time, log *slog.Logger) (*token.Ve
 }
 
 // IssuersOf lists the issuers that a configuration names: those that an authorizer trusts,
-// or the one of which a plugin signs tokens. Nothing else of the file is checked.
+// or the one for which a plugin signs. Nothing else of the file is checked.
 func IssuersOf(file string) ([]string, error) {
 	data, err := readfile.Read(file, maxFileBytes)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 // for a known issuer without keys.
 type KeySets func(issuer string) (data []byte, known bool)
 
-// cacheControl of a published set has an age far below the lead with which keys are published.
+// cacheControl of a published set has an age far below the lead of a new key.
 const cacheControl = "public, max-age=60"
 
 // ServeHTTP answers with the set of the query's issuer, or of all issuers. The document of all does

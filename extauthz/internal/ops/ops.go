@@ -1,6 +1,6 @@
 // Package ops shows the authorizer to a platform: two probes, the metrics,
 // the status and published keys, over plain HTTP on an address of its own.
-// docs/operations.md lists the metrics and says what to do when one alarms.
+// docs/operations.md lists the metrics and the reaction to each alarm.
 //
 //	/livez     200 while the process answers
 //	/readyz    200 from the first Check that could be answered until a stop begins

@@ -41,7 +41,7 @@ func (r *Readiness) SetServing() { r.state.CompareAndSwap(starting, serving) }
 // SetStopping ends the readiness, for good.
 func (r *Readiness) SetStopping() { r.state.Store(stopping) }
 
-// State says in words whether Checks are answered.
+// State describes in words whether Checks are answered.
 func (r *Readiness) State() string { return stateNames[r.state.Load()] }
 
 // ServeHTTP answers 200 or 503, and describes what is active. A rejected change of

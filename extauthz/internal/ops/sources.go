@@ -28,7 +28,7 @@ const HangsMessage = "the files are not looked at any more: reading one of them 
 func Hangs(s Source, now time.Time) bool { return now.Sub(s.Looked()) > hangTime }
 
 // ShowSources shows when the values of the sources were loaded and whether they are
-// what the files hold now. It is read at each scrape, so that no second copy of
+// up to date with the files. The state is read at each scrape, so that no second copy of
 // the state can disagree with the first.
 func (m *Metrics) ShowSources(sources Sources) {
 	m.registry.MustRegister(sourceCollector(sources))

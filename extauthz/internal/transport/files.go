@@ -73,7 +73,7 @@ func (f Files) readPair() (tls.Certificate, error) {
 }
 
 // Roots reads the certificates of the authorities against which a server is checked, in PEM. It is
-// nil for no file, which stands for the system's authorities.
+// nil for no file: the system's authorities are then used.
 func Roots(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil

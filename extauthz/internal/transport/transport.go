@@ -44,7 +44,7 @@ func newMaterial(certificate tls.Certificate, clients *x509.CertPool) *Material 
 
 // Credentials answer each handshake with the material of that moment. A peer gets no connection
 // if admit returns an error. It is called in the handshake, before the peer can send anything
-// else, and gets no certificate where the material asks for none. A handshake that fails is
+// else, and gets no certificate if the material asks for no certificates. A handshake that fails is
 // passed to report: such a client sees a closed connection, and there is no Check or record of it.
 func Credentials(current func() *Material, admit func(tls.ConnectionState) error, report func(client net.Addr, err error)) credentials.TransportCredentials {
 	config := &tls.Config{
@@ -75,7 +75,7 @@ func (r reportingCredentials) ServerHandshake(raw net.Conn) (net.Conn, credentia
 	return conn, info, err
 }
 
-// ErrNoClient says that a call's client has no SPIFFE id.
+// ErrNoClient is the error of a client without a SPIFFE id.
 var ErrNoClient = errors.New("no SPIFFE id in the client's certificate")
 
 // ClientIDFromContext returns the SPIFFE id of a call's client, as [ClientIDFromTLS] does.
