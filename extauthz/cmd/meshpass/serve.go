@@ -16,9 +16,9 @@ import (
 	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
-// Both together are well below the 30 s that Kubernetes leaves a container to
-// end. The delay is what readiness probes and endpoints take to spread the news;
-// the drain is far above the time that a Check takes.
+// Both together are well below the 30 s that Kubernetes gives a container to
+// end. In the delay, readiness probes and endpoints take callers elsewhere;
+// the drain is far longer than a Check takes.
 const (
 	drainDelay = 5 * time.Second
 	drain      = 10 * time.Second
@@ -32,9 +32,9 @@ func newServe() *cobra.Command {
 		Use: "serve --config FILE [flags]", Short: "Answer Envoy's ext_authz Checks", Args: noArgs,
 		Long: `Answers Envoy's ext_authz Checks until SIGTERM or SIGINT; a second signal kills the
 process. Logs go to standard error. Audit records go to standard output, unless the
-configuration names a file. No Check waits for either: what cannot be written is
-counted in the metrics. SIGHUP opens the audit file again, for rotation; a file that
-was renamed or removed is noticed without it.
+configuration names a file. No Check waits for either: lines and records that cannot
+be written are counted in the metrics. SIGHUP opens the audit file again, for rotation;
+a file that was renamed or removed is noticed without it.
 
 The garbage collector keeps the memory below 90 % of the limit of the container
 (cgroup), unless the environment sets GOMEMLIMIT.
@@ -43,9 +43,9 @@ Exit codes: 0 ended by a signal; 2 the configuration is rejected, or the process
 could not serve.`,
 	}
 	addText(cmd, &config, "config", "FILE", "the configuration, described in docs/configuration.md (required)")
-	cmd.Flags().BoolVar(&strict, "strict", false, "one policy document that is wrong rejects the whole change, and the start. "+
-		"Without it the other documents become active; of the wrong one the last good version stays, or all that it targets is denied where there is none")
-	addDuration(cmd, &delay, "drain-delay", "keep answering for that long after \"not ready\", so that callers go elsewhere first; used only where ops is configured")
+	cmd.Flags().BoolVar(&strict, "strict", false, "an invalid policy document rejects the whole change, and the start. "+
+		"Without this flag the other documents become active; an invalid one keeps its last good version, or everything that it targets is denied if it has none")
+	addDuration(cmd, &delay, "drain-delay", "keep answering for this time after \"not ready\", so that callers go elsewhere first; used only if ops is configured")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if config == "" {
 			return newUsageError(cmd, "serve needs --config FILE")
@@ -59,7 +59,7 @@ could not serve.`,
 }
 
 func serve(cmd *cobra.Command, config string, strict bool, delay time.Duration) error {
-	signal.Ignore(syscall.SIGPIPE) // a reader of stdout or stderr that ends is a failed write, which is counted
+	signal.Ignore(syscall.SIGPIPE) // when a reader of stdout or stderr ends, the write fails and is counted
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -80,7 +80,7 @@ func serve(cmd *cobra.Command, config string, strict bool, delay time.Duration) 
 		DrainDelay: delay,
 		Drain:      drain,
 	})
-	// For the person at the terminal: one problem a line, in the form that editors read.
+	// For people at the terminal: one problem a line, in the form that editors read.
 	if problems, ok := errors.AsType[strictyaml.Problems](err); ok {
 		fmt.Fprintln(lines.Writer(), problems)
 		err = fmt.Errorf("the configuration is rejected: %d to fix, nothing was started", len(problems))
@@ -88,6 +88,6 @@ func serve(cmd *cobra.Command, config string, strict bool, delay time.Duration) 
 	if err == nil {
 		return nil
 	}
-	// Through the log, whose end is bounded: a reader that hangs cannot keep the process.
+	// The error goes through the log, whose end is bounded: a reader that hangs cannot keep the process.
 	return &exitError{code: reportError(err, false, cmd.OutOrStdout(), lines.Writer())}
 }

@@ -16,8 +16,8 @@ import (
 // logQueue bounds the lines of the log that wait, in bytes.
 const logQueue = 1 << 20
 
-// lastDrain is what comes after the last Check: what waits of audit records and of
-// the log is written, for two seconds and one, and the watches of files end.
+// lastDrain bounds the work after the last Check: waiting audit records are written for up to two
+// seconds and log lines for one, and the watches of files end.
 const lastDrain = 5 * time.Second
 
 // logDrain is how long the log's last lines may take to be written.
@@ -32,7 +32,7 @@ func newLog(stderr io.Writer) *logqueue.Queue {
 	return queue
 }
 
-// lostLines is a line of the log, as slog would write it.
+// lostLines names a loss in a line of the log, in the form of slog.
 func lostLines(loss logqueue.Loss) []byte {
 	const form = `{"time":%q,"level":"ERROR","msg":"log lines were lost","cause":%q,"count":%d,"since":%q}` + "\n"
 	return fmt.Appendf(nil, form, time.Now().Format(time.RFC3339Nano), loss.Cause, loss.Count, loss.Since.Format(time.RFC3339Nano))
@@ -42,12 +42,12 @@ func lostLines(loss logqueue.Loss) []byte {
 func endLog(queue *logqueue.Queue) {
 	ctx, cancel := context.WithTimeout(context.Background(), logDrain)
 	defer cancel()
-	_ = queue.Close(ctx) // there is nowhere left to say so
+	_ = queue.Close(ctx) // no log is left for the error
 }
 
-// endInTime ends the process that long after ctx has, whatever hangs: a file
-// system that is gone, a reader of the log, a Check. The returned function says that
-// nothing did.
+// endInTime ends the process when the time after the end of ctx is over, if something hangs: a file
+// system that is gone, a reader of the log, a Check. The caller calls the returned function when
+// all work has ended.
 func endInTime(ctx context.Context, within time.Duration) (ended func()) {
 	done := make(chan struct{})
 	context.AfterFunc(ctx, func() {
