@@ -2,6 +2,7 @@ package drills
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -47,12 +48,18 @@ func (r *rig) rejectedListeners(t *testing.T, workload string) float64 {
 	return mustGet(r.envoys[workload].Stats(t.Context(), `^listener_manager\.lds\.update_rejected$`))(t)[name]
 }
 
-// authorizerStat returns a statistic of the authorizers, as a workload's Envoy sees them.
-func (r *rig) authorizerStat(t *testing.T, workload, name string) (value float64) {
+// authorizerStat returns a statistic of the authorizers that an Envoy asks.
+func (r *rig) authorizerStat(t *testing.T, envoy, name string) (value float64) {
 	t.Helper()
-	for _, value = range mustGet(r.envoys[workload].Stats(t.Context(), `^cluster\.outbound\|9000\|\|meshpass.*\.`+name+`$`))(t) {
+	for _, value = range r.authorizerStats(t, envoy, r.place.ports[0], name) {
 	}
 	return value
+}
+
+// authorizerStats returns a statistic of the authorizers, as an Envoy sees them, by cluster.
+func (r *rig) authorizerStats(t *testing.T, envoy string, port int, name string) map[string]float64 {
+	t.Helper()
+	return mustGet(r.envoys[envoy].Stats(t.Context(), fmt.Sprintf(`^cluster\.outbound\|%d\|\|meshpass.*\.%s$`, port, name)))(t)
 }
 
 func (r *rig) readAdminPage(t *testing.T, workload, path string) []byte {

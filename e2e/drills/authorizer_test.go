@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ type authorizer struct {
 func (r *rig) startAuthorizer(t *testing.T, host int) *authorizer {
 	t.Helper()
 	a := &authorizer{address: r.net.Addr(host)}
-	config := mustGet(os.ReadFile("testdata/meshpass.yaml"))(t)
+	config := mustGet(os.ReadFile(filepath.Join("testdata", r.place.config)))(t)
 	r.started++
 	name := r.filePath(fmt.Sprintf("meshpass-%d", r.started))
 	must(t, os.WriteFile(name+".yaml", bytes.ReplaceAll(config, []byte("LISTEN"), []byte(a.address)), 0o644))

@@ -7,7 +7,8 @@
 //	                    ══mTLS══► Envoy of reports   guarded by the open one, with the backstop
 //
 // Each drill is a row of that page, and a test compares the two. Both depend on facts about
-// Envoy's filters, which TestOrder checks.
+// Envoy's filters, which TestOrder checks. The outages are repeated at a waypoint and at an ingress gateway:
+// see place and TestOutagesAtOtherPlaces.
 package drills
 
 import (

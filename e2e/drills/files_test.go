@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 // rigSetup is what one drill needs in addition to the usual rig.
 type rigSetup struct {
+	place       place             // empty: sidecars
 	envoys      []string          // also of these workloads
 	files       map[string]string // for istiod, by name
 	edits       []fileEdit
@@ -25,19 +27,16 @@ type rigSetup struct {
 type fileEdit struct{ file, old, new string }
 
 // writeFiles writes the manifests as shipped, except the signing keys, and the demo's workloads.
-// One of these uses the open provider, and one uses none.
 func (r *rig) writeFiles(t *testing.T, s rigSetup) {
 	t.Helper()
 	for dir, from := range map[string]string{"istio": "manifests/istio", "cluster": "e2e/localmesh/cluster", "policies": "manifests/policies"} {
 		must(t, os.Mkdir(r.filePath(dir), 0o755))
 		must(t, r.net.CopyDir(r.filePath(dir), os.DirFS(filepath.Join(r.root, from))))
 	}
+	r.writePlace(t)
 	keys := tokentest.JWKS(t)
 	must(t, os.WriteFile(r.filePath("jwks.json"), keys, 0o644))
-	edits := append(s.edits,
-		fileEdit{"cluster/reports.yaml", `meshpass.dev/guarded: "true"`, "meshpass.dev/guarded: open"},
-		fileEdit{"cluster/inventory.yaml", `meshpass.dev/guarded: "true"`, "drills: ordering"},
-	)
+	edits := slices.Concat(s.edits, r.place.edits)
 	if !s.keyless {
 		r.setKeys(t, keys)
 	}
@@ -49,7 +48,7 @@ func (r *rig) writeFiles(t *testing.T, s rigSetup) {
 	}
 }
 
-// nobodys is the key set that the backstop is shipped with.
+// shippedKeySet is the key set that the backstop is shipped with.
 var shippedKeySet = regexp.MustCompile(`\{"keys": ?\[.*\]\}`)
 
 // setKeys replaces the backstop's key set.

@@ -102,12 +102,23 @@ func drainOne(t *testing.T, r *rig, d drill) {
 	l.checkRecords(t, staying, leaving)
 }
 
-// awaitMembers waits until both guarded workloads' Envoys know n authorizers.
+// awaitMembers waits until every Envoy that asks knows n authorizers on each of the place's ports that it knows.
 func (r *rig) awaitMembers(t *testing.T, n float64) {
 	t.Helper()
-	for _, name := range []string{closed, open} {
-		eventually(t, name+"'s Envoy follows the endpoints", func() bool {
-			return r.authorizerStat(t, name, "membership_total") == n
-		})
+	for _, to := range r.place.called {
+		for _, envoy := range r.askingEnvoys(to) {
+			eventually(t, envoy+"'s Envoy follows the endpoints", func() bool {
+				clusters, following := 0, 0
+				for _, port := range r.place.ports {
+					for _, members := range r.authorizerStats(t, envoy, port, "membership_total") {
+						clusters++
+						if members == n {
+							following++
+						}
+					}
+				}
+				return clusters > 0 && clusters == following
+			})
+		}
 	}
 }

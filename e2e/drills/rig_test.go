@@ -3,6 +3,7 @@ package drills
 import (
 	"context"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -31,6 +32,7 @@ const (
 
 // rig is the mesh of a group of drills. It has no authorizer: each drill starts its own.
 type rig struct {
+	place     place
 	net       *subnet.Subnet
 	dir       string // configuration and logs
 	root      string // of the repository
@@ -49,21 +51,27 @@ func newRig(t *testing.T, s rigSetup) *rig {
 	n := mustGet(subnet.Claim())(t)
 	stopAtEnd(t, n.Release)
 	r := &rig{net: n, dir: t.TempDir(), root: mustGet(repo.Root())(t), apps: map[string]*app{}, envoys: map[string]*envoy.Proc{}}
-	r.workloads = mustGet(cluster.LoadTourWorkloads(n.Prefix()))(t)
+	if r.place = s.place; r.place.name == "" {
+		r.place = sidecars
+	}
 	r.tokens = newTokens(t)
 	r.writeFiles(t, s)
+	r.workloads = mustGet(cluster.LoadWorkloads(os.DirFS(r.filePath("cluster")), n.Prefix()))(t)
 	r.authority = mustGet(sds.NewAuthority())(t)
 	if s.certificate > 0 {
 		r.authority.Lifetime = s.certificate
 	}
 	r.serveCertificates(t)
 	t.Cleanup(func() { r.sds.Stop() })
+	if r.place.prepare != nil {
+		r.place.prepare(t, r)
+	}
 	r.startIstiod(t)
-	names := append([]string{"tyk-gateway", closed, open}, s.envoys...)
-	for _, name := range names[1:] {
+	called := append(slices.Clone(r.place.called), s.envoys...)
+	for _, name := range called {
 		r.apps[name] = serveApp(t, r.workloads[name].Address)
 	}
-	r.startEnvoys(t, names)
+	r.startEnvoys(t, append(slices.Clone(r.place.envoys), called...))
 	return r
 }
 
@@ -76,10 +84,10 @@ func (r *rig) serveCertificates(t *testing.T) {
 func (r *rig) startIstiod(t *testing.T) {
 	t.Helper()
 	r.istiod = mustGet(process.Start(process.Spec{
-		Name: "istiod", Path: mustGet(repo.Bin("istiod", "istiod"))(t), Stderr: r.filePath("istiod.log"),
+		Name: "istiod", Path: mustGet(repo.Bin("istiod", "istiod"))(t), Stderr: r.filePath("istiod.log"), Env: r.place.istiod,
 		Args: []string{
 			"serve", "--listen", r.net.Addr(istiodHost) + ":15010", "--mesh", r.filePath("istio", "install.yaml"),
-			"--dir", r.filePath("istio"), "--dir", r.filePath("cluster"),
+			"--dir", r.filePath("istio"), "--dir", r.filePath("place"), "--dir", r.filePath("cluster"),
 		},
 	}))(t)
 	stopAtEnd(t, r.istiod.Stop)

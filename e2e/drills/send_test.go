@@ -18,6 +18,7 @@ import (
 // request is what one program sends another through both their Envoys.
 type request struct {
 	from, to, path string
+	base           string // URL of the callee; empty: its address in the mesh
 	token          string
 	header         map[string]string
 }
@@ -25,6 +26,9 @@ type request struct {
 // newRequest returns one of the four requests that distinguish the failures.
 func (r *rig) newRequest(to string, k requestKind) request {
 	one := request{from: "tyk-gateway", to: to, token: r.tokens.valid}
+	if r.place.outside {
+		one.base = "https://" + to + "." + publicDomain
+	}
 	tenant := "acme"
 	switch k {
 	case otherTenant:
@@ -53,8 +57,11 @@ func (a answer) String() string {
 	return strings.TrimSpace(fmt.Sprint(a.status, " ", text))
 }
 
-// clientOf returns a client that sends as the program of a workload does, through its Envoy.
+// clientOf returns a client that sends as the program of a workload does, through its Envoy, or from outside of the mesh.
 func (r *rig) clientOf(t *testing.T, from string) *http.Client {
+	if r.place.outside {
+		return r.clientOutside(t)
+	}
 	proxy := mustGet(url.Parse(r.workloads[from].ProxyURL()))(t)
 	transport := &http.Transport{Proxy: http.ProxyURL(proxy)}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -69,7 +76,7 @@ func (r *rig) mustSend(t *testing.T, one request) answer {
 }
 
 func sendRequest(client *http.Client, one request) (answer, error) {
-	out, err := http.NewRequest(http.MethodGet, "http://"+one.to+".shop.svc.cluster.local:8080"+one.path, nil)
+	out, err := http.NewRequest(http.MethodGet, cmp.Or(one.base, "http://"+one.to+".shop.svc.cluster.local:8080")+one.path, nil)
 	if err != nil {
 		return answer{}, err
 	}
@@ -102,11 +109,11 @@ type logged struct {
 	Details   string `json:"response_code_details"`
 }
 
-// logOf waits for the line about an answer in the callee's access log.
-func (r *rig) logOf(t *testing.T, callee string, of answer) (line string) {
+// logOf waits for the line about an answer in the access log of an Envoy.
+func (r *rig) logOf(t *testing.T, envoy string, of answer) (line string) {
 	t.Helper()
-	eventually(t, callee+"'s Envoy logs a request", func() bool {
-		for text := range bytes.Lines(mustGet(os.ReadFile(r.filePath(callee + ".access.log")))(t)) {
+	eventually(t, envoy+"'s Envoy logs a request", func() bool {
+		for text := range bytes.Lines(mustGet(os.ReadFile(r.filePath(envoy + ".access.log")))(t)) {
 			var one logged
 			if json.Unmarshal(text, &one) == nil && one.RequestID == of.id {
 				line = one.Flags + " " + one.Details
@@ -119,10 +126,10 @@ func (r *rig) logOf(t *testing.T, callee string, of answer) (line string) {
 }
 
 // extAuthzCounter returns one of the statistics ext_authz.ok, denied, error and
-// failure_mode_allowed of a workload's Envoy.
-func (r *rig) extAuthzCounter(t *testing.T, workload, name string) float64 {
+// failure_mode_allowed of the first Envoy that asks about requests to a workload.
+func (r *rig) extAuthzCounter(t *testing.T, to, name string) float64 {
 	t.Helper()
-	stats := mustGet(r.envoys[workload].Stats(t.Context(), `^cluster\.inbound.*\.ext_authz\.`+name+`$`))(t)
+	stats := mustGet(r.envoys[r.askingEnvoys(to)[0]].Stats(t.Context(), `^cluster\..*\.ext_authz\.`+name+`$`))(t)
 	var sum float64
 	for _, value := range stats {
 		sum += value

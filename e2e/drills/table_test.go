@@ -1,11 +1,14 @@
 package drills
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/meshpass/meshpass/e2e/repo"
 )
@@ -47,9 +50,24 @@ func compareRow(t *testing.T, row []string, d drill) {
 	}
 }
 
+// The page's table of other places has one row per drill there, in the same order, with the answers that the drill checks.
+func TestTableOfOtherPlacesIsTheDrills(t *testing.T) {
+	var want [][]string
+	for _, d := range placeDrills() {
+		row := []string{d.name}
+		for _, c := range columns {
+			row = append(row, cmp.Or(d.want[c.name].name, "–"))
+		}
+		want = append(want, row)
+	}
+	if diff := gocmp.Diff(want, readTable(t, "outage elsewhere")); diff != "" {
+		t.Errorf("%s (-drills +page):\n%s", failurePage, diff)
+	}
+}
+
 // The page explains the names in the table above it.
 func TestTheNamesAreExplained(t *testing.T) {
-	known := []answers{decided, unavailable, backstop, allowed, notAsked, unreachable, keyMissing}
+	known := []answers{decided, unavailable, backstop, allowed, notAsked, unreachable, decidedAtGateway, closedBehind, keyMissing}
 	rows := readTable(t, "callers are")
 	if len(rows) != len(known) {
 		t.Fatalf("%s explains %d names, want %d", failurePage, len(rows), len(known))
