@@ -11,7 +11,7 @@ import (
 
 // Each test that these pages name exists in the folder that they name.
 func TestPagesNameTestsThatExist(t *testing.T) {
-	for _, file := range []string{"docs/threat-model.md", "ARCHITECTURE.md"} {
+	for _, file := range []string{"docs/threat-model.md", "docs/failure-modes.md", "ARCHITECTURE.md"} {
 		for _, name := range regexp.MustCompile("`([a-z0-9/]+)\\.(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(readFile(t, file), -1) {
 			if !declaresTest(t, name[1], name[2]) {
 				t.Errorf("%s: %s has no %s", file, name[1], name[2])

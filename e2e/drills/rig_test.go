@@ -83,12 +83,15 @@ func (r *rig) serveCertificates(t *testing.T) {
 
 func (r *rig) startIstiod(t *testing.T) {
 	t.Helper()
+	args := []string{
+		"serve", "--listen", r.net.Addr(istiodHost) + ":15010", "--mesh", r.filePath("istio", "install.yaml"),
+		"--dir", r.filePath("istio"), "--dir", r.filePath("cluster"),
+	}
+	if r.place.topology != "" {
+		args = append(args, "--dir", r.filePath("place"))
+	}
 	r.istiod = mustGet(process.Start(process.Spec{
-		Name: "istiod", Path: mustGet(repo.Bin("istiod", "istiod"))(t), Stderr: r.filePath("istiod.log"), Env: r.place.istiod,
-		Args: []string{
-			"serve", "--listen", r.net.Addr(istiodHost) + ":15010", "--mesh", r.filePath("istio", "install.yaml"),
-			"--dir", r.filePath("istio"), "--dir", r.filePath("place"), "--dir", r.filePath("cluster"),
-		},
+		Name: "istiod", Path: mustGet(repo.Bin("istiod", "istiod"))(t), Stderr: r.filePath("istiod.log"), Args: args, Env: r.place.istiod,
 	}))(t)
 	stopAtEnd(t, r.istiod.Stop)
 }
@@ -119,8 +122,8 @@ func (r *rig) startEnvoys(t *testing.T, names []string) {
 	}
 }
 
-// binary finds Envoy once, because comparing its hash takes time.
-var binary = sync.OnceValues(func() (string, error) {
+// findEnvoy finds Envoy once, because comparing its hash takes time.
+var findEnvoy = sync.OnceValues(func() (string, error) {
 	bin, err := repo.BinDir()
 	if err != nil {
 		return "", err
@@ -130,7 +133,7 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func (r *rig) envoyOptions(t *testing.T, name string) envoy.Options {
 	return envoy.Options{
-		Binary: mustGet(binary())(t), Workload: r.workloads[name], Dir: r.dir,
+		Binary: mustGet(findEnvoy())(t), Workload: r.workloads[name], Dir: r.dir,
 		Within: flushOften,
 		XDS:    r.net.Addr(istiodHost) + ":15010", SDS: r.net.Addr(sdsHost) + ":15012",
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +63,17 @@ func TestTableOfOtherPlacesIsTheDrills(t *testing.T) {
 	}
 	if diff := gocmp.Diff(want, readTable(t, "outage elsewhere")); diff != "" {
 		t.Errorf("%s (-drills +page):\n%s", failurePage, diff)
+	}
+}
+
+// Each row of the page's table of stress has its outcome, its signs, what to do, and a test. A test of the root module
+// checks that these exist.
+func TestTableOfStressNamesTests(t *testing.T) {
+	named := regexp.MustCompile("^`[a-z0-9/]+\\.Test[A-Za-z0-9]+`(, `[a-z0-9/]+\\.Test[A-Za-z0-9]+`)*$")
+	for _, row := range readTable(t, "stress") {
+		if len(row) != 5 || slices.Contains(row, "") || !named.MatchString(row[4]) {
+			t.Errorf("%s, row %q: want 5 cells, and tests such as `e2e/drills.TestDrills` in the last one", failurePage, row)
+		}
 	}
 }
 

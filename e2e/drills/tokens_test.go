@@ -32,3 +32,17 @@ func breakSignature(valid string) string {
 	}
 	return valid[:at] + other + valid[at+1:]
 }
+
+// partnerToken is a token of the issuer of [partner], whose keys nobody has.
+func partnerToken(t *testing.T) string {
+	t.Helper()
+	identity := tokentest.Identity()
+	identity.Subject.Namespace, identity.Requester = "partner", "spiffe://partner.example/ns/edge/sa/tyk-gateway"
+	minter := mustGet(token.NewMinter(token.MinterConfig{
+		Issuer: "https://partner.example", Audience: "demo.meshpass.dev",
+		Lifetime: token.MaxLifetime, MinRemaining: 5 * time.Second, Keys: tokentest.SigningKeys(t),
+	}))(t)
+	raw, _, err := minter.Mint(identity)
+	must(t, err)
+	return raw
+}

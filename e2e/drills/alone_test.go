@@ -1,0 +1,217 @@
+package drills
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/tokentest"
+)
+
+// aloneConfig has the folder of the files, more trust entries and more sections. Checks have much time, because a busy
+// machine takes its own.
+const aloneConfig = `
+listeners: [{name: sidecar, grpc: "127.0.0.1:0", caller: principal, callee: principal}]
+ops: "127.0.0.1:0"
+tls: {mode: plaintext}
+trust:
+  - {issuer: "https://tyk.demo.meshpass.dev", audience: demo.meshpass.dev, jwks: {file: %[1]s/jwks.json}, requesters: [ns/edge/sa/tyk-gateway]}
+%[2]s
+policies: {dirs: [{path: %[1]s/policies}]}
+%[3]s
+`
+
+// alone is an authorizer without a mesh: the test itself asks it.
+type alone struct {
+	*process.Proc
+	files     string // folder of all its files
+	log       string // file
+	grpc, ops string // addresses
+	token     string
+}
+
+type aloneSetup struct {
+	trust    string // more entries
+	sections string // more sections; empty: time for Checks
+	stdout   string // file
+}
+
+const patientChecks = "limits: {deadline: 10s}"
+
+// startAlone returns when Checks are answered.
+func startAlone(t *testing.T, s aloneSetup) *alone {
+	t.Helper()
+	dir := t.TempDir()
+	a := &alone{files: filepath.Join(dir, "etc"), log: filepath.Join(dir, "log"), token: newTokens(t).valid}
+	if s.sections == "" {
+		s.sections = patientChecks
+	}
+	policy := mustGet(os.ReadFile(filepath.Join(mustGet(repo.Root())(t), "manifests", "policies", "orders.yaml")))(t)
+	a.writeAll(t, map[string][]byte{
+		"meshpass.yaml": fmt.Appendf(nil, aloneConfig, a.files, s.trust, s.sections), "jwks.json": tokentest.JWKS(t), "policies/orders.yaml": policy,
+	})
+	a.Proc = mustGet(process.Start(a.spec(t, s.stdout)))(t)
+	t.Cleanup(a.Kill)
+	eventually(t, "the authorizer serves", func() bool {
+		if err := a.Err(); err != nil {
+			t.Fatalf("%v: %s", err, a.readLog(t))
+		}
+		return strings.Contains(a.readLog(t), `"msg":"serving"`)
+	})
+	address := regexp.MustCompile(`"msg":"(?:listening|probes and metrics)",.*"address":"([^"]+)"`).FindAllStringSubmatch(a.readLog(t), 2)
+	a.grpc, a.ops = address[0][1], address[1][1]
+	return a
+}
+
+func (a *alone) spec(t *testing.T, stdout string) process.Spec {
+	return process.Spec{
+		Name: "meshpass", Path: mustGet(repo.Bin("meshpass", "build"))(t), Stdout: stdout, Stderr: a.log,
+		Args: []string{"serve", "--config", filepath.Join(a.files, "meshpass.yaml"), "--drain-delay", "0s"},
+	}
+}
+
+func (a *alone) writeAll(t *testing.T, files map[string][]byte) {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Join(a.files, "policies"), 0o700))
+	for name, data := range files {
+		must(t, os.WriteFile(filepath.Join(a.files, name), data, 0o600))
+	}
+}
+
+func (a *alone) readLog(t *testing.T) string {
+	t.Helper()
+	return string(mustGet(os.ReadFile(a.log))(t))
+}
+
+// peer asks on one connection of its own, from an address of loopback.
+type peer struct {
+	auth.AuthorizationClient
+	a *alone
+}
+
+func (a *alone) newPeer(t *testing.T, from string) peer {
+	t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	conn := mustGet(grpc.NewClient("passthrough:///"+a.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "tcp", address)
+		})))(t)
+	stopAtEnd(t, conn.Close)
+	return peer{auth.NewAuthorizationClient(conn), a}
+}
+
+// ask asks about a request for an order of the user's tenant, and wants it allowed.
+func (p peer) ask(t *testing.T) {
+	t.Helper()
+	if got, err := p.askWith(t.Context(), p.a.token); got != "allow" {
+		t.Fatalf("got %s, %v", got, err)
+	}
+}
+
+// askWith returns "allow", or the status and body of a denial.
+func (p peer) askWith(ctx context.Context, token string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	answer, err := p.Check(ctx, newCheck(token), grpc.WaitForReady(true))
+	if err != nil {
+		return "", err
+	}
+	return answerText(answer), nil
+}
+
+func newCheck(token string) *auth.CheckRequest {
+	return &auth.CheckRequest{Attributes: &auth.AttributeContext{
+		Source:      &auth.AttributeContext_Peer{Principal: "spiffe://cluster.local/ns/edge/sa/tyk-gateway"},
+		Destination: &auth.AttributeContext_Peer{Principal: "spiffe://cluster.local/ns/shop/sa/orders"},
+		Request: &auth.AttributeContext_Request{Http: &auth.AttributeContext_HttpRequest{
+			Method: "GET", Path: "/tenants/acme/orders/7", Headers: map[string]string{"txn-token": token},
+		}},
+	}}
+}
+
+// answerText returns "allow", or the status and the reason of a denial.
+func answerText(answer *auth.CheckResponse) string {
+	if answer.GetOkResponse() != nil {
+		return "allow"
+	}
+	reason := answer.GetDynamicMetadata().GetFields()["reason"].GetStringValue()
+	return fmt.Sprintf("%d %s", answer.GetDeniedResponse().GetStatus().GetCode(), reason)
+}
+
+// patience bounds what happens at once on a machine that is not busy.
+const patience = time.Minute
+
+// get returns the status and body of an operations page. The client's connection stays open.
+func (a *alone) get(t *testing.T, client *http.Client, path string) (int, string) {
+	t.Helper()
+	response := mustGet(client.Get("http://" + a.ops + path))(t)
+	defer response.Body.Close()
+	return response.StatusCode, string(mustGet(io.ReadAll(response.Body))(t))
+}
+
+// metric returns the value of a sample; -1: there is none.
+func (a *alone) metric(t *testing.T, client *http.Client, sample string) int {
+	t.Helper()
+	_, text := a.get(t, client, "/metrics")
+	_, after, found := strings.Cut(text, "\n"+sample+" ")
+	line, _, _ := strings.Cut(after, "\n")
+	if !found {
+		return -1
+	}
+	return int(mustGet(strconv.ParseFloat(line, 64))(t))
+}
+
+func (a *alone) awaitMetric(t *testing.T, client *http.Client, sample string, value int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%s is %d", sample, value), func() bool { return a.metric(t, client, sample) == value })
+}
+
+// newOpsClient returns a client with a connection of its own.
+func newOpsClient(t *testing.T) *http.Client {
+	transport := &http.Transport{Proxy: nil}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: patience}
+}
+
+// resident returns the process's memory, in bytes.
+func (a *alone) resident(t *testing.T) int {
+	t.Helper()
+	status := mustGet(os.ReadFile(fmt.Sprintf("/proc/%d/status", a.PID())))(t)
+	for line := range bytes.Lines(status) {
+		if fields := bytes.Fields(line); len(fields) == 3 && string(fields[0]) == "VmRSS:" {
+			return mustGet(strconv.Atoi(string(fields[1])))(t) << 10
+		}
+	}
+	t.Fatal("no VmRSS")
+	return 0
+}
+
+// awaitEnd sends SIGTERM and wants the process to end within its stated time, with exit code 0.
+func (a *alone) awaitEnd(t *testing.T) {
+	t.Helper()
+	must(t, a.signalEnd())
+	select {
+	case <-a.Done():
+	case <-time.After(statedEnd):
+		t.Fatalf("SIGTERM does not end the process within %v: %s", statedEnd, a.readLog(t))
+	}
+	if err := a.Err(); !strings.Contains(err.Error(), "(exit status 0)") {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+}
