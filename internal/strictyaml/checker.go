@@ -134,16 +134,15 @@ func (c *Checker) ErrorAt(at Path, err error) error {
 }
 
 // RejectError records an error that the value at the path causes, as [Checker.ErrorAt] returns it.
+// Problems of other values and of other documents are recorded as they are.
 func (c *Checker) RejectError(at Path, err error) {
 	for _, problem := range AsProblems(c.ErrorAt(at, err)) {
-		if problem.File != c.file || !c.isReported(at) {
+		ofValue := problem.File == c.file && strings.HasPrefix(problem.Message, at.String()+": ")
+		if !ofValue || !c.isReported(at) {
 			c.values = append(c.values, problem)
 		}
 	}
 }
-
-// RejectFile records why a file that the value at the path names cannot be used.
-func (c *Checker) RejectFile(at Path, file string, err error) { c.RejectError(at, InFile(file, err)) }
 
 // RequireText rejects a text that is missing or empty.
 func (c *Checker) RequireText(at Path, value string) bool {

@@ -143,13 +143,25 @@ func TestProblemsOfOtherFiles(t *testing.T) {
 	v, _ := newChecker(t, "first: {dir: x}\n")
 	at := Path{"first", "dir"}
 	other := Problems{{Position: Position{Line: 3}, Message: "wrong"}}
-	v.RejectFile(at, "other.yaml", other)
-	v.RejectFile(at, "other.pem", errors.New("no key"))
-	v.RejectFile(at, "fine", nil)
+	v.RejectError(at, InFile("other.yaml", other))
+	v.RejectError(at, InFile("other.pem", errors.New("no key")))
+	v.RejectError(at, InFile("fine", nil))
 	v.RejectError(at, Problems{{File: "third.yaml", Message: "odd"}})
 	v.RejectError(at, errors.New("too late"))
 	v.RejectError(at, nil)
 	wantProblems(t, v.Err(), "f.yaml:1:14: first.dir: other.pem: no key", "f.yaml:1:14: first.dir: too late", "other.yaml:3: wrong", "third.yaml: odd")
+}
+
+// A part that could not be read hides no problem of another part, also if it was found by a checker
+// of its own.
+func TestProblemsOfOtherValuesAreKept(t *testing.T) {
+	v, _ := newChecker(t, "first:\n  count: soon\n  mode: x\n")
+	part := v.WithoutProblems()
+	part.Reject(Path{"first", "count"}, "hidden")
+	part.Reject(Path{"first", "mode"}, "kept")
+	v.RejectError(Path{"first"}, part.ErrOfValues())
+	v.RejectError(Path{"first", "count"}, v.ErrorAt(Path{"first", "count"}, errors.New("hidden")))
+	wantProblems(t, v.Err(), `f.yaml:2:10: count: want a whole number, not the text "soon"`, "f.yaml:3:9: first.mode: kept")
 }
 
 func TestACheckerWithoutProblems(t *testing.T) {
