@@ -27,6 +27,7 @@ const (
 func newServe() *cobra.Command {
 	var config string
 	var strict bool
+	output := logOutput{level: "info", format: "json"}
 	delay := drainDelay
 	cmd := &cobra.Command{
 		Use: "serve --config FILE [flags]", Short: "Answer Envoy's ext_authz Checks", Args: noArgs,
@@ -46,6 +47,8 @@ could not serve.`,
 	cmd.Flags().BoolVar(&strict, "strict", false, "an invalid policy document rejects the whole change, and the start. "+
 		"Without this flag the other documents become active; an invalid one keeps its last good version, or everything that it targets is denied if it has none")
 	addDuration(cmd, &delay, "drain-delay", "keep answering for this time after \"not ready\", so that callers go elsewhere first; used only if ops is configured")
+	addChoice(cmd, &output.level, "log-level", "", "the least level of the lines in the log; the debug listener changes it while the process runs", "debug", "info", "warn", "error")
+	addChoice(cmd, &output.format, "log-format", "", "the form of the lines in the log", "json", "text")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if config == "" {
 			return newUsageError(cmd, "serve needs --config FILE")
@@ -53,21 +56,23 @@ could not serve.`,
 		if delay < 0 {
 			return newUsageError(cmd, "--drain-delay must not be negative")
 		}
-		return serve(cmd, config, strict, delay)
+		return serve(cmd, config, output, strict, delay)
 	}
 	return cmd
 }
 
-func serve(cmd *cobra.Command, config string, strict bool, delay time.Duration) error {
+func serve(cmd *cobra.Command, config string, output logOutput, strict bool, delay time.Duration) error {
 	signal.Ignore(syscall.SIGPIPE) // when a reader of stdout or stderr ends, the write fails and is counted
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	ctx := cmd.Context()
-	lines := newLog(cmd.ErrOrStderr())
+	lines := newLog(cmd.ErrOrStderr(), output)
 	defer endInTime(ctx, delay+drain+lastDrain)()
 	defer endLog(lines)
-	log := slog.New(slog.NewJSONHandler(lines.Writer(), nil))
+	level := output.newLevel()
+	log := slog.New(output.newHandler(lines.Writer(), level))
+	level.LogChanges(log)
 	followMemoryLimit(os.Getenv("GOMEMLIMIT"), memlimit.FromCgroup, log)
 	err := app.Run(ctx, app.Process{
 		ConfigFile: config,
@@ -75,6 +80,7 @@ func serve(cmd *cobra.Command, config string, strict bool, delay time.Duration) 
 		Stdout:     cmd.OutOrStdout(),
 		Log:        log,
 		LogStats:   lines.Stats,
+		LogLevel:   level,
 		Hangup:     hangup,
 		Now:        time.Now,
 		DrainDelay: delay,

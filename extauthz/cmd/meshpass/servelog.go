@@ -1,23 +1,25 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"os"
 	"time"
 
 	"google.golang.org/grpc/grpclog"
 
+	"github.com/meshpass/meshpass/extauthz/internal/debugserver"
 	"github.com/meshpass/meshpass/internal/logqueue"
 )
 
 // logQueue bounds the lines of the log that wait, in bytes.
 const logQueue = 1 << 20
 
-// lastDrain bounds the work after the last Check: waiting audit records are written for up to two
-// seconds and log lines for one, and the watches of files end.
+// lastDrain bounds the work after the last Check: waiting spans are exported for up to one second,
+// audit records are written for two and log lines for one, and the watches of files end.
 const lastDrain = 5 * time.Second
 
 // logDrain is how long the log's last lines may take to be written.
@@ -25,17 +27,37 @@ const logDrain = time.Second
 
 // newLog queues all that the process logs: its own lines, and those of libraries
 // that have a logger of their own.
-func newLog(stderr io.Writer) *logqueue.Queue {
-	queue := logqueue.New(stderr, logqueue.Options{Limit: logQueue, Line: lostLines})
+func newLog(stderr io.Writer, output logOutput) *logqueue.Queue {
+	queue := logqueue.New(stderr, logqueue.Options{Limit: logQueue, Line: output.newLossLine})
 	log.SetOutput(queue.Writer())
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, queue.Writer()))
 	return queue
 }
 
-// lostLines names a loss in a line of the log, in the form of slog.
-func lostLines(loss logqueue.Loss) []byte {
-	const form = `{"time":%q,"level":"ERROR","msg":"log lines were lost","cause":%q,"count":%d,"since":%q}` + "\n"
-	return fmt.Appendf(nil, form, time.Now().Format(time.RFC3339Nano), loss.Cause, loss.Count, loss.Since.Format(time.RFC3339Nano))
+// logOutput is the form of the log.
+type logOutput struct {
+	level  string // at the start
+	format string // json or text
+}
+
+func (o logOutput) newLevel() *debugserver.Level {
+	level, _ := debugserver.ParseLevel(o.level) // the flag takes no other word
+	return debugserver.NewLevel(level)
+}
+
+func (o logOutput) newHandler(w io.Writer, level slog.Leveler) slog.Handler {
+	options := &slog.HandlerOptions{Level: level}
+	if o.format == "text" {
+		return slog.NewTextHandler(w, options)
+	}
+	return slog.NewJSONHandler(w, options)
+}
+
+// newLossLine makes the line that names lost lines.
+func (o logOutput) newLossLine(loss logqueue.Loss) []byte {
+	var line bytes.Buffer
+	slog.New(o.newHandler(&line, slog.LevelError)).Error("log lines were lost", "cause", string(loss.Cause), "count", loss.Count, "since", loss.Since)
+	return line.Bytes()
 }
 
 // endLog writes the last lines, unless their reader hangs.

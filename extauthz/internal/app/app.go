@@ -32,7 +32,7 @@ func Run(ctx context.Context, p Process) error {
 	if err != nil {
 		return err
 	}
-	bound, err := bind(a.config.Listeners, a.config.Ops)
+	bound, err := bind(a.config)
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/check"
+	"github.com/meshpass/meshpass/extauthz/internal/debugserver"
 	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/extauthz/internal/limits"
 	"github.com/meshpass/meshpass/extauthz/internal/ops"
 	"github.com/meshpass/meshpass/extauthz/internal/status"
+	"github.com/meshpass/meshpass/extauthz/internal/tracing"
 	"github.com/meshpass/meshpass/extauthz/internal/transport"
 	"github.com/meshpass/meshpass/extauthz/internal/trust"
 	"github.com/meshpass/meshpass/internal/logqueue"
@@ -30,6 +32,7 @@ type Process struct {
 	Stdout     io.Writer             // audit records, unless the configuration names a file
 	Log        *slog.Logger          // must not block: Checks log
 	LogStats   func() logqueue.Stats // of the lines of Log; nil: they are not counted
+	LogLevel   *debugserver.Level    // of Log, which the debug listener changes; nil: it stays as it is
 	Hangup     <-chan os.Signal      // at each, the audit file is opened again; nil: never
 	Now        func() time.Time
 	Poll       time.Duration // how often files are looked at; 0: once a second
@@ -46,6 +49,7 @@ type authorizer struct {
 	metrics  *ops.Metrics
 	changes  *changeLog
 	audit    auditTrail
+	tracer   *tracing.Tracer // nil: no spans
 
 	certificates *reload.Value[*transport.Material] // nil: the authorizer ends no TLS
 	services     serviceTables
@@ -65,7 +69,9 @@ func loadAuthorizer(p Process) (*authorizer, error) {
 	a := newAuthorizer(p, file, settings)
 	a.loadFiles(file)
 	output := file.config.Audit.openOutput(file.check, p.Stdout)
+	a.tracer = file.config.Tracing.newTracer(file.check, p.Log)
 	if err := file.check.Err(); err != nil {
+		closeTracer(a.tracer, p.Log)
 		closeOutput(output)
 		return nil, err
 	}
@@ -114,6 +120,7 @@ func newRegistry(c config, domains identity.TrustDomains, revoked revocation.Che
 // shutDown ends what loadAuthorizer has started.
 func (a *authorizer) shutDown() {
 	a.registry.Close()
+	closeTracer(a.tracer, a.process.Log)
 	a.audit.close()
 }
 
@@ -192,10 +199,14 @@ func (a *authorizer) opsSources() ops.Sources {
 // statusReport is the answer of /status, made when it is asked for.
 func (a *authorizer) statusReport(state string) status.Report {
 	trail := a.audit.status()
-	return status.Report{
+	report := status.Report{
 		State: state, Policies: a.policies.status(), Issuers: a.issuersStatus(), Sources: a.sourcesStatus(),
-		Revocations: a.revoked.status(), Audit: &trail,
+		Revocations: a.revoked.status(), Audit: &trail, Tracing: a.tracingStatus(),
 	}
+	if a.process.LogLevel != nil {
+		report.LogLevel = a.process.LogLevel.Describe()
+	}
+	return report
 }
 
 func (a *authorizer) sourcesStatus() (all []status.Source) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/meshpass/meshpass/extauthz/internal/decide"
+	"github.com/meshpass/meshpass/extauthz/internal/tracing"
 	"github.com/meshpass/meshpass/internal/bytesize"
 	"github.com/meshpass/meshpass/internal/readfile"
 	"github.com/meshpass/meshpass/internal/strictyaml"
@@ -24,6 +25,8 @@ type config struct {
 	Cache           cacheConfig        `yaml:"cache"`
 	Limits          limitsConfig       `yaml:"limits"`
 	Audit           auditConfig        `yaml:"audit"`
+	Tracing         tracingConfig      `yaml:"tracing"`
+	Debug           string             `yaml:"debug"` // address; empty: none
 	Insecure        insecureConfig     `yaml:"insecure"`
 }
 
@@ -80,13 +83,15 @@ type settings struct {
 // checkConfig checks all sections but trust, whose entries are checked as often as they are read.
 func checkConfig(f *configFile) settings {
 	c, file := f.config, f.check
-	checkListeners(file, c.Listeners, c.Ops, c.TLS, c.Insecure)
+	checkListeners(file, c)
+	checkDebug(file, c.Debug)
 	c.TLS.check(file)
 	c.Limits.check(file)
 	c.Cache.check(file)
 	c.TrustDomains.check(file)
 	c.Revocation.check(file, c.Insecure)
 	c.Audit.check(file)
+	c.Tracing.check(file)
 	domains := c.TrustDomains.parsedDomains()
 	return settings{
 		domains:    domains,
@@ -102,5 +107,9 @@ const processMemory = 32 * bytesize.MiB
 
 // memory is the sum of all that peers can fill.
 func (c config) memory() bytesize.Size {
-	return processMemory + c.Cache.VerifiedTokens.bytes + c.Audit.Queue + c.Limits.ofProcess().MaxMemory(len(c.Listeners))
+	spans := bytesize.Size(0)
+	if c.Tracing.OTLP.Endpoint != "" {
+		spans = tracing.MaxMemory
+	}
+	return processMemory + spans + c.Cache.VerifiedTokens.bytes + c.Audit.Queue + c.Limits.ofProcess().MaxMemory(len(c.Listeners))
 }

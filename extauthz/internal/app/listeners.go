@@ -43,22 +43,24 @@ func (c *listenerConfig) setDefaults(file *strictyaml.Checker, at strictyaml.Pat
 
 // checkListeners checks the listeners and the address of probes and metrics: all of them
 // listen, so that no two may share an address.
-func checkListeners(file *strictyaml.Checker, listeners []listenerConfig, ops string, tls tlsConfig, insecure insecureConfig) {
-	file.RequireEntries(strictyaml.Path{"listeners"}, len(listeners))
+func checkListeners(file *strictyaml.Checker, all config) {
+	file.RequireEntries(strictyaml.Path{"listeners"}, len(all.Listeners))
 	names, addresses := map[string]bool{}, map[netip.AddrPort]bool{}
-	for i, c := range listeners {
+	for i, c := range all.Listeners {
 		at := strictyaml.Path{"listeners", i}
 		requireListenerName(file, at.With("name"), c.Name, names)
 		requireOwnAddress(file, at.With("grpc"), c.GRPC, addresses)
-		requireLoopback(file, at.With("grpc"), c.GRPC, tls)
+		requireLoopback(file, at.With("grpc"), c.GRPC, all.TLS)
 		c.checkSources(file, at)
-		c.checkClients(file, at, tls, insecure)
+		c.checkClients(file, at, all.TLS, all.Insecure)
 		if s := c.TokenFailure; s != http.StatusForbidden && s != http.StatusUnauthorized {
 			file.Reject(at.With("tokenFailure"), "want 401 or 403, not %d", s)
 		}
 	}
-	if at := (strictyaml.Path{"ops"}); file.Has(at) {
-		requireOwnAddress(file, at, ops, addresses)
+	for _, other := range []struct{ key, address string }{{key: "ops", address: all.Ops}, {key: "debug", address: all.Debug}} {
+		if at := (strictyaml.Path{other.key}); file.Has(at) {
+			requireOwnAddress(file, at, other.address, addresses)
+		}
 	}
 }
 

@@ -36,13 +36,14 @@ type service struct {
 	servers   []*grpc.Server
 	listening []*limits.Listener
 	probes    *http.Server
-	broken    chan error // the error that ended one of the listeners
+	debug     *http.Server // nil: none is configured
+	broken    chan error   // the error that ended one of the listeners
 }
 
 func newService(a *authorizer, checks []*check.Server, bound sockets) *service {
 	s := &service{
 		authorizer: a, log: a.process.Log, checks: checks, bound: bound,
-		health: health.NewServer(), broken: make(chan error, len(checks)+1),
+		health: health.NewServer(), broken: make(chan error, len(checks)+2),
 	}
 	s.ready = ops.NewReadiness(a.opsSources(), a.registry.Issuers, a.audit.status, s.limitsUsage, a.revoked.notes)
 	return s
@@ -55,6 +56,7 @@ func (s *service) serve(ctx context.Context) error {
 	s.listen()
 	s.showMetrics()
 	s.serveProbes()
+	s.serveDebug()
 	s.health.SetServingStatus(check.ServiceName, healthpb.HealthCheckResponse_SERVING)
 	s.becomeReady(ctx)
 	s.logPolicies()
@@ -102,6 +104,9 @@ func (s *service) listen() {
 	for i, socket := range s.bound.grpc {
 		name := s.checks[i].Listener()
 		bounded, options := s.boundConnections(socket, name, s.authorizer.settings.admissions[i])
+		if tracer := s.authorizer.tracer; tracer != nil {
+			options = append(options, grpc.StatsHandler(tracer.StatsHandler()))
+		}
 		server := check.NewGRPC(s.checks[i], options...)
 		healthpb.RegisterHealthServer(server, s.health)
 		s.servers, s.listening = append(s.servers, server), append(s.listening, bounded)
@@ -132,6 +137,9 @@ func (s *service) showMetrics() {
 	metrics.ShowLimits(s.limitsUsage)
 	metrics.ShowRevocations(a.revoked.lists())
 	metrics.ShowAudit(a.audit.status)
+	if a.tracer != nil {
+		metrics.ShowSpans(a.tracer.Stats)
+	}
 	if a.process.LogStats != nil {
 		metrics.ShowLogLines(a.process.LogStats)
 	}
@@ -163,7 +171,7 @@ const maxProbes = 100
 
 func (s *service) serveProbes() {
 	a := s.authorizer
-	report := func() status.Report { return a.statusReport(s.ready.State()) }
+	report := s.statusReport
 	s.probes = ops.NewServer(s.ready, a.metrics, a.registry.Published, report, s.log)
 	if s.bound.ops == nil {
 		return
@@ -172,6 +180,13 @@ func (s *service) serveProbes() {
 	s.listening = append(s.listening, bounded)
 	go func() { s.broken <- s.probes.Serve(bounded) }()
 	s.log.Info("probes and metrics", "address", s.bound.ops.Addr().String())
+}
+
+// statusReport is the answer of /status, made when it is asked for.
+func (s *service) statusReport() status.Report {
+	report := s.authorizer.statusReport(s.ready.State())
+	report.Limits = s.limitsUsage().List()
+	return report
 }
 
 // becomeReady: a replica that has started while every JWKS server is away, and
@@ -239,6 +254,9 @@ func (s *service) drain(atOnce bool) {
 	if err := s.probes.Close(); err != nil {
 		s.log.Warn("probes and metrics did not close", "error", err)
 	}
+	if s.debug != nil {
+		_ = s.debug.Close() // a profile that is being made ends with the process
+	}
 	s.log.Info("stopped")
 }
 
@@ -266,22 +284,27 @@ func stopServers(servers []*grpc.Server, within time.Duration) {
 
 // sockets are all that the process listens on.
 type sockets struct {
-	grpc []net.Listener // one for each listener of the configuration, in its order
-	ops  net.Listener   // nil: not configured
+	grpc  []net.Listener // one for each listener of the configuration, in its order
+	ops   net.Listener   // nil: not configured
+	debug net.Listener   // nil: not configured
 }
 
 // bind opens all addresses. If one of them fails, it closes the others, so that half an authorizer
 // never runs.
-func bind(listeners []listenerConfig, ops string) (sockets, error) {
+func bind(c config) (sockets, error) {
 	var bound sockets
 	var failures []error
-	for _, l := range listeners {
+	for _, l := range c.Listeners {
 		socket, err := listenOn(fmt.Sprintf("listener %q", l.Name), l.GRPC)
 		bound.grpc, failures = append(bound.grpc, socket), append(failures, err)
 	}
-	if ops != "" {
-		socket, err := listenOn("ops", ops)
+	if c.Ops != "" {
+		socket, err := listenOn("ops", c.Ops)
 		bound.ops, failures = socket, append(failures, err)
+	}
+	if c.Debug != "" {
+		socket, err := listenOn("debug", c.Debug)
+		bound.debug, failures = socket, append(failures, err)
 	}
 	if err := errors.Join(failures...); err != nil {
 		return sockets{}, errors.Join(err, bound.closeAll())
@@ -299,7 +322,7 @@ func listenOn(name, address string) (net.Listener, error) {
 
 func (s sockets) closeAll() error {
 	var failures []error
-	for _, socket := range append(s.grpc, s.ops) {
+	for _, socket := range append(s.grpc, s.ops, s.debug) {
 		if socket != nil {
 			failures = append(failures, socket.Close())
 		}

@@ -119,7 +119,9 @@ func (s *Server) respond(ctx context.Context, received time.Time, receive func()
 		return nil, err
 	}
 	s.logArrival(ctx, arrived)
-	return newResponse(s.decider.Decide(ctx, s.newQuestion(received, arrived))), nil
+	answer := s.decider.Decide(ctx, s.newQuestion(received, arrived))
+	recordSpan(ctx, s.Listener(), answer)
+	return newResponse(answer), nil
 }
 
 // newQuestion turns what arrived into plain values. A panic becomes a denial here, so

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -15,7 +16,7 @@ type meter struct {
 	missing []string // caller and callee of requests without a token
 }
 
-func (m *meter) Decided(d decision.Decision, _ time.Duration) {
+func (m *meter) Decided(_ context.Context, d decision.Decision, _ time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.decided = append(m.decided, d.String()+" "+string(d.Reason))

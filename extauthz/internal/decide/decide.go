@@ -52,8 +52,8 @@ type Config struct {
 
 // Meter counts decisions. It is called from many goroutines.
 type Meter interface {
-	Decided(d decision.Decision, took time.Duration)
-	TokenMissing(caller, callee identity.Workload) // caller may be the service that did not pass the token on
+	Decided(ctx context.Context, d decision.Decision, took time.Duration) // ctx: of the request, with its trace
+	TokenMissing(caller, callee identity.Workload)                        // caller may be the service that did not pass the token on
 }
 
 // Decider decides the requests of one listener. It is safe for concurrent use. The
@@ -103,7 +103,7 @@ func (d *Decider) Decide(ctx context.Context, q Question) (answer Answer) {
 	}
 	answer = e.answerSafely(ctx, q)
 	took := d.config.Now().Sub(q.Received)
-	d.config.Meter.Decided(e.decision, took)
+	d.config.Meter.Decided(ctx, e.decision, took)
 	if e.decision.Reason == decision.TokenMissing {
 		d.config.Meter.TokenMissing(e.reading.Request.Caller, e.reading.Request.Callee)
 	}

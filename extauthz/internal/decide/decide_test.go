@@ -46,8 +46,8 @@ spec:
 
 type countingMeter struct{ decided, missing int }
 
-func (m *countingMeter) Decided(decision.Decision, time.Duration)          { m.decided++ }
-func (m *countingMeter) TokenMissing(identity.Workload, identity.Workload) { m.missing++ }
+func (m *countingMeter) Decided(context.Context, decision.Decision, time.Duration) { m.decided++ }
+func (m *countingMeter) TokenMissing(identity.Workload, identity.Workload)         { m.missing++ }
 
 // listener is a Decider with what it writes.
 type listener struct {

@@ -1,11 +1,12 @@
 package ops
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/meshpass/meshpass/extauthz/internal/status"
 )
 
 // Limits are the use and the maximum of Checks, connections and watches.
@@ -17,29 +18,25 @@ type Limits struct {
 // Used is how much of a limit is in use.
 type Used struct{ Now, Max int64 }
 
-// isNear reports whether four fifths of a limit are in use.
-func (u Used) isNear() bool { return u.Now*5 >= u.Max*4 }
-
-func (u Used) describe(what string) string {
-	line := fmt.Sprintf("%s: %d of %d", what, u.Now, u.Max)
-	if u.isNear() {
-		line += ", near its limit"
+// List gives each limit a name for people.
+func (l Limits) List() []status.Limit {
+	all := []status.Limit{
+		{Name: "checks in flight", Now: l.Checks.Now, Max: l.Checks.Max},
+		{Name: "bytes in flight", Now: l.Bytes.Now, Max: l.Bytes.Max},
+		{Name: "health watches", Now: l.Watches.Now, Max: l.Watches.Max},
 	}
-	return line
+	for _, listener := range l.Listeners {
+		all = append(all, status.Limit{Name: "connections of " + listener.Listener, Now: listener.Now, Max: listener.Max})
+	}
+	return all
 }
 
 // describe returns a line for each limit, or only for those that are near.
 func (l Limits) describe(all bool) (lines []string) {
-	add := func(what string, used Used) {
-		if all || used.isNear() {
-			lines = append(lines, used.describe(what))
+	for _, limit := range l.List() {
+		if all || limit.IsNear() {
+			lines = append(lines, limit.String())
 		}
-	}
-	add("checks in flight", l.Checks)
-	add("bytes in flight", l.Bytes)
-	add("health watches", l.Watches)
-	for _, listener := range l.Listeners {
-		add("connections of "+listener.Listener, listener.Used)
 	}
 	return lines
 }

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -11,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/meshpass/meshpass/extauthz/internal/tracing"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -55,7 +57,7 @@ func NewMetrics() *Metrics {
 
 // Handler answers scrapes.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
 // ChangeRejected counts a change of files that could not become active.
@@ -65,7 +67,14 @@ func (m *Metrics) ChangeRejected(source string) { m.rejected.WithLabelValues(sou
 type Listener struct {
 	metrics  *Metrics
 	name     string
-	duration prometheus.Observer
+	duration histogram
+}
+
+// histogram is what the client library's histograms are: an exemplar names a sampled
+// trace beside a duration, in the OpenMetrics format only.
+type histogram interface {
+	prometheus.Observer
+	prometheus.ExemplarObserver
 }
 
 // Listener counts one listener's Checks. Every reason is 0 from the start:
@@ -74,14 +83,18 @@ func (m *Metrics) Listener(name string) *Listener {
 	for _, reason := range decision.Reasons() {
 		m.decisions.WithLabelValues(name, decision.Decision{Reason: reason}.String(), string(reason))
 	}
-	return &Listener{metrics: m, name: name, duration: m.durations.WithLabelValues(name)}
+	return &Listener{metrics: m, name: name, duration: m.durations.WithLabelValues(name).(histogram)}
 }
 
 // Decided counts an answer, and those below it that were not given.
-func (l *Listener) Decided(d decision.Decision, took time.Duration) {
+func (l *Listener) Decided(ctx context.Context, d decision.Decision, took time.Duration) {
 	l.metrics.decisions.WithLabelValues(l.name, d.String(), string(d.Reason)).Inc()
 	for s := d.Shadow; s != nil; s = s.Shadow {
 		l.metrics.shadows.WithLabelValues(l.name, d.String(), s.String(), string(s.Reason)).Inc()
+	}
+	if id := tracing.SampledTrace(ctx); id != "" {
+		l.duration.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": id})
+		return
 	}
 	l.duration.Observe(took.Seconds())
 }

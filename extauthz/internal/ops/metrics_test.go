@@ -48,12 +48,12 @@ func TestEveryReasonStartsAtZero(t *testing.T) {
 func TestDecisionsAreCounted(t *testing.T) {
 	p := newProcess(t)
 	sidecar, strict := p.metrics.Listener("sidecar"), p.metrics.Listener("strict")
-	sidecar.Decided(decision.Allow(decision.RuleAllowed).By("orders", "read"), 80*time.Microsecond)
-	sidecar.Decided(decision.Deny(decision.NoRule), 2*time.Millisecond)
-	strict.Decided(decision.Deny(decision.Panic), time.Second)
+	sidecar.Decided(t.Context(), decision.Allow(decision.RuleAllowed).By("orders", "read"), 80*time.Microsecond)
+	sidecar.Decided(t.Context(), decision.Deny(decision.NoRule), 2*time.Millisecond)
+	strict.Decided(t.Context(), decision.Deny(decision.Panic), time.Second)
 	foretold := decision.Allow(decision.RuleAllowed).By("orders", "read")
 	foretold.Shadow = &decision.Decision{Reason: decision.RuleDenied, Policy: "orders", Rule: "new"}
-	sidecar.Decided(foretold, time.Minute)
+	sidecar.Decided(t.Context(), foretold, time.Minute)
 	for sample, want := range map[string]string{
 		`meshpass_decisions_total{decision="allow",listener="sidecar",reason="rule_allowed"}`:                    "2",
 		`meshpass_decisions_total{decision="deny",listener="sidecar",reason="no_rule"}`:                          "1",

@@ -112,6 +112,15 @@ func (r *Report) printReport(w io.Writer, now time.Time) {
 	if r.Audit != nil {
 		fmt.Fprintf(w, "  audit        %s\n", r.Audit)
 	}
+	for _, l := range r.Limits {
+		fmt.Fprintf(w, "  limit        %s\n", l)
+	}
+	if r.Tracing != nil {
+		fmt.Fprintf(w, "  tracing      %s\n", r.Tracing)
+	}
+	if r.LogLevel != "" {
+		fmt.Fprintf(w, "  log level    %s\n", r.LogLevel)
+	}
 	for _, s := range r.Sources {
 		looked := ""
 		if !s.Looked.IsZero() { // an authorizer of an earlier version does not report it

@@ -22,6 +22,9 @@ type Report struct {
 	Issuers  []Issuer `json:"issuers"`
 	Sources  []Source `json:"sources"` // sorted by name
 	Audit    *Audit   `json:"audit"`   // nil: from an authorizer of an earlier version
+	Limits   []Limit  `json:"limits,omitempty"`
+	Tracing  *Tracing `json:"tracing,omitempty"` // nil: no spans are exported
+	LogLevel string   `json:"logLevel,omitempty"`
 
 	Revocations []Revocations `json:"revocations,omitempty"` // sorted by source
 }

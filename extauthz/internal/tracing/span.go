@@ -1,0 +1,45 @@
+package tracing
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Outcome is what a span says about a decision. It holds no value of a claim.
+type Outcome struct {
+	Listener string
+	Decision string // allow or deny
+	Reason   string // a reason code
+	Policy   string // empty: no document decided
+	Rule     string
+	Txn      string // transaction id of the token
+}
+
+// RecordOutcome puts the outcome on the span of ctx's call, if it has one.
+func RecordOutcome(ctx context.Context, o Outcome) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	attributes := make([]attribute.KeyValue, 0, 6)
+	for _, a := range [...]struct{ key, value string }{
+		{key: "meshpass.listener", value: o.Listener}, {key: "meshpass.decision", value: o.Decision}, {key: "meshpass.reason", value: o.Reason},
+		{key: "meshpass.policy", value: o.Policy}, {key: "meshpass.rule", value: o.Rule}, {key: "meshpass.txn", value: o.Txn},
+	} {
+		if a.value != "" {
+			attributes = append(attributes, attribute.String(a.key, a.value))
+		}
+	}
+	span.SetAttributes(attributes...)
+}
+
+// SampledTrace returns the trace id of ctx's call; empty where the call is not sampled.
+func SampledTrace(ctx context.Context) string {
+	span := trace.SpanContextFromContext(ctx)
+	if !span.IsSampled() {
+		return ""
+	}
+	return span.TraceID().String()
+}
