@@ -117,8 +117,8 @@ func TestSettingsAreReadOncePerDefinition(t *testing.T) {
 	if n := strings.Count(p.log.String(), "until its definition is fixed"); n != 1 {
 		t.Errorf("logged %d times, want once", n)
 	}
-	mended := keyCall().request() // another definition under the same id, as after a reload
-	requireSigned(t, p, mended, p.callSignAndGuard(mended))
+	fixed := keyCall().request() // another definition under the same id, as after a reload
+	requireSigned(t, p, fixed, p.callSignAndGuard(fixed))
 }
 
 func TestOptionalIdentity(t *testing.T) {

@@ -123,7 +123,7 @@ func TestSources(t *testing.T) {
 	}{
 		{"at the start", func() {}, "", map[source]string{"config": "0", "secret": "0", "keys": "0"}},
 		{"broken configuration", func() { p.writeFile(t, "meshpass.yaml", "issuer: [") }, "config", map[source]string{"config": "1"}},
-		{"mended", func() { p.writeFile(t, "meshpass.yaml", good) }, "", map[source]string{"config": "1"}},
+		{"fixed", func() { p.writeFile(t, "meshpass.yaml", good) }, "", map[source]string{"config": "1"}},
 		{"short secret", func() { p.writeFile(t, "secret", "short") }, "secret", map[source]string{"secret": "1", "config": "1"}},
 		{"keys as well", func() {
 			truncateKeys(t, p.dir+"/keys")
