@@ -13,7 +13,7 @@ type Limiter struct {
 	Limits
 	log *slog.Logger
 
-	wireBytes atomic.Int64 // that gRPC holds of all connections: see meteredConn
+	wireBytes atomic.Int64 // that gRPC holds of all connections
 	waiters   atomic.Int64 // connections that wait for room
 
 	mu          sync.Mutex
