@@ -114,13 +114,35 @@ func placeDrills() []placeDrill {
 		{name: "the same, with another workload's certificate", cause: answersAsOrders, run: placeDrill.breakAll, want: map[string]answers{
 			waypointClosed.name: unavailable, waypointOpen.name: backstop,
 		}},
+		everywhere("answer after the deadline", answersLate),
 		everywhere("Service without endpoints", withdrawEndpoints),
-		{name: "one of two authorizers crashes", run: placeDrill.breakOneOfTwo, want: map[string]answers{
-			waypointClosed.name: decided.orAnswers(unavailable), waypointOpen.name: decided.orAnswers(backstop),
-			gatewayClosed.name: decidedAtGateway.orAnswers(unavailable), gatewayOpen.name: decidedAtGateway.orAnswers(backstop),
-			gatewayOpenInFront.name: decidedAtGateway.orAnswers(closedBehind),
-		}},
+		{name: "authorizer crashes and is restarted", cause: crash, run: placeDrill.breakAll, want: partlyOutageAnswers()},
+		{name: "one of two authorizers crashes", run: breakOneOfTwo((*authorizer).kill), want: partlyOutageAnswers()},
+		{name: "one of two authorizers hangs", run: breakOneOfTwo((*authorizer).pause), want: partlyOutageAnswers()},
 	}
+}
+
+// During a part of an outage, requests are decided or have these answers.
+func partlyOutageAnswers() map[string]answers {
+	return map[string]answers{
+		waypointClosed.name: decided.orAnswers(unavailable), waypointOpen.name: decided.orAnswers(backstop),
+		gatewayClosed.name: decidedAtGateway.orAnswers(unavailable), gatewayOpen.name: decidedAtGateway.orAnswers(backstop),
+		gatewayOpenInFront.name: decidedAtGateway.orAnswers(closedBehind),
+	}
+}
+
+// crash ends an authorizer that Envoys are connected to.
+func crash(t *testing.T, r *rig) func() {
+	a := r.startAuthorizer(t, authorizerHost)
+	r.awaitRecovery(t)
+	a.kill()
+	return func() { r.startAuthorizer(t, authorizerHost) }
+}
+
+// answersLate answers after Envoy has given up.
+func answersLate(t *testing.T, r *rig) func() {
+	_, stop := r.startBehind(t, slowWire{back: answerDelay})
+	return r.replaceAuthorizer(t, stop)
 }
 
 // answersAsOrders answers every Check with an empty CheckResponse, with the certificate of a workload that is not the authorizer.
@@ -199,9 +221,13 @@ status:
 `
 )
 
-// breakOneOfTwo shows that the place's Envoy ejects an authorizer that has crashed, as destination-rule.yaml says, before its
-// endpoint is withdrawn.
-func (d placeDrill) breakOneOfTwo(t *testing.T, r *rig, at []column) {
+// breakOneOfTwo returns a drill that shows that the place's Envoy ejects an authorizer that it has lost, as destination-rule.yaml
+// says, before its endpoint is withdrawn.
+func breakOneOfTwo(lose func(*authorizer)) func(placeDrill, *testing.T, *rig, []column) {
+	return func(d placeDrill, t *testing.T, r *rig, at []column) { d.loseOneOfTwo(t, r, at, lose) }
+}
+
+func (d placeDrill) loseOneOfTwo(t *testing.T, r *rig, at []column, lose func(*authorizer)) {
 	r.startAuthorizer(t, authorizerHost)
 	leaving := r.startAuthorizer(t, behindHost)
 	label := ""
@@ -215,7 +241,7 @@ func (d placeDrill) breakOneOfTwo(t *testing.T, r *rig, at []column) {
 	r.awaitMembers(t, 2)
 	r.awaitRecovery(t)
 	before := r.extAuthzCounter(t, at[0].to, "error")
-	leaving.kill()
+	lose(leaving)
 	for _, c := range at {
 		eventually(t, "an authorizer is ejected", func() bool {
 			if got := r.mustSend(t, r.newRequest(c.to, otherTenant)); !d.want[c.name].admits(otherTenant, got) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -57,6 +58,12 @@ func TestDescriptorsExhausted(t *testing.T) {
 		got, err := newcomer.askWith(t.Context(), a.token)
 		waiting <- fmt.Sprintf("%s %v", got, err)
 	}()
+	probed := make(chan int, 1)
+	probe := newOpsClient(t)
+	go func() {
+		status, _ := a.get(t, probe, "/livez")
+		probed <- status
+	}()
 	a.awaitMetric(t, ops, `meshpass_reload_current{source="policies"}`, 0)
 	for range 100 {
 		connected.ask(t)
@@ -70,6 +77,8 @@ func TestDescriptorsExhausted(t *testing.T) {
 	select {
 	case got := <-waiting:
 		t.Errorf("a new connection got %s", got)
+	case status := <-probed:
+		t.Errorf("a new probe got %d", status)
 	default:
 	}
 
@@ -77,6 +86,9 @@ func TestDescriptorsExhausted(t *testing.T) {
 	a.awaitMetric(t, ops, `meshpass_reload_current{source="policies"}`, 1)
 	if got := <-waiting; got != "403 rule_denied <nil>" && got != "allow <nil>" { // before or after the reload
 		t.Errorf("the connection that waited got %s", got)
+	}
+	if status := <-probed; status != http.StatusOK {
+		t.Errorf("the probe that waited got %d", status)
 	}
 	eventually(t, "the changed policy decides", func() bool {
 		got, _ := newcomer.askWith(t.Context(), a.token)
@@ -164,8 +176,8 @@ func isServed(conn net.Conn) bool {
 	return err == nil
 }
 
-// Peers that connect and send nothing, or stop in the middle of a Check, hold up no other peer, no probe and not the end. A Check
-// that does not arrive is answered at its deadline.
+// Peers that connect and send nothing, or stop in the middle of a Check, hold up no other peer, no probe and not the end. A
+// connection on which nothing is sent is closed, and a Check that does not arrive is answered at its deadline.
 func TestSlowAndHalfOpenClients(t *testing.T) {
 	t.Parallel()
 	const each = 100
@@ -198,6 +210,12 @@ func TestSlowAndHalfOpenClients(t *testing.T) {
 		}
 	}
 	a.awaitMetric(t, ops, inFlight, 0)
+	for _, conn := range silent.open {
+		_ = conn.SetReadDeadline(time.Now().Add(patience)) // fails only on a closed connection
+		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("a connection on which nothing is sent stays open")
+		}
+	}
 	connected.ask(t)
 	a.awaitEnd(t)
 }

@@ -13,6 +13,13 @@ func SetMinPing(d time.Duration) (restore func()) {
 	return func() { minPing = before }
 }
 
+// SetAlive sets when a quiet peer is pinged, and within which time it must answer.
+func SetAlive(after, within time.Duration) (restore func()) {
+	afterBefore, withinBefore := aliveAfter, aliveWithin
+	aliveAfter, aliveWithin = after, within
+	return func() { aliveAfter, aliveWithin = afterBefore, withinBefore }
+}
+
 // LargestHolder is the peer of the connection that would be closed at a time because an
 // address, or all addresses, hold too much.
 func (l *Limiter) LargestHolder(ip string, at time.Time) net.Addr {

@@ -70,9 +70,11 @@ const (
 
 	// kernelBuffer is how many bytes a socket may hold in each direction.
 	kernelBuffer = 32 << 10
+)
 
-	// aliveAfter and aliveWithin find peers that are gone without closing their
-	// connection.
+// A peer that has sent nothing for aliveAfter is pinged. If it does not answer within
+// aliveWithin, it is gone without closing its connection, which is then closed.
+var (
 	aliveAfter  = time.Minute
 	aliveWithin = 20 * time.Second
 )

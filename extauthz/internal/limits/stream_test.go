@@ -247,6 +247,43 @@ func TestPingsOnAQuietConnection(t *testing.T) {
 	}
 }
 
+// A peer whose machine vanishes closes nothing. Its connection is closed when it does not answer a ping, and frees its place;
+// a quiet peer that answers keeps its own.
+func TestPeersThatAreGone(t *testing.T) {
+	t.Cleanup(limits.SetAlive(time.Second, 5*time.Second)) // gRPC pings no sooner
+	s := startServer(t, smallLimits)
+	quiet, gone := s.connectFrom(t, "10.0.0.1"), s.connectFrom(t, "10.0.0.2")
+	s.awaitConnections(t, 2)
+	pings := make(chan error, 1)
+	go func() { pings <- quiet.answerPings() }()
+	for err := error(nil); err == nil; {
+		_, err = gone.frames.ReadFrame() // among them the ping
+	}
+	s.awaitConnections(t, 1)
+	select {
+	case err := <-pings:
+		t.Errorf("a quiet peer that answers pings is closed: %v", err)
+	default:
+	}
+	_ = quiet.Close() // ends answerPings
+	<-pings
+}
+
+// answerPings returns when the connection ends.
+func (p *http2Peer) answerPings() error {
+	for {
+		frame, err := p.frames.ReadFrame()
+		if err != nil {
+			return err
+		}
+		if ping, ok := frame.(*http2.PingFrame); ok && !ping.IsAck() {
+			if err := p.frames.WritePing(true, ping.Data); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 // The number of log lines that peers can cause is bounded too.
 func TestMessagesOfTheLogAreFew(t *testing.T) {
 	l := limits.New(smallLimits, nil)
