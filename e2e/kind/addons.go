@@ -11,15 +11,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// addonsBound is for images that the node pulls.
+// addonsBound leaves time for images that the node pulls.
 const addonsBound = 10 * time.Minute
 
-// workload is an object whose pods an addon waits for.
+// workload is an object of an addon that has pods.
 type workload struct{ kind, namespace, name string }
 
-// addon is what a file of manifests needs and brings.
+// addon is the content of a file of manifests.
 type addon struct {
-	images    []string // that its containers are made from
+	images    []string // of its containers
 	workloads []workload
 }
 
@@ -67,7 +67,7 @@ func loadAddon(file string) (addon, error) {
 	return a, nil
 }
 
-// splitYAML gives the documents of a file.
+// splitYAML returns the documents of a file.
 func splitYAML(text []byte) (docs [][]byte) {
 	for _, doc := range bytes.Split(append([]byte("\n"), text...), []byte("\n---")) {
 		if len(bytes.TrimSpace(doc)) > 0 {
@@ -77,9 +77,9 @@ func splitYAML(text []byte) (docs [][]byte) {
 	return docs
 }
 
-// addons applies the user's own manifests, a network plugin for example, with the images that the local
-// daemon has.
-func (e *Environment) addons(ctx context.Context) error {
+// applyAddons applies the user's own manifests, for example of a network plugin, with images of the local
+// daemon.
+func (e *Environment) applyAddons(ctx context.Context) error {
 	if e.Addons == "" {
 		return nil
 	}
@@ -87,17 +87,17 @@ func (e *Environment) addons(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := e.give(ctx, a.images...); err != nil {
+	if err := e.loadImages(ctx, a.images...); err != nil {
 		return err
 	}
-	e.out.line("   applying %s", e.Addons)
+	e.out.printLine("   applying %s", e.Addons)
 	// Server-side: definitions of resources may be larger than an annotation.
 	_, err = e.kubectl(ctx, "apply", "--server-side", "-f", e.Addons)
 	return err
 }
 
-// addonsReady waits for their pods.
-func (e *Environment) addonsReady(ctx context.Context) error {
+// awaitAddons waits for the pods of the addons.
+func (e *Environment) awaitAddons(ctx context.Context) error {
 	if e.Addons == "" {
 		return nil
 	}
@@ -106,9 +106,9 @@ func (e *Environment) addonsReady(ctx context.Context) error {
 		return err
 	}
 	for _, w := range a.workloads {
-		err := e.slow(ctx, nil, "kubectl", "rollout", "status", "--timeout", addonsBound.String(), "-n", w.namespace, w.kind+"/"+w.name)
+		err := e.runSlowTool(ctx, nil, "kubectl", "rollout", "status", "--timeout", addonsBound.String(), "-n", w.namespace, w.kind+"/"+w.name)
 		if err != nil {
-			return fmt.Errorf("%w\n%s", err, e.explain(ctx, w.namespace))
+			return fmt.Errorf("%w\n%s", err, e.describePods(ctx, w.namespace))
 		}
 	}
 	return nil

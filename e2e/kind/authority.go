@@ -7,14 +7,14 @@ import (
 	"github.com/meshpass/meshpass/e2e/kind/sender"
 )
 
-// holder is the TLS of a client with a certificate of the mesh's authority, for a SPIFFE id or for
-// dns:NAME. Istio's control plane keeps the authority's key in a Secret, and would sign no such thing.
-func (e *Environment) holder(ctx context.Context, name string) (*sender.TLS, error) {
-	pair, err := e.issue(ctx, name)
+// clientTLS returns the TLS settings of a client with a certificate of the mesh's authority, for a SPIFFE id or for
+// dns:NAME. Istio's control plane keeps the authority's key in a Secret, and would not sign such a certificate.
+func (e *Environment) clientTLS(ctx context.Context, name string) (*sender.TLS, error) {
+	pair, err := e.issueCertificate(ctx, name)
 	return &sender.TLS{Cert: pair.Cert, Key: pair.Key}, err
 }
 
-func (e *Environment) issue(ctx context.Context, name string) (sds.Pair, error) {
+func (e *Environment) issueCertificate(ctx context.Context, name string) (sds.Pair, error) {
 	names, err := sds.ParseNames(name)
 	if err != nil {
 		return sds.Pair{}, err
@@ -28,7 +28,7 @@ func (e *Environment) issue(ctx context.Context, name string) (sds.Pair, error) 
 
 func (e *Environment) meshAuthority(ctx context.Context) (*sds.Authority, error) {
 	var secret struct{ Data map[string][]byte }
-	if err := e.query(ctx, &secret, "get", "secret", "istio-ca-secret", "-n", "istio-system"); err != nil {
+	if err := e.queryObjects(ctx, &secret, "get", "secret", "istio-ca-secret", "-n", "istio-system"); err != nil {
 		return nil, err
 	}
 	return sds.OpenAuthority(secret.Data["ca-cert.pem"], secret.Data["ca-key.pem"])

@@ -12,12 +12,12 @@ func TestAwait(t *testing.T) {
 	var out bytes.Buffer
 	e := &Environment{out: &Printer{Out: &out}}
 	ready := func(context.Context) (string, error) { return "", nil }
-	if err := e.await(t.Context(), "it", time.Minute, ready); err != nil || out.Len() > 0 {
+	if err := e.waitFor(t.Context(), "it", time.Minute, ready); err != nil || out.Len() > 0 {
 		t.Errorf("what is there is waited for: %v, %q", err, out.String())
 	}
 
 	never := func(context.Context) (string, error) { return "two of three", errors.New("no answer") }
-	err := e.await(t.Context(), "it", time.Millisecond, never)
+	err := e.waitFor(t.Context(), "it", time.Millisecond, never)
 	if want := "it: not after 1ms: no answer"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -27,7 +27,7 @@ func TestAwait(t *testing.T) {
 
 	interrupted, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := e.await(interrupted, "it", time.Minute, never); !errors.Is(err, context.Canceled) {
+	if err := e.waitFor(interrupted, "it", time.Minute, never); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: got %v", err)
 	}
 }

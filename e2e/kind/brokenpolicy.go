@@ -8,30 +8,30 @@ import (
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
-const refusal = "replace it is rejected" // as /readyz reports it
+const rejectedChange = "replace it is rejected" // as in the output of /readyz
 
-// brokenPolicy gives a document that cannot be used. Both replicas must say so and decide as before.
-func (e *Environment) brokenPolicy(ctx context.Context) ([]string, error) {
+// testBrokenPolicy applies a document that cannot be loaded. Both replicas must report it and decide as before.
+func (e *Environment) testBrokenPolicy(ctx context.Context) ([]string, error) {
 	broken := func(name, text string) string {
 		if name == "orders.yaml" {
 			return strings.ReplaceAll(text, "rules:", "rulez:")
 		}
 		return text
 	}
-	if err := e.givePolicies(ctx, broken); err != nil {
+	if err := e.applyPolicies(ctx, broken); err != nil {
 		return nil, err
 	}
-	problems := e.goesOn(ctx)
-	if err := e.givePolicies(ctx, asShipped); err != nil {
+	problems := e.checkLastGoodPolicies(ctx)
+	if err := e.applyPolicies(ctx, asShipped); err != nil {
 		return problems, err
 	}
-	return problems, e.health(ctx, "the fixed policies", func(said string) bool { return !strings.Contains(said, refusal) })
+	return problems, e.awaitHealth(ctx, "the fixed policies", func(output string) bool { return !strings.Contains(output, rejectedChange) })
 }
 
 func asShipped(_, text string) string { return text }
 
-func (e *Environment) goesOn(ctx context.Context) []string {
-	err := e.health(ctx, "each replica to refuse the change", func(said string) bool { return strings.Contains(said, refusal) })
+func (e *Environment) checkLastGoodPolicies(ctx context.Context) []string {
+	err := e.awaitHealth(ctx, "each replica to reject the change", func(output string) bool { return strings.Contains(output, rejectedChange) })
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -45,13 +45,13 @@ func (e *Environment) goesOn(ctx context.Context) []string {
 	return nil
 }
 
-// health waits until every replica's own `meshpass health` is as wanted.
-func (e *Environment) health(ctx context.Context, what string, wanted func(said string) bool) error {
-	return e.await(ctx, what, volumeBound, func(ctx context.Context) (string, error) {
-		pods, err := e.pods(ctx, "meshpass", "app=meshpass")
+// awaitHealth waits until the output of `meshpass health` is as wanted in every replica.
+func (e *Environment) awaitHealth(ctx context.Context, what string, wanted func(output string) bool) error {
+	return e.waitFor(ctx, what, volumeBound, func(ctx context.Context) (string, error) {
+		pods, err := e.listPods(ctx, "meshpass", "app=meshpass")
 		for _, p := range pods {
-			said, err := e.kubectl(ctx, "exec", "-n", "meshpass", p.Metadata.Name, "-c", "meshpass", "--", "/usr/local/bin/meshpass", "health")
-			if err != nil || !wanted(said) {
+			output, err := e.kubectl(ctx, "exec", "-n", "meshpass", p.Metadata.Name, "-c", "meshpass", "--", "/usr/local/bin/meshpass", "health")
+			if err != nil || !wanted(output) {
 				return p.Metadata.Name, err
 			}
 		}

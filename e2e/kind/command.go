@@ -11,55 +11,55 @@ import (
 	"time"
 )
 
-// tool runs a program against the run's own cluster and returns its standard output. The error holds
-// the end of what it said on standard error.
-func (e *Environment) tool(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+// runTool runs a program against the run's own cluster and returns its standard output. The error contains
+// the end of its output.
+func (e *Environment) runTool(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+e.path("kubeconfig"), "DOCKER_BUILDKIT=1")
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+e.runFile("kubeconfig"), "DOCKER_BUILDKIT=1")
 	cmd.Dir = e.root
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		said := strings.TrimSpace(stdout.String() + stderr.String()) // the error last: the first lines may be cut off
-		return nil, fmt.Errorf("%s %s: %w: %s", name, strings.Join(firstWords(args), " "), err, lastLines(said, 15))
+		output := strings.TrimSpace(stdout.String() + stderr.String()) // the error last: the first lines may be cut off
+		return nil, fmt.Errorf("%s %s: %w: %s", name, strings.Join(firstWords(args), " "), err, lastLines(output, 15))
 	}
 	return stdout.Bytes(), nil
 }
 
-// slow is a tool that may take minutes; it is reported from time to time that it still runs.
-func (e *Environment) slow(ctx context.Context, stdin []byte, name string, args ...string) error {
+// runSlowTool runs a program that may take minutes, and prints now and then that it still runs.
+func (e *Environment) runSlowTool(ctx context.Context, stdin []byte, name string, args ...string) error {
 	began, done := time.Now(), make(chan error, 1)
 	go func() {
-		_, err := e.tool(ctx, stdin, name, args...)
+		_, err := e.runTool(ctx, stdin, name, args...)
 		done <- err
 	}()
-	tick := time.NewTicker(sayAgain)
+	tick := time.NewTicker(repeatInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case err := <-done:
 			return err
 		case <-tick.C:
-			e.out.line("   still running after %.0f s: %s %s", time.Since(began).Seconds(), name, strings.Join(firstWords(args), " "))
+			e.out.printLine("   still running after %.0f s: %s %s", time.Since(began).Seconds(), name, strings.Join(firstWords(args), " "))
 		}
 	}
 }
 
-// kubectl returns what it printed.
+// kubectl runs kubectl and returns its output.
 func (e *Environment) kubectl(ctx context.Context, args ...string) (string, error) {
-	out, err := e.tool(ctx, nil, "kubectl", args...)
+	out, err := e.runTool(ctx, nil, "kubectl", args...)
 	return strings.TrimSpace(string(out)), err
 }
 
-// apply gives manifests to the API server.
-func (e *Environment) apply(ctx context.Context, manifests []byte) error {
-	_, err := e.tool(ctx, manifests, "kubectl", "apply", "-f", "-")
+// applyManifests applies manifests with kubectl.
+func (e *Environment) applyManifests(ctx context.Context, manifests []byte) error {
+	_, err := e.runTool(ctx, manifests, "kubectl", "apply", "-f", "-")
 	return err
 }
 
-// query decodes what kubectl prints with -o json.
-func (e *Environment) query(ctx context.Context, into any, args ...string) error {
-	out, err := e.tool(ctx, nil, "kubectl", append(args, "-o", "json")...)
+// queryObjects decodes the output of kubectl with -o json.
+func (e *Environment) queryObjects(ctx context.Context, into any, args ...string) error {
+	out, err := e.runTool(ctx, nil, "kubectl", append(args, "-o", "json")...)
 	if err != nil {
 		return err
 	}

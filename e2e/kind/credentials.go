@@ -14,9 +14,9 @@ import (
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
-// authorization is the header value that shows a credential to Tyk; "" for no name. Names are
-// those of consumers (API key), users (access token) and "<user>/id" (ID token).
-func (e *Environment) authorization(ctx context.Context, name string) (string, error) {
+// authorizationHeader returns the header value that sends a credential to Tyk; "" for no name. Names are
+// consumers (API key), users (access token) and "<user>/id" (ID token).
+func (e *Environment) authorizationHeader(ctx context.Context, name string) (string, error) {
 	if name == "" {
 		return "", nil
 	}
@@ -30,7 +30,7 @@ func (e *Environment) authorization(ctx context.Context, name string) (string, e
 	}
 	user, _, _ := strings.Cut(name, "/")
 	var tokens idp.Tokens
-	if err := e.inPod(ctx, client, "login", sender.Login{Issuer: issuerURL, User: user}, &tokens); err != nil {
+	if err := e.runInPod(ctx, client, "login", sender.Login{Issuer: issuerURL, User: user}, &tokens); err != nil {
 		return "", err
 	}
 	e.credentials[user] = "Bearer " + tokens.Access
@@ -38,8 +38,8 @@ func (e *Environment) authorization(ctx context.Context, name string) (string, e
 	return e.credentials[name], nil
 }
 
-// createKey creates a consumer's API key through Tyk's control API, as a portal would. No Service names its
-// port and no program in the cluster reaches it.
+// createKey creates a consumer's API key through Tyk's control API, as a portal would. No Service has its
+// port, so no workload of the cluster can reach it.
 func (e *Environment) createKey(ctx context.Context, session map[string]any) (string, error) {
 	body, err := json.Marshal(session)
 	if err != nil {

@@ -9,34 +9,34 @@ import (
 //go:embed workloads/*.yaml
 var workloads embed.FS
 
-// deploy brings everything onto the cluster: first what pods wait for, then manifests/overlays/dev as
+// deployAll deploys everything: first the objects that pods wait for, then manifests/overlays/dev as
 // shipped, and the demo's own workloads.
-func (e *Environment) deploy(ctx context.Context) error {
-	before, err := e.deployed(ctx)
+func (e *Environment) deployAll(ctx context.Context) error {
+	before, err := e.isDeployed(ctx)
 	if err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{e.namespaces, e.secrets, e.giveKeys, e.overlay, e.demo} {
+	for _, part := range []func(context.Context) error{e.createNamespaces, e.createSecrets, e.applyKeys, e.applyOverlay, e.applyDemo} {
 		if err := part(ctx); err != nil {
 			return err
 		}
 	}
 	if before {
-		if err := e.restart(ctx, "meshpass", "edge", "shop", "idp", "outside"); err != nil {
+		if err := e.restartDeployments(ctx, "meshpass", "edge", "shop", "idp", "outside"); err != nil {
 			return err
 		}
 	}
-	return e.rollouts(ctx, "idp", "outside", "meshpass", "edge", "shop")
+	return e.awaitRollouts(ctx, "idp", "outside", "meshpass", "edge", "shop")
 }
 
-// deployed: an earlier run did it all. Its pods would go on with the images of then, whose
-// names are the same.
-func (e *Environment) deployed(ctx context.Context) (bool, error) {
+// isDeployed reports whether an earlier run has deployed everything. Its pods would keep the old images,
+// because the names are the same.
+func (e *Environment) isDeployed(ctx context.Context) (bool, error) {
 	names, err := e.kubectl(ctx, "get", "deployment", "meshpass", "-n", "meshpass", "-o", "name", "--ignore-not-found")
 	return names != "", err
 }
 
-func (e *Environment) restart(ctx context.Context, namespaces ...string) error {
+func (e *Environment) restartDeployments(ctx context.Context, namespaces ...string) error {
 	for _, namespace := range namespaces {
 		if _, err := e.kubectl(ctx, "rollout", "restart", "deployment", "-n", namespace); err != nil {
 			return err
@@ -45,44 +45,44 @@ func (e *Environment) restart(ctx context.Context, namespaces ...string) error {
 	return nil
 }
 
-// namespaces come first, because Secrets need them.
-func (e *Environment) namespaces(ctx context.Context) error {
+// createNamespaces runs first, because Secrets need namespaces.
+func (e *Environment) createNamespaces(ctx context.Context) error {
 	own, err := workloads.ReadFile("workloads/namespaces.yaml")
 	if err != nil {
 		return err
 	}
-	if err := e.apply(ctx, own); err != nil {
+	if err := e.applyManifests(ctx, own); err != nil {
 		return err
 	}
 	for _, name := range []string{"meshpass", "edge"} {
-		if err := e.derived(ctx, "create", "namespace", name); err != nil {
+		if err := e.applyCreated(ctx, "create", "namespace", name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// secrets makes what belongs to each gateway alone.
-func (e *Environment) secrets(ctx context.Context) error {
-	for _, g := range e.at.gateways {
-		if err := e.ownSecrets(ctx, g); err != nil {
+// createSecrets makes the keys and secrets of each gateway.
+func (e *Environment) createSecrets(ctx context.Context) error {
+	for _, g := range e.current.gateways {
+		if err := e.createGatewaySecrets(ctx, g); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// derived applies what kubectl makes of a create command, whether or not the object is there.
-func (e *Environment) derived(ctx context.Context, create ...string) error {
-	manifest, err := e.tool(ctx, nil, "kubectl", append(create, "--dry-run=client", "-o", "yaml")...)
+// applyCreated applies the output of a kubectl create command, also if the object exists already.
+func (e *Environment) applyCreated(ctx context.Context, create ...string) error {
+	manifest, err := e.runTool(ctx, nil, "kubectl", append(create, "--dry-run=client", "-o", "yaml")...)
 	if err != nil {
 		return err
 	}
-	return e.apply(ctx, manifest)
+	return e.applyManifests(ctx, manifest)
 }
 
-// demo brings the demo's own workloads.
-func (e *Environment) demo(ctx context.Context) error {
+// applyDemo applies the demo's own workloads.
+func (e *Environment) applyDemo(ctx context.Context) error {
 	names, err := fs.Glob(workloads, "workloads/*.yaml")
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (e *Environment) demo(ctx context.Context) error {
 	for _, name := range names {
 		data, err := workloads.ReadFile(name)
 		if err == nil {
-			err = e.apply(ctx, data)
+			err = e.applyManifests(ctx, data)
 		}
 		if err != nil {
 			return err

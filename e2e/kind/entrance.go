@@ -12,10 +12,10 @@ import (
 // documentationAddress (RFC 5737) is replaced in an overlay by the address of the ingress gateway's Service.
 const documentationAddress = "192.0.2.1"
 
-// entrance applies the topology's folders of manifests/istio, and gives their gateway a certificate
+// applyEntrance applies the topology's folders of manifests/istio, and gives their gateway a certificate
 // for its public names.
-func (e *Environment) entrance(ctx context.Context) error {
-	shared, err := e.at.shared()
+func (e *Environment) applyEntrance(ctx context.Context) error {
+	shared, err := e.current.loadShared()
 	if err != nil {
 		return err
 	}
@@ -24,15 +24,15 @@ func (e *Environment) entrance(ctx context.Context) error {
 			return err
 		}
 	}
-	if e.at.entry == "" {
+	if e.current.entry == "" {
 		return nil
 	}
-	return e.certify(ctx)
+	return e.issueIngressCertificate(ctx)
 }
 
-// leave takes away what the topology has brought, as far as the next overlay would not.
-func (e *Environment) leave(ctx context.Context) error {
-	shared, err := e.at.shared()
+// removeTopology removes the objects of the topology that the next overlay would not replace.
+func (e *Environment) removeTopology(ctx context.Context) error {
+	shared, err := e.current.loadShared()
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (e *Environment) leave(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, g := range e.at.gateways {
+	for _, g := range e.current.gateways {
 		if g.namespace == east.namespace {
 			continue
 		}
@@ -52,9 +52,9 @@ func (e *Environment) leave(ctx context.Context) error {
 	return nil
 }
 
-// certify makes the authority of the public names' certificates, gives it to Tyk, and has it sign the
-// gateway's certificate.
-func (e *Environment) certify(ctx context.Context) error {
+// issueIngressCertificate makes the authority of the public names' certificates, gives its root to Tyk, and
+// signs the gateway's certificate.
+func (e *Environment) issueIngressCertificate(ctx context.Context) error {
 	var err error
 	if e.public, err = sds.NewAuthority(); err != nil {
 		return err
@@ -64,30 +64,30 @@ func (e *Environment) certify(ctx context.Context) error {
 		return err
 	}
 	err = errors.Join(
-		os.WriteFile(e.path("ca.pem"), e.public.RootPEM(), 0o644),
-		os.WriteFile(e.path("tls.crt"), pair.Cert, 0o644),
-		os.WriteFile(e.path("tls.key"), pair.Key, 0o600))
+		os.WriteFile(e.runFile("ca.pem"), e.public.RootPEM(), 0o644),
+		os.WriteFile(e.runFile("tls.crt"), pair.Cert, 0o644),
+		os.WriteFile(e.runFile("tls.key"), pair.Key, 0o600))
 	if err != nil {
 		return err
 	}
-	if err := e.derived(ctx, "create", "configmap", "public-ca", "-n", "edge", "--from-file="+e.path("ca.pem")); err != nil {
+	if err := e.applyCreated(ctx, "create", "configmap", "public-ca", "-n", "edge", "--from-file="+e.runFile("ca.pem")); err != nil {
 		return err
 	}
-	_, namespace, _ := strings.Cut(e.at.entry, ".")
-	return e.derived(ctx, "create", "secret", "tls", "meshpass-ingress", "-n", namespace, "--cert="+e.path("tls.crt"), "--key="+e.path("tls.key"))
+	_, namespace, _ := strings.Cut(e.current.entry, ".")
+	return e.applyCreated(ctx, "create", "secret", "tls", "meshpass-ingress", "-n", namespace, "--cert="+e.runFile("tls.crt"), "--key="+e.runFile("tls.key"))
 }
 
-// entryAddress is that of the ingress gateway's Service, which Istio may only be about to make.
+// entryAddress returns the address of the ingress gateway's Service, which Istio may not have made yet.
 func (e *Environment) entryAddress(ctx context.Context) (string, error) {
-	name, namespace, _ := strings.Cut(e.at.entry, ".")
+	name, namespace, _ := strings.Cut(e.current.entry, ".")
 	var address string
-	err := e.await(ctx, "the ingress gateway", podsBound, func(ctx context.Context) (string, error) {
+	err := e.waitFor(ctx, "the ingress gateway", podsBound, func(ctx context.Context) (string, error) {
 		var err error
 		address, err = e.kubectl(ctx, "get", "service", name, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}")
 		if err != nil || address == "" {
-			return "no Service " + e.at.entry, err
+			return "no Service " + e.current.entry, err
 		}
-		return e.unfinished(ctx, namespace)
+		return e.listUnfinished(ctx, namespace)
 	})
 	return address, err
 }

@@ -10,59 +10,59 @@ import (
 	"github.com/meshpass/meshpass/e2e/repo"
 )
 
-// meshpass runs the command that operators run.
-func (e *Environment) meshpass(ctx context.Context, args ...string) error {
+// runMeshpass runs the command meshpass, as operators do.
+func (e *Environment) runMeshpass(ctx context.Context, args ...string) error {
 	path, err := repo.Bin("meshpass", "bin/meshpass")
 	if err != nil {
 		return err
 	}
-	_, err = e.tool(ctx, nil, path, args...)
+	_, err = e.runTool(ctx, nil, path, args...)
 	return err
 }
 
 // writeKeys makes a gateway's key directory with one key, which signs at once, and publishes it.
 func (e *Environment) writeKeys(ctx context.Context, g gateway) error {
-	if err := os.RemoveAll(e.path(g.home, "keys")); err != nil {
+	if err := os.RemoveAll(e.runFile(g.home, "keys")); err != nil {
 		return err
 	}
-	if err := e.meshpass(ctx, "keys", "new", "--dir", e.path(g.home, "keys"), "--first"); err != nil {
+	if err := e.runMeshpass(ctx, "keys", "new", "--dir", e.runFile(g.home, "keys"), "--first"); err != nil {
 		return err
 	}
-	return e.publish(ctx, g)
+	return e.publishKeys(ctx, g)
 }
 
-// newKey adds a key that signs after lead, and publishes it.
-func (e *Environment) newKey(ctx context.Context, g gateway, lead time.Duration) error {
-	if err := e.meshpass(ctx, "keys", "new", "--dir", e.path(g.home, "keys"), "--lead", lead.String()); err != nil {
+// addKey adds a key that signs after lead, and publishes it.
+func (e *Environment) addKey(ctx context.Context, g gateway, lead time.Duration) error {
+	if err := e.runMeshpass(ctx, "keys", "new", "--dir", e.runFile(g.home, "keys"), "--lead", lead.String()); err != nil {
 		return err
 	}
-	return e.publish(ctx, g)
+	return e.publishKeys(ctx, g)
 }
 
-func (e *Environment) publish(ctx context.Context, g gateway) error {
-	return e.meshpass(ctx, "keys", "publish", "--dir", e.path(g.home, "keys"), "--out", e.path(g.jwks))
+func (e *Environment) publishKeys(ctx context.Context, g gateway) error {
+	return e.runMeshpass(ctx, "keys", "publish", "--dir", e.runFile(g.home, "keys"), "--out", e.runFile(g.jwks))
 }
 
-// giveKeys puts each key directory into its gateway's Secret, and the published sets into the
+// applyKeys puts each key directory into its gateway's Secret, and the published sets into the
 // authorizers' ConfigMap.
-func (e *Environment) giveKeys(ctx context.Context) error {
-	create := []string{"create", "configmap", "meshpass-jwks", "-n", e.at.authorizers.namespace}
-	for _, g := range e.at.gateways {
-		create = append(create, "--from-file="+e.path(g.jwks))
+func (e *Environment) applyKeys(ctx context.Context) error {
+	create := []string{"create", "configmap", "meshpass-jwks", "-n", e.current.authorizers.namespace}
+	for _, g := range e.current.gateways {
+		create = append(create, "--from-file="+e.runFile(g.jwks))
 	}
-	if err := e.derived(ctx, create...); err != nil {
+	if err := e.applyCreated(ctx, create...); err != nil {
 		return err
 	}
-	for _, g := range e.at.gateways {
-		if err := e.giveSigningKeys(ctx, g); err != nil {
+	for _, g := range e.current.gateways {
+		if err := e.applySigningKeys(ctx, g); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *Environment) giveSigningKeys(ctx context.Context, g gateway) error {
-	names, err := filepath.Glob(e.path(g.home, "keys", "*.*"))
+func (e *Environment) applySigningKeys(ctx context.Context, g gateway) error {
+	names, err := filepath.Glob(e.runFile(g.home, "keys", "*.*"))
 	if err != nil {
 		return err
 	}
@@ -73,5 +73,5 @@ func (e *Environment) giveSigningKeys(ctx context.Context, g gateway) error {
 	for _, name := range names {
 		create = append(create, "--from-file="+name)
 	}
-	return e.derived(ctx, create...)
+	return e.applyCreated(ctx, create...)
 }

@@ -23,7 +23,7 @@ func TestFind(t *testing.T) {
 		"istio": "istio",
 		"clean": "clean",
 	} {
-		steps, err := Find(name)
+		steps, err := FindSteps(name)
 		var names []string
 		for _, s := range steps {
 			names = append(names, s.Name)
@@ -33,7 +33,7 @@ func TestFind(t *testing.T) {
 		}
 	}
 	const want = `no step "isto"; there are: cluster, istio, images, deploy, run, topologies, clean`
-	if _, err := Find("isto"); err == nil || err.Error() != want {
+	if _, err := FindSteps("isto"); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -44,8 +44,8 @@ func TestEveryCaseLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := map[string]bool{}
-	for _, topology := range append(shapes(), tour) {
-		tests, err := (&Environment{root: root}).cases(topology)
+	for _, topology := range append(otherTopologies(), tour) {
+		tests, err := (&Environment{root: root}).loadCases(topology)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestVersionOfAProgram(t *testing.T) {
 		"Client Version: v1.37.2\nKustomize …\n":   "Client Version: v1.37.2",
 		`{"clientVersion": {"version": "1.31.0"}}`: "1.31.0",
 	} {
-		if got := short([]byte(said)); got != want {
+		if got := parseVersion([]byte(said)); got != want {
 			t.Errorf("%q: got %q, want %q", said, got, want)
 		}
 	}
@@ -78,7 +78,7 @@ func TestVersionOfAProgram(t *testing.T) {
 func TestAMissingProgramSaysWhatToDo(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	for _, r := range requirements {
-		_, err := r.check(t.Context())
+		_, err := r.readVersion(t.Context())
 		if err == nil || !strings.Contains(err.Error(), r.missing) || !strings.Contains(err.Error(), r.program) {
 			t.Errorf("%s: got %v", r.program, err)
 		}
@@ -103,7 +103,7 @@ func TestAPodSaysWhatItWaitsFor(t *testing.T) {
 		if err := json.Unmarshal([]byte(`{"status": `+test.status+`}`), &p); err != nil {
 			t.Fatal(err)
 		}
-		if got := p.why(); got != test.want {
+		if got := p.describeState(); got != test.want {
 			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
 		}
 	}
@@ -113,11 +113,11 @@ func TestASenderIsFoundByItsWorkload(t *testing.T) {
 	for workload, want := range map[string]place{
 		"ns/shop/sa/inventory": {"shop", "as-inventory"},
 	} {
-		if got, err := senderOf(workload); got != want || err != nil {
+		if got, err := findSender(workload); got != want || err != nil {
 			t.Errorf("%q: got %v (%v), want %v", workload, got, err, want)
 		}
 	}
-	if _, err := senderOf("inventory"); err == nil {
+	if _, err := findSender("inventory"); err == nil {
 		t.Error("a bare name is taken for a workload")
 	}
 }
@@ -128,41 +128,41 @@ func TestAWayIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	const entry = "istio-ingressgateway.istio-system"
-	e := &Environment{at: topology{gateways: []gateway{east}, entry: entry}, public: public}
+	e := &Environment{current: topology{gateways: []gateway{east}, entry: entry}, public: public}
 	tests := []struct {
 		send scenarios.Send
-		want way
+		want route
 	}{
-		{scenarios.Send{To: "gateway"}, way{client, sender.Message{URL: "http://tyk-gateway.edge.svc.cluster.local:8080"}}},
-		{scenarios.Send{To: "service/orders"}, way{client, sender.Message{URL: "http://orders.shop.svc.cluster.local:8080"}}},
+		{scenarios.Send{To: "gateway"}, route{client, sender.Message{URL: "http://tyk-gateway.edge.svc.cluster.local:8080"}}},
+		{scenarios.Send{To: "service/orders"}, route{client, sender.Message{URL: "http://orders.shop.svc.cluster.local:8080"}}},
 		{scenarios.Send{From: "ns/shop/sa/reports", To: "orders"},
-			way{place{"shop", "as-reports"}, sender.Message{URL: "http://orders.shop.svc.cluster.local:8080"}}},
+			route{place{"shop", "as-reports"}, sender.Message{URL: "http://orders.shop.svc.cluster.local:8080"}}},
 		{scenarios.Send{To: "ingress", Host: "orders.example"},
-			way{client, sender.Message{URL: "https://orders.example", Host: "orders.example", Connect: entry + ".svc.cluster.local:443", TLS: &sender.TLS{Roots: public.RootPEM()}}}},
+			route{client, sender.Message{URL: "https://orders.example", Host: "orders.example", Connect: entry + ".svc.cluster.local:443", TLS: &sender.TLS{Roots: public.RootPEM()}}}},
 		{scenarios.Send{To: "ingress/plaintext", Host: "orders.example"},
-			way{client, sender.Message{URL: "http://" + entry + ".svc.cluster.local:443", Host: "orders.example", Connect: entry + ".svc.cluster.local:443"}}},
+			route{client, sender.Message{URL: "http://" + entry + ".svc.cluster.local:443", Host: "orders.example", Connect: entry + ".svc.cluster.local:443"}}},
 	}
 	for _, test := range tests {
-		got, err := e.way(t.Context(), test.send)
-		if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(way{}, place{})); diff != "" || err != nil {
+		got, err := e.findRoute(t.Context(), test.send)
+		if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(route{}, place{})); diff != "" || err != nil {
 			t.Errorf("%+v: %v (-want +got):\n%s", test.send, err, diff)
 		}
 	}
-	e.at = tour
+	e.current = tour
 	for _, nowhere := range []scenarios.Send{{To: "ingress"}, {To: "gateway/north"}, {To: "orders", Tunnel: "waypoint"}, {From: "ns/shop/sa/orders", To: "moon/orders"}} {
-		if got, err := e.way(t.Context(), nowhere); err == nil {
+		if got, err := e.findRoute(t.Context(), nowhere); err == nil {
 			t.Errorf("%+v: got %+v", nowhere, got)
 		}
 	}
 }
 
 func TestALogLineNamesItsPod(t *testing.T) {
-	line, ok := parse([]byte(`[pod/meshpass-1/meshpass] {"kind": "check", "reason": "no_rule"}` + "\n"))
+	line, ok := parseLogLine([]byte(`[pod/meshpass-1/meshpass] {"kind": "check", "reason": "no_rule"}` + "\n"))
 	if !ok || line.pod != "meshpass-1" || line.FieldText("reason") != "no_rule" {
 		t.Errorf("got %v, %v", line, ok)
 	}
 	for _, bad := range []string{"", "[pod/meshpass-1/meshpass] panic: …", `{"kind": "check"}`} {
-		if line, ok := parse([]byte(bad)); ok {
+		if line, ok := parseLogLine([]byte(bad)); ok {
 			t.Errorf("%q: got %v", bad, line)
 		}
 	}
@@ -201,15 +201,15 @@ func TestALoadIsJudged(t *testing.T) {
 	}{
 		{"all fine", fine, nil, nil},
 		{"a refusal in between", refused, []string{"1 of 10 requests were not answered with 200: map[200:9 503:1]"}, nil},
-		{"a refusal at the end", late, []string{"1 of 10 requests were not answered with 200: map[200:9 503:1]"}, []string{"not well again at the end: map[200:3 503:1]"}},
+		{"a refusal at the end", late, []string{"1 of 10 requests were not answered with 200: map[200:9 503:1]"}, []string{"still other answers than 200 at the end: map[200:3 503:1]"}},
 		{"another answer", other, []string{"1 of 10 requests were not answered with 200: map[200:9 403:1]"}, []string{"answers other than 200 and 503: map[200:9 403:1]"}},
-		{"nothing", count(nil, nil), []string{"nothing was sent"}, []string{"not well again at the end: map[]"}},
+		{"nothing", count(nil, nil), []string{"nothing was sent"}, []string{"still other answers than 200 at the end: map[]"}},
 	}
 	for _, test := range tests {
-		if diff := cmp.Diff(test.lost, lost(test.tally)); diff != "" {
+		if diff := cmp.Diff(test.lost, describeLost(test.tally)); diff != "" {
 			t.Errorf("%s, none may be lost (-want +got):\n%s", test.name, diff)
 		}
-		if diff := cmp.Diff(test.killed, killed(test.tally)); diff != "" {
+		if diff := cmp.Diff(test.killed, describeOutage(test.tally)); diff != "" {
 			t.Errorf("%s, a replica died (-want +got):\n%s", test.name, diff)
 		}
 	}
@@ -265,7 +265,7 @@ func TestAskedManifests(t *testing.T) {
 	}
 	e := &Environment{root: root}
 	for _, label := range []string{"open", "tcp", "observe"} {
-		text, err := e.askedManifests(label)
+		text, err := e.labelledManifests(label)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,7 +300,7 @@ func TestWhetherAWorkloadWasAsked(t *testing.T) {
 		"about another callee":       {denied, line("id", "41", "callee", "ns/shop/sa/orders"), line("decision_id", "41"), 1},
 		"refused by the mesh itself": {scenarios.Answer{Status: 503}, nil, line("decision_id", "<nil>"), 2},
 	} {
-		if got := judgeAsked("open", row.answer, row.decided, row.logged); len(got) != row.problems {
+		if got := compareDecision("open", row.answer, row.decided, row.logged); len(got) != row.problems {
 			t.Errorf("%s: got %q, want %d problems", name, got, row.problems)
 		}
 	}
@@ -313,7 +313,7 @@ func TestThePortThatIsForwarded(t *testing.T) {
 		"error: unable to forward port\n":                                          "",
 		"":                                                                         "",
 	} {
-		if got := forwarded(strings.NewReader(said)); got != want {
+		if got := readForwardedAddress(strings.NewReader(said)); got != want {
 			t.Errorf("%q: got %q, want %q", said, got, want)
 		}
 	}

@@ -22,7 +22,7 @@ var (
 	undeclaredLogs    = source{"shop", "app=orders", "undeclared"}
 )
 
-// logArgs reads them from their beginning.
+// logArgs are the arguments of kubectl that read the logs from their beginning.
 func logArgs(s source) []string {
 	return []string{"logs", "-n", s.namespace, "-l", s.selector, "-c", s.container, "--tail=-1"}
 }
@@ -35,14 +35,14 @@ type logLine struct {
 
 // ReadRecords returns the audit records about a request, in the order of their time.
 func (e *Environment) ReadRecords(ctx context.Context, requestID string) ([]scenarios.Record, error) {
-	sources := []source{e.at.authorizers}
-	for _, g := range e.at.gateways {
+	sources := []source{e.current.authorizers}
+	for _, g := range e.current.gateways {
 		sources = append(sources, g.logs())
 	}
 	lines, err := e.linesAbout(ctx, requestID, sources...)
 	var records []scenarios.Record
 	for _, line := range lines {
-		if line.FieldText("kind") != "" { // Tyk writes lines of its own to the same place
+		if line.FieldText("kind") != "" { // Tyk writes its own lines to the same place
 			records = append(records, line.Record)
 		}
 	}
@@ -75,12 +75,12 @@ func (e *Environment) linesAbout(ctx context.Context, requestID string, sources 
 			if !bytes.Contains(text, []byte(requestID)) {
 				continue
 			}
-			if line, ok := parse(text); ok && line.FieldText("request_id") == requestID {
+			if line, ok := parseLogLine(text); ok && line.FieldText("request_id") == requestID {
 				found = append(found, line)
 			}
 		}
 	}
-	slices.SortStableFunc(found, func(a, b logLine) int { return a.written().Compare(b.written()) })
+	slices.SortStableFunc(found, func(a, b logLine) int { return a.writtenAt().Compare(b.writtenAt()) })
 	return found, nil
 }
 
@@ -89,20 +89,20 @@ func (e *Environment) linesAbout(ctx context.Context, requestID string, sources 
 func (e *Environment) readLogs(ctx context.Context, s source) ([]byte, error) {
 	args := append(logArgs(s), "--prefix", "--since-time="+e.since.UTC().Format(time.RFC3339))
 	for {
-		out, err := e.tool(ctx, nil, "kubectl", args...)
+		out, err := e.runTool(ctx, nil, "kubectl", args...)
 		if err == nil || ctx.Err() != nil || !isRemovedPod(err) {
 			return out, err
 		}
 	}
 }
 
-// isRemovedPod is whether kubectl found a pod in its list and no longer when it read the pod's log.
+// isRemovedPod reports whether a pod was removed after kubectl had listed it.
 func isRemovedPod(err error) bool {
 	return strings.Contains(err.Error(), `Error from server (NotFound): pods "`)
 }
 
-// parse reads "[pod/NAME/CONTAINER] {…}".
-func parse(text []byte) (logLine, bool) {
+// parseLogLine reads "[pod/NAME/CONTAINER] {…}".
+func parseLogLine(text []byte) (logLine, bool) {
 	prefix, rest, found := bytes.Cut(text, []byte("] "))
 	parts := bytes.Split(prefix, []byte("/"))
 	if !found || len(parts) != 3 {
@@ -112,8 +112,8 @@ func parse(text []byte) (logLine, bool) {
 	return line, json.Unmarshal(rest, &line.Record) == nil
 }
 
-// written is a line's time; a line without a readable one sorts first, where it is noticed.
-func (l logLine) written() time.Time {
+// writtenAt returns the time of a line. A line without a valid time sorts first, where it is noticed.
+func (l logLine) writtenAt() time.Time {
 	t, err := time.Parse(time.RFC3339Nano, l.FieldText("time"))
 	if err != nil {
 		return time.Time{}

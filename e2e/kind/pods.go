@@ -9,7 +9,7 @@ import (
 
 const podsBound = 5 * time.Minute
 
-// pod is the part of a Pod with its state.
+// pod is the part of a Pod that describes its state.
 type pod struct {
 	Metadata struct {
 		Name, Namespace   string
@@ -42,14 +42,14 @@ type reason struct {
 	ExitCode        int
 }
 
-// pods lists those of a namespace that are not on their way out.
-func (e *Environment) pods(ctx context.Context, namespace, selector string) ([]pod, error) {
+// listPods lists the pods of a namespace that are not being deleted.
+func (e *Environment) listPods(ctx context.Context, namespace, selector string) ([]pod, error) {
 	var list struct{ Items []pod }
 	args := []string{"get", "pods", "-n", namespace}
 	if selector != "" {
 		args = append(args, "-l", selector)
 	}
-	err := e.query(ctx, &list, args...)
+	err := e.queryObjects(ctx, &list, args...)
 	var staying []pod
 	for _, p := range list.Items {
 		if p.Metadata.DeletionTimestamp == nil {
@@ -59,7 +59,7 @@ func (e *Environment) pods(ctx context.Context, namespace, selector string) ([]p
 	return staying, err
 }
 
-func (p pod) ready() bool {
+func (p pod) isReady() bool {
 	for _, c := range p.Status.Conditions {
 		if c.Type == "Ready" {
 			return c.Status == "True"
@@ -68,11 +68,12 @@ func (p pod) ready() bool {
 	return false
 }
 
-// why returns what a pod that is not ready waits for, in Kubernetes' words and its containers' own.
-func (p pod) why() string {
+// describeState describes what a pod that is not ready waits for, in the words of Kubernetes and of its
+// containers.
+func (p pod) describeState() string {
 	var all []string
 	for _, c := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
-		if text := c.why(); text != "" {
+		if text := c.describeState(); text != "" {
 			all = append(all, c.Name+": "+text)
 		}
 	}
@@ -87,7 +88,7 @@ func (p pod) why() string {
 	return strings.Join(all, "; ")
 }
 
-func (c containerStatus) why() string {
+func (c containerStatus) describeState() string {
 	for _, state := range []containerState{c.State, c.LastState} {
 		if t := state.Terminated; t != nil && t.ExitCode != 0 {
 			return fmt.Sprintf("ended with %d %s", t.ExitCode, strings.TrimSpace(t.Message))
@@ -100,7 +101,7 @@ func (c containerStatus) why() string {
 	return ""
 }
 
-// deployment is the part of a Deployment with the progress of a rollout.
+// deployment is the part of a Deployment that describes its rollout.
 type deployment struct {
 	Metadata struct {
 		Name       string
@@ -110,17 +111,17 @@ type deployment struct {
 	Status struct{ ObservedGeneration, UpdatedReplicas, ReadyReplicas, AvailableReplicas, Replicas int }
 }
 
-func (d deployment) rolledOut() bool {
+func (d deployment) isRolledOut() bool {
 	s := d.Status
 	return s.ObservedGeneration >= d.Metadata.Generation && s.UpdatedReplicas == d.Spec.Replicas &&
 		s.AvailableReplicas == d.Spec.Replicas && s.Replicas == d.Spec.Replicas
 }
 
-// rollouts waits until every Deployment of the namespaces runs as it is written.
-func (e *Environment) rollouts(ctx context.Context, namespaces ...string) error {
+// awaitRollouts waits until the rollout of every Deployment of the namespaces is complete.
+func (e *Environment) awaitRollouts(ctx context.Context, namespaces ...string) error {
 	for _, namespace := range namespaces {
-		err := e.await(ctx, "the pods in "+namespace, podsBound, func(ctx context.Context) (string, error) {
-			return e.unfinished(ctx, namespace)
+		err := e.waitFor(ctx, "the pods in "+namespace, podsBound, func(ctx context.Context) (string, error) {
+			return e.listUnfinished(ctx, namespace)
 		})
 		if err != nil {
 			return err
@@ -129,34 +130,33 @@ func (e *Environment) rollouts(ctx context.Context, namespaces ...string) error 
 	return nil
 }
 
-func (e *Environment) unfinished(ctx context.Context, namespace string) (string, error) {
+func (e *Environment) listUnfinished(ctx context.Context, namespace string) (string, error) {
 	var list struct{ Items []deployment }
-	if err := e.query(ctx, &list, "get", "deployments", "-n", namespace); err != nil {
+	if err := e.queryObjects(ctx, &list, "get", "deployments", "-n", namespace); err != nil {
 		return "", err
 	}
 	var names []string
 	for _, d := range list.Items {
-		if !d.rolledOut() {
+		if !d.isRolledOut() {
 			names = append(names, fmt.Sprintf("%s %d/%d", d.Metadata.Name, d.Status.AvailableReplicas, d.Spec.Replicas))
 		}
 	}
 	if len(names) == 0 {
 		return "", nil
 	}
-	return strings.TrimSpace(strings.Join(names, ", ") + "\n" + e.explain(ctx, namespace)), nil
+	return strings.TrimSpace(strings.Join(names, ", ") + "\n" + e.describePods(ctx, namespace)), nil
 }
 
-// explain tells of each pod that is not ready what it waits for; it is for people, so what cannot be
-// read is left out.
-func (e *Environment) explain(ctx context.Context, namespace string) string {
-	pods, err := e.pods(ctx, namespace, "")
+// describePods describes what each pod that is not ready waits for. Pods that cannot be read are left out.
+func (e *Environment) describePods(ctx context.Context, namespace string) string {
+	pods, err := e.listPods(ctx, namespace, "")
 	if err != nil {
 		return err.Error()
 	}
 	var lines []string
 	for _, p := range pods {
-		if !p.ready() {
-			lines = append(lines, fmt.Sprintf("     %s: %s", p.Metadata.Name, p.why()))
+		if !p.isReady() {
+			lines = append(lines, fmt.Sprintf("     %s: %s", p.Metadata.Name, p.describeState()))
 		}
 	}
 	return strings.Join(lines, "\n")

@@ -10,35 +10,35 @@ import (
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
-// policyChange asks for another scope in the policy of orders and takes that back. Each time, both
+// testPolicyChange requires another scope in the policy of orders, and restores the policy. Each time, both
 // replicas must use the new policies within the bound, each by its own audit records.
-func (e *Environment) policyChange(ctx context.Context) ([]string, error) {
+func (e *Environment) testPolicyChange(ctx context.Context) ([]string, error) {
 	stricter := func(name, text string) string {
 		if name == "orders.yaml" {
 			return strings.ReplaceAll(text, "orders.read", "orders.admin")
 		}
 		return text
 	}
-	if err := e.givePolicies(ctx, stricter); err != nil {
+	if err := e.applyPolicies(ctx, stricter); err != nil {
 		return nil, err
 	}
-	err := e.decideAll(ctx, "no_rule")
-	// With any result, the cases after this one need the policies as shipped.
-	if back := e.givePolicies(ctx, asShipped); back != nil {
+	err := e.awaitDecisions(ctx, "no_rule")
+	// Also after a failure: the next tests need the policies as shipped.
+	if back := e.applyPolicies(ctx, asShipped); back != nil {
 		return nil, back
 	}
 	if err != nil {
 		return []string{err.Error()}, nil
 	}
-	if err := e.decideAll(ctx, "rule_allowed"); err != nil {
+	if err := e.awaitDecisions(ctx, "rule_allowed"); err != nil {
 		return []string{err.Error()}, nil
 	}
 	return nil, nil
 }
 
-// givePolicies replaces the ConfigMap by the shipped documents, each as change makes it.
-func (e *Environment) givePolicies(ctx context.Context, change func(name, text string) string) error {
-	names, err := filepath.Glob(e.shipped("manifests", "policies", "*.yaml"))
+// applyPolicies replaces the ConfigMap by the shipped documents, each as change makes it.
+func (e *Environment) applyPolicies(ctx context.Context, change func(name, text string) string) error {
+	names, err := filepath.Glob(e.repoFile("manifests", "policies", "*.yaml"))
 	if err != nil {
 		return err
 	}
@@ -48,36 +48,36 @@ func (e *Environment) givePolicies(ctx context.Context, change func(name, text s
 		if err != nil {
 			return err
 		}
-		changed := e.path(filepath.Base(name))
+		changed := e.runFile(filepath.Base(name))
 		if err := os.WriteFile(changed, []byte(change(filepath.Base(name), string(text))), 0o644); err != nil {
 			return err
 		}
 		create = append(create, "--from-file="+changed)
 	}
-	return e.derived(ctx, create...)
+	return e.applyCreated(ctx, create...)
 }
 
-// decideAll sends order until every replica's last decision about orders has that reason.
-func (e *Environment) decideAll(ctx context.Context, reason string) error {
-	pods, err := e.pods(ctx, "meshpass", "app=meshpass")
+// awaitDecisions sends order until every replica's last decision about orders has that reason.
+func (e *Environment) awaitDecisions(ctx context.Context, reason string) error {
+	pods, err := e.listPods(ctx, "meshpass", "app=meshpass")
 	if err != nil {
 		return err
 	}
 	last := map[string]string{}
 	sent := 0
-	return e.await(ctx, "each replica to decide "+reason, volumeBound, func(ctx context.Context) (string, error) {
+	return e.waitFor(ctx, "each replica to decide "+reason, volumeBound, func(ctx context.Context) (string, error) {
 		sent++
-		pod, decided, err := e.decision(ctx, fmt.Sprintf("decide.%s.%d.%d", reason, e.since.Unix(), sent))
+		pod, decided, err := e.sendAndReadDecision(ctx, fmt.Sprintf("decide.%s.%d.%d", reason, e.since.Unix(), sent))
 		if err != nil {
 			return "", err
 		}
 		last[pod] = decided
-		return behind(pods, last, reason), nil
+		return listBehind(pods, last, reason), nil
 	})
 }
 
-// behind names the replicas whose last decision had another reason, or that made none.
-func behind(pods []pod, last map[string]string, reason string) string {
+// listBehind lists the replicas without a decision, or whose last decision has another reason.
+func listBehind(pods []pod, last map[string]string, reason string) string {
 	var names []string
 	for _, p := range pods {
 		if last[p.Metadata.Name] != reason {
@@ -87,12 +87,12 @@ func behind(pods []pod, last map[string]string, reason string) string {
 	return strings.Join(names, ", ")
 }
 
-// decision sends order and returns the replica that decided it at orders, and the reason.
-func (e *Environment) decision(ctx context.Context, id string) (pod, reason string, err error) {
+// sendAndReadDecision sends order, and returns the replica that decided it at orders, and the reason.
+func (e *Environment) sendAndReadDecision(ctx context.Context, id string) (pod, reason string, err error) {
 	if _, err := e.Send(ctx, scenarios.Request{ID: id, Send: order}); err != nil {
 		return "", "", err
 	}
-	lines, err := e.linesAbout(ctx, id, e.at.authorizers)
+	lines, err := e.linesAbout(ctx, id, e.current.authorizers)
 	if err != nil {
 		return "", "", err
 	}

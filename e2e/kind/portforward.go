@@ -18,14 +18,14 @@ const (
 	forwardBound = 30 * time.Second
 )
 
-// portForward makes a port of a pod reachable on loopback until stop is called, past Services, sidecars
-// and NetworkPolicies: kubectl reaches it from within the pod.
+// portForward makes a port of a pod reachable on loopback until stop is called. Services, sidecars and
+// NetworkPolicies do not apply, because kubectl connects from within the pod.
 func (e *Environment) portForward(ctx context.Context, namespace, target string, port int) (url string, stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, "kubectl", "port-forward", "-n", namespace, "--address", "127.0.0.1", target, fmt.Sprintf(":%d", port))
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+e.path("kubeconfig"))
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+e.runFile("kubeconfig"))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -36,12 +36,12 @@ func (e *Environment) portForward(ctx context.Context, namespace, target string,
 	}
 	stop = func() {
 		cancel()
-		_ = cmd.Wait() // it was ended: that is its error
+		_ = cmd.Wait() // its error is only that it was stopped
 	}
 	address := make(chan string, 1)
 	go func() {
-		address <- forwarded(out)
-		_, _ = io.Copy(io.Discard, out) // or kubectl would wait for a reader
+		address <- readForwardedAddress(out)
+		_, _ = io.Copy(io.Discard, out) // otherwise kubectl would wait for a reader
 	}()
 	select {
 	case at := <-address:
@@ -51,13 +51,13 @@ func (e *Environment) portForward(ctx context.Context, namespace, target string,
 	case <-time.After(forwardBound):
 	}
 	stop()
-	return "", nil, fmt.Errorf("kubectl port-forward %s -n %s: no port of it: %s", target, namespace, lastLines(strings.TrimSpace(said.String()), 15))
+	return "", nil, fmt.Errorf("kubectl port-forward %s -n %s: no port was forwarded: %s", target, namespace, lastLines(strings.TrimSpace(stderr.String()), 15))
 }
 
 var forwarding = regexp.MustCompile(`^Forwarding from (127\.0\.0\.1:[0-9]+) -> `)
 
-// forwarded reads up to the line with the local address of kubectl; "": it ended before.
-func forwarded(out io.Reader) string {
+// readForwardedAddress reads the local address from the output of kubectl; "": the output ended before.
+func readForwardedAddress(out io.Reader) string {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if found := forwarding.FindStringSubmatch(lines.Text()); found != nil {

@@ -9,6 +9,6 @@ import (
 // Printer writes progress for people.
 type Printer struct{ Out io.Writer }
 
-func (p *Printer) line(format string, args ...any) { fmt.Fprintf(p.Out, format+"\n", args...) }
+func (p *Printer) printLine(format string, args ...any) { fmt.Fprintf(p.Out, format+"\n", args...) }
 
-func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+func formatSeconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }

@@ -15,67 +15,67 @@ import (
 )
 
 const (
-	lead      = 45 * time.Second  // from giving the new key to everyone until it signs
-	rotations = 120 * time.Second // of load, in which all of it happens
+	lead         = 45 * time.Second  // from the distribution of the new key until it signs
+	rotationLoad = 120 * time.Second // length of the load, which covers the whole rotation
 )
 
-// keyRotation replaces the signing key under load: the new one is published and given to all, signs
-// after the lead, and then the old one is withdrawn. A token of the old key is good before and is
-// refused as one of an unknown key afterwards, so what passes then is signed with the new one.
-func (e *Environment) keyRotation(ctx context.Context) ([]string, error) {
-	old, err := e.oldToken()
+// testKeyRotation replaces the signing key under load: the new key is published and distributed, signs after
+// the lead, and then the old key is withdrawn. A token of the old key is valid before, and has an unknown key
+// afterwards. So the requests that pass then have tokens of the new key.
+func (e *Environment) testKeyRotation(ctx context.Context) ([]string, error) {
+	oldToken, err := e.newTokenSource()
 	if err != nil {
 		return nil, err
 	}
-	if err := e.verdict(ctx, old(), "no_rule"); err != nil {
+	if err := e.awaitReason(ctx, oldToken(), "no_rule"); err != nil {
 		return nil, fmt.Errorf("before: %w", err)
 	}
-	tally, err := e.under(ctx, rotations, func(ctx context.Context) error {
-		if err := e.rotate(ctx); err != nil {
+	tally, err := e.changeUnderLoad(ctx, rotationLoad, func(ctx context.Context) error {
+		if err := e.rotateKey(ctx); err != nil {
 			return err
 		}
-		return e.verdict(ctx, old(), "kid_unknown")
+		return e.awaitReason(ctx, oldToken(), "kid_unknown")
 	})
-	e.out.line("   %d requests", tally.Sent())
-	return lost(tally), err
+	e.out.printLine("   %d requests", tally.Sent())
+	return describeLost(tally), err
 }
 
-// rotate takes as long as the lead.
-func (e *Environment) rotate(ctx context.Context) error {
-	before, err := keyset.LoadSigningKeys(e.path("keys"))
+// rotateKey takes as long as the lead.
+func (e *Environment) rotateKey(ctx context.Context) error {
+	before, err := keyset.LoadSigningKeys(e.runFile("keys"))
 	if err != nil {
 		return err
 	}
-	if err := e.newKey(ctx, east, lead); err != nil {
+	if err := e.addKey(ctx, east, lead); err != nil {
 		return err
 	}
 	signs := time.Now().Add(lead)
-	if err := e.giveKeys(ctx); err != nil {
+	if err := e.applyKeys(ctx); err != nil {
 		return err
 	}
-	err = e.await(ctx, "the new key to sign", volumeBound, func(context.Context) (string, error) {
-		// With a moment for the last tokens of the old key: each is on its way for milliseconds.
+	err = e.waitFor(ctx, "the new key to sign", volumeBound, func(context.Context) (string, error) {
+		// A margin for the last tokens of the old key, which are in use for milliseconds.
 		if time.Now().Before(signs.Add(5 * time.Second)) {
-			return "its time has not come", nil
+			return "its time to sign has not come", nil
 		}
 		return "", nil
 	})
 	if err != nil {
 		return err
 	}
-	if err := e.withdraw(before.Keys()[0].ID()); err != nil {
+	if err := e.removeKey(before.Keys()[0].ID()); err != nil {
 		return err
 	}
-	if err := e.publish(ctx, east); err != nil {
+	if err := e.publishKeys(ctx, east); err != nil {
 		return err
 	}
-	return e.giveKeys(ctx)
+	return e.applyKeys(ctx)
 }
 
-// withdraw takes a key out of the directory at once, as after a leak. It is not left to its times,
-// which keep it published for minutes.
-func (e *Environment) withdraw(kid string) error {
-	plans, err := os.ReadFile(e.path("keys", "keys.yaml"))
+// removeKey removes a key from the directory at once, as after a leak. Its own times would keep it published
+// for minutes.
+func (e *Environment) removeKey(kid string) error {
+	plans, err := os.ReadFile(e.runFile("keys", "keys.yaml"))
 	if err != nil {
 		return err
 	}
@@ -85,15 +85,15 @@ func (e *Environment) withdraw(kid string) error {
 		return fmt.Errorf("keys.yaml does not list %s", kid)
 	}
 	const entry = 5 // the kid and its four times
-	if err := os.WriteFile(e.path("keys", "keys.yaml"), []byte(strings.Join(slices.Delete(lines, from, from+entry), "")), 0o600); err != nil {
+	if err := os.WriteFile(e.runFile("keys", "keys.yaml"), []byte(strings.Join(slices.Delete(lines, from, from+entry), "")), 0o600); err != nil {
 		return err
 	}
-	return os.Remove(e.path("keys", kid+".pem"))
+	return os.Remove(e.runFile("keys", kid+".pem"))
 }
 
-// oldToken signs, whenever it is called, with the keys that are there now.
-func (e *Environment) oldToken() (func() string, error) {
-	keys, err := keyset.LoadSigningKeys(e.path("keys"))
+// newTokenSource returns a function that signs tokens with the keys that exist now.
+func (e *Environment) newTokenSource() (func() string, error) {
+	keys, err := keyset.LoadSigningKeys(e.runFile("keys"))
 	if err != nil {
 		return nil, err
 	}
@@ -114,11 +114,11 @@ func (e *Environment) oldToken() (func() string, error) {
 	return func() string { raw, _, _ := minter.Mint(alice); return raw }, nil
 }
 
-// verdict waits until a token that inventory shows to orders is refused for that reason. With no_rule
-// the token itself was found good: inventory is not named by the policy of orders.
-func (e *Environment) verdict(ctx context.Context, raw, reason string) error {
+// awaitReason waits until a request of inventory to orders with this token is denied for that reason. With
+// no_rule the token itself is valid: the policy of orders does not name inventory.
+func (e *Environment) awaitReason(ctx context.Context, raw, reason string) error {
 	sent := 0
-	return e.await(ctx, "the answer "+reason, volumeBound, func(ctx context.Context) (string, error) {
+	return e.waitFor(ctx, "the answer "+reason, volumeBound, func(ctx context.Context) (string, error) {
 		sent++
 		answer, err := e.Send(ctx, scenarios.Request{ID: fmt.Sprintf("rotation.%s.%d", reason, sent), Send: scenarios.Send{
 			From: "ns/shop/sa/inventory", To: "orders", Method: "GET", Path: "/tenants/acme/orders/1001",

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// shapes are the topologies other than the tour's, in the order of the cluster's changes.
-func shapes() []topology {
+// otherTopologies returns the topologies except the tour's, in the order of the run.
+func otherTopologies() []topology {
 	return []topology{
 		{name: "ingress", cases: []string{"ingress-gateway", "ingress"}, gateways: []gateway{eastOutside},
 			authorizers: sharedAuthorizers, entry: "istio-ingressgateway.istio-system"},
 		{name: "gateway-api", cases: []string{"gateway-api", "ingress"}, gateways: []gateway{eastOutside},
-			authorizers: sharedAuthorizers, entry: "tyk-istio.istio-ingress", prepare: (*Environment).gatewayAPI},
+			authorizers: sharedAuthorizers, entry: "tyk-istio.istio-ingress", prepare: (*Environment).installGatewayAPI},
 		{name: "two-clusters", cases: []string{"two-clusters"}, gateways: []gateway{east, west},
 			authorizers: sharedAuthorizers, prepare: (*Environment).secondCluster},
 		{name: "beside", cases: []string{"tour", "hostile", "sidecar"}, gateways: []gateway{east},
@@ -22,47 +22,84 @@ func shapes() []topology {
 	}
 }
 
-var eastOutside = gateway{east.name, east.namespace, east.home, "e2e/kind/topologies/ingress/plugin.yaml", east.jwks}
+// eastOutside is east with the plugin configuration of the ingress topologies.
+var eastOutside = gateway{name: east.name, namespace: east.namespace, home: east.home, plugin: "e2e/kind/topologies/ingress/plugin.yaml", jwks: east.jwks}
 
-// topologies brings one after the other onto the cluster and plays its cases, and then the tour's again.
-func (e *Environment) topologies(ctx context.Context) error {
+// playTopologies applies one topology after the other and plays its cases, and then applies the tour's again.
+func (e *Environment) playTopologies(ctx context.Context) error {
 	var t tally
-	for _, shape := range shapes() {
-		if err := e.playAt(ctx, &t, shape); err != nil {
+	for _, next := range otherTopologies() {
+		if err := e.playTopology(ctx, &t, next); err != nil {
 			return err
 		}
 	}
-	if e.at.name != "" {
-		if err := e.shape(ctx, tour); err != nil {
+	if e.current.name != "" {
+		if err := e.applyTopology(ctx, tour); err != nil {
 			return err
 		}
 	}
-	return t.verdict(e.out)
+	return t.printSummary(e.out)
 }
 
-func (e *Environment) playAt(ctx context.Context, t *tally, shape topology) error {
-	tests, err := e.cases(shape)
+func (e *Environment) playTopology(ctx context.Context, t *tally, shape topology) error {
+	tests, err := e.loadCases(shape)
 	if err != nil {
 		return err
 	}
-	if len(e.selected(tests)) == 0 {
+	if len(e.selectTests(tests)) == 0 {
 		t.skipped += len(tests)
 		return nil
 	}
-	e.out.line("   topology %s", shape.name)
-	if err := e.shape(ctx, shape); err != nil {
+	e.out.printLine("   topology %s", shape.name)
+	if err := e.applyTopology(ctx, shape); err != nil {
 		return err
 	}
-	if err := e.play(ctx, t, tests); err != nil {
+	if err := e.playTests(ctx, t, tests); err != nil {
 		return err
 	}
-	return e.leave(ctx)
+	return e.removeTopology(ctx)
 }
 
-// gatewayAPI installs the definitions of Kubernetes' Gateway API, of the release that the pinned Istio is
+// applyTopology changes the cluster to a topology.
+func (e *Environment) applyTopology(ctx context.Context, t topology) error {
+	e.current = t
+	clear(e.credentials) // API keys are lost with their Redis
+	shared, err := t.loadShared()
+	if err != nil {
+		return err
+	}
+	if t.prepare != nil {
+		if err := t.prepare(e, ctx); err != nil {
+			return err
+		}
+	}
+	if err := e.runIstioctlInstall(ctx, e.installFiles(shared)...); err != nil {
+		return err
+	}
+	for _, part := range []func(context.Context) error{e.applyEntrance, e.applyKeys, e.applyDemo, e.applyOverlay, e.restartAll} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restartAll restarts every Tyk, with or without its sidecar, and waits for all pods that the overlay has changed.
+func (e *Environment) restartAll(ctx context.Context) error {
+	namespaces := []string{"meshpass", "shop"}
+	for _, g := range e.current.gateways {
+		namespaces = append(namespaces, g.namespace)
+		if err := e.restartDeployments(ctx, g.namespace); err != nil {
+			return err
+		}
+	}
+	return e.awaitRollouts(ctx, namespaces...)
+}
+
+// installGatewayAPI installs the definitions of Kubernetes' Gateway API, of the release that the pinned Istio is
 // built with.
-func (e *Environment) gatewayAPI(ctx context.Context) error {
-	dir, err := e.tool(ctx, nil, "go", "-C", filepath.Join("e2e", "istiod"), "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api")
+func (e *Environment) installGatewayAPI(ctx context.Context) error {
+	dir, err := e.runTool(ctx, nil, "go", "-C", filepath.Join("e2e", "istiod"), "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api")
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func run() int {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second interrupt ends at once
-	steps, err := kind.Find(*step)
+	steps, err := kind.FindSteps(*step)
 	if err != nil {
 		return reportError(err)
 	}

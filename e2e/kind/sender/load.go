@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Load is a request that Workers send one after the other, each Pause after the last answer, For
-// so long.
+// Load describes requests: each of the Workers sends Message again and again for the time For, and waits Pause
+// after each answer.
 type Load struct {
 	Message Message
 	Workers int
@@ -35,7 +35,7 @@ func (t Tally) Sent() int {
 	return sent
 }
 
-// Run sends for the time of l. Its connections stay open, as those of a busy client do.
+// Run sends the load. Its connections stay open, like those of a busy client.
 func (l Load) Run(ctx context.Context) Tally {
 	t := Tally{All: map[string]int{}, Tail: map[string]int{}}
 	began := time.Now()
@@ -47,9 +47,9 @@ func (l Load) Run(ctx context.Context) Tally {
 	var workers sync.WaitGroup
 	for range l.Workers {
 		workers.Go(func() {
-			for pause(ctx, l.Pause) {
-				// A request that has begun is ended, or each worker's last one would seem lost.
-				outcome := outcome(send(context.WithoutCancel(ctx), &client, l.Message))
+			for waitPause(ctx, l.Pause) {
+				// A request that has begun is completed, otherwise each worker's last one would count as lost.
+				outcome := classifyAnswer(sendWith(context.WithoutCancel(ctx), &client, l.Message))
 				mu.Lock()
 				t.All[outcome]++
 				if time.Now().After(tail) {
@@ -63,7 +63,7 @@ func (l Load) Run(ctx context.Context) Tally {
 	return t
 }
 
-func outcome(a Answer, err error) string {
+func classifyAnswer(a Answer, err error) string {
 	switch {
 	case err != nil:
 		return "no answer"
@@ -74,8 +74,8 @@ func outcome(a Answer, err error) string {
 	}
 }
 
-// pause waits; false when time is up.
-func pause(ctx context.Context, d time.Duration) bool {
+// waitPause waits for d; false: ctx ended.
+func waitPause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
 		return false

@@ -5,8 +5,8 @@
 //	sender load  < Load    > Tally     the same request again and again
 //	sender login < Login   > Tokens    a user signs in at the OpenID provider
 //
-// What goes in and out is JSON on standard input and output, so nothing in the pod listens and
-// no credential is in an argument.
+// Input and output are JSON on standard input and output, so no process in the pod listens and no credential is
+// in an argument.
 package sender
 
 import (
@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// Message is one request. Connect and TLS are for a single one; a load goes to its URL.
+// Message is one request. Connect and TLS are for single requests; a load uses only its URL.
 type Message struct {
 	Method, URL string
 	Host        string // absent: that of the URL
@@ -31,7 +31,7 @@ type Message struct {
 	Body        []byte
 }
 
-// Answer is what came back. Closed: the peer ended the connection without a word.
+// Answer is the response. Closed: the peer ended the connection without a response.
 type Answer struct {
 	Status int
 	Closed bool
@@ -39,7 +39,7 @@ type Answer struct {
 	Body   []byte
 }
 
-// Login names a user and a provider for a sign-in.
+// Login names a user and the provider at which the user signs in.
 type Login struct{ Issuer, User string }
 
 const timeout = 20 * time.Second
@@ -54,14 +54,14 @@ func Send(ctx context.Context, m Message) (Answer, error) {
 	}
 	if m.TLS != nil {
 		var err error
-		if transport.TLSClientConfig, err = m.TLS.config(); err != nil {
+		if transport.TLSClientConfig, err = m.TLS.newConfig(); err != nil {
 			return Answer{}, err
 		}
 	}
-	return send(ctx, &http.Client{Transport: transport, Timeout: timeout}, m)
+	return sendWith(ctx, &http.Client{Transport: transport, Timeout: timeout}, m)
 }
 
-func send(ctx context.Context, client *http.Client, m Message) (Answer, error) {
+func sendWith(ctx context.Context, client *http.Client, m Message) (Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, m.Method, m.URL, bytes.NewReader(m.Body))
 	if err != nil {
 		return Answer{}, err
@@ -71,7 +71,7 @@ func send(ctx context.Context, client *http.Client, m Message) (Answer, error) {
 		request.Header = m.Header.Clone()
 	}
 	response, err := client.Do(request)
-	if hungUp(err) {
+	if isClosed(err) {
 		return Answer{Closed: true}, nil
 	}
 	if err != nil {
@@ -82,9 +82,9 @@ func send(ctx context.Context, client *http.Client, m Message) (Answer, error) {
 	return Answer{Status: response.StatusCode, Header: response.Header, Body: body}, err
 }
 
-// hungUp: the peer ended the connection without a word, or with TLS's for "no". Of such an alert
-// crypto/tls reports only that it is the peer's.
-func hungUp(err error) bool {
+// isClosed reports whether the peer ended the connection without a response, or with an alert of TLS. Of such an
+// alert, crypto/tls only reports that it is the peer's.
+func isClosed(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || ok && op.Op == "remote error"
 }

@@ -12,7 +12,7 @@ type TLS struct {
 	Roots     []byte // the authority of the URL's host; absent: the host is within a mesh
 }
 
-func (t *TLS) config() (*tls.Config, error) {
+func (t *TLS) newConfig() (*tls.Config, error) {
 	config := &tls.Config{}
 	if t.Cert != nil {
 		own, err := tls.X509KeyPair(t.Cert, t.Key)
@@ -22,14 +22,14 @@ func (t *TLS) config() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{own}
 	}
 	if t.Roots == nil {
-		// The mesh's certificates hold no host name to compare with; the server's identity is not
-		// what is tested. By the protocol's name Envoy tells the mesh's TLS from any other.
+		// The mesh's certificates have no host name to compare, and the server's identity is not tested
+		// here. By the name of the protocol Envoy recognises the TLS of the mesh.
 		config.InsecureSkipVerify, config.NextProtos = true, []string{"istio"}
 		return config, nil
 	}
 	config.RootCAs = x509.NewCertPool()
 	if !config.RootCAs.AppendCertsFromPEM(t.Roots) {
-		return nil, errors.New("the roots hold no certificate")
+		return nil, errors.New("the roots contain no certificate")
 	}
 	return config, nil
 }

@@ -11,31 +11,31 @@ import (
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
 
-//go:embed asked.yaml
-var askedWorkload []byte
+//go:embed labelled.yaml
+var labelledWorkload []byte
 
 // accessLogBound is longer than Envoy keeps an access log in memory.
 const accessLogBound = time.Minute
 
-// asked: while the authorizer is well, a request to a workload with this value of the label is decided.
-// Where NetworkPolicy is enforced and does not admit its pods, a closed provider answers 503, and an
-// open one lets the request in undecided: then its access log has no decision_id.
-func (e *Environment) asked(label string) func(context.Context) ([]string, error) {
+// testLabelledWorkload checks that a request to a workload with this value of the label is decided while the
+// authorizer works. If a NetworkPolicy does not admit the pods of the workload, a closed provider answers
+// 503, and an open one admits the request without a decision: then the access log has no decision_id.
+func (e *Environment) testLabelledWorkload(label string) func(context.Context) ([]string, error) {
 	return func(ctx context.Context) (problems []string, err error) {
-		manifests, err := e.askedManifests(label)
+		manifests, err := e.labelledManifests(label)
 		if err != nil {
 			return nil, err
 		}
-		if err := e.apply(ctx, manifests); err != nil {
+		if err := e.applyManifests(ctx, manifests); err != nil {
 			return nil, err
 		}
 		defer func() {
-			_, back := e.tool(context.WithoutCancel(ctx), manifests, "kubectl", "delete", "--wait=false", "-f", "-")
+			_, back := e.runTool(context.WithoutCancel(ctx), manifests, "kubectl", "delete", "--wait=false", "-f", "-")
 			if err == nil {
 				err = back
 			}
 		}()
-		if err := e.rollouts(ctx, "shop"); err != nil {
+		if err := e.awaitRollouts(ctx, "shop"); err != nil {
 			return nil, err
 		}
 		id := fmt.Sprintf("asked.%s.%d", label, time.Now().UnixNano())
@@ -44,8 +44,8 @@ func (e *Environment) asked(label string) func(context.Context) ([]string, error
 			return nil, err
 		}
 		var decided, logged []logLine
-		if err := e.await(ctx, "the access log of "+label, accessLogBound, func(ctx context.Context) (string, error) {
-			if decided, err = e.linesAbout(ctx, id, e.at.authorizers); err != nil {
+		if err := e.waitFor(ctx, "the access log of "+label, accessLogBound, func(ctx context.Context) (string, error) {
+			if decided, err = e.linesAbout(ctx, id, e.current.authorizers); err != nil {
 				return "", err
 			}
 			logged, err = e.linesAbout(ctx, id, source{"shop", "app=" + label, "istio-proxy"})
@@ -56,26 +56,26 @@ func (e *Environment) asked(label string) func(context.Context) ([]string, error
 		}); err != nil {
 			return nil, err
 		}
-		return judgeAsked(label, answer, decided, logged), nil
+		return compareDecision(label, answer, decided, logged), nil
 	}
 }
 
-// askedManifests are the workload, and for one with TCP ports the policies that manifests/istio/tcp has for orders.
-func (e *Environment) askedManifests(label string) ([]byte, error) {
-	manifests := bytes.ReplaceAll(askedWorkload, []byte("NAME"), []byte(label))
+// labelledManifests returns the workload, and for one with TCP ports the policies that manifests/istio/tcp has for orders.
+func (e *Environment) labelledManifests(label string) ([]byte, error) {
+	manifests := bytes.ReplaceAll(labelledWorkload, []byte("NAME"), []byte(label))
 	if label != "tcp" {
 		return manifests, nil
 	}
-	policies, err := os.ReadFile(e.shipped("manifests", "istio", "tcp", "authorization-policy.yaml"))
+	policies, err := os.ReadFile(e.repoFile("manifests", "istio", "tcp", "authorization-policy.yaml"))
 	if err != nil {
 		return nil, err
 	}
 	return append(append(manifests, "---\n"...), bytes.ReplaceAll(policies, []byte("orders"), []byte(label))...), nil
 }
 
-// judgeAsked wants one decision, and its id in the access log. No document targets the workload, so that
-// it is a denial.
-func judgeAsked(label string, answer scenarios.Answer, decided, logged []logLine) (problems []string) {
+// compareDecision wants one decision, and its id in the access log. No document targets the workload, so
+// the decision is a denial.
+func compareDecision(label string, answer scenarios.Answer, decided, logged []logLine) (problems []string) {
 	if answer.Status != 403 || answer.BodyField("reason") != "unguarded" {
 		problems = append(problems, fmt.Sprintf("answered %d %s, want 403 unguarded", answer.Status, answer.BodyField("reason")))
 	}
