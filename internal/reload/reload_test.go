@@ -190,7 +190,7 @@ func TestAChangeInTheMiddle(t *testing.T) {
 	files.put("two")
 	v.Poll()
 	if v.Get() != "one" {
-		t.Errorf("a value of moving files is in force: %q", v.Get())
+		t.Errorf("a value of moving files is active: %q", v.Get())
 	}
 	v.Poll()
 	if v.Get() != "three" {
@@ -198,7 +198,7 @@ func TestAChangeInTheMiddle(t *testing.T) {
 	}
 }
 
-// Content that is mended while a load of the former content fails is not taken
+// Content that is fixed while a load of the former content fails is not taken
 // for the content that failed.
 func TestMendedInTheMiddle(t *testing.T) {
 	files := newVolume(t, "one")
@@ -297,7 +297,7 @@ func TestFollowingFilesThatAFileNames(t *testing.T) {
 }
 
 // What is refused for a reason outside the files is taken as soon as that is gone,
-// and told once.
+// and logged once.
 func TestTheReasonIsOutsideTheFiles(t *testing.T) {
 	files := newVolume(t, "one")
 	outside, reports := error(nil), 0

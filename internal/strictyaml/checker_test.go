@@ -107,7 +107,7 @@ func TestRequirementsAccept(t *testing.T) {
 	wantProblems(t, v.Err())
 }
 
-// What could not be read is not judged: the decoded value is not the one in the file.
+// A value that could not be read is not checked: the decoded value differs from the file.
 func TestOneMessageForOneMistake(t *testing.T) {
 	for text, want := range map[string][]string{
 		"first: {count: soon, mode: x}": {ofCount("1:16", `want a whole number, not the text "soon"`), "f.yaml:1:28: first.mode: judged"},

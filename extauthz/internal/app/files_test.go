@@ -33,7 +33,7 @@ policies: {dirs: [{path: policies}]}
 	return f
 }
 
-// write replaces a file as whoever follows the rules does: at once.
+// write replaces a file at once, as operators should.
 func (f files) write(name, content string) {
 	f.t.Helper()
 	if err := atomicfile.Write(filepath.Join(filepath.Dir(f.config), name), []byte(content), 0o600); err != nil {

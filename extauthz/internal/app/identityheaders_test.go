@@ -2,7 +2,7 @@ package app
 
 import "testing"
 
-// The workload behind an allowed request is told what the file says.
+// The workload behind an allowed request gets the headers of the file.
 func TestIdentityHeadersAreConfigured(t *testing.T) {
 	f := newFiles(t, oneListener+"identityHeaders: {x-meshpass-user: sub, x-meshpass-tenant: tctx.tenant}")
 	answer, err := startAsked(t, f).Check(t.Context(), order(t, gateway))

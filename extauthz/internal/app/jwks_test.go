@@ -102,7 +102,7 @@ func TestKeysFromAURL(t *testing.T) {
 }
 
 // Without any set it starts, answers 503 with the reason, and is not ready: until
-// the server is back. What fails for another reason is told so all the same.
+// the server is back. Tokens that fail for another reason still get that reason.
 func TestAColdStartWithoutKeys(t *testing.T) {
 	east := newFleet(t, "east")
 	server := newKeyServer(t, "")
@@ -219,7 +219,7 @@ func jwksOf(t *testing.T, all ...fleet) string {
 }
 
 // A partner publishes our key beside its own: ours goes on, now and after a restart, and
-// so does the partner's; its copy of our key speaks for nobody.
+// so does the partner's; its copy of our key is not used.
 func TestAPartnerThatPublishesOurKey(t *testing.T) {
 	ours, partner := newFleet(t, "east"), newFleet(t, "west")
 	partners, our := newKeyServer(t, partner.jwks(t)), newKeyServer(t, ours.jwks(t))

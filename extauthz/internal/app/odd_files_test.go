@@ -157,9 +157,9 @@ func (a asked) sample(t *testing.T, name string) string {
 	return value
 }
 
-// One slip must not keep a key alive: not one in another section of the
+// One mistake must not keep a key active: not one in another section of the
 // configuration, nor one in another key file. Without the fix the leaked key holds
-// until somebody finds the slip.
+// until the mistake is found.
 func TestAKeyIsWithdrawnWhateverElseIsWrong(t *testing.T) {
 	east, west := newFleet(t, "east"), newFleet(t, "west")
 	f := newTrusting(t, oneListener, entry(east, "east.json"), entry(west, "west.json"))

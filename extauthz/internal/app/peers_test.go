@@ -64,11 +64,11 @@ func TestServicesAreFollowed(t *testing.T) {
 	a.shows(t, "services/waypoint", 0, 3, "ready\n", "services/waypoint: active since", "10.96.0.7:8080 is taken by service/shop/orders")
 
 	f.write("services.yaml", ordersService)
-	eventually(t, "not mended", func() bool { return reason("10.96.0.7") == "rule_allowed" })
+	eventually(t, "not fixed", func() bool { return reason("10.96.0.7") == "rule_allowed" })
 	a.shows(t, "services/waypoint", 1, 3, "ready\n")
 }
 
-// Whoever admits that any client may say who calls is told what that means.
+// The setting that lets any client name the caller is logged with its effect.
 func TestXFCCFromAnyClientWarns(t *testing.T) {
 	f := newFiles(t, waypointListener)
 	f.write("services.yaml", ordersService)

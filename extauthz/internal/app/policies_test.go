@@ -131,7 +131,7 @@ func TestADocumentThatIsRefused(t *testing.T) {
 
 	f.write("policies/orders.yaml", document("orders", all))
 	for _, one := range []asked{a, b} {
-		one.answers(t, "mended", "orders: rule_allowed all", "stock: rule_denied none")
+		one.answers(t, "fixed", "orders: rule_allowed all", "stock: rule_denied none")
 		one.metric(t, `meshpass_policy_documents_refused{instead="denied"} 0`)
 		one.metric(t, `meshpass_policy_documents_refused{instead="last_good"} 0`)
 		one.metric(t, `meshpass_reload_current{source="policies"} 1`)
@@ -149,7 +149,7 @@ func TestStrict(t *testing.T) {
 	a.await(t, refusedMessage)
 	a.answers(t, "one is bad", "stock: rule_allowed all", "orders: rule_allowed all")
 	if s := body(t, a.ops()+"/status"); strings.Contains(s, `"generation":"`+a.wanted(t)+`"`) {
-		t.Errorf("what is wanted is said to be in force: %s", s)
+		t.Errorf("the wanted generation is said to be active: %s", s)
 	}
 	p := process(f.config)
 	p.Strict = true
@@ -158,7 +158,7 @@ func TestStrict(t *testing.T) {
 	}
 }
 
-// wanted is the generation of what the folders hold, as the status tells it.
+// wanted is the generation of what the folders hold, as the status shows it.
 func (a asked) wanted(t *testing.T) string {
 	t.Helper()
 	var report struct{ Policies struct{ Wanted string } }
@@ -201,7 +201,7 @@ func override(until time.Time, workloads ...string) string {
 	return text
 }
 
-// An override takes effect while we run, is told, and ends by the clock alone.
+// An override takes effect while the process runs, is logged, and ends by the clock alone.
 func TestOverrides(t *testing.T) {
 	f := withPolicies(t, "{dirs: [{path: policies}], overrides: overrides.yaml}")
 	f.write("policies/orders.yaml", document("orders", none))
@@ -220,7 +220,7 @@ func TestOverrides(t *testing.T) {
 	}
 	told := `"msg":"an override lifts the policies of a target","target":"ns/shop/sa/orders"`
 	if !strings.Contains(a.log.String(), told) || !strings.Contains(a.log.String(), `"by":"alice","reason":"INC-7"`) {
-		t.Errorf("not told: %s", a.log.String())
+		t.Errorf("not logged: %s", a.log.String())
 	}
 
 	f.write("overrides.yaml", strings.ReplaceAll(override(time.Now(), "orders"), "mode: shadow", "mode: off"))

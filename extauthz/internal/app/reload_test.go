@@ -72,8 +72,8 @@ const (
 	documentsMessage = "documents rejected, all others are active"
 )
 
-// What cannot be used changes nothing, is told once with all that is wrong, and
-// shows in readiness and metrics until it is mended.
+// A change that cannot be used has no effect, is logged once with all its problems, and
+// shows in readiness and metrics until it is fixed.
 func TestABadChangeKeepsTheLastGoodState(t *testing.T) {
 	for _, row := range []struct {
 		source, message, file, good, bad string
@@ -104,10 +104,10 @@ func TestABadChangeKeepsTheLastGoodState(t *testing.T) {
 			a.shows(t, row.source, 0, 1, "ready\n", "what should replace it is rejected:\n")
 
 			f.write(row.file, row.good)
-			eventually(t, "not mended", func() bool { return !strings.Contains(body(t, a.ops()+"/readyz"), "rejected") })
+			eventually(t, "not fixed", func() bool { return !strings.Contains(body(t, a.ops()+"/readyz"), "rejected") })
 			a.shows(t, row.source, 1, 1, "ready\n", "")
 			if told := a.logged(row.message); told != 1 {
-				t.Errorf("told %d times", told)
+				t.Errorf("logged %d times", told)
 			}
 		})
 	}

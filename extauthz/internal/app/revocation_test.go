@@ -84,7 +84,7 @@ func TestNoListOfRevocationsNoStart(t *testing.T) {
 	}
 }
 
-// `meshpass token verify` judges by the file as well.
+// `meshpass token verify` uses the file too.
 func TestVerifierOfAFileWithRevocations(t *testing.T) {
 	f := newFiles(t, revocationFile)
 	f.write("revoked.yaml", withdrawing(t, revocation.Sub, "idp:alice"))

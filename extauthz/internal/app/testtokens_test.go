@@ -18,7 +18,7 @@ func byHand(t *testing.T) string {
 	return parts.Sign(t)
 }
 
-// Admitted only where the file says so, and the log tells it at the start.
+// Test tokens are allowed only by the file, and the log says so at the start.
 func TestTokensForTests(t *testing.T) {
 	for settings, want := range map[string]decision.Reason{"": decision.TestToken, "\ninsecure: {allowTestTokens: true}": decision.RuleAllowed} {
 		a := startAsked(t, newFiles(t, oneListener+settings))
@@ -34,7 +34,7 @@ func TestTokensForTests(t *testing.T) {
 	}
 }
 
-// `meshpass token verify` judges as the authorizer would, by the parts of the file
+// `meshpass token verify` answers as the authorizer would, by the parts of the file
 // that concern tokens.
 func TestVerifierOfAFile(t *testing.T) {
 	f := newFiles(t, "listeners: []")

@@ -60,7 +60,7 @@ func TestCertificatesAreFollowed(t *testing.T) {
 
 	other := certtest.NewCA(t)
 	f.write("ca.pem", other.PEM())
-	eventually(t, "the new client CA is not in force", func() bool {
+	eventually(t, "the new client CA is not active", func() bool {
 		_, err := dialTLS(t, address, ca, other.IssueLeaf(time.Now().Add(lasting), sidecarID).TLS).Check(t.Context(), order(t, gateway))
 		return err == nil
 	})
@@ -69,7 +69,7 @@ func TestCertificatesAreFollowed(t *testing.T) {
 	}
 }
 
-// What cannot be served leaves the last good certificate in force, and shows.
+// Files that cannot be served leave the last good certificate active, and show in readiness.
 func TestABadCertificateKeepsTheLastGoodOne(t *testing.T) {
 	ca := certtest.NewCA(t)
 	client := ca.IssueLeaf(time.Now().Add(lasting), sidecarID).TLS
@@ -104,7 +104,7 @@ func TestABadCertificateKeepsTheLastGoodOne(t *testing.T) {
 			}
 
 			f.certify(other)
-			eventually(t, "not mended", func() bool {
+			eventually(t, "not fixed", func() bool {
 				certificate, _ := shown(t, r.addresses()[0], ca, client)
 				return certificate.Equal(other.TLS.Leaf) && !strings.Contains(body(t, a.ops()+"/readyz"), "rejected")
 			})
@@ -123,7 +123,7 @@ func TestAnExpiredCertificateDoesNotStart(t *testing.T) {
 	}
 }
 
-// Without client certificates whoever reaches the port may ask; that is told.
+// Without client certificates anyone who reaches the port may ask; that is logged.
 func TestServerTLS(t *testing.T) {
 	ca := certtest.NewCA(t)
 	f := newTLSFiles(t, ca, "{mode: server, certFile: cert.pem, keyFile: key.pem}", oneListener)

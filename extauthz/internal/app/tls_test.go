@@ -86,7 +86,7 @@ func TestMutualTLSClients(t *testing.T) {
 	}
 }
 
-// XFCC is believed of those clients only that the listener itself names, though
+// XFCC is trusted only of those clients that the listener itself names, though
 // others may ask elsewhere.
 func TestXFCCOnlyFromTheClientsNamed(t *testing.T) {
 	ca := certtest.NewCA(t)

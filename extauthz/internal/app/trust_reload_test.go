@@ -6,7 +6,7 @@ import (
 )
 
 // Trust follows its file: an issuer is added and removed without a restart, a file
-// that cannot be used changes nothing, and what else has changed is told.
+// that cannot be used changes nothing, and changes of other sections are logged.
 func TestTrustIsReloaded(t *testing.T) {
 	east, west := newFleet(t, "east"), newFleet(t, "west")
 	server := newKeyServer(t, west.jwks(t))
@@ -41,7 +41,7 @@ func TestTrustIsReloaded(t *testing.T) {
 	if got := a.reasonFor(t, fromWest); got != "rule_allowed" {
 		t.Errorf("west, from a file now: %s", got)
 	}
-	eventually(t, "what waits is not told", func() bool { return a.logged(needsRestart) == 1 })
+	eventually(t, "the waiting sections are not logged", func() bool { return a.logged(needsRestart) == 1 })
 	if got := a.matches(`"sections":(\[[^]]*\])`); len(got) != 1 || got[0] != `["cache"]` {
 		t.Errorf("sections: %v", got)
 	}

@@ -121,7 +121,7 @@ func TestNoDecisionByAHalfLoadedSet(t *testing.T) {
 			v.put(half(version))
 			a.policies.documents.Poll()
 			if err := a.policies.documents.Err(); err == nil {
-				t.Fatal("a half-broken version is in force")
+				t.Fatal("a half-broken version is active")
 			}
 			continue
 		}
@@ -135,7 +135,7 @@ func TestNoDecisionByAHalfLoadedSet(t *testing.T) {
 	judge(t, records.String(), generations)
 }
 
-// askVersions says that it is of the version in force, or of one about it.
+// askVersions says that it is of the active version, or of one near it.
 func askVersions(t *testing.T, server *check.Server, current *atomic.Int64, turns chan struct{}) {
 	request := order(t, gateway)
 	for range turns {
@@ -192,5 +192,5 @@ func TestAMountedConfigMap(t *testing.T) {
 	a.await(t, documentsMessage)
 	a.answers(t, "a bad version", "orders: rule_denied none")
 	v.put(map[string]string{"orders.yaml": document("orders", all)})
-	a.answers(t, "mended", "orders: rule_allowed all")
+	a.answers(t, "fixed", "orders: rule_allowed all")
 }

@@ -113,7 +113,7 @@ meshpass_reload_last_success_timestamp_seconds{source="policies"} 1.7803188e+09`
 }
 
 // A change of generation ends one series and begins another; what the documents
-// are called stands in no label.
+// are called is in no label.
 func TestPoliciesAreShown(t *testing.T) {
 	p := newProcess(t)
 	var now status.Policies

@@ -91,7 +91,7 @@ func TestReadiness(t *testing.T) {
 		{"serving", p.ready.SetServing, 200, "ready\n" + jwks + "\n" + policies + "\n"},
 		{"a change is refused", func() { p.policies.err = errors.New("a.yaml:1:2: wrong\nb.yaml:3:4: wrong") }, 200, "ready\n" + jwks + "\n" +
 			policies + "; what should replace it is rejected:\n  a.yaml:1:2: wrong\n  b.yaml:3:4: wrong\n"},
-		{"mended", func() { p.policies.err = nil }, 200, "ready\n" + jwks + "\n" + policies + "\n"},
+		{"fixed", func() { p.policies.err = nil }, 200, "ready\n" + jwks + "\n" + policies + "\n"},
 		{"stopping", p.ready.SetStopping, 503, "not ready: stopping\n" + jwks + "\n" + policies + "\n"},
 	} {
 		step.before()
