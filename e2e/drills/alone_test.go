@@ -54,8 +54,8 @@ type aloneSetup struct {
 
 const patientChecks = "limits: {deadline: 10s}"
 
-// startAlone returns when Checks are answered.
-func startAlone(t *testing.T, s aloneSetup) *alone {
+// launchAlone starts the process, and does not wait for it.
+func launchAlone(t *testing.T, s aloneSetup) *alone {
 	t.Helper()
 	dir := t.TempDir()
 	a := &alone{files: filepath.Join(dir, "etc"), log: filepath.Join(dir, "log"), token: newTokens(t).valid}
@@ -68,6 +68,13 @@ func startAlone(t *testing.T, s aloneSetup) *alone {
 	})
 	a.Proc = mustGet(process.Start(a.spec(t, s.stdout)))(t)
 	t.Cleanup(a.Kill)
+	return a
+}
+
+// startAlone returns when Checks are answered.
+func startAlone(t *testing.T, s aloneSetup) *alone {
+	t.Helper()
+	a := launchAlone(t, s)
 	eventually(t, "the authorizer serves", func() bool {
 		if err := a.Err(); err != nil {
 			t.Fatalf("%v: %s", err, a.readLog(t))
@@ -202,8 +209,8 @@ func (a *alone) resident(t *testing.T) int {
 	return 0
 }
 
-// awaitEnd sends SIGTERM and wants the process to end within its stated time, with exit code 0.
-func (a *alone) awaitEnd(t *testing.T) {
+// awaitEnd sends SIGTERM and wants the process to end within its stated time, with an exit code.
+func (a *alone) awaitEnd(t *testing.T, code int) {
 	t.Helper()
 	must(t, a.signalEnd())
 	select {
@@ -211,7 +218,7 @@ func (a *alone) awaitEnd(t *testing.T) {
 	case <-time.After(statedEnd):
 		t.Fatalf("SIGTERM does not end the process within %v: %s", statedEnd, a.readLog(t))
 	}
-	if err := a.Err(); !strings.Contains(err.Error(), "(exit status 0)") {
-		t.Errorf("after SIGTERM: %v", err)
+	if err := a.Err(); !strings.Contains(err.Error(), fmt.Sprintf("(exit status %d)", code)) {
+		t.Errorf("after SIGTERM: %v, want exit code %d", err, code)
 	}
 }

@@ -94,7 +94,7 @@ func TestDescriptorsExhausted(t *testing.T) {
 		got, _ := newcomer.askWith(t.Context(), a.token)
 		return got == "403 rule_denied"
 	})
-	a.awaitEnd(t)
+	a.awaitEnd(t, 0)
 }
 
 // Of 10,000 connections of one address, as many stay as limits.connections admits. The others are closed at once and
@@ -130,7 +130,7 @@ func TestTenThousandConnections(t *testing.T) {
 	flood.closeAll()
 	a.awaitMetric(t, ops, connections, 2)
 	connected.ask(t)
-	a.awaitEnd(t)
+	a.awaitEnd(t, 0)
 }
 
 // openConnections opens n HTTP/2 connections from an address, and returns those that the server serves.
@@ -210,6 +210,9 @@ func TestSlowAndHalfOpenClients(t *testing.T) {
 		}
 	}
 	a.awaitMetric(t, ops, inFlight, 0)
+	if log := a.readLog(t); !strings.Contains(log, `"msg":"check denied without a decision","listener":"sidecar","reason":"deadline_exceeded"`) {
+		t.Errorf("the log does not name the peers: %s", log)
+	}
 	for _, conn := range silent.open {
 		_ = conn.SetReadDeadline(time.Now().Add(patience)) // fails only on a closed connection
 		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -217,7 +220,7 @@ func TestSlowAndHalfOpenClients(t *testing.T) {
 		}
 	}
 	connected.ask(t)
-	a.awaitEnd(t)
+	a.awaitEnd(t, 0)
 }
 
 // sendHalfCheck sends half of a Check, and returns the answer to it.
@@ -308,7 +311,7 @@ func TestTheConfigurationFolderVanishes(t *testing.T) {
 		got, _ := connected.askWith(t.Context(), a.token)
 		return got == "403 rule_denied"
 	})
-	a.awaitEnd(t)
+	a.awaitEnd(t, 0)
 }
 
 // hangingServer accepts connections, reads them, and never answers. It returns its address.
@@ -361,7 +364,7 @@ func TestAJWKSServerThatHangs(t *testing.T) {
 	if got, err := connected.askWith(t.Context(), partnerToken(t)); got != "503 keys_unavailable" {
 		t.Errorf("the partner's token: %s, %v", got, err)
 	}
-	a.awaitEnd(t)
+	a.awaitEnd(t, 0)
 }
 
 // SIGTERM ends the process within its stated time although everything beside it hangs: the reader of standard output, a JWKS
@@ -390,8 +393,20 @@ func TestSIGTERMWhileEverythingHangs(t *testing.T) {
 		go a.sendHalfCheck(t.Context())
 	}
 	a.watchHealth(t)
-	a.awaitEnd(t)
+	a.awaitEnd(t, 0)
 	if log := a.readLog(t); !strings.Contains(log, `"msg":"stopped"`) || !strings.Contains(log, "audit records are lost at the end") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+// SIGTERM ends a start too, here one that waits for the first answer of a JWKS server.
+func TestSIGTERMDuringTheStart(t *testing.T) {
+	t.Parallel()
+	server, asked := hangingServer(t)
+	a := launchAlone(t, aloneSetup{trust: partner(server), sections: overHTTP})
+	eventually(t, "the server is asked", func() bool { return asked() > 0 })
+	a.awaitEnd(t, 2)
+	if log := a.readLog(t); !strings.Contains(log, "stopped before all files were read") || strings.Contains(log, `"msg":"serving"`) {
 		t.Errorf("log: %s", log)
 	}
 }

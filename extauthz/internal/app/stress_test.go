@@ -14,7 +14,7 @@ import (
 // The tests of this file put the authorizer under stress. docs/failure-modes.md names them in its table "The authorizer under
 // stress". e2e/drills has those that need a process of its own.
 
-// The clock jumps ahead and back. Tokens are judged by it at every Check, also those that were verified before, and nothing
+// The clock jumps ahead and back. Tokens are verified by it at every Check, also those that were verified before, and nothing
 // that a jump ends is lost when the clock is right again: neither tokens nor revocations nor keys.
 //
 // A stand-in replaces the machine's clock, because a test may not change that. All readers of the time see the jump at once, also
