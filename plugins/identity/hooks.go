@@ -12,7 +12,7 @@
 // a session. An internal loop comes back with the headers, session and definition of the API before it.
 //
 // The packages below have one task each: tykapi reads Tyk's definitions and sessions, credential makes
-// an identity of them, settings and mapping are the configuration, denial answers, metrics counts.
+// an identity of them, denial answers, metrics counts. The configuration is read by internal/gateway.
 package main
 
 import (

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/gateway/files"
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/plugins/identity/denial"
-	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
@@ -48,7 +49,7 @@ func followParts(c *settings.Config, before *parts) *parts {
 	p := &parts{config: c, secret: before.secret, revoked: before.revoked, policies: before.policies, keys: before.keys}
 	if c.SecretFile != old.SecretFile {
 		p.secret = followFiles(reload.Files(c.SecretFile), func() (identity.PseudonymKey, error) {
-			secret, err := readSecret(c.SecretFile)
+			secret, err := files.ReadSecret(c.SecretFile)
 			return secret, loadError(decision.NotConfigured, "secretFile", err)
 		})
 	}
@@ -61,7 +62,7 @@ func followParts(c *settings.Config, before *parts) *parts {
 	if c.Keys.Dir != old.Keys.Dir {
 		inputs := []reload.Input{{Path: c.Keys.Dir, Wanted: keyset.IsKeyFile}}
 		p.keys = followFiles(inputs, func() (*keyset.SigningKeys, error) {
-			keys, err := readKeys(c)
+			keys, err := files.ReadKeys(c)
 			return keys, loadError(decision.NoSigningKey, "keys.dir", err)
 		})
 	}
@@ -73,7 +74,7 @@ func followRevocations(file string) *reload.Value[*revocation.List] {
 		return nil
 	}
 	return followFiles(reload.Files(file), func() (*revocation.List, error) {
-		list, err := readRevocations(file)
+		list, err := files.ReadRevocations(file)
 		return list, loadError(decision.NotConfigured, "revocation.file", err)
 	})
 }
@@ -86,26 +87,16 @@ func followPolicies(c *settings.Config, before *reload.Value[policysource.Loaded
 	for _, folder := range c.Edge.Policies {
 		inputs = append(inputs, reload.Input{Path: folder.Path, Wanted: policysource.IsRead})
 	}
-	loader := newPolicyLoader(c)
+	loader := files.NewPolicyLoader(c)
 	var value *reload.Value[policysource.Loaded]
 	value = followFiles(inputs, func() (policysource.Loaded, error) {
 		previous := value.Get().Set
 		if previous == nil && before != nil {
 			previous = before.Get().Set
 		}
-		return loader.LoadEach(previous, policyDirs(c)...), nil
+		return loader.LoadEach(previous, files.PolicyDirs(c)...), nil
 	})
 	return value
-}
-
-// policyDirs are the folders of the edge as they are now.
-func policyDirs(c *settings.Config) (dirs []policysource.Dir) {
-	for _, folder := range c.Edge.Policies {
-		dir := policysource.OSDir(folder.Path)
-		dir.Name = folder.Name
-		dirs = append(dirs, dir)
-	}
-	return dirs
 }
 
 // edgeFingerprint contains all settings that the loading of edge documents depends on.

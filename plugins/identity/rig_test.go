@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/internal/audittest"
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/internal/tokentest"
-	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -23,7 +23,7 @@ import (
 
 // settingsText is a plugin's file in full; DIR is replaced.
 var settingsText = func() string {
-	text, err := os.ReadFile("settings/testdata/full.yaml")
+	text, err := os.ReadFile("../../internal/gateway/settings/testdata/full.yaml")
 	if err != nil {
 		panic(err)
 	}

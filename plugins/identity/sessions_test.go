@@ -9,7 +9,7 @@ import (
 
 	"github.com/TykTechnologies/tyk/user"
 
-	"github.com/meshpass/meshpass/plugins/identity/settings"
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )

@@ -4,10 +4,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/plugins/identity/credential"
 	"github.com/meshpass/meshpass/plugins/identity/denial"
 	"github.com/meshpass/meshpass/plugins/identity/metrics"
-	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"

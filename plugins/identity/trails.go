@@ -6,8 +6,8 @@ import (
 	"os"
 	"sync"
 
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/internal/logqueue"
-	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/audit"
 )
 

@@ -8,12 +8,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/internal/logonce"
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/plugins/identity/denial"
 	"github.com/meshpass/meshpass/plugins/identity/metrics"
 	"github.com/meshpass/meshpass/plugins/identity/panics"
-	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/revocation"

@@ -8,8 +8,8 @@ import (
 
 	"github.com/TykTechnologies/tyk/user"
 
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/plugins/identity/denial"
-	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/internal/gateway/mapping"
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/plugins/identity/denial"
-	"github.com/meshpass/meshpass/plugins/identity/mapping"
-	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"

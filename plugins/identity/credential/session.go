@@ -7,9 +7,9 @@ import (
 
 	"github.com/TykTechnologies/tyk/user"
 
+	"github.com/meshpass/meshpass/internal/gateway/mapping"
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/plugins/identity/denial"
-	"github.com/meshpass/meshpass/plugins/identity/mapping"
-	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"

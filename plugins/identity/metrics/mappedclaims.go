@@ -7,8 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/plugins/identity/metrics/promtext"
-	"github.com/meshpass/meshpass/plugins/identity/settings"
 )
 
 // MappedClaims counts, for each line of a mapping, how many credentials had the claim. A claim whose

@@ -11,8 +11,8 @@ import (
 	tykconfig "github.com/TykTechnologies/tyk/config"
 	"github.com/TykTechnologies/tyk/user"
 
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/plugins/identity/denial"
-	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )

@@ -16,11 +16,11 @@ import (
 	"github.com/TykTechnologies/tyk/apidef/oas"
 	tykconfig "github.com/TykTechnologies/tyk/config"
 
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/internal/logonce"
 	"github.com/meshpass/meshpass/internal/readfile"
 	"github.com/meshpass/meshpass/plugins/identity/denial"
 	"github.com/meshpass/meshpass/plugins/identity/panics"
-	"github.com/meshpass/meshpass/plugins/identity/settings"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 

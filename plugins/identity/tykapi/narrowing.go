@@ -9,8 +9,8 @@ import (
 	"github.com/TykTechnologies/tyk/apidef"
 	"gopkg.in/yaml.v3"
 
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/internal/strictyaml"
-	"github.com/meshpass/meshpass/plugins/identity/settings"
 )
 
 // narrowingKey is where an API's own settings are: config_data.meshpass, in an OpenAPI definition

@@ -8,7 +8,7 @@ import (
 	"github.com/TykTechnologies/tyk/apidef"
 	"github.com/TykTechnologies/tyk/ctx"
 
-	"github.com/meshpass/meshpass/plugins/identity/settings"
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 )
 
 // jwtSources are the keys that verify the API's tokens, as its own definition names them; empty: each

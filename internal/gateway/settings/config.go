@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/internal/bytesize"
-	"github.com/meshpass/meshpass/plugins/identity/mapping"
+	"github.com/meshpass/meshpass/internal/gateway/mapping"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/forward"
 )

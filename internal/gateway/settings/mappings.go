@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/meshpass/meshpass/plugins/identity/mapping"
+	"github.com/meshpass/meshpass/internal/gateway/mapping"
 )
 
 // IDP maps the claims of one identity provider. Its alias is the namespace of its users' subjects, so

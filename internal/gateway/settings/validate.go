@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/internal/bytesize"
+	"github.com/meshpass/meshpass/internal/gateway/mapping"
 	"github.com/meshpass/meshpass/internal/strictyaml"
-	"github.com/meshpass/meshpass/plugins/identity/mapping"
 	"github.com/meshpass/meshpass/shared/forward"
 	"github.com/meshpass/meshpass/shared/identity"
 	policysource "github.com/meshpass/meshpass/shared/policy/source"
