@@ -137,9 +137,9 @@ func TestAFolderThatCannotBeListed(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	dir := t.TempDir()
-	real, err := filepath.EvalSymlinks(dir)
+	resolved, err := filepath.EvalSymlinks(dir)
 	must(t, err)
-	if got := readfile.ResolveVersion(dir); got != real {
+	if got := readfile.ResolveVersion(dir); got != resolved {
 		t.Errorf("plain: got %s", got)
 	}
 	must(t, os.Mkdir(filepath.Join(dir, "..v1"), 0o700))
@@ -147,7 +147,7 @@ func TestVersion(t *testing.T) {
 	must(t, os.Symlink(dir, dir+"-link"))
 	t.Cleanup(func() { _ = os.Remove(dir + "-link") })
 	for _, path := range []string{dir, dir + "-link"} {
-		if got, want := readfile.ResolveVersion(path), filepath.Join(real, "..v1"); got != want {
+		if got, want := readfile.ResolveVersion(path), filepath.Join(resolved, "..v1"); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

@@ -35,7 +35,7 @@ type Kind int
 // Secret is the zero Kind, the strictest.
 const (
 	Secret  Kind = iota // others may neither read nor write it, and its group may not write it
-	Trusted             // others may not write it: it is not secret, and it decides whom we trust
+	Trusted             // others may not write it: it is not secret, and it decides which keys we trust
 )
 
 func (k Kind) forbiddenMode() (mask fs.FileMode, advice string) {
@@ -125,8 +125,8 @@ func (p place) checkMode(path string, info fs.FileInfo, kind Kind) error {
 
 // isInEmptyDir reports whether the file that the path leads to is in an emptyDir of our pod.
 func (p place) isInEmptyDir(path string) bool {
-	real, err := filepath.EvalSymlinks(path)
-	return err == nil && p.mounts.isEmptyDirAt(real)
+	resolved, err := filepath.EvalSymlinks(path)
+	return err == nil && p.mounts.isEmptyDirAt(resolved)
 }
 
 // maxLinks is the limit of Linux (path_resolution(7)).

@@ -146,7 +146,7 @@ func TestFolders(t *testing.T) {
 	}
 }
 
-// A key folder is judged before there is a file in it.
+// A key folder is checked before there is a file in it.
 func TestAKeyFolder(t *testing.T) {
 	dir := t.TempDir()
 	for mode, accepted := range map[fs.FileMode]bool{0o700: true, 0o755: true, 0o777: false, 0o777 | fs.ModeSticky: true, 0o770: true} {

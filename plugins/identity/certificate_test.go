@@ -21,7 +21,7 @@ func staticCall() *call {
 
 func TestStaticMutualTLS(t *testing.T) {
 	p := startRig(t, "secretFile:", kindsText)
-	print := tykapi.Fingerprint(staticCall().request())
+	fingerprint := tykapi.Fingerprint(staticCall().request())
 	victim := &x509.Certificate{Raw: []byte("another"), NotAfter: newLeaf().NotAfter}
 	rows := []struct {
 		name   string
@@ -50,8 +50,8 @@ func TestStaticMutualTLS(t *testing.T) {
 				return
 			}
 			claims := requireSigned(t, p, r, rw)
-			if claims.Subject != "mtls:"+print || claims.Tctx["auth"] != "mtls" {
-				t.Errorf("got %s by %v, want mtls:%s", claims.Subject, claims.Tctx["auth"], print)
+			if claims.Subject != "mtls:"+fingerprint || claims.Tctx["auth"] != "mtls" {
+				t.Errorf("got %s by %v, want mtls:%s", claims.Subject, claims.Tctx["auth"], fingerprint)
 			}
 		})
 	}

@@ -118,7 +118,7 @@ func TestTheEdgeJudges(t *testing.T) {
 			}
 			got := records[0]
 			if row.shadow != nil && (got["path"] != sent || got["generation"] != p.signer.policies.Generation()) {
-				t.Errorf("%s: the record does not say what was judged: %v", row.name, got)
+				t.Errorf("%s: the record does not name the decided request: %v", row.name, got)
 			}
 			if row.reason != "" && enforce && (got["kind"] != "edge" || got["reason"] != string(row.reason)) {
 				t.Errorf("%s: got %v", row.name, got)

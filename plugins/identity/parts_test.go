@@ -58,7 +58,7 @@ func TestNothingHoldsBackKeysAndRevocations(t *testing.T) {
 				breaks(t, p)
 				p.checkOnce()
 				if p.issueToken(t) != before {
-					t.Error("the slip alone changes something")
+					t.Error("the mistake alone changes something")
 				}
 				next := t.TempDir()
 				kid := newKey(t, next, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))

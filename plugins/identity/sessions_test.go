@@ -53,11 +53,12 @@ func callWith(m tykapi.Method) *call {
 		c.session.HMACEnabled, c.session.HmacSecret = true, "secret"
 	case tykapi.MethodMTLS:
 		leaf := newLeaf()
-		print := tykapi.Fingerprint(&http.Request{TLS: &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}})
-		c.api.UseStandardAuth, c.session.KeyID, c.session.Certificate = true, "demo"+print, "demo"+print
+		fingerprint := tykapi.Fingerprint(&http.Request{TLS: &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}})
+		c.api.UseStandardAuth, c.session.KeyID, c.session.Certificate = true, "demo"+fingerprint, "demo"+fingerprint
 		c.certificates = []*x509.Certificate{leaf}
 	case tykapi.MethodCustom:
 		c.api.CustomPluginAuthEnabled = true
+	default: // an API key
 	}
 	return c
 }
@@ -65,7 +66,7 @@ func callWith(m tykapi.Method) *call {
 func TestEveryKindOfSession(t *testing.T) {
 	p := startRig(t, "secretFile:", kindsText)
 	sid := p.signer.credentials.Secret.Pseudonym
-	print := tykapi.Fingerprint(callWith(tykapi.MethodMTLS).request())
+	fingerprint := tykapi.Fingerprint(callWith(tykapi.MethodMTLS).request())
 	rows := []struct {
 		method         tykapi.Method
 		subject, scope string
@@ -74,7 +75,7 @@ func TestEveryKindOfSession(t *testing.T) {
 		{tykapi.MethodOAuth, "oauth:app-7", "orders.read", sid("demo0123")},
 		{tykapi.MethodBasic, "basic:alice", "", sid("demoalice")},
 		{tykapi.MethodHMAC, "hmac:k-1", "", sid("demok-1")},
-		{tykapi.MethodMTLS, "mtls:" + print, "", sid("demo" + print)},
+		{tykapi.MethodMTLS, "mtls:" + fingerprint, "", sid("demo" + fingerprint)},
 		{tykapi.MethodCustom, "custom:alice", "", sid("demo0123")},
 	}
 	for _, row := range rows {

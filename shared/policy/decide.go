@@ -209,6 +209,7 @@ func (d *decider) decideByRules(l level) decision.Decision {
 			if answer.Policy == "" {
 				answer = c.signDecision(decision.Deny(decision.ConditionError))
 			}
+		case no:
 		}
 	}
 	return answer
@@ -250,6 +251,7 @@ func (d *decider) firstDenial(l level, s step, chosen func(*Rule) bool) (denial 
 		case undecided:
 			undecidedRule = c.Rule
 			denial = c.signDecision(decision.Deny(decision.ConditionError))
+		case no:
 		}
 	}
 	return denial, undecidedRule != nil

@@ -64,7 +64,7 @@ func TestWhatIsNoDocumentIsPassedOver(t *testing.T) {
 			}
 		}
 		if strings.Join(told, " ") != strings.Join(want, " ") || len(loaded.Problems) != len(want) || loaded.Unread() != len(want) {
-			t.Errorf("told %v, %v; want %v", told, loaded.Problems, want)
+			t.Errorf("reported %v, %v; want %v", told, loaded.Problems, want)
 		}
 	}
 	if _, warnings := lint.Run(loader, source.OSDir(dir)); len(warnings) == 0 {

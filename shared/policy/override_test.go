@@ -175,7 +175,7 @@ func TestOverrides(t *testing.T) {
 		{"a guardrail", request(method("DELETE")), human, "deny rule_denied guardrails/no-delete < deny rule_denied guardrails/no-delete < deny rule_denied guardrails/no-delete"},
 		{"a guardrail on a claim", request(), robot, "deny rule_denied guardrails/no-robots < deny rule_denied guardrails/no-robots < deny rule_denied guardrails/no-robots"},
 		{"a guardrail that cannot be decided", request(), missing, "deny condition_error guardrails/no-robots < deny token_missing < deny token_missing"},
-		{"a path that no guardrail can judge", request(path("/a//b")), human, "deny ambiguous_path < deny ambiguous_path < deny ambiguous_path"},
+		{"a path that no guardrail can decide", request(path("/a//b")), human, "deny ambiguous_path < deny ambiguous_path < deny ambiguous_path"},
 		{"nobody guards it", request(callee("gateway/g")), human, "deny unguarded"},
 		{"another workload", request(callee("ns/x/sa/y"), path("/a/b")), human, "deny no_rule"},
 		{"it is over", request(after(2 * time.Hour)), human, "allow rule_allowed open/read < allow rule_allowed open/read"},

@@ -105,7 +105,7 @@ func TestDocumentsAreRefusedOneByOne(t *testing.T) {
 				t.Errorf("looked at again: got %s, want %s", got, row.atStart)
 			}
 			if mended := good().load(again.Set); answers(mended.Set) != bothFirst || len(mended.Rejected) != 0 || mended.Set.Generation() != before.Set.Generation() {
-				t.Errorf("mended: got %s, %v", answers(mended.Set), mended.Rejected)
+				t.Errorf("fixed: got %s, %v", answers(mended.Set), mended.Rejected)
 			}
 		})
 	}

@@ -19,7 +19,7 @@ import (
 
 const tyk = "https://tyk.example.com"
 
-// lists are the two places, with what stands there now.
+// lists are the two places of a list, with their present content.
 func lists(t *testing.T) map[string]struct {
 	flag string
 	now  func() string
@@ -147,11 +147,11 @@ func TestRevokeTheSessionOfAKey(t *testing.T) {
 		}
 	}
 	if strings.Contains(output+place.now(), key) {
-		t.Error("the key is told")
+		t.Error("the key is printed")
 	}
 }
 
-// A full list is told loudly, and stays as it is.
+// A full list is reported on standard error, and stays as it is.
 func TestRevokeIntoAFullList(t *testing.T) {
 	place := lists(t)["file"]
 	var all []revocation.Entry

@@ -117,7 +117,7 @@ func TestServicesReport(t *testing.T) {
 	}
 }
 
-// Watching ends well when it is told to.
+// Watching ends with exit code 0 on a signal.
 func TestServicesWatch(t *testing.T) {
 	kubeconfig, out := cluster(t), filepath.Join(t.TempDir(), "services.yaml")
 	ctx, stop := context.WithCancel(t.Context())

@@ -18,7 +18,7 @@ import (
 )
 
 // Clients of two servers lose no Check while one of them is restarted, whether
-// they watch its health or only heed its GOAWAY. Envoy does the latter.
+// they watch its health or only react to its GOAWAY. Envoy does the latter.
 func TestARestartUnderLoad(t *testing.T) {
 	for name, health := range map[string]string{
 		"health":      `, "healthCheckConfig": {"serviceName": "` + check.ServiceName + `"}`,

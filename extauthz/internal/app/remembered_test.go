@@ -12,9 +12,8 @@ import (
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
-// Tokens that were accepted, and so are remembered, end with what they were
-// accepted by. Once one Check has been refused, none that begins later is allowed,
-// whoever asks.
+// A cached token ends when the keys, the trust or the revocations change that it was verified
+// with. After the first denied Check, no later Check is allowed, from any peer.
 func TestRememberedTokensEnd(t *testing.T) {
 	for name, row := range map[string]struct {
 		change func(*remembered)

@@ -25,7 +25,7 @@ func TestNothingToPublish(t *testing.T) {
 	}
 }
 
-// A slip of --out must not cost a key.
+// A wrong --out must not overwrite a key.
 func TestPublishOverwritesKeySetsOnly(t *testing.T) {
 	dir := t.TempDir()
 	kid := make1(t, signsFirst(dir))

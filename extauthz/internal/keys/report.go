@@ -138,6 +138,7 @@ func (r Report) describeCurrentKey() string {
 			return fmt.Sprintf("key %s in %s waits to sign at %s", key.ID, r.Place, printer.FormatTime(key.SignFrom))
 		case keyset.StateSigning:
 			return fmt.Sprintf("key %s in %s signs", key.ID, r.Place)
+		case keyset.StateRetiring, keyset.StateRemoved: // an older key
 		}
 	}
 	return r.Place + " is up to date"

@@ -98,6 +98,7 @@ func (o StatusOptions) checkTimes(r *Report, set *keyset.SigningKeys, key *keyse
 		if known.After(plan.SignFrom) {
 			r.addProblem("%s will sign at %s, less than %v after it is published", key.ID(), printer.FormatTime(plan.SignFrom), o.Lead)
 		}
+	case keyset.StateRetiring: // it signed in time
 	}
 	gone := plan.SignUntil.Add(KeyRequest{Lead: o.Lead, TokenLifetime: o.TokenLifetime}.retentionAfterSigning())
 	if plan.RemoveAfter.Before(gone) {

@@ -208,6 +208,7 @@ func (l *Listener) releasePlace(c *conn) {
 		if l.byAddress[c.ip] = slices.DeleteFunc(l.byAddress[c.ip], isIt); len(l.byAddress[c.ip]) == 0 {
 			delete(l.byAddress, c.ip)
 		}
+	case connGone: // it has no place
 	}
 	c.state = connGone
 }

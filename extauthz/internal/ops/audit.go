@@ -19,7 +19,7 @@ var (
 	recordsWritten    = newDesc("meshpass_audit_records_written_total", "Audit records that were written.")
 	recordsLost       = newDesc("meshpass_audit_records_lost_total", "Audit records that were lost.", "cause")
 	recordsFailed     = newDesc("meshpass_audit_write_failures_total", "Audit records that were lost, for any cause.")
-	recordsSuppressed = newDesc("meshpass_audit_records_suppressed_total", "Denials of callers of whom nothing was verified, beyond those that are recorded one by one.")
+	recordsSuppressed = newDesc("meshpass_audit_records_suppressed_total", "Denials of unverified callers that were counted and not recorded one by one.")
 	queueBytes        = newDesc("meshpass_audit_queue_bytes", "Bytes of audit records that wait to be written.")
 	queueLimit        = newDesc("meshpass_audit_queue_limit_bytes", "Bound of the bytes that wait; records beyond it are lost.")
 	queueAge          = newDesc("meshpass_audit_queue_age_seconds", "How long the oldest of the waiting records has waited.")

@@ -169,6 +169,7 @@ func (at *surroundings) addOutcome(typed map[string]bool, p polarity) {
 		at.elseFalse = unionOf(at.elseFalse, typed)
 	case negative:
 		at.elseTrue = unionOf(at.elseTrue, typed)
+	case anyPolarity: // nothing is known of the outcome
 	}
 }
 

@@ -109,7 +109,7 @@ func TestCasesThatAreRefused(t *testing.T) {
 		{"no path", "cases: [{name: a, " + strings.Replace(request, ", path: /", "", 1) + "}]", "want request.method and request.path"},
 		{"a header's name", "cases: [{name: a, " + strings.Replace(request, "path: /", "path: /, headers: {X-A: b}", 1) + "}]", `header "X-A": write "x-a"`},
 		{"one name twice", "cases: [{name: a, " + request + "}, {name: a, " + request + "}]", `a second case is named "a", the first one is in line 3`},
-		{"a user with a slip", "users: {alice: {sub: okta:alice}}\ncases: [{name: a, user: alcie, " + request + "}]", `user "alcie" is not among users (did you mean "alice"?)`},
+		{"a mistyped user", "users: {alice: {sub: okta:alice}}\ncases: [{name: a, user: alcie, " + request + "}]", `user "alcie" is not among users (did you mean "alice"?)`},
 		{"two tokens", "cases: [{name: a, token: token_expired, claims: {sub: x}, " + request + "}]", "one of user, claims and token"},
 		{"an unknown user", "cases: [{name: a, user: bob, " + request + "}]", `user "bob" is not among users`},
 		{"a token that is none", "cases: [{name: a, token: rule_allowed, " + request + "}]", `token "rule_allowed": want the reason why there are no claims`},
@@ -184,7 +184,7 @@ spec:
 		return all, set
 	}
 	for _, row := range []struct{ name, expect, callee, want string }{
-		{"a callee with a slip", "decision: deny", "ns/shop/sa/order",
+		{"a mistyped callee", "decision: deny", "ns/shop/sa/order",
 			`p/orders_test.yaml:4:5: case "c": no document targets the callee ns/shop/sa/order (did you mean "ns/shop/sa/orders"?); targets are ns/shop/sa/orders. If the callee is meant, expect the reason unguarded`},
 		{"nobody guards it, as expected", "decision: deny, reason: unguarded", "ns/shop/sa/order", ""},
 		{"a callee that guardrails alone target", "decision: deny", "ns/blog/sa/web",

@@ -63,6 +63,7 @@ func (r Record) documentAnswers() []Answer {
 		for _, shadow := range r.Shadows {
 			all = append(all, newAnswer(shadow))
 		}
+	default: // the documents gave the recorded answer
 	}
 	return all
 }

@@ -70,8 +70,9 @@ func isTokenReason(reason decision.Reason) bool {
 		return true
 	case decision.Unavailable:
 		return reason != decision.PolicyRefused
+	default:
+		return reason == decision.NotEntitled
 	}
-	return reason == decision.NotEntitled
 }
 
 // holdsToken reports whether the record holds the state of the token: its claims, or the

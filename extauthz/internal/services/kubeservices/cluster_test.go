@@ -84,7 +84,7 @@ func TestListThatFails(t *testing.T) {
 	}
 }
 
-// What is added, moved and removed is told, and what is there at the start.
+// Services at the start are reported, and so are added, moved and removed ones.
 func TestWatch(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
 	defer stop()
@@ -123,7 +123,7 @@ func TestWatch(t *testing.T) {
 			select {
 			case got = <-told:
 			case <-ctx.Done():
-				t.Fatalf("%s was not told", step.want)
+				t.Fatalf("%s was not reported", step.want)
 			}
 		}
 	}
