@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -49,18 +50,20 @@ func (p Path) With(steps ...any) Path { return append(slices.Clip(slices.Clone(p
 type Checker struct {
 	file   string
 	doc    *Document
-	shape  Problems // found by Decode and UnexpandedValues
+	shape  Problems // found by Decode and expandVariables
 	values Problems
 }
 
 // NewChecker decodes the content of a file into a pointer to a struct with yaml tags. A key that
-// the file does not have keeps its value there. The error is [Problems]: the content is not YAML.
+// the file does not have keeps its value there. Environment variables are expanded in the values of
+// fields with the tag env:"expand". The error is [Problems]: the content is not YAML.
 func NewChecker(file string, data []byte, into any) (*Checker, error) {
 	doc, err := Parse(data)
 	if err != nil {
 		return nil, AsProblems(err).InFile(file)
 	}
-	return &Checker{file: file, doc: doc, shape: append(doc.Decode(into), doc.UnexpandedValues()...)}, nil
+	unexpanded := doc.expandVariables(reflect.TypeOf(into).Elem())
+	return &Checker{file: file, doc: doc, shape: append(doc.Decode(into), unexpanded...)}, nil
 }
 
 // WithoutProblems returns a checker of the same document that has recorded no problem of a value.

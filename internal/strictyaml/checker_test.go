@@ -116,7 +116,7 @@ func TestOneMessageForOneMistake(t *testing.T) {
 		"first:":                        {"f.yaml:1:7: first has no value: remove it or give it one"},
 		"first: {count: '${N}'}": {
 			ofCount("1:16", `want a whole number, not the text "${N}"`),
-			"f.yaml:1:16: count: ${N} is not replaced: variables are not expanded here; write the value itself, or replace it before the program starts",
+			"f.yaml:1:16: first.count: ${N} is not expanded here: write the value itself, or replace it before the program starts; no key of this file takes variables",
 			"f.yaml:1:8: first.mode: judged",
 		},
 		"first:\n  count: 1\n  mode: x\n  count: 2\n": {`f.yaml:4: key "count" is in line 2 too: keep one of them`, "f.yaml:2:10: first.count: judged", "f.yaml:3:9: first.mode: judged"},

@@ -20,6 +20,7 @@ import (
 // otherwise count as absent.
 func (d *Document) Decode(into any) Problems {
 	shapes := shapeCheck{unreadable: map[*yaml.Node]bool{}}
+	maps.Copy(shapes.unreadable, d.unexpanded)
 	shapes.checkValue("", d.root, reflect.TypeOf(into).Elem())
 	problems := shapes.problems
 	d.unreadable = shapes.unreadable
@@ -57,24 +58,6 @@ func (d *Document) EmptyValues() Problems {
 	visitValues(d.root, func(key string, value *yaml.Node) {
 		if len(value.Content) == 0 && value.Value == "" && !isNull(value) {
 			problems.Add(positionOf(value), "%s is empty: remove it or give it a value", key)
-		}
-	})
-	return problems
-}
-
-// placeholder is how shells, Compose files and Kubernetes name a variable in a text.
-var placeholder = regexp.MustCompile(`\$\{[^}]*\}|\$\([A-Za-z_][A-Za-z0-9_]*\)`)
-
-// UnexpandedValues finds values that name a variable. Nothing replaces variables, so such a value
-// would be used as it is written.
-func (d *Document) UnexpandedValues() Problems {
-	var problems Problems
-	visitValues(d.root, func(key string, value *yaml.Node) {
-		if value.Kind != yaml.ScalarNode {
-			return
-		}
-		if found := placeholder.FindString(value.Value); found != "" {
-			problems.Add(positionOf(value), "%s: %.64s is not replaced: variables are not expanded here; write the value itself, or replace it before the program starts", key, found)
 		}
 	})
 	return problems
@@ -156,16 +139,16 @@ func readsItself(t reflect.Type) bool {
 	return p.Implements(reflect.TypeFor[yaml.Unmarshaler]()) || t != timeType && p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
-func (s *shapeCheck) checkFields(node *yaml.Node, known map[string]reflect.Type) {
+func (s *shapeCheck) checkFields(node *yaml.Node, known map[string]reflect.StructField) {
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
-		t, ok := known[key.Value]
+		field, ok := known[key.Value]
 		if !ok {
 			names := slices.Sorted(maps.Keys(known))
 			s.problems.Add(positionOf(key), "unknown key %q%s; known here: %s", key.Value, suggest.DidYouMean(key.Value, names), strings.Join(names, ", "))
 			continue
 		}
-		s.checkPresent(key.Value, value, t)
+		s.checkPresent(key.Value, value, field.Type)
 	}
 }
 
@@ -182,12 +165,12 @@ func (s *shapeCheck) checkPresent(key string, value *yaml.Node, t reflect.Type) 
 	s.checkValue(key, value, t)
 }
 
-func fieldsOf(t reflect.Type) map[string]reflect.Type {
-	known := map[string]reflect.Type{}
+func fieldsOf(t reflect.Type) map[string]reflect.StructField {
+	known := map[string]reflect.StructField{}
 	for i := 0; i < t.NumField(); i++ {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
 		if name != "" && name != "-" {
-			known[name] = t.Field(i).Type
+			known[name] = t.Field(i)
 		}
 	}
 	return known

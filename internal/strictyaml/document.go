@@ -21,6 +21,7 @@ import (
 type Document struct {
 	root       *yaml.Node
 	unreadable map[*yaml.Node]bool // values that Decode could not read
+	unexpanded map[*yaml.Node]bool // values with variables that were not expanded
 }
 
 // Parse reads data that must hold exactly one document.

@@ -14,7 +14,7 @@ import (
 )
 
 type auditConfig struct {
-	Output string        `yaml:"output"`
+	Output string        `yaml:"output" env:"expand"`
 	Queue  bytesize.Size `yaml:"queue"` // bytes of records that wait for their reader or disk
 
 	AnonymousDenials int `yaml:"anonymousDenials"` // recorded a second, for each reason

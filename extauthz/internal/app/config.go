@@ -15,7 +15,7 @@ import (
 // Each section's type, defaults and checks are in the file of its name.
 type config struct {
 	Listeners       []listenerConfig   `yaml:"listeners"`
-	Ops             string             `yaml:"ops"`
+	Ops             string             `yaml:"ops" env:"expand"`
 	TLS             tlsConfig          `yaml:"tls"`
 	TrustDomains    trustDomainsConfig `yaml:"trustDomains"`
 	Trust           []trustConfig      `yaml:"trust"`
@@ -26,7 +26,7 @@ type config struct {
 	Limits          limitsConfig       `yaml:"limits"`
 	Audit           auditConfig        `yaml:"audit"`
 	Tracing         tracingConfig      `yaml:"tracing"`
-	Debug           string             `yaml:"debug"` // address; empty: none
+	Debug           string             `yaml:"debug" env:"expand"` // address; empty: none
 	Insecure        insecureConfig     `yaml:"insecure"`
 }
 

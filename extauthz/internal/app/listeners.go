@@ -18,10 +18,10 @@ import (
 // requests that they ask about.
 type listenerConfig struct {
 	Name         string   `yaml:"name"`
-	GRPC         string   `yaml:"grpc"`
+	GRPC         string   `yaml:"grpc" env:"expand"`
 	Caller       string   `yaml:"caller"`
 	Callee       string   `yaml:"callee"`
-	Services     string   `yaml:"services"`
+	Services     string   `yaml:"services" env:"expand"`
 	Clients      []string `yaml:"clients"`
 	TokenFailure int      `yaml:"tokenFailure"`
 }

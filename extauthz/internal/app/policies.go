@@ -10,12 +10,12 @@ import (
 
 type policiesConfig struct {
 	Dirs      []policyDirConfig `yaml:"dirs"`
-	Overrides string            `yaml:"overrides"`
+	Overrides string            `yaml:"overrides" env:"expand"`
 	Unguarded string            `yaml:"unguarded"`
 }
 
 type policyDirConfig struct {
-	Path      string   `yaml:"path"`
+	Path      string   `yaml:"path" env:"expand"`
 	Name      string   `yaml:"name"` // default: the last element of path
 	MayTarget []string `yaml:"mayTarget"`
 	Guardrail bool     `yaml:"guardrail"`

@@ -12,17 +12,17 @@ import (
 // revocationConfig names the lists of revocations. Each adds to the other,
 // and neither can lift a revocation of the other.
 type revocationConfig struct {
-	File     string        `yaml:"file"`
+	File     string        `yaml:"file" env:"expand"`
 	Redis    redisConfig   `yaml:"redis"`
 	MaxStale time.Duration `yaml:"maxStale"` // how long a list may differ from its source
 	OnStale  string        `yaml:"onStale"`  // the answer after that: allow | deny
 }
 
 type redisConfig struct {
-	Address      string `yaml:"address"`
+	Address      string `yaml:"address" env:"expand"`
 	Username     string `yaml:"username"`
-	PasswordFile string `yaml:"passwordFile"`
-	CAFile       string `yaml:"caFile"`
+	PasswordFile string `yaml:"passwordFile" env:"expand"`
+	CAFile       string `yaml:"caFile" env:"expand"`
 	Key          string `yaml:"key"`
 }
 

@@ -11,9 +11,9 @@ import (
 // tlsConfig configures how Envoys reach the listeners, and which of them may ask.
 type tlsConfig struct {
 	Mode         string   `yaml:"mode"`
-	CertFile     string   `yaml:"certFile"`
-	KeyFile      string   `yaml:"keyFile"`
-	ClientCAFile string   `yaml:"clientCAFile"`
+	CertFile     string   `yaml:"certFile" env:"expand"`
+	KeyFile      string   `yaml:"keyFile" env:"expand"`
+	ClientCAFile string   `yaml:"clientCAFile" env:"expand"`
 	Clients      []string `yaml:"clients"`
 }
 

@@ -18,8 +18,8 @@ type tracingConfig struct {
 }
 
 type otlpConfig struct {
-	Endpoint string `yaml:"endpoint"` // host:port of an OTLP/gRPC receiver
-	Insecure bool   `yaml:"insecure"` // plaintext
+	Endpoint string `yaml:"endpoint" env:"expand"` // host:port of an OTLP/gRPC receiver
+	Insecure bool   `yaml:"insecure"`              // plaintext
 }
 
 func (c tracingConfig) check(file *strictyaml.Checker) {

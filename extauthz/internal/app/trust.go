@@ -66,12 +66,12 @@ type trustConfig struct {
 // jwksConfig is the place of the public keys of a fleet: a file, or a URL with its
 // settings.
 type jwksConfig struct {
-	File     string        `yaml:"file"`
-	URL      string        `yaml:"url"`
-	CAFile   string        `yaml:"caFile"`
+	File     string        `yaml:"file" env:"expand"`
+	URL      string        `yaml:"url" env:"expand"`
+	CAFile   string        `yaml:"caFile" env:"expand"`
 	Refresh  time.Duration `yaml:"refresh"`
 	MaxStale time.Duration `yaml:"maxStale"`
-	Seed     string        `yaml:"seed"`
+	Seed     string        `yaml:"seed" env:"expand"`
 }
 
 const (

@@ -32,13 +32,13 @@ type Config struct {
 	MTLS    *SessionMapping `yaml:"mtls"`   // client certificates
 	Custom  *SessionMapping `yaml:"custom"` // authentication plugins
 
-	SecretFile string     `yaml:"secretFile"` // at least 32 bytes: the key of the pseudonyms of session keys
-	Upstreams  []string   `yaml:"upstreams"`  // hosts that a token may be sent to
+	SecretFile string     `yaml:"secretFile" env:"expand"` // at least 32 bytes: the key of the pseudonyms of session keys
+	Upstreams  []string   `yaml:"upstreams"`               // hosts that a token may be sent to
 	Allow      Allow      `yaml:"allow"`
 	Edge       Edge       `yaml:"edge"`
 	Revocation Revocation `yaml:"revocation"`
 	Audit      Audit      `yaml:"audit"`
-	Metrics    string     `yaml:"metrics"` // IP:PORT of the Prometheus text; absent: it is not served
+	Metrics    string     `yaml:"metrics" env:"expand"` // IP:PORT of the Prometheus text; absent: it is not served
 
 	UpstreamHosts forward.Hosts `yaml:"-"` // Upstreams, parsed
 	Generation    string        `yaml:"-"` // the start of the SHA-256 of the file, in hex
@@ -46,7 +46,7 @@ type Config struct {
 
 // Keys is the section keys.
 type Keys struct {
-	Dir string `yaml:"dir"`
+	Dir string `yaml:"dir" env:"expand"`
 }
 
 // Allow lists, by their ids, the APIs that may do what only the operators of the gateway may permit.
@@ -65,7 +65,7 @@ type Edge struct {
 
 // PolicyFolder is a folder of documents.
 type PolicyFolder struct {
-	Path string `yaml:"path"`
+	Path string `yaml:"path" env:"expand"`
 	Name string `yaml:"name"` // default: the last element of path
 }
 
@@ -75,7 +75,7 @@ type PolicyFolder struct {
 // the gateway should not have signed, so the edge would gain only an earlier answer, and the gateway's
 // process would get a connection that can fail.
 type Revocation struct {
-	File string `yaml:"file"`
+	File string `yaml:"file" env:"expand"`
 }
 
 // Audit is the section audit: the output of audit records, and their bounds.

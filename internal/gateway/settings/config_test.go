@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
 // readFull gives a file with all sections.
@@ -125,11 +127,49 @@ func TestRelativeNames(t *testing.T) {
 	}
 }
 
-func TestVariablesAreNotExpanded(t *testing.T) {
-	text := strings.NewReplacer("https://tyk.test.meshpass.dev", `"https://${HOST}"`, "DIR/secret", "$(DIR)/secret").Replace(readFull(t))
+// Variables are for addresses and paths. A new key with them belongs into this list and into the docs.
+func TestKeysWithVariables(t *testing.T) {
+	want := []string{"edge.policies[].path", "keys.dir", "metrics", "revocation.file", "secretFile"}
+	if got := strictyaml.VariableKeys(reflect.TypeFor[Config]()); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q", got)
+	}
+	docs, err := os.ReadFile("../../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if row := "| plugin | `" + strings.Join(want, "`, `") + "` |\n"; !strings.Contains(string(docs), row) {
+		t.Errorf("docs/configuration.md lacks the line\n%s", row)
+	}
+}
+
+// Every key with variables gets the values of its variables.
+func TestVariables(t *testing.T) {
+	t.Setenv("MESHPASS_TEST_VALUE", "a: b")
+	t.Setenv("MESHPASS_TEST_IP", "127.0.0.1")
+	head, _, _ := strings.Cut(strings.Replace(readFull(t), "DIR/keys", `"${MESHPASS_TEST_VALUE}/keys"`, 1), "secretFile:")
+	c, err := Parse("/etc/meshpass/f.yaml", []byte(head+`
+secretFile: "${MESHPASS_TEST_VALUE}/secret"
+upstreams: [orders.example.com]
+edge: {policies: [{path: "${MESHPASS_TEST_VALUE}"}]}
+revocation: {file: "${MESHPASS_TEST_VALUE}.yaml"}
+metrics: "${MESHPASS_TEST_IP}:9092"
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{c.Keys.Dir, c.SecretFile, c.Edge.Policies[0].Path, c.Revocation.File, c.Metrics}
+	want := []string{"/etc/meshpass/a: b/keys", "/etc/meshpass/a: b/secret", "/etc/meshpass/a: b", "/etc/meshpass/a: b.yaml", "127.0.0.1:9092"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestVariablesThatAreNotExpanded(t *testing.T) {
+	text := strings.NewReplacer("https://tyk.test.meshpass.dev", `"https://${HOST}"`, "DIR/secret", "${MESHPASS_TEST_UNSET}/secret").Replace(readFull(t))
 	_, err := Parse("f.yaml", []byte(text))
-	want := "f.yaml:2:9: issuer: ${HOST} is not replaced: variables are not expanded here; write the value itself, or replace it before the program starts\n" +
-		"f.yaml:16:13: secretFile: $(DIR) is not replaced: variables are not expanded here; write the value itself, or replace it before the program starts"
+	want := "f.yaml:2:9: issuer: ${HOST} is not expanded here: write the value itself, or replace it before the program starts; " +
+		"variables are expanded only in edge.policies[].path, keys.dir, metrics, revocation.file, secretFile\n" +
+		"f.yaml:16:13: secretFile: the environment variable MESHPASS_TEST_UNSET is not set"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}
