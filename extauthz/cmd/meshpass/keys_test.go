@@ -33,7 +33,7 @@ func TestKeys(t *testing.T) {
 		name           string
 		args           []string
 		code           int
-		stdout, stderr string // what it begins with
+		stdout, stderr string // prefixes
 	}{
 		{"the first key", []string{"keys", "new", "--dir", dir, "--first", "--lead", "2s", "--lifetime-of-key", "1h"}, 0, "made key ", ""},
 		{"again", []string{"keys", "new", "--dir", dir, "--first"}, 0, "nothing to do: ", ""},
@@ -81,7 +81,7 @@ func TestRotation(t *testing.T) {
 		name           string
 		args           func() []string
 		code           int
-		stdout, stderr string // what it holds
+		stdout, stderr string // parts
 	}{
 		{"the first key", func() []string { return in("rotate", "--every", "24h", "--first") }, 0, "made key ", ""},
 		{"again", func() []string { return in("rotate", "--every", "1d", "--first") }, 0, "the next key is due at ", ""},

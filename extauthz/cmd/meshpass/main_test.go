@@ -30,8 +30,8 @@ func TestCommands(t *testing.T) {
 		name           string
 		args           []string
 		code           int
-		stdout, stderr string // what it begins with; see: the last line
-		see            string // whose --help is named; empty: nobody's
+		stdout, stderr string // prefixes; see: the last line
+		see            string // whose --help is named; empty: no command
 	}{
 		{"nothing", nil, 2, "", "no command: want one of serve, keys, token, policy, revoke, services, status, health, version", "meshpass"},
 		{"unknown command", []string{"server"}, 2, "", `unknown command "server" (did you mean "serve"?)`, "meshpass"},

@@ -53,7 +53,7 @@ func TestRevoke(t *testing.T) {
 			for _, row := range []struct {
 				args           string
 				code           int
-				stdout, stderr string // what it has
+				stdout, stderr string // parts of the output
 				entries        int
 			}{
 				{"sub LIST --issuer I --for 1h okta:alice", 1, "", "there is no list yet", 0},
@@ -171,7 +171,7 @@ func TestRevokeIntoAFullList(t *testing.T) {
 	}
 }
 
-// A list that nobody accepts is not built upon, and one that is lost is followed by one
+// A list that every reader rejects is not changed, and one that is lost is followed by one
 // that counts as later.
 func TestRevokeAfterAListFromTheFuture(t *testing.T) {
 	place := lists(t)["file"]
@@ -203,8 +203,8 @@ func TestRevokeAfterAListFromTheFuture(t *testing.T) {
 	}
 }
 
-// The list of another machine is changed by TLS or by leave, and a secret that others may
-// read is none.
+// A list on another machine needs TLS, or --redis-without-tls. A secret that others may
+// read is rejected.
 func TestRevokeThroughOpenDoors(t *testing.T) {
 	file, secret := lists(t)["file"].flag, filepath.Join(t.TempDir(), "hmac")
 	ran(t, "revoke", "init", file)

@@ -10,7 +10,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/status"
 )
 
-// authorizerAt serves a report of an authorizer on which all is as wanted, but for
+// authorizerAt serves a report of an authorizer without problems, except for
 // the changes.
 func authorizerAt(t *testing.T, changes ...func(*status.Report)) string {
 	t.Helper()

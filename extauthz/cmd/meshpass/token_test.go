@@ -57,7 +57,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// No mistake makes a command repeat a token: what it prints ends up in logs.
+// No mistake makes a command repeat a token, because its output ends up in logs.
 func TestTokenIsNeverRepeated(t *testing.T) {
 	raw := tokentest.ValidToken(t, time.Now())
 	signature := raw[strings.LastIndexByte(raw, '.')+1:]

@@ -21,7 +21,7 @@ func killed(t *testing.T, r Rotation, out string, n int) bool {
 	}
 	for i, s := range steps {
 		if i == n {
-			// What a write leaves that is cut off in its middle.
+			// The temporary file of an interrupted write.
 			must(t, os.WriteFile(filepath.Join(r.Dir, ".new-123"), []byte("-----BEGIN PRIV"), 0o600))
 			return true
 		}

@@ -11,9 +11,9 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// A key that waits and was taken out of the published set is published again a
-// whole lead before it signs, and the one before it signs until then. A set that is
-// not there at all says nothing: it may have been brought elsewhere.
+// A waiting key that was removed from the published set is published again a whole lead
+// before it signs, and the current key signs until then. A missing set changes nothing,
+// because it may have been moved to another place.
 func TestTheWaitingKeyWasTakenOutOfTheSet(t *testing.T) {
 	const lead, made = time.Hour, 7*day - time.Hour
 	for name, row := range map[string]struct {

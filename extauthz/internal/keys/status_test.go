@@ -69,8 +69,8 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// The documented steps, with the flag --first, leave nothing to repair: the report says
-// until when authorizers may refuse the key, and no problem.
+// After the documented steps with --first there is nothing to fix: the report names the
+// time until which authorizers may reject the key, and no problem.
 func TestStatusOfTheFirstKey(t *testing.T) {
 	dir, out := filepath.Join(t.TempDir(), "keys"), filepath.Join(t.TempDir(), "jwks.json")
 	firstKey(t, dir)
@@ -96,7 +96,7 @@ func TestStatusOfTheFirstKey(t *testing.T) {
 	}
 }
 
-// What is there already is named.
+// The report names the key that exists already.
 func TestNothingToDo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
 	firstKey(t, dir)

@@ -8,7 +8,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Config says how a cluster is reached.
+// Config describes how to reach a cluster.
 type Config struct {
 	Kubeconfig string // empty: $KUBECONFIG, ~/.kube/config or, in a pod, its service account
 	Context    string // empty: the current context of the kubeconfig

@@ -230,7 +230,7 @@ func TestASetOfOthersKeysOnly(t *testing.T) {
 	}
 }
 
-// Entries of which no verifier can be made change nothing.
+// Entries that make no verifier are rejected, and change nothing.
 func TestEntriesThatAreRefused(t *testing.T) {
 	r := newRegistry(t)
 	a := trustIn(t, "https://a")
@@ -274,7 +274,7 @@ func TestConflicts(t *testing.T) {
 }
 
 // A source that is added by a change of trust is compared with the new entries: a home
-// entry has its keys at once, whatever another entry published before, and an issuer that
+// entry has its keys at once, even if another entry published them before, and an issuer that
 // is renamed keeps its keys. A moment without keys would be an outage.
 func TestASourceThatIsAdded(t *testing.T) {
 	ours, theirs := trustIn(t, "https://ours").Keys, trustIn(t, "https://thief").Keys

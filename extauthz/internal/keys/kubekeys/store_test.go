@@ -115,7 +115,7 @@ func (c cluster) published(t *testing.T) *keyset.PublicKeys {
 	return set
 }
 
-// known: whatever a gateway may sign with now or later, verifiers have.
+// known wants verifiers to have every key that a gateway may sign with, now or later.
 func (c cluster) known(t *testing.T, now time.Time) {
 	t.Helper()
 	set := c.signing(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/meshpass/meshpass/shared/token"
 )
 
-// What no token can have is refused, for it would look revoked and not be.
+// A value that no token can have is rejected, because it would look revoked and have no effect.
 func TestForms(t *testing.T) {
 	digest := identity.PseudonymKey(strings.Repeat("s", 32)).Pseudonym("key")
 	for kind, values := range map[revocation.Kind]struct{ good, bad []string }{
@@ -35,7 +35,7 @@ func TestForms(t *testing.T) {
 }
 
 // A token that a gateway signs now, with a clock that is as far ahead as any verifier
-// may forgive, is refused, until the last moment at which it could be accepted.
+// may tolerate, is rejected until the last moment when it could be accepted.
 func TestTheLargestLeeway(t *testing.T) {
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	e := Request{Issuer: "i", Kind: revocation.Sub, Value: "okta:alice", Now: now}.newEntry()

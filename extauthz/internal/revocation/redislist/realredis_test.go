@@ -108,7 +108,7 @@ func TestAReplicaThatIsCutOff(t *testing.T) {
 	}
 }
 
-// A primary that a failover demotes says so on the connection that is open.
+// A primary that a failover demotes reports it on the open connection.
 func TestADemotedPrimary(t *testing.T) {
 	r := startRedis(t)
 	r.set(t, revoking(7, "a:alice"))

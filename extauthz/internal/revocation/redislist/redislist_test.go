@@ -71,7 +71,7 @@ func holding(document string) func(*miniredis.Miniredis) {
 	return func(m *miniredis.Miniredis) { _ = m.Set(redislist.DefaultKey, document) }
 }
 
-// Whatever happens to Redis, the revoked users stay revoked, and the list ages until Redis
+// After any fault of Redis the revoked users stay revoked, and the list ages until Redis
 // holds a list again that is not older.
 func TestRedisThatFails(t *testing.T) {
 	for name, row := range map[string]struct {
@@ -173,7 +173,7 @@ func TestTheAdviceOnAnOlderList(t *testing.T) {
 	}
 }
 
-// What says of itself that it is neither a primary nor connected to one is not fresh.
+// A server that is neither a primary nor connected to one is not current.
 func TestRoles(t *testing.T) {
 	for name, row := range map[string]struct {
 		answer func(*server.Peer)
@@ -400,7 +400,7 @@ func TestStoreLosesNothing(t *testing.T) {
 	}
 }
 
-// What is no list is not written over.
+// A value that is not a list is not overwritten.
 func TestStoreRefuses(t *testing.T) {
 	server := redistest.StartServer(t)
 	store, err := redislist.OpenStore(redislist.Config{Address: server.Addr(), Key: redislist.DefaultKey})

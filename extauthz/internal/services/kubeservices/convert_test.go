@@ -11,7 +11,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/services/kubeservices"
 )
 
-// As kubectl 1.37 prints it; what is not read is left in for a part.
+// As kubectl 1.37 prints it; some fields that are not read are kept.
 const printed = `
 apiVersion: v1
 kind: List

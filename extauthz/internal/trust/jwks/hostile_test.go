@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Whatever a server does, the last good set stays active, the reason is logged and
+// For any behaviour of a server, the last good set stays active, the reason is logged and
 // counted, and the next good answer is used.
 func TestHostileServers(t *testing.T) {
 	good, kid := set(t)

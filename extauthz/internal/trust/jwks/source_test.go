@@ -16,7 +16,7 @@ import (
 
 const issuer = "https://tyk.test.meshpass.dev"
 
-// server answers as the test says at the moment.
+// server answers with the current handler of the test.
 type server struct {
 	*httptest.Server
 	answer atomic.Pointer[http.HandlerFunc]
@@ -87,7 +87,7 @@ func follow(t *testing.T, c Config) *followed {
 	return f
 }
 
-// kid of the active key; empty: there is none.
+// kid of the active key; empty: no key is active.
 func (f *followed) kid() string {
 	keys := f.State().Keys
 	if keys == nil {
