@@ -1,5 +1,3 @@
-//go:build style
-
 package meshpass_test
 
 import (
@@ -30,9 +28,9 @@ const recordedTour = "extauthz/internal/policycli/replay/testdata/tour/"
 
 // These figures may only improve: write the better figure here when the test says that it can be better.
 const (
-	maxOneWordNames     = 59.0 // per cent of the functions
-	minMedianName       = 7    // letters
-	maxOddConstructions = 21.2 // per 1000 words of comments
+	maxOneWordNames     = 25.0 // per cent of the functions
+	minMedianName       = 10   // letters
+	maxOddConstructions = 0.5  // per 1000 words of comments
 )
 
 // The words of the glossary's right column are in no text of the repository.
@@ -171,6 +169,7 @@ func proseOf(t *testing.T, file string) (lines []line) {
 			return lines
 		case token.COMMENT, token.STRING:
 			add(source.Line(position), literal)
+		default: // code
 		}
 	}
 }

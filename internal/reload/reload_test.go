@@ -317,7 +317,7 @@ func TestTheReasonIsOutsideTheFiles(t *testing.T) {
 	outside = nil
 	v.Poll()
 	if v.Get() != "two" || v.Err() != nil || reports != 2 {
-		t.Errorf("mended: got %q, %v after %d reports", v.Get(), v.Err(), reports)
+		t.Errorf("fixed: got %q, %v after %d reports", v.Get(), v.Err(), reports)
 	}
 }
 

@@ -86,8 +86,9 @@ func (c *Checker) ResolvePath(name string) string {
 	return filepath.Join(filepath.Dir(c.file), name)
 }
 
-// DecodeAgain fills another value from the document, without defaults and without a report.
-func (c *Checker) DecodeAgain(into any) { c.doc.Decode(into) }
+// DecodeAgain fills another value from the document, without defaults and without a report: the first
+// decoding has reported the mistakes.
+func (c *Checker) DecodeAgain(into any) { _ = c.doc.Decode(into) }
 
 // Err is nil or all problems of the file, as [Problems].
 func (c *Checker) Err() error {

@@ -110,21 +110,21 @@ func TestRequirementsAccept(t *testing.T) {
 // A value that could not be read is not checked: the decoded value differs from the file.
 func TestOneMessageForOneMistake(t *testing.T) {
 	for text, want := range map[string][]string{
-		"first: {count: soon, mode: x}": {ofCount("1:16", `want a whole number, not the text "soon"`), "f.yaml:1:28: first.mode: judged"},
-		"first: {count: {a: b}}":        {ofCount("1:16", "want a whole number, not a mapping"), "f.yaml:1:8: first.mode: judged"},
+		"first: {count: soon, mode: x}": {ofCount("1:16", `want a whole number, not the text "soon"`), "f.yaml:1:28: first.mode: checked"},
+		"first: {count: {a: b}}":        {ofCount("1:16", "want a whole number, not a mapping"), "f.yaml:1:8: first.mode: checked"},
 		"first: 7":                      {"f.yaml:1:8: first: want a mapping with the keys address, count, dir, list, mode, name, wait, not the number 7"},
 		"first:":                        {"f.yaml:1:7: first has no value: remove it or give it one"},
 		"first: {count: '${N}'}": {
 			ofCount("1:16", `want a whole number, not the text "${N}"`),
 			"f.yaml:1:16: first.count: ${N} is not expanded here: write the value itself, or replace it before the program starts; no key of this file takes variables",
-			"f.yaml:1:8: first.mode: judged",
+			"f.yaml:1:8: first.mode: checked",
 		},
-		"first:\n  count: 1\n  mode: x\n  count: 2\n": {`f.yaml:4: key "count" is in line 2 too: keep one of them`, "f.yaml:2:10: first.count: judged", "f.yaml:3:9: first.mode: judged"},
+		"first:\n  count: 1\n  mode: x\n  count: 2\n": {`f.yaml:4: key "count" is in line 2 too: keep one of them`, "f.yaml:2:10: first.count: checked", "f.yaml:3:9: first.mode: checked"},
 		"first: {count: 1, mode: x, count: 2}":        {`f.yaml:1: key "count" is in line 1 too: keep one of them`},
 	} {
 		v, _ := newChecker(t, text)
-		v.Reject(Path{"first", "count"}, "judged")
-		v.Reject(Path{"first", "mode"}, "judged")
+		v.Reject(Path{"first", "count"}, "checked")
+		v.Reject(Path{"first", "mode"}, "checked")
 		got := strings.Split(v.Err().Error(), "\n")
 		for _, line := range want {
 			if !strings.Contains(v.Err().Error()+"\n", line+"\n") {
@@ -166,8 +166,8 @@ func TestProblemsOfOtherValuesAreKept(t *testing.T) {
 
 func TestACheckerWithoutProblems(t *testing.T) {
 	v, _ := newChecker(t, "first: {dir: x, kount: 1}\n")
-	v.Reject(Path{"first", "dir"}, "judged")
-	wantProblems(t, v.ErrOfValues(), "f.yaml:1:14: first.dir: judged")
+	v.Reject(Path{"first", "dir"}, "checked")
+	wantProblems(t, v.ErrOfValues(), "f.yaml:1:14: first.dir: checked")
 	again := v.WithoutProblems()
 	wantProblems(t, again.ErrOfValues())
 	again.Reject(Path{"first", "kount"}, "hidden, as the key is unknown")

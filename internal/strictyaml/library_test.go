@@ -1,6 +1,7 @@
 package strictyaml
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -48,8 +49,8 @@ func TestPlacesInMessagesOfTheLibrary(t *testing.T) {
 		t.Errorf("got %+v of %v", got, err)
 	}
 	err = yaml.Unmarshal([]byte("a: b\na: c\n"), new(struct{ A string }))
-	typeError, ok := err.(*yaml.TypeError)
-	if !ok || len(typeError.Errors) != 1 {
+	var typeError *yaml.TypeError
+	if !errors.As(err, &typeError) || len(typeError.Errors) != 1 {
 		t.Fatalf("got %T %v", err, err)
 	}
 	if got, want := rewordError(typeError.Errors[0]).String(), `2: key "a" is in line 1 too: keep one of them`; got != want {

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// ProblemType is the media type of [ProblemBody].
+// ProblemMediaType is the media type of [ProblemBody].
 const ProblemMediaType = "application/problem+json"
 
 // ProblemBody returns the body of a denial, in JSON (RFC 9457). It is the same at the edge

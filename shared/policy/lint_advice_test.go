@@ -195,16 +195,16 @@ func (a advice) compare(t *testing.T) {
 				}
 				return claims, ""
 			}
-			old, new := before.Decide(r, auth), after.Decide(r, auth)
-			if old.Allowed() == new.Allowed() {
+			earlier, later := before.Decide(r, auth), after.Decide(r, auth)
+			if earlier.Allowed() == later.Allowed() {
 				continue
 			}
 			changed++
-			if !new.Allowed() {
+			if !later.Allowed() {
 				continue
 			}
 			if a.opens == nil || claims == nil || !a.opens(r, claims) {
-				t.Errorf("%s %s %v of %s by %s, %+v: %s before, %s after the advice", r.Method, r.Path, r.Headers, r.Callee, r.Caller, claims, old.Reason, new.Reason)
+				t.Errorf("%s %s %v of %s by %s, %+v: %s before, %s after the advice", r.Method, r.Path, r.Headers, r.Callee, r.Caller, claims, earlier.Reason, later.Reason)
 			}
 			opened++
 		}

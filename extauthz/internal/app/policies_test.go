@@ -226,7 +226,7 @@ func TestOverrides(t *testing.T) {
 	f.write("overrides.yaml", strings.ReplaceAll(override(time.Now(), "orders"), "mode: shadow", "mode: off"))
 	a.await(t, refusedMessage)
 	a.metric(t, `meshpass_reload_current{source="overrides"} 0`)
-	a.answers(t, "a slip in the file lifts and ends nothing", "orders: overridden ns/shop/sa/orders")
+	a.answers(t, "a mistake in the file lifts and ends nothing", "orders: overridden ns/shop/sa/orders")
 	f.write("policies/orders.yaml", document("orders", strings.Replace(none, "name: none", "name: still", 1)))
 	eventually(t, "documents do not change while the overrides are refused", func() bool {
 		a.at(t, "orders")

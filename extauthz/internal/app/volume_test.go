@@ -132,7 +132,7 @@ func TestNoDecisionByAHalfLoadedSet(t *testing.T) {
 	}
 	close(turns)
 	asking.Wait()
-	judge(t, records.String(), generations)
+	compareRecords(t, records.String(), generations)
 }
 
 // askVersions says that it is of the active version, or of one near it.
@@ -146,8 +146,8 @@ func askVersions(t *testing.T, server *check.Server, current *atomic.Int64, turn
 	}
 }
 
-// judge compares each answer with what the recorded generation says as a whole.
-func judge(t *testing.T, records string, generations map[string]int) {
+// compareRecords compares each answer with the answer of the whole recorded generation.
+func compareRecords(t *testing.T, records string, generations map[string]int) {
 	t.Helper()
 	allowed, denied := 0, 0
 	for _, line := range strings.Split(strings.TrimSpace(records), "\n") {

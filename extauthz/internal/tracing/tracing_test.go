@@ -56,7 +56,7 @@ func serve(t *testing.T, server *grpc.Server) string {
 	return l.Addr().String()
 }
 
-// decider stands for the Check service: it records one outcome.
+// decider replaces the Check service: it records one outcome.
 type decider struct {
 	grpc_testing.UnimplementedTestServiceServer
 }
