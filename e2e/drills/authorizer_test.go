@@ -47,7 +47,7 @@ func (r *rig) startAuthorizer(t *testing.T, host int) *authorizer {
 }
 
 // drainDelay gives istiod time to withdraw an endpoint.
-const drainDelay = 4 * time.Second
+const drainDelay = 8 * time.Second
 
 // kill ends the process as a crash does, without a drain.
 func (a *authorizer) kill() {

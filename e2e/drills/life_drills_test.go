@@ -12,6 +12,7 @@ func lifeDrills() []drill {
 		{name: "authorizer crashes and is restarted", closed: decided.orAnswers(unavailable), open: decided.orAnswers(backstop), log: logError, shared: true, run: crashAndRestart},
 		{name: "one of two authorizers crashes", closed: decided.orAnswers(unavailable), open: decided.orAnswers(backstop), log: logError, setup: rigSetup{edits: []fileEdit{withSecond, longTimeout}}, run: loseAuthorizer((*authorizer).kill).runDrill},
 		{name: "one of two authorizers hangs", closed: decided.orAnswers(unavailable), open: decided.orAnswers(backstop), log: logError, setup: rigSetup{edits: []fileEdit{withSecond}}, run: loseAuthorizer((*authorizer).pause).runDrill},
+		{name: "one of two authorizers hangs from its start", closed: decided.orAnswers(unavailable), open: decided.orAnswers(backstop), log: logError, setup: rigSetup{edits: []fileEdit{withSecond}}, run: hangFromStart},
 		{name: "one of two authorizers is drained", closed: decided, open: decided, setup: rigSetup{edits: []fileEdit{withSecond, longTimeout}}, run: drainOne},
 	}
 }
@@ -51,10 +52,40 @@ func (lose loseAuthorizer) runDrill(t *testing.T, r *rig, d drill) {
 	leaving := r.startAuthorizer(t, behindHost)
 	r.awaitMembers(t, 2)
 	r.awaitRecovery(t)
+	for _, to := range r.place.called {
+		r.awaitAnswersOf(t, leaving, to)
+	}
 	lose(leaving)
 	for to, want := range map[string]answers{closed: d.closed, open: d.open} {
 		if failed := r.failuresUntilEjected(t, to, want); failed != 3 {
 			t.Errorf("%s: %d checks failed before the authorizer was ejected, want 3", to, failed)
+		}
+	}
+	r.editFile(t, fileEdit{"cluster/meshpass.yaml", second, ""})
+	r.awaitMembers(t, 1)
+	r.awaitRecovery(t)
+}
+
+// awaitAnswersOf waits until the Envoy of a called workload is connected to an authorizer: Checks that time out before
+// count for no authorizer.
+func (r *rig) awaitAnswersOf(t *testing.T, a *authorizer, to string) {
+	t.Helper()
+	before := len(a.readRecords(t))
+	eventually(t, to+"'s Envoy asks both authorizers", func() bool {
+		r.mustSend(t, r.newRequest(to, otherTenant))
+		return len(a.readRecords(t)) > before
+	})
+}
+
+// hangFromStart shows that an Envoy also ejects an authorizer to which it never was connected: its connections fail after the
+// DestinationRule's connectTimeout.
+func hangFromStart(t *testing.T, r *rig, d drill) {
+	r.startAuthorizer(t, authorizerHost)
+	r.startAuthorizer(t, behindHost).pause()
+	r.awaitMembers(t, 2)
+	for to, want := range map[string]answers{closed: d.closed, open: d.open} {
+		if failed := r.failuresUntilEjected(t, to, want); failed < 3 {
+			t.Errorf("%s: %d checks failed before the authorizer was ejected, want at least 3", to, failed)
 		}
 	}
 	r.editFile(t, fileEdit{"cluster/meshpass.yaml", second, ""})

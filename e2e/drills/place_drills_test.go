@@ -240,6 +240,9 @@ func (d placeDrill) loseOneOfTwo(t *testing.T, r *rig, at []column, lose func(*a
 	}
 	r.awaitMembers(t, 2)
 	r.awaitRecovery(t)
+	for _, c := range at {
+		r.awaitAnswersOf(t, leaving, c.to)
+	}
 	before := r.extAuthzCounter(t, at[0].to, "error")
 	lose(leaving)
 	for _, c := range at {
