@@ -17,6 +17,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/check"
 	"github.com/meshpass/meshpass/extauthz/internal/limits"
+	"github.com/meshpass/meshpass/extauthz/internal/liveness"
 	"github.com/meshpass/meshpass/extauthz/internal/ops"
 	"github.com/meshpass/meshpass/extauthz/internal/status"
 	"github.com/meshpass/meshpass/extauthz/internal/transport"
@@ -32,6 +33,8 @@ type service struct {
 	bound      sockets
 
 	health    *health.Server
+	updating  sync.Mutex // one update of health at a time
+	checking  *liveness.Monitor
 	ready     *ops.Readiness
 	servers   []*grpc.Server
 	listening []*limits.Listener
@@ -45,8 +48,37 @@ func newService(a *authorizer, checks []*check.Server, bound sockets) *service {
 		authorizer: a, log: a.process.Log, checks: checks, bound: bound,
 		health: health.NewServer(), broken: make(chan error, len(checks)+2),
 	}
-	s.ready = ops.NewReadiness(a.opsSources(), a.registry.Issuers, a.audit.status, s.limitsUsage, a.revoked.notes)
+	s.checking = liveness.New(s.log, s.updateHealth, selfChecks(checks)...)
+	s.ready = ops.NewReadiness(s.checking, a.opsSources(), a.registry.Issuers, a.audit.status, s.limitsUsage, a.revoked.notes)
+	s.updateHealth()
 	return s
+}
+
+// selfChecks are the questions that each listener is asked.
+func selfChecks(servers []*check.Server) (all []liveness.Listener) {
+	for _, server := range servers {
+		all = append(all, liveness.Listener{Name: server.Listener(), Ask: server.CheckSelf})
+	}
+	return all
+}
+
+// runSelfChecks asks until the returned function is called. It does not wait for questions that hang.
+func (s *service) runSelfChecks() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go s.checking.Run(ctx)
+	return cancel
+}
+
+// updateHealth has grpc.health.v1 follow the readiness, for the process and for its service by name.
+func (s *service) updateHealth() {
+	s.updating.Lock()
+	defer s.updating.Unlock()
+	serving := healthpb.HealthCheckResponse_NOT_SERVING
+	if s.ready.IsReady() {
+		serving = healthpb.HealthCheckResponse_SERVING
+	}
+	s.health.SetServingStatus("", serving)
+	s.health.SetServingStatus(check.ServiceName, serving)
 }
 
 // serve answers on every listener until ctx ends or one of them breaks; then
@@ -57,7 +89,7 @@ func (s *service) serve(ctx context.Context) error {
 	s.showMetrics()
 	s.serveProbes()
 	s.serveDebug()
-	s.health.SetServingStatus(check.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	defer s.runSelfChecks()()
 	s.becomeReady(ctx)
 	s.logPolicies()
 	failure := s.wait(ctx)
@@ -137,6 +169,7 @@ func (s *service) showMetrics() {
 	metrics.ShowLimits(s.limitsUsage)
 	metrics.ShowRevocations(a.revoked.lists())
 	metrics.ShowAudit(a.audit.status)
+	metrics.ShowSelfChecks(s.checking.Silent)
 	if a.tracer != nil {
 		metrics.ShowSpans(a.tracer.Stats)
 	}
@@ -198,6 +231,7 @@ func (s *service) becomeReady(ctx context.Context) {
 	select {
 	case <-usable:
 		s.ready.SetServing()
+		s.updateHealth()
 		return
 	default:
 		s.log.Error("not ready: there are no keys of any issuer yet")
@@ -206,6 +240,7 @@ func (s *service) becomeReady(ctx context.Context) {
 		select {
 		case <-usable:
 			s.ready.SetServing()
+			s.updateHealth()
 		case <-ctx.Done():
 		}
 	}()

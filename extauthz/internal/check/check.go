@@ -80,6 +80,9 @@ func NewGRPC(s *Server, options ...grpc.ServerOption) *grpc.Server {
 // Listener is the name of the listener.
 func (s *Server) Listener() string { return s.config.Decide.Listener }
 
+// CheckSelf returns when a decision of the listener has ended; see [decide.Decider.CheckSelf].
+func (s *Server) CheckSelf(ctx context.Context) { s.decider.CheckSelf(ctx) }
+
 // serveStream answers one Check. It answers before the message is complete if the
 // reason for a denial is known by then. An error means that the peer has ended the call.
 func (s *Server) serveStream(stream grpc.ServerStream) error {

@@ -2,7 +2,7 @@
 // the status and published keys, over plain HTTP on an address of its own.
 // docs/operations.md lists the metrics and the reaction to each alarm.
 //
-//	/livez     200 while the process answers
+//	/livez     200 unless decisions hang, so that a restart helps
 //	/readyz    200 from the first Check that could be answered until a stop begins
 //	/metrics   Prometheus text
 //	/status    what is active and why, as JSON, for meshpass status
@@ -12,7 +12,6 @@
 package ops
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -24,7 +23,7 @@ import (
 // stuck scraper from holding connections for ever.
 func NewServer(ready *Readiness, metrics *Metrics, keys KeySets, report func() status.Report, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
+	mux.HandleFunc("GET /livez", ready.serveLive)
 	mux.Handle("GET /readyz", ready)
 	mux.Handle("GET /metrics", metrics.Handler())
 	mux.Handle("GET /.well-known/jwks.json", keys)

@@ -39,7 +39,15 @@ type process struct {
 	published      map[string]string // key sets
 	audit          status.Audit
 	limits         ops.Limits
+	hangs          error // what the self-checks say
 }
+
+// selfChecks are those of a process.
+type selfChecks struct{ *process }
+
+func (c selfChecks) Err() error { return c.hangs }
+
+func (selfChecks) Describe() []string { return []string{"self-check of sidecar: answered at noon"} }
 
 func newProcess(t *testing.T) *process {
 	t.Helper()
@@ -52,7 +60,7 @@ func newProcess(t *testing.T) *process {
 	p.metrics.ShowAudit(trail)
 	used := func() ops.Limits { return p.limits }
 	p.metrics.ShowLimits(used)
-	p.ready = ops.NewReadiness(sources, issuers, trail, used)
+	p.ready = ops.NewReadiness(selfChecks{p}, sources, issuers, trail, used)
 	server := httptest.NewServer(ops.NewServer(p.ready, p.metrics, p.keys, p.report, slog.New(slog.DiscardHandler)).Handler)
 	t.Cleanup(server.Close)
 	p.url = server.URL
@@ -132,6 +140,9 @@ func TestReadinessTellsOfTheAuditTrail(t *testing.T) {
 			row.verbose = row.body
 		}
 		for path, want := range map[string]string{"/readyz": usual + row.body, "/readyz?verbose": usual + limits + row.verbose} {
+			if path == "/readyz?verbose" {
+				want += "self-check of sidecar: answered at noon\n"
+			}
 			if code, body := p.get(t, path); code != 200 || body != want {
 				t.Errorf("%s, %s: got %d\n%s", row.name, path, code, body)
 			}
