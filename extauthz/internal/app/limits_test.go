@@ -89,6 +89,14 @@ func TestEachLimitCounts(t *testing.T) {
 	}
 }
 
+// The log has the sum in bytes, so that it can be compared with what a process takes.
+func TestTheMostMemoryIsLogged(t *testing.T) {
+	r := start(t, newFiles(t, oneListener, "{mode: plaintext}").config)
+	if line := `"msg":"memory at most","process":33554432,"peers":207290368}`; !strings.Contains(r.log.String(), line) {
+		t.Errorf("want %s in the log: %s", line, &r.log)
+	}
+}
+
 func TestLimitsAboveTheMemoryAreLogged(t *testing.T) {
 	const message = "the limits together are above the memory limit: lower limits.connections, limits.inFlightBytes or cache.verifiedTokens, or give the container more memory"
 	for name, row := range map[string]struct {

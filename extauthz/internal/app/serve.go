@@ -102,7 +102,7 @@ func (s *service) logWarnings() {
 	for _, warning := range openSettings(a.config.Insecure, a.config.TLS.Mode, a.policies.unguarded) {
 		s.log.Warn(warning)
 	}
-	warnMemory(s.log, a.config.memory())
+	logMemory(s.log, a.config.memory())
 	warnTrust(s.log, a.trust.issuers.Get().entries)
 	a.revoked.warnUnknownIssuers()
 }
@@ -123,9 +123,10 @@ func openSettings(c insecureConfig, tlsMode string, unguarded policy.Mode) (warn
 	return warnings
 }
 
-// warnMemory compares what peers can fill with the limit that the garbage collector keeps, which
-// follows the container's.
-func warnMemory(log *slog.Logger, sum bytesize.Size) {
+// logMemory logs the most that the process and its peers can fill, and compares it with the limit that
+// the garbage collector keeps, which follows the container's.
+func logMemory(log *slog.Logger, sum bytesize.Size) {
+	log.Info("memory at most", "process", int64(processMemory), "peers", int64(sum-processMemory))
 	if limit := debug.SetMemoryLimit(-1); int64(sum) > limit {
 		log.Warn("the limits together are above the memory limit: lower limits.connections, limits.inFlightBytes or cache.verifiedTokens, or give the container more memory",
 			"limits", sum.String(), "memory", bytesize.Size(limit).String())
