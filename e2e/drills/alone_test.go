@@ -1,7 +1,6 @@
 package drills
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/meshpass/meshpass/e2e/checks"
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
 	"github.com/meshpass/meshpass/internal/tokentest"
@@ -135,30 +135,11 @@ func (p peer) ask(t *testing.T) {
 func (p peer) askWith(ctx context.Context, token string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	answer, err := p.Check(ctx, newCheck(token), grpc.WaitForReady(true))
+	answer, err := p.Check(ctx, checks.New(token), grpc.WaitForReady(true))
 	if err != nil {
 		return "", err
 	}
-	return answerText(answer), nil
-}
-
-func newCheck(token string) *auth.CheckRequest {
-	return &auth.CheckRequest{Attributes: &auth.AttributeContext{
-		Source:      &auth.AttributeContext_Peer{Principal: "spiffe://cluster.local/ns/edge/sa/tyk-gateway"},
-		Destination: &auth.AttributeContext_Peer{Principal: "spiffe://cluster.local/ns/shop/sa/orders"},
-		Request: &auth.AttributeContext_Request{Http: &auth.AttributeContext_HttpRequest{
-			Method: "GET", Path: "/tenants/acme/orders/7", Headers: map[string]string{"txn-token": token},
-		}},
-	}}
-}
-
-// answerText returns "allow", or the status and the reason of a denial.
-func answerText(answer *auth.CheckResponse) string {
-	if answer.GetOkResponse() != nil {
-		return "allow"
-	}
-	reason := answer.GetDynamicMetadata().GetFields()["reason"].GetStringValue()
-	return fmt.Sprintf("%d %s", answer.GetDeniedResponse().GetStatus().GetCode(), reason)
+	return checks.AnswerText(answer), nil
 }
 
 // patience bounds what happens at once on a machine that is not busy.
@@ -194,19 +175,6 @@ func newOpsClient(t *testing.T) *http.Client {
 	transport := &http.Transport{Proxy: nil}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: patience}
-}
-
-// resident returns the process's memory, in bytes.
-func (a *alone) resident(t *testing.T) int {
-	t.Helper()
-	status := mustGet(os.ReadFile(fmt.Sprintf("/proc/%d/status", a.PID())))(t)
-	for line := range bytes.Lines(status) {
-		if fields := bytes.Fields(line); len(fields) == 3 && string(fields[0]) == "VmRSS:" {
-			return mustGet(strconv.Atoi(string(fields[1])))(t) << 10
-		}
-	}
-	t.Fatal("no VmRSS")
-	return 0
 }
 
 // awaitEnd sends SIGTERM and wants the process to end within its stated time, with an exit code.

@@ -25,6 +25,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/meshpass/meshpass/e2e/checks"
 	"github.com/meshpass/meshpass/e2e/process"
 )
 
@@ -124,8 +125,8 @@ func TestTenThousandConnections(t *testing.T) {
 	if log := a.readLog(t); strings.Count(log, `"msg":"connections near their limit"`) != 1 {
 		t.Errorf("log: %s", log)
 	}
-	if got := a.resident(t); got > 256<<20 {
-		t.Errorf("%d MiB of memory, want at most 256", got>>20)
+	if got := mustGet(a.Memory())(t); got.Peak > 256<<20 {
+		t.Errorf("%d MiB of memory, want at most 256", got.Peak>>20)
 	}
 	flood.closeAll()
 	a.awaitMetric(t, ops, connections, 2)
@@ -231,7 +232,7 @@ func (a *alone) sendHalfCheck(ctx context.Context) string {
 	protocols.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: protocols}
 	defer transport.CloseIdleConnections()
-	message, err := proto.Marshal(newCheck(a.token))
+	message, err := proto.Marshal(checks.New(a.token))
 	if err != nil {
 		return err.Error()
 	}
@@ -259,7 +260,7 @@ func (a *alone) sendHalfCheck(ctx context.Context) string {
 	if err := proto.Unmarshal(data[5:], &answer); err != nil {
 		return err.Error()
 	}
-	return answerText(&answer)
+	return checks.AnswerText(&answer)
 }
 
 // watchHealth opens a stream that its peer never ends.

@@ -50,6 +50,20 @@ func TestStop(t *testing.T) {
 	}
 }
 
+func TestMemory(t *testing.T) {
+	p, err := start("sleep", "exec sleep 600", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := p.Memory(); err != nil || m.Resident <= 0 || m.Peak < m.Resident {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	p.Kill()
+	if m, err := p.Memory(); err == nil {
+		t.Errorf("got %+v of a program that has ended", m)
+	}
+}
+
 func TestStopKillsWhatDoesNotEnd(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	p, err := start("stubborn", "trap '' TERM; echo deaf; while :; do sleep 1; done", log)

@@ -2,6 +2,8 @@ package scenarios
 
 import (
 	"cmp"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -37,6 +39,22 @@ func (t Token) SignWith(pluginConfig, keyDir string) (string, error) {
 	}
 	raw, _, err := minter.Mint(t.buildIdentity(own.Workload))
 	return raw, err
+}
+
+// RenameKey returns the token with another kid in its header, and the signature as before.
+func RenameKey(raw, kid string) (string, error) {
+	header, rest, _ := strings.Cut(raw, ".")
+	text, err := base64.RawURLEncoding.DecodeString(header)
+	if err != nil {
+		return "", err
+	}
+	var members map[string]any
+	if err := json.Unmarshal(text, &members); err != nil {
+		return "", err
+	}
+	members["kid"] = kid
+	text, err = json.Marshal(members)
+	return base64.RawURLEncoding.EncodeToString(text) + "." + rest, err
 }
 
 func (t Token) buildIdentity(workload string) identity.Identity {

@@ -1,11 +1,8 @@
 package soak
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/scenarios"
@@ -18,8 +15,8 @@ type forger struct {
 	rotator              *rotator
 }
 
-func newForger(dir string, signer *rotator) (*forger, error) {
-	f := &forger{pluginConfig: filepath.Join(dir, "identity.yaml"), keyDir: filepath.Join(dir, "forger"), rotator: signer}
+func newForger(dir string, real *rotator) (*forger, error) {
+	f := &forger{pluginConfig: filepath.Join(dir, "identity.yaml"), keyDir: filepath.Join(dir, "forger"), rotator: real}
 	if err := os.Mkdir(f.keyDir, 0o700); err != nil {
 		return nil, err
 	}
@@ -33,16 +30,5 @@ func (f *forger) forgeToken() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	header, rest, _ := strings.Cut(raw, ".")
-	text, err := base64.RawURLEncoding.DecodeString(header)
-	if err != nil {
-		return "", err
-	}
-	var members map[string]any
-	if err := json.Unmarshal(text, &members); err != nil {
-		return "", err
-	}
-	members["kid"] = f.rotator.signingKey()
-	text, err = json.Marshal(members)
-	return base64.RawURLEncoding.EncodeToString(text) + "." + rest, err
+	return scenarios.RenameKey(raw, f.rotator.signingKey())
 }

@@ -1,0 +1,40 @@
+package process
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Memory is what a program has in memory (VmRSS and VmHWM of proc_pid_status(5)), in bytes.
+type Memory struct{ Resident, Peak int64 }
+
+// Memory reads it from /proc. It is an error if the program has ended.
+func (p *Proc) Memory() (Memory, error) {
+	file, err := os.Open(fmt.Sprintf("/proc/%d/status", p.PID()))
+	if err != nil {
+		return Memory{}, err
+	}
+	defer file.Close()
+	var m Memory
+	fields := map[string]*int64{"VmRSS:": &m.Resident, "VmHWM:": &m.Peak}
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		words := strings.Fields(lines.Text())
+		if len(words) != 3 || fields[words[0]] == nil {
+			continue
+		}
+		kib, err := strconv.ParseInt(words[1], 10, 64)
+		if err != nil {
+			return Memory{}, fmt.Errorf("%s: %w", file.Name(), err)
+		}
+		*fields[words[0]] = kib << 10
+		delete(fields, words[0])
+	}
+	if len(fields) > 0 {
+		return Memory{}, fmt.Errorf("%s: no memory: the program has ended", file.Name())
+	}
+	return m, lines.Err()
+}
