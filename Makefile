@@ -60,6 +60,14 @@ bench: build $(NOOP) ## Measure Tyk without a plugin, with an empty one and with
 soak: build bin/istiod bin/soak ## Rotate keys under load, and kill the services that the mesh depends on [DURATION=2m]
 	@nice bin/soak $(if $(DURATION),-duration $(DURATION))
 
+.PHONY: flood
+flood: bin/meshpass bin/flood ## Flood an authorizer with each kind of input, and check its bounds [DURATION=10m] [KIND=tokens,paths] [RATE=PER_SECOND] [PARALLEL=1]
+	@bin/flood $(if $(DURATION),-duration $(DURATION)) $(if $(KIND),-kind $(KIND)) $(if $(RATE),-rate $(RATE)) $(if $(PARALLEL),-parallel $(PARALLEL))
+
+.PHONY: sizing
+sizing: bin/meshpass bin/sizing ## Measure the CPU and memory of Checks, documents and cached tokens [DURATION=20s] [RATE=1000]
+	@bin/sizing $(if $(DURATION),-duration $(DURATION)) $(if $(RATE),-rate $(RATE))
+
 FUZZTIME := 30s
 
 # Only packages that have fuzz targets are compiled; go test lists the targets.
@@ -172,9 +180,9 @@ $(SERVICES): bin/%: $(call sources,e2e/services) $(SHARED) e2e/go.mod e2e/go.sum
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./services/$*
 
-RIG := $(call sources,e2e/cmd e2e/services e2e/envoy e2e/hbone e2e/idp e2e/localmesh e2e/process e2e/repo e2e/scenarios e2e/soak e2e/subnet) $(SHARED) e2e/go.mod e2e/go.sum \
+RIG := $(call sources,e2e/checks e2e/cmd e2e/services e2e/envoy e2e/flood e2e/hbone e2e/idp e2e/localmesh e2e/process e2e/repo e2e/scenarios e2e/soak e2e/subnet) $(SHARED) e2e/go.mod e2e/go.sum \
 	$(wildcard e2e/scenarios/*/*.yaml e2e/localmesh/*/*.* e2e/localmesh/topologies/*/*.* e2e/localmesh/topologies/*/*/*.* e2e/localmesh/topologies/*/*/*/*.* e2e/envoy/*.tmpl)
-bin/demo bin/bench bin/testall bin/soak: bin/%: $(RIG)
+bin/demo bin/bench bin/testall bin/soak bin/flood bin/sizing: bin/%: $(RIG)
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./cmd/$*
 

@@ -39,7 +39,6 @@ func (shopClient) IsScopeAllowed(string) bool           { return false }
 func (shopClient) IDTokenUserinfoClaimsAssertion() bool { return true }
 func (shopClient) ClockSkew() time.Duration             { return 0 }
 
-//nolint:revive // the interface has this name
 func (shopClient) RestrictAdditionalIdTokenScopes() func([]string) []string     { return keepScopes }
 func (shopClient) RestrictAdditionalAccessTokenScopes() func([]string) []string { return keepScopes }
 
