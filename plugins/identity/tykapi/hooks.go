@@ -9,6 +9,7 @@ import (
 
 	"github.com/TykTechnologies/tyk/apidef"
 
+	"github.com/meshpass/meshpass/internal/gateway/hooks"
 	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/plugins/identity/denial"
 	"github.com/meshpass/meshpass/shared/decision"
@@ -16,25 +17,18 @@ import (
 
 // The names under which API definitions list the hooks of the plugin.
 const (
-	StripHook  = "StripIdentity"
-	SignHook   = "SignIdentity"
-	GuardHook  = "GuardUpstream"
-	CanaryHook = "Canary"
+	StripHook  = hooks.Strip
+	SignHook   = hooks.Sign
+	GuardHook  = hooks.Guard
+	CanaryHook = hooks.Canary
 )
 
-// The lists of a classic definition that can contain hooks, by their names there.
-const (
-	preList       = "custom_middleware.pre"
-	authList      = "custom_middleware.auth_check"
-	postAuthList  = "custom_middleware.post_key_auth"
-	postList      = "custom_middleware.post"
-	responseList  = "custom_middleware.response"
-	endpointsList = "extended_paths.go_plugin"
+// The lists of a classic definition that messages name.
+var (
+	preList      = hooks.ClassicNames[hooks.Pre]
+	postAuthList = hooks.ClassicNames[hooks.PostAuth]
+	postList     = hooks.ClassicNames[hooks.Post]
 )
-
-// listOf has the hooks that protect an API, and the only list where each of them works. [CanaryHook] is
-// not among them: it protects nothing.
-var listOf = map[string]string{StripHook: preList, SignHook: postAuthList, GuardHook: postList}
 
 // HookCause is how a definition's hooks fail to protect the API. It is a label of a metric.
 type HookCause string
@@ -144,8 +138,8 @@ func findHookFault(c *settings.Config, d *apidef.APIDefinition) *hookFault {
 	if len(lists) == 0 {
 		return nil
 	}
-	if fault := findMisplacedHook(lists); fault != nil {
-		return fault
+	if misplaced := hooks.FindMisplaced(lists, hooks.ClassicNames); misplaced != "" {
+		return faultf(HookList, "%s", misplaced)
 	}
 	signs, guards := runsHook(lists, SignHook), runsHook(lists, GuardHook)
 	byCertificate := d.UseKeylessAccess && d.UseMutualTLSAuth // GuardUpstream identifies the caller there
@@ -177,76 +171,43 @@ func checkGuardIsLast(d *apidef.APIDefinition) error {
 	if hasBundle(d) {
 		return nil
 	}
-	last := ""
-	for _, hook := range d.CustomMiddleware.Post {
-		if !hook.Disabled {
-			last = hook.Name
-		}
-	}
-	if last != GuardHook {
-		return errors.New("custom_middleware.post: the last hook must be " + GuardHook + ", without which no request gets a token")
-	}
-	return nil
-}
-
-// findMisplacedHook reports a hook that is in a list where it cannot work; nil: every hook can work.
-func findMisplacedHook(lists map[string][]string) *hookFault {
-	for _, list := range []string{preList, authList, postAuthList, postList, responseList, endpointsList} {
-		for i, hook := range lists[list] {
-			switch {
-			case listOf[hook] != list:
-				return faultf(HookList, "%s lists %s, which works in %s only: move it there", list, hook, listOf[hook])
-			case slices.Contains(lists[list][:i], hook):
-				return faultf(HookList, "%s lists %s twice: remove one of them", list, hook)
-			}
-		}
+	if !entriesOf(d).GuardIsLast() {
+		return errors.New(postList + ": the last hook must be " + GuardHook + ", without which no request gets a token")
 	}
 	return nil
 }
 
 // findHookWithoutPath reports a hook that is listed without the plugin's file: Tyk ignores it.
 func findHookWithoutPath(d *apidef.APIDefinition) *hookFault {
-	m := d.CustomMiddleware
-	for _, list := range []struct {
-		name  string
-		hooks []apidef.MiddlewareDefinition
-	}{{name: preList, hooks: m.Pre}, {name: postAuthList, hooks: m.PostKeyAuth}, {name: postList, hooks: m.Post}} {
-		for _, hook := range list.hooks {
-			if _, ours := listOf[hook.Name]; ours && !hook.Disabled && hook.Path == "" {
-				return faultf(HookList, "%s lists %s without a path, so that Tyk does not run it: name the plugin's file", list.name, hook.Name)
-			}
-		}
+	if text := entriesOf(d).FindWithoutPath(hooks.ClassicNames); text != "" {
+		return faultf(HookList, "%s", text)
 	}
 	return nil
 }
 
-// listedHooks gives our hooks that are enabled, by the list that names them. A hook without a path is
-// not among them: Tyk ignores it.
-func listedHooks(d *apidef.APIDefinition) map[string][]string {
-	lists := map[string][]string{}
-	add := func(list, hook string, disabled bool) {
-		if _, ours := listOf[hook]; ours && !disabled {
-			lists[list] = append(lists[list], hook)
-		}
-	}
-	m := d.CustomMiddleware
-	for list, hooks := range map[string][]apidef.MiddlewareDefinition{
-		preList: m.Pre, authList: {m.AuthCheck}, postAuthList: m.PostKeyAuth, postList: m.Post, responseList: m.Response,
+// listedHooks gives our hooks that Tyk runs, by the list that names them.
+func listedHooks(d *apidef.APIDefinition) map[hooks.List][]string { return entriesOf(d).Working() }
+
+// entriesOf gives all entries of the definition's lists.
+func entriesOf(d *apidef.APIDefinition) hooks.Listed {
+	listed, m := hooks.Listed{}, d.CustomMiddleware
+	for list, entries := range map[hooks.List][]apidef.MiddlewareDefinition{
+		hooks.Pre: m.Pre, hooks.AuthCheck: {m.AuthCheck}, hooks.PostAuth: m.PostKeyAuth, hooks.Post: m.Post, hooks.Response: m.Response,
 	} {
-		for _, hook := range hooks {
-			add(list, hook.Name, hook.Disabled || hook.Path == "" && listOf[hook.Name] == list)
+		for _, e := range entries {
+			listed[list] = append(listed[list], hooks.Entry{Name: e.Name, Path: e.Path, Disabled: e.Disabled})
 		}
 	}
 	for _, version := range d.VersionData.Versions {
-		for _, hook := range version.ExtendedPaths.GoPlugin {
-			add(endpointsList, hook.SymbolName, hook.Disabled)
+		for _, e := range version.ExtendedPaths.GoPlugin {
+			listed[hooks.Endpoints] = append(listed[hooks.Endpoints], hooks.Entry{Name: e.SymbolName, Path: e.PluginPath, Disabled: e.Disabled})
 		}
 	}
-	return lists
+	return listed
 }
 
-func runsHook(lists map[string][]string, hook string) bool {
-	return slices.Contains(lists[listOf[hook]], hook)
+func runsHook(lists map[hooks.List][]string, hook string) bool {
+	return slices.Contains(lists[hooks.ListOf[hook]], hook)
 }
 
 // isCanary reports whether the canary answers every request of the API.
