@@ -18,8 +18,7 @@ const (
 	Canary = "Canary"
 )
 
-// Driver is the value of custom_middleware.driver with which Tyk runs hooks of Go plugins. With any other value it
-// runs none of them.
+// Driver is the value of custom_middleware.driver for Go plugins. Tyk runs no hook of ours if the value is another one.
 const Driver = "goplugin"
 
 // List is a list of a definition that can contain hooks.
@@ -35,7 +34,7 @@ const (
 	Endpoints
 )
 
-// allLists are the lists in the order in which faults are reported.
+// allLists are the lists in the order of the reported faults.
 var allLists = []List{Pre, AuthCheck, PostAuth, Post, Response, Endpoints}
 
 // Names has the names of the lists in a form of definitions.
@@ -80,7 +79,7 @@ func (l Listed) Working() map[List][]string {
 	return working
 }
 
-// FindMisplaced describes a hook of [Listed.Working] that is in a list where it cannot work, or twice in its own; "": there is none.
+// FindMisplaced describes a hook of [Listed.Working] that is in a list where it cannot work, or twice in its own; "": no hook is.
 func FindMisplaced(working map[List][]string, names Names) string {
 	for _, list := range allLists {
 		for i, hook := range working[list] {
@@ -95,7 +94,7 @@ func FindMisplaced(working map[List][]string, names Names) string {
 	return ""
 }
 
-// FindWithoutPath describes a hook that is listed without the plugin's file, so that Tyk ignores it; "": there is none.
+// FindWithoutPath describes a hook that is listed without the plugin's file, so that Tyk ignores it; "": every hook has a path.
 func (l Listed) FindWithoutPath(names Names) string {
 	for _, list := range []List{Pre, PostAuth, Post} {
 		for _, e := range l[list] {
