@@ -39,7 +39,7 @@ func (x *index) find(e *evaluation, found []candidate) []candidate {
 
 // pathNode is a node of the trie, below the segments that lead to it.
 type pathNode struct {
-	literals map[string]*pathNode
+	literals entries[string, pathNode]
 	capture  *pathNode
 	end      callerTier // patterns that end here
 	open     callerTier // patterns that go on with /**
@@ -63,7 +63,7 @@ func (n *pathNode) childFor(s path.Segment) *pathNode {
 		}
 		return n.capture
 	}
-	return entryOf(&n.literals, s.Literal)
+	return n.literals.findOrAdd(s.Literal)
 }
 
 func (n *pathNode) find(e *evaluation, rest []string, found []candidate) []candidate {
@@ -71,7 +71,7 @@ func (n *pathNode) find(e *evaluation, rest []string, found []candidate) []candi
 		return n.end.find(e, found)
 	}
 	found = n.open.find(e, found)
-	if next := n.literals[rest[0]]; next != nil {
+	if next := n.literals.find(rest[0]); next != nil {
 		found = next.find(e, rest[1:], found)
 	}
 	if n.capture != nil && rest[0] != "" {

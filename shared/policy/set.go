@@ -37,12 +37,30 @@ const (
 // denied. The generation identifies the content; empty: NewSet hashes the documents.
 // The order of the documents does not matter.
 func NewSet(documents []*Document, rejected []RejectedDocument, generation string) *Set {
+	return (&Set{}).Next(documents, rejected, generation)
+}
+
+// Next is [NewSet] for the set that follows this one, with its overrides and its mode for
+// workloads that no document targets. The two share what they know of targets whose
+// documents are the same values, so that a change costs what has changed.
+func (s *Set) Next(documents []*Document, rejected []RejectedDocument, generation string) *Set {
+	next := newUnindexedSet(documents, rejected, generation)
+	for target, guarding := range next.documentsByTarget() {
+		if known := s.targets[target]; known != nil && slices.Equal(known.documents, guarding) {
+			next.targets[target] = known
+		} else {
+			next.targets[target] = newTargetDocuments(guarding)
+		}
+	}
+	return next.With(s.unguarded, s.overrides)
+}
+
+func newUnindexedSet(documents []*Document, rejected []RejectedDocument, generation string) *Set {
 	s := &Set{documents: slices.Clone(documents), rejected: slices.Clone(rejected), targets: map[identity.Pattern]*targetDocuments{}, generation: generation}
 	slices.SortFunc(s.documents, CompareDocuments)
 	slices.SortFunc(s.rejected, compareRejected)
 	for _, d := range s.documents {
 		s.reads = append(s.reads, d.reads...)
-		s.addTargets(d)
 	}
 	s.reads = sortAttributes(s.reads)
 	s.findSharedNames()
@@ -52,14 +70,17 @@ func NewSet(documents []*Document, rejected []RejectedDocument, generation strin
 	return s
 }
 
-func (s *Set) addTargets(d *Document) {
-	done := map[identity.Pattern]bool{}
-	for _, target := range d.spec.Targets {
-		if !done[target] {
-			done[target] = true
-			entryOf(&s.targets, target).add(d)
+// documentsByTarget counts a document once for each of its targets.
+func (s *Set) documentsByTarget() map[identity.Pattern][]*Document {
+	all := make(map[identity.Pattern][]*Document, len(s.documents))
+	for _, d := range s.documents {
+		for _, target := range d.spec.Targets {
+			if known := all[target]; len(known) == 0 || known[len(known)-1] != d {
+				all[target] = append(known, d)
+			}
 		}
 	}
+	return all
 }
 
 // findSharedNames leaves the map nil if no name is shared, as in most sets.
@@ -91,12 +112,6 @@ func (s *Set) hashDocuments() string {
 		fmt.Fprintf(sum, " %q %q", r.Folder, r.Name)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:6])
-}
-
-// WithOverridesOf gives the same documents with the overrides of another set, and with
-// its mode for workloads that no document targets.
-func (s *Set) WithOverridesOf(previous *Set) *Set {
-	return s.With(previous.unguarded, previous.overrides)
 }
 
 // With gives the same documents with another mode for workloads that no document

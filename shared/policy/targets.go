@@ -53,8 +53,17 @@ func (d *calleeDocuments) findCandidates(s step, e *evaluation, found []candidat
 // targetDocuments are all documents with one and the same target. A callee has at most
 // four: by its own name, and by the patterns with wildcards that match it.
 type targetDocuments struct {
-	rules   [numSteps]index
-	summary [numLevels]summary
+	documents []*Document // by name
+	rules     [numSteps]index
+	summary   [numLevels]summary
+}
+
+func newTargetDocuments(documents []*Document) *targetDocuments {
+	t := &targetDocuments{documents: documents}
+	for _, d := range documents {
+		t.add(d)
+	}
+	return t
 }
 
 func (t *targetDocuments) add(d *Document) {

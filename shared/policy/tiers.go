@@ -37,17 +37,17 @@ func (t *callerTier) add(c candidate) {
 
 func (t *callerTier) find(e *evaluation, found []candidate) []candidate {
 	found = t.unkeyed.find(e, found)
-	if t.keyed == nil {
+	if t.keyed.isEmpty() {
 		return found
 	}
 	if e.request.Caller == "" { // no rule on callers can be decided
-		for _, next := range t.keyed {
+		for next := range t.keyed.all() {
 			found = next.find(e, found)
 		}
 		return found
 	}
 	for _, p := range e.request.Caller.MatchingPatterns() {
-		if next := t.keyed[p]; next != nil {
+		if next := t.keyed.find(p); next != nil {
 			found = next.find(e, found)
 		}
 	}
@@ -70,10 +70,10 @@ func (t *hostTier) add(c candidate) {
 
 func (t *hostTier) find(e *evaluation, found []candidate) []candidate {
 	found = t.unkeyed.find(e, found)
-	if t.keyed == nil {
+	if t.keyed.isEmpty() {
 		return found
 	}
-	if next := t.keyed[e.host]; next != nil {
+	if next := t.keyed.find(e.host); next != nil {
 		found = next.find(e, found)
 	}
 	for rest := e.host; t.hasWildcards; { // the wildcards that match: one for each label but the first
@@ -81,7 +81,7 @@ func (t *hostTier) find(e *evaluation, found []candidate) []candidate {
 		if !more {
 			break
 		}
-		if next := t.keyed[host.Wildcard+after]; next != nil {
+		if next := t.keyed.find(host.Wildcard + after); next != nil {
 			found = next.find(e, found)
 		}
 		rest = after
@@ -92,13 +92,13 @@ func (t *hostTier) find(e *evaluation, found []candidate) []candidate {
 // claimTier divides rules by the texts that a claim may have, or by a scope.
 type claimTier struct {
 	unkeyed []candidate
-	keyed   map[string]*claimTexts // by the claim's name
+	keyed   entries[string, claimTexts] // by the claim's name
 }
 
 type claimTexts struct {
 	path   []string // of the claim
 	all    []candidate
-	byText map[string][]candidate
+	byText entries[string, []candidate]
 }
 
 func (t *claimTier) add(c candidate) {
@@ -106,26 +106,29 @@ func (t *claimTier) add(c candidate) {
 		t.unkeyed = append(t.unkeyed, c)
 		return
 	}
-	v := entryOf(&t.keyed, c.keys.claim)
-	if v.byText == nil {
-		v.path, v.byText = strings.Split(c.keys.claim, "."), map[string][]candidate{}
+	v := t.keyed.findOrAdd(c.keys.claim)
+	if v.path == nil {
+		v.path = strings.Split(c.keys.claim, ".")
 	}
 	v.all = append(v.all, c)
 	for _, text := range c.keys.texts {
-		v.byText[text] = append(v.byText[text], c)
+		rules := v.byText.findOrAdd(text)
+		*rules = append(*rules, c)
 	}
 }
 
 func (t *claimTier) find(e *evaluation, found []candidate) []candidate {
 	found = append(found, t.unkeyed...)
-	for _, v := range t.keyed {
+	for v := range t.keyed.all() {
 		texts, certain := e.claimTexts(v.path)
 		if !certain { // no rule on this claim can be decided
 			found = append(found, v.all...)
 			continue
 		}
 		for _, text := range texts {
-			found = append(found, v.byText[text]...)
+			if rules := v.byText.find(text); rules != nil {
+				found = append(found, *rules...)
+			}
 		}
 	}
 	return found
@@ -155,7 +158,7 @@ func (e *evaluation) claimTexts(claim []string) (texts []string, certain bool) {
 // tier divides rules by keys of one kind. Rules without such a key are kept apart.
 type tier[K comparable, Next any] struct {
 	unkeyed Next
-	keyed   map[K]*Next
+	keyed   entries[K, Next]
 }
 
 // entriesOf gives the places of a rule that has these keys.
@@ -165,18 +168,7 @@ func (t *tier[K, Next]) entriesOf(keys []K) []*Next {
 	}
 	all := make([]*Next, len(keys))
 	for i, key := range keys {
-		all[i] = entryOf(&t.keyed, key)
+		all[i] = t.keyed.findOrAdd(key)
 	}
 	return all
-}
-
-// entryOf gives the entry of a map, and makes a missing one.
-func entryOf[K comparable, V any](m *map[K]*V, key K) *V {
-	if *m == nil {
-		*m = map[K]*V{}
-	}
-	if (*m)[key] == nil {
-		(*m)[key] = new(V)
-	}
-	return (*m)[key]
 }

@@ -41,7 +41,7 @@ func (p *activePolicies) loadDocuments(file *strictyaml.Checker, from folders) {
 	loader := policysource.Loader{Domains: p.domains, Memory: new(policysource.Memory)}
 	load := func() (policysource.Loaded, error) {
 		loader.NoHomeIssuer = p.noHome.Load()
-		loaded := loader.LoadEach(p.documents.Get().Set, from.open()...)
+		loaded := p.loadEach(loader, from)
 		p.wanted.Store(&loaded.Wanted)
 		if !p.strict {
 			return loaded, nil
@@ -53,6 +53,18 @@ func (p *activePolicies) loadDocuments(file *strictyaml.Checker, from folders) {
 	}
 	p.documents = reload.Pending(from.inputs, load, p.documentsChanged)
 	file.RejectError(strictyaml.Path{"policies"}, p.documents.LoadFirst())
+}
+
+// loadEach compiles the documents that follow the active ones, or the first ones.
+func (p *activePolicies) loadEach(loader policysource.Loader, from folders) (loaded policysource.Loaded) {
+	previous := p.documents.Get().Set
+	load := func() { loaded = loader.LoadEach(previous, from.open()...) }
+	if previous == nil {
+		load()
+	} else {
+		collectEagerly(load)
+	}
+	return loaded
 }
 
 // loadOverrides loads the file of overrides, if one is configured.
@@ -110,6 +122,7 @@ func (p *activePolicies) documentsChanged(loaded policysource.Loaded, err error)
 		return
 	}
 	p.combine()
+	defer collectReplaced()
 	p.changes.log.Info("policies reloaded", "policies", loaded.Set.Len(), "generation", loaded.Set.Generation())
 	if len(loaded.Problems) > 0 {
 		p.logRejectedDocuments(loaded)

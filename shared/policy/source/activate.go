@@ -59,11 +59,10 @@ func (a *activation) newSet(generation string) *policy.Set {
 	if len(a.reported) > 0 {
 		generation = "" // the set differs from the folders
 	}
-	set := policy.NewSet(a.documents, a.denied, generation)
-	if a.previous != nil {
-		set = set.WithOverridesOf(a.previous)
+	if a.previous == nil {
+		return policy.NewSet(a.documents, a.denied, generation)
 	}
-	return set
+	return a.previous.Next(a.documents, a.denied, generation)
 }
 
 // replaceFailed decides what replaces a document or file that failed to load:

@@ -167,10 +167,9 @@ func (f yamlFile) holdsNoDocument() bool {
 	return errors.Is(f.err, readfile.ErrNotRegular) || errors.Is(f.err, fs.ErrNotExist)
 }
 
-// readFiles gives the files that hold documents, or may hold some. The error is that of the
-// folder itself.
-func readFiles(dir Dir) ([]yamlFile, error) {
-	var files []yamlFile
+// readFiles reads the files that hold documents, or may hold some, and hands each one over before
+// it reads the next one. The error is that of the folder itself.
+func readFiles(dir Dir, handOver func(yamlFile)) error {
 	none := true
 	err := readfile.Walk(dir.Files, IsRead, func(e readfile.Entry) {
 		file := yamlFile{name: e.Name, err: e.Err}
@@ -178,14 +177,14 @@ func readFiles(dir Dir) ([]yamlFile, error) {
 			file.data, file.err = readfile.ReadFS(dir.Files, e.Name, MaxFileBytes)
 		}
 		if file.err != nil || !IsCases(e.Name) || holdsDocuments(file.data) { // no document is ignored for its file's name
-			files = append(files, file)
+			handOver(file)
 			none = none && file.holdsNoDocument()
 		}
 	})
 	if err == nil && none {
-		err = errNoFile
+		return errNoFile
 	}
-	return files, err
+	return err
 }
 
 var errNoFile = errors.New("no *.yaml file: without a document every request is denied")

@@ -52,7 +52,7 @@ func (l Loader) Load(dirs ...Dir) (*policy.Set, error) {
 // denied until the file is fixed. A named pipe and other entries that are no files hold no
 // document, and deny nothing.
 func (l Loader) LoadEach(previous *policy.Set, dirs ...Dir) Loaded {
-	c := l.readFolders(dirs)
+	c := l.readFolders(dirs, false)
 	a := activate(previous, c.documents, c.unreadable)
 	return Loaded{Set: a.newSet(c.generation), Wanted: c.generation, Problems: c.allProblems(), Rejected: a.reported, unread: c.unread}
 }
@@ -75,7 +75,7 @@ func (l Loaded) Unread() int { return l.unread }
 // files.
 func (l Loader) Documents(dirs ...Dir) ([]*Document, strictyaml.Problems) {
 	l.Memory = nil // remembered documents have no positions
-	c := l.readFolders(dirs)
+	c := l.readFolders(dirs, true)
 	var usable []*Document
 	for _, d := range c.documents {
 		if d.usableDocument() != nil {
@@ -88,6 +88,8 @@ func (l Loader) Documents(dirs ...Dir) ([]*Document, strictyaml.Problems) {
 // contents is the content of all folders.
 type contents struct {
 	loader      Loader
+	keepSources bool // documents keep what they were compiled from, which is the largest part of them
+	expressions *expressions
 	folderNames []string
 	files       []*fileResult
 	documents   []*documentResult
@@ -98,40 +100,46 @@ type contents struct {
 }
 
 // readFolders compiles all documents of all folders.
-func (l Loader) readFolders(dirs []Dir) *contents {
-	c := &contents{loader: l}
+func (l Loader) readFolders(dirs []Dir, keepSources bool) *contents {
+	c := &contents{loader: l, keepSources: keepSources, expressions: l.Memory.newExpressions()}
 	for i := range dirs {
 		c.readFolder(dirs[i])
 	}
-	c.compileDocuments()
 	c.loader.Memory.rememberFiles(c.files)
 	c.checkNames()
 	return c
 }
 
+// readFolder reads one file after the other, and compiles each as soon as it was read: the active
+// documents are in memory too, so the text and the nodes of all files together would double what a
+// reload takes.
 func (c *contents) readFolder(dir Dir) {
 	f, err := newFolder(dir, c.loader.Domains)
 	var files []yamlFile
+	var results []*fileResult
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%s\x00", c.generation)
 	switch {
 	case slices.Contains(c.folderNames, dir.Name):
 		err = strictyaml.Problems{{Message: fmt.Sprintf("a second folder named %q: give it another name", dir.Name)}}
 	case err == nil:
-		files, err = readFiles(dir)
+		pool := startWorkers()
+		err = readFiles(dir, func(file yamlFile) {
+			fmt.Fprintf(sum, "%s\x00%d\x00%s", file.name, len(file.data), file.data)
+			result := &fileResult{}
+			if data := file.data; file.err == nil {
+				pool.do(func() { c.compileFile(f, file.name, data, result) })
+			}
+			file.data = nil
+			files, results = append(files, file), append(results, result)
+		})
+		pool.wait()
 	}
 	c.folderNames = append(c.folderNames, dir.Name)
 	if err != nil {
 		c.addUnreadable(f, dir.messagePath(), err, false)
 	}
-	results := make([]*fileResult, len(files))
-	forEach(len(files), func(i int) {
-		if files[i].err == nil {
-			results[i] = c.parseFile(f, files[i])
-		}
-	})
-	sum := sha256.New()
-	fmt.Fprintf(sum, "%s\x00", c.generation)
 	for i, file := range files {
-		fmt.Fprintf(sum, "%s\x00%d\x00%s", file.name, len(file.data), file.data)
 		if file.err != nil {
 			c.addUnreadable(f, dir.FilePath(file.name), file.err, file.holdsNoDocument())
 			continue
@@ -145,19 +153,34 @@ func (c *contents) readFolder(dir Dir) {
 	c.generation = hex.EncodeToString(sum.Sum(nil)[:6])
 }
 
-// parseFile parses a file, unless that was done in an earlier load.
-func (c *contents) parseFile(f *folder, file yamlFile) *fileResult {
-	key := fileKey{settings: c.loader.settingsFor(f.Dir), file: file.name, content: sha256.Sum256(file.data)}
+// compileFile parses and compiles a file, unless that was done in an earlier load.
+func (c *contents) compileFile(f *folder, name string, data []byte, result *fileResult) {
+	key := fileKey{settings: c.loader.settingsFor(f.Dir), file: name, content: sha256.Sum256(data)}
 	if known := c.loader.Memory.recallFile(key); known != nil {
-		return known
+		*result = *known
+		return
 	}
-	result := &fileResult{key: key}
-	documents, err := readDocuments(f, f.FilePath(file.name), key.content, file.data)
+	result.key = key
+	documents, err := readDocuments(f, f.FilePath(name), key.content, data)
 	result.err = err
 	for _, d := range documents {
-		result.documents = append(result.documents, &documentResult{
-			name: d.Policy.Metadata.Name, folder: f.Name, file: d.File, namePosition: d.yaml.PositionOf("metadata", "name"), failure: failureOf(d), source: d,
+		result.documents = append(result.documents, c.compileDocument(f, d))
+	}
+}
+
+func (c *contents) compileDocument(f *folder, d *Document) *documentResult {
+	result := &documentResult{
+		name: d.Policy.Metadata.Name, folder: f.Name, file: d.File, namePosition: d.yaml.PositionOf("metadata", "name"), failure: failureOf(d),
+	}
+	if d.wellFormed {
+		result.compiled = buildDocument(d, buildSettings{
+			domains: c.loader.Domains, members: c.loader.Members, noHomeIssuer: c.loader.NoHomeIssuer, expressions: c.expressions,
 		})
+		d.Compiled = result.compiled
+	}
+	result.problems = slices.Clip(d.problems.InFile(d.File))
+	if c.keepSources {
+		result.source = d
 	}
 	return result
 }
@@ -186,33 +209,6 @@ func asProblems(err error) strictyaml.Problems {
 		return problems
 	}
 	return strictyaml.Problems{{Message: err.Error()}}
-}
-
-// compileDocuments compiles the documents that no earlier load has compiled.
-func (c *contents) compileDocuments() {
-	var fresh []*documentResult
-	var texts []string
-	for _, d := range c.documents {
-		if d.source == nil {
-			continue
-		}
-		fresh = append(fresh, d)
-		for i := range d.source.Policy.Spec.Rules {
-			texts = append(texts, d.source.Policy.Spec.Rules[i].When)
-		}
-	}
-	settings := buildSettings{
-		domains: c.loader.Domains, members: c.loader.Members, noHomeIssuer: c.loader.NoHomeIssuer,
-		expressions: c.loader.Memory.compileExpressions(texts),
-	}
-	forEach(len(fresh), func(i int) {
-		d := fresh[i]
-		if d.source.wellFormed {
-			d.compiled = buildDocument(d.source, settings)
-			d.source.Compiled = d.compiled
-		}
-		d.problems = slices.Clip(d.source.problems.InFile(d.file))
-	})
 }
 
 // allProblems are those of documents too.

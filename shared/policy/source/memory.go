@@ -14,7 +14,7 @@ import (
 type Memory struct {
 	mu       sync.Mutex
 	files    map[fileKey]*fileResult
-	compiled map[string]*expr.Expression // by their text
+	compiled map[string]*expr.Expression // by their text; replaced as a whole
 }
 
 // fileKey is everything that decides the result of one file.
@@ -44,14 +44,14 @@ func (m *Memory) recallFile(key fileKey) *fileResult {
 	return copied
 }
 
-// compileExpressions compiles those that are not known yet.
-func (m *Memory) compileExpressions(texts []string) map[string]expression {
+// newExpressions are those of one load, which begins with what is known.
+func (m *Memory) newExpressions() *expressions {
 	if m == nil {
-		return compileExpressions(texts, nil)
+		return &expressions{}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return compileExpressions(texts, m.compiled)
+	return &expressions{known: m.compiled}
 }
 
 // rememberFiles replaces what an earlier load has remembered, so that the memory of removed
@@ -64,7 +64,6 @@ func (m *Memory) rememberFiles(results []*fileResult) {
 	for _, f := range results {
 		kept := &fileResult{key: f.key, err: f.err}
 		for _, d := range f.documents {
-			d.source = nil // the largest part of it
 			one := *d
 			kept.documents = append(kept.documents, &one)
 			if d.compiled == nil {

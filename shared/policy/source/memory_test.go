@@ -63,7 +63,7 @@ func TestRejectedDocumentsAreNotCompiledAgain(t *testing.T) {
 	loader := Loader{Memory: new(Memory)}
 	dir := Dir{Name: "p", Files: tree}
 	first := loader.LoadEach(nil, dir)
-	again := loader.readFolders([]Dir{dir})
+	again := loader.readFolders([]Dir{dir}, true)
 	for _, d := range again.documents {
 		if d.source != nil {
 			t.Errorf("%s is read again", d.file)
@@ -76,6 +76,22 @@ func TestRejectedDocumentsAreNotCompiledAgain(t *testing.T) {
 	delete(tree, "b2.yaml")
 	if third := loader.LoadEach(second.Set, dir); strings.Contains(third.Problems.Error(), "b.yaml") || documentOf(third.Set, "b") == nil {
 		t.Errorf("what was wrong between two files is left: %s", third.Problems.Error())
+	}
+}
+
+// A load drops the text and the nodes of a document as soon as it is compiled. Only lint and the like need them.
+func TestALoadKeepsNoSources(t *testing.T) {
+	dir := Dir{Name: "p", Files: fstest.MapFS{"a.yaml": remembered("a", "true"), "b.yaml": remembered("b", "tru")}}
+	for keep, want := range map[bool]int{false: 0, true: 2} {
+		kept := 0
+		for _, d := range (Loader{}).readFolders([]Dir{dir}, keep).documents {
+			if d.source != nil {
+				kept++
+			}
+		}
+		if kept != want {
+			t.Errorf("keep %t: %d documents have their source, want %d", keep, kept, want)
+		}
 	}
 }
 

@@ -3,22 +3,33 @@ package source
 import (
 	"runtime"
 	"sync"
-	"sync/atomic"
 )
 
-// forEach calls do for 0 to n-1, on all processors but one, so that requests are decided
-// meanwhile.
-func forEach(n int, do func(int)) {
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(n, max(1, runtime.GOMAXPROCS(0)-1)) {
-		workers.Add(1)
+// workers run tasks on all processors but one, so that requests are decided meanwhile.
+type workers struct {
+	tasks chan func()
+	ended sync.WaitGroup
+}
+
+func startWorkers() *workers {
+	w := &workers{tasks: make(chan func())}
+	for range max(1, runtime.GOMAXPROCS(0)-1) {
+		w.ended.Add(1)
 		go func() {
-			defer workers.Done()
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				do(i)
+			defer w.ended.Done()
+			for task := range w.tasks {
+				task()
 			}
 		}()
 	}
-	workers.Wait()
+	return w
+}
+
+// do waits until a worker is free, so that no more tasks are in memory than workers.
+func (w *workers) do(task func()) { w.tasks <- task }
+
+// wait ends the workers after their tasks.
+func (w *workers) wait() {
+	close(w.tasks)
+	w.ended.Wait()
 }

@@ -21,7 +21,7 @@ type documentResult struct {
 	compiled           *policy.Document
 	problems           strictyaml.Problems
 	failure            failure   // counts if the document cannot be used
-	source             *Document // nil: an earlier load compiled it
+	source             *Document // for [Loader.Documents]; otherwise nil
 }
 
 // usableDocument gives the compiled document; nil: it is rejected.

@@ -68,9 +68,9 @@ type ruleBuilder struct {
 // buildSettings are what documents are checked against.
 type buildSettings struct {
 	domains      identity.TrustDomains
-	members      []string              // of tctx that tokens can have; nil: any
-	noHomeIssuer bool                  // onOutage: allow is rejected
-	expressions  map[string]expression // by their text
+	members      []string // of tctx that tokens can have; nil: any
+	noHomeIssuer bool     // onOutage: allow is rejected
+	expressions  *expressions
 }
 
 func (b *ruleBuilder) addProblem(err error, path ...any) {
@@ -307,12 +307,12 @@ func (b *ruleBuilder) buildWhen() {
 	if b.yaml.When == "" {
 		return
 	}
-	compiled := b.settings.expressions[b.yaml.When]
-	if compiled.err != nil {
-		b.addProblem(fmt.Errorf("when: %w", compiled.err), "when")
+	compiled, err := b.settings.expressions.compile(b.yaml.When)
+	if err != nil {
+		b.addProblem(fmt.Errorf("when: %w", err), "when")
 		return
 	}
-	reads := compiled.expression.Reads()
+	reads := compiled.Reads()
 	for name, guarded := range reads.Captures {
 		if err := b.checkCapture(name, guarded); err != nil {
 			b.addProblem(err, "when")
@@ -321,7 +321,7 @@ func (b *ruleBuilder) buildWhen() {
 	for claim := range reads.Claims {
 		b.checkMember(claim, "when")
 	}
-	b.addCondition(policy.NewWhen(compiled.expression))
+	b.addCondition(policy.NewWhen(compiled))
 }
 
 // checkCapture rejects a capture that some path does not bind, unless has() guards it.
