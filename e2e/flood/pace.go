@@ -31,8 +31,11 @@ func (p *pace) wait(ctx context.Context) bool {
 	return waitUntil(ctx, p.began.Add(time.Duration(p.turns.Add(1))*p.interval))
 }
 
-// waitUntil returns false if ctx ends before.
+// waitUntil returns false if ctx ends before, or has ended when the time is over already.
 func waitUntil(ctx context.Context, at time.Time) bool {
+	if ctx.Err() != nil {
+		return false
+	}
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
 	select {

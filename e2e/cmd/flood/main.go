@@ -50,8 +50,12 @@ func run() int {
 }
 
 func printResults(results []flood.Result, format string) error {
-	if format == "json" {
+	switch {
+	case format == "json":
 		return json.NewEncoder(os.Stdout).Encode(results)
+	case len(results) == 0: // the error says why
+		return nil
+	default:
+		return flood.Print(os.Stdout, results)
 	}
-	return flood.Print(os.Stdout, results)
 }
