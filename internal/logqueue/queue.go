@@ -4,6 +4,13 @@
 // A line that finds no room or cannot be written is lost and counted by cause. A line of its own
 // names the loss as soon as lines are written again. After a write that fails in the
 // middle of a line, the next line begins with a newline, so that it is not torn.
+//
+// The writer writes waiting lines together, up to [maxBatch] bytes. Lines are lost one by
+// one even so: of a batch that is written in part, the lines that are whole are written, the
+// line in which the write ended is lost, and the lines after it are written again.
+//
+// A caller that must know whether its line was written waits for it with
+// [Queue.AddAndWait], until its context ends.
 package logqueue
 
 import (
@@ -13,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -59,7 +67,14 @@ type Options struct {
 }
 
 // entryBytes is the overhead of one queued line.
-const entryBytes = 96
+const entryBytes = 128
+
+// maxBatch is how many bytes of lines are written together: PIPE_BUF, the largest write to a
+// pipe that writes of other processes cannot divide (pipe(7)). A longer line is written alone.
+const maxBatch = 4096
+
+// minorShare is the part of the limit, in quarters, that minor lines alone can fill.
+const minorShare = 3
 
 // lossInterval is the time between the first loss and the line that names all losses
 // until then, and between two tries to write that line.
@@ -70,26 +85,32 @@ type Queue struct {
 	Options
 	sink io.Writer
 
-	mu      sync.Mutex
-	filled  *sync.Cond // the writer has something to do
-	entries []entry
-	bytes   int // of the entries, with the one that is being written
-	closed  bool
-	reopen  bool
-	stats   Stats
-	losses  map[Cause]*Loss // not named by a line yet; a timer runs while there are any
-	due     bool            // the timer has fired
+	mu         sync.Mutex
+	filled     *sync.Cond // the writer has something to do
+	entries    []*entry
+	writing    int // how many of the first entries the writer is writing
+	bytes      int // of the entries, with those that are being written
+	minorBytes int // of those that are minor
+	closed     bool
+	reopen     bool
+	stats      Stats
+	losses     map[Cause]*Loss // not named by a line yet; a timer runs while there are any
+	due        bool            // the timer has fired
+
+	batch []byte // of the writer: the lines that it writes together
 
 	ended chan struct{} // the writer has returned
 }
 
+// entry is a line, or a marker of [Queue.Flush].
 type entry struct {
-	line  []byte
+	line  []byte // nil: a marker
+	minor bool
 	added time.Time
-	done  chan<- struct{} // of Flush: closed when the writer reaches the entry
+	done  chan<- error // gets the outcome once, and has room for it; nil: nobody waits
 }
 
-func (e entry) size() int { return len(e.line) + entryBytes }
+func (e *entry) size() int { return len(e.line) + entryBytes }
 
 // Stats are counts since the queue was made.
 type Stats struct {
@@ -129,36 +150,108 @@ func New(sink io.Writer, o Options) *Queue {
 	return q
 }
 
+// LostError is the error of a line that was lost.
+type LostError struct {
+	Cause Cause
+	Err   error // of the write; nil for other causes
+}
+
+func (e *LostError) Error() string {
+	if e.Err == nil {
+		return "the line was lost: " + string(e.Cause)
+	}
+	return fmt.Sprintf("the line was lost: %s: %v", e.Cause, e.Err)
+}
+
+func (e *LostError) Unwrap() error { return e.Err }
+
 // Add queues a line, which ends with a newline. The caller must not use it again. Add
 // never waits for the sink. It reports whether the line was queued.
-func (q *Queue) Add(line []byte) bool {
-	now := q.Now()
-	q.mu.Lock()
-	e := entry{line: line, added: now}
-	cause := Cause("")
-	switch {
-	case q.closed:
-		cause = Stopped
-	case q.bytes+e.size() > q.Limit:
-		cause = QueueFull
-	default:
-		q.appendEntry(e)
+func (q *Queue) Add(line []byte) bool { return q.addEntry(&entry{line: line}) == nil }
+
+// AddMinor is Add for a line that gives way to others: minor lines alone fill at most three
+// quarters of the limit.
+func (q *Queue) AddMinor(line []byte) bool {
+	return q.addEntry(&entry{line: line, minor: true}) == nil
+}
+
+// AddAndWait is Add, and returns when the line is written: the write that held the whole
+// line returned without an error. The error of a line that is lost is a [LostError]. If ctx
+// ends first, the error is that of ctx, and the line is taken out of the queue. That is too
+// late for a line that the writer has begun to write; such a line may be written later.
+func (q *Queue) AddAndWait(ctx context.Context, line []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	q.mu.Unlock()
-	if cause != "" {
-		q.countLosses(cause, 1, now, nil)
+	done := make(chan error, 1)
+	e := &entry{line: line, done: done}
+	if err := q.addEntry(e); err != nil {
+		return err
 	}
-	return cause == ""
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		q.removeWaiting(e)
+		return ctx.Err()
+	}
 }
 
 // CountLost counts a line that could not be encoded.
 func (q *Queue) CountLost(cause Cause) { q.countLosses(cause, 1, q.Now(), nil) }
 
+// addEntry queues a line, or counts it as lost.
+func (q *Queue) addEntry(e *entry) error {
+	e.added = q.Now()
+	q.mu.Lock()
+	cause := Cause("")
+	switch {
+	case q.closed:
+		cause = Stopped
+	case !q.hasRoom(e):
+		cause = QueueFull
+	default:
+		q.appendEntry(e)
+	}
+	q.mu.Unlock()
+	if cause == "" {
+		return nil
+	}
+	q.countLosses(cause, 1, e.added, nil)
+	return &LostError{Cause: cause}
+}
+
+// hasRoom reports whether a line fits into the limit; mu is held.
+func (q *Queue) hasRoom(e *entry) bool {
+	if e.minor && q.minorBytes+e.size() > q.Limit/4*minorShare {
+		return false
+	}
+	return q.bytes+e.size() <= q.Limit
+}
+
 // appendEntry queues an entry; mu is held.
-func (q *Queue) appendEntry(e entry) {
+func (q *Queue) appendEntry(e *entry) {
 	q.entries = append(q.entries, e)
-	q.bytes += e.size()
+	q.countBytes(e, e.size())
 	q.filled.Signal()
+}
+
+// countBytes adds the size of an entry to the bytes in use, or subtracts it; mu is held.
+func (q *Queue) countBytes(e *entry, size int) {
+	q.bytes += size
+	if e.minor {
+		q.minorBytes += size
+	}
+}
+
+// removeWaiting takes an entry out of the queue, unless the writer has begun with it.
+func (q *Queue) removeWaiting(e *entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.entries[q.writing:], e); i >= 0 {
+		q.entries = slices.Delete(q.entries, q.writing+i, q.writing+i+1)
+		q.countBytes(e, -e.size())
+	}
 }
 
 // SetLimit changes the bound for later lines.
@@ -192,15 +285,20 @@ func (q *Queue) Reopen() {
 // Flush returns when every line that was added before is written or lost, or when
 // ctx ends, with its error.
 func (q *Queue) Flush(ctx context.Context) error {
-	done := make(chan struct{})
+	done := make(chan error, 1)
 	q.mu.Lock()
 	if q.closed {
 		q.mu.Unlock()
-		return q.waitFor(ctx, q.ended)
+		return q.waitForEnd(ctx)
 	}
-	q.appendEntry(entry{done: done, added: q.Now()}) // also beyond the limit: a marker has no line
+	q.appendEntry(&entry{done: done, added: q.Now()}) // also beyond the limit: a marker has no line
 	q.mu.Unlock()
-	return q.waitFor(ctx, done)
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Close accepts no more lines and writes those that wait. If ctx ends before
@@ -211,7 +309,7 @@ func (q *Queue) Close(ctx context.Context) error {
 	q.closed = true
 	q.filled.Signal()
 	q.mu.Unlock()
-	err := q.waitFor(ctx, q.ended)
+	err := q.waitForEnd(ctx)
 	if err == nil {
 		if closer, ok := q.sink.(io.Closer); ok {
 			err = closer.Close()
@@ -221,7 +319,7 @@ func (q *Queue) Close(ctx context.Context) error {
 	q.mu.Lock()
 	left := uint64(0)
 	for _, e := range q.entries {
-		if e.done == nil {
+		if e.line != nil {
 			left++
 		}
 	}
@@ -230,9 +328,10 @@ func (q *Queue) Close(ctx context.Context) error {
 	return fmt.Errorf("%d lines could not be written: %w", left, err)
 }
 
-func (q *Queue) waitFor(ctx context.Context, done <-chan struct{}) error {
+// waitForEnd waits until the writer has returned.
+func (q *Queue) waitForEnd(ctx context.Context) error {
 	select {
-	case <-done:
+	case <-q.ended:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -253,17 +352,19 @@ func (q *Queue) runWriter() {
 		if todo.end {
 			return
 		}
-		q.writeEntry(todo.entry)
+		if len(todo.entries) > 0 {
+			q.writeEntries(todo.entries)
+		}
 	}
 }
 
-// task is the next work of the writer. Its entry may be empty.
+// task is the next work of the writer. It may have no entries.
 type task struct {
-	entry
+	entries                 []*entry
 	reopen, nameLosses, end bool
 }
 
-// nextTask waits for work. An entry stays in the queue while it is being written.
+// nextTask waits for work. Entries stay in the queue while they are being written.
 func (q *Queue) nextTask() (todo task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -272,61 +373,113 @@ func (q *Queue) nextTask() (todo task) {
 	}
 	todo.reopen, q.reopen = q.reopen, false
 	todo.nameLosses, q.due = q.due, false
-	if len(q.entries) > 0 {
-		todo.entry = q.entries[0]
-	} else {
-		todo.end = q.closed
-	}
+	q.writing = q.countBatch()
+	todo.entries = slices.Clone(q.entries[:q.writing])
+	todo.end = q.writing == 0 && q.closed
 	return todo
 }
 
-// writeEntry writes one entry and removes it from the queue.
-func (q *Queue) writeEntry(e entry) {
-	switch {
-	case e.line != nil:
-		err := q.writeLine(e.line)
-		q.removeFirst(e, err)
-		if err != nil {
-			q.countLosses(causeOf(err), 1, q.Now(), err)
+// countBatch returns how many of the first entries are written together: one marker, or
+// lines of [maxBatch] bytes; mu is held.
+func (q *Queue) countBatch() int {
+	size := 0
+	for i, e := range q.entries {
+		size += len(e.line)
+		if i > 0 && (e.line == nil || size > maxBatch) {
+			return i
 		}
-	case e.done != nil:
-		q.removeFirst(e, nil)
-		close(e.done)
+		if e.line == nil {
+			return 1
+		}
+	}
+	return len(q.entries)
+}
+
+// writeEntries writes lines together, or reaches a marker. It removes from the queue what is
+// written or lost: if the write fails, that is at least one line.
+func (q *Queue) writeEntries(entries []*entry) {
+	if entries[0].line == nil {
+		q.mu.Lock()
+		q.removeFirst(1)
+		q.mu.Unlock()
+		finishAll(entries, nil)
+		return
+	}
+	text := entries[0].line
+	if len(entries) > 1 {
+		q.batch = q.batch[:0]
+		for _, e := range entries {
+			q.batch = append(q.batch, e.line...)
+		}
+		text = q.batch
+	}
+	n, err := q.writeText(text)
+	if err == nil {
+		q.countWritten(len(entries), len(entries), nil)
+		finishAll(entries, nil)
+		return
+	}
+	whole := min(countWhole(entries, n), len(entries)-1) // each error loses a line, or the writer would try for ever
+	cause := causeOf(err)
+	q.countWritten(whole, whole+1, err)
+	q.countLosses(cause, 1, q.Now(), err)
+	finishAll(entries[:whole], nil)
+	finishAll(entries[whole:whole+1], &LostError{Cause: cause, Err: err})
+}
+
+func finishAll(entries []*entry, err error) {
+	for _, e := range entries {
+		if e.done != nil {
+			e.done <- err
+		}
 	}
 }
 
-// removeFirst removes the first entry, which was written unless there is an error.
-func (q *Queue) removeFirst(e entry, err error) {
+// countWhole returns how many of the lines are whole within the first n bytes.
+func countWhole(entries []*entry, n int) int {
+	for i, e := range entries {
+		if n -= len(e.line); n < 0 {
+			return i
+		}
+	}
+	return len(entries)
+}
+
+// countWritten notes the outcome of a write: of the first entries, which it removes, some
+// are written.
+func (q *Queue) countWritten(written, removed int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.entries[0] = entry{} // or its line would stay in memory as long as the slice
-	q.entries = q.entries[1:]
-	if len(q.entries) == 0 {
-		q.entries = nil
-	}
-	q.bytes -= e.size()
-	if e.line == nil {
-		return
-	}
+	q.removeFirst(removed)
+	q.stats.Written += uint64(written)
 	q.stats.Err = err
-	if err == nil {
-		q.stats.Written++
-	}
 	if file, ok := q.sink.(*File); ok && err == nil {
 		q.stats.Err = file.stuck
 	}
 }
 
-// writeLine treats a panic of the sink as an error: a panic in this goroutine would end the
+// removeFirst removes the first entries, which the writer has dealt with; mu is held.
+func (q *Queue) removeFirst(count int) {
+	for _, e := range q.entries[:count] {
+		q.countBytes(e, -e.size())
+	}
+	clear(q.entries[:count]) // or their lines would stay in memory as long as the slice
+	q.entries = q.entries[count:]
+	if len(q.entries) == 0 {
+		q.entries = nil
+	}
+	q.writing = 0
+}
+
+// writeText treats a panic of the sink as an error: a panic in this goroutine would end the
 // process, which may be a gateway that only hosts this code.
-func (q *Queue) writeLine(line []byte) (err error) {
+func (q *Queue) writeText(text []byte) (n int, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("the sink panicked: %T", cause)
+			n, err = 0, fmt.Errorf("the sink panicked: %T", cause)
 		}
 	}()
-	_, err = q.sink.Write(line)
-	return err
+	return q.sink.Write(text)
 }
 
 func causeOf(err error) Cause {
@@ -384,12 +537,18 @@ func (q *Queue) writeLosses() {
 		if !lost {
 			continue
 		}
-		if q.Line != nil && q.writeLine(q.Line(*loss)) != nil {
+		if q.Line != nil && !q.writeLine(q.Line(*loss)) {
 			q.restoreLoss(loss)
 		} else if q.Report != nil {
 			q.Report(*loss, true)
 		}
 	}
+}
+
+// writeLine writes a line that is not in the queue, and reports whether it is written.
+func (q *Queue) writeLine(line []byte) bool {
+	_, err := q.writeText(line)
+	return err == nil
 }
 
 // restoreLoss keeps a loss that could not be named.

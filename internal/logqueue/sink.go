@@ -33,25 +33,28 @@ func DuplicateFile(file *os.File) (*os.File, error) {
 	return os.NewFile(fd, file.Name()), nil
 }
 
-// wholeLines begins a line with a newline if the write before has failed in the
-// middle of its line.
+// wholeLines begins a text of whole lines with a newline if the write before has failed in
+// the middle of a line.
 type wholeLines struct {
 	sink io.Writer
 	torn bool
 }
 
-func (w *wholeLines) Write(line []byte) (int, error) {
+// Write returns how many bytes of the text itself were written.
+func (w *wholeLines) Write(text []byte) (int, error) {
+	before := 0
 	if w.torn {
-		line = append([]byte{'\n'}, line...)
+		text = append([]byte{'\n'}, text...)
+		before = 1
 	}
-	n, err := w.sink.Write(line)
+	n, err := w.sink.Write(text)
 	if n > 0 {
-		w.torn = line[n-1] != '\n'
+		w.torn = text[n-1] != '\n'
 	}
-	if err == nil && n < len(line) {
+	if err == nil && n < len(text) {
 		err = io.ErrShortWrite
 	}
-	return n, err
+	return max(n-before, 0), err
 }
 
 // File is a sink that appends to a file by its name: after a rotation, which renames
