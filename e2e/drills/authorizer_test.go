@@ -15,6 +15,7 @@ import (
 
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/audittest"
 )
 
 // authorizer is our own program, running.
@@ -94,6 +95,7 @@ func (a *authorizer) readRecords(t *testing.T) (all []record) {
 	for line := range bytes.Lines(mustGet(os.ReadFile(a.audit))(t)) {
 		var one record
 		must(t, json.Unmarshal(line, &one))
+		must(t, audittest.CheckLine(line))
 		all = append(all, one)
 	}
 	return all

@@ -1,11 +1,13 @@
 package scenarios
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/internal/audittest"
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
@@ -24,6 +26,7 @@ func (e *Exchange) findDifferences() []string {
 		d.compareText("body "+path, e.Answer.BodyField(path), e.Expect.Body[path])
 	}
 	d.compareValue("services reached", strings.Join(e.Hits, " → "), strings.Join(e.Expect.Hits, " → "))
+	d.checkRecords(e.Records)
 	d.compareRecords(e.Records, e.Expect.Audit)
 	d.compareTransactions(e)
 	return d.lines
@@ -47,6 +50,19 @@ func (d *differences) compareText(name, got, want string) {
 		return
 	}
 	d.compareValue(name, got, want)
+}
+
+// checkRecords checks a rule of every case: each record matches the published schema.
+func (d *differences) checkRecords(all []Record) {
+	for i, record := range all {
+		line, err := json.Marshal(record)
+		if err == nil {
+			err = audittest.CheckLine(line)
+		}
+		if err != nil {
+			d.addLine("audit record %d: %v", i+1, err)
+		}
+	}
 }
 
 func (d *differences) compareRecords(got []Record, want []map[string]string) {

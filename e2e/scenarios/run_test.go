@@ -26,6 +26,11 @@ func (c canned) ReadRecords(context.Context, string) ([]scenarios.Record, error)
 }
 func (c canned) ReadHits(context.Context, string) ([]string, error) { return c.hits, nil }
 
+// newRecord makes an audit record with the fields that each one has.
+func newRecord(kind, decision, reason string) scenarios.Record {
+	return scenarios.Record{"time": "2026-06-01T12:00:00Z", "kind": kind, "id": "1", "txn": "t1", "decision": decision, "reason": reason, "duration_us": 5}
+}
+
 // allowed is an environment in which the request of the test passes.
 func allowed() canned {
 	return canned{
@@ -34,7 +39,7 @@ func allowed() canned {
 			Header: http.Header{"X-Served-By": {"orders"}, "X-Meshpass-Txn": {"t1"}},
 			Body:   []byte(`{"item": {"stock": 7}}`),
 		},
-		records: []scenarios.Record{{"kind": "issue", "txn": "t1"}, {"kind": "check", "txn": "t1", "decision": "allow"}},
+		records: []scenarios.Record{newRecord("issue", "allow", "issued"), newRecord("check", "allow", "rule_allowed")},
 		hits:    []string{"orders"},
 	}
 }
@@ -65,10 +70,12 @@ func TestRunJudgesEveryPart(t *testing.T) {
 		{"body", func(c *canned) { c.answer.Body = []byte(`{}`) }, []string{`body item.stock: got "", want "7"`}},
 		{"hits", func(c *canned) { c.hits = append(c.hits, "inventory") }, []string{
 			`services reached: got "orders → inventory", want "orders"`}},
-		{"record field", func(c *canned) { c.records[1]["decision"] = "deny" }, []string{
+		{"record field", func(c *canned) { c.records[1] = newRecord("check", "deny", "no_rule") }, []string{
 			`audit record 2, decision: got "deny", want "allow"`}},
-		{"one record too many", func(c *canned) { c.records = append(c.records, scenarios.Record{"kind": "check", "reason": "no_rule"}) }, []string{
-			"audit records: got 3, want 2: [issue   ; check  allow ; check   no_rule]"}},
+		{"one record too many", func(c *canned) { c.records = append(c.records, newRecord("check", "deny", "no_rule")) }, []string{
+			"audit records: got 3, want 2: [issue  allow issued; check  allow rule_allowed; check  deny no_rule]"}},
+		{"no record by the schema", func(c *canned) { c.records[0]["more"] = 1 }, []string{
+			"audit record 1: additionalProperties 'more' not allowed"}},
 		{"two transactions", func(c *canned) { c.records[1]["txn"] = "t2" }, []string{
 			`transaction of record 2: got "t2", want "t1"`}},
 		{"transaction sent", func(c *canned) { c.answer.Header.Set("X-Meshpass-Txn", "t3") }, []string{

@@ -1,10 +1,13 @@
-// Package audittest keeps audit records in memory for tests.
+// Package audittest keeps audit records in memory for tests, and checks records by their
+// schema.
 package audittest
 
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/audit"
@@ -17,21 +20,39 @@ type Buffer struct {
 
 	mu   sync.Mutex
 	text bytes.Buffer
+	bad  []error // of lines that are not records
 }
 
-// NewBuffer starts a log that ends with the process.
-func NewBuffer(o audit.Options) *Buffer {
+// NewBuffer starts a log that ends with the process. The test fails at its end if one of its
+// records does not match the schema.
+func NewBuffer(t testing.TB, o audit.Options) *Buffer {
 	b := &Buffer{}
 	b.Log = audit.New(sink{b}, o)
+	t.Cleanup(func() {
+		b.waitForRecords()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, err := range b.bad {
+			t.Error(err)
+		}
+	})
 	return b
 }
 
 type sink struct{ *Buffer }
 
-func (s sink) Write(line []byte) (int, error) {
+func (s sink) Write(lines []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.text.Write(line)
+	for _, line := range bytes.Split(lines, []byte{'\n'}) {
+		if len(line) == 0 {
+			continue
+		}
+		if err := CheckLine(line); err != nil {
+			s.bad = append(s.bad, fmt.Errorf("not an audit record: %w: %s", err, line))
+		}
+	}
+	return s.text.Write(lines)
 }
 
 // String returns all records since the last Take.

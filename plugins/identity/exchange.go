@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/TykTechnologies/tyk/ctx"
 
@@ -30,7 +32,7 @@ func newExchange(rw http.ResponseWriter, r *http.Request) exchange {
 // own, because Tyk rewrites them later.
 func (s *signer) newRecord(e exchange) audit.Record {
 	record := audit.Record{
-		Time: s.now(), ID: token.NewTxn(),
+		Time: s.now().UTC(), ID: token.NewTxn(),
 		TraceID:   audit.ParseTraceID(e.r.Header.Get("Traceparent")),
 		RequestID: audit.Clip(e.r.Header.Get("X-Request-Id"), audit.MaxRequestID),
 		Method:    audit.Clip(e.r.Method, audit.MaxMethod),
@@ -54,7 +56,7 @@ func (s *signer) denyRequest(e exchange, record audit.Record, err error) {
 	denial.Write(e.rw, reason)
 	record.Detail = audit.Clip(err.Error(), audit.MaxDetail)
 	s.log.Warn("request denied", "api", record.Callee, "id", record.ID, "error", err.Error())
-	s.recordDecision(record, audit.KindEdge, decision.Deny(reason))
+	s.recordDenial(record, reason)
 }
 
 // challengeFor is what a 401 must say: how to authenticate (RFC 9110 section 15.5.2). An API with several
@@ -75,11 +77,31 @@ func (s *signer) challengeFor(e exchange, reason decision.Reason) string {
 // quotedStringEscapes replaces what a quoted-string may not contain (RFC 9110 section 5.6.4).
 var quotedStringEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", " ", "\n", " ")
 
-// recordDecision counts the decision and queues the record; no hook waits for it to be written. The gateway
-// goes on if the record is lost: the next hop decides and records each request again.
-func (s *signer) recordDecision(record audit.Record, kind audit.Kind, d decision.Decision) {
+// maxAuditWait bounds how long a request waits for its record where the configuration requires records.
+const maxAuditWait = 200 * time.Millisecond
+
+// allowRequest counts and records that a request goes on. If it returns false, the request must not go on:
+// the configuration requires records, this one could not be written in time, and the request is denied.
+// That is the only case in which a hook waits for a record.
+func (s *signer) allowRequest(e exchange, record audit.Record, kind audit.Kind, reason decision.Reason) bool {
+	ctx, cancel := context.WithTimeout(e.r.Context(), maxAuditWait)
+	defer cancel()
+	if err := s.audit.RecordAllow(ctx, s.completeRecord(record, kind, decision.Allow(reason))); err != nil {
+		s.denyRequest(e, record, denial.New(decision.AuditUnavailable, "audit.required: %w", err))
+		return false
+	}
+	s.meter.CountDecision(reason)
+	return true
+}
+
+// recordDenial counts the denial and queues its record; no hook waits for it to be written.
+func (s *signer) recordDenial(record audit.Record, reason decision.Reason) {
+	s.meter.CountDecision(reason)
+	s.audit.Record(s.completeRecord(record, audit.KindEdge, decision.Deny(reason)))
+}
+
+func (s *signer) completeRecord(record audit.Record, kind audit.Kind, d decision.Decision) audit.Record {
 	record.Kind, record.Decision, record.Reason = kind, d.String(), string(d.Reason)
 	record.DurationUS = s.now().Sub(record.Time).Microseconds()
-	s.meter.CountDecision(d.Reason)
-	s.audit.Record(record)
+	return record
 }

@@ -53,7 +53,8 @@ func (s *signer) guardIdentified(e exchange, t transaction) {
 		s.denyRequest(e, record, err)
 		return
 	}
-	e.r.Header.Set(identity.Header, raw)
-	e.rw.Header().Set(identity.TxnHeader, claims.Txn)
-	s.recordDecision(record, audit.KindIssue, decision.Allow(decision.Issued))
+	if s.allowRequest(e, record, audit.KindIssue, decision.Issued) {
+		e.r.Header.Set(identity.Header, raw)
+		e.rw.Header().Set(identity.TxnHeader, claims.Txn)
+	}
 }

@@ -26,7 +26,6 @@ import (
 	"github.com/meshpass/meshpass/plugins/identity/denial"
 	"github.com/meshpass/meshpass/plugins/identity/panics"
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
-	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -112,5 +111,5 @@ func denyPanic(rw http.ResponseWriter, r *http.Request) {
 	r.Header.Del(identity.Header)
 	s := activeSigner()
 	s.log.Error("a hook panicked; the request is denied", "panic", panics.Describe(cause), "stack", string(debug.Stack()))
-	s.recordDecision(s.newRecord(newExchange(rw, r)), audit.KindEdge, decision.Deny(decision.Panic))
+	s.recordDenial(s.newRecord(newExchange(rw, r)), decision.Panic)
 }

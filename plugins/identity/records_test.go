@@ -113,7 +113,7 @@ func TestNoHookWaitsForItsRecord(t *testing.T) {
 	stdout := hanging{make(chan struct{})}
 	defer close(stdout.free)
 	p := startRig(t)
-	trail := audit.New(stdout, audit.Options{Queue: 2000})
+	trail := audit.New(stdout, audit.Options{Settings: audit.Settings{Queue: 2000}})
 	auditTrails.logs[settings.Stderr] = trail
 	p.signer.audit = trail
 	for range 20 {

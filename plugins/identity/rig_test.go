@@ -42,7 +42,7 @@ type rig struct {
 // startRig loads the plugin from settings, with each old text replaced by the new one.
 func startRig(t testing.TB, oldnew ...string) *rig {
 	t.Helper()
-	p := &rig{dir: t.TempDir(), audit: audittest.NewBuffer(audit.Options{})}
+	p := &rig{dir: t.TempDir(), audit: audittest.NewBuffer(t, audit.Options{})}
 	trailsBefore := auditTrails
 	auditTrails = &trails{logs: map[string]*audit.Log{settings.Stdout: p.audit.Log, settings.Stderr: p.audit.Log}}
 	t.Cleanup(func() { auditTrails = trailsBefore })

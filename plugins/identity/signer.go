@@ -58,7 +58,7 @@ func (s *signer) identifyCaller(e exchange) *transaction {
 		s.denyRequest(e, record, err)
 		return nil
 	case t == nil:
-		s.recordDecision(record, audit.KindEdge, decision.Allow(decision.Anonymous))
+		s.allowRequest(e, record, audit.KindEdge, decision.Anonymous)
 		return nil
 	}
 	t.edge = v

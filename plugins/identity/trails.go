@@ -25,7 +25,7 @@ type trails struct {
 
 var auditTrails = &trails{logs: map[string]*audit.Log{}}
 
-// openTrail gives the audit log of the output, and sets its limits to those of the configuration.
+// openTrail gives the audit log of the output, and applies the settings of the configuration.
 func (t *trails) openTrail(c settings.Audit, log *slog.Logger) *audit.Log {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -38,7 +38,7 @@ func (t *trails) openTrail(c settings.Audit, log *slog.Logger) *audit.Log {
 		trail = audit.New(duplicateOutput(file), audit.Options{Log: log})
 		t.logs[c.Output] = trail
 	}
-	trail.SetLimits(int(c.Queue), c.AnonymousDenials)
+	trail.Apply(c.Settings())
 	return trail
 }
 
@@ -51,6 +51,7 @@ func (t *trails) sumStats() (all audit.Stats) {
 		s := trail.Stats()
 		all.Written += s.Written
 		all.Suppressed += s.Suppressed
+		all.Sampled += s.Sampled
 		all.Bytes += s.Bytes
 		all.Limit += s.Limit
 		for cause, count := range s.Lost {

@@ -5,11 +5,16 @@
 // txn shows the whole way of a request through the mesh. Fields are only added, never
 // renamed or removed.
 //
-// A [Log] writes records. No request waits for that: [Log.Record] puts a record into a
-// queue, and one goroutine writes. Records can therefore be lost, for three reasons: the
-// queue is full, the write fails, or a limit on denials of anonymous callers is reached
-// ([Options.Anonymous]). Lost records are counted, and a line of the kind gap has the
+// A [Log] writes records. [Log.Record] puts a record into a queue and returns, and one
+// goroutine writes, so that no request waits for its record. Records can therefore be lost:
+// the queue is full, or the write fails. Others are left out on purpose: denials of anonymous
+// callers above a limit ([Settings.Anonymous]), and a share of the allows
+// ([Settings.SampleAllowed]). All of them are counted, and a line of the kind gap has the
 // number, the time of the first one and the cause ([Gap]).
+//
+// With [Settings.Required], an allow waits for its record ([Log.RecordAllow]): a request
+// whose record cannot be written is not allowed. Denials never wait. The queue keeps a
+// quarter of its room for allows, so that a flood of denials does not end them.
 package audit
 
 import (
@@ -17,6 +22,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/meshpass/meshpass/internal/logqueue"
@@ -63,6 +69,7 @@ type Record struct {
 	Generation string         `json:"generation,omitempty"`
 	Inputs     map[string]any `json:"inputs,omitempty"`
 	Unrecorded []string       `json:"unrecorded,omitempty"` // names of inputs that were read and are not kept, sorted
+	Masked     []string       `json:"masked,omitempty"`     // names of the fields whose value is replaced by "masked", sorted
 
 	// Authenticated is set if a token or a session of the caller was verified. Denials
 	// without it are limited, because anyone can cause them at any rate.
@@ -74,50 +81,72 @@ type Gap struct {
 	Time     time.Time      `json:"time"` // when the line was made
 	Kind     Kind           `json:"kind"` // gap
 	ID       string         `json:"id"`
-	Cause    logqueue.Cause `json:"cause"` // why they are missing
-	Count    uint64         `json:"count"` // how many
-	Since    time.Time      `json:"since"` // when the first of them was made
-	Decision string         `json:"decision,omitempty"`
-	Reason   string         `json:"reason,omitempty"` // of all of them; only if the cause is suppressed
+	Cause    logqueue.Cause `json:"cause"`              // why they are missing
+	Count    uint64         `json:"count"`              // how many
+	Since    time.Time      `json:"since"`              // when the first of them was made
+	Decision string         `json:"decision,omitempty"` // of all of them; only if the cause is suppressed or sampled
+	Reason   string         `json:"reason,omitempty"`   // of all of them; only if the cause is suppressed
 }
 
 // Suppressed is the cause of a gap if the limit on anonymous denials was reached.
 const Suppressed logqueue.Cause = "suppressed"
 
-// DefaultQueue is the limit of [Options.Queue], in bytes, if it is 0.
+// DefaultQueue is the limit of [Settings.Queue], in bytes, if it is 0.
 const DefaultQueue = 8 << 20
+
+// Settings can change while a log runs. The zero value has the defaults.
+type Settings struct {
+	Queue         int      // limit, in bytes, of records that wait for the writer; 0: DefaultQueue
+	Anonymous     int      // limit of recorded anonymous denials a second, for each reason; 0: DefaultAnonymous
+	Required      bool     // an allow waits for its record: see RecordAllow
+	SampleAllowed *float64 // the share of allows that are recorded, 0 to 1; nil: all; ignored if Required
+	Mask          []string // of MaskableFields: fields whose values are replaced by "masked"
+}
+
+func (s Settings) withDefaults() *Settings {
+	if s.Queue == 0 {
+		s.Queue = DefaultQueue
+	}
+	if s.Anonymous == 0 {
+		s.Anonymous = DefaultAnonymous
+	}
+	return &s
+}
+
+// admits reports whether a record is in the share of those that are recorded.
+func (s *Settings) admits(r Record) bool {
+	return r.Decision != "allow" || s.Required || s.SampleAllowed == nil || *s.SampleAllowed >= 1 || positionOf(r) < *s.SampleAllowed
+}
 
 // Options of a [Log]. The zero value has the defaults.
 type Options struct {
-	Queue     int              // limit, in bytes, of records that wait for the writer; 0: DefaultQueue
-	Anonymous int              // limit of recorded anonymous denials a second, for each reason; 0: DefaultAnonymous
-	Now       func() time.Time // nil: time.Now
-	Log       *slog.Logger     // gets a line when records begin to be lost, and when they are written again; must not block; nil: no lines
+	Settings
+	Now func() time.Time // nil: time.Now
+	Log *slog.Logger     // gets a line when records begin to be lost, and when they are written again; must not block; nil: no lines
 }
 
 // Log queues and writes records. It may be used from many goroutines.
 type Log struct {
 	queue     *logqueue.Queue
+	settings  atomic.Pointer[Settings]
 	anonymous *limiter
+	sampled   *sampler
 	now       func() time.Time
 }
 
 // New returns a log that writes to sink, such as a [logqueue.File], in a goroutine of its
 // own. [Log.Close] ends it.
 func New(sink io.Writer, o Options) *Log {
-	if o.Queue == 0 {
-		o.Queue = DefaultQueue
-	}
-	if o.Anonymous == 0 {
-		o.Anonymous = DefaultAnonymous
-	}
+	settings := o.Settings.withDefaults()
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	l := &Log{now: o.Now}
-	l.anonymous = newLimiter(o.Anonymous, l.addSuppressedGap)
+	l.settings.Store(settings)
+	l.anonymous = newLimiter(settings.Anonymous, l.addSuppressedGap)
+	l.sampled = &sampler{report: l.addSampledGap}
 	l.queue = logqueue.New(sink, logqueue.Options{
-		Limit: o.Queue, Now: o.Now, Report: reportTo(o.Log),
+		Limit: settings.Queue, Now: o.Now, Report: reportTo(o.Log),
 		Line: func(loss logqueue.Loss) []byte {
 			return encodeGap(Gap{Time: o.Now().UTC(), Kind: KindGap, ID: newID(), Cause: loss.Cause, Count: loss.Count, Since: loss.Since.UTC()})
 		},
@@ -131,18 +160,60 @@ func (l *Log) Record(r Record) {
 	if r.Decision == "deny" && !r.Authenticated && !l.anonymous.admit(l.now(), r.Reason) {
 		return
 	}
-	text, err := encodeLine(r)
-	if err != nil {
-		l.queue.CountLost(logqueue.Unencodable)
+	settings := l.settings.Load()
+	if !settings.admits(r) {
+		l.sampled.count(l.now())
 		return
 	}
-	l.queue.Add(text)
+	line, err := l.encodeRecord(r, settings)
+	switch {
+	case err != nil:
+	case r.Decision == "allow":
+		l.queue.Add(line)
+	default:
+		l.queue.AddMinor(line)
+	}
+}
+
+// RecordAllow records an allow before it is given. With [Settings.Required] it returns when
+// the record is written, and an error means that the request must not be allowed: the record
+// is lost, or ctx ended before it was written. In the second case it can still be written
+// later if the writer had begun with it; the record of the denial, which the caller adds,
+// has the same id and comes after it. Without Required it is [Log.Record].
+func (l *Log) RecordAllow(ctx context.Context, r Record) error {
+	settings := l.settings.Load()
+	if !settings.Required {
+		l.Record(r)
+		return nil
+	}
+	line, err := l.encodeRecord(r, settings)
+	if err != nil {
+		return err
+	}
+	return l.queue.AddAndWait(ctx, line)
+}
+
+// encodeRecord counts a record that cannot be encoded.
+func (l *Log) encodeRecord(r Record, settings *Settings) ([]byte, error) {
+	r.mask(settings.Mask)
+	line, err := encodeLine(r)
+	if err != nil {
+		l.queue.CountLost(logqueue.Unencodable)
+	}
+	return line, err
 }
 
 // addSuppressedGap adds a line for denials that were not recorded one by one.
 func (l *Log) addSuppressedGap(reason string, count uint64, since time.Time) {
-	l.queue.Add(encodeGap(Gap{
+	l.queue.AddMinor(encodeGap(Gap{
 		Time: l.now().UTC(), Kind: KindGap, ID: newID(), Cause: Suppressed, Count: count, Since: since.UTC(), Decision: "deny", Reason: reason,
+	}))
+}
+
+// addSampledGap adds a line for allows that were not recorded.
+func (l *Log) addSampledGap(count uint64, since time.Time) {
+	l.queue.AddMinor(encodeGap(Gap{
+		Time: l.now().UTC(), Kind: KindGap, ID: newID(), Cause: Sampled, Count: count, Since: since.UTC(), Decision: "allow",
 	}))
 }
 
@@ -150,18 +221,20 @@ func (l *Log) addSuppressedGap(reason string, count uint64, since time.Time) {
 type Stats struct {
 	logqueue.Stats
 	Suppressed uint64 // denials that were not recorded because of the limit; each is counted in a gap
+	Sampled    uint64 // allows that were not recorded because of the share; each is counted in a gap
 }
 
 // Stats returns the counts up to now.
 func (l *Log) Stats() Stats {
-	return Stats{Stats: l.queue.Stats(), Suppressed: l.anonymous.total.Load()}
+	return Stats{Stats: l.queue.Stats(), Suppressed: l.anonymous.total.Load(), Sampled: l.sampled.total.Load()}
 }
 
-// SetLimits changes the limits of [Options]: of the queue, in bytes, and of anonymous
-// denials a second for each reason. Records that are queued already stay.
-func (l *Log) SetLimits(queue, anonymous int) {
-	l.queue.SetLimit(queue)
-	l.anonymous.perSecond.Store(int64(anonymous))
+// Apply changes the settings for later records. Records that are queued already stay.
+func (l *Log) Apply(s Settings) {
+	settings := s.withDefaults()
+	l.settings.Store(settings)
+	l.queue.SetLimit(settings.Queue)
+	l.anonymous.perSecond.Store(int64(settings.Anonymous))
 }
 
 // Reopen makes the writer open its file again, after a rotation. It does nothing for
@@ -172,10 +245,11 @@ func (l *Log) Reopen() { l.queue.Reopen() }
 // if that ends first.
 func (l *Log) Flush(ctx context.Context) error { return l.queue.Flush(ctx) }
 
-// Close counts the suppressed denials in a gap, writes the queued records, and stops the
-// writer. If ctx ends first, the error has the number of records that were not written.
+// Close counts in gaps what was suppressed or sampled, writes the queued records, and stops
+// the writer. If ctx ends first, the error has the number of records that were not written.
 func (l *Log) Close(ctx context.Context) error {
 	l.anonymous.reportSuppressed()
+	l.sampled.reportPending()
 	return l.queue.Close(ctx)
 }
 

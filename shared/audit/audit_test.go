@@ -14,32 +14,53 @@ import (
 	"github.com/meshpass/meshpass/shared/audit"
 )
 
-// recorded is the text of one record.
-func recorded(r audit.Record) string {
-	out := audittest.NewBuffer(audit.Options{})
-	out.Log.Record(r)
-	return out.String()
+// recorded is the text of one record, which matches the schema.
+func recorded(t *testing.T, r audit.Record) string {
+	t.Helper()
+	line := written(t, r)
+	audittest.CheckLines(t, line)
+	return line
+}
+
+// newRecord has the fields that each record has.
+func newRecord(decision, reason string) audit.Record {
+	return audit.Record{Time: time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), Kind: audit.KindCheck, ID: "1", Decision: decision, Reason: reason}
+}
+
+// written is the text of one record, valid or not.
+func written(t *testing.T, r audit.Record) string {
+	t.Helper()
+	var text strings.Builder
+	log := audit.New(&text, audit.Options{})
+	log.Record(r)
+	if err := log.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
 }
 
 func TestTheSchemaIsFixed(t *testing.T) {
+	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
 	full := audit.Record{
-		Time: time.Date(2026, 6, 1, 12, 0, 0, 123, time.UTC), Kind: audit.KindCheck, ID: "1", Txn: "2", TraceID: "3", RequestID: "4",
+		Time: time.Date(2026, 6, 1, 12, 0, 0, 123, time.UTC), Kind: audit.KindCheck, ID: "1", Txn: "2", TraceID: trace, RequestID: "4",
 		Listener: "sidecar", Caller: "ns/a/sa/b", Callee: "ns/c/sa/d", Method: "GET", Path: "/x", Host: "h", Sub: "idp:alice", Iss: "https://i",
-		Decision: "allow", Reason: "rule_allowed", Detail: "why", Policy: "p", Folder: "f", Rule: "r", Mode: "enforce", Shadow: []string{"p/s"}, DurationUS: 7,
+		Decision: "allow", Reason: "rule_allowed", Detail: "why", Policy: "p", Folder: "f", Rule: "r", Mode: "shadow", Shadow: []string{"deny no_rule"}, DurationUS: 7,
 		Generation: "abc", Inputs: map[string]any{"claims.tctx.tenant": "acme"}, Authenticated: true,
 	}
-	want := `{"time":"2026-06-01T12:00:00.000000123Z","kind":"check","id":"1","txn":"2","trace_id":"3","request_id":"4",` +
+	want := `{"time":"2026-06-01T12:00:00.000000123Z","kind":"check","id":"1","txn":"2","trace_id":"` + trace + `","request_id":"4",` +
 		`"listener":"sidecar","caller":"ns/a/sa/b","callee":"ns/c/sa/d","method":"GET","path":"/x","host":"h","sub":"idp:alice","iss":"https://i",` +
-		`"decision":"allow","reason":"rule_allowed","detail":"why","policy":"p","folder":"f","rule":"r","mode":"enforce","shadow":["p/s"],"duration_us":7,` +
+		`"decision":"allow","reason":"rule_allowed","detail":"why","policy":"p","folder":"f","rule":"r","mode":"shadow","shadow":["deny no_rule"],"duration_us":7,` +
 		`"generation":"abc","inputs":{"claims.tctx.tenant":"acme"}}` + "\n"
-	if got := recorded(full); got != want {
+	if got := recorded(t, full); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
 // A client chooses path and host; it must not be able to write a second record.
 func TestHostileTextStaysInItsLine(t *testing.T) {
-	got := recorded(audit.Record{Path: "/x\n{\"kind\":\"check\"}", Host: "\xff\u2028", Decision: "deny", Reason: "no_rule"})
+	r := newRecord("deny", "no_rule")
+	r.Path, r.Host = "/x\n{\"kind\":\"check\"}", "\xff\u2028"
+	got := recorded(t, r)
 	if strings.Count(got, "\n") != 1 || !json.Valid([]byte(got)) {
 		t.Errorf("got %q", got)
 	}
@@ -59,9 +80,9 @@ func TestCharactersThatATerminalObeysAreEscaped(t *testing.T) {
 	r := audit.Record{
 		ID: text, Txn: text, TraceID: text, RequestID: text, Listener: text, Caller: text, Callee: text, Method: text, Path: text, Host: text,
 		Sub: text, Iss: text, Decision: text, Reason: text, Detail: text, Policy: text, Rule: text, Mode: text, Shadow: []string{text},
-		Withheld: []string{text}, Generation: text, Inputs: map[string]any{text: []any{text, map[string]any{text: text}}}, Unrecorded: []string{text},
+		Withheld: []string{text}, Generation: text, Inputs: map[string]any{text: []any{text, map[string]any{text: text}}}, Unrecorded: []string{text}, Masked: []string{text},
 	}
-	line := recorded(r)
+	line := written(t, r) // no decision has such a text as its reason
 	for _, char := range strings.TrimSuffix(line, "\n") {
 		if strings.ContainsRune(string(hostile), char) {
 			t.Errorf("%U is in the record", char)
@@ -82,13 +103,13 @@ func TestCharactersThatATerminalObeysAreEscaped(t *testing.T) {
 }
 
 func TestConcurrentRecordsStayWhole(t *testing.T) {
-	out := audittest.NewBuffer(audit.Options{})
+	out := audittest.NewBuffer(t, audit.Options{})
 	var wg sync.WaitGroup
 	for i := 0; i < 50; i++ {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			out.Log.Record(audit.Record{Reason: "no_rule"})
+			out.Log.Record(newRecord("allow", "rule_allowed"))
 		}()
 	}
 	wg.Wait()
@@ -104,7 +125,7 @@ func TestConcurrentRecordsStayWhole(t *testing.T) {
 }
 
 func TestARecordThatIsNoJSONIsCounted(t *testing.T) {
-	out := audittest.NewBuffer(audit.Options{})
+	out := audittest.NewBuffer(t, audit.Options{})
 	out.Log.Record(audit.Record{Inputs: map[string]any{"f": func() {}}})
 	if got := out.String(); got != "" || out.Log.Stats().Lost[logqueue.Unencodable] != 1 {
 		t.Errorf("got %q, lost %v", got, out.Log.Stats().Lost)
@@ -138,7 +159,7 @@ func (s *stalled) Write(line []byte) (int, error) {
 func TestALogThatHangsHoldsNobodyUp(t *testing.T) {
 	sink := newStalled()
 	noon := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-	log := audit.New(sink, audit.Options{Queue: 1000, Now: func() time.Time { return noon }})
+	log := audit.New(sink, audit.Options{Settings: audit.Settings{Queue: 1000}, Now: func() time.Time { return noon }})
 	for range 50 {
 		log.Record(audit.Record{Kind: audit.KindCheck, Decision: "allow", Reason: "rule_allowed"})
 	}

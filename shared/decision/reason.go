@@ -77,6 +77,8 @@ const (
 	ClientRefused   Reason = "client_refused"    // the sender of the Check may not ask; the Check was not read
 	Panic           Reason = "panic"             // a fault of ours; always denies
 
+	AuditUnavailable Reason = "audit_unavailable" // the request would be allowed, but its record cannot be written; never an outage
+
 	// Requests that are not decided, because that would cost too much. These are never an outage.
 	Overloaded       Reason = "overloaded"        // the limit of Checks, or of their bytes, in flight is reached
 	DeadlineExceeded Reason = "deadline_exceeded" // the time for one Check is over
@@ -163,7 +165,7 @@ var classes = map[Reason]Class{
 	CredentialExpiring: Unauthenticated,
 
 	CheckTooLarge: Denied, TooManyHeaders: Denied,
-	Overloaded: Unavailable, DeadlineExceeded: Unavailable,
+	Overloaded: Unavailable, DeadlineExceeded: Unavailable, AuditUnavailable: Unavailable,
 	RevocationStale: Unavailable, KeysUnavailable: Unavailable,
 	NotConfigured: Unavailable, NoSigningKey: Unavailable, PolicyRefused: Unavailable,
 

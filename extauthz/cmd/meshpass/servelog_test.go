@@ -20,6 +20,8 @@ import (
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/meshpass/meshpass/internal/audittest"
 )
 
 // authorizer is `meshpass serve` as a process of its own.
@@ -38,6 +40,12 @@ const patience = time.Minute
 // Requests without a token are let in, so that each of them is recorded.
 func serving(t *testing.T, audit string, stdout *os.File) *authorizer {
 	t.Helper()
+	return servingWithin(t, "10s", audit, stdout)
+}
+
+// servingWithin has a deadline for a Check, which tests of records that are required wait for.
+func servingWithin(t *testing.T, deadline, audit string, stdout *os.File) *authorizer {
+	t.Helper()
 	testdata, err := filepath.Abs("../../internal/app/testdata")
 	if err != nil {
 		t.Fatal(err)
@@ -49,9 +57,9 @@ ops: "127.0.0.1:0"
 tls: {mode: plaintext}
 trust: [{issuer: "https://tyk.test.meshpass.dev", audience: test.meshpass.dev, jwks: {file: %[1]s/jwks.json}}]
 policies: {dirs: [{path: %[1]s/policies}], unguarded: shadow}
-limits: {deadline: 10s}
+limits: {deadline: %[3]s}
 audit: %[2]s
-`, testdata, audit)
+`, testdata, audit, deadline)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -97,17 +105,21 @@ func (a *authorizer) ask(t *testing.T, n int, headers map[string]string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	request := &auth.CheckRequest{Attributes: &auth.AttributeContext{
-		Source:      &auth.AttributeContext_Peer{Principal: "spiffe://cluster.local/ns/edge/sa/tyk-gateway"},
-		Destination: &auth.AttributeContext_Peer{Principal: "spiffe://cluster.local/ns/shop/sa/reports"},
-		Request:     &auth.AttributeContext_Request{Http: &auth.AttributeContext_HttpRequest{Method: "GET", Path: "/", Headers: headers}},
-	}}
+	request := requestReports(headers)
 	for i := range n {
 		answer, err := a.client.Check(ctx, request)
 		if err != nil || answer.GetOkResponse() == nil {
 			t.Fatalf("request %d: %v, %v", i+1, answer, err)
 		}
 	}
+}
+
+func requestReports(headers map[string]string) *auth.CheckRequest {
+	return &auth.CheckRequest{Attributes: &auth.AttributeContext{
+		Source:      &auth.AttributeContext_Peer{Principal: "spiffe://cluster.local/ns/edge/sa/tyk-gateway"},
+		Destination: &auth.AttributeContext_Peer{Principal: "spiffe://cluster.local/ns/shop/sa/reports"},
+		Request:     &auth.AttributeContext_Request{Http: &auth.AttributeContext_HttpRequest{Method: "GET", Path: "/", Headers: headers}},
+	}}
 }
 
 func (a *authorizer) get(t *testing.T, path string) (int, string) {
@@ -197,6 +209,7 @@ func TestStdoutThatNobodyReads(t *testing.T) {
 	records := make(chan []string)
 	go func() {
 		text, _ := io.ReadAll(reader) // until the process ends, or with less, which is noticed
+		audittest.CheckLines(t, string(text))
 		records <- strings.Split(strings.TrimSpace(string(text)), "\n")
 	}()
 	a.await(t, "meshpass_audit_records_written_total", asked-full)
@@ -330,6 +343,7 @@ func TestRotationOfTheAuditFile(t *testing.T) {
 		if err != nil || bytes.Count(text, []byte("\n")) != 1 {
 			t.Errorf("%s: %v, %q", name, err, text)
 		}
+		audittest.CheckLines(t, string(text))
 	}
 }
 
@@ -360,6 +374,7 @@ func TestAuditOnAFullDisk(t *testing.T) {
 	a.end(t)
 	text, err := os.ReadFile(disk)
 	must(t, err)
+	audittest.CheckLines(t, string(text))
 	if !regexp.MustCompile(`^(.*"kind":"check".*\n.*"kind":"gap",.*"cause":"no_space","count":30,.*\n|.*"kind":"gap",.*"cause":"no_space","count":30,.*\n.*"kind":"check".*\n)$`).Match(text) {
 		t.Errorf("got %s", text)
 	}

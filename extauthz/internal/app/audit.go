@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/status"
+	"github.com/meshpass/meshpass/internal/auditconfig"
 	"github.com/meshpass/meshpass/internal/bytesize"
 	"github.com/meshpass/meshpass/internal/logqueue"
 	"github.com/meshpass/meshpass/internal/strictyaml"
@@ -17,29 +18,27 @@ type auditConfig struct {
 	Output string        `yaml:"output" env:"expand"`
 	Queue  bytesize.Size `yaml:"queue"` // bytes of records that wait for their reader or disk
 
-	AnonymousDenials int `yaml:"anonymousDenials"` // recorded a second, for each reason
+	AnonymousDenials int      `yaml:"anonymousDenials"` // recorded a second, for each reason
+	Required         bool     `yaml:"required"`         // an allow is answered only after its record was written
+	SampleAllowed    float64  `yaml:"sampleAllowed"`    // share of allows that are recorded
+	Mask             []string `yaml:"mask"`             // fields of records whose values are replaced
 }
 
 const toStdout = "stdout"
 
 func defaultAudit() auditConfig {
-	return auditConfig{Output: toStdout, Queue: audit.DefaultQueue, AnonymousDenials: audit.DefaultAnonymous}
+	return auditConfig{Output: toStdout, Queue: audit.DefaultQueue, AnonymousDenials: audit.DefaultAnonymous, SampleAllowed: 1}
 }
 
-// Bounds of the section. The smallest queue holds several of the largest records.
-const (
-	minAuditQueue = 256 * bytesize.KiB
-	maxAuditQueue = bytesize.GiB
-	maxAnonymous  = 100_000 // a second: all of them, in practice
-)
+func (c auditConfig) settings() audit.Settings {
+	return audit.Settings{
+		Queue: int(c.Queue), Anonymous: c.AnonymousDenials, Required: c.Required, SampleAllowed: &c.SampleAllowed, Mask: c.Mask,
+	}
+}
 
 func (c auditConfig) check(file *strictyaml.Checker) {
-	at := strictyaml.Path{"audit"}
-	strictyaml.RequireRange(file, at.With("queue"), c.Queue, minAuditQueue, maxAuditQueue)
-	if n := c.AnonymousDenials; n < 1 || n > maxAnonymous {
-		file.Reject(at.With("anonymousDenials"), "want 1 to %d records a second for each reason, not %d", maxAnonymous, n)
-	}
-	file.RequireText(at.With("output"), c.Output)
+	auditconfig.Check(file, c.settings())
+	file.RequireText(strictyaml.Path{"audit", "output"}, c.Output)
 }
 
 // openOutput opens stdout, or a file that is appended to. It is nil after a problem.
@@ -67,15 +66,15 @@ func closeOutput(output io.Writer) {
 
 // auditTrail is where records go.
 type auditTrail struct {
+	config  auditConfig
 	records *audit.Log
-	output  string // its name for people
 	log     *slog.Logger
 	now     func() time.Time
 }
 
 func newAuditTrail(c auditConfig, output io.Writer, log *slog.Logger, now func() time.Time) auditTrail {
-	options := audit.Options{Queue: int(c.Queue), Anonymous: c.AnonymousDenials, Now: now, Log: log}
-	return auditTrail{records: audit.New(output, options), output: c.Output, log: log, now: now}
+	records := audit.New(output, audit.Options{Settings: c.settings(), Now: now, Log: log})
+	return auditTrail{config: c, records: records, log: log, now: now}
 }
 
 // auditDrain is how long records that wait may take to be written at a stop.
@@ -86,25 +85,26 @@ func (t auditTrail) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), auditDrain)
 	defer cancel()
 	if err := t.records.Close(ctx); err != nil {
-		t.log.Error("audit records are lost at the end", "output", t.output, "error", err)
+		t.log.Error("audit records are lost at the end", "output", t.config.Output, "error", err)
 	}
 }
 
 // reopen opens the file again, as SIGHUP asks for: a rotated file is left to the program that rotates it.
 func (t auditTrail) reopen() {
-	if t.output == toStdout {
+	if t.config.Output == toStdout {
 		t.log.Info("hangup: audit records go to standard output, and no file is opened again")
 		return
 	}
 	t.records.Reopen()
-	t.log.Info("hangup: the audit file is opened again", "output", t.output)
+	t.log.Info("hangup: the audit file is opened again", "output", t.config.Output)
 }
 
 func (t auditTrail) status() status.Audit {
 	s := t.records.Stats()
 	report := status.Audit{
-		Output: t.output, Queued: s.Queued, Bytes: s.Bytes, Limit: s.Limit, Written: s.Written,
-		Lost: map[string]uint64{}, Suppressed: s.Suppressed,
+		Output: t.config.Output, Required: t.config.Required, SampleAllowed: &t.config.SampleAllowed, Mask: t.config.Mask,
+		Queued: s.Queued, Bytes: s.Bytes, Limit: s.Limit, Written: s.Written,
+		Lost: map[string]uint64{}, Suppressed: s.Suppressed, Sampled: s.Sampled,
 	}
 	if !s.Oldest.IsZero() {
 		report.Waits = t.now().Sub(s.Oldest).Seconds()

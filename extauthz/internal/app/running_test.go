@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/meshpass/meshpass/internal/audittest"
 )
 
 // TestMain gives a Check more time than by default, because a busy machine takes its
@@ -40,7 +42,11 @@ func start(t *testing.T, file string, changes ...func(*Process)) *running {
 		r.err = Run(ctx, p)
 		close(r.ended)
 	}()
-	t.Cleanup(func() { stop(); <-r.ended })
+	t.Cleanup(func() {
+		stop()
+		<-r.ended
+		audittest.CheckLines(t, r.stdout.String()) // it holds audit records alone
+	})
 	r.await(t, "serving")
 	return r
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,8 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/meshpass/meshpass/extauthz/internal/check"
+	"github.com/meshpass/meshpass/extauthz/internal/status"
+	"github.com/meshpass/meshpass/internal/audittest"
 )
 
 func TestHealthFromReadyToStop(t *testing.T) {
@@ -116,6 +119,47 @@ audit: {output: audit.jsonl}
 	records, err := os.ReadFile(filepath.Join(filepath.Dir(file), "audit.jsonl"))
 	if err != nil || strings.Count(string(records), "\n") != 2 {
 		t.Errorf("got %s, %v, want two records: a restart appends", records, err)
+	}
+	audittest.CheckLines(t, string(records))
+}
+
+// The settings of the section reach the records, and /status says what they are.
+func TestAuditSettings(t *testing.T) {
+	r := start(t, writeConfig(t, `
+listeners: [{name: sidecar, grpc: "127.0.0.1:0", caller: principal, callee: principal}]
+ops: "127.0.0.1:0"
+audit: {sampleAllowed: 0, mask: [sub, path]}
+`))
+	client := auth.NewAuthorizationClient(dial(t, r.addresses()[0]))
+	for _, path := range []string{"/tenants/acme/orders/7", "/tenants/umbrella/orders/7"} {
+		request := order(t, "spiffe://cluster.local/ns/edge/sa/tyk-gateway")
+		request.Attributes.Request.Http.Path = path
+		if _, err := client.Check(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, text := get(t, r.ops()+"/status")
+	var report status.Report
+	if err := json.Unmarshal([]byte(text), &report); err != nil {
+		t.Fatal(err)
+	}
+	if a := report.Audit; a.Required || *a.SampleAllowed != 0 || fmt.Sprint(a.Mask) != "[sub path]" || a.Sampled != 1 {
+		t.Errorf("got %s", text)
+	}
+	if _, text := get(t, r.ops()+"/readyz?verbose"); !strings.Contains(text, ", sampleAllowed 0 left out 1, masked sub path\n") {
+		t.Errorf("got %s", text)
+	}
+	if _, text := get(t, r.ops()+"/metrics"); !strings.Contains(text, "\nmeshpass_audit_records_sampled_total 1\n") {
+		t.Errorf("got %s", text)
+	}
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+	got := r.stdout.String()
+	for part, times := range map[string]int{"\n": 2, `"path":"masked"`: 1, `"sub":"masked"`: 1, "idp:alice": 0, "umbrella": 0, `"cause":"sampled","count":1`: 1, `"reason":"rule_allowed"`: 0} {
+		if strings.Count(got, part) != times {
+			t.Errorf("%q is there %d times, want %d: %s", part, strings.Count(got, part), times, got)
+		}
 	}
 }
 

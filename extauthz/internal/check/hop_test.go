@@ -54,7 +54,7 @@ func alwaysReturn[T any](value T) func() T { return func() T { return value } }
 // newHop takes changes to the configuration of a listener "sidecar".
 func newHop(t testing.TB, changes ...func(*check.Config)) *hop {
 	t.Helper()
-	h := &hop{records: audittest.NewBuffer(audit.Options{Now: fixedClock})}
+	h := &hop{records: audittest.NewBuffer(t, audit.Options{Now: fixedClock})}
 	config := check.Config{Admit: anyClient, Decide: decide.Config{
 		Listener: "sidecar", TokenFailure: 403, Peers: sidecar,
 		Verifier: alwaysReturn(newVerifier(t, fixedClock)), Policies: alwaysReturn(loadPolicies(t)),

@@ -106,7 +106,7 @@ func (h hangingWriter) Write(line []byte) (int, error) {
 func TestNoCheckWaitsForItsRecord(t *testing.T) {
 	stdout := hangingWriter{make(chan struct{})}
 	defer close(stdout.free)
-	records := audit.New(stdout, audit.Options{Queue: 2000})
+	records := audit.New(stdout, audit.Options{Settings: audit.Settings{Queue: 2000}})
 	h := newHop(t, func(c *check.Config) { c.Decide.Audit = records })
 	for i := range 20 {
 		if got := outcomeOf(h.sendCheck(t, nil)); got.status != 200 {

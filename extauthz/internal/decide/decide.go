@@ -6,7 +6,8 @@
 //
 // Every Question gets exactly one Answer and one audit record. The answer does not wait
 // for the record: the audit log counts the records that it cannot write and those that
-// it suppresses. Bad input and a panic are answered with a denial and never with an
+// it suppresses. An audit log that requires its records is the exception: an allow waits,
+// within the deadline, until its record is written, and becomes a denial if that fails. Bad input and a panic are answered with a denial and never with an
 // error. An error is a failure of the authorizer in Envoy's eyes, and Envoy's setting
 // failOpen may let the request in.
 //
@@ -90,7 +91,7 @@ type Question struct {
 	Deny decision.Reason
 }
 
-// Decide answers a question, counts the decision and queues its audit record.
+// Decide answers a question, records the decision and counts it.
 func (d *Decider) Decide(ctx context.Context, q Question) (answer Answer) {
 	defer func() { // a panic outside of the evaluation: no record can be made, and the answer is a denial
 		if cause := recover(); cause != nil {
@@ -102,12 +103,11 @@ func (d *Decider) Decide(ctx context.Context, q Question) (answer Answer) {
 		verifier: d.config.Verifier(), policies: d.config.Policies(),
 	}
 	answer = e.answerSafely(ctx, q)
-	took := d.config.Now().Sub(q.Received)
-	d.config.Meter.Decided(ctx, e.decision, took)
+	answer = e.record(ctx, answer)
+	d.config.Meter.Decided(ctx, e.decision, e.took())
 	if e.decision.Reason == decision.TokenMissing {
 		d.config.Meter.TokenMissing(e.reading.Request.Caller, e.reading.Request.Callee)
 	}
-	d.config.Audit.Record(e.newRecord(took))
 	return answer
 }
 

@@ -4,9 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -16,6 +22,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/internal/audittest"
+	"github.com/meshpass/meshpass/internal/logqueue"
 	"github.com/meshpass/meshpass/internal/tokentest"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
@@ -44,10 +51,14 @@ spec:
       when: claims.tctx.tenant == path.tenant
 `
 
-type countingMeter struct{ decided, missing int }
+type countingMeter struct{ decided, missing int32 }
 
-func (m *countingMeter) Decided(context.Context, decision.Decision, time.Duration) { m.decided++ }
-func (m *countingMeter) TokenMissing(identity.Workload, identity.Workload)         { m.missing++ }
+func (m *countingMeter) Decided(context.Context, decision.Decision, time.Duration) {
+	atomic.AddInt32(&m.decided, 1)
+}
+func (m *countingMeter) TokenMissing(identity.Workload, identity.Workload) {
+	atomic.AddInt32(&m.missing, 1)
+}
 
 // listener is a Decider with what it writes.
 type listener struct {
@@ -57,7 +68,7 @@ type listener struct {
 	meter   countingMeter
 }
 
-func newListener(t *testing.T, changes ...func(*decide.Config)) *listener {
+func newListener(t testing.TB, changes ...func(*decide.Config)) *listener {
 	t.Helper()
 	set, err := source.Loader{}.Load(source.Dir{Name: "policies", Files: fstest.MapFS{"orders.yaml": {Data: []byte(document)}}})
 	if err != nil {
@@ -67,7 +78,7 @@ func newListener(t *testing.T, changes ...func(*decide.Config)) *listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &listener{records: audittest.NewBuffer(audit.Options{Now: func() time.Time { return now }})}
+	l := &listener{records: audittest.NewBuffer(t, audit.Options{Now: func() time.Time { return now }})}
 	config := decide.Config{
 		Listener: "sidecar", TokenFailure: 403,
 		Peers:    decide.Peers{Caller: decide.CallerByPrincipal(tokentest.Domains), Callee: decide.CalleeByPrincipal(tokentest.Domains)},
@@ -85,7 +96,7 @@ func newListener(t *testing.T, changes ...func(*decide.Config)) *listener {
 }
 
 // newQuestion asks for alice, with a valid token of her tenant, and more headers.
-func newQuestion(t *testing.T, path string, headers ...decide.Field) decide.Question {
+func newQuestion(t testing.TB, path string, headers ...decide.Field) decide.Question {
 	t.Helper()
 	http := &decide.HTTP{Method: "GET", Path: path, Host: "orders.shop", Headers: decide.NewHeaders(1)}
 	http.Headers.Add("txn-token", tokentest.ValidToken(t, now))
@@ -221,6 +232,172 @@ func TestPanicIsDenied(t *testing.T) {
 			}
 			if log := l.log.String(); !strings.Contains(log, `"kind":"explicit"`) || strings.Contains(log, "secret input") {
 				t.Errorf("log: %s", log)
+			}
+		})
+	}
+}
+
+// brokenSink fails each write until it is repaired.
+type brokenSink struct {
+	mu     sync.Mutex
+	broken bool
+	text   strings.Builder
+}
+
+func (s *brokenSink) Write(line []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken {
+		return 0, syscall.ENOSPC
+	}
+	return s.text.Write(line)
+}
+
+func (s *brokenSink) set(broken bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = broken
+}
+
+// Where records are required, an allow without a record is a denial: 503, with a record of its own that has the same id.
+// Denials are as they were. Once records can be written, requests are allowed again.
+func TestAnAllowWithoutItsRequiredRecord(t *testing.T) {
+	sink := &brokenSink{broken: true}
+	records := audit.New(sink, audit.Options{Settings: audit.Settings{Required: true}, Now: func() time.Time { return now }})
+	l := newListener(t, func(c *decide.Config) { c.Audit = records })
+	answer := l.Decide(t.Context(), newQuestion(t, "/tenants/acme/orders"))
+	const txn = "0197a1b2-0000-7000-8000-000000000001"
+	want := decide.Answer{
+		Decision: decision.Deny(decision.AuditUnavailable), Status: 503, Headers: []decide.Field{{Name: "content-type", Value: "application/problem+json"}},
+		Body:     `{"type":"about:blank","title":"Service Unavailable","status":503,"reason":"audit_unavailable","txn":"` + txn + `"}`,
+		Metadata: []decide.Field{answer.Metadata[0], {Name: "reason", Value: "audit_unavailable"}, {Name: "txn", Value: txn}, {Name: "sub", Value: "idp:alice"}},
+	}
+	if diff := cmp.Diff(want, answer, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if answer := l.Decide(t.Context(), newQuestion(t, "/tenants/umbrella/orders")); answer.Decision != decision.Deny(decision.NoRule) {
+		t.Errorf("a denial: got %+v", answer)
+	}
+	if err := records.Flush(t.Context()); err != nil || records.Stats().Lost[logqueue.NoSpace] != 3 {
+		t.Errorf("%v, %+v", err, records.Stats())
+	}
+	sink.set(false)
+	allowed := l.Decide(t.Context(), newQuestion(t, "/tenants/acme/orders"))
+	if err := records.Close(t.Context()); err != nil || !allowed.Decision.Allowed() {
+		t.Errorf("afterwards: %v, %+v", err, allowed)
+	}
+	audittest.CheckLines(t, sink.text.String())
+	first, _, _ := strings.Cut(sink.text.String(), "\n")
+	if !strings.Contains(first, `"id":"`+allowed.Metadata[0].Value+`"`) || !strings.Contains(first, `"decision":"allow"`) {
+		t.Errorf("the record of the allow: %s", first)
+	}
+	if l.meter.decided != 3 {
+		t.Errorf("counted %+v", l.meter)
+	}
+}
+
+// A reader that hangs ends an allow with its time, and no denial. What is recorded then is the denial alone.
+func TestARequiredRecordEndsWithTheDeadline(t *testing.T) {
+	sink := &hangingSink{begun: make(chan struct{}), free: make(chan struct{})}
+	records := audit.New(sink, audit.Options{Settings: audit.Settings{Required: true}, Now: func() time.Time { return now }})
+	l := newListener(t, func(c *decide.Config) { c.Audit = records })
+	if answer := l.Decide(t.Context(), newQuestion(t, "/tenants/umbrella/orders")); answer.Decision != decision.Deny(decision.NoRule) {
+		t.Errorf("a denial: got %+v", answer)
+	}
+	<-sink.begun // the writer hangs on the denial's record
+	ctx, end := context.WithCancel(t.Context())
+	answers := make(chan decide.Answer)
+	go func() { answers <- l.Decide(ctx, newQuestion(t, "/tenants/acme/orders")) }()
+	for records.Stats().Queued < 2 { // until the allow waits
+		runtime.Gosched()
+	}
+	end()
+	answer := <-answers
+	if answer.Decision != decision.Deny(decision.AuditUnavailable) || answer.Status != 503 {
+		t.Errorf("got %+v", answer)
+	}
+	close(sink.free)
+	if err := records.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	lines := strings.Split(strings.TrimSpace(sink.text.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[1], `"id":"`+answer.Metadata[0].Value+`"`) || !strings.Contains(lines[1], `"decision":"deny","reason":"audit_unavailable"`) {
+		t.Errorf("got %q", lines)
+	}
+	audittest.CheckLines(t, sink.text.String())
+}
+
+// hangingSink holds each write until it is released.
+type hangingSink struct {
+	begun, free chan struct{}
+	once        sync.Once
+	text        strings.Builder
+}
+
+func (s *hangingSink) Write(line []byte) (int, error) {
+	s.once.Do(func() { close(s.begun) })
+	<-s.free
+	return s.text.Write(line)
+}
+
+// The record of a denial for want of a record keeps the names of inputs that were too long.
+func TestTheDenialKeepsWhatIsUnrecorded(t *testing.T) {
+	sink := &failFirst{}
+	records := audit.New(sink, audit.Options{Settings: audit.Settings{Required: true}, Now: func() time.Time { return now }})
+	set, err := source.Loader{}.Load(source.Dir{Name: "policies", Files: fstest.MapFS{"orders.yaml": {Data: []byte(strings.Replace(document,
+		"path.tenant", `path.tenant && request.headers["x-note"] != ""`, 1))}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newListener(t, func(c *decide.Config) { c.Audit, c.Policies = records, func() *policy.Set { return set } })
+	note := decide.Field{Name: "x-note", Value: strings.Repeat("n", audit.MaxInput+1)}
+	if answer := l.Decide(t.Context(), newQuestion(t, "/tenants/acme/orders", note)); answer.Decision != decision.Deny(decision.AuditUnavailable) {
+		t.Errorf("got %+v", answer)
+	}
+	if err := records.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if line, _, _ := strings.Cut(sink.text.String(), "\n"); !strings.Contains(line, `"inputs":{"claims.tctx.tenant":"acme"},"unrecorded":["request.headers.x-note"]`) {
+		t.Errorf("got %s", line)
+	}
+}
+
+// failFirst fails its first write.
+type failFirst struct {
+	failed bool
+	text   strings.Builder
+}
+
+func (s *failFirst) Write(line []byte) (int, error) {
+	if !s.failed {
+		s.failed = true
+		return 0, syscall.ENOSPC
+	}
+	return s.text.Write(line)
+}
+
+// BenchmarkDecide compares audit records that an allow waits for with those that it does not wait for. Both go to a file.
+// The decision is the cheapest one, without a token, so that the record costs the largest part.
+func BenchmarkDecide(b *testing.B) {
+	for _, required := range []bool{false, true} {
+		b.Run(fmt.Sprintf("required=%t", required), func(b *testing.B) {
+			file, err := logqueue.OpenFile(filepath.Join(b.TempDir(), "audit.jsonl"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			records := audit.New(file, audit.Options{Settings: audit.Settings{Required: required, Queue: 1 << 30}})
+			l := newListener(b, func(c *decide.Config) { c.Audit = records })
+			question := newQuestion(b, "/healthz")
+			b.SetParallelism(32) // an authorizer decides many Checks at one time
+			b.RunParallel(func(p *testing.PB) {
+				for p.Next() {
+					if answer := l.Decide(b.Context(), question); !answer.Decision.Allowed() {
+						b.Error(answer.Decision)
+					}
+				}
+			})
+			if err := records.Close(b.Context()); err != nil { // the records that no allow waited for count too
+				b.Fatal(err)
 			}
 		})
 	}

@@ -169,9 +169,31 @@ func (e *evaluation) newMetadata() []Field {
 	return fields
 }
 
+// took is the time since the question came in.
+func (e *evaluation) took() time.Duration { return e.config.Now().Sub(e.received) }
+
+// record records the decision, and returns the answer to give. An allow becomes a denial if
+// the audit log requires its record and cannot write it in time. The record of that denial
+// does not wait, and has the same id.
+func (e *evaluation) record(ctx context.Context, answer Answer) Answer {
+	record := e.newRecord()
+	if !e.decision.Allowed() {
+		e.config.Audit.Record(record)
+		return answer
+	}
+	if e.config.Audit.RecordAllow(ctx, record) == nil { // the audit log reports its errors itself
+		return answer
+	}
+	e.decision, e.withheld = decision.Deny(decision.AuditUnavailable), nil
+	denied := e.newRecord()
+	denied.Unrecorded = record.Unrecorded
+	e.config.Audit.Record(denied)
+	return e.newAnswer()
+}
+
 // newRecord makes the audit record of the decision. It names the user only if the token was
 // verified: an unverified claim is text of an unknown writer.
-func (e *evaluation) newRecord(took time.Duration) audit.Record {
+func (e *evaluation) newRecord() audit.Record {
 	inputs, unrecorded := audit.BoundInputs(e.inputs)
 	request, headers := &e.reading.Request, &e.reading.headers
 	r := audit.Record{
@@ -185,7 +207,7 @@ func (e *evaluation) newRecord(took time.Duration) audit.Record {
 		Host:      audit.Clip(request.Host, audit.MaxHost),
 		Decision:  e.decision.String(), Reason: string(e.decision.Reason),
 		Policy: e.decision.Policy, Folder: e.decision.Folder, Rule: e.decision.Rule, Mode: e.decision.Mode(), Shadow: e.decision.Shadows(),
-		Withheld: e.withheld, DurationUS: took.Microseconds(),
+		Withheld: e.withheld, DurationUS: e.took().Microseconds(),
 		Generation: e.policies.Generation(), Inputs: inputs, Unrecorded: unrecorded,
 	}
 	if e.claims != nil {

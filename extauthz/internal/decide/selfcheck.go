@@ -33,7 +33,7 @@ func (d *Decider) CheckSelf(ctx context.Context) {
 	e := evaluation{config: &config, received: now, verifier: config.Verifier(), policies: config.Policies()}
 	e.answerSafely(ctx, Question{Received: now, Request: request})
 	e.authenticate() // the policy asks for it only if a document guards the callee
-	e.newRecord(config.Now().Sub(now))
+	e.newRecord()
 	config.Audit.Stats() // takes the lock of the queue
 }
 

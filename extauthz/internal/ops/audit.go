@@ -20,13 +20,14 @@ var (
 	recordsLost       = newDesc("meshpass_audit_records_lost_total", "Audit records that were lost.", "cause")
 	recordsFailed     = newDesc("meshpass_audit_write_failures_total", "Audit records that were lost, for any cause.")
 	recordsSuppressed = newDesc("meshpass_audit_records_suppressed_total", "Denials of unverified callers that were counted and not recorded one by one.")
+	recordsSampled    = newDesc("meshpass_audit_records_sampled_total", "Allows that were not recorded, because audit.sampleAllowed leaves them out.")
 	queueBytes        = newDesc("meshpass_audit_queue_bytes", "Bytes of audit records that wait to be written.")
 	queueLimit        = newDesc("meshpass_audit_queue_limit_bytes", "Bound of the bytes that wait; records beyond it are lost.")
 	queueAge          = newDesc("meshpass_audit_queue_age_seconds", "How long the oldest of the waiting records has waited.")
 )
 
 func (c auditCollector) Describe(descs chan<- *prometheus.Desc) {
-	describeAll(descs, recordsWritten, recordsLost, recordsFailed, recordsSuppressed, queueBytes, queueLimit, queueAge)
+	describeAll(descs, recordsWritten, recordsLost, recordsFailed, recordsSuppressed, recordsSampled, queueBytes, queueLimit, queueAge)
 }
 
 func (c auditCollector) Collect(metrics chan<- prometheus.Metric) {
@@ -39,6 +40,7 @@ func (c auditCollector) Collect(metrics chan<- prometheus.Metric) {
 	sendCounter(metrics, recordsFailed, all)
 	sendCounter(metrics, recordsWritten, a.Written)
 	sendCounter(metrics, recordsSuppressed, a.Suppressed)
+	sendCounter(metrics, recordsSampled, a.Sampled)
 	sendGauge(metrics, queueBytes, float64(a.Bytes))
 	sendGauge(metrics, queueLimit, float64(a.Limit))
 	sendGauge(metrics, queueAge, a.Waits)

@@ -74,13 +74,14 @@ func TestDecisionsAreCounted(t *testing.T) {
 
 func TestTheAuditTrailIsCounted(t *testing.T) {
 	p := newProcess(t)
-	p.audit = status.Audit{Bytes: 5, Limit: 9, Written: 7, Lost: map[string]uint64{"queue_full": 3, "no_space": 1}, Suppressed: 4, Waits: 1.5}
+	p.audit = status.Audit{Bytes: 5, Limit: 9, Written: 7, Lost: map[string]uint64{"queue_full": 3, "no_space": 1}, Suppressed: 4, Sampled: 6, Waits: 1.5}
 	p.metrics.ShowLogLines(func() logqueue.Stats { return logqueue.Stats{Lost: map[logqueue.Cause]uint64{logqueue.QueueFull: 2}} })
 	want := `meshpass_audit_queue_age_seconds 1.5
 meshpass_audit_queue_bytes 5
 meshpass_audit_queue_limit_bytes 9
 meshpass_audit_records_lost_total{cause="no_space"} 1
 meshpass_audit_records_lost_total{cause="queue_full"} 3
+meshpass_audit_records_sampled_total 6
 meshpass_audit_records_suppressed_total 4
 meshpass_audit_records_written_total 7
 meshpass_audit_write_failures_total 4

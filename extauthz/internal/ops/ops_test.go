@@ -118,6 +118,7 @@ func TestReadiness(t *testing.T) {
 // An audit trail that is in trouble is shown to all who ask, and one that is well to those who ask for it; neither takes
 // readiness back, for an authorizer that is not ready is no safer.
 func TestReadinessTellsOfTheAuditTrail(t *testing.T) {
+	all, half := 1.0, 0.5
 	p := newProcess(t)
 	p.ready.SetServing()
 	usual := "ready\njwks: active since 2026-06-01T12:00:00Z\npolicies: active since 2026-06-01T13:00:00Z\n"
@@ -134,6 +135,14 @@ func TestReadinessTellsOfTheAuditTrail(t *testing.T) {
 			"audit: stdout, 9 of 9 bytes wait, lost none, suppressed 0\n  audit: nothing was written to stdout for 61 s: its reader or disk hangs\n", ""},
 		{"fails", status.Audit{Output: "audit.jsonl", Limit: 9, Problem: "no space left on device"},
 			"audit: audit.jsonl, 0 of 9 bytes wait, lost none, suppressed 0\n  audit: the last write to audit.jsonl failed: no space left on device\n", ""},
+		{"all settings", status.Audit{Output: "stdout", Limit: 9, Required: true, SampleAllowed: &all, Mask: []string{"sub", "path"}}, "",
+			"audit: stdout, 0 of 9 bytes wait, lost none, suppressed 0, required, masked sub path\n"},
+		{"sampled", status.Audit{Output: "stdout", Limit: 9, SampleAllowed: &half, Sampled: 7}, "",
+			"audit: stdout, 0 of 9 bytes wait, lost none, suppressed 0, sampleAllowed 0.5 left out 7\n"},
+		{"hangs, and records are required", status.Audit{Output: "stdout", Bytes: 9, Limit: 9, Waits: 61.2, Required: true},
+			"audit: stdout, 9 of 9 bytes wait, lost none, suppressed 0, required\n  audit: nothing was written to stdout for 61 s: its reader or disk hangs; records are required, so requests are not allowed (503 audit_unavailable)\n", ""},
+		{"fails, and records are required", status.Audit{Output: "audit.jsonl", Limit: 9, Problem: "no space left on device", Required: true},
+			"audit: audit.jsonl, 0 of 9 bytes wait, lost none, suppressed 0, required\n  audit: the last write to audit.jsonl failed: no space left on device; records are required, so requests are not allowed (503 audit_unavailable)\n", ""},
 	} {
 		p.audit = row.audit
 		if row.verbose == "" {

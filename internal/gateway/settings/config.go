@@ -83,7 +83,17 @@ type Audit struct {
 	Output string        `yaml:"output"` // stdout (default) | stderr
 	Queue  bytesize.Size `yaml:"queue"`  // bytes of records that wait for their reader; default 8MiB
 
-	AnonymousDenials int `yaml:"anonymousDenials"` // recorded a second, for each reason; default 10
+	AnonymousDenials int      `yaml:"anonymousDenials"` // recorded a second, for each reason; default 10
+	Required         bool     `yaml:"required"`         // a request goes on only after its record was written; default false
+	SampleAllowed    float64  `yaml:"sampleAllowed"`    // share of issued tokens and anonymous requests that are recorded; default 1
+	Mask             []string `yaml:"mask"`             // fields of records whose values are replaced; default none
+}
+
+// Settings are those of the audit log.
+func (a Audit) Settings() audit.Settings {
+	return audit.Settings{
+		Queue: int(a.Queue), Anonymous: a.AnonymousDenials, Required: a.Required, SampleAllowed: &a.SampleAllowed, Mask: a.Mask,
+	}
 }
 
 // Where audit records may go: descriptors of the gateway's process.
@@ -93,7 +103,7 @@ const (
 )
 
 // DefaultAudit is used until a file is loaded, and for keys that the file does not have.
-var DefaultAudit = Audit{Output: Stdout, Queue: audit.DefaultQueue, AnonymousDenials: audit.DefaultAnonymous}
+var DefaultAudit = Audit{Output: Stdout, Queue: audit.DefaultQueue, AnonymousDenials: audit.DefaultAnonymous, SampleAllowed: 1}
 
 // SessionMapping gives the mapping of a kind of session; nil: the file does not have it, and
 // sessions of this kind are denied.

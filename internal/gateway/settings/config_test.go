@@ -41,7 +41,7 @@ apiKeys:
   subject: alias
   claims: {tenant: org}
   scopes: {byPolicy: {gold: [a b]}}
-audit: {output: /var/log/audit, queue: 1KiB, anonymousDenials: -1}
+audit: {output: /var/log/audit, queue: 1KiB, anonymousDenials: -1, required: true, sampleAllowed: 0.1, mask: [user]}
 `
 	want := []string{
 		"f.yaml:1:1: workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway",
@@ -72,6 +72,8 @@ audit: {output: /var/log/audit, queue: 1KiB, anonymousDenials: -1}
 		`f.yaml:22:17: audit.output: want stdout or stderr, not "/var/log/audit"`,
 		"f.yaml:22:40: audit.queue: want 256KiB to 1GiB, not 1KiB",
 		"f.yaml:22:64: audit.anonymousDenials: want 1 to 100000 records a second for each reason, not -1",
+		"f.yaml:22:99: audit.sampleAllowed: with required: true every allow has a record: remove sampleAllowed, or set required to false",
+		`f.yaml:22:111: audit.mask[0]: "user" cannot be masked: want caller, detail, host, inputs, path, request_id, sub, trace_id`,
 	}
 	_, err := Parse("f.yaml", []byte(text))
 	if err == nil {

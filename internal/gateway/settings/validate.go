@@ -6,20 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meshpass/meshpass/internal/bytesize"
+	"github.com/meshpass/meshpass/internal/auditconfig"
 	"github.com/meshpass/meshpass/internal/gateway/mapping"
 	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/forward"
 	"github.com/meshpass/meshpass/shared/identity"
 	policysource "github.com/meshpass/meshpass/shared/policy/source"
 	"github.com/meshpass/meshpass/shared/token"
-)
-
-// Bounds of the section audit. The smallest queue holds several of the largest records.
-const (
-	minAuditQueue       = 256 * bytesize.KiB
-	maxAuditQueue       = bytesize.GiB
-	maxAnonymousDenials = 100_000 // a second: in practice all of them
 )
 
 // validator checks the meaning of the values that could be read. It changes nothing of the
@@ -48,10 +41,7 @@ func (v validator) checkConfig(c *Config) {
 		v.RequireAddress(strictyaml.Path{"metrics"}, c.Metrics)
 	}
 	v.RequireOneOf(strictyaml.Path{"audit", "output"}, c.Audit.Output, Stdout, Stderr)
-	strictyaml.RequireRange(v.Checker, strictyaml.Path{"audit", "queue"}, c.Audit.Queue, minAuditQueue, maxAuditQueue)
-	if n := c.Audit.AnonymousDenials; n < 1 || n > maxAnonymousDenials {
-		v.Reject(strictyaml.Path{"audit", "anonymousDenials"}, "want 1 to %d records a second for each reason, not %d", maxAnonymousDenials, n)
-	}
+	auditconfig.Check(v.Checker, c.Audit.Settings())
 }
 
 // checkUpstreams has no default: anyone who receives a token can use it.

@@ -128,6 +128,8 @@ func (s Snapshot) writeAudit(t *promtext.Text) {
 	t.Sample(float64(records.AllLost()))
 	t.Family("meshpass_audit_records_suppressed_total", promtext.Counter, "Denials of requests without verified identity, beyond those that are recorded one by one.")
 	t.Sample(float64(records.Suppressed))
+	t.Family("meshpass_audit_records_sampled_total", promtext.Counter, "Allows that were not recorded, because audit.sampleAllowed leaves them out.")
+	t.Sample(float64(records.Sampled))
 	t.Family("meshpass_audit_queue_bytes", promtext.Gauge, "Audit records that wait to be written.")
 	t.Sample(float64(records.Bytes))
 	t.Family("meshpass_audit_queue_limit_bytes", promtext.Gauge, "Bound of the records that wait; further records are lost.")

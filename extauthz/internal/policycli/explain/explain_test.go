@@ -239,6 +239,10 @@ func TestFromRecords(t *testing.T) {
 	if _, err := explain.QueriesFromRecords(records(), "", then); err == nil || !strings.HasPrefix(err.Error(), "34 records: choose with --id") {
 		t.Errorf("too many: got %v", err)
 	}
+	masked := `{"kind":"check","id":"7","callee":"ns/shop/sa/orders","method":"GET","path":"masked","decision":"deny","reason":"no_rule","masked":["path"]}`
+	if _, err := explain.QueriesFromRecords(strings.NewReader(masked), "7", then); err == nil || err.Error() != "record 7 is undecidable: the path of the record is masked" {
+		t.Errorf("masked: got %v", err)
+	}
 }
 
 func TestFlagsThatAreRefused(t *testing.T) {

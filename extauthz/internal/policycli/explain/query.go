@@ -163,7 +163,11 @@ func QueriesFromRecords(records io.Reader, id string, set *policy.Set) ([]Query,
 	}
 	all := make([]Query, len(found))
 	for i, r := range found {
-		all[i] = queryOfRecord(r.Reconstruct(set))
+		reconstruction := r.Reconstruct(set)
+		if reconstruction.Undecidable != "" {
+			return nil, fmt.Errorf("record %s is undecidable: %s", r.Audit.ID, reconstruction.Undecidable)
+		}
+		all[i] = queryOfRecord(reconstruction)
 	}
 	return all, nil
 }

@@ -28,14 +28,24 @@ func newKnownInputs(r Record, old *policy.Set) knownInputs {
 	return k
 }
 
+// subjectInput is the claim that the field sub of a record holds.
+const subjectInput = "claims.sub"
+
+// isMasked reports whether the record masks the value of an attribute.
+func (k knownInputs) isMasked(name string) bool {
+	return !k.isKnown(name) && k.record.Audit.MasksInput(name)
+}
+
 // isKnown reports whether the value of an attribute is known, or that it was absent.
 func (k knownInputs) isKnown(name string) bool {
 	a := k.record.Audit
 	switch {
 	case strings.HasPrefix(name, "claims.") && k.record.Claims == nil, name == "request.no_caller" && a.Caller != "":
 		return true
-	case name == "claims.iss", name == "claims.sub", name == "claims.txn":
+	case name == "claims.iss", name == "claims.txn":
 		return true // each record has fields for them
+	case name == subjectInput:
+		return !slices.Contains(a.Masked, "sub")
 	case slices.ContainsFunc(a.Unrecorded, func(part string) bool { return strings.HasPrefix(part, name+".") }):
 		return false
 	}
@@ -81,7 +91,8 @@ func (k knownInputs) missingFor(set *policy.Set, result replayed) []string {
 }
 
 // mayChangeAnswer reports whether the answer may depend on the rule. It is true for more
-// rules than necessary.
+// rules than necessary. The rule that allows counts too: it may do so because a value is
+// missing or masked.
 func mayChangeAnswer(r policy.RuleTrace, t policy.Trace) bool {
 	if r.Effect == "deny" {
 		return true
@@ -89,7 +100,7 @@ func mayChangeAnswer(r policy.RuleTrace, t policy.Trace) bool {
 	denied := slices.ContainsFunc(t.Documents, func(d policy.DocumentTrace) bool {
 		return slices.ContainsFunc(d.Rules, func(r policy.RuleTrace) bool { return r.Decided && r.Effect == "deny" })
 	})
-	return !denied && t.Decision.Reason != decision.RuleAllowed
+	return !denied && (r.Decided || t.Decision.Reason != decision.RuleAllowed)
 }
 
 // missingForRule returns the unknown attributes that a rule reads. The list is empty if a
@@ -112,6 +123,17 @@ func (k knownInputs) missingForRule(r policy.RuleTrace, readToken bool) []string
 		}
 	}
 	return missing
+}
+
+// joinNames lists attributes for people, and says which of them are masked.
+func (k knownInputs) joinNames(names []string) string {
+	texts := slices.Clone(names)
+	for i, name := range names {
+		if k.isMasked(name) {
+			texts[i] += " (masked)"
+		}
+	}
+	return strings.Join(texts, ", ")
 }
 
 // holdAllOfToken reports whether the record holds all that there is to know about the

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/meshpass/meshpass/shared/decision"
@@ -16,14 +17,23 @@ type Reconstruction struct {
 	NoToken   decision.Reason // why there are no claims
 	Outage    bool            // NoToken was an outage
 	Uncertain []string        // notes on facts that are assumed, or that differ from the record
+
+	// Undecidable is why documents cannot be asked: a value that they read is masked. Empty:
+	// they can.
+	Undecidable string
 }
 
 // Reconstruct completes the request of a record for these documents. Of the possible
 // tokens it takes one that reproduces the recorded answer, if there is one. Other than a
-// replay it always has a result, and notes each assumption.
+// replay it has a result even if the record lacks facts, and notes each assumption. Only a
+// masked value has no result.
 func (r Record) Reconstruct(set *policy.Set) Reconstruction {
 	c := Reconstruction{Record: r, ByPolicy: r.decidedByDocuments() && !r.passesEdge(set)}
 	if !c.ByPolicy {
+		return c
+	}
+	if r.maskedField() != "" {
+		c.Undecidable = r.describeMissing()
 		return c
 	}
 	known := newKnownInputs(r, set)
@@ -38,7 +48,12 @@ func (r Record) Reconstruct(set *policy.Set) Reconstruction {
 	if field := r.clippedField(); field != "" {
 		c.addNote("the record does not hold all of the %s", field)
 	}
-	if missing := known.missingFor(set, chosen); len(missing) > 0 {
+	missing := known.missingFor(set, chosen)
+	if slices.ContainsFunc(missing, known.isMasked) {
+		c.Undecidable = "the documents read what the record does not hold: " + known.joinNames(missing)
+		return c
+	}
+	if len(missing) > 0 {
 		c.addNote("the record does not hold %s, which is taken as missing", strings.Join(missing, ", "))
 	}
 	if !r.isRecorded(chosen.answer, set) {

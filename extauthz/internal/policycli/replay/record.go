@@ -75,12 +75,28 @@ func ParseRecord(line []byte) (Record, error) {
 	for name, value := range r.Audit.Inputs {
 		r.Audit.Inputs[name] = policycli.NormalizeNumbers(value)
 	}
+	r.Audit.Inputs, r.Audit.Unrecorded = dropMaskedInputs(r.Audit)
 	r.Request = readRequest(r.Audit)
 	if r.Audit.Sub != "" || r.Audit.Iss != "" {
 		r.Claims = readClaims(r.Audit)
 	}
 	r.Shadows = readShadows(r.Audit)
 	return r, nil
+}
+
+// dropMaskedInputs returns the inputs that have their own value, and the names of all that a
+// record does not hold.
+func dropMaskedInputs(a audit.Record) (inputs map[string]any, unrecorded []string) {
+	inputs, unrecorded = map[string]any{}, a.Unrecorded
+	for name, value := range a.Inputs {
+		if a.MasksInput(name) {
+			unrecorded = append(unrecorded, name)
+		} else {
+			inputs[name] = value
+		}
+	}
+	slices.Sort(unrecorded)
+	return inputs, unrecorded
 }
 
 // reason returns the recorded reason. It may be unknown to this version.
@@ -161,7 +177,8 @@ func readShadows(a audit.Record) []decision.Decision {
 // before any document is asked: to a Check that cannot be read, or by the edge itself.
 func (r Record) decidedByDocuments() bool {
 	switch reason := r.reason(); reason {
-	case decision.AmbiguousHeader, decision.NoCallee, decision.NoHTTP, decision.BadPrincipal, decision.ClientRefused, decision.Panic:
+	case decision.AmbiguousHeader, decision.NoCallee, decision.NoHTTP, decision.BadPrincipal, decision.ClientRefused, decision.Panic,
+		decision.Overloaded, decision.DeadlineExceeded, decision.CheckTooLarge, decision.TooManyHeaders, decision.AuditUnavailable:
 		return false
 	case decision.Issued, decision.Anonymous:
 		return true
@@ -176,6 +193,29 @@ func isDocumentReason(reason decision.Reason) bool {
 		decision.RuleAllowed, decision.Public, decision.RuleDenied, decision.ConditionError, decision.NoRule, decision.Unguarded,
 		decision.Unenforced, decision.Overridden, decision.OutageAllowed, decision.PolicyRefused, decision.AmbiguousPath, decision.AmbiguousMethod, decision.AmbiguousHost,
 	}, reason)
+}
+
+// describeMissing describes a part of the request that the record does not hold and without
+// which no document can be asked, or returns an empty text.
+func (r Record) describeMissing() string {
+	if field := r.maskedField(); field != "" {
+		return fmt.Sprintf("the %s of the record is masked", field)
+	}
+	if field := r.clippedField(); field != "" {
+		return fmt.Sprintf("the record does not hold all of the %s", field)
+	}
+	return ""
+}
+
+// maskedField returns the name of a masked field of the request, or an empty text. Inputs
+// and the subject are not meant here: documents may not read them.
+func (r Record) maskedField() string {
+	for _, field := range []string{"caller", "path", "host"} {
+		if slices.Contains(r.Audit.Masked, field) {
+			return field
+		}
+	}
+	return ""
 }
 
 // clippedField returns the name of a field that the record does not hold in full, or an

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/policy"
@@ -18,8 +17,8 @@ type outcome struct {
 // hold which token came, so every possible token is tried, and only those count that
 // reproduce the recorded answer under the old documents.
 func (r Record) replay(old, changed *policy.Set) outcome {
-	if field := r.clippedField(); field != "" {
-		return outcome{undecidable: fmt.Sprintf("the record does not hold all of the %s", field)}
+	if missing := r.describeMissing(); missing != "" {
+		return outcome{undecidable: missing}
 	}
 	known := newKnownInputs(r, old)
 	var reproduced []replayed
@@ -27,7 +26,7 @@ func (r Record) replay(old, changed *policy.Set) outcome {
 	for _, token := range r.possibleTokens() {
 		result := r.decideBy(old, token)
 		if missing := known.missingFor(old, result); len(missing) > 0 {
-			return outcome{undecidable: "OLD reads what the record does not hold: " + strings.Join(missing, ", ")}
+			return outcome{undecidable: "OLD reads what the record does not hold: " + known.joinNames(missing)}
 		}
 		if last = result.answer; r.isRecorded(last, old) {
 			reproduced = append(reproduced, result)
@@ -71,7 +70,7 @@ func (k knownInputs) replayChanged(old []replayed, changed *policy.Set) outcome 
 		case answersDiffer && k.record.holdsToken():
 			return outcome{undecidable: "NEW has onOutage: allow, and the record does not hold whether there was an outage"}
 		case len(missing) > 0:
-			return outcome{undecidable: "NEW reads what the record does not hold: " + strings.Join(missing, ", ")}
+			return outcome{undecidable: "NEW reads what the record does not hold: " + k.joinNames(missing)}
 		case answersDiffer, result.readToken && !k.holdAllOfToken(old):
 			return outcome{undecidable: "NEW asks for the token, and the record holds nothing about it"}
 		}
