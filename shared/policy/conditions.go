@@ -21,7 +21,7 @@ import (
 type Condition interface {
 	// Field is the name of the field in the document, such as to.methods or claims.tctx.plan.
 	Field() string
-	// Want is the value of the field in the document.
+	// WantedValue is the value of the field in the document.
 	WantedValue() any
 	// Stage is the step of a decision that needs the condition.
 	Stage() Stage
@@ -30,7 +30,7 @@ type Condition interface {
 	// Covers reports that this condition holds whenever the other one does; false: this is
 	// not certain.
 	Covers(other Condition) bool
-	// IsNative reports that Istio's AuthorizationPolicy has this condition too.
+	// IsNativeInIstio reports that Istio's AuthorizationPolicy has this condition too.
 	IsNativeInIstio() bool
 
 	// matches decides the condition. The pattern is the path of the rule that matched. It is
