@@ -3,11 +3,8 @@
 package strictjson
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -23,110 +20,31 @@ var (
 	ErrNotJSON = errors.New("not JSON")
 	// ErrTooDeep is the error of objects and lists that are nested deeper than 8.
 	ErrTooDeep = fmt.Errorf("nested deeper than %d", maxDepth)
+
+	errNotUTF8   = errors.New("not UTF-8")
+	errTrailing  = errors.New("something follows the object")
+	errNameTwice = errors.New("a member name appears twice")
+	errLostText  = errors.New("a text with a character that was lost (U+FFFD)")
+	errNumber    = errors.New("a number out of range")
 )
 
-// ParseObject reads one JSON object. Unlike encoding/json it rejects a member name that
-// occurs twice (two readers may use different ones), text that is not UTF-8
-// or has lost characters, and anything after the object. Names are compared as they are
-// written: "Keys" is not "keys". Integers become int64, other numbers
-// float64. Errors quote nothing of the document.
+// ParseObject reads one JSON object by the rules of [Document.Parse]. Integers become
+// int64, other numbers float64.
 func ParseObject(data []byte) (map[string]any, error) {
-	if !utf8.Valid(data) {
-		return nil, errors.New("not UTF-8")
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return nil, ErrNotJSON
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the object")
-	}
-	object, ok := value.(map[string]any)
-	if !ok {
-		return nil, ErrNotObject
-	}
-	members := 0
-	if _, err := normalize(value, 0, &members); err != nil {
+	var d Document
+	if err := d.Parse(string(data)); err != nil {
 		return nil, err
 	}
-	// The library keeps the last member of a name. A dropped member is
-	// missing in the count, at any depth.
-	if members != countMembers(data) {
-		return nil, errors.New("a member name appears twice")
-	}
-	return object, nil
+	members, _ := d.Root().Object()
+	return members, nil
 }
 
-// normalize replaces numbers by Go numbers, bounds the depth and counts the members. depth
-// is the number of objects and lists around the value.
-func normalize(value any, depth int, members *int) (_ any, err error) {
-	switch v := value.(type) {
-	case json.Number:
-		return parseNumber(v)
-	case string:
-		return v, CheckText(v)
-	case map[string]any:
-		if depth == maxDepth {
-			return nil, ErrTooDeep
-		}
-		*members += len(v)
-		for name := range v {
-			if err := CheckText(name); err != nil {
-				return nil, err
-			}
-			if v[name], err = normalize(v[name], depth+1, members); err != nil {
-				return nil, err
-			}
-		}
-	case []any:
-		if depth == maxDepth {
-			return nil, ErrTooDeep
-		}
-		for i := range v {
-			if v[i], err = normalize(v[i], depth+1, members); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return value, nil
-}
-
-// CheckText rejects U+FFFD. The library writes it for half of a surrogate pair
-// ("\ud800") when it reads, and for bytes that are not UTF-8 when it writes. Two
-// different texts, such as two subjects, would then be equal.
+// CheckText rejects U+FFFD. Readers write it for half of a surrogate pair ("\ud800"), and
+// writers for bytes that are not UTF-8. Two different texts, such as two subjects, would
+// then be equal.
 func CheckText(text string) error {
 	if strings.ContainsRune(text, utf8.RuneError) {
-		return errors.New("a text with a character that was lost (U+FFFD)")
+		return errLostText
 	}
 	return nil
-}
-
-// countMembers counts the colons outside of texts: valid JSON has one for each
-// member.
-func countMembers(data []byte) (members int) {
-	inText := false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case c == '"':
-			inText = !inText
-		case c == '\\':
-			i++ // it is in texts only; the escaped character neither ends a text nor counts
-		case c == ':' && !inText:
-			members++
-		}
-	}
-	return members
-}
-
-func parseNumber(n json.Number) (any, error) {
-	if i, err := n.Int64(); err == nil {
-		return i, nil
-	}
-	f, err := n.Float64()
-	if err != nil {
-		return nil, errors.New("a number out of range")
-	}
-	return f, nil
 }

@@ -53,17 +53,23 @@ func (t TrustDomains) isLocal(domain string) bool {
 
 // isWorkloadPath reports whether a path has Istio's form, ns/NAMESPACE/sa/ACCOUNT.
 func isWorkloadPath(path string) bool {
-	s := strings.Split(path, "/")
-	return len(s) == 4 && s[0] == "ns" && s[2] == "sa"
+	namespace, isNamespaced := strings.CutPrefix(path, "ns/")
+	_, rest, found := strings.Cut(namespace, "/")
+	account, isAccount := strings.CutPrefix(rest, "sa/")
+	return isNamespaced && found && isAccount && !strings.Contains(account, "/")
 }
 
 func isValidPath(path string) bool {
-	for _, segment := range strings.Split(path, "/") {
+	for {
+		segment, rest, more := strings.Cut(path, "/")
 		if !isValidSegment(segment) {
 			return false
 		}
+		if !more {
+			return true
+		}
+		path = rest
 	}
-	return true
 }
 
 // isValidSegment checks the characters of a trust domain or of a segment of the path

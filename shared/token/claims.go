@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
+	"github.com/meshpass/meshpass/internal/strictjson"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -38,7 +40,7 @@ func (r claimRules) checkBeforeSignature(p *parsed) (Trust, tokenTimes, error) {
 	if err != nil {
 		return Trust{}, tokenTimes{}, err
 	}
-	times, err := readTimes(p.claims)
+	times, err := readTimes(p)
 	if err != nil {
 		return Trust{}, tokenTimes{}, err
 	}
@@ -48,7 +50,7 @@ func (r claimRules) checkBeforeSignature(p *parsed) (Trust, tokenTimes, error) {
 // findTrust selects the issuer's own keys by the issuer's name. It never searches the
 // key sets of other issuers (12).
 func (r claimRules) findTrust(p *parsed) (Trust, error) {
-	issuer, _ := p.claims["iss"].(string)
+	issuer, _ := p.claim("iss").Text()
 	trust, known := r.issuers[issuer]
 	if !known {
 		return Trust{}, newError(decision.IssuerUnknown, "iss is not trusted")
@@ -61,15 +63,15 @@ func (r claimRules) findTrust(p *parsed) (Trust, error) {
 
 // readClaims checks the audience (13), the required claims (15), what the issuer may
 // assert (23), and that the token is not a test token (24).
-func (r claimRules) readClaims(claims map[string]any, times tokenTimes, trust Trust) (*identity.Claims, error) {
-	if !isAudience(claims["aud"], trust.Audience) {
+func (r claimRules) readClaims(p *parsed, times tokenTimes, trust Trust) (*identity.Claims, error) {
+	if !isAudience(p.claim("aud"), trust.Audience) {
 		return nil, newError(decision.AudienceMismatch, "aud is not exactly the configured audience")
 	}
 	c := &identity.Claims{
 		Issuer: trust.Issuer, Audience: trust.Audience,
 		IssuedAt: time.Unix(times.issued, 0).UTC(), Expires: time.Unix(times.expires, 0).UTC(),
 	}
-	if err := readMembers(claims, c); err != nil {
+	if err := readMembers(p, c); err != nil {
 		return nil, &Error{Reason: decision.ClaimsInvalid, Cause: err}
 	}
 	requester, err := r.domains.ParseWorkload(c.Requester)
@@ -88,22 +90,22 @@ func (r claimRules) readClaims(claims map[string]any, times tokenTimes, trust Tr
 
 // isAudience reports whether aud is the text want, or a list of this one text. A token
 // that is also valid elsewhere is invalid here (13).
-func isAudience(aud any, want string) bool {
-	if list, ok := aud.([]any); ok && len(list) == 1 {
-		aud = list[0]
+func isAudience(aud strictjson.Value, want string) bool {
+	if entry := aud.OnlyEntry(); entry.IsPresent() {
+		aud = entry
 	}
-	text, ok := aud.(string)
+	text, ok := aud.Text()
 	return ok && text == want
 }
 
 // readMembers reads the claims that are texts or objects (15).
-func readMembers(claims map[string]any, c *identity.Claims) (err error) {
+func readMembers(p *parsed, c *identity.Claims) (err error) {
 	required := []struct {
 		name string
 		into *string
 	}{{"txn", &c.Txn}, {"sub", &c.Subject}, {"req_wl", &c.Requester}}
 	for _, r := range required {
-		if *r.into, err = readText(claims, r.name); err != nil {
+		if *r.into, err = readText(p, r.name); err != nil {
 			return err
 		}
 		if *r.into == "" {
@@ -116,23 +118,23 @@ func readMembers(claims map[string]any, c *identity.Claims) (err error) {
 	if namespace, id, _ := strings.Cut(c.Subject, ":"); CheckNamespace(namespace) != nil || id == "" {
 		return errors.New("sub is not NAMESPACE:ID")
 	}
-	if c.Scope, err = readText(claims, "scope"); err != nil {
+	if c.Scope, err = readText(p, "scope"); err != nil {
 		return err
 	}
-	if c.Scope != "" && !scopesForm.MatchString(c.Scope) {
+	if c.Scope != "" && !isScopeList(c.Scope) {
 		return errors.New("scope has characters outside RFC 6749 section 3.3")
 	}
-	if c.Tctx, err = readObject(claims, "tctx"); err != nil {
+	if c.Tctx, err = readObject(p, "tctx"); err != nil {
 		return err
 	}
-	c.Rctx, err = readObject(claims, "rctx")
+	c.Rctx, err = readObject(p, "rctx")
 	return err
 }
 
 func isNotVisible(r rune) bool { return r <= ' ' || r > '~' }
 
-func readText(claims map[string]any, name string) (string, error) {
-	value, ok := claims[name].(string)
+func readText(p *parsed, name string) (string, error) {
+	value, ok := p.claim(name).Text()
 	if !ok {
 		return "", fmt.Errorf("%s is not a text of at most %d bytes", name, maxText)
 	}
@@ -140,12 +142,12 @@ func readText(claims map[string]any, name string) (string, error) {
 }
 
 // readObject reads an object. One that is absent is empty: the draft only recommends it.
-func readObject(claims map[string]any, name string) (map[string]any, error) {
-	value, present := claims[name]
-	if !present {
+func readObject(p *parsed, name string) (map[string]any, error) {
+	value := p.claim(name)
+	if !value.IsPresent() {
 		return map[string]any{}, nil
 	}
-	members, ok := value.(map[string]any)
+	members, ok := value.Object()
 	if !ok {
 		return nil, fmt.Errorf("%s is not an object", name)
 	}
@@ -158,8 +160,22 @@ func checkTextClaim(name, value string) error {
 	if len(value) > maxText {
 		return fmt.Errorf("%s is not a text of at most %d bytes", name, maxText)
 	}
-	if strings.ContainsFunc(value, unicode.IsControl) {
+	if hasControl(value) {
 		return fmt.Errorf("%s has a control character", name)
 	}
 	return nil
+}
+
+// hasControl reports whether a text has a control character of Unicode. Most texts are
+// ASCII, which takes no decoding.
+func hasControl(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= utf8.RuneSelf:
+			return strings.ContainsFunc(text[i:], unicode.IsControl)
+		case c < ' ' || c == 0x7f:
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,11 @@
 package token
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/shared/identity"
+)
 
 // Rebuilt decodes a token and encodes it again.
 func Rebuilt(raw string) (string, error) {
@@ -8,8 +13,8 @@ func Rebuilt(raw string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	header := p.signingInput[:len(p.signingInput)-len(strictBase64.EncodeToString(p.payload))]
-	return string(header) + strictBase64.EncodeToString(p.payload) + "." + strictBase64.EncodeToString(p.signature), nil
+	header := p.signingInput[:len(p.signingInput)-len(strictBase64.EncodeToString([]byte(p.payload)))]
+	return string(header) + strictBase64.EncodeToString([]byte(p.payload)) + "." + strictBase64.EncodeToString(p.signature), nil
 }
 
 // Cached returns the number of tokens in the cache of this verifier.
@@ -36,4 +41,30 @@ func Accepting(t testing.TB, v *Verifier, valid string) func(raw string) {
 		t.Fatal(err)
 	}
 	return func(raw string) { v.cache.store(raw, a) }
+}
+
+// VerifyByReference verifies a token by the reference.
+func (v *Verifier) VerifyByReference(raw string) (*identity.Claims, []decision.Reason) {
+	return v.verifyReference(raw)
+}
+
+// ParseByReference reads a JSON object by the reference.
+func ParseByReference(data []byte) (map[string]any, []string) { return parseObjectReference(data) }
+
+// CheckAllButSignature applies every rule of [Verifier.Verify] but those about the signature.
+func (v *Verifier) CheckAllButSignature(raw string) (*identity.Claims, error) {
+	p, err := parse(raw, v.rules.maxBytes)
+	if err != nil {
+		return nil, err
+	}
+	defer p.release()
+	trust, times, err := v.rules.checkBeforeSignature(p)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := v.rules.readClaims(p, times, trust)
+	if err != nil {
+		return nil, err
+	}
+	return claims, v.checkNow(verifiedToken{claims: claims, kid: p.kid, times: times, trust: trust})
 }

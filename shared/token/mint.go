@@ -260,9 +260,10 @@ func (m *Minter) readUnsigned(input string) (*identity.Claims, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer p.release()
 	trust, times, err := m.rules.checkBeforeSignature(p)
 	if err != nil {
 		return nil, err
 	}
-	return m.rules.readClaims(p.claims, times, trust)
+	return m.rules.readClaims(p, times, trust)
 }

@@ -38,7 +38,7 @@ func (t verifiedToken) pack() string {
 	return string(packObject(data, c.Rctx))
 }
 
-// The tags of values, one for each type that [strictjson.Object] returns.
+// The tags of values, one for each type that [strictjson.ParseObject] returns.
 const (
 	packedNull   = 'n'
 	packedFalse  = 'f'

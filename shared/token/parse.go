@@ -3,8 +3,8 @@ package token
 import (
 	"encoding/base64"
 	"errors"
-	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/meshpass/meshpass/internal/strictjson"
@@ -22,67 +22,104 @@ const maxKeyID = 64
 // bytes have one spelling (RFC 7515 section 2, RFC 4648 section 3.5).
 var strictBase64 = base64.RawURLEncoding.Strict()
 
-// parsed is a decoded token. Nothing of it is trusted yet.
+// parsed is a decoded token. Nothing of it is trusted yet. Its memory is used again for
+// another token after [parsed.release]. Texts, and maps that were made of its members, stay
+// valid: a string is never written to.
 type parsed struct {
 	signingInput, signature []byte
 
-	header, claims map[string]any
-	payload        []byte // the claims as they are written
+	header, claims strictjson.Document
+	payload        string // the claims as they are written
 	algorithm, kid string
+
+	text    []byte // the token
+	decoded []byte // header, claims and signature, one after the other
+}
+
+// parsedPool keeps the memory of tokens that are not read any more.
+var parsedPool = sync.Pool{New: func() any { return &parsed{decoded: make([]byte, 0, 1024)} }}
+
+// maxPooledNodes is the most JSON values for which memory is kept. A usual token has 30.
+const maxPooledNodes = 256
+
+// release gives the memory of p back. It erases the token, which is a bearer.
+func (p *parsed) release() {
+	clear(p.text)
+	clear(p.decoded)
+	p.header.Clear(maxPooledNodes)
+	p.claims.Clear(maxPooledNodes)
+	p.signingInput, p.signature = nil, nil
+	p.payload, p.algorithm, p.kid = "", "", ""
+	parsedPool.Put(p)
 }
 
 // parse splits and decodes a token, by the rules that need neither key nor issuer: size
 // and depth (18), characters (5), parts (4), base64url (6), JSON (7), header parameters
-// (8, 9, 4, 26), type (11), banned algorithms (3), and that there is a kid (10).
+// (8, 9, 4, 26), type (11), banned algorithms (3), and that there is a kid (10). The caller
+// releases the token.
 func parse(raw string, maxBytes int) (*parsed, error) {
 	p, err := parseJWS(raw, maxBytes)
 	if err != nil {
 		return nil, err
 	}
-	return p, p.checkTransactionToken()
+	return p.checkTransactionToken()
 }
 
 // parseJWS applies those rules of [parse] that hold for any payload and type, so that
 // the test vectors of others can be run against it.
-func parseJWS(raw string, maxBytes int) (*parsed, error) {
-	parts, err := splitParts(raw, 3, maxBytes)
-	if err != nil {
-		return nil, err
-	}
-	return decodeParts(raw[:len(parts[0])+1+len(parts[1])], parts)
-}
+func parseJWS(raw string, maxBytes int) (*parsed, error) { return decodeToken(raw, 3, maxBytes) }
 
 // parseUnsigned is [parse] for a signing input, which has no signature. It is for
 // [Minter.readUnsigned] alone.
 func parseUnsigned(input string, maxBytes int) (*parsed, error) {
-	parts, err := splitParts(input, 2, maxBytes)
+	p, err := decodeToken(input, 2, maxBytes)
 	if err != nil {
 		return nil, err
 	}
-	p, err := decodeParts(input, parts)
+	return p.checkTransactionToken()
+}
+
+// decodeToken reads the header, and the claims and the signature as bytes.
+func decodeToken(raw string, count, maxBytes int) (*parsed, error) {
+	ends, err := splitParts(raw, count, maxBytes)
 	if err != nil {
 		return nil, err
 	}
-	return p, p.checkTransactionToken()
+	p := parsedPool.Get().(*parsed)
+	if err := p.decodeParts(raw, ends[:count]); err != nil {
+		p.release()
+		return nil, err
+	}
+	return p, nil
 }
 
 // splitParts looks at the text alone: its size (18), its characters (5) and the number
-// of its parts (4).
-func splitParts(raw string, count, maxBytes int) ([]string, error) {
+// of its parts (4). It returns where each part ends.
+func splitParts(raw string, count, maxBytes int) (ends [3]int, err error) {
 	if err := checkSize(len(raw), maxBytes); err != nil {
-		return nil, err
+		return ends, err
 	}
 	if raw == "" {
-		return nil, newError(decision.TokenMissing, "the header is empty")
+		return ends, newError(decision.TokenMissing, "the header is empty")
 	}
-	if i := strings.IndexFunc(raw, isNotTokenCharacter); i >= 0 {
-		return nil, newError(decision.TokenCharset, "a character outside A-Z a-z 0-9 - _ . at byte %d", i)
+	parts, start, empty := 0, 0, false
+	for i := 0; i <= len(raw); i++ {
+		if i < len(raw) && raw[i] != '.' {
+			if !tokenCharacters[raw[i]] {
+				return ends, newError(decision.TokenCharset, "a character outside A-Z a-z 0-9 - _ . at byte %d", i)
+			}
+			continue
+		}
+		if parts < count {
+			ends[parts] = i
+		}
+		empty = empty || i == start
+		parts, start = parts+1, i+1
 	}
-	parts := strings.SplitN(raw, ".", count+1)
-	if len(parts) != count || slices.Contains(parts, "") {
-		return nil, newError(decision.TokenFormat, "not three parts with content")
+	if parts != count || empty {
+		return ends, newError(decision.TokenFormat, "not three parts with content")
 	}
-	return parts, nil
+	return ends, nil
 }
 
 func checkSize(bytes, maxBytes int) error {
@@ -92,38 +129,46 @@ func checkSize(bytes, maxBytes int) error {
 	return nil
 }
 
-func isNotTokenCharacter(r rune) bool {
-	return !('A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
-}
+// tokenCharacters are those of the parts of a token (5).
+var tokenCharacters = func() (allowed [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+		allowed[c] = true
+	}
+	return allowed
+}()
 
-// decodeParts reads header, claims and, if it is among the parts, the signature.
-func decodeParts(signingInput string, parts []string) (*parsed, error) {
-	var decoded [3][]byte
-	for i, part := range parts {
+// decodeParts decodes the parts of raw, and reads the header.
+func (p *parsed) decodeParts(raw string, ends []int) error {
+	p.text, p.decoded = append(p.text[:0], raw...), p.decoded[:0]
+	start := 0
+	var decodedEnds [3]int
+	for i, end := range ends {
 		var err error
-		if decoded[i], err = strictBase64.DecodeString(part); err != nil {
-			return nil, newError(decision.TokenBase64, "part %d is not strict base64url", i+1)
+		if p.decoded, err = strictBase64.AppendDecode(p.decoded, p.text[start:end]); err != nil {
+			return newError(decision.TokenBase64, "part %d is not strict base64url", i+1)
 		}
+		start, decodedEnds[i] = end+1, len(p.decoded)
 	}
-	p := &parsed{signingInput: []byte(signingInput), payload: decoded[1], signature: decoded[2]}
-	var err error
-	if p.header, err = readJSON("header", decoded[0]); err != nil {
-		return nil, err
+	header, payload := decodedEnds[0], decodedEnds[1]
+	text := string(p.decoded[:payload]) // holds every text of the claims
+	p.signingInput, p.payload, p.signature = p.text[:ends[1]], text[header:], p.decoded[payload:]
+	if err := readJSON("header", text[:header], &p.header); err != nil {
+		return err
 	}
-	p.algorithm, _ = p.header["alg"].(string)
-	return p, p.checkHeader()
+	p.algorithm, _ = p.header.Root().Member("alg").Text()
+	return p.checkHeader()
 }
 
 // readJSON reads a part that is an object, by strict rules (7, 18).
-func readJSON(part string, data []byte) (map[string]any, error) {
-	object, err := strictjson.ParseObject(data)
+func readJSON(part, text string, into *strictjson.Document) error {
+	err := into.Parse(text)
 	switch {
 	case errors.Is(err, strictjson.ErrTooDeep):
-		return nil, newError(decision.TokenTooDeep, "%s: %w", part, err)
+		return newError(decision.TokenTooDeep, "%s: %w", part, err)
 	case err != nil:
-		return nil, newError(decision.TokenJSON, "%s: %w", part, err)
+		return newError(decision.TokenJSON, "%s: %w", part, err)
 	}
-	return object, nil
+	return nil
 }
 
 // bannedParameters are header parameters whose presence alone makes a token invalid:
@@ -145,37 +190,49 @@ var allowedParameters = []string{"alg", "kid", "typ"}
 
 // checkHeader rejects every header parameter that is not allowed (8, 9, 4, 26).
 func (p *parsed) checkHeader() error {
+	header := p.header.Root()
+	if header.HasOnlyMembers(allowedParameters...) {
+		return nil
+	}
 	for _, banned := range bannedParameters {
-		if _, present := p.header[banned.name]; present {
+		if header.Member(banned.name).IsPresent() {
 			return newError(banned.reason, "header parameter %s", banned.name)
 		}
 	}
-	for name := range p.header {
-		if !slices.Contains(allowedParameters, name) {
-			return newError(decision.HeaderUnexpected, "a header parameter besides alg, kid and typ")
-		}
-	}
-	return nil
+	return newError(decision.HeaderUnexpected, "a header parameter besides alg, kid and typ")
 }
 
-// checkTransactionToken reads the claims (7), and checks the type (11), the algorithm (3)
-// and the key id (10) of our own kind of token.
-func (p *parsed) checkTransactionToken() (err error) {
-	if p.claims, err = readJSON("claims", p.payload); err != nil {
+// checkTransactionToken applies the rules of our own kind of token. It releases a token
+// that fails one.
+func (p *parsed) checkTransactionToken() (*parsed, error) {
+	if err := p.readTransactionToken(); err != nil {
+		p.release()
+		return nil, err
+	}
+	return p, nil
+}
+
+// readTransactionToken reads the claims (7), and checks the type (11), the algorithm (3)
+// and the key id (10).
+func (p *parsed) readTransactionToken() error {
+	if err := readJSON("claims", p.payload, &p.claims); err != nil {
 		return err
 	}
-	if typ, _ := p.header["typ"].(string); !isMediaType(typ) {
+	if typ, _ := p.header.Root().Member("typ").Text(); !isMediaType(typ) {
 		return newError(decision.TypeMismatch, "typ is not %s", mediaType)
 	}
 	if isBannedAlgorithm(p.algorithm) {
 		return newError(decision.AlgorithmBanned, "alg is none or a symmetric algorithm")
 	}
-	p.kid, _ = p.header["kid"].(string)
+	p.kid, _ = p.header.Root().Member("kid").Text()
 	if p.kid == "" || len(p.kid) > maxKeyID {
 		return newError(decision.KeyIDMissing, "kid is absent, no text, or longer than %d bytes", maxKeyID)
 	}
 	return nil
 }
+
+// claim returns a claim as the token has it.
+func (p *parsed) claim(name string) strictjson.Value { return p.claims.Root().Member(name) }
 
 // isMediaType ignores case of ASCII letters only: other letters of Unicode, such as the
 // Kelvin sign, also fold into them.

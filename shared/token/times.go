@@ -17,17 +17,17 @@ type tokenTimes struct {
 }
 
 // readTimes requires positive integers: some readers take 0 as "never" (14).
-func readTimes(claims map[string]any) (tokenTimes, error) {
+func readTimes(p *parsed) (tokenTimes, error) {
 	t := tokenTimes{}
 	var ok bool
-	if t.issued, ok = claims["iat"].(int64); !ok || t.issued <= 0 {
+	if t.issued, ok = p.claim("iat").Integer(); !ok || t.issued <= 0 {
 		return t, newError(decision.TimeInvalid, "iat is not a positive integer")
 	}
-	if t.expires, ok = claims["exp"].(int64); !ok || t.expires <= t.issued || t.expires > maxDate {
+	if t.expires, ok = p.claim("exp").Integer(); !ok || t.expires <= t.issued || t.expires > maxDate {
 		return t, newError(decision.TimeInvalid, "exp is not an integer after iat and before the year 10000")
 	}
-	if nbf, present := claims["nbf"]; present {
-		if t.notBefore, ok = nbf.(int64); !ok || t.notBefore <= 0 || t.notBefore > t.expires {
+	if nbf := p.claim("nbf"); nbf.IsPresent() {
+		if t.notBefore, ok = nbf.Integer(); !ok || t.notBefore <= 0 || t.notBefore > t.expires {
 			return t, newError(decision.TimeInvalid, "nbf is not a positive integer up to exp")
 		}
 	}

@@ -3,6 +3,7 @@ package token
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/meshpass/meshpass/shared/decision"
@@ -111,6 +112,7 @@ func (v *Verifier) verifySigned(raw string) (verifiedToken, error) {
 	if err != nil {
 		return verifiedToken{}, err
 	}
+	defer p.release()
 	trust, times, err := v.rules.checkBeforeSignature(p)
 	if err != nil {
 		return verifiedToken{}, err
@@ -120,11 +122,11 @@ func (v *Verifier) verifySigned(raw string) (verifiedToken, error) {
 	}
 	if err := verifySignature(p, trust.Keys); err != nil {
 		if ReasonOf(err) == decision.KeyUnknown {
-			v.keyMissing(trust.Issuer, p.kid)
+			v.keyMissing(trust.Issuer, strings.Clone(p.kid)) // p.kid is a part of the whole token
 		}
 		return verifiedToken{}, err
 	}
-	claims, err := v.rules.readClaims(p.claims, times, trust)
+	claims, err := v.rules.readClaims(p, times, trust)
 	if err != nil {
 		return verifiedToken{}, err
 	}
@@ -153,7 +155,7 @@ func verifySignature(p *parsed, keys *keyset.PublicKeys) error {
 // token that is not signed. For the same reason stale revocations are no outage for such
 // a token: it is not verified.
 func (v *Verifier) errorWithoutKeys(p *parsed, times tokenTimes, trust Trust) error {
-	claims, err := v.rules.readClaims(p.claims, times, trust)
+	claims, err := v.rules.readClaims(p, times, trust)
 	if err != nil {
 		return err
 	}
@@ -161,7 +163,7 @@ func (v *Verifier) errorWithoutKeys(p *parsed, times tokenTimes, trust Trust) er
 	if err := v.checkNow(unverified); err != nil && ReasonOf(err) != decision.RevocationStale {
 		return err
 	}
-	v.keyMissing(trust.Issuer, p.kid) // so that a key set is fetched now, and not at its next turn, minutes later
+	v.keyMissing(trust.Issuer, strings.Clone(p.kid)) // so that a key set is fetched now, and not at its next turn, minutes later
 	cause := errors.New("there is no usable key set of the issuer")
 	return &Error{Reason: decision.KeysUnavailable, Cause: cause, Outage: v.keyOutage && trust.Home}
 }
