@@ -1,6 +1,6 @@
 // Package ops shows the authorizer to a platform: two probes, the metrics,
 // the status and published keys, over plain HTTP on an address of its own.
-// docs/operations.md lists the metrics and the reaction to each alarm.
+// docs/operations.md lists the metrics, compared by a test, and the reaction to each alarm.
 //
 //	/livez     200 unless decisions hang, so that a restart helps
 //	/readyz    200 from the first Check that could be answered until a stop begins
