@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -75,6 +76,34 @@ func OpenFile(name string) (*File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// CheckFile returns an error that [OpenFile] would return, without opening or creating the file. Whether a
+// named pipe has a reader is not checked.
+func CheckFile(name string) error {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return checkAccess(name, filepath.Dir(name), mayWrite|maySearch)
+	case err != nil:
+		return &fs.PathError{Op: "open", Path: name, Err: errors.Unwrap(err)}
+	case info.IsDir():
+		return &fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
+	}
+	return checkAccess(name, name, mayWrite)
+}
+
+// Modes of access(2).
+const (
+	maySearch = 1
+	mayWrite  = 2
+)
+
+func checkAccess(name, at string, mode uint32) error {
+	if err := syscall.Access(at, mode); err != nil {
+		return &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return nil
 }
 
 // Reopen opens the file that has the name now. On an error the open file

@@ -103,7 +103,7 @@ func (c *Checker) ErrOfValues() error { return slices.Clone(c.values).InFile(c.f
 
 // ProblemAt is what Reject would record.
 func (c *Checker) ProblemAt(at Path, format string, args ...any) Problem {
-	return Problem{File: c.file, Position: c.doc.PositionOf(at...), Message: fmt.Sprintf("%s: %s", at, fmt.Sprintf(format, args...))}
+	return Problem{File: c.file, Position: c.doc.PositionOf(at...), Key: at.String(), Message: fmt.Sprintf("%s: %s", at, fmt.Sprintf(format, args...))}
 }
 
 // Reject records a problem of the value at the path, or of the nearest value above it.

@@ -78,8 +78,23 @@ func visitValues(node *yaml.Node, visit func(key string, value *yaml.Node)) {
 // shapeCheck compares values with the Go types that they are read into. The
 // library's own check names neither key nor column, and ignores unknown keys.
 type shapeCheck struct {
+	at         Path // of the value that is being compared
 	problems   Problems
 	unreadable map[*yaml.Node]bool
+}
+
+// checkBelow compares the value at a step below the present one, and notes its path in the problems
+// that it finds.
+func (s *shapeCheck) checkBelow(step any, check func()) {
+	outer, before := s.at, len(s.problems)
+	s.at = append(outer, step) // a stack: a later step overwrites it
+	check()
+	for i := before; i < len(s.problems); i++ {
+		if s.problems[i].Key == "" {
+			s.problems[i].Key = s.at.String()
+		}
+	}
+	s.at = outer
 }
 
 func (s *shapeCheck) checkValue(key string, node *yaml.Node, t reflect.Type) {
@@ -97,11 +112,12 @@ func (s *shapeCheck) checkValue(key string, node *yaml.Node, t reflect.Type) {
 		s.problems.Add(positionOf(node), "%s", wrongShape(key, node, t))
 	case node.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice:
 		for i, c := range node.Content {
-			s.checkPresent(fmt.Sprintf("entry %d of %s", i+1, key), c, t.Elem())
+			s.checkBelow(i, func() { s.checkPresent(fmt.Sprintf("entry %d of %s", i+1, key), c, t.Elem()) })
 		}
 	case node.Kind == yaml.MappingNode && t.Kind() == reflect.Map:
 		for i := 0; i+1 < len(node.Content); i += 2 {
-			s.checkPresent(node.Content[i].Value, node.Content[i+1], t.Elem())
+			name, value := node.Content[i].Value, node.Content[i+1]
+			s.checkBelow(name, func() { s.checkPresent(name, value, t.Elem()) })
 		}
 	case node.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
 		s.checkFields(node, fieldsOf(t))
@@ -145,10 +161,12 @@ func (s *shapeCheck) checkFields(node *yaml.Node, known map[string]reflect.Struc
 		field, ok := known[key.Value]
 		if !ok {
 			names := slices.Sorted(maps.Keys(known))
-			s.problems.Add(positionOf(key), "unknown key %q%s; known here: %s", key.Value, suggest.DidYouMean(key.Value, names), strings.Join(names, ", "))
+			s.checkBelow(key.Value, func() {
+				s.problems.Add(positionOf(key), "unknown key %q%s; known here: %s", key.Value, suggest.DidYouMean(key.Value, names), strings.Join(names, ", "))
+			})
 			continue
 		}
-		s.checkPresent(key.Value, value, field.Type)
+		s.checkBelow(key.Value, func() { s.checkPresent(key.Value, value, field.Type) })
 	}
 }
 

@@ -73,6 +73,14 @@ func (d *Document) PositionOf(path ...any) Position {
 	return positionOf(node)
 }
 
+// Keys are the keys of the document, in their order. A document that is not a mapping has no keys.
+func (d *Document) Keys() (keys []string) {
+	for i := 0; d.root.Kind == yaml.MappingNode && i+1 < len(d.root.Content); i += 2 {
+		keys = append(keys, d.root.Content[i].Value)
+	}
+	return keys
+}
+
 // Has reports whether there is a value under the path.
 func (d *Document) Has(path ...any) bool {
 	_, found := d.findNode(path)

@@ -14,6 +14,7 @@ type Position struct{ Line, Column int }
 type Problem struct {
 	File string // empty: unknown
 	Position
+	Key     string // the path of the value, such as trust[0].leeway; empty: unknown. The message names the value too
 	Message string
 }
 
@@ -61,8 +62,8 @@ func (p Problems) Err() error {
 	return p
 }
 
-// Error lists the problems, one a line, in the order of files and lines.
-func (p Problems) Error() string {
+// Sorted returns the problems in the order of files, lines and columns.
+func (p Problems) Sorted() Problems {
 	sorted := append(Problems(nil), p...)
 	sort.SliceStable(sorted, func(i, j int) bool {
 		a, b := sorted[i], sorted[j]
@@ -74,6 +75,12 @@ func (p Problems) Error() string {
 		}
 		return a.Column < b.Column
 	})
+	return sorted
+}
+
+// Error lists the problems, one a line, in the order of files and lines.
+func (p Problems) Error() string {
+	sorted := p.Sorted()
 	lines := make([]string, len(sorted))
 	for i, problem := range sorted {
 		lines[i] = problem.String()

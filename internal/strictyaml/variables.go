@@ -135,7 +135,8 @@ func (e *expansion) expandText(at Path, node *yaml.Node) {
 
 func (e *expansion) reject(at Path, node *yaml.Node, format string, args ...any) {
 	e.document.unexpanded[node] = true
-	e.problems.Add(positionOf(node), "%s: %s", at, fmt.Sprintf(format, args...))
+	message := fmt.Sprintf("%s: %s", at, fmt.Sprintf(format, args...))
+	e.problems = append(e.problems, Problem{Position: positionOf(node), Key: at.String(), Message: message})
 }
 
 // expandVariables replaces the variables of a text, from left to right and once.

@@ -160,12 +160,7 @@ func (p *activePolicies) overridesChanged(_ []policy.Override, err error) {
 }
 
 // logOverrides names who lifts what, and why, whenever that may have changed.
-func (p *activePolicies) logOverrides() {
-	for _, o := range p.set.Load().Overrides(p.now()) {
-		p.changes.log.Warn("an override lifts the policies of a target",
-			"target", o.Target, "until", o.Until.UTC(), "by", o.By, "reason", o.Reason)
-	}
-}
+func (p *activePolicies) logOverrides() { p.activeOverrides().log(p.changes.log) }
 
 // documentsSource is not up to date while any document is rejected, even if all
 // others are active.

@@ -41,6 +41,13 @@ func (c auditConfig) check(file *strictyaml.Checker) {
 	file.RequireText(strictyaml.Path{"audit", "output"}, c.Output)
 }
 
+// checkOutput finds why the file could not be opened, without opening it.
+func (c auditConfig) checkOutput(file *strictyaml.Checker) {
+	if c.Output != toStdout && c.Output != "" {
+		file.RejectError(strictyaml.Path{"audit", "output"}, logqueue.CheckFile(file.ResolvePath(c.Output)))
+	}
+}
+
 // openOutput opens stdout, or a file that is appended to. It is nil after a problem.
 func (c auditConfig) openOutput(file *strictyaml.Checker, stdout io.Writer) io.Writer {
 	switch c.Output {

@@ -59,17 +59,20 @@ type authorizer struct {
 	policies     *activePolicies
 }
 
-// loadAuthorizer reads the configuration and all files that it names. All that is wrong comes back together.
+// loadAuthorizer reads the configuration and all files that it names, asks Redis, and opens the output of
+// audit records. All that is wrong comes back together.
 func loadAuthorizer(p Process) (*authorizer, error) {
 	file, err := readConfig(p.ConfigFile)
 	if err != nil {
 		return nil, err
 	}
-	settings := checkConfig(file)
-	a := newAuthorizer(p, file, settings)
-	a.loadFiles(file)
-	output := file.config.Audit.openOutput(file.check, p.Stdout)
+	a := loadConfigured(p, file)
+	a.revoked.askRedis(file.check)
 	a.tracer = file.config.Tracing.newTracer(file.check, p.Log)
+	var output io.Writer
+	if file.check.Err() == nil { // a rejected configuration makes no file
+		output = file.config.Audit.openOutput(file.check, p.Stdout)
+	}
 	if err := file.check.Err(); err != nil {
 		closeTracer(a.tracer, p.Log)
 		closeOutput(output)
@@ -78,6 +81,14 @@ func loadAuthorizer(p Process) (*authorizer, error) {
 	a.audit = newAuditTrail(file.config.Audit, output, p.Log, p.Now)
 	a.policies.combine()
 	return a, nil
+}
+
+// loadConfigured checks a configuration and loads all files that it names. It has no effect: it opens no
+// address and no connection, and writes nothing. Problems are in the file's checker.
+func loadConfigured(p Process, file *configFile) *authorizer {
+	a := newAuthorizer(p, file, checkConfig(file))
+	a.loadFiles(file)
+	return a
 }
 
 // newAuthorizer makes the parts that need no file but the configuration.
@@ -101,13 +112,14 @@ func (a *authorizer) loadFiles(file *configFile) {
 	a.certificates = loadCertificates(check, c.TLS, a.process.Now, a.changes)
 	a.services = loadServices(check, c.Listeners, a.changes)
 	a.revoked.loadFile(check, c.Revocation)
-	a.revoked.followRedis(check, c.Revocation.Redis, c.Insecure)
+	a.revoked.openRedis(check, c.Revocation.Redis, c.Insecure)
 	a.registry = newRegistry(c, a.settings.domains, a.revoked.checker(c.Revocation), a.process)
 	a.trust = &trustFollower{started: file, domains: a.settings.domains, registry: a.registry, changes: a.changes, applied: a.trustChanged}
 	a.trust.loadSection(check)
 	a.policies.noHome.Store(!hasHome(a.trust.issuers.Get().entries))
 	a.policies.loadDocuments(check, a.settings.folders)
 	a.policies.loadOverrides(check, c.Policies.Overrides)
+	c.Audit.checkOutput(check)
 }
 
 func newRegistry(c config, domains identity.TrustDomains, revoked revocation.Checker, p Process) *trust.Registry {
@@ -158,7 +170,7 @@ func (a *authorizer) issuerNames() (names []string) {
 }
 
 func (a *authorizer) trustChanged(entries []trust.Entry) {
-	warnTrust(a.process.Log, entries)
+	weakTrust(entries).log(a.process.Log)
 	a.revoked.warnUnknownIssuers()
 	a.policies.homeChanged(hasHome(entries))
 }

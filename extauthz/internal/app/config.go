@@ -32,23 +32,35 @@ type config struct {
 
 // configFile is one reading of the file, with defaults.
 type configFile struct {
+	read    func() ([]byte, error)
 	data    []byte
 	config  config
 	written config // without defaults
 	check   *strictyaml.Checker
 }
 
-// maxFileBytes is far more than the configuration takes.
-const maxFileBytes = 1 << 20
+// MaxConfigBytes is far more than the configuration takes.
+const MaxConfigBytes = 1 << 20
 
 // readConfig reads the file and sets defaults. Problems of keys and shapes are in the checker. An
 // error is for a file that could not be read at all.
 func readConfig(name string) (*configFile, error) {
-	data, err := readfile.Read(name, maxFileBytes)
+	return parseConfig(name, func() ([]byte, error) {
+		data, err := readfile.Read(name, MaxConfigBytes)
+		if err != nil {
+			return nil, fmt.Errorf("configuration: %w", err)
+		}
+		return data, nil
+	})
+}
+
+// parseConfig is [readConfig] for a file that is read in another way.
+func parseConfig(name string, read func() ([]byte, error)) (*configFile, error) {
+	data, err := read()
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, err
 	}
-	f := &configFile{data: data}
+	f := &configFile{read: read, data: data}
 	f.config = config{Limits: defaultLimits, Cache: defaultCache(), Audit: defaultAudit()}
 	if f.check, err = strictyaml.NewChecker(name, data, &f.config); err != nil {
 		return nil, err

@@ -44,6 +44,14 @@ func TestRefusals(t *testing.T) {
 			if got := err.Error() + "\n"; got != string(want) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checked := CheckConfig(file, data, CheckOptions{Strict: true, Now: time.Now})
+			if got := checked.Problems.Error() + "\n"; got != string(want) {
+				t.Errorf("checked\n%s\nwant\n%s", got, want)
+			}
 		})
 	}
 }

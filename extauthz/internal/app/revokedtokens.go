@@ -24,7 +24,7 @@ type revokedTokens struct {
 	issuers func() []string // trusted now; nil result: not known yet
 
 	file     *fileList       // nil: not configured
-	redis    *redislist.List // nil: not configured, or not asked yet
+	redis    *redislist.List // nil: not configured
 	warnings logonce.Messages
 }
 
@@ -63,18 +63,33 @@ func (r *revokedTokens) loadFile(file *strictyaml.Checker, c revocationConfig) {
 	}
 }
 
-// followRedis asks Redis, if it is configured without a mistake. It starts without an answer of
-// Redis too: then onStale decides, and the fault is logged as a later one is.
-func (r *revokedTokens) followRedis(file *strictyaml.Checker, c redisConfig, insecure insecureConfig) {
+// openRedis reads the files of the connection, if Redis is configured without a mistake. It does not
+// connect.
+func (r *revokedTokens) openRedis(file *strictyaml.Checker, c redisConfig, insecure insecureConfig) {
 	if !file.Has(atRedis) || file.ErrOfShape() != nil || c.Key == "" || c.checkAddress(insecure) != nil {
 		return
 	}
-	list, err := redislist.Follow(context.Background(), c.connectionConfig(file), r.now, r.redisChanged)
+	list, err := redislist.New(c.connectionConfig(file), r.now, r.redisChanged)
 	if err != nil {
 		file.RejectError(atRedis, err)
 		return
 	}
 	r.redis = list
+}
+
+// askRedis reads the list in Redis. The authorizer starts without an answer of Redis too: then onStale
+// decides, and the fault is logged as a later one is.
+func (r *revokedTokens) askRedis(file *strictyaml.Checker) {
+	if r.redis != nil {
+		file.RejectError(atRedis, r.redis.ReadFirst(context.Background()))
+	}
+}
+
+// closeRedis is for a list that is not followed.
+func (r *revokedTokens) closeRedis() {
+	if r.redis != nil {
+		_ = r.redis.Close() // nothing waits for it
+	}
 }
 
 // checker returns the lists for a verifier.
@@ -110,11 +125,7 @@ func (r *revokedTokens) redisChanged(list *revocation.List, err error) {
 		r.changes.logRejected(redisSource, err)
 		return
 	}
-	history := new(revocation.History) // of the first answer
-	if r.redis != nil {
-		history = r.redis.History()
-	}
-	r.logReloaded(redisSource, list, history)
+	r.logReloaded(redisSource, list, r.redis.History())
 }
 
 func (r *revokedTokens) logReloaded(source string, list *revocation.List, history *revocation.History) {
@@ -132,11 +143,21 @@ func (r *revokedTokens) warnUnknownIssuers() {
 		return // the start warns when it is known which issuers are trusted
 	}
 	for name, list := range r.lists() {
-		unknown, entries := list.List().UnknownIssuers(issuers)
+		unknown, _ := list.List().UnknownIssuers(issuers)
 		if r.warnings.IsNew(name, strings.Join(unknown, "\n")) {
-			r.changes.log.Warn("revocations of issuers that are not trusted refuse nothing here", "source", name, "issuers", firstNames(unknown), "entries", entries)
+			r.unknownIssuers(name, list.List(), issuers).log(r.changes.log)
 		}
 	}
+}
+
+// unknownIssuers warns of entries of issuers that are not trusted.
+func (r *revokedTokens) unknownIssuers(name string, list *revocation.List, issuers []string) warnings {
+	unknown, entries := list.UnknownIssuers(issuers)
+	if len(unknown) == 0 {
+		return nil
+	}
+	return warnings{newWarning(atRevocations.With(name), "revocations of issuers that are not trusted refuse nothing here",
+		"source", name, "issuers", firstNames(unknown), "entries", entries)}
 }
 
 // firstNames bounds what a log line or a status names.

@@ -21,8 +21,6 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/ops"
 	"github.com/meshpass/meshpass/extauthz/internal/status"
 	"github.com/meshpass/meshpass/extauthz/internal/transport"
-	"github.com/meshpass/meshpass/internal/bytesize"
-	"github.com/meshpass/meshpass/shared/policy"
 )
 
 // service is the authorizer while it runs.
@@ -99,38 +97,10 @@ func (s *service) serve(ctx context.Context) error {
 
 func (s *service) logWarnings() {
 	a := s.authorizer
-	for _, warning := range openSettings(a.config.Insecure, a.config.TLS.Mode, a.policies.unguarded) {
-		s.log.Warn(warning)
-	}
-	logMemory(s.log, a.config.memory())
-	warnTrust(s.log, a.trust.issuers.Get().entries)
+	sum := a.config.memory()
+	s.log.Info("memory at most", "process", int64(processMemory), "peers", int64(sum-processMemory))
+	a.findWarnings(debug.SetMemoryLimit(-1)).log(s.log)
 	a.revoked.warnUnknownIssuers()
-}
-
-// openSettings are the warnings of the settings that open something.
-func openSettings(c insecureConfig, tlsMode string, unguarded policy.Mode) (warnings []string) {
-	warn := func(open bool, message string) {
-		if open {
-			warnings = append(warnings, message)
-		}
-	}
-	warn(tlsMode == server, "tls.mode server: anyone who can reach a listener may ask on it")
-	warn(unguarded == policy.Shadow, "policies.unguarded shadow: anyone who can reach a workload that no document targets may call it")
-	warn(c.XFCCFromAnyClient, "insecure.xfccFromAnyClient: anyone who can reach a listener with caller xfcc can ask in the name of any workload")
-	warn(c.JWKSOverHTTP, "insecure.jwksOverHTTP: anyone on the way to a key set that is fetched over plain http can sign for its issuer")
-	warn(c.RedisWithoutTLS, "insecure.redisWithoutTLS: anyone on the way to Redis can revoke tokens, lift what is revoked there, and read the password")
-	warn(c.AllowTestTokens, "insecure.allowTestTokens: anyone who has a key that is meant for tests can ask in the name of any user")
-	return warnings
-}
-
-// logMemory logs the most that the process and its peers can fill, and compares it with the limit that
-// the garbage collector keeps, which follows the container's.
-func logMemory(log *slog.Logger, sum bytesize.Size) {
-	log.Info("memory at most", "process", int64(processMemory), "peers", int64(sum-processMemory))
-	if limit := debug.SetMemoryLimit(-1); int64(sum) > limit {
-		log.Warn("the limits together are above the memory limit: lower limits.connections, limits.inFlightBytes or cache.verifiedTokens, or give the container more memory",
-			"limits", sum.String(), "memory", bytesize.Size(limit).String())
-	}
 }
 
 func (s *service) listen() {

@@ -3,7 +3,6 @@ package app
 import (
 	"bytes"
 	"context"
-	"log/slog"
 	"maps"
 	"reflect"
 	"strings"
@@ -128,7 +127,7 @@ func (s issuersSource) Err() error {
 // now. A file with a wrong shape in any part is rejected as a whole: a
 // restart could not use it.
 func (f *configFile) withTrustOfNow() (*configFile, error) {
-	latest, err := readConfig(f.check.File())
+	latest, err := parseConfig(f.check.File(), f.read)
 	if err != nil {
 		return nil, err
 	}
@@ -154,27 +153,4 @@ func (f *configFile) otherChanges(latest *configFile) (sections []string) {
 		}
 	}
 	return sections
-}
-
-// warnTrust warns of what makes several entries weaker than they need to be.
-func warnTrust(log *slog.Logger, entries []trust.Entry) {
-	if len(entries) < 2 {
-		return
-	}
-	if !hasHome(entries) {
-		log.Warn("trust: no entry is home, so the entry that publishes a key first keeps it: write home: true in the entries of your own gateways")
-	}
-	var all, partners []string // that may name any subject and requester
-	for _, e := range entries {
-		if !e.Trust.Subjects.IsAny() || !e.Trust.Requesters.IsAny() {
-			continue
-		}
-		all = append(all, e.Trust.Issuer)
-		if !e.Trust.Home {
-			partners = append(partners, e.Trust.Issuer)
-		}
-	}
-	if len(all) > 1 || len(partners) > 0 {
-		log.Warn("trust: entries without subjects and requesters may name the users and gateways of all others: give each its own", "issuers", all)
-	}
 }

@@ -51,7 +51,7 @@ func NewVerifier(file string, now func() time.Time, log *slog.Logger) (*token.Ve
 // IssuersOf lists the issuers that a configuration names: those that an authorizer trusts,
 // or the one for which a plugin signs. Nothing else of the file is checked.
 func IssuersOf(file string) ([]string, error) {
-	data, err := readfile.Read(file, maxFileBytes)
+	data, err := readfile.Read(file, MaxConfigBytes)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}

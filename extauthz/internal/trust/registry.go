@@ -105,6 +105,20 @@ func (r *Registry) Apply(ctx context.Context, entries []Entry) error {
 	return nil
 }
 
+// Check returns the error that [Registry.Apply] would return, without fetching a key set, and the kids
+// that would be dropped from the set of an issuer, because another issuer owns them.
+func (r *Registry) Check(entries []Entry) (dropped map[string][]string, err error) {
+	var next []trustEntry
+	for _, entry := range entries {
+		next = append(next, trustEntry{config: entry})
+	}
+	s, err := newSnapshot(r.config, nil, next)
+	if err != nil {
+		return nil, err
+	}
+	return s.dropped, nil
+}
+
 // reuseSource returns the entry with its source, if one follows the same URL already.
 func reuseSource(before []trustEntry, entry Entry) trustEntry {
 	for _, old := range before {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/internal/secretfile"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
 	policysource "github.com/meshpass/meshpass/shared/policy/source"
@@ -54,10 +55,7 @@ func ReadRevocations(file string) (*revocation.List, error) {
 	if err == nil {
 		err = list.CheckSerial(time.Now())
 	}
-	if err != nil {
-		return list, fmt.Errorf("%s: %w", file, err)
-	}
-	return list, nil
+	return list, strictyaml.InFile(file, err)
 }
 
 // NewPolicyLoader loads the documents of the edge as the authorizer does: of a document that is rejected

@@ -3,6 +3,7 @@ package settings
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"reflect"
 	"time"
 
 	"github.com/meshpass/meshpass/internal/readfile"
@@ -11,12 +12,12 @@ import (
 	policysource "github.com/meshpass/meshpass/shared/policy/source"
 )
 
-// maxFileBytes is far more than a configuration needs.
-const maxFileBytes = 1 << 20
+// MaxFileBytes is far more than a configuration needs.
+const MaxFileBytes = 1 << 20
 
 // Read reads, completes and checks the file.
 func Read(file string) (*Config, error) {
-	data, err := readfile.Read(file, maxFileBytes)
+	data, err := readfile.Read(file, MaxFileBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -32,21 +33,34 @@ func Read(file string) (*Config, error) {
 // Parse reads the content of the file. Its error is a [strictyaml.Problems] with everything that is
 // wrong, each with line and column.
 func Parse(file string, data []byte) (*Config, error) {
+	c, checker, err := Load(file, data)
+	if err != nil {
+		return nil, err
+	}
+	if err := checker.Err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Load is [Parse] for a caller who also checks what the configuration names: all that is wrong is in
+// the checker. The error is [strictyaml.Problems]: the content is not YAML.
+func Load(file string, data []byte) (*Config, *strictyaml.Checker, error) {
 	c := &Config{Lifetime: time.Minute, MinRemaining: 5 * time.Second, Audit: DefaultAudit}
 	checker, err := strictyaml.NewChecker(file, data, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	completeIDPs(c.IDPs)
 	c.completeFolders(checker)
 	validator{checker}.checkConfig(c)
-	if err := checker.Err(); err != nil {
-		return nil, err
-	}
 	c.resolvePaths(checker)
 	c.normalize()
-	return c, nil
+	return c, checker, nil
 }
+
+// ConfigKeys are the keys of the configuration, without those below them.
+func ConfigKeys() []string { return strictyaml.KeysOf(reflect.TypeFor[Config]()) }
 
 // completeFolders resolves the paths of folders, and gives a folder without a name the last element of
 // its path.
@@ -66,17 +80,19 @@ func (c *Config) completeFolders(checker *strictyaml.Checker) {
 // resolvePaths reads relative names from the folder of the configuration, as the authorizer does. The
 // gateway's working directory can be any.
 func (c *Config) resolvePaths(checker *strictyaml.Checker) {
-	c.Keys.Dir, c.SecretFile = checker.ResolvePath(c.Keys.Dir), checker.ResolvePath(c.SecretFile)
-	if c.Revocation.File != "" {
-		c.Revocation.File = checker.ResolvePath(c.Revocation.File)
+	for _, path := range []*string{&c.Keys.Dir, &c.SecretFile, &c.Revocation.File} {
+		if *path != "" {
+			*path = checker.ResolvePath(*path)
+		}
 	}
 }
 
-// normalize writes valid values in the form that comparisons use.
+// normalize writes values in the form that comparisons use.
 func (c *Config) normalize() {
 	for _, upstream := range c.Upstreams {
-		host, _ := forward.ParseHost(upstream) // was checked
-		c.UpstreamHosts = append(c.UpstreamHosts, host)
+		if host, err := forward.ParseHost(upstream); err == nil { // the check has reported the error
+			c.UpstreamHosts = append(c.UpstreamHosts, host)
+		}
 	}
 	for _, p := range c.IDPs {
 		for i, source := range p.Sources {

@@ -66,6 +66,15 @@ type Loaded struct {
 	unread   int
 }
 
+// Warnings are the problems, with what becomes of a rejected document at a start that is not strict.
+func (l Loaded) Warnings() strictyaml.Problems {
+	all := slices.Clone(l.Problems)
+	for i := range all {
+		all[i].Message += " (a start without --strict leaves this out, and denies everything that it targets)"
+	}
+	return all
+}
+
 // Unread is the number of files and folders that could not be read. Unlike all other
 // problems, these can end without a change of any file.
 func (l Loaded) Unread() int { return l.unread }

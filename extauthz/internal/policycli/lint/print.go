@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 )
 
 // Passes reports whether there is no error, and if strict no warning either.
@@ -37,22 +39,10 @@ func (f Finding) formatPlace() string {
 func (r Report) PrintGitHub(to io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "::%s file=%s", f.Severity, escapeProperty.Replace(f.File))
-		if f.Line > 0 {
-			fmt.Fprintf(&b, ",line=%d,col=%d", f.Line, max(f.Column, 1))
-		}
-		if f.Code != "" {
-			fmt.Fprintf(&b, ",title=%s", escapeProperty.Replace(string(f.Code)))
-		}
-		fmt.Fprintf(&b, "::%s\n", escapeData.Replace(f.Message))
+		b.WriteString(printer.WorkflowCommand(printer.Annotation{
+			Level: string(f.Severity), Title: string(f.Code), Problem: printer.Problem{File: f.File, Line: f.Line, Column: f.Column, Message: f.Message},
+		}))
 	}
 	_, err := io.WriteString(to, b.String())
 	return err
 }
-
-// The escapes of workflow commands: a message or a property must not end its value, nor
-// begin another command.
-var (
-	escapeData     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	escapeProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
-)

@@ -42,22 +42,39 @@ type activeList struct {
 	confirmed time.Time // when Redis was last seen to hold it; zero: never
 }
 
-// Follow reads the list once and returns without a list if that fails. Each change is
-// reported, and each failure whose message is new. report is called by one goroutine at
-// a time. A server that does not answer ROLE is an error: see [ErrNoRole].
+// Follow is [New] and [List.ReadFirst].
 func Follow(ctx context.Context, c Config, now func() time.Time, report func(*revocation.List, error)) (*List, error) {
+	l, err := New(c, now, report)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.ReadFirst(ctx)
+}
+
+// New reads the files of the configuration and does not connect. Each change is reported, and each
+// failure whose message is new. report is called by one goroutine at a time.
+func New(c Config, now func() time.Time, report func(*revocation.List, error)) (*List, error) {
 	client, err := newClient(c)
 	if err != nil {
 		return nil, err
 	}
 	l := &List{client: client, config: c, now: now, report: report}
 	l.current.Store(&activeList{list: new(revocation.List), since: now()})
-	l.Poll(ctx)
-	if err := l.Err(); errors.Is(err, ErrNoRole) {
-		return nil, errors.Join(err, client.Close())
-	}
 	return l, nil
 }
+
+// ReadFirst reads the list once. It is no error if Redis gives no list now, because a later poll may.
+// A server that does not answer ROLE is an error, and the list is closed: see [ErrNoRole].
+func (l *List) ReadFirst(ctx context.Context) error {
+	l.Poll(ctx)
+	if err := l.Err(); errors.Is(err, ErrNoRole) {
+		return errors.Join(err, l.Close())
+	}
+	return nil
+}
+
+// Close ends the connections. [List.Run] also ends them.
+func (l *List) Close() error { return l.client.Close() }
 
 // Get returns the active list.
 func (l *List) Get() *revocation.List { return l.current.Load().list }
