@@ -124,13 +124,13 @@ type stalled struct{ release chan struct{} }
 
 func (s stalled) Write(p []byte) (int, error) { <-s.release; return len(p), nil }
 
-// All places of limits.inFlight are taken, nobody reads the audit trail and its queue is full, no issuer has keys, and Redis is
+// All places of limits.inFlight are taken, nobody reads the audit trail, which is required, and its queue is full, no issuer has keys, and Redis is
 // away: a restart would help with none of these, so /livez does not fail, however long they last.
 func TestWhatIsNoReasonForARestart(t *testing.T) {
 	redis := listen(t)
 	release(t, redis)
 	east := newFleet(t, "east")
-	f := newTrusting(t, overHTTP+"limits: {inFlight: 16}\naudit: {queue: 256KiB}\nrevocation: {redis: {address: \""+redis.Addr().String()+"\"}, onStale: deny}\n",
+	f := newTrusting(t, overHTTP+"limits: {inFlight: 16}\naudit: {queue: 256KiB, required: true}\nrevocation: {redis: {address: \""+redis.Addr().String()+"\"}, onStale: deny}\n",
 		fromURL(east, newKeyServer(t, "").URL))
 	output := stalled{make(chan struct{})}
 	bound := sockets{grpc: []net.Listener{listen(t)}}
