@@ -156,14 +156,15 @@ func (s *service) showMetrics() {
 func (s *service) limitsUsage() ops.Limits {
 	usage := s.authorizer.limiter.Usage()
 	now := ops.Limits{
-		Checks:  ops.Used{Now: int64(usage.Checks), Max: int64(usage.MaxChecks)},
-		Bytes:   ops.Used{Now: usage.Bytes, Max: usage.MaxBytes},
-		Watches: ops.Used{Now: int64(usage.Watches), Max: int64(usage.MaxWatches)},
+		Deadline: s.authorizer.limiter.Deadline,
+		Checks:   ops.Used{Now: int64(usage.Checks), Max: int64(usage.MaxChecks)},
+		Bytes:    ops.Used{Now: usage.Bytes, Max: usage.MaxBytes},
+		Watches:  ops.Used{Now: int64(usage.Watches), Max: int64(usage.MaxWatches)},
 	}
 	for _, listener := range s.listening {
 		c := listener.Connections()
 		now.Listeners = append(now.Listeners, ops.Connections{
-			Listener: c.Listener, Used: ops.Used{Now: int64(c.Open), Max: int64(c.Max)}, Refused: c.Refused,
+			Listener: c.Listener, Used: ops.Used{Now: int64(c.Open), Max: int64(c.Max)}, Refused: c.Refused, EnvoyTimeout: c.ShortestTimeout,
 		})
 	}
 	return now

@@ -44,7 +44,26 @@ type Listener struct {
 	open      int                    // connections that count against the limit
 	byAddress map[netip.Addr][]*conn // that count against the limit, oldest first
 	refused   map[string]uint64
-	nearFull  bool // the limit is near, and a warning was logged
+	nearFull  bool                   // the limit is near, and a warning was logged
+	timeouts  map[time.Duration]bool // of Envoy, below the deadline
+}
+
+// maxTimeouts bounds the timeouts that are logged for a listener: a peer can write any number.
+const maxTimeouts = 8
+
+// noteTimeout reports whether this is the first Check of the listener for which Envoy waits for this time,
+// which is below the deadline. It is false from the ninth value on.
+func (l *Listener) noteTimeout(waits time.Duration) (first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timeouts[waits] || len(l.timeouts) >= maxTimeouts {
+		return false
+	}
+	if l.timeouts == nil {
+		l.timeouts = map[time.Duration]bool{}
+	}
+	l.timeouts[waits] = true
+	return true
 }
 
 // Protocol is the protocol of a listener's connections.
@@ -238,6 +257,8 @@ type Connections struct {
 	Open     int
 	Max      int
 	Refused  map[string]uint64 // by cause, from [Causes]
+
+	ShortestTimeout time.Duration // for which Envoy waits, below the deadline; 0: no such Check has come
 }
 
 // Connections gives the open connections, and how many were refused since the start.
@@ -248,7 +269,13 @@ func (l *Listener) Connections() Connections {
 	for _, cause := range Causes() {
 		refused[cause] = l.refused[cause]
 	}
-	return Connections{Listener: l.name, Open: l.open, Max: l.limiter.Connections, Refused: refused}
+	shortest := time.Duration(0)
+	for waits := range l.timeouts {
+		if shortest == 0 || waits < shortest {
+			shortest = waits
+		}
+	}
+	return Connections{Listener: l.name, Open: l.open, Max: l.limiter.Connections, Refused: refused, ShortestTimeout: shortest}
 }
 
 // CountingCredentials count a connection of this listener from the end of its handshake

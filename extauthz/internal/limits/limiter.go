@@ -16,14 +16,13 @@ type Limiter struct {
 	wireBytes atomic.Int64 // that gRPC holds of all connections
 	waiters   atomic.Int64 // connections that wait for room
 
-	mu          sync.Mutex
-	room        chan struct{} // closed when bytes were released
-	held        checkUse      // by Checks of all addresses
-	watches     int
-	addresses   map[netip.Addr]*peerAddress // with a connection
-	conns       map[*conn]bool
-	warnShorter sync.Once                // logs that Envoy waits for less than Deadline
-	messages    map[string]*messageCount // by kind
+	mu        sync.Mutex
+	room      chan struct{} // closed when bytes were released
+	held      checkUse      // by Checks of all addresses
+	watches   int
+	addresses map[netip.Addr]*peerAddress // with a connection
+	conns     map[*conn]bool
+	messages  map[string]*messageCount // by kind
 }
 
 // checkUse is how much Checks hold.

@@ -74,7 +74,7 @@ func (l *Limiter) beginStream(ctx context.Context, info *tap.Info) (context.Cont
 	c.stop = context.AfterFunc(ctx, c.abandonStream)
 	c.cancel = func() {}
 	if info.FullMethodName != healthpb.Health_Watch_FullMethodName {
-		ctx, c.cancel = context.WithTimeout(ctx, l.findDeadline(info.Header))
+		ctx, c.cancel = context.WithTimeout(ctx, l.findDeadline(on.listener, info.Header))
 	}
 	return context.WithValue(ctx, callKey{}, c), nil
 }
@@ -83,7 +83,9 @@ func (l *Limiter) beginStream(ctx context.Context, info *tap.Info) (context.Cont
 // milliseconds.
 const expectedTimeout = "x-envoy-expected-rq-timeout-ms"
 
-func (l *Limiter) findDeadline(headers metadata.MD) time.Duration {
+// findDeadline is the shorter of our deadline and the time that Envoy waits. The listener is nil for a
+// connection that none has accepted.
+func (l *Limiter) findDeadline(on *Listener, headers metadata.MD) time.Duration {
 	values := headers.Get(expectedTimeout)
 	if len(values) != 1 {
 		return l.Deadline
@@ -93,10 +95,10 @@ func (l *Limiter) findDeadline(headers metadata.MD) time.Duration {
 	if err != nil || waits >= l.Deadline {
 		return l.Deadline
 	}
-	l.warnShorter.Do(func() {
+	if on != nil && on.noteTimeout(waits) {
 		l.log.Warn("Envoy waits for less than limits.deadline: raise the provider's timeout or lower limits.deadline",
-			"envoy", waits.String(), "deadline", l.Deadline.String())
-	})
+			"listener", on.name, "envoy", waits.String(), "deadline", l.Deadline.String())
+	}
 	return waits
 }
 

@@ -1,6 +1,7 @@
 package limits_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -331,6 +332,25 @@ func TestDeadlines(t *testing.T) {
 				t.Errorf("log: %s", &s.log)
 			}
 		})
+	}
+}
+
+// A timeout of Envoy below the deadline is logged once for each listener and value, and for eight values.
+func TestShortTimeoutsAreLoggedOnce(t *testing.T) {
+	l := smallLimits
+	l.Deadline, l.Connections = time.Hour, 100
+	s := startServer(t, l)
+	for i := range 12 {
+		for range 2 {
+			p := s.connectFrom(t, "127.0.0.6")
+			p.awaitStatus(p.openStream(checkMethod, "x-envoy-expected-rq-timeout-ms", strconv.Itoa(12-i)))
+		}
+	}
+	if got := strings.Count(s.log.String(), "Envoy waits for less"); got != 8 {
+		t.Errorf("%d lines: %s", got, &s.log)
+	}
+	if got := s.listener.Connections().ShortestTimeout; got != 5*time.Millisecond {
+		t.Errorf("shortest: %s", got)
 	}
 }
 

@@ -1,8 +1,10 @@
 package ops
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -12,6 +14,7 @@ import (
 // Limits are the use and the maximum of Checks, connections and watches.
 type Limits struct {
 	Checks, Bytes, Watches Used
+	Deadline               time.Duration // of a Check
 	Listeners              []Connections
 }
 
@@ -38,6 +41,12 @@ func (l Limits) describe(all bool) (lines []string) {
 			lines = append(lines, limit.String())
 		}
 	}
+	for _, listener := range l.Listeners {
+		if listener.EnvoyTimeout > 0 {
+			lines = append(lines, fmt.Sprintf("listener %s: Envoy waits for %s, less than limits.deadline %s: raise the provider's timeout or lower limits.deadline",
+				listener.Listener, listener.EnvoyTimeout, l.Deadline))
+		}
+	}
 	return lines
 }
 
@@ -46,6 +55,8 @@ type Connections struct {
 	Listener string
 	Used
 	Refused map[string]uint64 // since the start, by cause
+
+	EnvoyTimeout time.Duration // the shortest one for which Envoy has waited, if it is below the deadline; 0: it was not
 }
 
 // ShowLimits shows the limits and their use, read at each scrape.

@@ -3,6 +3,7 @@ package ops_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/ops"
 )
@@ -48,5 +49,17 @@ func TestLimitsInMetrics(t *testing.T) {
 		if !strings.Contains(body, line+"\n") {
 			t.Errorf("no %s", line)
 		}
+	}
+}
+
+// Envoy gives up before the deadline: this is shown without ?verbose too.
+func TestTimeoutsBelowTheDeadlineAreShown(t *testing.T) {
+	p := newProcess(t)
+	p.ready.SetServing()
+	p.limits.Deadline, p.limits.Listeners[0].EnvoyTimeout = 200*time.Millisecond, 100*time.Millisecond
+	t.Cleanup(func() { p.limits.Deadline, p.limits.Listeners[0].EnvoyTimeout = 0, 0 })
+	want := "listener sidecar: Envoy waits for 100ms, less than limits.deadline 200ms: raise the provider's timeout or lower limits.deadline\n"
+	if code, body := p.get(t, "/readyz"); code != 200 || !strings.Contains(body, want) {
+		t.Errorf("%d %s", code, body)
 	}
 }
