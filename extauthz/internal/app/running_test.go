@@ -18,6 +18,7 @@ import (
 // own.
 func TestMain(m *testing.M) {
 	defaultLimits.Deadline = 10 * time.Second
+	useNameServer()
 	os.Exit(m.Run())
 }
 

@@ -143,13 +143,25 @@ func hangingResolver(t *testing.T) *atomic.Int64 {
 			}
 		}
 	}()
-	before := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", socket.LocalAddr().String())
-	}}
+	address := socket.LocalAddr().String()
+	nameServer.Store(&address)
 	t.Cleanup(func() {
-		net.DefaultResolver = before
+		nameServer.Store(nil)
 		_ = socket.Close() // ends the reader
 	})
 	return asked
+}
+
+// nameServer is the address of the name server that this process asks; nil: the system's.
+var nameServer atomic.Pointer[string]
+
+// useNameServer makes the process follow nameServer. It is called once, before the tests: a fetch that hangs may read the
+// resolver after its test has ended.
+func useNameServer() {
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if hanging := nameServer.Load(); hanging != nil {
+			network, address = "udp", *hanging
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
 }
