@@ -250,6 +250,7 @@ func (d *Document) makeValue(at int32) any {
 		return d.makeList(at)
 	case object:
 		return d.makeObject(at)
+	default: // null
+		return nil
 	}
-	return nil
 }
