@@ -61,18 +61,18 @@ func serveIstiod(t testing.TB, r *rig, folders ...string) {
 }
 
 // replaceIn changes the files of a folder that hold a text, and counts them.
-func replaceIn(t testing.TB, dir, old, new string) (replaced int) {
+func replaceIn(t testing.TB, dir, oldText, newText string) (replaced int) {
 	t.Helper()
 	must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(text, []byte(old)) {
+		if err != nil || !bytes.Contains(text, []byte(oldText)) {
 			return err
 		}
 		replaced++
-		return os.WriteFile(path, bytes.ReplaceAll(text, []byte(old), []byte(new)), 0o644)
+		return os.WriteFile(path, bytes.ReplaceAll(text, []byte(oldText), []byte(newText)), 0o644)
 	}))
 	return replaced
 }

@@ -39,6 +39,7 @@ func (shopClient) IsScopeAllowed(string) bool           { return false }
 func (shopClient) IDTokenUserinfoClaimsAssertion() bool { return true }
 func (shopClient) ClockSkew() time.Duration             { return 0 }
 
+//nolint:revive // zitadel/oidc gives the method this name
 func (shopClient) RestrictAdditionalIdTokenScopes() func([]string) []string     { return keepScopes }
 func (shopClient) RestrictAdditionalAccessTokenScopes() func([]string) []string { return keepScopes }
 

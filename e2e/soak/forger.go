@@ -15,8 +15,8 @@ type forger struct {
 	rotator              *rotator
 }
 
-func newForger(dir string, real *rotator) (*forger, error) {
-	f := &forger{pluginConfig: filepath.Join(dir, "identity.yaml"), keyDir: filepath.Join(dir, "forger"), rotator: real}
+func newForger(dir string, honest *rotator) (*forger, error) {
+	f := &forger{pluginConfig: filepath.Join(dir, "identity.yaml"), keyDir: filepath.Join(dir, "forger"), rotator: honest}
 	if err := os.Mkdir(f.keyDir, 0o700); err != nil {
 		return nil, err
 	}
