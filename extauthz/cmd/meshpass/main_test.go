@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/meshpass/meshpass/extauthz/internal/testhelp/lockedbuffer"
 )
 
 // The tests of signals and exit codes start this very test binary as meshpass.
@@ -156,7 +158,7 @@ func TestACommandThatHangsIsInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var stdout, stderr bytes.Buffer
+	var stdout, stderr lockedbuffer.Buffer // the command that was left behind may still write
 	code := runUntil(ctx, []string{"policy", "explain", shipped, "--record", pipe}, strings.NewReader(""), &stdout, &stderr)
 	if code != exitCouldNot || stderr.String() != "meshpass: interrupted\n" {
 		t.Errorf("got %d, %s", code, stderr.String())

@@ -1,7 +1,6 @@
 package liveness_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"strings"
@@ -11,12 +10,13 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/liveness"
+	"github.com/meshpass/meshpass/extauthz/internal/testhelp/lockedbuffer"
 )
 
 // A deadlock keeps every question. The log says so once, with the stacks, and says when it is over.
 func TestQuestionsThatHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log lockedbuffer.Buffer
 		var changes atomic.Int64
 		released := make(chan struct{})
 		deadlock := func(context.Context) { <-released }
@@ -28,8 +28,8 @@ func TestQuestionsThatHang(t *testing.T) {
 
 		time.Sleep(liveness.Bound*liveness.Interval - time.Millisecond)
 		synctest.Wait()
-		if err := m.Err(); err != nil || log.Len() > 0 {
-			t.Errorf("before the bound: %v\n%s", err, &log)
+		if err := m.Err(); err != nil || log.String() != "" {
+			t.Errorf("before the bound: %v\n%s", err, log.String())
 		}
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
