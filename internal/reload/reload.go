@@ -144,6 +144,11 @@ func (v *Value[T]) Err() error {
 
 // Run looks at the files at every interval until the context ends.
 func (v *Value[T]) Run(ctx context.Context, interval time.Duration) {
+	PollEvery(ctx, interval, v.Poll)
+}
+
+// PollEvery calls poll at every interval until the context ends.
+func PollEvery(ctx context.Context, interval time.Duration, poll func()) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -151,7 +156,7 @@ func (v *Value[T]) Run(ctx context.Context, interval time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			v.Poll()
+			poll()
 		}
 	}
 }

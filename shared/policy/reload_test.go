@@ -104,8 +104,8 @@ func TestDocumentsAreRefusedOneByOne(t *testing.T) {
 			if got := answers(again.Set); got != row.atStart {
 				t.Errorf("looked at again: got %s, want %s", got, row.atStart)
 			}
-			if mended := good().load(again.Set); answers(mended.Set) != bothFirst || len(mended.Rejected) != 0 || mended.Set.Generation() != before.Set.Generation() {
-				t.Errorf("fixed: got %s, %v", answers(mended.Set), mended.Rejected)
+			if fixed := good().load(again.Set); answers(fixed.Set) != bothFirst || len(fixed.Rejected) != 0 || fixed.Set.Generation() != before.Set.Generation() {
+				t.Errorf("fixed: got %s, %v", answers(fixed.Set), fixed.Rejected)
 			}
 		})
 	}

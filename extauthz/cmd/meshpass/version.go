@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/meshpass/meshpass/extauthz/internal/buildinfo"
 )
 
 // version describes the source and the platform of this program.
@@ -19,18 +21,10 @@ type version struct {
 }
 
 func readVersion() version {
-	v := version{Version: "unknown", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
+	build := buildinfo.ReadBuild()
+	return version{
+		Version: cmp.Or(build.Version, "unknown"), Revision: build.Revision, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 	}
-	v.Version = info.Main.Version
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			v.Revision = setting.Value
-		}
-	}
-	return v
 }
 
 func versionLine() string {

@@ -99,8 +99,8 @@ func steady(t *testing.T, client auth.AuthorizationClient) *steadyLoad {
 func (l *steadyLoad) more(t *testing.T, servers ...*running) {
 	t.Helper()
 	for _, server := range servers {
-		before := server.stdout.lines()
-		eventually(t, "a server gets no Checks", func() bool { return server.stdout.lines() >= before+100 })
+		before := server.stdout.CountLines()
+		eventually(t, "a server gets no Checks", func() bool { return server.stdout.CountLines() >= before+100 })
 	}
 }
 

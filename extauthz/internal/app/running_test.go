@@ -1,16 +1,15 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/internal/testhelp/lockedbuffer"
 	"github.com/meshpass/meshpass/internal/audittest"
 )
 
@@ -24,7 +23,7 @@ func TestMain(m *testing.M) {
 
 // running is an authorizer in this process.
 type running struct {
-	stdout, log buffer
+	stdout, log lockedbuffer.Buffer
 	stop        context.CancelFunc
 	ended       chan struct{}
 	err         error // what Run returned; read after ended
@@ -108,28 +107,4 @@ func (r *running) wait(t *testing.T) error {
 		t.Fatal("did not end in time")
 	}
 	return r.err
-}
-
-// buffer is written by one goroutine and read by another.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
-func (b *buffer) lines() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return bytes.Count(b.text.Bytes(), []byte("\n"))
 }

@@ -1,66 +1,38 @@
 package app
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/google/go-cmp/cmp"
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"google.golang.org/grpc"
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/meshpass/meshpass/extauthz/internal/debugserver"
 	"github.com/meshpass/meshpass/extauthz/internal/status"
+	"github.com/meshpass/meshpass/extauthz/internal/testhelp/spanreceiver"
 )
 
-// spanReceiver is an OTLP receiver in this process.
-type spanReceiver struct {
-	collector.UnimplementedTraceServiceServer
-	mu    sync.Mutex
-	spans []string
-}
-
-func (r *spanReceiver) Export(_ context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, resource := range request.ResourceSpans {
-		for _, scope := range resource.ScopeSpans {
-			for _, span := range scope.Spans {
-				attributes := []string{}
-				for _, a := range span.Attributes {
-					if name, ours := strings.CutPrefix(a.Key, "meshpass."); ours && name != "txn" {
-						attributes = append(attributes, name+"="+a.Value.GetStringValue())
-					}
-				}
-				r.spans = append(r.spans, fmt.Sprintf("%s parent=%x %s", span.Name, span.ParentSpanId, strings.Join(attributes, " ")))
+// describeSpans returns each span with its parent and our attributes but txn.
+func describeSpans(spans []*otlp.Span) (all []string) {
+	for _, span := range spans {
+		attributes := []string{}
+		for _, a := range span.Attributes {
+			if name, ours := strings.CutPrefix(a.Key, "meshpass."); ours && name != "txn" {
+				attributes = append(attributes, name+"="+a.Value.GetStringValue())
 			}
 		}
+		all = append(all, fmt.Sprintf("%s parent=%x %s", span.Name, span.ParentSpanId, strings.Join(attributes, " ")))
 	}
-	return &collector.ExportTraceServiceResponse{}, nil
-}
-
-func startSpanReceiver(t *testing.T) (receiver *spanReceiver, endpoint string) {
-	t.Helper()
-	socket, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	receiver = &spanReceiver{}
-	server := grpc.NewServer()
-	collector.RegisterTraceServiceServer(server, receiver)
-	go func() { _ = server.Serve(socket) }()
-	t.Cleanup(server.Stop)
-	return receiver, socket.Addr().String()
+	slices.Sort(all)
+	return all
 }
 
 const (
@@ -71,7 +43,7 @@ const (
 // The span of a sampled Check is the child of Envoy's client span. It names the decision, and its trace is the
 // exemplar of the Check's duration. The traceparent inside the Check and an unsampled parent make no span.
 func TestSpansOfChecks(t *testing.T) {
-	receiver, endpoint := startSpanReceiver(t)
+	receiver, endpoint := spanreceiver.StartReceiver(t)
 	f := newFiles(t, oneListener+"\ntracing: {otlp: {endpoint: \""+endpoint+"\", insecure: true}}")
 	r := start(t, f.config)
 	client := auth.NewAuthorizationClient(dial(t, r.addresses()[0]))
@@ -116,8 +88,7 @@ func TestSpansOfChecks(t *testing.T) {
 		"envoy.service.auth.v3.Authorization/Check parent=00f067aa0ba902b7 listener=sidecar decision=allow reason=rule_allowed policy=orders rule=read-own-tenant",
 		"envoy.service.auth.v3.Authorization/Check parent=00f067aa0ba902b7 listener=sidecar decision=deny reason=no_http",
 	}
-	slices.Sort(receiver.spans)
-	if diff := cmp.Diff(want, receiver.spans); diff != "" {
+	if diff := cmp.Diff(want, describeSpans(receiver.ReceivedSpans())); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -1,13 +1,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"strconv"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/internal/buildinfo"
 	"github.com/meshpass/meshpass/extauthz/internal/status"
 	"github.com/meshpass/meshpass/extauthz/internal/tracing"
 	"github.com/meshpass/meshpass/internal/strictyaml"
@@ -46,19 +47,12 @@ func (c tracingConfig) newTracer(file *strictyaml.Checker, log *slog.Logger) *tr
 	if !isHostPort(c.OTLP.Endpoint) { // absent, or rejected above
 		return nil
 	}
-	tracer, err := tracing.New(tracing.Config{Endpoint: c.OTLP.Endpoint, Insecure: c.OTLP.Insecure, Version: buildVersion()}, log)
+	tracer, err := tracing.New(tracing.Config{Endpoint: c.OTLP.Endpoint, Insecure: c.OTLP.Insecure, Version: cmp.Or(buildinfo.ReadBuild().Version, "unknown")}, log)
 	if err != nil {
 		file.RejectError(strictyaml.Path{"tracing", "otlp", "endpoint"}, err)
 		return nil
 	}
 	return tracer
-}
-
-func buildVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return "unknown"
 }
 
 // tracingDrain is how long spans that wait may take to be exported at a stop.

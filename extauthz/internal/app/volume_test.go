@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/meshpass/meshpass/extauthz/internal/check"
+	"github.com/meshpass/meshpass/extauthz/internal/testhelp/lockedbuffer"
 )
 
 // volume is a folder as the kubelet mounts a ConfigMap: names are links through
@@ -90,7 +91,7 @@ func TestNoDecisionByAHalfLoadedSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := newVolume(t, dir, coupled(0))
-	var records buffer
+	var records lockedbuffer.Buffer
 	p := process(f.config)
 	p.Strict, p.Stdout = true, &records
 	a, err := loadAuthorizer(p)

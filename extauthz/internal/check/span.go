@@ -9,7 +9,7 @@ import (
 
 // recordSpan puts the answer on the span of a sampled Check.
 func recordSpan(ctx context.Context, listener string, a decide.Answer) {
-	if tracing.SampledTrace(ctx) == "" {
+	if !tracing.IsSampled(ctx) {
 		return
 	}
 	o := tracing.Outcome{

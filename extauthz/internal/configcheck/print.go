@@ -13,7 +13,7 @@ func (r Report) Print(to io.Writer) error {
 	var b strings.Builder
 	for _, file := range r.Files {
 		for _, f := range file.Findings {
-			fmt.Fprintf(&b, "%s %s: %s\n", f.formatPlace(), strings.ReplaceAll(string(f.Severity), "_", " "), f.Message)
+			fmt.Fprintf(&b, "%s %s: %s\n", printer.FormatPlace(f.File, f.Line, f.Column), strings.ReplaceAll(string(f.Severity), "_", " "), f.Message)
 		}
 		answer, kind := "rejected", ""
 		if file.Accepted {
@@ -26,14 +26,6 @@ func (r Report) Print(to io.Writer) error {
 	}
 	_, err := io.WriteString(to, b.String())
 	return err
-}
-
-// formatPlace returns file:line:column:, which editors can follow.
-func (f Finding) formatPlace() string {
-	if f.Line == 0 {
-		return f.File + ":"
-	}
-	return fmt.Sprintf("%s:%d:%d:", f.File, f.Line, max(f.Column, 1))
 }
 
 // PrintGitHub writes workflow commands, which GitHub shows at the lines of a pull request.

@@ -1,10 +1,10 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/meshpass/meshpass/extauthz/internal/buildinfo"
 	"github.com/meshpass/meshpass/extauthz/internal/tracing"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -141,14 +142,9 @@ func (m *missingTokens) countPair(pair [3]string) {
 
 // newBuildInfo names the build, always with the value 1.
 func newBuildInfo() prometheus.Collector {
-	labels := prometheus.Labels{"version": "unknown", "revision": "unknown", "go": runtime.Version()}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		labels["version"] = info.Main.Version
-		for _, setting := range info.Settings {
-			if setting.Key == "vcs.revision" {
-				labels["revision"] = setting.Value
-			}
-		}
+	build := buildinfo.ReadBuild()
+	labels := prometheus.Labels{
+		"version": cmp.Or(build.Version, "unknown"), "revision": cmp.Or(build.Revision, "unknown"), "go": runtime.Version(),
 	}
 	gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: "meshpass_build_info", Help: "Which build runs.", ConstLabels: labels})
 	gauge.Set(1)

@@ -74,6 +74,14 @@ type Problem struct {
 	Message string `json:"message"`
 }
 
+// FormatPlace returns FILE:LINE:COLUMN:, which editors can follow. Line 0 is the whole file.
+func FormatPlace(file string, line, column int) string {
+	if line == 0 {
+		return file + ":"
+	}
+	return fmt.Sprintf("%s:%d:%d:", file, line, max(column, 1))
+}
+
 // NewFailure describes an error. The problems of every [strictyaml.Problems] that
 // the error wraps are listed one by one.
 func NewFailure(err error) *Failure {

@@ -17,12 +17,11 @@ type Outcome struct {
 	Txn      string // transaction id of the token
 }
 
+// IsSampled reports whether ctx's call is sampled: others have no span to record.
+func IsSampled(ctx context.Context) bool { return trace.SpanContextFromContext(ctx).IsSampled() }
+
 // RecordOutcome puts the outcome on the span of ctx's call, if it has one.
 func RecordOutcome(ctx context.Context, o Outcome) {
-	span := trace.SpanFromContext(ctx)
-	if !span.IsRecording() {
-		return
-	}
 	attributes := make([]attribute.KeyValue, 0, 6)
 	for _, a := range [...]struct{ key, value string }{
 		{key: "meshpass.listener", value: o.Listener}, {key: "meshpass.decision", value: o.Decision}, {key: "meshpass.reason", value: o.Reason},
@@ -32,7 +31,7 @@ func RecordOutcome(ctx context.Context, o Outcome) {
 			attributes = append(attributes, attribute.String(a.key, a.value))
 		}
 	}
-	span.SetAttributes(attributes...)
+	trace.SpanFromContext(ctx).SetAttributes(attributes...)
 }
 
 // SampledTrace returns the trace id of ctx's call; empty where the call is not sampled.

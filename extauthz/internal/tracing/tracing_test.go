@@ -7,43 +7,24 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
+
+	"github.com/meshpass/meshpass/extauthz/internal/testhelp/spanreceiver"
 )
 
 const (
 	traceID  = "4bf92f3577b34da6a3ce929d0e0e4736"
 	envoySpn = "00f067aa0ba902b7"
 )
-
-// receiver is an OTLP receiver in this process.
-type receiver struct {
-	collector.UnimplementedTraceServiceServer
-	mu    sync.Mutex
-	spans []*otlp.Span
-}
-
-func (r *receiver) Export(_ context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, resource := range request.ResourceSpans {
-		for _, scope := range resource.ScopeSpans {
-			r.spans = append(r.spans, scope.Spans...)
-		}
-	}
-	return &collector.ExportTraceServiceResponse{}, nil
-}
 
 func serve(t *testing.T, server *grpc.Server) string {
 	t.Helper()
@@ -105,10 +86,8 @@ func call(t *testing.T, tracer *Tracer, traceparents ...string) {
 
 // The span of a sampled call is a child of Envoy's. Health checks, unsampled calls and calls without a parent have none.
 func TestSpansOfSampledCalls(t *testing.T) {
-	received := &receiver{}
-	server := grpc.NewServer()
-	collector.RegisterTraceServiceServer(server, received)
-	tracer := newTestTracer(t, serve(t, server))
+	received, endpoint := spanreceiver.StartReceiver(t)
+	tracer := newTestTracer(t, endpoint)
 	call(t, tracer,
 		"00-"+traceID+"-"+envoySpn+"-01", "00-"+traceID+"-"+envoySpn+"-00", "", "broken",
 		"00-"+strings.Repeat("0", 32)+"-"+envoySpn+"-01",
@@ -120,7 +99,7 @@ func TestSpansOfSampledCalls(t *testing.T) {
 		t.Errorf("stats %+v", got)
 	}
 	var got []string
-	for _, s := range received.spans {
+	for _, s := range received.ReceivedSpans() {
 		got = append(got, fmt.Sprintf("%s trace=%x parent=%x", s.Name, s.TraceId, s.ParentSpanId))
 		for _, a := range s.Attributes {
 			if strings.HasPrefix(a.Key, "meshpass.") {

@@ -15,7 +15,7 @@ func (r Report) Passes(strict bool) bool { return r.Errors == 0 && (!strict || r
 func (r Report) Print(to io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "%s %s: %s", f.formatPlace(), f.Severity, f.Message)
+		fmt.Fprintf(&b, "%s %s: %s", printer.FormatPlace(f.File, f.Line, f.Column), f.Severity, f.Message)
 		if f.Code != "" {
 			fmt.Fprintf(&b, " [%s]", f.Code)
 		}
@@ -24,14 +24,6 @@ func (r Report) Print(to io.Writer) error {
 	fmt.Fprintf(&b, "documents: %d, errors: %d, warnings: %d\n", r.Documents, r.Errors, r.Warnings)
 	_, err := io.WriteString(to, b.String())
 	return err
-}
-
-// formatPlace returns file:line:column:, which editors can follow.
-func (f Finding) formatPlace() string {
-	if f.Line == 0 {
-		return f.File + ":"
-	}
-	return fmt.Sprintf("%s:%d:%d:", f.File, f.Line, max(f.Column, 1))
 }
 
 // PrintGitHub writes workflow commands, which GitHub shows at the lines of a pull

@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/meshpass/meshpass/internal/logonce"
+	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
@@ -102,16 +103,7 @@ func (l *List) Age(now time.Time) time.Duration { return now.Sub(l.current.Load(
 // Run polls at every interval until ctx ends, and then disconnects.
 func (l *List) Run(ctx context.Context, interval time.Duration) {
 	defer func() { _ = l.client.Close() }()
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			l.Poll(ctx)
-		}
-	}
+	reload.PollEvery(ctx, interval, func() { l.Poll(ctx) })
 }
 
 // Poll reads the list once. It must not run twice at the same time.
