@@ -65,7 +65,7 @@ flood: bin/meshpass bin/flood ## Flood an authorizer with each kind of input, an
 	@bin/flood $(if $(DURATION),-duration $(DURATION)) $(if $(KIND),-kind $(KIND)) $(if $(RATE),-rate $(RATE)) $(if $(PARALLEL),-parallel $(PARALLEL))
 
 .PHONY: sizing
-sizing: bin/meshpass bin/sizing ## Measure the CPU and memory of Checks, documents and cached tokens [DURATION=20s] [RATE=1000]
+sizing: bin/meshpass bin/sizing ## Measure the CPU and memory of Checks, documents, cached tokens and reloads [DURATION=20s] [RATE=1000]
 	@bin/sizing $(if $(DURATION),-duration $(DURATION)) $(if $(RATE),-rate $(RATE))
 
 FUZZTIME := 30s

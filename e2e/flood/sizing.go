@@ -35,6 +35,7 @@ type Sizing struct {
 	Checks      []CheckCost   `json:"checks"`
 	Documents   DocumentsCost `json:"documents"`
 	Tokens      TokensCost    `json:"tokens"`
+	Reloads     []ReloadCost  `json:"reloads"`
 }
 
 // CheckCost is the cost of one kind of Check.
@@ -95,7 +96,10 @@ func MeasureSizing(ctx context.Context, o SizingOptions) (s Sizing, err error) {
 	if s.Documents, err = measureDocuments(ctx, o.Progress); err != nil {
 		return s, err
 	}
-	s.Tokens, err = measureTokens(ctx, o)
+	if s.Tokens, err = measureTokens(ctx, o); err != nil {
+		return s, err
+	}
+	s.Reloads, err = measureReloads(ctx, o)
 	s.LoadAtEnd = readLoad()
 	return s, err
 }
@@ -216,5 +220,9 @@ func (s Sizing) Print(to io.Writer) error {
 	}
 	_, _ = fmt.Fprintf(table, "1,000 documents more\t%.2f s of CPU at the start\t%s live, %s resident\n", s.Documents.Start, mib(s.Documents.Live), mib(s.Documents.Resident))
 	_, _ = fmt.Fprintf(table, "10,000 cached tokens of %d bytes\t\t%s live, %s resident\n", s.Tokens.TokenSize, mib(s.Tokens.Live), mib(s.Tokens.Resident))
+	for _, r := range s.Reloads {
+		_, _ = fmt.Fprintf(table, "reloads, %d of %d documents change\tthe slowest of %d Checks %v, %d over %v\t%s resident at most, %.2f times the steady state\n",
+			r.Changed, manyDocuments, r.Checks, r.Slowest.Round(100*time.Microsecond), r.Over, slowCheck, mib(r.Peak), float64(r.Peak)/float64(r.Steady))
+	}
 	return table.Flush()
 }

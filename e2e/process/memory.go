@@ -38,3 +38,8 @@ func (p *Proc) Memory() (Memory, error) {
 	}
 	return m, lines.Err()
 }
+
+// ResetPeak begins a new measurement of [Memory.Peak]: see clear_refs in proc(5).
+func (p *Proc) ResetPeak() error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.PID()), []byte("5"), 0o200)
+}
