@@ -73,8 +73,17 @@ type Claims struct {
 }
 
 // Scopes splits the claim scope at its spaces (RFC 8693 section 4.2).
-func (c *Claims) Scopes() []string {
-	return strings.FieldsFunc(c.Scope, func(r rune) bool { return r == ' ' })
+func (c *Claims) Scopes() []string { return c.AppendScopes([]string{}) }
+
+// AppendScopes appends the scopes to a list.
+func (c *Claims) AppendScopes(list []string) []string {
+	for rest, more := c.Scope, true; more; {
+		var scope string
+		if scope, rest, more = strings.Cut(rest, " "); scope != "" {
+			list = append(list, scope)
+		}
+	}
+	return list
 }
 
 // IsReservedHeader reports whether only Meshpass may write a header of this name: [Header],

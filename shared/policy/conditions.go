@@ -370,7 +370,7 @@ func (c *When) matches(e *evaluation, p *path.Pattern) (verdict, error) {
 		if p == nil {
 			return undecided, errUnbound
 		}
-		captures = p.Capture(e.segments)
+		captures = e.readCaptures(p)
 	}
 	matched, err := c.expression.Eval(e.variables(captures))
 	if err != nil {

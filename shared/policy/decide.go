@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"sync"
+
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/policy/host"
 	"github.com/meshpass/meshpass/shared/policy/method"
@@ -18,9 +20,12 @@ func (s *Set) DecideToken(r Request, authenticate AuthenticateToken) decision.De
 	if r.Callee == "" {
 		return decision.Deny(decision.NoCallee)
 	}
-	d := s.newDecider(r, authenticate).decide()
+	decider := s.newDecider(r, authenticate)
+	d := decider.decide()
+	decider.release()
 	if len(s.shared) > 0 {
-		for each := &d; each != nil; each = each.Shadow {
+		d.Shared = s.shared[d.Policy]
+		for each := d.Shadow; each != nil; each = each.Shadow {
 			each.Shared = s.shared[each.Policy]
 		}
 	}
@@ -37,11 +42,24 @@ type decider struct {
 	room          [8]candidate // for the rules that may match; mostly enough
 }
 
+// deciderPool keeps the memory of requests that are decided.
+var deciderPool = sync.Pool{New: func() any { return new(decider) }}
+
+// newDecider returns a decider that knows nothing of earlier requests.
 func (s *Set) newDecider(r Request, authenticate AuthenticateToken) *decider {
-	return &decider{
-		set: s, documents: s.documentsFor(r.Callee), rejected: s.rejectedFor(r.Callee),
-		evaluation: newEvaluation(r, authenticate), pathAmbiguous: path.Check(r.Path) != nil,
-	}
+	d := deciderPool.Get().(*decider)
+	d.set, d.documents, d.rejected = s, s.documentsFor(r.Callee), s.rejectedFor(r.Callee)
+	d.pathAmbiguous = path.Check(r.Path) != nil
+	d.evaluation.begin(r, authenticate)
+	return d
+}
+
+// release erases all that is known of the request, and gives the memory back. A decider
+// whose decision panicked is not released.
+func (d *decider) release() {
+	*d = decider{evaluation: evaluation{captures: d.evaluation.captures}}
+	clear(d.evaluation.captures)
+	deciderPool.Put(d)
 }
 
 // decide returns the enforced decision. Decisions that were computed but not applied are
@@ -55,16 +73,16 @@ func (d *decider) decide() decision.Decision {
 	r := &d.evaluation.request
 	switch override := d.set.overrideFor(r.Callee, r.Now); {
 	case override != nil:
-		return d.applyOverride(override, &answer)
+		return d.applyOverride(override, answer)
 	case answer.Reason == decision.Unguarded && d.set.unguarded == Shadow:
 		d.evaluation.readToken() // only a valid token goes on to the next hop
-		return linkShadow(decision.Allow(decision.Unenforced), &answer)
+		return linkShadow(decision.Allow(decision.Unenforced), answer)
 	}
 	return answer
 }
 
-func linkShadow(answer decision.Decision, shadow *decision.Decision) decision.Decision {
-	answer.Shadow = shadow
+func linkShadow(answer, shadow decision.Decision) decision.Decision {
+	answer.Shadow = &shadow
 	return answer
 }
 
@@ -82,7 +100,7 @@ func (d *decider) evaluateShadow() (shadow *decision.Decision) {
 }
 
 // applyOverride lifts everything but the denials of guardrails.
-func (d *decider) applyOverride(o *Override, answer *decision.Decision) decision.Decision {
+func (d *decider) applyOverride(o *Override, answer decision.Decision) decision.Decision {
 	if d.rejected != nil && d.rejected.Guardrail {
 		return linkShadow(d.rejected.denyRequest(), answer)
 	}

@@ -23,11 +23,22 @@ type evaluation struct {
 	noToken      decision.Reason // why there is no verified token
 	outage       bool            // noToken is an outage
 
-	vars *expr.Vars // nil: no expression was evaluated yet
+	vars     expr.Vars         // for expressions
+	captures map[string]string // of the path, for the expression that is being evaluated
+
+	roomForSegments, roomForScopes [8]string // mostly enough
+	roomForText                    [1]string
 }
 
-func newEvaluation(r Request, authenticate AuthenticateToken) evaluation {
-	return evaluation{request: r, authenticate: authenticate, host: host.Normalize(r.Host), segments: path.Segments(r.Path)}
+// begin prepares the zero evaluation for a request. An evaluation is not copied, because
+// its lists use its own rooms.
+func (e *evaluation) begin(r Request, authenticate AuthenticateToken) {
+	e.request, e.authenticate, e.host = r, authenticate, host.Normalize(r.Host)
+	e.segments = path.AppendSegments(e.roomForSegments[:0], r.Path)
+	e.vars = expr.Vars{
+		Caller: r.Caller, Callee: r.Callee, Now: r.Now,
+		Method: r.Method, Path: r.Path, Host: e.host, Port: r.Port, Headers: r.Headers,
+	}
 }
 
 // readToken calls authenticate, once. Before that, no condition knows any claims.
@@ -40,21 +51,24 @@ func (e *evaluation) readToken() {
 	e.claims, e.noToken = known.Claims, known.NoToken
 	e.outage = known.Outage && known.NoToken.CanBeOutage()
 	if e.claims != nil {
-		e.scopes = e.claims.Scopes()
+		e.scopes = e.claims.AppendScopes(e.roomForScopes[:0])
 	}
 }
 
 // variables are the values that an expression may read. They are valid until the next call.
 func (e *evaluation) variables(captures map[string]string) *expr.Vars {
-	if e.vars == nil {
-		r := &e.request
-		e.vars = &expr.Vars{
-			Caller: r.Caller, Callee: r.Callee, Now: r.Now,
-			Method: r.Method, Path: r.Path, Host: e.host, Port: r.Port, Headers: r.Headers,
-		}
-	}
 	e.vars.Captures, e.vars.Claims = captures, e.claims
-	return e.vars
+	return &e.vars
+}
+
+// readCaptures gives the captures of a path that matches. They are valid until the next call.
+func (e *evaluation) readCaptures(p *path.Pattern) map[string]string {
+	if e.captures == nil {
+		e.captures = map[string]string{}
+	}
+	clear(e.captures)
+	p.CaptureInto(e.captures, e.segments)
+	return e.captures
 }
 
 // claimValue gives a claim for explanations; nil: it is missing.

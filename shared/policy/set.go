@@ -11,12 +11,13 @@ import (
 
 // Set is all documents that are active together. It never changes.
 type Set struct {
-	documents  []*Document // by name
-	targets    map[identity.Pattern]*targetDocuments
-	rejected   []RejectedDocument // guardrails first
-	reads      []Attribute
-	generation string
-	shared     map[string]bool // names that documents of several folders have, rejected ones too
+	documents    []*Document // by name
+	targets      map[identity.Pattern]*targetDocuments
+	hasWildcards bool               // among the targets
+	rejected     []RejectedDocument // guardrails first
+	reads        []Attribute
+	generation   string
+	shared       map[string]bool // names that documents of several folders have, rejected ones too
 
 	unguarded Mode
 	overrides []Override
@@ -46,6 +47,7 @@ func NewSet(documents []*Document, rejected []RejectedDocument, generation strin
 func (s *Set) Next(documents []*Document, rejected []RejectedDocument, generation string) *Set {
 	next := newUnindexedSet(documents, rejected, generation)
 	for target, guarding := range next.documentsByTarget() {
+		next.hasWildcards = next.hasWildcards || isWildcard(target)
 		if known := s.targets[target]; known != nil && slices.Equal(known.documents, guarding) {
 			next.targets[target] = known
 		} else {

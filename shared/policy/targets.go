@@ -24,7 +24,8 @@ type calleeDocuments struct {
 
 func (s *Set) documentsFor(w identity.Workload) calleeDocuments {
 	var found calleeDocuments
-	for i, pattern := range w.MatchingPatterns() {
+	patterns := w.MatchingPatterns()
+	for i, pattern := range withoutWildcards(patterns[:], s.hasWildcards) {
 		t := s.targets[pattern]
 		if t == nil {
 			continue

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/meshpass/meshpass/shared/identity"
@@ -27,12 +28,14 @@ const scopesKey = "scopes"
 // host, and by a claim or scope.
 type callerTier struct {
 	tier[identity.Pattern, hostTier]
+	hasWildcards bool
 }
 
 func (t *callerTier) add(c candidate) {
 	for _, next := range t.entriesOf(c.keys.callers) {
 		next.add(c)
 	}
+	t.hasWildcards = t.hasWildcards || slices.ContainsFunc(c.keys.callers, isWildcard)
 }
 
 func (t *callerTier) find(e *evaluation, found []candidate) []candidate {
@@ -46,12 +49,24 @@ func (t *callerTier) find(e *evaluation, found []candidate) []candidate {
 		}
 		return found
 	}
-	for _, p := range e.request.Caller.MatchingPatterns() {
+	patterns := e.request.Caller.MatchingPatterns()
+	for _, p := range withoutWildcards(patterns[:], t.hasWildcards) {
 		if next := t.keyed.find(p); next != nil {
 			found = next.find(e, found)
 		}
 	}
 	return found
+}
+
+func isWildcard(p identity.Pattern) bool { return p.Literal() == "" }
+
+// withoutWildcards leaves out the patterns that an index without wildcards cannot have. The
+// first pattern is the workload's own name.
+func withoutWildcards(patterns []identity.Pattern, hasWildcards bool) []identity.Pattern {
+	if hasWildcards {
+		return patterns
+	}
+	return patterns[:1]
 }
 
 type hostTier struct {
@@ -135,14 +150,14 @@ func (t *claimTier) find(e *evaluation, found []candidate) []candidate {
 }
 
 // claimTexts gives the texts of a claim, or the scopes. They are not certain if the claim
-// is missing, or has a value that is no text.
+// is missing, or has a value that is no text. They are valid until the next call.
 func (e *evaluation) claimTexts(claim []string) (texts []string, certain bool) {
 	if claim[0] == scopesKey {
 		return e.scopes, e.claims != nil
 	}
 	value, _ := e.claims.Lookup(claim...)
 	if text, isText := value.(string); isText {
-		return []string{text}, true
+		return append(e.roomForText[:0], text), true
 	}
 	list, isList := value.([]any)
 	for _, entry := range list {

@@ -49,17 +49,22 @@ func Check(path string) error {
 // Segments splits a path that [Check] admits, and then decodes the escapes that are
 // left in it. So a rule on /a:b also holds for /a%3Ab, which a server reads as the same
 // path. No escape that is left decodes to a separator or to a dot.
-func Segments(path string) []string {
-	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	if !strings.Contains(path, "%") {
-		return segments
-	}
-	for i, segment := range segments {
-		if text, err := url.PathUnescape(segment); err == nil {
-			segments[i] = text
+func Segments(path string) []string { return AppendSegments(nil, path) }
+
+// AppendSegments appends the [Segments] of a path to a list.
+func AppendSegments(list []string, path string) []string {
+	escaped := strings.Contains(path, "%")
+	for rest, more := strings.TrimPrefix(path, "/"), true; more; {
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		if escaped {
+			if text, err := url.PathUnescape(segment); err == nil {
+				segment = text
+			}
 		}
+		list = append(list, segment)
 	}
-	return segments
+	return list
 }
 
 // checkDecoded rejects what an upstream may take for another text once it has decoded a segment:

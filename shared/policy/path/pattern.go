@@ -154,12 +154,17 @@ func (p *Pattern) AdmitsEscapes(ambiguous []AmbiguousSegment, admitted Escapes) 
 // Capture gives the captured segments of a path that matches, by name.
 func (p *Pattern) Capture(segments []string) map[string]string {
 	captured := map[string]string{}
+	p.CaptureInto(captured, segments)
+	return captured
+}
+
+// CaptureInto is [Pattern.Capture] into a map that is empty.
+func (p *Pattern) CaptureInto(captured map[string]string, segments []string) {
 	for i, s := range p.Segments {
 		if s.Capture != "" {
 			captured[s.Capture] = segments[i]
 		}
 	}
-	return captured
 }
 
 // LiteralPrefix gives the literal segments before the first capture.
