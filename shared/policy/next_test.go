@@ -50,3 +50,16 @@ func TestNextSharesUnchangedTargets(t *testing.T) {
 		}
 	}
 }
+
+// A document for many workloads guards them after a change of another document too.
+func TestNextFindsWildcards(t *testing.T) {
+	all, one := newTestDocument(t, "all", "ns/x/sa/*"), newTestDocument(t, "one", "ns/y/sa/b")
+	set := NewSet([]*Document{all}, nil, "1")
+	for i, documents := range [][]*Document{{all, one}, {one}, {one, all}} {
+		set = set.Next(documents, nil, "2")
+		guarded := set.documentsFor("ns/x/sa/a").summary[enforced].hasDocuments
+		if want := len(documents) == 2; guarded != want {
+			t.Errorf("%d: guarded is %t, want %t", i, guarded, want)
+		}
+	}
+}
