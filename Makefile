@@ -39,8 +39,8 @@ plugin: $(if $(TYK_SRC)$(TYK_BIN),,bin/tyk) ## Build the Tyk plugin and load it 
 istiod: bin/istiod ## Build Istio's control plane (minutes, the first time)
 
 .PHONY: demo
-demo: build $(if $(ISTIOD),bin/istiod) ## Run the tour on loopback [KEEP=1] [ISTIOD=1] [REDIS_ADDR=HOST:PORT]
-	@bin/demo $(if $(KEEP),-keep) $(if $(ISTIOD),-istiod) $(if $(REDIS_ADDR),-redis $(REDIS_ADDR))
+demo: build $(if $(ISTIOD),bin/istiod) ## Run the tour on loopback [KEEP=1] [KEEP_DIR=DIR] [ISTIOD=1] [REDIS_ADDR=HOST:PORT]
+	@bin/demo $(if $(KEEP),-keep) $(if $(KEEP_DIR),-keep-dir '$(KEEP_DIR)') $(if $(ISTIOD),-istiod) $(if $(REDIS_ADDR),-redis $(REDIS_ADDR))
 
 .PHONY: test-programs
 test-programs: build bin/istiod bin/istio-iptables $(OLDEST_PLUGIN) $(NOOP) $(TESTPLUGINS)

@@ -21,7 +21,7 @@ func TestCtrlCEndsTheDemo(t *testing.T) {
 	for name, until := range map[string]string{"while it starts": "meshpass ", "after the tour": "Everything runs until Ctrl-C"} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			output := startDemo(t, dir, until)
+			output := interruptDemo(t, dir, until)
 			if left := runningIn(t, dir); len(left) > 0 {
 				t.Errorf("still running after Ctrl-C: %v", left)
 			}
@@ -32,37 +32,59 @@ func TestCtrlCEndsTheDemo(t *testing.T) {
 	}
 }
 
-// startDemo runs the demo with its folders in dir, interrupts it once its output holds the text
+// interruptDemo runs the demo with its folders in dir, interrupts it once its output contains the text
 // until, and returns the output.
-func startDemo(t *testing.T, dir, until string) []byte {
+func interruptDemo(t *testing.T, dir, until string) []byte {
 	t.Helper()
-	path, err := repo.Bin("demo", "build")
+	demo, log := startDemo(t, dir, until)
+	endDemo(t, demo)
+	output, err := os.ReadFile(log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := filepath.Join(dir, "output")
+	return output
+}
+
+// startDemo runs the demo with its folders in dir, and returns once its output contains the text until. log is the file with the
+// output.
+func startDemo(t *testing.T, dir, until string, args ...string) (demo *process.Proc, log string) {
+	t.Helper()
+	log = filepath.Join(dir, "output")
 	demo, err := process.Start(process.Spec{
-		Name: "demo", Path: path, Args: []string{"-keep"}, Env: []string{"TMPDIR=" + dir}, Stdout: log, Stderr: log,
+		Name: "demo", Path: demoProgram(t), Args: append([]string{"-keep"}, args...), Env: []string{"TMPDIR=" + dir}, Stdout: log, Stderr: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	err = demo.AwaitReady(ctx, func(context.Context) error { return contains(log, until) })
-	if err := errors.Join(err, syscall.Kill(demo.PID(), syscall.SIGINT)); err != nil {
+	if err := demo.AwaitReady(ctx, func(context.Context) error { return contains(log, until) }); err != nil {
+		_ = syscall.Kill(demo.PID(), syscall.SIGINT)
+		t.Fatal(err)
+	}
+	return demo, log
+}
+
+func demoProgram(t *testing.T) string {
+	t.Helper()
+	path, err := repo.Bin("demo", "build")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// endDemo interrupts the demo as Ctrl-C does, and waits for its end.
+func endDemo(t *testing.T, demo *process.Proc) {
+	t.Helper()
+	if err := syscall.Kill(demo.PID(), syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case <-demo.Done():
-	case <-ctx.Done():
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the demo did not end after Ctrl-C")
 	}
-	output, err := os.ReadFile(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return output
 }
 
 func contains(file, text string) error {

@@ -11,6 +11,7 @@ import (
 const (
 	controlPlaneHost, controlPlanePort = 2, 15010
 	sdsHost, sdsPort                   = 3, 15012
+	opsPort                            = 9090 // of the authorizer
 	idpHost, idpPort                   = 4, 9556
 	redisHost, redisPort               = 6, 6379
 	balancerHost, balancerPort         = 7, 8080
@@ -25,6 +26,9 @@ const (
 func (m *Mesh) addressOf(host, port int) string {
 	return fmt.Sprintf("%s:%d", m.net.Addr(host), port)
 }
+
+// OpsURL is the address of the (first) authorizer's ops.
+func (m *Mesh) OpsURL() string { return "http://" + m.addressOf(authorizerHost, opsPort) }
 
 // newListeningCheck makes a condition for process.Proc.AwaitReady: a server accepts connections at addr.
 func newListeningCheck(addr string) func(context.Context) error {

@@ -41,6 +41,8 @@ type Options struct {
 	Programs map[string][]string
 	// Started is called for each part that is ready, with the time that its start took.
 	Started func(part string, took time.Duration)
+	// Dir is the run's folder: a new one, or an empty one. Empty: a temporary one.
+	Dir string
 	// Prepare may change the run's files (configuration, keys, policies) before anything starts.
 	Prepare func(dir string) error
 }
@@ -104,11 +106,15 @@ func Start(ctx context.Context, o Options) (*Mesh, error) {
 	return m, nil
 }
 
-// stopAfterFailure stops the started parts. After an interruption it removes the logs too.
+// stopAfterFailure stops the started parts. After an interruption it removes the temporary folder too.
 func (m *Mesh) stopAfterFailure(ctx context.Context, part string, err error) error {
 	closed := m.Close()
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return errors.Join(fmt.Errorf("local mesh: interrupted while starting %s", part), closed, m.RemoveDir())
+		err := errors.Join(fmt.Errorf("local mesh: interrupted while starting %s", part), closed)
+		if m.options.Dir == "" {
+			err = errors.Join(err, m.RemoveDir())
+		}
+		return err
 	}
 	return errors.Join(fmt.Errorf("local mesh: %s: %w (logs: %s)", part, err, m.dir), closed)
 }
@@ -125,13 +131,13 @@ func newMesh(o Options) (*Mesh, error) {
 	if m.root, err = repo.Root(); err != nil {
 		return nil, err
 	}
+	if m.dir, err = makeRunDir(o.Dir); err != nil {
+		return nil, err
+	}
 	if m.net, err = subnet.Claim(); err != nil {
 		return nil, err
 	}
 	m.onClose(m.net.Release)
-	if m.dir, err = os.MkdirTemp("", "meshpass-"); err != nil {
-		return nil, errors.Join(err, m.Close())
-	}
 	logFile, err := os.Create(m.filePath("localmesh.log"))
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
@@ -142,6 +148,25 @@ func newMesh(o Options) (*Mesh, error) {
 	m.ctx, cancel = context.WithCancel(context.Background())
 	m.onClose(func() error { cancel(); return nil })
 	return m, nil
+}
+
+// makeRunDir makes the folder of a run, and rejects one that holds files: they would change the run, or be lost.
+func makeRunDir(dir string) (string, error) {
+	if dir == "" {
+		return os.MkdirTemp("", "meshpass-")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	files, err := os.ReadDir(dir)
+	if err == nil && len(files) > 0 {
+		err = fmt.Errorf("%s is not empty: remove it, or name another folder", dir)
+	}
+	return dir, err
 }
 
 // Dir is the run's folder: configuration, keys and logs.

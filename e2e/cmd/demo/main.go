@@ -21,6 +21,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	keep := flag.Bool("keep", false, "leave everything running after the tour, until Ctrl-C")
 	istiod := flag.Bool("istiod", false, "configure the Envoys from a live istiod instead of the checked-in dump")
+	keepDir := flag.String("keep-dir", "", "a new or empty `folder` for policies, records and logs, which stays; empty: a temporary one")
 	redis := flag.String("redis", "", "`host:port` of a real Redis; empty: an embedded one")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -32,15 +33,15 @@ func run() int {
 		return reportError(err)
 	}
 	p.printOpening(*istiod)
-	mesh, err := localmesh.Start(ctx, localmesh.Options{Istiod: *istiod, RedisAddr: *redis, Started: p.printStarted})
+	mesh, err := localmesh.Start(ctx, localmesh.Options{Istiod: *istiod, RedisAddr: *redis, Dir: *keepDir, Started: p.printStarted})
 	if err != nil {
 		return reportError(err)
 	}
 	played, err := playTour(ctx, mesh, tour, p)
 	if err == nil && *keep {
-		err = holdOpen(ctx, mesh, p)
+		err = holdOpen(ctx, mesh, *keepDir != "", p)
 	}
-	return stopAndReport(mesh, played, err, p)
+	return stopAndReport(mesh, played, *keepDir != "", err, p)
 }
 
 // tally counts the cases and requests of the tour.
@@ -69,8 +70,9 @@ func playTour(ctx context.Context, mesh *localmesh.Mesh, tour []scenarios.Scenar
 	return t, mesh.Check(ctx)
 }
 
-// stopAndReport stops everything and returns the exit code. It keeps the logs unless everything was as expected.
-func stopAndReport(mesh *localmesh.Mesh, t tally, err error, p *printer) int {
+// stopAndReport stops everything and returns the exit code. It removes the folder with the logs if everything was as
+// expected, unless the folder is to be kept.
+func stopAndReport(mesh *localmesh.Mesh, t tally, keepDir bool, err error, p *printer) int {
 	closeErr := mesh.Close()
 	switch {
 	case err != nil:
@@ -82,6 +84,9 @@ func stopAndReport(mesh *localmesh.Mesh, t tally, err error, p *printer) int {
 	case t.differing > 0:
 		p.printLogDir(mesh.Dir())
 		return 1
+	case keepDir:
+		p.printLogDir(mesh.Dir())
+		return 0
 	}
 	if err := mesh.RemoveDir(); err != nil {
 		return reportError(err)

@@ -106,18 +106,21 @@ func (p *printer) printSummary(t tally) {
 
 func (p *printer) printLogDir(dir string) { p.printLine("\nThe logs are in %s", dir) }
 
-// command is a command line to try.
-type command struct {
-	about string
-	line  string
-}
-
-func (p *printer) printCommands(dir string, commands []command) {
-	p.printLine("\n%s", p.withStyle(bold, "Everything runs until Ctrl-C. Commands to try:"))
-	for _, c := range commands {
-		p.printLine("\n  %s\n%s", p.withStyle(faint, "# "+c.about), "  "+strings.ReplaceAll(c.line, "\n", "\n  "))
+func (p *printer) printParts(dir string, parts []part, keepDir bool) {
+	p.printLine("\n%s\n\n  . %s/env", p.withStyle(bold, "Everything runs until Ctrl-C. In a second terminal, set the variables of the commands below:"), dir)
+	for i, part := range parts {
+		p.printLine("\n%s", p.withStyle(bold, fmt.Sprintf("%d. %s", i+1, part.title)))
+		for _, c := range part.commands {
+			p.printLine("\n  %s\n  %s", p.withStyle(faint, "# "+c.about), c.line)
+		}
 	}
-	p.printLine("\nConfiguration and logs: %s", dir)
+	p.printLine("\nConfiguration, policies, audit records and logs: %s", dir)
+	if keepDir {
+		p.printLine("This folder stays after Ctrl-C.")
+	} else {
+		p.printLine("Ctrl-C removes this folder. KEEP_DIR=DIR uses the folder DIR, and keeps it.")
+	}
+	p.printLine("Next: docs/tutorial.md adds roles and more tenants.")
 }
 
 // wrapText breaks a text into lines of at most width bytes.
