@@ -14,18 +14,30 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// User is a person who can sign in. Access token and ID token both have Tenant and Scope as the
-// claims `tenant` and `scope` (space-delimited).
+// User is a person who can sign in. Access token and ID token both have Tenant, Scope and Roles as the
+// claims `tenant`, `scope` (space-delimited) and `roles` (absent if empty).
 type User struct {
 	Name, Tenant, Scope string
+	Roles               []string
 }
 
-// DemoUsers are the two people of the demo: alice may read orders, bob may not.
+// DemoUsers are the people of the demo: alice may read orders, bob may not. Carol and dan have the roles of docs/tutorial.md.
 func DemoUsers() []User {
 	return []User{
 		{Name: "alice", Tenant: "acme", Scope: "orders.read"},
 		{Name: "bob", Tenant: "acme", Scope: "profile.read"},
+		{Name: "carol", Tenant: "acme", Scope: "orders.read", Roles: []string{"clerk"}},
+		{Name: "dan", Tenant: "shop", Scope: "orders.read", Roles: []string{"support"}},
 	}
+}
+
+// claims are the user's claims beside the subject.
+func (u User) claims() map[string]any {
+	claims := map[string]any{"tenant": u.Tenant, "scope": u.Scope}
+	if len(u.Roles) > 0 {
+		claims["roles"] = u.Roles
+	}
+	return claims
 }
 
 // storage holds the data that the library needs: the users, one signing key, and the open sign-ins.
@@ -123,16 +135,16 @@ func (s *storage) GetClientByClientID(_ context.Context, id string) (op.Client, 
 
 // GetPrivateClaimsFromScopes gives the access token its claims.
 func (s *storage) GetPrivateClaimsFromScopes(_ context.Context, user, _ string, _ []string) (map[string]any, error) {
-	u := s.users[user]
-	return map[string]any{"tenant": u.Tenant, "scope": u.Scope}, nil
+	return s.users[user].claims(), nil
 }
 
 // SetUserinfoFromRequest gives the ID token the same claims.
 func (s *storage) SetUserinfoFromRequest(_ context.Context, info *oidc.UserInfo, r op.IDTokenRequest, _ []string) error {
 	u := s.users[r.GetSubject()]
 	info.Subject = u.Name
-	info.AppendClaims("tenant", u.Tenant)
-	info.AppendClaims("scope", u.Scope)
+	for name, value := range u.claims() {
+		info.AppendClaims(name, value)
+	}
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Step is a file to write, or a command to run.
@@ -129,26 +130,39 @@ func parseScript(block []string) (steps []Step) {
 type Reader struct {
 	Dir string
 	Env []string // added to the environment of commands
+	// Patience is how long a command with another output than the page shows is run again: changes take time.
+	Patience time.Duration
+
+	lasting string // commands of earlier steps that change the shell: `. FILE`, cd, export
 }
 
+var lasting = regexp.MustCompile(`^(\.|cd|export) `)
+
 // PlayPage takes all steps. It reports the first step that ends otherwise than the page shows, and stops there.
-func (r Reader) PlayPage(t *testing.T, page string, steps []Step) {
+func (r *Reader) PlayPage(t *testing.T, page string, steps []Step) {
 	t.Helper()
 	for _, step := range steps {
-		if err := r.TakeStep(context.Background(), step); err != nil {
+		err := r.TakeStep(context.Background(), step)
+		for deadline := time.Now().Add(r.Patience); err != nil && step.Output != "" && time.Now().Before(deadline); {
+			err = r.TakeStep(context.Background(), step)
+		}
+		if err != nil {
 			t.Fatalf("%s:%d: %v", filepath.Base(page), step.Line, err)
 		}
 	}
 }
 
 // TakeStep writes the file of a step or runs its command. The error shows the command, its output, and the output of the page.
-func (r Reader) TakeStep(ctx context.Context, step Step) error {
+func (r *Reader) TakeStep(ctx context.Context, step Step) error {
 	if step.File != "" {
 		file := filepath.Join(r.Dir, filepath.FromSlash(step.File))
 		return errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(step.Text), 0o644))
 	}
-	cmd := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", step.Command)
+	cmd := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", r.lasting+step.Command)
 	cmd.Dir, cmd.Env = r.Dir, append(os.Environ(), r.Env...)
+	if lasting.MatchString(step.Command) {
+		r.lasting += step.Command + "\n"
+	}
 	output, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	switch {
@@ -162,9 +176,16 @@ func (r Reader) TakeStep(ctx context.Context, step Step) error {
 	return nil
 }
 
-// MatchesOutput reports whether an output is the one that a page shows.
+// MatchesOutput reports whether an output is the one that a page shows. A page does not show whether the last line ends with a line break.
 func MatchesOutput(shown, output string) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta("\n"+shown), "\n…\n", `\n(.*\n)*`)
 	pattern = strings.ReplaceAll(pattern, "…", ".*")
-	return regexp.MustCompile(`^` + pattern + `$`).MatchString("\n" + output)
+	return regexp.MustCompile(`^` + pattern + `$`).MatchString("\n" + output + missingBreak(output))
+}
+
+func missingBreak(text string) string {
+	if text == "" || strings.HasSuffix(text, "\n") {
+		return ""
+	}
+	return "\n"
 }

@@ -54,7 +54,7 @@ func TestStepsOfAPage(t *testing.T) {
 
 // Each step ends as the page shows it, or is an error.
 func TestTakeStep(t *testing.T) {
-	reader := Reader{Dir: t.TempDir(), Env: []string{"NAME=value"}}
+	reader := &Reader{Dir: t.TempDir(), Env: []string{"NAME=value"}}
 	for _, row := range []struct {
 		step Step
 		fine bool
@@ -68,6 +68,9 @@ func TestTakeStep(t *testing.T) {
 		{Step{Command: "true"}, true},
 		{Step{Command: "false"}, false},
 		{Step{Command: "false | true"}, false},
+		{Step{Command: "cd a"}, true},
+		{Step{Command: "export NAME=other"}, true},
+		{Step{Command: "echo $NAME $(ls)", Output: "other b.yaml\n", Shown: true}, true},
 	} {
 		if err := reader.TakeStep(context.Background(), row.step); (err == nil) != row.fine {
 			t.Errorf("%+v: %v", row.step, err)
@@ -81,6 +84,7 @@ func TestMatches(t *testing.T) {
 		want          bool
 	}{
 		{"a\n", "a\n", true},
+		{"a\n", "a", true},
 		{"a\n", "a\nb\n", false},
 		{"a … c\n", "a b c\n", true},
 		{"a … c\n", "a b d\n", false},

