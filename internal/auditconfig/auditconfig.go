@@ -3,8 +3,6 @@
 package auditconfig
 
 import (
-	"slices"
-
 	"github.com/meshpass/meshpass/internal/bytesize"
 	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/audit"
@@ -31,8 +29,6 @@ func Check(file *strictyaml.Checker, s audit.Settings) {
 	}
 	for i, name := range s.Mask {
 		file.RejectError(at.With("mask", i), audit.CheckMask(name))
-		if first := slices.Index(s.Mask, name); first < i {
-			file.Reject(at.With("mask", i), "%s is in the list already", name)
-		}
 	}
+	file.RequireDistinct(at.With("mask"), s.Mask)
 }

@@ -161,6 +161,22 @@ func (c *Checker) RequireText(at Path, value string) bool {
 	return false
 }
 
+// RequireTextIfPresent is for texts that may be absent: an empty one may be a variable that was not
+// filled in.
+func (c *Checker) RequireTextIfPresent(at Path, value string) bool {
+	return !c.Has(at) || c.RequireText(at, value)
+}
+
+// RequireDistinct rejects an entry of a list that an entry before it repeats: one of the two was meant
+// to be another.
+func (c *Checker) RequireDistinct(at Path, values []string) {
+	for i, value := range values {
+		if slices.Index(values, value) < i {
+			c.Reject(at.With(i), "%s is in the list already", value)
+		}
+	}
+}
+
 // RequireEntries rejects a list or mapping that is missing or has no entry.
 func (c *Checker) RequireEntries(at Path, length int) bool {
 	switch {

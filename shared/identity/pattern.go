@@ -101,6 +101,20 @@ func (p Pattern) Covers(q Pattern) bool {
 		(p.namespace == "*" || p.namespace == q.namespace) && (p.account == "*" || p.account == q.account)
 }
 
+// Overlaps reports whether p and q name a workload in common.
+func (p Pattern) Overlaps(q Pattern) bool {
+	if p.literal != "" {
+		return q.Match(p.literal)
+	}
+	if q.literal != "" {
+		return p.Match(q.literal)
+	}
+	meet := func(one, other string) bool {
+		return one != "" && other != "" && (one == "*" || other == "*" || one == other)
+	}
+	return meet(p.namespace, q.namespace) && meet(p.account, q.account)
+}
+
 // MatchingPatterns returns every pattern that matches the workload, for an index by
 // pattern. There are one or four; the others are zero.
 func (w Workload) MatchingPatterns() [4]Pattern {

@@ -92,3 +92,36 @@ func TestPatternsAndCoverage(t *testing.T) {
 		t.Error("the zero Pattern covers or is covered")
 	}
 }
+
+// Overlaps is symmetric: two patterns overlap if one workload matches both.
+func TestOverlaps(t *testing.T) {
+	for _, row := range []struct {
+		one, other string
+		want       bool
+	}{
+		{"ns/shop/sa/orders", "ns/shop/sa/orders", true},
+		{"ns/shop/sa/orders", "ns/shop/sa/reports", false},
+		{"ns/shop/sa/orders", "ns/shop/sa/*", true},
+		{"ns/shop/sa/orders", "ns/edge/sa/*", false},
+		{"ns/shop/sa/*", "ns/*/sa/orders", true},
+		{"ns/shop/sa/*", "ns/edge/sa/*", false},
+		{"ns/*/sa/*", "ns/*/sa/*", true},
+		{"spiffe://other.example/ns/shop/sa/orders", "ns/*/sa/*", false},
+		{"spiffe://other.example/ns/shop/sa/orders", "spiffe://other.example/ns/shop/sa/orders", true},
+	} {
+		one, err := mesh.ParsePattern(row.one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := mesh.ParsePattern(row.other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if one.Overlaps(other) != row.want || other.Overlaps(one) != row.want {
+			t.Errorf("%s and %s: want %v", row.one, row.other, row.want)
+		}
+		if one.Overlaps(identity.Pattern{}) || (identity.Pattern{}).Overlaps(one) {
+			t.Errorf("%s overlaps the zero pattern", row.one)
+		}
+	}
+}

@@ -62,6 +62,27 @@ func addListFlags(cmd *cobra.Command) *revocationList {
 	return r
 }
 
+// checkFlags rejects flags that have no effect beside the others.
+func (r *revocationList) checkFlags(cmd *cobra.Command) error {
+	if r.file != "" {
+		for _, name := range []string{"redis-username", "redis-password-file", "redis-ca", "redis-without-tls", "redis-key"} {
+			if cmd.Flags().Changed(name) {
+				return newUsageError(cmd, "--%s is for --redis, and the list is a file: remove it", name)
+			}
+		}
+		return nil
+	}
+	switch {
+	case r.redis.Username != "" && r.redis.PasswordFile == "":
+		return newUsageError(cmd, "--redis-username is not used without a password: name --redis-password-file too, or remove it")
+	case r.redis.CAFile != "" && r.redis.IsSocket():
+		return newUsageError(cmd, "--redis-ca: a socket of this machine has no TLS: remove it")
+	case r.redis.CAFile != "" && r.noTLS:
+		return newUsageError(cmd, "--redis-ca and --redis-without-tls: name one of them")
+	}
+	return nil
+}
+
 // userAndHost names the user of the operating system and the machine.
 func userAndHost() string {
 	host, _ := os.Hostname()
@@ -76,6 +97,9 @@ func userAndHost() string {
 func (r *revocationList) runOnList(cmd *cobra.Command, order listedit.Request, do func(listedit.Store, listedit.Request) (answer, error)) error {
 	if (r.file == "") == (r.redis.Address == "") {
 		return newUsageError(cmd, "name one list, --file or --redis")
+	}
+	if err := r.checkFlags(cmd); err != nil {
+		return err
 	}
 	var store listedit.Store = listedit.File(r.file)
 	if r.file == "" {

@@ -221,6 +221,10 @@ func TestRevokeThroughOpenDoors(t *testing.T) {
 		{[]string{"list", "--redis", "redis.invalid:6379"}, "set --redis-ca, or --redis-without-tls"},
 		{[]string{"list", "--redis", "redis.invalid:6379", "--redis-without-tls"}, "lookup redis.invalid"},
 		{[]string{"list", "--redis", "redis.invalid"}, "write HOST:PORT"},
+		{[]string{"list", "--redis", "127.0.0.1:6379", "--redis-username", "meshpass"}, "name --redis-password-file too"},
+		{[]string{"list", "--redis", "unix:/run/redis.sock", "--redis-ca", "ca.pem"}, "a socket of this machine has no TLS"},
+		{[]string{"list", "--redis", "redis.invalid:6379", "--redis-ca", "ca.pem", "--redis-without-tls"}, "name one of them"},
+		{[]string{"list", "--file", "absent.yaml", "--redis-key", "a"}, "--redis-key is for --redis, and the list is a file"},
 		{[]string{"sid", file, "--issuer", tyk, "--for", "1h", "--secret-file", secret}, "has mode 0644: too many may read or write it"},
 	} {
 		code, _, stderr := ran(t, append([]string{"revoke"}, row.args...)...)

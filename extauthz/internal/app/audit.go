@@ -38,12 +38,18 @@ func (c auditConfig) settings() audit.Settings {
 
 func (c auditConfig) check(file *strictyaml.Checker) {
 	auditconfig.Check(file, c.settings())
-	file.RequireText(strictyaml.Path{"audit", "output"}, c.Output)
+	at := strictyaml.Path{"audit", "output"}
+	file.RequireText(at, c.Output)
+	if c.Output == "stderr" { // as the plugin's file has it
+		file.Reject(at, "stderr holds the log: write stdout, or the name of a file, such as ./stderr")
+	}
 }
+
+func (c auditConfig) isFile() bool { return c.Output != toStdout && c.Output != "" }
 
 // checkOutput finds why the file could not be opened, without opening it.
 func (c auditConfig) checkOutput(file *strictyaml.Checker) {
-	if c.Output != toStdout && c.Output != "" {
+	if c.isFile() {
 		file.RejectError(strictyaml.Path{"audit", "output"}, logqueue.CheckFile(file.ResolvePath(c.Output)))
 	}
 }

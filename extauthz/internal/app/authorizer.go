@@ -171,6 +171,7 @@ func (a *authorizer) issuerNames() (names []string) {
 
 func (a *authorizer) trustChanged(entries []trust.Entry) {
 	weakTrust(entries).log(a.process.Log)
+	uselessKeys(entries).log(a.process.Log)
 	a.revoked.warnUnknownIssuers()
 	a.policies.homeChanged(hasHome(entries))
 }
@@ -178,7 +179,7 @@ func (a *authorizer) trustChanged(entries []trust.Entry) {
 // sources are all that is followed while the process runs.
 func (a *authorizer) sources() map[string]source {
 	all := map[string]source{
-		configSource: a.trust.section, jwksSource: issuersSource{a.trust.issuers},
+		configSource: sectionSource{a.trust.section}, jwksSource: issuersSource{a.trust.issuers},
 		policiesSource: documentsSource{a.policies.documents},
 	}
 	if a.policies.overrides != nil {

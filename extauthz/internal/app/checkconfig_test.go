@@ -115,6 +115,21 @@ func TestWarningsOfACheck(t *testing.T) {
 	wantFindings(t, "strict, warnings", strict.Warnings)
 }
 
+// A key set whose keys are of another algorithm than the entry's denies every token. The next set may fit.
+func TestKeysOfAnotherAlgorithmWarn(t *testing.T) {
+	f := newFiles(t, oneListener)
+	text, err := os.ReadFile(f.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.write("meshpass.yaml", strings.Replace(string(text), "jwks:", "algorithms: [EdDSA, RS256], jwks:", 1))
+	found := f.check(CheckOptions{})
+	wantFindings(t, "problems", found.Problems)
+	wantFindings(t, "warnings", found.Warnings,
+		"meshpass.yaml:5:92: trust[0].algorithms: no key of the issuer's file is for one of these algorithms, so all its tokens are denied: name the keys' own "+
+			"(issuer https://tyk.test.meshpass.dev, algorithms [EdDSA RS256])")
+}
+
 // The output of audit records is checked, and not opened.
 func TestTheAuditFileIsNotOpened(t *testing.T) {
 	for output, want := range map[string]string{

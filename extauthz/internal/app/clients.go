@@ -27,7 +27,9 @@ func parseAdmissions(file *strictyaml.Checker, tls tlsConfig, listeners []listen
 	all := parseClients(file, strictyaml.Path{"tls", "clients"}, tls.Clients, domains)
 	var admissions []admission
 	for i, listener := range listeners {
-		own := parseClients(file, strictyaml.Path{"listeners", i, "clients"}, listener.Clients, domains)
+		at := strictyaml.Path{"listeners", i, "clients"}
+		own := parseClients(file, at, listener.Clients, domains)
+		requireAmong(file, at, own, all)
 		c := allowedClients{readID: readMeshPeer, domains: domains, ofTLS: all, ofListener: own}
 		switch {
 		case tls.Mode == mtls:
@@ -51,7 +53,20 @@ func parseClients(file *strictyaml.Checker, at strictyaml.Path, texts []string, 
 		}
 		patterns = append(patterns, pattern)
 	}
+	file.RequireDistinct(at, texts)
 	return patterns
+}
+
+// requireAmong rejects a client of a listener that tls.clients turns away: a listener can only narrow them.
+func requireAmong(file *strictyaml.Checker, at strictyaml.Path, own, all []identity.Pattern) {
+	if slices.Contains(all, identity.Pattern{}) { // a mistake that has its message
+		return
+	}
+	for i, pattern := range own {
+		if pattern != (identity.Pattern{}) && len(all) > 0 && !slices.ContainsFunc(all, pattern.Overlaps) {
+			file.Reject(at.With(i), "%s is not among tls.clients, so it may not ask: add it there, or remove it", pattern)
+		}
+	}
 }
 
 func admitAnyCheck(context.Context) error          { return nil }

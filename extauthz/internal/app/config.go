@@ -26,7 +26,7 @@ type config struct {
 	Limits          limitsConfig       `yaml:"limits"`
 	Audit           auditConfig        `yaml:"audit"`
 	Tracing         tracingConfig      `yaml:"tracing"`
-	Debug           string             `yaml:"debug" env:"expand"` // address; empty: none
+	Debug           string             `yaml:"debug" env:"expand"` // address; empty: it does not listen
 	Insecure        insecureConfig     `yaml:"insecure"`
 }
 
@@ -104,6 +104,9 @@ func checkConfig(f *configFile) settings {
 	c.Revocation.check(file, c.Insecure)
 	c.Audit.check(file)
 	c.Tracing.check(file)
+	checkInsecure(file, c)
+	checkTrustWithRest(file, c)
+	checkOutputFiles(file, c)
 	domains := c.TrustDomains.parsedDomains()
 	return settings{
 		domains:    domains,

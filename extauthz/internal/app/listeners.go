@@ -79,8 +79,19 @@ func requireListenerName(file *strictyaml.Checker, at strictyaml.Path, name stri
 
 func requireOwnAddress(file *strictyaml.Checker, at strictyaml.Path, text string, seen map[netip.AddrPort]bool) {
 	address, ok := file.RequireAddress(at, text)
-	if ok && seen[address] && address.Port() != 0 {
-		file.Reject(at, "a second listener on %s", text)
+	if !ok || address.Port() == 0 {
+		return
+	}
+	address = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
+	for other := range seen {
+		switch {
+		case other == address:
+			file.Reject(at, "a second listener on %s", text)
+			return
+		case other.Port() == address.Port() && (other.Addr().IsUnspecified() || address.Addr().IsUnspecified()):
+			file.Reject(at, "%s and %s are one port of this machine: choose another port", text, other)
+			return
+		}
 	}
 	seen[address] = true
 }

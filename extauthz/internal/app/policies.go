@@ -1,6 +1,8 @@
 package app
 
 import (
+	"slices"
+
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -70,8 +72,15 @@ func (c policyDirConfig) check(file *strictyaml.Checker, at strictyaml.Path, wri
 			usable = false
 		}
 	}
+	file.RequireDistinct(at.With("mayTarget"), c.MayTarget)
+	if i := slices.Index(c.MayTarget, anyTarget); i >= 0 && len(c.MayTarget) > 1 {
+		file.Reject(at.With("mayTarget", i), "%q admits everything that the other entries name: remove it, or the others", anyTarget)
+	}
 	return usable
 }
+
+// anyTarget in mayTarget is everything, as its absence is.
+const anyTarget = "*"
 
 // requireOwnName: documents are named by folder and name, so that no team can take the
 // name of another team's document.

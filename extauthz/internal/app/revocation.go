@@ -66,6 +66,9 @@ func (c revocationConfig) check(file *strictyaml.Checker, insecure insecureConfi
 		for _, name := range []string{"maxStale", "onStale"} {
 			file.RejectIfPresent(atRevocations.With(name), "is for revocation.redis and revocation.file, and neither is there")
 		}
+		if !file.Has(atRevocations.With("maxStale")) && !file.Has(atRevocations.With("onStale")) {
+			file.RejectIfPresent(atRevocations, "names no list: write file or redis, or remove the section")
+		}
 		return
 	}
 	strictyaml.RequireRange(file, atRevocations.With("maxStale"), c.MaxStale, leastMaxStale, mostMaxStale)
@@ -87,10 +90,18 @@ func (c redisConfig) check(file *strictyaml.Checker, insecure insecureConfig) {
 	if at := atRedis.With("address"); file.RequireText(at, c.Address) {
 		file.RejectError(at, c.checkAddress(insecure))
 	}
+	file.RequireTextIfPresent(atRedis.With("passwordFile"), c.PasswordFile)
+	file.RequireTextIfPresent(atRedis.With("caFile"), c.CAFile)
+	if at := atRedis.With("username"); file.RequireTextIfPresent(at, c.Username) && !file.Has(atRedis.With("passwordFile")) {
+		file.RejectIfPresent(at, "is not used without a password: name passwordFile too, or remove it")
+	}
+	if c.client().IsSocket() {
+		file.RejectIfPresent(atRedis.With("caFile"), "a socket of this machine has no TLS: remove it")
+	}
 }
 
 func (c redisConfig) checkAddress(insecure insecureConfig) error {
-	redis := redislist.Config{Address: c.Address, CAFile: c.CAFile}
+	redis := c.client()
 	if err := redis.CheckAddress(); err != nil {
 		return err
 	}
@@ -98,6 +109,11 @@ func (c redisConfig) checkAddress(insecure insecureConfig) error {
 		return fmt.Errorf("%w; name caFile, or allow it with insecure.redisWithoutTLS", err)
 	}
 	return nil
+}
+
+// client has the fields that say how the connection is protected.
+func (c redisConfig) client() redislist.Config {
+	return redislist.Config{Address: c.Address, CAFile: c.CAFile}
 }
 
 // connectionConfig is how Redis is reached. The two files may be one.

@@ -302,7 +302,7 @@ func TestRedisIsAwayAtTheStart(t *testing.T) {
 	taken := listen(t)
 	address := taken.Addr().String()
 	release(t, taken)
-	f := newFiles(t, oneListener+"revocation: {redis: {address: \""+address+"\"}}\ninsecure: {redisWithoutTLS: true}")
+	f := newFiles(t, oneListener+"revocation: {redis: {address: \""+address+"\"}}")
 	r := start(t, f.config)
 	first, _, _ := strings.Cut(r.log.String(), "\n")
 	if !strings.Contains(first, `"msg":"not loaded at the start; it is tried again","source":"revocations/redis","problems":[`) {

@@ -37,7 +37,7 @@ type service struct {
 	servers   []*grpc.Server
 	listening []*limits.Listener
 	probes    *http.Server
-	debug     *http.Server // nil: none is configured
+	debug     *http.Server // nil: it is not configured
 	broken    chan error   // the error that ended one of the listeners
 }
 

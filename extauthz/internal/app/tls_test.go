@@ -94,7 +94,7 @@ func TestXFCCOnlyFromTheClientsNamed(t *testing.T) {
 	f := newTLSFiles(t, ca, mutual, `
 listeners:
   - {name: sidecar, grpc: "127.0.0.1:0", caller: principal, callee: principal}
-  - {name: waypoint, grpc: "127.0.0.1:0", caller: xfcc, callee: gateway/shop, clients: [ns/shop/sa/waypoint, ns/edge/sa/tyk-gateway]}
+  - {name: waypoint, grpc: "127.0.0.1:0", caller: xfcc, callee: gateway/shop, clients: [ns/shop/sa/waypoint, ns/*/sa/tyk-gateway]}
 `)
 	f.write("policies/orders.yaml", `
 apiVersion: meshpass.dev/v1

@@ -32,9 +32,14 @@ func (c *trustDomainsConfig) setDefaults(file *strictyaml.Checker) {
 
 func (c trustDomainsConfig) check(file *strictyaml.Checker) {
 	requireTrustDomain(file, strictyaml.Path{"trustDomains", "local"}, c.Local)
+	aliases := strictyaml.Path{"trustDomains", "aliases"}
 	for i, alias := range c.Aliases {
-		requireTrustDomain(file, strictyaml.Path{"trustDomains", "aliases", i}, alias)
+		requireTrustDomain(file, aliases.With(i), alias)
+		if alias == c.Local {
+			file.Reject(aliases.With(i), "%s is trustDomains.local itself: remove it", alias)
+		}
 	}
+	file.RequireDistinct(aliases, c.Aliases)
 }
 
 var trustDomain = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,254}$`)
@@ -146,6 +151,21 @@ func requireOwnSeed(file *strictyaml.Checker, at strictyaml.Path, seed string, s
 	seen[seed] = true
 }
 
+// checkTrustWithRest finds settings of other sections that do not fit the trust section. A start rejects
+// them. A change of a process that runs becomes active all the same, because it may remove an issuer; a
+// restart could not use the file.
+func checkTrustWithRest(file *strictyaml.Checker, written config) {
+	if file.ErrOfShape() != nil { // the rest may be what could not be read
+		return
+	}
+	checkJWKSOverHTTP(file, written)
+	for i, entry := range written.Trust {
+		if entry.Publish && written.Ops == "" {
+			file.Reject(strictyaml.Path{"trust", i, "publish"}, "keys are served at the address of ops, and there is none: write ops: IP:PORT, or remove publish")
+		}
+	}
+}
+
 // parseClaims returns the rules for the claims of an entry's tokens.
 func (c trustConfig) parseClaims(file *strictyaml.Checker, at strictyaml.Path, domains identity.TrustDomains) token.Trust {
 	if file.RequireText(at.With("audience"), c.Audience) {
@@ -154,6 +174,9 @@ func (c trustConfig) parseClaims(file *strictyaml.Checker, at strictyaml.Path, d
 	file.RequireEntriesIfPresent(at.With("algorithms"), len(c.Algorithms))
 	for i, algorithm := range c.Algorithms {
 		file.RequireOneOf(at.With("algorithms", i), algorithm, keyset.Algorithms()...)
+	}
+	for key, list := range map[string][]string{"algorithms": c.Algorithms, "subjects": c.Subjects, "requesters": c.Requesters} {
+		file.RequireDistinct(at.With(key), list)
 	}
 	strictyaml.RequireRange(file, at.With("maxLifetime"), c.MaxLifetime, time.Second, token.MaxLifetime)
 	strictyaml.RequireRange(file, at.With("leeway"), c.Leeway, 0, token.MaxLeeway)
@@ -215,8 +238,11 @@ func (c jwksConfig) parse(file *strictyaml.Checker, at strictyaml.Path, issuer s
 	remote := &jwks.Config{Issuer: issuer, URL: c.URL, Refresh: c.Refresh, MaxStale: c.MaxStale}
 	if ca := at.With("caFile"); file.Has(ca) && file.RequireText(ca, c.CAFile) {
 		remote.CAFile = file.ResolvePath(c.CAFile)
-		_, err := transport.Roots(remote.CAFile)
-		file.RejectError(ca, err)
+		if _, err := transport.Roots(remote.CAFile); isPlainHTTP(c.URL) {
+			file.Reject(ca, "a URL with http has no certificate to check: remove it, or write https")
+		} else {
+			file.RejectError(ca, err)
+		}
 	}
 	if seed := at.With("seed"); file.Has(seed) && file.RequireText(seed, c.Seed) {
 		remote.Seed = file.ResolvePath(c.Seed)

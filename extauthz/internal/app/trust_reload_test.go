@@ -8,9 +8,9 @@ import (
 // Trust follows its file: an issuer is added and removed without a restart, a file
 // that cannot be used changes nothing, and changes of other sections are logged.
 func TestTrustIsReloaded(t *testing.T) {
-	east, west := newFleet(t, "east"), newFleet(t, "west")
+	east, west, north := newFleet(t, "east"), newFleet(t, "west"), newFleet(t, "north")
 	server := newKeyServer(t, west.jwks(t))
-	f := newTrusting(t, overHTTP, entry(east, "east.json"))
+	f := newTrusting(t, overHTTP, entry(east, "east.json"), fromURL(north, newKeyServer(t, north.jwks(t)).URL))
 	f.write("east.json", east.jwks(t))
 	a := startAsked(t, f)
 	fromEast, fromWest := east.claim(t, unchanged), west.claim(t, unchanged)
@@ -45,6 +45,14 @@ func TestTrustIsReloaded(t *testing.T) {
 	if got := a.matches(`"sections":(\[[^]]*\])`); len(got) != 1 || got[0] != `["cache"]` {
 		t.Errorf("sections: %v", got)
 	}
+	// The issuer at a URL is gone at once, though a restart would reject what admitted its plain HTTP.
+	const atRestart = "trust is reloaded, but a restart would reject the file"
+	eventually(t, "the rejection at a restart is not logged", func() bool { return a.logged(atRestart) == 1 })
+	if page := body(t, a.ops()+"/readyz"); !strings.Contains(page, "insecure.jwksOverHTTP: no key set needs it") {
+		t.Errorf("readyz: %s", page)
+	}
+	f.trusting(oneListener, entry(west, "west.json"))
+	eventually(t, "still not usable", func() bool { return !strings.Contains(body(t, a.ops()+"/readyz"), "jwksOverHTTP") })
 	f.write("west.json", east.jwks(t)) // the file that is named now is the one that is followed
 	a.eventually(t, fromWest, "kid_unknown")
 }

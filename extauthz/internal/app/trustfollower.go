@@ -30,8 +30,19 @@ type trustFollower struct {
 
 // trustSection is a configuration whose whole trust section can be used.
 type trustSection struct {
-	file *configFile
-	keys map[string]*keyset.PublicKeys // of the key files when the section was accepted, by path
+	file   *configFile
+	keys   map[string]*keyset.PublicKeys // of the key files when the section was accepted, by path
+	misfit error                         // why a restart would reject the file; see checkTrustWithRest
+}
+
+// sectionSource is not up to date while a restart could not use the file.
+type sectionSource struct{ *reload.Value[trustSection] }
+
+func (s sectionSource) Err() error {
+	if err := s.Value.Err(); err != nil {
+		return err
+	}
+	return s.Get().misfit
 }
 
 // loadSection loads the section and its key files.
@@ -53,10 +64,13 @@ func (f *trustFollower) readSection() (trustSection, error) {
 	}
 	check := file.check.WithoutProblems()
 	read := readTrust(check, file.config.Trust, f.domains, file.config.Insecure, f.issuers.Get().keys)
+	checkSeedFiles(check, file.written)
 	if err := check.ErrOfValues(); err != nil {
 		return trustSection{}, err
 	}
-	return trustSection{file, read.keys}, f.registry.CheckConflicts(read.entries)
+	rest := file.check.WithoutProblems()
+	checkTrustWithRest(rest, file.written)
+	return trustSection{file, read.keys, rest.ErrOfValues()}, f.registry.CheckConflicts(read.entries)
 }
 
 func (f *trustFollower) sectionChanged(latest trustSection, err error) {
@@ -65,6 +79,9 @@ func (f *trustFollower) sectionChanged(latest trustSection, err error) {
 		return
 	}
 	f.changes.log.Info("configuration reloaded", "file", latest.file.check.File())
+	if latest.misfit != nil {
+		f.changes.log.Error("trust is reloaded, but a restart would reject the file", "problems", strings.Split(latest.misfit.Error(), "\n"))
+	}
 	if waiting := f.started.otherChanges(latest.file); len(waiting) > 0 {
 		f.changes.log.Warn("the configuration has changed in more than trust: a restart is needed for the rest", "sections", waiting)
 	}

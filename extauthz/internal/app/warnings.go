@@ -58,7 +58,9 @@ func (w warning) place(file *strictyaml.Checker) strictyaml.Problem {
 func (a *authorizer) findWarnings(memory int64) warnings {
 	all := openSettings(a.config.Insecure, a.config.TLS.Mode, a.policies.unguarded)
 	all = append(all, memoryAbove(a.config.memory(), memory)...)
-	return append(all, weakTrust(a.trust.issuers.Get().entries)...)
+	entries := a.trust.issuers.Get().entries
+	all = append(all, uselessKeys(entries)...)
+	return append(all, weakTrust(entries)...)
 }
 
 // openSettings are the warnings of the settings that open something.
@@ -109,6 +111,25 @@ func weakTrust(entries []trust.Entry) (found warnings) {
 	}
 	if len(all) > 1 || len(partners) > 0 {
 		found = append(found, newWarning(at, "trust: entries without subjects and requesters may name the users and gateways of all others: give each its own", "issuers", all))
+	}
+	return found
+}
+
+// uselessKeys warns of entries whose file has no key for their algorithms: all tokens of the issuer are
+// denied. The next key set may have one.
+func uselessKeys(entries []trust.Entry) (found warnings) {
+	for i, e := range entries {
+		if e.Trust.Keys == nil || len(e.Trust.Keys.KeyIDs()) == 0 {
+			continue
+		}
+		usable := slices.ContainsFunc(e.Trust.Keys.KeyIDs(), func(kid string) bool {
+			key, _ := e.Trust.Keys.KeyByID(kid)
+			return slices.Contains(e.Trust.Algorithms, key.Algorithm)
+		})
+		if !usable {
+			found = append(found, newWarning(strictyaml.Path{"trust", i, "algorithms"}, "no key of the issuer's file is for one of these algorithms, so all its tokens are denied: name the keys' own",
+				"issuer", e.Trust.Issuer, "algorithms", e.Trust.Algorithms))
+		}
 	}
 	return found
 }

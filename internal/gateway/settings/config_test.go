@@ -224,3 +224,27 @@ func TestTypesAreRead(t *testing.T) {
 		}
 	}
 }
+
+// Entries that an entry before them repeats, and settings that have no effect beside others, are mistakes.
+func TestSettingsWithoutEffect(t *testing.T) {
+	text := strings.NewReplacer(
+		"tenant: org_id", "tenant: {from: org_id, as: text, max: 3}",
+		`keep: ["orders-*"], max: 2`, `keep: [], max: 0`,
+		"subject: sub\n", "subject: sub\n    types: [JWT, application/jwt]\n",
+		"upstreams: [", "upstreams: [orders.example.com, orders.example.com, ",
+		"{optionalIdentity: [open-api]}", `{optionalIdentity: [orders, orders], responseCache: [""]}`,
+	).Replace(readFull(t))
+	want := []string{
+		"f.yaml:13:18: idps[0].types[1]: jwt is in the list already",
+		"f.yaml:15:52: idps[0].claims.tenant.max: limits lists, and as: text makes one text of one number: remove one of them",
+		"f.yaml:15:85: idps[0].claims.groups.keep: empty: give at least one entry",
+		"f.yaml:15:94: idps[0].claims.groups.max: want 1 or more, not 0",
+		"f.yaml:18:33: upstreams[1]: orders.example.com is in the list already",
+		"f.yaml:19:36: allow.optionalIdentity[1]: orders is in the list already",
+		"f.yaml:19:61: allow.responseCache[0]: empty",
+	}
+	_, err := Parse("f.yaml", []byte(text))
+	if want := strings.Join(want, "\n"); err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}

@@ -34,6 +34,9 @@ func (v validator) checkConfig(c *Config) {
 	v.checkUpstreams(c.Upstreams)
 	v.checkCallers(c)
 	v.checkEdge(c.Edge)
+	for key, apis := range map[string][]string{"optionalIdentity": c.Allow.OptionalIdentity, "responseCache": c.Allow.ResponseCache, "detailedRecording": c.Allow.DetailedRecording} {
+		v.checkAPIs(strictyaml.Path{"allow", key}, apis)
+	}
 	if v.Has(strictyaml.Path{"revocation"}) {
 		v.RequireText(strictyaml.Path{"revocation", "file"}, c.Revocation.File)
 	}
@@ -50,6 +53,7 @@ func (v validator) checkUpstreams(upstreams []string) {
 	if len(upstreams) == 0 {
 		v.Reject(at, `want the hosts that a token may be sent to, such as ["*.svc.cluster.local"]`)
 	}
+	v.RequireDistinct(at, upstreams)
 	for i, upstream := range upstreams {
 		_, err := forward.ParseHost(upstream)
 		v.RejectError(at.With(i), err)
@@ -89,6 +93,10 @@ func (v validator) checkIDP(all []IDP, i int) {
 	if len(p.Audiences) == 0 || slices.Contains(p.Audiences, "") {
 		v.Reject(at.With("audiences"), "want the client ids or API names that the caller's token may be for")
 	}
+	v.RequireDistinct(at.With("audiences"), p.Audiences)
+	v.RequireDistinct(at.With("jwtSources"), mapTexts(p.Sources, DecodeJWTSource))
+	v.RequireDistinct(at.With("types"), mapTexts(p.Types, NormalizeType))
+	v.RequireDistinct(at.With("scopes"), p.Scopes)
 	for j, source := range p.Sources {
 		if source == "" {
 			v.Reject(at.With("jwtSources", j), "want the jwt_source of the APIs that verify this provider's tokens")
@@ -178,8 +186,14 @@ func (v validator) checkRule(at strictyaml.Path, name string, rule mapping.Rule)
 	if rule.As != "" && rule.As != mapping.AsText {
 		v.Reject(at.With("as"), "want text, not %q; leave it out to keep each value as it is", rule.As)
 	}
-	if rule.Max < 0 {
-		v.Reject(at.With("max"), "want 1 or more, not %d", rule.Max)
+	v.RequireEntriesIfPresent(at.With("keep"), len(rule.Keep))
+	v.RequireDistinct(at.With("keep"), rule.Keep)
+	switch maximum := at.With("max"); {
+	case !v.Has(maximum):
+	case rule.Max < 1:
+		v.Reject(maximum, "want 1 or more, not %d", rule.Max)
+	case rule.As == mapping.AsText:
+		v.Reject(maximum, "limits lists, and as: text makes one text of one number: remove one of them")
 	}
 }
 
@@ -200,6 +214,7 @@ func (v validator) checkSessions(kind SessionKind, m *SessionMapping) {
 		}
 	}
 	for policy, scopes := range m.Scopes.ByPolicy {
+		v.RequireDistinct(at.With("scopes", "byPolicy", policy), scopes)
 		for i, scope := range scopes {
 			at := at.With("scopes", "byPolicy", policy, i)
 			if len(strings.Fields(scope)) != 1 {
@@ -236,6 +251,22 @@ func (v validator) checkEdge(edge Edge) {
 			}
 		}
 	}
+}
+
+// checkAPIs checks the ids of a list. No API has an empty one.
+func (v validator) checkAPIs(at strictyaml.Path, ids []string) {
+	v.RequireDistinct(at, ids)
+	for i, id := range ids {
+		v.RequireText(at.With(i), id)
+	}
+}
+
+func mapTexts(texts []string, convert func(string) string) []string {
+	converted := make([]string, len(texts))
+	for i, text := range texts {
+		converted[i] = convert(text)
+	}
+	return converted
 }
 
 func presetNames() []string { return slices.Sorted(maps.Keys(presets)) }

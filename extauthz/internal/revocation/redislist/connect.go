@@ -73,11 +73,14 @@ func (c Config) CheckAddress() error {
 	return nil
 }
 
+// IsSocket reports whether the address is a Unix socket.
+func (c Config) IsSocket() bool { return strings.HasPrefix(c.Address, unixPrefix) }
+
 // CheckTLS rejects a connection without TLS to another machine, with [ErrNoTLS].
 func (c Config) CheckTLS() error {
 	host, _, _ := net.SplitHostPort(c.Address)
 	ip := net.ParseIP(host)
-	if c.CAFile != "" || strings.HasPrefix(c.Address, unixPrefix) || host == "localhost" || ip != nil && ip.IsLoopback() {
+	if c.CAFile != "" || c.IsSocket() || host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
 	return ErrNoTLS
