@@ -85,6 +85,11 @@ fuzz: bin/envoy bin/meshpass ## Run every fuzz target of all modules, one after 
 		done; \
 	done; exit $$failed
 
+.PHONY: bundle
+bundle: bin/meshpass $(PLUGIN) $(OLDEST_PLUGIN) ## Build bin/meshpass.zip, a Tyk bundle with each plugin that was built KEY=FILE [UNSIGNED=1]
+	@bin/meshpass tyk bundle build --out bin/meshpass.zip $(if $(KEY),--key '$(KEY)') $(if $(UNSIGNED),--unsigned) \
+		$(PLUGIN) bin/gateways/*/plugins/identity_*.so
+
 .PHONY: images
 images: ## Build the two images, with Docker
 	docker build -f Dockerfile.authz --build-arg REVISION=$$(git rev-parse HEAD) -t meshpass/authz:dev .

@@ -13,6 +13,7 @@
 #   TYK_VERSION   the release, like v5.8.1, if the source has no tag (a source archive)
 #   TYK_BIN       a gateway of that release; absent: a gateway is built from the source and kept
 #   REVISION      the label revision of the metric meshpass_build_info; absent: the commit that is checked out
+#   VERSION, DATE its labels version and date; absent: unknown
 #   OUT           folder of the plugin; absent: plugins/ beside the gateway that make or this script has built
 #
 # Standard output has two lines, "built FILE …" and "loaded FILE …"; progress is on standard error.
@@ -122,12 +123,18 @@ revision() {
 	echo "$commit"
 }
 
+# stamp prints the flags that write the build's names into internal/buildinfo.
+stamp() {
+	local into=github.com/meshpass/meshpass/internal/buildinfo
+	echo "-X $into.tykRelease=${version%%-*} -X $into.revision=$(revision) -X $into.version=${VERSION:-} -X $into.date=${DATE:-}"
+}
+
 # build DIR builds the plugin under a name that no gateway looks for, until it has been loaded.
 build() {
 	mkdir -p "$out" && [ -w "$out" ] || cannot "OUT=$out cannot be written to"
 	out=$(cd "$out" && pwd)
 	log "building $name with $go_version"
-	(cd "$1" && go build "${flags[@]}" -ldflags "-X main.revision=$(revision)" -buildmode=plugin -o "$out/$name.new" ./identity) || cannot "the plugin does not build, see above"
+	(cd "$1" && go build "${flags[@]}" -ldflags "$(stamp)" -buildmode=plugin -o "$out/$name.new" ./identity) || cannot "the plugin does not build, see above"
 	echo "built $name with $go_version"
 }
 

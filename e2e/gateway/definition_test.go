@@ -28,7 +28,7 @@ func (r *rig) writeAPIs(t *testing.T, apis []definition) {
 	must(t, err)
 	must(t, os.Mkdir(r.path("apis"), 0o700))
 	rights := map[string]any{}
-	for _, d := range append(apis, definition{id: canary, json: "{}"}) {
+	for _, d := range apis {
 		api := readJSON(t, filepath.Join(root, "manifests", "tyk", "apis", shipped(d.id)))
 		merge(api, parse(t, r.fill(`{"api_id": "SELF", "name": "SELF", "proxy": {"listen_path": "/SELF/", "target_url": "UPSTREAM"}}`), d.id))
 		if d.alone {

@@ -29,6 +29,7 @@ type setup struct {
 	files map[string]string // beside tyk.conf
 	bare  bool              // the plugin's files are not there yet
 	first func(*rig)        // is called before the gateway is started
+	alone bool              // the rig's own API is without our plugin: a gateway loads it from one folder only
 }
 
 // rig is a running gateway with its Redis, two identity providers and one upstream.
@@ -59,7 +60,7 @@ func start(t *testing.T, s setup) *rig {
 		r.write(t, name, text)
 	}
 	r.writeConf(t, s.conf)
-	r.writeAPIs(t, s.apis)
+	r.writeAPIs(t, append(s.apis, definition{id: canary, json: "{}", alone: s.alone}))
 	if s.first != nil {
 		s.first(r)
 	}

@@ -16,8 +16,10 @@ import (
 // Canary is the pre hook of an API that has no upstream. It answers 200 where callers would get a token,
 // else 503 and the reason. A gateway whose plugin cannot be loaded answers 500 in its place. A probe
 // gets no audit record, only a count, because it is no decision about a caller.
-func Canary(rw http.ResponseWriter, r *http.Request) {
-	s := activeSigner()
+func Canary(rw http.ResponseWriter, _ *http.Request) { activeSigner().answerCanary(rw, nil) }
+
+// answerCanary answers a probe. fault is what is wrong with the probe's own API; nil: nothing is.
+func (s *signer) answerCanary(rw http.ResponseWriter, fault error) {
 	reason := decision.Panic // unless the test comes to its end
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -26,7 +28,10 @@ func Canary(rw http.ResponseWriter, r *http.Request) {
 		s.meter.CountCanary(reason)
 		answerProbe(rw, reason)
 	}()
-	err := s.checkReady()
+	err := fault
+	if err == nil {
+		err = s.checkReady()
+	}
 	reason = decision.Issued
 	if err != nil {
 		reason = token.ReasonOf(err)

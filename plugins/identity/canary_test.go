@@ -1,6 +1,8 @@
 package main
 
 import (
+	"github.com/TykTechnologies/tyk/apidef"
+	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -103,4 +105,50 @@ func TestCanaryForMany(t *testing.T) {
 	if n := p.canaryAnswers(t, decision.Panic); n != 20 {
 		t.Errorf("%d of 20 were answered", n)
 	}
+}
+
+// StripIdentity answers for a canary whose hooks are in a bundle, because a bundle has one list for all its APIs. It also
+// checks that the lists would protect an API.
+func TestCanaryOfABundle(t *testing.T) {
+	const strip, sign, guard = tykapi.StripHook, tykapi.SignHook, tykapi.GuardHook
+	rows := []struct {
+		name   string
+		change func(c *call)
+		want   decision.Reason
+	}{
+		{"all three hooks", func(*call) {}, decision.Issued},
+		{"without SignIdentity", listHooks(strip, "", guard), decision.ConfigInvalid},
+		{"without GuardUpstream", listHooks(strip, sign, ""), decision.ConfigInvalid},
+		{"StripIdentity alone", listHooks(strip, "", ""), decision.ConfigInvalid},
+		{"a hook in the wrong list", listHooks(strip+" "+sign, sign, guard), decision.ConfigInvalid},
+		{"a hook without a path", func(c *call) { c.api.CustomMiddleware.PostKeyAuth[0].Path = "" }, decision.ConfigInvalid},
+		{"a plugin after GuardUpstream", func(c *call) {
+			c.api.CustomMiddleware.Post = append(c.api.CustomMiddleware.Post, apidef.MiddlewareDefinition{Name: "Redirect", Path: "other.so"})
+		}, decision.ConfigInvalid},
+	}
+	p := startRig(t)
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			c := keyCall()
+			c.api.APIID, c.api.UseKeylessAccess, c.api.UseStandardAuth, c.api.CustomMiddlewareBundle = row.name, true, false, "meshpass.zip"
+			c.api.ConfigData = map[string]any{"meshpass": map[string]any{"canary": true}}
+			row.change(c)
+			rw := httptest.NewRecorder()
+			StripIdentity(rw, c.request())
+			switch {
+			case row.want == decision.Issued && (rw.Code != http.StatusOK || rw.Body.String() != "ready\n"):
+				t.Errorf("got %d %s, want 200 ready", rw.Code, rw.Body)
+			case row.want != decision.Issued && (rw.Code != http.StatusServiceUnavailable || !strings.Contains(rw.Body.String(), `"reason":"`+string(row.want)+`"`)):
+				t.Errorf("got %d %s, want 503 %s", rw.Code, rw.Body, row.want)
+			}
+		})
+	}
+	t.Run("without StripIdentity", func(t *testing.T) {
+		c := keyCall()
+		c.api.APIID, c.api.UseKeylessAccess, c.api.UseStandardAuth, c.api.CustomMiddlewareBundle = "unstripped", true, false, "meshpass.zip"
+		c.api.ConfigData = map[string]any{"meshpass": map[string]any{"canary": true}}
+		listHooks("", sign, guard)(c)
+		r := c.request()
+		requireDenied(t, p, r, p.callGuardOnly(r), 500, decision.ConfigInvalid)
+	})
 }

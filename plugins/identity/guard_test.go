@@ -59,7 +59,8 @@ func TestTargetsOfDefinitions(t *testing.T) {
 		{"a disabled one behind the guard", func(c *call) {
 			c.api.CustomMiddleware.Post = append(c.api.CustomMiddleware.Post, apidef.MiddlewareDefinition{Name: "Redirect", Disabled: true})
 		}, ""},
-		{"a bundle", func(c *call) { c.api.CustomMiddleware.Post, c.api.CustomMiddlewareBundle = nil, "bundle.zip" }, ""},
+		{"a bundle without the guard", func(c *call) { c.api.CustomMiddleware.Post, c.api.CustomMiddlewareBundle = nil, "bundle.zip" }, missing},
+		{"a bundle", func(c *call) { c.api.CustomMiddlewareBundle = "bundle.zip" }, ""},
 	}
 	p := startRig(t)
 	for _, row := range rows {

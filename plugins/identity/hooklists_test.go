@@ -130,7 +130,7 @@ func TestHooksThatWouldNotSign(t *testing.T) {
 		{"keyless, only GuardUpstream", both(listHooks("", "", guard), keyless), passes, ""},
 		{"by certificate, without GuardUpstream", both(listHooks(strip, sign, ""), keyless, func(c *call) { c.api.UseMutualTLSAuth = true }),
 			decision.GuardMissing, "the last hook must be GuardUpstream"},
-		{"a bundle", both(listHooks(strip, "", guard), func(c *call) { c.api.CustomMiddlewareBundle = "bundle.zip" }), passes, ""},
+		{"a bundle", both(listHooks(strip, "", guard), func(c *call) { c.api.CustomMiddlewareBundle = "bundle.zip" }), invalid, "does not list SignIdentity"},
 	}
 	p := startRig(t)
 	for _, row := range rows {
@@ -172,6 +172,21 @@ func TestHooksOfOpenAPI(t *testing.T) {
 	r.Header.Set(identity.Header, "forged")
 	setContextValue(r, ctx.OASDefinition, &open)
 	requireDenied(t, p, r, p.callGuardOnly(r), 500, decision.ConfigInvalid)
+}
+
+// A definition in OpenAPI form does not show the lists of a bundle.
+func TestHooksOfBundleInOpenAPI(t *testing.T) {
+	p := startRig(t)
+	c := keyCall()
+	listHooks("", "", "")(c)
+	c.api.IsOAS, c.api.CustomMiddlewareBundle = true, "bundle.zip"
+	var open oas.OAS
+	open.SetTykExtension(&oas.XTykAPIGateway{})
+	open.Fill(c.api)
+	r := httptest.NewRequest(http.MethodGet, "/x", nil)
+	r.Header.Set(identity.Header, "forged")
+	setContextValue(r, ctx.OASDefinition, &open)
+	requireUnsigned(t, p, r, p.callGuardOnly(r))
 }
 
 // Without a definition, or with those of two APIs, it is unknown whether a request may go on unsigned.

@@ -50,7 +50,8 @@ func main() {}
 
 // StripIdentity is the pre hook. It removes each header that only the gateway may write, on open and
 // ignored endpoints too. It denies requests of an API whose definition has no later hook that signs or
-// denies.
+// denies. For an API with the setting canary it does the work of [Canary], because a bundle has one list
+// of hooks for all its APIs.
 func StripIdentity(rw http.ResponseWriter, r *http.Request) {
 	defer denyPanic(rw, r)
 	removeReservedHeaders(r)
@@ -58,7 +59,10 @@ func StripIdentity(rw http.ResponseWriter, r *http.Request) {
 	rememberOriginal(e)
 	if e.err == nil {
 		s := activeSigner()
-		if check := s.hooks.Find(e.definition); check.Err != nil && !check.CheckedLater {
+		switch check := s.hooks.Find(e.definition); {
+		case check.Canary:
+			s.answerCanary(rw, check.Err)
+		case check.Err != nil && !check.CheckedLater:
 			s.denyRequest(e, s.newRecord(e), check.Err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/buildinfo"
 	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/internal/logonce"
 	"github.com/meshpass/meshpass/internal/reload"
@@ -33,9 +34,6 @@ const (
 	metricsGoroutine     = "metrics"
 	definitionsGoroutine = "definitions"
 )
-
-// revision is the commit that the plugin was built from; the build sets it.
-var revision = "unknown"
 
 // watch keeps a signer active, and makes a new one when the configuration, or a file that it names, has
 // changed. A source that cannot be loaded leaves its last good value active, each source on its own.
@@ -344,7 +342,7 @@ func (w *watch) metricsText() []byte {
 	s, report := w.signer.Load(), w.definitions.Report()
 	_, _, older := w.revocations.RolledBack()
 	snapshot := metrics.Snapshot{
-		Now: time.Now(), Ready: s.checkReady() == nil, Revision: revision,
+		Now: time.Now(), Ready: s.checkReady() == nil, Build: buildinfo.StampedBuild(),
 		Audit: auditTrails.sumStats(), LogLines: logLines().Stats(),
 		RevocationsOlder: older, RevocationsVanished: w.revocations.VanishedCount(),
 		DefinitionsVisible: report.Visible,

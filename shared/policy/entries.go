@@ -19,7 +19,7 @@ const maxFew = 8
 
 func (e *entries[K, V]) isEmpty() bool { return e.few == nil && e.many == nil }
 
-// find gives the value of a key; nil: there is none.
+// find gives the value of a key; nil: the key is absent.
 func (e *entries[K, V]) find(key K) *V {
 	if e.many != nil {
 		return e.many[key]

@@ -16,8 +16,8 @@ import (
 )
 
 func newTyk() *cobra.Command {
-	return newGroup("tyk COMMAND", "Prepare the API definitions of a Tyk gateway",
-		`Prepares the API definitions of a Tyk gateway that exists.`, newTykHooks())
+	return newGroup("tyk COMMAND", "Prepare the API definitions and the plugin of a Tyk gateway",
+		`Prepares the API definitions of a Tyk gateway that exists, and bundles with the plugin.`, newTykHooks(), newTykBundle())
 }
 
 func newTykHooks() *cobra.Command {

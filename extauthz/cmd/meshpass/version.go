@@ -8,13 +8,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/internal/buildinfo"
+	"github.com/meshpass/meshpass/internal/buildinfo"
 )
 
 // version describes the source and the platform of this program.
 type version struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"` // of the repository, where the build recorded it
+	Date     string `json:"date,omitempty"`     // of the revision
 	Go       string `json:"go"`
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
@@ -23,13 +24,17 @@ type version struct {
 func readVersion() version {
 	build := buildinfo.ReadBuild()
 	return version{
-		Version: cmp.Or(build.Version, "unknown"), Revision: build.Revision, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		Version: cmp.Or(build.Version, "unknown"), Revision: build.Revision, Date: build.Date, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 	}
 }
 
 func versionLine() string {
 	v := readVersion()
-	return fmt.Sprintf("meshpass %s %s %s/%s", v.Version, v.Go, v.OS, v.Arch)
+	origin := ""
+	if v.Revision != "" {
+		origin = fmt.Sprintf(" (%.12s, %s)", v.Revision, cmp.Or(v.Date, "no date"))
+	}
+	return fmt.Sprintf("meshpass %s%s %s %s/%s", v.Version, origin, v.Go, v.OS, v.Arch)
 }
 
 // Print writes the version as text.
@@ -39,7 +44,7 @@ func (v version) Print(to io.Writer) error {
 }
 
 func newVersion() *cobra.Command {
-	cmd := &cobra.Command{Use: "version [flags]", Short: "Print the version", Long: "Prints the version, and the version of Go that built it.", Args: noArgs}
+	cmd := &cobra.Command{Use: "version [flags]", Short: "Print the version", Long: "Prints the version, the commit with its date, and the version of Go that built it.", Args: noArgs}
 	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return printAnswer(cmd, readVersion(), *format) }
 	return cmd

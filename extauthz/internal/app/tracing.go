@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/meshpass/meshpass/extauthz/internal/buildinfo"
 	"github.com/meshpass/meshpass/extauthz/internal/status"
 	"github.com/meshpass/meshpass/extauthz/internal/tracing"
+	"github.com/meshpass/meshpass/internal/buildinfo"
 	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 

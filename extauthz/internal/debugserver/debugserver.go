@@ -100,7 +100,7 @@ func (l *Level) status() levelStatus {
 	return s
 }
 
-// Describe says for people which level is active, and until when.
+// Describe names for people the level that is active, and until when.
 func (l *Level) Describe() string {
 	s := l.status()
 	if s.Until == nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/meshpass/meshpass/extauthz/internal/buildinfo"
 	"github.com/meshpass/meshpass/extauthz/internal/tracing"
+	"github.com/meshpass/meshpass/internal/buildinfo"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -144,7 +144,7 @@ func (m *missingTokens) countPair(pair [3]string) {
 func newBuildInfo() prometheus.Collector {
 	build := buildinfo.ReadBuild()
 	labels := prometheus.Labels{
-		"version": cmp.Or(build.Version, "unknown"), "revision": cmp.Or(build.Revision, "unknown"), "go": runtime.Version(),
+		"version": cmp.Or(build.Version, "unknown"), "revision": cmp.Or(build.Revision, "unknown"), "date": cmp.Or(build.Date, "unknown"), "go": runtime.Version(),
 	}
 	gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: "meshpass_build_info", Help: "Which build runs.", ConstLabels: labels})
 	gauge.Set(1)

@@ -149,7 +149,7 @@ meshpass_policy_overrides_active 1`},
 
 func TestBuildAndProcess(t *testing.T) {
 	p := newProcess(t)
-	for _, name := range []string{`meshpass_build_info{go="go`, "go_goroutines ", "process_start_time_seconds "} {
+	for _, name := range []string{`meshpass_build_info{date="unknown",go="go`, "go_goroutines ", "process_start_time_seconds "} {
 		if got := p.samples(t, name); got == "" || strings.Contains(got, "\n") {
 			t.Errorf("%s: got %q", name, got)
 		}

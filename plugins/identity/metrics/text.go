@@ -1,10 +1,12 @@
 package metrics
 
 import (
+	"cmp"
 	"runtime"
 	"sync/atomic"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/buildinfo"
 	"github.com/meshpass/meshpass/internal/logqueue"
 	"github.com/meshpass/meshpass/plugins/identity/metrics/promtext"
 	"github.com/meshpass/meshpass/shared/audit"
@@ -28,7 +30,7 @@ type Snapshot struct {
 
 	Active *ActiveConfig // nil: there is no usable configuration
 
-	Revision string // the commit that the plugin was built from
+	Build buildinfo.Build
 }
 
 // LabelledCount is a count with the value of its label.
@@ -58,7 +60,8 @@ func (m *Meter) Text(s Snapshot) []byte {
 	s.writeDefinitions(&t)
 	s.writeConfig(&t)
 	t.Family("meshpass_build_info", promtext.Gauge, "Which build runs.")
-	t.Sample(1, "revision", s.Revision, "go", runtime.Version())
+	t.Sample(1, "version", cmp.Or(s.Build.Version, "unknown"), "revision", cmp.Or(s.Build.Revision, "unknown"), "date", cmp.Or(s.Build.Date, "unknown"),
+		"tyk", cmp.Or(s.Build.TykRelease, "unknown"), "go", runtime.Version())
 	return t.Bytes()
 }
 

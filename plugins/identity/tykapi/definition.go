@@ -58,6 +58,7 @@ func DefinitionOf(r *http.Request) (Definition, error) {
 func classicForm(o *oas.OAS) *apidef.APIDefinition {
 	var d apidef.APIDefinition
 	o.ExtractTo(&d)
+	d.IsOAS = true
 	return &d
 }
 

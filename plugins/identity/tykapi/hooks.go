@@ -85,6 +85,7 @@ type HookChecks struct {
 type HookCheck struct {
 	Err          error // for every request; nil: the hooks protect the API
 	CheckedLater bool  // SignIdentity or GuardUpstream runs, and denies
+	Canary       bool  // StripIdentity answers for the canary; Err is a fault of the canary's hooks
 }
 
 // NewHookChecks checks by a configuration.
@@ -109,11 +110,14 @@ func (c *HookChecks) Find(d Definition) HookCheck {
 }
 
 func (c *HookChecks) checkHooks(d *apidef.APIDefinition) (result HookCheck) {
+	if own, err := readNarrowing(d); err == nil && own.Canary {
+		return HookCheck{Err: checkCanaryHooks(d), Canary: true}
+	}
 	lists, keyless := listedHooks(d), d.UseKeylessAccess
 	signs, guards := runsHook(lists, SignHook) && !keyless, runsHook(lists, GuardHook)
 	result.CheckedLater = signs || guards
 	if c.broken != nil {
-		if !hasBundle(d) && !signs && (!keyless || d.UseMutualTLSAuth) {
+		if !hidesLists(d) && !signs && (!keyless || d.UseMutualTLSAuth) {
 			result.Err = c.broken // without a configuration it is unknown whether it forwards to our hosts
 		}
 		return result
@@ -124,11 +128,36 @@ func (c *HookChecks) checkHooks(d *apidef.APIDefinition) (result HookCheck) {
 	return result
 }
 
+// checkCanaryHooks rejects a canary whose hooks do not protect an API that has the same lists, such as the
+// lists of a bundle: Tyk verifies the files of a bundle, and not which hooks its manifest lists.
+func checkCanaryHooks(d *apidef.APIDefinition) error {
+	if hidesLists(d) {
+		return denial.New(decision.ConfigInvalid, "API %s: the canary of a bundle needs a classic definition: the OpenAPI form does not show the hooks of a bundle", d.APIID)
+	}
+	if fault := findHookWithoutPath(d); fault != nil {
+		return denial.New(fault.reason(), "API %s: %w", d.APIID, fault)
+	}
+	lists := listedHooks(d)
+	if misplaced := hooks.FindMisplaced(lists, hooks.ClassicNames); misplaced != "" {
+		return denial.New(decision.ConfigInvalid, "API %s: %s", d.APIID, misplaced)
+	}
+	for _, hook := range []string{StripHook, SignHook, GuardHook} {
+		if !runsHook(lists, hook) {
+			return denial.New(decision.ConfigInvalid, "API %s: %s does not list %s: list all three hooks for the canary too, or use a bundle of `meshpass tyk bundle build`",
+				d.APIID, hooks.ClassicNames[hooks.ListOf[hook]], hook)
+		}
+	}
+	if err := checkGuardIsLast(d); err != nil {
+		return denial.New(decision.ConfigInvalid, "API %s: %w", d.APIID, err)
+	}
+	return nil
+}
+
 // findHookFault reports why requests of the API would go on without a token, or with a client's own;
 // nil: they would not, as far as the definition shows, or it has no hook of ours. The caller knows
 // that Tyk runs the hooks. The zero configuration has no upstreams.
 func findHookFault(c *settings.Config, d *apidef.APIDefinition) *hookFault {
-	if hasBundle(d) {
+	if hidesLists(d) {
 		return nil
 	}
 	if fault := findHookWithoutPath(d); fault != nil {
@@ -165,10 +194,9 @@ func findHookFault(c *settings.Config, d *apidef.APIDefinition) *hookFault {
 }
 
 // checkGuardIsLast rejects an API without the hook that puts the token on the request, and an API with
-// a plugin after it, which could send the token elsewhere. The lists of a bundle cannot be seen here;
-// without the hook there is no token.
+// a plugin after it, which could send the token elsewhere. Without the hook there is no token.
 func checkGuardIsLast(d *apidef.APIDefinition) error {
-	if hasBundle(d) {
+	if hidesLists(d) {
 		return nil
 	}
 	if !entriesOf(d).GuardIsLast() {
@@ -217,7 +245,11 @@ func isCanary(d *apidef.APIDefinition) bool {
 	})
 }
 
-// hasBundle reports whether a bundle replaces the lists: its content cannot be seen.
+// hidesLists reports whether Tyk runs other lists than the definition of a request shows. Tyk writes the lists of a
+// bundle into the classic definition, and not into the OpenAPI form (measured on 5.8.1).
+func hidesLists(d *apidef.APIDefinition) bool { return d.IsOAS && hasBundle(d) }
+
+// hasBundle reports whether a bundle replaces the lists of a definition in a file: its content cannot be seen there.
 func hasBundle(d *apidef.APIDefinition) bool {
 	return d.CustomMiddlewareBundle != "" && !d.CustomMiddlewareBundleDisabled
 }

@@ -25,6 +25,7 @@ type narrowing struct {
 	Audiences *[]string     `yaml:"audiences"` // of the providers' audiences, only these
 	Lifetime  time.Duration `yaml:"lifetime"`  // shorter than the file's
 	Identity  string        `yaml:"identity"`  // required (default) | optional, where allow.optionalIdentity names the API
+	Canary    bool          `yaml:"canary"`    // answer every request as the hook Canary does
 }
 
 func readNarrowing(d *apidef.APIDefinition) (n narrowing, err error) {

@@ -1,0 +1,7 @@
+//go:build canary
+
+package main
+
+import "net/http"
+
+func Canary(http.ResponseWriter, *http.Request) {}
