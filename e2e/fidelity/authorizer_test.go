@@ -51,14 +51,23 @@ func newHop(t testing.TB) *hop {
 	return newHopOn(t, newRig(t, fromDump), "")
 }
 
-// newHopOn adds lines to the configuration of testdata.
-func newHopOn(t testing.TB, r *rig, lines string) *hop {
+// file is one more file of an authorizer.
+type file struct {
+	name string
+	data []byte
+}
+
+// newHopOn adds lines to the configuration of testdata, and the files that they name.
+func newHopOn(t testing.TB, r *rig, lines string, files ...file) *hop {
 	t.Helper()
 	h := &hop{rig: r}
 	must(t, h.net.CopyDir(h.dir, os.DirFS("testdata")))
 	config, err := os.ReadFile(filepath.Join(h.dir, "meshpass.yaml"))
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(h.dir, "meshpass.yaml"), append(config, lines...), 0o644))
+	for _, f := range files {
+		must(t, os.WriteFile(filepath.Join(h.dir, f.name), f.data, 0o600))
+	}
 	h.audited = startMeshpass(t, h.net, h.dir, "testdata/policies", h.authorizerAddress())
 	return h
 }

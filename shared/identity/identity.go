@@ -94,6 +94,10 @@ func IsReservedHeader(header string) bool {
 	return equalFolded(header, "txn-token") || len(header) >= len(HeaderPrefix) && equalFolded(header[:len(HeaderPrefix)], "x-meshpass-")
 }
 
+// ReservedHeaderPattern is a regular expression (RE2) that matches the whole of a lower-case name if and
+// only if [IsReservedHeader] holds for it. The configuration of an Envoy uses it.
+const ReservedHeaderPattern = `txn[^a-z0-9]token|x[^a-z0-9]meshpass[^a-z0-9].*`
+
 // equalFolded compares byte by byte. want has only lower-case letters, digits and "-".
 func equalFolded(name, want string) bool {
 	if len(name) != len(want) {

@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -39,6 +40,22 @@ func TestWorkload(t *testing.T) {
 	}
 	if got, err := (identity.TrustDomains{}).ParseWorkload("spiffe:///ns/a/sa/b"); err == nil {
 		t.Errorf("an unset trust domain is local: %q", got)
+	}
+}
+
+// The expression matches exactly the names that IsReservedHeader reports. Envoy has names in lower case.
+func TestReservedHeaderPattern(t *testing.T) {
+	pattern := regexp.MustCompile(`(?s)^(?:` + identity.ReservedHeaderPattern + `)$`)
+	names := []string{"", "x-meshpass-", "txn-tokens", "x-txn-token", "x--meshpass-user", "x-meshpas-s", "x-meshpass", "authorization", "x-meshpass-a b\n"}
+	for c := range 128 {
+		sign := string([]byte{byte(c)})
+		names = append(names, "txn"+sign+"token", "x"+sign+"meshpass"+sign+"user", "x-meshpass"+sign, "x"+sign+"meshpass-user")
+	}
+	for _, name := range names {
+		name = strings.ToLower(name)
+		if got := pattern.MatchString(name); got != identity.IsReservedHeader(name) {
+			t.Errorf("%q: the expression matches: %t, reserved: %t", name, got, !got)
+		}
 	}
 }
 

@@ -117,6 +117,31 @@ func (s *Set) Inputs(r Request, claims *identity.Claims) map[string]any {
 // cannot make that decision again.
 func (s *Set) Reads() []string { return inputNames(s.reads) }
 
+// SidecarHeaders lists the headers that the documents for workloads with a sidecar read, sorted. Documents
+// that target only Services, gateways and the edge are left out: a waypoint, a gateway or Tyk decides by them.
+func (s *Set) SidecarHeaders() []string {
+	var all []string
+	for _, d := range s.documents {
+		if !slices.ContainsFunc(d.spec.Targets, IsBehindSidecar) {
+			continue
+		}
+		for _, a := range d.reads {
+			if name, isHeader := strings.CutPrefix(a.name, headerPrefix); isHeader {
+				all = append(all, name)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// IsBehindSidecar reports whether the pattern can match a workload, and not only a Service, a gateway
+// or an API at the edge.
+func IsBehindSidecar(target identity.Pattern) bool {
+	callee := target.Literal()
+	return !callee.IsEdge() && !callee.IsService() && !callee.IsGateway()
+}
+
 // Info describes the document.
 func (d *Document) Info() DocumentInfo {
 	return DocumentInfo{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -158,6 +159,41 @@ func TestClaimsThatNoTokenHas(t *testing.T) {
 		_, err := loader.Load(files(head + "  rules: [{name: r, effect: deny, " + fields + "}]\n"))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%s: got %v", fields, err)
+		}
+	}
+}
+
+// If the headers that sidecars send are known, a rule for workloads that reads another one does not load.
+func TestHeadersThatNoSidecarSends(t *testing.T) {
+	const rule = `  rules: [{name: r, effect: deny, when: "request.headers['x-b'] == 'b' || has(request.headers.x_c)"}]` + "\n"
+	const missing = `0.yaml:6:41: when: the header "x_c" is not among the allowed headers, so no sidecar sends it: ` +
+		"add it with meshpass istio headers, and apply that to the mesh first"
+	for _, row := range []struct {
+		name, targets string
+		allowed       []string
+		want          string
+		read          []string // of sidecars, once it is loaded
+	}{
+		{"all", "ns/shop/sa/orders", nil, "", []string{"x-b", "x_c"}},
+		{"both", "ns/shop/sa/*", []string{"x-a", "x-b", "x_c"}, "", []string{"x-b", "x_c"}},
+		{"one", "ns/shop/sa/*", []string{"x-a", "x-b"}, missing, nil},
+		{"none", "ns/shop/sa/orders", []string{}, strings.Replace(missing, "x_c", "x-b", 1) + "\n" + missing, nil},
+		{"no sidecar", "service/shop/orders, gateway/in, edge/orders", []string{}, "", nil},
+		{"a sidecar too", "service/shop/orders, ns/shop/sa/orders", []string{"x-b"}, missing, nil},
+	} {
+		loader := source.Loader{AllowedHeaders: row.allowed, Memory: new(source.Memory)}
+		written := files(strings.Replace(head, "ns/shop/sa/orders", row.targets, 1) + rule)
+		set, err := loader.Load(written)
+		if row.want == "" && err != nil || row.want != "" && (err == nil || err.Error() != row.want) {
+			t.Errorf("%s: got %v, want %s", row.name, err, row.want)
+			continue
+		}
+		if err == nil && !slices.Equal(set.SidecarHeaders(), row.read) {
+			t.Errorf("%s: sidecars have to send %q", row.name, set.SidecarHeaders())
+		}
+		loader.AllowedHeaders = nil // what was compiled is not used with another list
+		if _, err := loader.Load(written); err != nil {
+			t.Errorf("%s, then all: %v", row.name, err)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 func newIstio() *cobra.Command {
 	return newGroup("istio COMMAND", "Prepare the configuration of an Istio that exists",
-		`Prepares the configuration of an Istio that exists.`, newIstioProviders())
+		`Prepares the configuration of an Istio that exists.`, newIstioProviders(), newIstioHeaders())
 }
 
 func newIstioProviders() *cobra.Command {

@@ -8,8 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meshpass/meshpass/extauthz/internal/allowedheaders"
 	"github.com/meshpass/meshpass/extauthz/internal/policycli"
 	"github.com/meshpass/meshpass/extauthz/internal/printer"
+	"github.com/meshpass/meshpass/internal/readfile"
+	"github.com/meshpass/meshpass/internal/strictyaml"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
 )
@@ -35,6 +38,14 @@ func addPolicySource(cmd *cobra.Command, s *policycli.DocumentSource) {
 			return errors.New("want NAME, or NAME,NAME")
 		}
 		return nil
+	})
+	addFunc(cmd, "allowed-headers", "FILE", "", "the EnvoyFilter of meshpass istio headers; a rule that reads a header which it does not list is an error; without it all headers are sent", func(name string) error {
+		data, err := readfile.Read(name, allowedheaders.MaxFileBytes)
+		if err != nil {
+			return err
+		}
+		s.Headers, err = allowedheaders.Parse(data)
+		return strictyaml.InFile(name, err)
 	})
 }
 

@@ -25,9 +25,10 @@ type activePolicies struct {
 	now       func() time.Time
 	changes   *changeLog
 
-	documents *reload.Value[policysource.Loaded]
-	overrides *reload.Value[[]policy.Override] // nil: no file of overrides is configured
-	noHome    atomic.Bool                      // no entry of trust is home
+	documents      *reload.Value[policysource.Loaded]
+	overrides      *reload.Value[[]policy.Override] // nil: no file of overrides is configured
+	allowedHeaders *reload.Value[[]string]          // nil: sidecars send all headers
+	noHome         atomic.Bool                      // no entry of trust is home
 
 	combining sync.Mutex                 // one writer of set at a time
 	set       atomic.Pointer[policy.Set] // active
@@ -40,7 +41,7 @@ type activePolicies struct {
 func (p *activePolicies) loadDocuments(file *strictyaml.Checker, from folders) {
 	loader := policysource.Loader{Domains: p.domains, Memory: new(policysource.Memory)}
 	load := func() (policysource.Loaded, error) {
-		loader.NoHomeIssuer = p.noHome.Load()
+		loader.NoHomeIssuer, loader.AllowedHeaders = p.noHome.Load(), p.sentHeaders()
 		loaded := p.loadEach(loader, from)
 		p.wanted.Store(&loaded.Wanted)
 		if !p.strict {

@@ -117,6 +117,7 @@ func (a *authorizer) loadFiles(file *configFile) {
 	a.trust = &trustFollower{started: file, domains: a.settings.domains, registry: a.registry, changes: a.changes, applied: a.trustChanged}
 	a.trust.loadSection(check)
 	a.policies.noHome.Store(!hasHome(a.trust.issuers.Get().entries))
+	a.policies.loadAllowedHeaders(check, c.Envoy)
 	a.policies.loadDocuments(check, a.settings.folders)
 	a.policies.loadOverrides(check, c.Policies.Overrides)
 	c.Audit.checkOutput(check)
@@ -184,6 +185,9 @@ func (a *authorizer) sources() map[string]source {
 	}
 	if a.policies.overrides != nil {
 		all[overridesSource] = a.policies.overrides
+	}
+	if a.policies.allowedHeaders != nil {
+		all[headersSource] = a.policies.allowedHeaders
 	}
 	if a.revoked.file != nil {
 		all[revocationsSource] = a.revoked.file

@@ -84,6 +84,7 @@ func listUnchecked(file *configFile, o CheckOptions) (all strictyaml.Problems) {
 	for i := range file.config.Trust {
 		add(strictyaml.Path{"trust", i, "jwks", "url"}, "whether the key set can be fetched and is valid")
 	}
+	add(strictyaml.Path{"envoy", "allowedHeaders"}, "whether the mesh has exactly this EnvoyFilter")
 	add(atRedis, "whether Redis answers, and with a valid list")
 	if o.Memory == 0 {
 		all = append(all, file.check.ProblemAt(strictyaml.Path{"limits"}, "whether they fit into the memory of the container: name it with --memory"))

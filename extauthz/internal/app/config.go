@@ -20,6 +20,7 @@ type config struct {
 	TrustDomains    trustDomainsConfig `yaml:"trustDomains"`
 	Trust           []trustConfig      `yaml:"trust"`
 	Policies        policiesConfig     `yaml:"policies"`
+	Envoy           envoyConfig        `yaml:"envoy"`
 	Revocation      revocationConfig   `yaml:"revocation"`
 	IdentityHeaders map[string]string  `yaml:"identityHeaders"`
 	Cache           cacheConfig        `yaml:"cache"`

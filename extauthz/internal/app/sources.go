@@ -19,6 +19,7 @@ const (
 	jwksSource        = "jwks"
 	policiesSource    = "policies"
 	overridesSource   = "overrides"
+	headersSource     = "allowedHeaders"
 	revocationsSource = "revocations"
 	redisSource       = "revocations/redis"
 	tlsSource         = "tls"

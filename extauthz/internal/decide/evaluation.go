@@ -198,8 +198,8 @@ func (e *evaluation) newRecord() audit.Record {
 	request, headers := &e.reading.Request, &e.reading.headers
 	r := audit.Record{
 		Time: e.received.UTC(), Kind: audit.KindCheck, ID: e.id, Listener: e.config.Listener,
-		TraceID:   audit.ParseTraceID(headers.firstOf("traceparent")),
-		RequestID: audit.Clip(headers.firstOf("x-request-id"), audit.MaxRequestID),
+		TraceID:   audit.ParseTraceID(headers.firstOf(traceparentHeader)),
+		RequestID: audit.Clip(headers.firstOf(requestIDHeader), audit.MaxRequestID),
 		Caller:    audit.Clip(string(request.Caller), audit.MaxWorkload),
 		Callee:    audit.Clip(string(request.Callee), audit.MaxWorkload),
 		Method:    audit.Clip(request.Method, audit.MaxMethod),

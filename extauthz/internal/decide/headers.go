@@ -84,3 +84,19 @@ func isNotOfName(r rune) bool {
 	letterOrDigit := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 	return !letterOrDigit && !strings.ContainsRune("#$%&'*+-.^_`|~", r)
 }
+
+// Names of headers that an answer or its record depends on, beside the reserved ones.
+const (
+	pathHeader        = ":path"
+	authorityHeader   = ":authority"
+	hostHeader        = "host"
+	traceparentHeader = "traceparent"
+	requestIDHeader   = "x-request-id"
+)
+
+// HeadersRead lists the names that every decision reads behind a sidecar, sorted. Rules may read more,
+// and a waypoint's Check also needs [XFCCHeader]. Reserved headers (identity.IsReservedHeader) are read
+// in every spelling.
+func HeadersRead() []string {
+	return []string{authorityHeader, pathHeader, hostHeader, traceparentHeader, requestIDHeader}
+}

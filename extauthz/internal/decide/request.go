@@ -65,7 +65,7 @@ func ReadRequest(r *Request, peers Peers, now time.Time) Reading {
 		reading.Deny = decision.NoCallee // plaintext under PERMISSIVE, or an address that no Service has
 	case !reading.headers.areRemovable():
 		reading.Deny = decision.AmbiguousHeader
-	case anyDiffers(reading.headers.values[":path"], fullPath):
+	case anyDiffers(reading.headers.values[pathHeader], fullPath):
 		reading.Deny = decision.AmbiguousPath
 	}
 	return reading
@@ -96,7 +96,7 @@ func withoutQuery(path string) string {
 // hostOf gives the host. If the fields that hold it differ, it gives all of them, joined
 // as Envoy joins several: such a host is ambiguous wherever it matters.
 func hostOf(http *HTTP) string {
-	for _, name := range []string{":authority", "host"} {
+	for _, name := range []string{authorityHeader, hostHeader} {
 		if values := http.Headers.values[name]; anyDiffers(values, http.Host) {
 			return strings.Join(append([]string{http.Host}, values...), ",")
 		}

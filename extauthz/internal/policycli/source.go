@@ -24,6 +24,7 @@ type DocumentSource struct {
 	Stdin      io.Reader
 	Domains    identity.TrustDomains
 	Members    []string    // of tctx that tokens can have, beside Meshpass's own; nil: any
+	Headers    []string    // that sidecars send, beside those that every decision needs; nil: all
 	Unguarded  policy.Mode // for workloads that no document targets
 }
 
@@ -73,7 +74,7 @@ func (s DocumentSource) LoadFolders(dirs []source.Dir) (*policy.Set, error) {
 
 // Loader returns the loader that reads the documents.
 func (s DocumentSource) Loader() source.Loader {
-	return source.Loader{Domains: s.Domains, Members: s.Members}
+	return source.Loader{Domains: s.Domains, Members: s.Members, AllowedHeaders: s.Headers}
 }
 
 // WatchedInputs returns the files whose changes change what the command reads.

@@ -25,6 +25,10 @@ type Loader struct {
 	Domains identity.TrustDomains // a workload of these is named ns/…, never spiffe://…
 	Members []string              // of tctx that tokens can have, beside our own; nil: any
 
+	// AllowedHeaders are the lower-case names of the headers that sidecars send beside those that
+	// every decision needs. A document for workloads that reads another one is rejected. Nil: all.
+	AllowedHeaders []string
+
 	// NoHomeIssuer means that no trusted issuer is home, so that no outage can happen.
 	// Documents with onOutage: allow are rejected then.
 	NoHomeIssuer bool
@@ -183,7 +187,7 @@ func (c *contents) compileDocument(f *folder, d *Document) *documentResult {
 	}
 	if d.wellFormed {
 		result.compiled = buildDocument(d, buildSettings{
-			domains: c.loader.Domains, members: c.loader.Members, noHomeIssuer: c.loader.NoHomeIssuer, expressions: c.expressions,
+			domains: c.loader.Domains, members: c.loader.Members, headers: c.loader.AllowedHeaders, noHomeIssuer: c.loader.NoHomeIssuer, expressions: c.expressions,
 		})
 		d.Compiled = result.compiled
 	}
@@ -196,7 +200,7 @@ func (c *contents) compileDocument(f *folder, d *Document) *documentResult {
 
 // settingsFor gives all settings that decide the result of a file of the folder.
 func (l Loader) settingsFor(d Dir) string {
-	return fmt.Sprintf("%q %q %v %t %q %q %q %q %t", l.Domains, l.Members, l.Members == nil, l.NoHomeIssuer, d.Name, d.messagePath(), d.Paths, d.MayTarget, d.Guardrail)
+	return fmt.Sprintf("%q %q %v %q %v %t %q %q %q %q %t", l.Domains, l.Members, l.Members == nil, l.AllowedHeaders, l.AllowedHeaders == nil, l.NoHomeIssuer, d.Name, d.messagePath(), d.Paths, d.MayTarget, d.Guardrail)
 }
 
 // addUnreadable adds a file or folder that cannot be read.

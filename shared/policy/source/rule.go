@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -69,6 +70,7 @@ type ruleBuilder struct {
 type buildSettings struct {
 	domains      identity.TrustDomains
 	members      []string // of tctx that tokens can have; nil: any
+	headers      []string // that a sidecar sends; nil: all
 	noHomeIssuer bool     // onOutage: allow is rejected
 	expressions  *expressions
 }
@@ -321,7 +323,20 @@ func (b *ruleBuilder) buildWhen() {
 	for claim := range reads.Claims {
 		b.checkMember(claim, "when")
 	}
+	for _, name := range slices.Sorted(maps.Keys(reads.Headers)) {
+		b.checkHeader(name)
+	}
 	b.addCondition(policy.NewWhen(compiled))
+}
+
+// checkHeader rejects a header that no sidecar sends, if the loader knows which ones are sent. A rule
+// would see a request without it. Waypoints, gateways and the edge send all headers.
+func (b *ruleBuilder) checkHeader(name string) {
+	if b.settings.headers == nil || slices.Contains(b.settings.headers, name) || !slices.ContainsFunc(b.targets, policy.IsBehindSidecar) {
+		return
+	}
+	b.addProblem(fmt.Errorf("when: the header %q is not among the allowed headers, so no sidecar sends it: "+
+		"add it with meshpass istio headers, and apply that to the mesh first", name), "when")
 }
 
 // checkCapture rejects a capture that some path does not bind, unless has() guards it.
