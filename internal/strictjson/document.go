@@ -210,6 +210,9 @@ func (v Value) Integer() (value int64, ok bool) {
 	return int64(v.node().number), true
 }
 
+// IsObject reports whether v is an object.
+func (v Value) IsObject() bool { return v.is(object) }
+
 // Object makes the map of an object, with all values in it.
 func (v Value) Object() (members map[string]any, ok bool) {
 	if !v.is(object) {

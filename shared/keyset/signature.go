@@ -7,8 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/asn1"
-	"fmt"
 	"math/big"
 )
 
@@ -44,31 +42,29 @@ func verifyES256(key *ecdsa.PublicKey, input, signature []byte) bool {
 	return ecdsa.Verify(key, digest[:], r, s) // rejects 0, and numbers that are not below n
 }
 
+// signRaw signs with a key that [newSigningKey] has accepted.
 func signRaw(key crypto.Signer, input []byte) ([]byte, error) {
-	digest := sha256.Sum256(input)
-	switch key.Public().(type) {
-	case *ecdsa.PublicKey:
-		return signES256(key, digest[:])
-	case ed25519.PublicKey:
-		return key.Sign(rand.Reader, input, crypto.Hash(0))
-	case *rsa.PublicKey:
-		return key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	switch key := key.(type) {
+	case *ecdsa.PrivateKey:
+		return signES256(key, input)
+	case ed25519.PrivateKey:
+		return ed25519.Sign(key, input), nil
+	case *rsa.PrivateKey:
+		digest := sha256.Sum256(input)
+		return rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, digest[:])
 	}
 	return nil, ErrUnsupportedKey
 }
 
-// signES256 turns the signer's ASN.1 into r||s.
-func signES256(key crypto.Signer, digest []byte) ([]byte, error) {
-	der, err := key.Sign(rand.Reader, digest, crypto.SHA256)
+// signES256 returns r||s.
+func signES256(key *ecdsa.PrivateKey, input []byte) ([]byte, error) {
+	digest := sha256.Sum256(input)
+	r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
 	if err != nil {
 		return nil, err
 	}
-	var pair struct{ R, S *big.Int }
-	if _, err := asn1.Unmarshal(der, &pair); err != nil {
-		return nil, fmt.Errorf("the signer did not return an ECDSA signature: %w", err)
-	}
 	signature := make([]byte, 2*coordinate)
-	pair.R.FillBytes(signature[:coordinate])
-	pair.S.FillBytes(signature[coordinate:])
+	r.FillBytes(signature[:coordinate])
+	s.FillBytes(signature[coordinate:])
 	return signature, nil
 }

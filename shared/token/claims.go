@@ -61,31 +61,40 @@ func (r claimRules) findTrust(p *parsed) (Trust, error) {
 	return trust, nil
 }
 
-// readClaims checks the audience (13), the required claims (15), what the issuer may
-// assert (23), and that the token is not a test token (24).
+// readClaims returns the claims of a token that passes [claimRules.checkClaims].
 func (r claimRules) readClaims(p *parsed, times tokenTimes, trust Trust) (*identity.Claims, error) {
+	c := &identity.Claims{}
+	if err := r.checkClaims(p, times, trust, c); err != nil {
+		return nil, err
+	}
+	c.Tctx, c.Rctx = makeObject(p, "tctx"), makeObject(p, "rctx")
+	return c, nil
+}
+
+// checkClaims checks the audience (13), the required claims (15), what the issuer may
+// assert (23), and that the token is not a test token (24). It reads the claims into c, but
+// for the objects, which take most of the memory.
+func (r claimRules) checkClaims(p *parsed, times tokenTimes, trust Trust, c *identity.Claims) error {
 	if !isAudience(p.claim("aud"), trust.Audience) {
-		return nil, newError(decision.AudienceMismatch, "aud is not exactly the configured audience")
+		return newError(decision.AudienceMismatch, "aud is not exactly the configured audience")
 	}
-	c := &identity.Claims{
-		Issuer: trust.Issuer, Audience: trust.Audience,
-		IssuedAt: time.Unix(times.issued, 0).UTC(), Expires: time.Unix(times.expires, 0).UTC(),
-	}
+	c.Issuer, c.Audience = trust.Issuer, trust.Audience
+	c.IssuedAt, c.Expires = time.Unix(times.issued, 0).UTC(), time.Unix(times.expires, 0).UTC()
 	if err := readMembers(p, c); err != nil {
-		return nil, &Error{Reason: decision.ClaimsInvalid, Cause: err}
+		return &Error{Reason: decision.ClaimsInvalid, Cause: err}
 	}
 	requester, err := r.domains.ParseWorkload(c.Requester)
 	if err != nil {
-		return nil, &Error{Reason: decision.ClaimsInvalid, Cause: fmt.Errorf("req_wl: %w", identity.ErrNotSPIFFE)}
+		return &Error{Reason: decision.ClaimsInvalid, Cause: fmt.Errorf("req_wl: %w", identity.ErrNotSPIFFE)}
 	}
 	if err := trust.checkEntitlement(c, requester); err != nil {
-		return nil, &Error{Reason: decision.NotEntitled, Cause: err}
+		return &Error{Reason: decision.NotEntitled, Cause: err}
 	}
 	// The value does not count: only a minter of test tokens writes this member.
-	if _, marked := c.Tctx[testMember]; marked && !r.allowTest {
-		return nil, newError(decision.TestToken, "tctx.%s is present, and test tokens are not accepted", testMember)
+	if p.claim("tctx").Member(testMember).IsPresent() && !r.allowTest {
+		return newError(decision.TestToken, "tctx.%s is present, and test tokens are not accepted", testMember)
 	}
-	return c, nil
+	return nil
 }
 
 // isAudience reports whether aud is the text want, or a list of this one text. A token
@@ -98,7 +107,7 @@ func isAudience(aud strictjson.Value, want string) bool {
 	return ok && text == want
 }
 
-// readMembers reads the claims that are texts or objects (15).
+// readMembers reads the claims that are texts, and checks those that are objects (15).
 func readMembers(p *parsed, c *identity.Claims) (err error) {
 	required := []struct {
 		name string
@@ -124,11 +133,12 @@ func readMembers(p *parsed, c *identity.Claims) (err error) {
 	if c.Scope != "" && !isScopeList(c.Scope) {
 		return errors.New("scope has characters outside RFC 6749 section 3.3")
 	}
-	if c.Tctx, err = readObject(p, "tctx"); err != nil {
-		return err
+	for _, name := range []string{"tctx", "rctx"} {
+		if value := p.claim(name); value.IsPresent() && !value.IsObject() {
+			return fmt.Errorf("%s is not an object", name)
+		}
 	}
-	c.Rctx, err = readObject(p, "rctx")
-	return err
+	return nil
 }
 
 func isNotVisible(r rune) bool { return r <= ' ' || r > '~' }
@@ -141,17 +151,13 @@ func readText(p *parsed, name string) (string, error) {
 	return value, checkTextClaim(name, value)
 }
 
-// readObject reads an object. One that is absent is empty: the draft only recommends it.
-func readObject(p *parsed, name string) (map[string]any, error) {
-	value := p.claim(name)
-	if !value.IsPresent() {
-		return map[string]any{}, nil
+// makeObject makes the map of a claim that is an object. One that is absent is empty: the
+// draft only recommends it.
+func makeObject(p *parsed, name string) map[string]any {
+	if members, ok := p.claim(name).Object(); ok {
+		return members
 	}
-	members, ok := value.Object()
-	if !ok {
-		return nil, fmt.Errorf("%s is not an object", name)
-	}
-	return members, nil
+	return map[string]any{}
 }
 
 // checkTextClaim rejects a text that is too long, or that holds a control character:

@@ -3,7 +3,6 @@ package token
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -11,12 +10,12 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
-var claimNameForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-
-// The namespace of each token is checked, by isNamespace and without a regular expression.
+// Each token is checked by hasForm, without these regular expressions.
 const (
 	namespaceForm = `^[a-z][a-z0-9-]{0,31}$`
 	maxNamespace  = 32
+	claimNameForm = `^[a-z][a-z0-9_]{0,63}$`
+	maxClaimName  = 64
 )
 
 // reservedMembers of tctx: a mapped claim may not have their names.
@@ -25,21 +24,21 @@ var reservedMembers = []string{"api", "org", "auth", "sid", testMember}
 // CheckNamespace returns an error for a text that cannot be the namespace of a subject,
 // the part before the colon of sub.
 func CheckNamespace(name string) error {
-	if !isNamespace(name) {
+	if !hasForm(name, maxNamespace, '-') {
 		return fmt.Errorf("%.64q: want %s", name, namespaceForm)
 	}
 	return nil
 }
 
-// isNamespace matches namespaceForm.
-func isNamespace(name string) bool {
-	if len(name) > maxNamespace {
+// hasForm matches lower-case letters, digits and one other character, with a letter first.
+func hasForm(name string, maxBytes int, other byte) bool {
+	if len(name) > maxBytes {
 		return false
 	}
 	for i := range len(name) {
 		c := name[i]
-		letter, other := 'a' <= c && c <= 'z', '0' <= c && c <= '9' || c == '-'
-		if !letter && (i == 0 || !other) {
+		letter, follows := 'a' <= c && c <= 'z', '0' <= c && c <= '9' || c == other
+		if !letter && (i == 0 || !follows) {
 			return false
 		}
 	}
@@ -49,7 +48,7 @@ func isNamespace(name string) bool {
 // CheckClaimName returns an error for a text that cannot be the name of a mapped member
 // of tctx.
 func CheckClaimName(name string) error {
-	if !claimNameForm.MatchString(name) {
+	if !hasForm(name, maxClaimName, '_') {
 		return fmt.Errorf("claim %.64q: want %s", name, claimNameForm)
 	}
 	if slices.Contains(reservedMembers, name) {
@@ -96,6 +95,9 @@ func CheckScopes(scopes []string) error {
 
 // joinScopes returns the claim scope: each scope once, with one space between.
 func joinScopes(scopes []string) string {
+	if len(scopes) == 1 {
+		return scopes[0]
+	}
 	var once []string
 	for _, s := range scopes {
 		if !slices.Contains(once, s) {

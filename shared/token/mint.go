@@ -1,13 +1,13 @@
 package token
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/meshpass/meshpass/internal/jsonwrite"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
@@ -33,8 +33,10 @@ var (
 
 // Minter signs tokens. It may be used from many goroutines.
 type Minter struct {
-	config MinterConfig
-	rules  claimRules // those of a hop, applied to our own tokens
+	config  MinterConfig
+	rules   claimRules                    // those of a hop, applied to our own tokens
+	headers map[*keyset.SigningKey]string // the encoded header of each key's tokens
+	issuer  string                        // the start of the claims, which is the same in each token
 }
 
 // NewMinter returns a minter, after it has signed with each of the keys and has verified
@@ -48,8 +50,9 @@ func NewMinter(c MinterConfig) (*Minter, error) {
 		return nil, err
 	}
 	c.Lifetime = c.Lifetime.Truncate(time.Second) // NumericDates are whole seconds
-	m := &Minter{config: c}
+	m := &Minter{config: c, headers: map[*keyset.SigningKey]string{}, issuer: startPayload(c)}
 	for _, key := range c.Keys.Keys() {
+		m.headers[key] = encodeHeader(key)
 		v, err := m.testKey(key)
 		if err != nil {
 			return nil, fmt.Errorf("self-test of key %s: %w", key.ID(), err)
@@ -90,37 +93,39 @@ func (m *Minter) MintFor(id identity.Identity, lifetime time.Duration) (string, 
 	if id.Txn == "" {
 		id.Txn = NewTxn()
 	}
-	key, input, err := m.prepare(id, lifetime)
+	d, err := m.newDraft(id, lifetime)
 	if err != nil {
 		return "", nil, err
 	}
-	raw, err := signInput(key, input)
+	defer d.release()
+	raw, err := m.signDraft(d)
 	if err != nil {
-		return "", nil, &Error{Reason: decision.MintFailed, Cause: err}
+		return "", nil, err
 	}
-	if err := checkSize(len(raw), m.rules.maxBytes); err != nil {
-		return "", nil, &Error{Reason: decision.MintFailed, Cause: err}
-	}
-	claims, err := m.readUnsigned(input)
+	return raw, d.readClaims(), nil
+}
+
+// MintToken is [Minter.MintFor] without the claims, which the edge does not read. Unlike
+// MintFor it requires id.Txn.
+func (m *Minter) MintToken(id identity.Identity, lifetime time.Duration) (string, error) {
+	d, err := m.newDraft(id, lifetime)
 	if err != nil {
-		return "", nil, &Error{Reason: decision.MintFailed, Cause: err}
+		return "", err
 	}
-	return raw, claims, nil
+	defer d.release()
+	return m.signDraft(d)
 }
 
 // ClaimsFor returns the claims of the token that [Minter.MintFor] would sign, without
 // signing it. A signature costs most of all, and a policy may deny the request. Unlike
 // MintFor it requires id.Txn.
 func (m *Minter) ClaimsFor(id identity.Identity, lifetime time.Duration) (*identity.Claims, error) {
-	_, input, err := m.prepare(id, lifetime)
+	d, err := m.newDraft(id, lifetime)
 	if err != nil {
 		return nil, err
 	}
-	claims, err := m.readUnsigned(input)
-	if err != nil {
-		return nil, &Error{Reason: decision.MintFailed, Cause: err}
-	}
-	return claims, nil
+	defer d.release()
+	return d.readClaims(), nil
 }
 
 // NewTxn returns a new transaction id: a UUIDv7 (RFC 9562), so that ids sort by time.
@@ -151,11 +156,12 @@ func (m *Minter) testKey(key *keyset.SigningKey) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	input, err := m.signingInput(key, selfTestIdentity, m.config.Lifetime)
-	if err != nil {
+	p := parsedPool.Get().(*parsed)
+	defer p.release()
+	if err := m.writeInput(p, key, selfTestIdentity, m.config.Lifetime); err != nil {
 		return nil, err
 	}
-	raw, err := signInput(key, input)
+	raw, err := signInput(p, key)
 	if err != nil {
 		return nil, err
 	}
@@ -169,21 +175,51 @@ var selfTestIdentity = identity.Identity{
 	Requester: "spiffe://self.test/ns/self/sa/test",
 }
 
-// prepare returns the current key, and what it signs for the identity.
-func (m *Minter) prepare(id identity.Identity, lifetime time.Duration) (*keyset.SigningKey, string, error) {
+// draft is a token without its signature, which has passed the rules of a hop.
+type draft struct {
+	*parsed
+	key    *keyset.SigningKey
+	claims identity.Claims // those that are texts and times
+}
+
+// readClaims returns the claims as a hop will read them. They belong to the caller.
+func (d *draft) readClaims() *identity.Claims {
+	c := d.claims
+	c.Tctx, c.Rctx = makeObject(d.parsed, "tctx"), makeObject(d.parsed, "rctx")
+	return &c
+}
+
+// newDraft writes what the current key will sign for the identity. The caller releases it.
+func (m *Minter) newDraft(id identity.Identity, lifetime time.Duration) (*draft, error) {
 	lifetime, err := m.capLifetime(id, lifetime)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	key, err := m.currentKey()
+	d := &draft{}
+	if d.key, err = m.currentKey(); err != nil {
+		return nil, err
+	}
+	d.parsed = parsedPool.Get().(*parsed)
+	if err = m.writeInput(d.parsed, d.key, id, lifetime); err == nil {
+		err = m.checkUnsigned(d.parsed, &d.claims)
+	}
 	if err != nil {
-		return nil, "", err
+		d.release()
+		return nil, &Error{Reason: decision.MintFailed, Cause: err}
 	}
-	input, err := m.signingInput(key, id, lifetime)
+	return d, nil
+}
+
+// signDraft completes the token.
+func (m *Minter) signDraft(d *draft) (string, error) {
+	raw, err := signInput(d.parsed, d.key)
+	if err == nil {
+		err = checkSize(len(raw), m.rules.maxBytes)
+	}
 	if err != nil {
-		return nil, "", &Error{Reason: decision.MintFailed, Cause: err}
+		return "", &Error{Reason: decision.MintFailed, Cause: err}
 	}
-	return key, input, nil
+	return raw, nil
 }
 
 // capLifetime never lets a token outlive the caller's credential. It returns an error for
@@ -208,62 +244,50 @@ func (m *Minter) currentKey() (*keyset.SigningKey, error) {
 	return key, nil
 }
 
-// signingInput returns the encoded header and claims, with a dot between (RFC 7515
-// section 5.1).
-func (m *Minter) signingInput(key *keyset.SigningKey, id identity.Identity, lifetime time.Duration) (string, error) {
-	claims, err := m.encodePayload(id, lifetime)
+// writeInput writes the encoded header and claims, with a dot between (RFC 7515 section 5.1).
+func (m *Minter) writeInput(p *parsed, key *keyset.SigningKey, id identity.Identity, lifetime time.Duration) (err error) {
+	if p.decoded, err = m.appendPayload(p.decoded[:0], id, lifetime); err != nil {
+		return err
+	}
+	p.text = append(append(p.text[:0], m.headers[key]...), '.')
+	p.text = strictBase64.AppendEncode(p.text, p.decoded)
+	p.signingInput, p.payload = p.text, string(p.decoded)
+	p.algorithm, p.kid = key.Algorithm(), key.ID()
+	return nil
+}
+
+// encodeHeader returns the header of the key's tokens. The names are in the order of the text.
+func encodeHeader(key *keyset.SigningKey) string {
+	header := append(jsonwrite.AppendText([]byte(`{"alg":`), key.Algorithm()), `,"kid":`...)
+	header = append(jsonwrite.AppendText(header, key.ID()), `,"typ":`...)
+	header = append(jsonwrite.AppendText(header, mediaType), '}')
+	return strictBase64.EncodeToString(header)
+}
+
+// signInput signs what writeInput has written, and returns the whole token.
+func signInput(p *parsed, key *keyset.SigningKey) (string, error) {
+	signature, err := key.Sign(p.signingInput)
 	if err != nil {
 		return "", err
 	}
-	header, err := json.Marshal(struct {
-		Algorithm string `json:"alg"`
-		KeyID     string `json:"kid"`
-		Type      string `json:"typ"`
-	}{Algorithm: key.Algorithm(), KeyID: key.ID(), Type: mediaType})
-	if err != nil {
-		return "", err
-	}
-	return strictBase64.EncodeToString(header) + "." + strictBase64.EncodeToString(claims), nil
+	p.text = strictBase64.AppendEncode(append(p.text, '.'), signature)
+	return string(p.text), nil
 }
 
-func (m *Minter) encodePayload(id identity.Identity, lifetime time.Duration) ([]byte, error) {
-	if err := checkIdentity(id); err != nil {
-		return nil, err
+// checkUnsigned reads the claims that this minter has just encoded, by the rules of a hop,
+// so that an identity that does not fit into a token is noticed here. The self-test of the
+// key proves header and signature. A [Verifier] has no such function, and text from outside
+// never comes here.
+func (m *Minter) checkUnsigned(p *parsed, c *identity.Claims) error {
+	if err := checkSize(len(p.signingInput), m.rules.maxBytes); err != nil {
+		return err
 	}
-	tctx := transactionContext(id)
-	if m.config.Test {
-		tctx[testMember] = true
+	if err := readJSON("claims", p.payload, &p.claims); err != nil {
+		return err
 	}
-	now := m.config.Now()
-	return json.Marshal(payload{
-		Issuer: m.config.Issuer, Audience: m.config.Audience,
-		IssuedAt: now.Unix(), Expires: now.Add(lifetime).Unix(), // rounded down: never after the end of the credential
-		Txn: id.Txn, Subject: id.Subject.String(), Scope: joinScopes(id.Scopes), Requester: id.Requester,
-		Tctx: tctx, Rctx: requesterContext(id),
-	})
-}
-
-func signInput(key *keyset.SigningKey, input string) (string, error) {
-	signature, err := key.Sign([]byte(input))
-	if err != nil {
-		return "", err
-	}
-	return input + "." + strictBase64.EncodeToString(signature), nil
-}
-
-// readUnsigned reads header and claims that this minter has just encoded, by the rules of
-// a hop, so that an identity that does not fit into a token is noticed here. No signature
-// is looked at: the self-test of the key proves that. A [Verifier] has no such function,
-// and text from outside never comes here.
-func (m *Minter) readUnsigned(input string) (*identity.Claims, error) {
-	p, err := parseUnsigned(input, m.rules.maxBytes)
-	if err != nil {
-		return nil, err
-	}
-	defer p.release()
 	trust, times, err := m.rules.checkBeforeSignature(p)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return m.rules.readClaims(p, times, trust)
+	return m.rules.checkClaims(p, times, trust, c)
 }

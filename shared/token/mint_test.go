@@ -2,7 +2,10 @@ package token_test
 
 import (
 	"encoding/base64"
+	"fmt"
+	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +32,36 @@ func TestWhatIsMintedIsWhatAHopReads(t *testing.T) {
 			t.Errorf("got %+v", c)
 		}
 	}
+}
+
+// MintToken returns the token of MintFor, also if many goroutines use one minter.
+func TestConcurrentTokensAreNotMixed(t *testing.T) {
+	minter, trust := tokentest.NewIssuer(t, keyset.EdDSA, noon) // equal input, equal signature
+	v := verifierOf(t, trust)
+	var all sync.WaitGroup
+	for worker := range 8 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for n := range 50 {
+				id := tokentest.Identity()
+				id.Subject.ID, id.Txn = fmt.Sprintf("user-%d-%d", worker, n), fmt.Sprintf("txn-%d-%d", worker, n)
+				id.Claims = map[string]any{"tenant": id.Subject.ID, "kinds": []any{nil, true, 1.5, int64(n), "text", map[string]any{"x": []any{}}}}
+				raw, err := minter.MintToken(id, 30*time.Second)
+				same, claims, sameErr := minter.MintFor(id, 30*time.Second)
+				if err != nil || sameErr != nil || raw != same {
+					t.Errorf("%v, %v: %s, %s", err, sameErr, raw, same)
+					return
+				}
+				read, err := v.Verify(raw)
+				if err != nil || !reflect.DeepEqual(read, claims) || read.Tctx["tenant"] != id.Subject.ID || read.Txn != id.Txn {
+					t.Errorf("%v: got %+v, want %+v", err, read, claims)
+					return
+				}
+			}
+		}()
+	}
+	all.Wait()
 }
 
 func TestPayloadIsWrittenAsDocumented(t *testing.T) {

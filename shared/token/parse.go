@@ -42,15 +42,25 @@ var parsedPool = sync.Pool{New: func() any { return &parsed{decoded: make([]byte
 // maxPooledNodes is the most JSON values for which memory is kept. A usual token has 30.
 const maxPooledNodes = 256
 
+// maxPooledBytes is the most memory of one text that is kept. A token has at most [MaxBytes].
+const maxPooledBytes = 4 * MaxBytes
+
 // release gives the memory of p back. It erases the token, which is a bearer.
 func (p *parsed) release() {
-	clear(p.text)
-	clear(p.decoded)
+	p.text, p.decoded = eraseText(p.text), eraseText(p.decoded)
 	p.header.Clear(maxPooledNodes)
 	p.claims.Clear(maxPooledNodes)
 	p.signingInput, p.signature = nil, nil
 	p.payload, p.algorithm, p.kid = "", "", ""
 	parsedPool.Put(p)
+}
+
+func eraseText(text []byte) []byte {
+	if cap(text) > maxPooledBytes {
+		return nil
+	}
+	clear(text)
+	return text
 }
 
 // parse splits and decodes a token, by the rules that need neither key nor issuer: size
@@ -67,26 +77,13 @@ func parse(raw string, maxBytes int) (*parsed, error) {
 
 // parseJWS applies those rules of [parse] that hold for any payload and type, so that
 // the test vectors of others can be run against it.
-func parseJWS(raw string, maxBytes int) (*parsed, error) { return decodeToken(raw, 3, maxBytes) }
-
-// parseUnsigned is [parse] for a signing input, which has no signature. It is for
-// [Minter.readUnsigned] alone.
-func parseUnsigned(input string, maxBytes int) (*parsed, error) {
-	p, err := decodeToken(input, 2, maxBytes)
-	if err != nil {
-		return nil, err
-	}
-	return p.checkTransactionToken()
-}
-
-// decodeToken reads the header, and the claims and the signature as bytes.
-func decodeToken(raw string, count, maxBytes int) (*parsed, error) {
-	ends, err := splitParts(raw, count, maxBytes)
+func parseJWS(raw string, maxBytes int) (*parsed, error) {
+	ends, err := splitParts(raw, maxBytes)
 	if err != nil {
 		return nil, err
 	}
 	p := parsedPool.Get().(*parsed)
-	if err := p.decodeParts(raw, ends[:count]); err != nil {
+	if err := p.decodeParts(raw, ends); err != nil {
 		p.release()
 		return nil, err
 	}
@@ -95,7 +92,7 @@ func decodeToken(raw string, count, maxBytes int) (*parsed, error) {
 
 // splitParts looks at the text alone: its size (18), its characters (5) and the number
 // of its parts (4). It returns where each part ends.
-func splitParts(raw string, count, maxBytes int) (ends [3]int, err error) {
+func splitParts(raw string, maxBytes int) (ends [3]int, err error) {
 	if err := checkSize(len(raw), maxBytes); err != nil {
 		return ends, err
 	}
@@ -110,13 +107,13 @@ func splitParts(raw string, count, maxBytes int) (ends [3]int, err error) {
 			}
 			continue
 		}
-		if parts < count {
+		if parts < len(ends) {
 			ends[parts] = i
 		}
 		empty = empty || i == start
 		parts, start = parts+1, i+1
 	}
-	if parts != count || empty {
+	if parts != len(ends) || empty {
 		return ends, newError(decision.TokenFormat, "not three parts with content")
 	}
 	return ends, nil
@@ -138,7 +135,7 @@ var tokenCharacters = func() (allowed [256]bool) {
 }()
 
 // decodeParts decodes the parts of raw, and reads the header.
-func (p *parsed) decodeParts(raw string, ends []int) error {
+func (p *parsed) decodeParts(raw string, ends [3]int) error {
 	p.text, p.decoded = append(p.text[:0], raw...), p.decoded[:0]
 	start := 0
 	var decodedEnds [3]int
