@@ -1,55 +1,61 @@
 package main
 
 import (
-	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
-	"github.com/TykTechnologies/tyk/apidef"
-
-	"github.com/meshpass/meshpass/shared/decision"
+	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
-// Tyk verifies a token with the keys that the API names, and does not compare the issuer.
-func TestProvidersSignForTheirOwnUsersOnly(t *testing.T) {
-	const one, other = "https://idp.example.com/jwks", "https://other.example.com/jwks"
-	oidc := func(c *call) {
-		c.api.EnableJWT, c.api.UseOpenID, c.api.JWTSource = false, true, ""
-		c.api.OpenIDOptions = apidef.OpenIDOptions{Providers: []apidef.OIDProviderConfig{{Issuer: "https://idp.example.com"}}}
+// The plugin.yaml of each docs/providers-*.md is loaded as a gateway loads it, and the page's sample tokens become the
+// identities that the page shows.
+func TestProviderPages(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/providers-*.md")
+	requireNoError(t, err)
+	if len(pages) != 4 {
+		t.Fatalf("got %v", pages)
 	}
-	source := func(text string) func(*call) { return func(c *call) { c.api.JWTSource = text } }
-	names := func(sources string) string {
-		return "  - {alias: idp, issuer: https://idp.example.com, audiences: [shop], subject: sub" + sources + "}\n"
-	}
-	const second = "  - {alias: second, issuer: https://other.example.com, audiences: [shop], subject: sub, jwtSources: [" + other + "]}\n"
-	const its = ", jwtSources: [" + one + "]"
-	rows := []struct {
-		name    string
-		idps    string
-		change  func(*call)
-		refused bool
-	}{
-		{"one provider that names no keys", names(""), source(other), false},
-		{"one provider and its keys", names(its), source(one), false},
-		{"one provider and other keys", names(its), source(other), true},
-		{"two providers and its keys", names(its) + second, source(one), false},
-		{"two providers and its keys in base64", names(its) + second, source(base64.StdEncoding.EncodeToString([]byte(one))), false},
-		{"two providers and its keys in base64 in the file", names(", jwtSources: ["+base64.StdEncoding.EncodeToString([]byte(one))+"]") + second, source(one), false},
-		{"two providers and the other's keys", names(its) + second, source(other), true},
-		{"two providers and nobody's keys", names(its) + second, source("c2VjcmV0"), true},
-		{"two providers and one names no keys", names("") + second, source(one), true},
-		{"two providers and OpenID Connect", names("") + second, oidc, false},
-	}
-	for _, row := range rows {
-		t.Run(row.name, func(t *testing.T) {
-			p := startWith(t, row.idps)
-			c := jwtCall()
-			row.change(c)
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		requireNoError(t, err)
+		config := regexp.MustCompile("(?s)```yaml\n# plugin.yaml\n(.*?)```").FindSubmatch(text)
+		blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(text, -1)
+		if config == nil || len(blocks) != 5 {
+			t.Fatalf("%s: got %d blocks of JSON, and plugin.yaml: %v", page, len(blocks), config != nil)
+		}
+		var definition struct {
+			JWTSource string `json:"jwt_source"`
+		}
+		requireNoError(t, json.Unmarshal(blocks[0][1], &definition))
+		for i := 1; i < len(blocks); i += 2 {
+			c := withClaims(t, string(blocks[i][1]))
+			c.claims["exp"] = inSeconds(600)
+			c.api.JWTSource = definition.JWTSource
+			p := startPage(t, string(config[1]))
 			r := c.request()
-			if rw := p.callSignAndGuard(r); row.refused {
-				requireDenied(t, p, r, rw, 401, decision.IssuerUnknown)
-			} else if got := requireSigned(t, p, r, rw).Subject; got != "idp:alice" {
-				t.Errorf("subject %s", got)
+			got := requireSigned(t, p, r, p.callSignAndGuard(r))
+			var want struct {
+				Sub, Scope string
+				Tctx       map[string]any
 			}
-		})
+			requireNoError(t, json.Unmarshal(blocks[i+1][1], &want))
+			if got.Subject != want.Sub || got.Scope != want.Scope {
+				t.Errorf("%s: got %s with %q, want %s with %q", page, got.Subject, got.Scope, want.Sub, want.Scope)
+			}
+			for _, ours := range []string{"api", "auth", "org", "sid"} {
+				delete(got.Tctx, ours)
+			}
+			requireEqual(t, got.Tctx, want.Tctx)
+		}
 	}
+}
+
+// startPage loads the plugin with a page's file. Only its paths, and the names of our own issuer and audience, are others.
+func startPage(t *testing.T, config string) *rig {
+	t.Helper()
+	return startRig(t, settingsText, strings.NewReplacer("https://tyk.example.com", tokentest.Issuer, "prod.example.com", tokentest.Audience, "/etc/meshpass/keys", "keys", "/etc/meshpass/hmac", "secret").Replace(config))
 }
