@@ -140,6 +140,39 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// Without descriptors for all connections, the start warns: those that find no descriptor would wait.
+func TestTooFewDescriptorsWarn(t *testing.T) {
+	for limit, want := range map[string]bool{"1191": true, "1192": false} { // 1000 connections, 128 handshakes, 64 files
+		t.Run(limit, func(t *testing.T) {
+			process := exec.CommandContext(t.Context(), "sh", "-c", `ulimit -n "$0" && exec "$@"`, limit, os.Args[0], "serve", "--config", "../../internal/app/testdata/minimal.yaml")
+			process.Env = append(os.Environ(), asMain+"=1")
+			stderr, err := process.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := process.Start(); err != nil {
+				t.Fatal(err)
+			}
+			log, warned := bufio.NewScanner(stderr), false
+			for log.Scan() && !strings.Contains(log.Text(), `"msg":"serving"`) {
+				if strings.Contains(log.Text(), `"msg":"limits.connections and files need more descriptors than the process may open: `) {
+					warned = strings.Contains(log.Text(), `"needed":1192,"limit":`+limit)
+				}
+			}
+			if warned != want {
+				t.Errorf("warned: %v", warned)
+			}
+			if err := process.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, log, `"msg":"stopped"`)
+			if err := process.Wait(); err != nil {
+				t.Errorf("exit: %v", err)
+			}
+		})
+	}
+}
+
 func waitFor(t *testing.T, log *bufio.Scanner, text string) {
 	t.Helper()
 	for log.Scan() {

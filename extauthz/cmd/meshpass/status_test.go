@@ -43,6 +43,10 @@ func TestStatus(t *testing.T) {
 	})
 	other := authorizerAt(t, func(r *status.Report) { r.Policies.Generation, r.Policies.Wanted = "ccc", "ccc" })
 	keyless := authorizerAt(t, func(r *status.Report) { r.Issuers[1].Keys, r.Issuers[1].Problem = 0, "503" })
+	timed := authorizerAt(t, func(r *status.Report) {
+		r.Limits = []status.Limit{{Name: "file descriptors", Now: 950, Max: 1024}}
+		r.Deadlines = []status.Deadline{{Listener: "a", Seconds: 0.2}, {Listener: "b", Seconds: 0.2, Envoy: 0.25}, {Listener: "c", Seconds: 0.2, Envoy: 0.15}}
+	})
 	starting := authorizerAt(t, func(r *status.Report) { r.State = "not ready: starting" })
 	for _, row := range []struct {
 		name string
@@ -52,6 +56,11 @@ func TestStatus(t *testing.T) {
 	}{
 		{"all as wanted", []string{good, good + "/"}, exitFine, []string{good, "  ready\n  policies     generation aaa, documents 2, unguarded: deny\n", "  jwks         active for 1h0m0s\n", "  issuer       https://a: 2 keys\n", "  issuer       https://b: 1 key, fetched 1m0s ago\n"}},
 		{"an override", []string{lifted}, exitFine, []string{"  override     ns/shop/sa/orders until 2026-06-01T12:00:00Z, by alice: INC-7\n"}},
+		{"timeouts", []string{timed}, exitFine, []string{
+			"  limit        file descriptors: 950 of 1024, near its limit\n",
+			"  deadline     a: 200ms, no timeout of Envoy was seen\n  deadline     b: 200ms, Envoy waits for 250ms\n",
+			"  deadline     c: 200ms, but Envoy waits for 150ms only: raise the provider's timeout or lower limits.deadline\n"}},
+		{"timeouts as JSON", []string{"-o", "json", timed}, exitFine, []string{`"envoySeconds": 0.15`}},
 		{"documents refused", []string{refused}, exitAnswerNo, []string{
 			"  ! generation aaa is active, the files contain bbb\n",
 			"  ! orders (p/orders.yaml) is rejected: the previous version stays active\n",

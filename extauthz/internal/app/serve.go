@@ -100,6 +100,7 @@ func (s *service) logWarnings() {
 	sum := a.config.memory()
 	s.log.Info("memory at most", "process", int64(processMemory), "peers", int64(sum-processMemory))
 	a.findWarnings(debug.SetMemoryLimit(-1)).log(s.log)
+	descriptorsBelow(a.config.descriptors(), maxDescriptors()).log(s.log)
 	a.revoked.warnUnknownIssuers()
 }
 
@@ -156,15 +157,16 @@ func (s *service) showMetrics() {
 func (s *service) limitsUsage() ops.Limits {
 	usage := s.authorizer.limiter.Usage()
 	now := ops.Limits{
-		Deadline: s.authorizer.limiter.Deadline,
-		Checks:   ops.Used{Now: int64(usage.Checks), Max: int64(usage.MaxChecks)},
-		Bytes:    ops.Used{Now: usage.Bytes, Max: usage.MaxBytes},
-		Watches:  ops.Used{Now: int64(usage.Watches), Max: int64(usage.MaxWatches)},
+		Checks:      ops.Used{Now: int64(usage.Checks), Max: int64(usage.MaxChecks)},
+		Bytes:       ops.Used{Now: usage.Bytes, Max: usage.MaxBytes},
+		Watches:     ops.Used{Now: int64(usage.Watches), Max: int64(usage.MaxWatches)},
+		Descriptors: countDescriptors(),
 	}
 	for _, listener := range s.listening {
 		c := listener.Connections()
 		now.Listeners = append(now.Listeners, ops.Connections{
-			Listener: c.Listener, Used: ops.Used{Now: int64(c.Open), Max: int64(c.Max)}, Refused: c.Refused, EnvoyTimeout: c.ShortestTimeout,
+			Listener: c.Listener, Used: ops.Used{Now: int64(c.Open), Max: int64(c.Max)}, Refused: c.Refused,
+			Deadline: listener.Deadline(), EnvoyTimeout: c.ShortestTimeout,
 		})
 	}
 	return now
@@ -190,7 +192,8 @@ func (s *service) serveProbes() {
 // statusReport is the answer of /status, made when it is asked for.
 func (s *service) statusReport() status.Report {
 	report := s.authorizer.statusReport(s.ready.State())
-	report.Limits = s.limitsUsage().List()
+	usage := s.limitsUsage()
+	report.Limits, report.Deadlines = usage.List(), usage.Deadlines()
 	return report
 }
 

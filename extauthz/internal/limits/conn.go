@@ -46,6 +46,8 @@ type Listener struct {
 	refused   map[string]uint64
 	nearFull  bool                   // the limit is near, and a warning was logged
 	timeouts  map[time.Duration]bool // of Envoy, below the deadline
+
+	shortest atomic.Int64 // nanoseconds that Envoy waits for a Check; 0: no Check had a timeout
 }
 
 // maxTimeouts bounds the timeouts that are logged for a listener: a peer can write any number.
@@ -64,6 +66,16 @@ func (l *Listener) noteTimeout(waits time.Duration) (first bool) {
 	}
 	l.timeouts[waits] = true
 	return true
+}
+
+// noteShortest keeps the shortest time that Envoy waits for a Check.
+func (l *Listener) noteShortest(waits time.Duration) {
+	for {
+		shortest := l.shortest.Load()
+		if shortest > 0 && int64(waits) >= shortest || waits <= 0 || l.shortest.CompareAndSwap(shortest, int64(waits)) {
+			return
+		}
+	}
 }
 
 // Protocol is the protocol of a listener's connections.
@@ -251,6 +263,9 @@ func (l *Listener) warnRefused(cause string, c *conn) {
 	l.limiter.Warn("connection "+cause, "connection refused", "listener", l.name, "cause", cause, "client", c.RemoteAddr().String())
 }
 
+// Deadline is that of a Check; 0: the listener gets no Checks.
+func (l *Listener) Deadline() time.Duration { return l.limiter.Deadline }
+
 // Connections are the connections of one listener.
 type Connections struct {
 	Listener string
@@ -258,7 +273,7 @@ type Connections struct {
 	Max      int
 	Refused  map[string]uint64 // by cause, from [Causes]
 
-	ShortestTimeout time.Duration // for which Envoy waits, below the deadline; 0: no such Check has come
+	ShortestTimeout time.Duration // that Envoy waited for a Check; 0: no Check had a timeout
 }
 
 // Connections gives the open connections, and how many were refused since the start.
@@ -269,13 +284,9 @@ func (l *Listener) Connections() Connections {
 	for _, cause := range Causes() {
 		refused[cause] = l.refused[cause]
 	}
-	shortest := time.Duration(0)
-	for waits := range l.timeouts {
-		if shortest == 0 || waits < shortest {
-			shortest = waits
-		}
+	return Connections{
+		Listener: l.name, Open: l.open, Max: l.limiter.Connections, Refused: refused, ShortestTimeout: time.Duration(l.shortest.Load()),
 	}
-	return Connections{Listener: l.name, Open: l.open, Max: l.limiter.Connections, Refused: refused, ShortestTimeout: shortest}
 }
 
 // CountingCredentials count a connection of this listener from the end of its handshake

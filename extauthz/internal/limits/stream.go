@@ -92,6 +92,9 @@ func (l *Limiter) findDeadline(on *Listener, headers metadata.MD) time.Duration 
 	}
 	ms, err := strconv.ParseUint(values[0], 10, 32)
 	waits := time.Duration(ms) * time.Millisecond
+	if err == nil && on != nil {
+		on.noteShortest(waits)
+	}
 	if err != nil || waits >= l.Deadline {
 		return l.Deadline
 	}

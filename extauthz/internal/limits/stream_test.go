@@ -349,8 +349,26 @@ func TestShortTimeoutsAreLoggedOnce(t *testing.T) {
 	if got := strings.Count(s.log.String(), "Envoy waits for less"); got != 8 {
 		t.Errorf("%d lines: %s", got, &s.log)
 	}
-	if got := s.listener.Connections().ShortestTimeout; got != 5*time.Millisecond {
+	if got := s.listener.Connections().ShortestTimeout; got != time.Millisecond {
 		t.Errorf("shortest: %s", got)
+	}
+}
+
+// The shortest timeout of Envoy is also known if it is above the deadline.
+func TestTheShortestTimeoutIsKnown(t *testing.T) {
+	s := startServer(t, smallLimits)
+	p := s.connectFrom(t, "127.0.0.6")
+	for _, row := range []struct {
+		header string
+		want   time.Duration
+	}{{"soon", 0}, {"0", 0}, {"3600000", time.Hour}, {"60000", time.Minute}, {"120000", time.Minute}} {
+		p.awaitStatus(p.openStream(checkMethod, "x-envoy-expected-rq-timeout-ms", row.header))
+		if got := s.listener.Connections().ShortestTimeout; got != row.want {
+			t.Errorf("after %s: %s, want %s", row.header, got, row.want)
+		}
+	}
+	if strings.Contains(s.log.String(), "Envoy waits for less") {
+		t.Errorf("log: %s", &s.log)
 	}
 }
 

@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -14,7 +13,7 @@ import (
 // Limits are the use and the maximum of Checks, connections and watches.
 type Limits struct {
 	Checks, Bytes, Watches Used
-	Deadline               time.Duration // of a Check
+	Descriptors            Used
 	Listeners              []Connections
 }
 
@@ -27,6 +26,7 @@ func (l Limits) List() []status.Limit {
 		{Name: "checks in flight", Now: l.Checks.Now, Max: l.Checks.Max},
 		{Name: "bytes in flight", Now: l.Bytes.Now, Max: l.Bytes.Max},
 		{Name: "health watches", Now: l.Watches.Now, Max: l.Watches.Max},
+		{Name: "file descriptors", Now: l.Descriptors.Now, Max: l.Descriptors.Max},
 	}
 	for _, listener := range l.Listeners {
 		all = append(all, status.Limit{Name: "connections of " + listener.Listener, Now: listener.Now, Max: listener.Max})
@@ -41,13 +41,22 @@ func (l Limits) describe(all bool) (lines []string) {
 			lines = append(lines, limit.String())
 		}
 	}
-	for _, listener := range l.Listeners {
-		if listener.EnvoyTimeout > 0 {
-			lines = append(lines, fmt.Sprintf("listener %s: Envoy waits for %s, less than limits.deadline %s: raise the provider's timeout or lower limits.deadline",
-				listener.Listener, listener.EnvoyTimeout, l.Deadline))
+	for _, deadline := range l.Deadlines() {
+		if all || deadline.IsShortened() {
+			lines = append(lines, "deadline of "+deadline.String())
 		}
 	}
 	return lines
+}
+
+// Deadlines are those of the Checks of each listener.
+func (l Limits) Deadlines() (all []status.Deadline) {
+	for _, listener := range l.Listeners {
+		if listener.Deadline > 0 {
+			all = append(all, status.Deadline{Listener: listener.Listener, Seconds: listener.Deadline.Seconds(), Envoy: listener.EnvoyTimeout.Seconds()})
+		}
+	}
+	return all
 }
 
 // Connections of one listener.
@@ -56,7 +65,8 @@ type Connections struct {
 	Used
 	Refused map[string]uint64 // since the start, by cause
 
-	EnvoyTimeout time.Duration // the shortest one for which Envoy has waited, if it is below the deadline; 0: it was not
+	Deadline     time.Duration // of a Check; 0: of ops, which gets no Checks
+	EnvoyTimeout time.Duration // the shortest that Envoy waited for a Check; 0: no Check had a timeout
 }
 
 // ShowLimits shows the limits and their use, read at each scrape.

@@ -10,17 +10,19 @@ import (
 
 // quarter is a process that is far from its limits.
 var quarter = ops.Limits{
-	Checks: ops.Used{Now: 256, Max: 1024}, Bytes: ops.Used{Now: 8 << 20, Max: 32 << 20}, Watches: ops.Used{Now: 25, Max: 100},
+	Descriptors: ops.Used{Now: 300, Max: 1200},
+	Checks:      ops.Used{Now: 256, Max: 1024}, Bytes: ops.Used{Now: 8 << 20, Max: 32 << 20}, Watches: ops.Used{Now: 25, Max: 100},
 	Listeners: []ops.Connections{{
 		Listener: "sidecar", Used: ops.Used{Now: 250, Max: 1000},
-		Refused: map[string]uint64{"connections": 0, "tls": 7},
+		Refused:  map[string]uint64{"connections": 0, "tls": 7},
+		Deadline: 200 * time.Millisecond,
 	}},
 }
 
 func TestLimitsInReadiness(t *testing.T) {
 	p := newProcess(t)
 	p.ready.SetServing()
-	all := "checks in flight: 256 of 1024\nbytes in flight: 8388608 of 33554432\nhealth watches: 25 of 100\nconnections of sidecar: 250 of 1000\n"
+	all := "checks in flight: 256 of 1024\nbytes in flight: 8388608 of 33554432\nhealth watches: 25 of 100\nfile descriptors: 300 of 1200\nconnections of sidecar: 250 of 1000\n"
 	if _, body := p.get(t, "/readyz?verbose"); !strings.Contains(body, all) {
 		t.Errorf("verbose: %s", body)
 	}
@@ -56,10 +58,19 @@ func TestLimitsInMetrics(t *testing.T) {
 func TestTimeoutsBelowTheDeadlineAreShown(t *testing.T) {
 	p := newProcess(t)
 	p.ready.SetServing()
-	p.limits.Deadline, p.limits.Listeners[0].EnvoyTimeout = 200*time.Millisecond, 100*time.Millisecond
-	t.Cleanup(func() { p.limits.Deadline, p.limits.Listeners[0].EnvoyTimeout = 0, 0 })
-	want := "listener sidecar: Envoy waits for 100ms, less than limits.deadline 200ms: raise the provider's timeout or lower limits.deadline\n"
-	if code, body := p.get(t, "/readyz"); code != 200 || !strings.Contains(body, want) {
-		t.Errorf("%d %s", code, body)
+	t.Cleanup(func() { p.limits.Listeners[0].EnvoyTimeout = 0 })
+	for _, row := range []struct {
+		path, want string
+		envoy      time.Duration
+	}{
+		{"/readyz", "deadline of sidecar: 200ms, but Envoy waits for 100ms only: raise the provider's timeout or lower limits.deadline\n", 100 * time.Millisecond},
+		{"/readyz", "", 250 * time.Millisecond},
+		{"/readyz?verbose", "deadline of sidecar: 200ms, Envoy waits for 250ms\n", 250 * time.Millisecond},
+		{"/readyz?verbose", "deadline of sidecar: 200ms, no timeout of Envoy was seen\n", 0},
+	} {
+		p.limits.Listeners[0].EnvoyTimeout = row.envoy
+		if code, body := p.get(t, row.path); code != 200 || !strings.Contains(body, row.want) || strings.Contains(body, "deadline") != (row.want != "") {
+			t.Errorf("%s, %s: %d %s", row.path, row.envoy, code, body)
+		}
 	}
 }

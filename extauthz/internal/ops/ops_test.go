@@ -122,7 +122,8 @@ func TestReadinessTellsOfTheAuditTrail(t *testing.T) {
 	p := newProcess(t)
 	p.ready.SetServing()
 	usual := "ready\njwks: active since 2026-06-01T12:00:00Z\npolicies: active since 2026-06-01T13:00:00Z\n"
-	limits := "checks in flight: 256 of 1024\nbytes in flight: 8388608 of 33554432\nhealth watches: 25 of 100\nconnections of sidecar: 250 of 1000\n"
+	limits := "checks in flight: 256 of 1024\nbytes in flight: 8388608 of 33554432\nhealth watches: 25 of 100\nfile descriptors: 300 of 1200\nconnections of sidecar: 250 of 1000\n" +
+		"deadline of sidecar: 200ms, no timeout of Envoy was seen\n"
 	lost := map[string]uint64{"queue_full": 30, "no_space": 8, "stopped": 0}
 	for _, row := range []struct {
 		name          string

@@ -115,6 +115,9 @@ func (r *Report) printReport(w io.Writer, now time.Time) {
 	for _, l := range r.Limits {
 		fmt.Fprintf(w, "  limit        %s\n", l)
 	}
+	for _, d := range r.Deadlines {
+		fmt.Fprintf(w, "  deadline     %s\n", d)
+	}
 	if r.Tracing != nil {
 		fmt.Fprintf(w, "  tracing      %s\n", r.Tracing)
 	}

@@ -23,8 +23,10 @@ type Report struct {
 	Sources  []Source `json:"sources"` // sorted by name
 	Audit    *Audit   `json:"audit"`   // nil: from an authorizer of an earlier version
 	Limits   []Limit  `json:"limits,omitempty"`
-	Tracing  *Tracing `json:"tracing,omitempty"` // nil: no spans are exported
-	LogLevel string   `json:"logLevel,omitempty"`
+
+	Deadlines []Deadline `json:"deadlines,omitempty"` // of each listener
+	Tracing   *Tracing   `json:"tracing,omitempty"`   // nil: no spans are exported
+	LogLevel  string     `json:"logLevel,omitempty"`
 
 	Revocations []Revocations `json:"revocations,omitempty"` // sorted by source
 }
