@@ -50,8 +50,11 @@ test: test-programs ## Run all tests of all modules [ONLY=shared,e2e] [OLDEST=go
 	@bin/testall $(if $(ONLY),-only $(ONLY)) $(if $(OLDEST),-oldest $(OLDEST))
 
 .PHONY: bench
-bench: build $(NOOP) ## Measure Tyk without a plugin, with an empty one and with ours; tokens by algorithm; policies; Checks
-	@bin/bench
+bench: build bin/allowall $(NOOP) ## Measure costs as ratios, in interleaved rounds [ROWS=REGEXP] [ROUNDS=5] [DURATION=2s] [PEERS=1] [JSON=FILE]
+	@bin/bench $(if $(ROWS),-rows '$(ROWS)') $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(DURATION),-duration $(DURATION)) $(if $(PEERS),-peers) $(if $(JSON),-o json >'$(JSON)')
+
+.PHONY: bench-go
+bench-go: ## Run all Go benchmarks: the parts of a decision, tokens by algorithm, policies
 	go test -run '^$$' -bench . ./...
 	cd extauthz && go test -run '^$$' -bench . ./...
 	cd plugins && go test -tags goplugin -trimpath -run '^$$' -bench . ./identity
@@ -185,9 +188,9 @@ $(SERVICES): bin/%: $(call sources,e2e/services) $(SHARED) e2e/go.mod e2e/go.sum
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./services/$*
 
-RIG := $(call sources,e2e/checks e2e/cmd e2e/services e2e/envoy e2e/flood e2e/hbone e2e/idp e2e/localmesh e2e/process e2e/repo e2e/scenarios e2e/soak e2e/subnet) $(SHARED) e2e/go.mod e2e/go.sum \
+RIG := $(call sources,e2e/bench e2e/checks e2e/cmd e2e/services e2e/envoy e2e/flood e2e/hbone e2e/idp e2e/localmesh e2e/process e2e/repo e2e/scenarios e2e/soak e2e/subnet) $(SHARED) e2e/go.mod e2e/go.sum \
 	$(wildcard e2e/scenarios/*/*.yaml e2e/localmesh/*/*.* e2e/localmesh/topologies/*/*.* e2e/localmesh/topologies/*/*/*.* e2e/localmesh/topologies/*/*/*/*.* e2e/envoy/*.tmpl)
-bin/demo bin/bench bin/testall bin/soak bin/flood bin/sizing: bin/%: $(RIG)
+bin/demo bin/bench bin/testall bin/soak bin/flood bin/sizing bin/allowall: bin/%: $(RIG)
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./cmd/$*
 

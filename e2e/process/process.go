@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Grace is how long a program may take to end after SIGTERM.
@@ -24,6 +26,8 @@ type Spec struct {
 	Dir    string
 	Stdout string // file, appended to; empty: discarded
 	Stderr string // file, appended to; empty: discarded
+	Pinned bool   // to the processor CPU
+	CPU    int
 }
 
 // Proc is a program that was started.
@@ -73,12 +77,28 @@ func openLog(path string) (*os.File, error) {
 func (p *Proc) runProgram(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := p.cmd.Start()
+	err := p.startPinned()
 	started <- err
 	if err == nil {
 		p.err = p.cmd.Wait()
 	}
 	close(p.done)
+}
+
+// startPinned starts the program from a thread with its affinity, which a program inherits (sched_setaffinity(2)).
+func (p *Proc) startPinned() error {
+	if !p.spec.Pinned {
+		return p.cmd.Start()
+	}
+	var before, only unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return err
+	}
+	only.Set(p.spec.CPU)
+	if err := unix.SchedSetaffinity(0, &only); err != nil {
+		return err
+	}
+	return errors.Join(p.cmd.Start(), unix.SchedSetaffinity(0, &before))
 }
 
 // PID is the program's process id.

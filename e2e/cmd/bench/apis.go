@@ -8,7 +8,7 @@ import (
 
 // api is one of the APIs that are compared.
 type api struct {
-	name, id            string
+	id                  string // also of its row
 	pre, postAuth, post []hook
 }
 
@@ -21,10 +21,10 @@ type hook struct {
 
 // apis are compared, each with those before it.
 var apis = []api{
-	{name: "no plugin", id: "bench-none"},
-	{name: "a plugin that does nothing", id: "bench-noop", pre: noop, postAuth: noop, post: noop},
+	{id: "bench-none"},
+	{id: "bench-noop", pre: noop, postAuth: noop, post: noop},
 	{
-		name: "the identity plugin", id: "bench-identity",
+		id:  "bench-identity",
 		pre: identityHook("StripIdentity"), postAuth: identityHook("SignIdentity"), post: identityHook("GuardUpstream"),
 	},
 }
@@ -46,7 +46,7 @@ var session = map[string]any{
 func accessRights() map[string]any {
 	all := map[string]any{}
 	for _, a := range apis {
-		all[a.id] = map[string]any{"api_id": a.id, "api_name": a.name, "versions": []string{"Default"}}
+		all[a.id] = map[string]any{"api_id": a.id, "api_name": a.id, "versions": []string{"Default"}}
 	}
 	return all
 }
@@ -70,7 +70,7 @@ func addAPIs(upstream string) func(dir string) error {
 
 func (a api) definition(upstream string) map[string]any {
 	return map[string]any{
-		"api_id": a.id, "name": a.name, "org_id": "demo", "active": true,
+		"api_id": a.id, "name": a.id, "org_id": "demo", "active": true,
 		"use_standard_auth": true, "auth": map[string]any{"auth_header_name": "Authorization"},
 		"strip_auth_data": true, "enable_context_vars": true, "disable_rate_limit": true, "disable_quota": true,
 		"version_data": map[string]any{"not_versioned": true, "versions": map[string]any{"Default": map[string]any{"name": "Default"}}},

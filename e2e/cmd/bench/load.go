@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,5 +88,3 @@ func startUpstream(ctx context.Context) (url string, err error) {
 	go func() { _ = server.Serve(listener) }()            // ends with ctx; a failure is an error of the load
 	return "http://" + listener.Addr().String() + "/", nil
 }
-
-func cpuCount() float64 { return float64(runtime.NumCPU()) }

@@ -1,90 +1,67 @@
-// Command bench measures the cost of the plugin: requests per second through one Tyk gateway to a plain
-// upstream, without a plugin, with one that does nothing, and with ours. The APIs are the same in all
-// else. Rounds alternate, so that all have the same load of the machine.
-//
-// The clients run on the same machine and take a part of it. So compare ratios, not rates.
+// Command bench measures what the authorizer and the plugin cost, as ratios: see package bench.
 package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
+	"regexp"
 	"syscall"
 	"time"
 
-	"github.com/meshpass/meshpass/e2e/localmesh"
+	"github.com/meshpass/meshpass/e2e/bench"
 )
 
 func main() { os.Exit(run()) }
 
 func run() int {
-	rounds := flag.Int("rounds", 3, "rounds of each API")
-	length := flag.Duration("round", 3*time.Second, "length of a round")
-	clients := flag.Int("clients", 8, "requests in flight at any time")
+	o := bench.Options{Progress: os.Stderr}
+	flag.IntVar(&o.Rounds, "rounds", 5, "rounds of each row")
+	flag.DurationVar(&o.Length, "duration", 2*time.Second, "time of each row in each round")
+	flag.BoolVar(&o.Peers, "peers", false, "measure other projects too, as far as they are built")
+	flag.StringVar(&o.Profile, "profile", "", "write CPU profiles of the authorizer into this `FOLDER`")
+	rows := flag.String("rows", "", "measure the rows whose name, GROUP/NAME, matches this `REGEXP`, and those that they are compared with")
+	format := flag.String("o", "", "json: print the result as JSON")
+	strict := flag.Bool("strict", false, "exit with 1 if a row misses its target")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "bench measures costs as ratios, in interleaved rounds.\nExit codes: 0 measured; 1 with -strict, a target is missed; 2 it could not be measured.")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
+	if flag.NArg() > 0 || *format != "" && *format != "json" || o.Rounds < 1 || o.Length <= 0 {
+		flag.Usage()
+		return 2
+	}
+	var err error
+	if o.Rows, err = regexp.Compile(*rows); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: -rows:", err)
+		return 2
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := runBenchmark(ctx, *rounds, *length, *clients); err != nil {
+	result, err := bench.Run(ctx, append(bench.Groups(), newGatewayGroup()), o)
+	if len(result.Rows) > 0 {
+		err = errors.Join(err, print(result, *format))
+	}
+	switch {
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 2
+	case *strict && len(result.MissedRows()) > 0:
+		return 1
 	}
 	return 0
 }
 
-func runBenchmark(ctx context.Context, rounds int, length time.Duration, clients int) error {
-	upstream, err := startUpstream(ctx)
-	if err != nil {
-		return err
+func print(result bench.Result, format string) error {
+	if format == "json" {
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(result)
 	}
-	mesh, err := localmesh.Start(ctx, localmesh.Options{Prepare: addAPIs(upstream)})
-	if err != nil {
-		return err
-	}
-	err = measureAPIs(ctx, mesh, rounds, length, clients)
-	if closeErr := mesh.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		return mesh.RemoveDir()
-	}
-	return fmt.Errorf("%w (logs: %s)", err, mesh.Dir())
-}
-
-func measureAPIs(ctx context.Context, mesh *localmesh.Mesh, rounds int, length time.Duration, clients int) error {
-	key, err := mesh.CreateKey(ctx, session)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("requests per second through Tyk, %d clients, %d rounds of %v each\n", clients, rounds, length)
-	rates := map[string][]float64{}
-	for range rounds {
-		for _, api := range apis {
-			l := load{url: mesh.GatewayURL() + api.listenPath(), authorization: key, clients: clients}
-			rate, err := l.requestsPerSecond(ctx, length)
-			if err != nil {
-				return fmt.Errorf("%s: %w", api.name, err)
-			}
-			fmt.Printf("  %-28s %8.0f\n", api.name, rate)
-			rates[api.name] = append(rates[api.name], rate)
-		}
-	}
-	fmt.Println("medians")
-	for i, api := range apis {
-		rate := median(rates[api.name])
-		fmt.Printf("  %-28s %8.0f", api.name, rate)
-		for _, other := range apis[:i] {
-			than := median(rates[other.name])
-			fmt.Printf("; to %s: %.0f %%, %.0f µs of CPU more a request", other.name, 100*rate/than, 1e6*(1/rate-1/than)*cpuCount())
-		}
-		fmt.Println()
-	}
-	return nil
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
+	return result.Print(os.Stdout)
 }
