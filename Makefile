@@ -126,6 +126,17 @@ lint: ## gofmt, go vet, tidy modules, golangci-lint, words, names and commit sub
 			{ [ $$module = e2e/istiod ] || go run $(GOLANGCI) run --build-tags goplugin; }) || failed=1; \
 	done; exit $$failed
 
+DOCS_ENV := bin/docs-env
+
+.PHONY: docs
+docs: $(DOCS_ENV) ## Build the documentation as a site with search, bin/site; every link is checked
+	@rm -rf bin/site-pages && mkdir -p bin/site-pages/docs && cp *.md bin/site-pages && cp docs/*.md docs/*.svg bin/site-pages/docs
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_ENV)/bin/mkdocs build --strict -f docs/site/mkdocs.yml && echo "open bin/site/index.html"
+
+$(DOCS_ENV): docs/site/requirements.txt
+	$(call building,mkdocs from PyPI)
+	@rm -rf $@ && python3 -m venv $@ && $@/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+
 .PHONY: clean
 clean: ## Remove what was built
 	rm -rf bin
