@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/TykTechnologies/tyk/apidef"
+	"github.com/TykTechnologies/tyk/apidef/oas"
 	"github.com/TykTechnologies/tyk/ctx"
 	"github.com/TykTechnologies/tyk/user"
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
@@ -90,6 +91,12 @@ func (c *call) enterContext(r *http.Request) {
 	if c.ignored {
 		setContextValue(r, ctx.RequestStatus, "any")
 	}
+}
+
+// useOpenAPI gives the request a definition in the OpenAPI form alone.
+func useOpenAPI(r *http.Request, o *oas.OAS) {
+	setContextValue(r, ctx.Definition, nil)
+	ctx.SetOASDefinition(r, o)
 }
 
 // asTykReads gives the claims as Tyk gives them to plugins: every number is a float64.

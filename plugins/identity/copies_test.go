@@ -10,7 +10,6 @@ import (
 	"github.com/TykTechnologies/tyk/ctx"
 	"github.com/TykTechnologies/tyk/user"
 
-	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -125,8 +124,7 @@ func TestCopiesOfOpenAPI(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := keyCall().request()
-			tykapi.ForgetDefinitions(r)
-			ctx.SetOASDefinition(r, openAPI(t, func(d *apidef.APIDefinition) { d.CacheOptions.EnableCache = true; change(d) }))
+			useOpenAPI(r, openAPI(t, func(d *apidef.APIDefinition) { d.CacheOptions.EnableCache = true; change(d) }))
 			requireDenied(t, p, r, p.callSignAndGuard(r), 500, decision.ResponseCache)
 		})
 	}

@@ -28,11 +28,11 @@ func newExchange(rw http.ResponseWriter, r *http.Request) exchange {
 	return exchange{rw: rw, r: r, definition: d, err: err}
 }
 
-// newRecord starts the audit record with values of the request itself. Method and path are the client's
-// own, because Tyk rewrites them later.
-func (s *signer) newRecord(e exchange) audit.Record {
+// newRecord starts the audit record of a hook that began at this time, with values of the request itself.
+// Method and path are the client's own, because Tyk rewrites them later.
+func (s *signer) newRecord(e exchange, began time.Time) audit.Record {
 	record := audit.Record{
-		Time: s.now().UTC(), ID: token.NewTxn(),
+		Time: began.UTC(), ID: token.NewTxn(),
 		TraceID:   audit.ParseTraceID(e.r.Header.Get("Traceparent")),
 		RequestID: audit.Clip(e.r.Header.Get("X-Request-Id"), audit.MaxRequestID),
 		Method:    audit.Clip(e.r.Method, audit.MaxMethod),
@@ -84,14 +84,23 @@ const maxAuditWait = 200 * time.Millisecond
 // the configuration requires records, this one could not be written in time, and the request is denied.
 // That is the only case in which a hook waits for a record.
 func (s *signer) allowRequest(e exchange, record audit.Record, kind audit.Kind, reason decision.Reason) bool {
-	ctx, cancel := context.WithTimeout(e.r.Context(), maxAuditWait)
-	defer cancel()
-	if err := s.audit.RecordAllow(ctx, s.completeRecord(record, kind, decision.Allow(reason))); err != nil {
+	if err := s.recordAllow(e.r.Context(), s.completeRecord(record, kind, decision.Allow(reason))); err != nil {
 		s.denyRequest(e, record, denial.New(decision.AuditUnavailable, "audit.required: %w", err))
 		return false
 	}
 	s.meter.CountDecision(reason)
 	return true
+}
+
+// recordAllow makes a timer only if it may have to wait.
+func (s *signer) recordAllow(ctx context.Context, record audit.Record) error {
+	if !s.audit.RequiresRecords() {
+		s.audit.Record(record)
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxAuditWait)
+	defer cancel()
+	return s.audit.RecordAllow(ctx, record)
 }
 
 // recordDenial counts the denial and queues its record; no hook waits for it to be written.

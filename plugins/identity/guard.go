@@ -17,25 +17,26 @@ func (s *signer) guardUnidentified(e exchange) {
 	case err == nil && e.definition.ByCertificate:
 		if t := s.identifyCaller(e); t != nil {
 			t.step = passedGuard
-			storeTransaction(e.r, *t)
-			s.guardIdentified(e, *t)
+			storeTransaction(e.r, t)
+			s.guardIdentified(e, t)
 		}
 		return
 	case err == nil:
 		err = s.hooks.Find(e.definition).Err
 	}
 	if err != nil {
-		s.denyRequest(e, s.newRecord(e), err)
+		s.denyRequest(e, s.newRecord(e, s.now()), err)
 	}
 }
 
 // guardIdentified signs for an identified caller, if the request goes to a host that tokens may be sent to.
-func (s *signer) guardIdentified(e exchange, t transaction) {
+func (s *signer) guardIdentified(e exchange, t *transaction) {
+	began := s.now()
 	hosts, internal := t.api.FindDestination(e.r)
 	if internal {
 		return // the next API identifies the caller, and signs; one that does not identify gets no token
 	}
-	record := s.newRecord(e)
+	record := s.newRecord(e, began)
 	record.Txn, record.Sub, record.Iss = t.identity.Txn, t.identity.Subject.String(), s.config.Issuer
 	t.edge.addTo(&record)
 	if tykapi.ReentersChain(e.r) && t.api.UnsafeReentry != nil {
@@ -48,13 +49,13 @@ func (s *signer) guardIdentified(e exchange, t transaction) {
 			return
 		}
 	}
-	raw, claims, err := s.minter.MintFor(t.identity, t.lifetime)
+	raw, err := s.minter.MintToken(t.identity, t.lifetime)
 	if err != nil {
 		s.denyRequest(e, record, err)
 		return
 	}
 	if s.allowRequest(e, record, audit.KindIssue, decision.Issued) {
 		e.r.Header.Set(identity.Header, raw)
-		e.rw.Header().Set(identity.TxnHeader, claims.Txn)
+		e.rw.Header().Set(identity.TxnHeader, t.identity.Txn)
 	}
 }

@@ -63,7 +63,7 @@ func StripIdentity(rw http.ResponseWriter, r *http.Request) {
 		case check.Canary:
 			s.answerCanary(rw, check.Err)
 		case check.Err != nil && !check.CheckedLater:
-			s.denyRequest(e, s.newRecord(e), check.Err)
+			s.denyRequest(e, s.newRecord(e, s.now()), check.Err)
 		}
 	}
 	tykapi.ForgetDefinitions(r)
@@ -78,7 +78,7 @@ func SignIdentity(rw http.ResponseWriter, r *http.Request) {
 	removeReservedHeaders(r) // an API without the pre hook must not pass a client's token on
 	if t := s.identifyCaller(newExchange(rw, r)); t != nil {
 		t.step = awaitsGuard
-		storeTransaction(r, *t)
+		storeTransaction(r, t)
 	}
 }
 
@@ -90,11 +90,10 @@ func GuardUpstream(rw http.ResponseWriter, r *http.Request) {
 	defer denyPanic(rw, r)
 	defer activeSigner().meter.ObserveHook(tykapi.GuardHook, time.Now())
 	removeReservedHeaders(r) // header transforms have run since the pre hook
-	t, found := transactionOf(r)
-	waiting := found && t.step == awaitsGuard
+	t := transactionOf(r)
+	waiting := t != nil && t.step == awaitsGuard
 	if waiting { // also if it waits for another API: the next API of a loop must not find it
 		t.step = passedGuard
-		storeTransaction(r, t)
 	}
 	e := newExchange(rw, r)
 	if waiting && e.err == nil && t.api.Source == e.definition.Source {
@@ -115,5 +114,5 @@ func denyPanic(rw http.ResponseWriter, r *http.Request) {
 	r.Header.Del(identity.Header)
 	s := activeSigner()
 	s.log.Error("a hook panicked; the request is denied", "panic", panics.Describe(cause), "stack", string(debug.Stack()))
-	s.recordDenial(s.newRecord(newExchange(rw, r)), decision.Panic)
+	s.recordDenial(s.newRecord(newExchange(rw, r), s.now()), decision.Panic)
 }

@@ -41,22 +41,24 @@ const (
 // nothing that a client sends can be read as a transaction; a header could.
 type transactionKey struct{}
 
-func transactionOf(r *http.Request) (t transaction, found bool) {
-	t, found = r.Context().Value(transactionKey{}).(transaction)
-	return t, found
+// transactionOf is nil if no hook has left one. The hooks of a request run one after another, so they
+// may change it.
+func transactionOf(r *http.Request) *transaction {
+	t, _ := r.Context().Value(transactionKey{}).(*transaction)
+	return t
 }
 
-func storeTransaction(r *http.Request, t transaction) {
+func storeTransaction(r *http.Request, t *transaction) {
 	*r = *r.WithContext(context.WithValue(r.Context(), transactionKey{}, t))
 }
 
 // continueTransaction continues the transaction of an earlier API of the same request, or begins one.
 // The caller stays the same, and has only what both APIs grant.
-func continueTransaction(r *http.Request, t transaction) (*transaction, error) {
-	before, looped := transactionOf(r)
-	if !looped {
+func continueTransaction(r *http.Request, t *transaction) (*transaction, error) {
+	before := transactionOf(r)
+	if before == nil {
 		t.identity.Txn = token.NewTxn()
-		return &t, nil
+		return t, nil
 	}
 	id, earlier := &t.identity, before.identity
 	if earlier.Subject != id.Subject {
@@ -71,7 +73,7 @@ func continueTransaction(r *http.Request, t transaction) (*transaction, error) {
 	if id.NotAfter.IsZero() || !earlier.NotAfter.IsZero() && earlier.NotAfter.Before(id.NotAfter) {
 		id.NotAfter = earlier.NotAfter
 	}
-	return &t, nil
+	return t, nil
 }
 
 // commonClaims keeps the claims that both have with the same value.

@@ -21,7 +21,7 @@ func enterLoop(t *testing.T, p *rig, first, second *call) (r *http.Request, txn 
 	r = first.request()
 	setContextValue(r, ctx.UrlRewriteTarget, &url.URL{Scheme: "tyk", Host: second.api.APIID})
 	requireUnsigned(t, p, r, p.callSignAndGuard(r))
-	left, _ := transactionOf(r)
+	left := transactionOf(r)
 	setContextValue(r, ctx.UrlRewriteTarget, (*url.URL)(nil)) // as Tyk does when it has followed
 	second.enterContext(r)
 	StripIdentity(httptest.NewRecorder(), r)

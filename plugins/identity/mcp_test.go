@@ -11,7 +11,6 @@ import (
 	"github.com/TykTechnologies/tyk/apidef/oas"
 	"github.com/TykTechnologies/tyk/ctx"
 
-	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -127,8 +126,7 @@ func TestMCPDefinitionInOpenAPIForm(t *testing.T) {
 			o.GetTykExtension().Middleware.Global.TransformRequestHeaders = &oas.TransformHeaders{Enabled: true, Remove: []string{"Txn-Token"}}
 		}
 		r := keyCall().request()
-		tykapi.ForgetDefinitions(r)
-		ctx.SetOASDefinition(r, o)
+		useOpenAPI(r, o)
 		setContextValue(r, ctx.UrlRewriteTarget, &url.URL{Scheme: "tyk", Host: "self", Path: "/json-rpc-method:initialize"})
 		rw := httptest.NewRecorder()
 		if SignIdentity(rw, r); rw.Body.Len() == 0 {

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/TykTechnologies/tyk/ctx"
-
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -146,8 +144,7 @@ func TestOptionalIdentity(t *testing.T) {
 func TestOpenAPIDefinition(t *testing.T) {
 	p := startRig(t)
 	r := keyCall().request()
-	tykapi.ForgetDefinitions(r)
-	ctx.SetOASDefinition(r, openAPI(t))
+	useOpenAPI(r, openAPI(t))
 	claims := requireSigned(t, p, r, p.callSignAndGuard(r))
 	if claims.Scope != "orders.read" || len(r.Header.Values(identity.Header)) != 1 {
 		t.Errorf("scope %q: want what pluginConfig.data leaves", claims.Scope)

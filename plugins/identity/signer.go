@@ -46,23 +46,24 @@ type signer struct {
 // identifyCaller finds the caller of a request. Without a transaction it has answered the request, or the
 // request goes on without identity.
 func (s *signer) identifyCaller(e exchange) *transaction {
-	record := s.newRecord(e)
+	began := s.now()
 	t, err := s.newTransaction(e)
 	var v edgeDecision
 	if err == nil {
 		v, err = s.decideEdge(e, t)
-		v.addTo(&record)
 	}
-	switch {
-	case err != nil:
+	if err == nil && t != nil { // the guard records it
+		t.edge = v
+		return t
+	}
+	record := s.newRecord(e, began)
+	v.addTo(&record)
+	if err != nil {
 		s.denyRequest(e, record, err)
 		return nil
-	case t == nil:
-		s.allowRequest(e, record, audit.KindEdge, decision.Anonymous)
-		return nil
 	}
-	t.edge = v
-	return t
+	s.allowRequest(e, record, audit.KindEdge, decision.Anonymous)
+	return nil
 }
 
 // newTransaction is nil, without an error, for a caller who may stay unknown.
@@ -94,7 +95,7 @@ func (s *signer) newTransaction(e exchange) (*transaction, error) {
 	if err := s.checkRevoked(id); err != nil {
 		return nil, err
 	}
-	return continueTransaction(e.r, transaction{identity: a.NarrowIdentity(id), lifetime: a.Lifetime, signer: s, api: a})
+	return continueTransaction(e.r, &transaction{identity: a.NarrowIdentity(id), lifetime: a.Lifetime, signer: s, api: a})
 }
 
 // checkRevoked asks of a token that would be issued now what every hop would ask: a token that no hop

@@ -193,6 +193,9 @@ func (l *Log) RecordAllow(ctx context.Context, r Record) error {
 	return l.queue.AddAndWait(ctx, line)
 }
 
+// RequiresRecords reports whether [Log.RecordAllow] waits for the record.
+func (l *Log) RequiresRecords() bool { return l.settings.Load().Required }
+
 // encodeRecord counts a record that cannot be encoded.
 func (l *Log) encodeRecord(r Record, settings *Settings) ([]byte, error) {
 	r.mask(settings.Mask)

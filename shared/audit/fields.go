@@ -48,6 +48,9 @@ func Clip(text string, maxBytes int) string {
 // ParseTraceID returns the trace id, the second field of the header traceparent (W3C Trace
 // Context, section 3.2.2). It is empty if the header does not have that form.
 func ParseTraceID(traceparent string) string {
+	if traceparent == "" {
+		return ""
+	}
 	fields := strings.Split(traceparent, "-")
 	if len(fields) < 4 || len(fields[1]) != 32 || strings.Trim(fields[1], "0") == "" {
 		return ""

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"hash"
+	"sync"
 )
 
 // MinPseudonymKeyBytes is the least length of a [PseudonymKey]: the output of HMAC-SHA256
@@ -29,7 +31,31 @@ func ParsePseudonymKey(data []byte) (PseudonymKey, error) {
 // Pseudonym returns the name of a session that does not give away its key: HMAC-SHA256 of
 // the key in base64url. It is the claim tctx.sid.
 func (k PseudonymKey) Pseudonym(sessionKey string) string {
-	mac := hmac.New(sha256.New, k)
-	mac.Write([]byte(sessionKey))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	return NewPseudonyms(k).Pseudonym(sessionKey)
+}
+
+// Pseudonyms returns many pseudonyms with one key, which is prepared once. It may be used
+// from many goroutines.
+type Pseudonyms struct{ hashes sync.Pool }
+
+// NewPseudonyms prepares the key.
+func NewPseudonyms(k PseudonymKey) *Pseudonyms {
+	return &Pseudonyms{sync.Pool{New: func() any { return &keyedHash{Hash: hmac.New(sha256.New, k)} }}}
+}
+
+type keyedHash struct {
+	hash.Hash
+	input []byte
+	sum   [sha256.Size]byte
+}
+
+// Pseudonym is [PseudonymKey.Pseudonym].
+func (p *Pseudonyms) Pseudonym(sessionKey string) string {
+	mac := p.hashes.Get().(*keyedHash)
+	defer p.hashes.Put(mac)
+	mac.Reset()
+	mac.input = append(mac.input[:0], sessionKey...)
+	mac.Write(mac.input)
+	clear(mac.input) // a session key is a secret
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(mac.sum[:0]))
 }

@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/meshpass/meshpass/shared/identity"
@@ -20,4 +21,24 @@ func TestPseudonym(t *testing.T) {
 	if _, err := identity.ParsePseudonymKey([]byte(strings.Repeat("s", 31) + "\n")); err == nil {
 		t.Error("31 bytes are accepted")
 	}
+}
+
+// One prepared key serves many goroutines, with the pseudonyms of the key itself.
+func TestPreparedPseudonyms(t *testing.T) {
+	secret := identity.PseudonymKey(strings.Repeat("s", 32))
+	prepared := identity.NewPseudonyms(secret)
+	var all sync.WaitGroup
+	for worker := range 4 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for n := range 200 {
+				key := strings.Repeat("k", (worker*200+n)%150)
+				if got, want := prepared.Pseudonym(key), secret.Pseudonym(key); got != want {
+					t.Errorf("%d bytes: got %s, want %s", len(key), got, want)
+				}
+			}
+		}()
+	}
+	all.Wait()
 }

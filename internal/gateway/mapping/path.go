@@ -9,7 +9,8 @@ import (
 // is absent. Names may contain dots themselves (URLs, kubernetes.io, the ids of clients), at every
 // depth. So each way to split the path is tried, the longest name first.
 func FindClaim(claim func(name string) any, path string) any {
-	for _, name := range LeadingNames(path) {
+	for end := len(path); end >= 0; end = strings.LastIndexByte(path[:end], '.') { // as LeadingNames
+		name := path[:end]
 		value := claim(name)
 		if name == path {
 			if value != nil {

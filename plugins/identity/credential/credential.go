@@ -18,7 +18,7 @@ import (
 // Reader reads credentials. It uses the mappings of one configuration.
 type Reader struct {
 	Config *settings.Config
-	Secret identity.PseudonymKey // the key of pseudonyms: the claim sid, subjects of API keys
+	Secret *identity.Pseudonyms // of the claim sid, and of subjects of API keys
 
 	Report Report
 }

@@ -106,7 +106,7 @@ type tykSession struct {
 	state  *user.SessionState
 	api    *tykapi.ProtectedAPI
 	r      *http.Request
-	secret identity.PseudonymKey
+	secret *identity.Pseudonyms
 }
 
 // readMetadata reads meta.NAME; NAME may be a path into objects, as with claims.

@@ -144,16 +144,22 @@ func NewProtectedAPIs(config *settings.Config, log *slog.Logger) *ProtectedAPIs 
 // Find gives the API of the definition. A definition that is rejected stays rejected, and is logged once,
 // until Tyk loads the API again.
 func (c *ProtectedAPIs) Find(d Definition) (*ProtectedAPI, error) {
-	found := c.known.get(d, func() derivedAPI {
-		definition := d.classic()
-		api, err := newProtectedAPI(c.config, definition)
-		if err != nil {
-			c.log.Error("requests of this API are denied until its definition is fixed", "api", d.ID, "error", err.Error())
-			return derivedAPI{err: err}
-		}
-		api.Source = d.Source
-		api.UnsafeReentry = checkReentry(definition, d.extension)
-		return derivedAPI{api: api}
-	})
-	return found.api, found.err
+	derived, found := c.known.find(d)
+	if !found {
+		derived = c.deriveAPI(d)
+		c.known.keep(d, derived)
+	}
+	return derived.api, derived.err
+}
+
+func (c *ProtectedAPIs) deriveAPI(d Definition) derivedAPI {
+	definition := d.cloneClassic()
+	api, err := newProtectedAPI(c.config, definition)
+	if err != nil {
+		c.log.Error("requests of this API are denied until its definition is fixed", "api", d.ID, "error", err.Error())
+		return derivedAPI{err: err}
+	}
+	api.Source = d.Source
+	api.UnsafeReentry = checkReentry(definition, d.extension)
+	return derivedAPI{api: api}
 }

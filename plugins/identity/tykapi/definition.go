@@ -24,8 +24,8 @@ type Definition struct {
 	Source        any  // Tyk's own pointer; it changes only when Tyk reloads the API, so it serves as a cache key
 	ByCertificate bool // the API asks for nothing but a certificate of its list; Tyk never calls SignIdentity there
 
-	classic   func() *apidef.APIDefinition // a clone in the classic form
-	extension *oas.XTykAPIGateway          // of the OpenAPI form, Tyk's own copy; nil: the classic form
+	request   *http.Request       // for a clone of the definition
+	extension *oas.XTykAPIGateway // of the OpenAPI form, Tyk's own copy; nil: the classic form
 }
 
 // DefinitionOf gives the definition that Tyk has put beside the request.
@@ -39,17 +39,14 @@ func DefinitionOf(r *http.Request) (Definition, error) {
 	case classic != nil:
 		return Definition{
 			ID: classic.APIID, Source: classic,
-			ByCertificate: classic.UseKeylessAccess && classic.UseMutualTLSAuth,
-			classic:       func() *apidef.APIDefinition { return ctx.GetDefinition(r) },
+			ByCertificate: classic.UseKeylessAccess && classic.UseMutualTLSAuth, request: r,
 		}, nil
 	case open != nil && open.GetTykExtension() != nil:
 		tyk := open.GetTykExtension()
 		keyless := tyk.Server.Authentication == nil || !tyk.Server.Authentication.Enabled
 		certificates := tyk.Server.ClientCertificates != nil && tyk.Server.ClientCertificates.Enabled
 		return Definition{
-			ID: tyk.Info.ID, Source: open, ByCertificate: keyless && certificates,
-			classic:   func() *apidef.APIDefinition { return classicForm(ctx.GetOASDefinition(r)) },
-			extension: tyk,
+			ID: tyk.Info.ID, Source: open, ByCertificate: keyless && certificates, request: r, extension: tyk,
 		}, nil
 	}
 	return Definition{}, denial.New(decision.ConfigInvalid, "the gateway gave no API definition")
@@ -62,11 +59,24 @@ func classicForm(o *oas.OAS) *apidef.APIDefinition {
 	return &d
 }
 
-// ForgetDefinitions takes both forms off the request. In a loop from a classic to an OpenAPI
+// cloneClassic gives a clone of the definition in the classic form.
+func (d Definition) cloneClassic() *apidef.APIDefinition {
+	if d.extension == nil {
+		return ctx.GetDefinition(d.request)
+	}
+	return classicForm(ctx.GetOASDefinition(d.request))
+}
+
+// ForgetDefinitions takes two forms off the request. In a loop from a classic to an OpenAPI
 // definition, or back, Tyk sets only the form that the next API has, and leaves the other API's
-// definition in the other form. Tyk sets the form of this API again before the next hook.
+// definition in the other form. Tyk sets the form of this API again before the next hook. One form
+// alone is that of this API, so it stays: each value in the context makes every look-up slower.
 func ForgetDefinitions(r *http.Request) {
-	c := context.WithValue(r.Context(), ctx.Definition, nil)
+	c := r.Context()
+	if c.Value(ctx.Definition) == nil || c.Value(ctx.OASDefinition) == nil {
+		return
+	}
+	c = context.WithValue(c, ctx.Definition, nil)
 	*r = *r.WithContext(context.WithValue(c, ctx.OASDefinition, nil))
 }
 
@@ -82,20 +92,19 @@ type derivedValue[T any] struct {
 	value  T
 }
 
-// get gives the value of a definition. It calls derive if the definition is a new one.
-func (v *derivedValues[T]) get(d Definition, derive func() T) T {
+// find gives the value of a definition. found is false if the definition is a new one.
+func (v *derivedValues[T]) find(d Definition) (value T, found bool) {
 	v.lock.RLock()
+	defer v.lock.RUnlock()
 	known, ok := v.byID[d.ID]
-	v.lock.RUnlock()
-	if ok && known.source == d.Source {
-		return known.value
-	}
-	known = derivedValue[T]{source: d.Source, value: derive()}
+	return known.value, ok && known.source == d.Source
+}
+
+func (v *derivedValues[T]) keep(d Definition, value T) {
 	v.lock.Lock()
 	defer v.lock.Unlock()
 	if v.byID == nil {
 		v.byID = map[string]derivedValue[T]{}
 	}
-	v.byID[d.ID] = known
-	return known.value
+	v.byID[d.ID] = derivedValue[T]{source: d.Source, value: value}
 }

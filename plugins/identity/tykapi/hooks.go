@@ -100,13 +100,15 @@ func NewBrokenHookChecks(cause error, log *slog.Logger) *HookChecks {
 
 // Find gives the result for the definition. An error is logged once, until Tyk loads the API again.
 func (c *HookChecks) Find(d Definition) HookCheck {
-	return c.known.get(d, func() HookCheck {
-		check := c.checkHooks(d.classic())
+	check, found := c.known.find(d)
+	if !found {
+		check = c.checkHooks(d.cloneClassic())
 		if check.Err != nil {
 			c.log.Error("requests of this API are denied until its definition is fixed", "api", d.ID, "error", check.Err.Error())
 		}
-		return check
-	})
+		c.known.keep(d, check)
+	}
+	return check
 }
 
 func (c *HookChecks) checkHooks(d *apidef.APIDefinition) (result HookCheck) {

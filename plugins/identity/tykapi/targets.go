@@ -28,6 +28,9 @@ type targets struct {
 // the standard library reads the environment only once.
 var EnvironmentProxy = http.ProxyFromEnvironment
 
+// internalHeader is in the form of [http.Header], so that a look-up makes no other text.
+var internalHeader = http.CanonicalHeaderKey(apidef.TykInternalApiHeader)
+
 // internalScheme starts the URLs of APIs of this gateway.
 const internalScheme = "tyk"
 
@@ -110,7 +113,7 @@ func (t targets) findDestination(r *http.Request, reenters bool) (hosts []*url.U
 		target = rewritten
 	}
 	// Tyk treats each of these as an internal request, also if the client wrote the header.
-	if t.internal || target.Scheme == internalScheme || r.Header.Get(apidef.TykInternalApiHeader) != "" {
+	if t.internal || target.Scheme == internalScheme || r.Header.Get(internalHeader) != "" {
 		return nil, true
 	}
 	if t.rewrites && r.Context().Value(ctx.RetainHost) == true {
