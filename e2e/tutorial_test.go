@@ -19,5 +19,7 @@ func TestTutorial(t *testing.T) {
 	demo, _ := startDemo(t, dir, "Next: docs/tutorial.md", "-keep-dir", filepath.Join(dir, "shop"))
 	defer endDemo(t, demo)
 	reader := pagetest.Reader{Dir: dir, Patience: 20 * time.Second}
-	reader.PlayPage(t, page, steps)
+	if err := reader.TakeSteps(t.Context(), steps); err != nil {
+		t.Fatalf("%s: %v", page, err)
+	}
 }

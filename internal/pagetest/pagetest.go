@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -138,18 +137,18 @@ type Reader struct {
 
 var lasting = regexp.MustCompile(`^(\.|cd|export) `)
 
-// PlayPage takes all steps. It reports the first step that ends otherwise than the page shows, and stops there.
-func (r *Reader) PlayPage(t *testing.T, page string, steps []Step) {
-	t.Helper()
+// TakeSteps takes the steps up to the first one that ends otherwise than the page shows. The error names the line of the page.
+func (r *Reader) TakeSteps(ctx context.Context, steps []Step) error {
 	for _, step := range steps {
-		err := r.TakeStep(context.Background(), step)
-		for deadline := time.Now().Add(r.Patience); err != nil && step.Output != "" && time.Now().Before(deadline); {
-			err = r.TakeStep(context.Background(), step)
+		err := r.TakeStep(ctx, step)
+		for deadline := time.Now().Add(r.Patience); err != nil && step.Output != "" && time.Now().Before(deadline) && ctx.Err() == nil; {
+			err = r.TakeStep(ctx, step)
 		}
 		if err != nil {
-			t.Fatalf("%s:%d: %v", filepath.Base(page), step.Line, err)
+			return fmt.Errorf("line %d: %w", step.Line, err)
 		}
 	}
+	return nil
 }
 
 // TakeStep writes the file of a step or runs its command. The error shows the command, its output, and the output of the page.

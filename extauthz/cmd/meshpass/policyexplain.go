@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -53,6 +54,8 @@ Exit codes: 0 allowed; 1 denied; 2 it could not be explained.`,
 			return newUsageError(cmd, "--config verifies the token of --check")
 		case e.id != "" && e.record == "":
 			return newUsageError(cmd, "--id chooses among those of --record")
+		case e.record != "" && slices.ContainsFunc(args, isRecordFile):
+			return newUsageError(cmd, "--record takes one file: join several, as in cat *.audit.log | meshpass policy explain SOURCE --record -")
 		}
 		if err := checkStdin(cmd, slices.Concat(args, source.Guardrails, []string{e.check, e.record})...); err != nil {
 			return err
@@ -73,6 +76,11 @@ Exit codes: 0 allowed; 1 denied; 2 it could not be explained.`,
 		return printReport(cmd, report, report.Print, *format, report.AllAllowed())
 	}
 	return cmd
+}
+
+// isRecordFile reports whether an argument is a file of records that the shell made of --record *.log.
+func isRecordFile(arg string) bool {
+	return slices.Contains([]string{".log", ".jsonl"}, filepath.Ext(arg))
 }
 
 func (e *explainFlags) addFlags(cmd *cobra.Command) {
