@@ -12,7 +12,7 @@ OLDEST_PLUGIN := bin/gateways/v5.8.0/plugins/identity_v5.8.0_$(PLATFORM).so
 NOOP        := bin/plugins/noop_$(GATEWAY)_$(PLATFORM).so
 TESTPLUGINS := $(foreach name,loadpanic callpanic customauth,bin/plugins/$(name)_$(GATEWAY)_$(PLATFORM).so)
 E2E         := bin/orders bin/inventory bin/reports bin/demo bin/bench bin/testall
-MODULES     := . plugins extauthz e2e e2e/istiod
+MODULES     := . plugins extauthz e2e e2e/istiod charts
 
 # Sources without tests: a changed test causes no build.
 sources = $(shell find $(1) -name '*.go' -not -name '*_test.go') $(wildcard $(addsuffix /go.mod,$(1)) $(addsuffix /go.sum,$(1)))
@@ -101,6 +101,10 @@ images: ## Build the two images, with Docker
 .PHONY: manifests-check
 manifests-check: bin/istiod ## Build every overlay and check each object as a cluster would
 	@bin/istiod validate --mesh manifests/istio/install.yaml --dir manifests
+
+.PHONY: charts
+charts: ## Write what the charts copy from manifests, and their READMEs
+	@cd charts && go run ./cmd/generate
 
 .PHONY: compat
 compat: test-programs ## Test the plugin in every release, and write docs/compatibility.md [COMPAT_SRC=DIR of checkouts named vX.Y.Z]

@@ -13,7 +13,9 @@ import (
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resource"
+	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
 )
 
 // Object is one object of a built overlay.
@@ -22,14 +24,25 @@ type Object struct {
 	YAML []byte
 }
 
-// Find lists the folders under root that hold a kustomization.
+// Find lists the folders under root that hold a kustomization. A Component is none: it is built with what it belongs to.
 func Find(root string) ([]string, error) {
 	var dirs []string
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && slices.Contains(konfig.RecognizedKustomizationFileNames(), entry.Name()) {
+		if err != nil || entry.IsDir() || !slices.Contains(konfig.RecognizedKustomizationFileNames(), entry.Name()) {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		var file struct{ Kind string }
+		if err := yaml.Unmarshal(text, &file); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if file.Kind != types.ComponentKind {
 			dirs = append(dirs, filepath.Dir(path))
 		}
-		return err
+		return nil
 	})
 	if err == nil && len(dirs) == 0 {
 		err = fmt.Errorf("%s: no folder with a kustomization.yaml", root)

@@ -1,0 +1,79 @@
+{{/* Values that the schema accepts one by one and that contradict each other. All of them are reported together. */}}
+{{- define "meshpass.contradictions" -}}
+{{- $found := list }}
+{{- $v := .Values }}
+{{- $replicas := $v.autoscaling.enabled | ternary $v.autoscaling.minReplicas $v.replicas | int }}
+{{- $key := $v.autoscaling.enabled | ternary "autoscaling.minReplicas" "replicas" }}
+{{- if and $v.podDisruptionBudget.enabled (le $replicas (int $v.podDisruptionBudget.minAvailable)) }}
+{{- $found = append $found (printf "%s: %d and podDisruptionBudget.minAvailable: %d: no node can be drained; write %s: %d, or podDisruptionBudget.enabled: false" $key $replicas (int $v.podDisruptionBudget.minAvailable) $key (add1 (int $v.podDisruptionBudget.minAvailable))) }}
+{{- end }}
+{{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
+{{- $found = append $found (printf "autoscaling.minReplicas: %d is above autoscaling.maxReplicas: %d; write a higher maxReplicas" (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
+{{- end }}
+{{- $sources := list }}
+{{- if $v.policies.documents }}{{ $sources = append $sources "policies.documents" }}{{ end }}
+{{- if $v.policies.existingConfigMap }}{{ $sources = append $sources "policies.existingConfigMap" }}{{ end }}
+{{- if $v.policies.image.reference }}{{ $sources = append $sources "policies.image.reference" }}{{ end }}
+{{- if gt (len $sources) 1 }}
+{{- $found = append $found (printf "%s: only one of them can be the folder of documents; remove the others" (join " and " $sources)) }}
+{{- end }}
+{{- if and $v.overrides.create (not $v.config.policies.overrides) }}
+{{- $found = append $found "overrides.create: true, but config.policies.overrides names no file; write overrides/overrides.yaml there, or overrides.create: false" }}
+{{- end }}
+{{- if not $v.config.ops }}
+{{- $found = append $found "config.ops is empty, but the probes of the pod ask it; write 0.0.0.0:9090" }}
+{{- end }}
+{{- if and $v.istio.certificate (ne $v.config.tls.mode "mtls") }}
+{{- $found = append $found (printf "config.tls.mode: %s does not use the certificate of istio.certificate: true; write mode: mtls, or istio.certificate: false" $v.config.tls.mode) }}
+{{- end }}
+{{- if and (not $v.istio.certificate) (hasPrefix "/etc/workload-certificate/" (toString $v.config.tls.certFile)) }}
+{{- $found = append $found "config.tls.certFile: Istio's agent writes it only with istio.certificate: true; write that, or files of extraVolumeMounts" }}
+{{- end }}
+{{- if and (not $v.istio.certificate) (eq $v.config.tls.mode "mesh") }}
+{{- $found = append $found "config.tls.mode: mesh needs a sidecar before the authorizer, which this chart does not configure; write mode: mtls and istio.certificate: true" }}
+{{- end }}
+{{- if and $v.keyRotation.enabled (not $v.keyRotation.gatewayNamespace) }}
+{{- $found = append $found "keyRotation.gatewayNamespace is empty; write the namespace of Tyk, or keyRotation.enabled: false if keys rotate elsewhere" }}
+{{- end }}
+{{- if and $v.networkPolicy.enabled (not $v.networkPolicy.extraEgress) }}
+{{- range $i, $t := $v.config.trust }}
+{{- if ($t.jwks).url }}
+{{- $found = append $found (printf "config.trust[%d].jwks.url: the NetworkPolicy lets nothing out; write networkPolicy.extraEgress with a rule for its host" $i) }}
+{{- end }}
+{{- end }}
+{{- if (($v.config.revocation).redis) }}
+{{- $found = append $found "config.revocation.redis: the NetworkPolicy lets nothing out; write networkPolicy.extraEgress with a rule for Redis" }}
+{{- end }}
+{{- if ((($v.config.tracing).otlp).endpoint) }}
+{{- $found = append $found "config.tracing.otlp.endpoint: the NetworkPolicy lets nothing out; write networkPolicy.extraEgress with a rule for the collector" }}
+{{- end }}
+{{- end }}
+{{- if not (hasKey $v.config.tls "clients") }}
+{{- $listed := 0 }}
+{{- range $v.config.listeners }}{{ if .clients }}{{ $listed = add1 $listed }}{{ end }}{{ end }}
+{{- if ne (int $listed) (len $v.config.listeners) }}
+{{- $found = append $found "config.tls.clients is missing; write the workloads that may ask, such as [ns/shop/sa/*]" }}
+{{- end }}
+{{- end }}
+{{- with $v.gateway }}
+{{- if and .release .plugin.builtFor (not (has .release .plugin.builtFor)) }}
+{{- $found = append $found (printf "gateway.release: %s, but gateway.plugin.builtFor: [%s]: Tyk cannot load a plugin of another release; write a plugin that is built for %s (make plugin TYK_VERSION=%s)" .release (join ", " .plugin.builtFor) .release .release) }}
+{{- end }}
+{{- if and (eq .plugin.from "bundle") .plugin.bundle.publicKeyPath (not .plugin.bundle.signed) }}
+{{- $found = append $found (printf "gateway.plugin.bundle.signed: false, but publicKeyPath: %s: Tyk loads no API with an unsigned bundle then; sign the bundle (make bundle with a key), or remove publicKeyPath" .plugin.bundle.publicKeyPath) }}
+{{- end }}
+{{- if and (eq .plugin.from "image") (or .plugin.bundle.signed .plugin.bundle.publicKeyPath) }}
+{{- $found = append $found "gateway.plugin.bundle has values, but gateway.plugin.from: image; write from: bundle, or remove them" }}
+{{- end }}
+{{- end }}
+{{- $alerts := list }}
+{{- range (.Files.Get "files/prometheusrule.yaml" | fromYaml).spec.groups }}{{ range .rules }}{{ $alerts = append $alerts .alert }}{{ end }}{{ end }}
+{{- range $v.prometheusRule.disabled }}
+{{- if not (has . $alerts) }}
+{{- $found = append $found (printf "prometheusRule.disabled: there is no alert %s; docs/operations.md lists them" .) }}
+{{- end }}
+{{- end }}
+{{- if $found }}
+{{- fail (printf "\n%s" (join "\n" $found)) }}
+{{- end }}
+{{- end }}

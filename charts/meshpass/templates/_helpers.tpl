@@ -1,0 +1,56 @@
+{{- define "meshpass.name" -}}
+{{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride }}
+{{- else if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "meshpass.labels" -}}
+app: {{ include "meshpass.name" . }}
+{{ include "meshpass.chartLabels" . }}
+{{- end }}
+
+{{- define "meshpass.chartLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "meshpass.image" -}}
+{{- with .Values.image }}
+{{- if .digest }}{{ printf "%s@%s" .repository .digest }}
+{{- else }}{{ printf "%s:%s" .repository (.tag | default $.Chart.AppVersion) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "meshpass.port" -}}
+{{- regexFind "[0-9]+$" (toString .) }}
+{{- end }}
+
+{{- define "meshpass.grpcPort" -}}
+{{- include "meshpass.port" (first .Values.config.listeners).grpc }}
+{{- end }}
+
+{{- define "meshpass.serviceAccount" -}}
+{{ include "meshpass.name" . }}
+{{- end }}
+
+{{- define "meshpass.policiesConfigMap" -}}
+{{- .Values.policies.existingConfigMap | default (printf "%s-policies" (include "meshpass.name" .)) }}
+{{- end }}
+
+{{/* The container of a job of ours: no privileges, no writable folder. */}}
+{{- define "meshpass.jobContainer" -}}
+image: {{ include "meshpass.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+resources:
+  requests: {cpu: 10m, memory: 32Mi}
+  limits: {memory: 128Mi}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+{{- end }}
