@@ -16,6 +16,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/localmesh"
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/scenarios"
+	"github.com/meshpass/meshpass/internal/audittest"
 )
 
 func TestTour(t *testing.T) {
@@ -56,6 +57,7 @@ func start(t *testing.T, o localmesh.Options) *localmesh.Mesh {
 		if err := mesh.Close(); err != nil {
 			t.Error(err)
 		}
+		audittest.CheckFiles(t, filepath.Join(mesh.Dir(), "*.audit.log"))
 		if t.Failed() {
 			t.Logf("the logs are in %s", mesh.Dir())
 		} else if err := mesh.RemoveDir(); err != nil {

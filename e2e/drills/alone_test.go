@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -21,6 +22,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/checks"
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/audittest"
 	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
@@ -49,7 +51,9 @@ type alone struct {
 type aloneSetup struct {
 	trust    string // more entries
 	sections string // more sections; empty: time for Checks
-	stdout   string // file
+	stdout   string // file; empty: one that the test reads at its end
+
+	nameServer string // IP address; empty: the machine's
 }
 
 const patientChecks = "limits: {deadline: 10s}"
@@ -66,8 +70,23 @@ func launchAlone(t *testing.T, s aloneSetup) *alone {
 	a.writeAll(t, map[string][]byte{
 		"meshpass.yaml": fmt.Appendf(nil, aloneConfig, a.files, s.trust, s.sections), "jwks.json": tokentest.JWKS(t), "policies/orders.yaml": policy,
 	})
-	a.Proc = mustGet(process.Start(a.spec(t, s.stdout)))(t)
-	t.Cleanup(a.Kill)
+	if s.stdout == "" {
+		s.stdout = filepath.Join(dir, "audit.log")
+	}
+	spec := a.spec(t, s.stdout)
+	if s.nameServer != "" {
+		resolver := filepath.Join(dir, "resolv.conf")
+		must(t, os.WriteFile(resolver, []byte("nameserver "+s.nameServer+"\n"), 0o644))
+		// Each program replaces the one before it, so that the process stays one.
+		spec.Args = append([]string{"--mount", "sh", "-c", `mount --bind "$0" /etc/resolv.conf && exec "$@"`, resolver, spec.Path}, spec.Args...)
+		spec.Path = mustGet(exec.LookPath("unshare"))(t)
+	}
+	a.Proc = mustGet(process.Start(spec))(t)
+	t.Cleanup(func() {
+		a.Kill()
+		<-a.Done()
+		audittest.CheckFiles(t, s.stdout)
+	})
 	return a
 }
 

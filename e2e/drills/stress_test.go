@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +29,7 @@ import (
 
 	"github.com/meshpass/meshpass/e2e/checks"
 	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/e2e/subnet"
 )
 
 // The drills of this file put the authorizer's own process under stress. Each is named in the table "The authorizer under
@@ -364,6 +367,44 @@ func TestAJWKSServerThatHangs(t *testing.T) {
 	}
 	if got, err := connected.askWith(t.Context(), partnerToken(t)); got != "503 keys_unavailable" {
 		t.Errorf("the partner's token: %s, %v", got, err)
+	}
+	a.awaitEnd(t, 0)
+}
+
+// A name server that takes questions and never answers is the same. The program runs with a resolv.conf of its own.
+func TestANameServerThatHangs(t *testing.T) {
+	if exec.Command("unshare", "--mount", "true").Run() != nil {
+		t.Skip("NOT RUN: a name server that hangs: needs root, for port 53")
+	}
+	t.Parallel()
+	host := mustGet(subnet.Claim())(t)
+	stopAtEnd(t, host.Release)
+	server := mustGet(net.ListenPacket("udp", host.Addr(53)+":53"))(t)
+	var asked atomic.Int64
+	go func() {
+		for question := make([]byte, 512); ; asked.Add(1) {
+			if _, _, err := server.ReadFrom(question); err != nil {
+				return // closed
+			}
+		}
+	}()
+	stopAtEnd(t, server.Close)
+	a := startAlone(t, aloneSetup{trust: partner("keys.partner.example"), sections: overHTTP, nameServer: host.Addr(53)})
+	ops, connected := newOpsClient(t), a.newPeer(t, "127.0.0.3")
+	if asked.Load() == 0 {
+		t.Error("the name server was not asked before the authorizer served")
+	}
+	for range 20 {
+		connected.ask(t)
+	}
+	if status, page := a.get(t, ops, "/readyz"); status != http.StatusOK {
+		t.Errorf("/readyz: %d %s", status, page)
+	}
+	if got, err := connected.askWith(t.Context(), partnerToken(t)); got != "503 keys_unavailable" {
+		t.Errorf("the partner's token: %s, %v", got, err)
+	}
+	if _, page := a.get(t, ops, "/metrics"); strings.Contains(page, `meshpass_jwks_fetch_failures_total{cause="unreachable",issuer="https://partner.example"} 0`) {
+		t.Error("the failed fetch is not counted")
 	}
 	a.awaitEnd(t, 0)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
 	"github.com/meshpass/meshpass/e2e/subnet"
+	"github.com/meshpass/meshpass/internal/audittest"
 	"github.com/meshpass/meshpass/internal/tokentest"
 )
 
@@ -96,6 +97,7 @@ func startMeshpass(t testing.TB, n *subnet.Subnet, dir, policies, address string
 		Dir: dir, Stdout: a.file, Stderr: filepath.Join(dir, "meshpass.log"),
 	})
 	must(t, err)
+	t.Cleanup(func() { audittest.CheckFiles(t, a.file) })
 	stopAtEnd(t, p.Stop)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -20,6 +20,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/idp"
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/audittest"
 )
 
 // setup says what is particular about a gateway.
@@ -98,6 +99,7 @@ func (r *rig) startTyk(t *testing.T) {
 		if err := r.tyk.Stop(); err != nil {
 			t.Error(err)
 		}
+		audittest.CheckFiles(t, r.path("audit.log"))
 		if log, err := os.ReadFile(r.path("tyk.log")); t.Failed() && err == nil {
 			t.Logf("the gateway's log:\n%s", log)
 		}
@@ -108,14 +110,21 @@ func (r *rig) startTyk(t *testing.T) {
 func (r *rig) serving(t *testing.T) *rig {
 	t.Helper()
 	r.await(t, r.serves)
-	session := `{"org_id": "demo", "apply_policies": ["all"], "meta_data": {"developer_id": "partner-7", "tenant": "acme"}}`
+	r.key = r.newKey(t, `{"developer_id": "partner-7", "tenant": "acme"}`)
+	return r
+}
+
+// newKey makes an API key with this metadata.
+func (r *rig) newKey(t *testing.T, metadata string) string {
+	t.Helper()
+	session := fmt.Sprintf(`{"org_id": "demo", "apply_policies": ["all"], "meta_data": %s}`, metadata)
 	_, body, err := r.control(t.Context(), http.MethodPost, "/tyk/keys/create", session)
 	must(t, err)
-	r.key, _ = parse(t, string(body))["key"].(string)
-	if r.key == "" {
+	key, _ := parse(t, string(body))["key"].(string)
+	if key == "" {
 		t.Fatalf("no API key: %s", body)
 	}
-	return r
+	return key
 }
 
 // serves is a condition: APIs are loaded.

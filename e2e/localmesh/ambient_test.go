@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshpass/meshpass/e2e/scenarios"
+	"github.com/meshpass/meshpass/internal/audittest"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
@@ -33,6 +34,7 @@ func TestWaypoint(t *testing.T) {
 		if err := m.Close(); err != nil {
 			t.Error(err)
 		}
+		audittest.CheckFiles(t, filepath.Join(m.Dir(), "*.audit.log"))
 		if err := m.RemoveDir(); err != nil {
 			t.Error(err)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
 	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/audittest"
 )
 
 // interceptionFlags are the flags of Istio's init container, and the admin port, which readiness checks use.
@@ -114,7 +115,12 @@ func (m *mesh) startProcess(name, path string, args ...string) *process.Proc {
 		path, args = p.commandInside(path, args...)
 	}
 	started := must(process.Start(process.Spec{Name: name, Path: path, Args: args, Dir: m.dir, Stdout: m.filePath(name + ".out"), Stderr: m.filePath(name + ".log")}))
-	m.t.Cleanup(func() { stopProcess(m.t, started) })
+	m.t.Cleanup(func() {
+		stopProcess(m.t, started)
+		if name == "meshpass" {
+			audittest.CheckFiles(m.t, m.filePath(name+".out"))
+		}
+	})
 	return started
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -61,5 +63,30 @@ func CheckLines(t testing.TB, trail string) {
 		if err := CheckLine([]byte(line)); err != nil {
 			t.Errorf("not an audit record: %v: %s", err, line)
 		}
+	}
+}
+
+// CheckFiles checks the audit trails in all files that match a pattern of [filepath.Match]: at least one
+// must. It is for programs that have ended. A pipe holds no trail.
+func CheckFiles(t testing.TB, pattern string) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Errorf("%s: no audit trail, %v", pattern, err)
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if !info.Mode().IsRegular() {
+			continue
+		}
+		trail, err := os.ReadFile(file)
+		if err != nil {
+			t.Error(err)
+		}
+		CheckLines(t, string(trail))
 	}
 }

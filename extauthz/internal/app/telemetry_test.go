@@ -115,7 +115,7 @@ func TestTheDebugListener(t *testing.T) {
 	if state.State != status.Ready || state.LogLevel != "DEBUG" || level.Level() != slog.LevelDebug {
 		t.Errorf("got %q, %q, %s", state.State, state.LogLevel, level.Level())
 	}
-	if len(state.Limits) != 5 || state.Limits[0] != (status.Limit{Name: "checks in flight", Now: 0, Max: 1024}) {
+	if len(state.Limits) != 6 || state.Limits[0] != (status.Limit{Name: "checks in flight", Now: 0, Max: 1024}) {
 		t.Errorf("limits %v", state.Limits)
 	}
 }
