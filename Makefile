@@ -12,7 +12,7 @@ OLDEST_PLUGIN := bin/gateways/v5.8.0/plugins/identity_v5.8.0_$(PLATFORM).so
 NOOP        := bin/plugins/noop_$(GATEWAY)_$(PLATFORM).so
 TESTPLUGINS := $(foreach name,loadpanic callpanic customauth,bin/plugins/$(name)_$(GATEWAY)_$(PLATFORM).so)
 E2E         := bin/orders bin/inventory bin/reports bin/demo bin/bench bin/testall
-MODULES     := . plugins extauthz e2e e2e/istiod charts
+MODULES     := . plugins extauthz e2e e2e/istiod charts release
 
 # Sources without tests: a changed test causes no build.
 sources = $(shell find $(1) -name '*.go' -not -name '*_test.go') $(wildcard $(addsuffix /go.mod,$(1)) $(addsuffix /go.sum,$(1)))
@@ -93,6 +93,16 @@ bundle: bin/meshpass $(PLUGIN) $(OLDEST_PLUGIN) ## Build bin/meshpass.zip, a Tyk
 	@bin/meshpass tyk bundle build --out bin/meshpass.zip $(if $(KEY),--key '$(KEY)') $(if $(UNSIGNED),--unsigned) \
 		$(PLUGIN) bin/gateways/*/plugins/identity_*.so
 
+.PHONY: release
+release: bin/tyk ## Write a release to dist/ VERSION=vX.Y.Z KEY=FILE [BUNDLE_KEY=FILE] [TYK_SOURCES="vX.Y.Z=DIR ..."] [UNSIGNED=1] [CHANGED=1]
+	@cd release && $(alone) go run . -out ../dist -version '$(VERSION)' $(if $(KEY),-key '$(abspath $(KEY))') $(if $(UNSIGNED),-unsigned) $(if $(CHANGED),-changed) \
+		$(if $(BUNDLE_KEY),-bundle-key '$(abspath $(BUNDLE_KEY))') -tyk $(GATEWAY)= -tyk 'v5.8.0=$(call tyk-source,plugins/compat/v5.8.0)' \
+		$(foreach source,$(TYK_SOURCES),-tyk '$(source)')
+
+.PHONY: release-check
+release-check: bin/tyk ## Make a release twice, in two folders, and compare every byte [FRESH=1]
+	@FRESH='$(FRESH)' release/reproduce.sh
+
 .PHONY: images
 images: ## Build the two images, with Docker
 	docker build -f Dockerfile.authz --build-arg REVISION=$$(git rev-parse HEAD) -t meshpass/authz:dev .
@@ -143,7 +153,7 @@ $(DOCS_ENV): docs/site/requirements.txt
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin
+	rm -rf bin dist
 
 # The gateway reads its version from this variable. Without it, the gateway would look for plugins of another version.
 bin/tyk: plugins/tools.go plugins/go.mod plugins/go.sum

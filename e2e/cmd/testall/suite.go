@@ -25,6 +25,7 @@ var suites = []suite{
 	{name: "shared", dir: ".", args: []string{"-race", "./..."}},
 	{name: "extauthz", dir: "extauthz", args: []string{"-race", "./..."}},
 	{name: "plugins", dir: "plugins", args: []string{"-race", "-tags", "goplugin", "./..."}},
+	{name: "release", dir: "release", args: []string{"./..."}},
 	{name: "istiod", dir: "e2e/istiod", args: []string{"-trimpath", "-vet=off", "./..."}},
 	{name: "charts", dir: "charts", args: []string{"-vet=off", "./..."}},
 	{name: "e2e", dir: "e2e", args: []string{"-count=1", "-timeout=10m", "./..."}},
