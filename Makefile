@@ -126,13 +126,15 @@ compat: test-programs ## Test the plugin in every release, and write docs/compat
 dump: bin/istiod ## Update the checked-in dump of istiod's output
 	cd e2e && go test ./localmesh/dump -count=1 -update
 
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # -trimpath reuses the packages that the builds have compiled. golangci-lint does not run on e2e/istiod: it takes minutes to load Istio.
 .PHONY: lint
 lint: export GOFLAGS += -trimpath
-lint: ## gofmt, go vet, tidy modules, golangci-lint, words, names and commit subjects
+lint: ## gofmt, go vet, tidy modules, golangci-lint, actionlint, words, names and commit subjects
 	@.ci/style
+	@go run $(ACTIONLINT) .github/workflows/*.yaml
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on these"; exit 1; }
 	@failed=0; for module in $(MODULES); do \
 		echo "lint $$module"; \

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -18,6 +19,11 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			kept, err := filepath.Abs("../../../testdata/compat") // files that earlier versions have written
+			env.Setenv("COMPAT", kept)
+			return err
+		},
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": runWithCode, "json": wantJSON},
 	})
 }
