@@ -78,3 +78,22 @@ func (r *rig) callOpenAPI(t *testing.T, id string) (got answer) {
 	})
 	return got
 }
+
+// TestTykPage loads the definitions of docs/tyk.md, as they are there, into a gateway, and checks the other files of the page.
+func TestTykPage(t *testing.T) {
+	page := readPageFiles(t, "docs/tyk.md")
+	r := start(t, setup{first: func(r *rig) { r.addPageAPIs(t, page) }}).serving(t)
+	r.checkPageAPIs(t, page)
+
+	for name, apis := range map[string]int{"orders.json": 1, "orders-oas.json": 1, "canary.json": 1, "operator-classic.yaml": 2} {
+		file := filepath.Join(t.TempDir(), name)
+		must(t, os.WriteFile(file, []byte(page[name]), 0o600))
+		code, stdout, stderr := runMeshpass(t, "tyk", "hooks", "--check", file)
+		if code != 0 || strings.Count(stdout, ": complete") != apis {
+			t.Errorf("%s: exit code %d, want 0 and %d complete definitions\n%s%s", name, code, apis, stdout, stderr)
+		}
+	}
+	if unit := page["meshpass.conf"]; !regexp.MustCompile(`(?m)^\[Service\]\nWorkingDirectory=/opt/tyk-gateway\nEnvironment=MESHPASS_CONFIG=/etc/meshpass/plugin\.yaml$`).MatchString(unit) {
+		t.Errorf("the drop-in is\n%s", unit)
+	}
+}
