@@ -185,7 +185,7 @@ func TestSignature(t *testing.T) {
 
 	page, err := os.ReadFile("../docs/release.md")
 	must(t, err)
-	_, after, found := strings.Cut(string(page), "```sh verify\n")
+	_, after, found := strings.Cut(string(page), "```sh title=\"verify\"\n")
 	commands, _, closed := strings.Cut(after, "```")
 	if !found || !closed {
 		t.Fatal("docs/release.md has no commands that verify")

@@ -14,8 +14,8 @@ import (
 	"github.com/meshpass/meshpass/e2e/repo"
 )
 
-// fencedFile is a block of a page that names its file: ```json orders.json.
-var fencedFile = regexp.MustCompile("(?ms)^```[a-z]+ ([a-z0-9._-]+)\n(.*?)^```$")
+// fencedFile is a block of a page with the name of a file as its title.
+var fencedFile = regexp.MustCompile("(?ms)^```[a-z]+ title=\"([a-z0-9._-]+)\"\n(.*?)^```$")
 
 // readPageFiles gives the named blocks of a page.
 func readPageFiles(t *testing.T, page string) map[string]string {

@@ -24,7 +24,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("COMPAT", kept)
 			return err
 		},
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": runWithCode, "json": wantJSON},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": runWithCode, "json": wantJSON},
 	})
 }
 
