@@ -1,4 +1,4 @@
 package bench
 
-// Groups are all groups of the authorizer, in the order of their measurement.
-func Groups() []Group { return []Group{newCheckGroup()} }
+// Groups are all groups, in the order of their measurement.
+func Groups() []Group { return []Group{newCheckGroup(), newGatewayGroup()} }

@@ -23,7 +23,7 @@ func run() int {
 	flag.IntVar(&o.Rounds, "rounds", 5, "rounds of each row")
 	flag.DurationVar(&o.Length, "duration", 2*time.Second, "time of each row in each round")
 	flag.BoolVar(&o.Peers, "peers", false, "measure other projects too, as far as they are built")
-	flag.StringVar(&o.Profile, "profile", "", "write CPU profiles of the authorizer into this `FOLDER`")
+	flag.StringVar(&o.Profile, "profile", "", "write CPU profiles of the authorizer and the gateway into this `FOLDER`")
 	rows := flag.String("rows", "", "measure the rows whose name, GROUP/NAME, matches this `REGEXP`, and those that they are compared with")
 	format := flag.String("o", "", "json: print the result as JSON")
 	strict := flag.Bool("strict", false, "exit with 1 if a row misses its target")
@@ -43,7 +43,7 @@ func run() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	result, err := bench.Run(ctx, append(bench.Groups(), newGatewayGroup()), o)
+	result, err := bench.Run(ctx, bench.Groups(), o)
 	if len(result.Rows) > 0 {
 		err = errors.Join(err, print(result, *format))
 	}

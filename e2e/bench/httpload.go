@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -10,41 +10,49 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/meshpass/meshpass/e2e/process"
 )
 
-// load is a fixed number of clients. Each sends its next request after the answer to the last one.
-type load struct {
+// httpLoad is a fixed number of clients. Each sends its next request after the answer to the last one.
+type httpLoad struct {
 	url, authorization string
 	clients            int
+	server             *process.Proc
 }
 
-// requestsPerSecond sends requests for the given time. An answer other than 200 ends it with an error,
-// because denials are fast and measure nothing.
-func (l load) requestsPerSecond(ctx context.Context, length time.Duration) (float64, error) {
+// run sends requests for the given time. An answer other than 200 ends it with an error, because denials are fast and measure
+// nothing.
+func (l httpLoad) run(ctx context.Context, length time.Duration) (got answered, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, length, errTimeUp)
 	defer cancel()
 	transport := &http.Transport{MaxIdleConnsPerHost: l.clients}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
 	var answers atomic.Int64
-	var wg sync.WaitGroup
-	failures := make(chan error, l.clients)
+	var all sync.WaitGroup
+	failures := make([]error, l.clients)
+	cpuBefore, err := cpuTime(l.server.PID())
+	if err != nil {
+		return got, err
+	}
 	began := time.Now()
-	for range l.clients {
-		wg.Go(func() { failures <- l.sendUntilDone(ctx, client, &answers) })
+	for i := range l.clients {
+		all.Go(func() { failures[i] = l.sendUntilDone(ctx, client, &answers) })
 	}
-	wg.Wait()
-	close(failures)
-	var errs []error
-	for err := range failures {
-		errs = append(errs, err)
+	all.Wait()
+	got.took, got.answers = time.Since(began), int(answers.Load())
+	cpuAfter, err := cpuTime(l.server.PID())
+	got.cpu = cpuAfter - cpuBefore
+	if err = errors.Join(append(failures, err)...); err == nil && got.answers == 0 {
+		err = errors.New("the gateway answered nothing")
 	}
-	return float64(answers.Load()) / time.Since(began).Seconds(), errors.Join(errs...)
+	return got, err
 }
 
 var errTimeUp = errors.New("time is up")
 
-func (l load) sendUntilDone(ctx context.Context, client *http.Client, answers *atomic.Int64) error {
+func (l httpLoad) sendUntilDone(ctx context.Context, client *http.Client, answers *atomic.Int64) error {
 	for {
 		err := l.sendOnce(ctx, client)
 		if errors.Is(context.Cause(ctx), errTimeUp) {
@@ -57,7 +65,7 @@ func (l load) sendUntilDone(ctx context.Context, client *http.Client, answers *a
 	}
 }
 
-func (l load) sendOnce(ctx context.Context, client *http.Client) error {
+func (l httpLoad) sendOnce(ctx context.Context, client *http.Client) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url, nil)
 	if err != nil {
 		return err
@@ -69,7 +77,8 @@ func (l load) sendOnce(ctx context.Context, client *http.Client) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the gateway answered %s", response.Status)
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 500)) // for the message
+		return fmt.Errorf("the gateway answered %s to %s: %s", response.Status, l.url, text)
 	}
 	_, err = io.Copy(io.Discard, response.Body)
 	return err
