@@ -62,7 +62,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }() // what is complete was renamed
 	if err := writeRelease(o, work, key); err != nil {
 		return err
 	}
