@@ -26,7 +26,10 @@ func (e *Environment) deployAll(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.awaitRollouts(ctx, "idp", "outside", "meshpass", "edge", "shop")
+	if err := e.awaitRollouts(ctx, "idp", "outside", "meshpass", "edge", "shop"); err != nil {
+		return err
+	}
+	return e.awaitGateways(ctx)
 }
 
 // isDeployed reports whether an earlier run has deployed everything. Its pods would keep the old images,
@@ -83,6 +86,11 @@ func (e *Environment) applyCreated(ctx context.Context, create ...string) error 
 
 // applyDemo applies the demo's own workloads.
 func (e *Environment) applyDemo(ctx context.Context) error {
+	return e.applyDemoWith(ctx, func(text string) string { return text })
+}
+
+// applyDemoWith applies the demo's own workloads, each file as change makes it.
+func (e *Environment) applyDemoWith(ctx context.Context, change func(text string) string) error {
 	names, err := fs.Glob(workloads, "workloads/*.yaml")
 	if err != nil {
 		return err
@@ -90,7 +98,7 @@ func (e *Environment) applyDemo(ctx context.Context) error {
 	for _, name := range names {
 		data, err := workloads.ReadFile(name)
 		if err == nil {
-			err = e.applyManifests(ctx, data)
+			err = e.applyManifests(ctx, []byte(change(string(data))))
 		}
 		if err != nil {
 			return err

@@ -84,7 +84,8 @@ func (e *Environment) applyTopology(ctx context.Context, t topology) error {
 	return nil
 }
 
-// restartAll restarts every Tyk, with or without its sidecar, and waits for all pods that the overlay has changed.
+// restartAll restarts every Tyk, with or without its sidecar, and waits for all pods that the overlay has changed, and for the
+// Service of each Tyk.
 func (e *Environment) restartAll(ctx context.Context) error {
 	namespaces := []string{"meshpass", "shop"}
 	for _, g := range e.current.gateways {
@@ -93,7 +94,10 @@ func (e *Environment) restartAll(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.awaitRollouts(ctx, namespaces...)
+	if err := e.awaitRollouts(ctx, namespaces...); err != nil {
+		return err
+	}
+	return e.awaitGateways(ctx)
 }
 
 // installGatewayAPI installs the definitions of Kubernetes' Gateway API, of the release that the pinned Istio is
