@@ -42,4 +42,4 @@ def on_page_markdown(markdown, page, config, files):
 
     markdown = re.sub(r"\]\(([^)#\s]+)(#[^)\s]*)?\)", point, markdown)
     markdown = re.sub(r"^\|.*\|$", bare_pipes, markdown, flags=re.MULTILINE)
-    return re.sub(r"^```(\w+) (\S+)$", r'```\1 title="\2"', markdown, flags=re.MULTILINE)
+    return re.sub(r"^```(\w+) ([^\s=]+)$", r'```\1 title="\2"', markdown, flags=re.MULTILINE)

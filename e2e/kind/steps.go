@@ -20,6 +20,7 @@ func Steps() []Step {
 		{"cluster", (*Environment).makeCluster},
 		{"istio", (*Environment).installIstio},
 		{"images", (*Environment).buildImages},
+		{"install", (*Environment).playInstall},
 		{"deploy", (*Environment).deployAll},
 		{"run", (*Environment).playTour},
 		{"topologies", (*Environment).playTopologies},
