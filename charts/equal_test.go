@@ -154,7 +154,8 @@ func paths(folders []string) (list []string) {
 
 // isRemovalCheck reports whether an object is a part of removalCheck.
 func isRemovalCheck(o render.Object) bool {
-	return strings.HasPrefix(hookOf(o), "pre-delete")
+	hook := hookOf(o)
+	return strings.Contains(hook, "pre-delete") || strings.Contains(hook, "pre-upgrade")
 }
 
 func hookOf(o render.Object) string {

@@ -42,6 +42,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.policies.existingConfigMap | default (printf "%s-policies" (include "meshpass.name" .)) }}
 {{- end }}
 
+{{/* The pod of a job of ours: it calls the API server. */}}
+{{- define "meshpass.jobPod" -}}
+automountServiceAccountToken: true
+enableServiceLinks: false
+restartPolicy: Never
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
 {{/* The container of a job of ours: no privileges, no writable folder. */}}
 {{- define "meshpass.jobContainer" -}}
 image: {{ include "meshpass.image" . }}

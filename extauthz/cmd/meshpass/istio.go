@@ -12,7 +12,7 @@ import (
 
 func newIstio() *cobra.Command {
 	return newGroup("istio COMMAND", "Prepare the configuration of an Istio that exists",
-		`Prepares the configuration of an Istio that exists.`, newIstioProviders(), newIstioHeaders())
+		`Prepares the configuration of an Istio that exists.`, newIstioProviders(), newIstioHeaders(), newIstioGuarded(), newIstioPlaintext())
 }
 
 func newIstioProviders() *cobra.Command {

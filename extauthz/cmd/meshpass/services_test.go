@@ -53,6 +53,12 @@ func cluster(t *testing.T) string {
 		}
 	}))
 	t.Cleanup(api.Close)
+	return writeKubeconfig(t, api.URL)
+}
+
+// writeKubeconfig writes a kubeconfig for an API server without authentication.
+func writeKubeconfig(t *testing.T, url string) string {
+	t.Helper()
 	return writeFile(t, "kubeconfig", fmt.Sprintf(`
 apiVersion: v1
 kind: Config
@@ -60,7 +66,7 @@ clusters: [{name: test, cluster: {server: "%s"}}]
 contexts: [{name: test, context: {cluster: test, user: nobody}}]
 users: [{name: nobody, user: {}}]
 current-context: test
-`, api.URL))
+`, url))
 }
 
 func TestServices(t *testing.T) {
