@@ -91,3 +91,12 @@ func listUnchecked(file *configFile, o CheckOptions) (all strictyaml.Problems) {
 	}
 	return all
 }
+
+// CheckShape reports keys that a configuration may not have, and values of other kinds, without reading the files that it names.
+func CheckShape(name string, data []byte) error {
+	f, err := parseConfig(name, func() ([]byte, error) { return data, nil })
+	if err != nil {
+		return err
+	}
+	return f.check.ErrOfShape()
+}

@@ -69,7 +69,7 @@ type Level struct {
 	slog.LevelVar
 	log   *slog.Logger
 	mu    sync.Mutex
-	reset *time.Timer // ends a temporary level; nil: none
+	reset *time.Timer // ends a temporary level; nil: absent
 	until time.Time
 	start slog.Level
 }

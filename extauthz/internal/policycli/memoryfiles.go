@@ -13,6 +13,9 @@ import (
 // memoryFiles is a flat folder in memory: the content of each file, by its name.
 type memoryFiles map[string][]byte
 
+// MemoryFolder is a flat folder with the files.
+func MemoryFolder(files map[string][]byte) fs.FS { return memoryFiles(files) }
+
 // holdOnlyCases reports whether all files are files of cases, and no text in them may be
 // a document.
 func (m memoryFiles) holdOnlyCases() bool {

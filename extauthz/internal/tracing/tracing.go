@@ -39,7 +39,7 @@ const (
 // MaxMemory is what spans that wait can take, in bytes, with the message that is made of a batch.
 const MaxMemory = (queueSpans + batchSpans) * 2 << 10
 
-// Config says where spans go.
+// Config names the receiver of spans.
 type Config struct {
 	Endpoint string // host:port of an OTLP/gRPC receiver
 	Insecure bool   // plaintext; otherwise TLS with the system's certificate authorities

@@ -1,0 +1,498 @@
+package crossrules
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/internal/suggest"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy"
+)
+
+var (
+	claimUnmapped = registry.Define("claim_not_mapped", finding.Error, finding.Seen,
+		"A rule reads a claim that no mapping of the plugin writes.",
+		"No token has the claim: an allow rule never matches, and a deny rule always does.",
+		"Add the claim to the mappings of the plugin's file, or correct its name.")
+	scopeUngranted = registry.Define("scope_not_granted", finding.Error, finding.Seen,
+		"A rule asks for a scope that no mapping and no Tyk policy grants.",
+		"The rule never matches.",
+		"Grant the scope in scopes.byPolicy of the plugin's file, or map the provider's scopes.")
+	tykPolicyUnknown = registry.Define("tyk_policy_unknown", finding.Error, finding.Read,
+		"A definition, a key or the plugin's file names a Tyk policy that does not exist.",
+		"Tyk denies the callers (403), or scopes of the policy are never granted.",
+		"Write the id of a policy.")
+	rightsUnknown = registry.Define("tyk_policy_api_unknown", finding.Error, finding.Read,
+		"A Tyk policy or key has rights for an API that no definition has, or for none at all.",
+		"The right has no effect; a policy without any right admits its callers to every API.",
+		"Write the api_id of a definition.")
+	targetUnknown = registry.Define("target_unknown", finding.Error, finding.Read,
+		"A document targets a workload, Service or API that does not exist.",
+		"The document guards nothing. What it should guard has no document.",
+		"Write ns/NAMESPACE/sa/ACCOUNT of the pods, service/NAMESPACE/NAME, or edge/API_ID.")
+	callerUnknown = registry.Define("caller_unknown", finding.Error, finding.Read,
+		"A rule names a caller that no workload of the input is.",
+		"The rule never matches.",
+		"Write ns/NAMESPACE/sa/ACCOUNT of the calling pods.")
+	guardedNoDocument = registry.Define("guarded_without_document", finding.Error, finding.Seen,
+		"A guarded workload has no document.",
+		"Every request to it is denied: unguarded.",
+		"Write an AccessPolicy that targets it.")
+	documentUnguarded = registry.Define("document_unguarded", finding.Error, finding.Seen,
+		"A document targets a workload that is not guarded.",
+		"Nothing asks about its requests: every workload of the mesh can call it.",
+		"Label the pods meshpass.dev/guarded: \"true\".")
+	clientRejected = registry.Define("client_not_admitted", finding.Error, finding.Seen,
+		"The authorizer does not admit a guarded workload as client: by tls.clients, by the listener's clients, or by an AuthorizationPolicy before it.",
+		"Every Check of its proxy fails, and failOpen decides.",
+		"Add the workload to tls.clients and to the policy of the authorizer's pods.")
+	listenerUnknown = registry.Define("listener_mismatch", finding.Error, finding.Seen,
+		"A provider asks a port on which the authorizer has no listener, or one for another kind of proxy.",
+		"Every Check fails, or names the wrong caller and callee and is denied.",
+		"Give each kind of proxy its listener: sidecars principal, waypoints xfcc, ingress gateways gateway/NAME.")
+	gatewayNoCaller = registry.Define("gateway_document_missing", finding.Error, finding.Read,
+		"An ingress gateway asks the authorizer, and no document targets it.",
+		"Every request at the gateway is denied: unguarded.",
+		"Write an AccessPolicy with the target gateway/NAME.")
+)
+
+// checkGrants compares the claims and scopes that rules read with what the plugins write.
+func (c *checker) checkGrants() {
+	if len(c.Plugins) == 0 {
+		if len(c.Documents) > 0 {
+			c.Set.AddNote("no configuration of the plugin is in the input: claims and scopes of documents were not looked up")
+		}
+		return
+	}
+	members, scopes, anyScope := map[string]bool{}, map[string]bool{}, false
+	for _, p := range c.Plugins {
+		for _, name := range p.Config.Members() {
+			members[name] = true
+		}
+		for _, idp := range p.Config.IDPs {
+			anyScope = anyScope || len(idp.Scopes) > 0
+		}
+		for _, scope := range grantedScopes(p) {
+			scopes[scope] = true
+		}
+	}
+	for _, d := range c.Documents {
+		for _, r := range d.Compiled.Rules() {
+			at := ruleNode(d, r)
+			for _, name := range tctxMembers(r) {
+				if root, _, _ := strings.Cut(name, "."); !members[name] && !members[root] && !slices.Contains(ownMembers, root) {
+					c.report.Add(claimUnmapped, at, "rule %s/%s reads claims.tctx.%s, which no mapping writes%s", d.Name, r.Spec().Name, name, suggest.DidYouMean(name, slices.Sorted(maps.Keys(members))))
+				}
+			}
+			for _, condition := range r.Conditions() {
+				if wanted, isScopes := condition.(policy.Scopes); isScopes && !anyScope {
+					for _, scope := range wanted {
+						if !scopes[scope] {
+							c.report.Add(scopeUngranted, at, "rule %s/%s asks for the scope %s, which nothing grants%s", d.Name, r.Spec().Name, scope, suggest.DidYouMean(scope, slices.Sorted(maps.Keys(scopes))))
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// ownMembers are the members of tctx that every token of the plugin has.
+var ownMembers = []string{"api", "auth", "org", "sid"}
+
+// tctxMembers are the members of tctx that a rule reads.
+func tctxMembers(r *policy.Rule) []string {
+	names := map[string]bool{}
+	add := func(name string) {
+		if rest, found := strings.CutPrefix(name, "tctx."); found {
+			names[rest] = true
+		}
+	}
+	if e := r.Expression(); e != nil {
+		for name := range e.Reads().Claims {
+			add(name)
+		}
+	}
+	for _, condition := range r.Conditions() {
+		if claim, isClaim := condition.(*policy.Claim); isClaim {
+			add(claim.Name())
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func grantedScopes(p *model.Plugin) (all []string) {
+	for _, block := range p.Root.Members() {
+		for _, list := range block.FindPath("scopes", "byPolicy").Members() {
+			all = append(all, list.Texts()...)
+		}
+	}
+	return all
+}
+
+// ruleNode is the rule as it is written; the document, for a public entry.
+func ruleNode(d *model.Document, r *policy.Rule) *objects.Node {
+	for _, n := range d.Spec().Find("rules").Entries() {
+		if n.Find("name").String() == r.Spec().Name {
+			return n
+		}
+	}
+	return d.Root
+}
+
+// checkNames looks targets and callers up.
+func (c *checker) checkNames() {
+	complete := c.hasWorkloads()
+	for _, d := range c.Documents {
+		for _, target := range d.Spec().FindPath("targets", "workloads").Entries() {
+			c.checkTarget(d, target, complete)
+		}
+		for _, rule := range d.Spec().Find("rules").Entries() {
+			for _, caller := range rule.FindPath("from", "workloads").Entries() {
+				if complete && !c.existsWorkload(caller.String()) {
+					c.report.Add(callerUnknown, caller, "rule %s/%s names the caller %s, which no workload is%s", d.Name, rule.Find("name").String(), caller.String(), suggest.DidYouMean(caller.String(), c.identities()))
+				}
+			}
+		}
+	}
+}
+
+// hasWorkloads reports an input with guarded workloads, which is then taken for complete.
+func (c *checker) hasWorkloads() bool {
+	if len(c.GuardedWorkloads()) > 0 {
+		return true
+	}
+	if len(c.Documents) > 0 {
+		c.Set.AddNote("no guarded workload is in the input: targets and callers of documents were not looked up")
+	}
+	return false
+}
+
+func (c *checker) checkTarget(d *model.Document, target *objects.Node, complete bool) {
+	text := target.String()
+	switch {
+	case strings.HasPrefix(text, "edge/") && !strings.Contains(text, "*"):
+		if len(c.APIs) > 0 && c.FindAPI(strings.TrimPrefix(text, "edge/")) == nil {
+			var ids []string
+			for _, a := range c.APIs {
+				ids = append(ids, "edge/"+a.ID)
+			}
+			c.report.Add(targetUnknown, target, "document %s targets %s, and no definition has this id%s", d.Name, text, suggest.DidYouMean(text, ids))
+		}
+	case strings.HasPrefix(text, "service/"):
+		if complete && !strings.Contains(text, "*") && !c.existsService(text) {
+			c.report.Add(targetUnknown, target, "document %s targets %s, which is not there", d.Name, text)
+		}
+	case strings.HasPrefix(text, "gateway/"):
+		if len(c.Authorizers) > 0 && !strings.Contains(text, "*") && !c.existsGateway(text) {
+			c.report.Add(targetUnknown, target, "document %s targets %s, and no listener has this callee", d.Name, text)
+		}
+	case complete && !c.existsWorkload(text):
+		c.report.Add(targetUnknown, target, "document %s targets %s, which no workload is%s", d.Name, text, suggest.DidYouMean(text, c.identities()))
+	}
+}
+
+func (c *checker) identities() (all []string) {
+	for _, w := range c.Workloads {
+		all = append(all, w.Identity())
+	}
+	return all
+}
+
+// existsWorkload looks a pattern up among the workloads. Workloads of other trust domains are not in the input.
+func (c *checker) existsWorkload(text string) bool {
+	pattern, err := c.Domains().ParsePattern(text)
+	if err != nil || strings.HasPrefix(text, "spiffe://") || text == "*" {
+		return true
+	}
+	if c.isGatewayAccount(text) {
+		return true
+	}
+	return slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return pattern.Match(identity.Workload(w.Identity())) })
+}
+
+// isGatewayAccount reports the account of a gateway that Istio deploys, or of istioctl's ingress gateway.
+func (c *checker) isGatewayAccount(text string) bool {
+	for _, o := range c.OfKind(objects.GatewayAPI, "Gateway") {
+		if text == "ns/"+o.Namespace+"/sa/"+o.Name || text == "ns/"+o.Namespace+"/sa/"+o.Name+"-istio" {
+			return true
+		}
+	}
+	return strings.HasPrefix(text, "ns/"+c.RootNamespace+"/sa/istio-") || c.Accounts[strings.Replace(strings.TrimPrefix(text, "ns/"), "/sa/", "/", 1)]
+}
+
+func (c *checker) existsService(text string) bool {
+	return slices.ContainsFunc(c.OfKind(objects.Core, "Service"), func(o *objects.Object) bool { return text == "service/"+o.Namespace+"/"+o.Name })
+}
+
+func (c *checker) existsGateway(text string) bool {
+	return slices.ContainsFunc(c.Authorizers, func(a *model.AuthorizerConfig) bool {
+		return slices.ContainsFunc(a.Listeners, func(l model.Listener) bool { return l.Callee == text })
+	})
+}
+
+// checkCoverage compares guarded workloads with documents, in both directions.
+func (c *checker) checkCoverage() {
+	guarded := c.GuardedWorkloads()
+	if len(c.Documents) == 0 && len(c.Authorizers) == 0 {
+		if len(guarded) > 0 {
+			c.Set.AddNote("no document is in the input: guarded workloads were not compared with documents")
+		}
+		return
+	}
+	shadow := slices.ContainsFunc(c.Authorizers, func(a *model.AuthorizerConfig) bool { return a.Shadow })
+	for _, w := range guarded {
+		if len(c.DocumentsFor(w)) == 0 && !shadow && w.Account != "" && !c.IsAmbient(w.Namespace) {
+			c.report.Add(guardedNoDocument, w.Object.Root, "%s (%s) is guarded, and no document targets it", w.Title(), w.Identity())
+		}
+	}
+	if len(guarded) == 0 {
+		return
+	}
+	for _, d := range c.Documents {
+		for i, p := range d.Compiled.Spec().Targets {
+			if p.Literal() == "" {
+				continue
+			}
+			targets := d.Spec().FindPath("targets", "workloads").Entries()
+			for _, w := range c.Workloads {
+				if p.Match(identity.Workload(w.Identity())) && !c.IsGuarded(w) && w.Labels[model.GuardLabel] == "" && i < len(targets) && !c.isBehindWaypoint(w) && runsAlways(w) {
+					c.report.Add(documentUnguarded, targets[i], "document %s targets %s, and %s is not guarded", d.Name, p.String(), w.Title())
+				}
+			}
+		}
+	}
+}
+
+// runsAlways leaves out jobs, which serve nothing.
+func runsAlways(w *model.Workload) bool { return w.Object.Kind != "Job" && w.Object.Kind != "CronJob" }
+
+func (c *checker) isBehindWaypoint(w *model.Workload) bool {
+	return w.Labels["istio.io/use-waypoint"] != "" || c.NamespaceLabel(w.Namespace, "istio.io/use-waypoint") != ""
+}
+
+// checkClients compares the proxies that ask with the clients that the authorizer admits.
+func (c *checker) checkClients() {
+	for _, a := range c.Authorizers {
+		for _, w := range c.GuardedWorkloads() {
+			if (a.Mode == "mesh" || a.Mode == "mtls") && !a.Clients.IsEmpty() && !matchesAny(a.Domains, a.Clients, identity.Workload(w.Identity())) {
+				c.report.Add(clientRejected, a.Clients, "tls.clients %v does not admit %s (%s)", a.Clients.Texts(), w.Title(), w.Identity())
+			}
+			if c.isFenced(w, a) {
+				c.report.Add(clientRejected, w.Object.Root, "the ALLOW policies of the authorizer's pods do not admit %s (%s)", w.Title(), w.Identity())
+			}
+		}
+		c.checkListeners(a)
+	}
+}
+
+// isFenced reports whether ALLOW policies of Istio before the authorizer leave a workload out. They do nothing where no traffic passes the sidecar.
+func (c *checker) isFenced(client *model.Workload, a *model.AuthorizerConfig) bool {
+	if a.Mode != "mesh" {
+		return false
+	}
+	for _, w := range c.Workloads {
+		if w.Namespace != a.Content.Namespace || a.Content.Namespace == "" || !c.mounts(w, a.Content.Holder) {
+			continue
+		}
+		restricted, admitted := false, false
+		for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
+			if action := o.Spec().Find("action").String(); action != "" && action != "ALLOW" || !c.Selects(o, w) {
+				continue
+			}
+			restricted = true
+			for _, rule := range o.Spec().Find("rules").Entries() {
+				admitted = admitted || admitsClient(rule, client, a.Domains.Local)
+			}
+		}
+		if restricted && !admitted {
+			return true
+		}
+	}
+	return false
+}
+
+// mounts reports whether a workload has a volume of the ConfigMap.
+func (c *checker) mounts(w *model.Workload, configMap string) bool {
+	found := false
+	w.PodSpec.Find("volumes").Walk(func(n *objects.Node) bool {
+		found = found || n.Key == "name" && n.Parent() != nil && n.Parent().Key == "configMap" && n.String() == configMap
+		return !found
+	})
+	return found
+}
+
+func admitsClient(rule *objects.Node, w *model.Workload, domain string) bool {
+	forCheck := rule.Find("to").IsEmpty()
+	for _, to := range rule.Find("to").Entries() {
+		paths := to.FindPath("operation", "paths").Texts()
+		forCheck = forCheck || len(paths) == 0 || slices.ContainsFunc(paths, func(text string) bool {
+			return strings.HasPrefix(text, "/envoy.service.auth.v3.Authorization/") || text == "*" || text == "/*"
+		})
+	}
+	sources := rule.Find("from").Entries()
+	if !forCheck || len(sources) == 0 {
+		return forCheck
+	}
+	return slices.ContainsFunc(sources, func(from *objects.Node) bool {
+		source := from.Find("source")
+		namespaces, principals := source.Find("namespaces").Texts(), source.Find("principals").Texts()
+		matches := func(patterns []string, text string) bool {
+			return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
+				switch {
+				case p == "*":
+					return true
+				case strings.HasPrefix(p, "*"):
+					return strings.HasSuffix(text, p[1:])
+				case strings.HasSuffix(p, "*"):
+					return strings.HasPrefix(text, p[:len(p)-1])
+				}
+				return p == text
+			})
+		}
+		return matches(namespaces, w.Namespace) && matches(principals, domain+"/"+w.Identity()) && source.Find("notNamespaces").IsEmpty()
+	})
+}
+
+// checkListeners compares the ports of providers with the listeners.
+func (c *checker) checkListeners(a *model.AuthorizerConfig) {
+	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
+		if o.Spec().Find("action").String() != "CUSTOM" {
+			continue
+		}
+		p := c.ProviderOf(o)
+		if p == nil || !p.GRPC {
+			continue
+		}
+		for _, h := range c.FindHosts(p.Config.Find("service").String(), "") {
+			if h.Object.Kind == "Service" && h.Namespace == a.Content.Namespace {
+				c.checkListener(a, o, p, h)
+			}
+		}
+	}
+}
+
+func (c *checker) checkListener(a *model.AuthorizerConfig, o *objects.Object, p *model.Provider, h *model.Host) {
+	port := h.FindPort(p.Config.Find("port").Int())
+	if port == nil {
+		return
+	}
+	number := port.Find("targetPort").Int()
+	if port.Find("targetPort").IsEmpty() {
+		number = port.Find("port").Int()
+	} else if number == 0 {
+		for _, w := range c.WorkloadsOf(h) {
+			number = max(number, namedPort(w, port.Find("targetPort").String()))
+		}
+	}
+	i := slices.IndexFunc(a.Listeners, func(l model.Listener) bool { return l.Port == number })
+	at := p.Config.Find("port")
+	if i < 0 {
+		if number != 0 {
+			c.report.Add(listenerUnknown, at, "provider %s asks port %d of the authorizer's pods, and no listener has it", p.Name, number)
+		}
+		return
+	}
+	listener, waypoint := a.Listeners[i], false
+	for _, ref := range c.TargetRefs(o) {
+		for _, g := range c.OfKind(objects.GatewayAPI, "Gateway") {
+			waypoint = waypoint || g.Name == ref.Find("name").String() && g.Namespace == o.Namespace && strings.HasSuffix(g.Spec().Find("gatewayClassName").String(), "waypoint")
+		}
+	}
+	switch {
+	case waypoint && listener.Caller != "xfcc":
+		c.report.Add(listenerUnknown, at, "%s is for a waypoint, and asks the listener %s, whose caller is %s", o.Title(), listener.Node.Find("name").String(), listener.Caller)
+	case !waypoint && len(c.TargetRefs(o)) == 0 && listener.Caller == "xfcc":
+		c.report.Add(listenerUnknown, at, "%s is for sidecars, and asks the listener %s for waypoints", o.Title(), listener.Node.Find("name").String())
+	case strings.HasPrefix(listener.Callee, "gateway/") && len(c.Documents) > 0 && len(c.documentsOf(listener.Callee)) == 0:
+		c.report.Add(gatewayNoCaller, listener.Node, "the listener %s decides for %s, and no document targets it", listener.Node.Find("name").String(), listener.Callee)
+	}
+}
+
+func (c *checker) documentsOf(callee string) []*model.Document {
+	return slices.DeleteFunc(slices.Clone(c.Documents), func(d *model.Document) bool {
+		return !slices.ContainsFunc(d.Compiled.Spec().Targets, func(p identity.Pattern) bool { return p.Match(identity.Workload(callee)) })
+	})
+}
+
+func namedPort(w *model.Workload, name string) int {
+	for _, container := range w.Containers() {
+		for _, p := range container.Find("ports").Entries() {
+			if p.Find("name").String() == name {
+				return p.Find("containerPort").Int()
+			}
+		}
+	}
+	return 0
+}
+
+// checkTykPolicies looks policies and APIs of Tyk up.
+func (c *checker) checkTykPolicies() {
+	ids := map[string]bool{}
+	for _, p := range c.Policies {
+		ids[p.ID] = true
+		c.checkRights(p.Node, p.ID)
+	}
+	for _, key := range c.Set.ContentsOf(objects.TykKey) {
+		c.checkRights(key.Root, key.Name)
+	}
+	if len(c.Policies) == 0 {
+		return
+	}
+	unknown := func(n *objects.Node, id string) {
+		if id != "" && !ids[id] {
+			c.report.Add(tykPolicyUnknown, n, "no Tyk policy has the id %q%s", id, suggest.DidYouMean(id, slices.Sorted(maps.Keys(ids))))
+		}
+	}
+	for _, a := range c.ServedAPIs() {
+		for _, n := range a.PolicyIDs {
+			unknown(n, n.String())
+		}
+	}
+	for _, key := range c.Set.ContentsOf(objects.TykKey) {
+		for _, n := range key.Root.Find("apply_policies").Entries() {
+			unknown(n, n.String())
+		}
+	}
+	for _, p := range c.Plugins {
+		for _, block := range p.Root.Members() {
+			for _, list := range block.FindPath("scopes", "byPolicy").Members() {
+				unknown(list, list.Key)
+			}
+		}
+	}
+}
+
+// checkRights looks the APIs of rights up. Without rights, Tyk admits to every API.
+func (c *checker) checkRights(n *objects.Node, name string) {
+	if len(c.APIs) == 0 {
+		return
+	}
+	rights := n.Find("access_rights").Members()
+	partitioned := n.FindPath("partitions", "quota").IsTrue() || n.FindPath("partitions", "rate_limit").IsTrue()
+	if len(rights) == 0 && n.Find("access_rights_array").IsEmpty() && n.Find("apply_policies").IsEmpty() && !(partitioned && !n.FindPath("partitions", "acl").IsTrue()) {
+		c.report.Add(rightsUnknown, n, "%s has no access_rights: it admits to every API", name)
+		return
+	}
+	for _, right := range rights {
+		if c.FindAPI(right.Key) == nil {
+			c.report.Add(rightsUnknown, right, "%s has rights for the API %q, which no definition has%s", name, right.Key, suggest.DidYouMean(right.Key, c.apiIDs()))
+		}
+	}
+	for _, right := range n.Find("access_rights_array").Entries() {
+		if right.Find("namespace") != nil && right.Find("name").String() != "" && c.FindAPI(right.Find("name").String()) == nil && !slices.ContainsFunc(c.APIs, func(a *model.API) bool { return a.Object != nil && a.Object.Name == right.Find("name").String() }) {
+			c.report.Add(rightsUnknown, right, "%s has rights for %s, which no definition is", name, right.Find("name").String())
+		}
+	}
+}
+
+func (c *checker) apiIDs() (all []string) {
+	for _, a := range c.APIs {
+		all = append(all, a.ID)
+	}
+	return all
+}

@@ -1,0 +1,30 @@
+// Package crossrules compares what Tyk, Istio and Meshpass say of the same things: issuers, workloads, claims, policies.
+package crossrules
+
+import (
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+)
+
+var registry = finding.Registry{Area: finding.Across}
+
+// Rules are the rules of this package.
+func Rules() []*finding.Rule { return registry.Rules }
+
+// checker looks for faults.
+type checker struct {
+	*model.Model
+	report *finding.Report
+}
+
+// Check looks for all faults.
+func Check(m *model.Model, report *finding.Report) {
+	c := &checker{Model: m, report: report}
+	c.checkTrust()
+	c.checkDomains()
+	c.checkGrants()
+	c.checkNames()
+	c.checkCoverage()
+	c.checkClients()
+	c.checkTykPolicies()
+}

@@ -1,0 +1,203 @@
+package istiorules
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+const (
+	headersBreak = "A removed token makes the next hop deny (token_missing). A header that is set here can be one that a client chose: a workload takes it for the authorizer's."
+	headersFix   = "Leave Txn-Token and X-Meshpass-* alone; the authorizer removes and sets them."
+)
+
+var (
+	headerRequestAuthentication = registry.Define("header_request_authentication", finding.Error, finding.Seen,
+		"A RequestAuthentication consumes or writes a header of ours.", headersBreak,
+		"Set forwardOriginalToken: true where fromHeaders names Txn-Token, and write claims into headers with other names.")
+	headerEnvoyFilter = registry.Define("header_envoy_filter", finding.Error, finding.Seen,
+		"An EnvoyFilter removes or sets a header of ours.", headersBreak, headersFix)
+	headerVirtualService = registry.Define("header_virtual_service", finding.Error, finding.Seen,
+		"A VirtualService removes or sets a header of ours on the way to a workload of the mesh.", headersBreak, headersFix)
+	headerRoute = registry.Define("header_route_filter", finding.Error, finding.Seen,
+		"A filter of an HTTPRoute or GRPCRoute removes or sets a header of ours.", headersBreak, headersFix)
+)
+
+// reservedText finds a name of ours inside of code or a pattern.
+var reservedText = regexp.MustCompile(`(?i)txn[^a-z0-9]{1,2}token|x[^a-z0-9]{1,2}meshpass`)
+
+func (c *checker) checkHeaders() {
+	c.checkRequestAuthentications()
+	for _, o := range c.OfKind(objects.Networking, "EnvoyFilter") {
+		for _, patch := range o.Spec().Find("configPatches").Entries() {
+			c.checkPatch(o, patch)
+		}
+	}
+	for _, o := range c.OfKind(objects.Networking, "VirtualService") {
+		for _, http := range o.Spec().Find("http").Entries() {
+			inMesh := false
+			for _, route := range http.Find("route").Entries() {
+				here := c.isInMesh(route.FindPath("destination", "host").String(), o.Namespace)
+				inMesh = inMesh || here
+				c.checkHeaderRules(headerVirtualService, route.FindPath("headers", "request"), here)
+			}
+			c.checkHeaderRules(headerVirtualService, http.FindPath("headers", "request"), inMesh)
+		}
+	}
+	for _, kind := range []string{"HTTPRoute", "GRPCRoute"} {
+		for _, o := range c.OfKind(objects.GatewayAPI, kind) {
+			for _, rule := range o.Spec().Find("rules").Entries() {
+				c.checkFilters(rule)
+				for _, backend := range rule.Find("backendRefs").Entries() {
+					c.checkFilters(backend)
+				}
+			}
+		}
+	}
+}
+
+// isInMesh reports a host that is a Service, by the registry or by the form of its name.
+func (c *checker) isInMesh(host, namespace string) bool {
+	hosts := c.FindHosts(host, namespace)
+	for _, h := range hosts {
+		if h.Object.Kind == "Service" || h.Object.Spec().Find("location").String() == "MESH_INTERNAL" {
+			return true
+		}
+	}
+	return len(hosts) == 0 && (!strings.Contains(host, ".") || strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".svc."+c.ClusterDomain))
+}
+
+// checkHeaderRules checks the sections set, add and remove. A removal on the way out of the mesh is what protects a token.
+func (c *checker) checkHeaderRules(rule *finding.Rule, n *objects.Node, inMesh bool) {
+	for _, section := range []string{"set", "add"} {
+		for _, m := range n.Find(section).Members() {
+			if identity.IsReservedHeader(m.Key) {
+				c.report.Add(rule, m, "it writes the header %s", m.Key)
+			}
+		}
+	}
+	for _, m := range n.Find("remove").Entries() {
+		if inMesh && identity.IsReservedHeader(m.String()) {
+			c.report.Add(rule, m, "it removes the header %s", m.String())
+		}
+	}
+}
+
+func (c *checker) checkFilters(n *objects.Node) {
+	for _, filter := range n.Find("filters").Entries() {
+		modifier := filter.Find("requestHeaderModifier")
+		for _, section := range []string{"set", "add"} {
+			for _, m := range modifier.Find(section).Entries() {
+				if name := m.Find("name"); identity.IsReservedHeader(name.String()) {
+					c.report.Add(headerRoute, name, "it writes the header %s", name.String())
+				}
+			}
+		}
+		for _, m := range modifier.Find("remove").Entries() {
+			if identity.IsReservedHeader(m.String()) {
+				c.report.Add(headerRoute, m, "it removes the header %s", m.String())
+			}
+		}
+	}
+}
+
+func (c *checker) checkRequestAuthentications() {
+	for _, o := range c.OfKind(objects.Security, "RequestAuthentication") {
+		for _, rule := range o.Spec().Find("jwtRules").Entries() {
+			forwards := rule.Find("forwardOriginalToken").IsTrue()
+			for _, header := range rule.Find("fromHeaders").Entries() {
+				if name := header.Find("name"); identity.IsReservedHeader(name.String()) && !forwards {
+					c.report.Add(headerRequestAuthentication, name, "Envoy removes the header %s, because forwardOriginalToken is not set", name.String())
+				}
+			}
+			if n := rule.Find("outputPayloadToHeader"); identity.IsReservedHeader(n.String()) {
+				c.report.Add(headerRequestAuthentication, n, "it writes the header %s", n.String())
+			}
+			for _, claim := range rule.Find("outputClaimToHeaders").Entries() {
+				if n := claim.Find("header"); identity.IsReservedHeader(n.String()) {
+					c.report.Add(headerRequestAuthentication, n, "it writes the header %s", n.String())
+				}
+			}
+		}
+	}
+}
+
+// checkPatch looks for names of ours in what a patch adds to Envoy's configuration.
+func (c *checker) checkPatch(o *objects.Object, patch *objects.Node) {
+	value := patch.FindPath("patch", "value")
+	if isEgressFilter(o, patch) {
+		return
+	}
+	value.Walk(func(n *objects.Node) bool {
+		switch {
+		case strings.HasPrefix(n.Find("name").String(), "meshpass."), n.Key == "request_trailers_mutations", n.Key == "response_mutations",
+			n.Key == "response_headers_to_add", n.Key == "response_headers_to_remove", n.Key == "xds_matcher", n.Find("xds_matcher") != nil:
+			return false // ours; answers; or with a condition on the host
+		}
+		if n.Kind != objects.Text {
+			return true
+		}
+		switch {
+		case isHeaderName(n) && identity.IsReservedHeader(n.String()):
+			c.report.Add(headerEnvoyFilter, n, "%s changes the header %s", o.Title(), n.String())
+		case isPattern(n) && reservedText.MatchString(n.String()), isPattern(n) && matchesReserved(n.String()):
+			c.report.Add(headerEnvoyFilter, n, "%s changes headers that match %q", o.Title(), n.String())
+		case isLua(n) && changesReserved(n.String()):
+			c.report.Add(headerEnvoyFilter, n, "the Lua code of %s changes a header of ours", o.Title())
+		}
+		return true
+	})
+}
+
+// isEgressFilter reports a patch of gateways that requests leave the mesh through.
+func isEgressFilter(o *objects.Object, patch *objects.Node) bool {
+	return patch.FindPath("match", "context").String() == "GATEWAY" && o.Spec().FindPath("workloadSelector", "labels").Find("istio").String() == "egressgateway"
+}
+
+// headerKeys are the members of Envoy's configuration that name a header to change.
+var headerKeys = []string{"remove", "key", "request_headers_to_remove", "requestHeadersToRemove", "header_name", "headerName", "forward_payload_header", "header_to_metadata"}
+
+func isHeaderName(n *objects.Node) bool {
+	key := n.Key
+	if n.Parent() != nil && n.Parent().Kind == objects.List {
+		key = n.Parent().Key
+	}
+	if !slices.Contains(headerKeys, key) {
+		return false
+	}
+	return key != "header_name" && key != "headerName"
+}
+
+func isPattern(n *objects.Node) bool {
+	return n.Key == "regex" && n.Parent() != nil && (n.Parent().Key == "safe_regex" || n.Parent().Key == "safeRegex") ||
+		slices.Contains([]string{"exact", "prefix"}, n.Key) && n.Parent() != nil && (n.Parent().Key == "key_matcher" || n.Parent().Key == "keyMatcher")
+}
+
+// matchesReserved reports a pattern that is written in another way and matches our names.
+func matchesReserved(text string) bool {
+	pattern, err := regexp.Compile("^(?i:" + text + ")$")
+	return err == nil && (pattern.MatchString("txn-token") || pattern.MatchString("x-meshpass-user"))
+}
+
+func isLua(n *objects.Node) bool {
+	return slices.Contains([]string{"inlineCode", "inline_code", "inline_string", "inlineString"}, n.Key)
+}
+
+var luaChange = regexp.MustCompile(`(?i):\s*(remove|replace|add)\s*\(\s*["'](txn-token|x-meshpass-[a-z0-9-]*)["']`)
+
+// changesReserved reports Lua code that changes a header of the request.
+func changesReserved(code string) bool {
+	code = regexp.MustCompile(`--[^\n]*`).ReplaceAllString(code, "")
+	request := code
+	if i := strings.Index(code, "function envoy_on_response"); i >= 0 {
+		request = code[:i]
+		if j := strings.Index(code, "function envoy_on_request"); j > i {
+			request = code[j:]
+		}
+	}
+	return luaChange.MatchString(request)
+}

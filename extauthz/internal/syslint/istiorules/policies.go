@@ -1,0 +1,452 @@
+package istiorules
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+)
+
+var (
+	customInvalid = registry.Define("custom_invalid", finding.Error, finding.Seen,
+		"A CUSTOM policy has a form that Istio rejects: no rules, no provider, or a condition that CUSTOM cannot have.",
+		"The API server rejects the object, or it matches nothing: no request is asked about.",
+		"Write action: CUSTOM, provider: {name: …} and rules: [{}].")
+	customDryRun = registry.Define("custom_dry_run", finding.Error, finding.Seen,
+		"A CUSTOM policy has the annotation istio.io/dry-run.",
+		"Istio does not support it: istiod puts the trigger of the check into the enforced rules with action DENY.",
+		"Remove the annotation. For a trial, use the label's value observe.")
+	customConditions = registry.Define("custom_conditions", finding.Error, finding.Seen,
+		"All rules of a CUSTOM policy have conditions on the request, such as paths or headers.",
+		"A request that matches none of them passes without a Check, in every spelling that the condition does not have.",
+		"Write rules: [{}], or conditions on ports alone. Make exceptions in a document's public section.")
+	customAuthorizer = registry.Define("custom_selects_authorizer", finding.Error, finding.Seen,
+		"A CUSTOM policy selects the authorizer.",
+		"Each Check asks for another Check: all of them fail.",
+		"Give the policy a selector that the authorizer's pods do not have.")
+	customTCP = registry.Define("custom_tcp_port", finding.Error, finding.Seen,
+		"A CUSTOM policy without ports selects a workload with a TCP port.",
+		"Raw TCP causes a Check without a token, and every connection is denied.",
+		"Name the HTTP ports in the policy: see manifests/istio/tcp.")
+	guardedNoPolicy = registry.Define("guarded_without_policy", finding.Error, finding.Seen,
+		"A workload has the label meshpass.dev/guarded, and no CUSTOM policy selects it.",
+		"No request is asked about: every workload of the mesh can call it.",
+		"Apply manifests/istio, or correct the value of the label: true, open, tcp or observe.")
+	mtlsNotStrict = registry.Define("mtls_not_strict", finding.Error, finding.Seen,
+		"A port of a guarded workload accepts plaintext.",
+		"A request in plaintext names no caller and no callee: it is denied (no_callee), or a rule without callers allows it.",
+		"Set PeerAuthentication to STRICT for the namespace, and remove exceptions of the port.")
+	peerConflict = registry.Define("peer_authentication_conflict", finding.Warning, finding.Read,
+		"Several PeerAuthentications of one level have different modes.",
+		"Istio uses the oldest one: the order of creation decides whether plaintext is accepted.",
+		"Keep one of them.")
+	portExcluded = registry.Define("port_not_intercepted", finding.Error, finding.Seen,
+		"A port of a guarded workload is excluded from interception.",
+		"Requests to this port go past the sidecar, without mutual TLS and without a Check.",
+		"Remove the port from the annotation.")
+	notInjected = registry.Define("guarded_not_injected", finding.Error, finding.Seen,
+		"A guarded workload has no sidecar.",
+		"No proxy asks about its requests.",
+		"Label the namespace istio-injection: enabled or istio.io/rev, or remove what excludes the pod.")
+	revisionUnknown = registry.Define("revision_unknown", finding.Error, finding.Read,
+		"A guarded workload names a revision of Istio for which the input has no MeshConfig.",
+		"No istiod injects a sidecar, or one does whose MeshConfig lacks the providers.",
+		"Write an existing revision, or add the providers to the MeshConfig of that revision.")
+	plainClient = registry.Define("client_plaintext", finding.Error, finding.Seen,
+		"A DestinationRule switches mutual TLS off for a guarded host.",
+		"Callers send plaintext: a STRICT workload closes the connection.",
+		"Remove trafficPolicy.tls, or set mode: ISTIO_MUTUAL.")
+	portUnnamed = registry.Define("port_protocol_unknown", finding.Warning, finding.Seen,
+		"A port of a guarded workload has no protocol in its name.",
+		"Istio guesses the protocol from the first bytes. What it takes for TCP has no path and no token, and is denied.",
+		"Name the port http, http2 or grpc, or set appProtocol.")
+)
+
+func (c *checker) checkPolicies() {
+	for _, policy := range c.policies {
+		c.checkPolicy(policy)
+	}
+	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
+		if provider := o.Spec().Find("provider"); provider != nil && o.Spec().Find("action").String() != "CUSTOM" {
+			c.report.Add(customInvalid, provider, "provider has a meaning with action: CUSTOM only")
+		}
+	}
+}
+
+// forbiddenSources and forbiddenKeys are conditions that Istio rejects for CUSTOM (pkg/config/validation).
+var (
+	forbiddenSources = []string{"namespaces", "notNamespaces", "principals", "notPrincipals", "requestPrincipals", "notRequestPrincipals", "serviceAccounts", "notServiceAccounts", "trustDomains", "notTrustDomains"}
+	forbiddenKeys    = []string{"source.namespace", "source.principal", "source.serviceAccount", "source.trustDomain", "request.auth."}
+)
+
+func (c *checker) checkPolicy(policy *objects.Object) {
+	spec := policy.Spec()
+	rules := spec.Find("rules").Entries()
+	if len(rules) == 0 {
+		c.report.Add(customInvalid, spec, "it has no rules, and matches no request")
+	}
+	if spec.FindPath("provider", "name").String() == "" {
+		c.report.Add(customInvalid, spec, "it names no provider")
+	}
+	for _, rule := range rules {
+		for _, from := range rule.Find("from").Entries() {
+			for _, m := range from.Find("source").Members() {
+				if slices.Contains(forbiddenSources, m.Key) {
+					c.report.Add(customInvalid, m, "CUSTOM cannot have from.source.%s", m.Key)
+				}
+			}
+		}
+		for _, when := range rule.Find("when").Entries() {
+			key := when.Find("key").String()
+			if slices.ContainsFunc(forbiddenKeys, func(each string) bool { return strings.HasPrefix(key, each) }) {
+				c.report.Add(customInvalid, when, "CUSTOM cannot have a condition on %s", key)
+			}
+		}
+	}
+	if !spec.Find("selector").IsEmpty() && len(c.TargetRefs(policy)) > 0 {
+		c.report.Add(customInvalid, spec.Find("selector"), "selector and targetRefs cannot be used together")
+	}
+	if dry := policy.Annotation("istio.io/dry-run"); dry.String() == "true" {
+		c.report.Add(customDryRun, dry, "%s is a trial, which CUSTOM does not support", policy.Title())
+	}
+	c.checkConditions(policy, rules)
+	for _, w := range c.authorizers(policy) {
+		if c.Selects(policy, w) && !c.isBeside(w) {
+			c.report.Add(customAuthorizer, policy.Root, "%s selects %s, which answers the Checks", policy.Title(), w.Title())
+		}
+	}
+}
+
+// checkConditions finds a policy that leaves requests out. Ports are no condition on the request, and the server's name of mutual TLS is always there.
+func (c *checker) checkConditions(policy *objects.Object, rules []*objects.Node) {
+	if len(rules) == 0 || policy.Annotation("istio.io/dry-run").String() == "true" {
+		return
+	}
+	for _, rule := range rules {
+		if !isNarrow(rule) {
+			return
+		}
+	}
+	c.report.Add(customConditions, rules[0], "%s matches requests by their content, and lets the others pass without a Check", policy.Title())
+}
+
+func isNarrow(rule *objects.Node) bool {
+	if !rule.Find("from").IsEmpty() {
+		return true
+	}
+	for _, when := range rule.Find("when").Entries() {
+		if key := when.Find("key").String(); key != "destination.port" && (key != "connection.sni" || !slices.Equal(when.Find("values").Texts(), []string{"*"})) {
+			return true
+		}
+	}
+	operations := rule.Find("to").Entries()
+	for _, to := range operations {
+		if !slices.ContainsFunc(to.Find("operation").Members(), func(m *objects.Node) bool { return m.Key != "ports" && m.Key != "notPorts" && !matchesAll(m) }) {
+			return false
+		}
+	}
+	return len(operations) > 0
+}
+
+// matchesAll reports a list with the pattern that every value matches.
+func matchesAll(n *objects.Node) bool {
+	return slices.Contains(n.Texts(), "*") || n.Key == "paths" && (slices.Contains(n.Texts(), "/*") || slices.Contains(n.Texts(), "/{**}"))
+}
+
+// authorizers gives the workloads that answer a policy's Checks.
+func (c *checker) authorizers(policy *objects.Object) (all []*model.Workload) {
+	p := c.ProviderOf(policy)
+	if p != nil {
+		if host, _ := c.findRegistered(p.Config.Find("service").String()); host != nil {
+			all = c.WorkloadsOf(host)
+		}
+	}
+	for _, w := range c.Workloads {
+		if runsAuthorizer(w) && !slices.Contains(all, w) {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// runsAuthorizer reports a container that runs `meshpass serve`.
+func runsAuthorizer(w *model.Workload) bool {
+	return slices.ContainsFunc(w.Containers(), func(n *objects.Node) bool {
+		words := append(n.Find("command").Texts(), n.Find("args").Texts()...)
+		image := n.Find("image").String()
+		return slices.Contains(words, "serve") && (strings.Contains(image, "meshpass") || slices.ContainsFunc(words, func(word string) bool { return strings.Contains(word, "meshpass") }))
+	})
+}
+
+// isBeside reports a workload whose own pod has an authorizer for it: its Checks do not pass its sidecar's inbound side.
+func (c *checker) isBeside(w *model.Workload) bool {
+	others := slices.ContainsFunc(w.Containers(), func(n *objects.Node) bool {
+		return n.Find("name").String() != "istio-proxy" && !slices.Contains(append(n.Find("command").Texts(), n.Find("args").Texts()...), "serve")
+	})
+	return runsAuthorizer(w) && others
+}
+
+func (c *checker) checkWorkloads() {
+	for _, w := range c.Workloads {
+		label := w.Labels[model.GuardLabel]
+		if label != "" && len(c.CustomPolicies(w)) == 0 && !c.guardedByWaypoint(w) {
+			at := w.Object.Root
+			if n := labelNode(w); n != nil {
+				at = n
+			}
+			c.report.Add(guardedNoPolicy, at, "%s has the label %s: %s, and no CUSTOM policy selects it", w.Title(), model.GuardLabel, label)
+			continue
+		}
+		if !c.IsGuarded(w) || c.IsAmbient(w.Namespace) {
+			continue
+		}
+		if c.InjectionOf(w) == model.NotInjected {
+			c.report.Add(notInjected, w.Object.Root, "%s is guarded and gets no sidecar", w.Title())
+			continue
+		}
+		c.checkRevision(w)
+		c.checkPorts(w)
+		c.checkInterception(w)
+		c.checkMutualTLS(w)
+	}
+	c.checkDestinationRules()
+}
+
+func labelNode(w *model.Workload) *objects.Node {
+	var found *objects.Node
+	w.Object.Root.Walk(func(n *objects.Node) bool {
+		if n.Key == model.GuardLabel && n.Parent().Key == "labels" {
+			found = n
+		}
+		return true
+	})
+	return found
+}
+
+func (c *checker) checkRevision(w *model.Workload) {
+	if w.Revision == "" || len(c.Meshes) == 0 {
+		return
+	}
+	for _, mesh := range c.Meshes {
+		if mesh.Revision == w.Revision || mesh.Revision == "" && w.Revision == "default" {
+			return
+		}
+	}
+	c.report.Add(revisionUnknown, w.Object.Root, "%s is of revision %s", w.Title(), w.Revision)
+}
+
+// checkPorts compares the ports of a workload with the rules of its CUSTOM policies.
+func (c *checker) checkPorts(w *model.Workload) {
+	for _, port := range c.PortsOf(w) {
+		for _, policy := range c.CustomPolicies(w) {
+			if !coversPort(policy, port.Number) {
+				continue
+			}
+			switch port.Protocol {
+			case model.TCP:
+				c.report.Add(customTCP, port.Node, "port %d (%s) of %s is TCP, and %s asks about every connection to it", port.Number, port.Name, w.Title(), policy.Title())
+			case model.Auto:
+				c.report.Add(portUnnamed, port.Node, "port %d (%s) of %s has no protocol", port.Number, orText(port.Name, "without name"), w.Title())
+			case model.HTTP, model.HTTP2, model.UDP:
+			}
+		}
+	}
+}
+
+// coversPort reports whether a policy asks about a port.
+func coversPort(policy *objects.Object, number int) bool {
+	text := strconv.Itoa(number)
+	for _, rule := range policy.Spec().Find("rules").Entries() {
+		operations := rule.Find("to").Entries()
+		if len(operations) == 0 && !excludesPort(rule, text) {
+			return true
+		}
+		for _, to := range operations {
+			ports, not := to.FindPath("operation", "ports"), to.FindPath("operation", "notPorts")
+			if (ports.IsEmpty() || slices.Contains(ports.Texts(), text)) && !slices.Contains(not.Texts(), text) && !excludesPort(rule, text) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// excludesPort reports a condition on destination.port that a port does not meet, or one that raw TCP without a server name does not meet.
+func excludesPort(rule *objects.Node, port string) bool {
+	for _, when := range rule.Find("when").Entries() {
+		if when.Find("key").String() == "destination.port" && (!when.Find("values").IsEmpty() && !slices.Contains(when.Find("values").Texts(), port) || slices.Contains(when.Find("notValues").Texts(), port)) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkInterception finds ports whose traffic goes past the sidecar.
+func (c *checker) checkInterception(w *model.Workload) {
+	served := map[int]bool{}
+	for _, p := range c.PortsOf(w) {
+		served[p.Number] = true
+	}
+	if len(served) == 0 {
+		for _, container := range w.Containers() {
+			for _, p := range container.Find("ports").Entries() {
+				served[p.Find("containerPort").Int()] = true
+			}
+		}
+	}
+	guarded := func(port int) bool {
+		return served[port] && slices.ContainsFunc(c.CustomPolicies(w), func(policy *objects.Object) bool { return coversPort(policy, port) })
+	}
+	if mode := w.Annotation("sidecar.istio.io/interceptionMode"); mode.String() == "NONE" {
+		c.report.Add(portExcluded, mode, "%s has interception mode NONE", w.Title())
+	}
+	for _, n := range append([]*objects.Node{w.Annotation("traffic.sidecar.istio.io/excludeInboundPorts")}, c.excludedByMesh(w)...) {
+		for _, text := range strings.Split(n.String(), ",") {
+			if port := toInt(text); guarded(port) {
+				c.report.Add(portExcluded, n, "port %d of %s is excluded from interception", port, w.Title())
+			}
+		}
+	}
+	included := w.Annotation("traffic.sidecar.istio.io/includeInboundPorts")
+	if included == nil || strings.Contains(included.String(), "*") {
+		return
+	}
+	listed := strings.Split(strings.ReplaceAll(included.String(), " ", ""), ",")
+	for port := range served {
+		if guarded(port) && !slices.Contains(listed, strconv.Itoa(port)) {
+			c.report.Add(portExcluded, included, "port %d of %s is not among the intercepted ports %q", port, w.Title(), included.String())
+		}
+	}
+}
+
+// excludedByMesh gives the settings of the injector for all workloads.
+func (c *checker) excludedByMesh(w *model.Workload) (all []*objects.Node) {
+	for _, mesh := range c.MeshesOf(w) {
+		for _, values := range mesh.Values {
+			for _, path := range [][]string{{"values", "global", "proxy", "excludeInboundPorts"}, {"global", "proxy", "excludeInboundPorts"}} {
+				if n := values.FindPath(path...); n != nil {
+					all = append(all, n)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// checkMutualTLS finds ports that accept plaintext.
+func (c *checker) checkMutualTLS(w *model.Workload) {
+	ports := c.PortsOf(w)
+	if len(ports) == 0 {
+		ports = []model.Port{{}}
+	}
+	for _, port := range ports {
+		if port.Number != 0 && !slices.ContainsFunc(c.CustomPolicies(w), func(o *objects.Object) bool { return coversPort(o, port.Number) }) {
+			continue
+		}
+		mode, at := c.mutualTLSMode(w, port.Number)
+		if mode == "STRICT" {
+			continue
+		}
+		if at == nil {
+			at = w.Object.Root
+		}
+		if port.Number == 0 {
+			c.report.Add(mtlsNotStrict, at, "%s is guarded, and its mutual TLS is %s", w.Title(), mode)
+			continue
+		}
+		c.report.Add(mtlsNotStrict, at, "port %d of %s is guarded, and its mutual TLS is %s", port.Number, w.Title(), mode)
+	}
+}
+
+// mutualTLSMode finds the mode of a port, as istiod composes it: of the mesh, the namespace, the workload and the port. A selector in the root
+// namespace, and ports without a selector, have no effect.
+func (c *checker) mutualTLSMode(w *model.Workload, port int) (mode string, at *objects.Node) {
+	mode = "PERMISSIVE"
+	levels := [3][]*objects.Object{}
+	for _, o := range c.OfKind(objects.Security, "PeerAuthentication") {
+		selects := !model.SelectorOf(o).IsEmpty()
+		switch {
+		case o.Namespace == c.RootNamespace && !selects:
+			levels[0] = append(levels[0], o)
+		case o.Namespace == w.Namespace && !selects:
+			levels[1] = append(levels[1], o)
+		case o.Namespace == w.Namespace && o.Namespace != c.RootNamespace && c.Selects(o, w):
+			levels[2] = append(levels[2], o)
+		}
+	}
+	for _, level := range levels {
+		counts := c.oldest(level)
+		if counts == nil {
+			continue
+		}
+		if n := counts.Spec().FindPath("mtls", "mode"); n.String() != "" && n.String() != "UNSET" {
+			mode, at = n.String(), n
+		}
+	}
+	for _, o := range levels[2] {
+		if n := o.Spec().FindPath("portLevelMtls", strconv.Itoa(port), "mode"); n.String() != "" && n.String() != "UNSET" {
+			mode, at = n.String(), n
+		}
+	}
+	return mode, at
+}
+
+// oldest gives the object of a level that counts. Istio uses the oldest one. Without times of creation, as in files, it is not known which one
+// that is if their modes differ.
+func (c *checker) oldest(level []*objects.Object) *objects.Object {
+	if len(level) == 0 {
+		return nil
+	}
+	found := level[0]
+	for _, o := range level[1:] {
+		created, other := found.Root.FindPath("metadata", "creationTimestamp").String(), o.Root.FindPath("metadata", "creationTimestamp").String()
+		if created != "" && other != "" { // RFC 3339, in UTC
+			if other < created {
+				found = o
+			}
+			continue
+		}
+		if mode, next := modeOf(found), modeOf(o); mode != next {
+			c.report.Add(peerConflict, o.Root, "%s and %s have different modes (%s, %s)", found.Title(), o.Title(), mode, next)
+			if next == "STRICT" {
+				found = o
+			}
+		}
+	}
+	return found
+}
+
+func modeOf(o *objects.Object) string {
+	return orText(o.Spec().FindPath("mtls", "mode").String(), "UNSET")
+}
+
+func (c *checker) checkDestinationRules() {
+	for _, o := range c.OfKind(objects.Networking, "DestinationRule") {
+		host := o.Spec().Find("host").String()
+		if !c.IsGuardedHost(host, o.Namespace) {
+			continue
+		}
+		check := func(policy *objects.Node) {
+			for _, n := range append([]*objects.Node{policy}, policy.Find("portLevelSettings").Entries()...) {
+				if mode := n.FindPath("tls", "mode"); mode.String() == "DISABLE" || mode.String() == "SIMPLE" || mode.String() == "MUTUAL" {
+					c.report.Add(plainClient, mode, "callers of %s use TLS mode %s", host, mode.String())
+				}
+			}
+		}
+		check(o.Spec().Find("trafficPolicy"))
+		for _, subset := range o.Spec().Find("subsets").Entries() {
+			check(subset.Find("trafficPolicy"))
+		}
+	}
+}
+
+func toInt(text string) int {
+	number, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil {
+		return 0
+	}
+	return number
+}

@@ -1,0 +1,211 @@
+package istiorules
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+)
+
+var (
+	samplingCuts = registry.Define("tracing_sampling", finding.Warning, finding.Seen,
+		"The mesh samples fewer than all traces.",
+		"Envoy clears the flag of a sampled parent: a trace that began at the gateway loses its tail at the first hop. Istio's default is 1 %.",
+		"Set randomSamplingPercentage: 100, and decide at the gateway which requests are sampled.")
+	contextCut = registry.Define("tracing_context_disabled", finding.Warning, finding.Read,
+		"A Telemetry object switches the propagation of trace contexts off.",
+		"The authorizer's spans and the next hops belong to no trace of the request.",
+		"Remove disableContextPropagation.")
+	accessLogFields = registry.Define("access_log_without_decision", finding.Warning, finding.Seen,
+		"The access log has no field with the decision, or there is no access log.",
+		"A denied request cannot be joined with its audit record.",
+		"Add \"decision_id\": \"%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)%\", as in manifests/istio/install.yaml.")
+	statsHidden = registry.Define("ext_authz_stats_hidden", finding.Warning, finding.Seen,
+		"The proxies' statistics leave the counters of ext_authz out.",
+		"ext_authz.failure_mode_allowed is the only sign that requests pass without a Check.",
+		"Set defaultConfig.proxyStatsMatcher.inclusionRegexps: [\".*ext_authz.*\"].")
+)
+
+func (c *checker) checkTelemetry() {
+	if len(c.policies) == 0 {
+		return
+	}
+	for _, mesh := range c.Meshes {
+		c.checkSampling(mesh)
+		c.checkAccessLog(mesh)
+		c.checkStats(mesh)
+	}
+	for _, o := range c.OfKind(objects.Telemetry, "Telemetry") {
+		c.checkTelemetryObject(o)
+	}
+	for _, w := range c.Workloads {
+		if c.IsGuarded(w) {
+			c.checkOwnProxyConfig(w)
+		}
+	}
+}
+
+func isBelow100(n *objects.Node) bool {
+	value, err := strconv.ParseFloat(n.String(), 64)
+	return err == nil && value < 100
+}
+
+// checkSampling checks the mesh's own rate, which Telemetry objects can replace.
+func (c *checker) checkSampling(mesh *model.Mesh) {
+	if n := mesh.Find("defaultConfig", "tracing", "sampling"); n != nil && isBelow100(n) && !c.replacesSampling() {
+		c.report.Add(samplingCuts, n, "the mesh samples %s %% of all traces", n.String())
+	}
+	for _, p := range mesh.Providers() {
+		if n := p.Config.FindPath("sampling", "samplingPercentage"); n != nil && isBelow100(n) {
+			c.report.Add(samplingCuts, n, "provider %s samples %s %%", p.Name, n.String())
+		}
+	}
+}
+
+// replacesSampling reports a Telemetry object of the whole mesh with a rate.
+func (c *checker) replacesSampling() bool {
+	return slices.ContainsFunc(c.OfKind(objects.Telemetry, "Telemetry"), func(o *objects.Object) bool {
+		return o.Namespace == c.RootNamespace && model.SelectorOf(o).IsEmpty() && slices.ContainsFunc(o.Spec().Find("tracing").Entries(), func(n *objects.Node) bool { return n.Find("randomSamplingPercentage") != nil })
+	})
+}
+
+func (c *checker) checkTelemetryObject(o *objects.Object) {
+	for _, tracing := range o.Spec().Find("tracing").Entries() {
+		if tracing.Find("disableSpanReporting").IsTrue() {
+			continue
+		}
+		rate := tracing.Find("randomSamplingPercentage")
+		switch {
+		case rate != nil && isBelow100(rate):
+			c.report.Add(samplingCuts, rate, "%s samples %s %% of all traces", o.Title(), rate.String())
+		case rate == nil && !tracing.Find("providers").IsEmpty() && !c.samplesAllElsewhere(o):
+			c.report.Add(samplingCuts, tracing, "%s has no randomSamplingPercentage, and Istio's default is 1 %%", o.Title())
+		}
+		if n := tracing.Find("disableContextPropagation"); n.IsTrue() {
+			c.report.Add(contextCut, n, "%s switches it off", o.Title())
+		}
+	}
+	for _, log := range o.Spec().Find("accessLogging").Entries() {
+		if disabled := log.Find("disabled"); disabled.IsTrue() && log.FindPath("match", "mode").String() != "CLIENT" {
+			c.report.Add(accessLogFields, disabled, "%s switches the access log off", o.Title())
+		}
+	}
+}
+
+// samplesAllElsewhere reports a rate of 100 in the MeshConfig or in an object of the whole mesh.
+func (c *checker) samplesAllElsewhere(o *objects.Object) bool {
+	for _, mesh := range c.Meshes {
+		if n := mesh.Find("defaultConfig", "tracing", "sampling"); n != nil && !isBelow100(n) {
+			return true
+		}
+	}
+	return o.Namespace != c.RootNamespace && c.replacesSampling()
+}
+
+// logsDecision reports a format with the id of the decision, or with the whole metadata.
+func logsDecision(format *objects.Node) bool {
+	found := false
+	format.Walk(func(n *objects.Node) bool {
+		found = found || strings.Contains(n.String(), "DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)") || strings.Contains(n.String(), "DYNAMIC_METADATA(envoy.filters.http.ext_authz)")
+		return !found
+	})
+	return found
+}
+
+func (c *checker) checkAccessLog(mesh *model.Mesh) {
+	file, format := mesh.Find("accessLogFile"), mesh.Find("accessLogFormat")
+	used := c.logProviders()
+	switch {
+	case file.String() != "" && format.IsEmpty():
+		c.report.Add(accessLogFields, file, "the access log has Istio's own format")
+	case file.String() != "" && !logsDecision(format):
+		c.report.Add(accessLogFields, format, "the format of the access log has no decision_id")
+	case file.String() == "" && len(used) == 0:
+		c.report.Add(accessLogFields, mesh.Root, "there is no access log")
+	}
+	for _, p := range mesh.Providers() {
+		if n := p.Node.FindPath("envoyFileAccessLog"); n != nil && slices.Contains(used, p.Name) && !logsDecision(n.Find("logFormat")) {
+			c.report.Add(accessLogFields, n, "the format of the access log provider %s has no decision_id", p.Name)
+		}
+		for _, kind := range []string{"envoyOtelAls", "envoyHttpAls"} {
+			if n := p.Node.FindPath(kind); kind == "envoyOtelAls" && n != nil && slices.Contains(used, p.Name) && !logsDecision(n.Find("logFormat")) {
+				c.report.Add(accessLogFields, n, "the format of the access log provider %s has no decision_id", p.Name)
+			}
+		}
+	}
+}
+
+// logProviders are the names of providers that Telemetry objects use for access logs.
+func (c *checker) logProviders() (names []string) {
+	for _, o := range c.OfKind(objects.Telemetry, "Telemetry") {
+		for _, log := range o.Spec().Find("accessLogging").Entries() {
+			for _, p := range log.Find("providers").Entries() {
+				names = append(names, p.Find("name").String())
+			}
+		}
+	}
+	for _, mesh := range c.Meshes {
+		names = append(names, mesh.Find("defaultProviders", "accessLogging").Texts()...)
+	}
+	return names
+}
+
+// extAuthzStat is a counter as Envoy names it.
+const extAuthzStat = "cluster.inbound|8080||.ext_authz.failure_mode_allowed"
+
+func (c *checker) checkStats(mesh *model.Mesh) {
+	matcher := mesh.Find("defaultConfig", "proxyStatsMatcher")
+	if showsStat(matcher.Find("inclusionRegexps").Texts(), matcher.Find("inclusionPrefixes").Texts(), matcher.Find("inclusionSuffixes").Texts()) {
+		return
+	}
+	at := mesh.Root
+	if matcher != nil {
+		at = matcher
+	}
+	c.report.Add(statsHidden, at, "defaultConfig.proxyStatsMatcher does not include ext_authz")
+}
+
+func showsStat(patterns, prefixes, suffixes []string) bool {
+	return slices.ContainsFunc(patterns, func(text string) bool {
+		pattern, err := regexp.Compile("^(?:" + text + ")$")
+		return err == nil && pattern.MatchString(extAuthzStat)
+	}) || slices.ContainsFunc(prefixes, func(text string) bool { return text != "" && strings.HasPrefix(extAuthzStat, text) }) ||
+		slices.ContainsFunc(suffixes, func(text string) bool { return text != "" && strings.HasSuffix(extAuthzStat, text) })
+}
+
+// checkOwnProxyConfig checks the pods' annotation that replaces parts of the mesh's defaultConfig.
+func (c *checker) checkOwnProxyConfig(w *model.Workload) {
+	annotation := w.Annotation("proxy.istio.io/config")
+	if matcher, isMap := w.ProxyConfig("proxyStatsMatcher").(map[string]any); isMap && !showsStat(textsOf(matcher["inclusionRegexps"]), textsOf(matcher["inclusionPrefixes"]), textsOf(matcher["inclusionSuffixes"])) {
+		c.report.Add(statsHidden, annotation, "%s replaces the mesh's proxyStatsMatcher, and leaves ext_authz out", w.Title())
+	}
+	if rate := w.ProxyConfig("tracing", "sampling"); rate != nil {
+		if value, isNumber := toFloat(rate); isNumber && value < 100 {
+			c.report.Add(samplingCuts, annotation, "%s samples %v %% of all traces", w.Title(), value)
+		}
+	}
+}
+
+func toFloat(value any) (float64, bool) {
+	switch v := value.(type) {
+	case int:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
+}
+
+func textsOf(value any) (all []string) {
+	list, _ := value.([]any)
+	for _, each := range list {
+		if text, isText := each.(string); isText {
+			all = append(all, text)
+		}
+	}
+	return all
+}

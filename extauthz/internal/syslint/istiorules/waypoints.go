@@ -1,0 +1,222 @@
+package istiorules
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+)
+
+var (
+	waypointNoCaller = registry.Define("waypoint_without_xfcc", finding.Error, finding.Seen,
+		"A waypoint that asks the authorizer lacks the annotation ambient.istio.io/xfcc-include-client-identity.",
+		"A Check names no caller: every request is denied (bad_principal).",
+		"Set the annotation to \"true\" in spec.infrastructure.annotations of the Gateway.")
+	waypointBypass = registry.Define("waypoint_bypass", finding.Error, finding.Seen,
+		"Workloads behind a waypoint accept requests that do not come from it.",
+		"A caller that addresses a pod goes past the waypoint, and so past every Check.",
+		"Apply an ALLOW policy for the waypoint's principal alone, as manifests/istio/waypoint/guard.yaml.")
+	waypointUnused = registry.Define("waypoint_unused", finding.Error, finding.Read,
+		"A CUSTOM policy targets a waypoint that no namespace, Service or workload uses.",
+		"ztunnel sends requests straight to the pods, without a Check.",
+		"Label the namespace istio.io/use-waypoint: NAME.")
+	ambientSelector = registry.Define("ambient_selector", finding.Error, finding.Read,
+		"A CUSTOM policy without targetRefs applies to workloads in ambient mode.",
+		"ztunnel does not support CUSTOM, and a waypoint ignores policies with a selector: no request is asked about.",
+		"Target the waypoint: targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: …}].")
+	gatewaySelector = registry.Define("gateway_selector", finding.Error, finding.Read,
+		"A CUSTOM policy selects a gateway of the Gateway API by its labels.",
+		"Istio applies policies with targetRefs to these gateways: the selector may have no effect.",
+		"Write targetRefs with the Gateway in place of the selector.")
+	targetUnknown = registry.Define("target_ref_unknown", finding.Error, finding.Read,
+		"A CUSTOM policy targets a Gateway, Service or GatewayClass that does not exist in its namespace.",
+		"The policy applies to nothing: no request is asked about.",
+		"Write the name of an object in the policy's own namespace.")
+)
+
+// isWaypoint reports a Gateway of Istio's waypoint class.
+func isWaypoint(o *objects.Object) bool {
+	return strings.HasSuffix(o.Spec().Find("gatewayClassName").String(), "waypoint")
+}
+
+func (c *checker) findGateway(namespace, name string) *objects.Object {
+	for _, o := range c.OfKind(objects.GatewayAPI, "Gateway") {
+		if o.Namespace == namespace && o.Name == name {
+			return o
+		}
+	}
+	return nil
+}
+
+func (c *checker) checkWaypoints() {
+	for _, policy := range c.policies {
+		refs := c.TargetRefs(policy)
+		if len(refs) == 0 {
+			c.checkSelectorTargets(policy)
+		}
+		for _, ref := range refs {
+			c.checkTarget(policy, ref)
+		}
+	}
+}
+
+// checkSelectorTargets finds workloads that a policy with a selector does not reach.
+func (c *checker) checkSelectorTargets(policy *objects.Object) {
+	if label := model.SelectorOf(policy).Find("gateway.networking.k8s.io/gateway-name"); label != nil {
+		c.report.Add(gatewaySelector, label, "%s selects the gateway %s", policy.Title(), label.String())
+	}
+	if policy.Namespace != c.RootNamespace && c.IsAmbient(policy.Namespace) {
+		c.report.Add(ambientSelector, policy.Root, "%s is in the ambient namespace %s", policy.Title(), policy.Namespace)
+		return
+	}
+	for _, w := range c.Workloads {
+		if c.IsAmbient(w.Namespace) && c.Selects(policy, w) && w.Labels["gateway.networking.k8s.io/gateway-name"] == "" && c.InjectionOf(w) != model.Injected && !c.guardedByWaypoint(w) {
+			c.report.Add(ambientSelector, policy.Root, "%s selects %s in the ambient namespace %s", policy.Title(), w.Title(), w.Namespace)
+		}
+	}
+}
+
+func (c *checker) checkTarget(policy *objects.Object, ref *objects.Node) {
+	kind, name := ref.Find("kind").String(), ref.Find("name").String()
+	switch kind {
+	case "Gateway":
+		if o := c.findGateway(policy.Namespace, name); o != nil {
+			if isWaypoint(o) {
+				c.checkWaypoint(o)
+			}
+		} else if len(c.OfKind(objects.GatewayAPI, "Gateway")) > 0 {
+			c.report.Add(targetUnknown, ref, "%s targets Gateway %s/%s, which is not there", policy.Title(), policy.Namespace, name)
+		}
+	case "Service":
+		if o := c.findService(policy.Namespace, name); o == nil && len(c.OfKind(objects.Core, "Service")) > 0 {
+			c.report.Add(targetUnknown, ref, "%s targets Service %s/%s, which is not there", policy.Title(), policy.Namespace, name)
+		} else if o != nil {
+			if waypoint := c.waypointOfService(o); waypoint != nil {
+				c.checkWaypoint(waypoint)
+			}
+		}
+	case "GatewayClass":
+		if policy.Namespace != c.RootNamespace {
+			c.report.Add(targetUnknown, ref, "%s targets a GatewayClass outside the root namespace %s, where it has no effect", policy.Title(), c.RootNamespace)
+		}
+		for _, o := range c.OfKind(objects.GatewayAPI, "Gateway") {
+			if isWaypoint(o) && o.Spec().Find("gatewayClassName").String() == name {
+				c.checkWaypoint(o)
+			}
+		}
+	}
+}
+
+func (c *checker) findService(namespace, name string) *objects.Object {
+	for _, o := range c.OfKind(objects.Core, "Service") {
+		if o.Namespace == namespace && o.Name == name {
+			return o
+		}
+	}
+	return nil
+}
+
+const useWaypoint = "istio.io/use-waypoint"
+
+func (c *checker) waypointOfService(o *objects.Object) *objects.Object {
+	name, namespace := o.Labels[useWaypoint], orText(o.Labels[useWaypoint+"-namespace"], o.Namespace)
+	if name == "" {
+		name, namespace = c.NamespaceLabel(o.Namespace, useWaypoint), orText(c.NamespaceLabel(o.Namespace, useWaypoint+"-namespace"), o.Namespace)
+	}
+	return c.findGateway(namespace, name)
+}
+
+func (c *checker) checkWaypoint(o *objects.Object) {
+	const annotation = "ambient.istio.io/xfcc-include-client-identity"
+	class := ""
+	for _, each := range c.OfKind(objects.GatewayAPI, "GatewayClass") {
+		if each.Name == o.Spec().Find("gatewayClassName").String() {
+			class = each.Annotations[annotation]
+		}
+	}
+	own := o.Spec().FindPath("infrastructure", "annotations").Find(annotation)
+	if own.String() != "true" && o.Annotations[annotation] != "true" && class != "true" {
+		at := o.Root
+		if own != nil {
+			at = own
+		}
+		c.report.Add(waypointNoCaller, at, "%s has no annotation %s: \"true\"", o.Title(), annotation)
+	}
+	used := c.namespacesBehind(o)
+	if len(used) == 0 {
+		if !c.isUsedByService(o) {
+			c.report.Add(waypointUnused, o.Root, "nothing has the label %s: %s", useWaypoint, o.Name)
+		}
+		return
+	}
+	for _, namespace := range used {
+		c.checkBypass(o, namespace)
+	}
+}
+
+// namespacesBehind gives the namespaces whose workloads use a waypoint.
+func (c *checker) namespacesBehind(o *objects.Object) (all []string) {
+	for _, namespace := range c.Namespaces {
+		if namespace.Labels[useWaypoint] == o.Name && orText(namespace.Labels[useWaypoint+"-namespace"], namespace.Name) == o.Namespace {
+			all = append(all, namespace.Name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (c *checker) isUsedByService(o *objects.Object) bool {
+	for _, service := range c.OfKind(objects.Core, "Service") {
+		if service.Labels[useWaypoint] == o.Name {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return w.Labels[useWaypoint] == o.Name })
+}
+
+// checkBypass looks for the policy that admits the waypoint alone, and for others that admit more.
+func (c *checker) checkBypass(waypoint *objects.Object, namespace string) {
+	principal := "/ns/" + waypoint.Namespace + "/sa/" + waypoint.Name
+	guarded := false
+	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
+		action := o.Spec().Find("action").String()
+		if o.Namespace != namespace && o.Namespace != c.RootNamespace || action != "" && action != "ALLOW" || len(c.TargetRefs(o)) > 0 {
+			continue
+		}
+		for _, rule := range o.Spec().Find("rules").Entries() {
+			if !admitsOnly(rule, principal) {
+				if model.SelectorOf(o).IsEmpty() {
+					c.report.Add(waypointBypass, rule, "%s admits callers other than the waypoint %s", o.Title(), waypoint.Title())
+				}
+				guarded = guarded || model.SelectorOf(o).IsEmpty()
+			}
+		}
+		guarded = guarded || model.SelectorOf(o).IsEmpty()
+	}
+	if !guarded {
+		c.report.Add(waypointBypass, waypoint.Root, "no ALLOW policy of namespace %s admits the principal of %s alone", namespace, waypoint.Title())
+	}
+}
+
+// admitsOnly reports a rule whose callers are all the one principal.
+func admitsOnly(rule *objects.Node, principal string) bool {
+	sources := rule.Find("from").Entries()
+	for _, from := range sources {
+		principals := from.FindPath("source", "principals").Texts()
+		if len(principals) == 0 || slices.ContainsFunc(principals, func(text string) bool { return !strings.HasSuffix("/"+text, principal) || strings.Contains(text, "*") }) {
+			return false
+		}
+	}
+	return len(sources) > 0
+}
+
+// guardedByWaypoint reports a workload behind a waypoint that a CUSTOM policy targets.
+func (c *checker) guardedByWaypoint(w *model.Workload) bool {
+	name := orText(w.Labels[useWaypoint], c.NamespaceLabel(w.Namespace, useWaypoint))
+	if name == "" {
+		return false
+	}
+	return slices.ContainsFunc(c.policies, func(o *objects.Object) bool { return len(c.TargetRefs(o)) > 0 && o.Namespace == w.Namespace })
+}

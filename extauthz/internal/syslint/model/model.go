@@ -1,0 +1,158 @@
+// Package model puts what was read into relation: which policy selects which workload, which Service leads where, which MeshConfig
+// applies, which gateway serves which API.
+package model
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+)
+
+// Model is the input of all checks.
+type Model struct {
+	Set           *objects.Set
+	Meshes        []*Mesh
+	RootNamespace string
+	ClusterDomain string
+	Namespaces    map[string]*objects.Object
+	Workloads     []*Workload
+	Hosts         []*Host // Services and hosts of ServiceEntries
+
+	Gateways []*TykGateway
+	APIs     []*API
+	Policies []*TykPolicy
+
+	Plugins     []*Plugin
+	Authorizers []*AuthorizerConfig
+	Documents   []*Document
+	Accounts    map[string]bool // NAMESPACE/NAME
+	Kinds       map[string][]*objects.Object
+}
+
+// GuardLabel is the label whose values choose how a workload is guarded.
+const GuardLabel = "meshpass.dev/guarded"
+
+// New relates what was read.
+func New(set *objects.Set) *Model {
+	m := &Model{Set: set, ClusterDomain: "cluster.local", Namespaces: map[string]*objects.Object{}, Accounts: map[string]bool{}, Kinds: map[string][]*objects.Object{}}
+	for _, o := range set.Objects {
+		m.Kinds[o.Group+"/"+o.Kind] = append(m.Kinds[o.Group+"/"+o.Kind], o)
+	}
+	for _, o := range m.OfKind(objects.Core, "Namespace") {
+		m.Namespaces[o.Name] = o
+	}
+	for _, o := range m.OfKind(objects.Core, "ServiceAccount") {
+		m.Accounts[o.Namespace+"/"+o.Name] = true
+	}
+	m.readMeshes()
+	m.readWorkloads()
+	m.readHosts()
+	m.readTyk()
+	m.readOwn()
+	return m
+}
+
+// OfKind gives the objects of a kind.
+func (m *Model) OfKind(group, kind string) []*objects.Object { return m.Kinds[group+"/"+kind] }
+
+// NamespaceLabel is a label of a namespace; "": it is absent, or the namespace is not in the input.
+func (m *Model) NamespaceLabel(namespace, label string) string {
+	if o := m.Namespaces[namespace]; o != nil {
+		return o.Labels[label]
+	}
+	return ""
+}
+
+// IsAmbient reports whether the workloads of a namespace are in ambient mode.
+func (m *Model) IsAmbient(namespace string) bool {
+	return m.NamespaceLabel(namespace, "istio.io/dataplane-mode") == "ambient"
+}
+
+// GuardedWorkloads are the workloads about which an authorizer is asked, or should be by their label.
+func (m *Model) GuardedWorkloads() []*Workload {
+	var all []*Workload
+	for _, w := range m.Workloads {
+		if m.IsGuarded(w) {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// IsGuarded reports whether a workload is guarded by its label or by a CUSTOM policy with one of our providers.
+func (m *Model) IsGuarded(w *Workload) bool {
+	switch w.Labels[GuardLabel] {
+	case "true", "open", "tcp":
+		return true
+	case "observe":
+		return false
+	}
+	return len(m.CustomPolicies(w)) > 0
+}
+
+// CustomPolicies are the CUSTOM policies that select a workload by labels or by its namespace.
+func (m *Model) CustomPolicies(w *Workload) []*objects.Object {
+	var all []*objects.Object
+	for _, o := range m.OfKind(objects.Security, "AuthorizationPolicy") {
+		if o.Spec().Find("action").String() == "CUSTOM" && m.Selects(o, w) {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// Selects reports whether a policy of Istio applies to a workload with a sidecar, or to a gateway: by its selector, or to all workloads of its
+// namespace, or of all namespaces if it is in the root namespace. A policy with targetRefs applies to gateways of the Gateway API.
+func (m *Model) Selects(policy *objects.Object, w *Workload) bool {
+	if policy.Namespace != w.Namespace && policy.Namespace != m.RootNamespace {
+		return false
+	}
+	if refs := m.TargetRefs(policy); len(refs) > 0 {
+		return slices.ContainsFunc(refs, func(ref *objects.Node) bool {
+			return ref.Find("kind").String() == "Gateway" && policy.Namespace == w.Namespace && w.Labels["gateway.networking.k8s.io/gateway-name"] == ref.Find("name").String()
+		})
+	}
+	for label, value := range SelectorOf(policy).TextMap() {
+		if w.Labels[label] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// TargetRefs are the targets of a policy that names some.
+func (m *Model) TargetRefs(policy *objects.Object) []*objects.Node {
+	refs := policy.Spec().Find("targetRefs").Entries()
+	if ref := policy.Spec().Find("targetRef"); !ref.IsEmpty() {
+		refs = append(refs, ref)
+	}
+	return refs
+}
+
+// SelectorOf gives the labels that a policy selects by; an empty value selects everything.
+func SelectorOf(policy *objects.Object) *objects.Node {
+	if labels := policy.Spec().FindPath("selector", "matchLabels"); labels != nil {
+		return labels
+	}
+	return policy.Spec().FindPath("workloadSelector", "labels")
+}
+
+// ShortHost removes the cluster's domain from the name of a Service: NAME.NAMESPACE.
+func (m *Model) splitServiceName(host, namespace string) (name, ns string, ok bool) {
+	host = strings.TrimSuffix(host, ".")
+	for _, suffix := range []string{".svc." + m.ClusterDomain, ".svc"} {
+		if rest, found := strings.CutSuffix(host, suffix); found {
+			name, ns, ok = strings.Cut(rest, ".")
+			return name, ns, ok && !strings.Contains(ns, ".")
+		}
+	}
+	switch strings.Count(host, ".") {
+	case 0:
+		return host, namespace, namespace != ""
+	case 1:
+		name, ns, _ = strings.Cut(host, ".")
+		return name, ns, true
+	}
+	return "", "", false
+}

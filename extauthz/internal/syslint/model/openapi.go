@@ -1,0 +1,225 @@
+package model
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/internal/gateway/hooks"
+)
+
+// readOpenAPI reads an OpenAPI document with x-tyk-api-gateway (apidef/oas of Tyk 5.8).
+func readOpenAPI(document *objects.Node, c *objects.Content, o *objects.Object) *API {
+	root := document.Find("x-tyk-api-gateway")
+	a := newAPI(OpenAPI, root, c, o)
+	a.Document = document
+	get := root.FindFold
+	on := func(keys ...string) *objects.Node {
+		n := get(keys...)
+		if n.FindFold("enabled").IsTrue() {
+			return n.FindFold("enabled")
+		}
+		return nil
+	}
+	a.ID, a.Name = get("info", "id").String(), get("info", "name").String()
+	if a.ID == "" && o != nil {
+		a.ID = o.Name
+	}
+	a.ListenPath, a.StripsPath = get("server", "listenPath", "value"), get("server", "listenPath", "strip").IsTrue()
+	if on("server", "customDomain") != nil {
+		a.Domain = get("server", "customDomain", "name")
+	}
+	auth := get("server", "authentication")
+	a.Keyless, a.AuthNode = !auth.FindFold("enabled").IsTrue(), auth.FindFold("enabled")
+	a.MutualTLS = on("server", "clientCertificates") != nil
+	a.Active, a.Internal = get("info", "state", "active"), get("info", "state", "internal").IsTrue()
+	a.ContextVars = on("middleware", "global", "contextVariables") != nil
+	a.Driver, a.Protocol = get("middleware", "global", "pluginConfig", "driver"), get("server", "protocol")
+	if on("middleware", "global", "pluginConfig", "bundle") != nil {
+		a.Bundle = get("middleware", "global", "pluginConfig", "bundle", "path")
+	}
+	if on("middleware", "global", "cors") != nil && get("middleware", "global", "cors", "optionsPassthrough").IsTrue() {
+		a.Options = get("middleware", "global", "cors", "optionsPassthrough")
+	}
+	a.Cache = on("middleware", "global", "cache")
+	a.Detailed = on("server", "detailedActivityLogs")
+	a.Discovery = on("upstream", "serviceDiscovery")
+	a.IgnoreCase = on("middleware", "global", "ignoreCase") != nil
+	a.readOpenHooks()
+	a.readOpenTargets()
+	a.readOpenMethods(auth)
+	a.readOperations()
+	global := get("middleware", "global")
+	a.addOpenHeaders(global)
+	if on("info", "versioning") != nil {
+		for _, v := range get("info", "versioning", "versions").Entries() {
+			if id := v.FindFold("id"); id.String() != "" && id.String() != a.ID {
+				a.Children = append(a.Children, id)
+			}
+		}
+	}
+	data := global.FindFold("pluginConfig", "data")
+	a.OptionalUser = data.FindFold("enabled").IsTrue() && data.FindFold("value", "meshpass", "identity").String() == "optional"
+	return a
+}
+
+func (a *API) readOpenHooks() {
+	global := a.Root.FindFold("middleware", "global")
+	for list, keys := range map[hooks.List][]string{
+		hooks.Pre: {"prePlugins", "prePlugin"}, hooks.PostAuth: {"postAuthenticationPlugins", "postAuthenticationPlugin"},
+		hooks.Post: {"postPlugins", "postPlugin"}, hooks.Response: {"responsePlugins", "responsePlugin"},
+	} {
+		entries := global.FindFold(keys[0]).Entries()
+		if len(entries) == 0 { // the deprecated form
+			entries = global.FindFold(keys[1], "plugins").Entries()
+		}
+		for _, n := range entries {
+			a.addHook(list, n, "functionName", "path", !n.FindFold("enabled").IsTrue())
+		}
+	}
+	if check := a.Root.FindFold("server", "authentication", "custom", "config"); check.FindFold("functionName").String() != "" {
+		a.addHook(hooks.AuthCheck, check, "functionName", "path", !check.FindFold("enabled").IsTrue())
+	}
+}
+
+func (a *API) readOpenTargets() {
+	upstream := a.Root.FindFold("upstream")
+	if upstream.FindFold("loadBalancing", "enabled").IsTrue() {
+		for _, n := range upstream.FindFold("loadBalancing", "targets").Entries() {
+			a.addTarget("target_list", n.FindFold("url"))
+		}
+		return
+	}
+	a.addTarget("upstream.url", upstream.FindFold("url"))
+}
+
+func (a *API) addOpenHeaders(n *objects.Node) {
+	for key, response := range map[string]bool{"transformRequestHeaders": false, "transformResponseHeaders": true} {
+		transform := n.FindFold(key)
+		if !transform.FindFold("enabled").IsTrue() {
+			continue
+		}
+		for _, h := range transform.FindFold("add").Entries() {
+			a.Headers = append(a.Headers, HeaderChange{Name: h.FindFold("name"), Text: h.FindFold("name").String(), Value: h.FindFold("value").String(), Response: response})
+		}
+		for _, h := range transform.FindFold("remove").Entries() {
+			a.Headers = append(a.Headers, HeaderChange{Name: h, Text: h.String(), Response: response})
+		}
+	}
+}
+
+// readOpenMethods reads the security schemes, which have the names of the document's own.
+func (a *API) readOpenMethods(auth *objects.Node) {
+	if a.Keyless {
+		if a.MutualTLS {
+			a.Methods = append(a.Methods, Method{Name: "mtls", Node: a.Root.FindFold("server", "clientCertificates", "enabled")})
+		}
+		return
+	}
+	for _, scheme := range auth.FindFold("securitySchemes").Members() {
+		if !scheme.FindFold("enabled").IsTrue() {
+			continue
+		}
+		declared := a.Document.FindPath("components", "securitySchemes", scheme.Key)
+		m := Method{Node: scheme.FindFold("enabled"), Name: methodOfScheme(scheme, declared)}
+		if m.Name == "jwt" {
+			m.Issuers = append(m.Issuers, scheme.FindFold("source"))
+			for _, uri := range scheme.FindFold("jwksURIs").Entries() {
+				m.Issuers = append(m.Issuers, uri.FindFold("url"))
+			}
+			m.Issuers = slices.DeleteFunc(m.Issuers, func(n *objects.Node) bool { return n.String() == "" })
+			a.PolicyIDs = append(a.PolicyIDs, scheme.FindFold("defaultPolicies").Entries()...)
+			a.addScopePolicies(scheme)
+		}
+		a.Methods = append(a.Methods, m)
+		a.addOpenSources(scheme)
+		if declared.FindFold("type").String() == "apiKey" {
+			a.addSource(declared.FindFold("name"))
+		}
+	}
+	if oidc := auth.FindFold("oidc"); oidc.FindFold("enabled").IsTrue() {
+		m := Method{Name: "oidc", Node: oidc.FindFold("enabled")}
+		for _, p := range oidc.FindFold("providers").Entries() {
+			m.Issuers = append(m.Issuers, p.FindFold("issuer"))
+			for _, mapping := range p.FindFold("clientToPolicyMapping").Entries() {
+				a.PolicyIDs = append(a.PolicyIDs, mapping.FindFold("policyId"))
+			}
+		}
+		a.addScopePolicies(oidc)
+		a.addOpenSources(oidc)
+		a.Methods = append(a.Methods, m)
+	}
+	for key, name := range map[string]string{"hmac": "hmac", "custom": "custom"} {
+		if n := auth.FindFold(key); n.FindFold("enabled").IsTrue() {
+			a.Methods = append(a.Methods, Method{Name: name, Node: n.FindFold("enabled")})
+			a.addOpenSources(n)
+		}
+	}
+}
+
+func (a *API) addScopePolicies(n *objects.Node) {
+	for _, mapping := range n.FindFold("scopes", "scopeToPolicyMapping").Entries() {
+		a.PolicyIDs = append(a.PolicyIDs, mapping.FindFold("policyId"))
+	}
+}
+
+func (a *API) addOpenSources(n *objects.Node) {
+	for _, key := range []string{"header", "cookie", "query"} {
+		if source := n.FindFold(key); source.FindFold("enabled").IsTrue() {
+			a.addSource(source.FindFold("name"))
+		}
+	}
+	a.addSource(n.FindFold("signatureValidation", "header"))
+}
+
+func methodOfScheme(scheme, declared *objects.Node) string {
+	kind, form := declared.FindFold("type").String(), strings.ToLower(declared.FindFold("scheme").String())
+	switch {
+	case kind == "apiKey":
+		return "apiKeys"
+	case kind == "http" && form == "basic":
+		return "basic"
+	case kind == "http" && form == "bearer":
+		return "jwt"
+	case kind == "oauth2" && scheme.FindFold("providers") != nil:
+		return "external"
+	case kind == "oauth2":
+		return "oauth"
+	case scheme.FindFold("signingMethod") != nil || scheme.FindFold("source") != nil:
+		return "jwt"
+	}
+	return "apiKeys"
+}
+
+// readOperations reads the endpoints. An operation id belongs to the path and method of the document that has it.
+func (a *API) readOperations() {
+	paths := map[string]string{}
+	for _, path := range a.Document.Find("paths").Members() {
+		for _, method := range path.Members() {
+			if id := method.Find("operationId").String(); id != "" {
+				paths[id] = path.Key
+			}
+		}
+	}
+	for _, op := range a.Root.FindFold("middleware", "operations").Members() {
+		pattern := paths[op.Key]
+		for key, kind := range map[string]EndpointKind{"ignoreAuthentication": Ignored, "allow": Allowed, "block": Blocked, "mockResponse": Mocked} {
+			if n := op.FindFold(key); n.FindFold("enabled").IsTrue() {
+				a.Endpoints = append(a.Endpoints, Endpoint{Kind: kind, Pattern: pattern, Node: n})
+			}
+		}
+		if n := op.FindFold("cache"); n.FindFold("enabled").IsTrue() && a.Root.FindFold("middleware", "global", "cache", "enabled").IsTrue() {
+			a.Endpoints = append(a.Endpoints, Endpoint{Kind: Other, Pattern: pattern, Node: n})
+		}
+		a.addOpenHeaders(op)
+		if n := op.FindFold("transformRequestBody"); n.FindFold("enabled").IsTrue() {
+			a.Templates = append(a.Templates, n.FindFold("body"))
+		}
+		if n := op.FindFold("urlRewrite"); n.FindFold("enabled").IsTrue() {
+			a.addRewrite(n, "pattern", "rewriteTo")
+		}
+		for _, n := range op.FindFold("postPlugins").Entries() {
+			a.addHook(hooks.Endpoints, n, "functionName", "path", !n.FindFold("enabled").IsTrue())
+		}
+	}
+}

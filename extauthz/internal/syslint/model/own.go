@@ -1,0 +1,185 @@
+package model
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/meshpass/meshpass/extauthz/internal/app"
+	"github.com/meshpass/meshpass/extauthz/internal/policycli"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/internal/duration"
+	"github.com/meshpass/meshpass/internal/gateway/settings"
+	"github.com/meshpass/meshpass/internal/strictyaml"
+	"github.com/meshpass/meshpass/shared/identity"
+	"github.com/meshpass/meshpass/shared/policy"
+	"github.com/meshpass/meshpass/shared/policy/source"
+)
+
+// Plugin is the plugin's configuration.
+type Plugin struct {
+	Content *objects.Content
+	Root    *objects.Node
+	Config  *settings.Config
+}
+
+// AuthorizerConfig is the authorizer's configuration.
+type AuthorizerConfig struct {
+	Content   *objects.Content
+	Root      *objects.Node
+	Domains   identity.TrustDomains
+	Trust     []Trust
+	Listeners []Listener
+	Clients   *objects.Node // of tls
+	Mode      string        // of tls
+	Shadow    bool          // policies.unguarded
+}
+
+// Trust is an entry of the section trust.
+type Trust struct {
+	Issuer, Audience     *objects.Node
+	MaxLifetime          time.Duration
+	LifetimeNode         *objects.Node
+	Subjects, Requesters *objects.Node
+	KeyFile              *objects.Node
+	Node                 *objects.Node
+}
+
+// Listener is an entry of the section listeners.
+type Listener struct {
+	Port           int
+	Caller, Callee string
+	Clients        *objects.Node
+	Node           *objects.Node
+}
+
+// Document is an AccessPolicy.
+type Document struct {
+	Name     string
+	Root     *objects.Node
+	Compiled *policy.Document
+	Content  *objects.Content
+	OnOutage string
+}
+
+// Spec is the member spec.
+func (d *Document) Spec() *objects.Node { return d.Root.Find("spec") }
+
+func (m *Model) readOwn() {
+	for _, c := range m.Set.ContentsOf(objects.PluginFile) {
+		config, checker, err := settings.Load(c.Name, c.Text)
+		if err != nil || checker.ErrOfShape() != nil {
+			if err == nil {
+				err = checker.ErrOfShape()
+			}
+			m.addProblems(c, err)
+			continue
+		}
+		m.Plugins = append(m.Plugins, &Plugin{Content: c, Root: c.Root, Config: config})
+	}
+	for _, c := range m.Set.ContentsOf(objects.Authorizer) {
+		if err := app.CheckShape(c.Name, c.Text); err != nil {
+			m.addProblems(c, err)
+			continue
+		}
+		m.Authorizers = append(m.Authorizers, readAuthorizer(c))
+	}
+	m.readDocuments()
+}
+
+// addProblems records the mistakes of a file at their places.
+func (m *Model) addProblems(c *objects.Content, err error) {
+	for _, p := range strictyaml.AsProblems(err) {
+		place := c.Root.Place()
+		shift := p.Line - max(place.KeyLine, 1)
+		switch {
+		case place.Key != "":
+			if place.Line > 0 && place.KeyLine > 0 && place.Line > 1 {
+				place.Line += shift
+			}
+			place.KeyLine, place.KeyColumn = p.Line, p.Column
+		case place.Line > 0:
+			place.Line, place.Column = p.Line, p.Column
+		}
+		m.Set.Unchecked = append(m.Set.Unchecked, objects.Unchecked{Place: place, Reason: string(c.Kind) + ": " + p.Message})
+	}
+}
+
+func readAuthorizer(c *objects.Content) *AuthorizerConfig {
+	root := c.Root
+	a := &AuthorizerConfig{Content: c, Root: root, Domains: identity.TrustDomains{Local: "cluster.local"}, Clients: root.FindPath("tls", "clients"), Mode: root.FindPath("tls", "mode").String()}
+	if local := root.FindPath("trustDomains", "local").String(); local != "" {
+		a.Domains.Local = local
+	}
+	a.Domains.Aliases = root.FindPath("trustDomains", "aliases").Texts()
+	a.Shadow = root.FindPath("policies", "unguarded").String() == "shadow"
+	for _, n := range root.Find("trust").Entries() {
+		t := Trust{Issuer: n.Find("issuer"), Audience: n.Find("audience"), Subjects: n.Find("subjects"), Requesters: n.Find("requesters"), KeyFile: n.FindPath("jwks", "file"), Node: n, LifetimeNode: n.Find("maxLifetime")}
+		var value duration.Value
+		if value.Set(t.LifetimeNode.String()) == nil {
+			t.MaxLifetime = time.Duration(value)
+		}
+		a.Trust = append(a.Trust, t)
+	}
+	for _, n := range root.Find("listeners").Entries() {
+		address := n.Find("grpc").String()
+		port, _ := strconv.Atoi(address[strings.LastIndex(address, ":")+1:])
+		a.Listeners = append(a.Listeners, Listener{Port: port, Caller: n.Find("caller").String(), Callee: n.Find("callee").String(), Clients: n.Find("clients"), Node: n})
+	}
+	return a
+}
+
+// Domains are the trust domains of the first authorizer; without one, those of a default installation.
+func (m *Model) Domains() identity.TrustDomains {
+	if len(m.Authorizers) > 0 {
+		return m.Authorizers[0].Domains
+	}
+	return identity.TrustDomains{Local: "cluster.local"}
+}
+
+// readDocuments compiles the documents, each text once. Rejected ones are named.
+func (m *Model) readDocuments() {
+	compiled := map[*byte]compiledText{}
+	for _, c := range m.Set.ContentsOf(objects.AccessPolicy) {
+		if len(c.Text) == 0 { // an entry of a List, which no authorizer reads
+			m.Set.Unchecked = append(m.Set.Unchecked, objects.Unchecked{Place: c.Root.Place(), Reason: "an AccessPolicy in a List, which no authorizer reads"})
+			continue
+		}
+		text, known := compiled[&c.Text[0]]
+		if !known {
+			files := policycli.MemoryFolder(map[string][]byte{"document.yaml": c.Text})
+			text.documents, text.problems = source.Loader{Domains: m.Domains()}.Documents(source.Dir{Name: "lint", Files: files})
+			compiled[&c.Text[0]] = text
+			if len(text.problems) > 0 {
+				m.addProblems(c, text.problems)
+			}
+		}
+		name := c.Root.FindPath("metadata", "name").String()
+		i := slices.IndexFunc(text.documents, func(d *source.Document) bool { return d.Policy.Metadata.Name == name })
+		if i >= 0 {
+			d := text.documents[i]
+			m.Documents = append(m.Documents, &Document{Name: name, Root: c.Root, Compiled: d.Compiled, Content: c, OnOutage: d.Policy.Spec.OnOutage})
+		}
+	}
+}
+
+// compiledText is what one text holds.
+type compiledText struct {
+	documents []*source.Document
+	problems  strictyaml.Problems
+}
+
+// DocumentsFor gives the documents that target a workload by its account.
+func (m *Model) DocumentsFor(w *Workload) []*Document {
+	return m.documentsOf(identity.Workload(w.Identity()))
+}
+
+func (m *Model) documentsOf(callee identity.Workload) (all []*Document) {
+	for _, d := range m.Documents {
+		if slices.ContainsFunc(d.Compiled.Spec().Targets, func(p identity.Pattern) bool { return p.Match(callee) }) {
+			all = append(all, d)
+		}
+	}
+	return all
+}

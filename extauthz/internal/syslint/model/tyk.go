@@ -1,0 +1,271 @@
+package model
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+)
+
+// TykGateway is a configuration of Tyk's gateway with what the environment of its container changes.
+type TykGateway struct {
+	Conf        *objects.Node // tyk.conf; nil: Helm values alone
+	Values      *objects.Node // the chart's section gateway; nil: no Helm values
+	Namespace   string
+	Root        *objects.Node
+	environment map[string]*objects.Node
+	Workload    *Workload // nil: not in the input
+	Image       *objects.Node
+}
+
+// chartDefaults are the values of Tyk's chart that differ from those of a gateway without it.
+var chartDefaults = map[string]string{
+	"http_server_options.enable_path_prefix_matching": "true", "http_server_options.enable_path_suffix_matching": "true",
+	"http_server_options.enable_strict_routes": "true", "enable_custom_domains": "true",
+}
+
+// Setting gives the text of a setting, such as http_server_options.enable_strict_routes, and its place. The environment counts before the
+// file, and the chart's default before Tyk's.
+func (g *TykGateway) Setting(path string) (text string, at *objects.Node) {
+	if g == nil {
+		return "", nil
+	}
+	name := "TYK_GW_" + strings.ToUpper(strings.NewReplacer("_", "", ".", "").Replace(path))
+	if n := g.environment[name]; n != nil {
+		return n.String(), n
+	}
+	if n := g.Conf.FindFold(strings.Split(path, ".")...); n != nil {
+		return n.String(), n
+	}
+	if g.Values != nil {
+		return chartDefaults[path], g.Values
+	}
+	return "", nil
+}
+
+// IsOn reports whether a setting is true.
+func (g *TykGateway) IsOn(path string) bool {
+	text, _ := g.Setting(path)
+	on, err := strconv.ParseBool(text)
+	return err == nil && on
+}
+
+// At is the place of a setting, or of the configuration.
+func (g *TykGateway) At(path string) *objects.Node {
+	if _, at := g.Setting(path); at != nil {
+		return at
+	}
+	return g.Root
+}
+
+// TykPolicy is a policy of Tyk.
+type TykPolicy struct {
+	ID     string
+	Node   *objects.Node
+	Rights []*objects.Node // ids of APIs
+}
+
+func (m *Model) readTyk() {
+	for _, c := range m.Set.ContentsOf(objects.TykConfig) {
+		m.Gateways = append(m.Gateways, &TykGateway{Conf: c.Root, Namespace: c.Namespace, Root: c.Root, environment: map[string]*objects.Node{}})
+	}
+	for _, c := range m.Set.ContentsOf(objects.TykValues) {
+		m.addTykValues(c.Root)
+	}
+	for _, w := range m.Workloads {
+		m.addTykWorkload(w)
+	}
+	for _, c := range m.Set.ContentsOf(objects.ClassicAPI) {
+		root := c.Root
+		if inner := root.Find("api_definition"); inner != nil {
+			root = inner
+		}
+		m.APIs = append(m.APIs, readClassic(root, c, nil))
+	}
+	refs := map[string]*objects.Object{}
+	for _, o := range m.OfKind(objects.Tyk, "TykOasApiDefinition") {
+		ref := o.Spec().FindPath("tykOAS", "configmapRef")
+		namespace := ref.Find("namespace").String()
+		if namespace == "" {
+			namespace = o.Namespace
+		}
+		refs[namespace+"/"+ref.Find("name").String()+"/"+ref.Find("keyName").String()] = o
+	}
+	for _, c := range m.Set.ContentsOf(objects.OpenAPI) {
+		o := refs[c.Namespace+"/"+c.Holder+"/"+c.Name]
+		m.APIs = append(m.APIs, readOpenAPI(c.Root, c, o))
+	}
+	for _, o := range m.OfKind(objects.Tyk, "ApiDefinition") {
+		m.APIs = append(m.APIs, readClassic(o.Spec(), nil, o))
+	}
+	m.pairAPIs()
+	m.readTykPolicies()
+}
+
+// addTykValues adds the gateway of Helm values: of the chart tyk-gateway, or of a chart that contains it.
+func (m *Model) addTykValues(root *objects.Node) {
+	values := root.FindPath("tyk-gateway", "gateway")
+	if values == nil {
+		if values = root.FindPath("tyk-oss", "tyk-gateway", "gateway"); values == nil {
+			values = root.Find("gateway")
+		}
+	}
+	if values == nil {
+		return
+	}
+	g := &TykGateway{Values: values, Root: values, environment: map[string]*objects.Node{}, Image: values.FindPath("image", "tag")}
+	for _, e := range values.Find("extraEnvs").Entries() {
+		if value := e.Find("value"); value != nil {
+			g.environment[settingName(e.Find("name").String())] = value
+		}
+	}
+	for key, variable := range map[string]string{
+		"enablePathPrefixMatching": "TYK_GW_HTTPSERVEROPTIONS_ENABLEPATHPREFIXMATCHING", "enablePathSuffixMatching": "TYK_GW_HTTPSERVEROPTIONS_ENABLEPATHSUFFIXMATCHING",
+		"enableStrictRoutes": "TYK_GW_HTTPSERVEROPTIONS_ENABLESTRICTROUTES", "enableCustomDomains": "TYK_GW_ENABLECUSTOMDOMAINS",
+	} {
+		if n := values.Find(key); n != nil {
+			g.environment[settingName(variable)] = n
+		}
+	}
+	m.Gateways = append(m.Gateways, g)
+}
+
+var tykImage = regexp.MustCompile(`(^|/)tyk-gateway(-ee|-fips)?[:@]|(^|/)tyk-gateway(-ee|-fips)?$`)
+
+// addTykWorkload adds the environment and the image of a container of the gateway to its configuration.
+func (m *Model) addTykWorkload(w *Workload) {
+	for _, c := range w.PodSpec.Find("containers").Entries() {
+		environment := Environment(c)
+		isTyk := tykImage.MatchString(c.Find("image").String())
+		for name := range environment {
+			isTyk = isTyk || strings.HasPrefix(name, "TYK_GW_")
+		}
+		if !isTyk {
+			continue
+		}
+		g := m.GatewayIn(w.Namespace)
+		if g == nil || g.Workload != nil {
+			g = &TykGateway{Namespace: w.Namespace, Root: c}
+			m.Gateways = append(m.Gateways, g)
+		}
+		g.Workload, g.Image = w, c.Find("image")
+		g.environment = map[string]*objects.Node{}
+		for name, n := range environment {
+			g.environment[settingName(name)] = n
+		}
+	}
+}
+
+// settingName writes the name of a variable that changes a setting without underscores: TYK_GW_HTTPSERVEROPTIONSENABLESTRICTROUTES.
+func settingName(variable string) string {
+	if rest, found := strings.CutPrefix(variable, "TYK_GW_"); found {
+		return "TYK_GW_" + strings.ReplaceAll(rest, "_", "")
+	}
+	return variable
+}
+
+// GatewayIn gives the gateway of a namespace, or the only one; nil: it is absent.
+func (m *Model) GatewayIn(namespace string) *TykGateway {
+	for _, g := range m.Gateways {
+		if g.Namespace == namespace {
+			return g
+		}
+	}
+	if len(m.Gateways) == 1 {
+		return m.Gateways[0]
+	}
+	return nil
+}
+
+// GatewayOf gives the gateway that serves an API, as far as the input shows.
+func (m *Model) GatewayOf(a *API) *TykGateway { return m.GatewayIn(a.Namespace) }
+
+// Resolve replaces a text env://NAME by the value in the gateway's environment.
+func (g *TykGateway) Resolve(text string) string {
+	if name, found := strings.CutPrefix(text, "env://"); found && g != nil {
+		if n := g.environment[name]; n != nil {
+			return n.String()
+		}
+	}
+	return text
+}
+
+// pairAPIs joins the two files of an API in OpenAPI form: Tyk runs by the classic one.
+func (m *Model) pairAPIs() {
+	for _, classic := range m.APIs {
+		if !classic.IsPair {
+			continue
+		}
+		for _, open := range m.APIs {
+			if open.Form == OpenAPI && open.Object == nil && open.ID == classic.ID && open.Namespace == classic.Namespace {
+				classic.Pair, open.Pair = open, classic
+			}
+		}
+	}
+}
+
+// ServedAPIs are the definitions that Tyk runs: of a pair, the classic one.
+func (m *Model) ServedAPIs() []*API {
+	return slices.DeleteFunc(slices.Clone(m.APIs), func(a *API) bool { return a.Form == OpenAPI && a.Pair != nil })
+}
+
+// FindAPI gives an API by its id; nil: it is absent.
+func (m *Model) FindAPI(id string) *API {
+	for _, a := range m.APIs {
+		if a.ID == id {
+			return a
+		}
+	}
+	return nil
+}
+
+func (m *Model) readTykPolicies() {
+	for _, c := range m.Set.ContentsOf(objects.TykPolicies) {
+		switch {
+		case c.Root.Kind == objects.List:
+			for _, n := range c.Root.Entries() {
+				m.addTykPolicy("", n)
+			}
+		case c.Root.Find("access_rights") != nil && c.Root.FindPath("access_rights", "access_rights") == nil:
+			m.addTykPolicy("", c.Root)
+		default:
+			for _, n := range c.Root.Members() {
+				m.addTykPolicy(n.Key, n)
+			}
+		}
+	}
+	for _, o := range m.OfKind(objects.Tyk, "SecurityPolicy") {
+		m.addTykPolicy(o.Name, o.Spec())
+	}
+}
+
+// addTykPolicy adds a policy. The id of a policy in a file is its key; a list names it by id.
+func (m *Model) addTykPolicy(id string, n *objects.Node) {
+	p := &TykPolicy{ID: id, Node: n}
+	if p.ID == "" {
+		if p.ID = n.Find("id").String(); p.ID == "" {
+			p.ID = n.Find("_id").String()
+		}
+	}
+	for _, right := range n.Find("access_rights").Members() {
+		p.Rights = append(p.Rights, right)
+	}
+	m.Policies = append(m.Policies, p)
+}
+
+// Probe is the path of the gateway's readiness probe. known is false if the input does not have the gateway's pods.
+func (g *TykGateway) Probe() (path *objects.Node, known bool) {
+	if g.Workload != nil {
+		for _, c := range g.Workload.PodSpec.Find("containers").Entries() {
+			if tykImage.MatchString(c.Find("image").String()) || c == g.Image.Parent() {
+				return c.FindPath("readinessProbe", "httpGet", "path"), true
+			}
+		}
+	}
+	if g.Values != nil && g.Values.Find("readinessProbe") != nil {
+		return g.Values.FindPath("readinessProbe", "httpGet", "path"), true
+	}
+	return nil, g.Values != nil
+}

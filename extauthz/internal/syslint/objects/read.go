@@ -1,0 +1,335 @@
+package objects
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/internal/readfile"
+	"github.com/meshpass/meshpass/internal/suggest"
+)
+
+// MaxFileBytes is the largest size of a file.
+const MaxFileBytes = 256 << 20
+
+// Reader reads inputs into a [Set].
+type Reader struct {
+	Set          *Set
+	IgnoreKinds  []string // KIND.GROUP that need no check
+	IgnoreOthers bool     // files of folders that hold nothing for a check are no fault
+	Progress     func(read int)
+}
+
+// NewReader reads into an empty set.
+func NewReader() *Reader { return &Reader{Set: NewSet(), Progress: func(int) {}} }
+
+// ReadPath reads a file, or all YAML and JSON files below a folder. The error is for a path that does not exist.
+func (r *Reader) ReadPath(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		r.readFile(path, path)
+		return nil
+	}
+	others := 0
+	err = readfile.Walk(readfile.FolderFS(path), func(name string) bool {
+		wanted := slices.Contains([]string{".yaml", ".yml", ".json", ".conf"}, filepath.Ext(name))
+		if !wanted {
+			others++
+		}
+		return wanted
+	}, func(e readfile.Entry) {
+		name := filepath.Join(path, filepath.FromSlash(e.Name))
+		if e.Err != nil {
+			r.Set.addUnchecked(Place{Source: name}, e.Err.Error())
+			return
+		}
+		r.readFile(name, name)
+	})
+	if others > 0 {
+		r.Set.Notes = append(r.Set.Notes, fmt.Sprintf("%s: %d files have other names than *.yaml, *.yml, *.json and *.conf, and were not read", path, others))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil {
+		r.Set.addUnchecked(Place{Source: path}, err.Error())
+	}
+	return nil
+}
+
+func (r *Reader) readFile(path, name string) {
+	text, err := readfile.Read(path, MaxFileBytes)
+	if err != nil {
+		r.Set.addUnchecked(Place{Source: name}, strings.TrimPrefix(err.Error(), "open "+path+": "))
+		return
+	}
+	r.ReadText(name, text)
+}
+
+// ReadStream reads standard input.
+func (r *Reader) ReadStream(name string, from io.Reader) error {
+	text, err := io.ReadAll(io.LimitReader(from, MaxFileBytes+1))
+	if err == nil && len(text) > MaxFileBytes {
+		err = fmt.Errorf("more than %d bytes", MaxFileBytes)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	r.ReadText(name, text)
+	return nil
+}
+
+// ReadText reads the documents of a text.
+func (r *Reader) ReadText(name string, text []byte) {
+	roots, failures := parseText(Document{Source: name}, text)
+	r.Set.Unchecked = append(r.Set.Unchecked, failures...)
+	if len(roots)+len(failures) == 0 {
+		r.Set.addUnchecked(Place{Source: name}, "it is empty")
+	}
+	for _, root := range roots {
+		r.addRoot(root, filepath.Base(name), text)
+	}
+}
+
+// addRoot adds a document: an object, a list of objects, or a file of another kind.
+func (r *Reader) addRoot(root *Node, name string, text []byte) {
+	if root.Kind == Map && (root.Find("kind") != nil && root.Find("apiVersion") != nil) {
+		r.addObject(root, text)
+		return
+	}
+	if root.Find("openapi") != nil && root.Find("x-tyk-api-gateway") == nil {
+		r.Set.addUnchecked(root.Place(), "an OpenAPI document without x-tyk-api-gateway: import it into Tyk (POST /tyk/apis/oas/import) and check the result")
+		return
+	}
+	kind := recognise(name, root)
+	if kind == unknown {
+		reason := "no Kubernetes object (apiVersion and kind), and no file that Tyk, Istio or Meshpass reads"
+		if root.Find("kind") != nil {
+			reason = "kind without apiVersion"
+		}
+		r.Set.addUnchecked(root.Place(), reason)
+		return
+	}
+	r.addContent(&Content{Kind: kind, Root: root, Text: text, Name: name})
+}
+
+func (r *Reader) addContent(c *Content) {
+	if c.Kind == known {
+		return
+	}
+	r.Set.Contents = append(r.Set.Contents, c)
+	r.Progress(len(r.Set.Contents) + len(r.Set.Objects))
+}
+
+func (r *Reader) addObject(root *Node, text []byte) {
+	group, version := splitAPIVersion(root.Find("apiVersion").String())
+	kind := root.Find("kind").String()
+	if items := root.Find("items"); strings.HasSuffix(kind, "List") && items != nil && (group == Core || items.Kind == List) {
+		for _, item := range items.Entries() {
+			r.addListItem(root, item)
+		}
+		return
+	}
+	if slices.Contains(r.IgnoreKinds, kind+"."+group) || group == Core && slices.Contains(r.IgnoreKinds, kind) {
+		r.Set.Ignored[kind+"."+group]++
+		return
+	}
+	info, checked := checkedKinds[group][kind]
+	if !checked {
+		r.addOther(root, group, version, kind)
+		return
+	}
+	if !slices.Contains(strings.Fields(info.versions), version) {
+		r.Set.addUnchecked(root.Find("apiVersion").Place(), fmt.Sprintf("%s has no version %q in %s: want %s", kind, version, group, strings.Join(strings.Fields(info.versions), ", ")))
+		return
+	}
+	switch {
+	case group == kustomize || kind == "PolicyTest":
+		return
+	case group == Meshpass:
+		r.addContent(&Content{Kind: AccessPolicy, Root: root, Text: text, Name: filepath.Base(root.document.Source)})
+		return
+	}
+	o := &Object{Root: root, Group: group, Version: version, Kind: kind, Name: root.FindPath("metadata", "name").String(), annotations: root.FindPath("metadata", "annotations")}
+	if o.Name == "" && root.FindPath("metadata", "generateName") == nil && group != Install {
+		r.Set.addUnchecked(root.Place(), kind+" without metadata.name")
+		return
+	}
+	if !info.cluster {
+		if o.Namespace = root.FindPath("metadata", "namespace").String(); o.Namespace == "" {
+			o.Namespace = "default"
+		}
+	}
+	root.document.Object = o.Title()
+	if !r.checkTexts(root, "labels") || !r.checkTexts(root, "annotations") || !r.checkTemplateTexts(root) {
+		return
+	}
+	o.Labels, o.Annotations = root.FindPath("metadata", "labels").TextMap(), o.annotations.TextMap()
+	r.keepLast(o)
+	if kind == "ConfigMap" || kind == "Secret" {
+		r.unpack(o)
+	}
+}
+
+// addListItem makes an entry of a list a document of its own.
+func (r *Reader) addListItem(list, item *Node) {
+	document := *list.document
+	item.parent, item.document = nil, &document
+	if item.Kind != Map || item.Find("kind") == nil || item.Find("apiVersion") == nil {
+		r.Set.addUnchecked(item.Place(), "an entry of a list that is no Kubernetes object")
+		return
+	}
+	r.addObject(item, nil)
+}
+
+// keepLast replaces an object that was read before: applying both leaves the last one.
+func (r *Reader) keepLast(o *Object) {
+	key := o.Group + " " + o.Title()
+	if o.Group == Install { // istioctl merges all of them
+		key = fmt.Sprint(key, len(r.Set.Objects))
+	}
+	if at, again := r.Set.known[key]; again {
+		before := r.Set.Objects[at]
+		r.Set.Notes = append(r.Set.Notes, fmt.Sprintf("%s is in %s and in %s: the second one is checked", o.Title(), before.Root.Place().Source, o.Root.Place().Source))
+		if o.Kind == "ConfigMap" || o.Kind == "Secret" {
+			r.Set.Contents = slices.DeleteFunc(r.Set.Contents, func(c *Content) bool {
+				return c.Root.document.outer != nil && c.Root.document.outer.Root() == before.Root
+			})
+		}
+		r.Set.Objects[at] = o
+		return
+	}
+	r.Set.known[key] = len(r.Set.Objects)
+	r.Set.Objects = append(r.Set.Objects, o)
+	r.Progress(len(r.Set.Contents) + len(r.Set.Objects))
+}
+
+// checkTexts rejects labels and annotations that the API server would reject.
+func (r *Reader) checkTexts(root *Node, member string) bool {
+	for _, m := range root.FindPath("metadata", member).Members() {
+		if m.Kind != Text {
+			r.Set.addUnchecked(m.Place(), fmt.Sprintf("metadata.%s: %s has to be text: write it in quotes", member, m.Key))
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Reader) checkTemplateTexts(root *Node) bool {
+	template := root.FindPath("spec", "template")
+	if template == nil || template.Kind != Map {
+		return true
+	}
+	return r.checkTexts(template, "labels") && r.checkTexts(template, "annotations")
+}
+
+// addOther counts an object that no check reads, or names one whose kind is not known.
+func (r *Reader) addOther(root *Node, group, version, kind string) {
+	name := kind + "." + group
+	switch {
+	case checkedKinds[group] == nil && slices.Contains(unrelatedGroups, group),
+		group == Core && slices.Contains(coreKinds, kind), group == Apps && kind == "ControllerRevision":
+		r.Set.Ignored[strings.TrimSuffix(name, ".")]++
+		return
+	}
+	reason := fmt.Sprintf("unknown kind %s of %s", kind, root.Find("apiVersion").String())
+	if known := checkedKinds[group]; known != nil {
+		var names []string
+		for each := range known {
+			names = append(names, each)
+		}
+		reason += suggest.DidYouMean(kind, names)
+	} else {
+		var groups []string
+		for each := range checkedKinds {
+			groups = append(groups, each)
+		}
+		if near := suggest.DidYouMean(group, groups); near != "" {
+			reason += near
+		} else {
+			reason += fmt.Sprintf(": if it concerns no request, write --ignore-kind %s", name)
+		}
+	}
+	_ = version
+	r.Set.addUnchecked(root.Place(), reason)
+}
+
+// unpack reads the files that a ConfigMap or Secret holds.
+func (r *Reader) unpack(o *Object) {
+	for _, member := range o.Root.Find("data").Members() {
+		text := []byte(member.Value)
+		if o.Kind == "Secret" {
+			decoded, err := base64.StdEncoding.DecodeString(member.Value)
+			if err != nil {
+				r.Set.addUnchecked(member.Place(), "data of a Secret has to be base64")
+				continue
+			}
+			text = decoded
+		}
+		r.unpackText(o, member, text)
+	}
+	for _, member := range o.Root.Find("stringData").Members() {
+		r.unpackText(o, member, []byte(member.Value))
+	}
+	for _, member := range o.Root.Find("binaryData").Members() {
+		if text, err := base64.StdEncoding.DecodeString(member.Value); err == nil {
+			r.unpackText(o, member, text)
+		}
+	}
+}
+
+// structured are the names of files that hold YAML or JSON.
+var structured = regexp.MustCompile(`\.(ya?ml|json|conf)$`)
+
+func (r *Reader) unpackText(o *Object, member *Node, text []byte) {
+	trimmed := bytes.TrimSpace(text)
+	isJSON := bytes.HasPrefix(trimmed, []byte("{")) || bytes.HasPrefix(trimmed, []byte("["))
+	ofMesh := member.Key == "mesh" && strings.HasPrefix(o.Name, "istio")
+	isYAML := !isJSON && (ofMesh || structured.MatchString(member.Key) && !strings.HasSuffix(member.Key, ".conf")) || bytes.Contains(trimmed, []byte("x-tyk-api-gateway"))
+	if len(trimmed) == 0 || !isJSON && !isYAML {
+		return
+	}
+	document := Document{Source: o.Root.document.Source, Object: o.Title(), Key: member.Key, outer: member, inBlock: o.Kind == "ConfigMap" && bytes.Contains(text, []byte("\n"))}
+	roots, failures := parseText(document, text)
+	if isJSON && !structured.MatchString(member.Key) && recognisableJSON(text) == "" {
+		failures = nil // a text of another program that begins with a bracket
+	}
+	r.Set.Unchecked = append(r.Set.Unchecked, failures...)
+	for _, root := range roots {
+		if root.Find("kind") != nil && root.Find("apiVersion") != nil {
+			if group, _ := splitAPIVersion(root.Find("apiVersion").String()); group == Meshpass && root.Find("kind").String() == "AccessPolicy" {
+				r.addContent(&Content{Kind: AccessPolicy, Root: root, Text: text, Name: member.Key, Holder: o.Name, Namespace: o.Namespace})
+			}
+			continue // the objects of an application's own files are not applied
+		}
+		kind := recognise(member.Key, root)
+		if ofMesh {
+			kind = MeshConfig
+		}
+		if kind == unknown || kind == MeshConfig && !ofMesh {
+			continue
+		}
+		r.addContent(&Content{Kind: kind, Root: root, Text: text, Name: member.Key, Holder: o.Name, Namespace: o.Namespace})
+	}
+}
+
+// recognisableJSON finds a word in a damaged text that only files of Tyk have.
+func recognisableJSON(text []byte) string {
+	for _, word := range []string{"x-tyk-api-gateway", "api_id", "listen_path", "access_rights", "app_path"} {
+		if bytes.Contains(text, []byte(`"`+word+`"`)) {
+			return word
+		}
+	}
+	return ""
+}

@@ -1,0 +1,106 @@
+package syslint_test
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/extauthz/internal/testhelp/golden"
+)
+
+// lintFiles checks the files of a folder of testdata.
+func lintFiles(t *testing.T, path string) syslint.Report {
+	t.Helper()
+	reader := objects.NewReader()
+	if err := reader.ReadPath(path); err != nil {
+		t.Fatal(err)
+	}
+	return syslint.Run(reader.Set)
+}
+
+// Each form of output names the place of a finding in a file, and in a file that a ConfigMap holds.
+func TestPrinted(t *testing.T) {
+	report := lintFiles(t, "testdata/faults")
+	var text, github, sarif, indented strings.Builder
+	encoder := json.NewEncoder(&indented)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	for _, err := range []error{report.Print(&text), report.PrintGitHub(&github), report.PrintSARIF(&sarif), encoder.Encode(report)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden.CompareFile(t, "faults.golden.txt", text.String())
+	golden.CompareFile(t, "faults.golden.github", github.String())
+	golden.CompareFile(t, "faults.golden.json", indented.String())
+	schema, err := jsonschema.NewCompiler().Compile("../policycli/lint/testdata/sarif-essential.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(sarif.String()))
+	if err == nil {
+		err = schema.Validate(value)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	for _, rule := range syslint.Rules() {
+		if !strings.Contains(sarif.String(), `docs/lint.md#`+rule.Code+`"`) {
+			t.Errorf("the log has no link to %s", rule.Code)
+		}
+	}
+}
+
+// A baseline accepts exactly the findings that it lists, on any line, and names what is not there any more.
+func TestBaseline(t *testing.T) {
+	report := lintFiles(t, "testdata/faults")
+	text, err := syslint.NewBaseline(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	baseline, err := syslint.ParseBaseline("baseline.json", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := len(report.Findings)
+	report.Accept(baseline)
+	if !report.Passes() || report.Accepted != found || len(report.Outdated) > 0 {
+		t.Errorf("%d findings are left, %d accepted, outdated %q", len(report.Findings), report.Accepted, report.Outdated)
+	}
+	none := syslint.Run(objects.NewSet())
+	none.Accept(baseline)
+	if len(none.Outdated) != len(baseline.Accepted) {
+		t.Errorf("%d of %d entries are outdated", len(none.Outdated), len(baseline.Accepted))
+	}
+	for data, want := range map[string]string{
+		`{"version":1,"accepted":[{"code":"provider_unknwon","message":"x"}]}`: `b: accepted[0]: unknown code "provider_unknwon"`,
+		`{"version":2}`:  `b: version 2: want 1`,
+		`{"versoin":1}`:  `b: no baseline: json: unknown field "versoin"; write one with --write-baseline`,
+		`{"version":1}x`: `b: want one JSON object, and nothing after it`,
+	} {
+		if _, err := syslint.ParseBaseline("b", []byte(data)); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v", data, err)
+		}
+	}
+}
+
+// What cannot be checked is named with its place, and hides nothing else.
+func TestUnchecked(t *testing.T) {
+	report := lintFiles(t, "testdata/unreadable")
+	var text strings.Builder
+	for _, u := range report.Unchecked {
+		text.WriteString(u.Place.String() + ": " + u.Reason + "\n")
+	}
+	golden.CompareFile(t, "unreadable.golden.txt", text.String())
+	if report.Objects != 2 {
+		t.Errorf("%d objects were checked, want the two that can be read", report.Objects)
+	}
+	if _, err := os.Stat("testdata/unreadable"); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,128 @@
+package tykrules
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+)
+
+var (
+	bundleUnsigned = registry.Define("tyk_bundle_without_key", finding.Error, finding.Seen,
+		"An API takes its hooks from a bundle, and the gateway has no public_key_path.",
+		"Anyone who can write to the bundle server runs code in the gateway.",
+		"Set public_key_path and sign the bundle, or install the plugin as a file. The signature does not cover the list of hooks.")
+	bundleOff = registry.Define("tyk_bundle_not_loaded", finding.Error, finding.Read,
+		"An API names a bundle, and the gateway does not download bundles.",
+		"Tyk does not load the API.",
+		"Set enable_bundle_downloader and bundle_base_url.")
+	failOpenRelease = registry.Define("tyk_fail_open_release", finding.Error, finding.Seen,
+		"A gateway with bundles is of a release that serves an API without its hooks if the bundle's folder is damaged: 5.8.0 to 5.8.6, 5.9, 5.10.0.",
+		"A pod that is killed while it writes the folder serves the API without plugin afterwards.",
+		"Use 5.8.7 or newer, 5.10.1 or newer; never keep the folder middleware on a volume.")
+	canaryMissing = registry.Define("tyk_canary_missing", finding.Warning, finding.Seen,
+		"The gateway has APIs with our hooks and none with the canary, or its readiness probe does not ask it.",
+		"A gateway whose plugin, keys or configuration do not work becomes ready: /hello is healthy in all these cases.",
+		"Add manifests/tyk/apis/canary.json and probe /meshpass-canary/.")
+	controlShared = registry.Define("tyk_control_api_shared", finding.Error, finding.Read,
+		"Tyk's control API is on the port that clients reach.",
+		"Who guesses or has its secret makes keys with any metadata, and so any subject.",
+		"Set control_api_port to a port that no Service names.")
+	secretDefault = registry.Define("tyk_default_secret", finding.Error, finding.Read,
+		"The gateway's secret is the public one of Tyk's samples, or of its chart.",
+		"Anyone who reaches the control API makes keys with any metadata, and so any subject.",
+		"Set TYK_GW_SECRET from a Secret.")
+)
+
+// publicSecrets are those of Tyk's sample configuration and chart.
+var publicSecrets = []string{"352d20ee67be67f6340b4c0605b044b7", "CHANGEME", "changeme"}
+
+func (c *checker) checkGateways() {
+	for _, g := range c.Gateways {
+		served := slices.DeleteFunc(slices.Clone(c.apis), func(a *model.API) bool { return c.GatewayOf(a) != g })
+		c.checkBundles(g, served)
+		c.checkCanary(g, served)
+		c.checkControl(g, served)
+	}
+}
+
+func (c *checker) checkBundles(g *model.TykGateway, served []*model.API) {
+	uses := false
+	for _, a := range served {
+		if a.Bundle == nil {
+			continue
+		}
+		uses = true
+		if key, _ := g.Setting("public_key_path"); key == "" {
+			c.report.Add(bundleUnsigned, a.Bundle, "API %s uses the bundle %s, and the gateway checks no signature", a.Title(), a.Bundle.String())
+		}
+		if url, _ := g.Setting("bundle_base_url"); !g.IsOn("enable_bundle_downloader") || url == "" {
+			c.report.Add(bundleOff, a.Bundle, "API %s uses the bundle %s", a.Title(), a.Bundle.String())
+		}
+	}
+	if g.Image != nil && uses && failsOpen(g.Image.String()) {
+		c.report.Add(failOpenRelease, g.Image, "the gateway is %s", g.Image.String())
+	}
+}
+
+var releaseTag = regexp.MustCompile(`(?:^|:)v?(\d+)\.(\d+)\.(\d+)`)
+
+// failsOpen reports a release with the fault of leftover folders.
+func failsOpen(image string) bool {
+	match := releaseTag.FindStringSubmatch(strings.Split(image, "@")[0])
+	if match == nil {
+		return false
+	}
+	var n [3]int
+	for i := range n {
+		n[i], _ = strconv.Atoi(match[i+1])
+	}
+	switch {
+	case n[0] < 5 || n[0] == 5 && n[1] < 8:
+		return true
+	case n[0] > 5:
+		return false
+	}
+	return n[1] == 8 && n[2] <= 6 || n[1] == 9 || n[1] == 10 && n[2] == 0
+}
+
+func (c *checker) checkCanary(g *model.TykGateway, served []*model.API) {
+	hooked := slices.ContainsFunc(served, (*model.API).ListsHooks)
+	if !hooked {
+		return
+	}
+	var canary *model.API
+	for _, a := range served {
+		if a.IsCanary() {
+			canary = a
+		}
+	}
+	if canary == nil {
+		c.report.Add(canaryMissing, g.Root, "no API has the hook Canary")
+		return
+	}
+	probe, known := g.Probe()
+	if known && !strings.HasPrefix(probe.String()+"/", strings.TrimSuffix(canary.ListenPathText(), "/")+"/") {
+		c.report.Add(canaryMissing, at(canary, probe), "the readiness probe asks %s and not the canary %s", quote(probe.String()), canary.ListenPathText())
+	}
+}
+
+func (c *checker) checkControl(g *model.TykGateway, served []*model.API) {
+	if secret, n := g.Setting("secret"); slices.Contains(publicSecrets, secret) {
+		c.report.Add(secretDefault, n, "the secret of the control API is public")
+	}
+	if g.Conf == nil || !slices.ContainsFunc(served, (*model.API).ListsHooks) {
+		return
+	}
+	port, n := g.Setting("control_api_port")
+	if number, _ := strconv.Atoi(port); number == 0 {
+		at := g.Root
+		if n != nil {
+			at = n
+		}
+		c.report.Add(controlShared, at, "there is no control_api_port")
+	}
+}

@@ -1,0 +1,186 @@
+package tykrules
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+)
+
+var (
+	unanchored = registry.Define("tyk_unanchored_pattern", finding.Error, finding.Seen,
+		"A pattern of an endpoint list is not anchored, and the gateway's switches for that are off.",
+		"Tyk matches it anywhere in the path: an ignored /health also opens /v1/healthcare/records, an allowed /items/{id} also admits /x/items/7/secret.",
+		"Set http_server_options.enable_path_prefix_matching and enable_path_suffix_matching, or write ^ and $ into the pattern.")
+	patternInvalid = registry.Define("tyk_pattern_invalid", finding.Error, finding.Seen,
+		"A pattern is no regular expression.",
+		"Tyk logs it at level debug only, and each request to the API ends in a panic: the connection is aborted.",
+		"Correct the pattern.")
+	aliasReachable = registry.Define("tyk_alias", finding.Error, finding.Seen,
+		"The alias /{api_id}/ of an API collides with another API, or evades the API's own block list.",
+		"Tyk serves every API under its id too, and does not strip this prefix: anchored patterns of the block list do not match there.",
+		"Give the API an id that is no listen path, and block by patterns that also match below /{api_id}/, or deny the path in a document.")
+	collision = registry.Define("tyk_listen_path_collision", finding.Error, finding.Seen,
+		"Two APIs have one listen path on one host.",
+		"At its start Tyk renames both to PATH-{api_id}: the path itself is answered with 404.",
+		"Give each API a listen path of its own.")
+	prefixPath = registry.Define("tyk_listen_path_prefix", finding.Error, finding.Seen,
+		"A listen path does not end with a slash, and the gateway does not have enable_strict_routes.",
+		"Tyk compares it as the beginning of a text: /orders also takes /orders-admin.",
+		"End the listen path with /, or set http_server_options.enable_strict_routes.")
+	pathInvalid = registry.Define("tyk_listen_path_invalid", finding.Error, finding.Read,
+		"A listen path cannot be routed: it does not begin with /, its braces are not closed, or it has an invalid expression.",
+		"Tyk does not load the API, or serves it nowhere.",
+		"Write a path such as /orders/ or /{tenant:[a-z]+}/orders/.")
+)
+
+// preparePattern writes a pattern as Tyk compiles it (internal/httputil/mux.go).
+func preparePattern(pattern string, prefix, suffix bool) string {
+	if open, closed := strings.Count(pattern, "{"), strings.Count(pattern, "}"); open > 0 && open == closed {
+		pattern = muxName.ReplaceAllString(pattern, `([^/]+)`)
+	}
+	if strings.Contains(pattern, "/*") {
+		pattern = strings.ReplaceAll(strings.ReplaceAll(pattern, "/*/", "/[^/]+/"), "/*", "/.*")
+	}
+	if prefix && strings.HasPrefix(pattern, "/") {
+		pattern = "^" + pattern
+	}
+	if suffix && !strings.HasSuffix(pattern, "$") {
+		pattern += "$"
+	}
+	return pattern
+}
+
+var muxName = regexp.MustCompile(`{([^}]+)}`)
+
+func (c *checker) checkEndpoints(a *model.API) {
+	g := c.GatewayOf(a)
+	prefix, suffix := g.IsOn("http_server_options.enable_path_prefix_matching"), g.IsOn("http_server_options.enable_path_suffix_matching")
+	for _, e := range a.Endpoints {
+		if e.Pattern == "" {
+			continue
+		}
+		compiled := e.Pattern
+		if !e.Regex {
+			compiled = preparePattern(e.Pattern, prefix, suffix)
+		}
+		if _, err := regexp.Compile(compiled); err != nil {
+			c.report.Add(patternInvalid, e.Node, "API %s: %s: %s", a.Title(), quote(e.Pattern), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			continue
+		}
+		if e.Kind != model.Ignored && e.Kind != model.Allowed && e.Kind != model.Mocked {
+			continue
+		}
+		if missing := missingAnchors(compiled); missing != "" && !c.isIgnoredHere(a, e) {
+			c.report.Add(unanchored, e.Node, "API %s: the %s pattern %s has no %s", a.Title(), e.Kind, quote(e.Pattern), missing)
+		}
+	}
+	c.checkBlockedAlias(a, prefix)
+}
+
+// isIgnoredHere leaves an ignored endpoint of a protected API to its own rule.
+func (c *checker) isIgnoredHere(a *model.API, e model.Endpoint) bool {
+	return e.Kind == model.Ignored && (c.leadsToUs(a) || a.ListsHooks()) && !a.Keyless && !c.mayLackIdentity(a)
+}
+
+// missingAnchors names the anchors that a compiled pattern lacks. A pattern that ends with .* needs no end.
+func missingAnchors(compiled string) string {
+	var missing []string
+	if !strings.HasPrefix(compiled, "^") {
+		missing = append(missing, "^")
+	}
+	if !strings.HasSuffix(compiled, "$") && !strings.HasSuffix(compiled, ".*") {
+		missing = append(missing, "$")
+	}
+	return strings.Join(missing, " and no ")
+}
+
+// checkBlockedAlias finds block lists that a request under the alias passes.
+func (c *checker) checkBlockedAlias(a *model.API, prefix bool) {
+	if a.ID == "" || a.Internal {
+		return
+	}
+	for _, e := range a.Endpoints {
+		if e.Kind != model.Blocked {
+			continue
+		}
+		compiled := preparePattern(e.Pattern, prefix, false)
+		pattern, err := regexp.Compile(compiled)
+		if err != nil || !strings.HasPrefix(compiled, "^") {
+			continue
+		}
+		literal := strings.TrimSuffix(strings.TrimPrefix(e.Pattern, "^"), "$")
+		if strings.HasPrefix(literal, "/") && !strings.ContainsAny(literal, `*.{[(\`) && !pattern.MatchString("/"+a.ID+literal) {
+			c.report.Add(aliasReachable, e.Node, "API %s: /%s%s is not blocked", a.Title(), a.ID, literal)
+		}
+	}
+}
+
+// routeKey is where an API answers. The domain counts only if the gateway has custom domains.
+func (c *checker) routeKey(a *model.API) string {
+	g := c.GatewayOf(a)
+	domain := ""
+	if a.Domain != nil && (g == nil || g.IsOn("enable_custom_domains")) {
+		domain = strings.ToLower(a.Domain.String())
+	}
+	return a.Namespace + " " + a.Root.FindFold("listen_port").String() + a.Root.FindFold("server", "port").String() + " " + domain
+}
+
+func (c *checker) checkListenPaths() {
+	byPath := map[string]*model.API{}
+	for _, a := range c.apis {
+		c.checkListenPath(a)
+		if a.Internal {
+			continue
+		}
+		key := c.routeKey(a) + " " + a.ListenPathText()
+		if first := byPath[key]; first != nil {
+			c.report.Add(collision, at(a, a.ListenPath), "APIs %s and %s have the listen path %s", first.Title(), a.Title(), a.ListenPathText())
+			continue
+		}
+		byPath[key] = a
+	}
+	for _, a := range c.apis {
+		if a.ID == "" || a.Internal {
+			continue
+		}
+		for _, path := range []string{"/" + a.ID + "/", "/" + a.ID} {
+			if other := byPath[c.routeKey(a)+" "+path]; other != nil && other != a {
+				c.report.Add(aliasReachable, at(other, other.ListenPath), "the listen path %s of API %s is also the alias of API %s", path, other.Title(), a.Title())
+			}
+		}
+	}
+}
+
+var muxSegment = regexp.MustCompile(`\{[^{}:]+(?::((?:[^{}]|\{[^{}]*\})+))?\}`)
+
+func (c *checker) checkListenPath(a *model.API) {
+	path := a.ListenPathText()
+	g := c.GatewayOf(a)
+	rest := muxSegment.ReplaceAllString(path, "x")
+	switch {
+	case !strings.HasPrefix(path, "/"), strings.ContainsAny(rest, "{}"):
+		c.report.Add(pathInvalid, at(a, a.ListenPath), "API %s: the listen path %s", a.Title(), quote(path))
+		return
+	}
+	for _, match := range muxSegment.FindAllStringSubmatch(path, -1) {
+		if _, err := regexp.Compile(match[1]); err != nil {
+			c.report.Add(pathInvalid, at(a, a.ListenPath), "API %s: the listen path %s has an invalid expression", a.Title(), quote(path))
+			return
+		}
+	}
+	if !a.Internal && !strings.HasSuffix(path, "/") && (!g.IsOn("http_server_options.enable_strict_routes") || strings.Contains(path, "{")) {
+		c.report.Add(prefixPath, at(a, a.ListenPath), "API %s: %s also takes %s%s", a.Title(), path, path, longerPath(c.apis, path))
+	}
+}
+
+// longerPath shows what a prefix takes: the rest of another API's listen path, or an example.
+func longerPath(apis []*model.API, path string) string {
+	for _, other := range apis {
+		if rest, found := strings.CutPrefix(other.ListenPathText(), path); found && rest != "" && rest[0] != '/' {
+			return rest
+		}
+	}
+	return "-x"
+}
