@@ -105,8 +105,8 @@ release-check: bin/tyk ## Make a release twice, in two folders, and compare ever
 
 .PHONY: images
 images: ## Build the two images, with Docker
-	docker build -f Dockerfile.authz --build-arg REVISION=$$(git rev-parse HEAD) -t meshpass/authz:dev .
-	docker build -f Dockerfile.plugin --build-arg REVISION=$$(git rev-parse HEAD) --build-arg TYK_VERSION=$(or $(TYK_VERSION),$(GATEWAY)) -t meshpass/tyk-plugin:dev .
+	docker build -f Dockerfile.authz --build-arg REVISION=$$(git rev-parse HEAD) --build-arg DATE=$$(git log -1 --format=%cI) -t meshpass/authz:dev .
+	docker build -f Dockerfile.plugin --build-arg REVISION=$$(git rev-parse HEAD) --build-arg DATE=$$(git log -1 --format=%cI) --build-arg TYK_VERSION=$(or $(TYK_VERSION),$(GATEWAY)) -t meshpass/tyk-plugin:dev .
 
 .PHONY: manifests-check
 manifests-check: bin/istiod ## Build every overlay and check each object as a cluster would

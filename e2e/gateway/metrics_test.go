@@ -56,6 +56,9 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s grew by %d, want %d", name, got, want)
 		}
 	}
+	if !strings.Contains(text, `,tyk="v5.8.1",go="go`) {
+		t.Errorf("meshpass_build_info does not name the gateway:\n%s", text)
+	}
 	if after["meshpass_edge_ready"] != 1 || after[`meshpass_reload_current{source="keys"}`] != 1 {
 		t.Errorf("not ready:\n%s", text)
 	}
