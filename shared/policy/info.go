@@ -117,6 +117,9 @@ func (s *Set) Inputs(r Request, claims *identity.Claims) map[string]any {
 // cannot make that decision again.
 func (s *Set) Reads() []string { return inputNames(s.reads) }
 
+// HeaderNames lists the headers that the documents read, sorted. A decision looks at no others. Do not change the list.
+func (s *Set) HeaderNames() []string { return s.headerNames }
+
 // SidecarHeaders lists the headers that the documents for workloads with a sidecar read, sorted. Documents
 // that target only Services, gateways and the edge are left out: a waypoint, a gateway or Tyk decides by them.
 func (s *Set) SidecarHeaders() []string {

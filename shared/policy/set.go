@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -16,6 +17,7 @@ type Set struct {
 	hasWildcards bool               // among the targets
 	rejected     []RejectedDocument // guardrails first
 	reads        []Attribute
+	headerNames  []string // among reads
 	generation   string
 	shared       map[string]bool // names that documents of several folders have, rejected ones too
 
@@ -65,6 +67,11 @@ func newUnindexedSet(documents []*Document, rejected []RejectedDocument, generat
 		s.reads = append(s.reads, d.reads...)
 	}
 	s.reads = sortAttributes(s.reads)
+	for _, a := range s.reads {
+		if name, isHeader := strings.CutPrefix(a.name, headerPrefix); isHeader {
+			s.headerNames = append(s.headerNames, name)
+		}
+	}
 	s.findSharedNames()
 	if s.generation == "" {
 		s.generation = s.hashDocuments()

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/extauthz/internal/limits"
@@ -72,7 +73,8 @@ var serviceDesc = grpc.ServiceDesc{
 // NewGRPC makes a gRPC server that answers the Checks of one listener, within its
 // limits. The options are those of its transport. The caller registers other services.
 func NewGRPC(s *Server, options ...grpc.ServerOption) *grpc.Server {
-	server := grpc.NewServer(append(s.config.Limiter.ServerOptions(), options...)...)
+	transport := append(s.config.Limiter.ServerOptions(), grpc.ForceServerCodecV2(newResponseCodec()))
+	server := grpc.NewServer(append(transport, options...)...)
 	server.RegisterService(&serviceDesc, s)
 	return server
 }
@@ -101,20 +103,25 @@ func (s *Server) serveStream(stream grpc.ServerStream) error {
 
 // Check answers a Check that has been received. Its error is always nil.
 func (s *Server) Check(ctx context.Context, request *auth.CheckRequest) (*auth.CheckResponse, error) {
-	return s.respond(ctx, s.config.Decide.Now(), func() (arrival, error) {
+	encoded, err := s.respond(ctx, s.config.Decide.Now(), func() (arrival, error) {
 		if err := s.config.Admit(ctx); err != nil {
 			return arrival{deny: decision.ClientRefused, err: err}, nil
 		}
-		return arrival{request: request}, nil
+		return arrival{request: newRequest(request)}, nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	response := &auth.CheckResponse{}
+	return response, proto.Unmarshal(encoded, response)
 }
 
 // respond answers what receive gives. An error of receive is returned: the peer is gone
 // then, so there is nothing to answer and nothing to record.
-func (s *Server) respond(ctx context.Context, received time.Time, receive func() (arrival, error)) (response *auth.CheckResponse, err error) {
+func (s *Server) respond(ctx context.Context, received time.Time, receive func() (arrival, error)) (response encodedResponse, err error) {
 	defer func() { // a panic outside of the decision is still answered, with a denial
 		if cause := recover(); cause != nil {
-			response, err = newResponse(s.decider.DenyPanic(cause)), nil
+			response, err = encodeResponse(s.decider.DenyPanic(cause)), nil
 		}
 	}()
 	arrived, err := receive()
@@ -122,26 +129,11 @@ func (s *Server) respond(ctx context.Context, received time.Time, receive func()
 		return nil, err
 	}
 	s.logArrival(ctx, arrived)
-	answer := s.decider.Decide(ctx, s.newQuestion(received, arrived))
+	answer := s.decider.Decide(ctx, decide.Question{Received: received, Request: arrived.request, Deny: arrived.deny})
 	recordSpan(ctx, s.Listener(), answer)
-	return newResponse(answer), nil
-}
-
-// newQuestion turns what arrived into plain values. A panic becomes a denial here, so
-// that it has a record.
-func (s *Server) newQuestion(received time.Time, arrived arrival) (q decide.Question) {
-	q = decide.Question{Received: received, Deny: arrived.deny}
-	if arrived.request == nil {
-		return q
-	}
-	defer func() {
-		if cause := recover(); cause != nil {
-			s.decider.LogPanic(cause)
-			q.Deny = decision.Panic
-		}
-	}()
-	q.Request = newRequest(arrived.request)
-	return q
+	response = encodeResponse(answer)
+	arrived.reader.release()
+	return response, nil
 }
 
 // logArrival logs why a Check is not decided, and which Envoy sent it: the record cannot

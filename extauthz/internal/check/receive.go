@@ -6,22 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
-	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
+	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/extauthz/internal/limits"
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
 // arrival is a Check as it came in, or as much of it as there was room and time for.
 type arrival struct {
-	request *auth.CheckRequest // nil: nothing of it is read
-	deny    decision.Reason    // why it is denied without a decision; empty: it is decided
-	err     error              // for the log
+	request *decide.Request // nil: nothing of it is read
+	deny    decision.Reason // why it is denied without a decision; empty: it is decided
+	err     error           // for the log
+	reader  *wireReader     // has the memory of the request; nil: none
 }
 
 // unreadStream is the part of gRPC's own stream that reads a message. Reading with
@@ -63,36 +64,37 @@ func (s *Server) receive(ctx context.Context, stream grpc.ServerStream, call *li
 	}
 	switch {
 	case deny == decision.CheckTooLarge:
-		head, _ := prune(message, 0, true) // only the names: none of its headers is read
-		return arrival{request: decode(head.kept), deny: deny, err: err}, nil
+		head := newWireReader(message, 0, true) // only the names: none of its headers is read
+		_ = head.read()                         // then it is empty
+		return arrival{request: &head.request, deny: deny, err: err, reader: head}, nil
 	case deny != "":
 		return arrival{deny: deny, err: err}, nil
 	case err != nil: // not a message, or cut off: answered like an empty one
-		return arrival{request: &auth.CheckRequest{}, err: err}, nil
+		return arrival{request: &decide.Request{}, err: err}, nil
 	}
 	return s.unpack(message, call), nil
 }
 
 // readMessage reads a length-prefixed message (gRPC over HTTP/2). If it is too large,
 // only its head is read.
-func (s *Server) readMessage(in unreadStream, call *limits.Call) (message []byte, deny decision.Reason, err error) {
+func (s *Server) readMessage(in unreadStream, call *limits.Call) (message string, deny decision.Reason, err error) {
 	var prefix [5]byte
 	switch err := in.ReadMessageHeader(prefix[:]); {
 	case errors.Is(err, io.EOF):
-		return nil, "", errors.New("no message")
+		return "", "", errors.New("no message")
 	case err != nil:
-		return nil, "", err
+		return "", "", err
 	}
 	size := int64(binary.BigEndian.Uint32(prefix[1:]))
 	switch {
 	case prefix[0] != 0:
-		return nil, "", errors.New("the message is compressed, and no coding was offered")
+		return "", "", errors.New("the message is compressed, and no coding was offered")
 	case size > int64(s.config.Limiter.CheckBytes):
 		err := fmt.Errorf("the message has %d bytes: limits.checkBytes is %s", size, s.config.Limiter.CheckBytes)
 		message, _ := readCopy(in, headOfLarge)
 		return message, decision.CheckTooLarge, err
 	case !call.HoldMessage(int(size)):
-		return nil, decision.Overloaded, nil
+		return "", decision.Overloaded, nil
 	}
 	message, err = readCopy(in, int(size))
 	return message, "", err
@@ -100,43 +102,39 @@ func (s *Server) readMessage(in unreadStream, call *limits.Call) (message []byte
 
 // readCopy reads up to size bytes and copies them. gRPC's own buffers are many times
 // larger than the bytes if a peer sends few of them in each frame.
-func readCopy(in unreadStream, size int) ([]byte, error) {
-	message := make([]byte, 0, size)
-	for len(message) < size {
-		part, err := in.Read(min(maxPart, size-len(message)))
+func readCopy(in unreadStream, size int) (string, error) {
+	var message strings.Builder
+	message.Grow(size)
+	for message.Len() < size {
+		part, err := in.Read(min(maxPart, size-message.Len()))
 		for _, buffer := range part {
-			message = append(message, buffer.ReadOnlyData()...)
+			message.Write(buffer.ReadOnlyData()) // never fails
 		}
 		part.Free()
 		if err != nil {
-			return message, err
+			return message.String(), err
 		}
 	}
-	return message, nil
+	return message.String(), nil
 }
 
-// unpack decodes the fields that a decision reads, if there is room for them.
-func (s *Server) unpack(message []byte, call *limits.Call) arrival {
-	pruned, err := prune(message, s.config.Limiter.Headers, false)
+// unpack reads the fields that a decision reads, if there is room for them. A panic becomes a denial here, so that it has a record.
+func (s *Server) unpack(message string, call *limits.Call) (arrived arrival) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.decider.LogPanic(cause)
+			arrived = arrival{request: &decide.Request{}, deny: decision.Panic}
+		}
+	}()
+	reader := newWireReader(message, s.config.Limiter.Headers, false)
+	arrived = arrival{reader: reader, request: &reader.request, err: reader.read()}
 	switch {
-	case err != nil:
-		return arrival{request: &auth.CheckRequest{}, err: err}
-	case !call.HoldDecoded(len(message), len(pruned.kept)):
-		return arrival{deny: decision.Overloaded}
-	case pruned.headers > s.config.Limiter.Headers:
-		err := fmt.Errorf("the request has %d headers: limits.headers is %d", pruned.headers, s.config.Limiter.Headers)
-		return arrival{request: decode(pruned.kept), deny: decision.TooManyHeaders, err: err}
+	case arrived.err != nil:
+	case !call.HoldDecoded(len(message), reader.kept):
+		return arrival{deny: decision.Overloaded, reader: reader}
+	case reader.headers > s.config.Limiter.Headers:
+		arrived.deny = decision.TooManyHeaders
+		arrived.err = fmt.Errorf("the request has %d headers: limits.headers is %d", reader.headers, s.config.Limiter.Headers)
 	}
-	return arrival{request: decode(pruned.kept)}
-}
-
-// decode turns a Check that cannot be decoded into an empty one, which is denied because
-// it has no HTTP attributes. A gRPC error may become an allow by Envoy's failOpen: one
-// byte that was not UTF-8 was once enough for that (CVE-2023-27488).
-func decode(message []byte) *auth.CheckRequest {
-	request := &auth.CheckRequest{}
-	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(message, request); err != nil {
-		return &auth.CheckRequest{}
-	}
-	return request
+	return arrived
 }

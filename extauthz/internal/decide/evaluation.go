@@ -46,7 +46,8 @@ func (e *evaluation) answerSafely(ctx context.Context, q Question) (answer Answe
 // names both sides.
 func (e *evaluation) decide(ctx context.Context, q Question) {
 	if q.Request != nil {
-		e.reading = ReadRequest(q.Request, e.config.Peers, q.Received)
+		e.reading = readRequest(q.Request, e.config.Peers, q.Received)
+		e.reading.Request.Headers = e.reading.headers.selectValues(e.policies.HeaderNames())
 	}
 	if q.Deny != "" {
 		e.decision = decision.Deny(q.Deny)

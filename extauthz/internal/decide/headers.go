@@ -12,63 +12,114 @@ import (
 // is the token: txn_token is an unknown header.
 var tokenHeader = strings.ToLower(identity.Header)
 
-// Headers are the headers of a request. The zero value is empty.
+// Headers are the headers of a request. The zero value is empty. A request has few of them, and a decision reads few of
+// those: they are found one by one.
 type Headers struct {
-	values map[string][]string // by lower-case name
-	ours   []string            // names, as they came, that only Meshpass may write
-	room   []string            // for the first values of names: one allocation for all of them
+	fields []Field  // by lower-case name, in their order
+	ours   []string // names, as they came, that only Meshpass may write
 }
 
 // NewHeaders makes room for a number of headers. More can be added.
-func NewHeaders(size int) Headers {
-	return Headers{values: make(map[string][]string, size), room: make([]string, 0, size)}
-}
+func NewHeaders(size int) Headers { return Headers{fields: make([]Field, 0, size)} }
 
 // Add adds one header. The order of headers with the same name is kept.
 func (h *Headers) Add(name, value string) {
 	if identity.IsReservedHeader(name) {
 		h.ours = append(h.ours, name)
 	}
-	name = strings.ToLower(name)
-	if values, doubled := h.values[name]; doubled {
-		h.values[name] = append(values, value)
-		return
+	h.fields = append(h.fields, Field{strings.ToLower(name), value})
+}
+
+// Clear removes all headers. Their memory is used again.
+func (h *Headers) Clear() {
+	clear(h.fields)
+	clear(h.ours)
+	h.fields, h.ours = h.fields[:0], h.ours[:0]
+}
+
+// find gives the first value of a name, and the number of its values.
+func (h Headers) find(name string) (first string, count int) {
+	for i := range h.fields {
+		if h.fields[i].Name == name {
+			if count++; count == 1 {
+				first = h.fields[i].Value
+			}
+		}
 	}
-	if h.values == nil {
-		h.values = map[string][]string{}
+	return first, count
+}
+
+// valuesOf gives all values of a name.
+func (h Headers) valuesOf(name string) (values []string) {
+	for i := range h.fields {
+		if h.fields[i].Name == name {
+			values = append(values, h.fields[i].Value)
+		}
 	}
-	h.room = append(h.room, value)
-	end := len(h.room)
-	h.values[name] = h.room[end-1 : end : end]
+	return values
+}
+
+// anyDiffers reports whether a header of the name has another value than the wanted one. Envoy
+// fills all fields that hold a path or a host from one value. If they differ, the workload gets
+// another value than one of them.
+func (h Headers) anyDiffers(name, want string) bool {
+	for i := range h.fields {
+		if h.fields[i].Name == name && h.fields[i].Value != want {
+			return true
+		}
+	}
+	return false
 }
 
 // joinValues gives one value for each name. The values of a doubled header are joined as
 // Envoy joins them.
 func (h Headers) joinValues() map[string]string {
-	all := make(map[string]string, len(h.values))
-	for name, values := range h.values {
-		all[name] = strings.Join(values, ",")
+	all := make(map[string]string, len(h.fields))
+	for _, field := range h.fields {
+		if _, doubled := all[field.Name]; !doubled {
+			all[field.Name], _ = h.joined(field.Name)
+		}
 	}
 	return all
 }
 
-func (h Headers) firstOf(name string) string {
-	if values := h.values[name]; len(values) > 0 {
-		return values[0]
+// selectValues is joinValues for some names.
+func (h Headers) selectValues(names []string) map[string]string {
+	if len(names) == 0 {
+		return nil
 	}
-	return ""
+	selected := make(map[string]string, len(names))
+	for _, name := range names {
+		if value, known := h.joined(name); known {
+			selected[name] = value
+		}
+	}
+	return selected
+}
+
+func (h Headers) joined(name string) (value string, known bool) {
+	first, count := h.find(name)
+	if count > 1 {
+		return strings.Join(h.valuesOf(name), ","), true
+	}
+	return first, count == 1
+}
+
+func (h Headers) firstOf(name string) string {
+	first, _ := h.find(name)
+	return first
 }
 
 // findToken gives the one token of the request. Envoy joins a doubled header by ",", which
 // no token contains.
 func (h Headers) findToken() (raw string, missing decision.Reason) {
-	switch values := h.values[tokenHeader]; {
-	case len(values) == 0:
+	switch value, count := h.find(tokenHeader); {
+	case count == 0:
 		return "", decision.TokenMissing
-	case len(values) > 1 || strings.Contains(values[0], ","):
+	case count > 1 || strings.Contains(value, ","):
 		return "", decision.TokenDuplicated
 	default:
-		return values[0], ""
+		return value, ""
 	}
 }
 

@@ -68,6 +68,9 @@ func (all IdentityHeaders) fieldsOf(c *identity.Claims) (set []Field, withheld [
 // program as X-Meshpass-User. The configured names are removed even if the request does
 // not show them.
 func (all IdentityHeaders) namesToRemove(h Headers, tokenVerified bool, set []Field) []string {
+	if len(all) == 0 && tokenVerified && len(h.ours) == 1 && h.ours[0] == tokenHeader { // a usual request
+		return nil
+	}
 	names := slices.Clone(h.ours)
 	for _, header := range all {
 		names = append(names, header.Name, strings.ReplaceAll(header.Name, "-", "_"))

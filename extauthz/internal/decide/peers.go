@@ -53,11 +53,11 @@ var ErrXFCC = errors.New("want one " + XFCCHeader)
 // Envoy that writes this element itself.
 func CallerByXFCC(domains identity.TrustDomains) FindPeer {
 	return func(r *Request) (identity.Workload, error) {
-		values := r.headers().values[XFCCHeader]
-		if len(values) != 1 {
-			return "", fmt.Errorf("%w, got %d", ErrXFCC, len(values))
+		value, count := r.headers().find(XFCCHeader)
+		if count != 1 {
+			return "", fmt.Errorf("%w, got %d", ErrXFCC, count)
 		}
-		id, err := LastURIOfXFCC(values[0])
+		id, err := LastURIOfXFCC(value)
 		if err != nil {
 			return "", err
 		}

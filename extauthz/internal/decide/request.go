@@ -2,7 +2,6 @@ package decide
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -47,9 +46,16 @@ type Reading struct {
 // ReadRequest never fails: a request that does not fit gets a reason to deny it. It
 // fills as much as it can, because the audit record of a denial needs the same fields.
 func ReadRequest(r *Request, peers Peers, now time.Time) Reading {
-	reading := Reading{headers: r.headers()}
+	reading := readRequest(r, peers, now)
+	reading.Request.Headers = reading.headers.joinValues()
+	return reading
+}
+
+// readRequest is [ReadRequest] without the headers that rules see.
+func readRequest(r *Request, peers Peers, now time.Time) (reading Reading) {
+	reading.headers = r.headers()
 	request := &reading.Request
-	request.Now, request.Port, request.Headers = now, r.Port, reading.headers.joinValues()
+	request.Now, request.Port = now, r.Port
 	fullPath := ""
 	if r.HTTP != nil {
 		fullPath = r.HTTP.Path
@@ -65,7 +71,7 @@ func ReadRequest(r *Request, peers Peers, now time.Time) Reading {
 		reading.Deny = decision.NoCallee // plaintext under PERMISSIVE, or an address that no Service has
 	case !reading.headers.areRemovable():
 		reading.Deny = decision.AmbiguousHeader
-	case anyDiffers(reading.headers.values[pathHeader], fullPath):
+	case reading.headers.anyDiffers(pathHeader, fullPath):
 		reading.Deny = decision.AmbiguousPath
 	}
 	return reading
@@ -97,16 +103,9 @@ func withoutQuery(path string) string {
 // as Envoy joins several: such a host is ambiguous wherever it matters.
 func hostOf(http *HTTP) string {
 	for _, name := range []string{authorityHeader, hostHeader} {
-		if values := http.Headers.values[name]; anyDiffers(values, http.Host) {
-			return strings.Join(append([]string{http.Host}, values...), ",")
+		if http.Headers.anyDiffers(name, http.Host) {
+			return strings.Join(append([]string{http.Host}, http.Headers.valuesOf(name)...), ",")
 		}
 	}
 	return http.Host
-}
-
-// anyDiffers reports whether one of the values is not the wanted one. Envoy fills all
-// fields that hold a path or a host from one value. If they differ, the workload gets
-// another value than one of them.
-func anyDiffers(values []string, want string) bool {
-	return slices.ContainsFunc(values, func(value string) bool { return value != want })
 }

@@ -1,10 +1,11 @@
 package check
 
-import (
-	"errors"
+// This is the reference of package check's own reader: the selected fields of a message are kept, and proto.Unmarshal decodes them.
 
+import (
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -55,8 +56,6 @@ type pruned struct {
 	kept    []byte
 	headers int // that were sent
 }
-
-var errNotProto = errors.New("not a CheckRequest")
 
 // prune leaves out the fields of a CheckRequest that no decision reads. It leaves out
 // all headers after the first maxHeaders too, and counts them. A message that was cut
@@ -151,4 +150,13 @@ func (p *pruner) malformed() error {
 		return nil
 	}
 	return errNotProto
+}
+
+// decode turns a Check that cannot be decoded into an empty one.
+func decode(message []byte) *auth.CheckRequest {
+	request := &auth.CheckRequest{}
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(message, request); err != nil {
+		return &auth.CheckRequest{}
+	}
+	return request
 }
