@@ -63,6 +63,10 @@ type Options struct {
 	// after it was named in the log. It must not write to this queue, and not block.
 	Report func(loss Loss, over bool)
 
+	// Linger is how long a line may wait for others that are written with it. A caller that waits for its line, a flush and the end
+	// are not delayed.
+	Linger time.Duration
+
 	after func(time.Duration, func()) // of tests; nil: time.AfterFunc
 }
 
@@ -72,6 +76,9 @@ const entryBytes = 128
 // maxBatch is how many bytes of lines are written together: PIPE_BUF, the largest write to a
 // pipe that writes of other processes cannot divide (pipe(7)). A longer line is written alone.
 const maxBatch = 4096
+
+// maxFileBatch is maxBatch for a regular file, which has one writer.
+const maxFileBatch = 64 << 10
 
 // minorShare is the part of the limit, in quarters, that minor lines alone can fill.
 const minorShare = 3
@@ -97,17 +104,34 @@ type Queue struct {
 	losses     map[Cause]*Loss // not named by a line yet; a timer runs while there are any
 	due        bool            // the timer has fired
 
-	batch []byte // of the writer: the lines that it writes together
+	taken []*entry      // of the writer: the entries that it works on
+	batch []byte        // of the writer: the lines that it writes together
+	hurry chan struct{} // has a value if the writer must not wait for more lines
 
 	ended chan struct{} // the writer has returned
 }
 
 // entry is a line, or a marker of [Queue.Flush].
 type entry struct {
-	line  []byte // nil: a marker
-	minor bool
-	added time.Time
-	done  chan<- error // gets the outcome once, and has room for it; nil: nobody waits
+	line   []byte // nil: a marker
+	minor  bool
+	pooled bool // its memory is used again
+	added  time.Time
+	done   chan<- error // gets the outcome once, and has room for it; nil: nobody waits
+}
+
+// entryPool keeps the memory of lines that were copied.
+var entryPool = sync.Pool{New: func() any { return &entry{pooled: true} }}
+
+// maxPooledLine is the longest line whose memory is kept.
+const maxPooledLine = 8 << 10
+
+// release gives the memory of an entry back, if nothing else can refer to it.
+func (e *entry) release() {
+	if e.pooled && cap(e.line) <= maxPooledLine {
+		*e = entry{line: e.line[:0], pooled: true}
+		entryPool.Put(e)
+	}
 }
 
 func (e *entry) size() int { return len(e.line) + entryBytes }
@@ -143,7 +167,7 @@ func New(sink io.Writer, o Options) *Queue {
 	if _, own := sink.(*File); !own {
 		sink = &wholeLines{sink: sink}
 	}
-	q := &Queue{Options: o, sink: sink, losses: map[Cause]*Loss{}, ended: make(chan struct{})}
+	q := &Queue{Options: o, sink: sink, losses: map[Cause]*Loss{}, ended: make(chan struct{}), hurry: make(chan struct{}, 1)}
 	q.stats.Lost = map[Cause]uint64{}
 	q.filled = sync.NewCond(&q.mu)
 	go q.runWriter()
@@ -173,6 +197,17 @@ func (q *Queue) Add(line []byte) bool { return q.addEntry(&entry{line: line}) ==
 // quarters of the limit.
 func (q *Queue) AddMinor(line []byte) bool {
 	return q.addEntry(&entry{line: line, minor: true}) == nil
+}
+
+// AddCopy is Add, or AddMinor, for a line that the caller uses again.
+func (q *Queue) AddCopy(line []byte, minor bool) bool {
+	e := entryPool.Get().(*entry)
+	e.line, e.minor = append(e.line[:0], line...), minor
+	if q.addEntry(e) != nil {
+		e.release()
+		return false
+	}
+	return true
 }
 
 // AddAndWait is Add, and returns when the line is written: the write that held the whole
@@ -234,6 +269,20 @@ func (q *Queue) appendEntry(e *entry) {
 	q.entries = append(q.entries, e)
 	q.countBytes(e, e.size())
 	q.filled.Signal()
+	if e.done != nil || q.bytes > q.Limit/lingerShare {
+		q.endLinger()
+	}
+}
+
+// lingerShare is the part of the limit that is filled at most while the writer waits for more lines.
+const lingerShare = 16
+
+// endLinger makes the writer go on at once.
+func (q *Queue) endLinger() {
+	select {
+	case q.hurry <- struct{}{}:
+	default: // it is asked to already
+	}
 }
 
 // countBytes adds the size of an entry to the bytes in use, or subtracts it; mu is held.
@@ -308,6 +357,7 @@ func (q *Queue) Close(ctx context.Context) error {
 	q.mu.Lock()
 	q.closed = true
 	q.filled.Signal()
+	q.endLinger()
 	q.mu.Unlock()
 	err := q.waitForEnd(ctx)
 	if err == nil {
@@ -371,21 +421,42 @@ func (q *Queue) nextTask() (todo task) {
 	for len(q.entries) == 0 && !q.closed && !q.reopen && !q.due {
 		q.filled.Wait()
 	}
+	q.lingerForMore()
 	todo.reopen, q.reopen = q.reopen, false
 	todo.nameLosses, q.due = q.due, false
 	q.writing = q.countBatch()
-	todo.entries = slices.Clone(q.entries[:q.writing])
+	q.taken = append(q.taken[:0], q.entries[:q.writing]...)
+	todo.entries = q.taken
 	todo.end = q.writing == 0 && q.closed
 	return todo
+}
+
+// lingerForMore waits for more lines; mu is held before and after it. Of the lines of a busy process, each would otherwise be written by
+// a call of its own.
+func (q *Queue) lingerForMore() {
+	if q.Linger == 0 || q.closed || len(q.entries) == 0 {
+		return
+	}
+	q.mu.Unlock()
+	timer := time.NewTimer(q.Linger)
+	select {
+	case <-timer.C:
+	case <-q.hurry:
+	}
+	timer.Stop()
+	q.mu.Lock()
 }
 
 // countBatch returns how many of the first entries are written together: one marker, or
 // lines of [maxBatch] bytes; mu is held.
 func (q *Queue) countBatch() int {
-	size := 0
+	size, most := 0, maxBatch
+	if file, ok := q.sink.(*File); ok && file.info.Mode().IsRegular() {
+		most = maxFileBatch
+	}
 	for i, e := range q.entries {
 		size += len(e.line)
-		if i > 0 && (e.line == nil || size > maxBatch) {
+		if i > 0 && (e.line == nil || size > most) {
 			return i
 		}
 		if e.line == nil {
@@ -432,6 +503,7 @@ func finishAll(entries []*entry, err error) {
 		if e.done != nil {
 			e.done <- err
 		}
+		e.release()
 	}
 }
 
@@ -463,13 +535,16 @@ func (q *Queue) removeFirst(count int) {
 	for _, e := range q.entries[:count] {
 		q.countBytes(e, -e.size())
 	}
-	clear(q.entries[:count]) // or their lines would stay in memory as long as the slice
-	q.entries = q.entries[count:]
-	if len(q.entries) == 0 {
+	left := copy(q.entries, q.entries[count:])
+	clear(q.entries[left:]) // or their lines would stay in memory as long as the slice
+	if q.entries = q.entries[:left]; left == 0 && cap(q.entries) > maxIdleEntries {
 		q.entries = nil
 	}
 	q.writing = 0
 }
+
+// maxIdleEntries is how many entries an empty queue keeps room for.
+const maxIdleEntries = 1024
 
 // writeText treats a panic of the sink as an error: a panic in this goroutine would end the
 // process, which may be a gateway that only hosts this code.

@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -94,6 +95,9 @@ const Suppressed logqueue.Cause = "suppressed"
 // DefaultQueue is the limit of [Settings.Queue], in bytes, if it is 0.
 const DefaultQueue = 8 << 20
 
+// linger is how long a record may wait for others: about as long as the process takes for many of them.
+const linger = time.Millisecond
+
 // Settings can change while a log runs. The zero value has the defaults.
 type Settings struct {
 	Queue         int      // limit, in bytes, of records that wait for the writer; 0: DefaultQueue
@@ -146,7 +150,7 @@ func New(sink io.Writer, o Options) *Log {
 	l.anonymous = newLimiter(settings.Anonymous, l.addSuppressedGap)
 	l.sampled = &sampler{report: l.addSampledGap}
 	l.queue = logqueue.New(sink, logqueue.Options{
-		Limit: settings.Queue, Now: o.Now, Report: reportTo(o.Log),
+		Limit: settings.Queue, Now: o.Now, Report: reportTo(o.Log), Linger: linger,
 		Line: func(loss logqueue.Loss) []byte {
 			return encodeGap(Gap{Time: o.Now().UTC(), Kind: KindGap, ID: newID(), Cause: loss.Cause, Count: loss.Count, Since: loss.Since.UTC()})
 		},
@@ -165,15 +169,21 @@ func (l *Log) Record(r Record) {
 		l.sampled.count(l.now())
 		return
 	}
-	line, err := l.encodeRecord(r, settings)
-	switch {
-	case err != nil:
-	case r.Decision == "allow":
-		l.queue.Add(line)
-	default:
-		l.queue.AddMinor(line)
+	room := linePool.Get().(*[]byte)
+	line, err := l.encodeRecord((*room)[:0], &r, settings)
+	if err == nil {
+		l.queue.AddCopy(line, r.Decision != "allow")
 	}
+	if cap(line) > cap(*room) && cap(line) <= maxPooledLine {
+		*room = line
+	}
+	linePool.Put(room)
 }
+
+// linePool keeps memory for lines that are being encoded.
+var linePool = sync.Pool{New: func() any { room := make([]byte, 0, 1024); return &room }}
+
+const maxPooledLine = 16 << 10
 
 // RecordAllow records an allow before it is given. With [Settings.Required] it returns when
 // the record is written, and an error means that the request must not be allowed: the record
@@ -186,7 +196,7 @@ func (l *Log) RecordAllow(ctx context.Context, r Record) error {
 		l.Record(r)
 		return nil
 	}
-	line, err := l.encodeRecord(r, settings)
+	line, err := l.encodeRecord(nil, &r, settings)
 	if err != nil {
 		return err
 	}
@@ -196,10 +206,10 @@ func (l *Log) RecordAllow(ctx context.Context, r Record) error {
 // RequiresRecords reports whether [Log.RecordAllow] waits for the record.
 func (l *Log) RequiresRecords() bool { return l.settings.Load().Required }
 
-// encodeRecord counts a record that cannot be encoded.
-func (l *Log) encodeRecord(r Record, settings *Settings) ([]byte, error) {
+// encodeRecord appends the line of a record. It counts a record that cannot be encoded.
+func (l *Log) encodeRecord(b []byte, r *Record, settings *Settings) ([]byte, error) {
 	r.mask(settings.Mask)
-	line, err := encodeLine(r)
+	line, err := appendRecord(b, r)
 	if err != nil {
 		l.queue.CountLost(logqueue.Unencodable)
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"maps"
@@ -148,7 +149,7 @@ func (a *authorizer) newCheckServers() ([]*check.Server, error) {
 				Verifier: a.registry.Verifier, Policies: a.policies.set.Load, IdentityHeaders: a.settings.headers,
 				Audit: a.audit.records, Meter: a.metrics.Listener(listener.Name), Log: a.process.Log, Now: a.process.Now,
 			},
-			Admit: a.settings.admissions[i].check, Limiter: a.limiter,
+			Admit: a.settings.admissions[i].check, Limiter: a.limiter, StartSpan: a.startSpan(),
 		})
 		if err != nil {
 			return nil, err
@@ -156,6 +157,14 @@ func (a *authorizer) newCheckServers() ([]*check.Server, error) {
 		servers = append(servers, server)
 	}
 	return servers, nil
+}
+
+// startSpan is nil without a collector of spans.
+func (a *authorizer) startSpan() func(context.Context, string) (context.Context, func()) {
+	if a.tracer == nil {
+		return nil
+	}
+	return a.tracer.StartSpan
 }
 
 // issuerNames are the issuers that are trusted now; nil: not known yet.

@@ -108,9 +108,6 @@ func (s *service) listen() {
 	for i, socket := range s.bound.grpc {
 		name := s.checks[i].Listener()
 		bounded, options := s.boundConnections(socket, name, s.authorizer.settings.admissions[i])
-		if tracer := s.authorizer.tracer; tracer != nil {
-			options = append(options, grpc.StatsHandler(tracer.StatsHandler()))
-		}
 		server := check.NewGRPC(s.checks[i], options...)
 		healthpb.RegisterHealthServer(server, s.health)
 		s.servers, s.listening = append(s.servers, server), append(s.listening, bounded)

@@ -24,11 +24,14 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// Config is what the Checks of one listener are answered with. All fields are required.
+// Config is what the Checks of one listener are answered with. All fields but StartSpan are required.
 type Config struct {
 	Decide  decide.Config
 	Admit   func(context.Context) error // why the sender of a Check may not ask; nil: it may
 	Limiter *limits.Limiter             // of all listeners of the process
+
+	// StartSpan starts the span of a Check that is sampled, and returns its context and the function that ends it; nil: there are no spans.
+	StartSpan func(ctx context.Context, fullMethod string) (context.Context, func())
 }
 
 // Server is the ext_authz service of one listener.
@@ -94,6 +97,11 @@ func (s *Server) serveStream(stream grpc.ServerStream) error {
 		return status.FromContextError(ctx.Err()).Err()
 	}
 	defer call.End()
+	if s.config.StartSpan != nil {
+		var end func()
+		ctx, end = s.config.StartSpan(ctx, auth.Authorization_Check_FullMethodName)
+		defer end()
+	}
 	response, err := s.respond(ctx, received, func() (arrival, error) { return s.receive(ctx, stream, call) })
 	if err != nil {
 		return err

@@ -14,18 +14,17 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
-	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc/filters"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
-	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
-	"google.golang.org/grpc/stats"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/metadata"
 )
 
 // The bounds of what waits for the collector. A span of a Check takes at most about 2 KiB.
@@ -56,6 +55,7 @@ type Stats struct {
 // Tracer makes spans of sampled Checks and exports them.
 type Tracer struct {
 	provider *sdktrace.TracerProvider
+	tracer   trace.Tracer
 	queue    *boundedQueue
 }
 
@@ -82,22 +82,58 @@ func newTracer(exporter sdktrace.SpanExporter, c Config, log *slog.Logger) *Trac
 	queue.SpanProcessor = sdktrace.NewBatchSpanProcessor(&countingExporter{SpanExporter: exporter, queue: queue, endpoint: c.Endpoint, log: log},
 		sdktrace.WithMaxQueueSize(queueSpans), sdktrace.WithMaxExportBatchSize(batchSpans),
 		sdktrace.WithBatchTimeout(batchWait), sdktrace.WithExportTimeout(exportTimeout))
-	return &Tracer{queue: queue, provider: sdktrace.NewTracerProvider(
+	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithSpanProcessor(queue),
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())),
 		sdktrace.WithResource(resource.NewSchemaless(semconv.ServiceName("meshpass"), semconv.ServiceVersion(c.Version))),
-	)}
+	)
+	return &Tracer{queue: queue, provider: provider, tracer: provider.Tracer("github.com/meshpass/meshpass/extauthz")}
 }
 
-// StatsHandler makes the span of each call but those of health checks.
-func (t *Tracer) StatsHandler() stats.Handler {
-	return otelgrpc.NewServerHandler(
-		otelgrpc.WithTracerProvider(t.provider),
-		otelgrpc.WithMeterProvider(noop.NewMeterProvider()),
-		otelgrpc.WithPropagators(propagation.TraceContext{}),
-		otelgrpc.WithFilter(filters.Not(filters.HealthCheck())),
-	)
+// StartSpan starts the span of a call if Envoy's span, which the metadata of the call names, is sampled. Most calls are not, and cost
+// one look at their metadata. The returned function ends the span.
+func (t *Tracer) StartSpan(ctx context.Context, fullMethod string) (context.Context, func()) {
+	parents := metadata.ValueFromIncomingContext(ctx, traceparentKey)
+	if len(parents) != 1 || !hasSampledFlag(parents[0]) {
+		return ctx, func() {}
+	}
+	incoming, _ := metadata.FromIncomingContext(ctx) // it has a traceparent
+	ctx = propagation.TraceContext{}.Extract(ctx, carrier(incoming))
+	if !IsSampled(ctx) { // of another form than that of a traceparent
+		return ctx, func() {}
+	}
+	service, method, _ := strings.Cut(strings.TrimPrefix(fullMethod, "/"), "/")
+	ctx, span := t.tracer.Start(ctx, service+"/"+method, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+		semconv.RPCSystemGRPC, semconv.RPCService(service), semconv.RPCMethod(method),
+	))
+	return ctx, func() { span.End() }
 }
+
+const traceparentKey = "traceparent"
+
+// hasSampledFlag reads the last bit of a traceparent's flags (W3C Trace Context, section 3.2.2.5) and checks nothing else. Versions after
+// 00 may have more fields.
+func hasSampledFlag(traceparent string) bool {
+	const end = len("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	return len(traceparent) >= end && strings.IndexByte("13579bdfBDF", traceparent[end-1]) >= 0
+}
+
+// carrier is the metadata of a call. Nothing is written to it.
+type carrier metadata.MD
+
+// Get returns the first value of a key.
+func (c carrier) Get(key string) string {
+	if values := metadata.MD(c).Get(key); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// Set does nothing.
+func (c carrier) Set(string, string) {}
+
+// Keys lists no keys: the propagator asks for those that it knows.
+func (c carrier) Keys() []string { return nil }
 
 // Stats may be called at any time.
 func (t *Tracer) Stats() Stats {

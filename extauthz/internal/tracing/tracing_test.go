@@ -62,7 +62,14 @@ func newTestTracer(t *testing.T, endpoint string) *Tracer {
 // call calls the decider, and the health service, with the metadata that Envoy sends.
 func call(t *testing.T, tracer *Tracer, traceparents ...string) {
 	t.Helper()
-	server := grpc.NewServer(grpc.StatsHandler(tracer.StatsHandler()))
+	server := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+		if info.FullMethod == healthpb.Health_Check_FullMethodName {
+			return handle(ctx, request)
+		}
+		ctx, end := tracer.StartSpan(ctx, info.FullMethod)
+		defer end()
+		return handle(ctx, request)
+	}))
 	grpc_testing.RegisterTestServiceServer(server, decider{})
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	connection, err := grpc.NewClient(serve(t, server), grpc.WithTransportCredentials(insecure.NewCredentials()))
