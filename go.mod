@@ -6,7 +6,6 @@ require (
 	github.com/google/cel-go v0.26.1
 	github.com/google/uuid v1.6.0
 	github.com/lestrrat-go/jwx/v2 v2.1.6
-	github.com/patrickmn/go-cache v2.1.0+incompatible
 	github.com/santhosh-tekuri/jsonschema/v5 v5.3.0
 	golang.org/x/net v0.30.0
 	google.golang.org/grpc v1.69.2

@@ -38,11 +38,38 @@ func verifyES256(key *ecdsa.PublicKey, input, signature []byte) bool {
 		return false
 	}
 	digest := sha256.Sum256(input)
-	r, s := new(big.Int).SetBytes(signature[:coordinate]), new(big.Int).SetBytes(signature[coordinate:])
-	return ecdsa.Verify(key, digest[:], r, s) // rejects 0, and numbers that are not below n
+	var room [maxASN1]byte
+	return ecdsa.VerifyASN1(key, digest[:], appendASN1(room[:0], signature)) // rejects 0, and numbers that are not below n
 }
 
-// signRaw signs with a key that [newSigningKey] has accepted.
+// maxASN1 is the size of the largest ECDSA-Sig-Value with P-256.
+const maxASN1 = 2 + 2*(2+1+coordinate)
+
+// appendASN1 appends the form that the standard library reads, an ECDSA-Sig-Value (RFC 3279 section 2.2.3) in DER. It is what
+// [ecdsa.Verify] makes of two numbers.
+func appendASN1(b, signature []byte) []byte {
+	const sequence = 0x30
+	b = append(b, sequence, 0)
+	b = appendInteger(b, signature[:coordinate])
+	b = appendInteger(b, signature[coordinate:])
+	b[1] = byte(len(b) - 2)
+	return b
+}
+
+// appendInteger appends an INTEGER in DER: without zeros in front, but with one if the first bit would make it negative.
+func appendInteger(b, number []byte) []byte {
+	const integer = 0x02
+	for len(number) > 1 && number[0] == 0 {
+		number = number[1:]
+	}
+	b = append(b, integer, byte(len(number)))
+	if number[0] >= 0x80 {
+		b[len(b)-1]++
+		b = append(b, 0)
+	}
+	return append(b, number...)
+}
+
 func signRaw(key crypto.Signer, input []byte) ([]byte, error) {
 	switch key := key.(type) {
 	case *ecdsa.PrivateKey:

@@ -4,46 +4,79 @@ import (
 	"crypto/sha256"
 	"sync"
 	"sync/atomic"
-
-	gocache "github.com/patrickmn/go-cache"
 )
 
-// Cache keeps verified tokens, so that a token that comes again need not be verified
-// again. It keeps no invalid tokens: a forger takes no room. Time and revocations are
-// checked each time a token is found in it.
+// Cache remembers tokens whose signature was verified, so that a token that comes again costs no
+// signature. All other rules are applied each time. It remembers no invalid tokens: a forger
+// takes no room.
 //
 // A cache may be handed to the verifier of each new trust snapshot. Its limits then hold
 // for all verifiers together. It serves the newest verifier that has stored a token in
 // it. Tokens of an older verifier are dropped, and an older verifier works without it.
 //
-// The library's cache is unbounded. Here two generations bound it. New tokens, and those
+// Of a token, its hash is stored. Two generations bound the number of hashes: new ones, and those
 // that are found again, are stored in the younger generation. When that holds half of a
 // limit, the older generation is dropped as a whole and the younger one takes its place.
-// The library's expiry is not used: it reads the wall clock, and each issuer has its own
-// leeway.
+//
+// A request asks about its token at each hop within milliseconds. The claims of the tokens that
+// came last are therefore kept too, for [Verifier.VerifyShared].
 type Cache struct {
-	maxBytes     int64         // of one generation
-	maxEntries   int           // of one generation; 0: any number
 	lastVerifier atomic.Uint64 // number of the newest view
+	shards       []cacheShard  // by the first byte of the hash
+	recent       []atomic.Pointer[recentToken]
+}
 
+// cacheKey is a hash, so that a core dump of the cache gives away no bearer, and long
+// tokens take no more memory than short ones.
+type cacheKey [sha256.Size]byte
+
+func hashToken(raw string) cacheKey { return sha256.Sum256([]byte(raw)) }
+
+// cacheShard is a part of the hashes, with a lock of its own.
+type cacheShard struct {
 	mu             sync.RWMutex
+	most           int    // entries of one generation
 	verifier       uint64 // number of the view whose tokens these are
-	younger, older generation
+	younger, older map[cacheKey]struct{}
 }
 
-type generation struct {
-	tokens *gocache.Cache // packed tokens by cacheKey
-	bytes  int64
+// recentToken is a token that came lately. It never changes.
+type recentToken struct {
+	key      cacheKey
+	verifier uint64
+	token    verifiedToken
 }
 
-func newGeneration() generation {
-	return generation{tokens: gocache.New(gocache.NoExpiration, 0)}
-}
+const (
+	// entryBytes is the most memory that a hash takes, as TestTheCacheTakesNoMoreThanItsBytes measures it: 33 bytes of
+	// a table that is at least seven sixteenths full.
+	entryBytes = 80
+
+	// A token that is longer than maxRecent is not among the recent ones, whose claims take recentBytes at most.
+	maxRecent   = 2048
+	recentBytes = 16 << 10
+	recentPart  = 8   // the part of the memory that recent tokens may take
+	mostRecent  = 512 // tokens
+
+	// A shard has minShard entries or more in a generation, so that tokens are spread evenly enough.
+	minShard   = 256
+	mostShards = 16
+)
 
 // NewCache returns a cache that takes at most maxBytes of memory and, if maxEntries is
 // not 0, holds at most so many tokens.
 func NewCache(maxBytes int64, maxEntries int) *Cache {
-	return &Cache{maxBytes: maxBytes / 2, maxEntries: (maxEntries + 1) / 2, younger: newGeneration(), older: newGeneration()}
+	recent := min(maxBytes/recentPart/recentBytes, mostRecent)
+	most := (maxBytes - recent*recentBytes) / entryBytes / 2
+	if maxEntries > 0 {
+		most = min(most, int64(maxEntries+1)/2)
+	}
+	c := &Cache{recent: make([]atomic.Pointer[recentToken], recent)}
+	c.shards = make([]cacheShard, max(1, min(most/minShard, mostShards)))
+	for i := range c.shards {
+		c.shards[i].most = int(most) / len(c.shards)
+	}
+	return c
 }
 
 // cacheView is the cache as one verifier uses it. The zero value stores nothing.
@@ -59,74 +92,73 @@ func newCacheView(c *Cache) cacheView {
 	return cacheView{cache: c, verifier: c.lastVerifier.Add(1)}
 }
 
-// lookup ignores texts that are longer than any token, because it comes before all rules.
-func (v cacheView) lookup(raw string) (packed string, hit bool) {
-	if v.cache == nil || len(raw) > MaxBytes {
-		return "", false
+func (c *Cache) shardOf(key cacheKey) *cacheShard { return &c.shards[int(key[0])%len(c.shards)] }
+
+// isKnown reports whether the signature of the token was verified. A token of the older generation moves to the younger one.
+func (v cacheView) isKnown(key cacheKey) bool {
+	if v.cache == nil {
+		return false
 	}
-	key := cacheKey(raw)
-	younger, older, own := v.generations()
-	if !own {
-		return "", false
+	s := v.cache.shardOf(key)
+	s.mu.RLock()
+	own := s.verifier == v.verifier
+	_, younger := s.younger[key]
+	_, older := s.older[key]
+	s.mu.RUnlock()
+	if own && older && !younger {
+		v.store(key)
 	}
-	if found, ok := younger.tokens.Get(key); ok {
-		return found.(string), true
-	}
-	found, ok := older.tokens.Get(key)
-	if !ok {
-		return "", false
-	}
-	packed = found.(string)
-	v.storePacked(key, packed)
-	return packed, true
+	return own && (younger || older)
 }
 
-func (v cacheView) store(raw string, t verifiedToken) {
-	if v.cache != nil {
-		v.storePacked(cacheKey(raw), t.pack())
-	}
-}
-
-// cacheKey is a hash, so that a core dump of the cache gives away no bearer, and long
-// tokens take no more memory than short ones.
-func cacheKey(raw string) string {
-	sum := sha256.Sum256([]byte(raw))
-	return string(sum[:])
-}
-
-// generations returns both, and whether they hold tokens of this verifier.
-func (v cacheView) generations() (younger, older generation, own bool) {
-	v.cache.mu.RLock()
-	defer v.cache.mu.RUnlock()
-	return v.cache.younger, v.cache.older, v.cache.verifier == v.verifier
-}
-
-func (v cacheView) storePacked(key, packed string) {
-	c := v.cache
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if v.verifier < c.verifier {
+func (v cacheView) store(key cacheKey) {
+	if v.cache == nil {
 		return
 	}
-	if v.verifier > c.verifier {
-		c.verifier, c.younger, c.older = v.verifier, newGeneration(), newGeneration()
-	}
-	if _, known := c.younger.tokens.Get(key); known {
+	s := v.cache.shardOf(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v.verifier < s.verifier || s.most == 0 {
 		return
 	}
-	size := entryBytes(packed)
-	if size > c.maxBytes {
+	if v.verifier > s.verifier {
+		s.verifier, s.younger, s.older = v.verifier, nil, nil
+	}
+	if _, known := s.younger[key]; known {
 		return
 	}
-	if c.younger.bytes+size > c.maxBytes || c.maxEntries > 0 && c.younger.tokens.ItemCount() >= c.maxEntries {
-		c.younger, c.older = newGeneration(), c.younger
+	if len(s.younger) >= s.most {
+		s.younger, s.older = nil, s.younger
 	}
-	c.younger.bytes += size
-	c.younger.tokens.Set(key, packed, gocache.NoExpiration)
+	if s.younger == nil {
+		s.younger = map[cacheKey]struct{}{}
+	}
+	s.younger[key] = struct{}{}
 }
 
-// entryBytes is the most memory that an entry takes, as TestTheCacheTakesNoMoreThanItsBytes
-// measures it: the packed token in a block of Go's allocator, which may be a fifth
-// larger, the 32 bytes of the key, the text's header of 16 bytes, and 41 bytes of
-// a table that is at least seven sixteenths full.
-func entryBytes(packed string) int64 { return int64(len(packed))*6/5 + 160 }
+// slotOf is the only place of a recent token; nil: there is none.
+func (v cacheView) slotOf(key cacheKey) *atomic.Pointer[recentToken] {
+	if v.cache == nil || len(v.cache.recent) == 0 {
+		return nil
+	}
+	return &v.cache.recent[(int(key[1])<<8|int(key[2]))%len(v.cache.recent)]
+}
+
+// findRecent gives a token that came lately; nil: it did not. Its claims are shared.
+func (v cacheView) findRecent(key cacheKey) *recentToken {
+	slot := v.slotOf(key)
+	if slot == nil {
+		return nil
+	}
+	if found := slot.Load(); found != nil && found.key == key && found.verifier == v.verifier {
+		return found
+	}
+	return nil
+}
+
+// keepRecent keeps a token whose claims no caller changes.
+func (v cacheView) keepRecent(raw string, key cacheKey, t verifiedToken) {
+	if slot := v.slotOf(key); slot != nil && len(raw) <= maxRecent {
+		slot.Store(&recentToken{key: key, verifier: v.verifier, token: t})
+	}
+}

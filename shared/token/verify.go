@@ -12,6 +12,16 @@ import (
 	"github.com/meshpass/meshpass/shared/revocation"
 )
 
+// verifiedToken is a token that has passed every rule but the one about revocations. All
+// that can change about it is the time, and whether it is revoked.
+type verifiedToken struct {
+	claims     *identity.Claims
+	kid        string
+	times      tokenTimes
+	trust      Trust
+	remembered bool // its signature was verified before
+}
+
 // MaxBytes is the largest size of a token, minted or accepted. [Options] can lower it
 // for a verifier.
 const MaxBytes = 8192
@@ -87,27 +97,53 @@ func isKeyOutage(issuers map[string]Trust) bool {
 // caller. The error is an [*Error] with the reason of the first rule that the token
 // fails.
 func (v *Verifier) Verify(raw string) (*identity.Claims, error) {
-	if packed, hit := v.cache.lookup(raw); hit {
-		cached := unpackToken(packed, v.rules.issuers)
-		if err := v.checkNow(cached); err != nil {
+	t, err := v.verifyAt(raw, v.hash(raw))
+	return t.claims, err
+}
+
+// VerifyShared is [Verifier.Verify] with claims that callers share: they must not be changed. A
+// token that came lately is not read again.
+func (v *Verifier) VerifyShared(raw string) (*identity.Claims, error) {
+	key := v.hash(raw)
+	if recent := v.cache.findRecent(key); recent != nil {
+		if err := v.checkNow(recent.token); err != nil {
 			return nil, err
 		}
-		return cached.claims, nil
+		return recent.token.claims, nil
 	}
-	fresh, err := v.verifySigned(raw)
+	t, err := v.verifyAt(raw, key)
+	if err == nil {
+		v.cache.keepRecent(raw, key, t)
+	}
+	return t.claims, err
+}
+
+// hash ignores texts that are longer than any token, because it comes before all rules.
+func (v *Verifier) hash(raw string) (key cacheKey) {
+	if v.cache.cache != nil && len(raw) <= MaxBytes {
+		key = hashToken(raw)
+	}
+	return key
+}
+
+// verifyAt applies every rule to the token with the hash key, and remembers it.
+func (v *Verifier) verifyAt(raw string, key cacheKey) (verifiedToken, error) {
+	t, err := v.verifySigned(raw, key)
+	if err == nil {
+		err = v.checkNow(t)
+	}
 	if err != nil {
-		return nil, err
+		return verifiedToken{}, err
 	}
-	if err := v.checkNow(fresh); err != nil {
-		return nil, err
+	if !t.remembered {
+		v.cache.store(key)
 	}
-	v.cache.store(raw, fresh)
-	return fresh.claims, nil
+	return t, nil
 }
 
 // verifySigned applies every rule but the one about revocations (25), in the order of
 // docs/token.md.
-func (v *Verifier) verifySigned(raw string) (verifiedToken, error) {
+func (v *Verifier) verifySigned(raw string, key cacheKey) (verifiedToken, error) {
 	p, err := parse(raw, v.rules.maxBytes)
 	if err != nil {
 		return verifiedToken{}, err
@@ -120,7 +156,11 @@ func (v *Verifier) verifySigned(raw string) (verifiedToken, error) {
 	if trust.NoKeys {
 		return verifiedToken{}, v.errorWithoutKeys(p, times, trust)
 	}
-	if err := verifySignature(p, trust.Keys); err != nil {
+	remembered := v.cache.isKnown(key) // this verifier has verified its signature before, with the same key set
+	if !remembered {
+		err = verifySignature(p, trust.Keys)
+	}
+	if err != nil {
 		if ReasonOf(err) == decision.KeyUnknown {
 			v.keyMissing(trust.Issuer, strings.Clone(p.kid)) // p.kid is a part of the whole token
 		}
@@ -130,7 +170,7 @@ func (v *Verifier) verifySigned(raw string) (verifiedToken, error) {
 	if err != nil {
 		return verifiedToken{}, err
 	}
-	return verifiedToken{claims: claims, kid: p.kid, times: times, trust: trust}, nil
+	return verifiedToken{claims: claims, kid: p.kid, times: times, trust: trust, remembered: remembered}, nil
 }
 
 // verifySignature checks the token by the key that its kid names (10), by that key's

@@ -27,8 +27,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
@@ -99,7 +97,7 @@ func (d *Decider) Decide(ctx context.Context, q Question) (answer Answer) {
 		}
 	}()
 	e := evaluation{
-		config: &d.config, id: uuid.Must(uuid.NewV7()).String(), received: q.Received,
+		config: &d.config, id: newRecordID(q.Received), received: q.Received,
 		verifier: d.config.Verifier(), policies: d.config.Policies(),
 	}
 	answer = e.answerSafely(ctx, q)

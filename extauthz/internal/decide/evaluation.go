@@ -22,7 +22,7 @@ type evaluation struct {
 	verifier *token.Verifier
 	policies *policy.Set
 	reading  Reading
-	claims   *identity.Claims // of a token that was verified; nil: no token was
+	claims   *identity.Claims // of a token that was verified, shared with other requests; nil: no token was
 	decision decision.Decision
 	inputs   map[string]any // values that the rules read, by name
 	withheld []string       // identity headers whose claim cannot be a header's value
@@ -81,7 +81,7 @@ func (e *evaluation) authenticate() policy.Authentication {
 	if missing != "" {
 		return policy.Authentication{NoToken: missing}
 	}
-	claims, err := e.verifier.Verify(raw)
+	claims, err := e.verifier.VerifyShared(raw)
 	if err != nil {
 		e.config.Log.Info("token invalid", "listener", e.config.Listener, "error", err) // the client gets the reason code only
 		return policy.Authentication{NoToken: token.ReasonOf(err), Outage: token.IsOutage(err)}
