@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"math/big"
 )
 
 // The signatures of RFC 7518 sections 3.3 and 3.4 and RFC 8037 section 3.1 are made and
