@@ -208,7 +208,11 @@ func (l *Log) RequiresRecords() bool { return l.settings.Load().Required }
 
 // encodeRecord appends the line of a record. It counts a record that cannot be encoded.
 func (l *Log) encodeRecord(b []byte, r *Record, settings *Settings) ([]byte, error) {
-	r.mask(settings.Mask)
+	if len(settings.Mask) > 0 {
+		masked := *r
+		masked.mask(settings.Mask)
+		r = &masked
+	}
 	line, err := appendRecord(b, r)
 	if err != nil {
 		l.queue.CountLost(logqueue.Unencodable)

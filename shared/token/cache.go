@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // Cache remembers tokens whose signature was verified, so that a token that comes again costs no
@@ -30,7 +31,10 @@ type Cache struct {
 // tokens take no more memory than short ones.
 type cacheKey [sha256.Size]byte
 
-func hashToken(raw string) cacheKey { return sha256.Sum256([]byte(raw)) }
+// hashToken does not copy the token: it only reads the bytes.
+func hashToken(raw string) cacheKey {
+	return sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw)))
+}
 
 // cacheShard is a part of the hashes, with a lock of its own.
 type cacheShard struct {
@@ -136,7 +140,7 @@ func (v cacheView) store(key cacheKey) {
 	s.younger[key] = struct{}{}
 }
 
-// slotOf is the only place of a recent token; nil: there is none.
+// slotOf is the only place of a recent token; nil: no token is kept.
 func (v cacheView) slotOf(key cacheKey) *atomic.Pointer[recentToken] {
 	if v.cache == nil || len(v.cache.recent) == 0 {
 		return nil

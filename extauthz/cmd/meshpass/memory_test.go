@@ -34,15 +34,35 @@ func TestTheMemoryLimitOfTheContainer(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			before := debug.SetMemoryLimit(math.MaxInt64)
 			defer debug.SetMemoryLimit(before)
+			percent := debug.SetGCPercent(100)
+			defer debug.SetGCPercent(percent)
+			t.Setenv("GOGC", "")
 			var log bytes.Buffer
 			limitOf := func() (uint64, error) { return row.limit, row.err }
 			followMemoryLimit(row.goMemLimit, limitOf, slog.New(slog.NewJSONHandler(&log, nil)))
 			if got := debug.SetMemoryLimit(-1); got != row.want {
 				t.Errorf("got %d, want %d", got, row.want)
 			}
+			wantPercent := 100
+			if row.want != math.MaxInt64 {
+				wantPercent = gcPercent
+			}
+			if got := debug.SetGCPercent(100); got != wantPercent {
+				t.Errorf("GC percent %d, want %d", got, wantPercent)
+			}
 			if got := log.String(); !strings.Contains(got, row.log) || (got == "") != (row.log == "") {
 				t.Errorf("got %s, want %q", got, row.log)
 			}
 		})
+	}
+}
+
+// A GOGC that the user has set stays.
+func TestAGOGCOfTheUserStays(t *testing.T) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(200 << 20))
+	defer debug.SetGCPercent(debug.SetGCPercent(70))
+	collectLessOften("70")
+	if got := debug.SetGCPercent(70); got != 70 {
+		t.Errorf("got %d", got)
 	}
 }

@@ -22,7 +22,7 @@ type arrival struct {
 	request *decide.Request // nil: nothing of it is read
 	deny    decision.Reason // why it is denied without a decision; empty: it is decided
 	err     error           // for the log
-	reader  *wireReader     // has the memory of the request; nil: none
+	reader  *wireReader     // has the memory of the request; may be nil
 }
 
 // unreadStream is the part of gRPC's own stream that reads a message. Reading with
@@ -64,7 +64,7 @@ func (s *Server) receive(ctx context.Context, stream grpc.ServerStream, call *li
 	}
 	switch {
 	case deny == decision.CheckTooLarge:
-		head := newWireReader(message, 0, true) // only the names: none of its headers is read
+		head := newWireReader(message, 0, true) // only the names, and no header
 		_ = head.read()                         // then it is empty
 		return arrival{request: &head.request, deny: deny, err: err, reader: head}, nil
 	case deny != "":

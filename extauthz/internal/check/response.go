@@ -15,7 +15,7 @@ import (
 	"github.com/meshpass/meshpass/shared/decision"
 )
 
-// A CheckResponse is written by hand: its metadata would be a map of messages, each of which would be made only to be encoded.
+// A CheckResponse is written by hand: its metadata would be a map of messages that are made only to be encoded.
 // TestResponses compares the bytes with those of the generated code.
 
 // The numbers of the fields that are written.
@@ -47,7 +47,7 @@ type encodedResponse []byte
 // encodeResponse turns an answer into what Envoy carries out. Any status but OK is a denial at Envoy, and failOpen does not apply to it,
 // unlike to a gRPC error.
 func encodeResponse(answer decide.Answer) encodedResponse {
-	b := make([]byte, 0, 512)
+	b := make([]byte, 0, 384)
 	b = appendMessage(b, responseStatus, func(b []byte) []byte {
 		return appendNumber(b, statusCode, uint64(codeOf(answer.Decision.Reason.Class())))
 	})

@@ -86,7 +86,7 @@ func newWireReader(message string, maxHeaders int, cutOff bool) *wireReader {
 	return w
 }
 
-// maxPooledHeaders is the largest number of headers for which memory is kept. Envoy itself admits 100.
+// maxPooledHeaders is how many headers the memory that is kept has room for. Envoy itself admits 100.
 const maxPooledHeaders = 100
 
 func (w *wireReader) release() {
@@ -426,7 +426,7 @@ func (w *wireReader) readEntry(rest span, isHeaderValue bool) (field decide.Fiel
 	}
 }
 
-// nextKnown is next for a message all of which proto.Unmarshal reads: it accepts no field number beyond the largest one, and nothing
+// nextKnown is next for a message that proto.Unmarshal reads as a whole: it accepts no field number beyond the largest one, and nothing
 // that is cut off.
 func (w *wireReader) nextKnown(rest *span) (f wireField, ok bool, err error) {
 	cutOff := w.cutOff

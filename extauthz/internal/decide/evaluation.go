@@ -25,7 +25,8 @@ type evaluation struct {
 	claims   *identity.Claims // of a token that was verified, shared with other requests; nil: no token was
 	decision decision.Decision
 	inputs   map[string]any // values that the rules read, by name
-	withheld []string       // identity headers whose claim cannot be a header's value
+	metadata [7]Field
+	withheld []string // identity headers whose claim cannot be a header's value
 }
 
 // answerSafely holds all work on the input that a caller controls, so that a panic anywhere
@@ -150,7 +151,7 @@ func (c *Config) statusOf(class decision.Class) int {
 // newMetadata lists what is known of the decision. decision_id is the id of the audit
 // record. An unknown value is absent. Names are only ever added.
 func (e *evaluation) newMetadata() []Field {
-	fields := make([]Field, 0, 7)
+	fields := e.metadata[:0]
 	add := func(name, value string) {
 		if value != "" {
 			// Text that is not UTF-8 cannot be encoded in a proto. The answer would become

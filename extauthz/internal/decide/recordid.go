@@ -9,7 +9,7 @@ import (
 )
 
 // newRecordID returns a UUID of version 7 (RFC 9562 section 5.7): milliseconds, and 74 random bits. The id names a record and is no
-// secret, so its bits come from the generator of the runtime (ChaCha8, seeded by the system), which asks the system for none.
+// secret, so its bits come from the generator of the runtime (ChaCha8, seeded by the system).
 func newRecordID(now time.Time) string {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:], uint64(now.UnixMilli())<<16|rand.Uint64()&0xFFFF)
