@@ -225,7 +225,7 @@ bin/demo bin/bench bin/testall bin/soak bin/flood bin/sizing bin/allowall: bin/%
 IN_CLUSTER := $(addprefix bin/image/,orders inventory reports idp sender)
 
 .PHONY: e2e-kind
-e2e-kind: bin/e2e-kind ## Run the cases on a kind cluster [KEEP=1] [STEP=cluster|istio|images|install|deploy|run|topologies|clean] [ONLY=tour/] [CLUSTER_ADDONS=FILE]
+e2e-kind: bin/e2e-kind ## Run the cases on a kind cluster [KEEP=1] [STEP=cluster|istio|images|install|charts|deploy|run|topologies|clean] [ONLY=tour/] [CLUSTER_ADDONS=FILE]
 	@bin/e2e-kind -check
 	@$(if $(filter clean,$(STEP)),,$(MAKE) --no-print-directory bin/meshpass $(PLUGIN) $(IN_CLUSTER))
 	@bin/e2e-kind $(if $(STEP),-step $(STEP)) $(if $(KEEP),-keep) $(if $(ONLY),-only $(ONLY))

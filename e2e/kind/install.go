@@ -349,7 +349,12 @@ func (e *Environment) removeMeshpass(ctx context.Context) error {
 
 // installPlainIstio installs Istio without our providers.
 func (e *Environment) installPlainIstio(ctx context.Context) error {
-	args := append([]string{"install", "-y"}, smallIstio...)
+	return e.installPlainIstioWith(ctx)
+}
+
+// installPlainIstioWith is [Environment.installPlainIstio] with more arguments of istioctl.
+func (e *Environment) installPlainIstioWith(ctx context.Context, more ...string) error {
+	args := slices.Concat([]string{"install", "-y"}, smallIstio, more)
 	if e.IstioValues != "" {
 		args = append(args, "-f", e.IstioValues)
 	}

@@ -19,7 +19,7 @@ import (
 
 func TestFind(t *testing.T) {
 	for name, want := range map[string]string{
-		"":      "cluster istio images install deploy run topologies",
+		"":      "cluster istio images install charts deploy run topologies",
 		"istio": "istio",
 		"clean": "clean",
 	} {
@@ -32,7 +32,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("%q: got %q (%v), want %q", name, got, err, want)
 		}
 	}
-	const want = `no step "isto"; there are: cluster, istio, images, install, deploy, run, topologies, clean`
+	const want = `no step "isto"; there are: cluster, istio, images, install, charts, deploy, run, topologies, clean`
 	if _, err := FindSteps("isto"); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

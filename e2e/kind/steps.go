@@ -21,6 +21,7 @@ func Steps() []Step {
 		{"istio", (*Environment).installIstio},
 		{"images", (*Environment).buildImages},
 		{"install", (*Environment).playInstall},
+		{"charts", (*Environment).playCharts},
 		{"deploy", (*Environment).deployAll},
 		{"run", (*Environment).playTour},
 		{"topologies", (*Environment).playTopologies},

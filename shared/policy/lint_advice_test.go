@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -248,10 +249,11 @@ func adviceTokens() []*identity.Claims {
 // Each kind of warning has its advice executed, or proposes no change of a document.
 func TestEveryAdviceIsExecuted(t *testing.T) {
 	without := map[lint.Code]string{
-		lint.OutageAllow: "says what onOutage: allow means",
-		lint.CostlyRegex: "says which texts cannot be decided; what a shorter pattern matches is for its author to know",
-		lint.FileNotRead: "is about the name of a file; see TestFilesThatAreNotRead",
-		lint.NativeIstio: "says that another product can do it",
+		lint.OutageAllow:   "says what onOutage: allow means",
+		lint.CostlyRegex:   "says which texts cannot be decided; what a shorter pattern matches is for its author to know",
+		lint.FileNotRead:   "is about the name of a file; see TestFilesThatAreNotRead",
+		lint.ConfigMapSize: "is about the size of a folder; see TestFoldersOfAConfigMapsSize",
+		lint.NativeIstio:   "says that another product can do it",
 	}
 	for _, code := range lint.Codes() {
 		executed := slices.ContainsFunc(advices, func(a advice) bool { return a.code == code })
@@ -279,6 +281,34 @@ func TestNoWarningOfWhatIsRight(t *testing.T) {
 	} {
 		if got := warningsOf(t, files(head+"  identity: optional\n  rules:\n"+rules)); got != "" {
 			t.Errorf("%s\ngot %s", rules, got)
+		}
+	}
+}
+
+// TestFoldersOfAConfigMapsSize has folders just below and just above the size of the warning. Files that are not read do not count.
+func TestFoldersOfAConfigMapsSize(t *testing.T) {
+	const document, warnedFrom = head + "  identity: optional\n  rules: [{name: d, effect: deny, to: {paths: [/x, /x/]}}]\n", 943719
+	padded := func(name string, size int) *fstest.MapFile {
+		text := strings.NewReplacer("metadata: {name: p}", "metadata: {name: "+name+"}", "sa/orders", "sa/"+name).Replace(document)
+		return &fstest.MapFile{Data: append([]byte(text), bytes.Repeat([]byte("#"), size-len(text))...)}
+	}
+	for _, row := range []struct {
+		size int
+		want string
+	}{
+		{warnedFrom - 1, ""},
+		{warnedFrom, "p/b.yaml:1:1: the documents of this folder have 943719 bytes, and a ConfigMap holds at most 1048576; divide them into folders, or use an image volume or a checkout config_map_size"},
+	} {
+		dir := source.Dir{Name: "p", Files: fstest.MapFS{
+			"a.yml": padded("a", row.size-500_000), "b.yaml": padded("b", 500_000), "README": {Data: make([]byte, 1<<20)},
+		}}
+		problems, found := lint.Run(source.Loader{}, dir)
+		var got []string
+		for _, w := range found {
+			got = append(got, w.String()+" "+string(w.Code))
+		}
+		if strings.Join(got, "\n") != row.want || len(problems) > 0 {
+			t.Errorf("%d bytes: got %s %v\nwant %s", row.size, got, problems, row.want)
 		}
 	}
 }

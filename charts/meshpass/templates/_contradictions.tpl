@@ -14,6 +14,7 @@
 {{- if $v.policies.documents }}{{ $sources = append $sources "policies.documents" }}{{ end }}
 {{- if $v.policies.existingConfigMap }}{{ $sources = append $sources "policies.existingConfigMap" }}{{ end }}
 {{- if $v.policies.image.reference }}{{ $sources = append $sources "policies.image.reference" }}{{ end }}
+{{- if $v.policies.volume }}{{ $sources = append $sources "policies.volume" }}{{ end }}
 {{- if gt (len $sources) 1 }}
 {{- $found = append $found (printf "%s: only one of them can be the folder of documents; remove the others" (join " and " $sources)) }}
 {{- end }}

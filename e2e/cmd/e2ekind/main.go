@@ -25,7 +25,7 @@ const (
 func main() { os.Exit(run()) }
 
 func run() int {
-	step := flag.String("step", "", "run one `step` alone: cluster, istio, images, install, deploy, run, topologies or clean")
+	step := flag.String("step", "", "run one `step` alone: cluster, istio, images, install, charts, deploy, run, topologies or clean")
 	only := flag.String("only", "", "play only the cases whose name begins with `prefix`, such as operations/")
 	keep := flag.Bool("keep", false, "leave the cluster for the next run")
 	check := flag.Bool("check", false, "only check that all required programs are there, and print nothing if they are")

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"io/fs"
 	"regexp"
@@ -212,6 +213,36 @@ func (w *warnings) findFilesNotRead(dir source.Dir) {
 			}})
 		}
 	})
+}
+
+const (
+	// maxConfigMap is what Kubernetes admits as the data of a ConfigMap (MaxSecretSize of its core API).
+	maxConfigMap = 1 << 20
+	// sizeMargin leaves room for names, and for a few documents more.
+	sizeMargin = maxConfigMap / 10
+)
+
+// checkSize warns, at the largest file, of a folder that soon fits into no ConfigMap.
+func (w *warnings) checkSize(dir source.Dir) {
+	var total, largest int64
+	var name string
+	_ = readfile.Walk(dir.Files, source.IsRead, func(e readfile.Entry) {
+		info, err := fs.Stat(dir.Files, e.Name)
+		if e.Err != nil || err != nil {
+			return // the loader reports it
+		}
+		total += info.Size()
+		if info.Size() > largest {
+			largest, name = info.Size(), e.Name
+		}
+	})
+	if total < maxConfigMap-sizeMargin {
+		return
+	}
+	*w = append(*w, Warning{Code: ConfigMapSize, Problem: strictyaml.Problem{
+		File: dir.FilePath(name), Position: strictyaml.Position{Line: 1, Column: 1},
+		Message: fmt.Sprintf("the documents of this folder have %d bytes, and a ConfigMap holds at most %d; divide them into folders, or use an image volume or a checkout", total, maxConfigMap),
+	}})
 }
 
 func holdsPolicy(files fs.FS, name string) bool {

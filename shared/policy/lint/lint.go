@@ -29,6 +29,7 @@ func Run(loader source.Loader, dirs ...source.Dir) (strictyaml.Problems, []Warni
 	found.findMethodOverrides(documents)
 	for i := range dirs {
 		found.findFilesNotRead(dirs[i])
+		found.checkSize(dirs[i])
 	}
 	slices.SortStableFunc(found, func(a, b Warning) int {
 		if a.File != b.File {

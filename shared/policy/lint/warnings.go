@@ -31,13 +31,14 @@ const (
 	MethodOverride Code = "method_override"       // a deny rule on a method that a header can take the place of
 	CostlyRegex    Code = "costly_regex"          // a regular expression that reads short texts only
 	FileNotRead    Code = "file_not_read"         // a document in a file that no authorizer reads
+	ConfigMapSize  Code = "config_map_size"       // nearly more documents than a ConfigMap holds
 	NativeIstio    Code = "native_istio"          // Istio can enforce the document without an authorizer
 )
 
 // Codes lists all kinds of warnings of [Run].
 func Codes() []Code {
 	return []Code{Unreachable, ShadowedAllow, RedundantDeny, Wildcard, OpenRule, OutageAllow, UnguardedClaim, UncertainKind, GuardrailToken,
-		LiteralPattern, UnknownMethod, DenyRoot, DenySlash, DenyGetNotHead, PublicFirst, MethodOverride, CostlyRegex, FileNotRead, NativeIstio}
+		LiteralPattern, UnknownMethod, DenyRoot, DenySlash, DenyGetNotHead, PublicFirst, MethodOverride, CostlyRegex, FileNotRead, ConfigMapSize, NativeIstio}
 }
 
 // Warning is about a part of a document that loads, but may have an unexpected effect.

@@ -30,6 +30,7 @@ var descriptions = map[policylint.Code]string{
 	policylint.MethodOverride: "A deny rule on a method that a method override header passes.",
 	policylint.CostlyRegex:    "A regular expression that reads short texts only.",
 	policylint.FileNotRead:    "A document in a file that no authorizer reads.",
+	policylint.ConfigMapSize:  "Nearly more documents than a ConfigMap holds.",
 	policylint.NativeIstio:    "A document that Istio can enforce without an authorizer.",
 	UnguardedWorkload:         "A workload that no enforced document targets.",
 }
