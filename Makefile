@@ -50,7 +50,7 @@ test: test-programs ## Run all tests of all modules [ONLY=shared,e2e] [OLDEST=go
 	@bin/testall $(if $(ONLY),-only $(ONLY)) $(if $(OLDEST),-oldest $(OLDEST))
 
 .PHONY: bench
-bench: build bin/allowall $(NOOP) ## Measure costs as ratios, in interleaved rounds [ROWS=REGEXP] [ROUNDS=5] [DURATION=2s] [PEERS=1] [JSON=FILE]
+bench: build bin/allowall bin/istiod $(NOOP) ## Measure costs as ratios, in interleaved rounds [ROWS=REGEXP] [ROUNDS=5] [DURATION=2s] [PEERS=1] [JSON=FILE]
 	@bin/bench $(if $(ROWS),-rows '$(ROWS)') $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(DURATION),-duration $(DURATION)) $(if $(PEERS),-peers) $(if $(JSON),-o json >'$(JSON)')
 
 .PHONY: bench-go
@@ -59,9 +59,13 @@ bench-go: ## Run all Go benchmarks: the parts of a decision, tokens by algorithm
 	cd extauthz && go test -run '^$$' -bench . ./...
 	cd plugins && go test -tags goplugin -trimpath -run '^$$' -bench . ./identity
 
+.PHONY: sweep
+sweep: bin/meshpass bin/allowall bin/sweep ## Measure Checks by connections, load, GOMAXPROCS, token size, headers and documents; draw docs/performance/*.svg [ONLY=documents]
+	@bin/sweep $(if $(ONLY),-only '$(ONLY)')
+
 .PHONY: soak
-soak: build bin/istiod bin/soak ## Rotate keys under load, and kill the services that the mesh depends on [DURATION=2m]
-	@nice bin/soak $(if $(DURATION),-duration $(DURATION))
+soak: build bin/istiod bin/soak ## Change everything under load, and kill the services that the mesh depends on; bin/soak-report/report.md [DURATION=2m] [RATE=PER_SECOND]
+	@nice bin/soak -report bin/soak-report $(if $(DURATION),-duration $(DURATION)) $(if $(RATE),-rate $(RATE))
 
 .PHONY: flood
 flood: bin/meshpass bin/flood ## Flood an authorizer with each kind of input, and check its bounds [DURATION=10m] [KIND=tokens,paths] [RATE=PER_SECOND] [PARALLEL=1]
@@ -215,9 +219,9 @@ $(SERVICES): bin/%: $(call sources,e2e/services) $(SHARED) e2e/go.mod e2e/go.sum
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./services/$*
 
-RIG := $(call sources,e2e/bench e2e/checks e2e/cmd e2e/services e2e/envoy e2e/flood e2e/hbone e2e/idp e2e/localmesh e2e/process e2e/repo e2e/scenarios e2e/soak e2e/subnet) $(SHARED) e2e/go.mod e2e/go.sum \
+RIG := $(call sources,e2e/bench e2e/checks e2e/cmd e2e/services e2e/envoy e2e/flood e2e/hbone e2e/idp e2e/localmesh e2e/pace e2e/plots e2e/process e2e/repo e2e/scenarios e2e/soak e2e/subnet) $(SHARED) e2e/go.mod e2e/go.sum \
 	$(wildcard e2e/scenarios/*/*.yaml e2e/localmesh/*/*.* e2e/localmesh/topologies/*/*.* e2e/localmesh/topologies/*/*/*.* e2e/localmesh/topologies/*/*/*/*.* e2e/envoy/*.tmpl)
-bin/demo bin/bench bin/testall bin/soak bin/flood bin/sizing bin/allowall: bin/%: $(RIG)
+bin/demo bin/bench bin/sweep bin/testall bin/soak bin/flood bin/sizing bin/allowall: bin/%: $(RIG)
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./cmd/$*
 

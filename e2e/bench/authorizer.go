@@ -71,7 +71,7 @@ func startAuthorizer(ctx context.Context, r Round, dir string, cpu int, more map
 	}
 	a.server, err = startServer(ctx, process.Spec{
 		Name: "meshpass", Path: program, Dir: dir, Stderr: filepath.Join(dir, "log"),
-		Args: []string{"serve", "--config", "meshpass.yaml", "--drain-delay", "0s"}, Env: []string{"GOMEMLIMIT=230MiB"}, // as in the shipped container
+		Args: []string{"serve", "--config", "meshpass.yaml", "--drain-delay", "0s"}, Env: append([]string{"GOMEMLIMIT=230MiB"}, r.env...), // as in the shipped container
 	}, cpu, found)
 	return a, err
 }

@@ -63,6 +63,7 @@ type Round struct {
 	Length  time.Duration // of the measurement of one row
 	Profile string        // folder for CPU profiles; empty: none
 	Log     func(format string, args ...any)
+	env     []string // of the servers
 }
 
 // Options of [Run].

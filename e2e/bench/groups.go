@@ -1,4 +1,6 @@
 package bench
 
 // Groups are all groups, in the order of their measurement.
-func Groups() []Group { return []Group{newCheckGroup(), newGatewayGroup()} }
+func Groups() []Group {
+	return []Group{newCheckGroup(), newHeaderGroup(), newHopGroup(), newGatewayGroup()}
+}

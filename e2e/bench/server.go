@@ -29,10 +29,13 @@ type server struct {
 // connections is how many an Envoy with two worker threads has.
 const connections = 2
 
+// anyCPU in the place of a processor: the program runs on all of them.
+const anyCPU = -1
+
 // startServer starts a program on the processor for servers. found finds the address of Checks, and that of profiles, in the file
 // that the program writes its log to.
 func startServer(ctx context.Context, spec process.Spec, cpu int, found *regexp.Regexp) (_ *server, err error) {
-	spec.Pinned, spec.CPU = true, cpu
+	spec.Pinned, spec.CPU = cpu != anyCPU, max(cpu, 0)
 	s := &server{name: spec.Name}
 	if s.process, err = process.Start(spec); err != nil {
 		return nil, err
@@ -92,13 +95,13 @@ func (s *server) close() error {
 var allowAllLog = regexp.MustCompile(`(?m)^(127\.\S+)$`)
 
 // startAllowAll starts the base of all rows about Checks.
-func startAllowAll(ctx context.Context, dir string, cpu int) (*server, error) {
+func startAllowAll(ctx context.Context, dir string, cpu int, env ...string) (*server, error) {
 	program, err := repo.Bin("allowall", "bin/allowall")
 	if err != nil {
 		return nil, err
 	}
 	log := filepath.Join(dir, "allowall.log")
-	return startServer(ctx, process.Spec{Name: "allowall", Path: program, Stdout: log, Stderr: log, Dir: dir}, cpu, allowAllLog)
+	return startServer(ctx, process.Spec{Name: "allowall", Path: program, Stdout: log, Stderr: log, Dir: dir, Env: env}, cpu, allowAllLog)
 }
 
 // answered is what a load of a server has got.

@@ -150,3 +150,6 @@ func (p *Proc) getAdmin(ctx context.Context, path string) ([]byte, error) {
 	}
 	return io.ReadAll(response.Body)
 }
+
+// Name is that of the workload.
+func (p *Proc) Name() string { return p.workload.Name }

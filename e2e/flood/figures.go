@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/meshpass/meshpass/e2e/pace"
 )
 
 // Figures are what an authorizer takes at one time.
@@ -106,7 +108,7 @@ func (a *authorizer) awaitSettled(ctx context.Context, bounds Bounds) (Figures, 
 		if err != nil || bounds.hasSettled(f) || time.Now().After(deadline) {
 			return f, err
 		}
-		if !waitUntil(ctx, time.Now().Add(200*time.Millisecond)) {
+		if !pace.For(ctx, 200*time.Millisecond) {
 			return f, ctx.Err()
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/meshpass/meshpass/e2e/pace"
 )
 
 // Options of [Run].
@@ -100,14 +102,14 @@ func runOne(ctx context.Context, k kind, o Options) (r Result, err error) {
 type flood struct {
 	authorizer *authorizer
 	kind       kind
-	pace       *pace
+	pace       *pace.Pace
 	next       counter // number of the next Check or connection
 	tally      tally
 	senders    int
 }
 
 func newFlood(a *authorizer, k kind, o Options) *flood {
-	return &flood{authorizer: a, kind: k, pace: newPace(o.Rate), senders: o.Senders}
+	return &flood{authorizer: a, kind: k, pace: pace.New(o.Rate), senders: o.Senders}
 }
 
 // runAndSample returns the highest figures during the flood. All connections of the flood are closed then.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/meshpass/meshpass/e2e/checks"
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
+	"github.com/meshpass/meshpass/e2e/pace"
 )
 
 // badConnection is a connection that does not get through its handshake.
@@ -51,7 +52,7 @@ func (f *flood) openBadConnections(ctx context.Context) error {
 	for _, bad := range f.kind.connect {
 		for range bad.senders {
 			all.Go(func() {
-				for f.pace.wait(ctx) {
+				for f.pace.Wait(ctx) {
 					f.tally.count(bad.name + ": " + f.openOne(ctx, bad, config))
 				}
 			})
@@ -151,7 +152,7 @@ func (f *flood) askRegularly(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for waitUntil(ctx, time.Now().Add(askInterval)) && err == nil {
+	for pace.For(ctx, askInterval) && err == nil {
 		var valid string
 		if valid, err = f.authorizer.validToken(); err == nil {
 			f.tally.count(ask(context.WithoutCancel(ctx), conn, checks.New(valid)))

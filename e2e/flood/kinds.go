@@ -100,7 +100,7 @@ func (f *flood) sendOnConnection(ctx context.Context, senders int) error {
 	)
 	for i := range senders {
 		all.Go(func() {
-			for errs[i] == nil && f.pace.wait(ctx) {
+			for errs[i] == nil && f.pace.Wait(ctx) {
 				var check *auth.CheckRequest
 				if check, errs[i] = f.kind.newCheck(f.authorizer, f.next.take()); errs[i] == nil {
 					f.tally.count(ask(context.WithoutCancel(ctx), conn, check)) // a Check that was sent gets its answer

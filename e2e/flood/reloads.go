@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/checks"
+	"github.com/meshpass/meshpass/e2e/pace"
 )
 
 // ReloadCost is what reloads of policies cost an authorizer that answers Checks: manyDocuments documents of
@@ -71,7 +72,7 @@ func (a *authorizer) measureReload(ctx context.Context, o SizingOptions, changed
 	sender.Go(func() { sendErr = a.timeChecks(during, o.Rate, &cost) })
 	for range reloadsOfRow {
 		if changed == 0 {
-			waitUntil(ctx, time.Now().Add(o.Duration/reloadsOfRow))
+			pace.For(ctx, o.Duration/reloadsOfRow)
 			continue
 		}
 		*edition++
@@ -92,8 +93,8 @@ func (a *authorizer) timeChecks(ctx context.Context, rate float64, cost *ReloadC
 	if err != nil {
 		return err
 	}
-	pace := newPace(rate)
-	for pace.wait(ctx) {
+	turns := pace.New(rate)
+	for turns.Wait(ctx) {
 		valid, err := a.validToken()
 		if err != nil {
 			return errors.Join(err, conn.Close())
@@ -130,7 +131,7 @@ func (a *authorizer) reloadDocuments(ctx context.Context, n, edition int) error 
 	}
 	deadline := time.Now().Add(2 * time.Minute)
 	for last := before; ; {
-		if !waitUntil(ctx, time.Now().Add(time.Second)) {
+		if !pace.For(ctx, time.Second) {
 			return ctx.Err()
 		}
 		now, err := a.readGeneration(ctx)

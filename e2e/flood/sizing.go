@@ -14,6 +14,7 @@ import (
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/meshpass/meshpass/e2e/checks"
+	"github.com/meshpass/meshpass/e2e/pace"
 )
 
 // SizingOptions of [MeasureSizing].
@@ -136,7 +137,7 @@ func (s *Sizing) measureIdle(ctx context.Context, o SizingOptions) error {
 		_, _ = fmt.Fprintln(o.Progress, "no Checks")
 		s.Idle = idle
 		began := time.Now()
-		if !waitUntil(ctx, began.Add(o.Duration)) {
+		if !pace.Until(ctx, began.Add(o.Duration)) {
 			return ctx.Err()
 		}
 		after, err := a.measure(ctx)

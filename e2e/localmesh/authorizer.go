@@ -130,3 +130,16 @@ func (m *Mesh) startProgram(ctx context.Context, spec process.Spec, target strin
 	m.onClose(p.stopIfStarted)
 	return p.startAndAwait(ctx)
 }
+
+// OpsAddresses are the addresses of the authorizers' metrics, by name.
+func (m *Mesh) OpsAddresses() map[string]string {
+	all := map[string]string{}
+	for _, a := range m.topology.Authorizers {
+		at := m.net.Addr(authorizerHost)
+		if a.At != "" {
+			at = string(subnet.Localise([]byte(a.At), m.net.Prefix()))
+		}
+		all[a.Name] = at + ":9090"
+	}
+	return all
+}

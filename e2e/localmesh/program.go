@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/process"
@@ -18,31 +19,32 @@ const startTimeout = 60 * time.Second
 type program struct {
 	spec  process.Spec
 	ready func(context.Context) error
-	proc  *process.Proc // nil: it was not started
+	proc  atomic.Pointer[process.Proc] // nil: it was not started
 }
 
 func (p *program) startAndAwait(ctx context.Context) error {
-	var err error
-	if p.proc, err = process.Start(p.spec); err != nil {
+	proc, err := process.Start(p.spec)
+	if err != nil {
 		return err
 	}
+	p.proc.Store(proc)
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return p.proc.AwaitReady(ctx, p.ready)
+	return proc.AwaitReady(ctx, p.ready)
 }
 
 func (p *program) stopIfStarted() error {
-	if p.proc == nil {
-		return nil
+	if proc := p.proc.Load(); proc != nil {
+		return proc.Stop()
 	}
-	return p.proc.Stop()
+	return nil
 }
 
 // Kill ends a program of the run, such as the authorizer meshpass, as a crash would.
 func (m *Mesh) Kill(name string) error {
 	p, err := m.findProgram(name)
 	if err == nil {
-		p.proc.Kill()
+		p.proc.Load().Kill()
 	}
 	return err
 }
@@ -58,7 +60,7 @@ func (m *Mesh) Restart(ctx context.Context, name string) error {
 
 func (m *Mesh) findProgram(name string) (*program, error) {
 	for _, p := range m.programs {
-		if p.spec.Name == name && p.proc != nil {
+		if p.spec.Name == name && p.proc.Load() != nil {
 			return p, nil
 		}
 	}
@@ -79,4 +81,19 @@ func (m *Mesh) serveHTTP(ctx context.Context, at string, handler http.Handler) e
 	}()
 	m.onClose(server.Close)
 	return nil
+}
+
+// Processes are the programs and Envoys of the run as they are now, by name. A program that is started again is
+// another process.
+func (m *Mesh) Processes() map[string]*process.Proc {
+	all := map[string]*process.Proc{}
+	for _, p := range m.programs {
+		if proc := p.proc.Load(); proc != nil {
+			all[p.spec.Name] = proc
+		}
+	}
+	for _, proxy := range m.proxies {
+		all["Envoy of "+proxy.Name()] = proxy.Proc
+	}
+	return all
 }

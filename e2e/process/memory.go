@@ -43,3 +43,9 @@ func (p *Proc) Memory() (Memory, error) {
 func (p *Proc) ResetPeak() error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.PID()), []byte("5"), 0o200)
 }
+
+// Descriptors counts the open files of the program. It is an error if the program has ended.
+func (p *Proc) Descriptors() (int, error) {
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID()))
+	return len(open), err
+}

@@ -102,9 +102,11 @@ func (e *environment) parts(mesh *localmesh.Mesh, keys *rotator) []part {
 		return part{name: name, kill: func() error { return mesh.Kill(name) },
 			start: func(ctx context.Context) error { return mesh.Restart(ctx, name) }}
 	}
+	survivor := authorizer("meshpass")
+	survivor.spared = true
 	return []part{
 		{name: "Redis", kill: e.list.kill, start: e.list.start},
-		authorizer("meshpass"),
+		survivor,
 		{name: "key set's server", kill: e.keySet.kill, start: e.keySet.start, rotator: keys},
 		authorizer("meshpass-2"),
 	}

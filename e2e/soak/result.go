@@ -23,6 +23,17 @@ type Result struct {
 	Restarts  map[string]int `json:"restarts"`
 	Latency   Latency        `json:"latency_ms"`
 	Wrong     []string       `json:"wrong"` // everything that was not as expected; empty: the run passed
+
+	Capacity    float64             `json:"capacity,omitempty"` // requests a second; 0: not measured
+	Rate        float64             `json:"rate"`               // that was wanted
+	Seconds     float64             `json:"seconds"`
+	Policies    int                 `json:"policy_changes"`
+	Switches    int                 `json:"policy_switches"` // changes of the document that denies an order at times
+	Revocations int                 `json:"revocations"`
+	Growths     []Growth            `json:"growths"`
+	Events      []Event             `json:"events"`
+	Samples     map[string][]Sample `json:"samples"`
+	timed       []timed
 }
 
 // Stream has the outcomes of one kind of request.
@@ -40,8 +51,13 @@ type Latency struct {
 	Max float64 `json:"max"`
 }
 
-func newResult(t *tally, keys *rotator, turns *killer) Result {
-	r := Result{Latency: t.latencySummary(), Wrong: []string{}}
+// newResult is the result up to now.
+func (p *parts) newResult() Result {
+	t, keys := p.tally, p.keys
+	r := Result{
+		Latency: t.latencySummary(), Wrong: []string{}, Capacity: p.capacity, Rate: p.rate, Seconds: time.Since(t.began).Seconds(),
+		Revocations: int(p.revoked.added.Load()), Samples: p.sampler.samples(), timed: t.timedRequests(),
+	}
 	t.mu.Lock()
 	for _, s := range t.streams {
 		r.addStream(s, maps.Clone(t.counts[s.name]))
@@ -53,9 +69,16 @@ func newResult(t *tally, keys *rotator, turns *killer) Result {
 	keys.mu.Lock()
 	r.Rotations, r.Dropped, r.Signed = len(keys.made), keys.dropped, slices.Sorted(maps.Keys(keys.signed))
 	keys.mu.Unlock()
-	turns.mu.Lock()
-	r.Restarts = maps.Clone(turns.restarts)
-	turns.mu.Unlock()
+	p.restarts.mu.Lock()
+	r.Restarts, r.Events = maps.Clone(p.restarts.restarts), slices.Clone(p.restarts.events)
+	p.restarts.mu.Unlock()
+	r.Policies, r.Switches = p.policies.count()
+	r.Growths = findGrowths(r.Samples)
+	for _, g := range r.Growths {
+		if !g.isFlat() {
+			r.addProblem("grows: %s", g)
+		}
+	}
 	return r
 }
 
@@ -96,8 +119,8 @@ func (r *Result) addProblem(format string, args ...any) {
 }
 
 func (r *Result) summaryLine() string {
-	return fmt.Sprintf("requests %d, denied %d, wrongly allowed %d, not asked %d; rotations %d; restarts %s",
-		r.Requests, r.Denied, r.Allowed, r.NotAsked, r.Rotations, r.restartCounts())
+	return fmt.Sprintf("requests %d, denied %d, wrongly allowed %d, not asked %d; rotations %d, policy changes %d, revocations %d; restarts %s",
+		r.Requests, r.Denied, r.Allowed, r.NotAsked, r.Rotations, r.Policies, r.Revocations, r.restartCounts())
 }
 
 func (r *Result) restartCounts() string {
@@ -119,10 +142,21 @@ func (r *Result) Print(to io.Writer) error {
 	}
 	_, _ = fmt.Fprintf(table, "\n%s\nkeys that the gateway signed with: %d; keys that were removed: %d\n", r.summaryLine(), len(r.Signed), r.Dropped)
 	_, _ = fmt.Fprintf(table, "latency of allowed requests: p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, max %.1f ms\n", r.Latency.P50, r.Latency.P90, r.Latency.P99, r.Latency.Max)
+	_, _ = fmt.Fprintf(table, "rate: %.0f requests/s wanted, %.0f sent; capacity %s\n", r.Rate, float64(r.Requests)/r.Seconds, r.capacityText())
+	for _, g := range r.Growths {
+		_, _ = fmt.Fprintln(table, g)
+	}
 	for _, wrong := range r.Wrong {
 		_, _ = fmt.Fprintln(table, "WRONG:", wrong)
 	}
 	return table.Flush()
+}
+
+func (r *Result) capacityText() string {
+	if r.Capacity == 0 {
+		return "not measured"
+	}
+	return fmt.Sprintf("%.0f requests/s", r.Capacity)
 }
 
 func outcomeNote(s Stream, outcome string) string {

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"sync"
 	"time"
+
+	"github.com/meshpass/meshpass/e2e/pace"
 )
 
 // rotator rotates the gateway's keys with the commands that an operator's timer runs, and reads the
@@ -36,11 +38,13 @@ type newKey struct {
 }
 
 // rotateUntilDone rotates every second until ctx ends. The command makes a key only when one is due.
-func (r *rotator) rotateUntilDone(ctx context.Context) error { return everySecond(ctx, r.rotateOnce) }
+func (r *rotator) rotateUntilDone(ctx context.Context) error {
+	return pace.EverySecond(ctx, r.rotateOnce)
+}
 
 // watchSigningKey reads the metrics until ctx ends, also while rotations wait.
 func (r *rotator) watchSigningKey(ctx context.Context) error {
-	return everySecond(ctx, r.readSigningKey)
+	return pace.EverySecond(ctx, r.readSigningKey)
 }
 
 func (r *rotator) rotateOnce(ctx context.Context) error {
@@ -63,7 +67,7 @@ func (r *rotator) waitForMetrics(ctx context.Context) error {
 	defer cancel()
 	for {
 		err := r.readSigningKey(ctx)
-		if err == nil || !wait(ctx, 50*time.Millisecond) {
+		if err == nil || !pace.For(ctx, 50*time.Millisecond) {
 			return err
 		}
 	}

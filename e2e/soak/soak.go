@@ -1,9 +1,10 @@
-// Package soak tests that key rotation under load changes no answer. Streams of requests go through the
-// real gateway, Envoys and authorizers of a local mesh. Some must be allowed and some denied. Meanwhile
-// keys rotate every few seconds, and the key set's server, Redis and the authorizers are killed in turn.
+// Package soak tests that changes under load change no answer, and that no process grows. Streams of requests go through the
+// real gateway, Envoys and authorizers of a local mesh, at a share of its capacity. Some must be allowed and some denied.
+// Meanwhile keys rotate every few seconds, documents and revocations change every second, and the key set's server,
+// Redis and the authorizers are killed in turn.
 //
-// Each request has one right answer at all times. A 503 by Envoy is counted separately: the authorizer
-// was gone, so the request was neither decided nor allowed.
+// Each request has one right answer at all times, but for those whose document changes. A 503 by Envoy is counted separately:
+// the authorizer was gone, so the request was neither decided nor allowed.
 package soak
 
 import (
@@ -11,15 +12,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/localmesh"
+	"github.com/meshpass/meshpass/e2e/pace"
 )
 
 // Options of a run.
 type Options struct {
 	Duration time.Duration // of the load, without start and end
+	Rate     float64       // requests a second; 0: 70 % of the capacity, which is measured first
 	Every    time.Duration // how long a key signs; at least Lead
 	Lead     time.Duration // time from the publication of a key to its first signature; more than the authorizers' refresh, 1s
 	Progress io.Writer     // gets a line every few seconds
@@ -46,25 +50,32 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	return result, mesh.RemoveDir()
 }
 
-// runParts runs the load, the rotation and the restarts together, until the time is over or one of them
-// fails.
+// parts are what a run does at the same time.
+type parts struct {
+	streams  []stream
+	tally    *tally
+	keys     *rotator
+	policies *policyChanger
+	revoked  *revoker
+	restarts *killer
+	sampler  *sampler
+	capacity float64 // 0: not measured
+	rate     float64
+}
+
+// runParts runs the load and all changes together, until the time is over or one of them fails.
 func runParts(ctx context.Context, o Options, mesh *localmesh.Mesh, env *environment) (Result, error) {
-	keys := &rotator{every: o.Every, lead: o.Lead, dir: mesh.Dir(), metrics: env.metrics, signed: map[string]bool{}}
-	if err := errors.Join(keys.waitForMetrics(ctx), keys.rotateOnce(ctx)); err != nil {
-		return Result{}, err
-	}
-	streams, err := newStreams(mesh, keys)
+	p, err := newParts(ctx, o, mesh, env)
 	if err != nil {
 		return Result{}, err
 	}
-	restarts := &killer{parts: env.parts(mesh, keys), restarts: map[string]int{}}
-	tally := newTally(streams)
-
-	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, o.Duration)
 	defer cancel()
 	var all sync.WaitGroup
-	runs := []func(context.Context) error{keys.rotateUntilDone, keys.watchSigningKey, restarts.killInTurn}
+	runs := []func(context.Context) error{
+		p.keys.rotateUntilDone, p.keys.watchSigningKey, p.policies.changeUntilDone, p.revoked.revokeUntilDone,
+		p.restarts.killInTurn, p.sampler.sampleUntilDone,
+	}
 	errs := make([]error, len(runs))
 	for i, run := range runs {
 		all.Go(func() {
@@ -72,17 +83,43 @@ func runParts(ctx context.Context, o Options, mesh *localmesh.Mesh, env *environ
 			errs[i] = run(ctx)
 		})
 	}
-	for _, one := range streams {
-		all.Go(func() { one.sendUntilDone(ctx, mesh, tally) })
+	for _, one := range p.streams {
+		all.Go(func() { one.sendUntilDone(ctx, mesh, p.tally, one.rateOf(p.rate, p.streams)) })
 	}
-	all.Go(func() { reportProgress(ctx, o.Progress, began, tally, keys, restarts) })
+	all.Go(func() { p.reportProgress(ctx, o.Progress) })
 	all.Wait()
-	return newResult(tally, keys, restarts), errors.Join(errs...)
+	return p.newResult(), errors.Join(errs...)
 }
 
-func reportProgress(ctx context.Context, to io.Writer, began time.Time, tally *tally, keys *rotator, restarts *killer) {
-	for wait(ctx, progressEvery) {
-		r := newResult(tally, keys, restarts)
-		_, _ = fmt.Fprintf(to, "%4.0fs  %s\n", time.Since(began).Seconds(), r.summaryLine())
+// newParts prepares a run, and measures the capacity.
+func newParts(ctx context.Context, o Options, mesh *localmesh.Mesh, env *environment) (*parts, error) {
+	keys := &rotator{every: o.Every, lead: o.Lead, dir: mesh.Dir(), metrics: env.metrics, signed: map[string]bool{}}
+	if err := errors.Join(keys.waitForMetrics(ctx), keys.rotateOnce(ctx)); err != nil {
+		return nil, err
+	}
+	p := &parts{keys: keys, policies: &policyChanger{dir: filepath.Join(mesh.Dir(), "policies")}, revoked: &revoker{address: env.list.address}, rate: o.Rate}
+	var err error
+	if p.streams, err = newStreams(mesh, keys, p.policies); err != nil {
+		return nil, err
+	}
+	if o.Rate == 0 {
+		if p.capacity, err = measureCapacity(ctx, mesh, p.streams[0]); err != nil {
+			return nil, err
+		}
+		p.rate = loadShare * p.capacity
+		_, _ = fmt.Fprintf(o.Progress, "capacity %.0f requests/s, load %.0f requests/s\n", p.capacity, p.rate)
+	}
+	began := time.Now()
+	p.policies.began = began
+	p.tally = newTally(p.streams, began)
+	p.restarts = &killer{parts: env.parts(mesh, keys), restarts: map[string]int{}, duration: o.Duration, began: began}
+	p.sampler = &sampler{mesh: mesh, began: began, all: map[string][]Sample{}, metrics: mesh.OpsAddresses()}
+	return p, nil
+}
+
+func (p *parts) reportProgress(ctx context.Context, to io.Writer) {
+	for pace.For(ctx, progressEvery) {
+		r := p.newResult()
+		_, _ = fmt.Fprintf(to, "%4.0fs  %s\n", time.Since(p.tally.began).Seconds(), r.summaryLine())
 	}
 }

@@ -10,7 +10,7 @@ import (
 // A short run that kills Redis and one authorizer. The lead is longer than that of make soak, because tests
 // share their machine with others.
 func TestSoak(t *testing.T) {
-	result, err := soak.Run(t.Context(), soak.Options{Duration: 9 * time.Second, Every: 5 * time.Second, Lead: 5 * time.Second, Progress: t.Output()})
+	result, err := soak.Run(t.Context(), soak.Options{Duration: 9 * time.Second, Rate: 140, Every: 5 * time.Second, Lead: 5 * time.Second, Progress: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package flood
+package pace
 
 import (
 	"context"
@@ -9,15 +9,15 @@ import (
 // A sender that is late ends with its flood too.
 func TestPaceEndsWithItsFlood(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	late := newPace(1e6)
+	late := New(1e6)
 	late.began = time.Now().Add(-time.Hour)
-	if !late.wait(ctx) {
+	if !late.Wait(ctx) {
 		t.Error("a late sender waits")
 	}
 	cancel()
-	for _, p := range []*pace{late, newPace(0), newPace(1)} {
+	for _, p := range []*Pace{late, New(0), New(1)} {
 		for range 100 {
-			if p.wait(ctx) {
+			if p.Wait(ctx) {
 				t.Fatalf("a sender goes on after the end, with an interval of %v", p.interval)
 			}
 		}
