@@ -59,6 +59,12 @@ func newHopGroup() Group {
 				latency.Base = []string{row.Base[0] + "-p50"}
 			}
 			g.Rows = append(g.Rows, row, latency)
+			if v.name == "shared" { // for the model of docs/performance.md
+				g.Rows = append(g.Rows, Row{Name: fmt.Sprintf("shared-authorizer-%d", hops), Unit: cpuMicros, Measure: func(ctx context.Context, r Round) (float64, error) {
+					cost, err := rig.measureOnce(ctx, r, v, hops)
+					return cost.authorizer, err
+				}})
+			}
 		}
 	}
 	for _, headers := range []int{10, 30} {

@@ -28,7 +28,7 @@ func TestRightOutcomes(t *testing.T) {
 		}
 	}
 	s := stream{want: asThePolicyIs, rightOutcomes: c.rightOutcomes}
-	if got := s.judge(allowed, began.Add(20*time.Second), began.Add(21*time.Second)); got != allowed {
+	if got := s.nameOutcome(allowed, began.Add(20*time.Second), began.Add(21*time.Second)); got != allowed {
 		t.Errorf("an order that is denied for long counts as %q", got)
 	}
 }
@@ -78,7 +78,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// The longest life of a process is judged: its last third may not take more than its first one by more than the bound.
+// The longest life of a process counts: its last third may not take more than its first one by more than the bound.
 func TestGrowths(t *testing.T) {
 	newLife := func(pid, seconds int, value func(second int) Sample) (all []Sample) {
 		for i := range seconds {

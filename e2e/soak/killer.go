@@ -20,7 +20,7 @@ type part struct {
 	kill    func() error
 	start   func(context.Context) error
 	rotator *rotator // its rotations wait until the part is back; nil: rotations go on
-	spared  bool     // in the second half of the run, so that its memory can be judged over a long life
+	spared  bool     // in the second half of the run, so that its memory is compared over a long life
 }
 
 // killer kills one part after the other.

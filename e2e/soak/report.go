@@ -27,7 +27,7 @@ func (r *Result) WriteReport(dir string) error {
 	if err := r.Print(&text); err != nil {
 		return err
 	}
-	fmt.Fprintf(&text, "```\n\nGrey lines mark restarts. Memory, descriptors and goroutines are judged over the longest life of each process: the lowest value of the last "+
+	fmt.Fprintf(&text, "```\n\nGrey lines mark restarts. Memory, descriptors and goroutines are compared over the longest life of each process: the lowest value of the last "+
 		"third may be above that of the first third, after a warm-up of %.0f %%, by %.0f %% and %d MiB of memory, and by %.0f %% and %d of the others.\n\n",
 		100*warmUpShare, 100*(memoryGrowth-1), memorySlack>>20, 100*(countGrowth-1), countSlack)
 	for _, g := range r.graphs() {

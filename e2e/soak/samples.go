@@ -115,11 +115,11 @@ const (
 	memoryGrowth, memorySlack         = 1.15, 24 << 20
 	countGrowth, countSlack           = 1.10, 40
 	warmUpShare                       = 0.3 // of the life: caches fill
-	leastSamples                      = 18  // of a life that is judged
+	leastSamples                      = 18  // of a life that is compared
 	residentName, fdName, routineName = "resident memory", "descriptors", "goroutines"
 )
 
-// findGrowths judges the longest life of each process. A process that lived too short has none.
+// findGrowths compares thirds of the longest life of each process. A process that lived too short has none.
 func findGrowths(samples map[string][]Sample) (all []Growth) {
 	for _, name := range slices.Sorted(maps.Keys(samples)) {
 		life := findLongestLife(samples[name])

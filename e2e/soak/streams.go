@@ -83,15 +83,15 @@ func (s stream) sendUntilDone(ctx context.Context, mesh *localmesh.Mesh, tally *
 				sent := time.Now()
 				// A request that was sent gets its answer, even if ctx ends meanwhile.
 				got := s.sendOnce(context.WithoutCancel(ctx), mesh, number.Add(1))
-				tally.count(s, s.judge(got, sent, time.Now()), sent)
+				tally.count(s, s.nameOutcome(got, sent, time.Now()), sent)
 			}
 		})
 	}
 	all.Wait()
 }
 
-// judge names an outcome that is right at its time.
-func (s stream) judge(outcome string, sent, answered time.Time) string {
+// nameOutcome names an outcome that is right at its time.
+func (s stream) nameOutcome(outcome string, sent, answered time.Time) string {
 	if s.rightOutcomes != nil && slices.Contains(s.rightOutcomes(sent, answered), outcome) {
 		return s.want
 	}
