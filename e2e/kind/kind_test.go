@@ -318,3 +318,28 @@ func TestThePortThatIsForwarded(t *testing.T) {
 		}
 	}
 }
+
+// The commands of docs/operations.md that the cluster runs are those that this test finds.
+func TestBreakGlassCommands(t *testing.T) {
+	root, err := repo.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, breakGlassPage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for heading, want := range map[string][2]string{
+		liftPolicies: {"mode: shadow, until:", "printf 'overrides: []"},
+		letPass:      {`"meshpass.dev/guarded":"open"`, `"meshpass.dev/guarded":"true"`},
+		takeOut:      {"delete authorizationpolicy meshpass", "kubectl apply -f manifests/istio/authorization-policy.yaml"},
+	} {
+		got, err := findBreakGlass(string(page), heading)
+		if err != nil || !strings.Contains(got.do, want[0]) || !strings.Contains(got.back, want[1]) {
+			t.Errorf("%s: got %q, %v", heading, got, err)
+		}
+	}
+	if _, err := findBreakGlass(string(page), "No such heading"); err == nil {
+		t.Error("a heading that does not exist is found")
+	}
+}

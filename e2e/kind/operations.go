@@ -20,6 +20,9 @@ func (e *Environment) operationTests() []test {
 		{"operations/key-rotation", "A new signing key arrives by its Secret, and no request fails", e.testKeyRotation},
 		{"operations/rolling-restart", "Both authorizers are replaced under load, and no request is lost", e.testRollingRestart},
 		{"operations/replica-killed", "An authorizer is killed under load: at worst some 503, and soon every request is answered", e.testKilledReplica},
+		{"operations/break-glass-override", "Break glass: an override lifts the policies of a workload, and ends", e.testLiftedPolicies},
+		{"operations/break-glass-open", "Break glass: without authorizers, an open workload gets requests with a valid token, and no others", e.testPassWithoutAnswer},
+		{"operations/break-glass-out", "Break glass: without the policy every request passes, and with it they are decided again", e.testTakenOut},
 		{"operations/wrong-plugin", "A plugin of another build stops the rollout with its reason, and the old pod keeps serving", e.testWrongPlugin},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/meshpass/meshpass/e2e/scenarios"
 )
@@ -59,15 +60,18 @@ func (e *Environment) applyPolicies(ctx context.Context, change func(name, text 
 
 // awaitDecisions sends order until every replica's last decision about orders has that reason.
 func (e *Environment) awaitDecisions(ctx context.Context, reason string) error {
+	return e.awaitReasons(ctx, order, reason)
+}
+
+// awaitReasons is [Environment.awaitDecisions] for any request that reaches orders' Envoy.
+func (e *Environment) awaitReasons(ctx context.Context, send scenarios.Send, reason string) error {
 	pods, err := e.listPods(ctx, "meshpass", "app=meshpass")
 	if err != nil {
 		return err
 	}
 	last := map[string]string{}
-	sent := 0
 	return e.waitFor(ctx, "each replica to decide "+reason, volumeBound, func(ctx context.Context) (string, error) {
-		sent++
-		pod, decided, err := e.sendAndReadDecision(ctx, fmt.Sprintf("decide.%s.%d.%d", reason, e.since.Unix(), sent))
+		pod, decided, err := e.sendAndReadDecision(ctx, send, fmt.Sprintf("decide.%s.%d", reason, time.Now().UnixNano()))
 		if err != nil {
 			return "", err
 		}
@@ -87,9 +91,9 @@ func listBehind(pods []pod, last map[string]string, reason string) string {
 	return strings.Join(names, ", ")
 }
 
-// sendAndReadDecision sends order, and returns the replica that decided it at orders, and the reason.
-func (e *Environment) sendAndReadDecision(ctx context.Context, id string) (pod, reason string, err error) {
-	if _, err := e.Send(ctx, scenarios.Request{ID: id, Send: order}); err != nil {
+// sendAndReadDecision sends a request, and returns the replica that decided it at orders, and the reason.
+func (e *Environment) sendAndReadDecision(ctx context.Context, send scenarios.Send, id string) (pod, reason string, err error) {
+	if _, err := e.Send(ctx, scenarios.Request{ID: id, Send: send}); err != nil {
 		return "", "", err
 	}
 	lines, err := e.linesAbout(ctx, id, e.current.authorizers)
