@@ -119,8 +119,9 @@ func TestOneMessageForOneMistake(t *testing.T) {
 			"f.yaml:1:16: first.count: ${N} is not expanded here: write the value itself, or replace it before the program starts; no key of this file takes variables",
 			"f.yaml:1:8: first.mode: checked",
 		},
-		"first:\n  count: 1\n  mode: x\n  count: 2\n": {`f.yaml:4: key "count" is in line 2 too: keep one of them`, "f.yaml:2:10: first.count: checked", "f.yaml:3:9: first.mode: checked"},
-		"first: {count: 1, mode: x, count: 2}":        {`f.yaml:1: key "count" is in line 1 too: keep one of them`},
+		"first:\n  count: 1\n  mode: x\n  count: 2\n": {`f.yaml:4:3: key "count" is in line 2 too: keep one of them`},
+		"first: {count: 1, mode: x, count: 2}":        {`f.yaml:1:28: key "count" is in line 1 too: keep one of them`},
+		"first: {mode: x}\nfirst: {mode: y}":          {`f.yaml:2:1: key "first" is in line 1 too: keep one of them`},
 	} {
 		v, _ := newChecker(t, text)
 		v.Reject(Path{"first", "count"}, "checked")

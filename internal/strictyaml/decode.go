@@ -104,6 +104,9 @@ func (s *shapeCheck) checkValue(key string, node *yaml.Node, t reflect.Type) {
 	if t == durationType {
 		convertDays(node)
 	}
+	if node.Kind == yaml.MappingNode {
+		s.checkKeysOnce(node)
+	}
 	switch {
 	case readsItself(t):
 		s.checkOwnReader(key, node, t)
@@ -121,6 +124,20 @@ func (s *shapeCheck) checkValue(key string, node *yaml.Node, t reflect.Type) {
 		}
 	case node.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
 		s.checkFields(node, fieldsOf(t))
+	}
+}
+
+// checkKeysOnce rejects a second value of a key. The library then reads nothing of the mapping.
+func (s *shapeCheck) checkKeysOnce(node *yaml.Node) {
+	lines := map[string]int{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key := node.Content[i]
+		if line, twice := lines[key.Value]; twice && key.Kind == yaml.ScalarNode {
+			s.unreadable[node] = true
+			s.problems.Add(positionOf(key), "key %q is in line %d too: keep one of them", key.Value, line)
+			continue
+		}
+		lines[key.Value] = key.Line
 	}
 }
 

@@ -42,7 +42,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown key in a mapping", "mapping:\n  a: {kee: b}\n", `2:7: unknown key "kee" (did you mean "key"?); known here: key`},
 		{"no value", "name:\n", "1:6: name has no value: remove it or give it one"},
 		{"no value in a list", "tags: [a, ~]\n", "1:11: entry 2 of tags has no value: remove it or give it one"},
-		{"key twice", "name: a\nname: b\n", `2: key "name" is in line 1 too: keep one of them`},
+		{"key twice", "name: a\nname: b\n", `2:1: key "name" is in line 1 too: keep one of them`},
 		{"number", "port: many\n", `1:7: port: want a whole number, not the text "many"`},
 		{"octal", "port: 0123\n", `1:7: YAML reads 0123 as the number 83: write that, or "0123" with its quotes if it is a text`},
 		{"hexadecimal", "port: 0x1F\n", `1:7: YAML reads 0x1F as the number 31: write that, or "0x1F" with its quotes if it is a text`},
