@@ -69,8 +69,12 @@ func appendInteger(b, number []byte) []byte {
 	return append(b, number...)
 }
 
+//
+// The switch is over any. In a Go plugin, a switch over [crypto.Signer] compares the plugin's own table of
+// methods with the one of the value. The gateway's program makes another table for the same type before it
+// loads the plugin, if it serves TLS, and then no case fits.
 func signRaw(key crypto.Signer, input []byte) ([]byte, error) {
-	switch key := key.(type) {
+	switch key := any(key).(type) {
 	case *ecdsa.PrivateKey:
 		return signES256(key, input)
 	case ed25519.PrivateKey:
