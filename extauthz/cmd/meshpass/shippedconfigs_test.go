@@ -83,7 +83,7 @@ func requireAll(t *testing.T, configs map[string]string) {
 			all = append(all, filepath.Join(filepath.Dir(overlay), string(file[1])))
 		}
 	}
-	if len(all) != 3 {
+	if len(all) < 3 {
 		t.Errorf("files of ConfigMaps: %v", all)
 	}
 	for _, file := range all {
@@ -140,6 +140,13 @@ func newMountedFiles(t *testing.T) string {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	code, headers, stderr := ran(t, "istio", "headers", filepath.Join(dir, "policies"))
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "allowed-headers.yaml"), []byte(headers), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }

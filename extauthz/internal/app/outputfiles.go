@@ -74,6 +74,7 @@ func (c config) readFiles(file *strictyaml.Checker) []namedFile {
 		add(entry.JWKS.CAFile, "trust", i, "jwks", "caFile")
 	}
 	add(c.Policies.Overrides, "policies", "overrides")
+	add(c.Envoy.AllowedHeaders, "envoy", "allowedHeaders")
 	add(c.Revocation.File, "revocation", "file")
 	add(c.Revocation.Redis.PasswordFile, "revocation", "redis", "passwordFile")
 	add(c.Revocation.Redis.CAFile, "revocation", "redis", "caFile")
