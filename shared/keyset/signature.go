@@ -69,6 +69,7 @@ func appendInteger(b, number []byte) []byte {
 	return append(b, number...)
 }
 
+// signRaw signs with a key that [newSigningKey] has accepted.
 //
 // The switch is over any. In a Go plugin, a switch over [crypto.Signer] compares the plugin's own table of
 // methods with the one of the value. The gateway's program makes another table for the same type before it
