@@ -137,7 +137,7 @@ func (d definition) findProblems(listed hooks.Listed, options Options) (problems
 	report := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	names := d.keys().names
 	if bundle := d.bundle(); bundle != "" {
-		report("the bundle %q replaces the lists of the definition: list the hooks in the bundle's manifest, or disable the bundle", bundle)
+		report("the bundle %q replaces the lists of the definition: list the hooks in the bundle's manifest, as `meshpass tyk bundle build` does, or disable the bundle", bundle)
 	}
 	if protocol := d.root.Find("protocol").String(); d.form != Open && protocol != "" && !slices.Contains([]string{"http", "https", "h2c"}, protocol) {
 		report("protocol %q: Tyk runs no hooks for it", protocol)
