@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/status"
@@ -46,6 +47,15 @@ func (c auditConfig) check(file *strictyaml.Checker) {
 }
 
 func (c auditConfig) isFile() bool { return c.Output != toStdout && c.Output != "" }
+
+// isPipe reports whether the output is a named pipe, which only a start opens.
+func (c auditConfig) isPipe(file *strictyaml.Checker) bool {
+	if !c.isFile() {
+		return false
+	}
+	info, err := os.Stat(file.ResolvePath(c.Output))
+	return err == nil && info.Mode().Type() == os.ModeNamedPipe
+}
 
 // checkOutput finds why the file could not be opened, without opening it.
 func (c auditConfig) checkOutput(file *strictyaml.Checker) {

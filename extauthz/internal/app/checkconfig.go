@@ -86,6 +86,9 @@ func listUnchecked(file *configFile, o CheckOptions) (all strictyaml.Problems) {
 	}
 	add(strictyaml.Path{"envoy", "allowedHeaders"}, "whether the mesh has exactly this EnvoyFilter")
 	add(atRedis, "whether Redis answers, and with a valid list")
+	if file.config.Audit.isPipe(file.check) {
+		add(strictyaml.Path{"audit", "output"}, "whether the named pipe has a reader, which must be there first")
+	}
 	if o.Memory == 0 {
 		all = append(all, file.check.ProblemAt(strictyaml.Path{"limits"}, "whether they fit into the memory of the container: name it with --memory"))
 	}

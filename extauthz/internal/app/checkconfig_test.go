@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -128,6 +129,19 @@ func TestKeysOfAnotherAlgorithmWarn(t *testing.T) {
 	wantFindings(t, "warnings", found.Warnings,
 		"meshpass.yaml:5:92: trust[0].algorithms: no key of the issuer's file is for one of these algorithms, so all its tokens are denied: name the keys' own "+
 			"(issuer https://tyk.test.meshpass.dev, algorithms [EdDSA RS256])")
+}
+
+// A pipe without a reader is rejected by a start alone, because only opening it shows that.
+func TestAnAuditPipeIsNotChecked(t *testing.T) {
+	f := newFiles(t, oneListener+"audit: {output: pipe}")
+	if err := syscall.Mkfifo(filepath.Join(filepath.Dir(f.config), "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found := f.check(CheckOptions{Memory: bytesize.GiB})
+	wantFindings(t, "problems", found.Problems)
+	wantFindings(t, "not checked", found.NotChecked,
+		"meshpass.yaml:1:12: listeners: whether their addresses are free on the authorizer's machine",
+		"meshpass.yaml:3:17: audit.output: whether the named pipe has a reader, which must be there first")
 }
 
 // The output of audit records is checked, and not opened.

@@ -157,7 +157,9 @@ func (l *Listener) promotePending(c *conn) (evicted *conn, refused string) {
 
 // countConn finds a place for a connection among those that count. If all are taken, the
 // address with most connections loses one, provided that it has at least two more than
-// the address of this one: a peer with many connections cannot keep out one with few.
+// the address of this one: a peer with many connections cannot keep out one with few. A request of
+// HTTP/1 is short, so there the oldest connection ends in any case: connections that nobody closes
+// cannot keep out a probe, even one of the same address.
 func (l *Listener) countConn(c *conn) (evicted *conn, refused string) {
 	its := len(l.byAddress[c.ip])
 	if l.hasFullShare(c) {
@@ -166,7 +168,8 @@ func (l *Listener) countConn(c *conn) (evicted *conn, refused string) {
 	}
 	if l.open >= l.limiter.Connections {
 		l.refused[LimitReached]++
-		if evicted = l.findCountedToEvict(); evicted == nil || len(l.byAddress[evicted.ip]) < its+2 {
+		evicted = l.findCountedToEvict()
+		if evicted == nil || l.protocol != HTTP1 && len(l.byAddress[evicted.ip]) < its+2 {
 			return nil, LimitReached
 		}
 		evicted.cause = LimitReached

@@ -229,8 +229,22 @@ func TestFramesThatAreTooSmall(t *testing.T) {
 	}
 }
 
-// Probes and metrics can be reached while others hold all connections.
+// Probes and metrics can be reached while others hold all connections: peers with more connections, with as
+// many, or programs of this machine, whose address is also that of a sidecar in front.
 func TestConnectionsOfAnotherProtocol(t *testing.T) {
+	for name, row := range map[string]struct {
+		holder func(int) string
+		probe  string
+	}{
+		"more":         {func(i int) string { return nthAddress(i / 2) }, "10.0.9.9"},
+		"as many":      {nthAddress, "10.0.9.9"},
+		"this machine": {func(int) string { return "127.0.0.1" }, "127.0.0.1"},
+	} {
+		t.Run(name, func(t *testing.T) { testProbeBesideHolders(t, row.holder, row.probe) })
+	}
+}
+
+func testProbeBesideHolders(t *testing.T, holder func(int) string, prober string) {
 	n := newNetwork()
 	l := limits.New(limits.Limits{Connections: 4}, slog.New(slog.DiscardHandler)).Listen(n, "ops", limits.HTTP1)
 	server := &http.Server{Handler: http.NotFoundHandler()}
@@ -241,9 +255,9 @@ func TestConnectionsOfAnotherProtocol(t *testing.T) {
 		<-served
 	})
 	for i := range 4 {
-		n.dialFrom(t, nthAddress(i/2))
+		n.dialFrom(t, holder(i))
 	}
-	probe := n.dialFrom(t, "10.0.9.9")
+	probe := n.dialFrom(t, prober)
 	if _, err := io.WriteString(probe, "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
