@@ -138,11 +138,16 @@ func (a *authorizer) addFiles(config string, more map[string]string) error {
 // newToken signs a token that no other one equals.
 func (a *authorizer) newToken(algorithm string) (string, error) {
 	a.count++
-	raw, _, err := a.minters[algorithm].Mint(identity.Identity{
-		Subject: identity.Subject{Namespace: "demo", ID: fmt.Sprintf("user-%d", a.count)}, Scopes: []string{"orders.read"}, Requester: checks.Gateway,
-		API: identity.API{ID: "orders-api", Name: "Orders"}, Org: "acme-org", Method: "jwt", Claims: map[string]any{"tenant": "acme", "plan": "gold"}, IP: "192.0.2.7",
-	})
+	raw, _, err := a.minters[algorithm].Mint(newIdentity(a.count))
 	return raw, err
+}
+
+// newIdentity is that of a usual token, of 700 bytes before the signature.
+func newIdentity(number int) identity.Identity {
+	return identity.Identity{
+		Subject: identity.Subject{Namespace: "demo", ID: fmt.Sprintf("user-%d", number)}, Scopes: []string{"orders.read"}, Requester: checks.Gateway,
+		API: identity.API{ID: "orders-api", Name: "Orders"}, Org: "acme-org", Method: "jwt", Claims: map[string]any{"tenant": "acme", "plan": "gold"}, IP: "192.0.2.7",
+	}
 }
 
 // newCheck is a Check as a sidecar of Istio sends it, with the headers of a usual client.

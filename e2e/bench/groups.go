@@ -2,5 +2,5 @@ package bench
 
 // Groups are all groups, in the order of their measurement.
 func Groups() []Group {
-	return []Group{newCheckGroup(), newHeaderGroup(), newHopGroup(), newGatewayGroup()}
+	return []Group{newCheckGroup(), newHeaderGroup(), newHopGroup(), newGatewayGroup(), newAlgorithmGroup()}
 }

@@ -127,7 +127,7 @@ func (m *Mesh) copyTykPolicies(home string) error {
 func (m *Mesh) writeKeys(home string) error {
 	now := time.Now()
 	plan := keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.AddDate(0, 0, 1), RemoveAfter: now.AddDate(0, 0, 2)}
-	if _, err := keyset.CreateKey(m.filePath(home, "keys"), "ES256", plan); err != nil {
+	if _, err := keyset.CreateKey(m.filePath(home, "keys"), keyset.DefaultAlgorithm, plan); err != nil {
 		return err
 	}
 	keys, err := keyset.LoadSigningKeys(m.filePath(home, "keys"))

@@ -20,7 +20,11 @@ const (
 	RS256 = "RS256"
 )
 
-// Algorithms returns the names of all algorithms. The first one is the default.
+// DefaultAlgorithm is that of the first key of a directory. Of the three it costs least where
+// a token is signed once and verified at one to some forty hops: docs/performance.md.
+const DefaultAlgorithm = EdDSA
+
+// Algorithms returns the names of all algorithms.
 func Algorithms() []string { return []string{ES256, EdDSA, RS256} }
 
 // Limits of RSA keys. The publisher of a key decides the cost of each verification: 16,384

@@ -28,8 +28,9 @@ const leadUsage = "time from publishing to signing: the time that the slowest ve
 
 // addNewKeyFlags adds the flags that describe a new key.
 func addNewKeyFlags(cmd *cobra.Command, n *keys.KeyRequest) {
-	n.Algorithm, n.Lead, n.Lifetime = keyset.ES256, defaultLead, defaultKeyLifetime
-	addChoice(cmd, &n.Algorithm, "algorithm", "", "the algorithm of the key", keyset.ES256, keyset.EdDSA, keyset.RS256)
+	n.Lead, n.Lifetime = defaultLead, defaultKeyLifetime
+	addChoice(cmd, &n.Algorithm, "algorithm", "", "the algorithm of the key. Without it, that of the newest key of the directory, or "+
+		keyset.DefaultAlgorithm+" for the first key. Every authorizer must accept it: see algorithms in docs/configuration.md", keyset.Algorithms()...)
 	addDuration(cmd, &n.Lead, "lead", leadUsage)
 	addDuration(cmd, &n.Lifetime, "lifetime-of-key", "how long a key signs if no other key follows")
 	cmd.Flags().BoolVar(&n.First, "first", false, "the very first key of the directory signs at once. No verifier can know it yet: "+

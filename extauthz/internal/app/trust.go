@@ -89,7 +89,7 @@ const (
 
 func (c *trustConfig) setDefaults(file *strictyaml.Checker, at strictyaml.Path) {
 	if !file.Has(at.With("algorithms")) {
-		c.Algorithms = []string{keyset.ES256}
+		c.Algorithms = []string{keyset.ES256, keyset.EdDSA}
 	}
 	if !file.Has(at.With("home")) {
 		c.Home = file.Has(at.With("jwks", "file"))

@@ -25,13 +25,14 @@ var ErrNotDone = errors.New("not done")
 
 // KeyRequest describes the key to add.
 type KeyRequest struct {
-	Dir, Algorithm string
-	Lead           time.Duration // from publishing to signing; 1 s or more, whole seconds count
-	Lifetime       time.Duration // how long it signs; 1 s or more, whole seconds count
-	First          bool          // the very first key of the directory, which signs at once
-	Test           bool          // the directory is for test keys: see keyset.SigningKeys.IsTest
-	TokenLifetime  time.Duration // longest lifetime of a token; zero: token.MaxLifetime
-	Now            time.Time
+	Dir           string
+	Algorithm     string        // empty: that of the newest key of the directory, or [keyset.DefaultAlgorithm] for its first key
+	Lead          time.Duration // from publishing to signing; 1 s or more, whole seconds count
+	Lifetime      time.Duration // how long it signs; 1 s or more, whole seconds count
+	First         bool          // the very first key of the directory, which signs at once
+	Test          bool          // the directory is for test keys: see keyset.SigningKeys.IsTest
+	TokenLifetime time.Duration // longest lifetime of a token; zero: token.MaxLifetime
+	Now           time.Time
 }
 
 // AddKey adds a key, unless one waits to sign already.
@@ -51,6 +52,7 @@ func AddKey(n KeyRequest) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	n.Algorithm = n.chooseAlgorithm(before)
 	if done, err := n.isDone(before.Keys()); done || err != nil {
 		return newReport(n.Dir, "", before, n.Now), err
 	}
@@ -71,6 +73,18 @@ func AddKey(n KeyRequest) (Report, error) {
 		r.addNote("it signs at once: authorizers reject its tokens (kid_unknown) until they have FILE")
 	}
 	return r, nil
+}
+
+// chooseAlgorithm keeps the algorithm of the keys before, unless another one is requested: the
+// authorizers of an installation may not accept another one.
+func (n KeyRequest) chooseAlgorithm(before *keyset.SigningKeys) string {
+	if n.Algorithm != "" {
+		return n.Algorithm
+	}
+	if keys := before.Keys(); len(keys) > 0 { // the newest first
+		return keys[0].Algorithm()
+	}
+	return keyset.DefaultAlgorithm
 }
 
 func (n KeyRequest) newPlan() keyset.Plan {

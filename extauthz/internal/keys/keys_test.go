@@ -176,3 +176,41 @@ func TestCouldNot(t *testing.T) {
 		t.Errorf("a broken plan: got %v", err)
 	}
 }
+
+// The first key of a directory has the default algorithm. Later keys keep the algorithm of the keys before them, because
+// authorizers may accept no other, until another one is requested.
+func TestAlgorithmOfTheNextKey(t *testing.T) {
+	for _, row := range []struct{ first, requested, want string }{
+		{"", "", keyset.EdDSA}, {keyset.ES256, "", keyset.ES256}, {keyset.RS256, "", keyset.RS256},
+		{keyset.ES256, keyset.EdDSA, keyset.EdDSA}, {keyset.EdDSA, keyset.ES256, keyset.ES256},
+	} {
+		for name, add := range map[string]func(keys.KeyRequest) (keys.Report, error){
+			"new":    keys.AddKey,
+			"rotate": func(n keys.KeyRequest) (keys.Report, error) { return keys.Rotate(keys.Rotation{KeyRequest: n}, "") },
+			"leak": func(n keys.KeyRequest) (keys.Report, error) {
+				set, err := keyset.LoadSigningKeys(n.Dir)
+				if err != nil || len(set.Keys()) == 0 {
+					return keys.Rotate(keys.Rotation{KeyRequest: n}, "")
+				}
+				return keys.Rotate(keys.Rotation{KeyRequest: n, Immediately: true, Leaked: []string{set.Keys()[0].ID()}}, "")
+			},
+		} {
+			n := keys.KeyRequest{Dir: t.TempDir(), Lead: time.Hour, Lifetime: 24 * time.Hour, Now: noon}
+			if row.first != "" {
+				before := signsFirst(n.Dir)
+				before.Algorithm = row.first
+				make1(t, before)
+			}
+			n.Algorithm = row.requested
+			r, err := add(n)
+			if err != nil || r.Made == "" {
+				t.Fatalf("%s, %+v: %+v, %v", name, row, r, err)
+			}
+			for _, key := range r.Keys {
+				if key.ID == r.Made && key.Algorithm != row.want {
+					t.Errorf("%s, first %q, requested %q: got %s, want %s", name, row.first, row.requested, key.Algorithm, row.want)
+				}
+			}
+		}
+	}
+}

@@ -47,6 +47,7 @@ func (r Rotation) Apply(before keyset.Files, published []byte) (keyset.Files, Re
 	if err := r.requireAllowed(set); err != nil {
 		return nil, Report{}, err
 	}
+	r.Algorithm = r.chooseAlgorithm(set)
 	s := newRotationState(r, set)
 	s.restartLead(published)
 	files, err := s.nextFiles(before)
