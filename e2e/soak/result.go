@@ -18,8 +18,9 @@ type Result struct {
 	Allowed   int            `json:"allowed"`   // requests that must be denied and were allowed
 	Streams   []Stream       `json:"streams"`
 	Rotations int            `json:"rotations"`
-	Signed    []string       `json:"signed"`  // kids that the gateway has signed with
-	Dropped   int            `json:"dropped"` // keys that were removed from the set
+	Signed    []string       `json:"signed"`     // kids that the gateway has signed with, in the order of time
+	Used      []string       `json:"algorithms"` // of these keys
+	Dropped   int            `json:"dropped"`    // keys that were removed from the set
 	Restarts  map[string]int `json:"restarts"`
 	Latency   Latency        `json:"latency_ms"`
 	Wrong     []string       `json:"wrong"` // everything that was not as expected; empty: the run passed
@@ -67,7 +68,7 @@ func (p *parts) newResult() Result {
 		r.addProblem("the gateway has not signed with %s", kid)
 	}
 	keys.mu.Lock()
-	r.Rotations, r.Dropped, r.Signed = len(keys.made), keys.dropped, slices.Sorted(maps.Keys(keys.signed))
+	r.Rotations, r.Dropped, r.Signed, r.Used = len(keys.made), keys.dropped, slices.Clone(keys.signed), keys.usedAlgorithms()
 	keys.mu.Unlock()
 	p.restarts.mu.Lock()
 	r.Restarts, r.Events = maps.Clone(p.restarts.restarts), slices.Clone(p.restarts.events)
@@ -140,7 +141,7 @@ func (r *Result) Print(to io.Writer) error {
 			_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", s.Name, outcome, s.Outcomes[outcome], outcomeNote(s, outcome))
 		}
 	}
-	_, _ = fmt.Fprintf(table, "\n%s\nkeys that the gateway signed with: %d; keys that were removed: %d\n", r.summaryLine(), len(r.Signed), r.Dropped)
+	_, _ = fmt.Fprintf(table, "\n%s\nkeys that the gateway signed with: %d (%s); keys that were removed: %d\n", r.summaryLine(), len(r.Signed), strings.Join(r.Used, ", "), r.Dropped)
 	_, _ = fmt.Fprintf(table, "latency of allowed requests: p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, max %.1f ms\n", r.Latency.P50, r.Latency.P90, r.Latency.P99, r.Latency.Max)
 	_, _ = fmt.Fprintf(table, "rate: %.0f requests/s wanted, %.0f sent; capacity %s\n", r.Rate, float64(r.Requests)/r.Seconds, r.capacityText())
 	for _, g := range r.Growths {

@@ -44,7 +44,7 @@ func TestWhatIsWrong(t *testing.T) {
 
 func TestAKeyThatNeverSignedIsNoticed(t *testing.T) {
 	now := time.Now()
-	keys := &rotator{every: 4 * time.Second, lead: 2 * time.Second, signed: map[string]bool{"used": true},
+	keys := &rotator{every: 4 * time.Second, lead: 2 * time.Second, signed: []string{"used"},
 		made: []newKey{{kid: "used", at: now.Add(-time.Minute)}, {kid: "unused", at: now.Add(-time.Minute)}, {kid: "new", at: now}}}
 	if diff := cmp.Diff([]string{"unused"}, keys.unusedKeys(now)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

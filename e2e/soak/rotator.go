@@ -8,14 +8,19 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/pace"
+	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// rotator rotates the gateway's keys with the commands that an operator's timer runs, and reads the
-// gateway's metrics to find out which key signs.
+// rotatedAlgorithms are those of the keys, in turns. The key of the local mesh is the first one, and has the first algorithm.
+var rotatedAlgorithms = []string{keyset.DefaultAlgorithm, keyset.ES256}
+
+// rotator rotates the gateway's keys with the commands that an operator's timer runs, from one algorithm to the other and back, and
+// reads the gateway's metrics to find out which key signs.
 type rotator struct {
 	every, lead time.Duration // as in Options
 	dir         string        // of the mesh
@@ -25,11 +30,12 @@ type rotator struct {
 	// reach the verifiers. An operator who knows that no key can reach them does not rotate.
 	publishing sync.Mutex
 
-	mu      sync.Mutex
-	signing string          // kid
-	made    []newKey        // in the order of time
-	signed  map[string]bool // kids that the gateway has signed with
-	dropped int             // keys that were removed from the set
+	mu         sync.Mutex
+	signing    string            // kid
+	algorithms map[string]string // by kid
+	made       []newKey          // in the order of time
+	signed     []string          // kids that the gateway has signed with, in the order of time
+	dropped    int               // keys that were removed from the set
 }
 
 type newKey struct {
@@ -50,8 +56,11 @@ func (r *rotator) watchSigningKey(ctx context.Context) error {
 func (r *rotator) rotateOnce(ctx context.Context) error {
 	r.publishing.Lock()
 	defer r.publishing.Unlock()
+	r.mu.Lock()
+	next := rotatedAlgorithms[(len(r.made)+1)%len(rotatedAlgorithms)]
+	r.mu.Unlock()
 	in := []string{"--dir", filepath.Join(r.dir, "keys"), "--out", filepath.Join(r.dir, "jwks.json"), "-o", "json"}
-	printed, err := runMeshpass(ctx, append([]string{"keys", "rotate", "--every", r.every.String(), "--lead", r.lead.String(), "--lifetime", "10s"}, in...)...)
+	printed, err := runMeshpass(ctx, append([]string{"keys", "rotate", "--every", r.every.String(), "--lead", r.lead.String(), "--lifetime", "10s", "--algorithm", next}, in...)...)
 	if err != nil {
 		return err
 	}
@@ -78,7 +87,7 @@ func (r *rotator) recordReport(printed []byte) error {
 	var report struct {
 		Made    string
 		Dropped []string
-		Keys    []struct{ KID, State string }
+		Keys    []struct{ KID, State, Algorithm string }
 	}
 	if err := json.Unmarshal(printed, &report); err != nil {
 		return fmt.Errorf("report of keys rotate: %w", err)
@@ -90,6 +99,7 @@ func (r *rotator) recordReport(printed []byte) error {
 	}
 	r.dropped += len(report.Dropped)
 	for _, key := range report.Keys {
+		r.algorithms[key.KID] = key.Algorithm
 		if key.State == "signing" {
 			r.signing = key.KID
 		}
@@ -114,7 +124,9 @@ func (r *rotator) readSigningKey(ctx context.Context) error {
 	for lines.Scan() {
 		if found := currentKeyLine.FindStringSubmatch(lines.Text()); found != nil {
 			r.mu.Lock()
-			r.signed[found[1]] = true
+			if !slices.Contains(r.signed, found[1]) {
+				r.signed = append(r.signed, found[1])
+			}
 			r.mu.Unlock()
 		}
 	}
@@ -127,15 +139,24 @@ func (r *rotator) unusedKeys(now time.Time) []string {
 	defer r.mu.Unlock()
 	var kids []string
 	for _, key := range r.made {
-		if !r.signed[key.kid] && now.Sub(key.at) > r.lead+r.every {
+		if !slices.Contains(r.signed, key.kid) && now.Sub(key.at) > r.lead+r.every {
 			kids = append(kids, key.kid)
 		}
 	}
 	return kids
 }
 
-func (r *rotator) signingKey() string {
+func (r *rotator) signingKey() (kid, algorithm string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.signing
+	return r.signing, r.algorithms[r.signing]
+}
+
+// usedAlgorithms are those of the keys that the gateway has signed with, in the order of time. mu is held.
+func (r *rotator) usedAlgorithms() []string {
+	var used []string
+	for _, kid := range r.signed {
+		used = append(used, r.algorithms[kid])
+	}
+	return used
 }

@@ -93,7 +93,7 @@ func runParts(ctx context.Context, o Options, mesh *localmesh.Mesh, env *environ
 
 // newParts prepares a run, and measures the capacity.
 func newParts(ctx context.Context, o Options, mesh *localmesh.Mesh, env *environment) (*parts, error) {
-	keys := &rotator{every: o.Every, lead: o.Lead, dir: mesh.Dir(), metrics: env.metrics, signed: map[string]bool{}}
+	keys := &rotator{every: o.Every, lead: o.Lead, dir: mesh.Dir(), metrics: env.metrics, algorithms: map[string]string{}}
 	if err := errors.Join(keys.waitForMetrics(ctx), keys.rotateOnce(ctx)); err != nil {
 		return nil, err
 	}
