@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -110,7 +111,7 @@ func (l *Level) Describe() string {
 }
 
 func (l *Level) serveChange(w http.ResponseWriter, r *http.Request) {
-	level, lasting, err := parseChange(r.URL.Query().Get("level"), r.URL.Query().Get("for"))
+	level, lasting, err := parseChange(r.URL.Query())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -130,8 +131,15 @@ func ParseLevel(name string) (slog.Level, error) {
 	return 0, fmt.Errorf("level %q: want debug, info, warn or error", name)
 }
 
-func parseChange(name, lasting string) (slog.Level, time.Duration, error) {
-	level, err := ParseLevel(name)
+// parseChange rejects a parameter that it does not know: a mistyped one would make the change last.
+func parseChange(query url.Values) (slog.Level, time.Duration, error) {
+	for name, values := range query {
+		if name != "level" && name != "for" || len(values) > 1 {
+			return 0, 0, fmt.Errorf("parameter %q: want level and, for a change that ends, for, each once", name)
+		}
+	}
+	lasting := query.Get("for")
+	level, err := ParseLevel(query.Get("level"))
 	if err != nil || lasting == "" {
 		return level, 0, err
 	}

@@ -53,6 +53,8 @@ func TestPaths(t *testing.T) {
 		{"GET", "http://127.0.0.1/", 404, ""},
 		{"POST", "http://127.0.0.1/debug/log-level?level=debug", 405, ""},
 		{"PUT", "http://127.0.0.1/debug/log-level", 400, `level "": want debug, info, warn or error`},
+		{"PUT", "http://127.0.0.1/debug/log-level?level=debug&fro=15m", 400, `parameter "fro": want level and, for a change that ends, for, each once`},
+		{"PUT", "http://127.0.0.1/debug/log-level?level=debug&level=info", 400, `parameter "level": want level and, for a change that ends, for, each once`},
 		{"PUT", "http://127.0.0.1/debug/log-level?level=info%2B1", 400, `level "info+1": want debug, info, warn or error`},
 		{"PUT", "http://127.0.0.1/debug/log-level?level=debug&for=-1s", 400, `for="-1s": want a duration such as 15m, at most 24h0m0s`},
 		{"PUT", "http://127.0.0.1/debug/log-level?level=debug&for=25h", 400, `for="25h": want`},
