@@ -92,6 +92,7 @@ func (m *Model) readOwn() {
 func (m *Model) addProblems(c *objects.Content, err error) {
 	for _, p := range strictyaml.AsProblems(err) {
 		place := c.Root.Place()
+		p.Line += c.Line
 		shift := p.Line - max(place.KeyLine, 1)
 		switch {
 		case place.Key != "":
@@ -138,36 +139,22 @@ func (m *Model) Domains() identity.TrustDomains {
 	return identity.TrustDomains{Local: "cluster.local"}
 }
 
-// readDocuments compiles the documents, each text once. Rejected ones are named.
+// readDocuments compiles the documents. Rejected ones are named.
 func (m *Model) readDocuments() {
-	compiled := map[*byte]compiledText{}
+	loader := source.Loader{Domains: m.Domains()}
 	for _, c := range m.Set.ContentsOf(objects.AccessPolicy) {
-		if len(c.Text) == 0 { // an entry of a List, which no authorizer reads
+		if len(c.Text) == 0 {
 			m.Set.Unchecked = append(m.Set.Unchecked, objects.Unchecked{Place: c.Root.Place(), Reason: "an AccessPolicy in a List, which no authorizer reads"})
 			continue
 		}
-		text, known := compiled[&c.Text[0]]
-		if !known {
-			files := policycli.MemoryFolder(map[string][]byte{"document.yaml": c.Text})
-			text.documents, text.problems = source.Loader{Domains: m.Domains()}.Documents(source.Dir{Name: "lint", Files: files})
-			compiled[&c.Text[0]] = text
-			if len(text.problems) > 0 {
-				m.addProblems(c, text.problems)
-			}
+		documents, problems := loader.Documents(source.Dir{Name: "lint", Files: policycli.MemoryFolder(map[string][]byte{"document.yaml": c.Text})})
+		if len(problems) > 0 {
+			m.addProblems(c, problems)
 		}
-		name := c.Root.FindPath("metadata", "name").String()
-		i := slices.IndexFunc(text.documents, func(d *source.Document) bool { return d.Policy.Metadata.Name == name })
-		if i >= 0 {
-			d := text.documents[i]
-			m.Documents = append(m.Documents, &Document{Name: name, Root: c.Root, Compiled: d.Compiled, Content: c, OnOutage: d.Policy.Spec.OnOutage})
+		for _, d := range documents {
+			m.Documents = append(m.Documents, &Document{Name: d.Policy.Metadata.Name, Root: c.Root, Compiled: d.Compiled, Content: c, OnOutage: d.Policy.Spec.OnOutage})
 		}
 	}
-}
-
-// compiledText is what one text holds.
-type compiledText struct {
-	documents []*source.Document
-	problems  strictyaml.Problems
 }
 
 // DocumentsFor gives the documents that target a workload by its account.

@@ -36,5 +36,5 @@ func (r *Reader) readRendered(source string, text []byte) {
 		n.Line, n.Column = 0, 0
 		return true
 	})
-	r.addObject(root, text)
+	r.addObject(root)
 }

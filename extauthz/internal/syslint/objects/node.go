@@ -39,6 +39,8 @@ type Document struct {
 	Source  string // the file, the overlay or the context
 	Object  string // such as ConfigMap edge/tyk-apis; empty: the text is no Kubernetes object
 	Key     string // of the ConfigMap that holds the text; empty: no ConfigMap
+	text    []byte // of the document alone
+	line    int    // lines before it in the file or key
 	outer   *Node  // the text in the ConfigMap
 	inBlock bool   // the text begins in the line after outer
 }

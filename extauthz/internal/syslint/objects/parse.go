@@ -70,6 +70,7 @@ func parseJSON(d Document, text []byte) (*Node, error) {
 		root.Key, root.parent = "", nil
 	}
 	root.document = &d
+	d.text = text
 	return root, nil
 }
 
@@ -146,6 +147,7 @@ func parseYAML(d Document, p part) (root *Node, line int, err error) {
 		return nil, c.errLine, c.err
 	}
 	root.document = &d
+	d.text, d.line = p.text, p.line
 	return root, 0, nil
 }
 

@@ -98,14 +98,14 @@ func (r *Reader) ReadText(name string, text []byte) {
 		r.Set.addUnchecked(Place{Source: name}, "it is empty")
 	}
 	for _, root := range roots {
-		r.addRoot(root, filepath.Base(name), text)
+		r.addRoot(root, filepath.Base(name))
 	}
 }
 
 // addRoot adds a document: an object, a list of objects, or a file of another kind.
-func (r *Reader) addRoot(root *Node, name string, text []byte) {
+func (r *Reader) addRoot(root *Node, name string) {
 	if root.Kind == Map && (root.Find("kind") != nil && root.Find("apiVersion") != nil) {
-		r.addObject(root, text)
+		r.addObject(root)
 		return
 	}
 	if root.Find("openapi") != nil && root.Find("x-tyk-api-gateway") == nil {
@@ -121,18 +121,19 @@ func (r *Reader) addRoot(root *Node, name string, text []byte) {
 		r.Set.addUnchecked(root.Place(), reason)
 		return
 	}
-	r.addContent(&Content{Kind: kind, Root: root, Text: text, Name: name})
+	r.addContent(&Content{Kind: kind, Root: root, Name: name})
 }
 
 func (r *Reader) addContent(c *Content) {
 	if c.Kind == known {
 		return
 	}
+	c.Text, c.Line = c.Root.document.text, c.Root.document.line
 	r.Set.Contents = append(r.Set.Contents, c)
 	r.Progress(len(r.Set.Contents) + len(r.Set.Objects))
 }
 
-func (r *Reader) addObject(root *Node, text []byte) {
+func (r *Reader) addObject(root *Node) {
 	group, version := splitAPIVersion(root.Find("apiVersion").String())
 	kind := root.Find("kind").String()
 	if items := root.Find("items"); strings.HasSuffix(kind, "List") && items != nil && (group == Core || items.Kind == List) {
@@ -158,7 +159,7 @@ func (r *Reader) addObject(root *Node, text []byte) {
 	case group == kustomize || kind == "PolicyTest":
 		return
 	case group == Meshpass:
-		r.addContent(&Content{Kind: AccessPolicy, Root: root, Text: text, Name: filepath.Base(root.document.Source)})
+		r.addContent(&Content{Kind: AccessPolicy, Root: root, Name: filepath.Base(root.document.Source)})
 		return
 	}
 	o := &Object{Root: root, Group: group, Version: version, Kind: kind, Name: root.FindPath("metadata", "name").String(), annotations: root.FindPath("metadata", "annotations")}
@@ -185,12 +186,13 @@ func (r *Reader) addObject(root *Node, text []byte) {
 // addListItem makes an entry of a list a document of its own.
 func (r *Reader) addListItem(list, item *Node) {
 	document := *list.document
+	document.text = nil // it is a part of the list's text
 	item.parent, item.document = nil, &document
 	if item.Kind != Map || item.Find("kind") == nil || item.Find("apiVersion") == nil {
 		r.Set.addUnchecked(item.Place(), "an entry of a list that is no Kubernetes object")
 		return
 	}
-	r.addObject(item, nil)
+	r.addObject(item)
 }
 
 // keepLast replaces an object that was read before: applying both leaves the last one.
@@ -309,7 +311,7 @@ func (r *Reader) unpackText(o *Object, member *Node, text []byte) {
 	for _, root := range roots {
 		if root.Find("kind") != nil && root.Find("apiVersion") != nil {
 			if group, _ := splitAPIVersion(root.Find("apiVersion").String()); group == Meshpass && root.Find("kind").String() == "AccessPolicy" {
-				r.addContent(&Content{Kind: AccessPolicy, Root: root, Text: text, Name: member.Key, Holder: o.Name, Namespace: o.Namespace})
+				r.addContent(&Content{Kind: AccessPolicy, Root: root, Name: member.Key, Holder: o.Name, Namespace: o.Namespace})
 			}
 			continue // the objects of an application's own files are not applied
 		}
@@ -320,7 +322,7 @@ func (r *Reader) unpackText(o *Object, member *Node, text []byte) {
 		if kind == unknown || kind == MeshConfig && !ofMesh {
 			continue
 		}
-		r.addContent(&Content{Kind: kind, Root: root, Text: text, Name: member.Key, Holder: o.Name, Namespace: o.Namespace})
+		r.addContent(&Content{Kind: kind, Root: root, Name: member.Key, Holder: o.Name, Namespace: o.Namespace})
 	}
 }
 

@@ -36,6 +36,7 @@ type Content struct {
 	Kind      ContentKind
 	Root      *Node
 	Text      []byte
+	Line      int    // lines before it in its file or key
 	Name      string // the base name of the file, or the key of the ConfigMap
 	Holder    string // the name of the ConfigMap or Secret; empty: a file
 	Namespace string // of the ConfigMap or Secret
