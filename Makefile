@@ -112,6 +112,14 @@ images: ## Build the two images, with Docker
 	docker build -f Dockerfile.authz --build-arg REVISION=$$(git rev-parse HEAD) --build-arg DATE=$$(git log -1 --format=%cI) -t meshpass/authz:dev .
 	docker build -f Dockerfile.plugin --build-arg REVISION=$$(git rev-parse HEAD) --build-arg DATE=$$(git log -1 --format=%cI) --build-arg TYK_VERSION=$(or $(TYK_VERSION),$(GATEWAY)) -t meshpass/tyk-plugin:dev .
 
+.PHONY: lint-proof
+lint-proof: test-programs ## Cause on the real gateway, Envoy and control plane the faults that `meshpass lint` calls seen
+	cd e2e && go test -count=1 ./gateway -run '^(TestLintFacts|TestUnguardedAPIs|TestWays|TestResponseCache|TestDetailedRecording|TestCanary|TestControlAPI|TestKinds|TestOpenAPIDefinitions|TestBundles)$$'
+	cd e2e && go test -count=1 ./drills -run '^(TestDrills|TestRetries)$$'
+	cd e2e && go test -count=1 ./fidelity -run '^TestNormalisation$$'
+	cd e2e && go test -count=1 . -run '^(TestTopologies|TestTrustComesAndGoes)$$'
+	cd e2e/istiod && go test -count=1 -run '^(TestLintFacts|TestLintTimeout|TestChains)$$' .
+
 .PHONY: manifests-check
 manifests-check: bin/istiod ## Build every overlay and check each object as a cluster would
 	@bin/istiod validate --mesh manifests/istio/install.yaml --dir manifests

@@ -34,6 +34,12 @@ const permissive = "permissive"
 // them, and the cluster in testdata/chains.
 func simulator(t *testing.T, p pod, folders ...string) *simulation.Simulation {
 	t.Helper()
+	return simulate(t, p, loadChains(t, "", folders...))
+}
+
+// loadChains reads the manifests of a simulation, and more objects.
+func loadChains(t *testing.T, more string, folders ...string) *manifests {
+	t.Helper()
 	istio := filepath.Join(shipped, "istio")
 	s := source{mesh: filepath.Join(istio, "install.yaml"), dirs: []string{istio, filepath.Join("testdata", "chains")}}
 	if !slices.Contains(folders, permissive) {
@@ -52,10 +58,19 @@ func simulator(t *testing.T, p pod, folders ...string) *simulation.Simulation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := parse(append(files, callers...))
+	files = append(files, callers...)
+	if more != "" {
+		files = append(files, file{path: "more.yaml", data: []byte(more)})
+	}
+	m, err := parse(files)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m
+}
+
+func simulate(t *testing.T, p pod, m *manifests) *simulation.Simulation {
+	t.Helper()
 	server := xds.NewFakeDiscoveryServer(t, xds.FakeOptions{MeshConfig: m.mesh, KubernetesObjects: m.objects, Configs: m.configs, DisableSecretAuthorization: true})
 	return simulation.NewSimulation(t, server, server.SetupProxy(&model.Proxy{
 		Type: p.kind, ID: p.name + "." + p.namespace, ConfigNamespace: p.namespace, IPAddresses: []string{p.address}, Labels: p.labels,

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +23,11 @@ func TestDocs(t *testing.T) {
 		fmt.Fprintf(&b, "### %s\n\n| code | severity, proof | fault | what breaks | how to fix it |\n| --- | --- | --- | --- | --- |\n", area)
 		for _, r := range syslint.Rules() {
 			if r.Area == area {
-				fmt.Fprintf(&b, "| <a id=%q></a>`%s` | %s, %s | %s | %s | %s |\n", r.Code, r.Code, r.Severity, r.Proof, r.Summary, r.Breaks, strings.ReplaceAll(r.Fix, "|", "\\|"))
+				proof, test := syslint.ProofOf(r.Code)
+				if test != "" {
+					test = " (`" + testFolder(test) + "." + testName(test) + "`)"
+				}
+				fmt.Fprintf(&b, "| <a id=%q></a>`%s` | %s, %s%s | %s | %s | %s |\n", r.Code, r.Code, r.Severity, proof, test, r.Summary, r.Breaks, strings.ReplaceAll(r.Fix, "|", "\\|"))
 			}
 		}
 		b.WriteString("\n")
@@ -46,4 +52,45 @@ func TestDocs(t *testing.T) {
 		return
 	}
 	t.Error("the tables of docs/lint.md differ from the codes: go test -run TestDocs -update")
+}
+
+func testFolder(test string) string {
+	if folder, _, found := strings.Cut(test, "."); found {
+		return "e2e/" + folder
+	}
+	return "e2e"
+}
+
+func testName(test string) string { return test[strings.LastIndex(test, ".")+1:] }
+
+// Each code that is called seen has a test, which `make lint-proof` runs.
+func TestProofs(t *testing.T) {
+	makefile, err := os.ReadFile("../../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, target, found := strings.Cut(string(makefile), "\nlint-proof: ")
+	if !found {
+		t.Fatal("no target lint-proof")
+	}
+	target, _, _ = strings.Cut(target, "\n\n")
+	for _, r := range syslint.Rules() {
+		_, test := syslint.ProofOf(r.Code)
+		if test == "" {
+			continue
+		}
+		if !strings.Contains(target, testName(test)) {
+			t.Errorf("%s: make lint-proof does not run %s", r.Code, test)
+		}
+		files, err := filepath.Glob("../../../" + testFolder(test) + "/*_test.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(files, func(file string) bool {
+			text, err := os.ReadFile(file)
+			return err == nil && strings.Contains(string(text), "\nfunc "+testName(test)+"(")
+		}) {
+			t.Errorf("%s: there is no %s", r.Code, test)
+		}
+	}
 }

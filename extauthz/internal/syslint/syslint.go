@@ -61,8 +61,9 @@ func Run(set *objects.Set) Report {
 		Findings: []Finding{}, Unchecked: set.SortedUnchecked(),
 	}
 	for _, f := range found.Findings {
+		proof, _ := ProofOf(f.Rule.Code)
 		report.Findings = append(report.Findings, Finding{
-			Code: f.Rule.Code, Severity: f.Rule.Severity, Proof: f.Rule.Proof, Place: f.Place, Message: f.Message, Breaks: f.Rule.Breaks, Fix: f.Rule.Fix,
+			Code: f.Rule.Code, Severity: f.Rule.Severity, Proof: proof, Place: f.Place, Message: f.Message, Breaks: f.Rule.Breaks, Fix: f.Rule.Fix,
 			Docs: "docs/" + docsPage + "#" + f.Rule.Code, key: f.Key(),
 		})
 	}

@@ -14,47 +14,47 @@ import (
 )
 
 var (
-	claimUnmapped = registry.Define("claim_not_mapped", finding.Error, finding.Seen,
+	claimUnmapped = registry.Define("claim_not_mapped", finding.Error,
 		"A rule reads a claim that no mapping of the plugin writes.",
 		"No token has the claim: an allow rule never matches, and a deny rule always does.",
 		"Add the claim to the mappings of the plugin's file, or correct its name.")
-	scopeUngranted = registry.Define("scope_not_granted", finding.Error, finding.Seen,
+	scopeUngranted = registry.Define("scope_not_granted", finding.Error,
 		"A rule asks for a scope that no mapping and no Tyk policy grants.",
 		"The rule never matches.",
 		"Grant the scope in scopes.byPolicy of the plugin's file, or map the provider's scopes.")
-	tykPolicyUnknown = registry.Define("tyk_policy_unknown", finding.Error, finding.Read,
+	tykPolicyUnknown = registry.Define("tyk_policy_unknown", finding.Error,
 		"A definition, a key or the plugin's file names a Tyk policy that does not exist.",
 		"Tyk denies the callers (403), or scopes of the policy are never granted.",
 		"Write the id of a policy.")
-	rightsUnknown = registry.Define("tyk_policy_api_unknown", finding.Error, finding.Read,
+	rightsUnknown = registry.Define("tyk_policy_api_unknown", finding.Error,
 		"A Tyk policy or key has rights for an API that no definition has, or for none at all.",
 		"The right has no effect; a policy without any right admits its callers to every API.",
 		"Write the api_id of a definition.")
-	targetUnknown = registry.Define("target_unknown", finding.Error, finding.Read,
+	targetUnknown = registry.Define("target_unknown", finding.Error,
 		"A document targets a workload, Service or API that does not exist.",
 		"The document guards nothing. What it should guard has no document.",
 		"Write ns/NAMESPACE/sa/ACCOUNT of the pods, service/NAMESPACE/NAME, or edge/API_ID.")
-	callerUnknown = registry.Define("caller_unknown", finding.Error, finding.Read,
+	callerUnknown = registry.Define("caller_unknown", finding.Error,
 		"A rule names a caller that no workload of the input is.",
 		"The rule never matches.",
 		"Write ns/NAMESPACE/sa/ACCOUNT of the calling pods.")
-	guardedNoDocument = registry.Define("guarded_without_document", finding.Error, finding.Seen,
+	guardedNoDocument = registry.Define("guarded_without_document", finding.Error,
 		"A guarded workload has no document.",
 		"Every request to it is denied: unguarded.",
 		"Write an AccessPolicy that targets it.")
-	documentUnguarded = registry.Define("document_unguarded", finding.Error, finding.Seen,
+	documentUnguarded = registry.Define("document_unguarded", finding.Error,
 		"A document targets a workload that is not guarded.",
 		"Nothing asks about its requests: every workload of the mesh can call it.",
 		"Label the pods meshpass.dev/guarded: \"true\".")
-	clientRejected = registry.Define("client_not_admitted", finding.Error, finding.Seen,
+	clientRejected = registry.Define("client_not_admitted", finding.Error,
 		"The authorizer does not admit a guarded workload as client: by tls.clients, by the listener's clients, or by an AuthorizationPolicy before it.",
 		"Every Check of its proxy fails, and failOpen decides.",
 		"Add the workload to tls.clients and to the policy of the authorizer's pods.")
-	listenerUnknown = registry.Define("listener_mismatch", finding.Error, finding.Seen,
+	listenerUnknown = registry.Define("listener_mismatch", finding.Error,
 		"A provider asks a port on which the authorizer has no listener, or one for another kind of proxy.",
 		"Every Check fails, or names the wrong caller and callee and is denied.",
 		"Give each kind of proxy its listener: sidecars principal, waypoints xfcc, ingress gateways gateway/NAME.")
-	gatewayNoCaller = registry.Define("gateway_document_missing", finding.Error, finding.Read,
+	gatewayNoCaller = registry.Define("gateway_document_missing", finding.Error,
 		"An ingress gateway asks the authorizer, and no document targets it.",
 		"Every request at the gateway is denied: unguarded.",
 		"Write an AccessPolicy with the target gateway/NAME.")

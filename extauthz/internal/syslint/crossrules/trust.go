@@ -13,43 +13,43 @@ import (
 )
 
 var (
-	issuerUntrusted = registry.Define("issuer_untrusted", finding.Error, finding.Seen,
+	issuerUntrusted = registry.Define("issuer_untrusted", finding.Error,
 		"No entry of the authorizer's trust has the issuer of the plugin.",
 		"Every token of this gateway is denied: issuer_unknown.",
 		"Write the same URL into issuer of the plugin and trust[].issuer, byte for byte.")
-	audienceDiffers = registry.Define("audience_mismatch", finding.Error, finding.Seen,
+	audienceDiffers = registry.Define("audience_mismatch", finding.Error,
 		"The plugin signs for another audience than the authorizer accepts.",
 		"Every token of this gateway is denied: audience_mismatch.",
 		"Write the same text into audience of both files.")
-	lifetimeTooLong = registry.Define("lifetime_mismatch", finding.Error, finding.Seen,
+	lifetimeTooLong = registry.Define("lifetime_mismatch", finding.Error,
 		"The plugin's tokens live longer than the authorizer accepts.",
 		"Every token of this gateway is denied: lifetime_exceeded.",
 		"Set lifetime of the plugin to at most maxLifetime of the trust entry.")
-	requesterUnknown = registry.Define("gateway_not_requester", finding.Error, finding.Seen,
+	requesterUnknown = registry.Define("gateway_not_requester", finding.Error,
 		"The gateway's workload in the plugin's file is not among the requesters of its issuer.",
 		"Every token of this gateway is denied: issuer_not_entitled.",
 		"Add the workload to trust[].requesters.")
-	gatewayAccount = registry.Define("gateway_account_mismatch", finding.Error, finding.Seen,
+	gatewayAccount = registry.Define("gateway_account_mismatch", finding.Error,
 		"The plugin names another workload than the service account of Tyk's pods.",
 		"Rules that name the gateway as caller do not match its certificate, or its tokens name another requester.",
 		"Write spiffe://DOMAIN/ns/NAMESPACE/sa/ACCOUNT of the pods into workload of the plugin's file.")
-	namespaceNotAllowed = registry.Define("subject_namespace_not_allowed", finding.Error, finding.Seen,
+	namespaceNotAllowed = registry.Define("subject_namespace_not_allowed", finding.Error,
 		"The plugin signs subjects of a namespace that its issuer may not assert.",
 		"Tokens of these users are denied: issuer_not_entitled.",
 		"Add the namespace to trust[].subjects, or remove the mapping.")
-	domainDiffers = registry.Define("trust_domain_mismatch", finding.Error, finding.Seen,
+	domainDiffers = registry.Define("trust_domain_mismatch", finding.Error,
 		"Trust domains of Istio, of the authorizer and of the plugin do not agree.",
 		"Workloads of the mesh are taken for workloads of another mesh: no rule with ns/… matches.",
 		"Write the mesh's trustDomain into trustDomains.local and into workload of the plugin's file.")
-	keyUnknown = registry.Define("key_not_published", finding.Error, finding.Seen,
+	keyUnknown = registry.Define("key_not_published", finding.Error,
 		"A signing key of the gateway is not in the key set of the authorizer.",
 		"Tokens with this key are denied: kid_unknown.",
 		"Publish the key before it signs: `meshpass keys publish`.")
-	backstopDiffers = registry.Define("backstop_mismatch", finding.Error, finding.Read,
+	backstopDiffers = registry.Define("backstop_mismatch", finding.Error,
 		"A RequestAuthentication for Txn-Token names another issuer or audience than the plugin.",
 		"While the authorizer cannot be asked, valid tokens are denied, or nothing requires one.",
 		"Write issuer and audience of the plugin into the RequestAuthentication.")
-	providerNotMapped = registry.Define("identity_provider_unmapped", finding.Error, finding.Seen,
+	providerNotMapped = registry.Define("identity_provider_unmapped", finding.Error,
 		"An API accepts tokens of an identity provider, or a kind of session, that the plugin's file does not map.",
 		"The plugin denies every request of these callers: issuer_unknown, or session_unsupported.",
 		"Add the provider to idps (with its source in jwtSources), or the block of the kind of session.")

@@ -44,7 +44,6 @@ type Rule struct {
 	Code     string // scripts may rely on it
 	Area     Area
 	Severity Severity
-	Proof    Proof
 	Summary  string // the fault, in one sentence
 	Breaks   string // the consequence
 	Fix      string // what to change
@@ -57,8 +56,8 @@ type Registry struct {
 }
 
 // Define adds a rule.
-func (r *Registry) Define(code string, severity Severity, proof Proof, summary, breaks, fix string) *Rule {
-	rule := &Rule{Code: code, Area: r.Area, Severity: severity, Proof: proof, Summary: summary, Breaks: breaks, Fix: fix}
+func (r *Registry) Define(code string, severity Severity, summary, breaks, fix string) *Rule {
+	rule := &Rule{Code: code, Area: r.Area, Severity: severity, Summary: summary, Breaks: breaks, Fix: fix}
 	r.Rules = append(r.Rules, rule)
 	return rule
 }

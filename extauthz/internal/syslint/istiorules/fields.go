@@ -17,7 +17,7 @@ import (
 	"github.com/meshpass/meshpass/internal/suggest"
 )
 
-var fieldUnknown = registry.Define("field_unknown", finding.Error, finding.Read,
+var fieldUnknown = registry.Define("field_unknown", finding.Error,
 	"An object of Istio has a field that Istio does not have, or a value of another kind.",
 	"The API server drops or rejects the field: a selector that is mistyped selects every workload, a setting has no effect.",
 	"Correct the name of the field.")

@@ -16,14 +16,14 @@ const (
 )
 
 var (
-	headerRequestAuthentication = registry.Define("header_request_authentication", finding.Error, finding.Seen,
+	headerRequestAuthentication = registry.Define("header_request_authentication", finding.Error,
 		"A RequestAuthentication consumes or writes a header of ours.", headersBreak,
 		"Set forwardOriginalToken: true where fromHeaders names Txn-Token, and write claims into headers with other names.")
-	headerEnvoyFilter = registry.Define("header_envoy_filter", finding.Error, finding.Seen,
+	headerEnvoyFilter = registry.Define("header_envoy_filter", finding.Error,
 		"An EnvoyFilter removes or sets a header of ours.", headersBreak, headersFix)
-	headerVirtualService = registry.Define("header_virtual_service", finding.Error, finding.Seen,
+	headerVirtualService = registry.Define("header_virtual_service", finding.Error,
 		"A VirtualService removes or sets a header of ours on the way to a workload of the mesh.", headersBreak, headersFix)
-	headerRoute = registry.Define("header_route_filter", finding.Error, finding.Seen,
+	headerRoute = registry.Define("header_route_filter", finding.Error,
 		"A filter of an HTTPRoute or GRPCRoute removes or sets a header of ours.", headersBreak, headersFix)
 )
 

@@ -11,55 +11,55 @@ import (
 )
 
 var (
-	customInvalid = registry.Define("custom_invalid", finding.Error, finding.Seen,
+	customInvalid = registry.Define("custom_invalid", finding.Error,
 		"A CUSTOM policy has a form that Istio rejects: no rules, no provider, or a condition that CUSTOM cannot have.",
 		"The API server rejects the object, or it matches nothing: no request is asked about.",
 		"Write action: CUSTOM, provider: {name: …} and rules: [{}].")
-	customDryRun = registry.Define("custom_dry_run", finding.Error, finding.Seen,
+	customDryRun = registry.Define("custom_dry_run", finding.Error,
 		"A CUSTOM policy has the annotation istio.io/dry-run.",
 		"Istio does not support it: istiod puts the trigger of the check into the enforced rules with action DENY.",
 		"Remove the annotation. For a trial, use the label's value observe.")
-	customConditions = registry.Define("custom_conditions", finding.Error, finding.Seen,
+	customConditions = registry.Define("custom_conditions", finding.Error,
 		"All rules of a CUSTOM policy have conditions on the request, such as paths or headers.",
 		"A request that matches none of them passes without a Check, in every spelling that the condition does not have.",
 		"Write rules: [{}], or conditions on ports alone. Make exceptions in a document's public section.")
-	customAuthorizer = registry.Define("custom_selects_authorizer", finding.Error, finding.Seen,
+	customAuthorizer = registry.Define("custom_selects_authorizer", finding.Error,
 		"A CUSTOM policy selects the authorizer.",
 		"Each Check asks for another Check: all of them fail.",
 		"Give the policy a selector that the authorizer's pods do not have.")
-	customTCP = registry.Define("custom_tcp_port", finding.Error, finding.Seen,
+	customTCP = registry.Define("custom_tcp_port", finding.Error,
 		"A CUSTOM policy without ports selects a workload with a TCP port.",
 		"Raw TCP causes a Check without a token, and every connection is denied.",
 		"Name the HTTP ports in the policy: see manifests/istio/tcp.")
-	guardedNoPolicy = registry.Define("guarded_without_policy", finding.Error, finding.Seen,
+	guardedNoPolicy = registry.Define("guarded_without_policy", finding.Error,
 		"A workload has the label meshpass.dev/guarded, and no CUSTOM policy selects it.",
 		"No request is asked about: every workload of the mesh can call it.",
 		"Apply manifests/istio, or correct the value of the label: true, open, tcp or observe.")
-	mtlsNotStrict = registry.Define("mtls_not_strict", finding.Error, finding.Seen,
+	mtlsNotStrict = registry.Define("mtls_not_strict", finding.Error,
 		"A port of a guarded workload accepts plaintext.",
 		"A request in plaintext names no caller and no callee: it is denied (no_callee), or a rule without callers allows it.",
 		"Set PeerAuthentication to STRICT for the namespace, and remove exceptions of the port.")
-	peerConflict = registry.Define("peer_authentication_conflict", finding.Warning, finding.Read,
+	peerConflict = registry.Define("peer_authentication_conflict", finding.Warning,
 		"Several PeerAuthentications of one level have different modes.",
 		"Istio uses the oldest one: the order of creation decides whether plaintext is accepted.",
 		"Keep one of them.")
-	portExcluded = registry.Define("port_not_intercepted", finding.Error, finding.Seen,
+	portExcluded = registry.Define("port_not_intercepted", finding.Error,
 		"A port of a guarded workload is excluded from interception.",
 		"Requests to this port go past the sidecar, without mutual TLS and without a Check.",
 		"Remove the port from the annotation.")
-	notInjected = registry.Define("guarded_not_injected", finding.Error, finding.Seen,
+	notInjected = registry.Define("guarded_not_injected", finding.Error,
 		"A guarded workload has no sidecar.",
 		"No proxy asks about its requests.",
 		"Label the namespace istio-injection: enabled or istio.io/rev, or remove what excludes the pod.")
-	revisionUnknown = registry.Define("revision_unknown", finding.Error, finding.Read,
+	revisionUnknown = registry.Define("revision_unknown", finding.Error,
 		"A guarded workload names a revision of Istio for which the input has no MeshConfig.",
 		"No istiod injects a sidecar, or one does whose MeshConfig lacks the providers.",
 		"Write an existing revision, or add the providers to the MeshConfig of that revision.")
-	plainClient = registry.Define("client_plaintext", finding.Error, finding.Seen,
+	plainClient = registry.Define("client_plaintext", finding.Error,
 		"A DestinationRule switches mutual TLS off for a guarded host.",
 		"Callers send plaintext: a STRICT workload closes the connection.",
 		"Remove trafficPolicy.tls, or set mode: ISTIO_MUTUAL.")
-	portUnnamed = registry.Define("port_protocol_unknown", finding.Warning, finding.Seen,
+	portUnnamed = registry.Define("port_protocol_unknown", finding.Warning,
 		"A port of a guarded workload has no protocol in its name.",
 		"Istio guesses the protocol from the first bytes. What it takes for TCP has no path and no token, and is denied.",
 		"Name the port http, http2 or grpc, or set appProtocol.")

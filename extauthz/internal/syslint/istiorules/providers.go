@@ -15,59 +15,59 @@ import (
 )
 
 var (
-	providerUnknown = registry.Define("provider_unknown", finding.Error, finding.Seen,
+	providerUnknown = registry.Define("provider_unknown", finding.Error,
 		"A CUSTOM policy names an extension provider that the MeshConfig does not have.",
 		"Envoy denies every request that the policy matches: 403 RBAC: access denied.",
 		"Write the name of a provider of the MeshConfig, or add the provider: `meshpass istio providers`.")
-	providerDuplicate = registry.Define("provider_duplicate", finding.Error, finding.Seen,
+	providerDuplicate = registry.Define("provider_duplicate", finding.Error,
 		"Two extension providers have one name.",
 		"istiod takes the provider for invalid, and Envoy denies every request of the policies that name it.",
 		"Remove one of the two.")
-	providerInvalid = registry.Define("provider_invalid", finding.Error, finding.Seen,
+	providerInvalid = registry.Define("provider_invalid", finding.Error,
 		"A provider has a setting that istiod rejects: its name, port, service or statusOnError.",
 		"istiod takes the provider for invalid, and Envoy denies every request of the policies that name it.",
 		"Write a name of small letters, digits and -, a port from 1 to 65535, the full name of a service, and a status such as \"503\".")
-	providerService = registry.Define("provider_service_unknown", finding.Error, finding.Seen,
+	providerService = registry.Define("provider_service_unknown", finding.Error,
 		"The service of a provider is not in the registry: no Service and no ServiceEntry has this full name, or several namespaces have it.",
 		"istiod takes the provider for invalid, and Envoy denies every request of the policies that name it.",
 		"Write NAME.NAMESPACE.svc.DOMAIN, or NAMESPACE/HOST if several namespaces have the host.")
-	providerPort = registry.Define("provider_port_unknown", finding.Error, finding.Seen,
+	providerPort = registry.Define("provider_port_unknown", finding.Error,
 		"The service of a provider has no such port.",
 		"Envoy has no cluster for it: every check fails, and failOpen decides.",
 		"Write a port of the Service; its own port, not the targetPort.")
-	providerNotGRPC = registry.Define("provider_port_not_grpc", finding.Error, finding.Seen,
+	providerNotGRPC = registry.Define("provider_port_not_grpc", finding.Error,
 		"The port of a gRPC provider is not one for HTTP/2.",
 		"Envoy asks in HTTP/1.1: every check fails, and failOpen decides.",
 		"Name the port grpc or http2, or set appProtocol to one of them.")
-	providerTimeout = registry.Define("provider_timeout", finding.Error, finding.Seen,
+	providerTimeout = registry.Define("provider_timeout", finding.Error,
 		"A provider has no timeout, or one above 2 s.",
 		"Without a timeout Envoy waits for 600 s: an authorizer that hangs makes every request hang.",
 		"Set timeout: 0.25s.")
-	providerFailOpen = registry.Define("provider_fail_open", finding.Error, finding.Seen,
+	providerFailOpen = registry.Define("provider_fail_open", finding.Error,
 		"A workload is guarded by a provider with failOpen, and its documents do not allow requests in an outage.",
 		"While the authorizer cannot be asked every request passes, against the documents' onOutage.",
 		"Use the closed provider (label meshpass.dev/guarded: \"true\"), or write onOutage: allow into the documents.")
-	openWithoutBackstop = registry.Define("fail_open_without_backstop", finding.Error, finding.Seen,
+	openWithoutBackstop = registry.Define("fail_open_without_backstop", finding.Error,
 		"A workload is guarded by a provider with failOpen and nothing else requires a token.",
 		"While the authorizer cannot be asked, requests without any token pass.",
 		"Apply manifests/istio/backstop.yaml with a selector that has the workload, or use the closed provider.")
-	providerStatus = registry.Define("provider_status_on_error", finding.Warning, finding.Seen,
+	providerStatus = registry.Define("provider_status_on_error", finding.Warning,
 		"A closed provider answers an outage with the status of a denial.",
 		"Clients, alerts and retries cannot distinguish an authorizer that is unavailable from a denied request: both are 403.",
 		"Set statusOnError: \"503\".")
-	providerBody = registry.Define("provider_body", finding.Error, finding.Read,
+	providerBody = registry.Define("provider_body", finding.Error,
 		"A provider sends bodies of requests to the authorizer.",
 		"Meshpass reads no body. Requests with larger bodies get 413 before any check, and streams of gRPC hang.",
 		"Remove includeRequestBodyInCheck.")
-	providerHTTP = registry.Define("provider_http", finding.Error, finding.Read,
+	providerHTTP = registry.Define("provider_http", finding.Error,
 		"A CUSTOM policy of a guarded workload uses an HTTP provider.",
 		"Meshpass serves gRPC only, and an HTTP authorizer learns neither caller nor callee.",
 		"Use envoyExtAuthzGrpc.")
-	providerIgnored = registry.Define("provider_setting_ignored", finding.Warning, finding.Read,
+	providerIgnored = registry.Define("provider_setting_ignored", finding.Warning,
 		"A provider sets clearRouteCache, which istiod does not pass on.",
 		"Routes do not change after the check, although the setting says so.",
 		"Remove clearRouteCache.")
-	providersConflict = registry.Define("providers_conflict", finding.Error, finding.Seen,
+	providersConflict = registry.Define("providers_conflict", finding.Error,
 		"CUSTOM policies with different providers select one workload.",
 		"istiod denies every request to the workload.",
 		"Use one provider for each workload; narrow the selectors.")

@@ -12,19 +12,19 @@ import (
 )
 
 var (
-	pathsNotNormalized = registry.Define("path_normalization_none", finding.Error, finding.Seen,
+	pathsNotNormalized = registry.Define("path_normalization_none", finding.Error,
 		"meshConfig.pathNormalization is NONE.",
 		"The path that is decided can differ from the one that arrives: a deny rule on a path can be evaded.",
 		"Set pathNormalization: {normalization: BASE}, or a stronger one.")
-	retriesGuarded = registry.Define("retries_on_guarded", finding.Warning, finding.Seen,
+	retriesGuarded = registry.Define("retries_on_guarded", finding.Warning,
 		"A route to a guarded host retries requests by the status of the answer.",
 		"Each attempt is one more Check: an outage of the authorizer (503) is multiplied, and a workload can execute one request twice.",
 		"Use attempts: 0, or retryOn: connect-failure,refused-stream, which retries what no workload has seen.")
-	hedgingGuarded = registry.Define("hedging_on_guarded", finding.Warning, finding.Seen,
+	hedgingGuarded = registry.Define("hedging_on_guarded", finding.Warning,
 		"An EnvoyFilter sends requests a second time before the first answer (hedging).",
 		"Each copy is decided, and a workload can execute one request twice.",
 		"Remove hedge_policy.")
-	egressOpen = registry.Define("egress_without_removal", finding.Error, finding.Seen,
+	egressOpen = registry.Define("egress_without_removal", finding.Error,
 		"Workloads of the mesh call HTTP hosts outside, and nothing removes our headers on the way.",
 		"A token leaves the mesh: the host can use it until it expires.",
 		"Apply manifests/istio/egress.")

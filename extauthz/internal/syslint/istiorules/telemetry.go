@@ -12,19 +12,19 @@ import (
 )
 
 var (
-	samplingCuts = registry.Define("tracing_sampling", finding.Warning, finding.Seen,
+	samplingCuts = registry.Define("tracing_sampling", finding.Warning,
 		"The mesh samples fewer than all traces.",
 		"Envoy clears the flag of a sampled parent: a trace that began at the gateway loses its tail at the first hop. Istio's default is 1 %.",
 		"Set randomSamplingPercentage: 100, and decide at the gateway which requests are sampled.")
-	contextCut = registry.Define("tracing_context_disabled", finding.Warning, finding.Read,
+	contextCut = registry.Define("tracing_context_disabled", finding.Warning,
 		"A Telemetry object switches the propagation of trace contexts off.",
 		"The authorizer's spans and the next hops belong to no trace of the request.",
 		"Remove disableContextPropagation.")
-	accessLogFields = registry.Define("access_log_without_decision", finding.Warning, finding.Seen,
+	accessLogFields = registry.Define("access_log_without_decision", finding.Warning,
 		"The access log has no field with the decision, or there is no access log.",
 		"A denied request cannot be joined with its audit record.",
 		"Add \"decision_id\": \"%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)%\", as in manifests/istio/install.yaml.")
-	statsHidden = registry.Define("ext_authz_stats_hidden", finding.Warning, finding.Seen,
+	statsHidden = registry.Define("ext_authz_stats_hidden", finding.Warning,
 		"The proxies' statistics leave the counters of ext_authz out.",
 		"ext_authz.failure_mode_allowed is the only sign that requests pass without a Check.",
 		"Set defaultConfig.proxyStatsMatcher.inclusionRegexps: [\".*ext_authz.*\"].")

@@ -10,27 +10,27 @@ import (
 )
 
 var (
-	waypointNoCaller = registry.Define("waypoint_without_xfcc", finding.Error, finding.Seen,
+	waypointNoCaller = registry.Define("waypoint_without_xfcc", finding.Error,
 		"A waypoint that asks the authorizer lacks the annotation ambient.istio.io/xfcc-include-client-identity.",
 		"A Check names no caller: every request is denied (bad_principal).",
 		"Set the annotation to \"true\" in spec.infrastructure.annotations of the Gateway.")
-	waypointBypass = registry.Define("waypoint_bypass", finding.Error, finding.Seen,
+	waypointBypass = registry.Define("waypoint_bypass", finding.Error,
 		"Workloads behind a waypoint accept requests that do not come from it.",
 		"A caller that addresses a pod goes past the waypoint, and so past every Check.",
 		"Apply an ALLOW policy for the waypoint's principal alone, as manifests/istio/waypoint/guard.yaml.")
-	waypointUnused = registry.Define("waypoint_unused", finding.Error, finding.Read,
+	waypointUnused = registry.Define("waypoint_unused", finding.Error,
 		"A CUSTOM policy targets a waypoint that no namespace, Service or workload uses.",
 		"ztunnel sends requests straight to the pods, without a Check.",
 		"Label the namespace istio.io/use-waypoint: NAME.")
-	ambientSelector = registry.Define("ambient_selector", finding.Error, finding.Read,
+	ambientSelector = registry.Define("ambient_selector", finding.Error,
 		"A CUSTOM policy without targetRefs applies to workloads in ambient mode.",
 		"ztunnel does not support CUSTOM, and a waypoint ignores policies with a selector: no request is asked about.",
 		"Target the waypoint: targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: …}].")
-	gatewaySelector = registry.Define("gateway_selector", finding.Error, finding.Read,
+	gatewaySelector = registry.Define("gateway_selector", finding.Error,
 		"A CUSTOM policy selects a gateway of the Gateway API by its labels.",
 		"Istio applies policies with targetRefs to these gateways: the selector may have no effect.",
 		"Write targetRefs with the Gateway in place of the selector.")
-	targetUnknown = registry.Define("target_ref_unknown", finding.Error, finding.Read,
+	targetUnknown = registry.Define("target_ref_unknown", finding.Error,
 		"A CUSTOM policy targets a Gateway, Service or GatewayClass that does not exist in its namespace.",
 		"The policy applies to nothing: no request is asked about.",
 		"Write the name of an object in the policy's own namespace.")

@@ -14,59 +14,59 @@ import (
 )
 
 var (
-	versionUnknown = registry.Define("tyk_version_unknown", finding.Error, finding.Read,
+	versionUnknown = registry.Define("tyk_version_unknown", finding.Error,
 		"A version of an API names an API that no definition has.",
 		"Requests of this version are answered with an error.",
 		"Write the id of an API, or remove the version.")
-	optionsPassthrough = registry.Define("tyk_options_passthrough", finding.Error, finding.Seen,
+	optionsPassthrough = registry.Define("tyk_options_passthrough", finding.Error,
 		"An API in front of our hosts has options_passthrough.",
 		"Tyk runs no authentication and no hook for OPTIONS: a client's own Txn-Token reaches the host.",
 		"Switch CORS.options_passthrough off; Tyk answers preflight requests itself.")
-	keyless = registry.Define("tyk_keyless", finding.Error, finding.Seen,
+	keyless = registry.Define("tyk_keyless", finding.Error,
 		"A keyless API forwards to a guarded host.",
 		"Tyk does not call SignIdentity: no request has a token, and every hop denies it.",
 		"Authenticate callers, or allow the requests in the document's public section and list StripIdentity alone.")
-	ignoredEndpoint = registry.Define("tyk_ignored_endpoint", finding.Error, finding.Seen,
+	ignoredEndpoint = registry.Define("tyk_ignored_endpoint", finding.Error,
 		"An API in front of guarded hosts has endpoints without authentication.",
 		"There is no session: the plugin denies these requests (no_session), and the endpoint never works.",
 		"Remove the endpoint from the list, or use a keyless API of its own with a public entry in the document.")
-	contextVars = registry.Define("tyk_context_variables", finding.Error, finding.Seen,
+	contextVars = registry.Define("tyk_context_variables", finding.Error,
 		"An API authenticates by JWT or OpenID Connect, and its context variables are off.",
 		"The plugin cannot read verified claims and denies every request (claims_unavailable).",
 		"Set enable_context_vars: true, or contextVariables.enabled in OpenAPI form.")
-	authHeader = registry.Define("tyk_auth_header", finding.Error, finding.Seen,
+	authHeader = registry.Define("tyk_auth_header", finding.Error,
 		"An API reads credentials from a header, cookie or parameter with a name of ours.",
 		"StripIdentity removes the header before Tyk reads it: every caller gets 401.",
 		"Use another header, such as Authorization.")
-	transforms = registry.Define("tyk_header_transform", finding.Error, finding.Seen,
+	transforms = registry.Define("tyk_header_transform", finding.Error,
 		"An API adds or removes a header of ours, or copies one.",
 		"Tyk's transforms run before GuardUpstream signs. A header X-Meshpass-* that they add reaches the workload as if the authorizer had set it.",
 		"Leave Txn-Token and X-Meshpass-* out of transforms and templates.")
-	responseCache = registry.Define("tyk_response_cache", finding.Error, finding.Seen,
+	responseCache = registry.Define("tyk_response_cache", finding.Error,
 		"An API with our hooks uses Tyk's response cache.",
 		"The cache does not distinguish issuers or claims: a user can get the answer of another tenant. The plugin denies every request.",
 		"Switch the cache off, or list the API in allow.responseCache of the plugin's file.")
-	detailedRecording = registry.Define("tyk_detailed_recording", finding.Error, finding.Seen,
+	detailedRecording = registry.Define("tyk_detailed_recording", finding.Error,
 		"Detailed recording is on for an API with our hooks.",
 		"Records of Tyk would hold tokens. The plugin denies every request.",
 		"Switch it off, or list the API in allow.detailedRecording of the plugin's file.")
-	upstreamOutside = registry.Define("tyk_upstream_outside", finding.Error, finding.Seen,
+	upstreamOutside = registry.Define("tyk_upstream_outside", finding.Error,
 		"An API with our hooks sends requests to a host that is not in upstreams of the plugin's file.",
 		"The plugin denies every request (upstream_refused), so that no token leaves the mesh.",
 		"Correct the target, or add the host to upstreams.")
-	dynamicDiscovery = registry.Define("tyk_dynamic_discovery", finding.Error, finding.Seen,
+	dynamicDiscovery = registry.Define("tyk_dynamic_discovery", finding.Error,
 		"An API with our hooks finds its hosts by service discovery or GraphQL data sources.",
 		"The hosts cannot be checked against upstreams: the plugin denies every request.",
 		"Write the Service's name as target.")
-	inactiveServed = registry.Define("tyk_inactive_served", finding.Error, finding.Seen,
+	inactiveServed = registry.Define("tyk_inactive_served", finding.Error,
 		"A definition in a file has active: false.",
 		"Tyk serves it all the same: only the Dashboard leaves inactive APIs out.",
 		"Remove the file, or set internal: true.")
-	domainIgnored = registry.Define("tyk_domain_ignored", finding.Error, finding.Seen,
+	domainIgnored = registry.Define("tyk_domain_ignored", finding.Error,
 		"An API has a domain, and the gateway does not have enable_custom_domains.",
 		"The API answers on every host.",
 		"Set enable_custom_domains: true, or remove the domain.")
-	sessionUnsupported = registry.Define("tyk_session_unsupported", finding.Error, finding.Seen,
+	sessionUnsupported = registry.Define("tyk_session_unsupported", finding.Error,
 		"An API authenticates in a way that names no user for a token.",
 		"The plugin denies every request (session_unsupported).",
 		"Set jwt_source, use one method or base_identity_provided_by, and leave external OAuth.")

@@ -11,27 +11,27 @@ import (
 )
 
 var (
-	bundleUnsigned = registry.Define("tyk_bundle_without_key", finding.Error, finding.Seen,
+	bundleUnsigned = registry.Define("tyk_bundle_without_key", finding.Error,
 		"An API takes its hooks from a bundle, and the gateway has no public_key_path.",
 		"Anyone who can write to the bundle server runs code in the gateway.",
 		"Set public_key_path and sign the bundle, or install the plugin as a file. The signature does not cover the list of hooks.")
-	bundleOff = registry.Define("tyk_bundle_not_loaded", finding.Error, finding.Read,
+	bundleOff = registry.Define("tyk_bundle_not_loaded", finding.Error,
 		"An API names a bundle, and the gateway does not download bundles.",
 		"Tyk does not load the API.",
 		"Set enable_bundle_downloader and bundle_base_url.")
-	failOpenRelease = registry.Define("tyk_fail_open_release", finding.Error, finding.Seen,
+	failOpenRelease = registry.Define("tyk_fail_open_release", finding.Error,
 		"A gateway with bundles is of a release that serves an API without its hooks if the bundle's folder is damaged: 5.8.0 to 5.8.6, 5.9, 5.10.0.",
 		"A pod that is killed while it writes the folder serves the API without plugin afterwards.",
 		"Use 5.8.7 or newer, 5.10.1 or newer; never keep the folder middleware on a volume.")
-	canaryMissing = registry.Define("tyk_canary_missing", finding.Warning, finding.Seen,
+	canaryMissing = registry.Define("tyk_canary_missing", finding.Warning,
 		"The gateway has APIs with our hooks and none with the canary, or its readiness probe does not ask it.",
 		"A gateway whose plugin, keys or configuration do not work becomes ready: /hello is healthy in all these cases.",
 		"Add manifests/tyk/apis/canary.json and probe /meshpass-canary/.")
-	controlShared = registry.Define("tyk_control_api_shared", finding.Error, finding.Read,
+	controlShared = registry.Define("tyk_control_api_shared", finding.Error,
 		"Tyk's control API is on the port that clients reach.",
 		"Who guesses or has its secret makes keys with any metadata, and so any subject.",
 		"Set control_api_port to a port that no Service names.")
-	secretDefault = registry.Define("tyk_default_secret", finding.Error, finding.Read,
+	secretDefault = registry.Define("tyk_default_secret", finding.Error,
 		"The gateway's secret is the public one of Tyk's samples, or of its chart.",
 		"Anyone who reaches the control API makes keys with any metadata, and so any subject.",
 		"Set TYK_GW_SECRET from a Secret.")

@@ -10,28 +10,28 @@ import (
 const hooksFix = "Run `meshpass tyk hooks --write FILE`, which lists StripIdentity in pre, SignIdentity in post_key_auth and GuardUpstream last in post."
 
 var (
-	hooksMissing = registry.Define("tyk_hooks_missing", finding.Error, finding.Seen,
+	hooksMissing = registry.Define("tyk_hooks_missing", finding.Error,
 		"An API forwards to a host of ours and does not list all three hooks.",
 		"Without StripIdentity a client's own Txn-Token reaches the host; without SignIdentity or GuardUpstream no request gets a token.", hooksFix)
-	versionHooks = registry.Define("tyk_version_without_hooks", finding.Error, finding.Seen,
+	versionHooks = registry.Define("tyk_version_without_hooks", finding.Error,
 		"An API is a version of another one and does not list the hooks itself.",
 		"Tyk hands requests of the version over before any hook of the base API runs: a client's own Txn-Token passes.", hooksFix)
-	hookList = registry.Define("tyk_hook_list", finding.Error, finding.Seen,
+	hookList = registry.Define("tyk_hook_list", finding.Error,
 		"A hook is in a list where it does not work, twice in its own, or without the plugin's file.",
 		"The plugin denies every request of the API, or Tyk does not run the hook.", hooksFix)
-	hookDriver = registry.Define("tyk_driver", finding.Error, finding.Seen,
+	hookDriver = registry.Define("tyk_driver", finding.Error,
 		"An API lists our hooks, and its driver is not goplugin.",
 		"Tyk runs no hook: a client's own Txn-Token reaches the upstream.",
 		"Set the driver to goplugin.")
-	hookProtocol = registry.Define("tyk_protocol", finding.Error, finding.Read,
+	hookProtocol = registry.Define("tyk_protocol", finding.Error,
 		"An API with our hooks is not HTTP.",
 		"Tyk runs no hooks for TCP and TLS.",
 		"Use http, https or h2c.")
-	guardNotLast = registry.Define("tyk_guard_not_last", finding.Error, finding.Seen,
+	guardNotLast = registry.Define("tyk_guard_not_last", finding.Error,
 		"GuardUpstream is not the last hook in post.",
 		"The plugin denies every request, because a later plugin could send the token elsewhere.",
 		"Move GuardUpstream to the end of the list.")
-	pairDiffers = registry.Define("tyk_oas_pair", finding.Error, finding.Seen,
+	pairDiffers = registry.Define("tyk_oas_pair", finding.Error,
 		"The two files of an API in OpenAPI form differ, or one is missing.",
 		"Tyk runs by the classic file and shows the plugin the other one.",
 		"Let Tyk write both: PUT /tyk/apis/oas.")

@@ -9,27 +9,27 @@ import (
 )
 
 var (
-	unanchored = registry.Define("tyk_unanchored_pattern", finding.Error, finding.Seen,
+	unanchored = registry.Define("tyk_unanchored_pattern", finding.Error,
 		"A pattern of an endpoint list is not anchored, and the gateway's switches for that are off.",
 		"Tyk matches it anywhere in the path: an ignored /health also opens /v1/healthcare/records, an allowed /items/{id} also admits /x/items/7/secret.",
 		"Set http_server_options.enable_path_prefix_matching and enable_path_suffix_matching, or write ^ and $ into the pattern.")
-	patternInvalid = registry.Define("tyk_pattern_invalid", finding.Error, finding.Seen,
+	patternInvalid = registry.Define("tyk_pattern_invalid", finding.Error,
 		"A pattern is no regular expression.",
 		"Tyk logs it at level debug only, and each request to the API ends in a panic: the connection is aborted.",
 		"Correct the pattern.")
-	aliasReachable = registry.Define("tyk_alias", finding.Error, finding.Seen,
+	aliasReachable = registry.Define("tyk_alias", finding.Error,
 		"The alias /{api_id}/ of an API collides with another API, or evades the API's own block list.",
 		"Tyk serves every API under its id too, and does not strip this prefix: anchored patterns of the block list do not match there.",
 		"Give the API an id that is no listen path, and block by patterns that also match below /{api_id}/, or deny the path in a document.")
-	collision = registry.Define("tyk_listen_path_collision", finding.Error, finding.Seen,
+	collision = registry.Define("tyk_listen_path_collision", finding.Error,
 		"Two APIs have one listen path on one host.",
 		"At its start Tyk renames both to PATH-{api_id}: the path itself is answered with 404.",
 		"Give each API a listen path of its own.")
-	prefixPath = registry.Define("tyk_listen_path_prefix", finding.Error, finding.Seen,
+	prefixPath = registry.Define("tyk_listen_path_prefix", finding.Error,
 		"A listen path does not end with a slash, and the gateway does not have enable_strict_routes.",
 		"Tyk compares it as the beginning of a text: /orders also takes /orders-admin.",
 		"End the listen path with /, or set http_server_options.enable_strict_routes.")
-	pathInvalid = registry.Define("tyk_listen_path_invalid", finding.Error, finding.Read,
+	pathInvalid = registry.Define("tyk_listen_path_invalid", finding.Error,
 		"A listen path cannot be routed: it does not begin with /, its braces are not closed, or it has an invalid expression.",
 		"Tyk does not load the API, or serves it nowhere.",
 		"Write a path such as /orders/ or /{tenant:[a-z]+}/orders/.")
