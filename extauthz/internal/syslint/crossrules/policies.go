@@ -153,7 +153,7 @@ func (c *checker) checkNames() {
 		}
 		for _, rule := range d.Spec().Find("rules").Entries() {
 			for _, caller := range rule.FindPath("from", "workloads").Entries() {
-				if complete && !c.existsWorkload(caller.String()) {
+				if (complete || c.knowsNamespace(caller.String())) && !c.existsWorkload(caller.String()) {
 					c.report.Add(callerUnknown, caller, "rule %s/%s names the caller %s, which no workload is%s", d.Name, rule.Find("name").String(), caller.String(), suggest.DidYouMean(caller.String(), c.identities()))
 				}
 			}
@@ -191,9 +191,16 @@ func (c *checker) checkTarget(d *model.Document, target *objects.Node, complete 
 		if len(c.Authorizers) > 0 && !strings.Contains(text, "*") && !c.existsGateway(text) {
 			c.report.Add(targetUnknown, target, "document %s targets %s, and no listener has this callee", d.Name, text)
 		}
-	case complete && !c.existsWorkload(text):
+	case (complete || c.knowsNamespace(text)) && !c.existsWorkload(text):
 		c.report.Add(targetUnknown, target, "document %s targets %s, which no workload is%s", d.Name, text, suggest.DidYouMean(text, c.identities()))
 	}
+}
+
+// knowsNamespace reports whether the input has workloads in the namespace of a name.
+func (c *checker) knowsNamespace(text string) bool {
+	rest, found := strings.CutPrefix(text, "ns/")
+	namespace, _, _ := strings.Cut(rest, "/")
+	return found && slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return w.Namespace == namespace })
 }
 
 func (c *checker) identities() (all []string) {
@@ -250,9 +257,6 @@ func (c *checker) checkCoverage() {
 			c.report.Add(guardedNoDocument, w.Object.Root, "%s (%s) is guarded, and no document targets it", w.Title(), w.Identity())
 		}
 	}
-	if len(guarded) == 0 {
-		return
-	}
 	for _, d := range c.Documents {
 		for i, p := range d.Compiled.Spec().Targets {
 			if p.Literal() == "" {
@@ -287,7 +291,52 @@ func (c *checker) checkClients() {
 			}
 		}
 		c.checkListeners(a)
+		c.checkGatewayClients(a)
 	}
+}
+
+// checkGatewayClients looks for the gateways and waypoints that ask.
+func (c *checker) checkGatewayClients(a *model.AuthorizerConfig) {
+	if a.Mode != "mesh" && a.Mode != "mtls" {
+		return
+	}
+	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
+		p := c.ProviderOf(o)
+		if o.Spec().Find("action").String() != "CUSTOM" || p == nil {
+			continue
+		}
+		clients := a.Clients
+		for _, l := range a.Listeners {
+			if l.Port == p.Config.Find("port").Int() && !l.Clients.IsEmpty() {
+				clients = l.Clients
+			}
+		}
+		for _, account := range c.gatewayAccounts(o) {
+			if !clients.IsEmpty() && !matchesAny(a.Domains, clients, identity.Workload(account)) {
+				c.report.Add(clientRejected, clients, "%v does not admit the gateway %s, which asks because of %s", clients.Texts(), account, o.Title())
+			}
+		}
+	}
+}
+
+// gatewayAccounts gives the accounts of gateways that a policy applies to: of those that Istio deploys, and of the default profile's.
+func (c *checker) gatewayAccounts(o *objects.Object) (all []string) {
+	for _, ref := range c.TargetRefs(o) {
+		for _, g := range c.OfKind(objects.GatewayAPI, "Gateway") {
+			if ref.Find("kind").String() != "Gateway" || g.Name != ref.Find("name").String() || g.Namespace != o.Namespace {
+				continue
+			}
+			suffix := "-" + g.Spec().Find("gatewayClassName").String()
+			if strings.HasSuffix(suffix, "waypoint") {
+				suffix = ""
+			}
+			all = append(all, "ns/"+g.Namespace+"/sa/"+g.Name+suffix)
+		}
+	}
+	if model.SelectorOf(o).Find("istio").String() == "ingressgateway" && o.Namespace == c.RootNamespace && !slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return c.Selects(o, w) }) {
+		all = append(all, "ns/"+o.Namespace+"/sa/istio-ingressgateway-service-account")
+	}
+	return all
 }
 
 // isFenced reports whether ALLOW policies of Istio before the authorizer leave a workload out. They do nothing where no traffic passes the sidecar.

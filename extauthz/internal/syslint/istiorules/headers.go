@@ -21,6 +21,10 @@ var (
 		"Set forwardOriginalToken: true where fromHeaders names Txn-Token, and write claims into headers with other names.")
 	headerEnvoyFilter = registry.Define("header_envoy_filter", finding.Error,
 		"An EnvoyFilter removes or sets a header of ours.", headersBreak, headersFix)
+	extAuthzPatched = registry.Define("ext_authz_patched", finding.Error,
+		"An EnvoyFilter removes or changes the filter that asks the authorizer.",
+		"Requests pass without a Check, or a failed Check lets them pass.",
+		"Remove the patch. For exceptions, write public entries into documents.")
 	headerVirtualService = registry.Define("header_virtual_service", finding.Error,
 		"A VirtualService removes or sets a header of ours on the way to a workload of the mesh.", headersBreak, headersFix)
 	headerRoute = registry.Define("header_route_filter", finding.Error,
@@ -35,6 +39,7 @@ func (c *checker) checkHeaders() {
 	for _, o := range c.OfKind(objects.Networking, "EnvoyFilter") {
 		for _, patch := range o.Spec().Find("configPatches").Entries() {
 			c.checkPatch(o, patch)
+			c.checkAuthzPatch(o, patch)
 		}
 	}
 	for _, o := range c.OfKind(objects.Networking, "VirtualService") {
@@ -142,6 +147,8 @@ func (c *checker) checkPatch(o *objects.Object, patch *objects.Node) {
 			return true
 		}
 		switch {
+		case n.Key == "header" && n.Parent().Find("remove").IsTrue() && identity.IsReservedHeader(n.String()):
+			c.report.Add(headerEnvoyFilter, n, "%s removes the header %s", o.Title(), n.String())
 		case isHeaderName(n) && identity.IsReservedHeader(n.String()):
 			c.report.Add(headerEnvoyFilter, n, "%s changes the header %s", o.Title(), n.String())
 		case isPattern(n) && reservedText.MatchString(n.String()), isPattern(n) && matchesReserved(n.String()):
@@ -151,6 +158,27 @@ func (c *checker) checkPatch(o *objects.Object, patch *objects.Node) {
 		}
 		return true
 	})
+}
+
+// checkAuthzPatch finds patches of ext_authz, and of the filter before it that marks the requests to ask about.
+func (c *checker) checkAuthzPatch(o *objects.Object, patch *objects.Node) {
+	operation, value := patch.FindPath("patch", "operation"), patch.FindPath("patch", "value")
+	target := patch.FindPath("match", "listener", "filterChain", "filter", "subFilter", "name").String()
+	if target == "" {
+		target = patch.FindPath("match", "listener", "filterChain", "filter", "name").String()
+	}
+	changes := slices.Contains([]string{"REMOVE", "MERGE", "REPLACE"}, operation.String())
+	switch {
+	case changes && slices.Contains([]string{"envoy.filters.http.ext_authz", "envoy.filters.network.ext_authz", "envoy.filters.http.rbac", "envoy.filters.network.rbac"}, target):
+		c.report.Add(extAuthzPatched, operation, "%s has %s for %s", o.Title(), operation.String(), target)
+	default:
+		value.Walk(func(n *objects.Node) bool {
+			if n.Key == "envoy.filters.http.ext_authz" && n.Find("disabled").IsTrue() {
+				c.report.Add(extAuthzPatched, n, "%s disables ext_authz for a route", o.Title())
+			}
+			return true
+		})
+	}
 }
 
 // isEgressFilter reports a patch of gateways that requests leave the mesh through.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +83,7 @@ func (c *checker) checkProviders() {
 			}
 			seen[p.Name] = true
 			if p.IsExtAuthz() {
-				c.checkProvider(p, c.isUsed(mesh, p.Name))
+				c.checkProvider(p, c.isUsed(p.Name))
 			}
 		}
 	}
@@ -92,7 +93,7 @@ func (c *checker) checkProviders() {
 }
 
 // isUsed reports whether a CUSTOM policy names a provider. One that no policy names does nothing.
-func (c *checker) isUsed(_ *model.Mesh, name string) bool {
+func (c *checker) isUsed(name string) bool {
 	for _, policy := range c.policies {
 		if policy.Spec().FindPath("provider", "name").String() == name {
 			return true
@@ -128,13 +129,12 @@ func (c *checker) checkProvider(p *model.Provider, used bool) {
 			c.report.Add(providerInvalid, status, "provider %s: statusOnError %q is no status", p.Name, status.String())
 		}
 	}
-	c.checkProviderSettings(p, used, at)
+	if used || strings.HasPrefix(p.Name, "meshpass") { // the others are of other systems
+		c.checkProviderSettings(p, at)
+	}
 }
 
-func (c *checker) checkProviderSettings(p *model.Provider, used bool, at func(string) *objects.Node) {
-	if !used {
-		return
-	}
+func (c *checker) checkProviderSettings(p *model.Provider, at func(string) *objects.Node) {
 	timeout := p.Config.Find("timeout")
 	duration, err := time.ParseDuration(timeout.String())
 	switch {
@@ -271,6 +271,7 @@ func (c *checker) checkConflicts() {
 	if c.allowsSeveralProviders() {
 		return
 	}
+	c.checkSameTargets()
 	for _, w := range c.Workloads {
 		var first *objects.Object
 		for _, policy := range c.CustomPolicies(w) {
@@ -282,6 +283,31 @@ func (c *checker) checkConflicts() {
 			if before := first.Spec().FindPath("provider", "name").String(); before != name {
 				c.report.Add(providersConflict, w.Object.Root, "%s has the provider %s by %s, and %s by %s", w.Title(), before, first.Title(), name, policy.Title())
 				break
+			}
+		}
+	}
+}
+
+// checkSameTargets finds policies with one target or selector, whose workloads the input does not have: gateways that Istio deploys.
+func (c *checker) checkSameTargets() {
+	seen := map[string]*objects.Object{}
+	for _, policy := range c.policies {
+		keys := []string{}
+		for _, ref := range c.TargetRefs(policy) {
+			keys = append(keys, policy.Namespace+" "+ref.Find("kind").String()+" "+ref.Find("name").String())
+		}
+		if selector := model.SelectorOf(policy); len(keys) == 0 && !selector.IsEmpty() && !slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return c.Selects(policy, w) }) {
+			keys = append(keys, policy.Namespace+" selector "+fmt.Sprint(selector.TextMap()))
+		}
+		name := policy.Spec().FindPath("provider", "name").String()
+		for _, key := range keys {
+			first := seen[key]
+			if first == nil {
+				seen[key] = policy
+				continue
+			}
+			if before := first.Spec().FindPath("provider", "name").String(); before != name {
+				c.report.Add(providersConflict, policy.Root, "%s names the provider %s, and %s names %s for the same target", first.Title(), before, policy.Title(), name)
 			}
 		}
 	}
@@ -316,6 +342,15 @@ func (c *checker) allowsSeveralProviders() bool {
 
 // checkOpenProviders compares failOpen with what else guards a workload.
 func (c *checker) checkOpenProviders() {
+	for _, policy := range c.policies {
+		if p := c.ProviderOf(policy); p != nil && p.Config.Find("failOpen").IsTrue() {
+			for _, d := range c.DocumentsAtGateways(policy, p) {
+				if d.OnOutage != "allow" {
+					c.report.Add(providerFailOpen, policy.Root, "%s names provider %s with failOpen, and document %s does not have onOutage: allow", policy.Title(), p.Name, d.Name)
+				}
+			}
+		}
+	}
 	for _, w := range c.Workloads {
 		if !c.IsGuarded(w) {
 			continue

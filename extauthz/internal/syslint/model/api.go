@@ -233,6 +233,7 @@ func (a *API) readClassicHooks() {
 
 func (a *API) readClassicTargets() {
 	proxy := a.Root.FindFold("proxy")
+	a.addTarget("proxy_url", proxy.FindFold("transport", "proxy_url"))
 	list := proxy.FindFold("target_list").Entries()
 	if !proxy.FindFold("enable_load_balancing").IsTrue() {
 		a.addTarget("target_url", proxy.FindFold("target_url"))
@@ -401,6 +402,7 @@ func (a *API) addRewrite(n *objects.Node, pattern, to string) {
 		}
 	}
 	add(n.FindFold(to))
+	a.Templates = append(a.Templates, n.FindFold(to))
 	for _, trigger := range n.FindFold("triggers").Entries() {
 		add(trigger.FindFold(to))
 	}

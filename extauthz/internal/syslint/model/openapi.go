@@ -84,6 +84,9 @@ func (a *API) readOpenHooks() {
 
 func (a *API) readOpenTargets() {
 	upstream := a.Root.FindFold("upstream")
+	if upstream.FindFold("proxy", "enabled").IsTrue() {
+		a.addTarget("proxy_url", upstream.FindFold("proxy", "url"))
+	}
 	if upstream.FindFold("loadBalancing", "enabled").IsTrue() {
 		for _, n := range upstream.FindFold("loadBalancing", "targets").Entries() {
 			a.addTarget("target_list", n.FindFold("url"))

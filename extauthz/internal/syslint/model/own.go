@@ -170,3 +170,26 @@ func (m *Model) documentsOf(callee identity.Workload) (all []*Document) {
 	}
 	return all
 }
+
+// DocumentsAtGateways gives the documents for what a policy with targets asks about: Services of its namespace behind a waypoint, or the
+// gateway that the listener of its provider is for.
+func (m *Model) DocumentsAtGateways(policy *objects.Object, p *Provider) (all []*Document) {
+	port := p.Config.Find("port").Int()
+	for _, a := range m.Authorizers {
+		for _, l := range a.Listeners {
+			if l.Port == port && strings.HasPrefix(l.Callee, "gateway/") {
+				all = append(all, m.documentsOf(identity.Workload(l.Callee))...)
+			}
+		}
+	}
+	if len(m.TargetRefs(policy)) == 0 {
+		return all
+	}
+	prefix := "service/" + policy.Namespace + "/"
+	for _, d := range m.Documents {
+		if slices.ContainsFunc(d.Spec().FindPath("targets", "workloads").Texts(), func(text string) bool { return strings.HasPrefix(text, prefix) }) {
+			all = append(all, d)
+		}
+	}
+	return all
+}

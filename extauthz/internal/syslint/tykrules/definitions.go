@@ -9,6 +9,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 	"github.com/meshpass/meshpass/internal/gateway/hooks"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -161,6 +162,9 @@ func (c *checker) checkHeaders(a *model.API) {
 		return
 	}
 	for _, h := range a.Headers {
+		if h.Response {
+			continue // no hop reads answers
+		}
 		switch {
 		case identity.IsReservedHeader(h.Text):
 			c.report.Add(transforms, h.Name, "API %s changes the header %s", a.Title(), h.Text)
@@ -173,8 +177,17 @@ func (c *checker) checkHeaders(a *model.API) {
 			c.report.Add(transforms, n, "API %s: a template reads a header of ours", a.Title())
 		}
 	}
-	if n := a.Root.FindFold("cache_options", "cache_control_ttl_header"); identity.IsReservedHeader(n.String()) {
-		c.report.Add(transforms, n, "API %s reads a lifetime from %s", a.Title(), n.String())
+	for _, list := range []*objects.Node{a.Root.FindFold("tag_headers"), a.Root.FindFold("middleware", "global", "trafficLogs", "tagHeaders")} {
+		for _, n := range list.Entries() {
+			if identity.IsReservedHeader(n.String()) {
+				c.report.Add(transforms, n, "API %s writes the header %s into analytics", a.Title(), n.String())
+			}
+		}
+	}
+	for _, path := range [][]string{{"upstream_auth", "basic_auth", "header", "name"}, {"upstream", "authentication", "basicAuth", "header", "name"}, {"upstream", "authentication", "oauth", "clientCredentials", "header", "name"}} {
+		if n := a.Root.FindFold(path...); identity.IsReservedHeader(n.String()) {
+			c.report.Add(transforms, n, "API %s writes its own credential into %s", a.Title(), n.String())
+		}
 	}
 }
 

@@ -2,10 +2,12 @@ package tykrules
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 )
 
 var (
@@ -53,6 +55,43 @@ func preparePattern(pattern string, prefix, suffix bool) string {
 }
 
 var muxName = regexp.MustCompile(`{([^}]+)}`)
+
+// checkRights checks the URLs of Tyk policies and keys, which are patterns too.
+func (c *checker) checkRights() {
+	var all []*objects.Node
+	for _, p := range c.Policies {
+		all = append(all, p.Node)
+	}
+	for _, key := range c.Set.ContentsOf(objects.TykKey) {
+		all = append(all, key.Root)
+	}
+	for _, n := range all {
+		for _, right := range slices.Concat(n.Find("access_rights").Members(), n.Find("access_rights_array").Entries()) {
+			for _, allowed := range right.Find("allowed_urls").Entries() {
+				c.checkRight(right, allowed.Find("url"))
+			}
+		}
+		for _, key := range []string{"enable_detail_recording", "enable_detailed_recording"} {
+			if recording := n.Find(key); recording.IsTrue() {
+				c.report.Add(detailedRecording, recording, "requests of these callers are recorded in detail")
+			}
+		}
+	}
+}
+
+func (c *checker) checkRight(right, url *objects.Node) {
+	api := c.FindAPI(right.Key)
+	g := c.GatewayIn("")
+	if api != nil {
+		g = c.GatewayOf(api)
+	}
+	compiled := preparePattern(url.String(), g.IsOn("http_server_options.enable_path_prefix_matching"), g.IsOn("http_server_options.enable_path_suffix_matching"))
+	if _, err := regexp.Compile(compiled); err != nil {
+		c.report.Add(patternInvalid, url, "the allowed URL %s: %s", quote(url.String()), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	} else if missing := missingAnchors(compiled); missing != "" {
+		c.report.Add(unanchored, url, "the allowed URL %s has no %s", quote(url.String()), missing)
+	}
+}
 
 func (c *checker) checkEndpoints(a *model.API) {
 	g := c.GatewayOf(a)

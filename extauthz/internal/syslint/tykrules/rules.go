@@ -36,6 +36,7 @@ func Check(m *model.Model, report *finding.Report) {
 	}
 	c.checkVersions()
 	c.checkListenPaths()
+	c.checkRights()
 	c.checkGateways()
 }
 
