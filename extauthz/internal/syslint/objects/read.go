@@ -22,10 +22,9 @@ const MaxFileBytes = 256 << 20
 
 // Reader reads inputs into a [Set].
 type Reader struct {
-	Set          *Set
-	IgnoreKinds  []string // KIND.GROUP that need no check
-	IgnoreOthers bool     // files of folders that hold nothing for a check are no fault
-	Progress     func(read int)
+	Set         *Set
+	IgnoreKinds []string // KIND.GROUP that need no check
+	Progress    func(read int)
 }
 
 // NewReader reads into an empty set.
