@@ -93,10 +93,15 @@ func (c *client) writeFrame(kind http2.FrameType, flags http2.Flags, stream uint
 	_, _ = c.writer.Write(payload)
 }
 
-// hasRoom reports whether the server's window has room for a message.
-func (c *client) hasRoom(message []byte) bool { return c.window >= len(message) }
+// mostStreams is how many Checks a server of the rig answers at one time on a connection.
+const mostStreams = 250
 
-var errWindow = errors.New("the server's window is full: it has not read earlier Checks")
+// hasRoom reports whether the server takes one more Check: its window and the number of its streams are bounded.
+func (c *client) hasRoom(message []byte) bool {
+	return c.window >= len(message) && len(c.open) < mostStreams
+}
+
+var errWindow = errors.New("the server does not take more Checks: it has not answered earlier ones")
 
 // send writes one Check into the buffer. message has the prefix of gRPC. The time of its answer counts from at.
 func (c *client) send(message []byte, at time.Time) {
@@ -309,9 +314,9 @@ func (c *client) runPaced(interval time.Duration, count int, message []byte) (to
 	if err := c.conn.SetDeadline(time.Now().Add(interval*time.Duration(count) + patience)); err != nil {
 		return nil, err
 	}
-	failed := make(chan error, 1)
+	failed, ended := make(chan error, 1), make(chan struct{})
 	go func() {
-		err := c.sendPaced(interval, count, message)
+		err := c.sendPaced(interval, count, message, ended)
 		if err != nil {
 			_ = c.conn.Close() // ends the reading below
 		}
@@ -320,6 +325,7 @@ func (c *client) runPaced(interval time.Duration, count int, message []byte) (to
 	for len(took) < count && err == nil {
 		took, err = c.readAnswer(took)
 	}
+	close(ended)
 	return took, errors.Join(<-failed, err)
 }
 
@@ -342,7 +348,7 @@ func (c *client) readAnswer(took []time.Duration) ([]time.Duration, error) {
 }
 
 // sendPaced sends late if the machine is busy or the server does not read. The time of an answer counts from when its Check was due.
-func (c *client) sendPaced(interval time.Duration, count int, message []byte) error {
+func (c *client) sendPaced(interval time.Duration, count int, message []byte, ended <-chan struct{}) error {
 	for at := time.Now(); count > 0; {
 		if wait := time.Until(at); wait > 0 {
 			time.Sleep(wait)
@@ -354,8 +360,12 @@ func (c *client) sendPaced(interval time.Duration, count int, message []byte) er
 		if sent {
 			at = at.Add(interval)
 			count--
-		} else {
-			time.Sleep(interval) // until the reader has got more of the window
+			continue
+		}
+		select { // until the reader has got more of the window
+		case <-ended:
+			return errWindow
+		case <-time.After(interval):
 		}
 	}
 	return nil
