@@ -3,6 +3,7 @@ package kind
 import (
 	"context"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -90,11 +91,16 @@ func (r *chartRun) testInstallation(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Guarded workloads of another step would stop an uninstall.
+	if _, err := r.kubectl(ctx, "delete", "namespace", "--ignore-not-found", "shop", "charts", "charts-monitoring"); err != nil {
+		return nil, err
+	}
 	for _, step := range []func(context.Context) error{
 		r.writeFiles,
 		func(ctx context.Context) error {
 			return r.installPlainIstioWith(ctx, "--set", "values.pilot.env.SHARED_MESH_CONFIG=meshpass-providers")
 		},
+		func(ctx context.Context) error { return r.applyManifests(ctx, workloads) },
 		func(ctx context.Context) error {
 			_, err := r.runHelm(ctx, "install", "meshpass", "charts/meshpass", "-f", r.values, "--wait", "--timeout", "5m")
 			return err
@@ -103,7 +109,6 @@ func (r *chartRun) testInstallation(ctx context.Context) ([]string, error) {
 			_, err := r.runHelm(ctx, "install", "meshpass-istio", "charts/meshpass-istio", "--set", "mutualTLS.namespaces={charts}")
 			return err
 		},
-		func(ctx context.Context) error { return r.applyManifests(ctx, workloads) },
 		func(ctx context.Context) error { return r.awaitRollouts(ctx, "charts", "charts-monitoring") },
 	} {
 		if err := step(ctx); err != nil {
@@ -117,7 +122,7 @@ func (r *chartRun) testInstallation(ctx context.Context) ([]string, error) {
 	if strings.Contains(mesh, "meshpass") {
 		return []string{"istiod's own MeshConfig has the providers"}, nil
 	}
-	return r.awaitAnswer(ctx, 403, "unguarded")
+	return r.awaitAnswer(ctx, 503, "policy_refused") // a folder without a document denies everything
 }
 
 // awaitAnswer sends a request to the guarded workload until the answer has this status and, for a denial, this reason.
@@ -188,37 +193,57 @@ func (r *chartRun) testPolicyImage(ctx context.Context) ([]string, error) {
 	return r.awaitAnswer(ctx, 200, `"stock"`)
 }
 
-// testRemoval tries what would leave the guarded workload alone. The last row goes around the check for a rendering that changes nothing.
+// testRemoval tries what would leave the guarded workload alone.
 func (r *chartRun) testRemoval(ctx context.Context) (problems []string, err error) {
-	const relies = "ns/charts/sa/default: pods: 1, meshpass.dev/guarded=true"
-	for _, row := range []struct {
-		args []string
-		want string // in the output of helm
-	}{
-		{[]string{"uninstall", "meshpass"}, relies},
-		{[]string{"uninstall", "meshpass-istio"}, relies},
-		{[]string{"upgrade", "meshpass", "charts/meshpass", "--reuse-values", "--set", "fullnameOverride=other"}, relies},
-		{[]string{"upgrade", "meshpass-istio", "charts/meshpass-istio", "--reuse-values", "--set", "policies.closed.enabled=false"}, relies},
+	for _, args := range [][]string{
+		{"upgrade", "meshpass", "charts/meshpass", "--reuse-values", "--set", "fullnameOverride=other"},
+		{"upgrade", "meshpass-istio", "charts/meshpass-istio", "--reuse-values", "--set", "policies.closed.enabled=false"},
+		{"uninstall", "meshpass"},
+		{"uninstall", "meshpass-istio"},
 	} {
-		out, err := r.runHelm(ctx, row.args...)
-		if err == nil {
-			problems = append(problems, fmt.Sprintf("helm %s succeeded: %s", strings.Join(row.args, " "), out))
-			continue
-		}
-		if !strings.Contains(err.Error(), row.want) {
-			problems = append(problems, fmt.Sprintf("helm %s does not name the workload: %v", strings.Join(row.args, " "), err))
+		out, err := r.runHelm(ctx, args...)
+		switch {
+		case err == nil:
+			problems = append(problems, fmt.Sprintf("helm %s succeeded: %s", strings.Join(args, " "), out))
+		case !strings.Contains(err.Error(), "ns/charts/sa/default: pods: 1, meshpass.dev/guarded=true"):
+			problems = append(problems, fmt.Sprintf("helm %s does not name the workload: %v", strings.Join(args, " "), err))
 		}
 	}
-	for _, args := range [][]string{
-		{"upgrade", "meshpass", "charts/meshpass", "--reuse-values", "--wait"},
-		{"upgrade", "meshpass-istio", "charts/meshpass-istio", "--reuse-values"},
-	} {
-		if _, err := r.runHelm(ctx, args...); err != nil {
+	for _, release := range []string{"meshpass", "meshpass-istio"} {
+		if err := r.rollBack(ctx, release); err != nil {
+			problems = append(problems, err.Error())
+		}
+		if _, err := r.runHelm(ctx, "upgrade", release, "charts/"+release, "--reuse-values", "--wait"); err != nil {
 			problems = append(problems, fmt.Sprintf("an upgrade without a change: %v", err))
 		}
 	}
 	more, err := r.awaitAnswer(ctx, 200, `"stock"`)
 	return append(problems, more...), err
+}
+
+// rollBack takes the status `uninstalling` back, which Helm gives the last revision when an uninstall was stopped. The last
+// revision can be an upgrade that failed: then an earlier one is still deployed.
+func (r *chartRun) rollBack(ctx context.Context, release string) error {
+	history, err := r.runHelm(ctx, "history", release, "-o", "json")
+	if err != nil {
+		return err
+	}
+	var revisions []struct {
+		Revision int
+		Status   string
+	}
+	if err := json.Unmarshal([]byte(history), &revisions); err != nil {
+		return err
+	}
+	for _, status := range []string{"deployed", "uninstalling"} {
+		for _, revision := range revisions {
+			if revision.Status == status {
+				_, err := r.runHelm(ctx, "rollback", release, fmt.Sprint(revision.Revision), "--wait")
+				return err
+			}
+		}
+	}
+	return fmt.Errorf("no revision of %s to roll back to: %s", release, history)
 }
 
 // testUninstallation takes the label away first.
