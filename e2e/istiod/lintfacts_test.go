@@ -23,8 +23,8 @@ const (
 	second = `{name: second, envoyExtAuthzGrpc: {service: meshpass.meshpass.svc.cluster.local, port: 9000, timeout: 0.25s}}`
 )
 
-// custom is a policy of the root namespace.
-func custom(name, namespace, annotations, selector, provider, rules string) string {
+// customPolicy is a policy of the root namespace.
+func customPolicy(name, namespace, annotations, selector, provider, rules string) string {
 	return "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: " + name + ", namespace: " + namespace + ", annotations: {" + annotations + "}}\nspec: {selector: {matchLabels: {" +
 		selector + "}}, action: CUSTOM, provider: {name: " + provider + "}, rules: [" + rules + "]}\n"
 }
@@ -43,9 +43,9 @@ func TestLintFacts(t *testing.T) {
 		{"provider_duplicate", inventory, withProviders(good + ", " + good), []string{"DENY"}},
 		{"provider_invalid", inventory, withProviders(`{name: meshpass, envoyExtAuthzGrpc: {service: meshpass.meshpass.svc.cluster.local, port: 9000, statusOnError: "999"}}`), []string{"DENY"}},
 		{"provider_service_unknown", inventory, withProviders(`{name: meshpass, envoyExtAuthzGrpc: {service: meshpass.meshpass, port: 9000}}`), []string{"DENY"}},
-		{"providers_conflict", inventory, withProviders(good+", "+second) + "---\n" + custom("second", "shop", "", "app: inventory", "second", "{}"), []string{"DENY"}},
-		{"custom_dry_run", inventory, custom("meshpass", "istio-system", `istio.io/dry-run: "true"`, `meshpass.dev/guarded: "true"`, "meshpass", "{}"), []string{"DENY"}},
-		{"custom_selects_authorizer", meshpass, custom("all", "meshpass", "", "app: meshpass", "meshpass", "{}"), []string{asks, "ALLOW"}},
+		{"providers_conflict", inventory, withProviders(good+", "+second) + "---\n" + customPolicy("second", "shop", "", "app: inventory", "second", "{}"), []string{"DENY"}},
+		{"custom_dry_run", inventory, customPolicy("meshpass", "istio-system", `istio.io/dry-run: "true"`, `meshpass.dev/guarded: "true"`, "meshpass", "{}"), []string{"DENY"}},
+		{"custom_selects_authorizer", meshpass, customPolicy("all", "meshpass", "", "app: meshpass", "meshpass", "{}"), []string{asks, "ALLOW"}},
 		{"guarded_without_policy", capital, "", nil},
 	} {
 		t.Run(row.code, func(t *testing.T) {
