@@ -36,7 +36,7 @@ func newRememberedDecision(t *testing.T) func() {
 
 // The number of allocations does not depend on the machine, unlike the time.
 func TestDecideAllocations(t *testing.T) {
-	const most = 44
+	const most = 12
 	if got := testing.AllocsPerRun(200, newRememberedDecision(t)); got > most {
 		t.Errorf("%v allocations, at most %d", got, most)
 	}
@@ -44,5 +44,5 @@ func TestDecideAllocations(t *testing.T) {
 
 // The record is written beside the decision, and counts too. On amd64 with Go 1.26: .
 func TestDecideInstructions(t *testing.T) {
-	instructions.RequireAtMost(t, 138_000, newRememberedDecision(t))
+	instructions.RequireAtMost(t, 64_000, newRememberedDecision(t))
 }
