@@ -12,7 +12,6 @@ import (
 	"github.com/meshpass/meshpass/plugins/identity/metrics"
 	"github.com/meshpass/meshpass/plugins/identity/tykapi"
 	"github.com/meshpass/meshpass/shared/decision"
-	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
 )
@@ -31,7 +30,7 @@ func newSigner(p *parts, process process) (*signer, error) {
 		apis: tykapi.NewProtectedAPIs(p.config, process.log), hooks: tykapi.NewHookChecks(p.config, process.log),
 		log: process.log, meter: process.meter, definitions: process.definitions,
 	}
-	s.credentials = credential.Reader{Config: p.config, Secret: identity.NewPseudonyms(p.secret.Get()), Report: s.reportMappedClaim}
+	s.credentials = credential.NewReader(p.config, p.secret.Get(), s.reportMappedClaim)
 	if p.revoked != nil {
 		s.revoked = p.revoked.Get()
 	}

@@ -38,8 +38,8 @@ func TestRevoked(t *testing.T) {
 		{"a broken list", "revocations: [", decision.TokenRevoked, ""},
 		{"another user", revocationText(t, revocation.Sub, "idp:alice", soon), "", decision.TokenRevoked},
 		{"tokens up to a minute ago", revocationText(t, revocation.Sub, "idp:alice", past), "", ""},
-		{"a session", revocationText(t, revocation.SID, p.signer.credentials.Secret.Pseudonym("demo0123"), soon), decision.TokenRevoked, ""},
-		{"somebody with the value of a session", revocationText(t, revocation.Sub, p.signer.credentials.Secret.Pseudonym("demo0123"), soon), "", ""},
+		{"a session", revocationText(t, revocation.SID, p.pseudonym("demo0123"), soon), decision.TokenRevoked, ""},
+		{"somebody with the value of a session", revocationText(t, revocation.Sub, p.pseudonym("demo0123"), soon), "", ""},
 	} {
 		p.writeFile(t, "revoked.yaml", step.list)
 		p.checkOnce()

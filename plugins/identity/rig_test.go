@@ -53,6 +53,11 @@ func startRig(t testing.TB, oldnew ...string) *rig {
 	return p
 }
 
+// pseudonym names a session by the secret of the rig.
+func (p *rig) pseudonym(sessionKey string) string {
+	return identity.PseudonymKey(strings.Repeat("s", identity.MinPseudonymKeyBytes)).Pseudonym(sessionKey)
+}
+
 func (p *rig) writeFile(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {

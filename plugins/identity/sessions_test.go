@@ -65,7 +65,7 @@ func callWith(m tykapi.Method) *call {
 
 func TestEveryKindOfSession(t *testing.T) {
 	p := startRig(t, "secretFile:", kindsText)
-	sid := p.signer.credentials.Secret.Pseudonym
+	sid := p.pseudonym
 	fingerprint := tykapi.Fingerprint(callWith(tykapi.MethodMTLS).request())
 	rows := []struct {
 		method         tykapi.Method

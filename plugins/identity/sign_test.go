@@ -11,7 +11,7 @@ import (
 
 func TestSigned(t *testing.T) {
 	p := startRig(t)
-	sid := p.signer.credentials.Secret.Pseudonym
+	sid := p.pseudonym
 	rows := []struct {
 		name           string
 		call           *call

@@ -17,10 +17,19 @@ import (
 
 // Reader reads credentials. It uses the mappings of one configuration.
 type Reader struct {
-	Config *settings.Config
-	Secret *identity.Pseudonyms // of the claim sid, and of subjects of API keys
+	config *settings.Config
+	secret *identity.Pseudonyms // of the claim sid, and of subjects of API keys
+	report Report
+	claims map[*settings.IDP][]string // that are read of a token of each provider; see [claimsRead]
+}
 
-	Report Report
+// NewReader returns a reader for a configuration. secret is the key of pseudonyms.
+func NewReader(config *settings.Config, secret identity.PseudonymKey, report Report) Reader {
+	c := Reader{config: config, secret: identity.NewPseudonyms(secret), report: report, claims: map[*settings.IDP][]string{}}
+	for i := range config.IDPs {
+		c.claims[&config.IDPs[i]] = claimsRead(&config.IDPs[i])
+	}
+	return c
 }
 
 // Identify gives the identity that this API may pass on. session is nil if no caller was authenticated.
@@ -35,17 +44,17 @@ func (c Reader) Identify(a *tykapi.ProtectedAPI, session *user.SessionState, r *
 	case session.KeyID == "":
 		return id, denial.New(decision.SessionUnsupported, "API %s: the session has no key", a.ID)
 	}
-	s := tykSession{state: session, api: a, r: r, secret: c.Secret}
+	s := tykSession{state: session, api: a, r: r, secret: c.secret}
 	method := a.MethodOf(session, r)
 	if method == tykapi.MethodJWT || method == tykapi.MethodOIDC {
-		id, err = readToken(c.Config, a, s, c.Report)
+		id, err = c.readToken(a, s)
 	} else {
-		id, err = readSession(c.Config, method, s, c.Report)
+		id, err = readSession(c.config, method, s, c.report)
 	}
 	if err != nil {
 		return id, err
 	}
-	id.Requester, id.API, id.Org = c.Config.Workload, identity.API{ID: a.ID, Name: a.Name}, session.OrgID
+	id.Requester, id.API, id.Org = c.config.Workload, identity.API{ID: a.ID, Name: a.Name}, session.OrgID
 	id.Method, id.SessionID, id.IP = string(method), s.pseudonymousID(), clientIP(r)
 	return id, nil
 }

@@ -15,17 +15,17 @@ import (
 
 // readToken reads the caller's identity from the JWT that Tyk has verified. Tyk 5.8 verifies the
 // signature and the times. The issuer and the audience are checked here.
-func readToken(c *settings.Config, a *tykapi.ProtectedAPI, s tykSession, report Report) (identity.Identity, error) {
+func (c Reader) readToken(a *tykapi.ProtectedAPI, s tykSession) (identity.Identity, error) {
 	if !a.ContextVars {
 		return identity.Identity{}, denial.New(decision.ClaimsUnavailable,
 			"API %s: set enable_context_vars (OAS: middleware.global.contextVariables.enabled), or the verified claims do not reach the plugin", a.ID)
 	}
 	verified := tykapi.VerifiedClaims(s.r)
-	provider, err := findProvider(c, a, verified)
+	provider, err := findProvider(c.config, a, verified)
 	if err != nil {
 		return identity.Identity{}, err
 	}
-	if err := checkSigner(c, provider, a); err != nil {
+	if err := checkSigner(c.config, provider, a); err != nil {
 		return identity.Identity{}, err
 	}
 	if user := a.SessionUser(verified); user == "" || !tykapi.IsSessionOfUser(s.state, user) {
@@ -35,13 +35,13 @@ func readToken(c *settings.Config, a *tykapi.ProtectedAPI, s tykSession, report 
 	if err != nil {
 		return identity.Identity{}, err
 	}
-	if err := compareWithVerified(provider, own, verified); err != nil {
+	if err := compareWithVerified(c.claims[provider], own, verified); err != nil {
 		return identity.Identity{}, err
 	}
 	if err := checkPurpose(provider, own); err != nil {
 		return identity.Identity{}, err
 	}
-	return mapToken(provider, own.claim, report.forMapping(provider.Alias))
+	return mapToken(provider, own.claim, c.report.forMapping(provider.Alias))
 }
 
 // findProvider finds the configured identity provider that has issued the token. The token must be for

@@ -50,23 +50,35 @@ func parsePart(part string) (members map[string]any, err error) {
 
 // compareWithVerified denies a token that is not the one that Tyk has verified. It also denies a token
 // whose header has a field of a name that would be read as a claim, and whose claims lack this name:
-// Tyk gives both to plugins under one name, and a claim replaces the field.
-func compareWithVerified(p *settings.IDP, own callerToken, verified func(name string) any) error {
-	names := claimsRead(p)
-	for _, name := range append(names, purposeClaims...) {
-		value, isClaim := own.claims[name]
-		field, isField := own.header[name]
-		if isField && !isClaim {
-			if slices.Contains(names, name) {
-				return denial.New(decision.ClaimsInvalid, "%s is a field of the header of the caller's token, not a claim", name)
-			}
+// Tyk gives both to plugins under one name, and a claim replaces the field. names are those of [claimsRead].
+func compareWithVerified(names []string, own callerToken, verified func(name string) any) error {
+	for _, name := range names {
+		if _, isField := own.header[name]; isField && !own.hasClaim(name) {
+			return denial.New(decision.ClaimsInvalid, "%s is a field of the header of the caller's token, not a claim", name)
+		}
+		if !isSameJSON(own.claims[name], verified(name)) {
+			return unboundClaim(name)
+		}
+	}
+	for _, name := range purposeClaims {
+		value := own.claims[name]
+		if field, isField := own.header[name]; isField && !own.hasClaim(name) {
 			value = field
 		}
 		if !isSameJSON(value, verified(name)) {
-			return denial.New(decision.ClaimsUnbound, "claim %s of the caller's token is not what the gateway has verified", name)
+			return unboundClaim(name)
 		}
 	}
 	return nil
+}
+
+func (t callerToken) hasClaim(name string) bool {
+	_, has := t.claims[name]
+	return has
+}
+
+func unboundClaim(name string) error {
+	return denial.New(decision.ClaimsUnbound, "claim %s of the caller's token is not what the gateway has verified", name)
 }
 
 // claimsRead are the claims of the caller's token that our token is made from, with the names that Tyk
