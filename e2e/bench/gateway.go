@@ -127,7 +127,7 @@ func (g *gatewayRig) end() error {
 func (g *gatewayRig) warmUp(ctx context.Context) error {
 	for _, gateway := range g.gateways {
 		for _, a := range gatewayAPIs {
-			if _, err := g.loadAPI(ctx, gateway, a.id, time.Second/5); err != nil {
+			if _, err := g.loadAPI(ctx, gateway, a.id, time.Second); err != nil {
 				return err
 			}
 		}
