@@ -46,7 +46,7 @@ func (e *Environment) playInstall(ctx context.Context) error {
 	tests := []test{
 		{"install/page", "The commands of docs/install.md lead to an enforced policy, and an upgrade keeps it", r.testInstall},
 		{"install/onboarding", "The commands of docs/onboarding.md deny no request before their step", r.testOnboarding},
-		{"install/uninstall", "The commands of docs/install.md stop while a workload is guarded, and then remove everything", r.testUninstall},
+		{"install/uninstall", "The commands of docs/install.md name the guarded workload, and then remove everything", r.testUninstall},
 	}
 	var t tally
 	if err := e.playTests(ctx, &t, tests); err != nil {
