@@ -262,14 +262,16 @@ func (r *chartRun) testUninstallation(ctx context.Context) ([]string, error) {
 			return []string{err.Error()}, nil
 		}
 	}
-	left, err := r.kubectl(ctx, "get", "all,configmaps,networkpolicies,authorizationpolicies,clusterroles", "-A", "-l", "app.kubernetes.io/name in (meshpass, meshpass-istio)", "-o", "name")
-	if err != nil {
-		return nil, err
-	}
 	var problems []string
-	if left != "configmap/meshpass-overrides" { // a hook made it, so that no upgrade sets it back
-		problems = append(problems, "left in the cluster: "+left)
+	if err := r.waitFor(ctx, "the objects of both charts to be gone", chartBound, func(ctx context.Context) (string, error) {
+		left, err := r.kubectl(ctx, "get", "all,configmaps,networkpolicies,authorizationpolicies,clusterroles", "-A", "-l", "app.kubernetes.io/name in (meshpass, meshpass-istio)", "-o", "name")
+		if left == "configmap/meshpass-overrides" { // a hook made it, so that no upgrade sets it back
+			left = ""
+		}
+		return left, err
+	}); err != nil {
+		problems = append(problems, err.Error())
 	}
-	_, err = r.kubectl(ctx, "delete", "namespace", "charts", "charts-monitoring", "meshpass", "edge")
+	_, err := r.kubectl(ctx, "delete", "namespace", "charts", "charts-monitoring", "meshpass", "edge")
 	return problems, errors.Join(err, ctx.Err())
 }
