@@ -20,6 +20,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/meshpass/meshpass/e2e/repo"
 )
@@ -194,7 +195,9 @@ func TestBundles(t *testing.T) {
 	}
 	r := start(t, setup{apis: apis, conf: s.conf(), alone: true, first: func(r *rig) {
 		must(t, os.MkdirAll(r.path(fmt.Sprintf("bundled/bundles/%x", md5.Sum([]byte("leftover.zip")))), 0o700))
-	}}).serving(t)
+	}})
+	r.awaitWithin(t, 5*time.Minute, r.serves) // a dozen bundles of 50 MB are downloaded and verified before any API is served
+	r.serving(t)
 	for _, b := range bundles {
 		t.Run(b.name, func(t *testing.T) {
 			if got := r.send(t, call{path: "/" + b.name + "/", as: "key"}); got.answer != b.api {

@@ -139,7 +139,12 @@ func (r *rig) serves(ctx context.Context) error {
 // await polls a condition for as long as a slow machine may need.
 func (r *rig) await(t *testing.T, ready func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	r.awaitWithin(t, 30*time.Second, ready)
+}
+
+func (r *rig) awaitWithin(t *testing.T, bound time.Duration, ready func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
 	defer cancel()
 	must(t, r.tyk.AwaitReady(ctx, ready))
 }
