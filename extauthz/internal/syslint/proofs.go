@@ -6,11 +6,9 @@ import "github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 // known from the source or the documentation of the component.
 var proofs = map[string]string{
 	"provider_unknown":          "istiod.TestLintFacts",
-	"provider_duplicate":        "istiod.TestLintFacts",
 	"provider_invalid":          "istiod.TestLintFacts",
 	"provider_service_unknown":  "istiod.TestLintFacts",
 	"providers_conflict":        "istiod.TestLintFacts",
-	"custom_dry_run":            "istiod.TestLintFacts",
 	"custom_selects_authorizer": "istiod.TestLintFacts",
 	"guarded_without_policy":    "istiod.TestLintFacts",
 	"provider_timeout":          "istiod.TestLintTimeout",

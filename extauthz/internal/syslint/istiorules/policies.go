@@ -17,7 +17,7 @@ var (
 		"Write action: CUSTOM, provider: {name: …} and rules: [{}].")
 	customDryRun = registry.Define("custom_dry_run", finding.Error,
 		"A CUSTOM policy has the annotation istio.io/dry-run.",
-		"Istio does not support it: istiod puts the trigger of the check into the enforced rules with action DENY.",
+		"Istio's validation rejects the object, and its former version stays. Without validation, istiod puts the trigger of the check into the enforced rules with action DENY.",
 		"Remove the annotation. For a trial, use the label's value observe.")
 	customConditions = registry.Define("custom_conditions", finding.Error,
 		"All rules of a CUSTOM policy have conditions on the request, such as paths or headers.",
