@@ -2,7 +2,9 @@ package main
 
 import (
 	"crypto/rsa"
+	"crypto/sha256"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,12 +27,15 @@ func newTykBundleBuild() *cobra.Command {
 		Long: `Builds a bundle with the hooks StripIdentity, SignIdentity and GuardUpstream. PLUGIN is
 a file that make plugin has built, such as identity_v5.8.1_linux_amd64.so; a gateway
 takes the one for its own release out of the bundle. The same files and the same key
-make the same bytes.`,
+make the same bytes.
+
+Exit codes: 0 fine; 2 nothing was written.`,
 		Example: `  meshpass tyk bundle build --key bundle-key.pem --out meshpass.zip bin/plugins/identity_v5.8.1_linux_amd64.so`,
 	}
 	addText(cmd, &keyFile, "key", "FILE", "the RSA private key that signs, in PEM; the gateway has its public key in public_key_path")
 	addText(cmd, &out, "out", "FILE", "the bundle (required)")
 	cmd.Flags().BoolVar(&unsigned, "unsigned", false, "do not sign")
+	format := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) == 0:
@@ -54,14 +59,28 @@ make the same bytes.`,
 		if err := atomicfile.Write(out, bundle, 0o644); err != nil {
 			return err
 		}
-		var releases []string
-		for _, p := range plugins {
-			releases = append(releases, fmt.Sprintf("%s (linux/%s, %s)", p.Release, p.Arch, p.Go))
-		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "wrote %s for Tyk %s\n", out, strings.Join(releases, ", "))
-		return nil
+		report := builtBundle{File: out, SHA256: fmt.Sprintf("%x", sha256.Sum256(bundle)), Signed: key != nil, Plugins: plugins}
+		return printReport(cmd, report, report.Print, *format, true)
 	}
 	return cmd
+}
+
+// builtBundle is the answer of tyk bundle build.
+type builtBundle struct {
+	File    string             `json:"file"`
+	SHA256  string             `json:"sha256"`
+	Signed  bool               `json:"signed"`
+	Plugins []tykbundle.Plugin `json:"plugins"`
+}
+
+// Print writes one line, with the releases of gateways that find their plugin in the bundle.
+func (b builtBundle) Print(to io.Writer) error {
+	var releases []string
+	for _, p := range b.Plugins {
+		releases = append(releases, fmt.Sprintf("%s (linux/%s, %s)", p.Release, p.Arch, p.Go))
+	}
+	_, err := fmt.Fprintf(to, "wrote %s for Tyk %s\nsha256 %s\n", b.File, strings.Join(releases, ", "), b.SHA256)
+	return err
 }
 
 func newTykBundleCheck() *cobra.Command {
