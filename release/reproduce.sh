@@ -15,8 +15,10 @@ trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 openssl ecparam -name prime256v1 -genkey -noout -out "$work/key.pem" 2>/dev/null || cannot "openssl makes no key"
 openssl genrsa -traditional -out "$work/bundle.pem" 2048 2>/dev/null || cannot "openssl makes no RSA key"
 
+commit=$(git -C "$root" rev-parse HEAD) # work may go on here
+
 build() { # FOLDER
-	git clone -q "$root" "$1" || cannot "the repository cannot be cloned"
+	git clone -q "$root" "$1" && git -C "$1" checkout -q --detach "$commit" || cannot "the repository cannot be cloned"
 	mkdir -p "$1/bin" && ln -s "$root/bin/tyk" "$1/bin/tyk"
 	make -s -C "$1" -o bin/tyk release VERSION=v0.0.0-reproduce KEY="$work/key.pem" BUNDLE_KEY="$work/bundle.pem" ||
 		cannot "the release cannot be made, see above"
