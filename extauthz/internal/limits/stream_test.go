@@ -356,18 +356,21 @@ func TestShortTimeoutsAreLoggedOnce(t *testing.T) {
 
 // The shortest timeout of Envoy is also known if it is above the deadline.
 func TestTheShortestTimeoutIsKnown(t *testing.T) {
-	s := startServer(t, smallLimits)
-	p := s.connectFrom(t, "127.0.0.6")
+	l := smallLimits
+	l.Deadline = 30 * time.Second
+	s := startServer(t, l)
+	close(s.goOn)
 	for _, row := range []struct {
 		header string
 		want   time.Duration
 	}{{"soon", 0}, {"0", 0}, {"3600000", time.Hour}, {"60000", time.Minute}, {"120000", time.Minute}} {
+		p := s.connectFrom(t, "127.0.0.6")
 		p.awaitStatus(p.openStream(checkMethod, "x-envoy-expected-rq-timeout-ms", row.header))
 		if got := s.listener.Connections().ShortestTimeout; got != row.want {
 			t.Errorf("after %s: %s, want %s", row.header, got, row.want)
 		}
 	}
-	if strings.Contains(s.log.String(), "Envoy waits for less") {
+	if log := s.log.String(); strings.Count(log, "Envoy waits for less") != 1 || !strings.Contains(log, "envoy=0s") {
 		t.Errorf("log: %s", &s.log)
 	}
 }
