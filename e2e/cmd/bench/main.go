@@ -45,7 +45,7 @@ func run() int {
 	defer stop()
 	result, err := bench.Run(ctx, bench.Groups(), o)
 	if len(result.Rows) > 0 {
-		err = errors.Join(err, print(result, *format))
+		err = errors.Join(err, printResult(result, *format))
 	}
 	switch {
 	case err != nil:
@@ -57,7 +57,7 @@ func run() int {
 	return 0
 }
 
-func print(result bench.Result, format string) error {
+func printResult(result bench.Result, format string) error {
 	if format == "json" {
 		encoder := json.NewEncoder(os.Stdout)
 		encoder.SetIndent("", "  ")

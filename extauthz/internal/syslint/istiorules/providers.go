@@ -151,8 +151,8 @@ func (c *checker) checkProviderSettings(p *model.Provider, at func(string) *obje
 	if body := p.Config.Find("includeRequestBodyInCheck"); !body.IsEmpty() {
 		c.report.Add(providerBody, body, "provider %s sends bodies", p.Name)
 	}
-	if clear := p.Config.Find("clearRouteCache"); clear.IsTrue() {
-		c.report.Add(providerIgnored, clear, "provider %s sets clearRouteCache", p.Name)
+	if setting := p.Config.Find("clearRouteCache"); setting.IsTrue() {
+		c.report.Add(providerIgnored, setting, "provider %s sets clearRouteCache", p.Name)
 	}
 }
 

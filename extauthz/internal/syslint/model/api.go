@@ -255,9 +255,6 @@ func (a *API) addTarget(what string, n *objects.Node) {
 	a.Targets = append(a.Targets, Target{What: what, Text: text, Node: n})
 }
 
-// authTypes are the keys of auth_configs, by the method (apidef: AuthTokenType and others).
-var authTypes = map[string]string{"authToken": "apiKeys", "jwt": "jwt", "oidc": "oidc", "basic": "basic", "hmac": "hmac", "oauth": "oauth", "coprocess": "custom", "externalOAuth": "external"}
-
 func (a *API) readClassicMethods() {
 	get := a.Root.FindFold
 	add := func(flag *objects.Node, name string, issuers ...*objects.Node) {

@@ -249,9 +249,7 @@ func (m *Model) addTykPolicy(id string, n *objects.Node) {
 			p.ID = n.Find("_id").String()
 		}
 	}
-	for _, right := range n.Find("access_rights").Members() {
-		p.Rights = append(p.Rights, right)
-	}
+	p.Rights = append(p.Rights, n.Find("access_rights").Members()...)
 	m.Policies = append(m.Policies, p)
 }
 
