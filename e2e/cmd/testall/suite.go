@@ -28,7 +28,7 @@ var suites = []suite{
 	{name: "release", dir: "release", args: []string{"./..."}},
 	{name: "istiod", dir: "e2e/istiod", args: []string{"-trimpath", "-vet=off", "./..."}},
 	{name: "charts", dir: "charts", args: []string{"-vet=off", "./..."}},
-	{name: "e2e", dir: "e2e", args: []string{"-count=1", "-timeout=10m", "./..."}},
+	{name: "e2e", dir: "e2e", args: []string{"-count=1", "-timeout=20m", "./..."}},
 }
 
 // runTests runs the suite and reports every event as it arrives.
