@@ -1,15 +1,15 @@
 package flood
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/pace"
+
+	"github.com/meshpass/meshpass/e2e/scrape"
 )
 
 // Figures are what an authorizer takes at one time.
@@ -49,24 +49,15 @@ func (a *authorizer) measure(ctx context.Context) (Figures, error) {
 }
 
 func (a *authorizer) readMetrics(ctx context.Context) (f Figures, err error) {
-	response, err := a.get(ctx, a.watcher, "http://"+a.ops+"/metrics")
-	if err != nil {
-		return f, err
-	}
-	defer response.Body.Close()
+	series, err := scrape.Read(ctx, a.watcher, a.ops)
 	samples := map[string]float64{}
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		name, value, ok := strings.Cut(lines.Text(), " ")
-		if !ok || name == "#" {
-			continue
-		}
-		f.Series++
+	for name, value := range series {
 		samples[name], _ = strconv.ParseFloat(value, 64) // values with more than a number are not read here
 	}
+	f.Series = len(series)
 	f.Goroutines, f.Descriptors = int(samples["go_goroutines"]), int(samples["process_open_fds"])
 	f.Live, f.CPU = int64(samples["go_memstats_heap_alloc_bytes"]), samples["process_cpu_seconds_total"]
-	return f, lines.Err()
+	return f, err
 }
 
 func (a *authorizer) get(ctx context.Context, client *http.Client, url string) (*http.Response, error) {

@@ -1,7 +1,6 @@
 package flood
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/meshpass/meshpass/e2e/checks"
 	"github.com/meshpass/meshpass/e2e/pace"
+	"github.com/meshpass/meshpass/e2e/scrape"
 )
 
 // ReloadCost is what reloads of policies cost an authorizer that answers Checks: manyDocuments documents of
@@ -163,17 +163,14 @@ func ruledDocument(number, edition int) []byte {
 
 // readGeneration returns the generation of the active policies.
 func (a *authorizer) readGeneration(ctx context.Context) (string, error) {
-	response, err := a.get(ctx, a.watcher, "http://"+a.ops+"/metrics")
+	series, err := scrape.Read(ctx, a.watcher, a.ops)
 	if err != nil {
 		return "", err
 	}
-	defer response.Body.Close()
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		if rest, ok := strings.CutPrefix(lines.Text(), `meshpass_policies_info{generation="`); ok {
-			generation, _, _ := strings.Cut(rest, `"`)
-			return generation, lines.Err()
+	for name := range series {
+		if generation, found := strings.CutPrefix(name, `meshpass_policies_info{generation="`); found {
+			return strings.TrimSuffix(generation, `"}`), nil
 		}
 	}
-	return "", errors.Join(lines.Err(), errors.New("no metric has the generation of the policies"))
+	return "", errors.New("no metric has the generation of the policies")
 }

@@ -1,7 +1,6 @@
 package soak
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/pace"
+	"github.com/meshpass/meshpass/e2e/scrape"
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
@@ -107,30 +107,19 @@ func (r *rotator) recordReport(printed []byte) error {
 	return nil
 }
 
-var currentKeyLine = regexp.MustCompile(`^meshpass_edge_key_current\{.*kid="([^"]+)".*\} 1$`)
+var currentKey = regexp.MustCompile(`^meshpass_edge_key_current\{.*kid="([^"]+)".*\}$`)
 
 // readSigningKey records the key that the gateway signs with, by its metrics.
 func (r *rotator) readSigningKey(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.metrics+"/metrics", nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		if found := currentKeyLine.FindStringSubmatch(lines.Text()); found != nil {
-			r.mu.Lock()
-			if !slices.Contains(r.signed, found[1]) {
-				r.signed = append(r.signed, found[1])
-			}
-			r.mu.Unlock()
+	series, err := scrape.Read(ctx, http.DefaultClient, r.metrics)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, value := range series {
+		if found := currentKey.FindStringSubmatch(name); found != nil && value == "1" && !slices.Contains(r.signed, found[1]) {
+			r.signed = append(r.signed, found[1])
 		}
 	}
-	return lines.Err()
+	return err
 }
 
 // unusedKeys returns the keys that the gateway should have signed with by now, and has not.

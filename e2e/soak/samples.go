@@ -1,20 +1,19 @@
 package soak
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/localmesh"
 	"github.com/meshpass/meshpass/e2e/pace"
 	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/e2e/scrape"
 )
 
 // Sample is what a process took at one time.
@@ -82,22 +81,15 @@ func (s *sampler) samples() map[string][]Sample {
 func readGoroutines(ctx context.Context, address string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
+	series, err := scrape.Read(ctx, http.DefaultClient, address)
 	if err != nil {
 		return 0, err
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err
+	value, found := series["go_goroutines"]
+	if !found {
+		return 0, fmt.Errorf("%s: no go_goroutines", address)
 	}
-	defer response.Body.Close()
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		if value, found := strings.CutPrefix(lines.Text(), "go_goroutines "); found {
-			return strconv.Atoi(value)
-		}
-	}
-	return 0, fmt.Errorf("%s: no go_goroutines: %w", address, lines.Err())
+	return strconv.Atoi(value)
 }
 
 // Growth is how much a process took at the start and at the end of its longest life. The lowest values of the first and of the last
