@@ -85,14 +85,7 @@ named, with its place.`,
 			return writeBaseline(cmd, report, newBaseline)
 		}
 		report.Accept(accepted)
-		show := report.Print
-		switch *format {
-		case "github":
-			show = report.PrintGitHub
-		case "sarif":
-			show = report.PrintSARIF
-		}
-		err = printReport(cmd, report, show, *format, report.Passes())
+		err = printFindings(cmd, report, *format, report.Passes())
 		var answer *exitError
 		if (err == nil || errors.As(err, &answer) && answer.err == nil) && !report.IsComplete() {
 			return &exitError{code: exitCouldNot, inAnswer: true, err: fmt.Errorf("%d parts of the input could not be checked", len(report.Unchecked))}

@@ -93,6 +93,25 @@ func printReport(cmd *cobra.Command, report any, text func(io.Writer) error, for
 	return err
 }
 
+// findings are a report with places in files.
+type findings interface {
+	Print(io.Writer) error
+	PrintGitHub(io.Writer) error
+	PrintSARIF(io.Writer) error
+}
+
+// printFindings is printReport with the formats github and sarif.
+func printFindings(cmd *cobra.Command, report findings, format string, ok bool) error {
+	show := report.Print
+	switch format {
+	case "github":
+		show = report.PrintGitHub
+	case "sarif":
+		show = report.PrintSARIF
+	}
+	return printReport(cmd, report, show, format, ok)
+}
+
 // checkStdin returns an error if more than one of the names is standard input.
 func checkStdin(cmd *cobra.Command, names ...string) error {
 	if countStdin(names) > 1 {

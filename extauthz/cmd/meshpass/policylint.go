@@ -50,14 +50,7 @@ be checked.`,
 		if err != nil {
 			return err
 		}
-		show := report.Print
-		switch *format {
-		case "github":
-			show = report.PrintGitHub
-		case "sarif":
-			show = report.PrintSARIF
-		}
-		return printReport(cmd, report, show, *format, report.Passes(strict))
+		return printFindings(cmd, report, *format, report.Passes(strict))
 	}
 	return cmd
 }

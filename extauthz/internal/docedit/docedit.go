@@ -125,9 +125,6 @@ func Parse(name string, text []byte) (*File, error) {
 	return f, nil
 }
 
-// IsJSON reports whether the file is JSON.
-func (f *File) IsJSON() bool { return f.json }
-
 // Errorf gives a problem at a node.
 func (f *File) Errorf(n *Node, format string, args ...any) error {
 	return f.locate(errorAt(n.Line, n.Column, format, args...))

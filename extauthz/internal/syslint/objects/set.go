@@ -61,17 +61,6 @@ type Set struct {
 // NewSet is an empty set.
 func NewSet() *Set { return &Set{Ignored: map[string]int{}, known: map[string]int{}} }
 
-// OfKind gives the objects of a group and kind, in the order of reading.
-func (s *Set) OfKind(group, kind string) []*Object {
-	var found []*Object
-	for _, o := range s.Objects {
-		if o.Group == group && o.Kind == kind {
-			found = append(found, o)
-		}
-	}
-	return found
-}
-
 // ContentsOf gives the files of a kind.
 func (s *Set) ContentsOf(kind ContentKind) []*Content {
 	var found []*Content
