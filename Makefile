@@ -227,7 +227,7 @@ $(SERVICES): bin/%: $(call sources,e2e/services) $(SHARED) e2e/go.mod e2e/go.sum
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./services/$*
 
-RIG := $(call sources,e2e/bench e2e/checks e2e/cmd e2e/services e2e/envoy e2e/flood e2e/hbone e2e/idp e2e/localmesh e2e/pace e2e/plots e2e/process e2e/repo e2e/scenarios e2e/soak e2e/subnet) $(SHARED) e2e/go.mod e2e/go.sum \
+RIG := $(call sources,e2e/bench e2e/checks e2e/cmd e2e/services e2e/envoy e2e/flood e2e/hbone e2e/idp e2e/localmesh e2e/pace e2e/plots e2e/repo e2e/scenarios e2e/soak) $(SHARED) e2e/go.mod e2e/go.sum \
 	$(wildcard e2e/scenarios/*/*.yaml e2e/localmesh/*/*.* e2e/localmesh/topologies/*/*.* e2e/localmesh/topologies/*/*/*.* e2e/localmesh/topologies/*/*/*/*.* e2e/envoy/*.tmpl)
 bin/demo bin/bench bin/sweep bin/testall bin/soak bin/flood bin/sizing bin/allowall: bin/%: $(RIG)
 	$(call building)

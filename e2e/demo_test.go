@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // The demo plays the tour on the checked-in dump, and Ctrl-C ends everything that it started,

@@ -14,9 +14,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/meshpass/meshpass/e2e/localmesh"
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/scenarios"
 	"github.com/meshpass/meshpass/internal/audittest"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 func TestTour(t *testing.T) {

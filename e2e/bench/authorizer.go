@@ -13,8 +13,8 @@ import (
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/meshpass/meshpass/e2e/checks"
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/process"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/token"

@@ -21,9 +21,9 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy"
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
 	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
-	"github.com/meshpass/meshpass/e2e/subnet"
+	"github.com/meshpass/meshpass/internal/process"
+	"github.com/meshpass/meshpass/internal/subnet"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/token"
 )

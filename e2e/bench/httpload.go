@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // httpLoad is a fixed number of clients. Each sends its next request after the answer to the last one.

@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // server is a running ext_authz server, with the connections of one Envoy to it.

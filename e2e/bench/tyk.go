@@ -14,8 +14,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // tyk is a running gateway, whose plugin signs with one algorithm.

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
 	"github.com/meshpass/meshpass/internal/audittest"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // authorizer is our own program, running.

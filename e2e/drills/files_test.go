@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meshpass/meshpass/e2e/subnet"
+	"github.com/meshpass/meshpass/internal/subnet"
 	"github.com/meshpass/meshpass/internal/tokentest"
 )
 

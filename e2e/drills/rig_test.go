@@ -12,9 +12,9 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
 	"github.com/meshpass/meshpass/e2e/envoy/sotw"
 	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
-	"github.com/meshpass/meshpass/e2e/subnet"
+	"github.com/meshpass/meshpass/internal/process"
+	"github.com/meshpass/meshpass/internal/subnet"
 )
 
 // The hosts of the parts, as the last octet of their address.

@@ -28,8 +28,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/meshpass/meshpass/e2e/checks"
-	"github.com/meshpass/meshpass/e2e/process"
-	"github.com/meshpass/meshpass/e2e/subnet"
+	"github.com/meshpass/meshpass/internal/process"
+	"github.com/meshpass/meshpass/internal/subnet"
 )
 
 // The drills of this file put the authorizer's own process under stress. Each is named in the table "The authorizer under

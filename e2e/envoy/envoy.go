@@ -15,7 +15,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 const startTimeout = 20 * time.Second

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // Proc is an Envoy that serves.

@@ -12,10 +12,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
-	"github.com/meshpass/meshpass/e2e/subnet"
 	"github.com/meshpass/meshpass/internal/audittest"
+	"github.com/meshpass/meshpass/internal/process"
+	"github.com/meshpass/meshpass/internal/subnet"
 	"github.com/meshpass/meshpass/internal/tokentest"
 )
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/internal/process"
 	"github.com/meshpass/meshpass/internal/tokentest"
 )
 

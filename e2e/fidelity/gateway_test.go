@@ -15,9 +15,9 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy"
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
 	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
-	"github.com/meshpass/meshpass/e2e/subnet"
+	"github.com/meshpass/meshpass/internal/process"
+	"github.com/meshpass/meshpass/internal/subnet"
 )
 
 // entrance is an ingress gateway, as Istio's control plane configures it, with the real authorizer.

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // fromIstiod is the live control plane on our manifests and the local mesh's

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
-	"github.com/meshpass/meshpass/e2e/subnet"
+	"github.com/meshpass/meshpass/internal/subnet"
 	"github.com/meshpass/meshpass/shared/identity"
 )
 

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // reader is a server behind a workload's Envoy that says which path it reads.

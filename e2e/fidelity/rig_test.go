@@ -27,7 +27,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
 	"github.com/meshpass/meshpass/e2e/localmesh/dump"
 	"github.com/meshpass/meshpass/e2e/repo"
-	"github.com/meshpass/meshpass/e2e/subnet"
+	"github.com/meshpass/meshpass/internal/subnet"
 )
 
 // patience bounds whatever a test waits for, on a slow machine too.

@@ -22,8 +22,8 @@ import (
 
 	"github.com/meshpass/meshpass/e2e/checks"
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/process"
 	"github.com/meshpass/meshpass/shared/keyset"
 	"github.com/meshpass/meshpass/shared/token"
 )

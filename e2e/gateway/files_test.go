@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/meshpass/meshpass/e2e/repo"
-	"github.com/meshpass/meshpass/e2e/subnet"
+	"github.com/meshpass/meshpass/internal/subnet"
 	"github.com/meshpass/meshpass/internal/tokentest"
 )
 

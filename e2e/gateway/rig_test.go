@@ -18,9 +18,9 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/meshpass/meshpass/e2e/idp"
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
 	"github.com/meshpass/meshpass/internal/audittest"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // setup says what is particular about a gateway.

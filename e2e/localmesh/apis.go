@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/meshpass/meshpass/e2e/subnet"
+	"github.com/meshpass/meshpass/internal/subnet"
 )
 
 // api is the part of a Tyk API definition that we read.

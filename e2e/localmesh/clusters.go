@@ -8,7 +8,7 @@ import (
 
 	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
 	"github.com/meshpass/meshpass/e2e/localmesh/topologies"
-	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // writeClusters writes the objects and policies of the clusters after the first.

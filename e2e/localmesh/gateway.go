@@ -12,8 +12,8 @@ import (
 	"strconv"
 
 	"github.com/meshpass/meshpass/e2e/localmesh/topologies"
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 const gatewayAudit = "tyk.audit.log"

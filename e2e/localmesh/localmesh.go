@@ -24,7 +24,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
 	"github.com/meshpass/meshpass/e2e/localmesh/topologies"
 	"github.com/meshpass/meshpass/e2e/repo"
-	"github.com/meshpass/meshpass/e2e/subnet"
+	"github.com/meshpass/meshpass/internal/subnet"
 )
 
 // Options of a run. The zero value is a complete local mesh.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // services are the programs behind the Envoys. Each has the name of its workload.

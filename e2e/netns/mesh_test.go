@@ -12,9 +12,9 @@ import (
 
 	"github.com/meshpass/meshpass/e2e/envoy"
 	"github.com/meshpass/meshpass/e2e/envoy/sds"
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/repo"
 	"github.com/meshpass/meshpass/internal/audittest"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // interceptionFlags are the flags of Istio's init container, and the admin port, which readiness checks use.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/meshpass/meshpass/e2e/localmesh"
 	"github.com/meshpass/meshpass/e2e/pace"
-	"github.com/meshpass/meshpass/e2e/process"
 	"github.com/meshpass/meshpass/e2e/scrape"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // Sample is what a process took at one time.

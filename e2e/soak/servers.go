@@ -12,7 +12,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
 
-	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // keySetServer serves the published key set. While it is killed, connections are refused.

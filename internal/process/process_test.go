@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meshpass/meshpass/e2e/process"
+	"github.com/meshpass/meshpass/internal/process"
 )
 
 // TestMain lets this program play the run that crashes: see TestDiesWithItsRun.
@@ -82,7 +82,7 @@ func TestAwaitReportsTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = p.AwaitReady(t.Context(), func(context.Context) error { return errors.New("never") })
+	err = p.AwaitReady(context.Background(), func(context.Context) error { return errors.New("never") })
 	if want := "failing ended (exit status 7); see " + log; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -102,7 +102,7 @@ func TestAwaitHasADeadline(t *testing.T) {
 		}
 	}()
 	notYet := errors.New("not yet")
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Millisecond)
 	defer cancel()
 	err = p.AwaitReady(ctx, func(context.Context) error { return notYet })
 	if !errors.Is(err, notYet) || !errors.Is(err, context.DeadlineExceeded) {
@@ -151,7 +151,7 @@ func alive(pid int) bool {
 
 func await(t *testing.T, p *process.Proc, ready func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := p.AwaitReady(ctx, ready); err != nil {
 		t.Fatal(err)

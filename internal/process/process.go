@@ -23,6 +23,7 @@ type Spec struct {
 	Path   string
 	Args   []string
 	Env    []string // added to the environment of the run
+	Alone  bool     // Env is the whole environment
 	Dir    string
 	Stdout string // file, appended to; empty: discarded
 	Stderr string // file, appended to; empty: discarded
@@ -51,7 +52,10 @@ func Start(spec Spec) (*Proc, error) {
 	}
 	defer stderr.Close()
 	cmd := exec.Command(spec.Path, spec.Args...)
-	cmd.Env, cmd.Dir = append(os.Environ(), spec.Env...), spec.Dir
+	cmd.Env, cmd.Dir = append([]string{}, spec.Env...), spec.Dir
+	if !spec.Alone {
+		cmd.Env = append(os.Environ(), spec.Env...)
+	}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	// The program has a process group of its own: Ctrl-C in the terminal reaches only the
 	// run, which then stops its programs in order. Pdeathsig is for a run that is killed.
