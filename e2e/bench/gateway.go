@@ -14,8 +14,13 @@ import (
 	"github.com/meshpass/meshpass/shared/keyset"
 )
 
-// gatewayClients are the requests in flight at any time.
-const gatewayClients = 8
+const (
+	// gatewayClients are the requests in flight at any time.
+	gatewayClients = 8
+	// shortTurn is how long one API is loaded before it is the turn of the next. The processor's speed changes from second to second
+	// on a shared machine, by more than the plugin costs.
+	shortTurn = 200 * time.Millisecond
+)
 
 // gatewayRig is one gateway for each algorithm. Each has the same API without a plugin, with one that does nothing, and with ours.
 // The gateways share a processor; clients, upstream and Redis have the other one.
@@ -26,7 +31,7 @@ type gatewayRig struct {
 	gateways map[string]*tyk    // by algorithm
 	restore  func() error
 	jwt      string
-	measured map[string]answered // of this round, by the name of the row
+	measured map[string]map[string]answered // of this round, by algorithm and API
 	round    int
 }
 
@@ -35,11 +40,8 @@ type gatewayRig struct {
 func newGatewayGroup() Group {
 	rig := &gatewayRig{}
 	rows := []Row{
-		{Name: "none", Unit: cpuMicros, Measure: rig.measureCPU(keyset.ES256, "none")},
-		{Name: "noop", Unit: cpuMicros, Measure: rig.measureCPU(keyset.ES256, "noop"), Base: []string{"none"}},
-		{Name: "noop-throughput", Unit: "requests/s", Measure: rig.measureThroughput(keyset.ES256, "noop"), Helper: true},
-		{Name: "jwt-noop", Unit: cpuMicros, Measure: rig.measureCPU(keyset.EdDSA, "jwt-noop"), Base: []string{"noop"}},
-		{Name: "jwt-noop-throughput", Unit: "requests/s", Measure: rig.measureThroughput(keyset.EdDSA, "jwt-noop"), Helper: true},
+		{Name: "none", Unit: cpuMicros, Measure: rig.measureCPU(keyset.EdDSA, "none")},
+		{Name: "noop", Unit: cpuMicros, Measure: rig.measureCPU(keyset.EdDSA, "noop"), Base: []string{"none"}},
 		{Name: "bare-verification", Unit: cpuMicros, Measure: func(_ context.Context, r Round) (float64, error) {
 			return measureBareVerification(keyset.ES256, r.Length/8)
 		}, Helper: true},
@@ -53,25 +55,27 @@ func newGatewayGroup() Group {
 		if algorithm == keyset.EdDSA {
 			throughput = Target{AtLeast: 0.85}
 		}
-		rows = append(rows,
-			Row{Name: name, Unit: cpuMicros, Measure: rig.measureCPU(algorithm, "plugin"), Base: []string{"noop"}},
-			Row{Name: name + "-throughput", Unit: "requests/s", Measure: rig.measureThroughput(algorithm, "plugin"), Base: []string{"noop-throughput"}, Target: throughput},
-			Row{Name: "bare-signature-" + name, Unit: cpuMicros, Measure: func(_ context.Context, r Round) (float64, error) {
-				return measureBareSignature(algorithm, r.Length/8)
-			}, Helper: true},
-			Row{Name: name + "-own", Unit: cpuMicros, Measure: rig.measureCPU(algorithm, "plugin"),
-				Base: []string{"bare-verification"}, Minus: []string{"noop", "bare-signature-" + name}, Target: own},
-		)
+		rows = append(rows, Row{Name: "bare-signature-" + name, Unit: cpuMicros, Measure: func(_ context.Context, r Round) (float64, error) {
+			return measureBareSignature(algorithm, r.Length/8)
+		}, Helper: true})
+		rows = append(rows, rig.comparePlugin(name, algorithm, "noop", "plugin", own, throughput)...)
 		if algorithm == keyset.EdDSA {
-			rows = append(rows,
-				Row{Name: "jwt-eddsa", Unit: cpuMicros, Measure: rig.measureCPU(algorithm, "jwt-plugin"), Base: []string{"jwt-noop"}},
-				Row{Name: "jwt-eddsa-throughput", Unit: "requests/s", Measure: rig.measureThroughput(algorithm, "jwt-plugin"), Base: []string{"jwt-noop-throughput"}},
-				Row{Name: "jwt-eddsa-own", Unit: cpuMicros, Measure: rig.measureCPU(algorithm, "jwt-plugin"),
-					Base: []string{"bare-verification"}, Minus: []string{"jwt-noop", "bare-signature-eddsa"}},
-			)
+			rows = append(rows, rig.comparePlugin("jwt-"+name, algorithm, "jwt-noop", "jwt-plugin", Target{}, Target{})...)
 		}
 	}
 	return Group{Name: "gateway", Start: rig.start, Rows: rows}
+}
+
+// comparePlugin compares an API with our plugin with the same API of the same gateway that has an empty plugin.
+func (g *gatewayRig) comparePlugin(name, algorithm, noop, plugin string, own, throughput Target) []Row {
+	return []Row{
+		{Name: name + "-noop", Unit: cpuMicros, Measure: g.measureCPU(algorithm, noop), Helper: true},
+		{Name: name + "-noop-throughput", Unit: "requests/s", Measure: g.measureThroughput(algorithm, noop), Helper: true},
+		{Name: name, Unit: cpuMicros, Measure: g.measureCPU(algorithm, plugin), Base: []string{name + "-noop"}},
+		{Name: name + "-throughput", Unit: "requests/s", Measure: g.measureThroughput(algorithm, plugin), Base: []string{name + "-noop-throughput"}, Target: throughput},
+		{Name: name + "-own", Unit: cpuMicros, Measure: g.measureCPU(algorithm, plugin),
+			Base: []string{"bare-verification"}, Minus: []string{name + "-noop", "bare-signature-" + strings.ToLower(algorithm)}, Target: own},
+	}
 }
 
 func (g *gatewayRig) start(ctx context.Context, r Round) (end func() error, err error) {
@@ -126,21 +130,41 @@ func (g *gatewayRig) end() error {
 // warmUp makes each API load its definition and its session.
 func (g *gatewayRig) warmUp(ctx context.Context) error {
 	for _, gateway := range g.gateways {
-		for _, a := range gatewayAPIs {
-			if _, err := g.loadAPI(ctx, gateway, a.id, time.Second); err != nil {
-				return err
-			}
+		if _, err := g.loadInTurns(ctx, Round{}, gateway, time.Second); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (g *gatewayRig) loadAPI(ctx context.Context, gateway *tyk, api string, length time.Duration) (answered, error) {
-	l := httpLoad{url: gateway.url + "/" + api + "/", authorization: gateway.key, clients: gatewayClients, server: gateway.process}
-	if strings.HasPrefix(api, "jwt-") {
-		l.authorization = "Bearer " + g.jwt
+// loadInTurns loads all APIs of a gateway, one at a time, in short turns until each was loaded for the given time. Where profiles are
+// asked for, each API has one long turn, so that each has a profile.
+func (g *gatewayRig) loadInTurns(ctx context.Context, r Round, gateway *tyk, length time.Duration) (map[string]answered, error) {
+	loads, got := map[string]httpLoad{}, map[string]answered{}
+	for _, a := range gatewayAPIs {
+		l := newHTTPLoad(gateway.url+a.listenPath(), gateway.key, gatewayClients, gateway.process)
+		if a.jwt {
+			l.authorization = "Bearer " + g.jwt
+		}
+		defer l.close()
+		loads[a.id] = l
 	}
-	return l.run(ctx, length)
+	turns := max(1, int(length/shortTurn))
+	if r.Profile != "" {
+		turns = 1
+	}
+	for range turns {
+		for _, a := range gatewayAPIs {
+			more, err := gateway.profileDuring(ctx, r, a.id, func() (answered, error) {
+				return loads[a.id].run(ctx, length/time.Duration(turns))
+			})
+			if err != nil {
+				return nil, err
+			}
+			got[a.id] = got[a.id].plus(more)
+		}
+	}
+	return got, nil
 }
 
 func (g *gatewayRig) measureCPU(algorithm, api string) func(context.Context, Round) (float64, error) {
@@ -156,19 +180,15 @@ func (g *gatewayRig) measureThroughput(algorithm, api string) func(context.Conte
 	}
 }
 
-// measureOnce loads an API once in each round.
+// measureOnce loads the APIs of a gateway once in each round.
 func (g *gatewayRig) measureOnce(ctx context.Context, r Round, algorithm, api string) (answered, error) {
 	if g.measured == nil || g.round != r.Number {
-		g.measured, g.round = map[string]answered{}, r.Number
+		g.measured, g.round = map[string]map[string]answered{}, r.Number
 	}
-	name := api + "-" + strings.ToLower(algorithm)
-	if got, known := g.measured[name]; known {
-		return got, nil
+	if got, known := g.measured[algorithm]; known {
+		return got[api], nil
 	}
-	gateway := g.gateways[algorithm]
-	got, err := gateway.profileDuring(ctx, r, name, func() (answered, error) { return g.loadAPI(ctx, gateway, api, r.Length) })
-	if err == nil {
-		g.measured[name] = got
-	}
-	return got, err
+	got, err := g.loadInTurns(ctx, r, g.gateways[algorithm], r.Length)
+	g.measured[algorithm] = got
+	return got[api], err
 }

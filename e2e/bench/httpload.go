@@ -19,16 +19,19 @@ type httpLoad struct {
 	url, authorization string
 	clients            int
 	server             *process.Proc
+	transport          *http.Transport
 }
 
-// run sends requests for the given time. An answer other than 200 ends it with an error, because denials are fast and measure
-// nothing.
+func newHTTPLoad(url, authorization string, clients int, server *process.Proc) httpLoad {
+	return httpLoad{url: url, authorization: authorization, clients: clients, server: server, transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+}
+
+func (l httpLoad) close() { l.transport.CloseIdleConnections() }
+
+// run sends requests for the given time, and waits for the last answers, so that connections stay open and no request is counted
+// in part. An answer other than 200 ends it with an error, because denials are fast and measure nothing.
 func (l httpLoad) run(ctx context.Context, length time.Duration) (got answered, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, length, errTimeUp)
-	defer cancel()
-	transport := &http.Transport{MaxIdleConnsPerHost: l.clients}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
+	client := &http.Client{Transport: l.transport}
 	var answers atomic.Int64
 	var all sync.WaitGroup
 	failures := make([]error, l.clients)
@@ -38,31 +41,19 @@ func (l httpLoad) run(ctx context.Context, length time.Duration) (got answered, 
 	}
 	began := time.Now()
 	for i := range l.clients {
-		all.Go(func() { failures[i] = l.sendUntilDone(ctx, client, &answers) })
+		all.Go(func() {
+			for failures[i] == nil && time.Since(began) < length {
+				if failures[i] = l.sendOnce(ctx, client); failures[i] == nil {
+					answers.Add(1)
+				}
+			}
+		})
 	}
 	all.Wait()
 	got.took, got.answers = time.Since(began), int(answers.Load())
 	cpuAfter, err := cpuTime(l.server.PID())
 	got.cpu = cpuAfter - cpuBefore
-	if err = errors.Join(append(failures, err)...); err == nil && got.answers == 0 {
-		err = errors.New("the gateway answered nothing")
-	}
-	return got, err
-}
-
-var errTimeUp = errors.New("time is up")
-
-func (l httpLoad) sendUntilDone(ctx context.Context, client *http.Client, answers *atomic.Int64) error {
-	for {
-		err := l.sendOnce(ctx, client)
-		if errors.Is(context.Cause(ctx), errTimeUp) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		answers.Add(1)
-	}
+	return got, errors.Join(append(failures, err)...)
 }
 
 func (l httpLoad) sendOnce(ctx context.Context, client *http.Client) error {

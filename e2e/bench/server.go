@@ -111,6 +111,10 @@ type answered struct {
 	cpu     time.Duration // of the server
 }
 
+func (a answered) plus(b answered) answered {
+	return answered{answers: a.answers + b.answers, took: a.took + b.took, cpu: a.cpu + b.cpu}
+}
+
 func (a answered) cpuMicroseconds() float64 { return float64(a.cpu) / 1e3 / float64(a.answers) }
 func (a answered) perSecond() float64       { return float64(a.answers) / a.took.Seconds() }
 

@@ -203,7 +203,7 @@ func (t *tyk) ask(ctx context.Context, method, url, body string) (status int, an
 }
 
 // profileDuring writes a CPU profile of the gateway while do runs, into the folder of profiles, if there is one.
-func (t *tyk) profileDuring(ctx context.Context, r Round, name string, do func() (answered, error)) (answered, error) {
+func (t *tyk) profileDuring(ctx context.Context, r Round, api string, do func() (answered, error)) (answered, error) {
 	if r.Profile == "" {
 		return do()
 	}
@@ -216,5 +216,6 @@ func (t *tyk) profileDuring(ctx context.Context, r Round, name string, do func()
 		profile <- data
 	}()
 	got, err := do()
-	return got, errors.Join(err, os.WriteFile(filepath.Join(r.Profile, fmt.Sprintf("gateway-%s-%d.pprof", name, r.Number)), <-profile, 0o644))
+	name := fmt.Sprintf("gateway-%s-%s-%d.pprof", filepath.Base(t.dir), api, r.Number) // the folder has the name of the algorithm
+	return got, errors.Join(err, os.WriteFile(filepath.Join(r.Profile, name), <-profile, 0o644))
 }
