@@ -8,6 +8,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/extauthz/internal/tykroute"
 )
 
 var (
@@ -36,25 +37,6 @@ var (
 		"Tyk does not load the API, or serves it nowhere.",
 		"Write a path such as /orders/ or /{tenant:[a-z]+}/orders/.")
 )
-
-// preparePattern writes a pattern as Tyk compiles it (internal/httputil/mux.go).
-func preparePattern(pattern string, prefix, suffix bool) string {
-	if open, closed := strings.Count(pattern, "{"), strings.Count(pattern, "}"); open > 0 && open == closed {
-		pattern = muxName.ReplaceAllString(pattern, `([^/]+)`)
-	}
-	if strings.Contains(pattern, "/*") {
-		pattern = strings.ReplaceAll(strings.ReplaceAll(pattern, "/*/", "/[^/]+/"), "/*", "/.*")
-	}
-	if prefix && strings.HasPrefix(pattern, "/") {
-		pattern = "^" + pattern
-	}
-	if suffix && !strings.HasSuffix(pattern, "$") {
-		pattern += "$"
-	}
-	return pattern
-}
-
-var muxName = regexp.MustCompile(`{([^}]+)}`)
 
 // checkRights checks the URLs of Tyk policies and keys, which are patterns too.
 func (c *checker) checkRights() {
@@ -85,7 +67,7 @@ func (c *checker) checkRight(right, url *objects.Node) {
 	if api != nil {
 		g = c.GatewayOf(api)
 	}
-	compiled := preparePattern(url.String(), g.IsOn("http_server_options.enable_path_prefix_matching"), g.IsOn("http_server_options.enable_path_suffix_matching"))
+	compiled := tykroute.PreparePattern(url.String(), g.IsOn("http_server_options.enable_path_prefix_matching"), g.IsOn("http_server_options.enable_path_suffix_matching"))
 	if _, err := regexp.Compile(compiled); err != nil {
 		c.report.Add(patternInvalid, url, "the allowed URL %s: %s", quote(url.String()), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	} else if missing := missingAnchors(compiled); missing != "" {
@@ -102,7 +84,7 @@ func (c *checker) checkEndpoints(a *model.API) {
 		}
 		compiled := e.Pattern
 		if !e.Regex {
-			compiled = preparePattern(e.Pattern, prefix, suffix)
+			compiled = tykroute.PreparePattern(e.Pattern, prefix, suffix)
 		}
 		if _, err := regexp.Compile(compiled); err != nil {
 			c.report.Add(patternInvalid, e.Node, "API %s: %s: %s", a.Title(), quote(e.Pattern), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
@@ -144,7 +126,7 @@ func (c *checker) checkBlockedAlias(a *model.API, prefix bool) {
 		if e.Kind != model.Blocked {
 			continue
 		}
-		compiled := preparePattern(e.Pattern, prefix, false)
+		compiled := tykroute.PreparePattern(e.Pattern, prefix, false)
 		pattern, err := regexp.Compile(compiled)
 		if err != nil || !strings.HasPrefix(compiled, "^") {
 			continue

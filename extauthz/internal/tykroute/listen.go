@@ -1,0 +1,259 @@
+package tykroute
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gorilla/mux"
+)
+
+// entry is a prefix that the gateway's router knows: the listen path of an API, or its alias /{api_id}/.
+type entry struct {
+	api    *api
+	prefix string
+	alias  bool
+	lost   bool // the listen path that a collision took away
+	router *mux.Router
+}
+
+// order registers the APIs as the gateway does: those with a domain first, then by the length of their listen paths (sortSpecsByListenPath).
+// APIs with one domain and listen path are renamed at the gateway's start (processSpec).
+func (r *Router) order() {
+	count := map[string]int{}
+	for _, a := range r.apis {
+		count[a.domain+a.listenPath]++
+	}
+	slices.SortStableFunc(r.apis, compareRank)
+	for _, a := range r.apis {
+		if a.skipped == "" {
+			a.skipped = a.findFault()
+		}
+		if a.skipped == "" && count[a.domain+a.declaredPath] > 1 {
+			a.collides = true
+			for a.listenPath += "-" + a.id; count[a.domain+a.listenPath] > 1; {
+				a.listenPath += "_"
+			}
+		}
+		if a.skipped != "" || a.internal {
+			continue
+		}
+		if a.id != "" {
+			r.addEntry(entry{api: a, prefix: "/" + a.id + "/", alias: true})
+		}
+		r.addEntry(entry{api: a, prefix: a.listenPath})
+		if a.collides {
+			r.addEntry(entry{api: a, prefix: a.declaredPath, lost: true})
+		}
+	}
+}
+
+// compareRank orders APIs as the gateway asks them. It does not determine the order of equal ones.
+func compareRank(a, b *api) int {
+	if a.hasDomain != b.hasDomain {
+		if a.hasDomain {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Compare(listenPathLength(b.declaredPath), listenPathLength(a.declaredPath))
+}
+
+// listenPathLength leaves segments in braces out.
+func listenPathLength(listenPath string) int {
+	if !strings.Contains(listenPath, "{") {
+		return len(listenPath)
+	}
+	length := strings.Count(listenPath, "/")
+	for _, segment := range strings.Split(listenPath, "/") {
+		if len(segment) <= 2 || segment[0] != '{' || segment[len(segment)-1] != '}' {
+			length += len(segment)
+		}
+	}
+	return length
+}
+
+// findFault finds why the gateway does not load the API.
+func (a *api) findFault() string {
+	switch a.protocol {
+	case "", "http", "https", "h2c":
+	case "tcp", "tls":
+		return "it is for the protocol " + a.protocol
+	default:
+		a.addProblem(a.Protocol, "Tyk knows no protocol "+quote(a.protocol))
+		return "its protocol is unknown"
+	}
+	switch {
+	case a.declaredPath == "":
+		a.addProblem(a.ListenPath, "it has no listen path")
+		return "it has no listen path"
+	case strings.Contains(a.declaredPath, " "):
+		a.addProblem(a.ListenPath, "its listen path has a space")
+		return "its listen path has a space"
+	}
+	if err := mux.NewRouter().PathPrefix(a.declaredPath).GetError(); err != nil {
+		a.addProblem(a.ListenPath, "its listen path cannot be routed: "+strings.TrimPrefix(describeRegexp(err), "mux: "))
+		return "its listen path cannot be routed"
+	}
+	if a.target == nil {
+		return "its target is no URL"
+	}
+	return ""
+}
+
+func (r *Router) addEntry(e entry) {
+	a, root := e.api, mux.NewRouter()
+	inner, host := root, r.Switches.HostName
+	if r.Switches.CustomDomains && a.hasDomain {
+		host = a.domain
+	}
+	if host != "" {
+		route := root.Host(host)
+		if err := route.GetError(); err != nil {
+			a.addProblem(a.Domain, "its domain cannot be routed: "+strings.TrimPrefix(describeRegexp(err), "mux: "))
+			return
+		}
+		inner = route.Subrouter()
+	}
+	inner.PathPrefix(e.prefix).Subrouter().NewRoute().Handler(http.NotFoundHandler())
+	e.router = root
+	r.entries = append(r.entries, &e)
+}
+
+func (e *entry) matches(host string, u *url.URL) bool {
+	return e.router.Match(&http.Request{Method: http.MethodGet, Host: host, URL: u}, &mux.RouteMatch{})
+}
+
+// Route finds what the gateway does with a request.
+func (r *Router) Route(request Request) Answer {
+	u, err := url.ParseRequestURI(request.Target)
+	if request.Method == http.MethodOptions && request.Target == "*" {
+		return answered(nil, http.StatusOK, "OPTIONS * is for the gateway itself")
+	}
+	if err != nil {
+		return answered(nil, http.StatusBadRequest, "the request target is no URL")
+	}
+	host := request.Host
+	if u.Host != "" { // the absolute form
+		host = u.Host
+		u.Scheme, u.Host, u.User = "", "", nil
+	}
+	if !r.Switches.SkipCleaning {
+		if clean := cleanPath(u.Path); clean != u.Path {
+			moved := *u
+			moved.Path = clean
+			return Answer{Outcome: Answered, Status: http.StatusMovedPermanently, Location: moved.String(), Reason: "the path is not clean: the gateway redirects"}
+		}
+	}
+	own := request.Port == 0 || request.Port == r.Switches.Port
+	if own && (r.Switches.ControlPort == 0 || r.Switches.ControlPort == r.Switches.Port) && (u.Path == "/"+r.Switches.HealthCheck || strings.HasPrefix(u.Path, "/tyk/")) {
+		return answered(nil, 0, "the gateway's own API answers it")
+	}
+	for i, e := range r.entries {
+		if !e.api.listensOn(request.Port, r.Switches) || !e.matches(host, u) {
+			continue
+		}
+		if other := r.findTie(i, request.Port, host, u); other != nil {
+			return unknown(e.api, e.api.ListenPath, "APIs "+e.api.Title()+" and "+other.Title()+" both match, and Tyk orders them by chance")
+		}
+		return r.enter(e, request, host, u)
+	}
+	return answered(nil, http.StatusNotFound, "no API has this host and path")
+}
+
+// listensOn reports whether the API is on a port of the gateway.
+func (a *api) listensOn(port int, s Switches) bool {
+	if a.port == 0 || a.port == s.Port {
+		return port == 0 || port == s.Port
+	}
+	return a.port == port
+}
+
+// findTie finds another API of the same rank that matches too.
+func (r *Router) findTie(first, port int, host string, u *url.URL) *api {
+	e := r.entries[first]
+	for _, other := range r.entries[first+1:] {
+		if other.api != e.api && !e.lost && !other.lost && compareRank(other.api, e.api) == 0 && other.api.listensOn(port, r.Switches) && other.matches(host, u) {
+			return other.api
+		}
+	}
+	return nil
+}
+
+// enter gives the request to the API of an entry.
+func (r *Router) enter(e *entry, request Request, host string, u *url.URL) Answer {
+	a := e.api
+	if e.lost {
+		return unknown(a, a.ListenPath, "several APIs have the listen path "+a.declaredPath+": at its start Tyk renames all of them")
+	}
+	rest := strings.TrimPrefix(u.Path, e.prefix)
+	if reason := a.ownEndpoint(rest, u.Path, e.prefix); reason != "" {
+		answer := answered(a, 0, reason)
+		answer.Alias = e.alias
+		return answer
+	}
+	if r.Switches.StrictRoutes && !strings.HasSuffix(e.prefix, "/") && !(strings.Contains(e.prefix, "{") && strings.Contains(e.prefix, "}")) &&
+		u.Path != e.prefix && !strings.HasPrefix(u.Path, e.prefix+"/") {
+		return answered(a, http.StatusNotFound, "with enable_strict_routes the listen path "+e.prefix+" does not take the rest of a segment")
+	}
+	c := &call{router: r, method: request.Method, url: *u, host: host, header: request.Header.Clone()}
+	if c.header == nil {
+		c.header = http.Header{}
+	}
+	answer := c.run(a)
+	answer.API, answer.Alias = a.API, e.alias
+	return answer
+}
+
+// ownEndpoint finds endpoints of Tyk's own below a listen path without parameters.
+func (a *api) ownEndpoint(rest, whole, prefix string) string {
+	if !strings.HasPrefix(whole, prefix) {
+		return ""
+	}
+	switch {
+	case a.expose && rest == "/tyk/rate-limits/", a.batch && rest == "/tyk/batch/":
+		return "Tyk has an endpoint of its own there"
+	case a.oauth && slices.Contains([]string{"/oauth/authorize", "/oauth/token", "/oauth/revoke", "/oauth/revoke_all", "/tyk/oauth/authorize-client"}, strings.TrimSuffix(rest, "/")):
+		return "Tyk's OAuth server answers it"
+	}
+	return ""
+}
+
+// cleanPath is the path without empty, . and .. segments, as gorilla/mux redirects to it.
+func cleanPath(p string) string {
+	if p == "" {
+		return "/"
+	}
+	if p[0] != '/' {
+		p = "/" + p
+	}
+	clean := path.Clean(p)
+	if p[len(p)-1] == '/' && clean != "/" {
+		clean += "/"
+	}
+	return clean
+}
+
+// StripListenPath removes a listen path from the beginning of a path, as Tyk does: the rest always begins with a slash.
+func StripListenPath(listenPath, urlPath string) string {
+	rest := urlPath
+	if after, found := strings.CutPrefix(urlPath, listenPath); found {
+		rest = after
+	} else if isTemplate(listenPath) {
+		if pattern := listenPattern(listenPath); pattern != nil {
+			rest = pattern.ReplaceAllString(urlPath, "")
+		}
+	}
+	if !strings.HasPrefix(rest, "/") {
+		rest = "/" + rest
+	}
+	return rest
+}
+
+func isTemplate(pattern string) bool {
+	open, closed := strings.Count(pattern, "{"), strings.Count(pattern, "}")
+	return open > 0 && open == closed
+}
