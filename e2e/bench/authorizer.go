@@ -2,10 +2,13 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 
 	"github.com/meshpass/meshpass/e2e/checks"
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/e2e/scrape"
 	"github.com/meshpass/meshpass/internal/process"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
@@ -80,6 +84,25 @@ var (
 	authorizerLog      = regexp.MustCompile(`(?s)"msg":"listening",[^\n]*"address":"([^"]+)".*"msg":"serving"`)
 	authorizerDebugLog = regexp.MustCompile(`(?s)"msg":"listening",[^\n]*"address":"([^"]+)".*"msg":"debug listener","address":"([^"]+)".*"msg":"serving"`)
 )
+
+var opsLog = regexp.MustCompile(`"msg":"probes and metrics","address":"([^"]+)"`)
+
+// countAllocations returns how many objects the program has put on its heap so far.
+func (a *authorizer) countAllocations(ctx context.Context) (float64, error) {
+	log, err := os.ReadFile(filepath.Join(a.dir, "log"))
+	if err != nil {
+		return 0, err
+	}
+	address := opsLog.FindSubmatch(log)
+	if address == nil {
+		return 0, errors.New("the authorizer has no address for metrics")
+	}
+	series, err := scrape.Read(ctx, http.DefaultClient, string(address[1]))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseFloat(series["go_memstats_mallocs_total"], 64)
+}
 
 func (a *authorizer) addIssuer(algorithm string) (entry string, err error) {
 	name := strings.ToLower(algorithm)

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// Memory is what a program has in memory (VmRSS and VmHWM of proc_pid_status(5)), in bytes.
-type Memory struct{ Resident, Peak int64 }
+// Memory is what a program has in memory (VmRSS, RssAnon and VmHWM of proc_pid_status(5)), in bytes. Anonymous is the part of
+// Resident that no file has: heap and stacks, without the pages of the executable.
+type Memory struct{ Resident, Anonymous, Peak int64 }
 
 // Memory reads it from /proc. It is an error if the program has ended.
 func (p *Proc) Memory() (Memory, error) {
@@ -19,7 +20,7 @@ func (p *Proc) Memory() (Memory, error) {
 	}
 	defer file.Close()
 	var m Memory
-	fields := map[string]*int64{"VmRSS:": &m.Resident, "VmHWM:": &m.Peak}
+	fields := map[string]*int64{"VmRSS:": &m.Resident, "RssAnon:": &m.Anonymous, "VmHWM:": &m.Peak}
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
