@@ -50,8 +50,12 @@ test: test-programs ## Run all tests of all modules [ONLY=shared,e2e] [OLDEST=go
 	@bin/testall $(if $(ONLY),-only $(ONLY)) $(if $(OLDEST),-oldest $(OLDEST))
 
 .PHONY: bench
-bench: build bin/allowall bin/istiod $(NOOP) ## Measure costs as ratios, in interleaved rounds [ROWS=REGEXP] [ROUNDS=5] [DURATION=2s] [PEERS=1] [JSON=FILE]
+bench: build bin/allowall bin/istiod $(NOOP) $(if $(PEERS),peers) ## Measure costs as ratios, in interleaved rounds [ROWS=REGEXP] [ROUNDS=5] [DURATION=2s] [PEERS=1] [JSON=FILE]
 	@bin/bench $(if $(ROWS),-rows '$(ROWS)') $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(DURATION),-duration $(DURATION)) $(if $(PEERS),-peers) $(if $(JSON),-o json >'$(JSON)')
+
+.PHONY: peers
+peers: ## Build the other projects that bench PEERS=1 measures, where their modules are served (minutes, the first time)
+	@e2e/bench/build-peers.sh
 
 .PHONY: bench-go
 bench-go: ## Run all Go benchmarks: the parts of a decision, tokens by algorithm, policies

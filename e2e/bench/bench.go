@@ -20,6 +20,8 @@ type Group struct {
 	Name  string
 	Peers bool // other projects: measured only if [Options.Peers] is set
 	Rows  []Row
+	// NotRun are the rows that cannot be measured, with the reason.
+	NotRun []string
 	// Start starts what the rows need. The function that it returns ends that; it is called after an error too, unless
 	// it is nil. Start may be nil.
 	Start func(context.Context, Round) (end func() error, err error)
@@ -86,6 +88,7 @@ func Run(ctx context.Context, groups []Group, o Options) (Result, error) {
 		if len(rows) == 0 || g.Peers && !o.Peers {
 			continue
 		}
+		result.NotRun = append(result.NotRun, g.NotRun...)
 		measured, err := g.run(ctx, rows, o)
 		result.Rows = append(result.Rows, measured...)
 		if err != nil {

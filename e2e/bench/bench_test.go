@@ -107,12 +107,16 @@ func TestAFailingGroup(t *testing.T) {
 // Rows of other projects are measured only if they are asked for.
 func TestPeers(t *testing.T) {
 	peers := newGroup(new(int))
-	peers.Peers = true
+	peers.Peers, peers.NotRun = true, []string{"g/other: it is not built"}
 	if _, err := run(t, "", peers); err == nil {
 		t.Error("they are measured")
 	}
 	got, err := bench.Run(t.Context(), []bench.Group{peers}, bench.Options{Rounds: 1, Peers: true, Progress: io.Discard})
 	if err != nil || len(got.Rows) != 6 {
 		t.Errorf("%v, %d rows", err, len(got.Rows))
+	}
+	var table strings.Builder
+	if err := got.Print(&table); err != nil || !strings.HasSuffix(table.String(), "\nNOT RUN: g/other: it is not built\n") {
+		t.Errorf("%v\n%s", err, &table)
 	}
 }

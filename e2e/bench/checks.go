@@ -49,6 +49,7 @@ func newCheckGroup() Group {
 		Row{Name: "throughput", Unit: "Checks/s", Measure: rig.measureThroughput, Base: []string{"allow-all-throughput"}, Target: Target{AtLeast: 0.85}},
 		Row{Name: "allow-all-p99", Unit: "µs", Measure: rig.measureAllowAllP99, Helper: true},
 		Row{Name: "p99", Unit: "µs", Measure: rig.measureP99, Base: []string{"allow-all-p99"}, Target: Target{AtMost: 1.5}},
+		Row{Name: "keepalive", Unit: cpuMicros, Measure: rig.measureKeepalive, Once: true},
 	)
 	return Group{Name: "check", Start: rig.start, Rows: rows}
 }

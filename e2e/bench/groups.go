@@ -5,5 +5,6 @@ func Groups() []Group {
 	return []Group{
 		newCheckGroup(), newRulesGroup(), newMemoryGroup(), newPartsGroup(),
 		newHeaderGroup(), newHopGroup(), newGatewayGroup(), newAlgorithmGroup(),
+		newPeerGroup(),
 	}
 }

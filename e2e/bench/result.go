@@ -21,6 +21,7 @@ type Result struct {
 	Rounds     int           `json:"rounds"`
 	Length     time.Duration `json:"round_nanoseconds"`
 	Rows       []RowResult   `json:"rows"`
+	NotRun     []string      `json:"not_run,omitempty"` // with the reason
 }
 
 // RowResult is what was measured of one row.
@@ -136,7 +137,15 @@ func (r Result) Print(to io.Writer) error {
 		}
 		_, _ = fmt.Fprintf(table, "%s\t%s\n", row.Target, outcome)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, missing := range r.NotRun {
+		if _, err := fmt.Fprintln(to, "NOT RUN:", missing); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func formatRange(s Spread) string {
