@@ -93,7 +93,24 @@ func (c *checker) checkTelemetryObject(o *objects.Object) {
 		if disabled := log.Find("disabled"); disabled.IsTrue() && log.FindPath("match", "mode").String() != "CLIENT" {
 			c.report.Add(accessLogFields, disabled, "%s switches the access log off", o.Title())
 		}
+		if filter := log.FindPath("filter", "expression"); log.FindPath("match", "mode").String() != "CLIENT" && leavesDenialsOut(filter.String()) {
+			c.report.Add(accessLogFields, filter, "%s leaves denied requests (403) out of the access log", o.Title())
+		}
 	}
+}
+
+var statusBound = regexp.MustCompile(`^\s*response\.code\s*(==|!=|>=|<=|>|<)\s*(\d+)\s*$`)
+
+// leavesDenialsOut reports an expression for the status of the answer alone that 403 does not meet.
+func leavesDenialsOut(expression string) bool {
+	match := statusBound.FindStringSubmatch(expression)
+	if match == nil {
+		return false
+	}
+	const denial = 403
+	bound, _ := strconv.Atoi(match[2])
+	meets := map[string]bool{"==": denial == bound, "!=": denial != bound, ">=": denial >= bound, "<=": denial <= bound, ">": denial > bound, "<": denial < bound}
+	return !meets[match[1]]
 }
 
 // samplesAllElsewhere reports a rate of 100 in the MeshConfig or in an object of the whole mesh.
