@@ -230,7 +230,7 @@ func (c *checker) checkKeys() {
 	}
 }
 
-// keySetsOf gives the key sets from which an authorizer verifies the tokens of a folder of keys.
+// keySetsOf gives the key sets that authorizers use for the tokens of a folder of keys.
 func (c *checker) keySetsOf(list *objects.Content, sets []*objects.Content) []*objects.Content {
 	issuers := map[string]bool{}
 	for _, p := range c.Plugins {

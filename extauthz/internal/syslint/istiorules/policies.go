@@ -280,10 +280,8 @@ func (c *checker) checkRevision(w *model.Workload) {
 	if w.Revision == "" || len(c.Meshes) == 0 {
 		return
 	}
-	for _, mesh := range c.Meshes {
-		if mesh.Revision == w.Revision || mesh.Revision == "" && w.Revision == "default" {
-			return
-		}
+	if slices.ContainsFunc(c.MeshesOf(w), func(mesh *model.Mesh) bool { return mesh.IsOf(c.RevisionOf(w)) }) {
+		return
 	}
 	c.report.Add(revisionUnknown, w.Object.Root, "%s is of revision %s", w.Title(), w.Revision)
 }

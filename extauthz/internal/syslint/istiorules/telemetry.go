@@ -42,6 +42,15 @@ func (c *checker) checkTelemetry() {
 	for _, o := range c.OfKind(objects.Telemetry, "Telemetry") {
 		c.checkTelemetryObject(o)
 	}
+	for _, o := range c.OfKind(objects.Networking, "EnvoyFilter") {
+		o.Spec().Find("configPatches").Walk(func(n *objects.Node) bool {
+			isRate := n.Key == "random_sampling" || n.Key == "randomSampling" || n.Key == "overall_sampling" || n.Key == "overallSampling"
+			if rate := n.Find("value"); isRate && (n.Kind == objects.Map && rate == nil || rate != nil && isBelow100(rate)) {
+				c.report.Add(samplingCuts, n, "%s samples %s %% of all traces", o.Title(), orText(rate.String(), "0"))
+			}
+			return true
+		})
+	}
 	for _, w := range c.Workloads {
 		if c.IsGuarded(w) {
 			c.checkOwnProxyConfig(w)

@@ -77,7 +77,7 @@ func sendsHost(egress *objects.Node, host *model.Host, own string) bool {
 	return false
 }
 
-// exportOf gives the namespaces in which a host is visible; empty: in all.
+// exportOf gives the namespaces where a host is visible; empty: all.
 func (c *checker) exportOf(host *model.Host) (namespaces []string, at *objects.Node) {
 	if n := host.Object.Annotation("networking.istio.io/exportTo"); host.Object.Kind == "Service" && n.String() != "" {
 		return strings.Split(strings.ReplaceAll(n.String(), " ", ""), ","), n

@@ -60,7 +60,7 @@ func isAnyCharacter(n *syntax.Regexp) bool {
 	return n.Op == syntax.OpAnyChar || n.Op == syntax.OpAnyCharNotNL
 }
 
-// sample gives a text that a pattern matches; ok is false for a pattern with parts that have none, such as word boundaries.
+// sample gives a text that a pattern matches; ok is false for a pattern with other parts, such as word boundaries.
 func sample(n *syntax.Regexp) (text string, ok bool) {
 	switch n.Op {
 	case syntax.OpEmptyMatch, syntax.OpBeginText, syntax.OpEndText, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpStar, syntax.OpQuest:
