@@ -82,6 +82,10 @@ flood: bin/meshpass bin/flood ## Flood an authorizer with each kind of input, an
 sizing: bin/meshpass bin/sizing ## Measure the CPU and memory of Checks, documents, cached tokens and reloads [DURATION=20s] [RATE=1000]
 	@bin/sizing $(if $(DURATION),-duration $(DURATION)) $(if $(RATE),-rate $(RATE))
 
+.PHONY: trace-proof
+trace-proof: bin/meshpass bin/tracefeed ## Let `meshpass trace` read logs of any size, and measure its memory [GIGABYTES=10] [TOP=1]
+	@bin/tracefeed $(if $(GIGABYTES),-gigabytes $(GIGABYTES)) $(if $(TOP),-top)
+
 FUZZTIME := 30s
 
 # Only packages that have fuzz targets are compiled; go test lists the targets.
@@ -247,7 +251,7 @@ $(SERVICES): bin/%: $(call sources,e2e/services) $(SHARED) e2e/go.mod e2e/go.sum
 
 RIG := $(call sources,e2e/bench e2e/checks e2e/cmd e2e/services e2e/envoy e2e/flood e2e/hbone e2e/idp e2e/localmesh e2e/pace e2e/plots e2e/repo e2e/scenarios e2e/soak) $(SHARED) e2e/go.mod e2e/go.sum \
 	$(wildcard e2e/scenarios/*/*.yaml e2e/localmesh/*/*.* e2e/localmesh/topologies/*/*.* e2e/localmesh/topologies/*/*/*.* e2e/localmesh/topologies/*/*/*/*.* e2e/envoy/*.tmpl)
-bin/demo bin/bench bin/sweep bin/testall bin/soak bin/flood bin/sizing bin/allowall: bin/%: $(RIG)
+bin/demo bin/bench bin/sweep bin/testall bin/soak bin/flood bin/sizing bin/allowall bin/tracefeed: bin/%: $(RIG)
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./cmd/$*
 
