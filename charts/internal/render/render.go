@@ -39,22 +39,6 @@ type Object = map[string]any
 
 // Helm4 renders with Helm 4, which first checks the values by the chart's schema.
 func Helm4(r Release) ([]Object, error) {
-	files, err := renderFiles(r)
-	if err != nil {
-		return nil, err
-	}
-	return parseFiles(files)
-}
-
-// Notes gives the text that Helm prints after an installation.
-func Notes(r Release) (string, error) {
-	files, err := renderFiles(r)
-	return files[filepath.Base(r.Chart)+"/templates/"+notesFile], err
-}
-
-const notesFile = "NOTES.txt"
-
-func renderFiles(r Release) (map[string]string, error) {
 	chart, err := loader4.LoadDir(r.Chart)
 	if err != nil {
 		return nil, err
@@ -64,7 +48,11 @@ func renderFiles(r Release) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine4.Render(chart, values)
+	files, err := engine4.Render(chart, values)
+	if err != nil {
+		return nil, err
+	}
+	return parseFiles(files)
 }
 
 // Helm3 renders with Helm 3.
@@ -88,7 +76,7 @@ func Helm3(r Release) ([]Object, error) {
 // parseFiles parses all templates but the notes, in the order of their names.
 func parseFiles(files map[string]string) (objects []Object, err error) {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if filepath.Base(name) == notesFile {
+		if filepath.Base(name) == "NOTES.txt" {
 			continue
 		}
 		found, err := Parse([]byte(files[name]))

@@ -121,7 +121,7 @@ func loopingName(name string) string {
 	return notAlphanumeric.ReplaceAllString(name, "-")
 }
 
-// readVersion reads the name of the version, and removes it where the definition says so (APISpec.getVersionFromRequest).
+// readVersion reads the name of the version, and removes it if the definition wants that (APISpec.getVersionFromRequest).
 func (c *call) readVersion(a *api) string {
 	if c.version != nil {
 		return *c.version

@@ -73,7 +73,7 @@ func (a *api) addEndpoint(v *version, s Switches, e endpoint, ignoreCase bool) {
 	v.hasAllow = v.hasAllow || e.kind == allowed
 }
 
-// readEndpoints reads the lists of a version in the order in which Tyk asks them (getExtendedPathSpecs).
+// readEndpoints reads the lists of a version in the order of Tyk (getExtendedPathSpecs).
 func (a *api) readEndpoints(v *version, n *objects.Node, s Switches) {
 	ignoreCase := n.FindFold("ignore_endpoint_case").IsTrue()
 	if !n.FindFold("use_extended_paths").IsTrue() {

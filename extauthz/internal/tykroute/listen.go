@@ -189,9 +189,8 @@ func (r *Router) enter(e *entry, request Request, host string, u *url.URL) Answe
 	if e.lost {
 		return unknown(a, a.ListenPath, "several APIs have the listen path "+a.declaredPath+": at its start Tyk renames all of them")
 	}
-	rest := strings.TrimPrefix(u.Path, e.prefix)
-	if reason := a.ownEndpoint(rest, u.Path, e.prefix); reason != "" {
-		answer := answered(a, 0, reason)
+	if slices.Contains(a.ownEndpoints(e.prefix), u.Path) {
+		answer := answered(a, 0, "Tyk has an endpoint of its own there")
 		answer.Alias = e.alias
 		return answer
 	}
@@ -208,18 +207,23 @@ func (r *Router) enter(e *entry, request Request, host string, u *url.URL) Answe
 	return answer
 }
 
-// ownEndpoint finds endpoints of Tyk's own below a listen path without parameters.
-func (a *api) ownEndpoint(rest, whole, prefix string) string {
-	if !strings.HasPrefix(whole, prefix) {
-		return ""
+// ownEndpoints are the paths below a listen path without parameters that Tyk answers by itself.
+func (a *api) ownEndpoints(prefix string) []string {
+	var all []string
+	base := strings.TrimRight(prefix, "/")
+	if a.expose {
+		all = append(all, base+"/tyk/rate-limits/")
 	}
-	switch {
-	case a.expose && rest == "/tyk/rate-limits/", a.batch && rest == "/tyk/batch/":
-		return "Tyk has an endpoint of its own there"
-	case a.oauth && slices.Contains([]string{"/oauth/authorize", "/oauth/token", "/oauth/revoke", "/oauth/revoke_all", "/tyk/oauth/authorize-client"}, strings.TrimSuffix(rest, "/")):
-		return "Tyk's OAuth server answers it"
+	if a.batch {
+		all = append(all, base+"/tyk/batch/")
 	}
-	return ""
+	if a.oauth {
+		for _, path := range []string{"/oauth/authorize", "/oauth/token", "/tyk/oauth/authorize-client"} {
+			all = append(all, base+path, base+path+"/")
+		}
+		all = append(all, base+"/oauth/revoke", base+"/oauth/revoke_all")
+	}
+	return all
 }
 
 // cleanPath is the path without empty, . and .. segments, as gorilla/mux redirects to it.

@@ -24,7 +24,6 @@ func Check(m *model.Model, report *finding.Report) {
 	c.checkDomains()
 	c.checkGrants()
 	c.checkNames()
-	c.checkCallers()
 	c.checkCoverage()
 	c.checkClients()
 	c.checkTykPolicies()

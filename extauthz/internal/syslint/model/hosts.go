@@ -62,27 +62,12 @@ func (m *Model) FindHosts(name, namespace string) []*Host {
 		only, name = before, after
 	}
 	full := name
-	if service, ns, ok := m.splitServiceName(name, namespace); ok {
+	if service, ns, ok := m.SplitServiceName(name, namespace); ok {
 		full = service + "." + ns + ".svc." + m.ClusterDomain
 	}
 	var found []*Host
 	for _, h := range m.Hosts {
 		if (h.Name == full || h.Name == name) && (only == "" || h.Namespace == only) {
-			found = append(found, h)
-		}
-	}
-	return found
-}
-
-// MatchHosts gives the entries of the registry for the host of a DestinationRule, which may begin with a wildcard.
-func (m *Model) MatchHosts(pattern, namespace string) []*Host {
-	suffix, isPattern := strings.CutPrefix(pattern, "*")
-	if !isPattern {
-		return m.FindHosts(pattern, namespace)
-	}
-	var found []*Host
-	for _, h := range m.Hosts {
-		if strings.HasSuffix(h.Name, suffix) {
 			found = append(found, h)
 		}
 	}

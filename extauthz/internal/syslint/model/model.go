@@ -138,8 +138,8 @@ func SelectorOf(policy *objects.Object) *objects.Node {
 	return policy.Spec().FindPath("workloadSelector", "labels")
 }
 
-// ShortHost removes the cluster's domain from the name of a Service: NAME.NAMESPACE.
-func (m *Model) splitServiceName(host, namespace string) (name, ns string, ok bool) {
+// SplitServiceName gives the name and the namespace of a Service by a host that an object of a namespace writes.
+func (m *Model) SplitServiceName(host, namespace string) (name, ns string, ok bool) {
 	host = strings.TrimSuffix(host, ".")
 	for _, suffix := range []string{".svc." + m.ClusterDomain, ".svc"} {
 		if rest, found := strings.CutSuffix(host, suffix); found {

@@ -1,0 +1,351 @@
+package routes
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+	"github.com/meshpass/meshpass/extauthz/internal/tykroute"
+)
+
+type httpRouteSpec struct {
+	ParentRefs []gatewayRef `json:"parentRefs" yaml:"parentRefs"`
+	Hostnames  []string     `json:"hostnames,omitempty" yaml:"hostnames,omitempty"`
+	Rules      []routeRule  `json:"rules" yaml:"rules"`
+}
+
+type gatewayRef struct {
+	Name      string `json:"name" yaml:"name"`
+	Namespace string `json:"namespace" yaml:"namespace"`
+}
+
+type routeRule struct {
+	Matches     []routeMatch  `json:"matches" yaml:"matches"`
+	Filters     []routeFilter `json:"filters,omitempty" yaml:"filters,omitempty"`
+	BackendRefs []backendRef  `json:"backendRefs,omitempty" yaml:"backendRefs,omitempty"`
+}
+
+type routeMatch struct {
+	Path        typedValue   `json:"path" yaml:"path"`
+	Headers     []typedValue `json:"headers,omitempty" yaml:"headers,omitempty"`
+	QueryParams []typedValue `json:"queryParams,omitempty" yaml:"queryParams,omitempty"`
+}
+
+type typedValue struct {
+	Type  string `json:"type" yaml:"type"`
+	Name  string `json:"name,omitempty" yaml:"name,omitempty"`
+	Value string `json:"value" yaml:"value"`
+}
+
+type routeFilter struct {
+	Type       string     `json:"type" yaml:"type"`
+	URLRewrite urlRewrite `json:"urlRewrite" yaml:"urlRewrite"`
+}
+
+type urlRewrite struct {
+	Hostname string       `json:"hostname,omitempty" yaml:"hostname,omitempty"`
+	Path     *pathRewrite `json:"path,omitempty" yaml:"path,omitempty"`
+}
+
+type pathRewrite struct {
+	Type               string `json:"type" yaml:"type"`
+	ReplaceFullPath    string `json:"replaceFullPath,omitempty" yaml:"replaceFullPath,omitempty"`
+	ReplacePrefixMatch string `json:"replacePrefixMatch,omitempty" yaml:"replacePrefixMatch,omitempty"`
+}
+
+type backendRef struct {
+	Group     string `json:"group,omitempty" yaml:"group,omitempty"`
+	Kind      string `json:"kind,omitempty" yaml:"kind,omitempty"`
+	Name      string `json:"name" yaml:"name"`
+	Namespace string `json:"namespace,omitempty" yaml:"namespace,omitempty"`
+	Port      int    `json:"port" yaml:"port"`
+	Weight    int    `json:"weight,omitempty" yaml:"weight,omitempty"`
+}
+
+type grantSpec struct {
+	From []grantFrom `json:"from" yaml:"from"`
+	To   []grantTo   `json:"to" yaml:"to"`
+}
+
+type grantFrom struct {
+	Group     string `json:"group" yaml:"group"`
+	Kind      string `json:"kind" yaml:"kind"`
+	Namespace string `json:"namespace" yaml:"namespace"`
+}
+
+type grantTo struct {
+	Group string `json:"group" yaml:"group"`
+	Kind  string `json:"kind" yaml:"kind"`
+}
+
+// maxRules is the largest number of rules that an HTTPRoute may have.
+const maxRules = 16
+
+// renderHTTPRoutes writes HTTPRoutes for each API and table. The Gateway API has no order of rules: exact paths, longer prefixes and more
+// conditions count first. Where that differs from the order of the table, the API is refused.
+func (r *renderer) renderHTTPRoutes(tables []tykroute.Table) []any {
+	for i := range tables {
+		r.fitToSegments(&tables[i])
+	}
+	var all []any
+	for _, t := range tables {
+		var owners []*model.API
+		rules := map[*model.API][]routeRule{}
+		for i, rule := range t.Rules {
+			if isRepeated(rule, t.Rules[i+1:]) {
+				continue
+			}
+			if _, known := rules[rule.API]; !known {
+				owners = append(owners, rule.API)
+			}
+			rules[rule.API] = append(rules[rule.API], r.newRouteRule(rule))
+		}
+		for _, a := range owners {
+			all = append(all, r.newHTTPRoutes(a, t.Host, rules[a])...)
+		}
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(r.grants)) {
+		all = append(all, manifest{"gateway.networking.k8s.io/v1beta1", "ReferenceGrant", metadata{Name: r.newName("from-" + r.options.Namespace), Namespace: namespace}, grantSpec{
+			From: []grantFrom{{"gateway.networking.k8s.io", "HTTPRoute", r.options.Namespace}}, To: []grantTo{{"", "Service"}},
+		}})
+	}
+	return all
+}
+
+func (r *renderer) newHTTPRoutes(a *model.API, host string, rules []routeRule) []any {
+	title, annotations := "gateway", map[string]string(nil)
+	if a != nil {
+		title, annotations = a.Title(), map[string]string{apiAnnotation: a.Title()}
+	}
+	if host != "" {
+		title += "-" + host
+	}
+	var all []any
+	for part := range slices.Chunk(rules, maxRules) {
+		spec := httpRouteSpec{ParentRefs: []gatewayRef{{r.options.GatewayName, r.options.GatewayNamespace}}, Rules: part}
+		if host != "" {
+			spec.Hostnames = []string{host}
+		}
+		all = append(all, manifest{"gateway.networking.k8s.io/v1", "HTTPRoute", metadata{r.newName(title), r.options.Namespace, annotations}, spec})
+	}
+	return all
+}
+
+// fitToSegments makes the rules of a table such that the Gateway API gives them the same effect. A prefix there has whole segments, and takes
+// the path without its last slash too: that one gets a rule of its own.
+func (r *renderer) fitToSegments(t *tykroute.Table) {
+	for i := range t.Rules {
+		rule := &t.Rules[i]
+		switch prefix := rule.Path.Prefix; {
+		case len(rule.Destinations) == 0:
+		case rule.Path.Pattern != "" && rule.Rewrites:
+			r.refuse(rule.API, "its listen path has parameters, and its path changes: an HTTPRoute cannot rewrite it, a VirtualService can")
+		case prefix != "" && !strings.HasSuffix(prefix, "/"):
+			r.refuse(rule.API, "Tyk also takes %sx: an HTTPRoute compares whole segments; end the listen path with /, set enable_strict_routes, or render a VirtualService", prefix)
+		case prefix == "/" && rule.Rewrites:
+			r.refuse(rule.API, "its listen path is /, and its target has the path %s: Istio joins them without a slash in an HTTPRoute; render a VirtualService", strings.TrimSuffix(rule.Path.Becomes, "/"))
+		case prefix != "" && rule.Rewrites && !strings.HasSuffix(rule.Path.Becomes, "/"):
+			r.refuse(rule.API, "a part of a segment of %s changes: an HTTPRoute cannot rewrite it", prefix)
+		}
+	}
+	r.dropRefused(t)
+	for i := 0; i < len(t.Rules); i++ {
+		prefix := t.Rules[i].Path.Prefix
+		if len(t.Rules[i].Destinations) == 0 && prefix != "" && !strings.HasSuffix(prefix, "/") {
+			r.splitBarrier(t, i)
+		}
+	}
+	seen := map[string]bool{}
+	for _, rule := range slices.Clone(t.Rules) {
+		if bare := strings.TrimSuffix(rule.Path.Prefix, "/"); bare != "" && !seen[bare] {
+			seen[bare] = true
+			t.Rules = append(r.rulesOfExact(t, bare, rule), t.Rules...)
+		}
+	}
+	shieldConditions(t)
+	r.checkPrecedence(t)
+	r.dropRefused(t)
+}
+
+// shieldConditions repeats rules with a condition for longer paths that a later rule of the API has without it, and would win.
+func shieldConditions(t *tykroute.Table) {
+	for i := 0; i < len(t.Rules); i++ {
+		for j := i + 1; j < len(t.Rules); j++ {
+			first, later := t.Rules[i], t.Rules[j]
+			path := later.Path.Exact + later.Path.Prefix
+			if first.Condition == nil || first.API != later.API || path == "" || comparePrecedence(later, first) <= 0 || !meet(first, later) || isShielded(t.Rules[:j], first, later) {
+				continue
+			}
+			becomes, found := first.Path.Apply(path)
+			if !found {
+				continue
+			}
+			shield := first
+			shield.Path = tykroute.PathMatch{Exact: later.Path.Exact, Prefix: later.Path.Prefix, Becomes: becomes}
+			shield.Rewrites = first.Rewrites && becomes != path
+			t.Rules = slices.Insert(t.Rules, i, shield)
+			i++
+			j++
+		}
+	}
+}
+
+// splitBarrier writes a rule without destination for a prefix that is no whole segment.
+func (r *renderer) splitBarrier(t *tykroute.Table, i int) {
+	rule := t.Rules[i]
+	prefix := rule.Path.Prefix
+	for _, after := range t.Rules[i+1:] {
+		if len(after.Destinations) > 0 && r.refused[rule.API] == "" && after.Path.MayOverlap(rule.Path) && !strings.HasPrefix(after.Path.Prefix+after.Path.Exact, prefix+"/") {
+			r.refuse(rule.API, "Tyk denies %sx, and an HTTPRoute gives it to API %s: render a VirtualService", prefix, after.API.Title())
+		}
+	}
+	t.Rules[i].Path.Prefix = prefix + "/"
+}
+
+// rulesOfExact gives the rules for one path, as the table has them; without any, requests to it are denied.
+func (r *renderer) rulesOfExact(t *tykroute.Table, path string, owner tykroute.Rule) []tykroute.Rule {
+	var all []tykroute.Rule
+	for _, rule := range t.Rules {
+		becomes, found := rule.Path.Apply(path)
+		if !found {
+			continue
+		}
+		if rule.Path.Exact != "" {
+			return nil // it has rules of its own
+		}
+		rule.Path, rule.Rewrites = tykroute.PathMatch{Exact: path, Becomes: becomes}, rule.Rewrites && becomes != path
+		all = append(all, rule)
+		if rule.Condition == nil {
+			return all
+		}
+	}
+	if len(owner.Destinations) == 0 && len(all) == 0 {
+		return nil
+	}
+	return append(all, tykroute.Rule{API: owner.API, Serving: owner.Serving, Path: tykroute.PathMatch{Exact: path}, Reason: "Tyk does not take it"})
+}
+
+// checkPrecedence refuses APIs whose rules would lose against a later rule.
+func (r *renderer) checkPrecedence(t *tykroute.Table) {
+	for i, first := range t.Rules {
+		for j, later := range t.Rules[i+1:] {
+			if later.API != nil && comparePrecedence(later, first) > 0 && meet(first, later) && !isShielded(t.Rules[:i+1+j], first, later) {
+				r.refuse(cmp.Or(first.API, later.API), "API %s takes requests to %s first, and with HTTPRoutes API %s would get them: render a VirtualService",
+					cmp.Or(first.API, later.API).Title(), describePath(first.Path), later.API.Title())
+			}
+		}
+	}
+}
+
+// isShielded reports that a rule before a later one takes its path for the requests of the first one.
+func isShielded(before []tykroute.Rule, first, later tykroute.Rule) bool {
+	return later.Path.Pattern == "" && slices.ContainsFunc(before, func(rule tykroute.Rule) bool {
+		same := rule.Condition == nil || first.Condition != nil && *rule.Condition == *first.Condition
+		return rule.Path.Exact == later.Path.Exact && rule.Path.Prefix == later.Path.Prefix && rule.Path.Pattern == "" && same
+	})
+}
+
+func describePath(p tykroute.PathMatch) string {
+	if p.Pattern != "" {
+		return p.Pattern
+	}
+	return p.Exact + p.Prefix
+}
+
+// meet reports whether a request can meet both rules.
+func meet(a, b tykroute.Rule) bool {
+	if a.Condition != nil && b.Condition != nil && a.Condition.Value != b.Condition.Value && a.Condition.Value != "" && b.Condition.Value != "" && a.API == b.API {
+		return false
+	}
+	return a.Path.MayOverlap(b.Path)
+}
+
+// comparePrecedence orders rules as Istio does for the Gateway API: exact paths, prefixes, patterns; then longer ones; then conditions.
+func comparePrecedence(a, b tykroute.Rule) int {
+	rank := func(p tykroute.PathMatch) int {
+		switch {
+		case p.Exact != "":
+			return 3
+		case p.Prefix != "":
+			return 2
+		}
+		return 1
+	}
+	count := func(c *tykroute.Condition, query bool) int {
+		if c == nil || (c.Query != "") != query {
+			return 0
+		}
+		return 1
+	}
+	length := func(p tykroute.PathMatch) int {
+		if p.Prefix != "" && p.Prefix != "/" {
+			return len(p.Prefix) - 1
+		}
+		return len(p.Exact + p.Prefix + p.Pattern)
+	}
+	return cmp.Or(cmp.Compare(rank(a.Path), rank(b.Path)), cmp.Compare(length(a.Path), length(b.Path)),
+		cmp.Compare(count(a.Condition, false), count(b.Condition, false)), cmp.Compare(count(a.Condition, true), count(b.Condition, true)))
+}
+
+func (r *renderer) newRouteRule(rule tykroute.Rule) routeRule {
+	match := routeMatch{Path: typedValue{Type: "PathPrefix", Value: strings.TrimSuffix(rule.Path.Prefix, "/")}}
+	switch {
+	case rule.Path.Prefix == "/":
+		match.Path.Value = "/"
+	case rule.Path.Exact != "":
+		match.Path = typedValue{Type: "Exact", Value: rule.Path.Exact}
+	case rule.Path.Pattern != "":
+		match.Path = typedValue{Type: "RegularExpression", Value: rule.Path.Pattern}
+	}
+	if c := rule.Condition; c != nil {
+		value := typedValue{Type: "Exact", Name: c.Header + c.Query, Value: c.Value}
+		if c.Value == "" {
+			value.Type, value.Value = "RegularExpression", ".+"
+		}
+		if c.Header != "" {
+			match.Headers = []typedValue{value}
+		} else {
+			match.QueryParams = []typedValue{value}
+		}
+	}
+	written := routeRule{Matches: []routeMatch{match}}
+	if len(rule.Destinations) == 0 {
+		return written
+	}
+	rewrite := urlRewrite{}
+	switch {
+	case rule.Rewrites && rule.Path.Exact != "":
+		rewrite.Path = &pathRewrite{Type: "ReplaceFullPath", ReplaceFullPath: rule.Path.Becomes}
+	case rule.Rewrites:
+		rewrite.Path = &pathRewrite{Type: "ReplacePrefixMatch", ReplacePrefixMatch: cmp.Or(strings.TrimSuffix(rule.Path.Becomes, "/"), "/")}
+	}
+	backends := r.backendsOf(rule)
+	if len(backends) == 1 && !rule.KeepsHost {
+		rewrite.Hostname = strings.TrimSuffix(strings.ToLower(rule.Destinations[0].URL.Hostname()), ".")
+	}
+	if rewrite != (urlRewrite{}) {
+		written.Filters = []routeFilter{{Type: "URLRewrite", URLRewrite: rewrite}}
+	}
+	for _, b := range backends {
+		written.BackendRefs = append(written.BackendRefs, r.newBackendRef(b, len(backends) > 1))
+	}
+	return written
+}
+
+func (r *renderer) newBackendRef(b backend, weighted bool) backendRef {
+	ref := backendRef{Name: b.name, Namespace: b.namespace, Port: b.port}
+	switch {
+	case b.name == "":
+		ref = backendRef{Group: "networking.istio.io", Kind: "Hostname", Name: b.host, Port: b.port}
+	case b.namespace == r.options.Namespace:
+		ref.Namespace = ""
+	default:
+		r.grants[b.namespace] = true
+	}
+	if weighted {
+		ref.Weight = b.weight
+	}
+	return ref
+}

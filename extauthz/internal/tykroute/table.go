@@ -1,0 +1,713 @@
+package tykroute
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+)
+
+// Table has, for the requests to a host, rules that do what the gateway does. The first rule that matches decides. Paths are compared as they
+// are on the wire.
+type Table struct {
+	Host  string // "": every host that no other table has
+	Rules []Rule
+}
+
+// Rule is a condition on requests and their destination.
+type Rule struct {
+	API, Serving *model.API // that takes and that forwards the requests; nil: the gateway itself
+	Path         PathMatch
+	Condition    *Condition    // on the version; nil: it does not matter
+	Destinations []Destination // nil: the gateway answers, and no upstream gets the request
+	Rewrites     bool          // the path changes to Path.Becomes
+	KeepsHost    bool          // the field Host is not that of the destination
+	Reason       string        // why the gateway answers
+}
+
+// PathMatch is a condition on a path: exactly one of Exact, Prefix and Pattern is set.
+type PathMatch struct {
+	Exact   string
+	Prefix  string // the beginning of the text
+	Pattern string // a regular expression (RE2) for all of the path
+	Becomes string // the new path; of a prefix, the text that replaces it; of a pattern, a text with \1 for its first group
+}
+
+// Condition is a header or a query parameter with a version. Without a value, any text that is not empty matches.
+type Condition struct {
+	Header, Query string // one of them is set
+	Value         string
+}
+
+// Destination is an upstream.
+type Destination struct {
+	URL    *url.URL // without a path
+	Weight int
+}
+
+// State is what became of an API in the tables.
+type State string
+
+// The states.
+const (
+	Mapped    State = "mapped"
+	NotServed State = "not served" // the gateway gives no request of a client to it
+	Refused   State = "refused"    // no table can do what the gateway does
+)
+
+// Mapping is the state of an API.
+type Mapping struct {
+	API    *model.API
+	State  State
+	Reason string
+	Place  *objects.Node
+	Notes  []string // what is no part of routes
+}
+
+// refusal is why an API cannot be mapped.
+type refusal struct {
+	at     *objects.Node
+	reason string
+}
+
+// Tables maps all APIs. Where an API is refused, its listen path has a rule without destination, so that no other API gets its requests.
+func (r *Router) Tables() ([]Table, []Mapping) {
+	var mappings []Mapping
+	rules := map[*api][]Rule{}
+	for _, a := range r.apis {
+		m := Mapping{API: a.API, State: Mapped, Place: a.Root}
+		switch {
+		case a.skipped != "":
+			m.State, m.Reason = NotServed, a.skipped
+		case a.internal:
+			m.State, m.Reason = NotServed, "it is internal"
+		default:
+			p := &planner{router: r}
+			mapped := p.mapAPI(a)
+			m.Notes = p.notes
+			if p.refused != nil {
+				m.State, m.Reason, m.Place = Refused, p.refused.reason, p.refused.at
+				if m.Place == nil {
+					m.Place = a.Root
+				}
+				mapped = nil
+			}
+			rules[a] = mapped
+		}
+		mappings = append(mappings, m)
+	}
+	var tables []Table
+	for _, host := range r.hosts() {
+		t := Table{Host: host}
+		if r.Switches.ControlPort == 0 || r.Switches.ControlPort == r.Switches.Port {
+			for _, path := range []PathMatch{{Exact: "/" + r.Switches.HealthCheck}, {Prefix: "/tyk/"}} {
+				t.Rules = append(t.Rules, Rule{Path: path, Reason: "the gateway's own API"})
+			}
+		}
+		for _, a := range r.apis {
+			mapped, served := rules[a]
+			if own := r.hostOf(a); served && (own == host || own == "") {
+				t.Rules = append(t.Rules, mapped...)
+				t.Rules = append(t.Rules, a.barrier(mapped == nil))
+			}
+		}
+		tables = append(tables, Table{Host: host, Rules: removeUnreachable(t.Rules)})
+	}
+	return tables, mappings
+}
+
+// hostOf is the host that the router asks for; "": every host.
+func (r *Router) hostOf(a *api) string {
+	if r.Switches.CustomDomains && a.hasDomain {
+		return a.domain
+	}
+	return r.Switches.HostName
+}
+
+// hosts are the hosts of all served APIs; the empty one is last.
+func (r *Router) hosts() []string {
+	seen := map[string]bool{}
+	for _, a := range r.apis {
+		if a.skipped == "" && !a.internal && a.findHostFault(r) == "" {
+			seen[r.hostOf(a)] = true
+		}
+	}
+	all := slices.Sorted(maps.Keys(seen))
+	if len(all) > 0 && all[0] == "" {
+		all = append(all[1:], "")
+	}
+	return all
+}
+
+// barrier keeps what an API takes and does not forward from the APIs after it.
+func (a *api) barrier(refused bool) Rule {
+	b := Rule{API: a.API, Serving: a.API, Path: PathMatch{Prefix: a.declaredPath}, Reason: "API " + a.Title() + " has no upstream for it"}
+	if refused {
+		b.Reason = "API " + a.Title() + " is not mapped"
+	}
+	if pattern := listenPattern(a.declaredPath); isTemplate(a.declaredPath) && pattern != nil {
+		b.Path = PathMatch{Pattern: strings.TrimPrefix(wireText(pattern.String()), "^") + ".*"}
+	}
+	return b
+}
+
+// removeUnreachable removes rules that a rule before them covers, and rules without destination that keep nothing from a rule after them.
+func removeUnreachable(rules []Rule) []Rule {
+	var kept []Rule
+	for i, rule := range rules {
+		covered := slices.ContainsFunc(kept, func(before Rule) bool { return before.Condition == nil && before.Path.Covers(rule.Path) })
+		needed := len(rule.Destinations) > 0 || slices.ContainsFunc(rules[i+1:], func(after Rule) bool { return len(after.Destinations) > 0 && after.Path.MayOverlap(rule.Path) })
+		if !covered && needed {
+			kept = append(kept, rule)
+		}
+	}
+	return kept
+}
+
+// Covers reports whether every path of the other match is one of this match.
+func (p PathMatch) Covers(other PathMatch) bool {
+	switch {
+	case p.Prefix != "":
+		return strings.HasPrefix(other.Exact+other.Prefix, p.Prefix)
+	case p.Exact != "":
+		return p.Exact == other.Exact
+	}
+	return p.Pattern == other.Pattern
+}
+
+// Apply gives what a path becomes; found is false if the path does not match.
+func (p PathMatch) Apply(path string) (becomes string, found bool) {
+	switch {
+	case p.Exact != "":
+		return p.Becomes, path == p.Exact
+	case p.Prefix != "":
+		rest, found := strings.CutPrefix(path, p.Prefix)
+		if p.Becomes == "" {
+			return path, found
+		}
+		return p.Becomes + rest, found
+	}
+	pattern, err := regexp.Compile("^(?:" + p.Pattern + ")$")
+	if err != nil {
+		return "", false
+	}
+	match := pattern.FindStringSubmatchIndex(path)
+	if match == nil || p.Becomes == "" {
+		return path, match != nil
+	}
+	template := groupNumber.ReplaceAllStringFunc(strings.ReplaceAll(p.Becomes, "$", "$$"), func(reference string) string { return "${" + reference[1:] + "}" })
+	return string(pattern.ExpandString(nil, template, path, match)), true
+}
+
+var groupNumber = regexp.MustCompile(`\\\d`)
+
+// MayOverlap reports whether a path can be one of both matches.
+func (p PathMatch) MayOverlap(other PathMatch) bool {
+	a, b := p.literal(), other.literal()
+	switch {
+	case p.Exact != "" && other.Exact != "":
+		return a == b
+	case p.Exact != "" && other.Prefix != "":
+		return strings.HasPrefix(a, b)
+	case p.Prefix != "" && other.Exact != "":
+		return strings.HasPrefix(b, a)
+	}
+	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+}
+
+// literal is the text that each path begins with.
+func (p PathMatch) literal() string {
+	if p.Pattern == "" {
+		return p.Exact + p.Prefix
+	}
+	compiled, err := regexp.Compile(p.Pattern)
+	if err != nil {
+		return ""
+	}
+	text, _ := compiled.LiteralPrefix()
+	return text
+}
+
+// step maps paths: those that are equal to match, or begin with it, become the text with the same rest.
+type step struct {
+	match, text string
+	exact       bool
+}
+
+// planner maps one API.
+type planner struct {
+	router  *Router
+	refused *refusal
+	notes   []string
+	rules   []Rule
+	depth   int
+}
+
+func (p *planner) refuse(at *objects.Node, format string, args ...any) {
+	if p.refused == nil {
+		p.refused = &refusal{at: at, reason: fmt.Sprintf(format, args...)}
+	}
+}
+
+func (p *planner) addNote(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(p.notes, text) {
+		p.notes = append(p.notes, text)
+	}
+}
+
+// mapAPI gives the rules of an API that clients reach.
+func (p *planner) mapAPI(a *api) []Rule {
+	for _, problem := range a.problems {
+		p.refuse(problem.Place, "%s", strings.TrimPrefix(problem.Reason, "API "+a.Title()+": "))
+	}
+	if reason := a.findHostFault(p.router); reason != "" {
+		p.refuse(a.Domain, "%s", reason)
+	}
+	if a.collides {
+		p.refuse(a.ListenPath, "another API has the listen path %s: at its start Tyk renames both", a.declaredPath)
+	}
+	if a.port != 0 && a.port != p.router.Switches.Port {
+		p.refuse(a.Root.FindFold("listen_port"), "it listens on a port of its own, %d", a.port)
+	}
+	for _, other := range p.router.apis {
+		if other != a && other.skipped == "" && !other.internal && compareRank(a, other) == 0 && p.router.hostOf(a) == p.router.hostOf(other) && (isTemplate(a.declaredPath) || isTemplate(other.declaredPath)) && literalsMeet(a.declaredPath, other.declaredPath) {
+			p.refuse(a.ListenPath, "API %s has a listen path of the same rank, and Tyk orders them by chance", other.Title())
+		}
+	}
+	if p.refused != nil {
+		return nil
+	}
+	for _, path := range a.ownEndpoints(a.listenPath) {
+		if !isTemplate(a.listenPath) {
+			p.rules = append(p.rules, Rule{API: a.API, Serving: a.API, Path: PathMatch{Exact: path}, Reason: "an endpoint of Tyk's own"})
+		}
+	}
+	if isTemplate(a.listenPath) {
+		p.mapTemplate(a)
+		return p.rules
+	}
+	if (&url.URL{Path: a.listenPath}).EscapedPath() != a.listenPath {
+		p.refuse(a.ListenPath, "the listen path has characters that a URL escapes: Envoy compares them as they are written")
+		return nil
+	}
+	if !a.isVersioned() {
+		p.finish(a, a.onlyVersion(), a.takenPaths(p.router.Switches), nil)
+		return p.rules
+	}
+	p.mapVersions(a)
+	return p.rules
+}
+
+// literalsMeet reports whether two listen paths may take one path, by their texts before the first parameter.
+func literalsMeet(a, b string) bool {
+	a, _, _ = strings.Cut(a, "{")
+	b, _, _ = strings.Cut(b, "{")
+	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+}
+
+// findHostFault finds why Envoy cannot compare hosts as Tyk does.
+func (a *api) findHostFault(r *Router) string {
+	switch host := r.hostOf(a); {
+	case strings.ContainsAny(host, "{}"):
+		return "its domain " + host + " has parameters"
+	case strings.Contains(host, ":"):
+		return "its domain " + host + " has a port"
+	case host != strings.ToLower(host):
+		return "its domain " + host + " has capitals: Tyk compares them, and Envoy does not"
+	}
+	return ""
+}
+
+// isVersioned reports whether the request chooses a version.
+func (a *api) isVersioned() bool { return a.versioning.enabled || !a.notVersioned }
+
+func (a *api) onlyVersion() *version {
+	if len(a.versions) == 1 {
+		for _, v := range a.versions {
+			return v
+		}
+	}
+	return nil
+}
+
+// takenPaths are the paths that the API takes and forwards, unchanged.
+func (a *api) takenPaths(s Switches) []step {
+	l := a.listenPath
+	if strings.HasSuffix(l, "/") {
+		return []step{{match: l, text: l, exact: true}, {match: l, text: l}}
+	}
+	steps := []step{{match: l, text: l, exact: true}, {match: l + "/", text: l + "/", exact: true}, {match: l + "/", text: l + "/"}}
+	if !s.StrictRoutes {
+		steps = append(steps, step{match: l, text: l})
+	}
+	return steps
+}
+
+// stripPaths removes a listen path (StripListenPath) from what the steps give.
+func stripPaths(a *api, steps []step, s Switches) []step {
+	if !a.strip {
+		return steps
+	}
+	var all []step
+	for _, st := range steps {
+		if rest, found := strings.CutPrefix(st.text, a.listenPath); found {
+			if !strings.HasPrefix(rest, "/") {
+				rest = "/" + rest
+			}
+			all = append(all, step{match: st.match, text: rest, exact: st.exact})
+			continue
+		}
+		if more, found := strings.CutPrefix(a.listenPath, st.text); found && !st.exact { // the rest may be the listen path of a version
+			for _, taken := range a.takenPaths(Switches{}) {
+				rest := strings.TrimPrefix(taken.text, a.listenPath)
+				if !strings.HasPrefix(rest, "/") {
+					rest = "/" + rest
+				}
+				all = append(all, step{match: st.match + more + strings.TrimPrefix(taken.text, a.listenPath), text: rest, exact: taken.exact})
+			}
+		}
+		all = append(all, st)
+	}
+	return all
+}
+
+// checkEndpoints refuses what no route does, and notes what authorization does.
+func (p *planner) checkEndpoints(a *api, v *version) {
+	denied, open := 0, 0
+	for _, e := range v.endpoints {
+		switch e.kind {
+		case mocked:
+			p.refuse(e.node, "Tyk answers %s with a mock response", e.path)
+		case virtual:
+			p.refuse(e.node, "a virtual endpoint answers %s", e.path)
+		case rewritten:
+			p.refuse(e.node, "a URL rewrite changes %s", e.path)
+		case methodChanged:
+			p.refuse(e.node, "the method of requests to %s changes", e.path)
+		case allowed, blocked, internalOnly:
+			denied++
+			if e.actions != nil && slices.Contains(slices.Collect(maps.Values(e.actions)), "reply") {
+				p.refuse(e.node, "Tyk answers %s with a mock response", e.path)
+			}
+		case ignored:
+			open++
+		}
+	}
+	if denied > 0 {
+		p.addNote("%d entries of allow, block and internal lists are no part of routes: write them as AccessPolicy documents", denied)
+	}
+	if open > 0 {
+		p.addNote("%d endpoints are without authentication", open)
+	}
+	for _, entries := range a.Hooks {
+		for _, e := range entries {
+			if !e.Disabled && !isOwnHook(e.Name) {
+				p.addNote("the plugin %s may change requests: no route shows it", e.Name)
+			}
+		}
+	}
+	if a.Bundle != nil {
+		p.addNote("the plugins of a bundle may change requests: no route shows it")
+	}
+}
+
+// finish maps the paths of an API to its targets.
+func (p *planner) finish(a *api, v *version, steps []step, condition *Condition) {
+	if p.depth++; p.depth > 32 {
+		p.refuse(a.Root, "internal targets do not end")
+	}
+	switch {
+	case p.refused != nil:
+		return
+	case a.dynamic != "":
+		p.refuse(a.dynamicNode, "%s", a.dynamic)
+		return
+	case v == nil:
+		p.refuse(a.Root.FindFold("version_data"), "it has not_versioned, and not one version")
+		return
+	case a.notVersioned && isExpired(a.expires) || !a.notVersioned && isExpired(v.expires):
+		p.addNote("API %s, or its version %s, is expired", a.Title(), quote(v.name))
+		return
+	}
+	p.checkEndpoints(a, v)
+	if a.target.Scheme == "tyk" && (v.target == nil || a.notVersioned) {
+		next := p.router.findAPI(a.target.Host)
+		switch {
+		case next == nil:
+			p.refuse(a.targetNode, "its target %s is no API", a.target)
+		case next.isVersioned(), isTemplate(next.listenPath):
+			p.refuse(a.targetNode, "its target %s has versions or parameters", a.target)
+		default:
+			p.finish(next, next.onlyVersion(), stripPaths(a, steps, p.router.Switches), condition)
+		}
+		return
+	}
+	destinations, base := p.destinationsOf(a, v)
+	if p.refused != nil {
+		return
+	}
+	for _, st := range stripPaths(a, steps, p.router.Switches) {
+		rule := Rule{API: a.API, Serving: a.API, Condition: condition, Destinations: destinations, KeepsHost: a.keepHost}
+		if st.exact {
+			rule.Path = PathMatch{Exact: st.match, Becomes: joinPaths(base, st.text, a.keepTrailingSlash)}
+			if rule.Path.Becomes == "" {
+				rule.Path.Becomes = "/"
+			}
+		} else {
+			rule.Path = PathMatch{Prefix: st.match, Becomes: strings.TrimRight(base, "/") + st.text}
+		}
+		rule.Rewrites = rule.Path.Becomes != st.match
+		p.rules = append(p.rules, rule)
+	}
+}
+
+// destinationsOf gives the upstreams and the path that they have in common.
+func (p *planner) destinationsOf(a *api, v *version) (all []Destination, base string) {
+	targets := []target{{url: a.target, weight: 1, node: a.targetNode}}
+	if v.target != nil && !a.notVersioned {
+		targets[0].url = v.target
+	}
+	if a.targets != nil {
+		targets = a.targets
+	}
+	if len(targets) == 0 {
+		p.refuse(a.targetNode, "load balancing has no target")
+		return nil, ""
+	}
+	base = targets[0].url.Path
+	for _, t := range targets {
+		switch {
+		case t.url.Scheme != "http":
+			p.refuse(t.node, "its target has the scheme %s: a route does not encrypt, write the target with http and let the mesh or a DestinationRule encrypt", quote(t.url.Scheme))
+		case t.url.Hostname() == "":
+			p.refuse(t.node, "its target has no host")
+		case t.url.RawQuery != "":
+			p.refuse(t.node, "its target has a query")
+		case t.url.EscapedPath() != t.url.Path:
+			p.refuse(t.node, "the path of its target has characters that a URL escapes")
+		case strings.TrimRight(t.url.Path, "/") != strings.TrimRight(base, "/"):
+			p.refuse(t.node, "its targets have different paths, %s and %s", quote(base), quote(t.url.Path))
+		}
+		all = append(all, Destination{URL: &url.URL{Scheme: t.url.Scheme, Host: t.url.Host}, Weight: t.weight})
+	}
+	return all, base
+}
+
+// mapTemplate maps a listen path with parameters.
+func (p *planner) mapTemplate(a *api) {
+	v := a.onlyVersion()
+	switch {
+	case a.isVersioned(), a.target.Scheme == "tyk":
+		p.refuse(a.ListenPath, "its listen path has parameters, and its versions or target are other APIs")
+		return
+	case v == nil, a.dynamic != "", isExpired(a.expires):
+		p.finish(a, v, nil, nil)
+		return
+	}
+	pattern := listenPattern(a.listenPath)
+	if pattern == nil {
+		p.refuse(a.ListenPath, "its listen path cannot be routed")
+		return
+	}
+	p.checkEndpoints(a, v)
+	destinations, base := p.destinationsOf(a, v)
+	if p.refused != nil {
+		return
+	}
+	text := strings.TrimPrefix(wireText(pattern.String()), "^")
+	groups := regexp.MustCompile(text).NumSubexp()
+	if groups > 8 {
+		p.refuse(a.ListenPath, "its listen path has more than 8 parameters and groups")
+		return
+	}
+	rule := Rule{API: a.API, Serving: a.API, Destinations: destinations, KeepsHost: a.keepHost}
+	base = strings.TrimRight(base, "/")
+	switch {
+	case !a.strip && base == "":
+		rule.Path = PathMatch{Pattern: text + ".*"}
+	case !a.strip:
+		rule.Path, rule.Rewrites = PathMatch{Pattern: fmt.Sprintf("(%s.*)", text), Becomes: base + `\1`}, true
+	default:
+		empty := rule
+		empty.Path, empty.Rewrites = PathMatch{Pattern: text + "/?", Becomes: joinPaths(destinationPath(a), "/", a.keepTrailingSlash)}, true
+		if empty.Path.Becomes == "" {
+			empty.Path.Becomes = "/"
+		}
+		p.rules = append(p.rules, empty)
+		rule.Path, rule.Rewrites = PathMatch{Pattern: text + "/*(.*)", Becomes: fmt.Sprintf(`%s/\%d`, base, groups+1)}, true
+	}
+	p.rules = append(p.rules, rule)
+}
+
+func destinationPath(a *api) string {
+	if len(a.targets) > 0 {
+		return a.targets[0].url.Path
+	}
+	return a.target.Path
+}
+
+var groupName = regexp.MustCompile(`\(\?P<[^>]*>`)
+
+// wireText writes an expression of gorilla/mux, which is for decoded paths, for paths on the wire: a parameter has no slash, also not as %2F.
+func wireText(pattern string) string {
+	pattern = strings.ReplaceAll(pattern, "[^/]+)", `(?:[^/%]|%(?:[013-9A-Fa-f][0-9A-Fa-f]|2[0-9A-Ea-e]))+)`)
+	return groupName.ReplaceAllString(pattern, "(")
+}
+
+// mapVersions maps an API whose requests choose a version.
+func (p *planner) mapVersions(a *api) {
+	d := &a.versioning
+	switch {
+	case d.enabled && !a.notVersioned:
+		p.refuse(d.node, "it has versions of both kinds, in definition and in version_data")
+	case d.location != "header" && d.location != "url-param" && d.location != "url":
+		if a.defaultVersion == "" || d.enabled {
+			p.refuse(d.node, "its versions have the location %s", quote(d.location))
+		}
+	case d.location != "url" && d.key == "":
+		p.refuse(d.node, "its versions have no key")
+	case d.location == "url" && a.Root.FindFold("slug").String() != "":
+		p.refuse(a.Root.FindFold("slug"), "its versions are in the path, and it has a slug")
+	}
+	if p.refused != nil {
+		return
+	}
+	for _, name := range a.versionNames() {
+		if d.location == "url" {
+			p.serve(a, name, a.versionPaths(name, p.router.Switches), nil)
+			continue
+		}
+		p.serve(a, name, a.takenPaths(p.router.Switches), a.newCondition(name))
+	}
+	byDefault, hasDefault := d.defaultName, d.defaultName != ""
+	if !d.enabled {
+		byDefault, hasDefault = a.defaultVersion, a.defaultVersion != ""
+	}
+	switch {
+	case d.location == "url":
+		if d.fallback && hasDefault {
+			p.refuse(d.node, "its versions are in the path, and unknown ones fall back to the default")
+			return
+		}
+		steps := slices.DeleteFunc(a.takenPaths(p.router.Switches), func(s step) bool { return !s.exact })
+		if hasDefault {
+			p.serve(a, byDefault, steps, nil)
+		}
+		return
+	case d.fallback && hasDefault:
+		p.serve(a, byDefault, a.takenPaths(p.router.Switches), nil)
+		return
+	case d.location == "header" || d.location == "url-param":
+		for _, s := range a.takenPaths(p.router.Switches) {
+			rule := Rule{API: a.API, Serving: a.API, Condition: a.newCondition(""), Reason: "there is no such version"}
+			if rule.Path.Prefix = s.match; s.exact {
+				rule.Path = PathMatch{Exact: s.match}
+			}
+			p.rules = append(p.rules, rule)
+		}
+	}
+	if hasDefault {
+		p.serve(a, byDefault, a.takenPaths(p.router.Switches), nil)
+	}
+}
+
+func (a *api) newCondition(value string) *Condition {
+	if a.versioning.location == "header" {
+		return &Condition{Header: http.CanonicalHeaderKey(a.versioning.key), Value: value}
+	}
+	return &Condition{Query: a.versioning.key, Value: value}
+}
+
+// versionNames are the names that a request can write.
+func (a *api) versionNames() []string {
+	d := &a.versioning
+	if d.location == "" {
+		return nil
+	}
+	if !d.enabled {
+		return slices.DeleteFunc(slices.Sorted(maps.Keys(a.versions)), func(name string) bool { return name == "" })
+	}
+	names := map[string]bool{"self": true}
+	for name := range d.ids {
+		names[name] = true
+	}
+	names[d.name] = true
+	delete(names, "")
+	return slices.Sorted(maps.Keys(names))
+}
+
+// serve maps the requests of one version.
+func (p *planner) serve(a *api, name string, steps []step, condition *Condition) {
+	d := &a.versioning
+	if !d.enabled {
+		v := a.versions[name]
+		if v == nil {
+			return
+		}
+		for key, other := range a.versions {
+			if key != name && other.name == v.name {
+				p.refuse(other.node, "two versions have the name %s", quote(v.name))
+			}
+		}
+		p.finish(a, v, steps, condition)
+		return
+	}
+	if d.isBase(name) {
+		p.finish(a, a.onlyVersion(), steps, condition)
+		return
+	}
+	next := p.router.findAPI(d.ids[name])
+	switch {
+	case next == nil:
+		p.addNote("version %s leads to the API %s, which no definition has", quote(name), quote(d.ids[name]))
+		for _, s := range steps {
+			rule := Rule{API: a.API, Serving: a.API, Condition: condition, Path: PathMatch{Prefix: s.match}, Reason: "its version has no API"}
+			if s.exact {
+				rule.Path = PathMatch{Exact: s.match}
+			}
+			p.rules = append(p.rules, rule)
+		}
+	case next.isVersioned(), isTemplate(next.listenPath):
+		p.refuse(d.node, "version %s, API %s, has versions or parameters itself", quote(name), next.Title())
+	default:
+		before := len(p.rules)
+		p.finish(next, next.onlyVersion(), stripPaths(a, steps, p.router.Switches), condition)
+		for i := range p.rules[before:] {
+			p.rules[before+i].API = a.API
+		}
+	}
+}
+
+// versionPaths are the paths of a version whose name is in the path.
+func (a *api) versionPaths(name string, s Switches) []step {
+	d := &a.versioning
+	starts := []string{a.listenPath}
+	if !strings.HasSuffix(a.listenPath, "/") {
+		starts = []string{a.listenPath + "/"}
+		if !s.StrictRoutes {
+			starts = append(starts, a.listenPath)
+		}
+	}
+	remove := func(path string) string {
+		if d.strips && d.isVersion(name) {
+			return strings.Replace(path, name+"/", "", 1)
+		}
+		return path
+	}
+	var all []step
+	for _, start := range starts {
+		bare := start + name
+		all = append(all, step{match: bare, text: remove(bare), exact: true}, step{match: bare + "/", text: remove(bare + "/"), exact: true}, step{match: bare + "/", text: remove(bare + "/")})
+	}
+	return all
+}
+
+func isOwnHook(name string) bool {
+	return slices.Contains([]string{"StripIdentity", "SignIdentity", "GuardUpstream", "Canary"}, name)
+}
