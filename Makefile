@@ -49,6 +49,9 @@ test-programs: build bin/istiod bin/istio-iptables $(OLDEST_PLUGIN) $(NOOP) $(TE
 test: test-programs ## Run all tests of all modules [ONLY=shared,e2e] [OLDEST=go1.23.12]
 	@bin/testall $(if $(ONLY),-only $(ONLY)) $(if $(OLDEST),-oldest $(OLDEST))
 
+.PHONY: test-tools
+test-tools: bin/helm bin/git-sync ## Build Helm and git-sync, whose tests are NOT RUN without them [GIT_SYNC_SRC=DIR]
+
 .PHONY: bench
 bench: build bin/allowall bin/istiod $(NOOP) $(if $(PEERS),peers) ## Measure costs as ratios, in interleaved rounds [ROWS=REGEXP] [ROUNDS=5] [DURATION=2s] [PEERS=1] [JSON=FILE]
 	@bin/bench $(if $(ROWS),-rows '$(ROWS)') $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(DURATION),-duration $(DURATION)) $(if $(PEERS),-peers) $(if $(JSON),-o json >'$(JSON)')
@@ -78,6 +81,10 @@ flood: bin/meshpass bin/flood ## Flood an authorizer with each kind of input, an
 .PHONY: sizing
 sizing: bin/meshpass bin/sizing ## Measure the CPU and memory of Checks, documents, cached tokens and reloads [DURATION=20s] [RATE=1000]
 	@bin/sizing $(if $(DURATION),-duration $(DURATION)) $(if $(RATE),-rate $(RATE))
+
+.PHONY: trace-proof
+trace-proof: bin/meshpass bin/tracefeed ## Let `meshpass trace` read logs of any size, and measure its memory [GIGABYTES=10] [TOP=1]
+	@bin/tracefeed $(if $(GIGABYTES),-gigabytes $(GIGABYTES)) $(if $(TOP),-top)
 
 FUZZTIME := 30s
 
@@ -226,6 +233,17 @@ bin/envoy: e2e/envoy/find.go e2e/envoy/fetch.go
 	@cd e2e && go run ./cmd/getenvoy ../bin
 	@test ! -e $@ || touch $@ # the archive's own date is older than any source
 
+bin/helm:
+	$(call building,from its module: this takes minutes the first time)
+	@GOBIN='$(CURDIR)/bin' go install -trimpath helm.sh/helm/v4/cmd/helm@v4.3.2
+
+# git-sync is in no module proxy. It has its dependencies with it.
+bin/git-sync:
+	$(call building,from $(or $(GIT_SYNC_SRC),GitHub))
+	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && \
+		git -c advice.detachedHead=false clone -q --depth 1 --branch v4.7.1 '$(if $(GIT_SYNC_SRC),file://$(abspath $(GIT_SYNC_SRC)),https://github.com/kubernetes/git-sync)' "$$work/source" && \
+		cd "$$work/source" && go build -trimpath -o '$(CURDIR)/$@' .
+
 SERVICES := bin/orders bin/inventory bin/reports
 $(SERVICES): bin/%: $(call sources,e2e/services) $(SHARED) e2e/go.mod e2e/go.sum
 	$(call building)
@@ -233,7 +251,7 @@ $(SERVICES): bin/%: $(call sources,e2e/services) $(SHARED) e2e/go.mod e2e/go.sum
 
 RIG := $(call sources,e2e/bench e2e/checks e2e/cmd e2e/services e2e/envoy e2e/flood e2e/hbone e2e/idp e2e/localmesh e2e/pace e2e/plots e2e/repo e2e/scenarios e2e/soak) $(SHARED) e2e/go.mod e2e/go.sum \
 	$(wildcard e2e/scenarios/*/*.yaml e2e/localmesh/*/*.* e2e/localmesh/topologies/*/*.* e2e/localmesh/topologies/*/*/*.* e2e/localmesh/topologies/*/*/*/*.* e2e/envoy/*.tmpl)
-bin/demo bin/bench bin/sweep bin/testall bin/soak bin/flood bin/sizing bin/allowall: bin/%: $(RIG)
+bin/demo bin/bench bin/sweep bin/testall bin/soak bin/flood bin/sizing bin/allowall bin/tracefeed: bin/%: $(RIG)
 	$(call building)
 	@cd e2e && go build -trimpath -o ../$@ ./cmd/$*
 
@@ -243,7 +261,7 @@ IN_CLUSTER := $(addprefix bin/image/,orders inventory reports idp sender)
 .PHONY: e2e-kind
 e2e-kind: bin/e2e-kind ## Run the cases on a kind cluster [KEEP=1] [STEP=cluster|istio|images|install|charts|deploy|run|topologies|clean] [ONLY=tour/] [CLUSTER_ADDONS=FILE]
 	@bin/e2e-kind -check
-	@$(if $(filter clean,$(STEP)),,$(MAKE) --no-print-directory bin/meshpass $(PLUGIN) $(IN_CLUSTER))
+	@$(if $(filter clean,$(STEP)),,$(MAKE) --no-print-directory bin/meshpass bin/helm $(PLUGIN) $(IN_CLUSTER))
 	@bin/e2e-kind $(if $(STEP),-step $(STEP)) $(if $(KEEP),-keep) $(if $(ONLY),-only $(ONLY))
 
 $(filter-out %/idp %/sender,$(IN_CLUSTER)): bin/image/%: $(call sources,e2e/services) $(SHARED) e2e/go.mod e2e/go.sum

@@ -38,6 +38,9 @@ var switches = map[string][]string{
 		`policies: {existingConfigMap: mine}`,
 		`policies: {image: {reference: "registry.example.com/policies@sha256:0123"}}`,
 		`{policies: {volume: {emptyDir: {}}}, config: {policies: {dirs: [{path: policies/current}]}}, extraContainers: [{name: git, image: git, volumeMounts: [{name: policies, mountPath: /git}]}]}`,
+		`{policies: {artifact: {reference: "registry.example.com/policies:1", pullSecret: registry}}, config: {policies: {dirs: [{path: policies/current, name: policies}]}}, networkPolicy: {extraEgress: [{ports: [{port: 443}]}]}, extraEnv: [{name: A, value: b}]}`,
+		`{policies: {artifact: {reference: "registry:5000/a/b@sha256:` + strings.Repeat("0", 64) + `", every: 5m, plainHTTP: true}}, config: {policies: {dirs: [{path: policies/current}]}}, networkPolicy: {enabled: false}}`,
+		`extraInitContainers: [{name: git, image: git, args: [--one-time]}]`,
 		`{overrides: {create: false}, config: {policies: {overrides: ""}}}`,
 		`{istio: {certificate: false}, config: {tls: {certFile: /c/tls.crt, keyFile: /c/tls.key, clientCAFile: /c/ca.crt}}, extraVolumes: [{name: c, secret: {secretName: c}}], extraVolumeMounts: [{name: c, mountPath: /c}]}`,
 		`istio: {revision: stable, namespace: istio-control}`,
@@ -271,6 +274,11 @@ func TestRejections(t *testing.T) {
 		{authorizer(install, `{autoscaling: {enabled: true, minReplicas: 9}}`), []string{"autoscaling.minReplicas: 9 is above autoscaling.maxReplicas: 6; write a higher maxReplicas"}},
 		{authorizer(install, `policies: {existingConfigMap: mine, image: {reference: a}}`), []string{"policies.existingConfigMap and policies.image.reference: only one of them can be the folder of documents; remove the others"}},
 		{authorizer(install, `policies: {documents: {a.yaml: a}, volume: {emptyDir: {}}}`), []string{"policies.documents and policies.volume: only one of them"}},
+		{authorizer(install, `policies: {artifact: {reference: registry.example.com/policies}}`), []string{"/policies/artifact/reference"}},
+		{authorizer(install, `policies: {artifact: {reference: "registry.example.com/policies:1"}}`), []string{
+			"config.policies.dirs has policies; write dirs: [{path: policies/current, name: policies}]",
+			"policies.artifact.reference: the NetworkPolicy lets nothing out; write networkPolicy.extraEgress with a rule for the registry"}},
+		{authorizer(install, `policies: {artifact: {reference: "registry.example.com/policies:1"}, image: {reference: a}}`), []string{"policies.image.reference and policies.artifact.reference: only one of them"}},
 		{authorizer(install, `config: {policies: {overrides: ""}}`), []string{"overrides.create: true, but config.policies.overrides names no file"}},
 		{authorizer(install, `config: {ops: ""}`), []string{"config.ops is empty, but the probes of the pod ask it; write 0.0.0.0:9090"}},
 		{authorizer(install, `config: {tls: {mode: server}}`), []string{"config.tls.mode: server does not use the certificate of istio.certificate: true; write mode: mtls, or istio.certificate: false"}},
@@ -316,7 +324,7 @@ func TestRejections(t *testing.T) {
 func TestHelmRendersTheSame(t *testing.T) {
 	helm, err := findProgram("helm")
 	if err != nil {
-		t.Skipf("NOT RUN: the charts by the program helm: needs bin/helm, which make does not build: GOBIN=$PWD/bin go install helm.sh/helm/v4/cmd/helm@v4.3.2")
+		t.Skipf("NOT RUN: the charts by the program helm: needs make bin/helm, which make test does not build")
 	}
 	for chart, values := range map[string]string{"meshpass": filepath.Join("testdata", "install.yaml"), "meshpass-istio": os.DevNull} {
 		out, err := exec.Command(helm, "template", chart, chart, "-n", "meshpass", "-f", values, "--include-crds").Output()

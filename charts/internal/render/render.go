@@ -39,6 +39,22 @@ type Object = map[string]any
 
 // Helm4 renders with Helm 4, which first checks the values by the chart's schema.
 func Helm4(r Release) ([]Object, error) {
+	files, err := renderFiles(r)
+	if err != nil {
+		return nil, err
+	}
+	return parseFiles(files)
+}
+
+// Notes gives the text that Helm prints after an installation.
+func Notes(r Release) (string, error) {
+	files, err := renderFiles(r)
+	return files[filepath.Base(r.Chart)+"/templates/"+notesFile], err
+}
+
+const notesFile = "NOTES.txt"
+
+func renderFiles(r Release) (map[string]string, error) {
 	chart, err := loader4.LoadDir(r.Chart)
 	if err != nil {
 		return nil, err
@@ -48,11 +64,7 @@ func Helm4(r Release) ([]Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := engine4.Render(chart, values)
-	if err != nil {
-		return nil, err
-	}
-	return parseFiles(files)
+	return engine4.Render(chart, values)
 }
 
 // Helm3 renders with Helm 3.
@@ -76,7 +88,7 @@ func Helm3(r Release) ([]Object, error) {
 // parseFiles parses all templates but the notes, in the order of their names.
 func parseFiles(files map[string]string) (objects []Object, err error) {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if filepath.Base(name) == "NOTES.txt" {
+		if filepath.Base(name) == notesFile {
 			continue
 		}
 		found, err := Parse([]byte(files[name]))

@@ -14,9 +14,17 @@
 {{- if $v.policies.documents }}{{ $sources = append $sources "policies.documents" }}{{ end }}
 {{- if $v.policies.existingConfigMap }}{{ $sources = append $sources "policies.existingConfigMap" }}{{ end }}
 {{- if $v.policies.image.reference }}{{ $sources = append $sources "policies.image.reference" }}{{ end }}
+{{- if $v.policies.artifact.reference }}{{ $sources = append $sources "policies.artifact.reference" }}{{ end }}
 {{- if $v.policies.volume }}{{ $sources = append $sources "policies.volume" }}{{ end }}
 {{- if gt (len $sources) 1 }}
 {{- $found = append $found (printf "%s: only one of them can be the folder of documents; remove the others" (join " and " $sources)) }}
+{{- end }}
+{{- if $v.policies.artifact.reference }}
+{{- $paths := list }}
+{{- range $v.config.policies.dirs }}{{ $paths = append $paths .path }}{{ end }}
+{{- if not (has "policies/current" $paths) }}
+{{- $found = append $found (printf "policies.artifact.reference: its documents are in policies/current, but config.policies.dirs has %s; write dirs: [{path: policies/current, name: policies}]" (join ", " $paths)) }}
+{{- end }}
 {{- end }}
 {{- if and $v.overrides.create (not $v.config.policies.overrides) }}
 {{- $found = append $found "overrides.create: true, but config.policies.overrides names no file; write overrides/overrides.yaml there, or overrides.create: false" }}
@@ -41,6 +49,9 @@
 {{- if ($t.jwks).url }}
 {{- $found = append $found (printf "config.trust[%d].jwks.url: the NetworkPolicy lets nothing out; write networkPolicy.extraEgress with a rule for its host" $i) }}
 {{- end }}
+{{- end }}
+{{- if $v.policies.artifact.reference }}
+{{- $found = append $found "policies.artifact.reference: the NetworkPolicy lets nothing out; write networkPolicy.extraEgress with a rule for the registry" }}
 {{- end }}
 {{- if (($v.config.revocation).redis) }}
 {{- $found = append $found "config.revocation.redis: the NetworkPolicy lets nothing out; write networkPolicy.extraEgress with a rule for Redis" }}

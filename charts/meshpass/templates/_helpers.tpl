@@ -67,3 +67,36 @@ securityContext:
   readOnlyRootFilesystem: true
   capabilities: {drop: [ALL]}
 {{- end }}
+
+{{/* A container that pulls the documents of policies.artifact. */}}
+{{- define "meshpass.pullContainer" -}}
+{{- $v := .root.Values -}}
+- name: {{ .name }}
+  image: {{ include "meshpass.image" .root }}
+  imagePullPolicy: {{ $v.image.pullPolicy }}
+  args: [policy, pull, {{ $v.policies.artifact.reference | quote }}, --dir, /policies{{ with .every }}, --every, {{ . }}{{ end }}{{ if $v.policies.artifact.plainHTTP }}, --plain-http{{ end }}]
+  {{- if or $v.policies.artifact.pullSecret $v.extraEnv }}
+  env:
+    {{- if $v.policies.artifact.pullSecret }}
+    - {name: DOCKER_CONFIG, value: /etc/registry}
+    {{- end }}
+    {{- with $v.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- end }}
+  resources:
+    requests: {cpu: 10m, memory: 32Mi}
+    limits: {memory: 128Mi}
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities: {drop: [ALL]}
+  volumeMounts:
+    - {name: policies, mountPath: /policies}
+    {{- if $v.policies.artifact.pullSecret }}
+    - {name: registry-credentials, mountPath: /etc/registry, readOnly: true}
+    {{- end }}
+    {{- with $v.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}

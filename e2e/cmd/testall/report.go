@@ -100,8 +100,9 @@ func (r *report) finishTest(e event) {
 // needsRoot is the end of the message of a test that lacks a right, which no package provides.
 const needsRoot = "needs root"
 
-// fromElsewhere is in the message of a test that lacks a program which neither a package nor make provides.
-const fromElsewhere = "which make does not build"
+// fromElsewhere is in the message of a test that lacks a program which only another target of make builds, because it takes long or
+// comes from elsewhere.
+const fromElsewhere = "which make test does not build"
 
 // countSkipped counts a skipped test. A test that lacks a program goes into the summary.
 func (r *report) countSkipped(test, output string) {

@@ -18,7 +18,7 @@ const (
 {"Action":"skip","Package":"github.com/meshpass/meshpass/a","Test":"TestR"}`
 	rootless = `{"Action":"output","Package":"github.com/meshpass/meshpass/a","Test":"TestN","Output":"    x_test.go:1: NOT RUN: namespaces: needs root\n"}
 {"Action":"skip","Package":"github.com/meshpass/meshpass/a","Test":"TestN"}`
-	elsewhere = `{"Action":"output","Package":"github.com/meshpass/meshpass/a","Test":"TestH","Output":"    x_test.go:1: NOT RUN: charts: needs bin/helm, which make does not build: go install x\n"}
+	elsewhere = `{"Action":"output","Package":"github.com/meshpass/meshpass/a","Test":"TestH","Output":"    x_test.go:1: NOT RUN: charts: needs make bin/helm, which make test does not build\n"}
 {"Action":"skip","Package":"github.com/meshpass/meshpass/a","Test":"TestH"}`
 	skipped = `{"Action":"skip","Package":"github.com/meshpass/meshpass/a","Test":"TestS"}`
 	noTests = `{"Action":"skip","Package":"github.com/meshpass/meshpass/none"}`
@@ -47,7 +47,7 @@ func TestReport(t *testing.T) {
 		{"no right in CI", []string{passed, rootless}, true, 0, []string{
 			"suite", "NOT RUN on this machine:", "  namespaces: needs root (TestN)", "1 passed, 0 failed, 1 skipped"}},
 		{"no program from elsewhere in CI", []string{passed, elsewhere}, true, 0, []string{
-			"suite", "NOT RUN on this machine:", "  charts: needs bin/helm, which make does not build: go install x (TestH)", "1 passed, 0 failed, 1 skipped"}},
+			"suite", "NOT RUN on this machine:", "  charts: needs make bin/helm, which make test does not build (TestH)", "1 passed, 0 failed, 1 skipped"}},
 		{"a message of go", []string{"go: no such tool"}, false, 0, []string{"suite", "  go: no such tool", "0 passed, 0 failed, 0 skipped"}},
 	}
 	for _, test := range tests {

@@ -21,7 +21,7 @@ func newPolicy() *cobra.Command {
 	return newGroup("policy COMMAND", "Check, test, explain and compare policies",
 		`Works on policies with the engine of the authorizer. docs/policy-tools.md describes
 these commands, and docs/policy.md the policies.`,
-		newPolicyInit(), newPolicyLint(), newPolicyTest(), newPolicyExplain(), newPolicyDiff())
+		newPolicyInit(), newPolicyLint(), newPolicyTest(), newPolicyExplain(), newPolicyDiff(), newPolicyPull())
 }
 
 // policySources is the part of the help that explains SOURCE.

@@ -47,6 +47,9 @@ func TestStatus(t *testing.T) {
 		r.Limits = []status.Limit{{Name: "file descriptors", Now: 950, Max: 1024}}
 		r.Deadlines = []status.Deadline{{Listener: "a", Seconds: 0.2}, {Listener: "b", Seconds: 0.2, Envoy: 0.25}, {Listener: "c", Seconds: 0.2, Envoy: 0.15}}
 	})
+	versioned := authorizerAt(t, func(r *status.Report) {
+		r.Policies.Folders = []status.Folder{{Name: "plain", Path: "/p", Version: "/p"}, {Name: "shop", Path: "/s/current", Version: "/s/sha256-ab"}}
+	})
 	starting := authorizerAt(t, func(r *status.Report) { r.State = "not ready: starting" })
 	for _, row := range []struct {
 		name string
@@ -56,6 +59,7 @@ func TestStatus(t *testing.T) {
 	}{
 		{"all as wanted", []string{good, good + "/"}, exitFine, []string{good, "  ready\n  policies     generation aaa, documents 2, unguarded: deny\n", "  jwks         active for 1h0m0s\n", "  issuer       https://a: 2 keys\n", "  issuer       https://b: 1 key, fetched 1m0s ago\n"}},
 		{"an override", []string{lifted}, exitFine, []string{"  override     ns/shop/sa/orders until 2026-06-01T12:00:00Z, by alice: INC-7\n"}},
+		{"versions of folders", []string{versioned}, exitFine, []string{"unguarded: deny\n  folder       shop: /s/sha256-ab\n  issuer"}},
 		{"timeouts", []string{timed}, exitFine, []string{
 			"  limit        file descriptors: 950 of 1024, near its limit\n",
 			"  deadline     a: 200ms, no timeout of Envoy was seen\n  deadline     b: 200ms, Envoy waits for 250ms\n",

@@ -182,7 +182,11 @@ func (p *activePolicies) status() status.Policies {
 	if p.unguarded == policy.Shadow {
 		report.Unguarded = string(policy.Shadow)
 	}
-	for _, r := range p.documents.Get().Rejected {
+	loaded := p.documents.Get()
+	for _, dir := range loaded.Dirs {
+		report.Folders = append(report.Folders, status.Folder{Name: dir.Name, Path: dir.Path, Version: dir.Version})
+	}
+	for _, r := range loaded.Rejected {
 		report.Rejected = append(report.Rejected, status.Rejected{Name: r.Name, Folder: r.Folder, File: r.File, Denied: r.Denied})
 	}
 	for _, o := range set.Overrides(p.now()) {

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/meshpass/meshpass/extauthz/internal/status"
 )
 
 // withPolicies is a configuration whose section policies is that text.
@@ -75,6 +77,20 @@ func (a asked) answers(t *testing.T, step string, wanted ...string) {
 func (a asked) metric(t *testing.T, sample string) {
 	t.Helper()
 	eventually(t, "no "+sample, func() bool { return strings.Contains(body(t, a.ops()+"/metrics"), sample+"\n") })
+}
+
+// readFrom waits until the status says that the documents are those of a folder whose name has this version.
+func (a asked) readFrom(t *testing.T, version string) {
+	t.Helper()
+	var got []status.Folder
+	eventually(t, "no folder of "+version, func() bool {
+		var report status.Report
+		if err := json.Unmarshal([]byte(body(t, a.ops()+"/status")), &report); err != nil {
+			t.Fatal(err)
+		}
+		got = report.Policies.Folders
+		return len(got) == 1 && strings.HasSuffix(got[0].Version, version)
+	})
 }
 
 // recorded is all of standard output, once every record that was made is written.

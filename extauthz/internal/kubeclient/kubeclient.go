@@ -4,7 +4,11 @@ package kubeclient
 import (
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -16,6 +20,35 @@ type Config struct {
 
 // New reads the kubeconfig and makes a client. It sends no request.
 func New(c Config) (dynamic.Interface, error) {
+	config, err := readConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot connect to the cluster: %w", err)
+	}
+	return client, nil
+}
+
+// NewREST makes a client for what is not an object, such as the log of a pod. It sends no request.
+func NewREST(c Config) (rest.Interface, error) {
+	config, err := readConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	scheme := runtime.NewScheme()
+	metav1.AddToGroupVersion(scheme, metav1.Unversioned) // the API server's errors
+	config.GroupVersion = &metav1.Unversioned
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	client, err := rest.UnversionedRESTClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot connect to the cluster: %w", err)
+	}
+	return client, nil
+}
+
+func readConfig(c Config) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = c.Kubeconfig
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: c.Context}
@@ -23,9 +56,5 @@ func New(c Config) (dynamic.Interface, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the cluster: %w", err)
 	}
-	client, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("cannot connect to the cluster: %w", err)
-	}
-	return client, nil
+	return config, nil
 }

@@ -93,6 +93,11 @@ func (r Replica) Print(w io.Writer, now time.Time) {
 func (r *Report) printReport(w io.Writer, now time.Time) {
 	p := r.Policies
 	fmt.Fprintf(w, "  %s\n  policies     generation %s, documents %d, unguarded: %s\n", r.State, p.Generation, p.Documents, p.Unguarded)
+	for _, f := range p.Folders {
+		if f.Version != f.Path { // through no link: a folder that is changed in its place
+			fmt.Fprintf(w, "  folder       %s: %s\n", f.Name, f.Version)
+		}
+	}
 	for _, o := range p.Overrides {
 		fmt.Fprintf(w, "  override     %s until %s, by %s: %s\n", o.Target, printer.FormatTime(o.Until), o.By, o.Reason)
 	}

@@ -39,9 +39,17 @@ type Policies struct {
 	Generation string     `json:"generation"` // active, as in audit records
 	Wanted     string     `json:"wanted"`     // of the content of the files; equal to Generation if no document is rejected
 	Documents  int        `json:"documents"`  // active
+	Folders    []Folder   `json:"folders,omitempty"`
 	Rejected   []Rejected `json:"refused,omitempty"`
 	Unguarded  string     `json:"unguarded"`           // deny or shadow
 	Overrides  []Override `json:"overrides,omitempty"` // that lift documents now
+}
+
+// Folder is a folder of documents as it was loaded last.
+type Folder struct {
+	Name    string `json:"name"`
+	Path    string `json:"path"`
+	Version string `json:"version"` // where links of the path led, such as a folder that git-sync names by the commit
 }
 
 // Rejected is a document, file or folder that cannot be loaded.

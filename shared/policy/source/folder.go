@@ -23,6 +23,10 @@ type Dir struct {
 	Path  string // precedes the file names in messages; empty: Name
 	Files fs.FS
 
+	// Version is the folder that the path leads to now; empty: not known. With a mounted ConfigMap, git-sync or `meshpass policy
+	// pull`, its name differs for each version of the content.
+	Version string
+
 	// Paths gives files other names in messages, by their names below Files; nil: no file
 	// has another one.
 	Paths map[string]string
@@ -37,10 +41,11 @@ type Dir struct {
 }
 
 // OSDir is a folder of the file system in its present version, see
-// [readfile.Version], named by the last element of its path. Make a new one for each
+// [readfile.ResolveVersion], named by the last element of its path. Make a new one for each
 // load.
 func OSDir(path string) Dir {
-	return Dir{Name: DirName(path), Path: path, Files: readfile.FolderFS(readfile.ResolveVersion(path))}
+	version := readfile.ResolveVersion(path)
+	return Dir{Name: DirName(path), Path: path, Files: readfile.FolderFS(version), Version: version}
 }
 
 // DirName is the last element of a folder's path, which is its name unless it is given another.

@@ -58,12 +58,13 @@ func (l Loader) Load(dirs ...Dir) (*policy.Set, error) {
 func (l Loader) LoadEach(previous *policy.Set, dirs ...Dir) Loaded {
 	c := l.readFolders(dirs, false)
 	a := activate(previous, c.documents, c.unreadable)
-	return Loaded{Set: a.newSet(c.generation), Wanted: c.generation, Problems: c.allProblems(), Rejected: a.reported, unread: c.unread}
+	return Loaded{Set: a.newSet(c.generation), Dirs: dirs, Wanted: c.generation, Problems: c.allProblems(), Rejected: a.reported, unread: c.unread}
 }
 
 // Loaded is the outcome of [Loader.LoadEach].
 type Loaded struct {
 	Set      *policy.Set         // never nil
+	Dirs     []Dir               // the folders that were read
 	Wanted   string              // generation of the folders; Set has the same if nothing is rejected
 	Problems strictyaml.Problems // of all files
 	Rejected []Rejected          // files and documents that are not active in their present version

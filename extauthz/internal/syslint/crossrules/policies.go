@@ -3,6 +3,7 @@ package crossrules
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
@@ -38,14 +39,18 @@ var (
 		"A rule names a caller that no workload of the input is.",
 		"The rule never matches.",
 		"Write ns/NAMESPACE/sa/ACCOUNT of the calling pods.")
+	callerNotInjected = registry.Define("caller_not_injected", finding.Error,
+		"A workload that a rule names as caller has no sidecar.",
+		"It has no certificate: guarded workloads close its connections, or deny it as a caller without a name.",
+		"Label its namespace istio-injection: enabled or istio.io/rev, or remove what excludes the pod.")
 	guardedNoDocument = registry.Define("guarded_without_document", finding.Error,
 		"A guarded workload has no document.",
 		"Every request to it is denied: unguarded.",
 		"Write an AccessPolicy that targets it.")
 	documentUnguarded = registry.Define("document_unguarded", finding.Error,
-		"A document targets a workload that is not guarded.",
+		"A document targets a workload, Service, gateway or API about which nothing asks.",
 		"Nothing asks about its requests: every workload of the mesh can call it.",
-		"Label the pods meshpass.dev/guarded: \"true\".")
+		"Label the pods meshpass.dev/guarded: \"true\"; for a Service or gateway apply manifests/istio/waypoint, ingress or gateway-api; for an API write edge into the plugin's file.")
 	clientRejected = registry.Define("client_not_admitted", finding.Error,
 		"The authorizer does not admit a guarded workload as client: by tls.clients, by the listener's clients, or by an AuthorizationPolicy before it.",
 		"Every Check of its proxy fails, and failOpen decides.",
@@ -80,6 +85,11 @@ func (c *checker) checkGrants() {
 			scopes[scope] = true
 		}
 	}
+	for _, a := range c.APIs {
+		for _, scope := range a.Scopes {
+			scopes[scope] = true
+		}
+	}
 	for _, d := range c.Documents {
 		for _, r := range d.Compiled.Rules() {
 			at := ruleNode(d, r)
@@ -89,9 +99,13 @@ func (c *checker) checkGrants() {
 				}
 			}
 			for _, condition := range r.Conditions() {
-				if wanted, isScopes := condition.(policy.Scopes); isScopes && !anyScope {
+				if wanted, isScopes := condition.(policy.Scopes); isScopes {
 					for _, scope := range wanted {
-						if !scopes[scope] {
+						switch near := suggest.DidYouMean(scope, slices.Sorted(maps.Keys(scopes))); {
+						case scopes[scope]:
+						case anyScope && near != "" && !c.asksElsewhere(d, scope):
+							c.report.Add(scopeUngranted, at, "rule %s/%s asks for the scope %s, which no Tyk policy grants and no other document has%s", d.Name, r.Spec().Name, scope, near)
+						case !anyScope:
 							c.report.Add(scopeUngranted, at, "rule %s/%s asks for the scope %s, which nothing grants%s", d.Name, r.Spec().Name, scope, suggest.DidYouMean(scope, slices.Sorted(maps.Keys(scopes))))
 						}
 					}
@@ -99,6 +113,18 @@ func (c *checker) checkGrants() {
 			}
 		}
 	}
+}
+
+// asksElsewhere reports a rule of another document that asks for the same scope. Where a provider's scopes are mapped, any scope may be granted.
+func (c *checker) asksElsewhere(d *model.Document, scope string) bool {
+	return slices.ContainsFunc(c.Documents, func(other *model.Document) bool {
+		return other != d && slices.ContainsFunc(other.Compiled.Rules(), func(r *policy.Rule) bool {
+			return slices.ContainsFunc(r.Conditions(), func(condition policy.Condition) bool {
+				scopes, isScopes := condition.(policy.Scopes)
+				return isScopes && slices.Contains(scopes, scope)
+			})
+		})
+	})
 }
 
 // ownMembers are the members of tctx that every token of the plugin has.
@@ -142,6 +168,25 @@ func ruleNode(d *model.Document, r *policy.Rule) *objects.Node {
 		}
 	}
 	return d.Root
+}
+
+// checkCallers finds callers that rules name and that have no certificate of the mesh.
+func (c *checker) checkCallers() {
+	for _, w := range c.Workloads {
+		if w.PodSpec == nil || c.IsAmbient(w.Namespace) || c.IsGuarded(w) || c.InjectionOf(w) != model.NotInjected || !runsAlways(w) {
+			continue
+		}
+		for _, d := range c.Documents {
+			for _, rule := range d.Spec().Find("rules").Entries() {
+				for _, caller := range rule.FindPath("from", "workloads").Entries() {
+					pattern, err := c.Domains().ParsePattern(caller.String())
+					if err == nil && pattern.Literal() != "" && pattern.Match(identity.Workload(w.Identity())) && rule.Find("effect").String() == "allow" {
+						c.report.Add(callerNotInjected, w.Object.Root, "%s gets no sidecar, and rule %s/%s names it as caller", w.Title(), d.Name, rule.Find("name").String())
+					}
+				}
+			}
+		}
+	}
 }
 
 // checkNames looks targets and callers up.
@@ -257,6 +302,7 @@ func (c *checker) checkCoverage() {
 			c.report.Add(guardedNoDocument, w.Object.Root, "%s (%s) is guarded, and no document targets it", w.Title(), w.Identity())
 		}
 	}
+	c.checkOtherTargets()
 	for _, d := range c.Documents {
 		for i, p := range d.Compiled.Spec().Targets {
 			if p.Literal() == "" {
@@ -270,6 +316,70 @@ func (c *checker) checkCoverage() {
 			}
 		}
 	}
+}
+
+// checkOtherTargets finds documents for Services without a waypoint, for gateways that ask nothing, and for APIs of a gateway that decides
+// nothing.
+func (c *checker) checkOtherTargets() {
+	policies := slices.DeleteFunc(slices.Clone(c.OfKind(objects.Security, "AuthorizationPolicy")), func(o *objects.Object) bool { return o.Spec().Find("action").String() != "CUSTOM" })
+	for _, d := range c.Documents {
+		for _, target := range d.Spec().FindPath("targets", "workloads").Entries() {
+			text := target.String()
+			switch {
+			case strings.Contains(text, "*"):
+			case strings.HasPrefix(text, "edge/"):
+				if len(c.Plugins) > 0 && c.FindAPI(strings.TrimPrefix(text, "edge/")) != nil && !slices.ContainsFunc(c.Plugins, func(p *model.Plugin) bool { return !p.Root.Find("edge").IsEmpty() }) {
+					c.report.Add(documentUnguarded, target, "document %s targets %s, and the plugin's file has no section edge", d.Name, text)
+				}
+			case strings.HasPrefix(text, "service/"):
+				if len(policies) > 0 && c.existsService(text) && !c.isServiceGuarded(text, policies) {
+					c.report.Add(documentUnguarded, target, "document %s targets %s, and no CUSTOM policy targets a waypoint of it", d.Name, text)
+				}
+			case strings.HasPrefix(text, "gateway/"):
+				if c.existsGateway(text) && len(policies) > 0 && len(c.Meshes) > 0 && !c.isGatewayGuarded(text, policies) {
+					c.report.Add(documentUnguarded, target, "document %s targets %s, and no CUSTOM policy names a provider for its listener", d.Name, text)
+				}
+			}
+		}
+	}
+}
+
+// isServiceGuarded reports a policy with targets in the namespace of the Service, or of the waypoint that it uses.
+func (c *checker) isServiceGuarded(text string, policies []*objects.Object) bool {
+	namespace, name, _ := strings.Cut(strings.TrimPrefix(text, "service/"), "/")
+	waypoint := namespace
+	if label := c.NamespaceLabel(namespace, "istio.io/use-waypoint-namespace"); label != "" {
+		waypoint = label
+	}
+	for _, o := range c.OfKind(objects.Core, "Service") {
+		if label := o.Labels["istio.io/use-waypoint-namespace"]; o.Namespace == namespace && o.Name == name && label != "" {
+			waypoint = label
+		}
+	}
+	return slices.ContainsFunc(policies, func(o *objects.Object) bool {
+		return len(c.TargetRefs(o)) > 0 && slices.Contains([]string{namespace, waypoint, c.RootNamespace}, o.Namespace)
+	})
+}
+
+// isGatewayGuarded reports a policy whose provider asks the listener of a gateway. Ports behind a Service may have other numbers.
+func (c *checker) isGatewayGuarded(text string, policies []*objects.Object) bool {
+	return slices.ContainsFunc(policies, func(o *objects.Object) bool {
+		p := c.ProviderOf(o)
+		if p == nil {
+			return false
+		}
+		ports := []int{p.Config.Find("port").Int()}
+		for _, h := range c.FindHosts(p.Config.Find("service").String(), "") {
+			for _, w := range c.WorkloadsOf(h) {
+				if port := h.FindPort(ports[0]); port != nil {
+					ports = append(ports, port.Find("targetPort").Int(), namedPort(w, port.Find("targetPort").String()))
+				}
+			}
+		}
+		return slices.ContainsFunc(c.Authorizers, func(a *model.AuthorizerConfig) bool {
+			return slices.ContainsFunc(a.Listeners, func(l model.Listener) bool { return l.Callee == text && slices.Contains(ports, l.Port) })
+		})
+	})
 }
 
 // runsAlways leaves out jobs, which serve nothing.
@@ -287,7 +397,7 @@ func (c *checker) checkClients() {
 				c.report.Add(clientRejected, a.Clients, "tls.clients %v does not admit %s (%s)", a.Clients.Texts(), w.Title(), w.Identity())
 			}
 			if c.isFenced(w, a) {
-				c.report.Add(clientRejected, w.Object.Root, "the ALLOW policies of the authorizer's pods do not admit %s (%s)", w.Title(), w.Identity())
+				c.report.Add(clientRejected, w.Object.Root, "the policies of the authorizer's pods do not admit %s (%s)", w.Title(), w.Identity())
 			}
 		}
 		c.checkListeners(a)
@@ -349,6 +459,11 @@ func (c *checker) isFenced(client *model.Workload, a *model.AuthorizerConfig) bo
 			continue
 		}
 		restricted, admitted := false, false
+		if slices.ContainsFunc(c.OfKind(objects.Security, "AuthorizationPolicy"), func(o *objects.Object) bool {
+			return o.Spec().Find("action").String() == "DENY" && c.Selects(o, w) && slices.ContainsFunc(o.Spec().Find("rules").Entries(), func(rule *objects.Node) bool { return deniesChecks(rule, a) })
+		}) {
+			return true
+		}
 		for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
 			if action := o.Spec().Find("action").String(); action != "" && action != "ALLOW" || !c.Selects(o, w) {
 				continue
@@ -373,6 +488,27 @@ func (c *checker) mounts(w *model.Workload, configMap string) bool {
 		return !found
 	})
 	return found
+}
+
+// deniesChecks reports a rule of a DENY policy without conditions on callers that has a port of the listeners.
+func deniesChecks(rule *objects.Node, a *model.AuthorizerConfig) bool {
+	if !rule.Find("from").IsEmpty() || !rule.Find("when").IsEmpty() {
+		return false
+	}
+	operations := rule.Find("to").Entries()
+	return len(operations) == 0 || slices.ContainsFunc(operations, func(to *objects.Node) bool {
+		operation := to.Find("operation")
+		for _, m := range operation.Members() {
+			if m.Key != "ports" && m.Key != "notPorts" {
+				return false
+			}
+		}
+		ports, not := operation.Find("ports").Texts(), operation.Find("notPorts").Texts()
+		return slices.ContainsFunc(a.Listeners, func(l model.Listener) bool {
+			number := strconv.Itoa(l.Port)
+			return (len(ports) == 0 || slices.Contains(ports, number)) && !slices.Contains(not, number)
+		})
+	})
 }
 
 func admitsClient(rule *objects.Node, w *model.Workload, domain string) bool {

@@ -24,6 +24,7 @@ func Check(m *model.Model, report *finding.Report) {
 	c.checkDomains()
 	c.checkGrants()
 	c.checkNames()
+	c.checkCallers()
 	c.checkCoverage()
 	c.checkClients()
 	c.checkTykPolicies()

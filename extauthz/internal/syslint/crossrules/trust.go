@@ -1,6 +1,8 @@
 package crossrules
 
 import (
+	"encoding/json"
+	"path"
 	"slices"
 	"strings"
 
@@ -46,7 +48,7 @@ var (
 		"Tokens with this key are denied: kid_unknown.",
 		"Publish the key before it signs: `meshpass keys publish`.")
 	backstopDiffers = registry.Define("backstop_mismatch", finding.Error,
-		"A RequestAuthentication for Txn-Token names another issuer or audience than the plugin.",
+		"A RequestAuthentication for Txn-Token names another issuer or audience than the plugin, lacks a published key, or is missing.",
 		"While the authorizer cannot be asked, valid tokens are denied, or nothing requires one.",
 		"Write issuer and audience of the plugin into the RequestAuthentication.")
 	providerNotMapped = registry.Define("identity_provider_unmapped", finding.Error,
@@ -65,6 +67,29 @@ func (c *checker) checkTrust() {
 		c.checkProviders(p)
 	}
 	c.checkKeys()
+	c.checkRequiredTokens()
+}
+
+// checkRequiredTokens finds policies that require a verified token where nothing verifies one.
+func (c *checker) checkRequiredTokens() {
+	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
+		var required *objects.Node
+		for _, rule := range o.Spec().Find("rules").Entries() {
+			for _, from := range rule.Find("from").Entries() {
+				if n := from.FindPath("source", "requestPrincipals"); !n.IsEmpty() {
+					required = n
+				}
+			}
+		}
+		if action := o.Spec().Find("action").String(); required == nil || action != "" && action != "ALLOW" {
+			continue
+		}
+		for _, w := range c.GuardedWorkloads() {
+			if c.Selects(o, w) && !slices.ContainsFunc(c.OfKind(objects.Security, "RequestAuthentication"), func(r *objects.Object) bool { return c.Selects(r, w) }) {
+				c.report.Add(backstopDiffers, required, "%s requires a token of %s, and no RequestAuthentication verifies one", o.Title(), w.Title())
+			}
+		}
+	}
 }
 
 func (c *checker) comparePlugin(p *model.Plugin, a *model.AuthorizerConfig) {
@@ -189,25 +214,60 @@ func (c *checker) checkDomains() {
 	}
 }
 
-// checkKeys compares keys.yaml of gateways with the key sets.
+// checkKeys compares keys.yaml of gateways with the key sets: with that of the issuer's trust entry, if it is known.
 func (c *checker) checkKeys() {
-	published := map[string]bool{}
 	sets := c.Set.ContentsOf(objects.KeySet)
-	for _, set := range sets {
-		for _, key := range set.Root.Find("keys").Entries() {
-			published[key.Find("kid").String()] = true
-		}
-	}
 	if len(sets) == 0 {
 		return
 	}
 	for _, list := range c.Set.ContentsOf(objects.KeyList) {
+		of := c.keySetsOf(list, sets)
 		for _, key := range list.Root.Find("keys").Members() {
-			if !published[key.Key] && key.Find("signFrom") != nil {
-				c.report.Add(keyUnknown, key, "the key %s is in no key set of the input", key.Key)
+			if key.Find("signFrom") != nil && !slices.Contains(kidsOf(of), key.Key) {
+				c.report.Add(keyUnknown, key, "the key %s is not in %s", key.Key, describeSets(of))
 			}
 		}
 	}
+}
+
+// keySetsOf gives the key sets that authorizers use for the tokens of a folder of keys.
+func (c *checker) keySetsOf(list *objects.Content, sets []*objects.Content) []*objects.Content {
+	issuers := map[string]bool{}
+	for _, p := range c.Plugins {
+		if p.Content.Namespace == list.Namespace || len(c.Plugins) == 1 {
+			issuers[p.Config.Issuer] = true
+		}
+	}
+	var of []*objects.Content
+	for _, a := range c.Authorizers {
+		for _, t := range a.Trust {
+			for _, set := range sets {
+				if issuers[t.Issuer.String()] && t.KeyFile.String() != "" && path.Base(t.KeyFile.String()) == path.Base(set.Name) {
+					of = append(of, set)
+				}
+			}
+		}
+	}
+	if len(of) == 0 {
+		return sets
+	}
+	return of
+}
+
+func kidsOf(sets []*objects.Content) (all []string) {
+	for _, set := range sets {
+		for _, key := range set.Root.Find("keys").Entries() {
+			all = append(all, key.Find("kid").String())
+		}
+	}
+	return all
+}
+
+func describeSets(sets []*objects.Content) string {
+	if len(sets) == 1 {
+		return "the key set " + sets[0].Name
+	}
+	return "any key set of the input"
 }
 
 // checkBackstop compares what Envoy itself requires with the plugin.
@@ -218,11 +278,39 @@ func (c *checker) checkBackstop(p *model.Plugin) {
 			if !ours {
 				continue
 			}
+			c.checkBackstopKeys(o, rule, p)
 			if issuer := rule.Find("issuer"); issuer.String() != p.Config.Issuer && !c.isTrustedIssuer(issuer.String()) {
 				c.report.Add(backstopDiffers, issuer, "%s requires the issuer %s, and the plugin is %s", o.Title(), issuer.String(), p.Config.Issuer)
 			} else if audiences := rule.Find("audiences"); issuer.String() == p.Config.Issuer && !audiences.IsEmpty() && !slices.Contains(audiences.Texts(), p.Config.Audience) {
 				c.report.Add(backstopDiffers, audiences, "%s requires one of the audiences %v, and the plugin signs for %s", o.Title(), audiences.Texts(), p.Config.Audience)
 			}
+		}
+	}
+}
+
+// checkBackstopKeys compares the keys that Envoy itself verifies with. One that selects no workload verifies nothing.
+func (c *checker) checkBackstopKeys(o *objects.Object, rule *objects.Node, p *model.Plugin) {
+	sets := c.Set.ContentsOf(objects.KeySet)
+	text := rule.Find("jwks")
+	if len(sets) == 0 || text.String() == "" || rule.Find("issuer").String() != p.Config.Issuer || !slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return c.Selects(o, w) }) {
+		return
+	}
+	var document struct {
+		Keys []struct {
+			Kid string `json:"kid"`
+		} `json:"keys"`
+	}
+	if err := json.Unmarshal([]byte(text.String()), &document); err != nil {
+		c.report.Add(backstopDiffers, text, "%s: jwks is no key set: %s", o.Title(), err)
+		return
+	}
+	for _, kid := range kidsOf(c.keySetsOf(p.Content, sets)) {
+		if !slices.ContainsFunc(document.Keys, func(k struct {
+			Kid string `json:"kid"`
+		}) bool {
+			return k.Kid == kid
+		}) {
+			c.report.Add(backstopDiffers, text, "%s lacks the published key %s", o.Title(), kid)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package istiorules
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,6 +43,7 @@ var messages = map[string]proto.Message{
 func (c *checker) checkFields() {
 	for _, o := range c.Set.Objects {
 		if message := messages[o.Group+"/"+o.Kind]; message != nil {
+			c.checkMembers(o)
 			c.checkMessage(o.Spec(), message.ProtoReflect().Descriptor())
 		}
 	}
@@ -49,6 +51,16 @@ func (c *checker) checkFields() {
 	for _, each := range c.Meshes {
 		for _, layer := range each.Layers() {
 			c.checkMessage(layer, mesh)
+		}
+	}
+}
+
+// checkMembers finds members beside spec.
+func (c *checker) checkMembers(o *objects.Object) {
+	known := []string{"apiVersion", "kind", "metadata", "spec", "status"}
+	for _, m := range o.Root.Members() {
+		if !slices.Contains(known, m.Key) {
+			c.report.Add(fieldUnknown, m, "%s is no field of %s%s", m.Key, o.Title(), suggest.DidYouMean(m.Key, known))
 		}
 	}
 }

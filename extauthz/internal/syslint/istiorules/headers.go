@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -149,6 +150,8 @@ func (c *checker) checkPatch(o *objects.Object, patch *objects.Node) {
 		switch {
 		case n.Key == "header" && n.Parent().Find("remove").IsTrue() && identity.IsReservedHeader(n.String()):
 			c.report.Add(headerEnvoyFilter, n, "%s removes the header %s", o.Title(), n.String())
+		case isConsumed(n) && identity.IsReservedHeader(n.String()):
+			c.report.Add(headerEnvoyFilter, n, "%s consumes or writes the header %s", o.Title(), n.String())
 		case isHeaderName(n) && identity.IsReservedHeader(n.String()):
 			c.report.Add(headerEnvoyFilter, n, "%s changes the header %s", o.Title(), n.String())
 		case isPattern(n) && reservedText.MatchString(n.String()), isPattern(n) && matchesReserved(n.String()):
@@ -168,17 +171,38 @@ func (c *checker) checkAuthzPatch(o *objects.Object, patch *objects.Node) {
 		target = patch.FindPath("match", "listener", "filterChain", "filter", "name").String()
 	}
 	changes := slices.Contains([]string{"REMOVE", "MERGE", "REPLACE"}, operation.String())
+	applyTo, cluster := patch.Find("applyTo").String(), patch.FindPath("match", "cluster")
+	named := strings.Split(cluster.Find("name").String(), "|")
+	service := orText(cluster.Find("service").String(), named[len(named)-1])
 	switch {
+	case operation.String() == "REMOVE" && applyTo == "HTTP_FILTER" && target == "", operation.String() == "REMOVE" && applyTo == "NETWORK_FILTER" && target == "":
+		c.report.Add(extAuthzPatched, operation, "%s removes all filters of the matched listeners", o.Title())
+	case operation.String() == "REMOVE" && applyTo == "CLUSTER" && (service == "" || c.isProviderService(service)):
+		c.report.Add(extAuthzPatched, operation, "%s removes the cluster of the authorizer", o.Title())
 	case changes && slices.Contains([]string{"envoy.filters.http.ext_authz", "envoy.filters.network.ext_authz", "envoy.filters.http.rbac", "envoy.filters.network.rbac"}, target):
 		c.report.Add(extAuthzPatched, operation, "%s has %s for %s", o.Title(), operation.String(), target)
 	default:
 		value.Walk(func(n *objects.Node) bool {
-			if n.Key == "envoy.filters.http.ext_authz" && n.Find("disabled").IsTrue() {
+			switch {
+			case n.Parent() == nil || n.Parent().Key != "typed_per_filter_config" && n.Parent().Key != "typedPerFilterConfig":
+			case n.Key == "envoy.filters.http.ext_authz" && n.Find("disabled").IsTrue():
 				c.report.Add(extAuthzPatched, n, "%s disables ext_authz for a route", o.Title())
+			case n.Key == "envoy.filters.http.rbac" && (n.Find("disabled").IsTrue() || n.Find("rbac").IsEmpty()):
+				c.report.Add(extAuthzPatched, n, "%s disables the filter that marks requests for the Check", o.Title())
 			}
 			return true
 		})
 	}
+}
+
+// isProviderService reports the service of an extension provider.
+func (c *checker) isProviderService(name string) bool {
+	return slices.ContainsFunc(c.Meshes, func(mesh *model.Mesh) bool {
+		return slices.ContainsFunc(mesh.Providers(), func(p *model.Provider) bool {
+			_, host, qualified := strings.Cut(p.Config.Find("service").String(), "/")
+			return p.IsExtAuthz() && (p.Config.Find("service").String() == name || qualified && host == name)
+		})
+	})
 }
 
 // isEgressFilter reports a patch of gateways that requests leave the mesh through.
@@ -187,17 +211,30 @@ func isEgressFilter(o *objects.Object, patch *objects.Node) bool {
 }
 
 // headerKeys are the members of Envoy's configuration that name a header to change.
-var headerKeys = []string{"remove", "key", "request_headers_to_remove", "requestHeadersToRemove", "header_name", "headerName", "forward_payload_header", "header_to_metadata"}
+var headerKeys = []string{"remove", "key", "request_headers_to_remove", "requestHeadersToRemove", "forward_payload_header", "forwardPayloadHeader", "header_to_metadata"}
 
 func isHeaderName(n *objects.Node) bool {
 	key := n.Key
 	if n.Parent() != nil && n.Parent().Kind == objects.List {
 		key = n.Parent().Key
 	}
-	if !slices.Contains(headerKeys, key) {
+	return slices.Contains(headerKeys, key)
+}
+
+// isConsumed reports a header that a jwt_authn filter takes tokens from and removes, or that it writes a claim into.
+func isConsumed(n *objects.Node) bool {
+	list := n.Parent()
+	if list == nil || list.Parent() == nil {
 		return false
 	}
-	return key != "header_name" && key != "headerName"
+	list = list.Parent() // of the entry
+	switch {
+	case n.Key == "name" && (list.Key == "from_headers" || list.Key == "fromHeaders"):
+		return !list.Parent().Find("forward").IsTrue()
+	case n.Key == "header_name" || n.Key == "headerName":
+		return list.Key == "claim_to_headers" || list.Key == "claimToHeaders"
+	}
+	return false
 }
 
 func isPattern(n *objects.Node) bool {
@@ -215,6 +252,9 @@ func isLua(n *objects.Node) bool {
 	return slices.Contains([]string{"inlineCode", "inline_code", "inline_string", "inlineString"}, n.Key)
 }
 
+// luaNamed is a change of a header whose name is in a variable.
+var luaNamed = regexp.MustCompile(`(?i):\s*(remove|replace|add)\s*\(\s*[a-z_]`)
+
 var luaChange = regexp.MustCompile(`(?i):\s*(remove|replace|add)\s*\(\s*["'](txn-token|x-meshpass-[a-z0-9-]*)["']`)
 
 // changesReserved reports Lua code that changes a header of the request.
@@ -227,5 +267,5 @@ func changesReserved(code string) bool {
 			request = code[j:]
 		}
 	}
-	return luaChange.MatchString(request)
+	return luaChange.MatchString(request) || luaNamed.MatchString(request) && reservedText.MatchString(code)
 }

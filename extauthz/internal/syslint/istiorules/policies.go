@@ -1,6 +1,7 @@
 package istiorules
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,9 +57,13 @@ var (
 		"No istiod injects a sidecar, or one does whose MeshConfig lacks the providers.",
 		"Write an existing revision, or add the providers to the MeshConfig of that revision.")
 	plainClient = registry.Define("client_plaintext", finding.Error,
-		"A DestinationRule switches mutual TLS off for a guarded host.",
+		"Mutual TLS is off for callers of a guarded host or of the authorizer: by a DestinationRule, by enableAutoMtls, or by a label of the pods.",
 		"Callers send plaintext: a STRICT workload closes the connection.",
 		"Remove trafficPolicy.tls, or set mode: ISTIO_MUTUAL.")
+	portUncovered = registry.Define("port_without_check", finding.Error,
+		"A port of a guarded workload is in no rule of its CUSTOM policies, and no DENY policy closes it.",
+		"Requests to this port pass without a Check.",
+		"Write the port of the pods, not the Service's, into the policy, or close it with a DENY policy as in manifests/istio/tcp.")
 	portUnnamed = registry.Define("port_protocol_unknown", finding.Warning,
 		"A port of a guarded workload has no protocol in its name.",
 		"Istio guesses the protocol from the first bytes. What it takes for TCP has no path and no token, and is denied.",
@@ -190,6 +195,7 @@ func (c *checker) isBeside(w *model.Workload) bool {
 }
 
 func (c *checker) checkWorkloads() {
+	c.checkLabelPlaces()
 	for _, w := range c.Workloads {
 		label := w.Labels[model.GuardLabel]
 		if label != "" && len(c.CustomPolicies(w)) == 0 && !c.guardedByWaypoint(w) {
@@ -209,10 +215,54 @@ func (c *checker) checkWorkloads() {
 		}
 		c.checkRevision(w)
 		c.checkPorts(w)
+		c.checkCoveredPorts(w)
+		c.checkVisibility(w)
+		if mode := w.Labels["security.istio.io/tlsMode"]; mode == "disabled" {
+			c.report.Add(plainClient, w.Object.Root, "%s has the label security.istio.io/tlsMode: disabled, by which callers send plaintext", w.Title())
+		}
 		c.checkInterception(w)
 		c.checkMutualTLS(w)
 	}
 	c.checkDestinationRules()
+}
+
+// checkLabelPlaces finds the label on an object where it does nothing: Istio's policies select pods.
+func (c *checker) checkLabelPlaces() {
+	for _, o := range c.Set.Objects {
+		isTemplate := o.Group == objects.Apps || o.Group == objects.Batch
+		if o.Labels[model.GuardLabel] == "" || !isTemplate && (o.Group != objects.Core || o.Kind == "Pod") {
+			continue
+		}
+		if !slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return w.Object == o && w.Labels[model.GuardLabel] != "" }) {
+			c.report.Add(guardedNoPolicy, o.Root.FindPath("metadata", "labels", model.GuardLabel), "%s has the label %s, and its pods do not", o.Title(), model.GuardLabel)
+		}
+	}
+}
+
+// otherPorts are names of ports that serve no users, and that policies leave out.
+var otherPorts = regexp.MustCompile(`metrics|prom|health|probe|status|admin|debug`)
+
+// checkCoveredPorts finds HTTP ports that no CUSTOM policy asks about.
+func (c *checker) checkCoveredPorts(w *model.Workload) {
+	policies := slices.DeleteFunc(c.CustomPolicies(w), func(o *objects.Object) bool { return o.Spec().Find("rules").IsEmpty() })
+	if len(policies) == 0 || runsAuthorizer(w) {
+		return
+	}
+	for _, port := range c.PortsOf(w) {
+		isHTTP := port.Protocol == model.HTTP || port.Protocol == model.HTTP2
+		if !isHTTP || otherPorts.MatchString(port.Name) || c.isClosed(w, port.Number) ||
+			slices.ContainsFunc(policies, func(o *objects.Object) bool { return coversPort(o, port.Number) }) {
+			continue
+		}
+		c.report.Add(portUncovered, port.Node, "port %d (%s) of %s is in no rule of %s", port.Number, port.Name, w.Title(), policies[0].Title())
+	}
+}
+
+// isClosed reports a DENY policy without conditions on callers that has the port.
+func (c *checker) isClosed(w *model.Workload, port int) bool {
+	return slices.ContainsFunc(c.OfKind(objects.Security, "AuthorizationPolicy"), func(o *objects.Object) bool {
+		return o.Spec().Find("action").String() == "DENY" && c.Selects(o, w) && coversPort(o, port)
+	})
 }
 
 func labelNode(w *model.Workload) *objects.Node {
@@ -230,10 +280,8 @@ func (c *checker) checkRevision(w *model.Workload) {
 	if w.Revision == "" || len(c.Meshes) == 0 {
 		return
 	}
-	for _, mesh := range c.Meshes {
-		if mesh.Revision == w.Revision || mesh.Revision == "" && w.Revision == "default" {
-			return
-		}
+	if slices.ContainsFunc(c.MeshesOf(w), func(mesh *model.Mesh) bool { return mesh.IsOf(c.RevisionOf(w)) }) {
+		return
 	}
 	c.report.Add(revisionUnknown, w.Object.Root, "%s is of revision %s", w.Title(), w.Revision)
 }
@@ -251,6 +299,14 @@ func (c *checker) checkPorts(w *model.Workload) {
 			case model.Auto:
 				c.report.Add(portUnnamed, port.Node, "port %d (%s) of %s has no protocol", port.Number, orText(port.Name, "without name"), w.Title())
 			case model.HTTP, model.HTTP2, model.UDP:
+			}
+		}
+	}
+	for _, port := range c.sidecarOf(w).Find("ingress").Entries() {
+		port = port.Find("port")
+		for _, policy := range c.CustomPolicies(w) {
+			if model.ProtocolOf(port) == model.TCP && coversPort(policy, port.Find("number").Int()) {
+				c.report.Add(customTCP, port, "a Sidecar makes port %s of %s TCP, and %s asks about every connection to it", port.Find("number").String(), w.Title(), policy.Title())
 			}
 		}
 	}
@@ -302,6 +358,14 @@ func (c *checker) checkInterception(w *model.Workload) {
 	}
 	if mode := w.Annotation("sidecar.istio.io/interceptionMode"); mode.String() == "NONE" {
 		c.report.Add(portExcluded, mode, "%s has interception mode NONE", w.Title())
+	} else if w.ProxyConfig("interceptionMode") == "NONE" {
+		c.report.Add(portExcluded, w.Annotation("proxy.istio.io/config"), "%s has interception mode NONE", w.Title())
+	} else if mode.IsEmpty() && w.ProxyConfig("interceptionMode") == nil {
+		for _, mesh := range c.MeshesOf(w) {
+			if n := mesh.Find("defaultConfig", "interceptionMode"); n.String() == "NONE" {
+				c.report.Add(portExcluded, n, "the mesh has interception mode NONE, also for %s", w.Title())
+			}
+		}
 	}
 	for _, n := range append([]*objects.Node{w.Annotation("traffic.sidecar.istio.io/excludeInboundPorts")}, c.excludedByMesh(w)...) {
 		for _, text := range strings.Split(n.String(), ",") {
@@ -423,10 +487,22 @@ func modeOf(o *objects.Object) string {
 	return orText(o.Spec().FindPath("mtls", "mode").String(), "UNSET")
 }
 
+// checkDestinationRules finds what makes callers send plaintext to a guarded workload, or to the authorizer. A rule for the host itself counts
+// before one with a wildcard.
 func (c *checker) checkDestinationRules() {
-	for _, o := range c.OfKind(objects.Networking, "DestinationRule") {
+	rules, exact := c.OfKind(objects.Networking, "DestinationRule"), map[*model.Host]bool{}
+	for _, o := range rules {
+		for _, h := range c.FindHosts(o.Spec().Find("host").String(), o.Namespace) {
+			exact[h] = true
+		}
+	}
+	mutual := map[*model.Host]bool{}
+	for _, o := range rules {
 		host := o.Spec().Find("host").String()
-		if !c.IsGuardedHost(host, o.Namespace) {
+		hosts := slices.DeleteFunc(c.MatchHosts(host, o.Namespace), func(h *model.Host) bool {
+			return !c.needsMutualTLS(h) || strings.HasPrefix(host, "*") && exact[h]
+		})
+		if len(hosts) == 0 {
 			continue
 		}
 		check := func(policy *objects.Node) {
@@ -440,7 +516,24 @@ func (c *checker) checkDestinationRules() {
 		for _, subset := range o.Spec().Find("subsets").Entries() {
 			check(subset.Find("trafficPolicy"))
 		}
+		for _, h := range hosts {
+			mutual[h] = mutual[h] || o.Spec().FindPath("trafficPolicy", "tls", "mode").String() == "ISTIO_MUTUAL"
+		}
 	}
+	for _, mesh := range c.Meshes {
+		auto := mesh.Find("enableAutoMtls")
+		for _, h := range c.Hosts {
+			if auto.IsFalse() && c.needsMutualTLS(h) && !mutual[h] {
+				c.report.Add(plainClient, auto, "mutual TLS is not automatic, and no DestinationRule sets ISTIO_MUTUAL for %s", h.Name)
+				break
+			}
+		}
+	}
+}
+
+// needsMutualTLS reports a host that leads to a guarded workload, or to the authorizer in another pod.
+func (c *checker) needsMutualTLS(h *model.Host) bool {
+	return slices.ContainsFunc(c.WorkloadsOf(h), func(w *model.Workload) bool { return c.IsGuarded(w) || runsAuthorizer(w) && !c.isBeside(w) })
 }
 
 func toInt(text string) int {

@@ -53,7 +53,7 @@ var (
 		"While the authorizer cannot be asked, requests without any token pass.",
 		"Apply manifests/istio/backstop.yaml with a selector that has the workload, or use the closed provider.")
 	providerStatus = registry.Define("provider_status_on_error", finding.Warning,
-		"A closed provider answers an outage with the status of a denial.",
+		"A closed provider answers an outage with the status of a denial, or of a success.",
 		"Clients, alerts and retries cannot distinguish an authorizer that is unavailable from a denied request: both are 403.",
 		"Set statusOnError: \"503\".")
 	providerBody = registry.Define("provider_body", finding.Error,
@@ -145,7 +145,8 @@ func (c *checker) checkProviderSettings(p *model.Provider, at func(string) *obje
 	case duration > 2*time.Second || duration <= 0:
 		c.report.Add(providerTimeout, timeout, "provider %s: timeout %s, at most 2s keeps requests from waiting", p.Name, timeout.String())
 	}
-	if status := p.Config.Find("statusOnError"); !p.Config.Find("failOpen").IsTrue() && (status.String() == "" || status.String() == "403" || status.String() == "401") {
+	status := p.Config.Find("statusOnError")
+	if isDenial := status.String() == "" || status.String() == "403" || status.String() == "401"; !p.Config.Find("failOpen").IsTrue() && (isDenial || status.Int() < 400) {
 		c.report.Add(providerStatus, at("statusOnError"), "provider %s answers an outage with %s", p.Name, orText(status.String(), "403"))
 	}
 	if body := p.Config.Find("includeRequestBodyInCheck"); !body.IsEmpty() {

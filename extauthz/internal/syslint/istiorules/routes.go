@@ -9,11 +9,12 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/shared/identity"
 )
 
 var (
 	pathsNotNormalized = registry.Define("path_normalization_none", finding.Error,
-		"meshConfig.pathNormalization is NONE.",
+		"meshConfig.pathNormalization is NONE, or an EnvoyFilter switches the normalisation of paths off.",
 		"The path that is decided can differ from the one that arrives: a deny rule on a path can be evaded.",
 		"Set pathNormalization: {normalization: BASE}, or a stronger one.")
 	retriesGuarded = registry.Define("retries_on_guarded", finding.Warning,
@@ -60,6 +61,19 @@ func (c *checker) checkRoutes() {
 		}
 	}
 	c.checkHedging()
+	c.checkNormalizationPatches()
+}
+
+// checkNormalizationPatches finds EnvoyFilters that switch the normalisation off.
+func (c *checker) checkNormalizationPatches() {
+	for _, o := range c.OfKind(objects.Networking, "EnvoyFilter") {
+		o.Spec().Find("configPatches").Walk(func(n *objects.Node) bool {
+			if (n.Key == "normalize_path" || n.Key == "normalizePath") && n.IsFalse() {
+				c.report.Add(pathsNotNormalized, n, "%s switches the normalisation of paths off", o.Title())
+			}
+			return true
+		})
+	}
 }
 
 func (c *checker) leadsToGuarded(http *objects.Node, namespace string) bool {
@@ -106,16 +120,52 @@ func (c *checker) checkEgress() {
 	if len(c.policies) == 0 || c.removesAtEgress() {
 		return
 	}
+	for _, o := range c.OfKind(objects.Core, "Service") {
+		if o.Spec().Find("type").String() == "ExternalName" && !strings.HasSuffix(o.Spec().Find("externalName").String(), "."+c.ClusterDomain) && !c.removesOnRoutes(o.Name+"."+o.Namespace, o.Namespace) {
+			c.checkOutsidePorts(o)
+		}
+	}
 	for _, o := range c.OfKind(objects.Networking, "ServiceEntry") {
-		if o.Spec().Find("location").String() == "MESH_INTERNAL" || c.isProviderHost(o) || isLoopback(o) {
+		isRemoved := !slices.ContainsFunc(o.Spec().Find("hosts").Texts(), func(host string) bool { return !c.removesOnRoutes(host, o.Namespace) })
+		if o.Spec().Find("location").String() == "MESH_INTERNAL" || c.isProviderHost(o) || isLoopback(o) || isRemoved {
 			continue
 		}
-		for _, port := range o.Spec().Find("ports").Entries() {
-			protocol := strings.ToUpper(port.Find("protocol").String())
-			if model.ProtocolOf(port) == model.HTTP || model.ProtocolOf(port) == model.HTTP2 || protocol == "HTTP" {
-				c.report.Add(egressOpen, port, "%s is outside of the mesh, and no EnvoyFilter removes Txn-Token from requests to it", o.Title())
-				break
+		c.checkOutsidePorts(o)
+	}
+}
+
+// removesOnRoutes reports VirtualServices whose routes to a host all remove the token.
+func (c *checker) removesOnRoutes(host, namespace string) bool {
+	removes := func(n *objects.Node) bool {
+		return slices.ContainsFunc(n.FindPath("headers", "request", "remove").Texts(), func(name string) bool { return strings.EqualFold(name, identity.Header) })
+	}
+	found := false
+	for _, o := range c.OfKind(objects.Networking, "VirtualService") {
+		for _, http := range o.Spec().Find("http").Entries() {
+			for _, route := range http.Find("route").Entries() {
+				if to := route.FindPath("destination", "host").String(); to != host && !(o.Namespace == namespace && to+"."+namespace == host) {
+					continue
+				}
+				if !removes(http) && !removes(route) {
+					return false
+				}
+				found = true
 			}
+		}
+	}
+	return found
+}
+
+func (c *checker) checkOutsidePorts(o *objects.Object) {
+	ports := o.Spec().Find("ports").Entries()
+	if o.Kind == "Service" && len(ports) == 0 {
+		c.report.Add(egressOpen, o.Root, "%s is outside of the mesh, and no EnvoyFilter removes Txn-Token from requests to it", o.Title())
+	}
+	for _, port := range ports {
+		protocol := strings.ToUpper(port.Find("protocol").String())
+		if model.ProtocolOf(port) == model.HTTP || model.ProtocolOf(port) == model.HTTP2 || protocol == "HTTP" {
+			c.report.Add(egressOpen, port, "%s is outside of the mesh, and no EnvoyFilter removes Txn-Token from requests to it", o.Title())
+			return
 		}
 	}
 }

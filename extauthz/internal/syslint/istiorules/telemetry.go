@@ -42,6 +42,15 @@ func (c *checker) checkTelemetry() {
 	for _, o := range c.OfKind(objects.Telemetry, "Telemetry") {
 		c.checkTelemetryObject(o)
 	}
+	for _, o := range c.OfKind(objects.Networking, "EnvoyFilter") {
+		o.Spec().Find("configPatches").Walk(func(n *objects.Node) bool {
+			isRate := n.Key == "random_sampling" || n.Key == "randomSampling" || n.Key == "overall_sampling" || n.Key == "overallSampling"
+			if rate := n.Find("value"); isRate && (n.Kind == objects.Map && rate == nil || rate != nil && isBelow100(rate)) {
+				c.report.Add(samplingCuts, n, "%s samples %s %% of all traces", o.Title(), orText(rate.String(), "0"))
+			}
+			return true
+		})
+	}
 	for _, w := range c.Workloads {
 		if c.IsGuarded(w) {
 			c.checkOwnProxyConfig(w)
@@ -93,7 +102,24 @@ func (c *checker) checkTelemetryObject(o *objects.Object) {
 		if disabled := log.Find("disabled"); disabled.IsTrue() && log.FindPath("match", "mode").String() != "CLIENT" {
 			c.report.Add(accessLogFields, disabled, "%s switches the access log off", o.Title())
 		}
+		if filter := log.FindPath("filter", "expression"); log.FindPath("match", "mode").String() != "CLIENT" && leavesDenialsOut(filter.String()) {
+			c.report.Add(accessLogFields, filter, "%s leaves denied requests (403) out of the access log", o.Title())
+		}
 	}
+}
+
+var statusBound = regexp.MustCompile(`^\s*response\.code\s*(==|!=|>=|<=|>|<)\s*(\d+)\s*$`)
+
+// leavesDenialsOut reports an expression for the status of the answer alone that 403 does not meet.
+func leavesDenialsOut(expression string) bool {
+	match := statusBound.FindStringSubmatch(expression)
+	if match == nil {
+		return false
+	}
+	const denial = 403
+	bound, _ := strconv.Atoi(match[2])
+	meets := map[string]bool{"==": denial == bound, "!=": denial != bound, ">=": denial >= bound, "<=": denial <= bound, ">": denial > bound, "<": denial < bound}
+	return !meets[match[1]]
 }
 
 // samplesAllElsewhere reports a rate of 100 in the MeshConfig or in an object of the whole mesh.

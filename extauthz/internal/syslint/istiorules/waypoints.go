@@ -144,6 +144,9 @@ func (c *checker) checkWaypoint(o *objects.Object) {
 		}
 		c.report.Add(waypointNoCaller, at, "%s has no annotation %s: \"true\"", o.Title(), annotation)
 	}
+	if n := o.Root.FindPath("metadata", "labels", "istio.io/waypoint-for"); n.String() == "none" {
+		c.report.Add(waypointUnused, n, "%s handles no traffic: istio.io/waypoint-for is none", o.Title())
+	}
 	used := c.namespacesBehind(o)
 	if len(used) == 0 {
 		if !c.isUsedByService(o) {
@@ -153,6 +156,21 @@ func (c *checker) checkWaypoint(o *objects.Object) {
 	}
 	for _, namespace := range used {
 		c.checkBypass(o, namespace)
+		c.checkOptOuts(namespace)
+	}
+}
+
+// checkOptOuts finds Services and workloads of a namespace behind a waypoint that do not use it, or are not in ambient mode.
+func (c *checker) checkOptOuts(namespace string) {
+	for _, o := range c.OfKind(objects.Core, "Service") {
+		if n := o.Root.FindPath("metadata", "labels", useWaypoint); o.Namespace == namespace && n.String() == "none" {
+			c.report.Add(waypointBypass, n, "%s does not use the waypoint of its namespace", o.Title())
+		}
+	}
+	for _, w := range c.Workloads {
+		if w.Namespace == namespace && (w.Labels["istio.io/dataplane-mode"] == "none" || w.Labels[useWaypoint] == "none") {
+			c.report.Add(waypointBypass, w.Object.Root, "%s does not use the waypoint of its namespace, by a label of its pods", w.Title())
+		}
 	}
 }
 

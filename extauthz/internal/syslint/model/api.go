@@ -57,6 +57,7 @@ type API struct {
 	Children     []*objects.Node // ids of APIs that are versions of this one
 	Methods      []Method
 	PolicyIDs    []*objects.Node // policies that the definition gives to callers
+	Scopes       []string        // of callers that it maps to policies
 	IgnoreCase   bool
 	OptionalUser bool // config_data.meshpass.identity: optional
 }
@@ -304,9 +305,10 @@ func (a *API) readClassicMethods() {
 		addSource(config)
 	}
 	a.PolicyIDs = append(a.PolicyIDs, get("jwt_default_policies").Entries()...)
-	a.PolicyIDs = append(a.PolicyIDs, get("jwt_scope_to_policy_mapping").Members()...)
-	for _, kind := range []string{"jwt", "oidc"} {
-		a.PolicyIDs = append(a.PolicyIDs, get("scopes", kind, "scope_to_policy").Members()...)
+	for _, mapping := range []*objects.Node{get("jwt_scope_to_policy_mapping"), get("scopes", "jwt", "scope_to_policy"), get("scopes", "oidc", "scope_to_policy")} {
+		for _, n := range mapping.Members() {
+			a.PolicyIDs, a.Scopes = append(a.PolicyIDs, n), append(a.Scopes, n.Key)
+		}
 	}
 }
 
@@ -402,5 +404,13 @@ func (a *API) addRewrite(n *objects.Node, pattern, to string) {
 	a.Templates = append(a.Templates, n.FindFold(to))
 	for _, trigger := range n.FindFold("triggers").Entries() {
 		add(trigger.FindFold(to))
+		a.Templates = append(a.Templates, trigger.FindFold(to))
+		trigger.Walk(func(n *objects.Node) bool {
+			isPattern := strings.EqualFold(n.Key, "match_rx") || strings.EqualFold(n.Key, "pattern")
+			if isPattern && n.String() != "" {
+				a.Endpoints = append(a.Endpoints, Endpoint{Kind: Rewritten, Pattern: n.String(), Node: n, Regex: true})
+			}
+			return true
+		})
 	}
 }

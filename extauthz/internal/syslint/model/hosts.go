@@ -74,6 +74,21 @@ func (m *Model) FindHosts(name, namespace string) []*Host {
 	return found
 }
 
+// MatchHosts gives the entries of the registry for the host of a DestinationRule, which may begin with a wildcard.
+func (m *Model) MatchHosts(pattern, namespace string) []*Host {
+	suffix, isPattern := strings.CutPrefix(pattern, "*")
+	if !isPattern {
+		return m.FindHosts(pattern, namespace)
+	}
+	var found []*Host
+	for _, h := range m.Hosts {
+		if strings.HasSuffix(h.Name, suffix) {
+			found = append(found, h)
+		}
+	}
+	return found
+}
+
 // WorkloadsOf gives the workloads that a host leads to.
 func (m *Model) WorkloadsOf(h *Host) []*Workload {
 	var all []*Workload

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
@@ -12,6 +13,13 @@ type Mesh struct {
 	layers   []*objects.Node // the last one that has a value counts
 	Values   []*objects.Node // Helm values and the components' settings beside it
 	Root     *objects.Node   // for a finding about what no layer has
+}
+
+// IsOf reports whether the MeshConfig is that of a revision, or of a tag that Helm values give it.
+func (m *Mesh) IsOf(revision string) bool {
+	return m.Revision == revision || revision == "default" && m.Revision == "" || slices.ContainsFunc(m.Values, func(values *objects.Node) bool {
+		return slices.Contains(values.Find("revisionTags").Texts(), revision) || slices.Contains(values.FindPath("values", "revisionTags").Texts(), revision)
+	})
 }
 
 // Find gives a value of the MeshConfig.
@@ -122,10 +130,26 @@ func (m *Model) readMeshes() {
 	}
 }
 
+// RevisionOf is the revision of a workload, also if its label is a tag of one: istioctl tag writes webhooks, the Sail operator objects.
+func (m *Model) RevisionOf(w *Workload) string {
+	for _, o := range m.OfKind(objects.Admission, "MutatingWebhookConfiguration") {
+		if o.Labels["istio.io/tag"] == w.Revision && w.Revision != "" {
+			return o.Labels["istio.io/rev"]
+		}
+	}
+	for _, o := range m.OfKind(objects.Sail, "IstioRevisionTag") {
+		if o.Name == w.Revision {
+			return o.Spec().FindPath("targetRef", "name").String()
+		}
+	}
+	return w.Revision
+}
+
 // MeshesOf gives the MeshConfigs that apply to a workload: that of its revision, or all if the input has no such one.
 func (m *Model) MeshesOf(w *Workload) []*Mesh {
+	revision := m.RevisionOf(w)
 	for _, mesh := range m.Meshes {
-		if mesh.Revision == w.Revision {
+		if mesh.IsOf(revision) {
 			return []*Mesh{mesh}
 		}
 	}

@@ -162,7 +162,7 @@ func (a *API) readOpenMethods(auth *objects.Node) {
 
 func (a *API) addScopePolicies(n *objects.Node) {
 	for _, mapping := range n.FindFold("scopes", "scopeToPolicyMapping").Entries() {
-		a.PolicyIDs = append(a.PolicyIDs, mapping.FindFold("policyId"))
+		a.PolicyIDs, a.Scopes = append(a.PolicyIDs, mapping.FindFold("policyId")), append(a.Scopes, mapping.FindFold("scope").String())
 	}
 }
 

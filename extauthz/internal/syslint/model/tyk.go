@@ -93,8 +93,17 @@ func (m *Model) readTyk() {
 		}
 		refs[namespace+"/"+ref.Find("name").String()+"/"+ref.Find("keyName").String()] = o
 	}
+	found := map[*objects.Object]bool{}
+	defer func() {
+		for _, o := range refs {
+			if !found[o] {
+				m.Set.Unchecked = append(m.Set.Unchecked, objects.Unchecked{Place: o.Root.Place(), Reason: "the definition that spec.tykOAS.configmapRef names is not in the input"})
+			}
+		}
+	}()
 	for _, c := range m.Set.ContentsOf(objects.OpenAPI) {
 		o := refs[c.Namespace+"/"+c.Holder+"/"+c.Name]
+		found[o] = true
 		m.APIs = append(m.APIs, readOpenAPI(c.Root, c, o))
 	}
 	for _, o := range m.OfKind(objects.Tyk, "ApiDefinition") {

@@ -16,6 +16,7 @@ const (
 	GatewayAPI = "gateway.networking.k8s.io"
 	Tyk        = "tyk.tyk.io"
 	Meshpass   = "meshpass.dev"
+	Admission  = "admissionregistration.k8s.io"
 	kustomize  = "kustomize.config.k8s.io"
 )
 
@@ -52,7 +53,15 @@ var checkedKinds = map[string]map[string]kindInfo{
 	Telemetry:  {"Telemetry": {versions: "v1 v1alpha1", plural: "telemetries"}},
 	Extensions: {"WasmPlugin": {versions: "v1alpha1", plural: "wasmplugins"}},
 	Install:    {"IstioOperator": {versions: "v1alpha1"}},
-	Sail:       {"Istio": {versions: "v1 v1alpha1", plural: "istios", cluster: true}},
+	Sail: {
+		"Istio": {versions: "v1 v1alpha1", plural: "istios", cluster: true}, "IstioRevisionTag": {versions: "v1 v1alpha1", plural: "istiorevisiontags", cluster: true},
+		"IstioRevision": {versions: "v1 v1alpha1"}, "IstioCNI": {versions: "v1 v1alpha1"}, "ZTunnel": {versions: "v1 v1alpha1"},
+	},
+	Admission: {
+		"MutatingWebhookConfiguration": {versions: "v1", plural: "mutatingwebhookconfigurations", cluster: true}, "ValidatingWebhookConfiguration": {versions: "v1"},
+		"ValidatingAdmissionPolicy": {versions: "v1 v1beta1"}, "ValidatingAdmissionPolicyBinding": {versions: "v1 v1beta1"}, "MutatingAdmissionPolicy": {versions: "v1 v1alpha1 v1beta1"},
+		"MutatingAdmissionPolicyBinding": {versions: "v1 v1alpha1 v1beta1"},
+	},
 	GatewayAPI: {
 		"Gateway": {versions: "v1 v1beta1", plural: "gateways"}, "GatewayClass": {versions: "v1 v1beta1", plural: "gatewayclasses", cluster: true},
 		"HTTPRoute": {versions: "v1 v1beta1", plural: "httproutes"}, "GRPCRoute": {versions: "v1 v1alpha2", plural: "grpcroutes"},
@@ -71,7 +80,7 @@ var checkedKinds = map[string]map[string]kindInfo{
 
 // unrelatedGroups hold objects that no check reads. All groups of Kubernetes itself are among them.
 var unrelatedGroups = []string{
-	"admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "apps", "argoproj.io", "autoscaling", "batch", "cert-manager.io", "certificates.k8s.io",
+	"apiextensions.k8s.io", "apiregistration.k8s.io", "apps", "argoproj.io", "autoscaling", "batch", "cert-manager.io", "certificates.k8s.io",
 	"cilium.io", "coordination.k8s.io", "crd.projectcalico.org", "discovery.k8s.io", "events.k8s.io", "external-secrets.io", "flowcontrol.apiserver.k8s.io",
 	"helm.toolkit.fluxcd.io", "internal.apiserver.k8s.io", "karpenter.sh", "keda.sh", "kustomize.toolkit.fluxcd.io", "kyverno.io", "metrics.k8s.io", "monitoring.coreos.com",
 	"networking.k8s.io", "node.k8s.io", "policy", "projectcalico.org", "rbac.authorization.k8s.io", "resource.k8s.io", "scheduling.k8s.io", "snapshot.storage.k8s.io",

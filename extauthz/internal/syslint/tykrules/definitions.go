@@ -226,13 +226,18 @@ func (c *checker) checkTargets(a *model.API) {
 	g := c.GatewayOf(a)
 	for _, t := range a.Targets {
 		t.Text = g.Resolve(t.Text)
-		if strings.Contains(t.Text, "://") && !strings.HasPrefix(t.Text, "http") && !t.IsInternal() || strings.Contains(t.Text, "$") || t.IsInternal() {
+		if isReference(t.Text) || strings.Contains(t.Text, "$") || t.IsInternal() {
 			continue // a value of another store, a captured part, or another API
 		}
 		if u := t.URL(); u == nil || !c.admits(u) {
 			c.report.Add(upstreamOutside, t.Node, "API %s: %s %s is not in upstreams", a.Title(), t.What, redactURL(t.Text))
 		}
 	}
+}
+
+// isReference reports a value of another store: Tyk reads env, secrets, vault and consul.
+func isReference(text string) bool {
+	return slices.ContainsFunc([]string{"env://", "secrets://", "vault://", "consul://"}, func(scheme string) bool { return strings.HasPrefix(text, scheme) })
 }
 
 func (c *checker) admits(u *url.URL) bool {

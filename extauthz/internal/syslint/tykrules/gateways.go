@@ -8,6 +8,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 )
 
 var (
@@ -114,15 +115,49 @@ func (c *checker) checkControl(g *model.TykGateway, served []*model.API) {
 	if secret, n := g.Setting("secret"); slices.Contains(publicSecrets, secret) {
 		c.report.Add(secretDefault, n, "the secret of the control API is public")
 	}
-	if g.Conf == nil || !slices.ContainsFunc(served, (*model.API).ListsHooks) {
+	if !slices.ContainsFunc(served, (*model.API).ListsHooks) {
+		return
+	}
+	if g.Conf == nil {
+		c.checkChartControl(g)
 		return
 	}
 	port, n := g.Setting("control_api_port")
-	if number, _ := strconv.Atoi(port); number == 0 {
-		at := g.Root
-		if n != nil {
-			at = n
-		}
-		c.report.Add(controlShared, at, "there is no control_api_port")
+	if n == nil {
+		n = g.Root
 	}
+	number, _ := strconv.Atoi(port)
+	listen, _ := g.Setting("listen_port")
+	switch {
+	case number == 0:
+		c.report.Add(controlShared, n, "there is no control_api_port")
+	case port == listen:
+		c.report.Add(controlShared, n, "control_api_port is listen_port")
+	case g.Workload != nil:
+		for _, p := range c.PortsOf(g.Workload) {
+			if p.Number == number {
+				c.report.Add(controlShared, p.Node, "a Service leads to the port %d of the control API", number)
+			}
+		}
+	}
+}
+
+// checkChartControl checks values of Tyk's chart, which has the switch control.enabled.
+func (c *checker) checkChartControl(g *model.TykGateway) {
+	if g.Values == nil {
+		return
+	}
+	if port, _ := g.Setting("control_api_port"); port != "" && port != "0" {
+		return
+	}
+	if n := g.Values.FindPath("control", "enabled"); !n.IsTrue() {
+		c.report.Add(controlShared, orNode(n, g.Values), "gateway.control.enabled is not set in the values")
+	}
+}
+
+func orNode(n, other *objects.Node) *objects.Node {
+	if n != nil {
+		return n
+	}
+	return other
 }

@@ -17,7 +17,7 @@ var (
 		"An API is a version of another one and does not list the hooks itself.",
 		"Tyk hands requests of the version over before any hook of the base API runs: a client's own Txn-Token passes.", hooksFix)
 	hookList = registry.Define("tyk_hook_list", finding.Error,
-		"A hook is in a list where it does not work, twice in its own, or without the plugin's file.",
+		"A hook is in a list where it does not work, twice in its own, without the plugin's file, or in another file than the other hooks.",
 		"The plugin denies every request of the API, or Tyk does not run the hook.", hooksFix)
 	hookDriver = registry.Define("tyk_driver", finding.Error,
 		"An API lists our hooks, and its driver is not goplugin.",
@@ -63,6 +63,10 @@ func (c *checker) checkHooks(a *model.API) {
 		c.report.Add(hookList, c.misplacedNode(a), "%s", text)
 		return
 	}
+	if n, path := c.otherFile(a); n != nil {
+		c.report.Add(hookList, n, "API %s: this hook is in the file %s, and the first one in another file", a.Title(), path)
+		return
+	}
 	if a.IsCanary() || c.isChild(a) {
 		return
 	}
@@ -73,6 +77,25 @@ func (c *checker) checkHooks(a *model.API) {
 	if a.Runs(hooks.Guard) && !a.Hooks.GuardIsLast() {
 		c.report.Add(guardNotLast, c.hookNode(a), "API %s: another plugin runs after GuardUpstream", a.Title())
 	}
+}
+
+// otherFile finds a hook of ours with another file than the first one: Tyk loads each file by its path.
+func (c *checker) otherFile(a *model.API) (at *objects.Node, path string) {
+	file := ""
+	for _, list := range []hooks.List{hooks.Pre, hooks.PostAuth, hooks.Post} {
+		for i, e := range a.Hooks[list] {
+			if _, ours := hooks.ListOf[e.Name]; !ours || e.Disabled {
+				continue
+			}
+			if file == "" {
+				file = e.Path
+			}
+			if e.Path != file {
+				return a.HookNodes[list][i], e.Path
+			}
+		}
+	}
+	return nil, ""
 }
 
 // missingHooks describes the hook that an API lacks; "": it needs no other. Without a token nothing is lost if the API leads to no host of ours.

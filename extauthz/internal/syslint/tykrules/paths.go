@@ -2,6 +2,7 @@ package tykrules
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -25,9 +26,13 @@ var (
 		"Tyk serves every API under its id too, and does not strip this prefix: anchored patterns of the block list do not match there.",
 		"Give the API an id that is no listen path, and block by patterns that also match below /{api_id}/, or deny the path in a document.")
 	collision = registry.Define("tyk_listen_path_collision", finding.Error,
-		"Two APIs have one listen path on one host.",
-		"At its start Tyk renames both to PATH-{api_id}: the path itself is answered with 404.",
+		"Two APIs have one listen path on one host, or a parameter in one takes the requests of the other.",
+		"At its start Tyk renames equal ones to PATH-{api_id}: the path itself is answered with 404. Of others the longer text gets the requests.",
 		"Give each API a listen path of its own.")
+	idTwice = registry.Define("tyk_api_id_duplicate", finding.Error,
+		"Two APIs of a gateway have one id.",
+		"Tyk serves one of them: the other one is answered with 404, and rights for the id admit to the wrong API.",
+		"Give each API an id of its own.")
 	prefixPath = registry.Define("tyk_listen_path_prefix", finding.Error,
 		"A listen path does not end with a slash, and the gateway does not have enable_strict_routes.",
 		"Tyk compares it as the beginning of a text: /orders also takes /orders-admin.",
@@ -105,18 +110,6 @@ func (c *checker) isIgnoredHere(a *model.API, e model.Endpoint) bool {
 	return e.Kind == model.Ignored && (c.leadsToUs(a) || a.ListsHooks()) && !a.Keyless && !c.mayLackIdentity(a)
 }
 
-// missingAnchors names the anchors that a compiled pattern lacks. A pattern that ends with .* needs no end.
-func missingAnchors(compiled string) string {
-	var missing []string
-	if !strings.HasPrefix(compiled, "^") {
-		missing = append(missing, "^")
-	}
-	if !strings.HasSuffix(compiled, "$") && !strings.HasSuffix(compiled, ".*") {
-		missing = append(missing, "$")
-	}
-	return strings.Join(missing, " and no ")
-}
-
 // checkBlockedAlias finds block lists that a request under the alias passes.
 func (c *checker) checkBlockedAlias(a *model.API, prefix bool) {
 	if a.ID == "" || a.Internal {
@@ -127,13 +120,13 @@ func (c *checker) checkBlockedAlias(a *model.API, prefix bool) {
 			continue
 		}
 		compiled := tykroute.PreparePattern(e.Pattern, prefix, false)
-		pattern, err := regexp.Compile(compiled)
-		if err != nil || !strings.HasPrefix(compiled, "^") {
+		parsed, err := syntax.Parse(compiled, syntax.Perl)
+		if err != nil || !isAnchored(parsed, first) {
 			continue
 		}
-		literal := strings.TrimSuffix(strings.TrimPrefix(e.Pattern, "^"), "$")
-		if strings.HasPrefix(literal, "/") && !strings.ContainsAny(literal, `*.{[(\`) && !pattern.MatchString("/"+a.ID+literal) {
-			c.report.Add(aliasReachable, e.Node, "API %s: /%s%s is not blocked", a.Title(), a.ID, literal)
+		pattern, err := regexp.Compile(compiled)
+		if text, ok := sample(parsed.Simplify()); err == nil && ok && strings.HasPrefix(text, "/") && pattern.MatchString(text) && !pattern.MatchString("/"+a.ID+text) {
+			c.report.Add(aliasReachable, e.Node, "API %s: /%s%s is not blocked", a.Title(), a.ID, text)
 		}
 	}
 }
@@ -162,6 +155,8 @@ func (c *checker) checkListenPaths() {
 		}
 		byPath[key] = a
 	}
+	c.checkParameters(byPath)
+	c.checkIDs()
 	for _, a := range c.apis {
 		if a.ID == "" || a.Internal {
 			continue
@@ -170,6 +165,64 @@ func (c *checker) checkListenPaths() {
 			if other := byPath[c.routeKey(a)+" "+path]; other != nil && other != a {
 				c.report.Add(aliasReachable, at(other, other.ListenPath), "the listen path %s of API %s is also the alias of API %s", path, other.Title(), a.Title())
 			}
+		}
+	}
+}
+
+// checkParameters finds a listen path with parameters that takes the requests of another one: Tyk asks longer texts first, and a parameter's
+// name counts as text.
+func (c *checker) checkParameters(byPath map[string]*model.API) {
+	var wide []*model.API
+	for _, a := range byPath {
+		if strings.Contains(a.ListenPathText(), "{") {
+			wide = append(wide, a)
+		}
+	}
+	slices.SortFunc(wide, func(a, b *model.API) int { return strings.Compare(a.ListenPathText(), b.ListenPathText()) })
+	for _, a := range wide {
+		expression := "^"
+		for _, literal := range splitSegments(a.ListenPathText()) {
+			expression += literal
+		}
+		pattern, err := regexp.Compile(expression)
+		if err != nil {
+			continue
+		}
+		for _, other := range byPath {
+			text := muxSegment.ReplaceAllString(other.ListenPathText(), "x")
+			if other == a || c.routeKey(a) != c.routeKey(other) || len(other.ListenPathText()) > len(a.ListenPathText()) || !pattern.MatchString(text) {
+				continue
+			}
+			if len(other.ListenPathText()) == len(a.ListenPathText()) && strings.Compare(other.Title(), a.Title()) < 0 {
+				continue // of two that are alike, one
+			}
+			c.report.Add(collision, at(other, other.ListenPath), "the listen path %s of API %s also takes the requests of %s (API %s)", a.ListenPathText(), a.Title(), other.ListenPathText(), other.Title())
+		}
+	}
+}
+
+// splitSegments writes a listen path as expressions: its texts quoted, its parameters by their own expression.
+func splitSegments(path string) (parts []string) {
+	last := 0
+	for _, at := range muxSegment.FindAllStringSubmatchIndex(path, -1) {
+		parts = append(parts, regexp.QuoteMeta(path[last:at[0]]))
+		expression := "[^/]+"
+		if at[2] >= 0 {
+			expression = path[at[2]:at[3]]
+		}
+		parts, last = append(parts, "(?:"+expression+")"), at[1]
+	}
+	return append(parts, regexp.QuoteMeta(path[last:]))
+}
+
+// checkIDs finds an id that two APIs of a gateway have.
+func (c *checker) checkIDs() {
+	byID := map[string]*model.API{}
+	for _, a := range c.apis {
+		key := a.Namespace + " " + a.ID
+		first := byID[key]
+		if byID[key] = a; a.ID != "" && first != nil && first.ListenPathText() != a.ListenPathText() {
+			c.report.Add(idTwice, a.Root, "%s and %s have the id %s", first.Name, a.Name, a.ID)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func Open(t testing.TB, file string) *Tab {
 	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
 		t.Fatal(err)
 	}
-	tab.do(chromedp.Navigate(address.String()), chromedp.EmulateViewport(width, 900))
+	tab.doActions(chromedp.Navigate(address.String()), chromedp.EmulateViewport(width, 900))
 	return tab
 }
 
@@ -95,15 +95,15 @@ func findChromium() string {
 	return ""
 }
 
-func (tab *Tab) do(actions ...chromedp.Action[chromedp.Void]) {
+func (tab *Tab) doActions(actions ...chromedp.Action[chromedp.Void]) {
 	tab.t.Helper()
 	if err := chromedp.Do(tab.ctx, actions...); err != nil {
 		tab.t.Fatal(err)
 	}
 }
 
-// evaluate returns the value of a JavaScript expression.
-func evaluate[T any](tab *Tab, expression string) T {
+// evaluateScript returns the value of a JavaScript expression.
+func evaluateScript[T any](tab *Tab, expression string) T {
 	tab.t.Helper()
 	value, err := chromedp.Run(tab.ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
@@ -115,13 +115,13 @@ func evaluate[T any](tab *Tab, expression string) T {
 // Resize changes the size of the window, in CSS pixels.
 func (tab *Tab) Resize(width, height int) {
 	tab.t.Helper()
-	tab.do(chromedp.EmulateViewport(int64(width), int64(height)))
+	tab.doActions(chromedp.EmulateViewport(int64(width), int64(height)))
 }
 
 // Click clicks the first element that a CSS selector matches.
 func (tab *Tab) Click(selector string) {
 	tab.t.Helper()
-	tab.do(chromedp.Click(chromedp.CSS(selector)))
+	tab.doActions(chromedp.Click(chromedp.CSS(selector)))
 }
 
 // Prefer changes the colour scheme of the page.
@@ -144,26 +144,26 @@ const (
 // Press sends keys to the element that has the focus.
 func (tab *Tab) Press(keys string) {
 	tab.t.Helper()
-	tab.do(chromedp.KeyEvent(keys))
+	tab.doActions(chromedp.KeyEvent(keys))
 }
 
 // Text evaluates a JavaScript expression whose value is a string.
 func (tab *Tab) Text(expression string) string {
 	tab.t.Helper()
-	return evaluate[string](tab, expression)
+	return evaluateScript[string](tab, expression)
 }
 
 // Number evaluates a JavaScript expression whose value is a number.
 func (tab *Tab) Number(expression string) float64 {
 	tab.t.Helper()
-	return evaluate[float64](tab, expression)
+	return evaluateScript[float64](tab, expression)
 }
 
 // Contrast is the smallest contrast between text and background (WCAG 2, 1.4.3), from 1 to 21, of the
-// elements that a CSS selector matches. It fails the test if there are none.
+// elements that a CSS selector matches. Without such an element, it fails the test.
 func (tab *Tab) Contrast(selector string) float64 {
 	tab.t.Helper()
-	ratio := evaluate[float64](tab, fmt.Sprintf("(%s)(%q)", contrast, selector))
+	ratio := evaluateScript[float64](tab, fmt.Sprintf("(%s)(%q)", contrast, selector))
 	if ratio == 0 {
 		tab.t.Fatalf("no element matches %s", selector)
 	}

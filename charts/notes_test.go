@@ -1,0 +1,105 @@
+package charts_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+
+	"github.com/meshpass/meshpass/charts/internal/render"
+)
+
+// notesValues gives the values for tyk-oss that the notes of charts/meshpass print.
+func notesValues(t *testing.T, gateway string) map[string]any {
+	t.Helper()
+	notes, err := render.Notes(authorizer(installValues(t), gateway))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strings.Index(notes, "\ntyk-gateway:\n")
+	if at < 0 {
+		t.Fatalf("no values in\n%s", notes)
+	}
+	var values map[string]any
+	if err := yaml.UnmarshalStrict([]byte(notes[at:]), &values); err != nil {
+		t.Fatalf("%v in\n%s", err, notes[at:])
+	}
+	return values["tyk-gateway"].(map[string]any)["gateway"].(map[string]any)
+}
+
+// TestNotesForTyk compares what the notes print with the values that TestTykOSSValues renders.
+func TestNotesForTyk(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(tykOSS, "values.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Gateway struct{ Gateway map[string]any } `json:"tyk-gateway"`
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	want := file.Gateway.Gateway
+	got := notesValues(t, `gateway: {release: v5.8.1, plugin: {builtFor: [v5.8.1]}}`)
+	for key, value := range got {
+		entries, isList := value.([]any)
+		if !isList {
+			if !cmp.Equal(value, want[key]) {
+				t.Errorf("%s: %v, want %v", key, value, want[key])
+			}
+			continue
+		}
+		for _, e := range entries {
+			name := e.(map[string]any)["name"].(string)
+			if other := findNamed(t, want[key], name); !cmp.Equal(e, any(other)) {
+				t.Errorf("%s %s: %s", key, name, cmp.Diff(any(other), e))
+			}
+		}
+	}
+	bundle := notesValues(t, `gateway: {release: v5.8.1, plugin: {from: bundle, bundle: {signed: true, publicKeyPath: /k/bundle.pub}}}`)
+	wantBundle := []any{
+		map[string]any{"name": "MESHPASS_CONFIG", "value": "/etc/meshpass/plugin.yaml"},
+		map[string]any{"name": "TYK_GW_ENABLEBUNDLEDOWNLOADER", "value": "true"},
+		map[string]any{"name": "TYK_GW_BUNDLEBASEURL", "value": "https://YOUR-SERVER/"},
+		map[string]any{"name": "TYK_GW_PUBLICKEYPATH", "value": "/k/bundle.pub"},
+	}
+	if diff := cmp.Diff(wantBundle, bundle["extraEnvs"]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestTykPage: the commands of docs/tyk.md make what the values mount, and name files that exist.
+func TestTykPage(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "tyk.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## Helm: Tyk's own chart\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, file := range regexp.MustCompile(`manifests/tyk-oss/[a-z./-]+[a-z]`).FindAllString(section, -1) {
+		if _, err := os.Stat(filepath.Join("..", filepath.FromSlash(file))); err != nil {
+			t.Errorf("docs/tyk.md: %v", err)
+		}
+	}
+	made := map[string]bool{"meshpass-signing-keys": strings.Contains(section, "meshpass keys rotate --kubernetes --first")}
+	for _, found := range regexp.MustCompile(`create (?:configmap|secret generic) (\S+) `).FindAllStringSubmatch(section, -1) {
+		made[found[1]] = true
+	}
+	mounted := map[string]bool{}
+	for _, file := range []string{"values.yaml", "values-init-container.yaml"} {
+		text, err := os.ReadFile(filepath.Join(tykOSS, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range regexp.MustCompile(`(?:configMap: \{name:|secret: \{name:|secretName:) ([a-z-]+)`).FindAllStringSubmatch(string(text), -1) {
+			mounted[found[1]] = true
+		}
+	}
+	if diff := cmp.Diff(mounted, made); diff != "" {
+		t.Errorf("what docs/tyk.md makes (+) and what the values mount (-):\n%s", diff)
+	}
+}

@@ -1,0 +1,116 @@
+package search
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/meshpass/meshpass/extauthz/internal/requesttrace/record"
+)
+
+// index knows the requests that were found, by each of their ids.
+type index struct {
+	limit   int // requests
+	groups  []*Group
+	byTxn   map[string]*Group
+	byID    map[string][]*Group // txn, trace id, request id and decision id
+	evicted bool
+	kept    int      // bytes of all records
+	needles [][]byte // of all ids, if they are few
+}
+
+// manyNeedles is a number of ids. With so many, it is faster to parse a line than to look for them.
+const manyNeedles = 24
+
+func newIndex(limit int) *index {
+	return &index{limit: limit, byTxn: map[string]*Group{}, byID: map[string][]*Group{}}
+}
+
+// addMatch learns the ids of a record that the query asks for. Only the newest requests are kept.
+func (x *index) addMatch(r record.Record) {
+	g := x.byTxn[r.Txn]
+	if g == nil {
+		g = x.findByWeakID(r)
+		if g == nil || r.Txn != "" && g.Txn != "" {
+			g = &Group{}
+			x.groups = append(x.groups, g)
+		}
+		x.setTransaction(g, r)
+	}
+	g.extendTo(r)
+	x.learnIDs(g, r)
+	if len(x.groups) > x.limit {
+		x.evictOldest()
+	}
+}
+
+// setTransaction makes a group the one of a record's transaction, if it has one.
+func (x *index) setTransaction(g *Group, r record.Record) {
+	if r.Txn != "" {
+		g.Txn = r.Txn
+		x.byTxn[r.Txn] = g
+	}
+}
+
+func (x *index) learnIDs(g *Group, r record.Record) {
+	for _, id := range []string{r.Txn, r.TraceID, r.RequestID, r.ID} {
+		if id == "" || slices.Contains(x.byID[id], g) {
+			continue
+		}
+		if len(x.byID[id]) == 0 && len(x.byID) < manyNeedles {
+			x.needles = append(x.needles, []byte(id))
+			if id == r.TraceID {
+				x.needles = append(x.needles, bytes.ToUpper([]byte(id)))
+			}
+		}
+		x.byID[id] = append(x.byID[id], g)
+	}
+}
+
+func (x *index) evictOldest() {
+	x.evicted = true
+	oldest := slices.MinFunc(x.groups, func(a, b *Group) int { return a.last.Compare(b.last) })
+	x.groups = slices.DeleteFunc(x.groups, func(g *Group) bool { return g == oldest })
+	x.kept -= oldest.kept
+	delete(x.byTxn, oldest.Txn)
+	for id, all := range x.byID {
+		if at := slices.Index(all, oldest); at >= 0 {
+			if len(all) == 1 {
+				delete(x.byID, id)
+			} else {
+				x.byID[id] = slices.Delete(all, at, at+1)
+			}
+		}
+	}
+	x.needles = x.needles[:0]
+	for id := range x.byID {
+		x.needles = append(x.needles, []byte(id), bytes.ToUpper([]byte(id)))
+	}
+}
+
+// mayContain reports whether a line may be of one of the requests.
+func (x *index) mayContain(line []byte) bool {
+	if len(x.groups) == 0 {
+		return false
+	}
+	if len(x.byID) >= manyNeedles || bytes.Contains(line, []byte(`access-log`)) {
+		return true
+	}
+	return slices.ContainsFunc(x.needles, func(needle []byte) bool { return bytes.Contains(line, needle) })
+}
+
+// findByWeakID finds the request of a record by an id that does not name one transaction: of several
+// requests, the nearest one in time.
+func (x *index) findByWeakID(r record.Record) *Group {
+	for _, id := range []string{r.ID, r.RequestID, r.TraceID} {
+		if id == "" || len(x.byID[id]) == 0 {
+			continue
+		}
+		nearest := slices.MinFunc(x.byID[id], func(a, b *Group) int {
+			return int(a.distanceTo(r.Time).Milliseconds() - b.distanceTo(r.Time).Milliseconds())
+		})
+		if nearest.distanceTo(r.Time) <= joinWindow {
+			return nearest
+		}
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package istiorules
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+)
+
+var providerHidden = registry.Define("provider_not_visible", finding.Error,
+	"The proxy of a guarded workload does not get the service of its provider: egress of a Sidecar, exportTo or discoverySelectors leave it out.",
+	"Envoy has no cluster for it: every Check fails, and failOpen decides.",
+	"Add the authorizer's namespace, such as meshpass/*, to spec.egress.hosts of the Sidecar, and let its Service be visible in all namespaces.")
+
+// checkVisibility compares the services of a workload's providers with what istiod sends to its proxy.
+func (c *checker) checkVisibility(w *model.Workload) {
+	for _, policy := range c.CustomPolicies(w) {
+		p := c.ProviderOf(policy)
+		if p == nil {
+			continue
+		}
+		host, _ := c.findRegistered(p.Config.Find("service").String())
+		if host == nil {
+			continue
+		}
+		if egress := c.sidecarOf(w).Find("egress"); !egress.IsEmpty() && !sendsHost(egress, host, w.Namespace) {
+			c.report.Add(providerHidden, egress, "the Sidecar of %s does not send to %s, the service of provider %s", w.Title(), host.Name, p.Name)
+		}
+		if exported, at := c.exportOf(host); len(exported) > 0 && !isExported(exported, host.Namespace, w.Namespace) {
+			c.report.Add(providerHidden, at, "%s is visible in %v, and not in the namespace of %s", host.Object.Title(), exported, w.Title())
+		}
+		for _, mesh := range c.MeshesOf(w) {
+			selectors := mesh.Find("discoverySelectors")
+			if namespace := c.Namespaces[host.Namespace]; !selectors.IsEmpty() && namespace != nil && !matchesSelectors(selectors, namespace) {
+				c.report.Add(providerHidden, selectors, "discoverySelectors leave the namespace of %s out", host.Object.Title())
+			}
+		}
+	}
+}
+
+// sidecarOf is the spec of the Sidecar that applies to a workload: with its labels, else that of its namespace, else that of the mesh.
+func (c *checker) sidecarOf(w *model.Workload) *objects.Node {
+	var ofNamespace, ofMesh *objects.Node
+	for _, o := range c.OfKind(objects.Networking, "Sidecar") {
+		selects := !model.SelectorOf(o).IsEmpty()
+		switch {
+		case selects && o.Namespace == w.Namespace && c.Selects(o, w):
+			return o.Spec()
+		case !selects && o.Namespace == w.Namespace:
+			ofNamespace = o.Spec()
+		case !selects && o.Namespace == c.RootNamespace:
+			ofMesh = o.Spec()
+		}
+	}
+	if ofNamespace != nil {
+		return ofNamespace
+	}
+	return ofMesh
+}
+
+// sendsHost reports whether the egress of a Sidecar has a host: entries NAMESPACE/HOST, with . for the own namespace and * for all.
+func sendsHost(egress *objects.Node, host *model.Host, own string) bool {
+	for _, listener := range egress.Entries() {
+		for _, text := range listener.Find("hosts").Texts() {
+			namespace, name, _ := strings.Cut(text, "/")
+			if namespace == "." {
+				namespace = own
+			}
+			suffix, isPattern := strings.CutPrefix(name, "*")
+			if (namespace == "*" || namespace == host.Namespace) && (name == host.Name || isPattern && strings.HasSuffix(host.Name, suffix)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// exportOf gives the namespaces where a host is visible; empty: all.
+func (c *checker) exportOf(host *model.Host) (namespaces []string, at *objects.Node) {
+	if n := host.Object.Annotation("networking.istio.io/exportTo"); host.Object.Kind == "Service" && n.String() != "" {
+		return strings.Split(strings.ReplaceAll(n.String(), " ", ""), ","), n
+	}
+	if n := host.Object.Spec().Find("exportTo"); host.Object.Kind == "ServiceEntry" && !n.IsEmpty() {
+		return n.Texts(), n
+	}
+	for _, mesh := range c.Meshes {
+		if n := mesh.Find("defaultServiceExportTo"); !n.IsEmpty() {
+			return n.Texts(), n
+		}
+	}
+	return nil, nil
+}
+
+func isExported(namespaces []string, of, to string) bool {
+	return slices.ContainsFunc(namespaces, func(text string) bool { return text == "*" || text == to || text == "." && of == to })
+}
+
+// matchesSelectors reports whether one of several label selectors has a namespace.
+func matchesSelectors(selectors *objects.Node, namespace *objects.Object) bool {
+	label := func(key string) (string, bool) {
+		if key == "kubernetes.io/metadata.name" {
+			return namespace.Name, true
+		}
+		value, found := namespace.Labels[key]
+		return value, found
+	}
+	return slices.ContainsFunc(selectors.Entries(), func(selector *objects.Node) bool {
+		for _, m := range selector.Find("matchLabels").Members() {
+			if value, _ := label(m.Key); value != m.String() {
+				return false
+			}
+		}
+		for _, e := range selector.Find("matchExpressions").Entries() {
+			value, found := label(e.Find("key").String())
+			listed := slices.Contains(e.Find("values").Texts(), value)
+			switch e.Find("operator").String() {
+			case "In":
+				found = found && listed
+			case "NotIn":
+				found = !found || !listed
+			case "DoesNotExist":
+				found = !found
+			}
+			if !found {
+				return false
+			}
+		}
+		return true
+	})
+}
