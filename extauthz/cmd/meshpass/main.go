@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -26,9 +27,12 @@ func main() {
 // while it reads a file, for example at a named pipe or on a network mount.
 const interruptGrace = time.Second
 
-// runUntil runs a command that ends with ctx. `serve` ends by itself, in its own time.
+// endsByItself are the commands that end in their own time: serve drains, and rehearse ends the programs that it started.
+var endsByItself = []string{"serve", "rehearse"}
+
+// runUntil runs a command that ends with ctx.
 func runUntil(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) > 0 && args[0] == "serve" {
+	if len(args) > 0 && slices.Contains(endsByItself, args[0]) {
 		return run(ctx, args, stdin, stdout, stderr)
 	}
 	ended := make(chan int, 1)

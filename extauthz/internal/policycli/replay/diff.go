@@ -64,12 +64,12 @@ func (d *differ) replayLine(n int, line []byte) {
 		return
 	}
 	r, err := ParseRecord(line)
-	var gap gapError
+	var gap GapError
 	switch {
 	case errors.As(err, &gap):
-		d.report.Missing += gap.count
+		d.report.Missing += gap.Count
 		return
-	case errors.Is(err, errOtherLine):
+	case errors.Is(err, ErrOtherLine):
 		d.report.OtherLines++
 		return
 	case err != nil:

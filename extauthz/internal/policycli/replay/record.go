@@ -29,14 +29,14 @@ type Record struct {
 // maxLine is far more than the length of any record, in bytes.
 const maxLine = 1 << 20
 
-// errOtherLine is the error of a line that is not an audit record, such as a line of a
+// ErrOtherLine is the error of a line that is not an audit record, such as a line of a
 // log that goes to the same place.
-var errOtherLine = errors.New("no audit record")
+var ErrOtherLine = errors.New("no audit record")
 
-// gapError is the error of a line that counts records which are missing.
-type gapError struct{ count uint64 }
+// GapError is the error of a line that counts records which are missing.
+type GapError struct{ Count uint64 }
 
-func (g gapError) Error() string { return fmt.Sprintf("%d records are missing", g.count) }
+func (g GapError) Error() string { return fmt.Sprintf("%d records are missing", g.Count) }
 
 // FindRecords returns the records with an id: that of the record, of the request, or of
 // the transaction. With an empty id it returns all records. Lines that cannot be read are
@@ -57,7 +57,7 @@ func FindRecords(lines io.Reader, id string) ([]Record, error) {
 // ParseRecord reads one line of the audit trail.
 func ParseRecord(line []byte) (Record, error) {
 	if !bytes.Contains(line, []byte(`"kind":`)) {
-		return Record{}, errOtherLine
+		return Record{}, ErrOtherLine
 	}
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.UseNumber()
@@ -70,7 +70,7 @@ func ParseRecord(line []byte) (Record, error) {
 		if err := json.Unmarshal(line, &gap); err != nil {
 			return r, fmt.Errorf("no gap that can be read: %w", err)
 		}
-		return r, gapError{gap.Count}
+		return r, GapError{gap.Count}
 	}
 	for name, value := range r.Audit.Inputs {
 		r.Audit.Inputs[name] = policycli.NormalizeNumbers(value)
