@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"net"
+	"net/http"
+	"time"
 
 	discovery "istio.io/istio/pilot/pkg/xds"
 	v3 "istio.io/istio/pilot/pkg/xds/v3"
@@ -14,9 +16,9 @@ import (
 	"github.com/meshpass/meshpass/e2e/istiod/upstream"
 )
 
-// control runs Istio's control plane on addr until ctx ends, and calls ready
+// control runs Istio's control plane at the addresses of o until ctx ends, and calls ready
 // once it has taken in m and answers Envoys.
-func control(ctx context.Context, addr string, m *manifests, ready func(net.Addr) error) error {
+func control(ctx context.Context, o options, m *manifests, ready func(net.Addr) error) error {
 	// NewFakeDiscoveryServer wants a test to fail and to clean up after; Wrap
 	// replaces one and turns the failure into an error.
 	return test.Wrap(func(t test.Failer) {
@@ -25,16 +27,36 @@ func control(ctx context.Context, addr string, m *manifests, ready func(net.Addr
 			MeshConfig:                 m.mesh,
 			KubernetesObjects:          m.objects,
 			Configs:                    m.configs,
-			ListenerBuilder:            func() (net.Listener, error) { return listenLater(addr, adapted) },
+			ListenerBuilder:            func() (net.Listener, error) { return listenLater(o.listen, adapted) },
 			DisableSecretAuthorization: true, // the store in memory has no roles to ask
 		})
 		adapt(s.Discovery)
 		close(adapted)
+		if o.debug != "" {
+			stop, err := serveDebug(o.debug, s.Discovery)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stop()
+		}
 		if err := ready(s.Listener.Addr()); err != nil {
 			t.Fatal(err)
 		}
 		<-ctx.Done()
 	})
+}
+
+// serveDebug serves the debug interface of a real istiod, which answers only clients on loopback without a token.
+func serveDebug(addr string, s *discovery.DiscoveryServer) (stop func() error, err error) {
+	mux := http.NewServeMux()
+	s.InitDebug(mux, false, nil)
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(listener) }() // it ends with stop
+	return server.Close, nil
 }
 
 // adapt changes what needs a cluster around it.

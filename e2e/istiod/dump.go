@@ -33,7 +33,7 @@ func dump(ctx context.Context, o options) error {
 	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	return control(ctx, "127.0.0.1:0", m, func(at net.Addr) error {
+	return control(ctx, options{listen: "127.0.0.1:0"}, m, func(at net.Addr) error {
 		defer end()
 		var errs []error
 		for name, node := range nodes {

@@ -15,6 +15,7 @@ type options struct {
 	command string // serve, dump or validate
 	source  source
 	listen  string // serve
+	debug   string // serve; empty: no debug interface
 	nodes   string // dump
 	out     string // dump
 }
@@ -32,6 +33,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	switch o.command {
 	case "serve":
 		set.StringVar(&o.listen, "listen", "", "`ADDR:PORT` on which Envoys are served")
+		set.StringVar(&o.debug, "debug", "", "`ADDR:PORT` of Istio's debug interface, such as /debug/syncz; absent: none")
 		required = append(required, "listen")
 	case "dump":
 		set.StringVar(&o.nodes, "nodes", "", "`FILE` with one proxy's node as JSON, or a folder of them")

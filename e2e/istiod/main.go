@@ -6,7 +6,7 @@
 // by its own test helper, which replaces only the Kubernetes API by a store in
 // memory. Nothing is encrypted or authenticated: use it on loopback only.
 //
-//	istiod serve --listen 127.0.0.1:15010 --mesh install.yaml --dir DIR [--dir DIR ...]
+//	istiod serve --listen 127.0.0.1:15010 --mesh install.yaml --dir DIR [--dir DIR ...] [--debug 127.0.0.1:8080]
 //	istiod dump  --mesh install.yaml --dir DIR [--dir DIR ...] --nodes FILE|DIR --out DIR
 //	istiod validate --mesh install.yaml --dir DIR [--dir DIR ...]
 //

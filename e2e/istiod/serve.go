@@ -25,7 +25,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	}
 	w := &watch{source: o.source, seen: digest(files), log: log}
 	for ctx.Err() == nil {
-		if m, err = serveUntilChange(ctx, o.listen, m, w); err != nil {
+		if m, err = serveUntilChange(ctx, o, m, w); err != nil {
 			return err
 		}
 	}
@@ -33,7 +33,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 }
 
 // serveUntilChange returns what to serve next.
-func serveUntilChange(ctx context.Context, addr string, m *manifests, w *watch) (*manifests, error) {
+func serveUntilChange(ctx context.Context, o options, m *manifests, w *watch) (*manifests, error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	next := make(chan *manifests, 1)
@@ -41,7 +41,7 @@ func serveUntilChange(ctx context.Context, addr string, m *manifests, w *watch) 
 		next <- w.change(ctx)
 		end()
 	}()
-	err := control(ctx, addr, m, func(at net.Addr) error {
+	err := control(ctx, o, m, func(at net.Addr) error {
 		w.log.Info("serving", "address", at.String(), "objects", len(m.objects), "configs", len(m.configs))
 		return nil
 	})

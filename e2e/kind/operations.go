@@ -15,6 +15,7 @@ func (e *Environment) operationTests() []test {
 		{"operations/open-workload", "While the authorizer works, requests to a workload of the open provider are decided", e.testLabelledWorkload("open")},
 		{"operations/tcp-workload", "A request to a workload with TCP ports is decided", e.testLabelledWorkload("tcp")},
 		{"operations/observed-workload", "A request to a workload that is only observed is decided", e.testLabelledWorkload("observe")},
+		{"operations/doctor", "doctor checks the installation with the rights of its page, finds an unknown provider, and says what it may not check", e.testDoctor},
 		{"operations/policy-change", "Both replicas use a changed policy ConfigMap without a restart", e.testPolicyChange},
 		{"operations/broken-policy", "Both replicas reject an invalid policy, and the last good one decides", e.testBrokenPolicy},
 		{"operations/key-rotation", "A new signing key arrives by its Secret, and no request fails", e.testKeyRotation},

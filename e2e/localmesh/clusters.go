@@ -2,9 +2,11 @@ package localmesh
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/meshpass/meshpass/e2e/localmesh/cluster"
 	"github.com/meshpass/meshpass/e2e/localmesh/topologies"
@@ -66,6 +68,10 @@ func (m *Mesh) newIstiodSpec(name, listen string, folders []string, more ...stri
 	manifests := filepath.Join(m.root, "manifests", "istio")
 	args := []string{"serve", "--listen", listen,
 		"--mesh", filepath.Join(manifests, "install.yaml"), "--dir", manifests, "--dir", filepath.Join(manifests, "strict"), "--dir", m.filePath("cluster")}
+	if m.options.IstiodDebug {
+		host, _, _ := strings.Cut(listen, ":")
+		args = append(args, "--debug", fmt.Sprintf("%s:%d", host, istiodDebugPort))
+	}
 	for _, folder := range folders {
 		args = append(args, "--dir", filepath.Join(manifests, folder))
 	}

@@ -126,7 +126,7 @@ func (m *Mesh) copyTykPolicies(home string) error {
 // makes the secret for the plugin's hashes of key ids.
 func (m *Mesh) writeKeys(home string) error {
 	now := time.Now()
-	plan := keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.AddDate(0, 0, 1), RemoveAfter: now.AddDate(0, 0, 2)}
+	plan := keyset.Plan{PublishAt: now.Add(-time.Hour), SignFrom: now.Add(-time.Minute), SignUntil: now.AddDate(0, 0, 7), RemoveAfter: now.AddDate(0, 0, 8)}
 	if _, err := keyset.CreateKey(m.filePath(home, "keys"), keyset.DefaultAlgorithm, plan); err != nil {
 		return err
 	}

@@ -34,6 +34,8 @@ type Options struct {
 	// Istiod: a live control plane configures the Envoys, instead of the checked-in dump. Every
 	// topology but the tour does so anyway.
 	Istiod bool
+	// IstiodDebug: live control planes also serve Istio's debug interface.
+	IstiodDebug bool
 	// RedisAddr is host:port of a real server. Empty: an embedded one is started.
 	RedisAddr string
 	// Programs are command lines that replace those of services, by the service's name. They get the

@@ -253,7 +253,7 @@ func (a *authorizer) sourcesStatus() (all []status.Source) {
 func (a *authorizer) issuersStatus() []status.Issuer {
 	var all []status.Issuer
 	for _, i := range a.registry.Issuers() {
-		issuer := status.Issuer{Name: i.Name, Keys: i.Keys, Skipped: i.Skipped, Fetched: i.Fetched, Until: i.Until}
+		issuer := status.Issuer{Name: i.Name, Keys: i.Keys, KeyIDs: i.KeyIDs, Skipped: i.Skipped, Fetched: i.Fetched, Until: i.Until}
 		if i.Err != nil {
 			issuer.Problem = i.Err.Error()
 		}

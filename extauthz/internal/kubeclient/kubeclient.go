@@ -20,7 +20,7 @@ type Config struct {
 
 // New reads the kubeconfig and makes a client. It sends no request.
 func New(c Config) (dynamic.Interface, error) {
-	config, err := readConfig(c)
+	config, err := c.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func New(c Config) (dynamic.Interface, error) {
 
 // NewREST makes a client for what is not an object, such as the log of a pod. It sends no request.
 func NewREST(c Config) (rest.Interface, error) {
-	config, err := readConfig(c)
+	config, err := c.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,8 @@ func NewREST(c Config) (rest.Interface, error) {
 	return client, nil
 }
 
-func readConfig(c Config) (*rest.Config, error) {
+// Load reads the kubeconfig.
+func (c Config) Load() (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = c.Kubeconfig
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: c.Context}

@@ -13,10 +13,11 @@ import (
 // Issuer describes a trusted issuer's key set. The fields from Remote on are for sets at a URL.
 type Issuer struct {
 	Name           string
-	Keys           int   // that may be used now
-	Skipped        int   // keys of its set whose kty is unknown
-	Dropped        int   // keys of its set that are not used, because they are another issuer's
-	Conflict       error // names the owners of these; nil: no key is dropped
+	Keys           int      // that may be used now
+	KeyIDs         []string // of these, sorted
+	Skipped        int      // keys of its set whose kty is unknown
+	Dropped        int      // keys of its set that are not used, because they are another issuer's
+	Conflict       error    // names the owners of these; nil: no key is dropped
 	Remote         bool
 	Fetched, Until time.Time // the last success; when the keys may no longer be used
 	Err            error     // why the last fetch failed; nil: it did not

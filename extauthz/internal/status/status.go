@@ -1,7 +1,7 @@
 // Package status is the report of an authorizer about itself: which policies are active,
 // which ones its files contain, and why the two differ. The same [Report] is served as
 // JSON, counted in metrics and printed by `meshpass status`, so that the three cannot
-// differ. It names files, lines and targets, never keys, tokens or claims.
+// differ. It names files, lines and targets, never tokens or claims, and of keys only their ids.
 package status
 
 import (
@@ -72,6 +72,7 @@ type Override struct {
 type Issuer struct {
 	Name    string    `json:"name"`
 	Keys    int       `json:"keys"`              // that may be used now
+	KeyIDs  []string  `json:"keyIds,omitempty"`  // of these, sorted; nil: of an authorizer of an earlier version
 	Skipped int       `json:"skipped,omitempty"` // keys of the set whose kty is unknown
 	Fetched time.Time `json:"fetched,omitzero"`  // from its URL; zero: never, or from a file
 	Until   time.Time `json:"until,omitzero"`    // the keys may not be used after that; zero: no limit

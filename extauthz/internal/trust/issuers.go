@@ -18,7 +18,7 @@ func (r *Registry) Issuers() []ops.Issuer {
 
 func describeIssuer(s *snapshot, e trustEntry) ops.Issuer {
 	name := e.issuer()
-	issuer := ops.Issuer{Name: name, Keys: s.usable[name], Dropped: len(s.dropped[name]), Conflict: s.owners.conflictError(s.dropped[name])}
+	issuer := ops.Issuer{Name: name, Keys: len(s.usable[name]), KeyIDs: s.usable[name], Dropped: len(s.dropped[name]), Conflict: s.owners.conflictError(s.dropped[name])}
 	if keys := e.config.Trust.Keys; keys != nil {
 		issuer.Skipped = keys.SkippedKeys()
 	}

@@ -14,7 +14,7 @@ import (
 type snapshot struct {
 	verifier  *token.Verifier
 	owners    owners
-	usable    map[string]int          // number of keys that may be used, by issuer
+	usable    map[string][]string     // kids that may be used, by issuer; sorted
 	dropped   map[string][]string     // kids of an issuer's set that another issuer owns: not used
 	sources   map[string]*jwks.Source // by issuer, of key sets at a URL
 	published map[string][]byte       // JWKS document by issuer, and of all of them under ""; nil: no keys now
@@ -32,7 +32,7 @@ func newSnapshot(config Config, before *snapshot, entries []trustEntry) (*snapsh
 		entries[i].keys = entries[i].currentKeys()
 	}
 	s := &snapshot{
-		owners: assignOwners(entries, known.withSeeds(entries)), usable: map[string]int{}, dropped: map[string][]string{},
+		owners: assignOwners(entries, known.withSeeds(entries)), usable: map[string][]string{}, dropped: map[string][]string{},
 		sources: map[string]*jwks.Source{}, published: map[string][]byte{},
 	}
 	var trusted []token.Trust
@@ -60,7 +60,7 @@ func (s *snapshot) addEntry(e trustEntry) token.Trust {
 	}
 	trusted.NoKeys = trusted.Keys == nil
 	if trusted.Keys != nil {
-		s.usable[issuer] = len(trusted.Keys.KeyIDs())
+		s.usable[issuer] = slices.Sorted(slices.Values(trusted.Keys.KeyIDs()))
 	}
 	return trusted
 }
@@ -93,8 +93,8 @@ func (s *snapshot) publishKeys(entries []trustEntry, trusted []token.Trust) erro
 
 // hasUsableKeys reports whether the keys of at least one issuer may be used.
 func (s *snapshot) hasUsableKeys() bool {
-	for _, count := range s.usable {
-		if count > 0 {
+	for _, kids := range s.usable {
+		if len(kids) > 0 {
 			return true
 		}
 	}

@@ -1,0 +1,195 @@
+package kind
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/e2e/scenarios"
+	"github.com/meshpass/meshpass/internal/pagetest"
+)
+
+const doctorPage = "docs/doctor.md"
+
+// diagnosis is the output of `meshpass doctor -o json`.
+type diagnosis struct {
+	Checks []struct{ Check, Subject, Result, Detail, Do string }
+	code   int
+}
+
+// testDoctor: with the rights that docs/doctor.md gives, doctor checks everything; it finds a fault; and without rights it says so.
+func (e *Environment) testDoctor(ctx context.Context) ([]string, error) {
+	kubeconfig, err := e.grantDoctor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range []string{order.Path, "/reports/tenants/acme/report"} { // so that each Envoy has something to ask
+		if _, err := e.Send(ctx, scenarios.Request{ID: fmt.Sprintf("doctor.%d", e.since.Unix()), Send: scenarios.Send{To: "gateway", Method: "GET", Path: path, As: "alice"}}); err != nil {
+			return nil, err
+		}
+	}
+	healthy, err := e.runDoctor(ctx, kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	var problems []string
+	found := map[string]int{}
+	for _, c := range healthy.Checks {
+		found[c.Check]++
+		if c.Result != "ok" {
+			problems = append(problems, fmt.Sprintf("%s %s %s: %s", c.Result, c.Check, c.Subject, c.Detail))
+		}
+	}
+	e.out.printLine("   lines: %v", found)
+	for check, want := range map[string]int{"gateway": 1, "canary": 1, "plugin": 1, "authorizer": 2, "generation": 2, "keys": 1, "clock": 3, "envoy": 3, "provider": 3, "istiod": 3} {
+		if found[check] != want {
+			problems = append(problems, fmt.Sprintf("%s: %d lines, want %d", check, found[check], want))
+		}
+	}
+	if healthy.code != 0 {
+		problems = append(problems, fmt.Sprintf("exit code %d", healthy.code))
+	}
+	broken, err := e.diagnoseWithoutFilter(ctx, kubeconfig)
+	if err != nil {
+		return problems, err
+	}
+	powerless, err := e.diagnoseWithoutRights(ctx, kubeconfig)
+	return append(append(problems, broken...), powerless...), err
+}
+
+// grantDoctor applies the rights of the page, and returns a kubeconfig that has no others.
+func (e *Environment) grantDoctor(ctx context.Context) (string, error) {
+	steps, err := pagetest.ReadSteps(e.repoFile(doctorPage))
+	if err != nil {
+		return "", err
+	}
+	for _, step := range steps {
+		if step.Section != "Rights" {
+			continue
+		}
+		if step.File != "" {
+			_, err = e.runTool(ctx, []byte(step.Text), "kubectl", "apply", "-f", "-")
+		} else {
+			_, err = e.runTool(ctx, nil, "bash", "-euc", step.Command)
+		}
+		if err != nil && !strings.Contains(err.Error(), "AlreadyExists") && !strings.Contains(err.Error(), "already exists") {
+			return "", err
+		}
+	}
+	token, err := e.kubectl(ctx, "-n", "meshpass", "create", "token", "doctor")
+	if err != nil {
+		return "", err
+	}
+	own, err := os.ReadFile(e.runFile("kubeconfig"))
+	if err != nil {
+		return "", err
+	}
+	file := e.runFile("doctor.kubeconfig")
+	if err := os.WriteFile(file, own, 0o600); err != nil {
+		return "", err
+	}
+	if _, err := e.kubectl(ctx, "config", "--kubeconfig", file, "set-credentials", "doctor", "--token="+token); err != nil {
+		return "", err
+	}
+	_, err = e.kubectl(ctx, "config", "--kubeconfig", file, "set-context", "--current", "--user=doctor")
+	return file, err
+}
+
+func (e *Environment) runDoctor(ctx context.Context, kubeconfig string) (diagnosis, error) {
+	program, err := repo.Bin("meshpass", "bin/meshpass")
+	if err != nil {
+		return diagnosis{}, err
+	}
+	cmd := exec.CommandContext(ctx, program, "doctor", "--context", "", "--kubeconfig", filepath.Clean(kubeconfig), "-o", "json")
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	var d diagnosis
+	if err != nil && !errors.As(err, &exit) {
+		return d, err
+	}
+	d.code = cmd.ProcessState.ExitCode()
+	if err := json.Unmarshal(out, &d); err != nil {
+		return d, fmt.Errorf("meshpass doctor: exit code %d: %w: %s", d.code, err, errs.String())
+	}
+	return d, nil
+}
+
+// diagnoseWithoutFilter takes the AuthorizationPolicy away for a moment.
+func (e *Environment) diagnoseWithoutFilter(ctx context.Context, kubeconfig string) ([]string, error) {
+	policy, err := e.kubectl(ctx, "-n", "istio-system", "get", "authorizationpolicy", "meshpass", "-o", "yaml")
+	if err != nil {
+		return nil, err
+	}
+	changed := strings.Replace(policy, "name: meshpass\n  rules", "name: meshpas\n  rules", 1)
+	if changed == policy {
+		return nil, errors.New("the AuthorizationPolicy names no provider meshpass")
+	}
+	if _, err := e.runTool(ctx, []byte(changed), "kubectl", "apply", "-f", "-"); err != nil {
+		return nil, err
+	}
+	const want = "istiod denies every request, because it cannot use the provider of istio-ext-authz-meshpas-ns[istio-system]-policy[meshpass]-rule[0]"
+	err = e.waitFor(ctx, "doctor to find the unknown provider", podsBound, func(ctx context.Context) (string, error) {
+		d, err := e.runDoctor(ctx, kubeconfig)
+		if err != nil {
+			return "", err
+		}
+		count, others := 0, 0
+		for _, c := range d.Checks {
+			switch {
+			case c.Check == "envoy" && c.Result == "wrong" && c.Detail == want:
+				count++
+			case c.Result != "ok":
+				others++
+			}
+		}
+		if count != 3 || others != 0 || d.code != 1 {
+			return fmt.Sprintf("exit code %d, lines with the fault: %d, with others: %d", d.code, count, others), nil
+		}
+		return "", nil
+	})
+	_, back := e.kubectl(context.WithoutCancel(ctx), "apply", "-f", e.repoFile("manifests", "istio", "authorization-policy.yaml"))
+	if err != nil {
+		return []string{err.Error()}, back
+	}
+	return nil, back
+}
+
+// diagnoseWithoutRights takes away the right to reach the pods of shop, and then to list pods.
+func (e *Environment) diagnoseWithoutRights(ctx context.Context, kubeconfig string) ([]string, error) {
+	var problems []string
+	for _, row := range []struct {
+		remove []string
+		check  string
+		want   string
+	}{
+		{[]string{"-n", "shop", "delete", "rolebinding", "meshpass-doctor-reach"}, "envoy", "not reached by port-forward"},
+		{[]string{"delete", "clusterrolebinding", "meshpass-doctor"}, "authorizer", "no right to list the pods of the cluster"},
+	} {
+		if _, err := e.kubectl(ctx, row.remove...); err != nil {
+			return problems, err
+		}
+		d, err := e.runDoctor(ctx, kubeconfig)
+		if err != nil {
+			return problems, err
+		}
+		unchecked := ""
+		for _, c := range d.Checks {
+			if c.Check == row.check && c.Result == "not_checked" {
+				unchecked = c.Detail
+			}
+		}
+		e.out.printLine("   %s: %s", row.check, unchecked)
+		if d.code != 2 || !strings.Contains(unchecked, row.want) {
+			problems = append(problems, fmt.Sprintf("%s: exit code %d, %q, want 2 and %q", strings.Join(row.remove, " "), d.code, unchecked, row.want))
+		}
+	}
+	return problems, nil
+}
