@@ -131,6 +131,10 @@ lint-proof: test-programs ## Cause on the real gateway, Envoy and control plane 
 	cd e2e && go test -count=1 . -run '^(TestTopologies|TestTrustComesAndGoes)$$'
 	cd e2e/istiod && go test -count=1 -run '^(TestLintFacts|TestLintTimeout|TestChains)$$' .
 
+.PHONY: rbac-proof
+rbac-proof: test-programs ## Send random requests through gateways with the Tyk policies of `meshpass rbac generate` [REQUESTS=10000 for each case]
+	cd e2e && RBAC_REQUESTS=$(or $(REQUESTS),10000) go test -count=1 -timeout 60m -v ./gateway -run '^TestRBACGenerate'
+
 .PHONY: manifests-check
 manifests-check: bin/istiod ## Build every overlay and check each object as a cluster would
 	@bin/istiod validate --mesh manifests/istio/install.yaml --dir manifests
