@@ -125,11 +125,12 @@ images: ## Build the two images, with Docker
 
 .PHONY: lint-proof
 lint-proof: test-programs ## Cause on the real gateway, Envoy and control plane the faults that `meshpass lint` calls seen
-	cd e2e && go test -count=1 ./gateway -run '^(TestLintFacts|TestUnguardedAPIs|TestWays|TestResponseCache|TestDetailedRecording|TestCanary|TestControlAPI|TestKinds|TestOpenAPIDefinitions|TestBundles)$$'
+	cd e2e && go test -tags lintproof -count=1 ./gateway -run '^(TestLintFacts|TestLintDefinitions|TestLintGateways|TestUnguardedAPIs|TestWays|TestResponseCache|TestDetailedRecording|TestCanary|TestControlAPI|TestKinds|TestOpenAPIDefinitions|TestBundles)$$'
 	cd e2e && go test -count=1 ./drills -run '^(TestDrills|TestRetries)$$'
-	cd e2e && go test -count=1 ./fidelity -run '^TestNormalisation$$'
+	cd e2e && go test -tags lintproof -count=1 ./fidelity -run '^(TestNormalisation|TestLintDecisions|TestLintTraffic|TestLintOutages|TestLintAccessLog)$$'
+	cd e2e && go test -tags lintproof -count=1 ./envoy -run '^TestLintRoutes$$'
 	cd e2e && go test -count=1 . -run '^(TestTopologies|TestTrustComesAndGoes)$$'
-	cd e2e/istiod && go test -count=1 -run '^(TestLintFacts|TestLintTimeout|TestChains)$$' .
+	cd e2e/istiod && go test -tags lintproof -count=1 -run '^(TestLintFacts|TestLintTimeout|TestLintChains|TestLintSettings|TestLintRejected|TestChains)$$' .
 
 .PHONY: rbac-proof
 rbac-proof: test-programs ## Send random requests through gateways with the Tyk policies of `meshpass rbac generate` [REQUESTS=10000 for each case]

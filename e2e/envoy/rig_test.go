@@ -35,6 +35,7 @@ type rig struct {
 	net       *subnet.Subnet
 	dir       string // logs
 	istio     string // copy of manifests/istio that the live control plane reads
+	more      string // objects beside them
 	xds, sds  string
 	workloads map[string]envoy.Workload
 	authz     *authorizer
@@ -80,6 +81,9 @@ func (r *rig) fromIstiod(t *testing.T) {
 	must(t, r.net.CopyDir(objects, cluster.Files))
 	r.istio = t.TempDir()
 	must(t, r.net.CopyDir(r.istio, os.DirFS(filepath.Join(root, "manifests", "istio"))))
+	if r.more != "" {
+		must(t, os.WriteFile(filepath.Join(r.istio, "more.yaml"), []byte(r.more), 0o600))
+	}
 	p, err := process.Start(process.Spec{
 		Name: "istiod", Path: istiod, Stderr: r.istiodLog(),
 		Args: []string{

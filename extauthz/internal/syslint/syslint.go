@@ -38,7 +38,7 @@ type Report struct {
 	Objects   int                 `json:"objects"`  // Kubernetes objects that were checked
 	Files     int                 `json:"files"`    // definitions, configurations and documents, also in ConfigMaps
 	Ignored   map[string]int      `json:"ignored"`  // objects that no check reads, by kind
-	Notes     []string            `json:"notes"`    // what the input does not have
+	Notes     []string            `json:"notes"`    // parts that the input does not have
 	Accepted  int                 `json:"accepted"` // findings that the baseline accepts
 	Outdated  []string            `json:"outdated"` // entries of the baseline without a finding
 	Findings  []Finding           `json:"findings"`

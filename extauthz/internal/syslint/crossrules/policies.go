@@ -25,11 +25,11 @@ var (
 		"Grant the scope in scopes.byPolicy of the plugin's file, or map the provider's scopes.")
 	tykPolicyUnknown = registry.Define("tyk_policy_unknown", finding.Error,
 		"A definition, a key or the plugin's file names a Tyk policy that does not exist.",
-		"Tyk denies the callers (403), or scopes of the policy are never granted.",
+		"Tyk answers the callers with 500 (policy not found), or scopes of the policy are never granted.",
 		"Write the id of a policy.")
 	rightsUnknown = registry.Define("tyk_policy_api_unknown", finding.Error,
 		"A Tyk policy or key has rights for an API that no definition has, or for none at all.",
-		"The right has no effect; a policy without any right admits its callers to every API.",
+		"The right has no effect; a policy without any right is not valid, and Tyk answers its callers with 500.",
 		"Write the api_id of a definition.")
 	targetUnknown = registry.Define("target_unknown", finding.Error,
 		"A document targets a workload, Service or API that does not exist.",
@@ -652,7 +652,7 @@ func (c *checker) checkTykPolicies() {
 	}
 }
 
-// checkRights looks the APIs of rights up. Without rights, Tyk admits to every API.
+// checkRights looks the APIs of rights up. A policy without rights is not valid.
 func (c *checker) checkRights(n *objects.Node, name string) {
 	if len(c.APIs) == 0 {
 		return
@@ -660,7 +660,7 @@ func (c *checker) checkRights(n *objects.Node, name string) {
 	rights := n.Find("access_rights").Members()
 	partitioned := n.FindPath("partitions", "quota").IsTrue() || n.FindPath("partitions", "rate_limit").IsTrue()
 	if len(rights) == 0 && n.Find("access_rights_array").IsEmpty() && n.Find("apply_policies").IsEmpty() && !(partitioned && !n.FindPath("partitions", "acl").IsTrue()) {
-		c.report.Add(rightsUnknown, n, "%s has no access_rights: it admits to every API", name)
+		c.report.Add(rightsUnknown, n, "%s has no access_rights", name)
 		return
 	}
 	for _, right := range rights {

@@ -25,7 +25,7 @@ var (
 		"Write the same text into audience of both files.")
 	lifetimeTooLong = registry.Define("lifetime_mismatch", finding.Error,
 		"The plugin's tokens live longer than the authorizer accepts.",
-		"Every token of this gateway is denied: lifetime_exceeded.",
+		"Every token of this gateway is denied: lifetime_too_long.",
 		"Set lifetime of the plugin to at most maxLifetime of the trust entry.")
 	requesterUnknown = registry.Define("gateway_not_requester", finding.Error,
 		"The gateway's workload in the plugin's file is not among the requesters of its issuer.",

@@ -46,7 +46,7 @@ type Rule struct {
 	Severity Severity
 	Summary  string // the fault, in one sentence
 	Breaks   string // the consequence
-	Fix      string // what to change
+	Fix      string // the change that removes it
 }
 
 // Registry collects the rules of an area, in the order of the documentation.

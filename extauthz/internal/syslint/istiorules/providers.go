@@ -22,7 +22,7 @@ var (
 		"Write the name of a provider of the MeshConfig, or add the provider: `meshpass istio providers`.")
 	providerDuplicate = registry.Define("provider_duplicate", finding.Error,
 		"Two extension providers have one name.",
-		"Only one of them counts, or istiod takes the provider for invalid, and Envoy denies every request of the policies that name it.",
+		"Only the last one counts, with its service, timeout and failOpen.",
 		"Remove one of the two.")
 	providerInvalid = registry.Define("provider_invalid", finding.Error,
 		"A provider has a setting that istiod rejects: its name, port, service or statusOnError.",

@@ -53,7 +53,7 @@ type Set struct {
 	Objects   []*Object
 	Contents  []*Content
 	Unchecked []Unchecked
-	Notes     []string       // what no check reads, and what is not in the input
+	Notes     []string       // parts that no check reads, and parts that are not in the input
 	Ignored   map[string]int // other kinds, which no check reads, with their number
 	known     map[string]int // index of an object by its title and group
 }

@@ -41,7 +41,7 @@ var (
 		"Use another header, such as Authorization.")
 	transforms = registry.Define("tyk_header_transform", finding.Error,
 		"An API adds or removes a header of ours, or copies one.",
-		"Tyk's transforms run before GuardUpstream signs. A header X-Meshpass-* that they add reaches the workload as if the authorizer had set it.",
+		"GuardUpstream removes such headers afterwards, so the transform does nothing. Where the hook does not run, they reach the workload as if the authorizer had set them.",
 		"Leave Txn-Token and X-Meshpass-* out of transforms and templates.")
 	responseCache = registry.Define("tyk_response_cache", finding.Error,
 		"An API with our hooks uses Tyk's response cache.",

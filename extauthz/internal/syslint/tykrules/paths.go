@@ -26,12 +26,12 @@ var (
 		"Tyk serves every API under its id too, and does not strip this prefix: anchored patterns of the block list do not match there.",
 		"Give the API an id that is no listen path, and block by patterns that also match below /{api_id}/, or deny the path in a document.")
 	collision = registry.Define("tyk_listen_path_collision", finding.Error,
-		"Two APIs have one listen path on one host, or a parameter in one takes the requests of the other.",
-		"At its start Tyk renames equal ones to PATH-{api_id}: the path itself is answered with 404. Of others the longer text gets the requests.",
+		"Two APIs have one listen path on one host, or paths that differ in the names of parameters alone.",
+		"At its start Tyk renames equal ones to PATH-{api_id}: the path itself is answered with 404. Of the others, chance decides which one is asked.",
 		"Give each API a listen path of its own.")
 	idTwice = registry.Define("tyk_api_id_duplicate", finding.Error,
 		"Two APIs of a gateway have one id.",
-		"Tyk serves one of them: the other one is answered with 404, and rights for the id admit to the wrong API.",
+		"Tyk serves both, and a right for the id admits to both: a key for one API opens the other.",
 		"Give each API an id of its own.")
 	prefixPath = registry.Define("tyk_listen_path_prefix", finding.Error,
 		"A listen path does not end with a slash, and the gateway does not have enable_strict_routes.",
@@ -155,7 +155,7 @@ func (c *checker) checkListenPaths() {
 		}
 		byPath[key] = a
 	}
-	c.checkParameters(byPath)
+	c.checkParameters()
 	c.checkIDs()
 	for _, a := range c.apis {
 		if a.ID == "" || a.Internal {
@@ -169,50 +169,21 @@ func (c *checker) checkListenPaths() {
 	}
 }
 
-// checkParameters finds a listen path with parameters that takes the requests of another one: Tyk asks longer texts first, and a parameter's
-// name counts as text.
-func (c *checker) checkParameters(byPath map[string]*model.API) {
-	var wide []*model.API
-	for _, a := range byPath {
-		if strings.Contains(a.ListenPathText(), "{") {
-			wide = append(wide, a)
-		}
-	}
-	slices.SortFunc(wide, func(a, b *model.API) int { return strings.Compare(a.ListenPathText(), b.ListenPathText()) })
-	for _, a := range wide {
-		expression := "^"
-		for _, literal := range splitSegments(a.ListenPathText()) {
-			expression += literal
-		}
-		pattern, err := regexp.Compile(expression)
-		if err != nil {
+// checkParameters finds listen paths that differ in the names of parameters alone: Tyk's order of such paths is by chance.
+func (c *checker) checkParameters() {
+	byPattern := map[string]*model.API{}
+	for _, a := range c.apis {
+		path := a.ListenPathText()
+		pattern := muxSegment.ReplaceAllString(path, "{$1}")
+		if pattern == path || a.Internal {
 			continue
 		}
-		for _, other := range byPath {
-			text := muxSegment.ReplaceAllString(other.ListenPathText(), "x")
-			if other == a || c.routeKey(a) != c.routeKey(other) || len(other.ListenPathText()) > len(a.ListenPathText()) || !pattern.MatchString(text) {
-				continue
-			}
-			if len(other.ListenPathText()) == len(a.ListenPathText()) && strings.Compare(other.Title(), a.Title()) < 0 {
-				continue // of two that are alike, one
-			}
-			c.report.Add(collision, at(other, other.ListenPath), "the listen path %s of API %s also takes the requests of %s (API %s)", a.ListenPathText(), a.Title(), other.ListenPathText(), other.Title())
+		key := c.routeKey(a) + " " + pattern
+		first := byPattern[key]
+		if byPattern[key] = a; first != nil && first.ListenPathText() != path {
+			c.report.Add(collision, at(a, a.ListenPath), "the listen paths of the APIs %s and %s differ in the names of parameters alone: %s, %s", first.Title(), a.Title(), first.ListenPathText(), path)
 		}
 	}
-}
-
-// splitSegments writes a listen path as expressions: its texts quoted, its parameters by their own expression.
-func splitSegments(path string) (parts []string) {
-	last := 0
-	for _, at := range muxSegment.FindAllStringSubmatchIndex(path, -1) {
-		parts = append(parts, regexp.QuoteMeta(path[last:at[0]]))
-		expression := "[^/]+"
-		if at[2] >= 0 {
-			expression = path[at[2]:at[3]]
-		}
-		parts, last = append(parts, "(?:"+expression+")"), at[1]
-	}
-	return append(parts, regexp.QuoteMeta(path[last:]))
 }
 
 // checkIDs finds an id that two APIs of a gateway have.

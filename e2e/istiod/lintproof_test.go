@@ -1,0 +1,170 @@
+//go:build lintproof
+
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	httpauthz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"istio.io/istio/pilot/pkg/model"
+	"istio.io/istio/pilot/pkg/simulation"
+	"istio.io/istio/pilot/test/xdstest"
+	"istio.io/istio/pkg/wellknown"
+)
+
+// manifest is an object of Istio in one line.
+func manifest(version, kind, name, namespace, spec string) string {
+	return "apiVersion: " + version + "\nkind: " + kind + "\nmetadata: {name: " + name + ", namespace: " + namespace + "}\nspec: " + spec + "\n"
+}
+
+const (
+	securityV1   = "security.istio.io/v1"
+	networkingV1 = "networking.istio.io/v1"
+	telemetryV1  = "telemetry.istio.io/v1"
+)
+
+// withMesh is a setting of the mesh.
+func withMesh(setting string) string {
+	return "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {name: more}\nspec: {meshConfig: {" + setting + "}}\n"
+}
+
+// peer is a PeerAuthentication of the namespace, with the time of its creation.
+func peer(name, created, mode string) string {
+	return "apiVersion: " + securityV1 + "\nkind: PeerAuthentication\nmetadata: {name: " + name + ", namespace: shop, creationTimestamp: " + created + "}\nspec: {mtls: {mode: " + mode + "}}\n"
+}
+
+// httpProvider is a provider that asks in HTTP.
+const httpProvider = `{name: meshpass, envoyExtAuthzHttp: {service: meshpass.meshpass.svc.cluster.local, port: 9000, timeout: 0.25s}}`
+
+// TestLintChains: istiod makes of more configurations what `meshpass lint` says of them.
+func TestLintChains(t *testing.T) {
+	waypoint := pod{name: "waypoint", namespace: "shop", address: "10.98.77.20", labels: map[string]string{"gateway.networking.k8s.io/gateway-name": "waypoint"}, kind: model.Waypoint}
+	unnamed := "apiVersion: v1\nkind: Service\nmetadata: {name: unnamed, namespace: shop}\nspec: {clusterIP: 10.96.0.99, selector: {app: inventory}, ports: [{name: web, port: 8099, targetPort: 8099, protocol: TCP}]}\n"
+	for _, row := range []struct {
+		code    string
+		pod     pod
+		folders []string
+		more    string
+		call    simulation.Call
+		want    []string
+	}{
+		{"port_without_check", reports, nil, manifest(securityV1, "AuthorizationPolicy", "ports", "shop",
+			`{selector: {matchLabels: {app: reports}}, action: CUSTOM, provider: {name: meshpass}, rules: [{to: [{operation: {ports: ["8081"]}}]}]}`), in(8080, simulation.HTTP), nil},
+		{"port_protocol_unknown", inventory, nil, unnamed, in(8099, simulation.TCP), []string{asks}},
+		{"port_protocol_unknown, HTTP", inventory, nil, unnamed, in(8099, simulation.HTTP), []string{asks}},
+		{"peer_authentication_conflict, the older one is permissive", inventory, []string{permissive},
+			peer("first", `"2026-01-01T00:00:00Z"`, "PERMISSIVE") + "---\n" + peer("second", `"2026-02-01T00:00:00Z"`, "STRICT"), plaintext(8080), []string{asks}},
+		{"ambient_selector", waypoint, nil, customPolicy("by-label", "shop", "gateway.networking.k8s.io/gateway-name: waypoint", "meshpass"), in(8080, simulation.HTTP), nil},
+	} {
+		t.Run(row.code, func(t *testing.T) {
+			m := loadChains(t, row.more, row.folders...)
+			chain := &listener.FilterChain{}
+			row.call.CustomListenerValidations = []simulation.CustomFilterChainValidation{func(c *listener.FilterChain) error { chain = c; return nil }}
+			simulate(t, row.pod, m).Run(row.call)
+			if got := meets(t, chain, row.call.Port); !slices.Equal(got, row.want) {
+				t.Errorf("it meets %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+// managerOf is the HTTP connection manager of the workload's port.
+func managerOf(t *testing.T, m *manifests) *hcm.HttpConnectionManager {
+	t.Helper()
+	chain := &listener.FilterChain{}
+	call := in(8080, simulation.HTTP)
+	call.CustomListenerValidations = []simulation.CustomFilterChainValidation{func(c *listener.FilterChain) error { chain = c; return nil }}
+	simulate(t, inventory, m).Run(call)
+	manager := xdstest.ExtractHTTPConnectionManager(t, chain)
+	if manager == nil {
+		t.Fatal("no HTTP connection manager")
+	}
+	return manager
+}
+
+func authzOf(t *testing.T, manager *hcm.HttpConnectionManager) *httpauthz.ExtAuthz {
+	t.Helper()
+	for _, f := range manager.GetHttpFilters() {
+		if f.GetName() == wellknown.HTTPExternalAuthorization {
+			return unpack(t, f.GetTypedConfig(), &httpauthz.ExtAuthz{})
+		}
+	}
+	t.Fatal("no ext_authz filter")
+	return nil
+}
+
+const (
+	tracer     = `extensionProviders: [` + good + `, {name: otel, opentelemetry: {service: orders.shop.svc.cluster.local, port: 8080}}]`
+	withTracer = `{tracing: [{providers: [{name: otel}]`
+)
+
+// TestLintSettings: settings of providers and of tracing become what `meshpass lint` says.
+func TestLintSettings(t *testing.T) {
+	t.Run("provider_http", func(t *testing.T) {
+		filter := authzOf(t, managerOf(t, loadChains(t, withProviders(httpProvider))))
+		if filter.GetHttpService() == nil || filter.GetGrpcService() != nil {
+			t.Errorf("got %v", filter)
+		}
+	})
+	t.Run("provider_duplicate", func(t *testing.T) {
+		open := strings.Replace(strings.Replace(second, "name: second", "name: meshpass", 1), "port: 9000", "port: 9000, failOpen: true", 1)
+		for i, providers := range []string{good + ", " + open, open + ", " + good} {
+			filter := authzOf(t, managerOf(t, loadChains(t, withProviders(providers))))
+			if got := filter.GetFailureModeAllow(); got != (i == 0) {
+				t.Errorf("order %d: failOpen is %t, want that of the last provider", i, got)
+			}
+		}
+	})
+	t.Run("provider_setting_ignored", func(t *testing.T) {
+		filter := authzOf(t, managerOf(t, loadChains(t, withProviders(strings.Replace(good, "port: 9000", "port: 9000, clearRouteCache: true", 1)))))
+		if filter.GetClearRouteCache() {
+			t.Error("istiod passes clearRouteCache on")
+		}
+	})
+	t.Run("tracing_sampling", func(t *testing.T) {
+		manager := managerOf(t, loadChains(t, withMesh(tracer)+"---\n"+manifest(telemetryV1, "Telemetry", "tracing", "istio-system", withTracer+`}]}`)))
+		if got := manager.GetTracing().GetRandomSampling().GetValue(); got != 1 {
+			t.Errorf("%v per cent of all traces, want Istio's default of 1", got)
+		}
+	})
+	for _, row := range []struct{ code, more string }{
+		{"provider_not_visible, egress of a Sidecar", manifest(networkingV1, "Sidecar", "default", "shop", `{egress: [{hosts: ["./*", "istio-system/*"]}]}`)},
+		{"provider_not_visible, defaultServiceExportTo", withMesh(`defaultServiceExportTo: ["."]`)},
+	} {
+		t.Run(row.code, func(t *testing.T) {
+			for _, c := range simulate(t, inventory, loadChains(t, row.more)).Clusters {
+				if strings.Contains(c.GetName(), "meshpass.meshpass") {
+					t.Errorf("the proxy has the cluster %s", c.GetName())
+				}
+			}
+		})
+	}
+	t.Run("client_plaintext, enableAutoMtls", func(t *testing.T) {
+		for _, c := range simulate(t, reports, loadChains(t, withMesh("enableAutoMtls: false"))).Clusters {
+			if c.GetName() == "outbound|8080||inventory.shop.svc.cluster.local" && (c.GetTransportSocket() != nil || len(c.GetTransportSocketMatches()) > 0) {
+				t.Error("callers send TLS")
+			}
+		}
+	})
+}
+
+// TestLintRejected: the schema of the API server, or the webhook of istiod, rejects what `meshpass lint` says it rejects.
+func TestLintRejected(t *testing.T) {
+	for code, text := range map[string]string{
+		"custom_dry_run": "apiVersion: " + securityV1 + "\nkind: AuthorizationPolicy\nmetadata: {name: p, annotations: {istio.io/dry-run: \"true\"}}\nspec: {action: CUSTOM, provider: {name: meshpass}, rules: [{}]}\n",
+		"custom_invalid": "apiVersion: " + securityV1 + "\nkind: AuthorizationPolicy\nmetadata: {name: p}\nspec: {action: CUSTOM, provider: {name: meshpass}, rules: [{from: [{source: {namespaces: [a]}}]}]}\n",
+		"field_unknown":  "apiVersion: " + securityV1 + "\nkind: PeerAuthentication\nmetadata: {name: p}\nspec: {mtls: {mod: STRICT}}\n",
+	} {
+		t.Run(code, func(t *testing.T) {
+			m := &manifests{}
+			err := m.add([]byte(text))
+			if err == nil {
+				t.Error("it is accepted")
+			}
+		})
+	}
+}
