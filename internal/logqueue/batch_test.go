@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // gated is a sink that holds its first write until it is released, and keeps each write.
@@ -194,4 +195,33 @@ func (q *Queue) awaitQueued(lines int) {
 	for q.Stats().Queued != lines {
 		runtime.Gosched()
 	}
+}
+
+// A queue with more lines than are written together does not wait for others: the writer is behind already.
+func TestABacklogIsNotHeldBack(t *testing.T) {
+	g := newGated()
+	q := newQueue(t, g, func(o *Options) { o.Linger = time.Hour })
+	flushed := make(chan error, 1)
+	q.Add([]byte("first\n"))
+	go func() { flushed <- q.Flush(context.Background()) }() // the first line does not linger then
+	<-g.begun
+	line := strings.Repeat("x", maxBatch/4-1) + "\n"
+	for range 12 { // three batches; the last one waits for more
+		q.Add([]byte(line))
+	}
+	q.awaitQueued(14)
+	close(g.free)
+	if err := <-flushed; err != nil {
+		t.Error(err)
+	}
+	for end := time.Now().Add(time.Minute); q.Stats().Queued > 4; runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("whole batches wait for more lines")
+		}
+	}
+	if g.mu.Lock(); len(g.writes) < 3 || len(g.writes[1]) != maxBatch || len(g.writes[2]) != maxBatch {
+		t.Errorf("got %d writes", len(g.writes))
+	}
+	g.mu.Unlock()
+	closeQueue(t, q)
 }

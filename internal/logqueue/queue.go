@@ -63,6 +63,9 @@ type Options struct {
 	// after it was named in the log. It must not write to this queue, and not block.
 	Report func(loss Loss, over bool)
 
+	// Linker, if any, links each line to the lines before it when it is written.
+	Linker Linker
+
 	// Linger is how long a line may wait for others that are written with it. A caller that waits for its line, a flush and the end
 	// are not delayed.
 	Linger time.Duration
@@ -103,10 +106,14 @@ type Queue struct {
 	stats      Stats
 	losses     map[Cause]*Loss // not named by a line yet; a timer runs while there are any
 	due        bool            // the timer has fired
+	ownDue     bool            // the linker may have a line of its own
+	ownTimer   bool            // a timer runs that sets ownDue
 
-	taken []*entry      // of the writer: the entries that it works on
-	batch []byte        // of the writer: the lines that it writes together
-	hurry chan struct{} // has a value if the writer must not wait for more lines
+	taken    []*entry      // of the writer: the entries that it works on
+	batch    []byte        // of the writer: the lines that it writes together
+	ends     []int         // of the writer: where each line of a linked batch ends, without its newline
+	ownAsked bool          // of the writer: the linker was not asked yet since ownDue was set
+	hurry    chan struct{} // has a value if the writer must not wait for more lines
 
 	ended chan struct{} // the writer has returned
 }
@@ -165,9 +172,9 @@ func New(sink io.Writer, o Options) *Queue {
 		o.after = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	}
 	if _, own := sink.(*File); !own {
-		sink = &wholeLines{sink: sink}
+		sink = &wholeLines{sink: sink, torn: o.Linker != nil && mayBeTorn(sink)}
 	}
-	q := &Queue{Options: o, sink: sink, losses: map[Cause]*Loss{}, ended: make(chan struct{}), hurry: make(chan struct{}, 1)}
+	q := &Queue{Options: o, sink: sink, losses: map[Cause]*Loss{}, ended: make(chan struct{}), hurry: make(chan struct{}, 1), ownDue: o.Linker != nil}
 	q.stats.Lost = map[Cause]uint64{}
 	q.filled = sync.NewCond(&q.mu)
 	go q.runWriter()
@@ -396,34 +403,38 @@ func (q *Queue) runWriter() {
 		if todo.reopen {
 			q.reopenSink()
 		}
+		q.ownAsked = q.ownAsked || todo.own
 		if todo.nameLosses || todo.end {
 			q.writeLosses()
 		}
-		if todo.end {
-			return
-		}
 		if len(todo.entries) > 0 {
 			q.writeEntries(todo.entries)
+		} else if todo.own || todo.end || todo.reopen {
+			q.writeOwn(todo.end)
+		}
+		if todo.end {
+			return
 		}
 	}
 }
 
 // task is the next work of the writer. It may have no entries.
 type task struct {
-	entries                 []*entry
-	reopen, nameLosses, end bool
+	entries                      []*entry
+	reopen, nameLosses, own, end bool
 }
 
 // nextTask waits for work. Entries stay in the queue while they are being written.
 func (q *Queue) nextTask() (todo task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.entries) == 0 && !q.closed && !q.reopen && !q.due {
+	for len(q.entries) == 0 && !q.closed && !q.reopen && !q.due && !q.ownDue {
 		q.filled.Wait()
 	}
 	q.lingerForMore()
 	todo.reopen, q.reopen = q.reopen, false
 	todo.nameLosses, q.due = q.due, false
+	todo.own, q.ownDue = q.ownDue, false
 	q.writing = q.countBatch()
 	q.taken = append(q.taken[:0], q.entries[:q.writing]...)
 	todo.entries = q.taken
@@ -434,7 +445,7 @@ func (q *Queue) nextTask() (todo task) {
 // lingerForMore waits for more lines; mu is held before and after it. Of the lines of a busy process, each would otherwise be written by
 // a call of its own.
 func (q *Queue) lingerForMore() {
-	if q.Linger == 0 || q.closed || len(q.entries) == 0 {
+	if q.Linger == 0 || q.closed || len(q.entries) == 0 || q.countBatch() < len(q.entries) { // more wait than are written together
 		return
 	}
 	q.mu.Unlock()
@@ -450,12 +461,14 @@ func (q *Queue) lingerForMore() {
 // countBatch returns how many of the first entries are written together: one marker, or
 // lines of [maxBatch] bytes; mu is held.
 func (q *Queue) countBatch() int {
-	size, most := 0, maxBatch
+	size, most, added := 0, maxBatch, 0
 	if file, ok := q.sink.(*File); ok && file.info.Mode().IsRegular() {
 		most = maxFileBatch
+	} else if q.Linker != nil {
+		most, added = most-MaxOwnLine, MaxLink
 	}
 	for i, e := range q.entries {
-		size += len(e.line)
+		size += len(e.line) + added
 		if i > 0 && (e.line == nil || size > most) {
 			return i
 		}
@@ -476,6 +489,27 @@ func (q *Queue) writeEntries(entries []*entry) {
 		finishAll(entries, nil)
 		return
 	}
+	whole, err := q.writeLines(entries)
+	if err == nil {
+		q.countWritten(len(entries), len(entries), nil)
+		finishAll(entries, nil)
+		return
+	}
+	whole = min(whole, len(entries)-1) // each error loses a line, or the writer would try for ever
+	cause := causeOf(err)
+	q.countWritten(whole, whole+1, err)
+	q.countLosses(cause, 1, q.Now(), err)
+	finishAll(entries[:whole], nil)
+	finishAll(entries[whole:whole+1], &LostError{Cause: cause, Err: err})
+}
+
+// writeLines writes lines together, and returns how many of them are whole in the sink.
+func (q *Queue) writeLines(entries []*entry) (whole int, err error) {
+	if q.Linker != nil {
+		if whole, isLinked, err := q.writeLinked(entries, false); isLinked {
+			return whole, err
+		}
+	}
 	text := entries[0].line
 	if len(entries) > 1 {
 		q.batch = q.batch[:0]
@@ -484,18 +518,8 @@ func (q *Queue) writeEntries(entries []*entry) {
 		}
 		text = q.batch
 	}
-	n, err := q.writeText(text)
-	if err == nil {
-		q.countWritten(len(entries), len(entries), nil)
-		finishAll(entries, nil)
-		return
-	}
-	whole := min(countWhole(entries, n), len(entries)-1) // each error loses a line, or the writer would try for ever
-	cause := causeOf(err)
-	q.countWritten(whole, whole+1, err)
-	q.countLosses(cause, 1, q.Now(), err)
-	finishAll(entries[:whole], nil)
-	finishAll(entries[whole:whole+1], &LostError{Cause: cause, Err: err})
+	n, err := q.writeText(q.sink, text)
+	return countWhole(entries, n), err
 }
 
 func finishAll(entries []*entry, err error) {
@@ -548,13 +572,13 @@ const maxIdleEntries = 1024
 
 // writeText treats a panic of the sink as an error: a panic in this goroutine would end the
 // process, which may be a gateway that only hosts this code.
-func (q *Queue) writeText(text []byte) (n int, err error) {
+func (q *Queue) writeText(sink io.Writer, text []byte) (n int, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			n, err = 0, fmt.Errorf("the sink panicked: %T", cause)
 		}
 	}()
-	return q.sink.Write(text)
+	return sink.Write(text)
 }
 
 func causeOf(err error) Cause {
@@ -622,7 +646,7 @@ func (q *Queue) writeLosses() {
 
 // writeLine writes a line that is not in the queue, and reports whether it is written.
 func (q *Queue) writeLine(line []byte) bool {
-	_, err := q.writeText(line)
+	_, err := q.writeLines([]*entry{{line: line}})
 	return err == nil
 }
 

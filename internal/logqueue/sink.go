@@ -58,6 +58,17 @@ func (w *wholeLines) Write(text []byte) (int, error) {
 	return max(n-before, 0), err
 }
 
+// mayBeTorn reports whether a sink is a file that an earlier process may have left in the middle of a line. An additional
+// empty line is harmless.
+func mayBeTorn(sink io.Writer) bool {
+	file, ok := sink.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode().IsRegular() && info.Size() > 0
+}
+
 // File is a sink that appends to a file by its name: after a rotation, which renames
 // or removes the file, the next line goes to a new one. It is used by one goroutine.
 type File struct {
@@ -65,6 +76,8 @@ type File struct {
 	open  *os.File
 	info  fs.FileInfo // of open
 	stuck error       // why lines still go to a file that no longer has the name
+	size  int64       // that the file has at least, unless it was truncated
+	begun bool        // the file was opened, or truncated, and hasBegun has not said so yet
 	wholeLines
 }
 
@@ -122,7 +135,7 @@ func (f *File) Reopen() error {
 		return errors.Join(err, file.Close())
 	}
 	before := f.open
-	f.open, f.info, f.stuck = file, info, nil
+	f.open, f.info, f.stuck, f.size, f.begun = file, info, nil, info.Size(), true
 	f.wholeLines = wholeLines{sink: file, torn: !endsWithNewline(f.name, info)}
 	if before != nil {
 		return before.Close()
@@ -151,12 +164,57 @@ func endsWithNewline(name string, info fs.FileInfo) bool {
 // Write appends to the file that has the name now. If that cannot be opened, the line
 // goes to the open file, unless it was removed.
 func (f *File) Write(line []byte) (int, error) {
-	if named, err := os.Stat(f.name); err != nil || !os.SameFile(named, f.info) {
-		if f.stuck = f.Reopen(); f.stuck != nil && f.isRemoved() {
-			return 0, f.stuck
-		}
+	if err := f.followName(); err != nil {
+		return 0, err
 	}
-	return f.wholeLines.Write(line)
+	return f.appendText(line)
+}
+
+// followName opens the file that has the name now, if it is another one. An error means that nothing can be written.
+func (f *File) followName() error {
+	named, err := os.Stat(f.name)
+	if err != nil || !os.SameFile(named, f.info) {
+		if f.stuck = f.Reopen(); f.stuck != nil && f.isRemoved() {
+			return f.stuck
+		}
+		return nil
+	}
+	if size := named.Size(); size < f.size && f.info.Mode().IsRegular() {
+		f.size, f.begun = size, true
+	}
+	return nil
+}
+
+// appendText is Write to the open file, also after a rename.
+func (f *File) appendText(text []byte) (int, error) {
+	n, err := f.wholeLines.Write(text)
+	f.size += int64(n)
+	return n, err
+}
+
+// hasBegun reports, once for each time, that the file was opened or truncated.
+func (f *File) hasBegun() bool {
+	begun := f.begun
+	f.begun = false
+	return begun
+}
+
+// ReadEnd returns the last bytes of the file, at most so many. It is empty if the file is not a regular one.
+func (f *File) ReadEnd(most int64) ([]byte, error) {
+	if !f.info.Mode().IsRegular() {
+		return nil, nil
+	}
+	file, err := os.Open(f.name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	from := max(info.Size()-most, 0)
+	return io.ReadAll(io.NewSectionReader(file, from, info.Size()-from))
 }
 
 // isRemoved reports whether the open file has no name any more, so that it cannot be read.

@@ -43,7 +43,7 @@ func newSigner(p *parts, process process) (*signer, error) {
 	if s.minter, err = token.NewMinter(minter); err != nil {
 		return nil, denial.New(decision.NoSigningKey, "keys.dir: %w", err)
 	}
-	s.audit = auditTrails.openTrail(p.config.Audit, process.log) // last: from here on its limits apply to the trail
+	s.audit = auditTrails.openTrail(p.config.Audit, p.auditChain(), process.log) // last: from here on its limits apply to the trail
 	return s, nil
 }
 
@@ -54,7 +54,7 @@ func newBrokenSigner(err error, process process) *signer {
 	}
 	return &signer{
 		broken: err, hooks: tykapi.NewBrokenHookChecks(err, process.log),
-		audit: auditTrails.openTrail(settings.DefaultAudit, process.log), now: time.Now,
+		audit: auditTrails.openTrail(settings.DefaultAudit, nil, process.log), now: time.Now,
 		log: process.log, meter: process.meter, definitions: process.definitions,
 	}
 }

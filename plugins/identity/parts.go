@@ -1,13 +1,16 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/auditconfig"
 	"github.com/meshpass/meshpass/internal/gateway/files"
 	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/internal/reload"
 	"github.com/meshpass/meshpass/plugins/identity/denial"
+	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/keyset"
@@ -24,9 +27,10 @@ const (
 	revocationSource source = "revocation"
 	policiesSource   source = "policies"
 	keysSource       source = "keys"
+	chainKeySource   source = "chain_key"
 )
 
-var sources = []source{configSource, secretSource, revocationSource, policiesSource, keysSource}
+var sources = []source{configSource, secretSource, revocationSource, policiesSource, keysSource, chainKeySource}
 
 // parts are what a configuration names. Each follows its files on its own, and a fault of one of them
 // delays no change of another: neither a key nor a revocation may wait for a document, or for a mistake
@@ -37,6 +41,7 @@ type parts struct {
 	revoked  *reload.Value[*revocation.List]    // nil: no file is named
 	policies *reload.Value[policysource.Loaded] // nil: no folder is named
 	keys     *reload.Value[*keyset.SigningKeys]
+	chainKey *reload.Value[ed25519.PrivateKey] // nil: audit records are no chain
 }
 
 // followParts follows what the configuration names. A part that is at the same place as before is taken
@@ -46,7 +51,7 @@ func followParts(c *settings.Config, before *parts) *parts {
 		before = &parts{config: &settings.Config{}}
 	}
 	old := before.config
-	p := &parts{config: c, secret: before.secret, revoked: before.revoked, policies: before.policies, keys: before.keys}
+	p := &parts{config: c, secret: before.secret, revoked: before.revoked, policies: before.policies, keys: before.keys, chainKey: before.chainKey}
 	if c.SecretFile != old.SecretFile {
 		p.secret = followFiles(reload.Files(c.SecretFile), func() (identity.PseudonymKey, error) {
 			secret, err := files.ReadSecret(c.SecretFile)
@@ -66,7 +71,28 @@ func followParts(c *settings.Config, before *parts) *parts {
 			return keys, loadError(decision.NoSigningKey, "keys.dir", err)
 		})
 	}
+	if c.Audit.Chain.Key != old.Audit.Chain.Key {
+		p.chainKey = followChainKey(c.Audit.Chain.Key)
+	}
 	return p
+}
+
+func followChainKey(file string) *reload.Value[ed25519.PrivateKey] {
+	if file == "" {
+		return nil
+	}
+	return followFiles(reload.Files(file), func() (ed25519.PrivateKey, error) {
+		key, err := auditconfig.ReadChainKey(file)
+		return key, loadError(decision.NotConfigured, "audit.chain.key", err)
+	})
+}
+
+// auditChain is the chain of audit records; nil: not configured.
+func (p *parts) auditChain() *audit.Chain {
+	if p.chainKey == nil {
+		return nil
+	}
+	return &audit.Chain{Key: p.chainKey.Get(), Checkpoint: p.config.Audit.Chain.Checkpoint}
 }
 
 func followRevocations(file string) *reload.Value[*revocation.List] {
@@ -138,6 +164,9 @@ func (p *parts) bySource() map[source]part {
 	}
 	if p.policies != nil {
 		all[policiesSource] = p.policies
+	}
+	if p.chainKey != nil {
+		all[chainKeySource] = p.chainKey
 	}
 	return all
 }

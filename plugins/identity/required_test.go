@@ -42,7 +42,7 @@ func withTrail(t *testing.T, sink interface{ Write([]byte) (int, error) }, secti
 	p := startRig(t, "audit: {output: stderr}", "audit: {output: stderr, "+section+"}")
 	trail := audit.New(sink, audit.Options{})
 	auditTrails.logs[settings.Stderr] = trail
-	p.signer.audit = auditTrails.openTrail(p.signer.config.Audit, p.signer.log)
+	p.signer.audit = auditTrails.openTrail(p.signer.config.Audit, nil, p.signer.log)
 	return p
 }
 

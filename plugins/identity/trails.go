@@ -26,7 +26,7 @@ type trails struct {
 var auditTrails = &trails{logs: map[string]*audit.Log{}}
 
 // openTrail gives the audit log of the output, and applies the settings of the configuration.
-func (t *trails) openTrail(c settings.Audit, log *slog.Logger) *audit.Log {
+func (t *trails) openTrail(c settings.Audit, chain *audit.Chain, log *slog.Logger) *audit.Log {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	trail, known := t.logs[c.Output]
@@ -38,7 +38,9 @@ func (t *trails) openTrail(c settings.Audit, log *slog.Logger) *audit.Log {
 		trail = audit.New(duplicateOutput(file), audit.Options{Log: log})
 		t.logs[c.Output] = trail
 	}
-	trail.Apply(c.Settings())
+	s := c.Settings()
+	s.Chain = chain
+	trail.Apply(s)
 	return trail
 }
 

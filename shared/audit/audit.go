@@ -15,6 +15,9 @@
 // With [Settings.Required], an allow waits for its record ([Log.RecordAllow]): a request
 // whose record cannot be written is not allowed. Denials never wait. The queue keeps a
 // quarter of its room for allows, so that a flood of denials does not end them.
+//
+// With [Settings.Chain], the lines are a hash chain with signed checkpoints. The writer makes it,
+// so a caller does not wait for it.
 package audit
 
 import (
@@ -38,6 +41,8 @@ const (
 	KindEdge  Kind = "edge"  // the edge denied, or passed the request on without identity
 	KindCheck Kind = "check" // a hop decided
 	KindGap   Kind = "gap"   // records are missing; see [Gap]
+
+	KindCheckpoint Kind = "checkpoint" // a signature about the lines before; see [Checkpoint]
 )
 
 // Record is one decision. It never holds a token, a key or a whole session: Inputs has
@@ -105,6 +110,7 @@ type Settings struct {
 	Required      bool     // an allow waits for its record: see RecordAllow
 	SampleAllowed *float64 // the share of allows that are recorded, 0 to 1; nil: all; ignored if Required
 	Mask          []string // of MaskableFields: fields whose values are replaced by "masked"
+	Chain         *Chain   // nil: lines are written without a chain
 }
 
 func (s Settings) withDefaults() *Settings {
@@ -149,8 +155,10 @@ func New(sink io.Writer, o Options) *Log {
 	l.settings.Store(settings)
 	l.anonymous = newLimiter(settings.Anonymous, l.addSuppressedGap)
 	l.sampled = &sampler{report: l.addSampledGap}
+	file, _ := sink.(*logqueue.File)
 	l.queue = logqueue.New(sink, logqueue.Options{
 		Limit: settings.Queue, Now: o.Now, Report: reportTo(o.Log), Linger: linger,
+		Linker: newChainWriter(file, func() *Chain { return l.settings.Load().Chain }, o.Now),
 		Line: func(loss logqueue.Loss) []byte {
 			return encodeGap(Gap{Time: o.Now().UTC(), Kind: KindGap, ID: newID(), Cause: loss.Cause, Count: loss.Count, Since: loss.Since.UTC()})
 		},
@@ -251,6 +259,7 @@ func (l *Log) Apply(s Settings) {
 	settings := s.withDefaults()
 	l.settings.Store(settings)
 	l.queue.SetLimit(settings.Queue)
+	l.queue.AskLinker()
 	l.anonymous.perSecond.Store(int64(settings.Anonymous))
 }
 

@@ -35,7 +35,7 @@ func TestCommands(t *testing.T) {
 		stdout, stderr string // prefixes; see: the last line
 		see            string // whose --help is named; empty: no command
 	}{
-		{"nothing", nil, 2, "", "no command: want one of serve, config, keys, token, policy, revoke, services, tyk, istio, lint, rbac, routes, rehearse, trace, doctor, status, health, version", "meshpass"},
+		{"nothing", nil, 2, "", "no command: want one of serve, config, keys, token, policy, revoke, audit, services, tyk, istio, lint, rbac, routes, rehearse, trace, doctor, status, health, version", "meshpass"},
 		{"unknown command", []string{"server"}, 2, "", `unknown command "server" (did you mean "serve"?)`, "meshpass"},
 		{"help", []string{"help"}, 0, "Meshpass verifies the internal tokens", "", ""},
 		{"--help", []string{"--help"}, 0, "Meshpass verifies the internal tokens", "", ""},

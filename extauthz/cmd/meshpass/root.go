@@ -15,7 +15,7 @@ each request. The other commands prepare, check and operate it.
 
 Exit codes: 0 fine; 1 the answer is no; 2 the command could not do its work
 (wrong usage or configuration, a file that cannot be read).`,
-		newServe(), newConfig(), newKeys(), newToken(), newPolicy(), newRevoke(), newServices(), newTyk(), newIstio(), newLint(), newRBAC(), newRoutes(), newRehearse(), newTrace(), newDoctor(), newStatus(), newHealth(), newVersion())
+		newServe(), newConfig(), newKeys(), newToken(), newPolicy(), newRevoke(), newAudit(), newServices(), newTyk(), newIstio(), newLint(), newRBAC(), newRoutes(), newRehearse(), newTrace(), newDoctor(), newStatus(), newHealth(), newVersion())
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.Flags().Bool("version", false, "print the version, as the command version does")

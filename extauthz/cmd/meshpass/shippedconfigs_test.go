@@ -106,6 +106,7 @@ func requireAll(t *testing.T, configs map[string]string) {
 func newMountedFiles(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
+	ran(t, "audit", "keys", "new", filepath.Join(dir, "audit.pem"))
 	for _, keys := range []string{"keys", "keys-west"} {
 		ran(t, "keys", "new", "--first", "--dir", filepath.Join(dir, keys))
 		ran(t, "keys", "publish", "--dir", filepath.Join(dir, keys), "--out", filepath.Join(dir, strings.Replace(keys, "keys", "jwks", 1)+".json"))

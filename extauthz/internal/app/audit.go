@@ -23,12 +23,14 @@ type auditConfig struct {
 	Required         bool     `yaml:"required"`         // an allow is answered only after its record was written
 	SampleAllowed    float64  `yaml:"sampleAllowed"`    // share of allows that are recorded
 	Mask             []string `yaml:"mask"`             // fields of records whose values are replaced
+
+	Chain auditconfig.Chain `yaml:"chain"`
 }
 
 const toStdout = "stdout"
 
 func defaultAudit() auditConfig {
-	return auditConfig{Output: toStdout, Queue: audit.DefaultQueue, AnonymousDenials: audit.DefaultAnonymous, SampleAllowed: 1}
+	return auditConfig{Output: toStdout, Queue: audit.DefaultQueue, AnonymousDenials: audit.DefaultAnonymous, SampleAllowed: 1, Chain: auditconfig.DefaultChain}
 }
 
 func (c auditConfig) settings() audit.Settings {
@@ -39,6 +41,7 @@ func (c auditConfig) settings() audit.Settings {
 
 func (c auditConfig) check(file *strictyaml.Checker) {
 	auditconfig.Check(file, c.settings())
+	auditconfig.CheckChain(file, c.Chain)
 	at := strictyaml.Path{"audit", "output"}
 	file.RequireText(at, c.Output)
 	if c.Output == "stderr" { // as the plugin's file has it
@@ -95,8 +98,10 @@ type auditTrail struct {
 	now     func() time.Time
 }
 
-func newAuditTrail(c auditConfig, output io.Writer, log *slog.Logger, now func() time.Time) auditTrail {
-	records := audit.New(output, audit.Options{Settings: c.settings(), Now: now, Log: log})
+func newAuditTrail(c auditConfig, chain *audit.Chain, output io.Writer, log *slog.Logger, now func() time.Time) auditTrail {
+	settings := c.settings()
+	settings.Chain = chain
+	records := audit.New(output, audit.Options{Settings: settings, Now: now, Log: log})
 	return auditTrail{config: c, records: records, log: log, now: now}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/trust"
 	"github.com/meshpass/meshpass/internal/logqueue"
 	"github.com/meshpass/meshpass/internal/reload"
+	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/revocation"
 	"github.com/meshpass/meshpass/shared/token"
@@ -50,6 +51,7 @@ type authorizer struct {
 	metrics  *ops.Metrics
 	changes  *changeLog
 	audit    auditTrail
+	chain    *audit.Chain    // of audit records; nil: not configured
 	tracer   *tracing.Tracer // nil: no spans
 
 	certificates *reload.Value[*transport.Material] // nil: the authorizer ends no TLS
@@ -79,7 +81,7 @@ func loadAuthorizer(p Process) (*authorizer, error) {
 		closeOutput(output)
 		return nil, err
 	}
-	a.audit = newAuditTrail(file.config.Audit, output, p.Log, p.Now)
+	a.audit = newAuditTrail(file.config.Audit, a.chain, output, p.Log, p.Now)
 	a.policies.combine()
 	return a, nil
 }
@@ -122,6 +124,7 @@ func (a *authorizer) loadFiles(file *configFile) {
 	a.policies.loadDocuments(check, a.settings.folders)
 	a.policies.loadOverrides(check, c.Policies.Overrides)
 	c.Audit.checkOutput(check)
+	a.chain = c.Audit.Chain.Load(check)
 }
 
 func newRegistry(c config, domains identity.TrustDomains, revoked revocation.Checker, p Process) *trust.Registry {

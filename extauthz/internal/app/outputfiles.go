@@ -73,6 +73,7 @@ func (c config) readFiles(file *strictyaml.Checker) []namedFile {
 		add(entry.JWKS.File, "trust", i, "jwks", "file")
 		add(entry.JWKS.CAFile, "trust", i, "jwks", "caFile")
 	}
+	add(c.Audit.Chain.Key, "audit", "chain", "key")
 	add(c.Policies.Overrides, "policies", "overrides")
 	add(c.Envoy.AllowedHeaders, "envoy", "allowedHeaders")
 	add(c.Revocation.File, "revocation", "file")

@@ -13,7 +13,7 @@ import (
 // Variables are for addresses and paths. A new key with them belongs into this list and into the docs.
 func TestKeysWithVariables(t *testing.T) {
 	want := []string{
-		"audit.output", "debug", "envoy.allowedHeaders", "listeners[].grpc", "listeners[].services", "ops", "policies.dirs[].path", "policies.overrides",
+		"audit.chain.key", "audit.output", "debug", "envoy.allowedHeaders", "listeners[].grpc", "listeners[].services", "ops", "policies.dirs[].path", "policies.overrides",
 		"revocation.file", "revocation.redis.address", "revocation.redis.caFile", "revocation.redis.passwordFile",
 		"tls.certFile", "tls.clientCAFile", "tls.keyFile", "tracing.otlp.endpoint",
 		"trust[].jwks.caFile", "trust[].jwks.file", "trust[].jwks.seed", "trust[].jwks.url",
@@ -42,7 +42,7 @@ tls: {certFile: "${MESHPASS_TEST_VALUE}", keyFile: "${MESHPASS_TEST_VALUE}", cli
 trust: [{jwks: {file: "${MESHPASS_TEST_VALUE}", url: "${MESHPASS_TEST_VALUE}", caFile: "${MESHPASS_TEST_VALUE}", seed: "${MESHPASS_TEST_VALUE}"}}]
 policies: {dirs: [{path: "${MESHPASS_TEST_VALUE}"}], overrides: "${MESHPASS_TEST_VALUE}"}
 revocation: {file: "${MESHPASS_TEST_VALUE}", redis: {address: "${MESHPASS_TEST_VALUE}", caFile: "${MESHPASS_TEST_VALUE}", passwordFile: "${MESHPASS_TEST_VALUE}"}}
-audit: {output: "${MESHPASS_TEST_VALUE}"}
+audit: {output: "${MESHPASS_TEST_VALUE}", chain: {key: "${MESHPASS_TEST_VALUE}"}}
 envoy: {allowedHeaders: "${MESHPASS_TEST_VALUE}"}
 tracing: {otlp: {endpoint: "${MESHPASS_TEST_VALUE}"}}
 `

@@ -24,6 +24,7 @@ func CheckConfig(name string, data []byte, strict bool, now time.Time) (found st
 		_, err := ReadRevocations(c.Revocation.File)
 		file.RejectError(strictyaml.Path{"revocation", "file"}, err)
 	}
+	c.Audit.Chain.Load(file)
 	keys := checkKeys(file, c)
 	if file.Err() == nil { // documents depend on the workload and the mappings
 		found.Warnings = checkDocuments(file, c, strict)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/internal/auditconfig"
 	"github.com/meshpass/meshpass/internal/bytesize"
 	"github.com/meshpass/meshpass/internal/gateway/mapping"
 	"github.com/meshpass/meshpass/shared/audit"
@@ -87,6 +88,8 @@ type Audit struct {
 	Required         bool     `yaml:"required"`         // a request goes on only after its record was written; default false
 	SampleAllowed    float64  `yaml:"sampleAllowed"`    // share of issued tokens and anonymous requests that are recorded; default 1
 	Mask             []string `yaml:"mask"`             // fields of records whose values are replaced; default none
+
+	Chain auditconfig.Chain `yaml:"chain"` // default: records are no chain
 }
 
 // Settings are those of the audit log.
@@ -103,7 +106,7 @@ const (
 )
 
 // DefaultAudit is used until a file is loaded, and for keys that the file does not have.
-var DefaultAudit = Audit{Output: Stdout, Queue: audit.DefaultQueue, AnonymousDenials: audit.DefaultAnonymous, SampleAllowed: 1}
+var DefaultAudit = Audit{Output: Stdout, Queue: audit.DefaultQueue, AnonymousDenials: audit.DefaultAnonymous, SampleAllowed: 1, Chain: auditconfig.DefaultChain}
 
 // SessionMapping gives the mapping of a kind of session; nil: the file does not have it, and
 // sessions of this kind are denied.

@@ -41,7 +41,7 @@ apiKeys:
   subject: alias
   claims: {tenant: org}
   scopes: {byPolicy: {gold: [a b]}}
-audit: {output: /var/log/audit, queue: 1KiB, anonymousDenials: -1, required: true, sampleAllowed: 0.1, mask: [user]}
+audit: {output: /var/log/audit, queue: 1KiB, anonymousDenials: -1, required: true, sampleAllowed: 0.1, mask: [user], chain: {checkpoint: 2h}}
 `
 	want := []string{
 		"f.yaml:1:1: workload: want the gateway's SPIFFE id, such as spiffe://cluster.local/ns/edge/sa/tyk-gateway",
@@ -74,6 +74,8 @@ audit: {output: /var/log/audit, queue: 1KiB, anonymousDenials: -1, required: tru
 		"f.yaml:22:64: audit.anonymousDenials: want 1 to 100000 records a second for each reason, not -1",
 		"f.yaml:22:99: audit.sampleAllowed: with required: true every allow has a record: remove sampleAllowed, or set required to false",
 		`f.yaml:22:111: audit.mask[0]: "user" cannot be masked: want caller, detail, host, inputs, path, request_id, sub, trace_id`,
+		"f.yaml:22:125: audit.chain.key: missing",
+		"f.yaml:22:138: audit.chain.checkpoint: want 1s to 1h0m0s, not 2h0m0s",
 	}
 	_, err := Parse("f.yaml", []byte(text))
 	if err == nil {
@@ -131,7 +133,7 @@ func TestRelativeNames(t *testing.T) {
 
 // Variables are for addresses and paths. A new key with them belongs into this list and into the docs.
 func TestKeysWithVariables(t *testing.T) {
-	want := []string{"edge.policies[].path", "keys.dir", "metrics", "revocation.file", "secretFile"}
+	want := []string{"audit.chain.key", "edge.policies[].path", "keys.dir", "metrics", "revocation.file", "secretFile"}
 	if got := strictyaml.VariableKeys(reflect.TypeFor[Config]()); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q", got)
 	}
@@ -155,12 +157,13 @@ upstreams: [orders.example.com]
 edge: {policies: [{path: "${MESHPASS_TEST_VALUE}"}]}
 revocation: {file: "${MESHPASS_TEST_VALUE}.yaml"}
 metrics: "${MESHPASS_TEST_IP}:9092"
+audit: {chain: {key: "${MESHPASS_TEST_VALUE}.pem"}}
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []string{c.Keys.Dir, c.SecretFile, c.Edge.Policies[0].Path, c.Revocation.File, c.Metrics}
-	want := []string{"/etc/meshpass/a: b/keys", "/etc/meshpass/a: b/secret", "/etc/meshpass/a: b", "/etc/meshpass/a: b.yaml", "127.0.0.1:9092"}
+	got := []string{c.Keys.Dir, c.SecretFile, c.Edge.Policies[0].Path, c.Revocation.File, c.Metrics, c.Audit.Chain.Key}
+	want := []string{"/etc/meshpass/a: b/keys", "/etc/meshpass/a: b/secret", "/etc/meshpass/a: b", "/etc/meshpass/a: b.yaml", "127.0.0.1:9092", "/etc/meshpass/a: b.pem"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -170,7 +173,7 @@ func TestVariablesThatAreNotExpanded(t *testing.T) {
 	text := strings.NewReplacer("https://tyk.test.meshpass.dev", `"https://${HOST}"`, "DIR/secret", "${MESHPASS_TEST_UNSET}/secret").Replace(readFull(t))
 	_, err := Parse("f.yaml", []byte(text))
 	want := "f.yaml:2:9: issuer: ${HOST} is not expanded here: write the value itself, or replace it before the program starts; " +
-		"variables are expanded only in edge.policies[].path, keys.dir, metrics, revocation.file, secretFile\n" +
+		"variables are expanded only in audit.chain.key, edge.policies[].path, keys.dir, metrics, revocation.file, secretFile\n" +
 		"f.yaml:16:13: secretFile: the environment variable MESHPASS_TEST_UNSET is not set"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v", err)

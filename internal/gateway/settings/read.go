@@ -80,7 +80,7 @@ func (c *Config) completeFolders(checker *strictyaml.Checker) {
 // resolvePaths reads relative names from the folder of the configuration, as the authorizer does. The
 // gateway's working directory can be any.
 func (c *Config) resolvePaths(checker *strictyaml.Checker) {
-	for _, path := range []*string{&c.Keys.Dir, &c.SecretFile, &c.Revocation.File} {
+	for _, path := range []*string{&c.Keys.Dir, &c.SecretFile, &c.Revocation.File, &c.Audit.Chain.Key} {
 		if *path != "" {
 			*path = checker.ResolvePath(*path)
 		}

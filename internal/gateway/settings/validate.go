@@ -45,6 +45,7 @@ func (v validator) checkConfig(c *Config) {
 	}
 	v.RequireOneOf(strictyaml.Path{"audit", "output"}, c.Audit.Output, Stdout, Stderr)
 	auditconfig.Check(v.Checker, c.Audit.Settings())
+	auditconfig.CheckChain(v.Checker, c.Audit.Chain)
 }
 
 // checkUpstreams has no default: anyone who receives a token can use it.

@@ -69,6 +69,8 @@ func (d *differ) replayLine(n int, line []byte) {
 	case errors.As(err, &gap):
 		d.report.Missing += gap.Count
 		return
+	case errors.Is(err, errCheckpoint):
+		return
 	case errors.Is(err, ErrOtherLine):
 		d.report.OtherLines++
 		return

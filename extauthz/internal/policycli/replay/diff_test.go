@@ -174,6 +174,8 @@ func TestOneRecord(t *testing.T) {
 			hopRecord(denied(changes{"reason": "too_many_headers"})), hopRecord(denied(changes{"reason": "audit_unavailable"})), hopRecord(nil),
 		}, "\n"), "replayed 1, changed 0, undecidable 0; not decided by documents 5"},
 		{"a refusal of the edge's own", hopRecord(denied(changes{"kind": "edge", "reason": "no_session", "callee": "edge/a"})) + "\n" + hopRecord(nil), "replayed 1, changed 0, undecidable 0; not decided by documents 1"},
+		{"checkpoints between", `{"time":"2026-06-01T12:00:00Z","kind":"checkpoint","id":"1","key":"k","chain":"0123456789abcdef","seq":1,"prev":"0","sig":"s"}` + "\n" + hopRecord(nil),
+			"replayed 1, changed 0, undecidable 0"},
 		{"gaps between", `{"time":"2026-06-01T12:00:00Z","kind":"gap","id":"1","cause":"suppressed","count":40,"since":"2026-06-01T12:00:00Z","decision":"deny","reason":"token_missing"}` + "\n" +
 			`{"time":"2026-06-01T12:00:00Z","kind":"gap","id":"2","cause":"queue_full","count":2,"since":"2026-06-01T12:00:00Z"}` + "\n" + hopRecord(nil), "replayed 1, changed 0, undecidable 0; not recorded 42"},
 		{"a log between", `{"time":1,"level":"INFO","msg":"listening"}` + "\ntime=x level=info\n\n" + hopRecord(nil), "replayed 1, changed 0, undecidable 0; other lines 2"},

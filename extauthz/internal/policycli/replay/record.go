@@ -33,6 +33,9 @@ const maxLine = 1 << 20
 // log that goes to the same place.
 var ErrOtherLine = errors.New("no audit record")
 
+// errCheckpoint is the error of a line that signs the lines before it, and is no decision.
+var errCheckpoint = fmt.Errorf("%w: a checkpoint", ErrOtherLine)
+
 // GapError is the error of a line that counts records which are missing.
 type GapError struct{ Count uint64 }
 
@@ -64,6 +67,9 @@ func ParseRecord(line []byte) (Record, error) {
 	var r Record
 	if err := decoder.Decode(&r.Audit); err != nil {
 		return r, fmt.Errorf("not JSON: %w", err)
+	}
+	if r.Audit.Kind == audit.KindCheckpoint {
+		return r, errCheckpoint
 	}
 	if r.Audit.Kind == audit.KindGap {
 		var gap audit.Gap
