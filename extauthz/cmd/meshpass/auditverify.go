@@ -163,4 +163,3 @@ func showBytesRead(cmd *cobra.Command) func(int64) {
 		}
 	}
 }
-
