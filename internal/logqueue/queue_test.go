@@ -155,7 +155,7 @@ type panicking struct{}
 
 func (panicking) Write([]byte) (int, error) { panic("sink") }
 
-// A gateway that hosts us goes on, whatever a writer does.
+// A gateway that hosts us goes on after a panic of a writer.
 func TestAPanicOfTheSinkIsALoss(t *testing.T) {
 	q := newQueue(t, panicking{})
 	q.addAll(t, "a", "b")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What is read again to explain a mistake is bounded, whatever the text: it is a
+// What is read again to explain a mistake is bounded for any text: it is a
 // test of work, which a loop over all lines would not end within hours.
 func TestExplainingAMistakeIsBounded(t *testing.T) {
 	lines := func(format string) string { return "a:\n" + strings.Repeat(format, maxReread/len(format)) }

@@ -29,7 +29,7 @@ func TestVariableKeys(t *testing.T) {
 	}
 }
 
-// A value is a text, whatever it holds: it is read neither as YAML nor for variables.
+// A value is always a text: it is read neither as YAML nor for variables.
 func TestVariablesAreExpandedOnce(t *testing.T) {
 	for name, value := range map[string]string{
 		"IP": "10.0.0.1", "NUMBER": "9000", "NULL": "null", "TILDE": "~", "BOOL": "true", "LIST": "[a, b]", "MAP": "a: b",

@@ -84,7 +84,7 @@ func TestARecordThatIsNotRequired(t *testing.T) {
 	}
 }
 
-// An allow fails with the write of its record, whatever the cause is, and the next one succeeds when writes do. A line
+// An allow fails with the write of its record, for any cause, and the next one succeeds when writes do. A line
 // that was torn off is not continued.
 func TestARequiredRecordThatCannotBeWritten(t *testing.T) {
 	for _, row := range []struct {

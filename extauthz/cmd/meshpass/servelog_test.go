@@ -159,7 +159,7 @@ func (a *authorizer) await(t *testing.T, sample string, value int) {
 	}
 }
 
-// end sends SIGTERM and wants the process to end as it says, whatever hangs.
+// end sends SIGTERM and wants the process to end, also if something hangs.
 func (a *authorizer) end(t *testing.T) {
 	t.Helper()
 	if err := a.Process.Signal(syscall.SIGTERM); err != nil {

@@ -51,7 +51,7 @@ func shippedMemory(t *testing.T) bytesize.Size {
 	return 0
 }
 
-// All that peers can fill, whatever they send and all at once, fits into the
+// All that peers can fill, by any message and all at once, fits into the
 // container that is shipped, with every configuration that is shipped.
 func TestAllLimitsTogetherFitIntoTheContainer(t *testing.T) {
 	limit := shippedMemory(t)

@@ -119,7 +119,7 @@ func TestDecisionsThatHang(t *testing.T) {
 	s.requireHealth(t, healthpb.HealthCheckResponse_SERVING)
 }
 
-// stalled is an output that nobody reads.
+// stalled is an output without a reader.
 type stalled struct{ release chan struct{} }
 
 func (s stalled) Write(p []byte) (int, error) { <-s.release; return len(p), nil }

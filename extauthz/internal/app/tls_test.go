@@ -38,7 +38,7 @@ func (f files) certify(leaf certtest.Leaf) {
 	f.write("cert.pem", leaf.Cert)
 }
 
-// dialTLS shows the certificates that are given, or none.
+// dialTLS shows the certificates that are given, if any.
 func dialTLS(t *testing.T, address string, ca certtest.CA, certificates ...tls.Certificate) auth.AuthorizationClient {
 	t.Helper()
 	config := &tls.Config{RootCAs: ca.CertPool(), ServerName: "meshpass.meshpass.svc", Certificates: certificates, MinVersion: tls.VersionTLS12}
