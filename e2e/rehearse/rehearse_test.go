@@ -199,6 +199,13 @@ func TestLimits(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	removed := false // from the OpenAPI form of the API second, which runs with its hooks
+	for _, change := range r.Changes.NotRun {
+		removed = removed || change.File == "second-oas.json" && change.Part == "middleware.operations.getOrder.virtualEndpoint"
+	}
+	if !removed {
+		t.Errorf("the virtual endpoint is not listed: %+v", r.Changes.NotRun)
+	}
 }
 
 // The limiters of Tyk admit different requests of the same load: docs/rehearse.md describes them.

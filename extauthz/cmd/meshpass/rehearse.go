@@ -91,6 +91,8 @@ func (r *rehearsal) run(cmd *cobra.Command, file string) error {
 			return errors.New("the rehearsal was killed")
 		case err == nil:
 			return &exitError{code: code} // everything has been printed
+		case cmd.Context().Err() != nil:
+			return rehearse.ErrInterrupted
 		case !errors.Is(err, isolate.ErrImpossible) || r.isolation == "isolated":
 			return err
 		}

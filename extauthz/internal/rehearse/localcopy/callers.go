@@ -1,6 +1,7 @@
 package localcopy
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/rehearse/plan"
 	"github.com/meshpass/meshpass/internal/gateway/settings"
+	"github.com/meshpass/meshpass/internal/suggest"
 )
 
 // Caller sends requests with a credential.
@@ -40,8 +42,16 @@ func (c *Copy) AddCaller(ctx context.Context, p *plan.Plan, name string) (*Calle
 	return &Caller{Name: name, user: &user, value: "Bearer " + raw}, err
 }
 
-// CheckCallers finds users of the plan whose provider is not in the plugin's file, before anything starts.
+// CheckCallers finds users of the plan whose provider is not in the plugin's file, and keys with unknown policies, before anything starts.
 func (c *Copy) CheckCallers(p *plan.Plan) error {
+	for _, name := range slices.Sorted(keysOf(p.Keys)) {
+		for i, policy := range p.Keys[name].Policies {
+			known := slices.Sorted(keysOf(c.Policies))
+			if !slices.Contains(known, policy) {
+				return fmt.Errorf("%s: keys.%s.policies[%d]: %s has no policy %q%s", p.File, name, i, cmp.Or(p.Gateway.Policies, "gateway.policies is absent: it"), policy, suggest.DidYouMean(policy, known))
+			}
+		}
+	}
 	for _, name := range slices.Sorted(keysOf(p.Users)) {
 		if _, err := c.findProvider(p.Users[name].IDP); err != nil {
 			return fmt.Errorf("%s: users.%s: %w", p.File, name, err)
@@ -153,7 +163,7 @@ func (c *Copy) ReadSessions(ctx context.Context, callers []*Caller) (map[*Caller
 			found[caller] = []Session{session}
 		case caller.user != nil:
 			for _, s := range stored {
-				if caller.ownsAlias(s.Alias) {
+				if c.ownsAlias(caller, s.Alias) {
 					found[caller] = append(found[caller], s)
 				}
 			}
@@ -162,10 +172,11 @@ func (c *Copy) ReadSessions(ctx context.Context, callers []*Caller) (map[*Caller
 	return found, nil
 }
 
-// ownsAlias reports whether a session belongs to the user: its alias is a claim of the token, or CLIENT:CLAIM with OpenID Connect.
-func (caller *Caller) ownsAlias(alias string) bool {
-	for _, value := range caller.user.Claims {
-		if claim := fmt.Sprint(value); claim != "" && (alias == claim || strings.HasSuffix(alias, ":"+claim)) {
+// ownsAlias reports whether a session belongs to a user: its alias is the claim that names the user, or CLIENT:SUB with OpenID Connect.
+func (c *Copy) ownsAlias(caller *Caller, alias string) bool {
+	for _, a := range c.APIs {
+		claim, _ := caller.user.Claims[a.identity].(string)
+		if claim != "" && (alias == claim || a.identity == "sub" && strings.HasSuffix(alias, ":"+claim)) {
 			return true
 		}
 	}

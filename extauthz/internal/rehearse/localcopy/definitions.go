@@ -31,6 +31,7 @@ type API struct {
 	Endpoints  []*Endpoint `json:"endpointLimits,omitempty"` // each for all callers together
 	file       string
 	org        string
+	identity   string // claim that names the user of a JWT
 	canary     bool
 	provider   string // alias of the identity provider of its tokens
 	header     string // that carries the credential
@@ -148,7 +149,7 @@ func (l *localiser) readDefinition(name string) error {
 		l.changes.addSkipped(l.file, part, why+": the API does not run in the copy")
 		return nil
 	}
-	a.header = findCredentialHeader(whole)
+	a.header, a.identity = findCredentialHeader(whole), cmp.Or(textAt(whole, "jwt_identity_base_field"), "sub")
 	if !isTrueAt(whole, "domain_disabled") {
 		a.domain = textAt(whole, "domain")
 	}
@@ -533,11 +534,7 @@ func (l *localiser) addHost(target, part string) string {
 		}
 	}
 	u.Scheme = "http"
-	host := u.Hostname()
-	if u.Port() != "" {
-		host = net.JoinHostPort(host, u.Port())
-	}
-	l.found.hosts[host] = true
+	l.found.hosts[strings.TrimSuffix(strings.ToLower(u.Host), ":80")] = true
 	l.changes.addReplaced(l.file, part, redactURL(target), l.proxyURL, note)
 	return u.String()
 }
@@ -560,6 +557,18 @@ func (l *localiser) readOpenAPI(name string) error {
 			if !isEmpty(operation[part]) {
 				l.changes.addSkipped(base, "middleware.operations."+id+"."+part, "it does not run: requests go to the upstream")
 				delete(operation, part)
+			}
+		}
+	}
+	global := objectAt(objectAt(extension, "middleware"), "global")
+	for _, name := range sortedKeys(global) {
+		hooks := toObjects(global[name])
+		if hooks == nil {
+			hooks = toObjects(toObject(global[name])["plugins"]) // the older form
+		}
+		for _, hook := range hooks {
+			if isOurs(textAt(hook, "functionName")) && textAt(hook, "path") != "" {
+				hook["path"] = l.plugin // as in the classic form
 			}
 		}
 	}

@@ -39,7 +39,11 @@ func (c *Copy) buildEnvoy() ([]byte, error) {
 			listeners = append(listeners, c.workloadListener(s, target))
 			target = "mesh-" + s.name
 		}
-		virtualHosts = append(virtualHosts, object{"name": s.name, "domains": s.listDomains(), "routes": []any{newRoute(target)}})
+		to := newRoute(target)
+		if host, https := strings.CutSuffix(s.Host, ":443"); https {
+			to["route"].(object)["host_rewrite_literal"] = host // as a request by https names it
+		}
+		virtualHosts = append(virtualHosts, object{"name": s.name, "domains": s.listDomains(), "routes": []any{to}})
 	}
 	virtualHosts = append(virtualHosts, object{"name": "unknown", "domains": []any{"*"}, "routes": []any{object{
 		"match":           object{"prefix": "/"},

@@ -106,6 +106,7 @@ func TestBrokenFiles(t *testing.T) {
 		"algorithm of no use here":       {"meshpass.yaml", strings.Replace(files["meshpass.yaml"], "jwks:", "algorithms: [RS256], jwks:", 1), "trust[0].algorithms: a rehearsal signs with "},
 		"folder of policies is absent":   {"meshpass.yaml", strings.Replace(files["meshpass.yaml"], "path: policies", "path: /etc/absent/shop", 1), "policies.dirs[0].path: there is no folder /etc/absent/shop: name it in the rehearsal file, as authorizer: {policies: {shop: FOLDER}}"},
 		"user of an unknown provider":    {"rehearsal.yaml", strings.Replace(files["rehearsal.yaml"], "alice: {claims", "alice: {idp: dema, claims", 1), `users.alice: idp: want one of demo, as in the plugin's file, not "dema"`},
+		"key of an unknown policy":       {"rehearsal.yaml", files["rehearsal.yaml"] + "keys: {partner: {policies: [golf]}}\n", `policies.json has no policy "golf" (did you mean "gold"?)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := prepare(t, map[string]string{row.file: row.text}); err == nil || !strings.Contains(err.Error(), row.want) {

@@ -78,19 +78,20 @@ func accountOf(host string) string {
 	return ""
 }
 
+// hostOnly is the host without its port.
 func hostOnly(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		return name
+	if _, port, err := net.SplitHostPort(host); err == nil {
+		return strings.TrimSuffix(host, ":"+port)
 	}
 	return host
 }
 
 // listDomains gives the forms in which the host is sent.
 func (s *service) listDomains() []any {
-	if _, port, err := net.SplitHostPort(s.Host); err == nil && port != "80" {
+	if hostOnly(s.Host) != s.Host {
 		return []any{s.Host}
 	}
-	return []any{hostOnly(s.Host), hostOnly(s.Host) + ":80"}
+	return []any{s.Host, s.Host + ":80"}
 }
 
 // serveApps serves the substitutes for the services: each answers at once, or after its delay.

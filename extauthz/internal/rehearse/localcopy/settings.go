@@ -174,7 +174,9 @@ func (c *Copy) readPlugin(name string) ([]byte, error) {
 	whole["secretFile"] = "hmac"
 	upstreams := toList(whole["upstreams"])
 	whole["upstreams"] = append(upstreams, c.egressAddress())
+	c.Changes.addReplaced(file, "upstreams", "", c.egressAddress(), "added: the local Envoy")
 	whole["audit"] = object{"output": settings.Stdout, "anonymousDenials": 100_000}
+	c.Changes.addReplaced(file, "audit", "", settings.Stdout, "all records, without masks, for the report")
 	for key, why := range map[string]string{"revocation": "no list of revocations is read", "metrics": "no metrics are served"} {
 		if _, set := whole[key]; set {
 			c.Changes.addSkipped(file, key, why)

@@ -17,7 +17,7 @@ var knownMembers = []string{
 	"jwt_source", "jwt_signing_method", "jwt_jwks_uris", "use_openid", "openid_options", "providers", "issuer", "use_basic_auth", "use_oauth2",
 	"enable_signature_checking", "use_mutual_tls_auth", "auth", "use_certificate", "external_oauth", "protocol", "graphql", "execution_mode",
 	"custom_middleware_bundle", "custom_middleware_bundle_disabled", "definition", "enable_coprocess_auth", "global_rate_limit", "disable_rate_limit", "disable_quota",
-	"is_oas", "domain", "domain_disabled", "enabled", "disabled", "rate", "per", "method", "x-tyk-api-gateway", "middleware", "operations", "upstream",
+	"is_oas", "jwt_identity_base_field", "domain", "domain_disabled", "enabled", "disabled", "rate", "per", "method", "x-tyk-api-gateway", "middleware", "operations", "upstream", "global", "plugins", "functionName",
 }
 
 var memberSpelling = func() map[string]string {
