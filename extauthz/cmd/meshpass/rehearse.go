@@ -99,8 +99,11 @@ func (r *rehearsal) run(cmd *cobra.Command, file string) error {
 		fmt.Fprintf(cmd.ErrOrStderr(), "meshpass: %s: the addresses in the definitions are replaced, and nothing else prevents a connection to other machines\n", err)
 	}
 	options := rehearse.Options{Plan: p, Programs: r.programs, Speed: r.speed, Isolated: inside, Progress: newRehearsalProgress(cmd.ErrOrStderr())}
-	if options.Records, err = r.readRecords(cmd); err != nil {
-		return err
+	if r.records != "" {
+		options.Progress.Starting("reading the records")
+		if options.Records, err = r.readRecords(cmd); err != nil {
+			return err
+		}
 	}
 	report, err := rehearse.Run(cmd.Context(), options)
 	if err != nil {
@@ -109,16 +112,24 @@ func (r *rehearsal) run(cmd *cobra.Command, file string) error {
 	return r.print(cmd, report)
 }
 
+// readRecords ends with the context: a terminal or a named pipe can be silent for ever.
 func (r *rehearsal) readRecords(cmd *cobra.Command) (*rehearse.Recording, error) {
-	if r.records == "" {
-		return nil, nil
+	var recording *rehearse.Recording
+	read := make(chan error, 1)
+	go func() {
+		records, err := openInput(cmd, r.records)
+		if err == nil {
+			defer records.Close()
+			recording, err = rehearse.ReadRecords(records)
+		}
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		return recording, err
+	case <-cmd.Context().Done():
+		return nil, rehearse.ErrInterrupted
 	}
-	records, err := openInput(cmd, r.records)
-	if err != nil {
-		return nil, err
-	}
-	defer records.Close()
-	return rehearse.ReadRecords(records)
 }
 
 func (r *rehearsal) print(cmd *cobra.Command, report *rehearse.Report) error {

@@ -405,6 +405,24 @@ func (c *Copy) CheckAlive() error {
 
 func (c *Copy) onClose(stop func() error) { c.stops = append(c.stops, stop) }
 
+// AwaitRecords waits until the plugin has written the records of the last requests: it writes them after its answers.
+func (c *Copy) AwaitRecords(ctx context.Context) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for before := int64(-1); ; {
+		info, err := os.Stat(filepath.Join(c.dir, gatewayOut))
+		if err != nil || info.Size() == before {
+			return err
+		}
+		before = info.Size()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
 // StopAll ends all programs, so that their logs are complete. The folder stays.
 func (c *Copy) StopAll() error {
 	var errs []error

@@ -35,6 +35,7 @@ func TestNothingIsLeft(t *testing.T) {
 		signal syscall.Signal
 		shared bool // no network namespace
 	}{
+		"reading records":   {"starting: reading the records", syscall.SIGINT, false},
 		"copying":           {"starting: reading", syscall.SIGINT, false},
 		"starting Redis":    {"starting: Redis", syscall.SIGINT, false},
 		"starting Envoy":    {"starting: Envoy", syscall.SIGTERM, true},
@@ -50,7 +51,13 @@ func TestNothingIsLeft(t *testing.T) {
 			if row.shared {
 				args = append(args, "--network", "shared")
 			}
+			if phase == "reading records" {
+				args = append(args, "--from", "-")
+			}
 			cmd := command(t, args...)
+			silent, err := cmd.StdinPipe() // until the end
+			must(t, err)
+			defer silent.Close()
 			dir := strings.TrimPrefix(cmd.Env[len(cmd.Env)-1], "TMPDIR=")
 			stderr, err := cmd.StderrPipe()
 			must(t, err)
@@ -195,7 +202,7 @@ func TestNoAddressIsUsed(t *testing.T) {
 func TestIsolation(t *testing.T) {
 	t.Parallel()
 	if err := exec.Command("unshare", "--user", "--net", "true").Run(); err != nil {
-		t.Skip("NOT RUN: rehearsals in a network namespace: needs user namespaces")
+		t.Skip("NOT RUN: rehearsals in a network namespace, without user namespaces: needs root")
 	}
 	limits, err := filepath.Abs("testdata/limits")
 	must(t, err)
