@@ -79,6 +79,27 @@ func (s *Set) Targets() []identity.Pattern {
 	return all
 }
 
+// TargetInfo names the documents that have a target, by name, also those in shadow mode. A workload can have documents of several targets.
+type TargetInfo struct {
+	Target    string         `json:"target"`
+	Documents []DocumentInfo `json:"documents"`
+}
+
+// DescribeTargets lists the targets of all documents, as [Set.Targets].
+func (s *Set) DescribeTargets() []TargetInfo {
+	all := []TargetInfo{}
+	for _, target := range s.Targets() {
+		info := TargetInfo{Target: target.String()}
+		for _, d := range s.documents {
+			if slices.Contains(d.spec.Targets, target) {
+				info.Documents = append(info.Documents, d.Info())
+			}
+		}
+		all = append(all, info)
+	}
+	return all
+}
+
 // Callers lists the callers that rules name in from.workloads, each once, sorted by their text.
 func (s *Set) Callers() []identity.Pattern {
 	var all []identity.Pattern

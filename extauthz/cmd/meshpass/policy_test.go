@@ -30,6 +30,8 @@ func TestPolicy(t *testing.T) {
 		{"lint", 2, "name a folder of documents"},
 		{"lint " + shipped + " --strict", 0, "documents: 3, errors: 0, warnings: 0\n"},
 		{"lint -o json " + shipped, 0, `"findings": []`},
+		{"lint -v " + shipped, 0, "ns/shop/sa/orders: ../../../manifests/policies/orders.yaml (enforce)\n"},
+		{"lint -v -o json " + shipped, 0, `"target": "ns/shop/sa/orders"`},
 		{"lint -o xml " + shipped, 2, `invalid value "xml" for -o: want text, json, github or sarif`},
 		{"lint --trust-domain , " + shipped, 2, "want NAME, or NAME,ALIAS"},
 		{"lint --members tenant,plan " + shipped, 0, "errors: 0"},

@@ -11,7 +11,7 @@ import (
 
 func newPolicyLint() *cobra.Command {
 	var source policycli.DocumentSource
-	var strict bool
+	var strict, verbose bool
 	var workloads string
 	cmd := &cobra.Command{
 		Use: "lint SOURCE... [flags]", Short: "Find errors and likely mistakes in policies",
@@ -25,6 +25,7 @@ Exit codes: 0 no errors; 1 errors, or warnings with --strict; 2 the policies cou
 be checked.`,
 	}
 	cmd.Flags().BoolVar(&strict, "strict", false, "fail on warnings too")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "also print each target with its documents and their modes; -o json always has them")
 	addText(cmd, &workloads, "workloads", "FILE", "also warn of each workload in FILE that no enforced document targets; FILE has one name on a line, as in targets; - is standard input")
 	addPolicySource(cmd, &source)
 	format := addOutput(cmd, "github", "for workflow commands, which GitHub shows at the lines of a pull request",
@@ -49,6 +50,9 @@ be checked.`,
 		report, err := lint.Run(source, listed)
 		if err != nil {
 			return err
+		}
+		if verbose && *format == "text" {
+			return printReport(cmd, report, report.PrintVerbose, *format, report.Passes(strict))
 		}
 		return printFindings(cmd, report, *format, report.Passes(strict))
 	}

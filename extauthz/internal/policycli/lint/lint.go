@@ -52,6 +52,9 @@ type Report struct {
 	Errors    int       `json:"errors"`
 	Warnings  int       `json:"warnings"`
 	Findings  []Finding `json:"findings"`
+
+	// Targets are those of the usable documents.
+	Targets []policy.TargetInfo `json:"targets"`
 }
 
 // Workloads is a file of workloads that should be guarded: one name on a line, and
@@ -64,7 +67,7 @@ type Workloads struct {
 // Run checks all folders of a source, and whether documents target the workloads of a
 // file if there is one.
 func Run(source policycli.DocumentSource, workloads *Workloads) (Report, error) {
-	report := Report{Findings: []Finding{}}
+	report := Report{Findings: []Finding{}, Targets: []policy.TargetInfo{}}
 	dirs, err := source.OpenFolders()
 	if err != nil {
 		return report, err
@@ -81,7 +84,7 @@ func Run(source policycli.DocumentSource, workloads *Workloads) (Report, error) 
 	if documentsUsable { // the rules of a rejected document are unknown
 		problems = append(problems, cases.CheckMeaning(set, tests)...)
 	}
-	report.Documents = set.Len()
+	report.Documents, report.Targets = set.Len(), set.DescribeTargets()
 	report.addProblems(problems)
 	for _, w := range warnings {
 		report.addWarning(w)

@@ -26,6 +26,22 @@ func (r Report) Print(to io.Writer) error {
 	return err
 }
 
+// PrintVerbose is [Report.Print], with the documents of each target before the findings.
+func (r Report) PrintVerbose(to io.Writer) error {
+	var b strings.Builder
+	for _, t := range r.Targets {
+		var documents []string
+		for _, d := range t.Documents {
+			documents = append(documents, fmt.Sprintf("%s (%s)", d.File, d.Mode))
+		}
+		fmt.Fprintf(&b, "%s: %s\n", t.Target, strings.Join(documents, ", "))
+	}
+	if _, err := io.WriteString(to, b.String()); err != nil {
+		return err
+	}
+	return r.Print(to)
+}
+
 // PrintGitHub writes workflow commands, which GitHub shows at the lines of a pull
 // request: docs.github.com, "Workflow commands for GitHub Actions".
 func (r Report) PrintGitHub(to io.Writer) error {
