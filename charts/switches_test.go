@@ -32,6 +32,7 @@ var switches = map[string][]string{
 		`keyRotation: {enabled: false}`,
 		`keyRotation: {gatewayNamespace: tyk, secret: signing, every: 24h, lead: 30m}`,
 		`podMonitor: {enabled: true, additionalLabels: {release: kps}}`,
+		`podMonitor: {additionalLabels: {release: kps}, gateway: {enabled: true, labels: {app: gateway-tyk-tyk-gateway}, port: 8081, metricsPort: 9093}}`,
 		`prometheusRule: {enabled: true, additionalLabels: {release: kps}, disabled: [MeshpassTokenRevoked]}`,
 		`removalCheck: {enabled: false}`,
 		`policies: {documents: {orders.yaml: "apiVersion: meshpass.dev/v1\n"}}`,
@@ -292,6 +293,7 @@ func TestRejections(t *testing.T) {
 		{authorizer(install, `gateway: {release: v5.8.1, plugin: {builtFor: [v5.8.0]}}`), []string{"gateway.release: v5.8.1, but gateway.plugin.builtFor: [v5.8.0]: Tyk cannot load a plugin of another release; write a plugin that is built for v5.8.1"}},
 		{authorizer(install, `gateway: {plugin: {from: bundle, bundle: {publicKeyPath: /key.pem}}}`), []string{"gateway.plugin.bundle.signed: false, but publicKeyPath: /key.pem: Tyk loads no API with an unsigned bundle then; sign the bundle"}},
 		{authorizer(install, `gateway: {plugin: {bundle: {signed: true}}}`), []string{"gateway.plugin.bundle has values, but gateway.plugin.from: image; write from: bundle"}},
+		{authorizer(install, `{podMonitor: {gateway: {enabled: true}}, keyRotation: {enabled: false, gatewayNamespace: ""}}`), []string{"podMonitor.gateway.enabled: true, but keyRotation.gatewayNamespace is empty; write the namespace of Tyk"}},
 		{authorizer(install, `prometheusRule: {disabled: [MeshpassNone]}`), []string{"prometheusRule.disabled: there is no alert MeshpassNone"}},
 		{authorizer(install, `{replicas: 1, config: {ops: ""}}`), []string{"no node can be drained", "config.ops is empty"}}, // all of them together
 		{istio(`policies: {close: {enabled: true}}`), []string{"additional properties 'close' not allowed"}},

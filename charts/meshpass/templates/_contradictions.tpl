@@ -78,6 +78,9 @@
 {{- $found = append $found "gateway.plugin.bundle has values, but gateway.plugin.from: image; write from: bundle, or remove them" }}
 {{- end }}
 {{- end }}
+{{- if and $v.podMonitor.gateway.enabled (not $v.keyRotation.gatewayNamespace) }}
+{{- $found = append $found "podMonitor.gateway.enabled: true, but keyRotation.gatewayNamespace is empty; write the namespace of Tyk" }}
+{{- end }}
 {{- $alerts := list }}
 {{- range (.Files.Get "files/prometheusrule.yaml" | fromYaml).spec.groups }}{{ range .rules }}{{ $alerts = append $alerts .alert }}{{ end }}{{ end }}
 {{- range $v.prometheusRule.disabled }}
