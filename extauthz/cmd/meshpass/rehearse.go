@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -81,6 +82,11 @@ func (r *rehearsal) run(cmd *cobra.Command, file string) error {
 	}
 	if err := r.findPrograms(cmd); err != nil {
 		return err
+	}
+	if r.html != "" { // before a rehearsal that could take minutes
+		if _, err := os.Stat(filepath.Dir(r.html)); err != nil {
+			return fmt.Errorf("--html: %w", err)
+		}
 	}
 	if !inside && r.isolation != "shared" {
 		code, err := isolate.Run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())

@@ -72,15 +72,15 @@ type localiser struct {
 
 // identityProvider is an idp of the plugin's file and its substitute.
 type identityProvider struct {
-	alias, issuer    string
-	sources          []string
-	audience         string
-	localIssuer      string
-	localKeys        string
-	subject          string
-	scopes           []string
-	claims           map[string]string // of tctx: the claim that it is made from
-	accessTokensOnly bool
+	alias, issuer string
+	sources       []string
+	audience      string
+	localIssuer   string
+	localKeys     string
+	subject       string
+	scopes        []string
+	claims        map[string]string // of tctx: the claim that it is made from
+	kind          string            // typ in the header of its tokens; empty: no typ
 }
 
 // readDefinitions reads a folder as the gateway does: *.json, and *-oas.json beside them.

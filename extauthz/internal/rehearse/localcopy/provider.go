@@ -64,7 +64,11 @@ func (p *provider) mintToken(idp identityProvider, claims map[string]any) (strin
 	if err != nil {
 		return "", err
 	}
-	header, _ := json.Marshal(object{"alg": "RS256", "kid": providerKeyID, "typ": "JWT"}) // always valid
+	fields := object{"alg": "RS256", "kid": providerKeyID}
+	if idp.kind != "" {
+		fields["typ"] = idp.kind
+	}
+	header, _ := json.Marshal(fields) // always valid
 	signed := base64.RawURLEncoding.EncodeToString(header) + "." + base64.RawURLEncoding.EncodeToString(body)
 	sum := sha256.Sum256([]byte(signed))
 	signature, err := rsa.SignPKCS1v15(rand.Reader, p.key, crypto.SHA256, sum[:])

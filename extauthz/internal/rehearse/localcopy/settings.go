@@ -147,7 +147,7 @@ func (c *Copy) readPlugin(name string) ([]byte, error) {
 	file := filepath.Base(name)
 	idps := toList(whole["idps"])
 	for i, idp := range config.IDPs {
-		p := identityProvider{alias: idp.Alias, issuer: idp.Issuer, subject: idp.Subject, scopes: idp.Scopes, claims: map[string]string{}, accessTokensOnly: idp.AccessTokensOnly}
+		p := identityProvider{alias: idp.Alias, issuer: idp.Issuer, subject: idp.Subject, scopes: idp.Scopes, claims: map[string]string{}, kind: chooseTokenType(idp.Types)}
 		for _, source := range idp.Sources {
 			p.sources = append(p.sources, settings.DecodeJWTSource(source))
 		}
@@ -189,6 +189,14 @@ func (c *Copy) readPlugin(name string) ([]byte, error) {
 		}
 	}
 	return yaml.Marshal(whole)
+}
+
+// chooseTokenType chooses a type that the plugin admits.
+func chooseTokenType(admitted []string) string {
+	if len(admitted) == 0 || slices.ContainsFunc(admitted, func(typ string) bool { return settings.NormalizeType(typ) == "jwt" }) {
+		return "JWT"
+	}
+	return strings.TrimPrefix(admitted[0], settings.Untyped)
 }
 
 // readAuthorizer reads the authorizer's configuration, and makes the one of the copy.
