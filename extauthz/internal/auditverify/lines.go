@@ -18,9 +18,9 @@ type Input struct {
 // maxLine is far more than the length of any record, in bytes. A longer line is no record.
 const maxLine = 1 << 20
 
-// eachLine calls visit with each line that is not empty, without its newline. It reads what gzip has compressed too. A line
+// EachLine calls visit with each line that is not empty, without its newline. It reads what gzip has compressed too. A line
 // that is too long is cut to maxLine+1 bytes. isOpen is set for a last line without a newline.
-func eachLine(in Input, progress func(bytes int64), visit func(number int, line []byte, isOpen bool)) error {
+func EachLine(in Input, progress func(bytes int64), visit func(number int, line []byte, isOpen bool)) error {
 	file, err := in.Open()
 	if err != nil {
 		return err

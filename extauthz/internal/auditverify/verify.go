@@ -52,7 +52,7 @@ func Verify(inputs []Input, o Options) (Report, error) {
 	for i, in := range inputs {
 		v.file = i
 		v.lastLinked = nil
-		err := eachLine(in, o.Progress, v.visitLine)
+		err := EachLine(in, o.Progress, v.visitLine)
 		if err != nil {
 			return Report{}, err
 		}
