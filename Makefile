@@ -136,6 +136,10 @@ lint-proof: test-programs ## Cause on the real gateway, Envoy and control plane 
 rbac-proof: test-programs ## Send random requests through gateways with the Tyk policies of `meshpass rbac generate` [REQUESTS=10000 for each case]
 	cd e2e && RBAC_REQUESTS=$(or $(REQUESTS),10000) go test -count=1 -timeout 60m -v ./gateway -run '^TestRBACGenerate'
 
+.PHONY: routes-proof
+routes-proof: test-programs ## Compare routes from definitions with the real gateway by random requests [REQUESTS=10000]
+	cd e2e && ROUTES_REQUESTS=$(or $(REQUESTS),10000) go test -count=1 -v -timeout 60m ./routes
+
 .PHONY: manifests-check
 manifests-check: bin/istiod ## Build every overlay and check each object as a cluster would
 	@bin/istiod validate --mesh manifests/istio/install.yaml --dir manifests

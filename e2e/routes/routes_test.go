@@ -143,6 +143,7 @@ func TestRoutes(t *testing.T) {
 					t.Errorf("%s: refused %q, want %q (exit code %d)\n%s", kind, refused[kind], want, code, states)
 				}
 			}
+			r.checkRendered(t, rendered)
 			r.startEnvoys(t, rendered)
 			number, seed := 300, uint64(1)
 			if text := os.Getenv("ROUTES_REQUESTS"); text != "" {
@@ -157,7 +158,25 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// explanation is what `meshpass routes explain` says.
+// checkRendered wants that `meshpass routes check` finds nothing wrong with rendered routes: those of refused APIs are missing, and no others.
+func (r *rig) checkRendered(t *testing.T, rendered map[string]string) {
+	t.Helper()
+	for kind, text := range rendered {
+		r.write(t, "rendered/"+kind+".yaml", text)
+		out, _, _ := r.meshpass(t, "", "routes", "check", "-f", r.path("input"), "-f", r.path("rendered/"+kind+".yaml"), "-o", "json")
+		var report struct {
+			Holes []struct{ Code, API, Message string }
+		}
+		must(t, json.Unmarshal([]byte(out), &report))
+		for _, h := range report.Holes {
+			if h.Code != "api_without_route" {
+				t.Errorf("%s: %s: %s", kind, h.Code, h.Message)
+			}
+		}
+	}
+}
+
+// explanation is an answer of `meshpass routes explain`.
 type explanation struct {
 	Outcome, API, Serving, Reason, Location string
 	Status                                  int

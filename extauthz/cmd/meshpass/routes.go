@@ -15,7 +15,7 @@ import (
 func newRoutes() *cobra.Command {
 	return newGroup("routes COMMAND", "Write routes from Tyk definitions, and compare them with existing routes",
 		`Maps API definitions of Tyk to routes of Istio and of the Gateway API, by what the
-gateway does with a request, and compares existing routes with the definitions.`, newRoutesRender(), newRoutesExplain())
+gateway does with a request, and compares existing routes with the definitions.`, newRoutesRender(), newRoutesCheck(), newRoutesExplain())
 }
 
 var kubernetesName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)

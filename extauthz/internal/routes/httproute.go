@@ -3,6 +3,7 @@ package routes
 import (
 	"cmp"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -80,8 +81,11 @@ type grantTo struct {
 	Kind  string `json:"kind" yaml:"kind"`
 }
 
-// maxRules is the largest number of rules that an HTTPRoute may have.
-const maxRules = 16
+// The largest numbers of rules of an HTTPRoute, and of matches of a rule.
+const (
+	maxRules   = 16
+	maxMatches = 8 // all rules together may have 128
+)
 
 // renderHTTPRoutes writes HTTPRoutes for each API and table. The Gateway API has no order of rules: exact paths, longer prefixes and more
 // conditions count first. Where that differs from the order of the table, the API is refused.
@@ -90,20 +94,10 @@ func (r *renderer) renderHTTPRoutes(tables []tykroute.Table) []any {
 		r.fitToSegments(&tables[i])
 	}
 	var all []any
-	for _, t := range tables {
-		var owners []*model.API
-		rules := map[*model.API][]routeRule{}
-		for i, rule := range t.Rules {
-			if isRepeated(rule, t.Rules[i+1:]) {
-				continue
-			}
-			if _, known := rules[rule.API]; !known {
-				owners = append(owners, rule.API)
-			}
-			rules[rule.API] = append(rules[rule.API], r.newRouteRule(rule))
-		}
+	for i := range tables {
+		owners, rules := r.groupRules(&tables[i])
 		for _, a := range owners {
-			all = append(all, r.newHTTPRoutes(a, t.Host, rules[a])...)
+			all = append(all, r.newHTTPRoutes(a, tables[i].Host, rules[a])...)
 		}
 	}
 	for _, namespace := range slices.Sorted(maps.Keys(r.grants)) {
@@ -112,6 +106,47 @@ func (r *renderer) renderHTTPRoutes(tables []tykroute.Table) []any {
 		}})
 	}
 	return all
+}
+
+// groupRules gives the rules of each API, those with one destination together. Rules without destination are last: of two rules with equal
+// precedence, the first one in a route counts. Between routes, nothing decides, and an API with versions that needs several is refused.
+func (r *renderer) groupRules(t *tykroute.Table) (owners []*model.API, grouped map[*model.API][]routeRule) {
+	for {
+		before := len(r.refused)
+		owners, grouped = nil, map[*model.API][]routeRule{}
+		conditions := map[*model.API]bool{}
+		for i, rule := range t.Rules {
+			if isRepeated(rule, t.Rules[i+1:]) {
+				continue
+			}
+			if _, known := grouped[rule.API]; !known {
+				owners = append(owners, rule.API)
+			}
+			conditions[rule.API] = conditions[rule.API] || rule.Condition != nil
+			grouped[rule.API] = addToGroup(grouped[rule.API], r.newRouteRule(rule))
+		}
+		for _, a := range owners {
+			slices.SortStableFunc(grouped[a], func(x, y routeRule) int { return min(len(y.BackendRefs), 1) - min(len(x.BackendRefs), 1) })
+			if conditions[a] && len(grouped[a]) > maxRules {
+				r.refuse(a, "its versions need more than %d rules, which is the most that an HTTPRoute has: render a VirtualService", maxRules)
+			}
+		}
+		if len(r.refused) == before {
+			return owners, grouped
+		}
+		r.dropRefused(t)
+	}
+}
+
+// addToGroup adds the match of a rule to the rule that has the same effect.
+func addToGroup(rules []routeRule, rule routeRule) []routeRule {
+	for i, other := range rules {
+		if len(other.Matches) < maxMatches && reflect.DeepEqual(other.Filters, rule.Filters) && slices.Equal(other.BackendRefs, rule.BackendRefs) {
+			rules[i].Matches = append(rules[i].Matches, rule.Matches...)
+			return rules
+		}
+	}
+	return append(rules, rule)
 }
 
 func (r *renderer) newHTTPRoutes(a *model.API, host string, rules []routeRule) []any {
@@ -157,13 +192,14 @@ func (r *renderer) fitToSegments(t *tykroute.Table) {
 			r.splitBarrier(t, i)
 		}
 	}
-	seen := map[string]bool{}
-	for _, rule := range slices.Clone(t.Rules) {
+	seen, exact := map[string]bool{}, []tykroute.Rule(nil)
+	for _, rule := range t.Rules {
 		if bare := strings.TrimSuffix(rule.Path.Prefix, "/"); bare != "" && !seen[bare] {
 			seen[bare] = true
-			t.Rules = append(r.rulesOfExact(t, bare, rule), t.Rules...)
+			exact = append(exact, r.rulesOfExact(t, bare, rule)...)
 		}
 	}
+	t.Rules = append(exact, t.Rules...)
 	shieldConditions(t)
 	r.checkPrecedence(t)
 	r.dropRefused(t)

@@ -124,6 +124,9 @@ func (r *Router) addEntry(e entry) {
 }
 
 func (e *entry) matches(host string, u *url.URL) bool {
+	if !strings.Contains(e.prefix, "{") && !strings.HasPrefix(u.Path, e.prefix) { // most entries of a large gateway end here
+		return false
+	}
 	return e.router.Match(&http.Request{Method: http.MethodGet, Host: host, URL: u}, &mux.RouteMatch{})
 }
 
@@ -186,12 +189,15 @@ func (r *Router) findTie(first, port int, host string, u *url.URL) *api {
 // enter gives the request to the API of an entry.
 func (r *Router) enter(e *entry, request Request, host string, u *url.URL) Answer {
 	a := e.api
+	alias := e.alias && !slices.ContainsFunc(r.entries, func(other *entry) bool {
+		return other.api == a && !other.alias && !other.lost && other.matches(host, u)
+	})
 	if e.lost {
 		return unknown(a, a.ListenPath, "several APIs have the listen path "+a.declaredPath+": at its start Tyk renames all of them")
 	}
 	if slices.Contains(a.ownEndpoints(e.prefix), u.Path) {
 		answer := answered(a, 0, "Tyk has an endpoint of its own there")
-		answer.Alias = e.alias
+		answer.Alias = alias
 		return answer
 	}
 	if r.Switches.StrictRoutes && !strings.HasSuffix(e.prefix, "/") && !(strings.Contains(e.prefix, "{") && strings.Contains(e.prefix, "}")) &&
@@ -203,7 +209,7 @@ func (r *Router) enter(e *entry, request Request, host string, u *url.URL) Answe
 		c.header = http.Header{}
 	}
 	answer := c.run(a)
-	answer.API, answer.Alias = a.API, e.alias
+	answer.API, answer.Alias = a.API, alias
 	return answer
 }
 

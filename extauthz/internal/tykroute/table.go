@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
@@ -87,6 +88,9 @@ func (r *Router) Tables() ([]Table, []Mapping) {
 			m.State, m.Reason = NotServed, a.skipped
 		case a.internal:
 			m.State, m.Reason = NotServed, "it is internal"
+		case a.IsCanary():
+			m.State, m.Reason = NotServed, canaryAnswers
+			rules[a] = nil
 		default:
 			p := &planner{router: r}
 			mapped := p.mapAPI(a)
@@ -226,13 +230,18 @@ func (p PathMatch) literal() string {
 	if p.Pattern == "" {
 		return p.Exact + p.Prefix
 	}
-	compiled, err := regexp.Compile(p.Pattern)
-	if err != nil {
-		return ""
+	if known, found := literalTexts.Load(p.Pattern); found {
+		return known.(string)
 	}
-	text, _ := compiled.LiteralPrefix()
+	text := ""
+	if compiled, err := regexp.Compile(p.Pattern); err == nil {
+		text, _ = compiled.LiteralPrefix()
+	}
+	literalTexts.Store(p.Pattern, text)
 	return text
 }
+
+var literalTexts sync.Map // by pattern
 
 // step maps paths: those that are equal to match, or begin with it, become the text with the same rest.
 type step struct {
