@@ -300,21 +300,9 @@ type rbacProof struct {
 
 func newRBACProof(t *testing.T, switches string, cases []rbacCase) *rbacProof {
 	t.Helper()
-	target := upstreamEcho(t)
 	p := &rbacProof{switches: switches, wider: map[string][]generatedRow{}}
-	var apis []definition
-	for _, c := range cases {
-		text := `{"proxy": {"listen_path": "` + c.client + `/", "target_url": "TARGET", "strip_listen_path": true}}`
-		whole := parse(t, strings.ReplaceAll(text, "TARGET", target))
-		if c.api != "" {
-			merge(whole, parse(t, strings.ReplaceAll(c.api, "TARGET", target)))
-		}
-		data, err := json.Marshal(whole)
-		must(t, err)
-		apis = append(apis, definition{id: c.id(), json: string(data), alone: true})
-	}
 	conf := `{"log_level": "error", "http_server_options": ` + switches + `, ` + realRedis(t) + `}`
-	p.rig = start(t, setup{apis: apis, conf: conf, alone: true, bare: true, first: func(r *rig) {
+	p.rig = start(t, setup{apis: rbacAPIs(t, cases, true), conf: conf, alone: true, bare: true, first: func(r *rig) {
 		r.url, r.admin = strings.Replace(r.url, "https:", "http:", 1), strings.Replace(r.admin, "https:", "http:", 1)
 		policies := readJSON(t, r.path("policies.json"))
 		for _, c := range cases {
@@ -324,6 +312,68 @@ func newRBACProof(t *testing.T, switches string, cases []rbacCase) *rbacProof {
 	}})
 	p.await(t, p.serves)
 	return p
+}
+
+// rbacAPIs are the definitions of the cases, with the plugin or without it.
+func rbacAPIs(t *testing.T, cases []rbacCase, alone bool) (apis []definition) {
+	t.Helper()
+	target := upstreamEcho(t)
+	for _, c := range cases {
+		text := `{"proxy": {"listen_path": "` + c.client + `/", "target_url": "TARGET", "strip_listen_path": true}}`
+		whole := parse(t, strings.ReplaceAll(text, "TARGET", target))
+		if c.api != "" {
+			merge(whole, parse(t, strings.ReplaceAll(c.api, "TARGET", target)))
+		}
+		data, err := json.Marshal(whole)
+		must(t, err)
+		apis = append(apis, definition{id: c.id(), json: string(data), alone: alone})
+	}
+	return apis
+}
+
+// TestRBACEdge: with documents of `meshpass rbac generate --to edge`, the plugin in a real gateway decides as the hop does.
+func TestRBACEdge(t *testing.T) {
+	random := rand.New(rand.NewPCG(2026, 12))
+	var cases []rbacCase
+	for _, c := range handMade {
+		if c.name != "versions" { // refused: its versions have different targets
+			cases = append(cases, c)
+		}
+	}
+	for i := range 4 {
+		cases = append(cases, randomCase(random, i))
+	}
+	granted := ""
+	for _, c := range cases {
+		for role, scopes := range c.roles {
+			granted += fmt.Sprintf("%s-%s: [%s], ", c.name, role, strings.Join(scopes, ", "))
+		}
+	}
+	config := strings.Split(pluginConfig, "idps:")[0] +
+		"apiKeys: {subject: meta.developer_id, claims: {tenant: meta.tenant}, scopes: {byPolicy: {" + granted + "}}}\nedge: {policies: [{path: edge}], enforce: true}\n"
+	p := &rbacProof{}
+	p.rig = start(t, setup{apis: rbacAPIs(t, cases, false), conf: `{"log_level": "error", ` + realRedis(t) + `}`, files: map[string]string{"identity.yaml": config}, first: func(r *rig) {
+		must(t, os.Mkdir(r.path("edge"), 0o700))
+		policies := readJSON(t, r.path("policies.json"))
+		for _, c := range cases {
+			r.write(t, c.name+".yaml", c.documents)
+			code, output, problems := runMeshpass(t, "rbac", "generate", "--to", "edge", "-f", r.path("tyk.conf"), "-f", r.path("apis/"+c.id()+".json"), "-f", r.path(c.name+".yaml"),
+				"--callee", c.id()+"=ns/shop/sa/"+c.name, "--gateway", gatewayWorkload, "--out", r.path("edge/"+c.name+".yaml"))
+			if code != 0 {
+				t.Fatalf("%s: exit code %d: %s%s", c.name, code, output, problems)
+			}
+			for role := range c.roles {
+				all, err := json.Marshal(policies["all"])
+				must(t, err)
+				policies[c.name+"-"+role] = parse(t, strings.ReplaceAll(string(all), `"id":"all","name":"all"`, `"id":"`+c.name+"-"+role+`","name":"all"`))
+			}
+		}
+		r.writeJSON(t, "policies.json", policies)
+	}})
+	p.await(t, p.serves)
+	for i, c := range cases {
+		t.Run(c.name, func(t *testing.T) { p.run(t, c, rand.New(rand.NewPCG(uint64(i), 6))) })
+	}
 }
 
 // generate runs the command for one case. Its roles have the case's name before them.
@@ -350,6 +400,9 @@ func (p *rbacProof) generate(t *testing.T, r *rig, c rbacCase) map[string]any {
 	}
 	return readJSON(t, out)
 }
+
+// tenants are values of the claim that the conditions of cases read.
+var tenants = []string{"a", "b", "ab"}
 
 // rbacQuestion is one random request.
 type rbacQuestion struct {
@@ -379,7 +432,9 @@ func (p *rbacProof) run(t *testing.T, c rbacCase, random *rand.Rand) {
 		sets = append(sets, []string{sets[0][0], sets[1][0]})
 	}
 	for _, roles := range sets {
-		keys[strings.Join(roles, "+")] = p.keyOf(t, c, roles)
+		for _, tenant := range tenants {
+			keys[strings.Join(roles, "+")+tenant] = p.keyOf(t, c, roles, tenant)
+		}
 	}
 	var patterns []path.Pattern
 	for _, r := range set.CompiledDocuments() {
@@ -389,7 +444,7 @@ func (p *rbacProof) run(t *testing.T, c rbacCase, random *rand.Rand) {
 	}
 	var questions []rbacQuestion
 	for range rbacRequests(t) {
-		q := rbacQuestion{roles: sets[random.IntN(len(sets))], method: []string{"GET", "POST", "DELETE", "HEAD", "PROPFIND"}[random.IntN(5)], tenant: []string{"a", "b", "ab"}[random.IntN(3)]}
+		q := rbacQuestion{roles: sets[random.IntN(len(sets))], method: []string{"GET", "POST", "DELETE", "HEAD", "PROPFIND"}[random.IntN(5)], tenant: tenants[random.IntN(len(tenants))]}
 		q.client, q.upstream = c.randomPaths(random, patterns)
 		questions = append(questions, q)
 	}
@@ -402,7 +457,7 @@ func (p *rbacProof) run(t *testing.T, c rbacCase, random *rand.Rand) {
 			defer group.Done()
 			for i := worker; i < len(questions); i += 4 {
 				q := questions[i]
-				outcome := p.ask(t, c, q, keys[strings.Join(q.roles, "+")], set)
+				outcome := p.ask(t, c, q, keys[strings.Join(q.roles, "+")+q.tenant], set)
 				lock.Lock()
 				counts[outcome]++
 				lock.Unlock()
@@ -423,7 +478,7 @@ func (p *rbacProof) caseDir(t *testing.T, c rbacCase) string {
 	return dir
 }
 
-func (p *rbacProof) keyOf(t *testing.T, c rbacCase, roles []string) string {
+func (p *rbacProof) keyOf(t *testing.T, c rbacCase, roles []string, tenant string) string {
 	t.Helper()
 	var ids []string
 	written := readJSON(t, p.path("policies.json"))
@@ -435,7 +490,7 @@ func (p *rbacProof) keyOf(t *testing.T, c rbacCase, roles []string) string {
 	if len(ids) == 0 {
 		return ""
 	}
-	data, err := json.Marshal(map[string]any{"org_id": "demo", "apply_policies": ids})
+	data, err := json.Marshal(map[string]any{"org_id": "demo", "apply_policies": ids, "meta_data": map[string]string{"developer_id": "partner-7", "tenant": tenant}})
 	must(t, err)
 	status, body, err := p.control(t.Context(), http.MethodPost, "/tyk/keys/create", string(data))
 	must(t, err)

@@ -154,11 +154,34 @@ func (g *edgeGenerator) addAPI(x *apiComparison) {
 		g.addUnchecked(x.api.ListenPath, fmt.Sprintf("API %s: its requests go to several workloads with documents of their own: %v", x.api.Title(), callees))
 		return
 	}
+	if slices.ContainsFunc(endpointsOf(x.api), endpoint.rewrites) {
+		g.addUnchecked(x.api.ListenPath, fmt.Sprintf("API %s: rewriting changes requests after the edge has decided: write its document by hand", x.api.Title()))
+		return
+	}
+	if v := x.ambiguousVersion(); v != "" {
+		g.addUnchecked(x.api.ListenPath, fmt.Sprintf("API %s: its version %s sends a path to another place of the upstream than the other versions, which one document cannot express", x.api.Title(), v))
+		return
+	}
 	if !hops.IsTargeted(x.comparer.documents, callees[0]) {
 		g.report.addNote(fmt.Sprintf("API %s: no document targets %s, which denies every request; no document is written", x.api.Title(), callees[0]))
 		return
 	}
 	g.addDocument(x, first, edge, callees[0])
+}
+
+// ambiguousVersion gives a version that sends a path of the gateway to another path of the upstream than another version; "": no version does.
+func (x *apiComparison) ambiguousVersion() string {
+	upstreams := map[text]text{}
+	for _, w := range x.ways {
+		if w.rest.exact {
+			continue
+		}
+		if known, found := upstreams[w.compared]; found && known != w.upstream {
+			return w.version
+		}
+		upstreams[w.compared] = w.upstream
+	}
+	return ""
 }
 
 func (g *edgeGenerator) addDocument(x *apiComparison, w *way, edge, callee identity.Workload) {

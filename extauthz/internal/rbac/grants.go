@@ -36,7 +36,11 @@ func (u unit) admits(method string) bool {
 // unitsOf gives the units of a caller's access.
 func (x *apiComparison) unitsOf(a rights.Access) (all []unit) {
 	if len(a.Grants) == 0 {
-		return []unit{{node: x.api.ListenPath}}
+		node := a.Node
+		if node == nil {
+			node = x.api.Root
+		}
+		return []unit{{node: node}}
 	}
 	for i := range a.Grants {
 		all = append(all, unit{grant: &a.Grants[i], node: a.Grants[i].Node})
@@ -246,7 +250,10 @@ func (x *apiComparison) isPassed(w *way, method string, r pathset.Region) bool {
 	}
 	for _, up := range answer.Upstreams {
 		if pathOf(up) != w.upstreamPath(r) || up.Method != method {
-			x.addUnchecked(x.api.ListenPath, fmt.Sprintf("API %s: %s %s goes to %s %s, by rewriting: such endpoints are not compared", x.api.Title(), method, w.clientPath(r), up.Method, up.URL.Path))
+			if key := "rewriting of " + x.api.Title(); !x.unsure[key] {
+				x.unsure[key] = true
+				x.addUnchecked(x.api.ListenPath, fmt.Sprintf("API %s: rewriting changes requests, such as %s %s, which goes to %s %s: they are not compared", x.api.Title(), method, w.clientPath(r), up.Method, pathOf(up)))
+			}
 			return false
 		}
 	}

@@ -1,12 +1,13 @@
 package rbac
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/meshpass/meshpass/extauthz/internal/rbac/hops"
 	"github.com/meshpass/meshpass/extauthz/internal/rbac/pathset"
-	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 )
 
 // setCache keeps sets by their expressions.
@@ -89,55 +90,33 @@ func (b *builder) addHop(t text, rules hops.Rules, open bool) verdict {
 	}
 }
 
-// endpointKinds change the requests that Tyk passes on, their credential or their path.
-var endpointKinds = []model.EndpointKind{model.Ignored, model.Allowed, model.Blocked, model.Mocked, model.Rewritten, model.Other}
-
 // addEndpoints divides the space by the endpoint lists of the API, so that one example shows what Tyk does with a whole region.
 func (x *apiComparison) addEndpoints(b *builder, w *way, method string) {
-	for _, kind := range endpointKinds {
-		var expressions []string
-		for _, e := range x.api.Endpoints {
-			if e.Kind != kind || e.Regex || e.Pattern == "" || !appliesTo(e, method) {
-				continue
-			}
-			text, err := x.switches().Expression(e.Pattern)
+	byKind := map[string][]string{}
+	for _, e := range endpointsOf(x.api) {
+		if e.method != "" && e.method != method {
+			continue
+		}
+		text := e.pattern
+		if !e.isExpression {
+			prepared, err := x.switches().Expression(e.pattern)
 			if err != nil {
 				continue // the router has named it
 			}
-			if x.api.IgnoreCase || x.router.Switches.IgnoreCase || ignoresCase(e) {
-				text = "(?i)" + text
-			}
-			expressions = append(expressions, text)
+			text = prepared
 		}
-		if len(expressions) > 0 {
-			set := b.cache.parse(expressions)
-			b.add(w.compared.operand(set))
-			b.add(w.stripped.operand(set))
+		if x.api.IgnoreCase || x.router.Switches.IgnoreCase || e.ignoresCase {
+			text = "(?i)" + text
+		}
+		if _, err := pathset.Parse(text); err == nil {
+			byKind[e.kind] = append(byKind[e.kind], text)
 		}
 	}
-}
-
-// appliesTo reports whether an endpoint may have a method: of a classic list by the entry, of an OpenAPI document by the operation.
-func appliesTo(e model.Endpoint, method string) bool {
-	entry := e.Node
-	if e.Node.Key == "path" {
-		entry = e.Node.Parent()
+	for _, kind := range slices.Sorted(maps.Keys(byKind)) {
+		set := b.cache.parse(byKind[kind])
+		b.add(w.compared.operand(set))
+		b.add(w.stripped.operand(set))
 	}
-	if one := entry.FindFold("method").String(); one != "" {
-		return one == method
-	}
-	if actions := entry.FindFold("method_actions"); len(actions.Members()) > 0 {
-		return actions.Find(method) != nil
-	}
-	return true
-}
-
-func ignoresCase(e model.Endpoint) bool {
-	entry := e.Node
-	if e.Node.Key == "path" {
-		entry = e.Node.Parent()
-	}
-	return entry.FindFold("ignore_case").IsTrue() || entry.FindFold("ignoreCase").IsTrue()
 }
 
 // addOthers divides the space by the listen paths and aliases of other APIs that lie in it.

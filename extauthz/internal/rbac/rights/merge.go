@@ -3,6 +3,8 @@ package rights
 import (
 	"fmt"
 	"slices"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 )
 
 // Caller is a caller of Tyk, by the policies that it has, or by the rights of its own key.
@@ -17,7 +19,8 @@ type Access struct {
 	Denied   string  // why Tyk denies every request; "": it does not
 	Grants   []Grant // empty: every path and method
 	Versions []string
-	Notes    []string // about changes by a merge
+	Notes    []string      // about changes by a merge
+	Node     *objects.Node // the right; nil: no right is written
 }
 
 // On is what the caller may do with an API of an organisation.
@@ -36,7 +39,7 @@ func (c Caller) On(api, org string, input Input) Access {
 	if !found {
 		return Access{Denied: noRight}
 	}
-	access.Grants, access.Versions = right.Grants, right.Versions
+	access.Grants, access.Versions, access.Node = right.Grants, right.Versions, right.Node
 	return access
 }
 
@@ -58,7 +61,7 @@ func (c Caller) accessOfKey(api string) Access {
 	case !found:
 		return Access{Denied: noRight}
 	}
-	return Access{Grants: right.Grants, Versions: right.Versions}
+	return Access{Grants: right.Grants, Versions: right.Versions, Node: right.Node}
 }
 
 // merge applies policies in their order, as Service.Apply of Tyk does. The notes are about one API.
