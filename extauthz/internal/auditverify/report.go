@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/meshpass/meshpass/extauthz/internal/printer"
 )
 
 // Report is the answer of `meshpass audit verify`.
@@ -26,7 +24,6 @@ type Report struct {
 	Count      int               `json:"count"` // of findings
 	Findings   []Finding         `json:"findings"`
 	Notes      []Note            `json:"notes,omitempty"`
-	Error      *printer.Failure  `json:"error,omitempty"`
 }
 
 // Chain is what the files have of one chain.
