@@ -1,61 +1,13 @@
 package drills
 
 import (
-	"context"
 	"encoding/hex"
-	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/grpc"
+	"github.com/meshpass/meshpass/e2e/spans"
 )
-
-// spanReceiver is an OTLP receiver in this process, in place of an OpenTelemetry collector.
-type spanReceiver struct {
-	collector.UnimplementedTraceServiceServer
-	mu    sync.Mutex
-	spans map[string]*otlp.Span // by id
-}
-
-func (s *spanReceiver) Export(_ context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, resource := range request.ResourceSpans {
-		for _, scope := range resource.ScopeSpans {
-			for _, span := range scope.Spans {
-				s.spans[string(span.SpanId)] = span
-			}
-		}
-	}
-	return &collector.ExportTraceServiceResponse{}, nil
-}
-
-// checks returns the spans of Checks whose parents have come too, with these parents.
-func (s *spanReceiver) checks() (spans, parents []*otlp.Span) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, span := range s.spans {
-		if parent := s.spans[string(span.ParentSpanId)]; parent != nil && span.Name == "envoy.service.auth.v3.Authorization/Check" {
-			spans, parents = append(spans, span), append(parents, parent)
-		}
-	}
-	return spans, parents
-}
-
-func serveSpans(t *testing.T, address string) *spanReceiver {
-	t.Helper()
-	s := &spanReceiver{spans: map[string]*otlp.Span{}}
-	server := grpc.NewServer()
-	collector.RegisterTraceServiceServer(server, s)
-	socket := mustGet(net.Listen("tcp", address))(t)
-	go func() { _ = server.Serve(socket) }()
-	t.Cleanup(server.Stop)
-	return s
-}
 
 // The objects that a user applies for traces. istiod finds the receiver by its ServiceEntry.
 const (
@@ -90,7 +42,8 @@ func TestTheSpanOfACheckIsEnvoysChild(t *testing.T) {
 		place: traced,
 		edits: []fileEdit{{"istio/install.yaml", "    extensionProviders:\n", traceProvider}, {"cluster/meshpass.yaml", "# The authorizer, without", traceObjects + "# The authorizer, without"}},
 	})
-	receiver := serveSpans(t, r.net.Addr(authorizerHost)+":4317")
+	receiver := mustGet(spans.Listen(r.net.Addr(authorizerHost) + ":4317"))(t)
+	t.Cleanup(receiver.Stop)
 	r.startAuthorizer(t, authorizerHost)
 	r.awaitRecovery(t)
 
@@ -103,15 +56,17 @@ func TestTheSpanOfACheckIsEnvoysChild(t *testing.T) {
 	if got := r.mustSend(t, one); got.String() != "403 no_rule" {
 		t.Fatalf("answered %v", got)
 	}
-	var check, parent *otlp.Span
+	var check, parent spans.Span
 	eventually(t, "the collector gets the Check of the traced request, and Envoy's span of it", func() bool {
-		spans, parents := receiver.checks()
-		i := slices.IndexFunc(spans, func(s *otlp.Span) bool { return hex.EncodeToString(s.TraceId) == trace })
+		all := receiver.ListTrace(trace)
+		i := slices.IndexFunc(all, func(s spans.Span) bool { return s.Name == "envoy.service.auth.v3.Authorization/Check" })
 		if i < 0 {
 			return false
 		}
-		check, parent = spans[i], parents[i]
-		return true
+		var found bool
+		check = all[i]
+		parent, found = receiver.FindParent(check)
+		return found
 	})
 	if parent.Name != "async envoy.service.auth.v3.Authorization.Check egress" || hex.EncodeToString(parent.TraceId) != trace {
 		t.Errorf("the parent is %q of trace %x", parent.Name, parent.TraceId)

@@ -33,7 +33,7 @@ func newExchange(rw http.ResponseWriter, r *http.Request) exchange {
 func (s *signer) newRecord(e exchange, began time.Time) audit.Record {
 	record := audit.Record{
 		Time: began.UTC(), ID: token.NewTxn(),
-		TraceID:   audit.ParseTraceID(e.r.Header.Get("Traceparent")),
+		TraceID:   findTraceID(e),
 		RequestID: audit.Clip(e.r.Header.Get("X-Request-Id"), audit.MaxRequestID),
 		Method:    audit.Clip(e.r.Method, audit.MaxMethod),
 		Path:      audit.Clip(e.r.URL.EscapedPath(), audit.MaxPath),
@@ -56,7 +56,7 @@ func (s *signer) denyRequest(e exchange, record audit.Record, err error) {
 	denial.Write(e.rw, reason)
 	record.Detail = audit.Clip(err.Error(), audit.MaxDetail)
 	s.log.Warn("request denied", "api", record.Callee, "id", record.ID, "error", err.Error())
-	s.recordDenial(record, reason)
+	s.recordDenial(e.r.Context(), record, reason)
 }
 
 // challengeFor is what a 401 must say: how to authenticate (RFC 9110 section 15.5.2). An API with several
@@ -84,11 +84,13 @@ const maxAuditWait = 200 * time.Millisecond
 // the configuration requires records, this one could not be written in time, and the request is denied.
 // That is the only case in which a hook waits for a record.
 func (s *signer) allowRequest(e exchange, record audit.Record, kind audit.Kind, reason decision.Reason) bool {
-	if err := s.recordAllow(e.r.Context(), s.completeRecord(record, kind, decision.Allow(reason))); err != nil {
+	allowed := s.completeRecord(record, kind, decision.Allow(reason))
+	if err := s.recordAllow(e.r.Context(), allowed); err != nil {
 		s.denyRequest(e, record, denial.New(decision.AuditUnavailable, "audit.required: %w", err))
 		return false
 	}
 	s.meter.CountDecision(reason)
+	addSpanEvent(e.r.Context(), allowed)
 	return true
 }
 
@@ -104,9 +106,11 @@ func (s *signer) recordAllow(ctx context.Context, record audit.Record) error {
 }
 
 // recordDenial counts the denial and queues its record; no hook waits for it to be written.
-func (s *signer) recordDenial(record audit.Record, reason decision.Reason) {
+func (s *signer) recordDenial(ctx context.Context, record audit.Record, reason decision.Reason) {
 	s.meter.CountDecision(reason)
-	s.audit.Record(s.completeRecord(record, audit.KindEdge, decision.Deny(reason)))
+	denied := s.completeRecord(record, audit.KindEdge, decision.Deny(reason))
+	s.audit.Record(denied)
+	addSpanEvent(ctx, denied)
 }
 
 func (s *signer) completeRecord(record audit.Record, kind audit.Kind, d decision.Decision) audit.Record {

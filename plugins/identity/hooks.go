@@ -114,5 +114,5 @@ func denyPanic(rw http.ResponseWriter, r *http.Request) {
 	r.Header.Del(identity.Header)
 	s := activeSigner()
 	s.log.Error("a hook panicked; the request is denied", "panic", panics.Describe(cause), "stack", string(debug.Stack()))
-	s.recordDenial(s.newRecord(newExchange(rw, r), s.now()), decision.Panic)
+	s.recordDenial(r.Context(), s.newRecord(newExchange(rw, r), s.now()), decision.Panic)
 }
