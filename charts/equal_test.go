@@ -77,8 +77,8 @@ func TestChartsEqualTheManifests(t *testing.T) {
 			releases: []render.Release{authorizer(install), istio()}, resources: []string{"overlays/install"},
 		},
 		"overlays/install, components": {
-			releases:  []render.Release{authorizer(install, `{autoscaling: {enabled: true}, podMonitor: {enabled: true, gateway: {enabled: true}}, prometheusRule: {enabled: true}}`), istio()},
-			resources: []string{"overlays/install"}, components: []string{"components/autoscaling", "components/monitoring", "components/monitoring-gateway"},
+			releases:  []render.Release{authorizer(install, `{autoscaling: {enabled: true}, podMonitor: {enabled: true, gateway: {enabled: true}}, prometheusRule: {enabled: true}, dashboards: {enabled: true}}`), istio()},
+			resources: []string{"overlays/install"}, components: []string{"components/autoscaling", "components/dashboards", "components/monitoring", "components/monitoring-gateway"},
 		},
 		"istio":       {releases: []render.Release{istio(backstop)}, resources: []string{"istio"}},
 		"egress":      {releases: []render.Release{istio(onlyIstio, `egress: {enabled: true}`)}, resources: []string{"istio/egress"}},

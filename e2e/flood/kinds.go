@@ -30,16 +30,19 @@ type kind struct {
 // pairSeries are the series of pairs of workloads: 1000, and one for all others (extauthz/internal/ops).
 const pairSeries = 1001
 
+// denialSeries are those of the rig's document, by reason.
+const denialSeries = 2
+
 // kinds are all kinds. Half of the Checks about callers, callees and hosts have no token: the requests that are
 // denied for it are counted by workload.
 var kinds = []kind{
 	{name: "tokens", newCheck: checkNewToken, want: []string{"allow"}, caches: true},
 	{name: "claims", newCheck: checkLargeToken, want: []string{"allow"}, caches: true},
-	{name: "kids", setup: setup{keysByURL: true}, newCheck: checkNewKeyID, want: []string{"403 kid_unknown"}},
-	{name: "paths", newCheck: checkNewPath, want: []string{"allow", "403 no_rule"}},
-	{name: "callers", setup: setup{caller: "xfcc"}, newCheck: checkNewCaller, want: []string{"403 no_rule", "403 token_missing"}, series: pairSeries},
-	{name: "callees", newCheck: checkNewCallee, want: []string{"403 unguarded"}},
-	{name: "hosts", newCheck: checkNewHost, want: []string{"allow", "403 token_missing"}, series: 1},
+	{name: "kids", setup: setup{keysByURL: true}, newCheck: checkNewKeyID, want: []string{"403 kid_unknown"}, series: denialSeries},
+	{name: "paths", newCheck: checkNewPath, want: []string{"allow", "403 no_rule"}, series: denialSeries},
+	{name: "callers", setup: setup{caller: "xfcc"}, newCheck: checkNewCaller, want: []string{"403 no_rule", "403 token_missing"}, series: pairSeries + denialSeries},
+	{name: "callees", newCheck: checkNewCallee, want: []string{"403 unguarded"}, series: denialSeries},
+	{name: "hosts", newCheck: checkNewHost, want: []string{"allow", "403 token_missing"}, series: 1 + denialSeries},
 	{name: "handshakes", connect: badConnections, want: []string{"garbage: closed", "half-open: closed", "wrong authority: rejected", "slow: closed", "allow"}},
 }
 

@@ -1,5 +1,5 @@
-// Package generate makes the files of the charts that follow from others: the README of each chart from its values, and copies of
-// manifests, because a chart can only read its own folder.
+// Package generate makes the files of the charts that follow from others: the README of each chart from its values, Grafana's
+// dashboards, and copies of manifests, because a chart can only read its own folder.
 package generate
 
 import (
@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/meshpass/meshpass/charts/internal/dashboards"
 )
 
 // copies are the copies in charts, and their originals in manifests.
@@ -31,6 +33,13 @@ func Files(root string) (map[string][]byte, error) {
 			return nil, err
 		}
 		files[name] = text
+	}
+	boards, err := dashboards.Files()
+	if err != nil {
+		return nil, err
+	}
+	for name, text := range boards {
+		files["meshpass/files/dashboards/"+name], files["../manifests/components/dashboards/"+name] = text, text
 	}
 	for _, chart := range Charts {
 		text, err := readme(filepath.Join(root, chart))

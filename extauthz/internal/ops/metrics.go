@@ -26,6 +26,7 @@ type Metrics struct {
 	decisions *prometheus.CounterVec
 	shadows   *prometheus.CounterVec
 	durations *prometheus.HistogramVec
+	denials   *prometheus.CounterVec
 	rejected  *prometheus.CounterVec
 	missing   *missingTokens
 }
@@ -47,12 +48,15 @@ func NewMetrics() *Metrics {
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "meshpass_check_duration_seconds", Help: "Time from a Check's arrival to its answer.", Buckets: durationBuckets,
 		}, []string{"listener"}),
+		denials: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "meshpass_policy_denials_total", Help: "Checks denied, by the document and the rule that decided.",
+		}, []string{"listener", "folder", "policy", "rule", "reason"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meshpass_reload_failures_total", Help: "Changes of files that were rejected; the last good state stayed active.",
 		}, []string{"source"}),
 		missing: newMissingTokens(),
 	}
-	m.registry.MustRegister(m.decisions, m.shadows, m.durations, m.rejected, m.missing.counter, newBuildInfo(),
+	m.registry.MustRegister(m.decisions, m.shadows, m.durations, m.denials, m.rejected, m.missing.counter, newBuildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -96,6 +100,9 @@ func (l *Listener) Decided(ctx context.Context, d decision.Decision, took time.D
 		counter.Inc()
 	} else { // no reason of the list, as in the zero decision
 		l.metrics.decisions.WithLabelValues(l.name, d.String(), string(d.Reason)).Inc()
+	}
+	if !d.Allowed() { // names of documents and rules, which no client chooses
+		l.metrics.denials.WithLabelValues(l.name, d.Folder, d.Policy, d.Rule, string(d.Reason)).Inc()
 	}
 	for s := d.Shadow; s != nil; s = s.Shadow {
 		l.metrics.shadows.WithLabelValues(l.name, d.String(), s.String(), string(s.Reason)).Inc()

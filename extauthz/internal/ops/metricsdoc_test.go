@@ -21,6 +21,7 @@ func TestThePageListsAllMetrics(t *testing.T) {
 	p.audit.Lost = map[string]uint64{"queue_full": 0}
 	listener := p.metrics.Listener("sidecar")
 	listener.Decided(t.Context(), decision.Decision{Reason: decision.RuleAllowed, Shadow: &decision.Decision{Reason: decision.NoRule}}, time.Millisecond)
+	listener.Decided(t.Context(), decision.Deny(decision.NoRule).By("a", ""), time.Millisecond)
 	listener.TokenMissing("a", "b")
 	p.metrics.ShowPolicies(func() status.Policies { return status.Policies{} })
 	p.metrics.ShowSelfChecks(func() map[string]time.Duration { return map[string]time.Duration{"sidecar": 0} })
