@@ -201,7 +201,7 @@ func (c *checker) compareProbe(router *tykroute.Router, p probe, routesOf map[*m
 	}
 	found := false
 	for _, gateway := range slices.Sorted(maps.Keys(c.byGateway)) {
-		route := find(c.byGateway[gateway], p)
+		route := c.findAt(gateway, p)
 		if route == nil || route.answers {
 			continue
 		}
@@ -513,7 +513,7 @@ func (c *checker) addCoverage(router *tykroute.Router, a *model.API, routes map[
 			}
 			add(&row.Upstreams, fmt.Sprintf("%s:%d", b.host, b.port))
 			hosts, path := []string{b.host}, u.Path()
-			if route := find(c.inMesh, probe{method: u.Method, host: b.host, target: path, header: p.header}); route != nil {
+			if route := find(routesOfHost(c.inMesh, b.host), probe{method: u.Method, host: b.host, target: path, header: p.header}); route != nil {
 				behind[route.object.Title()] = true
 				if !route.answers {
 					hosts = nil

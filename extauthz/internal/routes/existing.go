@@ -47,7 +47,8 @@ func (p pathCondition) matches(path string) bool {
 	case prefix != "":
 		return strings.HasPrefix(path, prefix)
 	case segments != "":
-		return path == segments || strings.HasPrefix(path, segments+"/")
+		rest, found := strings.CutPrefix(path, segments)
+		return found && (rest == "" || rest[0] == '/')
 	case p.pattern != nil:
 		return p.pattern.MatchString(path)
 	}
@@ -97,6 +98,8 @@ type existingRoutes struct {
 	byGateway map[string][]*existingRoute
 	inMesh    []*existingRoute // of VirtualServices for sidecars, and of HTTPRoutes whose parent is a Service
 	count     int
+
+	tables map[string]map[string][]*existingRoute // by Gateway and host of a request
 }
 
 func (r *renderer) readExisting() *existingRoutes {
@@ -391,15 +394,37 @@ func (e *existingRoutes) readVSRule(route *existingRoute, rule *objects.Node, o 
 
 var groupNumber = regexp.MustCompile(`\\(\d)`)
 
-// find gives the route of a Gateway that takes a request; nil: it has none.
+// findAt is [find] for a Gateway, with a table for each host.
+func (e *existingRoutes) findAt(gateway string, q probe) *existingRoute {
+	if e.tables == nil {
+		e.tables = map[string]map[string][]*existingRoute{}
+	}
+	if e.tables[gateway] == nil {
+		e.tables[gateway] = map[string][]*existingRoute{}
+	}
+	table, known := e.tables[gateway][q.host]
+	if !known {
+		table = routesOfHost(e.byGateway[gateway], q.host)
+		e.tables[gateway][q.host] = table
+	}
+	return find(table, q)
+}
+
+// routesOfHost are the routes that have the most specific host for a host of a request.
+func routesOfHost(routes []*existingRoute, host string) []*existingRoute {
+	best := bestHost(routes, strings.ToLower(host))
+	return slices.DeleteFunc(slices.Clone(routes), func(route *existingRoute) bool { return best == "" || !slices.Contains(route.hosts, best) })
+}
+
+// find gives the first route that takes a request; nil: there is none.
 func find(routes []*existingRoute, q probe) *existingRoute {
-	host := bestHost(routes, strings.ToLower(q.host))
 	target, err := url.ParseRequestURI(q.target)
-	if err != nil || host == "" {
+	if err != nil {
 		return nil
 	}
+	path := target.EscapedPath()
 	for _, route := range routes {
-		if slices.Contains(route.hosts, host) && route.path.matches(target.EscapedPath()) && (route.method == "" || route.method == q.method) &&
+		if route.path.matches(path) && (route.method == "" || route.method == q.method) &&
 			!slices.ContainsFunc(route.conditions, func(c textCondition) bool { return !c.matches(q.header, target.Query()) }) {
 			return route
 		}

@@ -178,7 +178,7 @@ func removeUnreachable(rules []Rule) []Rule {
 func (p PathMatch) Covers(other PathMatch) bool {
 	switch {
 	case p.Prefix != "":
-		return strings.HasPrefix(other.Exact+other.Prefix, p.Prefix)
+		return strings.HasPrefix(other.Exact, p.Prefix) || strings.HasPrefix(other.Prefix, p.Prefix)
 	case p.Exact != "":
 		return p.Exact == other.Exact
 	}
@@ -227,8 +227,11 @@ func (p PathMatch) MayOverlap(other PathMatch) bool {
 
 // literal is the text that each path begins with.
 func (p PathMatch) literal() string {
-	if p.Pattern == "" {
-		return p.Exact + p.Prefix
+	switch {
+	case p.Exact != "":
+		return p.Exact
+	case p.Prefix != "":
+		return p.Prefix
 	}
 	if known, found := literalTexts.Load(p.Pattern); found {
 		return known.(string)
@@ -492,6 +495,8 @@ func (p *planner) destinationsOf(a *api, v *version) (all []Destination, base st
 	base = targets[0].url.Path
 	for _, t := range targets {
 		switch {
+		case t.url.Scheme == "" && t.url.Host == "":
+			p.refuse(t.node, "its target %s is no URL with a host", quote(t.url.Path))
 		case t.url.Scheme != "http":
 			p.refuse(t.node, "its target has the scheme %s: a route does not encrypt, write the target with http and let the mesh or a DestinationRule encrypt", quote(t.url.Scheme))
 		case t.url.Hostname() == "":
