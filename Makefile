@@ -140,6 +140,10 @@ rbac-proof: test-programs ## Send random requests through gateways with the Tyk 
 routes-proof: test-programs ## Compare routes from definitions with the real gateway by random requests [REQUESTS=10000]
 	cd e2e && ROUTES_REQUESTS=$(or $(REQUESTS),10000) go test -count=1 -v -timeout 60m ./routes
 
+.PHONY: lint-load
+lint-load: bin/meshpass ## Measure `meshpass lint` on 2,000 API definitions and 5,000 objects: time, CPU, memory
+	@cd e2e && go run ./cmd/lintload
+
 .PHONY: manifests-check
 manifests-check: bin/istiod ## Build every overlay and check each object as a cluster would
 	@bin/istiod validate --mesh manifests/istio/install.yaml --dir manifests
@@ -268,7 +272,7 @@ bin/demo bin/bench bin/sweep bin/testall bin/soak bin/flood bin/sizing bin/allow
 IN_CLUSTER := $(addprefix bin/image/,orders inventory reports idp sender)
 
 .PHONY: e2e-kind
-e2e-kind: bin/e2e-kind ## Run the cases on a kind cluster [KEEP=1] [STEP=cluster|istio|images|install|charts|deploy|run|topologies|clean] [ONLY=tour/] [CLUSTER_ADDONS=FILE]
+e2e-kind: bin/e2e-kind ## Run the cases on a kind cluster [KEEP=1] [STEP=cluster|istio|images|install|charts|deploy|run|lint|topologies|clean] [ONLY=tour/] [CLUSTER_ADDONS=FILE]
 	@bin/e2e-kind -check
 	@$(if $(filter clean,$(STEP)),,$(MAKE) --no-print-directory bin/meshpass bin/helm $(PLUGIN) $(IN_CLUSTER))
 	@bin/e2e-kind $(if $(STEP),-step $(STEP)) $(if $(KEEP),-keep) $(if $(ONLY),-only $(ONLY))

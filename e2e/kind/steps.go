@@ -24,6 +24,7 @@ func Steps() []Step {
 		{"charts", (*Environment).playCharts},
 		{"deploy", (*Environment).deployAll},
 		{"run", (*Environment).playTour},
+		{"lint", (*Environment).playLint},
 		{"topologies", (*Environment).playTopologies},
 		{"clean", (*Environment).Clean},
 	}

@@ -73,10 +73,10 @@ func (c *checker) checkRight(right, url *objects.Node) {
 		g = c.GatewayOf(api)
 	}
 	compiled := tykroute.PreparePattern(url.String(), g.IsOn("http_server_options.enable_path_prefix_matching"), g.IsOn("http_server_options.enable_path_suffix_matching"))
-	if _, err := regexp.Compile(compiled); err != nil {
-		c.report.Add(patternInvalid, url, "the allowed URL %s: %s", quote(url.String()), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-	} else if missing := missingAnchors(compiled); missing != "" {
-		c.report.Add(unanchored, url, "the allowed URL %s has no %s", quote(url.String()), missing)
+	if facts := c.describePattern(compiled); facts.problem != "" {
+		c.report.Add(patternInvalid, url, "the allowed URL %s: %s", quote(url.String()), facts.problem)
+	} else if facts.missing != "" {
+		c.report.Add(unanchored, url, "the allowed URL %s has no %s", quote(url.String()), facts.missing)
 	}
 }
 
@@ -91,18 +91,40 @@ func (c *checker) checkEndpoints(a *model.API) {
 		if !e.Regex {
 			compiled = tykroute.PreparePattern(e.Pattern, prefix, suffix)
 		}
-		if _, err := regexp.Compile(compiled); err != nil {
-			c.report.Add(patternInvalid, e.Node, "API %s: %s: %s", a.Title(), quote(e.Pattern), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		facts := c.describePattern(compiled)
+		if facts.problem != "" {
+			c.report.Add(patternInvalid, e.Node, "API %s: %s: %s", a.Title(), quote(e.Pattern), facts.problem)
 			continue
 		}
 		if e.Kind != model.Ignored && e.Kind != model.Allowed && e.Kind != model.Mocked {
 			continue
 		}
-		if missing := missingAnchors(compiled); missing != "" && !c.isIgnoredHere(a, e) {
-			c.report.Add(unanchored, e.Node, "API %s: the %s pattern %s has no %s", a.Title(), e.Kind, quote(e.Pattern), missing)
+		if facts.missing != "" && !c.isIgnoredHere(a, e) {
+			c.report.Add(unanchored, e.Node, "API %s: the %s pattern %s has no %s", a.Title(), e.Kind, quote(e.Pattern), facts.missing)
 		}
 	}
 	c.checkBlockedAlias(a, prefix)
+}
+
+// patternFacts are what checks need of a pattern.
+type patternFacts struct {
+	problem string // it cannot be compiled
+	missing string // anchors
+}
+
+// describePattern compiles a pattern once: many definitions have the same ones.
+func (c *checker) describePattern(compiled string) patternFacts {
+	facts, known := c.patterns[compiled]
+	if known {
+		return facts
+	}
+	if _, err := regexp.Compile(compiled); err != nil {
+		facts.problem = strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+	} else {
+		facts.missing = missingAnchors(compiled)
+	}
+	c.patterns[compiled] = facts
+	return facts
 }
 
 // isIgnoredHere leaves an ignored endpoint of a protected API to its own rule.

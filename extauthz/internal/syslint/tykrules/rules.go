@@ -18,13 +18,14 @@ func Rules() []*finding.Rule { return registry.Rules }
 // checker looks for faults.
 type checker struct {
 	*model.Model
-	report *finding.Report
-	apis   []*model.API // that Tyk runs
+	report   *finding.Report
+	apis     []*model.API // that Tyk runs
+	patterns map[string]patternFacts
 }
 
 // Check looks for all faults.
 func Check(m *model.Model, report *finding.Report) {
-	c := &checker{Model: m, report: report, apis: m.ServedAPIs()}
+	c := &checker{Model: m, report: report, apis: m.ServedAPIs(), patterns: map[string]patternFacts{}}
 	for _, a := range c.apis {
 		c.checkHooks(a)
 		c.checkAccess(a)
