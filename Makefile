@@ -250,6 +250,10 @@ bin/helm:
 	$(call building,from its module: this takes minutes the first time)
 	@GOBIN='$(CURDIR)/bin' go install -trimpath helm.sh/helm/v4/cmd/helm@v4.3.2
 
+bin/oras:
+	$(call building)
+	@GOBIN='$(CURDIR)/bin' go install -trimpath oras.land/oras/cmd/oras@v1.3.6
+
 # git-sync is in no module proxy. It has its dependencies with it.
 bin/git-sync:
 	$(call building,from $(or $(GIT_SYNC_SRC),GitHub))
@@ -269,17 +273,22 @@ bin/demo bin/bench bin/sweep bin/testall bin/soak bin/flood bin/sizing bin/allow
 	@cd e2e && go build -trimpath -o ../$@ ./cmd/$*
 
 # The programs of the image that the cases run on a cluster. They use no C library, because the image has none.
-IN_CLUSTER := $(addprefix bin/image/,orders inventory reports idp sender)
+IN_CLUSTER := $(addprefix bin/image/,orders inventory reports idp sender crane)
 
 .PHONY: e2e-kind
 e2e-kind: bin/e2e-kind ## Run the cases on a kind cluster [KEEP=1] [STEP=cluster|istio|images|install|charts|deploy|run|lint|topologies|clean] [ONLY=tour/] [CLUSTER_ADDONS=FILE]
 	@bin/e2e-kind -check
-	@$(if $(filter clean,$(STEP)),,$(MAKE) --no-print-directory bin/meshpass bin/helm $(PLUGIN) $(IN_CLUSTER))
+	@$(if $(filter clean,$(STEP)),,$(MAKE) --no-print-directory bin/meshpass bin/helm bin/oras $(PLUGIN) $(IN_CLUSTER))
 	@bin/e2e-kind $(if $(STEP),-step $(STEP)) $(if $(KEEP),-keep) $(if $(ONLY),-only $(ONLY))
 
-$(filter-out %/idp %/sender,$(IN_CLUSTER)): bin/image/%: $(call sources,e2e/services) $(SHARED) e2e/go.mod e2e/go.sum
+$(filter-out %/idp %/sender %/crane,$(IN_CLUSTER)): bin/image/%: $(call sources,e2e/services) $(SHARED) e2e/go.mod e2e/go.sum
 	$(call building)
 	@cd e2e && CGO_ENABLED=0 go build -trimpath -o ../$@ ./services/$*
+
+# crane has a registry.
+bin/image/crane:
+	$(call building)
+	@CGO_ENABLED=0 GOBIN='$(CURDIR)/$(@D)' go install -trimpath github.com/google/go-containerregistry/cmd/crane@v0.22.1
 
 CLUSTER := $(call sources,e2e/kind) $(wildcard e2e/kind/*.yaml e2e/kind/*/*.yaml)
 bin/image/idp bin/image/sender: bin/image/%: $(CLUSTER) $(RIG)

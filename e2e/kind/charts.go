@@ -38,19 +38,29 @@ func (e *Environment) playCharts(ctx context.Context) error {
 	}
 	r := &chartRun{Environment: e, helm: helm, values: e.runFile("charts", "meshpass.yaml")}
 	var t tally
-	if err := e.playTests(ctx, &t, []test{
+	tests := []test{
 		{"charts/install", "Both charts are installed; istiod merges the providers of their ConfigMap, and a guarded workload is decided", r.testInstallation},
 		{"charts/network-policy", "The NetworkPolicy admits every labelled workload and scrapes, and nobody else", r.testAdmission},
 		{"charts/policy-image", "Documents come from an image volume", r.testPolicyImage},
+	}
+	tests = append(tests, r.partTests()...)
+	if err := e.playTests(ctx, &t, append(tests, []test{
 		{"charts/removal", "An uninstall or upgrade that leaves a guarded workload without authorizer or policy stops, and changes nothing", r.testRemoval},
 		{"charts/uninstall", "Without guarded workloads both charts are removed", r.testUninstallation},
-	}); err != nil {
+	}...)); err != nil {
 		return err
 	}
-	if err := e.runIstioctlInstall(ctx); err != nil {
-		return err
+	if t.failed > 0 { // what the failed cases have left
+		if err := errors.Join(r.removeMeshpass(ctx), r.removeNamespaces(ctx)); err != nil {
+			return err
+		}
 	}
-	return t.printSummary(e.out)
+	if t.passed+t.failed > 0 {
+		if err := e.runIstioctlInstall(ctx); err != nil {
+			return err
+		}
+	}
+	return e.finishStep(t)
 }
 
 // runHelm runs helm in the release's namespace.
@@ -64,10 +74,14 @@ func (r *chartRun) writeFiles(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(r.values), 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"meshpass.yaml", "public.yaml"} {
-		text, err := chartFiles.ReadFile("charts/" + name)
+	files, err := chartFiles.ReadDir("charts")
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		text, err := chartFiles.ReadFile("charts/" + file.Name())
 		if err == nil {
-			err = os.WriteFile(r.runFile("charts", name), text, 0o644)
+			err = os.WriteFile(r.runFile("charts", file.Name()), text, 0o644)
 		}
 		if err != nil {
 			return err
@@ -78,7 +92,7 @@ func (r *chartRun) writeFiles(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err := r.runTool(ctx, nil, r.repoFile("bin", "meshpass"), "keys", "rotate", "--kubernetes", "--first")
+	_, err = r.runTool(ctx, nil, r.repoFile("bin", "meshpass"), "keys", "rotate", "--kubernetes", "--first")
 	return err
 }
 
@@ -92,7 +106,7 @@ func (r *chartRun) testInstallation(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	// Guarded workloads of another step would stop an uninstall.
-	if _, err := r.kubectl(ctx, "delete", "namespace", "--ignore-not-found", "shop", "charts", "charts-monitoring"); err != nil {
+	if _, err := r.kubectl(ctx, "delete", "namespace", "--ignore-not-found", "shop", "charts", "charts-monitoring", "charts-parts"); err != nil {
 		return nil, err
 	}
 	for _, step := range []func(context.Context) error{
@@ -272,6 +286,11 @@ func (r *chartRun) testUninstallation(ctx context.Context) ([]string, error) {
 	}); err != nil {
 		problems = append(problems, err.Error())
 	}
-	_, err := r.kubectl(ctx, "delete", "namespace", "charts", "charts-monitoring", "meshpass", "edge")
-	return problems, errors.Join(err, ctx.Err())
+	return problems, errors.Join(r.removeNamespaces(ctx), ctx.Err())
+}
+
+// removeNamespaces removes the workloads of this step.
+func (r *chartRun) removeNamespaces(ctx context.Context) error {
+	_, err := r.kubectl(ctx, "delete", "namespace", "--ignore-not-found", "charts", "charts-monitoring", "charts-parts", "meshpass", "edge")
+	return err
 }

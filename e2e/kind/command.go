@@ -14,9 +14,14 @@ import (
 // runTool runs a program against the run's own cluster and returns its standard output. The error contains
 // the end of its output.
 func (e *Environment) runTool(ctx context.Context, stdin []byte, name string, args ...string) ([]byte, error) {
+	return e.runToolIn(ctx, e.root, stdin, name, args...)
+}
+
+// runToolIn is [Environment.runTool] in another folder than the repository's.
+func (e *Environment) runToolIn(ctx context.Context, dir string, stdin []byte, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+e.runFile("kubeconfig"), "DOCKER_BUILDKIT=1")
-	cmd.Dir = e.root
+	cmd.Dir = dir
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &stdout, &stderr
 	if err := cmd.Run(); err != nil {

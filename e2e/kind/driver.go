@@ -64,12 +64,18 @@ func removeSidecarName(h http.Header) http.Header {
 	return h
 }
 
-// podBound is longer than every load.
-const podBound = 4 * time.Minute
+const (
+	podBound  = 4 * time.Minute  // longer than every load
+	sendBound = 45 * time.Second // longer than the sender waits for an answer; a connection of kubectl can hang
+)
 
 // runInPod runs a command of the sender in its pod.
 func (e *Environment) runInPod(ctx context.Context, p place, command string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, podBound)
+	bound := podBound
+	if command == "send" {
+		bound = sendBound
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	input, err := json.Marshal(in)
 	if err != nil {

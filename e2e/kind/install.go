@@ -57,7 +57,7 @@ func (e *Environment) playInstall(ctx context.Context) error {
 			return err
 		}
 	}
-	return t.printSummary(e.out)
+	return e.finishStep(t)
 }
 
 // testInstall takes the steps of docs/install.md up to its last but one section.

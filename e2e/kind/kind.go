@@ -40,6 +40,7 @@ type Environment struct {
 	since       time.Time         // logs before this time are of earlier runs
 	credentials map[string]string // API keys and tokens of this run, as header values
 	current     topology          // the current one of the cluster
+	total       tally             // of all steps that were run
 	public      *sds.Authority    // the authority of the ingress gateway's public names; nil: no ingress gateway yet
 }
 

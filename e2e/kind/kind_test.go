@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -212,6 +213,24 @@ func TestALoadIsJudged(t *testing.T) {
 		if diff := cmp.Diff(test.killed, describeOutage(test.tally)); diff != "" {
 			t.Errorf("%s, a replica died (-want +got):\n%s", test.name, diff)
 		}
+	}
+}
+
+// TestSlowChecks counts only requests of the load that Envoy denied after the whole timeout.
+func TestSlowChecks(t *testing.T) {
+	began := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	line := func(start, flags, details, duration string) string {
+		return `[pod/orders-1/istio-proxy] {"start_time":"` + start + `","response_code":503,"response_flags":"` + flags + `","response_code_details":"` + details + `","duration":` + duration + "}\n"
+	}
+	const during = "2026-01-01T12:00:01.5Z"
+	log := line(during, "UAEX", "ext_authz_error", "251") +
+		line(during, "UAEX", "ext_authz_error", "3") + // a refused connection
+		line(during, "UAEX", "ext_authz_denied", "300") +
+		line(during, "UF", "upstream_reset_before_response_started", "300") +
+		line("2026-01-01T11:59:59Z", "UAEX", "ext_authz_error", "251") +
+		"[pod/orders-1/istio-proxy] 2026-01-01T12:00:01Z info text\n"
+	if got := countSlowChecks([]byte(log), began); got != 1 {
+		t.Errorf("%d slow Checks, want 1", got)
 	}
 }
 

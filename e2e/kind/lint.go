@@ -38,7 +38,7 @@ func (e *Environment) playLint(ctx context.Context) error {
 	if err := e.playTests(ctx, &t, tests); err != nil {
 		return err
 	}
-	return t.printSummary(e.out)
+	return e.finishStep(t)
 }
 
 // lintReport is a part of the output of `meshpass lint -o json`.

@@ -29,14 +29,18 @@ func (e *Environment) operationTests() []test {
 }
 
 func (e *Environment) testRollingRestart(ctx context.Context) ([]string, error) {
+	began := time.Now()
 	tally, err := e.changeUnderLoad(ctx, 60*time.Second, func(ctx context.Context) error {
 		if err := e.restartDeployments(ctx, "meshpass"); err != nil {
 			return err
 		}
 		return e.awaitRollouts(ctx, "meshpass")
 	})
+	if err != nil {
+		return nil, err
+	}
 	e.out.printLine("   %d requests", tally.Sent())
-	return describeLost(tally), err
+	return e.describeLostInChange(ctx, tally, began)
 }
 
 // testKilledReplica kills one replica. Envoy does not ask twice, so requests that the dead process was deciding

@@ -30,14 +30,18 @@ func (e *Environment) testKeyRotation(ctx context.Context) ([]string, error) {
 	if err := e.awaitReason(ctx, oldToken(), "no_rule"); err != nil {
 		return nil, fmt.Errorf("before: %w", err)
 	}
+	began := time.Now()
 	tally, err := e.changeUnderLoad(ctx, rotationLoad, func(ctx context.Context) error {
 		if err := e.rotateKey(ctx); err != nil {
 			return err
 		}
 		return e.awaitReason(ctx, oldToken(), "kid_unknown")
 	})
+	if err != nil {
+		return nil, err
+	}
 	e.out.printLine("   %d requests", tally.Sent())
-	return describeLost(tally), err
+	return e.describeLostInChange(ctx, tally, began)
 }
 
 // rotateKey takes as long as the lead.

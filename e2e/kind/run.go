@@ -30,7 +30,7 @@ func (e *Environment) playTour(ctx context.Context) error {
 	if err := e.playTests(ctx, &t, append(tests, e.operationTests()...)); err != nil {
 		return err
 	}
-	return t.printSummary(e.out)
+	return e.finishStep(t)
 }
 
 // selectTests returns the tests that Only selects.
@@ -51,14 +51,40 @@ func (e *Environment) playTests(ctx context.Context, t *tally, tests []test) err
 	return nil
 }
 
-type tally struct{ passed, failed, skipped int }
+// tally counts the cases of a step, or of a run.
+type tally struct {
+	passed, failed, skipped int
+	failedNames, notRun     []string
+}
 
-func (t tally) printSummary(out *Printer) error {
-	out.printLine("\n%d passed, %d failed, %d skipped", t.passed, t.failed, t.skipped)
+func (t tally) String() string {
+	return fmt.Sprintf("%d passed, %d failed, %d skipped", t.passed, t.failed, t.skipped)
+}
+
+// finishStep prints the summary of a step, and adds it to that of the run.
+func (e *Environment) finishStep(t tally) error {
+	e.out.printLine("\n%s", t)
+	e.total.passed += t.passed
+	e.total.failed += t.failed
+	e.total.skipped += t.skipped
+	e.total.failedNames = append(e.total.failedNames, t.failedNames...)
+	e.total.notRun = append(e.total.notRun, t.notRun...)
 	if t.failed > 0 {
 		return ErrDiffers
 	}
 	return nil
+}
+
+// PrintSummary prints the summary of all steps that were run.
+func (e *Environment) PrintSummary() {
+	e.out.printLine("")
+	for _, name := range e.total.failedNames {
+		e.out.printLine("FAIL  %s", name)
+	}
+	for _, what := range e.total.notRun {
+		e.out.printLine("%s", what)
+	}
+	e.out.printLine("all steps: %s", e.total)
 }
 
 // runTest runs one test and prints its result. A test that could not run has failed; the others follow.
@@ -73,9 +99,11 @@ func (t *tally) runTest(ctx context.Context, out *Printer, test test) {
 	case errors.Is(err, errNotRun):
 		result = "SKIP"
 		t.skipped++
+		t.notRun = append(t.notRun, fmt.Sprintf("%v (%s)", err, test.name))
 	case len(problems) > 0:
 		result = "FAIL"
 		t.failed++
+		t.failedNames = append(t.failedNames, test.name)
 	default:
 		t.passed++
 	}

@@ -38,7 +38,7 @@ func (e *Environment) playTopologies(ctx context.Context) error {
 			return err
 		}
 	}
-	return t.printSummary(e.out)
+	return e.finishStep(t)
 }
 
 func (e *Environment) playTopology(ctx context.Context, t *tally, shape topology) error {

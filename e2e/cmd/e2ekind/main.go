@@ -58,9 +58,11 @@ func run() int {
 	return exitCode(err)
 }
 
-// playSteps runs the steps up to the first that fails. Then it collects the logs and the state of the
-// cluster, before that is removed.
+// playSteps runs the steps up to the first that cannot be run; a failed case does not keep the next step from its own. After a
+// failure it collects the logs and the state of the cluster, before that changes.
 func playSteps(ctx context.Context, env *kind.Environment, steps []kind.Step) error {
+	defer env.PrintSummary()
+	var differs error
 	for _, s := range steps {
 		err := env.Do(ctx, s)
 		if err == nil {
@@ -71,9 +73,12 @@ func playSteps(ctx context.Context, env *kind.Environment, steps []kind.Step) er
 			fmt.Printf("\nevents, logs and proxy configuration are in %s\n", dir)
 			err = errors.Join(err, problem)
 		}
-		return err
+		if !errors.Is(err, kind.ErrDiffers) {
+			return err
+		}
+		differs = err
 	}
-	return nil
+	return differs
 }
 
 func exitCode(err error) int {

@@ -19,12 +19,14 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(os.Args) != 2 {
-		return reportError(fmt.Errorf("usage: sender wait | send | load | login"))
+		return reportError(fmt.Errorf("usage: sender wait | echo | send | load | login"))
 	}
 	var err error
 	switch os.Args[1] {
 	case "wait":
 		<-ctx.Done()
+	case "echo":
+		err = sender.ServeEcho(ctx, ":8080")
 	case "send":
 		err = answerJSON(func(m sender.Message) (sender.Answer, error) { return sender.Send(ctx, m) })
 	case "load":

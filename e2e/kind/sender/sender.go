@@ -1,11 +1,12 @@
 // Package sender sends requests from within a pod, on behalf of the process that runs the program in it:
 //
 //	sender wait                        the container's main program; it does nothing
+//	sender echo                        the container's main program; it answers each request with its headers, on port 8080
 //	sender send  < Message > Answer    one request
 //	sender load  < Load    > Tally     the same request again and again
 //	sender login < Login   > Tokens    a user signs in at the OpenID provider
 //
-// Input and output are JSON on standard input and output, so no process in the pod listens and no credential is
+// Input and output are JSON on standard input and output, so no process but echo listens in the pod and no credential is
 // in an argument.
 package sender
 
