@@ -42,6 +42,7 @@ type comparer struct {
 	cache     setCache
 	routers   []*tykroute.Router
 	routed    map[*policy.Rule]bool // rules that apply to callers, and whether a request can have one of their paths
+	reached   map[string]bool       // places of rules with a method whose paths one API reaches
 	methods   []string              // beside those that rights and rules name
 	report    *Report
 	unsure    map[string]bool // reasons that were recorded
@@ -83,6 +84,12 @@ func (c *comparer) compareAll(progress func(done, all int)) {
 			}
 		}
 	}
+	for i := range c.report.Rows { // what callers of one API reach is not unreached at another API
+		row := &c.report.Rows[i]
+		if row.IsRule && (row.Kind == Unreached || row.Kind == PartlyReached) && !slices.ContainsFunc(row.Methods, func(m string) bool { return !c.reached[row.Place.String()+m] }) {
+			row.Kind, row.Reason = ReachedByOthers, "callers of another API reach them"
+		}
+	}
 	for r, routed := range c.routed {
 		if !routed {
 			c.report.add(Row{Who: noCaller, API: "any", Kind: Unreached, IsRule: true, Pattern: nameOf(r), Paths: textsOf(r), Reason: "no API leads to a path of the rule", Place: c.placeOf(r)})
@@ -92,7 +99,7 @@ func (c *comparer) compareAll(progress func(done, all int)) {
 
 func newComparer(set *objects.Set, o Options) (*comparer, error) {
 	m := model.New(set)
-	c := &comparer{Model: m, input: rights.Read(m), report: &Report{}, unsure: map[string]bool{}, cache: setCache{}, routed: map[*policy.Rule]bool{}, routers: tykroute.NewRouters(m), methods: standardMethods}
+	c := &comparer{Model: m, input: rights.Read(m), report: &Report{}, unsure: map[string]bool{}, cache: setCache{}, routed: map[*policy.Rule]bool{}, reached: map[string]bool{}, routers: tykroute.NewRouters(m), methods: standardMethods}
 	for _, d := range m.Documents {
 		c.documents = append(c.documents, d.Compiled)
 	}

@@ -166,6 +166,9 @@ func (x *apiComparison) compareRuleFor(row Row, r *policy.Rule, caller rights.Ca
 		}
 	}
 	row.Conditions = conditions
+	if own == nil && (reached != nil || byOthers != nil) {
+		x.reached[row.Place.String()+method] = true
+	}
 	switch {
 	case own != nil && reached == nil && byOthers == nil:
 		row.Kind, row.Example, row.Reason = Unreached, own, "no Tyk policy admits a path of the rule"

@@ -50,7 +50,7 @@ func recognise(name string, root *Node) ContentKind {
 		return OpenAPI
 	case has("api_definition"):
 		return ClassicAPI
-	case has("api_id", "access_rights"), has("access_rights") && !isTykPolicy(root):
+	case has("api_id", "access_rights"), has("access_rights") && !isTykPolicy(root), hasOne("apply_policies", "apply_policy_id"):
 		return TykKey
 	case hasOne("api_id", "use_keyless", "version_data") && root.Find("proxy") != nil, has("proxy") && root.FindPath("proxy", "listen_path") != nil:
 		return ClassicAPI
