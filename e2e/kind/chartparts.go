@@ -3,8 +3,10 @@ package kind
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,6 +23,9 @@ func (r *chartRun) partTests() []test {
 		{"charts/autoscaling", "The autoscaler keeps its minimum, and an upgrade does not set it back", r.testAutoscaling},
 		{"charts/key-rotation", "The job rotates the key once, and may read and change two objects alone", r.testKeyRotation},
 		{"charts/egress", "A request that leaves the mesh loses its token", r.testEgress},
+		{"charts/ingress", "Istio's ingress gateway and one of the Gateway API ask for every request that enters", r.testIngress},
+		{"charts/waypoint", "A waypoint asks for every request to the Services behind it", r.testWaypoint},
+		{"charts/entrances-removed", "An upgrade without the policies of gateways stops while the gateways run, and --no-hooks goes around the check", r.testEntranceRemoval},
 	}
 }
 
@@ -104,8 +109,8 @@ func (r *chartRun) testPolicyArtifact(ctx context.Context) (problems []string, e
 		answer string
 	}{
 		{nil, http.StatusOK, `"stock"`},
-		{[]string{"other.yaml"}, http.StatusForbidden, "unguarded"}, // no document of the workload
-		{[]string{"public.yaml", "other.yaml"}, http.StatusOK, `"stock"`},
+		{[]string{"ingress.yaml"}, http.StatusForbidden, "unguarded"}, // no document of the workload
+		{[]string{"public.yaml", "ingress.yaml", "behind.yaml"}, http.StatusOK, `"stock"`},
 	} {
 		digest := first
 		if step.files != nil {
@@ -295,4 +300,120 @@ func (r *chartRun) testEgress(ctx context.Context) ([]string, error) {
 		return []string{err.Error()}, ctx.Err()
 	}
 	return nil, nil
+}
+
+// awaitEntrance sends a request from outside of the mesh until the answer has this status and this text.
+func (r *chartRun) awaitEntrance(ctx context.Context, url string, status int, text string) error {
+	return r.waitFor(ctx, fmt.Sprintf("%d %s for %s", status, text, url), chartBound, func(ctx context.Context) (string, error) {
+		var a sender.Answer
+		if err := r.runInPod(ctx, place{namespace: "charts", deployment: "stranger"}, "send", sender.Message{Method: "GET", URL: url}, &a); err != nil {
+			return "", err
+		}
+		if a.Status == status && strings.Contains(string(a.Body), text) {
+			return "", nil
+		}
+		return fmt.Sprintf("status %d: %s", a.Status, a.Body), nil
+	})
+}
+
+// entrances are the URLs of both gateways.
+var entrances = []string{"http://istio-ingressgateway.istio-system.svc.cluster.local", "http://entrance-istio.charts-entrance.svc.cluster.local"}
+
+// testIngress compares the answers before and after: without the policies of gateways, the workload denies itself.
+func (r *chartRun) testIngress(ctx context.Context) (problems []string, err error) {
+	if err := r.installGatewayAPI(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.applyParts(ctx, "entrance.yaml"); err != nil {
+		return nil, err
+	}
+	if err := r.applyServices(ctx); err != nil {
+		return nil, err
+	}
+	const hidden = "/tenants/acme/items/1002"
+	for _, url := range entrances {
+		if err := r.awaitEntrance(ctx, url+hidden, http.StatusForbidden, "token_missing"); err != nil {
+			return nil, fmt.Errorf("before: %w", err)
+		}
+	}
+	if err := r.upgrade(ctx, "meshpass", "-f", r.runFile("charts", "listeners.yaml")); err != nil {
+		return nil, err
+	}
+	if err := r.upgrade(ctx, "meshpass-istio", "--set", "ingress.selector.istio=ingressgateway", "--set", "ingress.gateways[0].namespace=charts-entrance", "--set", "ingress.gateways[0].name=entrance"); err != nil {
+		return nil, err
+	}
+	for _, url := range entrances {
+		if err := r.awaitEntrance(ctx, url+hidden, http.StatusUnauthorized, "token_missing"); err != nil { // tokenFailure of this listener
+			problems = append(problems, err.Error())
+			continue
+		}
+		if err := r.awaitEntrance(ctx, url+"/tenants/acme/items/1001", http.StatusOK, `"stock"`); err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	return problems, ctx.Err()
+}
+
+// applyServices makes the file of Services for the waypoint's listener, as docs/topologies.md does.
+func (r *chartRun) applyServices(ctx context.Context) error {
+	list, err := r.kubectl(ctx, "get", "services", "-n", "charts-parts", "-o", "yaml")
+	if err != nil {
+		return err
+	}
+	file := r.runFile("charts", "services.yaml")
+	if err := os.RemoveAll(file); err != nil {
+		return err
+	}
+	if _, err := r.runTool(ctx, []byte(list), r.repoFile("bin", "meshpass"), "services", "-f", "-", "--out", file); err != nil {
+		return err
+	}
+	return r.applyCreated(ctx, "create", "configmap", "services", "-n", "meshpass", "--from-file="+file)
+}
+
+// testWaypoint sends through an ingress gateway to a waypoint: this cluster has no ztunnel, so no other client can.
+func (r *chartRun) testWaypoint(ctx context.Context) (problems []string, err error) {
+	if err := r.upgrade(ctx, "meshpass-istio", "--set", "waypoints[0].namespace=charts-parts", "--set", "waypoints[0].name=waypoint", "--set", "waypoints[0].create=true"); err != nil {
+		return nil, err
+	}
+	for object, condition := range map[string]string{"gateway.gateway.networking.k8s.io/waypoint": "Programmed", "authorizationpolicy/meshpass": "WaypointAccepted"} {
+		if _, err := r.kubectl(ctx, "wait", "-n", "charts-parts", "--for=condition="+condition, "--timeout=180s", object); err != nil {
+			return []string{err.Error()}, ctx.Err()
+		}
+	}
+	if isUpstream, err := r.hasUpstreamEnvoy(ctx); err != nil || isUpstream {
+		return nil, errors.Join(err, fmt.Errorf("%w: requests through a waypoint: the image of Istio's proxy has an upstream Envoy, which is no waypoint", errNotRun))
+	}
+	url := entrances[0] + "/behind"
+	if err := r.awaitEntrance(ctx, url+"/tenants/acme/items/1002", http.StatusForbidden, "token_missing"); err != nil {
+		problems = append(problems, err.Error())
+	}
+	if err := r.awaitEntrance(ctx, url+"/tenants/acme/items/1001", http.StatusOK, `"stock"`); err != nil {
+		problems = append(problems, err.Error())
+	}
+	return problems, ctx.Err()
+}
+
+// hasUpstreamEnvoy waits for the waypoint's proxy. Istio's bootstrap of a waypoint names an extension that only Istio's Envoy has.
+func (r *chartRun) hasUpstreamEnvoy(ctx context.Context) (upstream bool, err error) {
+	err = r.waitFor(ctx, "the proxy of the waypoint", podsBound, func(ctx context.Context) (string, error) {
+		logs, err := r.kubectl(ctx, "logs", "-n", "charts-parts", "deployment/waypoint")
+		if upstream = strings.Contains(logs, "istio.workload.BootstrapExtension'"); err != nil || upstream {
+			return "", err
+		}
+		return r.listUnfinished(ctx, "charts-parts")
+	})
+	return upstream, err
+}
+
+// testEntranceRemoval takes the policies of gateways away while the gateways run.
+func (r *chartRun) testEntranceRemoval(ctx context.Context) (problems []string, err error) {
+	without := []string{"--set", "ingress.selector=null", "--set-json", "ingress.gateways=[]", "--set-json", "waypoints=[]"}
+	if err := r.upgrade(ctx, "meshpass-istio", without...); err == nil || !strings.Contains(err.Error(), "ns/istio-system/sa/istio-ingressgateway-service-account") {
+		problems = append(problems, fmt.Sprintf("an upgrade without the policies of gateways: %v", err))
+	}
+	if err := r.upgrade(ctx, "meshpass-istio", append(without, "--no-hooks")...); err != nil {
+		problems = append(problems, err.Error())
+	}
+	_, err = r.kubectl(ctx, "delete", "gateway.gateway.networking.k8s.io", "-n", "charts-entrance", "entrance")
+	return problems, errors.Join(err, ctx.Err())
 }

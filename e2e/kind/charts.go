@@ -106,13 +106,14 @@ func (r *chartRun) testInstallation(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	// Guarded workloads of another step would stop an uninstall.
-	if _, err := r.kubectl(ctx, "delete", "namespace", "--ignore-not-found", "shop", "charts", "charts-monitoring", "charts-parts"); err != nil {
+	if _, err := r.kubectl(ctx, "delete", "namespace", "--ignore-not-found", "shop", "charts", "charts-monitoring", "charts-parts", "charts-entrance"); err != nil {
 		return nil, err
 	}
 	for _, step := range []func(context.Context) error{
 		r.writeFiles,
 		func(ctx context.Context) error {
-			return r.installPlainIstioWith(ctx, "--set", "values.pilot.env.SHARED_MESH_CONFIG=meshpass-providers")
+			return r.installPlainIstioWith(ctx, "-f", r.repoFile("e2e", "kind", "topologies", "ingress", "install.yaml"),
+				"--set", "values.pilot.env.SHARED_MESH_CONFIG=meshpass-providers", "--set", "values.pilot.env.PILOT_ENABLE_AMBIENT=true")
 		},
 		func(ctx context.Context) error { return r.applyManifests(ctx, workloads) },
 		func(ctx context.Context) error {
@@ -291,6 +292,6 @@ func (r *chartRun) testUninstallation(ctx context.Context) ([]string, error) {
 
 // removeNamespaces removes the workloads of this step.
 func (r *chartRun) removeNamespaces(ctx context.Context) error {
-	_, err := r.kubectl(ctx, "delete", "namespace", "--ignore-not-found", "charts", "charts-monitoring", "charts-parts", "meshpass", "edge")
+	_, err := r.kubectl(ctx, "delete", "namespace", "--ignore-not-found", "charts", "charts-monitoring", "charts-parts", "charts-entrance", "meshpass", "edge")
 	return err
 }
