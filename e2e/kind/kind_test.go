@@ -20,7 +20,7 @@ import (
 
 func TestFind(t *testing.T) {
 	for name, want := range map[string]string{
-		"":      "cluster istio images install charts deploy run topologies",
+		"":      "cluster istio images install charts deploy run lint topologies",
 		"istio": "istio",
 		"clean": "clean",
 	} {
@@ -33,7 +33,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("%q: got %q (%v), want %q", name, got, err, want)
 		}
 	}
-	const want = `no step "isto"; there are: cluster, istio, images, install, charts, deploy, run, topologies, clean`
+	const want = `no step "isto"; there are: cluster, istio, images, install, charts, deploy, run, lint, topologies, clean`
 	if _, err := FindSteps("isto"); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
