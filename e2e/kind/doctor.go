@@ -55,7 +55,7 @@ func (e *Environment) testDoctor(ctx context.Context) ([]string, error) {
 	if healthy.code != 0 {
 		problems = append(problems, fmt.Sprintf("exit code %d", healthy.code))
 	}
-	broken, err := e.diagnoseWithoutFilter(ctx, kubeconfig)
+	broken, err := e.diagnoseUnknownProvider(ctx, kubeconfig)
 	if err != nil {
 		return problems, err
 	}
@@ -122,14 +122,15 @@ func (e *Environment) runDoctor(ctx context.Context, kubeconfig string) (diagnos
 	return d, nil
 }
 
-// diagnoseWithoutFilter takes the AuthorizationPolicy away for a moment.
-func (e *Environment) diagnoseWithoutFilter(ctx context.Context, kubeconfig string) ([]string, error) {
-	policy, err := e.kubectl(ctx, "-n", "istio-system", "get", "authorizationpolicy", "meshpass", "-o", "yaml")
+// diagnoseUnknownProvider gives the AuthorizationPolicy a provider that MeshConfig does not have, for a moment.
+func (e *Environment) diagnoseUnknownProvider(ctx context.Context, kubeconfig string) ([]string, error) {
+	shipped := e.repoFile("manifests", "istio", "authorization-policy.yaml")
+	policy, err := os.ReadFile(shipped)
 	if err != nil {
 		return nil, err
 	}
-	changed := strings.Replace(policy, "name: meshpass\n  rules", "name: meshpas\n  rules", 1)
-	if changed == policy {
+	changed := strings.Replace(string(policy), "provider:\n    name: meshpass\n", "provider:\n    name: meshpas\n", 1)
+	if changed == string(policy) {
 		return nil, errors.New("the AuthorizationPolicy names no provider meshpass")
 	}
 	if _, err := e.runTool(ctx, []byte(changed), "kubectl", "apply", "-f", "-"); err != nil {
@@ -155,7 +156,7 @@ func (e *Environment) diagnoseWithoutFilter(ctx context.Context, kubeconfig stri
 		}
 		return "", nil
 	})
-	_, back := e.kubectl(context.WithoutCancel(ctx), "apply", "-f", e.repoFile("manifests", "istio", "authorization-policy.yaml"))
+	_, back := e.kubectl(context.WithoutCancel(ctx), "apply", "-f", shipped)
 	if err != nil {
 		return []string{err.Error()}, back
 	}
