@@ -109,7 +109,8 @@ type edit struct {
 // Parse reads a file: JSON if its first character is {, else YAML.
 // Errors: [strictyaml.Problems].
 func Parse(name string, text []byte) (*File, error) {
-	f := &File{Name: name, text: text, json: bytes.HasPrefix(bytes.TrimSpace(text), []byte("{"))}
+	trimmed := bytes.TrimSpace(text)
+	f := &File{Name: name, text: text, json: bytes.HasPrefix(trimmed, []byte("{")) || bytes.HasPrefix(trimmed, []byte("["))}
 	if len(text) > MaxBytes {
 		return nil, fmt.Errorf("%s: %d bytes; want at most %d", name, len(text), MaxBytes)
 	}

@@ -67,9 +67,11 @@ func TestRejectedFiles(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"object": {}, "object": {}}`:      `f:1:16: "object" is there twice`,
 		"object: {}\nz: 1\nz: 2\n":          `f:3:1: "z" is there twice`,
-		`{"object": `:                       "incomplete",
+		`{"object": `:                       "f:1:11: the JSON value is incomplete",
+		"{\n  \"a\":\n":                     "f:2:7: the JSON value is incomplete",
+		`{"a": "b`:                          "f:1:9: the JSON value is incomplete",
 		`{"object": {]}`:                    "f:1:12: no JSON",
-		`{} {}`:                             "nothing after it",
+		`{} {}`:                             "f:1:4: want one JSON value, and nothing after it",
 		"a: [":                              "no YAML",
 		`{"a": ` + strings.Repeat("[", 300): "more than 200 levels",
 		"a: " + strings.Repeat("[", 300) + strings.Repeat("]", 300): "more than 200 levels",

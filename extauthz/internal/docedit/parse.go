@@ -42,8 +42,10 @@ func parseJSON(text []byte) ([]*Node, error) {
 	p.decoder.UseNumber()
 	root, err := p.parseValue(0)
 	if err == nil {
+		end := int(p.decoder.InputOffset())
 		if _, more := p.decoder.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("want one JSON value, and nothing after it")
+			line, column := p.lines.place(end + len(text[end:]) - len(bytes.TrimLeft(text[end:], " \t\r\n")))
+			err = errorAt(line, column, "want one JSON value, and nothing after it")
 		}
 	}
 	var syntax *json.SyntaxError
@@ -66,11 +68,8 @@ func (p *jsonParser) parseValue(depth int) (*Node, error) {
 		start++
 	}
 	token, err := p.decoder.Token()
-	if errors.Is(err, io.EOF) {
-		err = errors.New("the JSON value is incomplete")
-	}
 	if err != nil {
-		return nil, err
+		return nil, p.placeEnd(err)
 	}
 	n := &Node{start: start}
 	n.Line, n.Column = p.lines.place(start)
@@ -111,12 +110,18 @@ func (p *jsonParser) parseEntries(n *Node, open json.Delim, depth int) error {
 		n.Members = append(n.Members, Member{Key: key, Value: value})
 	}
 	if _, err := p.decoder.Token(); err != nil { // the closing bracket
-		if errors.Is(err, io.EOF) {
-			err = errors.New("the JSON value is incomplete")
-		}
-		return err
+		return p.placeEnd(err)
 	}
 	return checkNames(n)
+}
+
+// placeEnd gives the end of the text as the place where a value is incomplete.
+func (p *jsonParser) placeEnd(err error) error {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	line, column := p.lines.place(len(bytes.TrimRight(p.text, " \t\r\n")))
+	return errorAt(line, column, "the JSON value is incomplete")
 }
 
 // lineStarts are the offsets of the lines of a text.

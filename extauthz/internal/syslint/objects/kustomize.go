@@ -27,7 +27,7 @@ func (r *Reader) ReadOverlay(dir string) error {
 
 // readRendered reads an object whose text no person wrote.
 func (r *Reader) readRendered(source string, text []byte) {
-	root, err := parseJSON(Document{Source: source}, text)
+	root, err := parseJSON(Document{Source: source}, part{text: text})
 	if err != nil {
 		r.Set.addUnchecked(Place{Source: source}, err.Error())
 		return

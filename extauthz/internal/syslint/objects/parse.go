@@ -17,33 +17,18 @@ import (
 // maxNodes bounds what aliases of one document can multiply.
 const maxNodes = 4 << 20
 
-// parseText reads all documents of a text: JSON if its first character is { or [, else YAML. A document that cannot be read does not
-// hide the others. Lines of errors and values count from firstLine.
+// parseText reads all documents of a text, in JSON or YAML. A document that cannot be read does not hide the others.
 func parseText(d Document, text []byte) (roots []*Node, failures []Unchecked) {
 	fail := func(line, column int, err error) {
 		at := (&Node{Line: int32(line), Column: int32(column), document: &d}).Place()
 		failures = append(failures, Unchecked{Place: at, Reason: err.Error()})
 	}
-	if first := bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\uFEFF"))); bytes.HasPrefix(first, []byte("{")) || bytes.HasPrefix(first, []byte("[")) {
-		root, err := parseJSON(d, bytes.TrimPrefix(text, []byte("\uFEFF")))
-		if err == nil {
-			return []*Node{root}, nil
-		}
-		if !looksLikeYAMLFlow(text) {
-			var problems strictyaml.Problems
-			if errors.As(err, &problems) && len(problems) > 0 {
-				fail(problems[0].Line, problems[0].Column, errors.New(problems[0].Message))
-				return nil, failures
-			}
-			fail(0, 0, err)
-			return nil, failures
-		}
-	}
+	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
 	for _, part := range splitDocuments(text) {
-		root, line, err := parseYAML(d, part)
+		root, line, column, err := parsePart(d, part)
 		switch {
 		case err != nil:
-			fail(line, 0, err)
+			fail(line, column, err)
 		case root != nil:
 			roots = append(roots, root)
 		}
@@ -51,31 +36,49 @@ func parseText(d Document, text []byte) (roots []*Node, failures []Unchecked) {
 	return roots, failures
 }
 
-// looksLikeYAMLFlow reports a text in brackets that is no JSON and may be YAML in flow style.
-func looksLikeYAMLFlow(text []byte) bool { return !bytes.Contains(text, []byte(`"`)) }
-
-func parseJSON(d Document, text []byte) (*Node, error) {
-	wrapped := text
-	isList := bytes.HasPrefix(bytes.TrimSpace(text), []byte("["))
-	if isList { // docedit reads objects
-		wrapped = append(append([]byte(`{"items":`), text...), '}')
+// parsePart reads one document; nil: it is empty. An error is at a line of the stream.
+func parsePart(d Document, p part) (root *Node, line, column int, err error) {
+	if !looksLikeJSON(p.text) {
+		root, line, err = parseYAML(d, p)
+		return root, line, 0, err
 	}
-	file, err := docedit.Parse("", wrapped)
+	root, err = parseJSON(d, p)
+	if err == nil {
+		return root, 0, 0, nil
+	}
+	var problems strictyaml.Problems
+	if errors.As(err, &problems) && len(problems) > 0 {
+		return nil, problems[0].Line + p.line, problems[0].Column, errors.New(problems[0].Message)
+	}
+	return nil, p.line + 1, 0, errors.New(strings.TrimPrefix(err.Error(), ": "))
+}
+
+// looksLikeJSON reports a text that begins with a bracket, and does not go on as YAML in flow style does, with a word without quotes.
+func looksLikeJSON(text []byte) bool {
+	text = bytes.TrimSpace(text)
+	if !bytes.HasPrefix(text, []byte("{")) && !bytes.HasPrefix(text, []byte("[")) {
+		return false
+	}
+	inner := bytes.TrimLeft(text, "{[ \t\r\n")
+	return len(inner) == 0 || !isLetter(inner[0]) && !bytes.ContainsRune([]byte("'&*!#"), rune(inner[0]))
+}
+
+func isLetter(b byte) bool { return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' }
+
+func parseJSON(d Document, p part) (*Node, error) {
+	file, err := docedit.Parse("", p.text)
 	if err != nil {
 		return nil, err
 	}
-	root := convertJSON(file.Documents[0], nil)
-	if isList {
-		root = root.Items[0]
-		root.Key, root.parent = "", nil
-	}
+	root := convertJSON(file.Documents[0], nil, int32(p.line))
 	root.document = &d
-	d.text = text
+	d.text, d.line = p.text, p.line
 	return root, nil
 }
 
-func convertJSON(from *docedit.Node, parent *Node) *Node {
-	n := &Node{Value: from.Value, Line: int32(from.Line), Column: int32(from.Column), parent: parent}
+// convertJSON takes over a value whose lines count from the line after offset.
+func convertJSON(from *docedit.Node, parent *Node, offset int32) *Node {
+	n := &Node{Value: from.Value, Line: int32(from.Line) + offset, Column: int32(from.Column), parent: parent}
 	switch from.Kind {
 	case docedit.Bool:
 		n.Kind = Bool
@@ -86,12 +89,12 @@ func convertJSON(from *docedit.Node, parent *Node) *Node {
 	case docedit.List:
 		n.Kind, n.Items = List, make([]*Node, 0, len(from.Items))
 		for _, item := range from.Items {
-			n.Items = append(n.Items, convertJSON(item, n))
+			n.Items = append(n.Items, convertJSON(item, n, offset))
 		}
 	case docedit.Object:
 		n.Kind, n.Items = Map, make([]*Node, 0, len(from.Members))
 		for _, m := range from.Members {
-			member := convertJSON(m.Value, n)
+			member := convertJSON(m.Value, n, offset)
 			member.Key = m.Key.Value
 			n.Items = append(n.Items, member)
 		}

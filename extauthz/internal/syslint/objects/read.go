@@ -25,10 +25,13 @@ type Reader struct {
 	Set         *Set
 	IgnoreKinds []string // KIND.GROUP that need no check
 	Progress    func(read int)
+	files       map[string]bool // that were read, by their paths without symbolic links
 }
 
 // NewReader reads into an empty set.
-func NewReader() *Reader { return &Reader{Set: NewSet(), Progress: func(int) {}} }
+func NewReader() *Reader {
+	return &Reader{Set: NewSet(), Progress: func(int) {}, files: map[string]bool{}}
+}
 
 // ReadPath reads a file, or all YAML and JSON files below a folder. The error is for a path that does not exist.
 func (r *Reader) ReadPath(path string) error {
@@ -40,7 +43,7 @@ func (r *Reader) ReadPath(path string) error {
 		r.readFile(path, path)
 		return nil
 	}
-	others := 0
+	wantedFiles, others := 0, 0
 	err = readfile.Walk(readfile.FolderFS(path), func(name string) bool {
 		wanted := slices.Contains([]string{".yaml", ".yml", ".json", ".conf"}, filepath.Ext(name))
 		if !wanted {
@@ -48,6 +51,7 @@ func (r *Reader) ReadPath(path string) error {
 		}
 		return wanted
 	}, func(e readfile.Entry) {
+		wantedFiles++
 		name := filepath.Join(path, filepath.FromSlash(e.Name))
 		if e.Err != nil {
 			r.Set.addUnchecked(Place{Source: name}, e.Err.Error())
@@ -58,16 +62,28 @@ func (r *Reader) ReadPath(path string) error {
 	if others > 0 {
 		r.Set.Notes = append(r.Set.Notes, fmt.Sprintf("%s: %d files have other names than *.yaml, *.yml, *.json and *.conf, and were not read", path, others))
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return err
-	}
-	if err != nil {
+	case err != nil:
 		r.Set.addUnchecked(Place{Source: path}, err.Error())
+	case wantedFiles == 0:
+		r.Set.addUnchecked(Place{Source: path}, "no file *.yaml, *.yml, *.json or *.conf is below this folder")
 	}
 	return nil
 }
 
+// readFile reads a file once: a second time is the same file under another argument.
 func (r *Reader) readFile(path, name string) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		if absolute, err := filepath.Abs(real); err == nil {
+			if r.files[absolute] {
+				r.Set.AddNote(name + " is given twice, and was read once")
+				return
+			}
+			r.files[absolute] = true
+		}
+	}
 	text, err := readfile.Read(path, MaxFileBytes)
 	if err != nil {
 		r.Set.addUnchecked(Place{Source: name}, strings.TrimPrefix(err.Error(), "open "+path+": "))
