@@ -63,7 +63,7 @@ func CheckpointKeyID(key ed25519.PublicKey) string {
 // before its field sig.
 func VerifyCheckpoint(line []byte, key ed25519.PublicKey) bool {
 	_, sig, isLinked := ParseLink(line)
-	signature, err := base64.RawURLEncoding.DecodeString(sig)
+	signature, err := base64.RawURLEncoding.Strict().DecodeString(sig)
 	if !isLinked || err != nil || sig == "" {
 		return false
 	}

@@ -169,6 +169,10 @@ func (v *verifier) checkFollows(c *chain, f *fragment) {
 		}
 	case last.seq == n && last.file == at.file && last.line > at.line:
 		v.addFinding(Finding{Kind: "reordered", Chain: c.id, Seq: 1, Message: fmt.Sprintf("chain %s follows seq %d of chain %s, which is at line %d", c.id, n, before.id, last.line)}, at)
+	case last.seq > n && n >= before.fragments[0].first.seq && n > before.fragments[0].covered.seq && !c.follows.isFound:
+		v.addFinding(Finding{Kind: "edited", Chain: before.id, Seq: n,
+			Message: fmt.Sprintf("chain %s, which begins here, has another hash of seq %d of chain %s and is signed: that line or one before it was changed, after seq %d, which is the last one with a signature of its own chain",
+				c.id, n, before.id, before.fragments[0].covered.seq)}, at)
 	default:
 		before.coveredBy = max(before.coveredBy, n)
 	}

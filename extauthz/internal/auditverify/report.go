@@ -96,7 +96,7 @@ func (r Report) Print(to io.Writer) error {
 	if !r.Signed {
 		fmt.Fprintln(to, "signatures were not checked: a party that can write the files could have computed all hashes again")
 	}
-	_, err := fmt.Fprintf(to, "%s: %d lines of %d chains in %d files, %d findings\n", verdict(r.Verified), r.Lines, len(r.Chains), r.Files, r.Count)
+	_, err := fmt.Fprintf(to, "%s: %d lines of %d chains in %d files, %d findings%s\n", verdict(r.Verified), r.Lines, len(r.Chains), r.Files, r.Count, r.describeUncovered())
 	return err
 }
 
@@ -127,6 +127,18 @@ func verdict(verified bool) string {
 		return "verified"
 	}
 	return "NOT verified"
+}
+
+// describeUncovered makes the verdict true where it is read alone.
+func (r Report) describeUncovered() string {
+	lines := uint64(0)
+	for _, c := range r.Chains {
+		lines += c.Uncovered
+	}
+	if lines == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d of the lines are after the last checkpoint and could not be checked", lines)
 }
 
 func describeCounts(counts map[string]uint64) string {

@@ -98,9 +98,11 @@ type chain struct {
 	lines      uint64
 	lastIn     map[int]int // file to its last line of the chain
 	coveredBy  uint64      // up to this number, by the start of another chain or by a head
+	follows    *follower   // what start names; nil: nothing
 }
 
-type headKey struct {
+// lineKey is the chain and the number of a line.
+type lineKey struct {
 	chain string
 	seq   uint64
 }
@@ -116,7 +118,7 @@ type verifier struct {
 	o      Options
 	keys   map[string]ed25519.PublicKey
 	report Report
-	heads  map[headKey]*knownHead
+	heads  map[lineKey]*knownHead
 
 	file          int
 	chains        map[string]*chain
@@ -125,6 +127,8 @@ type verifier struct {
 	fragments     int
 	tooManyBreaks bool
 	lastLinked    *chain // of the line before in this file
+	recent        recentLines
+	followers     map[lineKey][]*follower
 	odd           []oddLine
 	named         map[[2]int]bool // places that have a finding about a change
 	unknownKeys   map[string]bool
@@ -141,8 +145,8 @@ const (
 
 func newVerifier(inputs []Input, o Options) *verifier {
 	v := &verifier{
-		inputs: inputs, o: o, keys: map[string]ed25519.PublicKey{}, heads: map[headKey]*knownHead{}, chains: map[string]*chain{},
-		ends: map[hash]*fragment{}, named: map[[2]int]bool{}, unknownKeys: map[string]bool{},
+		inputs: inputs, o: o, keys: map[string]ed25519.PublicKey{}, heads: map[lineKey]*knownHead{}, chains: map[string]*chain{},
+		ends: map[hash]*fragment{}, followers: map[lineKey][]*follower{}, named: map[[2]int]bool{}, unknownKeys: map[string]bool{},
 	}
 	for _, key := range o.Keys {
 		v.keys[audit.CheckpointKeyID(key)] = key
@@ -161,7 +165,7 @@ func (v *verifier) addHeads() error {
 		if state := v.checkSignature(head.Line); state != signatureValid {
 			return fmt.Errorf("%s: the signature of the checkpoint is not valid for the given keys", head.Place)
 		}
-		v.heads[headKey{link.Chain, link.Seq}] = &knownHead{hash: sha256.Sum256(head.Line), place: head.Place}
+		v.heads[lineKey{link.Chain, link.Seq}] = &knownHead{hash: sha256.Sum256(head.Line), place: head.Place}
 	}
 	return nil
 }
@@ -209,12 +213,16 @@ func (v *verifier) visitLine(number int, line []byte, isOpen bool) {
 	}
 	v.countKind(line)
 	v.compareWithHead(link, at)
+	v.compareWithFollowers(link, at)
 	f := v.place(at, link)
 	if v.tooManyBreaks {
 		return
 	}
 	if checkpoint != nil && f.last.isSigned {
 		f.noteCheckpoint(f.last, checkpoint, line)
+		if f.chain.startMark == f.last {
+			v.noteFollower(f.chain)
+		}
 	}
 	f.chain.lines++
 	f.chain.lastIn[v.file] = number
@@ -258,7 +266,7 @@ func (f *fragment) noteCheckpoint(at mark, c *audit.Checkpoint, line []byte) {
 }
 
 func (v *verifier) compareWithHead(link audit.Link, at mark) {
-	head, known := v.heads[headKey{link.Chain, link.Seq}]
+	head, known := v.heads[lineKey{link.Chain, link.Seq}]
 	if !known {
 		return
 	}
@@ -344,12 +352,11 @@ var kinds = []string{string(audit.KindIssue), string(audit.KindEdge), string(aud
 func (v *verifier) visitOtherLine(number int, line []byte, isOpen bool) {
 	at := mark{file: v.file, line: number}
 	isObject := line[0] == '{'
-	var record struct{ Kind string }
-	switch isJSON := isObject && len(line) <= maxLine && json.Unmarshal(line, &record) == nil; {
-	case isJSON && slices.Contains(kinds, record.Kind):
+	switch isJSON := isObject && json.Valid(line); {
+	case holdsRecord(line):
 		v.report.Unchained++
 		if v.report.Unchained == 1 && !v.o.AllowUnchained {
-			v.addFinding(Finding{Kind: "unchained", Message: "a record that is in no chain: it was added or changed, or it was written without audit.chain (--allow-unchained accepts such records)"}, at)
+			v.addFinding(Finding{Kind: "unchained", Message: "a record that is in no chain: it was added, or changed (also by a collector of logs), or it was written without audit.chain (--allow-unchained accepts such records)"}, at)
 		}
 		v.addOdd(at)
 	case !isJSON && isOpen && isObject:

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -197,6 +198,17 @@ func TestEachByteOfAChain(t *testing.T) {
 	}
 }
 
+// The last character of a signature has four bits that do not count. They cannot be changed either.
+func TestTheLastBitsOfASignature(t *testing.T) {
+	lines := newChain(t)
+	last := lines[9]
+	at := len(last) - len(`"}`) - 1
+	last[at]++ // of A, Q, g and w, the next one has the same two first bits
+	if r := verify(t, testOptions, memory("f", bytes.Join(lines, []byte("\n")))); !slices.Equal(describe(r), []string{"f:10 edited 10"}) {
+		t.Errorf("got %q", describe(r))
+	}
+}
+
 // Neighbours that were both changed are found.
 func TestTwoLinesThatWereChanged(t *testing.T) {
 	lines := newChain(t)
@@ -358,6 +370,42 @@ func TestALineThatWasCutOff(t *testing.T) {
 	}
 }
 
+// A process was killed before its records had a checkpoint. The first line of the next process covers them: they cannot be
+// changed, not even with more lines between, and in any order of files.
+func TestRecordsThatOnlyTheNextChainCovers(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "audit.jsonl")
+	w := openTrail(t, name)
+	w.add(4)
+	next := openTrail(t, name) // w was killed
+	next.add(2)
+	next.end()
+	lines := bytes.Split(bytes.TrimSuffix(read(t, name), []byte("\n")), []byte("\n"))
+	forged := slices.Clone(lines[:5])
+	forged[3] = bytes.Replace(forged[3], []byte("alice"), []byte("mallo"), 1)
+	forged = append(forged, nil)
+	for i := 4; i < 6; i++ {
+		link, _, _ := audit.ParseLink(lines[i-1])
+		forged[i] = fmt.Appendf(nil, `{"time":"2026-06-01T12:00:00Z","kind":"check","id":"%d","decision":"allow","reason":"public","duration_us":1,"chain":"%s","seq":%d,"prev":"%s"}`,
+			i, link.Chain, i+1, audit.HashLine(forged[i-1]))
+	}
+	first, second := memory("a", bytes.Join(forged, []byte("\n"))), memory("b", bytes.Join(lines[5:], []byte("\n")))
+	for _, inputs := range [][]Input{{first, second}, {second, first}, {memory("b", bytes.Join(append(forged, lines[5:]...), []byte("\n")))}} {
+		r := verify(t, testOptions, inputs...)
+		if got := describe(r); r.Verified || len(got) != 1 || !strings.HasSuffix(got[0], " edited 5") || r.Chains[0].Covered == 5 {
+			t.Errorf("got %q, %+v", got, r.Chains)
+		}
+	}
+	// The two processes overlapped: the first one wrote another line when the second one had begun.
+	whole := append(slices.Clone(lines[:5]), slices.Clone(forged[5]))
+	whole[5] = bytes.Replace(whole[5], []byte(audit.HashLine(forged[4])), []byte(audit.HashLine(lines[4])), 1)
+	first = memory("a", bytes.Join(whole, []byte("\n")))
+	for _, inputs := range [][]Input{{first, second}, {second, first}} {
+		if r := verify(t, testOptions, inputs...); !r.Verified {
+			t.Errorf("overlapped: got %q", describe(r))
+		}
+	}
+}
+
 // Chains of several writers in one file, and lines of a log between them.
 func TestSeveralWritersOfOneFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "audit.jsonl")
@@ -394,6 +442,31 @@ func TestRecordsWithoutAChain(t *testing.T) {
 	}
 	if r := verify(t, Options{Keys: testOptions.Keys, AllowUnchained: true}, memory("f", text)); !r.Verified || r.Unchained != 1 {
 		t.Errorf("allowed: got %q", describe(r))
+	}
+}
+
+// A record that is in no chain is found in each form in which some program would read it.
+func TestRecordsThatAreHidden(t *testing.T) {
+	record := `{"time":"2026-06-01T12:00:00Z","kind":"check","id":"1","decision":"allow","reason":"public","duration_us":1}`
+	quoted, err := json.Marshal(record)
+	must(t, err)
+	for _, line := range []string{
+		" " + record, "\t" + record, "\ufeff" + record, record + "\r", record + " ", "\x00" + record, `{"level":"info"}` + record, `{"level":"info"} ` + record, record + `{"a":1}`, "{x" + record, "[" + record + "]",
+		"2026-06-01T12:00:00Z " + record, "2026-06-01T12:00:00Z stdout F " + record, fmt.Sprintf(`{"log":%s,"stream":"stdout"}`, quoted), record + "}", record + ",",
+		strings.Replace(record, `"check"`, `"check","kind":"x"`, 1), strings.Replace(record, `"check"`, `"check","Kind":7`, 1), strings.Replace(record, `"kind"`, `"KIND"`, 1),
+		strings.Replace(record, `"kind"`, `"\u006bind"`, 1), strings.Replace(record, `"check"`, `"\u0063heck"`, 1), strings.Replace(record, `:"check"`, ` : "check"`, 1),
+		strings.Repeat("{", 1000) + record, strings.Repeat("{} ", 1000) + record, record[:len(record)-1] + `,"path":"` + strings.Repeat("a", maxLine) + `"}`,
+	} {
+		text := append(bytes.Join(newChain(t), []byte("\n")), "\n"+line+"\n"...)
+		if r := verify(t, testOptions, memory("f", text)); !slices.Equal(describe(r), []string{"f:11 unchained 0"}) {
+			t.Errorf("%.200q: got %q", line, describe(r))
+		}
+	}
+	for _, line := range []string{"hello", "{", `{"level":"info","kind":"Pod"}`, record[:60], `{"a":{"kind":"check"}}`, `{"log":"hello"}`} {
+		text := append(bytes.Join(newChain(t), []byte("\n")), "\n"+line+"\n"...)
+		if r := verify(t, testOptions, memory("f", text)); !r.Verified || r.OtherLines+r.Torn != 1 {
+			t.Errorf("%.200q: got %q", line, describe(r))
+		}
 	}
 }
 
