@@ -196,7 +196,7 @@ func (v *verifier) checkHeads() {
 		case head.seen:
 			c.coveredBy = max(c.coveredBy, key.seq)
 		case c == nil:
-			v.addFinding(Finding{Kind: "removed", Chain: key.chain, Seq: key.seq, Message: fmt.Sprintf("%s knows chain %s up to seq %d, and no line of it is in these files", head.place, key.chain, key.seq)}, mark{file: -1})
+			v.addFinding(Finding{Kind: "removed", Chain: key.chain, Seq: key.seq, Message: fmt.Sprintf("%s knows chain %s up to seq %d, and no line of it is in these files: if they were removed because their time is over, remove that line too", head.place, key.chain, key.seq)}, mark{file: -1})
 		case c.fragments[0].last.seq < key.seq:
 			last := c.fragments[0].last
 			v.addFinding(Finding{Kind: "removed", Chain: key.chain, Seq: last.seq + 1, Count: key.seq - last.seq,

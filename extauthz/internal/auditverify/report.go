@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 )
 
 // Report is the answer of `meshpass audit verify`.
@@ -75,20 +77,20 @@ func formatPlace(file string, line int) string {
 // Print writes the text for people.
 func (r Report) Print(to io.Writer) error {
 	for _, f := range r.Findings {
-		fmt.Fprintf(to, "%s%s: %s\n", formatPlace(f.File, f.Line), f.Kind, f.Message)
+		printer.Fprintf(to, "%s%s: %s\n", formatPlace(f.File, f.Line), f.Kind, f.Message)
 	}
 	if more := r.Count - len(r.Findings); more > 0 {
 		fmt.Fprintf(to, "and %d more findings\n", more)
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(to, "%snote: %s\n", formatPlace(n.File, n.Line), n.Message)
+		printer.Fprintf(to, "%snote: %s\n", formatPlace(n.File, n.Line), n.Message)
 	}
 	for _, c := range r.Chains {
 		c.print(to)
 	}
-	fmt.Fprintf(to, "records: %s\n", describeCounts(r.Records))
+	printer.Fprintf(to, "records: %s\n", describeCounts(r.Records))
 	if len(r.Gaps) > 0 {
-		fmt.Fprintf(to, "gaps: %s\n", describeCounts(r.Gaps))
+		printer.Fprintf(to, "gaps: %s\n", describeCounts(r.Gaps))
 	}
 	if r.Unchained+r.OtherLines > 0 {
 		fmt.Fprintf(to, "not checked: %d records in no chain, %d other lines\n", r.Unchained, r.OtherLines)
@@ -96,7 +98,7 @@ func (r Report) Print(to io.Writer) error {
 	if !r.Signed {
 		fmt.Fprintln(to, "signatures were not checked: a party that can write the files could have computed all hashes again")
 	}
-	_, err := fmt.Fprintf(to, "%s: %d lines of %d chains in %d files, %d findings%s\n", verdict(r.Verified), r.Lines, len(r.Chains), r.Files, r.Count, r.describeUncovered())
+	_, err := printer.Fprintf(to, "%s: %d lines of %d chains in %d files, %d findings%s\n", verdict(r.Verified), r.Lines, len(r.Chains), r.Files, r.Count, r.describeUncovered())
 	return err
 }
 
@@ -105,7 +107,7 @@ func (c Chain) print(to io.Writer) {
 	if c.Replica != "" {
 		name += " of " + c.Replica
 	}
-	fmt.Fprintf(to, "chain %s: seq %d to %d", name, c.First, c.Last)
+	printer.Fprintf(to, "chain %s: seq %d to %d", name, c.First, c.Last)
 	if c.Uncovered == 0 {
 		fmt.Fprint(to, ", all covered by checkpoints")
 	} else {
@@ -113,13 +115,13 @@ func (c Chain) print(to io.Writer) {
 		if c.CheckpointPlace != "" {
 			after = " at " + c.CheckpointPlace
 		}
-		fmt.Fprintf(to, "; the last %d lines are after the last checkpoint%s, and a change there cannot be seen", c.Uncovered, after)
+		printer.Fprintf(to, "; the last %d lines are after the last checkpoint%s, and a change there cannot be seen", c.Uncovered, after)
 	}
 	if c.Ended {
 		fmt.Fprintln(to, "; ended by its writer")
 		return
 	}
-	fmt.Fprintf(to, "; not ended at %s: whether more lines followed is not known without --head\n", c.LastPlace)
+	printer.Fprintf(to, "; not ended at %s: whether more lines followed is not known without --head\n", c.LastPlace)
 }
 
 func verdict(verified bool) string {

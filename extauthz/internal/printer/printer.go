@@ -57,6 +57,22 @@ func Escape(text string) string {
 	return b.String()
 }
 
+// Fprintf is [fmt.Fprintf] for lines that have values of records: a line break, a tab or a control character in a value is written
+// as \uXXXX, so that it cannot begin a line or a column of its own.
+func Fprintf(to io.Writer, format string, args ...any) (int, error) {
+	for i, arg := range args {
+		switch value := arg.(type) {
+		case string:
+			args[i] = escapeLine(value)
+		case fmt.Stringer:
+			args[i] = escapeLine(value.String())
+		}
+	}
+	return fmt.Fprintf(to, format, args...)
+}
+
+func escapeLine(text string) string { return strings.ReplaceAll(Escape(text), "\n", `\u000a`) }
+
 // FormatTime is the form of a time in text: RFC 3339, in UTC and whole seconds.
 func FormatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 

@@ -8,13 +8,14 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/rehearse/localcopy"
 )
 
 // Print writes the report for people.
 func (r *Report) Print(to io.Writer) error {
-	fmt.Fprintf(to, "%s: %d requests in %v s\n", r.File, r.Requests, r.Seconds)
-	fmt.Fprintf(to, "limiter: %s\n", r.Limiter)
+	printer.Fprintf(to, "%s: %d requests in %v s\n", r.File, r.Requests, r.Seconds)
+	printer.Fprintf(to, "limiter: %s\n", r.Limiter)
 	if !r.Isolated {
 		fmt.Fprintln(to, "network: addresses were replaced; the kernel did not prevent other connections (no network namespace)")
 	}
@@ -40,11 +41,11 @@ func (r *Report) printRows(to io.Writer) {
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\ncaller\tAPI\trequests\t200\t401\t403\t429\tothers\tp50 ms\tp99 ms")
 	for _, row := range r.Rows {
-		fmt.Fprintf(table, "%s\t%s\t%d", row.Caller, row.API, row.Requests)
+		printer.Fprintf(table, "%s\t%s\t%d", row.Caller, row.API, row.Requests)
 		for _, status := range statusColumns {
 			fmt.Fprintf(table, "\t%d", row.Status[status])
 		}
-		fmt.Fprintf(table, "\t%s\t%v\t%v\n", describeOthers(row.Status), row.Latency.P50, row.Latency.P99)
+		printer.Fprintf(table, "\t%s\t%v\t%v\n", describeOthers(row.Status), row.Latency.P50, row.Latency.P99)
 	}
 	_ = table.Flush() // to a buffer
 }
@@ -67,15 +68,15 @@ func (r *Report) printReasons(to io.Writer) {
 		if len(row.Denials)+len(row.Limits)+row.Latency.Count == 0 {
 			continue
 		}
-		fmt.Fprintf(to, "\n%s, API %s\n", row.Caller, row.API)
+		printer.Fprintf(to, "\n%s, API %s\n", row.Caller, row.API)
 		for _, d := range row.Denials {
-			fmt.Fprintf(to, "  denied %d: %s\n", d.Count, d.Denial)
+			printer.Fprintf(to, "  denied %d: %s\n", d.Count, d.Denial)
 		}
 		for _, l := range row.Limits {
-			fmt.Fprintf(to, "  limited %d (%d) from request %d on, at %v s: %s\n", l.Count, l.Status, l.From, l.Seconds, l.Limit.describeLimit())
+			printer.Fprintf(to, "  limited %d (%d) from request %d on, at %v s: %s\n", l.Count, l.Status, l.From, l.Seconds, l.Limit.describeLimit())
 		}
 		if row.Latency.Count > 0 {
-			fmt.Fprintf(to, "  median of %d answers of the service, ms: %s\n", row.Latency.Count, row.Latency.describeLayers())
+			printer.Fprintf(to, "  median of %d answers of the service, ms: %s\n", row.Latency.Count, row.Latency.describeLayers())
 		}
 	}
 }
@@ -118,26 +119,26 @@ func printChecks(to io.Writer, name string, checks []Check) {
 	if len(checks) == 0 {
 		return
 	}
-	fmt.Fprintf(to, "\n%s\n", name)
+	printer.Fprintf(to, "\n%s\n", name)
 	for _, c := range checks {
 		sign := "met"
 		if !c.Met {
 			sign = "MISSED"
 		}
-		fmt.Fprintf(to, "  %-6s %s: want %s, got %s\n", sign, c.What, c.Want, c.Got)
+		printer.Fprintf(to, "  %-6s %s: want %s, got %s\n", sign, c.What, c.Want, c.Got)
 	}
 }
 
 func (r *ReplayResult) printText(to io.Writer) {
 	fmt.Fprintf(to, "\nreplay: %d records, %d requests sent again: %d answers are the recorded ones, %d changed\n", r.Records, r.Sent, r.Same, r.Changed)
 	for _, c := range r.Changes {
-		fmt.Fprintf(to, "  %d × %s %s %s: %s, recorded: %s\n", c.Count, c.Caller, c.Method, c.Path, c.Now, c.Was)
+		printer.Fprintf(to, "  %d × %s %s %s: %s, recorded: %s\n", c.Count, c.Caller, c.Method, c.Path, c.Now, c.Was)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(r.Skipped)) {
-		fmt.Fprintf(to, "  not sent: %d: %s\n", r.Skipped[reason], reason)
+		printer.Fprintf(to, "  not sent: %d: %s\n", r.Skipped[reason], reason)
 	}
 	for _, caller := range slices.Sorted(maps.Keys(r.Assumed)) {
-		fmt.Fprintf(to, "  assumed of %s: %s\n", caller, r.Assumed[caller])
+		printer.Fprintf(to, "  assumed of %s: %s\n", caller, r.Assumed[caller])
 	}
 	if r.OtherLines+r.Damaged > 0 || r.Missing > 0 {
 		fmt.Fprintf(to, "  lines that are no audit records: %d; records that cannot be read: %d; records that are missing by their gaps: %d\n", r.OtherLines, r.Damaged, r.Missing)
@@ -152,9 +153,9 @@ func (r *Report) printChanges(to io.Writer) {
 		if len(part.list) == 0 {
 			continue
 		}
-		fmt.Fprintf(to, "\n%s\n", part.title)
+		printer.Fprintf(to, "\n%s\n", part.title)
 		for _, change := range part.list {
-			fmt.Fprintf(to, "  %s\n", change)
+			printer.Fprintf(to, "  %s\n", change)
 		}
 	}
 	fmt.Fprintln(to, "\nstand-ins for services")
@@ -166,6 +167,6 @@ func (r *Report) printChanges(to io.Writer) {
 		case s.Assumed:
 			account += " (assumed from the host)"
 		}
-		fmt.Fprintf(to, "  %s: %s\n", s.Host, account)
+		printer.Fprintf(to, "  %s: %s\n", s.Host, account)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 )
 
 // Report is the result of replaying all records.
@@ -91,7 +93,7 @@ func (r Report) Print(to io.Writer) error {
 		fmt.Fprintln(&b, "undecidable")
 	}
 	for _, u := range r.Doubts {
-		fmt.Fprintf(&b, "  %d  %s\n", u.Count, u.Why)
+		printer.Fprintf(&b, "  %d  %s\n", u.Count, u.Why)
 		printExamples(&b, u.Examples, u.Count)
 	}
 	fmt.Fprintf(&b, "replayed %d, changed %d, undecidable %d", r.Replayed, r.Changed, r.Undecidable)
@@ -112,13 +114,13 @@ func (r Report) Print(to io.Writer) error {
 }
 
 func (c Change) printTo(b *strings.Builder) {
-	fmt.Fprintf(b, "  %s → %s\n    %d  - %s\n    %*s  + %s\n", cmp.Or(c.Caller, "(no name)"), c.Callee, c.Count, c.Was, len(fmt.Sprint(c.Count)), "", c.Now)
+	printer.Fprintf(b, "  %s → %s\n    %d  - %s\n    %*s  + %s\n", cmp.Or(c.Caller, "(no name)"), c.Callee, c.Count, c.Was, len(fmt.Sprint(c.Count)), "", c.Now)
 	printExamples(b, c.Examples, c.Count)
 }
 
 func printExamples(b *strings.Builder, all []Example, count int) {
 	for _, e := range all {
-		fmt.Fprintf(b, "         %s  %s %s  %s  txn %s\n", e.Time.UTC().Format(time.RFC3339), e.Method, e.Path, cmp.Or(e.Sub, "(no user)"), cmp.Or(e.Txn, "-"))
+		printer.Fprintf(b, "         %s  %s %s  %s  txn %s\n", e.Time.UTC().Format(time.RFC3339), e.Method, e.Path, cmp.Or(e.Sub, "(no user)"), cmp.Or(e.Txn, "-"))
 	}
 	if more := count - len(all); more > 0 {
 		fmt.Fprintf(b, "         … and %d more\n", more)

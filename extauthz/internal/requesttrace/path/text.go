@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/requesttrace/search"
 )
 
@@ -42,7 +43,7 @@ func (r Report) Print(to io.Writer) error {
 		fmt.Fprintf(&text, "older requests match too: --limit shows more, --since fewer\n\n")
 	}
 	for _, line := range r.Read.Describe() {
-		text.WriteString(line + "\n")
+		printer.Fprintf(&text, "%s\n", line)
 	}
 	_, err := io.WriteString(to, text.String())
 	return err
@@ -82,9 +83,9 @@ func (q *Request) listFacts() []fact {
 type fact struct{ name, value string }
 
 func (q *Request) printWay(text *strings.Builder) {
-	text.WriteString(q.describeVerdict() + "\n")
+	printer.Fprintf(text, "%s\n", q.describeVerdict())
 	for _, f := range q.listFacts() {
-		fmt.Fprintf(text, "  %-12s %s\n", f.name, f.value)
+		printer.Fprintf(text, "  %-12s %s\n", f.name, f.value)
 	}
 	text.WriteString("\n")
 	printSteps(text, q.Steps, "")
@@ -98,7 +99,7 @@ func printSteps(text *strings.Builder, steps []*Step, indent string) {
 		if i == len(steps)-1 {
 			branch, below = "└─ ", "   "
 		}
-		fmt.Fprintf(text, "%s%s%s %s  %s  +%s\n", indent, branch, signs[s.Verdict()], s.Callee, s.requestLine(), formatDuration(s.OffsetUS))
+		printer.Fprintf(text, "%s%s%s %s  %s  +%s\n", indent, branch, signs[s.Verdict()], s.Callee, s.requestLine(), formatDuration(s.OffsetUS))
 		rail := indent + below
 		if len(s.Steps) > 0 {
 			rail += "│  "
@@ -106,7 +107,7 @@ func printSteps(text *strings.Builder, steps []*Step, indent string) {
 			rail += "   "
 		}
 		for _, line := range s.describeLines() {
-			fmt.Fprintf(text, "%s%s\n", rail, line)
+			printer.Fprintf(text, "%s%s\n", rail, line)
 		}
 		printSteps(text, s.Steps, indent+below)
 	}

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/meshpass/meshpass/extauthz/internal/htmlpage"
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/requesttrace/record"
 	"github.com/meshpass/meshpass/extauthz/internal/requesttrace/search"
 )
@@ -155,9 +156,9 @@ func (r Report) Print(to io.Writer) error {
 	text := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(text, "decisions %d, denied %d\n\n", r.Decisions, r.Denied)
 	for _, t := range r.listTables() {
-		fmt.Fprintf(text, "requests\tdenied\t%s\n", t.title)
+		printer.Fprintf(text, "requests\tdenied\t%s\n", t.title)
 		for _, row := range t.rows {
-			fmt.Fprintf(text, "%d\t%d\t%s\n", row.Requests, row.Denied, row.Name)
+			printer.Fprintf(text, "%d\t%d\t%s\n", row.Requests, row.Denied, row.Name)
 		}
 		fmt.Fprintln(text)
 	}
@@ -165,7 +166,7 @@ func (r Report) Print(to io.Writer) error {
 		return err
 	}
 	for _, line := range r.Read.Describe() {
-		if _, err := fmt.Fprintln(to, line); err != nil {
+		if _, err := printer.Fprintf(to, "%s\n", line); err != nil {
 			return err
 		}
 	}
