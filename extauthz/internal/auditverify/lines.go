@@ -18,20 +18,42 @@ type Input struct {
 // maxLine is far more than the length of any record, in bytes. A longer line is no record.
 const maxLine = 1 << 20
 
-// EachLine calls visit with each line that is not empty, without its newline. It reads what gzip has compressed too. A line
-// that is too long is cut to maxLine+1 bytes. isOpen is set for a last line without a newline.
+// EachLine calls visit with each line of a file: see [ReadLines]. Errors have the name of the file.
 func EachLine(in Input, progress func(bytes int64), visit func(number int, line []byte, isOpen bool)) error {
 	file, err := in.Open()
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	raw := bufio.NewReaderSize(&countingReader{file, progress}, 256<<10)
+	number, err := readLines(&countingReader{file, progress}, visit)
+	switch {
+	case err == nil:
+		return nil
+	case number == 0:
+		return fmt.Errorf("%s: %w", in.Name, err)
+	default:
+		return fmt.Errorf("%s:%d: %w", in.Name, number, err)
+	}
+}
+
+// ReadLines calls visit with each line that is not empty, without its newline. It reads compressed text (gzip) too. A line that is
+// too long is cut to maxLine+1 bytes, so that it is no record. isOpen is set for a last line without a newline.
+func ReadLines(from io.Reader, visit func(number int, line []byte, isOpen bool)) error {
+	number, err := readLines(from, visit)
+	if err != nil {
+		return fmt.Errorf("line %d: %w", max(number, 1), err)
+	}
+	return nil
+}
+
+// readLines also returns the number of the line with an error; 0: the text cannot be unpacked.
+func readLines(from io.Reader, visit func(number int, line []byte, isOpen bool)) (number int, err error) {
+	raw := bufio.NewReaderSize(from, 256<<10)
 	text := raw
 	if start, _ := raw.Peek(2); bytes.Equal(start, []byte{0x1f, 0x8b}) {
 		unzipped, err := gzip.NewReader(raw)
 		if err != nil {
-			return fmt.Errorf("%s: %w", in.Name, err)
+			return 0, err
 		}
 		text = bufio.NewReaderSize(unzipped, 256<<10)
 	}
@@ -48,7 +70,7 @@ func EachLine(in Input, progress func(bytes int64), visit func(number int, line 
 			}
 			isOpen := errors.Is(err, io.EOF)
 			if err != nil && !isOpen {
-				return fmt.Errorf("%s:%d: %w", in.Name, number, err)
+				return number, err
 			}
 			if !isOpen {
 				line = bytes.TrimSuffix(line, []byte{'\n'})
@@ -57,7 +79,7 @@ func EachLine(in Input, progress func(bytes int64), visit func(number int, line 
 				visit(number, line, isOpen)
 			}
 			if isOpen {
-				return nil
+				return number, nil
 			}
 			break
 		}

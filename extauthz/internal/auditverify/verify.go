@@ -98,7 +98,7 @@ type chain struct {
 	lines      uint64
 	lastIn     map[int]int // file to its last line of the chain
 	coveredBy  uint64      // up to this number, by the start of another chain or by a head
-	follows    *follower   // what start names; nil: nothing
+	follows    *follower   // the line that start names; nil: it names no line
 }
 
 // lineKey is the chain and the number of a line.

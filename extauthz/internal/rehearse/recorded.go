@@ -1,7 +1,7 @@
 package rehearse
 
 import (
-	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -12,15 +12,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meshpass/meshpass/extauthz/internal/auditverify"
 	"github.com/meshpass/meshpass/extauthz/internal/policycli/replay"
 	"github.com/meshpass/meshpass/extauthz/internal/rehearse/localcopy"
 	"github.com/meshpass/meshpass/extauthz/internal/rehearse/plan"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
 )
-
-// maxRecordLine is far more than the length of any record, in bytes.
-const maxRecordLine = 1 << 20
 
 // Recording is the requests of an audit trail, in the order of their time.
 type Recording struct {
@@ -44,39 +42,40 @@ var ErrNoRequests = errors.New("no record of the edge (kind issue or edge): a re
 func ReadRecords(from io.Reader) (*Recording, error) {
 	r := &Recording{}
 	edges, checks := map[string]*recorded{}, map[string]*audit.Record{}
-	lines := bufio.NewScanner(from)
-	lines.Buffer(nil, maxRecordLine)
-	for lines.Scan() {
-		if len(strings.TrimSpace(lines.Text())) == 0 {
-			continue
+	err := auditverify.ReadLines(from, func(_ int, line []byte, _ bool) {
+		if len(bytes.TrimSpace(line)) == 0 {
+			return
 		}
-		parsed, err := replay.ParseRecord(lines.Bytes())
+		parsed, err := replay.ParseRecord(line)
 		var gap replay.GapError
 		a := parsed.Audit
 		switch {
 		case errors.As(err, &gap):
 			r.Missing += gap.Count
-			continue
+			return
 		case errors.Is(err, replay.ErrOtherLine):
 			r.OtherLines++
-			continue
+			return
 		case err != nil || a.ID == "" || a.Time.IsZero():
 			r.Damaged++
-			continue
+			return
 		}
 		r.Records++
 		switch {
 		case a.Kind != audit.KindCheck:
 			if len(edges) > plan.MaxRequests {
-				return nil, fmt.Errorf("more than %d requests: cut the records to a shorter time", plan.MaxRequests)
+				return
 			}
 			edges[a.ID] = &recorded{edge: a} // a repeated line counts once
 		case a.Txn != "" && (checks[a.Txn] == nil || a.Time.Before(checks[a.Txn].Time)):
 			checks[a.Txn] = &a
 		}
-	}
-	if err := lines.Err(); err != nil {
+	})
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("records: %w", err)
+	case len(edges) > plan.MaxRequests:
+		return nil, fmt.Errorf("more than %d requests: cut the records to a shorter time", plan.MaxRequests)
 	}
 	for _, one := range edges {
 		if one.edge.Txn != "" {

@@ -24,7 +24,7 @@ func TestReadRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	odd := "not JSON\n" + lines[len(lines)-1] + "\n" + strings.Join(lines[:len(lines)-1], "") + lines[0] + lines[1][:80] + "\n\n" +
+	odd := strings.Repeat("x", 3<<20) + "\n" + lines[len(lines)-1] + "\n" + strings.Join(lines[:len(lines)-1], "") + lines[0] + lines[1][:80] + "\n\n" +
 		`{"time":"2026-11-23T04:24:13Z","kind":"gap","id":"g","cause":"full","count":7,"since":"2026-11-23T04:24:13Z"}` + "\n" + `{"kind":"issue"}` + "\n"
 	again, err := ReadRecords(strings.NewReader(odd))
 	if err != nil {

@@ -16,13 +16,13 @@
 package replay
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/extauthz/internal/auditverify"
 	"github.com/meshpass/meshpass/shared/policy"
 )
 
@@ -37,15 +37,8 @@ func Diff(old, changed *policy.Set, records io.Reader) (Report, error) {
 	d := differ{old: old, changed: changed, report: Report{
 		Old: old.Generation(), New: changed.Generation(), Changes: []Change{}, Doubts: []Undecidable{},
 	}}
-	lines := bufio.NewScanner(records)
-	lines.Buffer(nil, maxLine)
-	n := 0
-	for lines.Scan() {
-		n++
-		d.replayLine(n, lines.Bytes())
-	}
-	if err := lines.Err(); err != nil {
-		return d.report, fmt.Errorf("line %d: %w", n+1, err)
+	if err := auditverify.ReadLines(records, func(n int, line []byte, _ bool) { d.replayLine(n, line) }); err != nil {
+		return d.report, err
 	}
 	if d.report.Replayed+d.report.Undecidable == 0 {
 		return d.report, ErrNoRecords

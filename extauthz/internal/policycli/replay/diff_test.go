@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"io"
@@ -214,7 +216,32 @@ func TestNothingToReplay(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, err := Diff(set, set, strings.NewReader(hopRecord(nil)+"\n"+strings.Repeat("x", maxLine+1))); err == nil || !strings.HasPrefix(err.Error(), "line 2: ") {
-		t.Errorf("a line without an end: got %v", err)
+	cut := gzipped(hopRecord(nil))
+	if _, err := Diff(set, set, bytes.NewReader(cut[:len(cut)-8])); err == nil || err.Error() != "line 1: unexpected EOF" {
+		t.Errorf("compressed records that were cut: got %v", err)
 	}
+}
+
+// Lines that are too long, and objects of other programs, are counted. Compressed records are read.
+func TestOtherLines(t *testing.T) {
+	set := loadSet(t, source.OSDir("testdata/tour"))
+	text := strings.Repeat("x", 3<<20) + "\n" + `{"kind":"Pod","metadata":{"name":"x"}}` + "\n" + hopRecord(nil) + "\n" + `{"kind":"Event","reason":"Killing"}`
+	for name, records := range map[string]io.Reader{"plain": strings.NewReader(text), "gzip": bytes.NewReader(gzipped(text))} {
+		r, err := Diff(set, set, records)
+		if err != nil || r.Replayed != 1 || r.OtherLines != 3 || r.Undecidable+r.NotByPolicy != 0 {
+			t.Errorf("%s: got %v, %+v", name, err, r)
+		}
+	}
+	cut := `{"kind":"check","path":"` + strings.Repeat("x", 3<<20) + `"}`
+	if r, err := Diff(set, set, strings.NewReader(cut)); err != nil || r.Undecidable != 1 {
+		t.Errorf("a record that is too long: got %v, %+v", err, r)
+	}
+}
+
+func gzipped(text string) []byte {
+	var zipped bytes.Buffer
+	w := gzip.NewWriter(&zipped)
+	_, _ = w.Write([]byte(text))
+	_ = w.Close() // to a buffer
+	return zipped.Bytes()
 }

@@ -125,7 +125,7 @@ func (k knownInputs) missingForRule(r policy.RuleTrace, readToken bool) []string
 	return missing
 }
 
-// joinNames lists attributes for people, and says which of them are masked.
+// joinNames lists attributes for people, and marks the masked ones.
 func (k knownInputs) joinNames(names []string) string {
 	texts := slices.Clone(names)
 	for i, name := range names {

@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/meshpass/meshpass/extauthz/internal/auditverify"
 	"github.com/meshpass/meshpass/extauthz/internal/policycli"
 	"github.com/meshpass/meshpass/shared/audit"
 	"github.com/meshpass/meshpass/shared/decision"
@@ -25,9 +25,6 @@ type Record struct {
 	Claims  *identity.Claims    // of a verified token; nil: no such token, or no document looked at it
 	Shadows []decision.Decision // the shadow answers, the nearest first
 }
-
-// maxLine is far more than the length of any record, in bytes.
-const maxLine = 1 << 20
 
 // ErrOtherLine is the error of a line that is not an audit record, such as a line of a
 // log that goes to the same place.
@@ -45,16 +42,14 @@ func (g GapError) Error() string { return fmt.Sprintf("%d records are missing", 
 // the transaction. With an empty id it returns all records. Lines that cannot be read are
 // skipped.
 func FindRecords(lines io.Reader, id string) ([]Record, error) {
-	scanner := bufio.NewScanner(lines)
-	scanner.Buffer(nil, maxLine)
 	var found []Record
-	for scanner.Scan() {
-		r, err := ParseRecord(scanner.Bytes())
+	err := auditverify.ReadLines(lines, func(_ int, line []byte, _ bool) {
+		r, err := ParseRecord(line)
 		if err == nil && (id == "" || slices.Contains([]string{r.Audit.ID, r.Audit.RequestID, r.Audit.Txn}, id)) {
 			found = append(found, r)
 		}
-	}
-	return found, scanner.Err()
+	})
+	return found, err
 }
 
 // ParseRecord reads one line of the audit trail.
@@ -68,15 +63,20 @@ func ParseRecord(line []byte) (Record, error) {
 	if err := decoder.Decode(&r.Audit); err != nil {
 		return r, fmt.Errorf("not JSON: %w", err)
 	}
-	if r.Audit.Kind == audit.KindCheckpoint {
+	switch r.Audit.Kind {
+	case audit.KindCheck, audit.KindEdge, audit.KindIssue:
+	case audit.KindCheckpoint:
 		return r, errCheckpoint
-	}
-	if r.Audit.Kind == audit.KindGap {
+	case audit.KindGap:
 		var gap audit.Gap
 		if err := json.Unmarshal(line, &gap); err != nil {
 			return r, fmt.Errorf("no gap that can be read: %w", err)
 		}
 		return r, GapError{gap.Count}
+	default:
+		if r.Audit.Decision == "" || r.Audit.Reason == "" { // else a record of a later version
+			return r, ErrOtherLine
+		}
 	}
 	for name, value := range r.Audit.Inputs {
 		r.Audit.Inputs[name] = policycli.NormalizeNumbers(value)

@@ -86,7 +86,7 @@ func hostOnly(host string) string {
 	return host
 }
 
-// listDomains gives the forms in which the host is sent.
+// listDomains lists the forms of the host in requests.
 func (s *service) listDomains() []any {
 	if hostOnly(s.Host) != s.Host {
 		return []any{s.Host}

@@ -25,7 +25,7 @@ type Read struct {
 	Repeated   int `json:"repeated,omitempty"`     // records of the answer that were read twice
 	Masked     int `json:"masked,omitempty"`       // records that may match, but for a masked field
 
-	Missing map[logqueue.Cause]uint64 `json:"missing,omitempty"` // records that the audit trail says were not written, by cause
+	Missing map[logqueue.Cause]uint64 `json:"missing,omitempty"` // records that the audit trail counts as not written, by cause
 	Failed  []string                  `json:"failed,omitempty"`  // sources that could not be read to their end, and why
 }
 
