@@ -47,6 +47,7 @@ func TestTextOfTheDemo(t *testing.T) {
 		code   int
 	}{
 		{"200 OK", 0}, {"200 OK", 0}, {`403 Forbidden … "reason":"token_missing"`, 0}, {`403 Forbidden … "reason":"no_rule"`, 0},
+		{"denied at ns/shop/sa/orders: no_rule … ✓ edge/orders-jwt … allow issued … ✗ ns/shop/sa/orders … deny no_rule … 403 by Envoy in … ext_authz_denied", 0},
 		{"deny no_rule … when  claims.tctx.tenant == path.tenant  has  claims.tctx.tenant = acme, path.tenant = globex", 1}, {"documents 3", 0},
 		{"", 0}, {`403 Forbidden … "refused_by":"inventory"`, 0}, {"deny no_rule … of ns/shop/sa/inventory … when  claims.tctx.tenant == path.tenant", 1},
 		{"", 0}, {`orders (policies/orders.yaml) is rejected: the previous version stays active … policies/orders.yaml:12:7: unknown key "scopess"`, 1}, {"200 OK", 0},

@@ -24,6 +24,7 @@ func suggestParts(root string) []part {
 	const (
 		ownOrder   = `curl -i -H "$ALICE" $GATEWAY/jwt/tenants/acme/orders/1001`
 		otherOrder = `curl -i -H "$ALICE" $GATEWAY/jwt/tenants/globex/orders/1001`
+		trace      = `meshpass trace $(tail -n 1 $DEMO/meshpass.audit.log | sed 's/.*"txn":"\([^"]*\)".*/\1/') -f $DEMO`
 		explain    = "tail -n 1 $DEMO/meshpass.audit.log | meshpass policy explain $DEMO/policies --record -"
 	)
 	return []part{
@@ -32,6 +33,7 @@ func suggestParts(root string) []part {
 			{"a partner with an API key, through the same policies: 200", `curl -i -H "$PARTNER" $GATEWAY/key/tenants/acme/orders/1001`},
 			{"a workload without a user's token, through its sidecar: 403 token_missing", "curl -i -x $INVENTORY http://orders.shop.svc.cluster.local:8080/tenants/acme/orders/1001"},
 			{"alice asks for an order of another tenant: 403 no_rule", otherOrder},
+			{"the way of that request through gateway and mesh, by its transaction, from all logs", trace},
 			{"which condition of which rule denied that, by its audit record", explain},
 			{"what the authorizer runs", "meshpass status $OPS"},
 		}},
