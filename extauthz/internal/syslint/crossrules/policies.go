@@ -454,10 +454,7 @@ func (c *checker) isFenced(client *model.Workload, a *model.AuthorizerConfig) bo
 	if a.Mode != "mesh" {
 		return false
 	}
-	for _, w := range c.Workloads {
-		if w.Namespace != a.Content.Namespace || a.Content.Namespace == "" || !c.mounts(w, a.Content.Holder) {
-			continue
-		}
+	for _, w := range c.AuthorizerWorkloads(a) {
 		restricted, admitted := false, false
 		if slices.ContainsFunc(c.OfKind(objects.Security, "AuthorizationPolicy"), func(o *objects.Object) bool {
 			return o.Spec().Find("action").String() == "DENY" && c.Selects(o, w) && slices.ContainsFunc(o.Spec().Find("rules").Entries(), func(rule *objects.Node) bool { return deniesChecks(rule, a) })
@@ -470,7 +467,7 @@ func (c *checker) isFenced(client *model.Workload, a *model.AuthorizerConfig) bo
 			}
 			restricted = true
 			for _, rule := range o.Spec().Find("rules").Entries() {
-				admitted = admitted || admitsClient(rule, client, a.Domains.Local)
+				admitted = admitted || admitsClient(rule, client, a.Domains.Local, c.askedPorts(a))
 			}
 		}
 		if restricted && !admitted {
@@ -478,16 +475,6 @@ func (c *checker) isFenced(client *model.Workload, a *model.AuthorizerConfig) bo
 		}
 	}
 	return false
-}
-
-// mounts reports whether a workload has a volume of the ConfigMap.
-func (c *checker) mounts(w *model.Workload, configMap string) bool {
-	found := false
-	w.PodSpec.Find("volumes").Walk(func(n *objects.Node) bool {
-		found = found || n.Key == "name" && n.Parent() != nil && n.Parent().Key == "configMap" && n.String() == configMap
-		return !found
-	})
-	return found
 }
 
 // deniesChecks reports a rule of a DENY policy without conditions on callers that has a port of the listeners.
@@ -511,36 +498,60 @@ func deniesChecks(rule *objects.Node, a *model.AuthorizerConfig) bool {
 	})
 }
 
-func admitsClient(rule *objects.Node, w *model.Workload, domain string) bool {
-	forCheck := rule.Find("to").IsEmpty()
-	for _, to := range rule.Find("to").Entries() {
-		paths := to.FindPath("operation", "paths").Texts()
-		forCheck = forCheck || len(paths) == 0 || slices.ContainsFunc(paths, func(text string) bool {
-			return strings.HasPrefix(text, "/envoy.service.auth.v3.Authorization/") || text == "*" || text == "/*"
-		})
+// askedPorts are the ports of the listeners, and those that providers ask: if they differ, that is a fault of its own.
+func (c *checker) askedPorts(a *model.AuthorizerConfig) (all []int) {
+	for _, l := range a.Listeners {
+		all = append(all, l.Port)
 	}
-	sources := rule.Find("from").Entries()
-	if !forCheck || len(sources) == 0 {
-		return forCheck
-	}
-	return slices.ContainsFunc(sources, func(from *objects.Node) bool {
-		source := from.Find("source")
-		namespaces, principals := source.Find("namespaces").Texts(), source.Find("principals").Texts()
-		matches := func(patterns []string, text string) bool {
-			return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
-				switch {
-				case p == "*":
-					return true
-				case strings.HasPrefix(p, "*"):
-					return strings.HasSuffix(text, p[1:])
-				case strings.HasSuffix(p, "*"):
-					return strings.HasPrefix(text, p[:len(p)-1])
-				}
-				return p == text
-			})
+	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
+		if p := c.ProviderOf(o); p != nil && o.Spec().Find("action").String() == "CUSTOM" {
+			all = append(all, p.Config.Find("port").Int())
 		}
-		return matches(namespaces, w.Namespace) && matches(principals, domain+"/"+w.Identity()) && source.Find("notNamespaces").IsEmpty()
-	})
+	}
+	return all
+}
+
+// admitsClient reports whether a rule of an ALLOW policy has the Checks of a client. Conditions that the input does not decide are taken for met.
+func admitsClient(rule *objects.Node, w *model.Workload, domain string, ports []int) bool {
+	return matchesOne(rule.Find("to"), func(to *objects.Node) bool { return admitsCheck(to.Find("operation"), ports) }) &&
+		matchesOne(rule.Find("from"), func(from *objects.Node) bool { return namesClient(from.Find("source"), w, domain) })
+}
+
+func matchesOne(list *objects.Node, matches func(*objects.Node) bool) bool {
+	return list.IsEmpty() || slices.ContainsFunc(list.Entries(), matches)
+}
+
+// admitsCheck reports whether an operation has the requests in which Envoy asks.
+func admitsCheck(operation *objects.Node, ports []int) bool {
+	has := func(key, text string) bool {
+		return admits(operation, key, "not"+strings.ToUpper(key[:1])+key[1:], text)
+	}
+	return has("methods", "POST") && has("paths", "/envoy.service.auth.v3.Authorization/Check") &&
+		slices.ContainsFunc(ports, func(port int) bool { return has("ports", strconv.Itoa(port)) })
+}
+
+// namesClient reports whether a source is a client. A Check has no token, so it has no request principal.
+func namesClient(source *objects.Node, w *model.Workload, domain string) bool {
+	account := w.Namespace + "/" + w.Account
+	return admits(source, "namespaces", "notNamespaces", w.Namespace) && admits(source, "principals", "notPrincipals", domain+"/"+w.Identity()) &&
+		admits(source, "serviceAccounts", "notServiceAccounts", account) && source.Find("requestPrincipals").IsEmpty()
+}
+
+// admits compares a text with the patterns of two lists, as Istio writes them: *, *SUFFIX, PREFIX* or the text itself.
+func admits(n *objects.Node, wanted, excluded, text string) bool {
+	matches := func(pattern string) bool {
+		switch {
+		case pattern == "*":
+			return true
+		case strings.HasPrefix(pattern, "*"):
+			return strings.HasSuffix(text, pattern[1:])
+		case strings.HasSuffix(pattern, "*"):
+			return strings.HasPrefix(text, pattern[:len(pattern)-1])
+		}
+		return pattern == text
+	}
+	patterns := n.Find(wanted).Texts()
+	return (len(patterns) == 0 || slices.ContainsFunc(patterns, matches)) && !slices.ContainsFunc(n.Find(excluded).Texts(), matches)
 }
 
 // checkListeners compares the ports of providers with the listeners.
@@ -566,12 +577,21 @@ func (c *checker) checkListener(a *model.AuthorizerConfig, o *objects.Object, p 
 	if port == nil {
 		return
 	}
+	selected := c.WorkloadsOf(h)
+	if own := c.AuthorizerWorkloads(a); len(own) > 0 && len(h.Selector) > 0 && len(selected) == 0 {
+		c.report.Add(listenerUnknown, h.Object.Spec().Find("selector"), "%s, which provider %s asks, selects no pods, and the authorizer is %s", h.Object.Title(), p.Name, own[0].Title())
+		return
+	}
 	number := port.Find("targetPort").Int()
 	if port.Find("targetPort").IsEmpty() {
 		number = port.Find("port").Int()
 	} else if number == 0 {
-		for _, w := range c.WorkloadsOf(h) {
+		for _, w := range selected {
 			number = max(number, namedPort(w, port.Find("targetPort").String()))
+		}
+		if number == 0 && len(selected) > 0 {
+			c.report.Add(listenerUnknown, port.Find("targetPort"), "provider %s asks the port %s of the authorizer's pods, and no container has it", p.Name, port.Find("targetPort").String())
+			return
 		}
 	}
 	i := slices.IndexFunc(a.Listeners, func(l model.Listener) bool { return l.Port == number })

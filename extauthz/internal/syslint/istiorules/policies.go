@@ -37,20 +37,20 @@ var (
 		"No request is asked about: every workload of the mesh can call it.",
 		"Apply manifests/istio, or correct the value of the label: true, open, tcp or observe.")
 	mtlsNotStrict = registry.Define("mtls_not_strict", finding.Error,
-		"A port of a guarded workload accepts plaintext.",
-		"A request in plaintext names no caller and no callee: it is denied (no_callee), or a rule without callers allows it.",
+		"A port of a guarded workload, or of an authorizer with tls.mode mesh, accepts plaintext.",
+		"A request in plaintext names no caller and no callee: it is denied (no_callee), or a rule without callers allows it. A Check in plaintext has the client's name that the client writes.",
 		"Set PeerAuthentication to STRICT for the namespace, and remove exceptions of the port.")
 	peerConflict = registry.Define("peer_authentication_conflict", finding.Warning,
 		"Several PeerAuthentications of one level have different modes.",
 		"Istio uses the oldest one: the order of creation decides whether plaintext is accepted.",
 		"Keep one of them.")
 	portExcluded = registry.Define("port_not_intercepted", finding.Error,
-		"A port of a guarded workload is excluded from interception.",
-		"Requests to this port go past the sidecar, without mutual TLS and without a Check.",
+		"A port of a guarded workload, or of an authorizer with tls.mode mesh, is excluded from interception.",
+		"Requests to this port go past the sidecar, without mutual TLS and without a Check. A Check that does so has the client's name that the client writes.",
 		"Remove the port from the annotation.")
 	notInjected = registry.Define("guarded_not_injected", finding.Error,
-		"A guarded workload has no sidecar.",
-		"No proxy asks about its requests.",
+		"A guarded workload, or an authorizer with tls.mode mesh, has no sidecar.",
+		"No proxy asks about its requests. Without its sidecar, an authorizer takes the client's name that a client writes.",
 		"Label the namespace istio-injection: enabled or istio.io/rev, or remove what excludes the pod.")
 	revisionUnknown = registry.Define("revision_unknown", finding.Error,
 		"A guarded workload names a revision of Istio for which the input has no MeshConfig.",
@@ -220,10 +220,41 @@ func (c *checker) checkWorkloads() {
 		if mode := w.Labels["security.istio.io/tlsMode"]; mode == "disabled" {
 			c.report.Add(plainClient, w.Object.Root, "%s has the label security.istio.io/tlsMode: disabled, by which callers send plaintext", w.Title())
 		}
-		c.checkInterception(w)
+		c.checkInterception(w, c.guardedPorts(w))
 		c.checkMutualTLS(w)
 	}
+	c.checkAuthorizers()
 	c.checkDestinationRules()
+}
+
+// checkAuthorizers checks that no client goes past the sidecar of an authorizer with tls.mode mesh: it takes the client's name from a header.
+func (c *checker) checkAuthorizers() {
+	for _, a := range c.Authorizers {
+		for _, w := range c.AuthorizerWorkloads(a) {
+			if a.Mode != "mesh" || c.isBeside(w) || c.IsAmbient(w.Namespace) {
+				continue
+			}
+			if c.InjectionOf(w) == model.NotInjected {
+				c.report.Add(notInjected, w.Object.Root, "%s is an authorizer with tls.mode mesh and gets no sidecar", w.Title())
+				continue
+			}
+			var ports []int
+			for _, l := range a.Listeners {
+				ports = append(ports, l.Port)
+				if mode, at := c.mutualTLSMode(w, l.Port); mode != "STRICT" {
+					c.report.Add(mtlsNotStrict, orNode(at, w.Object.Root), "port %d of %s is a listener of an authorizer with tls.mode mesh, and its mutual TLS is %s", l.Port, w.Title(), mode)
+				}
+			}
+			c.checkInterception(w, ports)
+		}
+	}
+}
+
+func orNode(n, other *objects.Node) *objects.Node {
+	if n != nil {
+		return n
+	}
+	return other
 }
 
 // checkLabelPlaces finds the label on an object where it does nothing: Istio's policies select pods.
@@ -340,22 +371,29 @@ func excludesPort(rule *objects.Node, port string) bool {
 	return false
 }
 
-// checkInterception finds ports whose traffic goes past the sidecar.
-func (c *checker) checkInterception(w *model.Workload) {
-	served := map[int]bool{}
+// guardedPorts are the ports of a workload about which its policies ask.
+func (c *checker) guardedPorts(w *model.Workload) (all []int) {
+	var served []int
 	for _, p := range c.PortsOf(w) {
-		served[p.Number] = true
+		served = append(served, p.Number)
 	}
 	if len(served) == 0 {
 		for _, container := range w.Containers() {
 			for _, p := range container.Find("ports").Entries() {
-				served[p.Find("containerPort").Int()] = true
+				served = append(served, p.Find("containerPort").Int())
 			}
 		}
 	}
-	guarded := func(port int) bool {
-		return served[port] && slices.ContainsFunc(c.CustomPolicies(w), func(policy *objects.Object) bool { return coversPort(policy, port) })
+	for _, port := range served {
+		if !slices.Contains(all, port) && slices.ContainsFunc(c.CustomPolicies(w), func(policy *objects.Object) bool { return coversPort(policy, port) }) {
+			all = append(all, port)
+		}
 	}
+	return all
+}
+
+// checkInterception finds ports whose traffic goes past the sidecar.
+func (c *checker) checkInterception(w *model.Workload, ports []int) {
 	if mode := w.Annotation("sidecar.istio.io/interceptionMode"); mode.String() == "NONE" {
 		c.report.Add(portExcluded, mode, "%s has interception mode NONE", w.Title())
 	} else if w.ProxyConfig("interceptionMode") == "NONE" {
@@ -369,7 +407,7 @@ func (c *checker) checkInterception(w *model.Workload) {
 	}
 	for _, n := range append([]*objects.Node{w.Annotation("traffic.sidecar.istio.io/excludeInboundPorts")}, c.excludedByMesh(w)...) {
 		for _, text := range strings.Split(n.String(), ",") {
-			if port := toInt(text); guarded(port) {
+			if port := toInt(text); slices.Contains(ports, port) {
 				c.report.Add(portExcluded, n, "port %d of %s is excluded from interception", port, w.Title())
 			}
 		}
@@ -379,8 +417,8 @@ func (c *checker) checkInterception(w *model.Workload) {
 		return
 	}
 	listed := strings.Split(strings.ReplaceAll(included.String(), " ", ""), ",")
-	for port := range served {
-		if guarded(port) && !slices.Contains(listed, strconv.Itoa(port)) {
+	for _, port := range ports {
+		if !slices.Contains(listed, strconv.Itoa(port)) {
 			c.report.Add(portExcluded, included, "port %d of %s is not among the intercepted ports %q", port, w.Title(), included.String())
 		}
 	}

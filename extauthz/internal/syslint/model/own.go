@@ -107,6 +107,27 @@ func (m *Model) addProblems(c *objects.Content, err error) {
 	}
 }
 
+// AuthorizerWorkloads gives the workloads that mount an authorizer's configuration.
+func (m *Model) AuthorizerWorkloads(a *AuthorizerConfig) []*Workload {
+	var all []*Workload
+	for _, w := range m.Workloads {
+		if a.Content.Namespace != "" && w.Namespace == a.Content.Namespace && w.mounts(a.Content.Holder) {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// mounts reports whether a workload has a volume of the ConfigMap.
+func (w *Workload) mounts(configMap string) bool {
+	found := false
+	w.PodSpec.Find("volumes").Walk(func(n *objects.Node) bool {
+		found = found || n.Key == "name" && n.Parent() != nil && n.Parent().Key == "configMap" && n.String() == configMap
+		return !found
+	})
+	return found
+}
+
 func readAuthorizer(c *objects.Content) *AuthorizerConfig {
 	root := c.Root
 	a := &AuthorizerConfig{Content: c, Root: root, Domains: identity.TrustDomains{Local: "cluster.local"}, Clients: root.FindPath("tls", "clients"), Mode: root.FindPath("tls", "mode").String()}
