@@ -24,7 +24,8 @@ func withAllSources(t *testing.T, enforce bool) *rig {
 	t.Helper()
 	p := startEdge(t, enforce, map[string]string{"key.yaml": edgeDocument("edge-key", "orders-key", ownTenant)})
 	p.writeFile(t, "revoked.yaml", "revocations: []")
-	replaceIn(t, p, "audit:", "revocation: {file: revoked.yaml}\naudit:")
+	writeChainKey(t, p, 1)
+	replaceIn(t, p, "audit: {output: stderr}", "revocation: {file: revoked.yaml}\naudit: {output: stderr, chain: {key: chain.pem}}")
 	p.checkOnce()
 	return p
 }
@@ -43,8 +44,9 @@ func TestNothingHoldsBackKeysAndRevocations(t *testing.T) {
 		"an issuer that fits into no token": func(t *testing.T, p *rig) {
 			replaceIn(t, p, "issuer: https://tyk", "issuer: https://"+strings.Repeat("tyk", 1<<12))
 		},
-		"no configuration": func(t *testing.T, p *rig) { removeFile(t, p, "meshpass.yaml") },
-		"the secret":       func(t *testing.T, p *rig) { p.writeFile(t, "secret", "short") },
+		"no configuration":     func(t *testing.T, p *rig) { removeFile(t, p, "meshpass.yaml") },
+		"the secret":           func(t *testing.T, p *rig) { p.writeFile(t, "secret", "short") },
+		"the key of the chain": func(t *testing.T, p *rig) { p.writeFile(t, "chain.pem", "short") },
 		"a pipe for the secret": func(t *testing.T, p *rig) {
 			removeFile(t, p, "secret")
 			requireNoError(t, syscall.Mkfifo(p.dir+"/secret", 0o600))
