@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/rehearse/localcopy"
@@ -142,7 +143,8 @@ func (r *Report) addResults(p *plan.Plan, s *sender, e *explainer) {
 }
 
 func newLoadResult(l plan.Load, caller, api string, all []numbered) *LoadResult {
-	result := &LoadResult{Name: l.Name, Caller: caller, API: api, Method: l.Method, Path: l.Path, Requests: len(all), Points: []Point{}}
+	path, _, _ := strings.Cut(l.Path, "?") // a query may have a token
+	result := &LoadResult{Name: l.Name, Caller: caller, API: api, Method: l.Method, Path: path, Requests: len(all), Points: []Point{}}
 	result.Status, result.Denials, result.Limits, result.Latency = sumUp(all)
 	for _, one := range all {
 		result.Points = append(result.Points, Point{roundSeconds(one.at.Seconds()), one.status, toMilliseconds(one.took)})

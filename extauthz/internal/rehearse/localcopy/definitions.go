@@ -418,7 +418,7 @@ func (l *localiser) replaceCredentials(d object, a *API) {
 			if i == 0 {
 				a.provider = p.alias
 			}
-			l.changes.addReplaced(l.file, fmt.Sprintf("openid_options.providers[%d].issuer", i), textAt(entry, "issuer"), p.localIssuer, "the local OpenID provider")
+			l.changes.addReplaced(l.file, fmt.Sprintf("openid_options.providers[%d].issuer", i), redactURL(textAt(entry, "issuer")), p.localIssuer, "the local OpenID provider")
 			entry["issuer"] = p.localIssuer
 		}
 	}
@@ -440,11 +440,16 @@ func describeSource(source string) string {
 	return "(a key)"
 }
 
+// redactURL leaves out a password, and a query or fragment, which may have a token.
 func redactURL(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "(an address that cannot be read)"
 	}
+	if u.RawQuery != "" {
+		u.RawQuery = "…"
+	}
+	u.Fragment, u.RawFragment = "", ""
 	return u.Redacted()
 }
 

@@ -105,6 +105,7 @@ func (c *Copy) buildConf(name string) ([]byte, error) {
 			if hosts := toList(toObject(user[key])["addrs"]); host == "" && len(hosts) > 0 {
 				host = fmt.Sprint(hosts[0])
 			}
+			host = host[strings.LastIndexByte(host, '@')+1:] // a password may be before it
 			c.Changes.addReplaced(filepath.Base(name), "storage", host, c.redisAddress(), "a local Redis, empty")
 		default:
 			unused = append(unused, key)
