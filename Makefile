@@ -141,7 +141,7 @@ routes-proof: test-programs ## Compare routes from definitions with the real gat
 	cd e2e && ROUTES_REQUESTS=$(or $(REQUESTS),10000) go test -count=1 -v -timeout 60m ./routes
 
 .PHONY: lint-load
-lint-load: bin/meshpass ## Measure `meshpass lint` on 2,000 API definitions and 5,000 objects: time, CPU, memory
+lint-load: bin/meshpass ## Measure `meshpass lint` and `meshpass routes` on 2,000 API definitions and 5,000 objects: time, CPU, memory
 	@cd e2e && go run ./cmd/lintload
 
 .PHONY: manifests-check

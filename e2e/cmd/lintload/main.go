@@ -1,4 +1,4 @@
-// Command lintload writes a large installation, checks it with `meshpass lint`, and prints what that takes.
+// Command lintload writes a large installation, reads it with `meshpass lint` and `meshpass routes`, and prints what that takes.
 package main
 
 import (
@@ -49,39 +49,80 @@ func run(definitions, services int, dir string) error {
 	return measure(root, dir)
 }
 
-// measure runs the command, and prints its wall-clock time, CPU time, memory and result.
+// measure runs the commands, and prints what each takes, and its result.
 func measure(root, dir string) error {
 	program, err := repo.Bin("meshpass", "bin/meshpass")
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(program, "lint", "-k", filepath.Join(root, "manifests", "overlays", "dev"), "-f", filepath.Join(root, "manifests", "istio", "install.yaml"), "-f", dir, "-o", "json")
-	var out, log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &log
-	began := time.Now()
-	err = cmd.Run()
-	wall := time.Since(began)
-	if exit := new(exec.ExitError); err != nil && (!errors.As(err, &exit) || exit.ExitCode() > 1) {
-		return fmt.Errorf("%w\n%s%.2000s", err, log.String(), out.String())
+	input := []string{"-k", filepath.Join(root, "manifests", "overlays", "dev"), "-f", filepath.Join(root, "manifests", "istio", "install.yaml"), "-f", dir}
+	out, err := measureCommand(program, append([]string{"lint", "-o", "json"}, input...)...)
+	if err != nil {
+		return err
 	}
 	var report struct {
 		Objects, Files int
 		Findings       []struct{ Code string }
 	}
-	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
+	if err := json.Unmarshal(out, &report); err != nil {
 		return err
 	}
-	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	fmt.Printf("objects %d, files %d, findings %d\nwall %.2f s, CPU %.2f s (system %.2f s), memory %d MiB, lines of progress %d\n",
-		report.Objects, report.Files, len(report.Findings), wall.Seconds(), (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(),
-		cmd.ProcessState.SystemTime().Seconds(), usage.Maxrss>>10, strings.Count(log.String(), " are read"))
+	fmt.Printf("objects %d, files %d, findings %d\n", report.Objects, report.Files, len(report.Findings))
 	for i, f := range report.Findings {
 		if i == 5 {
 			break
 		}
 		fmt.Println("  ", f.Code)
 	}
+	return measureRoutes(program, input)
+}
+
+// measureRoutes renders routes of both kinds, and checks them.
+func measureRoutes(program string, input []string) error {
+	dir, err := os.MkdirTemp("", "lintload")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	for _, kind := range []string{"virtualservice", "httproute"} {
+		out, err := measureCommand(program, append([]string{"routes", "render", "--kind", kind, "--gateway", "edge/public", "--partial"}, input...)...)
+		if err != nil {
+			return err
+		}
+		file := filepath.Join(dir, kind+".yaml")
+		if err := os.WriteFile(file, out, 0o600); err != nil {
+			return err
+		}
+		if out, err = measureCommand(program, append([]string{"routes", "check", "-o", "json", "-f", file}, input...)...); err != nil {
+			return err
+		}
+		var report struct {
+			Coverage, Holes []struct{}
+			Routes          int
+		}
+		if err := json.Unmarshal(out, &report); err != nil {
+			return err
+		}
+		fmt.Printf("APIs %d, routes %d, holes %d\n", len(report.Coverage), report.Routes, len(report.Holes))
+	}
 	return nil
+}
+
+// measureCommand runs a command, and prints its wall-clock time, CPU time and memory. The exit codes 0 and 1 are answers.
+func measureCommand(program string, args ...string) ([]byte, error) {
+	cmd := exec.Command(program, args...)
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	began := time.Now()
+	err := cmd.Run()
+	wall := time.Since(began)
+	if exit := new(exec.ExitError); err != nil && (!errors.As(err, &exit) || exit.ExitCode() > 1) {
+		return nil, fmt.Errorf("%w\n%.2000s%.2000s", err, log.String(), out.String())
+	}
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	fmt.Printf("meshpass %s: wall %.2f s, CPU %.2f s (system %.2f s), memory %d MiB, lines of progress %d\n", strings.Join(args[:2], " "),
+		wall.Seconds(), (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), cmd.ProcessState.SystemTime().Seconds(), usage.Maxrss>>10, strings.Count(log.String(), "meshpass: "))
+	return out.Bytes(), nil
 }
 
 // writeDefinitions writes definitions like the shipped one, each with lists of endpoints, to the services.

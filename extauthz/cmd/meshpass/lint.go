@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -50,9 +49,6 @@ named, with its place.`,
 		if err != nil {
 			return err
 		}
-		// The input stays in memory until the end. Fewer collections cost less, and the limit keeps a large input below 512 MiB if it can be.
-		debug.SetGCPercent(300)
-		debug.SetMemoryLimit(384 << 20)
 		set, err := input.read(cmd)
 		if err != nil {
 			return err

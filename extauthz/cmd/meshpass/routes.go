@@ -65,7 +65,7 @@ its place.`,
 		if err != nil {
 			return err
 		}
-		rendered := routes.Render(model.New(set), options)
+		rendered := routes.Render(model.New(set), options, newProgress(cmd))
 		if len(rendered.APIs) == 0 && len(rendered.Unchecked) == 0 {
 			return fmt.Errorf("no API definition of Tyk is in the input")
 		}

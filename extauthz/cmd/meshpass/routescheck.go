@@ -36,7 +36,7 @@ not be read or compared. It is named, with its place.`,
 		if err != nil {
 			return err
 		}
-		report := routes.Check(model.New(set))
+		report := routes.Check(model.New(set), newProgress(cmd))
 		if *format == "json" {
 			err = printer.JSON(cmd.OutOrStdout(), report)
 		} else {

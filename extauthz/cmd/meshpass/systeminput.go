@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -50,17 +51,26 @@ func (i systemInput) validate(cmd *cobra.Command) error {
 	return checkStdin(cmd, i.files...)
 }
 
-// read reads all inputs, and reports progress if that takes seconds.
-func (i systemInput) read(cmd *cobra.Command) (*objects.Set, error) {
-	reader := objects.NewReader()
-	reader.IgnoreKinds = i.ignored
+// newProgress gives a function that writes a line to standard error, at most one in two seconds.
+func newProgress(cmd *cobra.Command) func(format string, args ...any) {
 	next := time.Now().Add(2 * time.Second)
-	reader.Progress = func(read int) {
+	return func(format string, args ...any) {
 		if now := time.Now(); now.After(next) {
 			next = now.Add(2 * time.Second)
-			fmt.Fprintf(cmd.ErrOrStderr(), "meshpass: %d objects and files are read\n", read)
+			fmt.Fprintf(cmd.ErrOrStderr(), "meshpass: "+format+"\n", args...)
 		}
 	}
+}
+
+// read reads all inputs, and reports progress if that takes seconds.
+func (i systemInput) read(cmd *cobra.Command) (*objects.Set, error) {
+	// The input stays in memory until the end. Fewer collections cost less, and the limit keeps a large input below 512 MiB if it can be.
+	debug.SetGCPercent(300)
+	debug.SetMemoryLimit(384 << 20)
+	reader := objects.NewReader()
+	reader.IgnoreKinds = i.ignored
+	progress := newProgress(cmd)
+	reader.Progress = func(read int) { progress("%d objects and files are read", read) }
 	for _, dir := range i.overlays {
 		if err := reader.ReadOverlay(dir); err != nil {
 			return nil, err

@@ -25,6 +25,8 @@ type Report struct {
 	Routes    int                 `json:"routes"` // objects that were compared
 	Notes     []string            `json:"notes"`
 	Unchecked []objects.Unchecked `json:"unchecked"`
+
+	compared int // how often a route and a request were compared
 }
 
 // Coverage is the way of an API's requests.
@@ -67,7 +69,7 @@ type Hole struct {
 // Passes reports whether there is no hole.
 func (r Report) Passes() bool { return len(r.Holes) == 0 }
 
-// probe is a request with which routes and definitions are compared.
+// probe is a request that routes and definitions are asked for.
 type probe struct {
 	method, host, target string
 	header               http.Header
@@ -94,21 +96,27 @@ type answeredProbe struct {
 type checker struct {
 	*existingRoutes
 	report    Report
+	progress  Progress
 	seen      map[string]bool
 	reached   map[*model.Workload]bool
-	upstreams map[string]bool // hosts that APIs and routes lead to
-	covered   map[*model.API]bool
+	upstreams map[string]bool      // hosts that APIs and routes lead to
 	missing   map[*model.API]probe // the first request without a route
+	documents map[workloadAtHost][]*model.Document
+}
+
+type workloadAtHost struct {
+	workload *model.Workload
+	host     string
 }
 
 // Check compares the routes of the input with its definitions.
-func Check(m *model.Model) Report {
+func Check(m *model.Model, progress Progress) Report {
 	r := &renderer{Model: m, refused: map[*model.API]string{}, namespaces: map[*model.API]string{}}
 	routers := tykroute.NewRouters(m)
 	r.noteGateways(routers)
 	reportProblems(m, routers)
-	c := &checker{existingRoutes: r.readExisting(), seen: map[string]bool{}, reached: map[*model.Workload]bool{}, upstreams: map[string]bool{},
-		covered: map[*model.API]bool{}, missing: map[*model.API]probe{}}
+	c := &checker{progress: progress, existingRoutes: r.readExisting(), seen: map[string]bool{}, reached: map[*model.Workload]bool{}, upstreams: map[string]bool{},
+		missing: map[*model.API]probe{}, documents: map[workloadAtHost][]*model.Document{}}
 	c.report = Report{Coverage: []Coverage{}, Holes: []Hole{}, Routes: c.count}
 	if c.count == 0 {
 		m.Set.AddNote("no HTTPRoute and no VirtualService are in the input")
@@ -131,6 +139,10 @@ func Check(m *model.Model) Report {
 	slices.SortStableFunc(c.report.Holes, func(a, b Hole) int {
 		return cmp.Or(strings.Compare(a.Source, b.Source), cmp.Compare(a.Line, b.Line), strings.Compare(a.Object, b.Object), strings.Compare(string(a.Code), string(b.Code)), strings.Compare(a.Message, b.Message))
 	})
+	for _, table := range c.tables {
+		c.report.compared += table.compared
+	}
+	c.report.compared += c.meshTable.compared
 	c.report.Notes, c.report.Unchecked = append([]string{}, m.Set.Notes...), m.Set.SortedUnchecked()
 	return c.report
 }
@@ -167,14 +179,19 @@ func (c *checker) checkGateway(router *tykroute.Router) {
 	}
 	for _, gateway := range slices.Sorted(maps.Keys(c.byGateway)) {
 		for _, route := range c.byGateway[gateway] {
-			probes = append(probes, probesOfRoute(route, tables)...)
+			probes = append(probes, c.probesOfRoute(gateway, route, tables)...)
 		}
 	}
-	differs := map[string]bool{}
-	for _, p := range probes {
-		c.compareProbe(router, p, routesOf, differs)
+	differs, compared := map[string]bool{}, map[string]bool{}
+	for i, p := range probes {
+		c.progress("%d of %d requests are compared", i, len(probes))
+		if key := p.host + " " + p.String(); !compared[key] {
+			compared[key] = true
+			c.compareProbe(router, p, routesOf, differs)
+		}
 	}
-	for _, mapping := range mappings {
+	for i, mapping := range mappings {
+		c.progress("%d of %d APIs are followed to workloads and documents", i, len(mappings))
 		if mapping.State == tykroute.NotServed {
 			continue
 		}
@@ -201,7 +218,7 @@ func (c *checker) compareProbe(router *tykroute.Router, p probe, routesOf map[*m
 	}
 	found := false
 	for _, gateway := range slices.Sorted(maps.Keys(c.byGateway)) {
-		route := c.findAt(gateway, p)
+		route := c.tables[gateway].find(p)
 		if route == nil || route.answers {
 			continue
 		}
@@ -412,18 +429,18 @@ func samplePath(text string) string {
 	})
 }
 
-// probesOfRoute makes requests that a route takes.
-func probesOfRoute(route *existingRoute, tables []tykroute.Table) []probe {
+// probesOfRoute makes requests that a route of a Gateway takes.
+func (c *checker) probesOfRoute(gateway string, route *existingRoute, tables []tykroute.Table) []probe {
 	p := probe{method: cmp.Or(route.method, http.MethodGet), header: http.Header{}}
 	query := url.Values{}
-	for _, c := range route.conditions {
-		value := cmp.Or(c.exact, c.prefix, "any")
+	for _, condition := range route.conditions {
+		value := cmp.Or(condition.exact, condition.prefix, "any")
 		switch {
-		case c.absent:
-		case c.query != "":
-			query.Set(c.query, value)
+		case condition.absent:
+		case condition.query != "":
+			query.Set(condition.query, value)
 		default:
-			p.header.Set(c.header, value)
+			p.header.Set(condition.header, value)
 		}
 	}
 	var targets []string
@@ -449,7 +466,9 @@ func probesOfRoute(route *existingRoute, tables []tykroute.Table) []probe {
 		case host == "*":
 			hosts[probeHost] = true
 			for _, t := range tables {
-				hosts[cmp.Or(t.Host, probeHost)] = true
+				if c.tables[gateway].bestHost(t.Host) == "*" {
+					hosts[cmp.Or(t.Host, probeHost)] = true
+				}
 			}
 		case strings.HasPrefix(host, "*."):
 			hosts["probe"+host[1:]] = true
@@ -473,14 +492,12 @@ func probesOfRoute(route *existingRoute, tables []tykroute.Table) []probe {
 }
 
 // reach marks the workloads of a host.
-func (c *checker) reach(host string) (all []*model.Workload) {
-	c.upstreams[host] = true
-	for _, h := range c.FindHosts(host, "") {
-		for _, w := range c.WorkloadsOf(h) {
+func (c *checker) reach(host string) []*model.Workload {
+	all := c.workloadsBehind(host)
+	if !c.upstreams[host] {
+		c.upstreams[host] = true
+		for _, w := range all {
 			c.reached[w] = true
-			if !slices.Contains(all, w) {
-				all = append(all, w)
-			}
 		}
 	}
 	return all
@@ -513,7 +530,7 @@ func (c *checker) addCoverage(router *tykroute.Router, a *model.API, routes map[
 			}
 			add(&row.Upstreams, fmt.Sprintf("%s:%d", b.host, b.port))
 			hosts, path := []string{b.host}, u.Path()
-			if route := find(routesOfHost(c.inMesh, b.host), probe{method: u.Method, host: b.host, target: path, header: p.header}); route != nil {
+			if route := c.meshTable.find(probe{method: u.Method, host: b.host, target: path, header: p.header}); route != nil {
 				behind[route.object.Title()] = true
 				if !route.answers {
 					hosts = nil
@@ -577,6 +594,10 @@ func (c *checker) followHost(a *model.API, host, upstreamPath string, row *Cover
 
 // documentsBehind are the documents for a workload, or for the Service in front of it behind a waypoint.
 func (c *checker) documentsBehind(w *model.Workload, host string) []*model.Document {
+	key := workloadAtHost{w, host}
+	if known, found := c.documents[key]; found {
+		return known
+	}
 	all := c.DocumentsFor(w)
 	if name, namespace, found := c.SplitServiceName(host, ""); found {
 		service := identity.Workload("service/" + namespace + "/" + name)
@@ -586,6 +607,7 @@ func (c *checker) documentsBehind(w *model.Workload, host string) []*model.Docum
 			}
 		}
 	}
+	c.documents[key] = all
 	return all
 }
 
@@ -636,21 +658,26 @@ func meetsBelow(pattern path.Pattern, sample []string) bool {
 
 // checkDocuments finds documents whose targets no API and no route reaches.
 func (c *checker) checkDocuments() {
+	reached := map[identity.Pattern]bool{}
+	add := func(w identity.Workload) {
+		for _, p := range w.MatchingPatterns() {
+			reached[p] = true
+		}
+	}
+	for w := range c.reached {
+		add(identity.Workload(w.Identity()))
+	}
+	for host := range c.upstreams {
+		if name, namespace, ok := c.SplitServiceName(host, ""); ok {
+			add(identity.Workload("service/" + namespace + "/" + name))
+		}
+	}
 	for _, d := range c.Documents {
 		targets := d.Compiled.Spec().Targets
 		if slices.ContainsFunc(targets, func(p identity.Pattern) bool { return strings.HasPrefix(p.String(), "gateway/") }) {
 			continue // decided at a gateway
 		}
-		found := c.hasInnerCallers(d)
-		for w := range c.reached {
-			found = found || slices.ContainsFunc(targets, func(p identity.Pattern) bool { return p.Match(identity.Workload(w.Identity())) })
-		}
-		for host := range c.upstreams {
-			if name, namespace, ok := c.SplitServiceName(host, ""); ok {
-				found = found || slices.ContainsFunc(targets, func(p identity.Pattern) bool { return p.Match(identity.Workload("service/" + namespace + "/" + name)) })
-			}
-		}
-		if !found {
+		if !c.hasInnerCallers(d) && !slices.ContainsFunc(targets, func(p identity.Pattern) bool { return reached[p] }) {
 			c.addHole(DocumentWithoutRoute, nil, d.Root, "the document %s is for workloads that no API and no route leads to", d.Name)
 		}
 	}

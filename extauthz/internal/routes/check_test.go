@@ -22,6 +22,8 @@ func readModel(t *testing.T, texts ...string) *model.Model {
 	return model.New(reader.Set)
 }
 
+func ignoreProgress(string, ...any) {}
+
 const conf = `{"listen_port": 8080, "secret": "x", "app_path": "apps", "control_api_port": 8081}`
 
 const versionData = `"version_data": {"not_versioned": true, "versions": {"Default": {"name": "Default", "use_extended_paths": true}}}`
@@ -119,7 +121,7 @@ func checkParts(t *testing.T, all map[string]string) routes.Report {
 			texts = append(texts, all[name])
 		}
 	}
-	return routes.Check(readModel(t, texts...))
+	return routes.Check(readModel(t, texts...), ignoreProgress)
 }
 
 func TestCheckWithoutHoles(t *testing.T) {
@@ -252,7 +254,7 @@ func TestCheckNamesWhatItCannotCompare(t *testing.T) {
 // What render writes is what check wants.
 func TestRenderedRoutesHaveNoHoles(t *testing.T) {
 	for _, kind := range []routes.Kind{routes.HTTPRoute, routes.VirtualService} {
-		rendered := routes.Render(readModel(t, conf, ordersAPI, reportsAPI, workloads), routes.Options{Kind: kind, GatewayNamespace: "edge", GatewayName: "public", Namespace: "edge"})
+		rendered := routes.Render(readModel(t, conf, ordersAPI, reportsAPI, workloads), routes.Options{Kind: kind, GatewayNamespace: "edge", GatewayName: "public", Namespace: "edge"}, ignoreProgress)
 		if !rendered.IsComplete() || len(rendered.Unchecked) > 0 {
 			t.Fatalf("%+v", rendered)
 		}
@@ -296,7 +298,7 @@ func TestRefusals(t *testing.T) {
 			}
 			options := routes.Options{Kind: test.kind, GatewayNamespace: "edge", GatewayName: "public", Namespace: "edge"}
 			api := strings.Replace(ordersAPI, test.change[0], test.change[1], 1)
-			rendered := routes.Render(readModel(t, conf, api, reportsAPI, workloads), options)
+			rendered := routes.Render(readModel(t, conf, api, reportsAPI, workloads), options, ignoreProgress)
 			at := slices.IndexFunc(rendered.APIs, func(a routes.APIState) bool { return a.API == "orders" })
 			if got := rendered.APIs[at]; got.State != tykroute.Refused || !strings.Contains(got.Reason, test.reason) || got.Line == 0 {
 				t.Errorf("got %s %s at %s, want the reason %q", got.State, got.Reason, got.Place, test.reason)
@@ -305,7 +307,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%d objects in spite of a refusal", len(rendered.Objects))
 			}
 			options.Partial = true
-			rendered = routes.Render(readModel(t, conf, api, reportsAPI, workloads), options)
+			rendered = routes.Render(readModel(t, conf, api, reportsAPI, workloads), options, ignoreProgress)
 			mapped := slices.ContainsFunc(rendered.APIs, func(a routes.APIState) bool { return a.State == tykroute.Mapped })
 			if mapped != (len(rendered.Objects) > 0) {
 				t.Errorf("--partial: %d objects, and an API is mapped: %t", len(rendered.Objects), mapped)

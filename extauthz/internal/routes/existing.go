@@ -99,11 +99,13 @@ type existingRoutes struct {
 	inMesh    []*existingRoute // of VirtualServices for sidecars, and of HTTPRoutes whose parent is a Service
 	count     int
 
-	tables map[string]map[string][]*existingRoute // by Gateway and host of a request
+	tables    map[string]*routeTable // by Gateway
+	meshTable *routeTable
+	workloads map[string][]*model.Workload // by host
 }
 
 func (r *renderer) readExisting() *existingRoutes {
-	e := &existingRoutes{renderer: r, byGateway: map[string][]*existingRoute{}}
+	e := &existingRoutes{renderer: r, byGateway: map[string][]*existingRoute{}, tables: map[string]*routeTable{}, workloads: map[string][]*model.Workload{}}
 	for _, o := range r.OfKind(objects.GatewayAPI, "HTTPRoute") {
 		e.addHTTPRoute(o)
 	}
@@ -118,6 +120,10 @@ func (r *renderer) readExisting() *existingRoutes {
 			r.Set.AddNote(fmt.Sprintf("%d objects of the kind %s were not compared", n, kind))
 		}
 	}
+	for gateway, routes := range e.byGateway {
+		e.tables[gateway] = newRouteTable(routes)
+	}
+	e.meshTable = newRouteTable(e.inMesh)
 	return e
 }
 
@@ -394,61 +400,23 @@ func (e *existingRoutes) readVSRule(route *existingRoute, rule *objects.Node, o 
 
 var groupNumber = regexp.MustCompile(`\\(\d)`)
 
-// findAt is [find] for a Gateway, with a table for each host.
-func (e *existingRoutes) findAt(gateway string, q probe) *existingRoute {
-	if e.tables == nil {
-		e.tables = map[string]map[string][]*existingRoute{}
-	}
-	if e.tables[gateway] == nil {
-		e.tables[gateway] = map[string][]*existingRoute{}
-	}
-	table, known := e.tables[gateway][q.host]
-	if !known {
-		table = routesOfHost(e.byGateway[gateway], q.host)
-		e.tables[gateway][q.host] = table
-	}
-	return find(table, q)
-}
-
-// routesOfHost are the routes that have the most specific host for a host of a request.
-func routesOfHost(routes []*existingRoute, host string) []*existingRoute {
-	best := bestHost(routes, strings.ToLower(host))
-	return slices.DeleteFunc(slices.Clone(routes), func(route *existingRoute) bool { return best == "" || !slices.Contains(route.hosts, best) })
-}
-
-// find gives the first route that takes a request; nil: there is none.
-func find(routes []*existingRoute, q probe) *existingRoute {
-	target, err := url.ParseRequestURI(q.target)
-	if err != nil {
-		return nil
-	}
-	path := target.EscapedPath()
-	for _, route := range routes {
-		if route.path.matches(path) && (route.method == "" || route.method == q.method) &&
-			!slices.ContainsFunc(route.conditions, func(c textCondition) bool { return !c.matches(q.header, target.Query()) }) {
-			return route
-		}
-	}
-	return nil
-}
-
-// bestHost is the most specific host of the routes that fits; "": none does.
-func bestHost(routes []*existingRoute, host string) string {
-	best := ""
-	for _, route := range routes {
-		for _, h := range route.hosts {
-			fits := h == "*" || h == host || strings.HasPrefix(h, "*.") && strings.HasSuffix(host, h[1:])
-			if fits && (best == "" || h == host || best == "*" || best != host && len(h) > len(best) && h != "*") {
-				best = h
-			}
-		}
-	}
-	return best
-}
-
 // leadsTo reports whether a destination of the route is a workload.
 func (e *existingRoutes) leadsTo(route *existingRoute, w *model.Workload) bool {
-	return w != nil && slices.ContainsFunc(route.backends, func(b backend) bool {
-		return slices.ContainsFunc(e.FindHosts(b.host, ""), func(h *model.Host) bool { return slices.Contains(e.WorkloadsOf(h), w) })
-	})
+	return w != nil && slices.ContainsFunc(route.backends, func(b backend) bool { return slices.Contains(e.workloadsBehind(b.host), w) })
+}
+
+// workloadsBehind are those that a host leads to.
+func (e *existingRoutes) workloadsBehind(host string) []*model.Workload {
+	all, known := e.workloads[host]
+	if !known {
+		for _, h := range e.FindHosts(host, "") {
+			for _, w := range e.WorkloadsOf(h) {
+				if !slices.Contains(all, w) {
+					all = append(all, w)
+				}
+			}
+		}
+		e.workloads[host] = all
+	}
+	return all
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/extauthz/internal/pathindex"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/tykroute"
 )
@@ -115,8 +116,9 @@ func (r *renderer) groupRules(t *tykroute.Table) (owners []*model.API, grouped m
 		before := len(r.refused)
 		owners, grouped = nil, map[*model.API][]routeRule{}
 		conditions := map[*model.API]bool{}
+		repeats := newRepeatIndex(t.Rules)
 		for i, rule := range t.Rules {
-			if isRepeated(rule, t.Rules[i+1:]) {
+			if repeats.isRepeated(i) {
 				continue
 			}
 			if _, known := grouped[rule.API]; !known {
@@ -192,11 +194,19 @@ func (r *renderer) fitToSegments(t *tykroute.Table) {
 			r.splitBarrier(t, i)
 		}
 	}
+	var index pathindex.Index
+	for i, rule := range t.Rules {
+		if rule.Path.Pattern != "" {
+			index.AddPattern(rule.Path.Pattern, i)
+		} else {
+			index.AddPrefix(rule.Path.Exact+rule.Path.Prefix, i)
+		}
+	}
 	seen, exact := map[string]bool{}, []tykroute.Rule(nil)
 	for _, rule := range t.Rules {
 		if bare := strings.TrimSuffix(rule.Path.Prefix, "/"); bare != "" && !seen[bare] {
 			seen[bare] = true
-			exact = append(exact, r.rulesOfExact(t, bare, rule)...)
+			exact = append(exact, rulesOfExact(t, index.Find(bare), bare, rule)...)
 		}
 	}
 	t.Rules = append(exact, t.Rules...)
@@ -207,11 +217,16 @@ func (r *renderer) fitToSegments(t *tykroute.Table) {
 
 // shieldConditions repeats rules with a condition for longer paths that a later rule of the API has without it, and would win.
 func shieldConditions(t *tykroute.Table) {
-	for i := 0; i < len(t.Rules); i++ {
-		for j := i + 1; j < len(t.Rules); j++ {
-			first, later := t.Rules[i], t.Rules[j]
+	paths, ofAPI := newPathOwners(t.Rules), map[*model.API][]int{}
+	for i, rule := range t.Rules {
+		ofAPI[rule.API] = append(ofAPI[rule.API], i)
+	}
+	var all []tykroute.Rule
+	for i, first := range t.Rules {
+		for _, j := range ofAPI[first.API] {
+			later := t.Rules[j]
 			path := later.Path.Exact + later.Path.Prefix
-			if first.Condition == nil || first.API != later.API || path == "" || comparePrecedence(later, first) <= 0 || !meet(first, later) || isShielded(t.Rules[:j], first, later) {
+			if first.Condition == nil || j <= i || path == "" || comparePrecedence(later, first) <= 0 || !meet(first, later) || paths.isShielded(j, first, later) {
 				continue
 			}
 			becomes, found := first.Path.Apply(path)
@@ -221,11 +236,12 @@ func shieldConditions(t *tykroute.Table) {
 			shield := first
 			shield.Path = tykroute.PathMatch{Exact: later.Path.Exact, Prefix: later.Path.Prefix, Becomes: becomes}
 			shield.Rewrites = first.Rewrites && becomes != path
-			t.Rules = slices.Insert(t.Rules, i, shield)
-			i++
-			j++
+			all = append(all, shield)
+			paths.add(i, shield)
 		}
+		all = append(all, first)
 	}
+	t.Rules = all
 }
 
 // splitBarrier writes a rule without destination for a prefix that is no whole segment.
@@ -240,10 +256,11 @@ func (r *renderer) splitBarrier(t *tykroute.Table, i int) {
 	t.Rules[i].Path.Prefix = prefix + "/"
 }
 
-// rulesOfExact gives the rules for one path, as the table has them; without any, requests to it are denied.
-func (r *renderer) rulesOfExact(t *tykroute.Table, path string, owner tykroute.Rule) []tykroute.Rule {
+// rulesOfExact gives the rules for one path, as the table has them by their numbers; without any, requests to it are denied.
+func rulesOfExact(t *tykroute.Table, candidates []int, path string, owner tykroute.Rule) []tykroute.Rule {
 	var all []tykroute.Rule
-	for _, rule := range t.Rules {
+	for _, i := range candidates {
+		rule := t.Rules[i]
 		becomes, found := rule.Path.Apply(path)
 		if !found {
 			continue
@@ -265,22 +282,21 @@ func (r *renderer) rulesOfExact(t *tykroute.Table, path string, owner tykroute.R
 
 // checkPrecedence refuses APIs whose rules would lose against a later rule.
 func (r *renderer) checkPrecedence(t *tykroute.Table) {
+	paths, overlaps := newPathOwners(t.Rules), newOverlapIndex(t.Rules)
 	for i, first := range t.Rules {
-		for j, later := range t.Rules[i+1:] {
-			if later.API != nil && comparePrecedence(later, first) > 0 && meet(first, later) && !isShielded(t.Rules[:i+1+j], first, later) {
-				r.refuse(cmp.Or(first.API, later.API), "API %s takes requests to %s first, and with HTTPRoutes API %s would get them: render a VirtualService",
-					cmp.Or(first.API, later.API).Title(), describePath(first.Path), later.API.Title())
-			}
+		if first.API != nil && r.refused[first.API] != "" {
+			continue
 		}
+		overlaps.visit(first.Path, func(j int) bool {
+			later := t.Rules[j]
+			if j <= i || later.API == nil || comparePrecedence(later, first) <= 0 || !meet(first, later) || paths.isShielded(j, first, later) {
+				return true
+			}
+			r.refuse(cmp.Or(first.API, later.API), "API %s takes requests to %s first, and with HTTPRoutes API %s would get them: render a VirtualService",
+				cmp.Or(first.API, later.API).Title(), describePath(first.Path), later.API.Title())
+			return first.API == nil
+		})
 	}
-}
-
-// isShielded reports that a rule before a later one takes its path for the requests of the first one.
-func isShielded(before []tykroute.Rule, first, later tykroute.Rule) bool {
-	return later.Path.Pattern == "" && slices.ContainsFunc(before, func(rule tykroute.Rule) bool {
-		same := rule.Condition == nil || first.Condition != nil && *rule.Condition == *first.Condition
-		return rule.Path.Exact == later.Path.Exact && rule.Path.Prefix == later.Path.Prefix && rule.Path.Pattern == "" && same
-	})
 }
 
 func describePath(p tykroute.PathMatch) string {

@@ -58,8 +58,11 @@ func (r Rendered) IsComplete() bool {
 	return !slices.ContainsFunc(r.APIs, func(a APIState) bool { return a.State == tykroute.Refused })
 }
 
+// Progress is called often, with what is done.
+type Progress func(format string, args ...any)
+
 // Render maps all APIs of the input to routes.
-func Render(m *model.Model, options Options) Rendered {
+func Render(m *model.Model, options Options, progress Progress) Rendered {
 	r := &renderer{Model: m, options: options, names: map[string]bool{}, grants: map[string]bool{}, refused: map[*model.API]string{}, namespaces: map[*model.API]string{}}
 	routers := tykroute.NewRouters(m)
 	r.noteGateways(routers)
@@ -71,8 +74,10 @@ func Render(m *model.Model, options Options) Rendered {
 		for _, a := range router.APIs() {
 			r.namespaces[a] = namespaceOf(a, router)
 		}
+		progress("the definitions of %d APIs are mapped", len(mappings))
 		for i := range tables {
 			r.checkDestinations(&tables[i])
+			progress("the targets for %d of %d hosts are compared with Services", i+1, len(tables))
 		}
 		if options.Kind == HTTPRoute {
 			all = append(all, r.renderHTTPRoutes(tables)...)

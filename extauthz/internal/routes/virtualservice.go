@@ -64,8 +64,9 @@ func (r *renderer) renderVirtualServices(tables []tykroute.Table) []any {
 		if t.Host == "" {
 			spec.Hosts, name = []string{"*"}, "all-hosts"
 		}
+		repeats := newRepeatIndex(t.Rules)
 		for i, rule := range t.Rules {
-			if i+1 < len(t.Rules) && isRepeated(rule, t.Rules[i+1:]) {
+			if repeats.isRepeated(i) {
 				continue
 			}
 			spec.HTTP = append(spec.HTTP, r.newVSRoute(rule))
@@ -75,24 +76,6 @@ func (r *renderer) renderVirtualServices(tables []tykroute.Table) []any {
 		}
 	}
 	return all
-}
-
-// isRepeated reports an exact path that the next prefix for it treats in the same way.
-func isRepeated(rule tykroute.Rule, after []tykroute.Rule) bool {
-	if rule.Path.Exact == "" {
-		return false
-	}
-	for _, next := range after {
-		if next.Path.Exact == rule.Path.Exact || next.Path.Pattern != "" {
-			return false
-		}
-		if next.Path.Prefix == "" || !next.Path.Covers(rule.Path) {
-			continue
-		}
-		same := next.API == rule.API && next.Serving == rule.Serving && next.Condition == rule.Condition && len(next.Destinations) == len(rule.Destinations)
-		return same && next.Path.Prefix == rule.Path.Exact && (len(rule.Destinations) == 0 || next.Rewrites == rule.Rewrites && next.Path.Becomes == rule.Path.Becomes)
-	}
-	return false
 }
 
 func (r *renderer) newVSRoute(rule tykroute.Rule) vsRoute {

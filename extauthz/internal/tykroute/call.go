@@ -106,17 +106,24 @@ func (d *versioning) isBase(name string) bool { return name == "self" || name ==
 
 // findAPI finds an API as internal loops and versions do: by id, or by name without regard to case and special characters.
 func (r *Router) findAPI(search string) *api {
-	if search == "" {
-		return nil
+	if a := r.byID[search]; a != nil && search != "" {
+		return a
 	}
-	for _, exact := range []bool{true, false} {
-		for _, a := range r.apis {
-			if a.skipped == "" && (exact && a.id == search || !exact && strings.EqualFold(loopingName(a.Name), search)) {
-				return a
-			}
+	return r.byName[strings.ToLower(search)]
+}
+
+// indexNames lists the APIs by id and by name. Of several ones, the first counts.
+func (r *Router) indexNames() {
+	r.byID, r.byName = map[string]*api{}, map[string]*api{}
+	for _, a := range r.apis {
+		name := strings.ToLower(loopingName(a.Name))
+		if a.skipped == "" && r.byID[a.id] == nil {
+			r.byID[a.id] = a
+		}
+		if a.skipped == "" && r.byName[name] == nil && name != "" {
+			r.byName[name] = a
 		}
 	}
-	return nil
 }
 
 func loopingName(name string) string {

@@ -23,6 +23,7 @@ type entry struct {
 // order registers the APIs as the gateway does: those with a domain first, then by the length of their listen paths (sortSpecsByListenPath).
 // APIs with one domain and listen path are renamed at the gateway's start (processSpec).
 func (r *Router) order() {
+	r.ranks = map[rank][]*api{}
 	count := map[string]int{}
 	for _, a := range r.apis {
 		count[a.domain+a.listenPath]++
@@ -41,6 +42,7 @@ func (r *Router) order() {
 		if a.skipped != "" || a.internal {
 			continue
 		}
+		r.ranks[r.rankOf(a)] = append(r.ranks[r.rankOf(a)], a)
 		if a.id != "" {
 			r.addEntry(entry{api: a, prefix: "/" + a.id + "/", alias: true})
 		}
@@ -49,6 +51,18 @@ func (r *Router) order() {
 			r.addEntry(entry{api: a, prefix: a.declaredPath, lost: true})
 		}
 	}
+	r.indexNames()
+}
+
+// rank is what APIs have in common that the gateway orders by chance.
+type rank struct {
+	hasDomain bool
+	length    int // of the listen path
+	host      string
+}
+
+func (r *Router) rankOf(a *api) rank {
+	return rank{a.hasDomain, listenPathLength(a.declaredPath), r.hostOf(a)}
 }
 
 // compareRank orders APIs as the gateway asks them. It does not determine the order of equal ones.
@@ -120,13 +134,15 @@ func (r *Router) addEntry(e entry) {
 	}
 	inner.PathPrefix(e.prefix).Subrouter().NewRoute().Handler(http.NotFoundHandler())
 	e.router = root
+	if pattern := listenPattern(e.prefix); strings.Contains(e.prefix, "{") && pattern != nil {
+		r.index.AddPattern(pattern.String(), len(r.entries))
+	} else {
+		r.index.AddPrefix(e.prefix, len(r.entries))
+	}
 	r.entries = append(r.entries, &e)
 }
 
 func (e *entry) matches(host string, u *url.URL) bool {
-	if !strings.Contains(e.prefix, "{") && !strings.HasPrefix(u.Path, e.prefix) { // most entries of a large gateway end here
-		return false
-	}
 	return e.router.Match(&http.Request{Method: http.MethodGet, Host: host, URL: u}, &mux.RouteMatch{})
 }
 
@@ -155,14 +171,21 @@ func (r *Router) Route(request Request) Answer {
 	if own && (r.Switches.ControlPort == 0 || r.Switches.ControlPort == r.Switches.Port) && (u.Path == "/"+r.Switches.HealthCheck || strings.HasPrefix(u.Path, "/tyk/")) {
 		return answered(nil, 0, "the gateway's own API answers it")
 	}
-	for i, e := range r.entries {
+	var candidates []*entry
+	for _, i := range r.index.Find(u.Path) {
+		candidates = append(candidates, r.entries[i])
+	}
+	for i, e := range candidates {
 		if !e.api.listensOn(request.Port, r.Switches) || !e.matches(host, u) {
 			continue
 		}
-		if other := r.findTie(i, request.Port, host, u); other != nil {
+		if other := r.findTie(e, candidates[i+1:], request.Port, host, u); other != nil {
 			return unknown(e.api, e.api.ListenPath, "APIs "+e.api.Title()+" and "+other.Title()+" both match, and Tyk orders them by chance")
 		}
-		return r.enter(e, request, host, u)
+		alias := e.alias && !slices.ContainsFunc(candidates, func(other *entry) bool {
+			return other.api == e.api && !other.alias && !other.lost && other.matches(host, u)
+		})
+		return r.enter(e, alias, request, host, u)
 	}
 	return answered(nil, http.StatusNotFound, "no API has this host and path")
 }
@@ -176,9 +199,8 @@ func (a *api) listensOn(port int, s Switches) bool {
 }
 
 // findTie finds another API of the same rank that matches too.
-func (r *Router) findTie(first, port int, host string, u *url.URL) *api {
-	e := r.entries[first]
-	for _, other := range r.entries[first+1:] {
+func (r *Router) findTie(e *entry, after []*entry, port int, host string, u *url.URL) *api {
+	for _, other := range after {
 		if other.api != e.api && !e.lost && !other.lost && compareRank(other.api, e.api) == 0 && other.api.listensOn(port, r.Switches) && other.matches(host, u) {
 			return other.api
 		}
@@ -186,12 +208,9 @@ func (r *Router) findTie(first, port int, host string, u *url.URL) *api {
 	return nil
 }
 
-// enter gives the request to the API of an entry.
-func (r *Router) enter(e *entry, request Request, host string, u *url.URL) Answer {
+// enter gives the request to the API of an entry; alias: that is the only way that the path has to it.
+func (r *Router) enter(e *entry, alias bool, request Request, host string, u *url.URL) Answer {
 	a := e.api
-	alias := e.alias && !slices.ContainsFunc(r.entries, func(other *entry) bool {
-		return other.api == a && !other.alias && !other.lost && other.matches(host, u)
-	})
 	if e.lost {
 		return unknown(a, a.ListenPath, "several APIs have the listen path "+a.declaredPath+": at its start Tyk renames all of them")
 	}

@@ -163,15 +163,73 @@ func (a *api) barrier(refused bool) Rule {
 
 // removeUnreachable removes rules that a rule before them covers, and rules without destination that keep nothing from a rule after them.
 func removeUnreachable(rules []Rule) []Rule {
+	var forwards pathSet
+	needed := make([]bool, len(rules))
+	for i, rule := range slices.Backward(rules) {
+		if needed[i] = len(rule.Destinations) > 0 || forwards.mayOverlap(rule.Path); len(rule.Destinations) > 0 {
+			forwards.add(rule.Path)
+		}
+	}
 	var kept []Rule
+	var covered pathSet
 	for i, rule := range rules {
-		covered := slices.ContainsFunc(kept, func(before Rule) bool { return before.Condition == nil && before.Path.Covers(rule.Path) })
-		needed := len(rule.Destinations) > 0 || slices.ContainsFunc(rules[i+1:], func(after Rule) bool { return len(after.Destinations) > 0 && after.Path.MayOverlap(rule.Path) })
-		if !covered && needed {
-			kept = append(kept, rule)
+		if !needed[i] || covered.covers(rule.Path) {
+			continue
+		}
+		if kept = append(kept, rule); rule.Condition == nil {
+			covered.add(rule.Path)
 		}
 	}
 	return kept
+}
+
+// pathSet finds conditions by the text that their paths begin with, without asking each of them.
+type pathSet struct {
+	exact, prefixes, patterns map[string]bool
+	open                      map[string]bool // the texts of prefixes and patterns
+	beginnings                map[string]bool // of all texts
+}
+
+func (s *pathSet) add(p PathMatch) {
+	if s.exact == nil {
+		s.exact, s.prefixes, s.patterns, s.open, s.beginnings = map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	}
+	text := p.Literal()
+	switch {
+	case p.Exact != "":
+		s.exact[text] = true
+	case p.Prefix != "":
+		s.prefixes[text] = true
+	default:
+		s.patterns[p.Pattern] = true
+	}
+	if p.Exact == "" {
+		s.open[text] = true
+	}
+	for length := len(text); length >= 0 && !s.beginnings[text[:length]]; length-- {
+		s.beginnings[text[:length]] = true
+	}
+}
+
+// covers reports [PathMatch.Covers] of one of the conditions.
+func (s *pathSet) covers(p PathMatch) bool {
+	return s.exact[p.Exact] || s.patterns[p.Pattern] || hasBeginning(s.prefixes, p.Exact+p.Prefix)
+}
+
+// mayOverlap reports [PathMatch.MayOverlap] of one of the conditions.
+func (s *pathSet) mayOverlap(p PathMatch) bool {
+	text := p.Literal()
+	return p.Exact == "" && s.beginnings[text] || s.exact[text] || hasBeginning(s.open, text)
+}
+
+// hasBeginning reports whether a text begins with one of a set.
+func hasBeginning(set map[string]bool, text string) bool {
+	for length := range len(text) + 1 {
+		if set[text[:length]] {
+			return true
+		}
+	}
+	return false
 }
 
 // Covers reports whether every path of the other match is one of this match.
@@ -197,8 +255,8 @@ func (p PathMatch) Apply(path string) (becomes string, found bool) {
 		}
 		return p.Becomes + rest, found
 	}
-	pattern, err := regexp.Compile("^(?:" + p.Pattern + ")$")
-	if err != nil {
+	pattern := p.compile().whole
+	if pattern == nil {
 		return "", false
 	}
 	match := pattern.FindStringSubmatchIndex(path)
@@ -213,38 +271,40 @@ var groupNumber = regexp.MustCompile(`\\\d`)
 
 // MayOverlap reports whether a path can be one of both matches.
 func (p PathMatch) MayOverlap(other PathMatch) bool {
-	a, b := p.literal(), other.literal()
-	switch {
-	case p.Exact != "" && other.Exact != "":
-		return a == b
-	case p.Exact != "" && other.Prefix != "":
-		return strings.HasPrefix(a, b)
-	case p.Prefix != "" && other.Exact != "":
-		return strings.HasPrefix(b, a)
-	}
-	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+	a, b := p.Literal(), other.Literal()
+	return a == b || p.Exact == "" && strings.HasPrefix(b, a) || other.Exact == "" && strings.HasPrefix(a, b)
 }
 
-// literal is the text that each path begins with.
-func (p PathMatch) literal() string {
+// Literal is the text that each path begins with.
+func (p PathMatch) Literal() string {
 	switch {
 	case p.Exact != "":
 		return p.Exact
 	case p.Prefix != "":
 		return p.Prefix
 	}
-	if known, found := literalTexts.Load(p.Pattern); found {
-		return known.(string)
-	}
-	text := ""
-	if compiled, err := regexp.Compile(p.Pattern); err == nil {
-		text, _ = compiled.LiteralPrefix()
-	}
-	literalTexts.Store(p.Pattern, text)
-	return text
+	return p.compile().literal
 }
 
-var literalTexts sync.Map // by pattern
+type compiledPattern struct {
+	whole   *regexp.Regexp // nil: it is broken
+	literal string
+}
+
+var compiledPatterns sync.Map // by pattern
+
+func (p PathMatch) compile() compiledPattern {
+	if known, found := compiledPatterns.Load(p.Pattern); found {
+		return known.(compiledPattern)
+	}
+	var c compiledPattern
+	if compiled, err := regexp.Compile(p.Pattern); err == nil {
+		c.literal, _ = compiled.LiteralPrefix()
+		c.whole, _ = regexp.Compile("^(?:" + p.Pattern + ")$")
+	}
+	compiledPatterns.Store(p.Pattern, c)
+	return c
+}
 
 // step maps paths: those that are equal to match, or begin with it, become the text with the same rest.
 type step struct {
@@ -287,8 +347,8 @@ func (p *planner) mapAPI(a *api) []Rule {
 	if a.port != 0 && a.port != p.router.Switches.Port {
 		p.refuse(a.Root.FindFold("listen_port"), "it listens on a port of its own, %d", a.port)
 	}
-	for _, other := range p.router.apis {
-		if other != a && other.skipped == "" && !other.internal && compareRank(a, other) == 0 && p.router.hostOf(a) == p.router.hostOf(other) && (isTemplate(a.declaredPath) || isTemplate(other.declaredPath)) && literalsMeet(a.declaredPath, other.declaredPath) {
+	for _, other := range p.router.ranks[p.router.rankOf(a)] {
+		if other != a && (isTemplate(a.declaredPath) || isTemplate(other.declaredPath)) && listenPathsMeet(a.declaredPath, other.declaredPath) {
 			p.refuse(a.ListenPath, "API %s has a listen path of the same rank, and Tyk orders them by chance", other.Title())
 		}
 	}
@@ -316,11 +376,27 @@ func (p *planner) mapAPI(a *api) []Rule {
 	return p.rules
 }
 
-// literalsMeet reports whether two listen paths may take one path, by their texts before the first parameter.
-func literalsMeet(a, b string) bool {
-	a, _, _ = strings.Cut(a, "{")
-	b, _, _ = strings.Cut(b, "{")
-	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+// listenPathsMeet reports whether two listen paths may take one path: it compares the segments before the first parameter that may have a slash.
+func listenPathsMeet(a, b string) bool {
+	for {
+		first, restOfFirst, moreOfFirst := strings.Cut(a, "/")
+		second, restOfSecond, moreOfSecond := strings.Cut(b, "/")
+		if !moreOfFirst || !moreOfSecond || hasExpression(first) || hasExpression(second) {
+			first, _, _ = strings.Cut(a, "{")
+			second, _, _ = strings.Cut(b, "{")
+			return strings.HasPrefix(first, second) || strings.HasPrefix(second, first)
+		}
+		if first != second && !strings.Contains(first+second, "{") {
+			return false
+		}
+		a, b = restOfFirst, restOfSecond
+	}
+}
+
+// hasExpression reports a parameter in a segment that is not plainly {NAME}.
+func hasExpression(segment string) bool {
+	open, closed := strings.Count(segment, "{"), strings.Count(segment, "}")
+	return open != closed || open > 0 && strings.Contains(segment, ":")
 }
 
 // findHostFault finds why Envoy cannot compare hosts as Tyk does.

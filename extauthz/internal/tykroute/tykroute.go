@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/meshpass/meshpass/extauthz/internal/pathindex"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 )
@@ -76,6 +77,10 @@ type Router struct {
 	Problems []Problem
 	apis     []*api
 	entries  []*entry
+	index    pathindex.Index // of entries, by decoded paths
+	byID     map[string]*api
+	byName   map[string]*api // in small letters, as internal loops write it
+	ranks    map[rank][]*api // those that clients reach
 }
 
 // NewRouters gives a router for each gateway of the input that serves APIs.

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
@@ -53,6 +54,10 @@ func (m *Model) readHosts() {
 			})
 		}
 	}
+	m.hostsByName = map[string][]*Host{}
+	for _, h := range m.Hosts {
+		m.hostsByName[h.Name] = append(m.hostsByName[h.Name], h)
+	}
 }
 
 // FindHosts gives the entries of the registry for a name that an object of a namespace writes: [NAMESPACE/]HOST.
@@ -66,8 +71,12 @@ func (m *Model) FindHosts(name, namespace string) []*Host {
 		full = service + "." + ns + ".svc." + m.ClusterDomain
 	}
 	var found []*Host
-	for _, h := range m.Hosts {
-		if (h.Name == full || h.Name == name) && (only == "" || h.Namespace == only) {
+	candidates := m.hostsByName[full]
+	if full != name {
+		candidates = slices.Concat(candidates, m.hostsByName[name])
+	}
+	for _, h := range candidates {
+		if only == "" || h.Namespace == only {
 			found = append(found, h)
 		}
 	}

@@ -18,6 +18,7 @@ type Model struct {
 	Namespaces    map[string]*objects.Object
 	Workloads     []*Workload
 	Hosts         []*Host // Services and hosts of ServiceEntries
+	hostsByName   map[string][]*Host
 
 	Gateways []*TykGateway
 	APIs     []*API
