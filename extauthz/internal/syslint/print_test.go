@@ -97,8 +97,8 @@ func TestUnchecked(t *testing.T) {
 		text.WriteString(u.Place.String() + ": " + u.Reason + "\n")
 	}
 	golden.CompareFile(t, "unreadable.golden.txt", text.String())
-	if report.Objects != 2 {
-		t.Errorf("%d objects were checked, want the two that can be read", report.Objects)
+	if report.Objects != 3 {
+		t.Errorf("%d objects were checked, want the three that can be read", report.Objects)
 	}
 	if _, err := os.Stat("testdata/unreadable"); err != nil {
 		t.Fatal(err)

@@ -69,6 +69,7 @@ type TykPolicy struct {
 
 func (m *Model) readTyk() {
 	for _, c := range m.Set.ContentsOf(objects.TykConfig) {
+		m.checkKinds(c.Root, "configuration", gatewayMembers)
 		m.Gateways = append(m.Gateways, &TykGateway{Conf: c.Root, Namespace: c.Namespace, Root: c.Root, environment: map[string]*objects.Node{}})
 	}
 	for _, c := range m.Set.ContentsOf(objects.TykValues) {
@@ -82,6 +83,7 @@ func (m *Model) readTyk() {
 		if inner := root.Find("api_definition"); inner != nil {
 			root = inner
 		}
+		m.checkKinds(root, "definition", classicMembers)
 		m.APIs = append(m.APIs, readClassic(root, c, nil))
 	}
 	refs := map[string]*objects.Object{}
@@ -104,9 +106,15 @@ func (m *Model) readTyk() {
 	for _, c := range m.Set.ContentsOf(objects.OpenAPI) {
 		o := refs[c.Namespace+"/"+c.Holder+"/"+c.Name]
 		found[o] = true
+		m.checkKinds(c.Root.Find("x-tyk-api-gateway"), "definition", openMembers)
 		m.APIs = append(m.APIs, readOpenAPI(c.Root, c, o))
 	}
 	for _, o := range m.OfKind(objects.Tyk, "ApiDefinition") {
+		if o.Spec().IsEmpty() {
+			m.Set.Unchecked = append(m.Set.Unchecked, objects.Unchecked{Place: o.Root.Place(), Reason: "it has no spec"})
+			continue
+		}
+		m.checkKinds(o.Spec(), "definition", classicMembers)
 		m.APIs = append(m.APIs, readClassic(o.Spec(), nil, o))
 	}
 	m.pairAPIs()

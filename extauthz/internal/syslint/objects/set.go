@@ -81,7 +81,7 @@ func (s *Set) addUnchecked(p Place, reason string) {
 func (s *Set) SortedUnchecked() []Unchecked {
 	all := append([]Unchecked{}, s.Unchecked...)
 	slices.SortStableFunc(all, func(a, b Unchecked) int {
-		return cmp.Or(strings.Compare(a.Source, b.Source), cmp.Compare(a.Line, b.Line), strings.Compare(a.Object, b.Object), cmp.Compare(a.KeyLine, b.KeyLine))
+		return cmp.Or(strings.Compare(a.Source, b.Source), cmp.Compare(a.Line, b.Line), strings.Compare(a.Object, b.Object), cmp.Compare(a.KeyLine, b.KeyLine), cmp.Compare(a.Column, b.Column), cmp.Compare(a.KeyColumn, b.KeyColumn))
 	})
 	return all
 }

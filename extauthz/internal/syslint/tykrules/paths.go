@@ -38,7 +38,7 @@ var (
 		"Tyk compares it as the beginning of a text: /orders also takes /orders-admin.",
 		"End the listen path with /, or set http_server_options.enable_strict_routes.")
 	pathInvalid = registry.Define("tyk_listen_path_invalid", finding.Error,
-		"A listen path cannot be routed: it does not begin with /, its braces are not closed, or it has an invalid expression.",
+		"A listen path cannot be routed: it is missing, does not begin with /, has a space, its braces are not closed, or it has an invalid expression.",
 		"Tyk does not load the API, or serves it nowhere.",
 		"Write a path such as /orders/ or /{tenant:[a-z]+}/orders/.")
 )
@@ -227,7 +227,10 @@ func (c *checker) checkListenPath(a *model.API) {
 	g := c.GatewayOf(a)
 	rest := muxSegment.ReplaceAllString(path, "x")
 	switch {
-	case !strings.HasPrefix(path, "/"), strings.ContainsAny(rest, "{}"):
+	case a.ListenPath.String() == "" && !strings.HasPrefix(a.Protocol.String(), "t"): // tcp and tls have none
+		c.report.Add(pathInvalid, at(a, a.ListenPath), "API %s has no listen path", a.Title())
+		return
+	case !strings.HasPrefix(path, "/"), strings.Contains(path, " "), strings.ContainsAny(rest, "{}"):
 		c.report.Add(pathInvalid, at(a, a.ListenPath), "API %s: the listen path %s", a.Title(), quote(path))
 		return
 	}
