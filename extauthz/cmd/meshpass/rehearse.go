@@ -80,13 +80,16 @@ func (r *rehearsal) run(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	if err := r.findPrograms(cmd); err != nil {
-		return err
-	}
 	if r.html != "" { // before a rehearsal that could take minutes
 		if _, err := os.Stat(filepath.Dir(r.html)); err != nil {
 			return fmt.Errorf("--html: %w", err)
 		}
+		if info, err := os.Stat(r.html); err == nil && info.IsDir() {
+			return fmt.Errorf("--html: %s is a folder: name a file", r.html)
+		}
+	}
+	if err := r.findPrograms(cmd); err != nil {
+		return err
 	}
 	if !inside && r.isolation != "shared" {
 		code, err := isolate.Run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -138,22 +141,23 @@ func (r *rehearsal) readRecords(cmd *cobra.Command) (*rehearse.Recording, error)
 	}
 }
 
+// print prints the report, also if the page cannot be written.
 func (r *rehearsal) print(cmd *cobra.Command, report *rehearse.Report) error {
-	if r.html != "" {
-		var page strings.Builder
-		if err := report.WritePage(&page); err != nil {
-			return err
-		}
-		if err := atomicfile.Write(r.html, []byte(page.String()), 0o644); err != nil {
-			return err
-		}
-	}
 	var err error
 	switch r.format {
 	case "html":
 		err = report.WritePage(cmd.OutOrStdout())
 	default:
 		err = printAnswer(cmd, report, r.format)
+	}
+	if err == nil && r.html != "" {
+		var page strings.Builder
+		if err = report.WritePage(&page); err == nil {
+			err = atomicfile.Write(r.html, []byte(page.String()), 0o644)
+		}
+		if err != nil {
+			return &exitError{code: exitCouldNot, inAnswer: true, err: fmt.Errorf("--html: %w", err)}
+		}
 	}
 	if err == nil && !report.Passed() {
 		return errAnswerNo
