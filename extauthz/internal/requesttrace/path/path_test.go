@@ -2,6 +2,7 @@ package path_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -172,6 +173,26 @@ func TestPage(t *testing.T) {
 	tab.Resize(360, 640)
 	if width := tab.Number("document.documentElement.scrollWidth"); width != 360 {
 		t.Errorf("the page is %v pixels wide, want 360: only the drawing scrolls", width)
+	}
+}
+
+// A token or a query in a log is in no form of the answer.
+func TestTokensAreRemoved(t *testing.T) {
+	const token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJva3RhOmFsaWNlIn0.bSeaI3Tenq17hlxB0GAHKtdEAD7oUAe154dtpDCX-qI"
+	inputs := strings.Replace(orders, `"id":"o"`, `"id":"o","detail":"`+token+`","inputs":{"request.headers.authorization":"Bearer `+token+`","claims.list":["`+token+`",{"a":"`+token+`"}]}`, 1)
+	for _, line := range []string{edge, inputs} {
+		line = strings.Replace(line, `"path":"`, `"path":"/`+token+`?key=`+token+`&secret=s3cr3t/`, 1)
+		report := reportOf(t, search.Query{ID: "t1"}, lines(line))
+		var page strings.Builder
+		data, err := json.Marshal(report)
+		if err = errors.Join(err, report.WritePage(&page)); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{textOf(t, report), string(data), page.String()} {
+			if strings.Contains(text, "eyJ") || strings.Contains(text, "s3cr3t") || !strings.Contains(text, "[a token]") {
+				t.Errorf("got %s", text)
+			}
+		}
 	}
 }
 

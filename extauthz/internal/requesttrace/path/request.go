@@ -124,7 +124,9 @@ func (a *Answer) sortOrder() int {
 // New makes the way of a request from its records.
 func New(g *search.Group) *Request {
 	b := builder{request: &Request{Txn: g.Txn, OtherTxns: g.OtherTxns, Omitted: g.Omitted, Verdict: Undecided}}
-	for _, r := range g.Records {
+	for i, r := range g.Records {
+		r = removeTokens(r)
+		g.Records[i] = r
 		b.addIdentity(r)
 		if r.Kind.IsAudit() {
 			b.addDecision(r)
