@@ -137,7 +137,7 @@ rbac-proof: test-programs ## Send random requests through gateways with the Tyk 
 	cd e2e && RBAC_REQUESTS=$(or $(REQUESTS),10000) go test -count=1 -timeout 60m -v ./gateway -run '^TestRBACGenerate'
 
 .PHONY: routes-proof
-routes-proof: test-programs ## Compare routes from definitions with the real gateway by random requests [REQUESTS=10000]
+routes-proof: bin/tyk bin/tyk-templates bin/meshpass bin/envoy bin/istiod ## Compare routes from definitions with the real gateway by random requests [REQUESTS=10000]
 	cd e2e && ROUTES_REQUESTS=$(or $(REQUESTS),10000) go test -count=1 -v -timeout 60m ./routes
 
 .PHONY: lint-load
