@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"io"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -222,23 +221,4 @@ func readCPU(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-// A chain allocates nothing for a record.
-func TestAChainAllocatesNothingForARecord(t *testing.T) {
-	for _, settings := range []audit.Settings{{}, chained(time.Hour)} {
-		log := audit.New(io.Discard, audit.Options{Settings: settings})
-		write := func() {
-			for range 100 {
-				log.Record(newRecord("allow", "rule_allowed"))
-			}
-			if err := log.Flush(context.Background()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		write()
-		if n := testing.AllocsPerRun(50, write); n > 60 {
-			t.Errorf("%v allocations for 100 records, with a chain: %t", n, settings.Chain != nil)
-		}
-	}
 }

@@ -25,10 +25,19 @@ var suites = []suite{
 	{name: "shared", dir: ".", args: []string{"-race", "./..."}},
 	{name: "extauthz", dir: "extauthz", args: []string{"-race", "./..."}},
 	{name: "plugins", dir: "plugins", args: []string{"-race", "-tags", "goplugin", "./..."}},
+	{name: "costs of shared", dir: ".", args: countCosts("./shared/...", "./internal/...")},
+	{name: "costs of extauthz", dir: "extauthz", args: countCosts("./...")},
+	{name: "costs of plugins", dir: "plugins", args: countCosts("-tags", "goplugin", "./identity/...")},
 	{name: "release", dir: "release", args: []string{"./..."}},
 	{name: "istiod", dir: "e2e/istiod", args: []string{"-trimpath", "-vet=off", "./..."}},
 	{name: "charts", dir: "charts", args: []string{"-vet=off", "./..."}},
 	{name: "e2e", dir: "e2e", args: []string{"-count=1", "-timeout=20m", "./..."}},
+}
+
+// countCosts are the arguments for the tests of allocations and instructions, which -race changes. -trimpath, as for programs,
+// saves compiling the packages once more.
+func countCosts(args ...string) []string {
+	return append([]string{"-trimpath", "-run", "Allocat|Instructions"}, args...)
 }
 
 // runTests runs the suite and reports every event as it arrives.
