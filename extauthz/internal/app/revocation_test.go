@@ -232,8 +232,10 @@ func TestAlarmsOfTheFile(t *testing.T) {
 	}
 	f.write("revoked.yaml", withdrawing(t, revocation.Sub, "idp:bob"))
 	eventually(t, "not allowed again", func() bool { return a.reason(t) == "rule_allowed read-own-tenant" })
+	// A half-written file is refused too, with another message: what counts is one message more.
+	before := a.logged(refusedMessage)
 	f.write("revoked.yaml", "serial: 9007199254740992\nrevocations: []")
-	eventually(t, "not refused", func() bool { return a.logged(refusedMessage) == 2 })
+	eventually(t, "not refused", func() bool { return a.logged(refusedMessage) > before })
 	late.Store(int64(40 * time.Second))
 	if got := a.reason(t); got != "revocation_stale" {
 		t.Errorf("40 s later: %s", got)
