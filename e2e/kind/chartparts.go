@@ -40,7 +40,7 @@ func (r *chartRun) applyParts(ctx context.Context, file string) error {
 
 // upgrade changes values of a release, and waits for its pods.
 func (r *chartRun) upgrade(ctx context.Context, release string, values ...string) error {
-	args := append([]string{"upgrade", release, "charts/" + release, "--reuse-values", "--wait", "--timeout", "5m"}, values...)
+	args := append([]string{"upgrade", release, "charts/" + release, "--reset-then-reuse-values", "--wait", "--timeout", "5m"}, values...)
 	_, err := r.runHelm(ctx, args...)
 	return err
 }
