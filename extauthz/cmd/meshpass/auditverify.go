@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -36,7 +38,7 @@ Give all files of a trail, in any order: rotated files, files that gzip has comp
 
 The last lines of a chain can be cut off without a trace, unless a later checkpoint is known:
 keep the file of --write-head where the writer of the records cannot change it, and name it
-with --head the next time. docs/audit.md says what else cannot be seen.
+with --head from the second time on. docs/audit.md says what else cannot be seen.
 
 Exit codes: 0 no finding; 1 findings; 2 a file could not be read, or has no chain.`,
 		Example: `  meshpass audit verify --key audit.pem.pub audit.jsonl audit.jsonl.*.gz
@@ -113,8 +115,11 @@ func (a *auditVerify) readKeys() error {
 func (a *auditVerify) readHeads() error {
 	for _, name := range a.heads {
 		text, err := readfile.Read(name, maxHeadFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("--head: %w: leave --head out the first time, when there is no file of --write-head yet", err)
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("--head: %w", err)
 		}
 		n := 0
 		for line := range bytes.SplitSeq(text, []byte("\n")) {

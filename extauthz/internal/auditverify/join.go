@@ -219,7 +219,7 @@ func (v *verifier) describeEnd(c *chain) {
 	if f.end.seq > 0 && f.last.seq > f.end.seq {
 		v.addFinding(Finding{Kind: "added", Chain: c.id, Seq: f.end.seq + 1, Count: f.last.seq - f.end.seq, Message: fmt.Sprintf("the chain ended with seq %d at %s, and lines were added after it", f.end.seq, v.placeOf(f.end))}, f.last)
 	}
-	entry := Chain{ID: c.id, Replica: c.replica, First: f.first.seq, Last: f.last.seq, Lines: c.lines, Covered: covered, Uncovered: f.last.seq - min(covered, f.last.seq),
+	entry := Chain{ID: c.id, Replica: c.replica, First: f.first.seq, Last: f.last.seq, Lines: c.lines, Covered: covered, Uncovered: f.last.seq - min(max(covered, f.first.seq-1), f.last.seq),
 		Ended: f.end.seq > 0, LastPlace: v.placeOf(f.last)}
 	if c.start != nil {
 		entry.From = &c.start.Time

@@ -249,6 +249,9 @@ func TestAChainThatWasComputedAgain(t *testing.T) {
 	if r := verify(t, Options{Keys: []ed25519.PublicKey{other}}, memory("f", bytes.Join(lines, []byte("\n")))); !slices.Equal(describe(r), []string{"f:1 unknown_key 1"}) {
 		t.Errorf("with another key: got %q", describe(r))
 	}
+	if r := verify(t, Options{Keys: []ed25519.PublicKey{other}}, memory("f", bytes.Join(lines[6:], []byte("\n")))); r.Chains[0].Uncovered != 4 {
+		t.Errorf("a part, with another key: got %+v", r.Chains)
+	}
 }
 
 // A process continues the file of the one before, over rotations, in any order of the files, compressed or not.
