@@ -55,9 +55,6 @@ func Compare(set *objects.Set, o Options) (Report, error) {
 		return Report{}, err
 	}
 	c.compareAll(o.Progress)
-	if len(c.APIs) == 0 {
-		set.AddNote("no API definition of Tyk is in the input")
-	}
 	if len(c.Documents) == 0 {
 		set.AddNote("no AccessPolicy is in the input")
 	}
@@ -100,6 +97,9 @@ func (c *comparer) compareAll(progress func(done, all int)) {
 func newComparer(set *objects.Set, o Options) (*comparer, error) {
 	m := model.New(set)
 	c := &comparer{Model: m, input: rights.Read(m), report: &Report{}, unsure: map[string]bool{}, cache: setCache{}, routed: map[*policy.Rule]bool{}, reached: map[string]bool{}, routers: tykroute.NewRouters(m), methods: standardMethods}
+	if len(m.APIs) == 0 {
+		set.AddMissing("API definition of Tyk")
+	}
 	for _, d := range m.Documents {
 		c.documents = append(c.documents, d.Compiled)
 	}

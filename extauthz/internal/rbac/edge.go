@@ -82,6 +82,9 @@ func GenerateEdge(set *objects.Set, o GenerateOptions) (GeneratedDocuments, erro
 	if err != nil {
 		return GeneratedDocuments{}, err
 	}
+	if len(c.documents) == 0 {
+		set.AddMissing("AccessPolicy")
+	}
 	g := edgeGenerator{comparer: c}
 	for _, r := range c.routers {
 		for _, problem := range r.Problems {

@@ -82,6 +82,9 @@ func GenerateTyk(set *objects.Set, o GenerateOptions) (GeneratedPolicies, error)
 	if err != nil {
 		return GeneratedPolicies{}, err
 	}
+	if len(c.documents) == 0 {
+		set.AddMissing("AccessPolicy")
+	}
 	g := generator{comparer: c, options: o, result: GeneratedPolicies{Policies: map[string]TykPolicy{}, Differences: Differences{Wider: []Row{}, Narrower: []Row{}}}}
 	c.methods = slices.Concat(standardMethods, o.Methods)
 	g.findRoles()

@@ -118,7 +118,10 @@ func Check(m *model.Model, progress Progress) Report {
 	c := &checker{progress: progress, existingRoutes: r.readExisting(), seen: map[string]bool{}, reached: map[*model.Workload]bool{}, upstreams: map[string]bool{},
 		missing: map[*model.API]probe{}, documents: map[workloadAtHost][]*model.Document{}}
 	c.report = Report{Coverage: []Coverage{}, Holes: []Hole{}, Routes: c.count}
-	if c.count == 0 {
+	switch {
+	case c.count == 0 && len(m.APIs) == 0:
+		m.Set.AddMissing("API definition of Tyk and no route")
+	case c.count == 0:
 		m.Set.AddNote("no HTTPRoute and no VirtualService are in the input")
 	}
 	for _, router := range routers {
@@ -128,7 +131,9 @@ func Check(m *model.Model, progress Progress) Report {
 		c.checkGateway(router)
 	}
 	if len(routers) == 0 {
-		m.Set.AddNote("no API definition of Tyk is in the input")
+		if c.count > 0 {
+			m.Set.AddNote("no API definition of Tyk is in the input")
+		}
 		for _, gateway := range slices.Sorted(maps.Keys(c.byGateway)) {
 			for _, route := range c.byGateway[gateway] {
 				c.addHole(RouteWithoutAPI, nil, route.node, "%s leads to %s, and no API has it", route.title(), describeBackends(route))

@@ -50,6 +50,9 @@ func Explain(m *model.Model, requests []tykroute.Request) Explained {
 	routers := tykroute.NewRouters(m)
 	(&renderer{Model: m}).noteGateways(routers)
 	reportProblems(m, routers)
+	if len(m.APIs) == 0 {
+		m.Set.AddMissing("API definition of Tyk")
+	}
 	e := Explained{Requests: []Explanation{}}
 	for _, request := range requests {
 		answer := tykroute.Answer{Outcome: tykroute.Answered, Status: 404, Reason: "no API definition is in the input"}

@@ -86,6 +86,11 @@ func (s *Set) SortedUnchecked() []Unchecked {
 	return all
 }
 
+// AddMissing records a part without which nothing can be compared.
+func (s *Set) AddMissing(part string) {
+	s.addUnchecked(Place{Source: "the input"}, "it has no "+part)
+}
+
 // AddNote records, once, what is not in the input.
 func (s *Set) AddNote(text string) {
 	if !slices.Contains(s.Notes, text) {
