@@ -284,7 +284,7 @@ func TestRefusals(t *testing.T) {
 		"a port of its own":      {[2]string{`"use_keyless"`, `"listen_port": 9000, "use_keyless"`}, routes.VirtualService, "it listens on a port of its own, 9000"},
 		"different paths":        {[2]string{`"target_url"`, `"enable_load_balancing": true, "target_list": ["orders.shop.svc:8080/a", "reports.shop.svc:8080/b"], "target_url"`}, routes.VirtualService, `its targets have different paths, "/a" and "/b"`},
 		"an escaped listen path": {[2]string{"/orders/", "/órders/"}, routes.VirtualService, "characters that a URL escapes"},
-		"a rewrite":              {[2]string{`"use_extended_paths": true`, `"use_extended_paths": true, "extended_paths": {"url_rewrites": [{"path": "/a", "method": "GET", "match_pattern": "a", "rewrite_to": "/b"}]}`}, routes.VirtualService, "a URL rewrite changes /a"},
+		"a rewrite":              {[2]string{`"use_extended_paths": true`, `"use_extended_paths": true, "extended_paths": {"url_rewrites": [{"path": "/a", "method": "GET", "match_pattern": "a", "rewrite_to": "/b"}]}`}, routes.VirtualService, "a URL rewrite changes /a: Tyk compares and replaces the path together with the query"},
 		"a mock response":        {[2]string{`"use_extended_paths": true`, `"use_extended_paths": true, "extended_paths": {"mock_response": [{"path": "/a", "method": "GET"}]}`}, routes.VirtualService, "Tyk answers /a with a mock response"},
 		"a text prefix":          {[2]string{"/orders/", "/orders"}, routes.HTTPRoute, "Tyk also takes /ordersx"},
 		"the root with a path":   {[2]string{"/orders/", "/"}, routes.HTTPRoute, "its listen path is /, and its target has the path /v1"},

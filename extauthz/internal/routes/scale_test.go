@@ -83,7 +83,7 @@ func randomRules(random *rand.Rand) (rules []tykroute.Rule) {
 // isRepeated asks each rule after one, in order.
 func isRepeated(rule tykroute.Rule, after []tykroute.Rule) bool {
 	at := slices.IndexFunc(after, func(next tykroute.Rule) bool {
-		return next.Path.Pattern != "" || next.Path.Covers(rule.Path)
+		return next.Path.Pattern != "" || next.Path.Exact == rule.Path.Exact || next.Path.Prefix != "" && strings.HasPrefix(rule.Path.Exact, next.Path.Prefix)
 	})
 	if rule.Path.Exact == "" || at < 0 || after[at].Path.Prefix != rule.Path.Exact {
 		return false

@@ -211,7 +211,7 @@ func (s *pathSet) add(p PathMatch) {
 	}
 }
 
-// covers reports [PathMatch.Covers] of one of the conditions.
+// covers reports whether every path of a condition is one of another condition of the set.
 func (s *pathSet) covers(p PathMatch) bool {
 	return s.exact[p.Exact] || s.patterns[p.Pattern] || hasBeginning(s.prefixes, p.Exact+p.Prefix)
 }
@@ -230,17 +230,6 @@ func hasBeginning(set map[string]bool, text string) bool {
 		}
 	}
 	return false
-}
-
-// Covers reports whether every path of the other match is one of this match.
-func (p PathMatch) Covers(other PathMatch) bool {
-	switch {
-	case p.Prefix != "":
-		return strings.HasPrefix(other.Exact, p.Prefix) || strings.HasPrefix(other.Prefix, p.Prefix)
-	case p.Exact != "":
-		return p.Exact == other.Exact
-	}
-	return p.Pattern == other.Pattern
 }
 
 // Apply gives what a path becomes; found is false if the path does not match.
@@ -475,7 +464,7 @@ func (p *planner) checkEndpoints(a *api, v *version) {
 		case virtual:
 			p.refuse(e.node, "a virtual endpoint answers %s", e.path)
 		case rewritten:
-			p.refuse(e.node, "a URL rewrite changes %s", e.path)
+			p.refuse(e.node, "a URL rewrite changes %s: Tyk compares and replaces the path together with the query, and a route keeps the query", e.path)
 		case methodChanged:
 			p.refuse(e.node, "the method of requests to %s changes", e.path)
 		case allowed, blocked, internalOnly:
