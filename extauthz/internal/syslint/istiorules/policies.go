@@ -206,7 +206,7 @@ func (c *checker) checkWorkloads() {
 			c.report.Add(guardedNoPolicy, at, "%s has the label %s: %s, and no CUSTOM policy selects it", w.Title(), model.GuardLabel, label)
 			continue
 		}
-		if !c.IsGuarded(w) || c.IsAmbient(w.Namespace) {
+		if !c.IsGuarded(w) || c.IsAmbient(w.Namespace) || w.IsGateway() { // a gateway takes requests from outside of the mesh
 			continue
 		}
 		if c.InjectionOf(w) == model.NotInjected {

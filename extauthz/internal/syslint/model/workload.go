@@ -139,6 +139,17 @@ func (m *Model) InjectionOf(w *Workload) Injection {
 	return NotInjected
 }
 
+// IsGateway reports whether the pods are a gateway of Istio, or a waypoint, whose proxy is no sidecar: by the label that istiod gives them, by
+// the template that injects the proxy, or by the proxy's own arguments.
+func (w *Workload) IsGateway() bool {
+	if w.Labels["gateway.networking.k8s.io/gateway-name"] != "" || strings.Contains(w.Annotation("inject.istio.io/templates").String(), "gateway") {
+		return true
+	}
+	return slices.ContainsFunc(w.Containers(), func(c *objects.Node) bool {
+		return c.Find("name").String() == "istio-proxy" && slices.Contains(c.Find("args").Texts(), "router")
+	})
+}
+
 // ProxyConfig is a value of the pods' own part of the MeshConfig (annotation proxy.istio.io/config); nil: it is not set there.
 func (w *Workload) ProxyConfig(keys ...string) any {
 	text := w.Annotation("proxy.istio.io/config").String()
