@@ -57,5 +57,6 @@ func (c Config) Load() (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the cluster: %w", err)
 	}
+	config.QPS, config.Burst = 50, 100 // client-go's own bounds, 5 and 10, are for controllers
 	return config, nil
 }
