@@ -34,6 +34,7 @@ var switches = map[string][]string{
 		`podMonitor: {enabled: true, additionalLabels: {release: kps}}`,
 		`podMonitor: {additionalLabels: {release: kps}, gateway: {enabled: true, labels: {app: gateway-tyk-tyk-gateway}, port: 8081, metricsPort: 9093}}`,
 		`prometheusRule: {enabled: true, additionalLabels: {release: kps}, disabled: [MeshpassTokenRevoked]}`,
+		`dashboards: {enabled: true, labels: {grafana_dashboard: "yes", team: edge}}`,
 		`removalCheck: {enabled: false}`,
 		`policies: {documents: {orders.yaml: "apiVersion: meshpass.dev/v1\n"}}`,
 		`policies: {existingConfigMap: mine}`,
