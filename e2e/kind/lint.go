@@ -130,8 +130,16 @@ func (e *Environment) testLintRights(ctx context.Context) ([]string, error) {
 	if r.code == 2 || len(r.Unchecked) > 0 || r.Objects == 0 {
 		problems = append(problems, fmt.Sprintf("exit code %d, %d objects, not checked: %+v\n%s", r.code, r.Objects, r.Unchecked, r.stderr))
 	}
+	senders := 0
 	for _, f := range r.Findings {
+		if f.Code == "document_unguarded" && f.Object == "ConfigMap meshpass/meshpass-policies" {
+			senders++ // a sender of the rig has the account of a guarded workload, without its label
+			continue
+		}
 		problems = append(problems, fmt.Sprintf("%s: %s", f.Code, f.Object))
+	}
+	if senders != 3 {
+		problems = append(problems, fmt.Sprintf("%d findings about the rig's three senders", senders))
 	}
 	r, err = e.runLint(ctx, kubeconfig, "--include-secrets")
 	if err == nil && (r.code != 2 || len(r.Unchecked) != 1 || r.Unchecked[0].Object != "Secret" || r.Unchecked[0].Reason != "no right to list secrets: Forbidden") {
