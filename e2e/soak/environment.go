@@ -20,9 +20,8 @@ const (
 
 // environment has the servers of a run that are not part of the local mesh.
 type environment struct {
-	list    *redisServer
-	keySet  *keySetServer
-	metrics string // address for the plugin's metrics
+	list   *redisServer
+	keySet *keySetServer
 }
 
 func newEnvironment() (*environment, error) {
@@ -34,8 +33,7 @@ func newEnvironment() (*environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := freeAddress()
-	return &environment{list: list, keySet: keySet, metrics: metrics}, err
+	return &environment{list: list, keySet: keySet}, nil
 }
 
 func (e *environment) close() error { return errors.Join(e.keySet.kill(), e.list.kill()) }
@@ -64,7 +62,7 @@ func (e *environment) startServers(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	plugin := fmt.Sprintf("revocation: {file: %s}\nmetrics: %q\n", listFile, e.metrics)
+	plugin := fmt.Sprintf("revocation: {file: %s}\n", listFile)
 	// Short tokens, so that keys also leave the set within a run.
 	if err := editFile(filepath.Join(dir, "identity.yaml"), plugin, map[string]string{"lifetime: 60s": "lifetime: 10s"}); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -93,7 +94,7 @@ func runParts(ctx context.Context, o Options, mesh *localmesh.Mesh, env *environ
 
 // newParts prepares a run, and measures the capacity.
 func newParts(ctx context.Context, o Options, mesh *localmesh.Mesh, env *environment) (*parts, error) {
-	keys := &rotator{every: o.Every, lead: o.Lead, dir: mesh.Dir(), metrics: env.metrics, algorithms: map[string]string{}}
+	keys := &rotator{every: o.Every, lead: o.Lead, dir: mesh.Dir(), metrics: strings.TrimPrefix(mesh.PluginMetricsURL(), "http://"), algorithms: map[string]string{}}
 	if err := errors.Join(keys.waitForMetrics(ctx), keys.rotateOnce(ctx)); err != nil {
 		return nil, err
 	}
