@@ -12,9 +12,7 @@ import (
 func TestTheCommandsOfCompliance(t *testing.T) {
 	page := string(mustRead(t, "../../../docs/compliance.md"))
 	named := regexp.MustCompile("`(meshpass [a-z ]+)`").FindAllStringSubmatch(page, -1)
-	for _, line := range regexp.MustCompile(`(?m)^    (meshpass .*)$`).FindAllStringSubmatch(page, -1) {
-		named = append(named, line)
-	}
+	named = append(named, regexp.MustCompile(`(?m)^    (meshpass .*)$`).FindAllStringSubmatch(page, -1)...)
 	if len(named) < 20 {
 		t.Errorf("%d commands", len(named))
 	}

@@ -116,9 +116,10 @@ func (r *patternReader) read(part *syntax.Regexp) bool {
 			}
 		}
 		return true
+	default:
+		r.anyText = true
+		return !mayHaveSlash(part)
 	}
-	r.anyText = true
-	return !mayHaveSlash(part)
 }
 
 // mayHaveSlash reports whether a match of an expression may have a slash.
@@ -135,6 +136,7 @@ func mayHaveSlash(part *syntax.Regexp) bool {
 			}
 		}
 		return false
+	default:
+		return slices.ContainsFunc(part.Sub, mayHaveSlash)
 	}
-	return slices.ContainsFunc(part.Sub, mayHaveSlash)
 }

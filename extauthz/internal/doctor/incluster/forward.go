@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/apimachinery/pkg/util/httpstream" //nolint:staticcheck // deprecated, but the type of client-go's SPDY dialer
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport/spdy"
 

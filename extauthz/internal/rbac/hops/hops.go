@@ -144,6 +144,7 @@ func verdictOf(r *policy.Rule, who Who, method string) (v Verdict, conditions []
 		case Conditional:
 			v = Conditional
 			conditions = append(conditions, text)
+		case Yes:
 		}
 	}
 	return v, conditions, ""

@@ -68,7 +68,6 @@ type Copy struct {
 	hashesKeys  bool   // of Tyk: sessions are found by the hash of their key
 	stops       []func() error
 	processes   []*process.Proc
-	caught      []error
 }
 
 func (c *Copy) addressOf(host, port int) string { return fmt.Sprintf("%s:%d", c.net.Addr(host), port) }

@@ -75,8 +75,8 @@ func (r *Reader) ReadPath(path string) error {
 
 // readFile reads a file once: a second time is the same file under another argument.
 func (r *Reader) readFile(path, name string) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		if absolute, err := filepath.Abs(real); err == nil {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		if absolute, err := filepath.Abs(target); err == nil {
 			if r.files[absolute] {
 				r.Set.AddNote(name + " is given twice, and was read once")
 				return

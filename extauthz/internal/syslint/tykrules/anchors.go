@@ -52,8 +52,9 @@ func isAnchored(n *syntax.Regexp, at end) bool {
 			}
 		}
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 func isAnyCharacter(n *syntax.Regexp) bool {
@@ -94,6 +95,7 @@ func sample(n *syntax.Regexp) (text string, ok bool) {
 			text += each
 		}
 		return text, true
+	default:
+		return "", false
 	}
-	return "", false
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// aMinute bounds a browser that hangs. No test waits for it otherwise.
-const aMinute = time.Minute
+// hangTimeout bounds a browser that hangs. No test waits for it otherwise.
+const hangTimeout = time.Minute
 
 // width is that of the window, in CSS pixels, until [Tab.Resize].
 const width = 1200
@@ -49,7 +49,7 @@ func Open(t testing.TB, file string) *Tab {
 	if program == "" {
 		t.Skip("NOT RUN: a report in a browser: needs chromium")
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), aMinute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), hangTimeout)
 	t.Cleanup(cancel)
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.WindowSize(width, 900),
 		chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()))
