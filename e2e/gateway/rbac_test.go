@@ -295,7 +295,6 @@ type rbacProof struct {
 	*rig
 	switches string
 	wider    map[string][]generatedRow // by case
-	random   *rand.Rand
 }
 
 func newRBACProof(t *testing.T, switches string, cases []rbacCase) *rbacProof {

@@ -33,7 +33,7 @@ func run(definitions, services int, dir string) error {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(made)
+		defer func() { _ = os.RemoveAll(made) }() // a folder of this run alone
 		dir = made
 	}
 	root, err := repo.Root()
@@ -83,7 +83,7 @@ func measureRoutes(program string, input []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // a folder of this run alone
 	for _, kind := range []string{"virtualservice", "httproute"} {
 		out, err := measureCommand(program, append([]string{"routes", "render", "--kind", kind, "--gateway", "edge/public", "--partial"}, input...)...)
 		if err != nil {
