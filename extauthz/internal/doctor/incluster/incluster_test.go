@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -82,11 +83,14 @@ var podPages = [2]string{`
 type cluster struct {
 	forbidden string // part of the paths that it forbids
 	plugin    string // the plugin's file
+	mu        sync.Mutex
 	asked     []string
 }
 
 func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
 	c.asked = append(c.asked, r.Method+" "+r.URL.Path)
+	c.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
 	answer := func(text string) {
 		var object map[string]any
