@@ -44,8 +44,9 @@ func Files() (map[string][]byte, error) {
 	return files, nil
 }
 
-func (b board) build() (dashboard.Dashboard, error) {
+func (b board) build() (dashboard.Dashboard, error) { //nolint:staticcheck // Grafana's sidecar loads this form, not that of dashboardv2
 	source := common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("$datasource")}
+	//nolint:staticcheck // see above
 	builder := dashboard.NewDashboardBuilder(b.title).Uid(b.name).Description(b.description).Tags([]string{"meshpass"}).
 		Readonly().Refresh("1m").Time("now-6h", "now").
 		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data Source").Type("prometheus"))
