@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/meshpass/meshpass/extauthz/internal/kubeclient"
 )
 
 const (
@@ -23,8 +25,6 @@ const (
 	observe     = "observe"
 	gatewayName = "gateway.networking.k8s.io/gateway-name" // the label of the pods of a Gateway
 )
-
-const pageSize = 500 // pods of one answer of the API server
 
 var (
 	pods                  = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
@@ -179,26 +179,18 @@ func readSelections(policy *unstructured.Unstructured, rootNamespace string) (al
 
 // countPods adds the pods that run or will run, and no pod that is ending.
 func (s selection) countPods(ctx context.Context, client dynamic.Interface, counts map[Workload]int) error {
-	options := metav1.ListOptions{LabelSelector: s.selector, Limit: pageSize}
-	for {
-		list, err := client.Resource(pods).Namespace(s.namespace).List(ctx, options)
-		if err != nil {
-			return err
-		}
-		for _, pod := range list.Items {
-			phase, _, _ := unstructured.NestedString(pod.Object, "status", "phase")
-			if phase == "Succeeded" || phase == "Failed" || pod.GetDeletionTimestamp() != nil {
-				continue
-			}
-			account, _, _ := unstructured.NestedString(pod.Object, "spec", "serviceAccountName")
-			w := Workload{Name: "ns/" + pod.GetNamespace() + "/sa/" + cmp.Or(account, "default")}
-			if s.key != "" {
-				w.Label = s.key + "=" + pod.GetLabels()[s.key]
-			}
-			counts[w]++
-		}
-		if options.Continue = list.GetContinue(); options.Continue == "" {
+	list := client.Resource(pods).Namespace(s.namespace)
+	return kubeclient.VisitObjects(ctx, list, metav1.ListOptions{LabelSelector: s.selector}, func(pod *unstructured.Unstructured) error {
+		phase, _, _ := unstructured.NestedString(pod.Object, "status", "phase")
+		if phase == "Succeeded" || phase == "Failed" || pod.GetDeletionTimestamp() != nil {
 			return nil
 		}
-	}
+		account, _, _ := unstructured.NestedString(pod.Object, "spec", "serviceAccountName")
+		w := Workload{Name: "ns/" + pod.GetNamespace() + "/sa/" + cmp.Or(account, "default")}
+		if s.key != "" {
+			w.Label = s.key + "=" + pod.GetLabels()[s.key]
+		}
+		counts[w]++
+		return nil
+	})
 }

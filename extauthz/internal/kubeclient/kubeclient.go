@@ -2,9 +2,11 @@
 package kubeclient
 
 import (
+	"context"
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/dynamic"
@@ -46,6 +48,27 @@ func NewREST(c Config) (rest.Interface, error) {
 		return nil, fmt.Errorf("cannot connect to the cluster: %w", err)
 	}
 	return client, nil
+}
+
+// pageSize is how many objects are in one answer of the API server.
+const pageSize = 500
+
+// VisitObjects calls visit with each object that a list has, page by page. It returns the API server's error, or that of visit.
+func VisitObjects(ctx context.Context, list dynamic.ResourceInterface, options metav1.ListOptions, visit func(*unstructured.Unstructured) error) error {
+	for options.Limit = pageSize; ; {
+		page, err := list.List(ctx, options)
+		if err != nil {
+			return err
+		}
+		for i := range page.Items {
+			if err := visit(&page.Items[i]); err != nil {
+				return err
+			}
+		}
+		if options.Continue = page.GetContinue(); options.Continue == "" {
+			return nil
+		}
+	}
 }
 
 // Load reads the kubeconfig.

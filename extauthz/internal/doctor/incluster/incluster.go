@@ -46,7 +46,6 @@ const (
 )
 
 const (
-	pageSize     = 500 // pods in one answer of the API server
 	guardedLabel = "meshpass.dev/guarded"
 	rights       = "docs/doctor.md#rights"
 )
@@ -96,35 +95,34 @@ func Find(ctx context.Context, c kubeclient.Config, s Settings) (doctor.Installa
 }
 
 func (f *finder) readPods(ctx context.Context) error {
-	options := metav1.ListOptions{Limit: pageSize}
-	for {
-		list, err := f.client.Resource(podResource).List(ctx, options)
-		switch {
-		case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-			for _, check := range doctor.Checks {
-				f.found.Missing[check] = doctor.Missing{Detail: "no right to list the pods of the cluster", Do: rights}
-			}
-			return nil
-		case err != nil:
-			return fmt.Errorf("listing the pods of the cluster: %w", err)
+	var unreadable error
+	err := kubeclient.VisitObjects(ctx, f.client.Resource(podResource), metav1.ListOptions{}, func(item *unstructured.Unstructured) error {
+		var p pod
+		text, err := item.MarshalJSON()
+		if err == nil {
+			err = json.Unmarshal(text, &p)
 		}
-		for _, item := range list.Items {
-			var p pod
-			text, err := item.MarshalJSON()
-			if err == nil {
-				err = json.Unmarshal(text, &p)
-			}
-			if err != nil {
-				return fmt.Errorf("reading the pod %s/%s: %w", item.GetNamespace(), item.GetName(), err)
-			}
-			if p.Metadata.DeletionTimestamp == "" && p.Status.Phase != "Succeeded" && p.Status.Phase != "Failed" {
-				f.addPod(ctx, p)
-			}
+		if err != nil {
+			unreadable = fmt.Errorf("reading the pod %s/%s: %w", item.GetNamespace(), item.GetName(), err)
+			return unreadable
 		}
-		if options.Continue = list.GetContinue(); options.Continue == "" {
-			return nil
+		if p.Metadata.DeletionTimestamp == "" && p.Status.Phase != "Succeeded" && p.Status.Phase != "Failed" {
+			f.addPod(ctx, p)
 		}
+		return nil
+	})
+	switch {
+	case unreadable != nil:
+		return unreadable
+	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+		for _, check := range doctor.Checks {
+			f.found.Missing[check] = doctor.Missing{Detail: "no right to list the pods of the cluster", Do: rights}
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("listing the pods of the cluster: %w", err)
 	}
+	return nil
 }
 
 func (f *finder) addPod(ctx context.Context, p pod) {

@@ -28,8 +28,6 @@ type Config struct {
 	Since      time.Time // of the runtime's time of a line
 }
 
-const pageSize = 500 // pods of one answer of the API server
-
 var pods = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 
 // container is one whose log is read.
@@ -100,24 +98,16 @@ func (l failedLog) Read([]byte) (int, error) { return 0, l.err }
 func (failedLog) Close() error               { return nil }
 
 func listContainers(ctx context.Context, client dynamic.Interface, namespace string) (found []container, warnings []string, err error) {
-	options := metav1.ListOptions{Limit: pageSize}
-	for {
-		page, err := client.Resource(pods).Namespace(namespace).List(ctx, options)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, pod := range page.Items {
-			containers, waiting := readPod(pod)
-			found, warnings = append(found, containers...), append(warnings, waiting...)
-		}
-		if options.Continue = page.GetContinue(); options.Continue == "" {
-			return found, warnings, nil
-		}
-	}
+	err = kubeclient.VisitObjects(ctx, client.Resource(pods).Namespace(namespace), metav1.ListOptions{}, func(pod *unstructured.Unstructured) error {
+		containers, waiting := readPod(pod)
+		found, warnings = append(found, containers...), append(warnings, waiting...)
+		return nil
+	})
+	return found, warnings, err
 }
 
 // readPod returns the containers of a pod whose logs can be read, and names those that have not started.
-func readPod(pod unstructured.Unstructured) (found []container, waiting []string) {
+func readPod(pod *unstructured.Unstructured) (found []container, waiting []string) {
 	restarts := readRestarts(pod)
 	for _, list := range []string{"initContainers", "containers"} {
 		specs, _, _ := unstructured.NestedSlice(pod.Object, "spec", list)
@@ -145,7 +135,7 @@ func readPod(pod unstructured.Unstructured) (found []container, waiting []string
 }
 
 // readRestarts counts the restarts of the containers that have started.
-func readRestarts(pod unstructured.Unstructured) map[string]int64 {
+func readRestarts(pod *unstructured.Unstructured) map[string]int64 {
 	restarts := map[string]int64{}
 	for _, list := range []string{"initContainerStatuses", "containerStatuses"} {
 		statuses, _, _ := unstructured.NestedSlice(pod.Object, "status", list)

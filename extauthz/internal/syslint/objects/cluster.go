@@ -9,12 +9,12 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-)
 
-// pageSize bounds what one answer of the API server holds.
-const pageSize = 500
+	"github.com/meshpass/meshpass/extauthz/internal/kubeclient"
+)
 
 // ReadCluster reads all objects that checks read. Secrets are read only if withSecrets. Kinds that the cluster does not have are left out;
 // kinds that may not be read are named.
@@ -38,37 +38,29 @@ func (r *Reader) ReadCluster(ctx context.Context, client dynamic.Interface, sour
 func (r *Reader) listKind(ctx context.Context, client dynamic.Interface, source, group, kind string, info kindInfo) error {
 	for _, version := range strings.Fields(info.versions) {
 		resource := client.Resource(schema.GroupVersionResource{Group: group, Version: version, Resource: info.plural})
-		options := metav1.ListOptions{Limit: pageSize}
-		for {
-			list, err := resource.List(ctx, options)
-			switch {
-			case apierrors.IsNotFound(err):
-			case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-				r.Set.addUnchecked(Place{Source: source, Object: kind}, fmt.Sprintf("no right to list %s: %s", info.plural, apierrors.ReasonForError(err)))
-				return nil
-			case err != nil:
-				return fmt.Errorf("%s: listing %s: %w", source, info.plural, err)
+		err := kubeclient.VisitObjects(ctx, resource, metav1.ListOptions{}, func(item *unstructured.Unstructured) error {
+			if isOwned(item.GetOwnerReferences(), kind) {
+				return nil // the Deployment or CronJob is checked
 			}
-			if err != nil { // the cluster does not have this version
-				break
-			}
-			for i := range list.Items {
-				item := &list.Items[i]
-				if isOwned(item.GetOwnerReferences(), kind) {
-					continue // the Deployment or CronJob is checked
-				}
-				item.SetManagedFields(nil)
-				text, err := item.MarshalJSON()
-				if err != nil {
-					r.Set.addUnchecked(Place{Source: source, Object: titleOf(kind, item.GetNamespace(), item.GetName())}, err.Error())
-					continue
-				}
-				r.readRendered(source, text)
-			}
-			if options.Continue = list.GetContinue(); options.Continue == "" {
+			item.SetManagedFields(nil)
+			text, err := item.MarshalJSON()
+			if err != nil {
+				r.Set.addUnchecked(Place{Source: source, Object: titleOf(kind, item.GetNamespace(), item.GetName())}, err.Error())
 				return nil
 			}
+			r.readRendered(source, text)
+			return nil
+		})
+		switch {
+		case apierrors.IsNotFound(err):
+			continue // the cluster does not have this version
+		case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+			r.Set.addUnchecked(Place{Source: source, Object: kind}, fmt.Sprintf("no right to list %s: %s", info.plural, apierrors.ReasonForError(err)))
+			return nil
+		case err != nil:
+			return fmt.Errorf("%s: listing %s: %w", source, info.plural, err)
 		}
+		return nil
 	}
 	return nil
 }
