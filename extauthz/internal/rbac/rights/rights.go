@@ -10,6 +10,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/extauthz/internal/tykroute"
 )
 
 // Grant is an entry of allowed_urls.
@@ -168,17 +169,7 @@ type Switches struct {
 // Expression is the regular expression of a pattern, as Tyk prepares it. With Switches.Prefix, Tyk looks for it in the path behind the
 // listen path too, and else only in the whole path of the request.
 func (s Switches) Expression(pattern string) (string, error) {
-	text := pattern
-	if open := strings.Count(text, "{"); open > 0 && open == strings.Count(text, "}") {
-		text = muxName.ReplaceAllString(text, `([^/]+)`)
-	}
-	text = strings.ReplaceAll(strings.ReplaceAll(text, "/*/", "/[^/]+/"), "/*", "/.*")
-	if s.Prefix && strings.HasPrefix(text, "/") {
-		text = "^" + text
-	}
-	if s.Suffix && !strings.HasSuffix(text, "$") {
-		text += "$"
-	}
+	text := tykroute.PreparePattern(pattern, s.Prefix, s.Suffix)
 	if s.Prefix && strings.Trim(text, "^$") == "" {
 		return matchNothing, nil // Tyk's MatchPath
 	}
@@ -188,5 +179,3 @@ func (s Switches) Expression(pattern string) (string, error) {
 
 // matchNothing is an expression that no text matches.
 const matchNothing = `[^\x00-\x{10FFFF}]`
-
-var muxName = regexp.MustCompile(`{([^}]+)}`)
