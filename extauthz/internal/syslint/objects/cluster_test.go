@@ -68,7 +68,7 @@ func newCluster(t *testing.T, forbidden string) (client dynamic.Interface, asked
 		}
 	}))
 	t.Cleanup(server.Close)
-	client, err := dynamic.NewForConfig(&rest.Config{Host: server.URL})
+	client, err := dynamic.NewForConfig(&rest.Config{Host: server.URL, QPS: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
