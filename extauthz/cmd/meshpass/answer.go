@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +24,14 @@ func printAnswer(cmd *cobra.Command, a answer, format string) error {
 	return printText(cmd, a.Print)
 }
 
+// printAnswerOrPage is [printAnswer] with the format html.
+func printAnswerOrPage(cmd *cobra.Command, a answer, page func(io.Writer) error, format string) error {
+	if format == "html" {
+		return page(cmd.OutOrStdout())
+	}
+	return printAnswer(cmd, a, format)
+}
+
 // printText prints the text of a function without terminal control characters.
 func printText(cmd *cobra.Command, write func(io.Writer) error) error {
 	var text strings.Builder
@@ -37,6 +47,17 @@ func openInput(cmd *cobra.Command, name string) (io.ReadCloser, error) {
 		return io.NopCloser(cmd.InOrStdin()), nil
 	}
 	return os.Open(name)
+}
+
+// newProgress gives a function that writes a line to standard error, at most one in two seconds.
+func newProgress(cmd *cobra.Command) func(format string, args ...any) {
+	next := time.Now().Add(2 * time.Second)
+	return func(format string, args ...any) {
+		if now := time.Now(); now.After(next) {
+			next = now.Add(2 * time.Second)
+			fmt.Fprintf(cmd.ErrOrStderr(), "meshpass: "+format+"\n", args...)
+		}
+	}
 }
 
 // newWarningLog is the log of a command that a person runs at a terminal.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -159,12 +158,9 @@ func openRecords(cmd *cobra.Command, names []string) ([]auditverify.Input, error
 
 // showBytesRead reports progress if reading takes seconds.
 func showBytesRead(cmd *cobra.Command) func(int64) {
-	total, next := int64(0), time.Now().Add(2*time.Second)
+	total, progress := int64(0), newProgress(cmd)
 	return func(n int64) {
 		total += n
-		if now := time.Now(); now.After(next) {
-			next = now.Add(2 * time.Second)
-			fmt.Fprintf(cmd.ErrOrStderr(), "meshpass: %d MB are read\n", total/1e6)
-		}
+		progress("%d MB are read", total/1e6)
 	}
 }

@@ -97,13 +97,7 @@ is named, with the reason; --skip leaves a check out on purpose.`,
 		if err := printAnswer(cmd, report, *format); err != nil {
 			return err
 		}
-		switch unchecked := report.Count(doctor.NotChecked); {
-		case unchecked > 0:
-			return &exitError{code: exitCouldNot, inAnswer: true, err: fmt.Errorf("%d checks could not be done", unchecked)}
-		case report.Count(doctor.Wrong) > 0:
-			return errAnswerNo
-		}
-		return nil
+		return exitFor(report.Count(doctor.Wrong) == 0, report.Count(doctor.NotChecked), "checks could not be done")
 	}
 	return cmd
 }

@@ -36,6 +36,21 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
+// exitFor is the error of a command that has printed its answer. left is how many parts are not in the answer's verdict, in the words
+// of what: they weigh more than the verdict.
+func exitFor(passes bool, left int, what string) error {
+	switch {
+	case left > 0:
+		return &exitError{code: exitCouldNot, inAnswer: true, err: fmt.Errorf("%d %s", left, what)}
+	case !passes:
+		return errAnswerNo
+	}
+	return nil
+}
+
+// notChecked are the words of [exitFor] for a part of the input.
+const notChecked = "parts of the input could not be checked"
+
 // answerNoFor is the answer no, for an error that is one of the given kinds. Any other
 // error is returned as it is.
 func answerNoFor(err error, kinds ...error) error {

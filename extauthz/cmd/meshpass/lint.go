@@ -58,12 +58,10 @@ named, with its place.`,
 			return writeBaseline(cmd, report, newBaseline)
 		}
 		report.Accept(accepted)
-		err = printFindings(cmd, report, *format, report.Passes())
-		var answer *exitError
-		if (err == nil || errors.As(err, &answer) && answer.err == nil) && !report.IsComplete() {
-			return &exitError{code: exitCouldNot, inAnswer: true, err: fmt.Errorf("%d parts of the input could not be checked", len(report.Unchecked))}
+		if err := printFindings(cmd, report, *format, true); err != nil {
+			return err
 		}
-		return err
+		return exitFor(report.Passes(), len(report.Unchecked), notChecked)
 	}
 	return cmd
 }

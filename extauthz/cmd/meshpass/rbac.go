@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/rbac"
 )
 
@@ -34,13 +32,8 @@ func (i *rbacInput) addFlags(cmd *cobra.Command) {
 
 // reportProgress prints a line each two seconds.
 func (i *rbacInput) reportProgress(cmd *cobra.Command) {
-	next := time.Now().Add(2 * time.Second)
-	i.options.Progress = func(done, all int) {
-		if now := time.Now(); now.After(next) {
-			next = now.Add(2 * time.Second)
-			fmt.Fprintf(cmd.ErrOrStderr(), "meshpass: %d of %d APIs are compared\n", done, all)
-		}
-	}
+	progress := newProgress(cmd)
+	i.options.Progress = func(done, all int) { progress("%d of %d APIs are compared", done, all) }
 }
 
 func newRBAC() *cobra.Command {
@@ -87,23 +80,10 @@ reaches; 2 something could not be read or compared. It is named, with its place.
 		if err != nil {
 			return err
 		}
-		switch *format {
-		case "html":
-			err = report.PrintHTML(cmd.OutOrStdout())
-		case "json":
-			err = printer.JSON(cmd.OutOrStdout(), report)
-		default:
-			err = printText(cmd, report.Print)
-		}
-		switch {
-		case err != nil:
+		if err := printAnswerOrPage(cmd, report, report.PrintHTML, *format); err != nil {
 			return err
-		case !report.IsComplete():
-			return &exitError{code: exitCouldNot, inAnswer: true, err: fmt.Errorf("%d parts of the input could not be compared", len(report.Unchecked))}
-		case !report.Passes():
-			return errAnswerNo
 		}
-		return nil
+		return exitFor(report.Passes(), len(report.Unchecked), "parts of the input could not be compared")
 	}
 	return cmd
 }

@@ -143,13 +143,7 @@ func (r *rehearsal) readRecords(cmd *cobra.Command) (*rehearse.Recording, error)
 
 // print prints the report, also if the page cannot be written.
 func (r *rehearsal) print(cmd *cobra.Command, report *rehearse.Report) error {
-	var err error
-	switch r.format {
-	case "html":
-		err = report.WritePage(cmd.OutOrStdout())
-	default:
-		err = printAnswer(cmd, report, r.format)
-	}
+	err := printAnswerOrPage(cmd, report, report.WritePage, r.format)
 	if err == nil && r.html != "" {
 		var page strings.Builder
 		if err = report.WritePage(&page); err == nil {

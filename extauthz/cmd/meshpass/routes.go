@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/routes"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 )
@@ -69,15 +68,15 @@ its place.`,
 		if len(rendered.APIs) == 0 && len(rendered.Unchecked) == 0 {
 			return fmt.Errorf("no API definition of Tyk is in the input")
 		}
-		if *format == "json" {
-			err = printer.JSON(cmd.OutOrStdout(), rendered)
-		} else {
-			err = printText(cmd, rendered.Print)
-			if err == nil {
-				err = printErrorText(cmd, rendered.PrintStates)
+		if err := printAnswer(cmd, rendered, *format); err != nil {
+			return err
+		}
+		if *format == "text" {
+			if err := printErrorText(cmd, rendered.PrintStates); err != nil {
+				return err
 			}
 		}
-		return exitForRoutes(err, len(rendered.Unchecked), rendered.IsComplete())
+		return exitFor(rendered.IsComplete(), len(rendered.Unchecked), notChecked)
 	}
 	return cmd
 }
@@ -88,19 +87,6 @@ func printErrorText(cmd *cobra.Command, write func(io.Writer) error) error {
 	cmd.SetOut(cmd.ErrOrStderr())
 	defer cmd.SetOut(out)
 	return printText(cmd, write)
-}
-
-// exitForRoutes ends with 2 if a part of the input was not read, and with 1 if the answer is no.
-func exitForRoutes(err error, unchecked int, passes bool) error {
-	switch {
-	case err != nil:
-		return err
-	case unchecked > 0:
-		return &exitError{code: exitCouldNot, inAnswer: true, err: fmt.Errorf("%d parts of the input could not be checked", unchecked)}
-	case !passes:
-		return errAnswerNo
-	}
-	return nil
 }
 
 func cutGateway(text string) (namespace, name string, found bool) {

@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/routes"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 )
@@ -37,12 +36,10 @@ not be read or compared. It is named, with its place.`,
 			return err
 		}
 		report := routes.Check(model.New(set), newProgress(cmd))
-		if *format == "json" {
-			err = printer.JSON(cmd.OutOrStdout(), report)
-		} else {
-			err = printText(cmd, report.Print)
+		if err := printAnswer(cmd, report, *format); err != nil {
+			return err
 		}
-		return exitForRoutes(err, len(report.Unchecked), report.Passes())
+		return exitFor(report.Passes(), len(report.Unchecked), notChecked)
 	}
 	return cmd
 }

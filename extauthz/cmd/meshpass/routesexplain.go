@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/routes"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/tykroute"
@@ -70,12 +69,10 @@ definitions do not determine it; 2 something could not be read.`,
 			return err
 		}
 		explained := routes.Explain(model.New(set), asked)
-		if *format == "json" {
-			err = printer.JSON(cmd.OutOrStdout(), explained)
-		} else {
-			err = printText(cmd, explained.Print)
+		if err := printAnswer(cmd, explained, *format); err != nil {
+			return err
 		}
-		return exitForRoutes(err, len(explained.Unchecked), explained.Passes())
+		return exitFor(explained.Passes(), len(explained.Unchecked), notChecked)
 	}
 	return cmd
 }

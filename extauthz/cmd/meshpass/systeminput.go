@@ -1,10 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,17 +47,6 @@ func (i systemInput) validate(cmd *cobra.Command) error {
 		return newUsageError(cmd, "--include-secrets and --kubeconfig need --context")
 	}
 	return checkStdin(cmd, i.files...)
-}
-
-// newProgress gives a function that writes a line to standard error, at most one in two seconds.
-func newProgress(cmd *cobra.Command) func(format string, args ...any) {
-	next := time.Now().Add(2 * time.Second)
-	return func(format string, args ...any) {
-		if now := time.Now(); now.After(next) {
-			next = now.Add(2 * time.Second)
-			fmt.Fprintf(cmd.ErrOrStderr(), "meshpass: "+format+"\n", args...)
-		}
-	}
 }
 
 // read reads all inputs, and reports progress if that takes seconds.

@@ -193,12 +193,7 @@ func (i *traceInput) rank(cmd *cobra.Command, sources []search.Source, warnings 
 
 // printTrace prints an answer. The answer and the exit code have what could not be read.
 func printTrace(cmd *cobra.Command, a answer, page func(io.Writer) error, format string, found bool, read search.Read) error {
-	var err error
-	if format == "html" {
-		err = page(cmd.OutOrStdout())
-	} else {
-		err = printAnswer(cmd, a, format)
-	}
+	err := printAnswerOrPage(cmd, a, page, format)
 	switch {
 	case err != nil:
 		return err
