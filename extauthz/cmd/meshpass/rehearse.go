@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meshpass/meshpass/extauthz/internal/progress"
 	"github.com/meshpass/meshpass/extauthz/internal/rehearse"
 	"github.com/meshpass/meshpass/extauthz/internal/rehearse/isolate"
 	"github.com/meshpass/meshpass/extauthz/internal/rehearse/localcopy"
@@ -199,12 +200,7 @@ type rehearsalProgress struct {
 }
 
 func newRehearsalProgress(to io.Writer) *rehearsalProgress {
-	p := &rehearsalProgress{to: to, next: time.Now().Add(2 * time.Second)}
-	if file, isFile := to.(*os.File); isFile {
-		info, err := file.Stat()
-		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	return p
+	return &rehearsalProgress{to: to, terminal: progress.IsTerminal(to), next: time.Now().Add(2 * time.Second)}
 }
 
 // Starting names the part that is started.

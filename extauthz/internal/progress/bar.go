@@ -30,7 +30,7 @@ type Bar struct {
 
 // New starts a bar. A total of 0 is one that is not known.
 func New(to io.Writer, what string, total int64) *Bar {
-	b := &Bar{to: to, terminal: isTerminal(to), what: what, total: total, now: time.Now}
+	b := &Bar{to: to, terminal: IsTerminal(to), what: what, total: total, now: time.Now}
 	b.startClock()
 	return b
 }
@@ -40,7 +40,8 @@ func (b *Bar) startClock() {
 	b.next = b.began.Add(quiet)
 }
 
-func isTerminal(to io.Writer) bool {
+// IsTerminal reports whether a writer is a terminal, where a line can be drawn again.
+func IsTerminal(to io.Writer) bool {
 	file, ok := to.(*os.File)
 	if !ok {
 		return false
