@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"net"
 	"testing"
 )
@@ -20,15 +19,4 @@ func freePort(t *testing.T) (addr, port string) {
 		t.Fatal(err)
 	}
 	return addr, port
-}
-
-// dial is a condition: something accepts connections at addr.
-func dial(addr string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	}
 }

@@ -137,7 +137,7 @@ func startRedis(t *testing.T) string {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if err := server.AwaitReady(ctx, dial(addr)); err != nil {
+	if err := server.AwaitReady(ctx, process.NewListeningCheck(addr)); err != nil {
 		t.Fatal(err)
 	}
 	return addr

@@ -224,13 +224,7 @@ func (m *hopMesh) startProgram(ctx context.Context, spec process.Spec, address s
 	m.onClose(p.Stop)
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	err = p.AwaitReady(ctx, func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	})
+	err = p.AwaitReady(ctx, process.NewListeningCheck(address))
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, lastLines(spec.Stderr))
 	}

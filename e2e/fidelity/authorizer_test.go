@@ -101,13 +101,7 @@ func startMeshpass(t testing.TB, n *subnet.Subnet, dir, policies, address string
 	stopAtEnd(t, p.Stop)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	err = p.AwaitReady(ctx, func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-		if err == nil {
-			conn.Close()
-		}
-		return err
-	})
+	err = p.AwaitReady(ctx, process.NewListeningCheck(address))
 	if err != nil {
 		log, _ := os.ReadFile(filepath.Join(dir, "meshpass.log"))
 		t.Fatalf("%v\n%s", err, log)

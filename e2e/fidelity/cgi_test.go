@@ -78,13 +78,7 @@ cgi.assign = (".cgi" => "/bin/sh")
 	stopAtEnd(t, p.Stop)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	must(t, p.AwaitReady(ctx, func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-		if err == nil {
-			conn.Close()
-		}
-		return err
-	}))
+	must(t, p.AwaitReady(ctx, process.NewListeningCheck(address)))
 }
 
 // sendTo sends a request past the Envoy and returns the body of the answer.

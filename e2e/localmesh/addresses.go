@@ -1,10 +1,6 @@
 package localmesh
 
-import (
-	"context"
-	"fmt"
-	"net"
-)
+import "fmt"
 
 // The parts that are not workloads, by the last octet of their address and their port. The
 // addresses of workloads are in cluster/.
@@ -47,14 +43,3 @@ func (m *Mesh) PluginMetricsURL() string {
 
 // EnvoyAdminURL is the address of the admin interface of a workload's Envoy.
 func (m *Mesh) EnvoyAdminURL(workload string) string { return m.workloads[workload].AdminURL() }
-
-// newListeningCheck makes a condition for process.Proc.AwaitReady: a server accepts connections at addr.
-func newListeningCheck(addr string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	}
-}

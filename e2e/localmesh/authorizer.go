@@ -102,7 +102,7 @@ func (m *Mesh) newListenersCheck(a topologies.Authorizer) (func(context.Context)
 			return fmt.Errorf("%s has no listener", a.Name)
 		}
 		for _, l := range config.Listeners {
-			if err := newListeningCheck(l.GRPC)(ctx); err != nil {
+			if err := process.NewListeningCheck(l.GRPC)(ctx); err != nil {
 				return err
 			}
 		}

@@ -60,7 +60,7 @@ func (m *Mesh) startIstiods(ctx context.Context) error {
 }
 
 func (m *Mesh) startIstiod(ctx context.Context, spec process.Spec, host int) error {
-	return m.startProgram(ctx, spec, "istiod", newListeningCheck(m.addressOf(host, controlPlanePort)))
+	return m.startProgram(ctx, spec, "istiod", process.NewListeningCheck(m.addressOf(host, controlPlanePort)))
 }
 
 // newIstiodSpec describes a control plane with our manifests as shipped, and those of some folders.

@@ -19,7 +19,7 @@ func (m *Mesh) startServices(ctx context.Context) error {
 		if other := m.options.Programs[name]; len(other) > 0 {
 			spec.Path, spec.Args = other[0], append(slices.Clone(other[1:]), spec.Args...)
 		}
-		err := m.startProgram(ctx, spec, "build", newListeningCheck(app))
+		err := m.startProgram(ctx, spec, "build", process.NewListeningCheck(app))
 		if err != nil {
 			return err
 		}

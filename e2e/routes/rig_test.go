@@ -336,13 +336,7 @@ spec:
 			t.Logf("istiod's log:\n%s", log)
 		}
 	})
-	r.await(t, istiod, func(ctx context.Context) error {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", xds)
-		if err == nil {
-			err = conn.Close()
-		}
-		return err
-	})
+	r.await(t, istiod, process.NewListeningCheck(xds))
 	authority, err := sds.NewAuthority()
 	must(t, err)
 	certificates, err := sds.Serve(t.Context(), net.JoinHostPort(r.net.Addr(2), "15011"), authority, slog.New(slog.DiscardHandler))

@@ -101,13 +101,7 @@ func (r *redisServer) startProgram(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return r.process.AwaitReady(ctx, func(ctx context.Context) error {
-		connection, err := new(net.Dialer).DialContext(ctx, "tcp", r.address)
-		if err != nil {
-			return err
-		}
-		return connection.Close()
-	})
+	return r.process.AwaitReady(ctx, process.NewListeningCheck(r.address))
 }
 
 func (r *redisServer) kill() error {

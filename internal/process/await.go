@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 )
 
@@ -25,5 +26,16 @@ func (p *Proc) AwaitReady(ctx context.Context, ready func(context.Context) error
 			return fmt.Errorf("%s is not ready (%w): %w; see %s", p.spec.Name, ctx.Err(), err, p.spec.Stderr)
 		case <-tick.C:
 		}
+	}
+}
+
+// NewListeningCheck makes a condition for [Proc.AwaitReady]: a server accepts connections at an address, HOST:PORT.
+func NewListeningCheck(address string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
 	}
 }

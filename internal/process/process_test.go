@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -164,4 +165,21 @@ func holds(file, text string) error {
 		err = fmt.Errorf("%s holds no %q", file, text)
 	}
 	return err
+}
+
+func TestListeningCheck(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepts := process.NewListeningCheck(listener.Addr().String())
+	if err := accepts(context.Background()); err != nil {
+		t.Errorf("a server that listens: %v", err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := accepts(context.Background()); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("a server that has ended: got %v, want a refused connection", err)
+	}
 }

@@ -276,17 +276,7 @@ func lastLines(path string) string {
 
 func (c *Copy) startRedis(ctx context.Context) error {
 	args := []string{"--bind", c.net.Addr(redisHost), "--port", fmt.Sprint(redisPort), "--save", "", "--appendonly", "no", "--daemonize", "no"}
-	return c.startProgram(ctx, process.Spec{Name: "redis", Path: c.programs.Redis, Args: args, Env: c.programEnvironment()}, checkAccepts(c.redisAddress()))
-}
-
-func checkAccepts(address string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	}
+	return c.startProgram(ctx, process.Spec{Name: "redis", Path: c.programs.Redis, Args: args, Env: c.programEnvironment()}, process.NewListeningCheck(c.redisAddress()))
 }
 
 func (c *Copy) startAuthorizer(ctx context.Context) error {
