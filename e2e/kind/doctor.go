@@ -2,15 +2,11 @@ package kind
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 
-	"github.com/meshpass/meshpass/e2e/repo"
 	"github.com/meshpass/meshpass/e2e/scenarios"
 	"github.com/meshpass/meshpass/internal/pagetest"
 )
@@ -82,42 +78,17 @@ func (e *Environment) grantDoctor(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	token, err := e.kubectl(ctx, "-n", "meshpass", "create", "token", "doctor")
-	if err != nil {
-		return "", err
-	}
-	own, err := os.ReadFile(e.runFile("kubeconfig"))
-	if err != nil {
-		return "", err
-	}
-	file := e.runFile("doctor.kubeconfig")
-	if err := os.WriteFile(file, own, 0o600); err != nil {
-		return "", err
-	}
-	if _, err := e.kubectl(ctx, "config", "--kubeconfig", file, "set-credentials", "doctor", "--token="+token); err != nil {
-		return "", err
-	}
-	_, err = e.kubectl(ctx, "config", "--kubeconfig", file, "set-context", "--current", "--user=doctor")
-	return file, err
+	return e.writeKubeconfig(ctx, "meshpass", "doctor")
 }
 
-func (e *Environment) runDoctor(ctx context.Context, kubeconfig string) (diagnosis, error) {
-	program, err := repo.Bin("meshpass", "bin/meshpass")
+func (e *Environment) runDoctor(ctx context.Context, kubeconfig string) (d diagnosis, err error) {
+	ran, err := e.runMeshpassAs(ctx, kubeconfig, "doctor")
 	if err != nil {
-		return diagnosis{}, err
-	}
-	cmd := exec.CommandContext(ctx, program, "doctor", "--context", "", "--kubeconfig", filepath.Clean(kubeconfig), "-o", "json")
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	var d diagnosis
-	if err != nil && !errors.As(err, &exit) {
 		return d, err
 	}
-	d.code = cmd.ProcessState.ExitCode()
-	if err := json.Unmarshal(out, &d); err != nil {
-		return d, fmt.Errorf("meshpass doctor: exit code %d: %w: %s", d.code, err, errs.String())
+	d.code = ran.code
+	if err := ran.decode(&d); err != nil {
+		return d, fmt.Errorf("meshpass doctor: exit code %d: %w: %s", d.code, err, ran.stderr)
 	}
 	return d, nil
 }

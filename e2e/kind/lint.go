@@ -2,14 +2,10 @@ package kind
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
-
-	"github.com/meshpass/meshpass/e2e/repo"
 )
 
 const (
@@ -52,23 +48,10 @@ type lintReport struct {
 
 // runLint runs the command as an account.
 func (e *Environment) runLint(ctx context.Context, kubeconfig string, args ...string) (lintReport, error) {
-	program, err := repo.Bin("meshpass", "bin/meshpass")
-	if err != nil {
-		return lintReport{}, err
-	}
-	cmd := exec.CommandContext(ctx, program, append([]string{"lint", "--context", "", "--kubeconfig", kubeconfig, "-o", "json"}, args...)...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return lintReport{}, err
-	}
-	r := lintReport{code: cmd.ProcessState.ExitCode(), stderr: stderr.String()}
-	if len(out) > 0 {
-		err = json.Unmarshal(out, &r)
-	} else {
-		err = nil
+	ran, err := e.runMeshpassAs(ctx, kubeconfig, "lint", args...)
+	r := lintReport{code: ran.code, stderr: ran.stderr}
+	if err == nil && ran.stdout != "" {
+		err = ran.decode(&r)
 	}
 	return r, err
 }
@@ -95,23 +78,7 @@ func (e *Environment) makeLintAccount(ctx context.Context, name string, bound bo
 			return "", err
 		}
 	}
-	token, err := e.kubectl(ctx, "create", "token", name, "-n", "default")
-	if err != nil {
-		return "", err
-	}
-	own, err := os.ReadFile(e.runFile("kubeconfig"))
-	if err != nil {
-		return "", err
-	}
-	file := e.runFile(name + ".kubeconfig")
-	if err := os.WriteFile(file, own, 0o600); err != nil {
-		return "", err
-	}
-	if _, err := e.kubectl(ctx, "config", "--kubeconfig", file, "set-credentials", name, "--token="+token); err != nil {
-		return "", err
-	}
-	_, err = e.kubectl(ctx, "config", "--kubeconfig", file, "set-context", "--current", "--user="+name)
-	return file, err
+	return e.writeKubeconfig(ctx, "default", name)
 }
 
 func (e *Environment) testLintRights(ctx context.Context) ([]string, error) {
