@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 )
 
 // call is a request on its way through the gateway. An internal loop gives it to another API.
@@ -371,14 +369,4 @@ func joinPaths(base, rest string, keepTrailingSlash bool) string {
 		return base + "/" + rest
 	}
 	return base
-}
-
-// Find gives the router of an API; nil: no gateway of the input serves it.
-func Find(routers []*Router, a *model.API) *Router {
-	for _, r := range routers {
-		if slices.ContainsFunc(r.apis, func(other *api) bool { return other.API == a }) {
-			return r
-		}
-	}
-	return nil
 }
