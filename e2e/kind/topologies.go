@@ -84,9 +84,13 @@ func (e *Environment) applyTopology(ctx context.Context, t topology) error {
 	return nil
 }
 
-// restartAll restarts every Tyk, with or without its sidecar, and waits for all pods that the overlay has changed, and for the
-// Service of each Tyk.
+// restartAll restarts every Tyk, with or without its sidecar, and the authorizers, which may have other documents in the same
+// ConfigMap: the kubelet writes these into a running pod only a minute later. It waits for all pods that the overlay has
+// changed, and for the Service of each Tyk.
 func (e *Environment) restartAll(ctx context.Context) error {
+	if err := e.restartDeployments(ctx, "meshpass"); err != nil {
+		return err
+	}
 	namespaces := []string{"meshpass", "shop"}
 	for _, g := range e.current.gateways {
 		namespaces = append(namespaces, g.namespace)
