@@ -80,14 +80,14 @@ the rest is printed.`,
 		if err := input.validate(cmd, args, time.Now()); err != nil {
 			return err
 		}
-		sources, warnings, err := input.open(cmd)
+		sources, cluster, err := input.open(cmd)
 		if err != nil {
 			return err
 		}
 		if input.top > 0 {
-			return input.rank(cmd, sources, warnings, *format)
+			return input.rank(cmd, sources, cluster, *format)
 		}
-		return input.trace(cmd, sources, warnings, *format)
+		return input.trace(cmd, sources, cluster, *format)
 	}
 	return cmd
 }
@@ -141,8 +141,8 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 // hourOfLogs is how much of a cluster's logs is read without --since.
 const hourOfLogs = time.Hour
 
-// open lists all logs. A pod whose logs cannot be listed is a warning.
-func (i *traceInput) open(cmd *cobra.Command) (sources []search.Source, warnings []string, err error) {
+// open lists all logs. Those of a cluster know what was not read of them.
+func (i *traceInput) open(cmd *cobra.Command) (sources []search.Source, cluster *podlogs.Logs, err error) {
 	sources, err = logfiles.Find(i.files, cmd.InOrStdin())
 	if err != nil || !i.cluster {
 		return sources, nil, err
@@ -151,8 +151,11 @@ func (i *traceInput) open(cmd *cobra.Command) (sources []search.Source, warnings
 	if since.IsZero() {
 		since = time.Now().Add(-hourOfLogs)
 	}
-	pods, warnings, err := podlogs.Find(cmd.Context(), podlogs.Config{Kubeconfig: i.kubeconfig, Context: i.context, Namespaces: i.namespaces, Since: since})
-	return append(sources, pods...), warnings, err
+	cluster, err = podlogs.Find(cmd.Context(), podlogs.Config{Kubeconfig: i.kubeconfig, Context: i.context, Namespaces: i.namespaces, Since: since})
+	if err != nil {
+		return nil, nil, err
+	}
+	return append(sources, cluster.Sources(cmd.Context())...), cluster, nil
 }
 
 // newBar shows the bytes of all passes.
@@ -168,26 +171,26 @@ func newBar(cmd *cobra.Command, sources []search.Source, passes func(search.Sour
 	return progress.New(cmd.ErrOrStderr(), "reading logs", total)
 }
 
-func (i *traceInput) trace(cmd *cobra.Command, sources []search.Source, warnings []string, format string) error {
+func (i *traceInput) trace(cmd *cobra.Command, sources []search.Source, cluster *podlogs.Logs, format string) error {
 	bar := newBar(cmd, sources, search.Source.Passes)
 	result, err := search.Search{Query: i.query, Limit: i.limit, Progress: bar.Set}.Run(cmd.Context(), sources)
 	bar.End()
 	if err != nil {
 		return err
 	}
-	result.Read.Failed = append(result.Read.Failed, warnings...)
+	result.Read.Failed = append(result.Read.Failed, cluster.ListUnread(cmd.Context())...)
 	report := path.NewReport(result)
 	return printTrace(cmd, report, report.WritePage, format, len(report.Requests) > 0, report.Read)
 }
 
-func (i *traceInput) rank(cmd *cobra.Command, sources []search.Source, warnings []string, format string) error {
+func (i *traceInput) rank(cmd *cobra.Command, sources []search.Source, cluster *podlogs.Logs, format string) error {
 	bar := newBar(cmd, sources, func(search.Source) int64 { return 1 })
 	report, err := ranking.Run(cmd.Context(), sources, i.query, i.top, bar.Set)
 	bar.End()
 	if err != nil {
 		return err
 	}
-	report.Read.Failed = append(report.Read.Failed, warnings...)
+	report.Read.Failed = append(report.Read.Failed, cluster.ListUnread(cmd.Context())...)
 	return printTrace(cmd, report, report.WritePage, format, report.Decisions > 0, report.Read)
 }
 

@@ -94,7 +94,18 @@ func openReader(from io.ReadCloser) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, errors.Join(err, from.Close())
 	}
-	return readCloser{unpacked, from}, nil
+	return readCloser{compressed{unpacked}, from}, nil
+}
+
+// compressed is the content of compressed data.
+type compressed struct{ *gzip.Reader }
+
+func (c compressed) Read(into []byte) (int, error) {
+	n, err := c.Reader.Read(into)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it ends in the middle of compressed data")
+	}
+	return n, err
 }
 
 type readCloser struct {

@@ -73,6 +73,7 @@ const (
 	edge      = `{"time":"2026-11-30T05:24:19.100Z","kind":"issue","id":"e","txn":"t1","callee":"edge/a","method":"GET","path":"/p","decision":"allow","reason":"issued","duration_us":9}`
 	orders    = `{"time":"2026-11-30T05:24:19.102Z","kind":"check","id":"o","txn":"t1","request_id":"r1","caller":"ns/e/sa/tyk","callee":"ns/s/sa/orders","method":"GET","path":"/p","host":"orders","decision":"allow","reason":"rule_allowed","policy":"orders","rule":"read","duration_us":9}`
 	inventory = `{"time":"2026-11-30T05:24:19.104Z","kind":"check","id":"i","txn":"t1","request_id":"r1","caller":"ns/s/sa/orders","callee":"ns/s/sa/inventory","method":"GET","path":"/i","host":"inventory","decision":"allow","reason":"rule_allowed","policy":"inventory","rule":"read","duration_us":9}`
+	tykAnswer = `{"api_id":"a","latency_total":7,"method":"GET","path":"/p","prefix":"access-log","status":200,"time":"2026-11-30T05:24:19Z"}`
 	answer    = `{"authority":"orders","decision_id":"o","duration":4,"method":"GET","path":"/p","request_id":"r1","response_code":200,"response_code_details":"via_upstream","start_time":"2026-11-30T05:24:19.101Z","txn":"t1","reason":"rule_allowed","policy":"orders","rule":"read","upstream_cluster":"inbound|8080||","downstream_peer":"spiffe://cluster.local/ns/e/sa/tyk"}`
 )
 
@@ -92,6 +93,8 @@ func TestWays(t *testing.T) {
 			[]string{"denied at orders: ext_authz_error", "✗ orders  GET /q", "503 by Envoy in 4 ms, ext_authz_error"}},
 		"no Check": {[]string{edge, orders, strings.NewReplacer(`"decision_id":"o"`, `"decision_id":null`, `"txn":"t1"`, `"txn":null`, "/p", "/q").Replace(answer)},
 			[]string{"allowed", "? orders  GET /q", "200 by Envoy in 4 ms"}},
+		"Envoy of the gateway": {[]string{strings.Replace(edge, `"path"`, `"request_id":"r1","host":"gw","path"`, 1), orders, tykAnswer, strings.NewReplacer(`"decision_id":"o"`, `"decision_id":null`, `"txn":"t1"`, `"txn":null`, `"authority":"orders"`, `"authority":"gw"`, "19.101Z", "19.099Z", `"duration":4`, `"duration":8`).Replace(answer)},
+			[]string{"allowed", "└─ ✓ edge/a", "200 by Envoy in 8 ms", "200 by Tyk in 7 ms", "   └─ ✓ ns/s/sa/orders"}},
 		"clocks that differ": {[]string{strings.Replace(edge, "19.100", "19.900", 1), orders}, []string{"✓ edge/a", "└─ ✓ ns/s/sa/orders"}},
 		"terminal controls":  {[]string{strings.Replace(edge, "/p", `/\u001b[31m`, 1)}, []string{"✓ edge/a"}},
 	} {

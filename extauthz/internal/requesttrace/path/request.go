@@ -192,8 +192,8 @@ func (b *builder) findDecision(id string) *Step {
 	return nil
 }
 
-// addAnswer adds a line of Envoy's access log to the decision that it names. The line of the calling side has no such name: it is
-// added to the hop with the same method, path and host that began while it lasted.
+// addAnswer adds a line of Envoy's access log to the decision that it names. The lines of the calling side, and of the gateway's own
+// Envoy, have no such name: they are added to the hop, or to the edge, with the same method, path and host that began while they lasted.
 func (b *builder) addAnswer(r record.Record) {
 	a := &Answer{By: "envoy", Status: r.Status, Flags: r.Flags, Details: r.Details, TookUS: r.Took.Microseconds(), Cluster: r.Cluster, Source: r.Source, Line: r.Line, began: r.Time}
 	if s := b.findDecision(r.ID); s != nil {
@@ -202,7 +202,7 @@ func (b *builder) addAnswer(r record.Record) {
 		return
 	}
 	a.Joined = joinedBy(b.request, r)
-	if r.ID == "" && !strings.HasPrefix(r.Cluster, "inbound") {
+	if r.ID == "" {
 		if s := b.findCalled(r); s != nil {
 			s.Answers = append(s.Answers, a)
 			return
@@ -250,9 +250,14 @@ func calleeOf(r record.Record) string {
 const slack = 2 * time.Millisecond
 
 func (b *builder) findCalled(r record.Record) *Step {
+	isInbound := strings.HasPrefix(r.Cluster, "inbound")
 	for _, s := range b.steps {
 		inTime := !s.Time.Before(r.Time.Add(-slack)) && s.Time.Before(r.Time.Add(r.Took+slack))
-		if s.Decision != nil && s.Caller != "" && s.Method == r.Method && s.Path == r.Path && inTime && (s.Host == r.Host || s.Host == "") {
+		isSide := isEdge(s)
+		if !isInbound {
+			isSide = !isSide && s.Caller != ""
+		}
+		if s.Decision != nil && isSide && s.Method == r.Method && s.Path == r.Path && inTime && (s.Host == r.Host || s.Host == "") {
 			return s
 		}
 	}
@@ -275,7 +280,7 @@ func (b *builder) addTyk(g *search.Group) {
 			add(r, "trace_id")
 		}
 	}
-	if edge := b.findEdge(); edge != nil && len(edge.Answers) == 0 {
+	if edge := b.findEdge(); edge != nil && !slices.ContainsFunc(edge.Answers, func(a *Answer) bool { return a.By == "tyk" }) {
 		var fitting []record.Record
 		for _, r := range g.Candidates {
 			if b.fitsEdge(edge, r) {
@@ -290,12 +295,14 @@ func (b *builder) addTyk(g *search.Group) {
 
 func (b *builder) findEdge() *Step {
 	for _, s := range b.steps {
-		if strings.HasPrefix(s.Callee, "edge/") {
+		if isEdge(s) {
 			return s
 		}
 	}
 	return nil
 }
+
+func isEdge(s *Step) bool { return strings.HasPrefix(s.Callee, "edge/") }
 
 // fitsEdge: Tyk logs the path that it called, and whole seconds.
 func (b *builder) fitsEdge(edge *Step, r record.Record) bool {

@@ -3,9 +3,8 @@ package search
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"slices"
 
 	"github.com/meshpass/meshpass/extauthz/internal/requesttrace/record"
 )
@@ -40,16 +39,12 @@ func (s *scanner) scanSource(ctx context.Context, source Source, do func(block))
 		return ctx.Err()
 	}
 	if err != nil {
-		s.count.Failed = append(s.count.Failed, fmt.Sprintf("%s: %s", source.Name, explainReadError(err)))
+		failed := fmt.Sprintf("%s: %s", source.Name, err)
+		if !slices.Contains(s.count.Failed, failed) { // the first time
+			s.count.Failed = append(s.count.Failed, failed)
+		}
 	}
 	return nil
-}
-
-func explainReadError(err error) string {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return "it ends in the middle of compressed data"
-	}
-	return err.Error()
 }
 
 // order remembers the newest time of one source's audit records.

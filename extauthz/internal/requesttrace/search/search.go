@@ -108,11 +108,9 @@ func containsTrace(object []byte, id string) bool {
 }
 
 func (f *finder) collectAgain(ctx context.Context, source Source) error {
-	failed := len(f.count.Failed)
 	tooLong := f.count.TooLong
 	err := f.scanSource(ctx, source, func(b block) { f.collectBlock(source.Name, b) })
 	f.count.TooLong = tooLong
-	f.count.Failed = f.count.Failed[:failed] // it failed the first time too
 	return err
 }
 
