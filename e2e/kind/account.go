@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/meshpass/meshpass/e2e/repo"
+	"github.com/meshpass/meshpass/internal/pagetest"
 )
 
 // ranMeshpass is the end of a command of bin/meshpass whose exit code is part of its answer.
@@ -35,6 +36,29 @@ func (e *Environment) runMeshpassAs(ctx context.Context, kubeconfig, command str
 		return ranMeshpass{}, err
 	}
 	return ranMeshpass{code: cmd.ProcessState.ExitCode(), stdout: string(stdout), stderr: stderr.String()}, nil
+}
+
+// grantRights takes the steps of a page's section "Rights", which give rights to an account in the namespace meshpass, and returns a
+// kubeconfig that has no others.
+func (e *Environment) grantRights(ctx context.Context, page, account string) (kubeconfig string, err error) {
+	steps, err := pagetest.ReadSteps(e.repoFile(page))
+	if err != nil {
+		return "", err
+	}
+	for _, step := range steps {
+		if step.Section != "Rights" {
+			continue
+		}
+		if step.File != "" {
+			_, err = e.runTool(ctx, []byte(step.Text), "kubectl", "apply", "-f", "-")
+		} else {
+			_, err = e.runTool(ctx, nil, "bash", "-uc", step.Command)
+		}
+		if err != nil && !strings.Contains(err.Error(), "AlreadyExists") && !strings.Contains(err.Error(), "already exists") {
+			return "", err
+		}
+	}
+	return e.writeKubeconfig(ctx, "meshpass", account)
 }
 
 // writeKubeconfig writes a kubeconfig that has the rights of a service account, and no others.

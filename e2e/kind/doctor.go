@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/meshpass/meshpass/e2e/scenarios"
-	"github.com/meshpass/meshpass/internal/pagetest"
 )
 
 const doctorPage = "docs/doctor.md"
@@ -21,7 +20,7 @@ type diagnosis struct {
 
 // testDoctor: with the rights that docs/doctor.md gives, doctor checks everything; it finds a fault; and without rights it says so.
 func (e *Environment) testDoctor(ctx context.Context) ([]string, error) {
-	kubeconfig, err := e.grantDoctor(ctx)
+	kubeconfig, err := e.grantRights(ctx, doctorPage, "doctor")
 	if err != nil {
 		return nil, err
 	}
@@ -57,28 +56,6 @@ func (e *Environment) testDoctor(ctx context.Context) ([]string, error) {
 	}
 	powerless, err := e.diagnoseWithoutRights(ctx, kubeconfig)
 	return append(append(problems, broken...), powerless...), err
-}
-
-// grantDoctor applies the rights of the page, and returns a kubeconfig that has no others.
-func (e *Environment) grantDoctor(ctx context.Context) (string, error) {
-	steps, err := pagetest.ReadSteps(e.repoFile(doctorPage))
-	if err != nil {
-		return "", err
-	}
-	for _, step := range steps {
-		if step.Section != "Rights" {
-			continue
-		}
-		if step.File != "" {
-			_, err = e.runTool(ctx, []byte(step.Text), "kubectl", "apply", "-f", "-")
-		} else {
-			_, err = e.runTool(ctx, nil, "bash", "-euc", step.Command)
-		}
-		if err != nil && !strings.Contains(err.Error(), "AlreadyExists") && !strings.Contains(err.Error(), "already exists") {
-			return "", err
-		}
-	}
-	return e.writeKubeconfig(ctx, "meshpass", "doctor")
 }
 
 func (e *Environment) runDoctor(ctx context.Context, kubeconfig string) (d diagnosis, err error) {

@@ -16,6 +16,7 @@ func (e *Environment) operationTests() []test {
 		{"operations/tcp-workload", "A request to a workload with TCP ports is decided", e.testLabelledWorkload("tcp")},
 		{"operations/observed-workload", "A request to a workload that is only observed is decided", e.testLabelledWorkload("observe")},
 		{"operations/doctor", "doctor checks the installation with the rights of its page, finds an unknown provider, and says what it may not check", e.testDoctor},
+		{"operations/trace", "trace finds allowed and denied requests in all pods with the rights of its page, and says what it could not read", e.testTrace},
 		{"operations/policy-change", "Both replicas use a changed policy ConfigMap without a restart", e.testPolicyChange},
 		{"operations/broken-policy", "Both replicas reject an invalid policy, and the last good one decides", e.testBrokenPolicy},
 		{"operations/key-rotation", "A new signing key arrives by its Secret, and no request fails", e.testKeyRotation},
@@ -47,29 +48,31 @@ func (e *Environment) testRollingRestart(ctx context.Context) ([]string, error) 
 // are denied with 503, and so are requests that reach its sidecar until all Envoys know. No request is admitted
 // without a decision.
 func (e *Environment) testKilledReplica(ctx context.Context) ([]string, error) {
-	before, _, err := e.countRestarts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	tally, err := e.changeUnderLoad(ctx, 40*time.Second, func(ctx context.Context) error {
-		// The image has no shell, but the node is a container. The oldest process is one of the two.
-		_, err := e.runTool(ctx, nil, "docker", "exec", clusterName+"-control-plane", "pkill", "-KILL", "-o", "-f", "^/usr/local/bin/meshpass serve")
-		if err != nil {
-			return err
-		}
-		return e.waitFor(ctx, "the killed replica", podsBound, func(ctx context.Context) (string, error) {
-			now, missing, err := e.countRestarts(ctx)
-			if missing == "" && now == before {
-				missing = "no replica has ended yet"
-			}
-			return missing, err
-		})
-	})
+	tally, err := e.changeUnderLoad(ctx, 40*time.Second, e.killReplica)
 	if err != nil {
 		return nil, err
 	}
 	e.out.printLine("   %d requests: %v; in the last quarter: %v", tally.Sent(), tally.All, tally.Tail)
 	return describeOutage(tally), nil
+}
+
+// killReplica kills one authorizer, and waits until it is ready again.
+func (e *Environment) killReplica(ctx context.Context) error {
+	before, _, err := e.countRestarts(ctx)
+	if err != nil {
+		return err
+	}
+	// The image has no shell, but the node is a container. The oldest process is one of the two.
+	if _, err := e.runTool(ctx, nil, "docker", "exec", clusterName+"-control-plane", "pkill", "-KILL", "-o", "-f", "^/usr/local/bin/meshpass serve"); err != nil {
+		return err
+	}
+	return e.waitFor(ctx, "the killed replica", podsBound, func(ctx context.Context) (string, error) {
+		now, missing, err := e.countRestarts(ctx)
+		if missing == "" && now == before {
+			missing = "no replica has ended yet"
+		}
+		return missing, err
+	})
 }
 
 // countRestarts counts how often the authorizers' containers were restarted, and names a replica that is not
