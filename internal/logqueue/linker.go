@@ -86,17 +86,23 @@ func (q *Queue) writeLinked(entries []*entry, end bool) (whole int, isLinked boo
 	return max(whole-own, 0), true, err
 }
 
+// askLinkerAfter asks the linker after that time. An earlier timer stays; a later one, as of an interval that is shorter now, is replaced.
 func (q *Queue) askLinkerAfter(next time.Duration) {
+	at := q.Now().Add(next)
 	q.mu.Lock()
-	start := next > 0 && !q.ownTimer
-	q.ownTimer = q.ownTimer || start
+	start := next > 0 && (q.ownAt.IsZero() || at.Before(q.ownAt))
+	if start {
+		q.ownAt = at
+	}
 	q.mu.Unlock()
 	if start {
 		q.after(next, func() {
 			q.mu.Lock()
 			defer q.mu.Unlock()
-			q.ownTimer, q.ownDue = false, true
-			q.filled.Signal()
+			if q.ownAt.Equal(at) {
+				q.ownAt, q.ownDue = time.Time{}, true
+				q.filled.Signal()
+			}
 		})
 	}
 }

@@ -107,7 +107,7 @@ type Queue struct {
 	losses     map[Cause]*Loss // not named by a line yet; a timer runs while there are any
 	due        bool            // the timer has fired
 	ownDue     bool            // the linker may have a line of its own
-	ownTimer   bool            // a timer runs that sets ownDue
+	ownAt      time.Time       // when a timer sets ownDue; zero: no timer runs
 
 	taken    []*entry      // of the writer: the entries that it works on
 	batch    []byte        // of the writer: the lines that it writes together

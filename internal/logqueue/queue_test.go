@@ -310,6 +310,21 @@ func TestFileThatEndsInTheMiddleOfALine(t *testing.T) {
 	}
 }
 
+// What another process has written is not continued either, as after a full disk that both have.
+func TestFileOfTwoProcesses(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "audit.log")
+	q := newQueue(t, openFile(t, name))
+	for _, text := range []string{"x\n", "half", "y\n", "half"} {
+		q.addAll(t, "a")
+		write(t, name, read(t, name)+text)
+	}
+	q.addAll(t, "b", "c")
+	closeQueue(t, q)
+	if got, want := read(t, name), "a\nx\na\nhalf\na\ny\na\nhalf\nb\nc\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // As long as the new file cannot be opened, lines go to the old one, and that is seen; when this has no name any
 // more, they are lost and counted.
 func TestFileThatCannotBeOpenedAgain(t *testing.T) {

@@ -76,7 +76,7 @@ type File struct {
 	open  *os.File
 	info  fs.FileInfo // of open
 	stuck error       // why lines still go to a file that no longer has the name
-	size  int64       // that the file has at least, unless it was truncated
+	size  int64       // of the file, unless another program has written to it
 	begun bool        // the file was opened, or truncated, and hasBegun has not said so yet
 	wholeLines
 }
@@ -179,9 +179,14 @@ func (f *File) followName() error {
 		}
 		return nil
 	}
-	if size := named.Size(); size < f.size && f.info.Mode().IsRegular() {
-		f.size, f.begun = size, true
+	size := named.Size()
+	if !f.info.Mode().IsRegular() || size == f.size {
+		return nil
 	}
+	if size < f.size {
+		f.begun = true
+	}
+	f.size, f.torn = size, !endsWithNewline(f.name, named) // another program has written, perhaps a part of a line
 	return nil
 }
 

@@ -139,6 +139,7 @@ type Options struct {
 type Log struct {
 	queue     *logqueue.Queue
 	settings  atomic.Pointer[Settings]
+	chain     *chainWriter
 	anonymous *limiter
 	sampled   *sampler
 	now       func() time.Time
@@ -156,9 +157,10 @@ func New(sink io.Writer, o Options) *Log {
 	l.anonymous = newLimiter(settings.Anonymous, l.addSuppressedGap)
 	l.sampled = &sampler{report: l.addSampledGap}
 	file, _ := sink.(*logqueue.File)
+	l.chain = newChainWriter(file, func() *Chain { return l.settings.Load().Chain }, o.Now)
 	l.queue = logqueue.New(sink, logqueue.Options{
 		Limit: settings.Queue, Now: o.Now, Report: reportTo(o.Log), Linger: linger,
-		Linker: newChainWriter(file, func() *Chain { return l.settings.Load().Chain }, o.Now),
+		Linker: l.chain,
 		Line: func(loss logqueue.Loss) []byte {
 			return encodeGap(Gap{Time: o.Now().UTC(), Kind: KindGap, ID: newID(), Cause: loss.Cause, Count: loss.Count, Since: loss.Since.UTC()})
 		},
@@ -247,11 +249,12 @@ type Stats struct {
 	logqueue.Stats
 	Suppressed uint64 // denials that were not recorded because of the limit; each is counted in a gap
 	Sampled    uint64 // allows that were not recorded because of the share; each is counted in a gap
+	Chain      ChainStats
 }
 
 // Stats returns the counts up to now.
 func (l *Log) Stats() Stats {
-	return Stats{Stats: l.queue.Stats(), Suppressed: l.anonymous.total.Load(), Sampled: l.sampled.total.Load()}
+	return Stats{Stats: l.queue.Stats(), Suppressed: l.anonymous.total.Load(), Sampled: l.sampled.total.Load(), Chain: l.chain.Stats()}
 }
 
 // Apply changes the settings for later records. Records that are queued already stay.

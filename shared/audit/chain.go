@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/meshpass/meshpass/internal/logqueue"
@@ -154,7 +155,31 @@ type chainWriter struct {
 	kept      position   // after the lines that are in the output
 	pending   []position // after each line that was appended since the last Keep
 	owed      bool       // a checkpoint is due
-	uncovered bool       // lines were kept since the last checkpoint
+	uncovered uint64     // lines that were kept since the last checkpoint
+
+	shown struct {
+		sync.Mutex
+		ChainStats
+	}
+}
+
+// ChainStats is the state of a chain that is being written.
+type ChainStats struct {
+	ID             string        // empty: no chain is being written
+	Key            string        // that signs now, see [CheckpointKeyID]
+	Checkpoint     time.Duration // the longest time between a line and the checkpoint that covers it
+	Lines          uint64        // in the output
+	Uncovered      uint64        // of these, the lines after the last checkpoint
+	LastCheckpoint time.Time     // when it was written; zero: none yet
+	WaitsSince     time.Time     // since when a checkpoint is missing: of the first line after the last one, or of a file or key that begins; zero: none is missing
+	Failed         uint64        // checkpoints that could not be written
+}
+
+// Stats may be called from all goroutines.
+func (c *chainWriter) Stats() ChainStats {
+	c.shown.Lock()
+	defer c.shown.Unlock()
+	return c.shown.ChainStats
 }
 
 // position is the end of a chain.
@@ -199,17 +224,31 @@ func (c *chainWriter) AppendOwn(b []byte, at logqueue.Occasion) ([]byte, bool) {
 		c.use(wanted)
 	}
 	end := at.End || wanted == nil
-	if c.owed = c.owed || at.FileBegins || at.Due && c.uncovered || end; c.owed {
+	if c.owed = c.owed || at.FileBegins || at.Due && c.uncovered > 0 || end; c.owed {
 		b = c.appendCheckpoint(b, end)
 	}
+	c.showStart()
 	return b, true
+}
+
+// showStart shows the chain and its key before the first checkpoint is written: that write may hang.
+func (c *chainWriter) showStart() {
+	c.shown.Lock()
+	defer c.shown.Unlock()
+	if c.shown.ID != c.id {
+		c.shown.ChainStats = ChainStats{ID: c.id, Failed: c.shown.Failed}
+	}
+	c.shown.Key, c.shown.Checkpoint = c.key, c.active.Checkpoint
+	if c.owed && c.shown.WaitsSince.IsZero() {
+		c.shown.WaitsSince = c.now()
+	}
 }
 
 // begin starts a new chain. It follows the chain whose line is the last one in the file.
 func (c *chainWriter) begin() {
 	var id [chainDigits / 2]byte
 	_, _ = rand.Read(id[:]) // it never fails
-	c.id, c.kept, c.pending, c.uncovered = hex.EncodeToString(id[:]), position{}, c.pending[:0], false
+	c.id, c.kept, c.pending, c.uncovered = hex.EncodeToString(id[:]), position{}, c.pending[:0], 0
 	c.before = c.readFileEnd()
 }
 
@@ -322,24 +361,35 @@ func (c *chainWriter) last() position {
 	return c.kept
 }
 
+// maxRetry is how long a checkpoint that could not be written waits for the next try, at most.
+const maxRetry = 5 * time.Second
+
 // Keep is of [logqueue.Linker].
 func (c *chainWriter) Keep(lines int) time.Duration {
+	c.shown.Lock()
+	defer c.shown.Unlock()
 	for _, p := range c.pending[:lines] {
 		c.kept = p
-		switch p.own {
-		case notOwn:
-			c.uncovered = true
-		case ownCheckpoint, ownEnd:
-			c.owed, c.uncovered = false, false
+		if p.own != notOwn {
+			c.owed, c.uncovered = false, 0
+			c.shown.LastCheckpoint, c.shown.WaitsSince = c.now(), time.Time{}
+		} else if c.uncovered++; c.shown.WaitsSince.IsZero() {
+			c.shown.WaitsSince = c.now()
 		}
 	}
-	c.pending = c.pending[:0]
 	interval := time.Duration(0)
-	if c.active != nil && (c.uncovered || c.owed) {
+	switch {
+	case c.owed: // it is not among the lines that are in the sink
+		c.shown.Failed++
+		interval = min(c.active.Checkpoint, maxRetry)
+	case c.uncovered > 0:
 		interval = c.active.Checkpoint
 	}
+	c.pending = c.pending[:0]
+	c.shown.Lines, c.shown.Uncovered = c.kept.seq, c.uncovered
 	if c.kept.own == ownEnd {
 		c.active = nil
+		c.shown.ID = ""
 	}
 	return interval
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -80,6 +81,85 @@ func TestCheckpointsFollowRecords(t *testing.T) {
 	}
 }
 
+// An interval that is made shorter is kept from the next record on, although a longer one runs.
+func TestAShorterIntervalIsKept(t *testing.T) {
+	reader, writer := newLinePipe(t)
+	log := audit.New(writer, audit.Options{Settings: chained(time.Hour)})
+	reader()
+	log.Record(newRecord("allow", "rule_allowed"))
+	reader()
+	log.Apply(chained(time.Millisecond))
+	for i, want := range []bool{true, false, true} { // a checkpoint
+		if !want {
+			log.Record(newRecord("allow", "rule_allowed"))
+		}
+		if line := reader(); strings.Contains(line, `"kind":"checkpoint"`) != want {
+			t.Errorf("line %d: %s", i+1, line)
+		}
+	}
+}
+
+// The state of a chain has the lines that no checkpoint covers, and since when.
+func TestChainStats(t *testing.T) {
+	reader, writer := newLinePipe(t)
+	start := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	var minutes atomic.Int64
+	log := audit.New(writer, audit.Options{Settings: chained(time.Hour), Now: func() time.Time { return start.Add(time.Duration(minutes.Load()) * time.Minute) }})
+	reader()
+	id := awaitStats(t, log, func(c audit.ChainStats) bool { return c.Lines == 1 }).ID
+	want := audit.ChainStats{ID: id, Key: audit.CheckpointKeyID(chainKey.Public().(ed25519.PublicKey)), Checkpoint: time.Hour, Lines: 1, LastCheckpoint: start}
+	if got := log.Stats().Chain; got != want || len(id) != 16 {
+		t.Errorf("got %+v", got)
+	}
+	for n := range uint64(3) {
+		minutes.Add(1)
+		log.Record(newRecord("allow", "rule_allowed"))
+		reader()
+		want.Lines, want.Uncovered, want.WaitsSince = n+2, n+1, start.Add(time.Minute)
+		if got := awaitStats(t, log, func(c audit.ChainStats) bool { return c.Lines == n+2 }); got != want {
+			t.Errorf("got %+v", got)
+		}
+	}
+	minutes.Store(-9) // the clock goes back
+	log.Apply(chained(time.Minute))
+	reader()
+	want.Lines, want.Uncovered, want.Checkpoint, want.WaitsSince, want.LastCheckpoint = 5, 0, time.Minute, time.Time{}, start.Add(-9*time.Minute)
+	if got := awaitStats(t, log, func(c audit.ChainStats) bool { return c.Lines == 5 }); got != want {
+		t.Errorf("got %+v", got)
+	}
+	log.Apply(audit.Settings{})
+	reader()
+	if got := awaitStats(t, log, func(c audit.ChainStats) bool { return c.ID == "" }); got.Failed != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// awaitStats waits until the writer has gone on after a write.
+func awaitStats(t *testing.T, log *audit.Log, isDone func(audit.ChainStats) bool) audit.ChainStats {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
+		switch got := log.Stats().Chain; {
+		case isDone(got):
+			return got
+		case time.Now().After(deadline):
+			t.Fatalf("got %+v", got)
+		}
+	}
+}
+
+// A checkpoint that cannot be written is counted and tried again, also if no record comes.
+func TestCheckpointsAreTriedAgain(t *testing.T) {
+	reader, writer := newLinePipe(t)
+	writer.failures.Store(3)
+	log := audit.New(writer, audit.Options{Settings: chained(time.Millisecond)})
+	if line := reader(); !audit.VerifyCheckpoint([]byte(line), chainKey.Public().(ed25519.PublicKey)) {
+		t.Errorf("got %s", line)
+	}
+	if got := awaitStats(t, log, func(c audit.ChainStats) bool { return c.Lines == 1 }); got.Failed != 3 || !got.WaitsSince.IsZero() {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // newLinePipe is a sink whose lines the returned function waits for.
 func newLinePipe(t *testing.T) (read func() string, sink *linePipe) {
 	sink = &linePipe{lines: make(chan string, 100)}
@@ -95,9 +175,15 @@ func newLinePipe(t *testing.T) (read func() string, sink *linePipe) {
 	}, sink
 }
 
-type linePipe struct{ lines chan string }
+type linePipe struct {
+	lines    chan string
+	failures atomic.Int64 // writes to come that fail
+}
 
 func (p *linePipe) Write(text []byte) (int, error) {
+	if p.failures.Add(-1) >= 0 {
+		return 0, syscall.ENOSPC
+	}
 	for _, line := range strings.SplitAfter(strings.TrimSuffix(string(text), "\n"), "\n") {
 		p.lines <- line
 	}
