@@ -27,6 +27,8 @@ var alertCases = []struct {
 	{"MeshpassGenerationsDiffer", 15, []string{`meshpass_policies_info{pod="a", generation="1"} 1x30`, `meshpass_policies_info{pod="b", generation="2"} 1x30`}, []string{`meshpass_policies_info{pod="a", generation="1"} 1x30`, `meshpass_policies_info{pod="b", generation="1"} 1x30`}},
 	{"MeshpassOverloaded", 10, []string{`meshpass_decisions_total{reason="overloaded"} 0x5 1+1x20`}, []string{`meshpass_decisions_total{reason="overloaded"} 3x30`}},
 	{"MeshpassAuditLost", 10, []string{`meshpass_audit_records_lost_total{cause="no_space"} 0x5 1+1x20`}, []string{`meshpass_audit_records_lost_total{cause="no_space"} 7x30`}},
+	{"MeshpassAuditChainUnsigned", 20, []string{`meshpass_audit_chain_unsigned_seconds{pod="a"} 0+60x30`, `meshpass_audit_chain_checkpoint_seconds{pod="a"} 60x30`, `meshpass_audit_chain_checkpoint_seconds{pod="b"} 3600x30`},
+		[]string{`meshpass_audit_chain_unsigned_seconds{pod="a"} 59x30`, `meshpass_audit_chain_checkpoint_seconds{pod="a"} 60x30`, `meshpass_audit_chain_unsigned_seconds{pod="b"} 0+60x30`, `meshpass_audit_chain_checkpoint_seconds{pod="b"} 3600x30`}},
 	{"MeshpassChecksSlow", 20, []string{`meshpass_check_duration_seconds_bucket{le="0.1"} 0+1x30`, `meshpass_check_duration_seconds_bucket{le="0.25"} 0+100x30`, `meshpass_check_duration_seconds_bucket{le="+Inf"} 0+100x30`},
 		[]string{`meshpass_check_duration_seconds_bucket{le="0.1"} 0+100x30`, `meshpass_check_duration_seconds_bucket{le="0.25"} 0+100x30`, `meshpass_check_duration_seconds_bucket{le="+Inf"} 0+100x30`}},
 	{"MeshpassOverrideActive", 10, []string{`meshpass_policy_overrides_active{pod="a"} 1x30`}, []string{`meshpass_policy_overrides_active{pod="a"} 0x30`}},

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/meshpass/meshpass/e2e/localmesh"
 	"github.com/meshpass/meshpass/e2e/repo"
 	"github.com/meshpass/meshpass/internal/process"
+	"github.com/meshpass/meshpass/shared/audit"
 )
 
 // shadowed is a document in shadow, for the counter of decisions that were not given.
@@ -39,7 +41,7 @@ func TestDashboards(t *testing.T) {
 		t.Skip("NOT RUN: queries of the dashboards by Prometheus: needs prometheus")
 	}
 	mesh := start(t, localmesh.Options{Prepare: func(dir string) error {
-		return os.WriteFile(filepath.Join(dir, "policies", "shadowed.yaml"), []byte(shadowed), 0o644)
+		return errors.Join(os.WriteFile(filepath.Join(dir, "policies", "shadowed.yaml"), []byte(shadowed), 0o644), addChain(dir))
 	}})
 	at := startPrometheus(t, mesh, program)
 	awaitQuery(t, at, `sum(up) == 2`)
@@ -65,6 +67,33 @@ func TestDashboards(t *testing.T) {
 			}
 		}
 	}
+}
+
+// addChain makes the records of the authorizer and of the plugin a chain, by a TEST KEY.
+func addChain(dir string) error {
+	key, _, err := audit.FormatChainKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "chain.pem")
+	if err := os.WriteFile(file, key, 0o600); err != nil {
+		return err
+	}
+	for _, name := range []string{"meshpass.yaml", "identity.yaml"} {
+		name = filepath.Join(dir, name)
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		changed := strings.Replace(string(text), "audit: {output: stdout}", fmt.Sprintf("audit: {output: stdout, chain: {key: %q}}", file), 1)
+		if changed == string(text) {
+			return fmt.Errorf("%s has no section audit", name)
+		}
+		if err := os.WriteFile(name, []byte(changed), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // startPrometheus starts a Prometheus that scrapes each second.

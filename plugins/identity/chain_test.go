@@ -53,6 +53,7 @@ func TestTheKeyOfTheChainIsFollowed(t *testing.T) {
 	if records, checkpoints := requireChain(t, p, last, first); records != 1 || checkpoints != 1 {
 		t.Errorf("%d records and %d checkpoints", records, checkpoints)
 	}
+	p.requireSamples(t, map[string]string{"meshpass_audit_chain_checkpoint_seconds": "3600", "meshpass_audit_chain_checkpoint_failures_total": "0"})
 	for name, change := range map[string]func(){
 		"half a key":            func() { p.writeFile(t, "chain.pem", "-----BEGIN PRIVATE KEY-----\nMC4CAQ") },
 		"no file":               func() { removeFile(t, p, "chain.pem") },
@@ -89,6 +90,9 @@ func TestTheKeyOfTheChainIsFollowed(t *testing.T) {
 	lines := strings.Split(p.audit.TakeRecords(), "\n")
 	if link, _, _ := audit.ParseLink([]byte(lines[0])); link.Seq != last.Seq+1 || !strings.Contains(lines[0], `"end":true`) || !audit.VerifyCheckpoint([]byte(lines[0]), second) {
 		t.Errorf("the chain has no end: %q", lines)
+	}
+	if text := string(p.watch.metricsText()); strings.Contains(text, "meshpass_audit_chain_") {
+		t.Errorf("there are metrics of a chain that has ended: %s", text)
 	}
 	if _, _, isLinked := audit.ParseLink([]byte(lines[1])); isLinked {
 		t.Errorf("a record after the end is in the chain: %q", lines)

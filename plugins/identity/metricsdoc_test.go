@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"testing"
 
@@ -11,6 +12,11 @@ import (
 // The page lists the plugin's metrics as they are served.
 func TestThePageListsAllMetrics(t *testing.T) {
 	p := startRig(t)
+	writeChainKey(t, p, 1)
+	replaceIn(t, p, "audit: {output: stderr}", "audit: {output: stderr, chain: {key: chain.pem}}")
+	p.checkOnce()
+	p.issueToken(t)
+	requireNoError(t, p.audit.Log.Flush(context.Background()))
 	p.watch.meter.Mapped.Follow([]settings.MappedClaim{{Mapping: "partners", Claim: "tenant", From: "tenant"}})
 	page, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {

@@ -62,8 +62,30 @@ func (t *trails) sumStats() (all audit.Stats) {
 		if !s.Oldest.IsZero() && (all.Oldest.IsZero() || s.Oldest.Before(all.Oldest)) {
 			all.Oldest = s.Oldest
 		}
+		all.Chain = joinChains(all.Chain, s.Chain)
 	}
 	return all
+}
+
+// joinChains are the chains of two outputs as one. The checkpoint that is missing for longer counts.
+func joinChains(a, b audit.ChainStats) audit.ChainStats {
+	switch {
+	case a.ID == "":
+		b.Failed += a.Failed
+		return b
+	case b.ID == "":
+		a.Failed += b.Failed
+		return a
+	}
+	if !b.WaitsSince.IsZero() && (a.WaitsSince.IsZero() || b.WaitsSince.Before(a.WaitsSince)) {
+		a.WaitsSince = b.WaitsSince
+	}
+	if b.LastCheckpoint.After(a.LastCheckpoint) {
+		a.LastCheckpoint = b.LastCheckpoint
+	}
+	a.Checkpoint = min(a.Checkpoint, b.Checkpoint)
+	a.Lines, a.Uncovered, a.Failed = a.Lines+b.Lines, a.Uncovered+b.Uncovered, a.Failed+b.Failed
+	return a
 }
 
 // duplicateOutput gives a descriptor of our own for the gateway's output: if its reader has gone, a

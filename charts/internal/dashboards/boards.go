@@ -32,6 +32,9 @@ var auditPanels = []panel{
 	{"Audit queue", "Bytes that wait for the reader or the disk, and their bound.", "bytes", []query{
 		{sel("meshpass_audit_queue_bytes"), "{{instance}}"}, {"max(" + sel("meshpass_audit_queue_limit_bytes") + ")", "limit"},
 	}},
+	{"Audit chain", "How long records have waited for a signed checkpoint, and the setting audit.chain.checkpoint. Without a chain there is no data.", "s", []query{
+		{sel("meshpass_audit_chain_unsigned_seconds"), "{{instance}}"}, {"max(" + sel("meshpass_audit_chain_checkpoint_seconds") + ")", "checkpoint"},
+	}},
 	{"Reloads", "1 while the active value is what the files hold; 0 while a change is rejected.", "none", []query{
 		{"min by (source) (" + sel("meshpass_reload_current") + ")", "{{source}}"},
 	}},

@@ -133,6 +133,7 @@ func (t auditTrail) status() status.Audit {
 		Output: t.config.Output, Required: t.config.Required, SampleAllowed: &t.config.SampleAllowed, Mask: t.config.Mask,
 		Queued: s.Queued, Bytes: s.Bytes, Limit: s.Limit, Written: s.Written,
 		Lost: map[string]uint64{}, Suppressed: s.Suppressed, Sampled: s.Sampled,
+		Chain: status.DescribeChain(s.Chain, t.now()),
 	}
 	if !s.Oldest.IsZero() {
 		report.Waits = t.now().Sub(s.Oldest).Seconds()

@@ -68,6 +68,8 @@ func adviseFinding(finding string) string {
 		return "docs/operations.md#alert-keys-unavailable"
 	case strings.HasPrefix(finding, "revocations in "):
 		return "docs/operations.md#alert-revocations-vanished"
+	case strings.HasPrefix(finding, "audit chain: "):
+		return chainAdvice
 	case strings.HasPrefix(finding, "audit: "):
 		return "docs/operations.md#alert-audit-lost"
 	case strings.HasPrefix(finding, "not ready"):
@@ -76,6 +78,9 @@ func adviseFinding(finding string) string {
 		return "meshpass status, and docs/operations.md#alert-change-rejected"
 	}
 }
+
+// chainAdvice is the next step if checkpoints are missing.
+const chainAdvice = "docs/operations.md#alert-audit-chain-unsigned"
 
 // checkGenerations compares the generations of the files of all replicas, which are the same, and of what is active. The
 // replica whose policies were loaded last has the newest files.

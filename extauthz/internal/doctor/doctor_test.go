@@ -190,6 +190,11 @@ func TestFaults(t *testing.T) {
 		{"no key", whole(canary, `503 {"reason":"no_signing_key"}`), []string{"wrong canary canary: 503 no_signing_key: every request of an API with the plugin is denied"}},
 		{"another release", change("/hello", "v5.8.1", "5.9.0"), []string{"wrong plugin plugin: built for Tyk v5.8.1, and the gateway is v5.9.0"}},
 		{"a rejected file of the plugin", whole("/metrics", metrics("meshpass_reload_current{source=\"keys\"} 0\n"+signing("k1", time.Now().AddDate(0, 0, 9), "k2"))), []string{"wrong plugin plugin: a change of keys is rejected, the last good state is active"}},
+		{"a chain of the plugin without checkpoints", whole("/metrics", metrics("meshpass_audit_chain_checkpoint_seconds 60\nmeshpass_audit_chain_unsigned_seconds 66\n"+signing("k1", time.Now().AddDate(0, 0, 9), "k2"))), []string{"wrong plugin plugin: audit chain: no checkpoint for 66 s, with checkpoint: 60 s: the lines since the last one can be changed without a trace"}},
+		{"a chain of the plugin", whole("/metrics", metrics("meshpass_audit_chain_checkpoint_seconds 60\nmeshpass_audit_chain_unsigned_seconds 65\n"+signing("k1", time.Now().AddDate(0, 0, 9), "k2"))), nil},
+		{"a chain without checkpoints", func(p *parts) {
+			p.reports[1].Audit = &status.Audit{Chain: &status.AuditChain{Checkpoint: 60, Waits: 66, Failed: 2}}
+		}, []string{"wrong authorizer B: audit chain: no checkpoint for 1m6s, with checkpoint: 1m0s: the lines since the last one can be changed without a trace (checkpoints that could not be written: 2)"}},
 		{"metrics of another program", whole("/metrics", "up 1\n"), []string{"wrong plugin plugin: the answer has no metrics of the plugin; not known: its version and the key that signs"}},
 		{"no metrics", func(p *parts) { p.plugin = nil }, []string{"not_checked plugin gateway: no metrics", "not_checked keys gateway: the key that signs is not known, because the plugin's metrics are not"}},
 		{"a key that ends", whole("/metrics", metrics(signing("k1", soon, ""))), []string{"wrong keys gateway: the last key ends at " + soon.Format(time.RFC3339)}},

@@ -14,6 +14,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"github.com/meshpass/meshpass/extauthz/internal/status"
 )
 
 // gatewayAnswers are those of one gateway.
@@ -175,10 +177,21 @@ func (g gatewayAnswers) checkPlugin() (lines []Line) {
 			wrong(fmt.Sprintf("API definitions that do not protect their API: %.0f, cause %s", count, labelsOf(m)["cause"]), "the gateway's log names them (docs/gateway.md#definitions-that-do-not-protect-an-api)")
 		}
 	}
+	if waits, every := g.gauge("meshpass_audit_chain_unsigned_seconds"), g.gauge("meshpass_audit_chain_checkpoint_seconds"); status.IsCheckpointOverdue(waits, every) {
+		wrong(fmt.Sprintf("audit chain: no checkpoint for %.0f s, with checkpoint: %.0f s: the lines since the last one can be changed without a trace", waits, every), chainAdvice)
+	}
 	if len(lines) == 0 {
 		lines = append(lines, Line{pluginCheck, g.Metrics.String(), OK, fmt.Sprintf("version %s, built for Tyk %s", built["version"], built["tyk"]), ""})
 	}
 	return lines
+}
+
+// gauge is the value of a gauge without labels; 0: it is not served.
+func (g gatewayAnswers) gauge(name string) float64 {
+	for _, m := range g.families[name].GetMetric() {
+		return m.GetGauge().GetValue()
+	}
+	return 0
 }
 
 func labelsOf(m *dto.Metric) map[string]string {

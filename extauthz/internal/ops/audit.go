@@ -24,10 +24,17 @@ var (
 	queueBytes        = newDesc("meshpass_audit_queue_bytes", "Bytes of audit records that wait to be written.")
 	queueLimit        = newDesc("meshpass_audit_queue_limit_bytes", "Bound of the bytes that wait; records beyond it are lost.")
 	queueAge          = newDesc("meshpass_audit_queue_age_seconds", "How long the oldest of the waiting records has waited.")
+
+	chainCheckpoint = newDesc("meshpass_audit_chain_checkpoint_seconds", "The setting audit.chain.checkpoint.")
+	chainLast       = newDesc("meshpass_audit_chain_last_checkpoint_timestamp_seconds", "When the last checkpoint was written; 0: none yet.")
+	chainWaits      = newDesc("meshpass_audit_chain_unsigned_seconds", "How long lines have waited for a checkpoint that covers them; 0: all are covered.")
+	chainLines      = newDesc("meshpass_audit_chain_unsigned_lines", "Lines after the last checkpoint.")
+	chainFailures   = newDesc("meshpass_audit_chain_checkpoint_failures_total", "Checkpoints that could not be written.")
 )
 
 func (c auditCollector) Describe(descs chan<- *prometheus.Desc) {
 	describeAll(descs, recordsWritten, recordsLost, recordsFailed, recordsSuppressed, recordsSampled, queueBytes, queueLimit, queueAge)
+	describeAll(descs, chainCheckpoint, chainLast, chainWaits, chainLines, chainFailures)
 }
 
 func (c auditCollector) Collect(metrics chan<- prometheus.Metric) {
@@ -44,6 +51,17 @@ func (c auditCollector) Collect(metrics chan<- prometheus.Metric) {
 	sendGauge(metrics, queueBytes, float64(a.Bytes))
 	sendGauge(metrics, queueLimit, float64(a.Limit))
 	sendGauge(metrics, queueAge, a.Waits)
+	if chain := a.Chain; chain != nil {
+		sendGauge(metrics, chainCheckpoint, chain.Checkpoint)
+		last := 0.0
+		if !chain.LastCheckpoint.IsZero() {
+			last = unixSeconds(chain.LastCheckpoint)
+		}
+		sendGauge(metrics, chainLast, last)
+		sendGauge(metrics, chainWaits, chain.Waits)
+		sendGauge(metrics, chainLines, float64(chain.Uncovered))
+		sendCounter(metrics, chainFailures, chain.Failed)
+	}
 }
 
 // ShowLogLines shows what was lost of the log.

@@ -96,6 +96,27 @@ meshpass_log_lines_lost_total{cause="write_failed"} 0`
 	}
 }
 
+// Without a chain there are no series of one, so that no alert is about it.
+func TestTheChainIsCounted(t *testing.T) {
+	p := newProcess(t)
+	if got := p.samples(t, "meshpass_audit_chain_"); got != "" {
+		t.Errorf("got\n%s", got)
+	}
+	p.audit = status.Audit{Chain: &status.AuditChain{Checkpoint: 60, Uncovered: 3, LastCheckpoint: noon, Waits: 2.5, Failed: 4}}
+	want := `meshpass_audit_chain_checkpoint_failures_total 4
+meshpass_audit_chain_checkpoint_seconds 60
+meshpass_audit_chain_last_checkpoint_timestamp_seconds 1.7803152e+09
+meshpass_audit_chain_unsigned_lines 3
+meshpass_audit_chain_unsigned_seconds 2.5`
+	if got := p.samples(t, "meshpass_audit_chain_"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	p.audit.Chain.LastCheckpoint = time.Time{}
+	if got := p.samples(t, "meshpass_audit_chain_last"); got != "meshpass_audit_chain_last_checkpoint_timestamp_seconds 0" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestSourcesAreWatched(t *testing.T) {
 	p := newProcess(t)
 	p.policies.err = errors.New("wrong")

@@ -18,7 +18,7 @@ import (
 func TestThePageListsAllMetrics(t *testing.T) {
 	p := newProcess(t)
 	p.issuers = []ops.Issuer{{Name: "a", Remote: true}}
-	p.audit.Lost = map[string]uint64{"queue_full": 0}
+	p.audit.Lost, p.audit.Chain = map[string]uint64{"queue_full": 0}, &status.AuditChain{}
 	listener := p.metrics.Listener("sidecar")
 	listener.Decided(t.Context(), decision.Decision{Reason: decision.RuleAllowed, Shadow: &decision.Decision{Reason: decision.NoRule}}, time.Millisecond)
 	listener.Decided(t.Context(), decision.Deny(decision.NoRule).By("a", ""), time.Millisecond)

@@ -140,6 +140,11 @@ func TestReadinessTellsOfTheAuditTrail(t *testing.T) {
 			"audit: stdout, 0 of 9 bytes wait, lost none, suppressed 0, required, masked sub path\n"},
 		{"sampled", status.Audit{Output: "stdout", Limit: 9, SampleAllowed: &half, Sampled: 7}, "",
 			"audit: stdout, 0 of 9 bytes wait, lost none, suppressed 0, sampleAllowed 0.5 left out 7\n"},
+		{"chain", status.Audit{Output: "stdout", Limit: 9, Chain: &status.AuditChain{ID: "c1", Key: "k1", Checkpoint: 60, Lines: 9, Uncovered: 2, LastCheckpoint: noon, Age: 65, Waits: 65}}, "",
+			"audit: stdout, 0 of 9 bytes wait, lost none, suppressed 0\naudit chain: c1, lines 9, last checkpoint 1m5s ago, 2 lines since, failed checkpoints 0, key k1\n"},
+		{"a chain without checkpoints", status.Audit{Output: "stdout", Limit: 9, Chain: &status.AuditChain{ID: "c1", Key: "k1", Checkpoint: 60, Waits: 65.1, Failed: 3}},
+			"audit: stdout, 0 of 9 bytes wait, lost none, suppressed 0\naudit chain: c1, lines 0, no checkpoint yet, 0 lines since, failed checkpoints 3, key k1\n" +
+				"  audit chain: no checkpoint for 1m5s, with checkpoint: 1m0s: the lines since the last one can be changed without a trace (checkpoints that could not be written: 3)\n", ""},
 		{"hangs, and records are required", status.Audit{Output: "stdout", Bytes: 9, Limit: 9, Waits: 61.2, Required: true},
 			"audit: stdout, 9 of 9 bytes wait, lost none, suppressed 0, required\n  audit: nothing was written to stdout for 61 s: its reader or disk hangs; records are required, so requests are not allowed (503 audit_unavailable)\n", ""},
 		{"fails, and records are required", status.Audit{Output: "audit.jsonl", Limit: 9, Problem: "no space left on device", Required: true},

@@ -113,6 +113,9 @@ func (r *Readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	findings := trail.Findings()
 	if verbose || len(findings) > 0 {
 		fmt.Fprintf(w, "audit: %s\n", trail)
+		if trail.Chain != nil {
+			fmt.Fprintf(w, "audit chain: %s\n", trail.Chain)
+		}
 	}
 	for _, finding := range findings {
 		fmt.Fprintf(w, "  %s\n", finding)

@@ -5,6 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/meshpass/meshpass/shared/audit"
 )
 
 // Audit is the state of the audit trail. No Check waits for it, unless Required is set: then
@@ -23,6 +26,7 @@ type Audit struct {
 	Suppressed    uint64            `json:"suppressed"`        // anonymous denials that were counted and not recorded
 	Sampled       uint64            `json:"sampled"`           // allows that were counted and not recorded
 	Problem       string            `json:"problem,omitempty"` // why the last write failed
+	Chain         *AuditChain       `json:"chain,omitempty"`   // nil: records are no chain
 }
 
 // stalledAfter is how long a record may wait before it is a finding.
@@ -40,6 +44,10 @@ func (a Audit) Findings() (all []string) {
 	}
 	if a.Problem != "" {
 		all = append(all, fmt.Sprintf("audit: the last write to %s failed: %s%s", a.Output, a.Problem, consequence))
+	}
+	if a.Chain != nil && IsCheckpointOverdue(a.Chain.Waits, a.Chain.Checkpoint) {
+		all = append(all, fmt.Sprintf("audit chain: no checkpoint for %s, with checkpoint: %s: the lines since the last one can be changed without a trace (checkpoints that could not be written: %d)",
+			formatSeconds(a.Chain.Waits), formatSeconds(a.Chain.Checkpoint), a.Chain.Failed))
 	}
 	return all
 }
@@ -66,4 +74,50 @@ func (a Audit) String() string {
 		text += ", masked " + strings.Join(a.Mask, " ")
 	}
 	return text
+}
+
+// AuditChain is the state of the hash chain of audit records.
+type AuditChain struct {
+	ID             string    `json:"id"`
+	Key            string    `json:"key"`               // that signs now, as in checkpoints
+	Checkpoint     float64   `json:"checkpointSeconds"` // the setting audit.chain.checkpoint
+	Lines          uint64    `json:"lines"`
+	Uncovered      uint64    `json:"uncovered"`               // of these, the lines after the last checkpoint
+	LastCheckpoint time.Time `json:"lastCheckpoint,omitzero"` // zero: none yet
+	Age            float64   `json:"ageSeconds"`              // of the last checkpoint; 0 without one
+	Waits          float64   `json:"waitsSeconds"`            // how long a checkpoint has been missing; 0: none is
+	Failed         uint64    `json:"failed"`                  // checkpoints that could not be written
+}
+
+// DescribeChain describes a chain; nil: none is being written. A clock that goes back gives no negative age.
+func DescribeChain(c audit.ChainStats, now time.Time) *AuditChain {
+	if c.ID == "" {
+		return nil
+	}
+	since := func(at time.Time) float64 {
+		if at.IsZero() {
+			return 0
+		}
+		return max(0, now.Sub(at).Seconds())
+	}
+	return &AuditChain{
+		ID: c.ID, Key: c.Key, Checkpoint: c.Checkpoint.Seconds(), Lines: c.Lines, Uncovered: c.Uncovered,
+		LastCheckpoint: c.LastCheckpoint, Age: since(c.LastCheckpoint), Waits: since(c.WaitsSince), Failed: c.Failed,
+	}
+}
+
+// IsCheckpointOverdue reports whether a checkpoint is missing for longer than the setting and the time of a write, in seconds.
+func IsCheckpointOverdue(waits, checkpoint float64) bool { return waits > checkpoint+stalledAfter }
+
+// String describes the state in one line.
+func (c AuditChain) String() string {
+	last := "no checkpoint yet"
+	if !c.LastCheckpoint.IsZero() {
+		last = fmt.Sprintf("last checkpoint %s ago", formatSeconds(c.Age))
+	}
+	return fmt.Sprintf("%s, lines %d, %s, %d lines since, failed checkpoints %d, key %s", c.ID, c.Lines, last, c.Uncovered, c.Failed, c.Key)
+}
+
+func formatSeconds(seconds float64) string {
+	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 }

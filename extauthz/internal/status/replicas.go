@@ -116,6 +116,9 @@ func (r *Report) printReport(w io.Writer, now time.Time) {
 	}
 	if r.Audit != nil {
 		fmt.Fprintf(w, "  audit        %s\n", r.Audit)
+		if r.Audit.Chain != nil {
+			fmt.Fprintf(w, "  audit chain  %s\n", r.Audit.Chain)
+		}
 	}
 	for _, l := range r.Limits {
 		fmt.Fprintf(w, "  limit        %s\n", l)

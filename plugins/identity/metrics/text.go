@@ -143,10 +143,37 @@ func (s Snapshot) writeAudit(t *promtext.Text) {
 		age = s.Now.Sub(records.Oldest)
 	}
 	t.Sample(age.Seconds())
+	s.writeChain(t)
 	t.Family("meshpass_log_lines_lost_total", promtext.Counter, "Lines of the plugin's log that were lost.")
 	for _, cause := range logqueue.Causes() {
 		t.Sample(float64(s.LogLines.Lost[cause]), "cause", string(cause))
 	}
+}
+
+// writeChain shows the chain of audit records, if one is written.
+func (s Snapshot) writeChain(t *promtext.Text) {
+	chain := s.Audit.Chain
+	if chain.ID == "" {
+		return
+	}
+	t.Family("meshpass_audit_chain_checkpoint_seconds", promtext.Gauge, "The setting audit.chain.checkpoint.")
+	t.Sample(chain.Checkpoint.Seconds())
+	t.Family("meshpass_audit_chain_last_checkpoint_timestamp_seconds", promtext.Gauge, "When the last checkpoint was written; 0: none yet.")
+	if chain.LastCheckpoint.IsZero() {
+		t.Sample(0)
+	} else {
+		t.Time(chain.LastCheckpoint)
+	}
+	t.Family("meshpass_audit_chain_unsigned_seconds", promtext.Gauge, "How long lines have waited for a checkpoint that covers them; 0: all are covered.")
+	waits := time.Duration(0)
+	if !chain.WaitsSince.IsZero() {
+		waits = max(0, s.Now.Sub(chain.WaitsSince))
+	}
+	t.Sample(waits.Seconds())
+	t.Family("meshpass_audit_chain_unsigned_lines", promtext.Gauge, "Lines after the last checkpoint.")
+	t.Sample(float64(chain.Uncovered))
+	t.Family("meshpass_audit_chain_checkpoint_failures_total", promtext.Counter, "Checkpoints that could not be written.")
+	t.Sample(float64(chain.Failed))
 }
 
 func (s Snapshot) writeDefinitions(t *promtext.Text) {
