@@ -28,13 +28,14 @@ an override allowed; what was denied; which generations of policies decided.
 Records that were left out or lost are counted. Verify the files first: audit verify.
 
 Exit codes: 0 done; 2 it could not be done.`,
-		Example: `  meshpass audit report --since 90d --policies policies audit.jsonl audit.jsonl.*.gz`,
+		Example: `  meshpass audit report --since 90d --policies policies audit.jsonl audit.jsonl.*.gz
+  meshpass audit report --since 90d --policies policies -o html audit.jsonl* > review.html`,
 	}
 	addList(cmd, &documents.Sources, "policies", "SOURCE", "the active policies: a folder or a file")
 	addPolicySource(cmd, &documents)
 	addText(cmd, &overrides, "overrides", "FILE", "the file of overrides: policies.overrides of the configuration")
 	addDuration(cmd, &since, "since", "how far back records are read")
-	format := addOutput(cmd)
+	format := addOutput(cmd, "html", "for one page that needs nothing else")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		if len(names) == 0 || len(documents.Sources) == 0 {
 			return newUsageError(cmd, "audit report needs files of audit records, FILE..., and --policies SOURCE")
@@ -69,7 +70,7 @@ Exit codes: 0 done; 2 it could not be done.`,
 		if err != nil {
 			return err
 		}
-		return printAnswer(cmd, report, *format)
+		return printAnswerOrPage(cmd, report, report.PrintHTML, *format)
 	}
 	return cmd
 }
