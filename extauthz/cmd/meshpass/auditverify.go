@@ -41,7 +41,7 @@ with --head from the second time on. docs/audit.md says what else cannot be seen
 
 Exit codes: 0 no finding; 1 findings; 2 a file could not be read, or has no chain.`,
 		Example: `  meshpass audit verify --key audit.pem.pub audit.jsonl audit.jsonl.*.gz
-  kubectl logs deploy/meshpass-authz | meshpass audit verify --key audit.pem.pub -
+  kubectl -n meshpass logs -l app=meshpass -c meshpass --tail=-1 | meshpass audit verify --key audit.pem.pub -
   meshpass audit verify --key audit.pem.pub --head head.jsonl --write-head head.jsonl audit.jsonl*`,
 	}
 	addList(cmd, &a.keys, "key", "FILE", "public keys that have signed the checkpoints: the FILE.pub of meshpass audit keys new")

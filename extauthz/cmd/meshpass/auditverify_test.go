@@ -154,3 +154,95 @@ func TestTheChainOfStandardOutput(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 }
+
+// Two processes that write to one file, as during a rollout with a shared volume, have two chains, and both are whole.
+func TestTheChainsOfTwoProcessesInOneFile(t *testing.T) {
+	key, file := newChainKey(t), filepath.Join(t.TempDir(), "audit.jsonl")
+	section := fmt.Sprintf("{output: %s, chain: {key: %s, checkpoint: 1s}}", file, key)
+	first, second := serving(t, section, nil), serving(t, section, nil)
+	both := make(chan int)
+	for _, a := range []*authorizer{first, second} {
+		go func() { defer func() { both <- 0 }(); a.ask(t, 200, nil) }()
+	}
+	<-both
+	<-both
+	must(t, os.Rename(file, file+".1"))
+	first.ask(t, 5, nil)
+	second.ask(t, 5, nil)
+	first.end(t)
+	second.end(t)
+	r := verifyTrail(t, key, "--complete", file, file+".1")
+	if !r.Verified || len(r.Chains) != 2 || !r.Chains[0].Ended || !r.Chains[1].Ended || r.Records["check"] != 410 || r.Torn != 0 || r.OtherLines != 0 {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// A key that was replaced between two processes verifies its part only: the other part is named until both keys are given. A key
+// that nobody has signed with verifies nothing.
+func TestTheChainsOfTwoKeys(t *testing.T) {
+	first, second, other, file := newChainKey(t), newChainKey(t), newChainKey(t), filepath.Join(t.TempDir(), "audit.jsonl")
+	for _, key := range []string{first, second} {
+		a := serving(t, fmt.Sprintf("{output: %s, chain: {key: %s}}", file, key), nil)
+		a.ask(t, 2, nil)
+		a.end(t)
+	}
+	for _, row := range []struct {
+		key  string
+		args []string
+		want []string // kinds of findings
+	}{
+		{first, []string{"--key", second + ".pub"}, nil},
+		{first, nil, []string{"unknown_key"}},
+		{second, nil, []string{"unknown_key"}},
+		{other, nil, []string{"unknown_key", "unknown_key"}},
+	} {
+		var kinds []string
+		for _, f := range verifyTrail(t, row.key, append(row.args, file)...).Findings {
+			kinds = append(kinds, f.Kind)
+		}
+		if !slices.Equal(kinds, row.want) {
+			t.Errorf("%s %s: got %q, want %q", row.key, row.args, kinds, row.want)
+		}
+	}
+}
+
+// While the disk is full, the checkpoints that cannot be written are counted, and the chain is whole when it has room again.
+func TestTheChainOnAFullDisk(t *testing.T) {
+	key, link, disk := newChainKey(t), filepath.Join(t.TempDir(), "audit.jsonl"), filepath.Join(t.TempDir(), "disk")
+	must(t, os.Symlink("/dev/full", link))
+	a := serving(t, fmt.Sprintf("{output: %s, chain: {key: %s, checkpoint: 1s}}", link, key), nil)
+	a.ask(t, 5, nil)
+	a.await(t, fmt.Sprintf(lost, "no_space"), 5)
+	if a.metric(t, "meshpass_audit_chain_checkpoint_failures_total") == 0 || a.metric(t, "meshpass_audit_chain_last_checkpoint_timestamp_seconds") != 0 {
+		t.Error("a checkpoint was written to a full disk")
+	}
+	if _, text := a.get(t, "/readyz"); !strings.Contains(text, "audit: the last write to "+link+" failed: ") || !strings.Contains(text, ", no checkpoint yet, ") {
+		t.Errorf("readyz: %s", text)
+	}
+	must(t, os.Symlink(disk, link+".new"))
+	must(t, os.Rename(link+".new", link))
+	a.ask(t, 1, nil)
+	a.end(t)
+	if r := verifyTrail(t, key, "--complete", disk); !r.Verified || len(r.Chains) != 1 || !r.Chains[0].Ended || r.Records["check"] != 1 || r.Gaps["no_space"] != 5 {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// A file that is removed while its process writes leaves a chain without its first lines, as a file whose time is over does: a note
+// says that they are missing, and with --complete they are a finding.
+func TestTheChainOfAFileThatIsRemoved(t *testing.T) {
+	key, file := newChainKey(t), filepath.Join(t.TempDir(), "audit.jsonl")
+	a := serving(t, fmt.Sprintf("{output: %s, chain: {key: %s, checkpoint: 1h}}", file, key), nil)
+	a.ask(t, 3, nil)
+	a.await(t, "meshpass_audit_records_written_total", 3)
+	must(t, os.Remove(file))
+	a.ask(t, 2, nil)
+	a.end(t)
+	r := verifyTrail(t, key, file)
+	if !r.Verified || r.Records["check"] != 2 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].Message, "begins at seq 5: the 4 lines before are not in these files") {
+		t.Errorf("got %+v", r)
+	}
+	if r := verifyTrail(t, key, "--complete", file); r.Verified || len(r.Findings) != 1 || r.Findings[0].Kind != "removed" {
+		t.Errorf("got %+v", r)
+	}
+}
