@@ -72,6 +72,7 @@ func TestChartsEqualTheManifests(t *testing.T) {
 		releases              []render.Release
 		resources, components []string
 		without               []string // kinds of the manifests that no chart has
+		config                string   // what the user writes into the overlay's meshpass.yaml
 	}{
 		"overlays/install": {
 			releases: []render.Release{authorizer(install), istio()}, resources: []string{"overlays/install"},
@@ -79,6 +80,15 @@ func TestChartsEqualTheManifests(t *testing.T) {
 		"overlays/install, components": {
 			releases:  []render.Release{authorizer(install, `{autoscaling: {enabled: true}, podMonitor: {enabled: true, gateway: {enabled: true}}, prometheusRule: {enabled: true}, dashboards: {enabled: true}}`), istio()},
 			resources: []string{"overlays/install"}, components: []string{"components/autoscaling", "components/dashboards", "components/monitoring", "components/monitoring-gateway"},
+		},
+		"audit chain": {
+			releases:  []render.Release{authorizer(install, chainValues), istio()},
+			resources: []string{"overlays/install"}, components: []string{"components/audit-chain"}, config: `audit: {chain: {key: audit-key/audit.pem}}`,
+		},
+		"audit files with a chain": {
+			releases:  []render.Release{authorizer(install, fileValues), istio()},
+			resources: []string{"overlays/install"}, components: []string{"components/audit-chain", "components/audit-file"},
+			config: `audit: {output: "/var/log/meshpass/${POD_NAME}.jsonl", chain: {key: audit-key/audit.pem}}`,
 		},
 		"istio":       {releases: []render.Release{istio(backstop)}, resources: []string{"istio"}},
 		"egress":      {releases: []render.Release{istio(onlyIstio, `egress: {enabled: true}`)}, resources: []string{"istio/egress"}},
@@ -92,6 +102,7 @@ func TestChartsEqualTheManifests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		writeConfig(t, want, row.config)
 		// Helm makes the namespace itself, or uses one that exists.
 		want = slices.DeleteFunc(want, func(o render.Object) bool {
 			return slices.Contains(append(row.without, "Namespace"), o["kind"].(string))
@@ -113,6 +124,22 @@ func TestChartsEqualTheManifests(t *testing.T) {
 				compareObjects(t, got, want)
 			})
 		}
+	}
+}
+
+// writeConfig writes values into the meshpass.yaml of an overlay, as the comments of a component ask for.
+func writeConfig(t *testing.T, objects []render.Object, values string) {
+	t.Helper()
+	for _, o := range objects {
+		if name := render.Name(o); values == "" || !strings.HasPrefix(name, "ConfigMap meshpass "+configName) {
+			continue
+		}
+		data := o["data"].(map[string]any)
+		text, err := yaml.Marshal(parseValues(data["meshpass.yaml"].(string), values))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data["meshpass.yaml"] = string(text)
 	}
 }
 

@@ -103,3 +103,20 @@ func TestTykPage(t *testing.T) {
 		t.Errorf("what docs/tyk.md makes (+) and what the values mount (-):\n%s", diff)
 	}
 }
+
+// TestAuditPage compares the values of docs/audit.md with those that TestChartsEqualTheManifests renders.
+func TestAuditPage(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "audit.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n# values of charts/meshpass\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks with values", len(blocks))
+	}
+	for i, want := range []string{chainValues, fileValues} {
+		if diff := cmp.Diff(parseValues(want), parseValues(blocks[i][1])); diff != "" {
+			t.Error(diff)
+		}
+	}
+}

@@ -36,6 +36,10 @@ var switches = map[string][]string{
 		`prometheusRule: {enabled: true, additionalLabels: {release: kps}, disabled: [MeshpassTokenRevoked]}`,
 		`dashboards: {enabled: true, labels: {grafana_dashboard: "yes", team: edge}}`,
 		`removalCheck: {enabled: false}`,
+		chainValues,
+		fileValues,
+		`{audit: {volume: {persistentVolumeClaim: {claimName: audit}}}, config: {audit: {output: "/var/log/meshpass/${POD_NAME}.jsonl"}}, extraEnv: [{name: A, value: b}]}`,
+		`{config: {audit: {output: /audit/a.jsonl, chain: {key: /keys/a.pem}}}, extraVolumes: [{name: k, emptyDir: {}}], extraVolumeMounts: [{name: k, mountPath: /keys}]}`,
 		`policies: {documents: {orders.yaml: "apiVersion: meshpass.dev/v1\n"}}`,
 		`policies: {existingConfigMap: mine}`,
 		`policies: {image: {reference: "registry.example.com/policies@sha256:0123"}}`,
@@ -68,6 +72,12 @@ var switches = map[string][]string{
 		`{istio: {namespace: istio-control, clusterDomain: example.internal, trustDomain: example.com}, authorizer: {namespace: auth, name: authorizer, port: 9001}}`,
 	},
 }
+
+// Values for a chain of audit records, on standard output and in files.
+const (
+	chainValues = `{audit: {keySecret: meshpass-audit-key}, config: {audit: {chain: {key: audit-key/audit.pem}}}}`
+	fileValues  = `{audit: {keySecret: meshpass-audit-key, volume: {emptyDir: {sizeLimit: 2Gi}}}, config: {audit: {output: "/var/log/meshpass/${POD_NAME}.jsonl", chain: {key: audit-key/audit.pem}}}}`
+)
 
 // rendering is what one chart gives for some values.
 type rendering struct {
@@ -286,6 +296,16 @@ func TestRejections(t *testing.T) {
 		{authorizer(install, `config: {tls: {mode: server}}`), []string{"config.tls.mode: server does not use the certificate of istio.certificate: true; write mode: mtls, or istio.certificate: false"}},
 		{authorizer(install, `istio: {certificate: false}`), []string{"config.tls.certFile: Istio's agent writes it only with istio.certificate: true"}},
 		{authorizer(install, `{istio: {certificate: false}, config: {tls: {mode: mesh, certFile: ""}}}`), []string{"config.tls.mode: mesh needs a sidecar before the authorizer"}},
+		{authorizer(install, `config: {audit: {chain: {checkpoint: 1m}}}`), []string{"/config/audit/chain", "missing property 'key'"}},
+		{authorizer(install, `config: {audit: {chain: {key: ""}}}`), []string{"/config/audit/chain/key", "minLength"}},
+		{authorizer(install, `audit: {keySecret: A_B}`), []string{"/audit/keySecret"}},
+		{authorizer(install, `audit: {key: a}`), []string{"additional properties 'key' not allowed"}},
+		{authorizer(install, `config: {audit: {chain: {key: audit-key/audit.pem}}}`), []string{"config.audit.chain.key: audit-key/audit.pem is in no volume; write audit.keySecret with the name of a Secret that has audit.pem"}},
+		{authorizer(install, `audit: {keySecret: k}`), []string{"audit.keySecret: k, but config.audit.chain.key does not name its file, so nothing is signed with it; write config.audit.chain: {key: audit-key/audit.pem}"}},
+		{authorizer(install, `{audit: {keySecret: k}, config: {audit: {chain: {key: audit.pem}}}}`), []string{"audit.keySecret: k, but config.audit.chain.key does not name its file"}},
+		{authorizer(install, `config: {audit: {output: /tmp/a.jsonl}}`), []string{"config.audit.output: /tmp/a.jsonl: the pod has a read-only file system; write audit.volume and output: /var/log/meshpass/${POD_NAME}.jsonl"}},
+		{authorizer(install, `audit: {volume: {emptyDir: {}}}`), []string{"audit.volume is mounted at /var/log/meshpass, but config.audit.output: stdout writes nothing there"}},
+		{authorizer(install, `{audit: {volume: {persistentVolumeClaim: {claimName: a}}}, config: {audit: {output: /var/log/meshpass/a.jsonl}}}`), []string{"audit.volume can be shared by pods, but config.audit.output: /var/log/meshpass/a.jsonl gives all of them one file"}},
 		{authorizer(install, `keyRotation: {gatewayNamespace: ""}`), []string{"keyRotation.gatewayNamespace is empty; write the namespace of Tyk"}},
 		{authorizer(install, `config: {trust: [{issuer: a, audience: b, jwks: {url: "https://keys.example.com/"}}]}`), []string{"config.trust[0].jwks.url: the NetworkPolicy lets nothing out; write networkPolicy.extraEgress"}},
 		{authorizer(install, `config: {revocation: {redis: {address: "redis:6379"}}}`), []string{"config.revocation.redis: the NetworkPolicy lets nothing out"}},

@@ -60,6 +60,23 @@
 {{- $found = append $found "config.tracing.otlp.endpoint: the NetworkPolicy lets nothing out; write networkPolicy.extraEgress with a rule for the collector" }}
 {{- end }}
 {{- end }}
+{{- $chainKey := (($v.config.audit).chain).key }}
+{{- if and $v.audit.keySecret (ne (toString $chainKey) "audit-key/audit.pem") }}
+{{- $found = append $found (printf "audit.keySecret: %s, but config.audit.chain.key does not name its file, so nothing is signed with it; write config.audit.chain: {key: audit-key/audit.pem}, or remove keySecret" $v.audit.keySecret) }}
+{{- end }}
+{{- if and $chainKey (not $v.audit.keySecret) (not $v.extraVolumeMounts) }}
+{{- $found = append $found (printf "config.audit.chain.key: %s is in no volume; write audit.keySecret with the name of a Secret that has audit.pem, and key: audit-key/audit.pem" $chainKey) }}
+{{- end }}
+{{- $output := ($v.config.audit).output | default "stdout" }}
+{{- if and $v.audit.volume (not (hasPrefix "/var/log/meshpass/" $output)) }}
+{{- $found = append $found (printf "audit.volume is mounted at /var/log/meshpass, but config.audit.output: %s writes nothing there; write output: /var/log/meshpass/${POD_NAME}.jsonl, or remove the volume" $output) }}
+{{- end }}
+{{- if and (ne $output "stdout") (not $v.audit.volume) (not $v.extraVolumeMounts) }}
+{{- $found = append $found (printf "config.audit.output: %s: the pod has a read-only file system; write audit.volume and output: /var/log/meshpass/${POD_NAME}.jsonl, or output: stdout" $output) }}
+{{- end }}
+{{- if and $v.audit.volume (not (hasKey $v.audit.volume "emptyDir")) (not (contains "${POD_NAME}" $output)) }}
+{{- $found = append $found (printf "audit.volume can be shared by pods, but config.audit.output: %s gives all of them one file; write output: /var/log/meshpass/${POD_NAME}.jsonl" $output) }}
+{{- end }}
 {{- if not (hasKey $v.config.tls "clients") }}
 {{- $listed := 0 }}
 {{- range $v.config.listeners }}{{ if .clients }}{{ $listed = add1 $listed }}{{ end }}{{ end }}

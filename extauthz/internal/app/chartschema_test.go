@@ -30,6 +30,9 @@ func TestChartKnowsEveryKey(t *testing.T) {
 	properties := want["properties"].(map[string]any)
 	properties["listeners"].(map[string]any)["minItems"] = 1.0
 	properties["trust"].(map[string]any)["minItems"] = 1.0
+	chain := properties["audit"].(map[string]any)["properties"].(map[string]any)["chain"].(map[string]any)
+	chain["required"] = []any{"key"}
+	chain["properties"].(map[string]any)["key"].(map[string]any)["minLength"] = 1.0
 	all := schema["properties"].(map[string]any)
 	if *updateChart {
 		all["config"] = want
