@@ -170,8 +170,8 @@ type ChainStats struct {
 	Checkpoint     time.Duration // the longest time between a line and the checkpoint that covers it
 	Lines          uint64        // in the output
 	Uncovered      uint64        // of these, the lines after the last checkpoint
-	LastCheckpoint time.Time     // when it was written; zero: none yet
-	WaitsSince     time.Time     // since when a checkpoint is missing: of the first line after the last one, or of a file or key that begins; zero: none is missing
+	LastCheckpoint time.Time     // when it was written; zero: not yet
+	WaitsSince     time.Time     // since when a checkpoint is missing: of the first line after the last one, or of a file or key that begins; zero: no checkpoint is missing
 	Failed         uint64        // checkpoints that could not be written
 }
 

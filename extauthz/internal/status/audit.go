@@ -83,13 +83,13 @@ type AuditChain struct {
 	Checkpoint     float64   `json:"checkpointSeconds"` // the setting audit.chain.checkpoint
 	Lines          uint64    `json:"lines"`
 	Uncovered      uint64    `json:"uncovered"`               // of these, the lines after the last checkpoint
-	LastCheckpoint time.Time `json:"lastCheckpoint,omitzero"` // zero: none yet
+	LastCheckpoint time.Time `json:"lastCheckpoint,omitzero"` // zero: not yet written
 	Age            float64   `json:"ageSeconds"`              // of the last checkpoint; 0 without one
-	Waits          float64   `json:"waitsSeconds"`            // how long a checkpoint has been missing; 0: none is
+	Waits          float64   `json:"waitsSeconds"`            // how long a checkpoint has been missing; 0: no checkpoint is missing
 	Failed         uint64    `json:"failed"`                  // checkpoints that could not be written
 }
 
-// DescribeChain describes a chain; nil: none is being written. A clock that goes back gives no negative age.
+// DescribeChain describes a chain; nil: no chain is being written. A clock that goes back gives no negative age.
 func DescribeChain(c audit.ChainStats, now time.Time) *AuditChain {
 	if c.ID == "" {
 		return nil
