@@ -289,9 +289,13 @@ func TestFileIsTruncatedInPlace(t *testing.T) {
 	if err := os.Truncate(name, 0); err != nil {
 		t.Fatal(err)
 	}
-	q.addAll(t, "b")
+	q.addAll(t, "b", "cd")
+	if err := os.Truncate(name, 3); err != nil { // in the middle of a line
+		t.Fatal(err)
+	}
+	q.addAll(t, "e")
 	closeQueue(t, q)
-	if got := read(t, name); got != "b\n" {
+	if got := read(t, name); got != "b\nc\ne\n" {
 		t.Errorf("got %q", got)
 	}
 }
