@@ -22,6 +22,7 @@ import (
 type report struct {
 	Requests, Missed int
 	Isolated         bool
+	Scope            string
 	Limiter          struct {
 		Name  string
 		Exact bool
@@ -30,6 +31,10 @@ type report struct {
 		Caller, API string
 		Status      map[string]int
 		Latency     struct{ Layers map[string]float64 }
+		Idle        struct {
+			Count  int
+			Layers map[string]float64
+		}
 	}
 	Loads []struct {
 		Name    string
@@ -171,6 +176,12 @@ func TestShop(t *testing.T) {
 		if took := r.Rows[0].Latency.Layers[layer]; took < least {
 			t.Errorf("%s took %v ms, want at least %v", layer, took, least)
 		}
+		if took := r.Rows[0].Idle.Layers[layer]; took < least {
+			t.Errorf("without load, %s took %v ms, want at least %v", layer, took, least)
+		}
+	}
+	if r.Rows[0].Idle.Count < 10 || !strings.HasPrefix(r.Scope, "the edge and the first hop: ") {
+		t.Errorf("measured %d requests without load; rehearsed: %s", r.Rows[0].Idle.Count, r.Scope)
 	}
 	if !strings.Contains(log, "[########################################] 55 of 55 requests") {
 		t.Errorf("no progress bar: %s", log)
@@ -205,6 +216,57 @@ func TestLimits(t *testing.T) {
 	}
 	if !removed {
 		t.Errorf("the virtual endpoint is not listed: %+v", r.Changes.NotRun)
+	}
+}
+
+// The switches of the gateway say which requests the limit of an endpoint counts: another limit denies the others.
+func TestEndpointSwitches(t *testing.T) {
+	t.Parallel()
+	limits, err := filepath.Abs("testdata/limits")
+	must(t, err)
+	endpoint, err := os.ReadFile("testdata/limits/apis/endpoint.json")
+	must(t, err)
+	policies, err := os.ReadFile("testdata/limits/policies.json")
+	must(t, err)
+	const ofEndpoint, ofAPI = "global: API endpoint, endpoint GET /orders/7 from 3", "global: API endpoint from 5"
+	const ofGranted, ofPolicy = "api: policy paths, endpoint GET /orders/9 of API plain from 3", "policy: policy paths from 4"
+	for name, row := range map[string]struct{ options, longer, inner string }{
+		"none":   {"", ofEndpoint, ofGranted},
+		"prefix": {`"enable_path_prefix_matching": true`, ofAPI, ofPolicy},
+		"suffix": {`"enable_path_suffix_matching": true`, ofAPI, ofGranted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			must(t, os.CopyFS(filepath.Join(dir, "apis"), os.DirFS("testdata/limits/apis")))
+			write(t, dir, "apis/endpoint.json", strings.NewReplacer("/tenants/acme/orders/7", "/orders/7", `"api_id": "endpoint",`, `"api_id": "endpoint", "global_rate_limit": {"rate": 4, "per": 60},`).Replace(string(endpoint)))
+			before, paths, found := strings.Cut(string(policies), `"paths": {`)
+			if !found {
+				t.Fatal("no policy paths")
+			}
+			write(t, dir, "policies.json", before+`"paths": {`+strings.NewReplacer("/tenants/acme/orders/9", "/orders/9", `"rate": 1000`, `"rate": 3`).Replace(paths))
+			write(t, dir, "tyk.conf", `{"hash_keys": true, "enable_redis_rolling_limiter": true, "http_server_options": {`+row.options+`}}`)
+			file := write(t, dir, "rehearsal.yaml", fmt.Sprintf(`
+gateway: {conf: tyk.conf, apis: apis, policies: policies.json, plugin: %[1]s/plugin.yaml}
+authorizer: {config: %[1]s/meshpass.yaml}
+keys:
+  free: {policies: [free], metadata: {developer_id: a, tenant: acme}}
+  paths: {policies: [paths], metadata: {developer_id: b, tenant: acme}}
+load:
+  - {name: longer path, as: free, path: /endpoint/tenants/acme/orders/77, burst: 6}
+  - {name: inner path, as: paths, path: /plain/tenants/acme/orders/9, burst: 6}
+`, limits))
+			r, _ := rehearse(t, 0, file)
+			got := map[string]string{}
+			for _, l := range r.Loads {
+				for _, limit := range l.Limits {
+					got[l.Name] += fmt.Sprintf("%s: %s from %d", limit.Kind, limit.Name, limit.From)
+				}
+			}
+			if diff := cmp.Diff(map[string]string{"longer path": row.longer, "inner path": row.inner}, got); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 

@@ -3,7 +3,6 @@ package rehearse
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -81,7 +80,7 @@ func (e *explainer) explainOutcome(l plan.Load, caller *localcopy.Caller, api *l
 	case r.status == 0:
 		o.denial = &Denial{Layer: LayerGateway, Reason: cmp.Or(r.err, "not sent")}
 	case !t.Left && strings.EqualFold(r.message, messageGlobalRate):
-		o.limit = globalLimit(api, l)
+		o.limit = e.globalLimit(api, l)
 	case !t.Left && strings.EqualFold(r.message, messageCallerRate):
 		o.limit = e.callerLimit(caller, api, l)
 	case !t.Left && strings.EqualFold(r.message, messageQuota):
@@ -114,38 +113,18 @@ func newDenial(layer string, r *audit.Record) *Denial {
 }
 
 // globalLimit names the limit of the definition, for all callers.
-func globalLimit(api *localcopy.API, l plan.Load) *Limit {
+func (e *explainer) globalLimit(api *localcopy.API, l plan.Load) *Limit {
 	if api == nil {
 		return &Limit{Kind: plan.LimitGlobal, Name: "an API", Shared: "all callers"}
 	}
-	for _, e := range api.Endpoints {
-		if matchesEndpoint(*e, l, api) {
-			return &Limit{Kind: plan.LimitGlobal, Name: fmt.Sprintf("API %s, endpoint %s %s", api.ID, e.Method, e.Path), Rate: e.Rate.Rate, Per: e.Per, Shared: "all callers of the endpoint"}
-		}
+	if found := e.copy.Matching.FindDefined(api, l.Method, l.Path); found != nil {
+		return &Limit{Kind: plan.LimitGlobal, Name: fmt.Sprintf("API %s, endpoint %s %s", api.ID, found.Method, found.Path), Rate: found.Rate.Rate, Per: found.Per, Shared: "all callers of the endpoint"}
 	}
 	limit := &Limit{Kind: plan.LimitGlobal, Name: "API " + api.ID, Shared: "all callers of the API"}
 	if api.Global != nil {
 		limit.Rate, limit.Per = api.Global.Rate, api.Global.Per
 	}
 	return limit
-}
-
-var pathParameter = regexp.MustCompile(`\\\{[^}]*\\\}`)
-
-// matchesEndpoint reports whether an endpoint limit is for a request, as Tyk's pattern matches without anchors.
-func matchesEndpoint(e localcopy.Endpoint, l plan.Load, api *localcopy.API) bool {
-	if !strings.EqualFold(e.Method, l.Method) {
-		return false
-	}
-	pattern := pathParameter.ReplaceAllString(regexp.QuoteMeta(e.Path), `([^/]+)`)
-	pattern = strings.ReplaceAll(pattern, `\*`, `.*`)
-	compiled, err := regexp.Compile(pattern)
-	if err != nil {
-		return false
-	}
-	path, _, _ := strings.Cut(l.Path, "?")
-	stripped := "/" + strings.TrimPrefix(strings.TrimPrefix(path, api.ListenPath), "/")
-	return compiled.MatchString(stripped) || compiled.MatchString(path)
 }
 
 // findRights finds what a caller's session may do with an API. session is nil if the gateway holds no session.
@@ -170,12 +149,10 @@ func (e *explainer) callerLimit(caller *localcopy.Caller, api *localcopy.API, l 
 	if session == nil {
 		return &Limit{Kind: plan.LimitKey, Name: caller.Name, Shared: "the caller's requests"}
 	}
-	for _, endpoint := range rights.Endpoints {
-		if endpoint.Rate.Rate > 0 && matchesEndpoint(endpoint, l, api) {
-			where := fmt.Sprintf("endpoint %s %s of API %s", endpoint.Method, endpoint.Path, api.ID)
-			setBy := e.setBy(session, caller, func(p localcopy.Policy) bool { return slices.Contains(p.Rates[api.ID], endpoint) })
-			return &Limit{Kind: plan.LimitAPI, Name: setBy + ", " + where, Rate: endpoint.Rate.Rate, Per: endpoint.Per, Shared: "the caller's requests to the endpoint"}
-		}
+	if endpoint := e.copy.Matching.FindGranted(rights.Endpoints, api, l.Method, l.Path); endpoint != nil && endpoint.Rate.Rate > 0 {
+		where := fmt.Sprintf("endpoint %s %s of API %s", endpoint.Method, endpoint.Path, api.ID)
+		setBy := e.setBy(session, caller, func(p localcopy.Policy) bool { return slices.Contains(p.Rates[api.ID], *endpoint) })
+		return &Limit{Kind: plan.LimitAPI, Name: setBy + ", " + where, Rate: endpoint.Rate.Rate, Per: endpoint.Per, Shared: "the caller's requests to the endpoint"}
 	}
 	effective := rights.Limit.Rate
 	if effective.Rate == 0 {

@@ -95,6 +95,9 @@ func (r *Report) callerTable() htmlpage.Table {
 		if row.Latency.Count > 0 {
 			line.Details = append(line.Details, htmlpage.Detail{Name: "median, ms", Value: row.Latency.describeLayers()})
 		}
+		if row.Idle.Count > 0 {
+			line.Details = append(line.Details, htmlpage.Detail{Name: "without load, ms", Value: row.Idle.describeLayers()})
+		}
 		t.Rows = append(t.Rows, line)
 	}
 	return t

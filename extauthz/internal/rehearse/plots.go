@@ -122,21 +122,25 @@ func newLayerPlot(rows []*Row) layerPlot {
 		return total
 	}
 	for _, row := range rows {
-		most = max(most, sum(row.Latency))
+		most = max(most, sum(row.Latency), sum(row.Idle))
 	}
-	for _, row := range rows {
-		if row.Latency.Count == 0 || most == 0 {
-			continue
+	add := func(label string, l Latency) {
+		if l.Count == 0 || most == 0 {
+			return
 		}
 		y := float64(len(p.Lines)) * (barHeight + barGap)
-		line := layerLine{Label: row.Caller + ", " + row.API, TextY: y + barHeight*0.7}
+		line := layerLine{Label: label, TextY: y + barHeight*0.7}
 		x := float64(labelWidth)
 		for _, layer := range layers {
-			width := row.Latency.Layers[layer] / most * plotWidth
-			line.Bars = append(line.Bars, bar{X: x, Y: y, Width: width, Height: barHeight, Class: layer, Title: fmt.Sprintf("%s: %v ms", layer, row.Latency.Layers[layer])})
+			width := l.Layers[layer] / most * plotWidth
+			line.Bars = append(line.Bars, bar{X: x, Y: y, Width: width, Height: barHeight, Class: layer, Title: fmt.Sprintf("%s: %v ms", layer, l.Layers[layer])})
 			x += width
 		}
 		p.Lines = append(p.Lines, line)
+	}
+	for _, row := range rows {
+		add(row.Caller+", "+row.API, row.Latency)
+		add("without load", row.Idle)
 	}
 	p.Height = len(p.Lines)*(barHeight+barGap) + 1
 	return p

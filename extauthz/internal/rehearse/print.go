@@ -16,6 +16,7 @@ import (
 func (r *Report) Print(to io.Writer) error {
 	printer.Fprintf(to, "%s: %d requests in %v s\n", r.File, r.Requests, r.Seconds)
 	printer.Fprintf(to, "limiter: %s\n", r.Limiter)
+	printer.Fprintf(to, "rehearsed: %s\n", r.Scope)
 	if !r.Isolated {
 		fmt.Fprintln(to, "network: addresses were replaced; the kernel did not prevent other connections (no network namespace)")
 	}
@@ -77,6 +78,7 @@ func (r *Report) printReasons(to io.Writer) {
 		}
 		if row.Latency.Count > 0 {
 			printer.Fprintf(to, "  median of %d answers of the service, ms: %s\n", row.Latency.Count, row.Latency.describeLayers())
+			printer.Fprintf(to, "  %s\n", row.describeIdle())
 		}
 	}
 }
@@ -93,6 +95,13 @@ func (l Limit) describeLimit() string {
 		text += ", counts " + l.Shared
 	}
 	return text
+}
+
+func (r *Row) describeIdle() string {
+	if r.Idle.Count == 0 {
+		return "without load: not measured, because the service answered no request that was alone"
+	}
+	return fmt.Sprintf("without load, median of %d, ms: %s", r.Idle.Count, r.Idle.describeLayers())
 }
 
 // layers are those of a latency, in the order of the way.

@@ -64,9 +64,10 @@ func newTestReport() *Report {
 	latency := Latency{P50: 4, P99: 9, Count: 5, Layers: map[string]float64{LayerGateway: 2, LayerEnvoy: 1, LayerAuthorizer: 0.5, LayerService: 0.5}}
 	status := map[string]int{"200": 5, "429": 3, "503": 1}
 	r := &Report{
-		File: "shop.yaml", Seconds: 2, Requests: 9, Isolated: true, Limiter: localcopy.Limiter{Name: "rolling window in Redis", Exact: true, Note: "denied requests count too"},
+		File: "shop.yaml", Scope: scope, Seconds: 2, Requests: 9, Isolated: true, Limiter: localcopy.Limiter{Name: "rolling window in Redis", Exact: true, Note: "denied requests count too"},
 		Rows: []*Row{{
 			Caller: hostileName, API: "orders", Requests: 9, Status: status, Latency: latency,
+			Idle:    Latency{Count: 3, Layers: map[string]float64{LayerGateway: 1, LayerEnvoy: 0.5, LayerAuthorizer: 0.25, LayerService: 0.25}},
 			Denials: []*DenialCount{{Denial{LayerEnvoy, "503, response flags UF", ""}, 1}}, Limits: []*LimitCount{{limit, 429, 6, 0.2, 3}},
 		}},
 		Loads: []*LoadResult{{
@@ -94,14 +95,15 @@ func TestPage(t *testing.T) {
 	tab := browser.Open(t, file)
 	for expression, want := range map[string]string{
 		"document.title": "Rehearsal shop.yaml",
-		"document.querySelector('main > p .bad').textContent":                                                            "✗ 1 expectations were missed.",
-		"[...document.querySelectorAll('.sign')].map(sign => sign.textContent).join()":                                   "✗,✗,✓",
-		"document.querySelector('summary').textContent":                                                                  hostileName,
-		"String(document.querySelectorAll('script').length)":                                                             "0",
-		"document.querySelector('svg').getAttribute('aria-label')":                                                       "burst: 2 allowed 1 limited 1 other",
-		"[...document.querySelectorAll('svg')[0].querySelectorAll('rect')].map(bar => bar.className.baseVal).join()":     "allowed,allowed,limited,other",
-		"[...document.querySelectorAll('svg')[1].querySelectorAll('rect')].map(bar => bar.getAttribute('width')).join()": "360.0,180.0,90.0,90.0",
-		"document.querySelectorAll('svg')[1].querySelector('title').textContent":                                         "gateway: 2 ms",
+		"[...document.querySelectorAll('p')].filter(p => p.textContent.startsWith('Rehearsed: the edge and the first hop')).length + ''": "1",
+		"document.querySelector('main > p .bad').textContent":                                                                            "✗ 1 expectations were missed.",
+		"[...document.querySelectorAll('.sign')].map(sign => sign.textContent).join()":                                                   "✗,✗,✓",
+		"document.querySelector('summary').textContent":                                                                                  hostileName,
+		"String(document.querySelectorAll('script').length)":                                                                             "0",
+		"document.querySelector('svg').getAttribute('aria-label')":                                                                       "burst: 2 allowed 1 limited 1 other",
+		"[...document.querySelectorAll('svg')[0].querySelectorAll('rect')].map(bar => bar.className.baseVal).join()":                     "allowed,allowed,limited,other",
+		"[...document.querySelectorAll('svg')[1].querySelectorAll('rect')].map(bar => bar.getAttribute('width')).join()":                 "360.0,180.0,90.0,90.0,180.0,90.0,45.0,45.0",
+		"document.querySelectorAll('svg')[1].querySelector('title').textContent":                                                         "gateway: 2 ms",
 	} {
 		if got := tab.Text(expression); got != want {
 			t.Errorf("%s = %q, want %q", expression, got, want)
@@ -111,7 +113,7 @@ func TestPage(t *testing.T) {
 		tab.Press(browser.TabKey)
 	}
 	tab.Press(browser.Enter)
-	if got := tab.Text("[...document.querySelectorAll('details[open] dt')].map(dt => dt.textContent).join()"); got != "denied 1,limited 3 (429),median, ms" {
+	if got := tab.Text("[...document.querySelectorAll('details[open] dt')].map(dt => dt.textContent).join()"); got != "denied 1,limited 3 (429),median, ms,without load, ms" {
 		t.Errorf("Enter opened %q", got)
 	}
 	var fills []string

@@ -18,6 +18,7 @@ type Report struct {
 	Seconds  float64             `json:"seconds"` // the load took
 	Requests int                 `json:"requests"`
 	Isolated bool                `json:"isolated"` // no connection out of this machine was possible
+	Scope    string              `json:"scope"`    // what of a request was rehearsed
 	Limiter  localcopy.Limiter   `json:"limiter"`
 	APIs     []*localcopy.API    `json:"apis"`
 	Services []localcopy.Service `json:"services"`
@@ -37,6 +38,7 @@ type Row struct {
 	Denials  []*DenialCount `json:"denials"`
 	Limits   []*LimitCount  `json:"limits"`
 	Latency  Latency        `json:"latency"`
+	Idle     Latency        `json:"idle"` // of requests that the service answered while no other one was under way
 }
 
 // DenialCount counts the requests with one reason.
@@ -93,10 +95,13 @@ type Check struct {
 	Met  bool   `json:"met"`
 }
 
+// scope is what a rehearsal covers.
+const scope = "the edge and the first hop: the stand-ins for services call no other service, so no later hop was decided"
+
 func newReport(c *localcopy.Copy, p *plan.Plan, s *sender, took time.Duration, isolated bool) *Report {
 	r := &Report{
 		File: p.File, Seconds: roundSeconds(took.Seconds()), Isolated: isolated, Limiter: c.Limiter, APIs: c.APIs, Services: c.Services, Changes: c.Changes,
-		Rows: []*Row{}, Loads: []*LoadResult{},
+		Scope: scope, Rows: []*Row{}, Loads: []*LoadResult{},
 	}
 	for _, results := range s.results {
 		r.Requests += len(results)
@@ -114,7 +119,7 @@ type numbered struct {
 // addResults explains each request, and sums up by load, and by caller and API.
 func (r *Report) addResults(p *plan.Plan, s *sender, e *explainer) {
 	type pair struct{ caller, api string }
-	groups := map[pair][]numbered{}
+	groups, idle := map[pair][]numbered{}, map[pair][]numbered{}
 	var order []pair
 	for i, l := range p.Load {
 		caller, api := s.byName[l.As], s.copy.FindAPI(l.Host, l.Path)
@@ -131,6 +136,9 @@ func (r *Report) addResults(p *plan.Plan, s *sender, e *explainer) {
 			all = append(all, numbered{result, e.explainOutcome(l, caller, api, result), i})
 		}
 		groups[key] = append(groups[key], all...)
+		for _, result := range s.idle[i] {
+			idle[key] = append(idle[key], numbered{result, e.explainOutcome(l, caller, api, result), i})
+		}
 		r.Loads = append(r.Loads, newLoadResult(l, caller.Name, id, all))
 	}
 	for _, key := range order {
@@ -138,6 +146,7 @@ func (r *Report) addResults(p *plan.Plan, s *sender, e *explainer) {
 		slices.SortStableFunc(all, func(a, b numbered) int { return cmp.Compare(a.at, b.at) })
 		row := &Row{Caller: key.caller, API: key.api, Requests: len(all)}
 		row.Status, row.Denials, row.Limits, row.Latency = sumUp(all)
+		row.Idle = newIdleLatency(append(all, idle[key]...))
 		r.Rows = append(r.Rows, row)
 	}
 }
@@ -182,6 +191,17 @@ func sumUp(all []numbered) (map[string]int, []*DenialCount, []*LimitCount, Laten
 		}
 	}
 	return status, denials, limits, newLatency(results, all)
+}
+
+func newIdleLatency(all []numbered) Latency {
+	var results []sent
+	var alone []numbered
+	for _, one := range all {
+		if one.alone && one.trace.Reached {
+			results, alone = append(results, one.sent), append(alone, one)
+		}
+	}
+	return newLatency(results, alone)
 }
 
 func newLatency(results []sent, all []numbered) Latency {

@@ -62,7 +62,9 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	}
 	took := time.Since(began)
 	sessions, err := c.ReadSessions(ctx, s.callers)
-	if err = errors.Join(err, c.AwaitRecords(ctx)); err != nil {
+	s.sendIdle(ctx, began)
+	s.markAlone()
+	if err = errors.Join(err, ctx.Err(), c.AwaitRecords(ctx)); err != nil {
 		return nil, explainFailure(ctx, err)
 	}
 	if err := c.StopAll(); err != nil {

@@ -33,6 +33,7 @@ type sent struct {
 	status  int    // 0: no answer
 	message string // of Tyk's error body
 	err     string
+	alone   bool // no other request was under way meanwhile
 }
 
 // sender sends all loads of a plan.
@@ -42,6 +43,7 @@ type sender struct {
 	callers []*localcopy.Caller
 	byName  map[string]*localcopy.Caller
 	results [][]sent // by load
+	idle    [][]sent // by load: sent after all of them, one at a time
 	client  *http.Client
 	done    atomic.Int64
 }

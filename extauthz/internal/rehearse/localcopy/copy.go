@@ -55,6 +55,7 @@ type Copy struct {
 	Policies map[string]Policy
 	Services []Service
 	Limiter  Limiter
+	Matching Matching
 
 	dir         string
 	net         *subnet.Subnet

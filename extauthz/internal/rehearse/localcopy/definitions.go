@@ -24,11 +24,11 @@ const maxDefinition = 8 << 20
 
 // API is what the rest of a rehearsal needs to know of a definition that runs.
 type API struct {
-	ID         string      `json:"id"`
-	Name       string      `json:"name"`
-	ListenPath string      `json:"listenPath"`
-	Global     *Rate       `json:"globalLimit,omitempty"`    // for all callers together
-	Endpoints  []*Endpoint `json:"endpointLimits,omitempty"` // each for all callers together
+	ID         string     `json:"id"`
+	Name       string     `json:"name"`
+	ListenPath string     `json:"listenPath"`
+	Global     *Rate      `json:"globalLimit,omitempty"`    // for all callers together
+	Endpoints  []Endpoint `json:"endpointLimits,omitempty"` // each for all callers together
 	file       string
 	org        string
 	identity   string // claim that names the user of a JWT
@@ -42,13 +42,6 @@ type API struct {
 type Rate struct {
 	Rate float64 `json:"rate"`
 	Per  float64 `json:"per"` // seconds
-}
-
-// Endpoint is a rate limit of an endpoint.
-type Endpoint struct {
-	Method string `json:"method"`
-	Path   string `json:"path"`
-	Rate
 }
 
 // definitions are the API definitions of a folder.
@@ -299,7 +292,7 @@ func (l *localiser) readLimits(d object, a *API) {
 	for _, version := range sortedObjects(objectAt(objectAt(d, "version_data"), "versions")) {
 		for _, e := range toObjects(objectAt(version, "extended_paths")["rate_limit"]) {
 			if !isTrueAt(e, "disabled") && numberAt(e, "rate") > 0 {
-				a.Endpoints = append(a.Endpoints, &Endpoint{textAt(e, "method"), textAt(e, "path"), Rate{numberAt(e, "rate"), numberAt(e, "per")}})
+				a.Endpoints = append(a.Endpoints, Endpoint{textAt(e, "method"), textAt(e, "path"), Rate{numberAt(e, "rate"), numberAt(e, "per")}})
 			}
 		}
 	}

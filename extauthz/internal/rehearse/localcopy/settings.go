@@ -83,7 +83,7 @@ func (c *Copy) buildConf(name string) ([]byte, error) {
 			return nil, describeJSONError(name, data, err)
 		}
 	}
-	c.Limiter, c.hashesKeys = describeLimiter(user), isTrueAt(user, "hash_keys")
+	c.Limiter, c.Matching, c.hashesKeys = describeLimiter(user), readMatching(user), isTrueAt(user, "hash_keys")
 	conf := object{}
 	var unused []string
 	for _, key := range sortedKeys(user) {

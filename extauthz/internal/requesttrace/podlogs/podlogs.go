@@ -47,7 +47,7 @@ func (c container) String() string {
 	return text
 }
 
-// state is what the API server says of a container.
+// state is the status of a container.
 type state struct {
 	restarts int64
 	began    time.Time // zero: the container waits for its start
@@ -78,7 +78,7 @@ type Logs struct {
 	objects dynamic.Interface
 	logs    rest.Interface
 	states  map[container]state // without previous containers
-	unread  []string            // logs of which a part cannot be read, and why
+	unread  []string            // logs that are not whole, and why
 }
 
 // Find lists the logs of all pods.
@@ -126,7 +126,7 @@ func (l *Logs) Sources(ctx context.Context) (sources []search.Source) {
 	return sources
 }
 
-// ListUnread names logs that were not read whole, and says why. It asks again which containers have restarted: the log before a
+// ListUnread names logs that were not read whole, each with the reason. It asks again which containers have restarted: the log before a
 // second restart is lost, and that before a first one was not read.
 func (l *Logs) ListUnread(ctx context.Context) []string {
 	if l == nil { // no cluster
