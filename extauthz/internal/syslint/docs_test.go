@@ -19,7 +19,7 @@ const docsFile = "../../../docs/lint.md"
 func TestDocs(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("<!-- codes -->\n")
-	for _, area := range []finding.Area{finding.Istio, finding.Tyk, finding.Across} {
+	for _, area := range []finding.Area{finding.Istio, finding.Workloads, finding.Tyk, finding.Across} {
 		fmt.Fprintf(&b, "### %s\n\n| code | severity, proof | fault | what breaks | how to fix it |\n| --- | --- | --- | --- | --- |\n", area)
 		for _, r := range syslint.Rules() {
 			if r.Area == area {

@@ -12,11 +12,12 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/tykrules"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/workloadrules"
 )
 
 // Rules are all kinds of findings, in the order of docs/lint.md.
 func Rules() []*finding.Rule {
-	return slices.Concat(istiorules.Rules(), tykrules.Rules(), crossrules.Rules())
+	return slices.Concat(istiorules.Rules(), workloadrules.Rules(), tykrules.Rules(), crossrules.Rules())
 }
 
 // Finding is one fault, as it is printed.
@@ -53,6 +54,7 @@ func Run(set *objects.Set) Report {
 	m := model.New(set)
 	var found finding.Report
 	istiorules.Check(m, &found)
+	workloadrules.Check(m, &found)
 	tykrules.Check(m, &found)
 	crossrules.Check(m, &found)
 	found.Sort()

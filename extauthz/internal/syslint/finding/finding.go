@@ -34,9 +34,10 @@ type Area string
 
 // The areas.
 const (
-	Istio  Area = "Istio"
-	Tyk    Area = "Tyk"
-	Across Area = "Across"
+	Istio     Area = "Istio"
+	Workloads Area = "Workloads"
+	Tyk       Area = "Tyk"
+	Across    Area = "Across"
 )
 
 // Rule is a kind of finding.

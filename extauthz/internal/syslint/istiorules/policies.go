@@ -9,6 +9,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/internal/suggest"
 )
 
 var (
@@ -33,7 +34,7 @@ var (
 		"Raw TCP causes a Check without a token, and every connection is denied.",
 		"Name the HTTP ports in the policy: see manifests/istio/tcp.")
 	guardedNoPolicy = registry.Define("guarded_without_policy", finding.Error,
-		"A workload has the label meshpass.dev/guarded, and no CUSTOM policy selects it.",
+		"A workload has the label meshpass.dev/guarded, and no CUSTOM policy selects it; or the label is mistyped, an annotation, or not on the pods.",
 		"No request is asked about: every workload of the mesh can call it.",
 		"Apply manifests/istio, or correct the value of the label: true, open, tcp or observe.")
 	mtlsNotStrict = registry.Define("mtls_not_strict", finding.Error,
@@ -45,8 +46,8 @@ var (
 		"Istio uses the oldest one: the order of creation decides whether plaintext is accepted.",
 		"Keep one of them.")
 	portExcluded = registry.Define("port_not_intercepted", finding.Error,
-		"A port of a guarded workload, or of an authorizer with tls.mode mesh, is excluded from interception.",
-		"Requests to this port go past the sidecar, without mutual TLS and without a Check. A Check that does so has the client's name that the client writes.",
+		"A port of a guarded workload, of an authorizer with tls.mode mesh, or one of Tyk's gateway that a policy closes, is excluded from interception.",
+		"Requests to this port go past the sidecar: without mutual TLS, without a Check and past the policy. A Check that does so has the client's name that the client writes.",
 		"Remove the port from the annotation.")
 	notInjected = registry.Define("guarded_not_injected", finding.Error,
 		"A guarded workload, or an authorizer with tls.mode mesh, has no sidecar.",
@@ -104,6 +105,16 @@ func (c *checker) checkPolicy(policy *objects.Object) {
 				}
 			}
 		}
+		for _, to := range rule.Find("to").Entries() {
+			for _, key := range []string{"ports", "notPorts"} {
+				for _, n := range to.FindPath("operation", key).Entries() {
+					if port := toInt(n.String()); port < 1 || port > 65535 {
+						c.invalid[policy] = true
+						c.report.Add(customInvalid, n, "%s: want a number of a port of the pods, not %q", key, n.String())
+					}
+				}
+			}
+		}
 		for _, when := range rule.Find("when").Entries() {
 			key := when.Find("key").String()
 			if slices.ContainsFunc(forbiddenKeys, func(each string) bool { return strings.HasPrefix(key, each) }) {
@@ -119,7 +130,7 @@ func (c *checker) checkPolicy(policy *objects.Object) {
 	}
 	c.checkConditions(policy, rules)
 	for _, w := range c.authorizers(policy) {
-		if c.Selects(policy, w) && !c.isBeside(w) {
+		if c.Selects(policy, w) && !w.IsBeside() {
 			c.report.Add(customAuthorizer, policy.Root, "%s selects %s, which answers the Checks", policy.Title(), w.Title())
 		}
 	}
@@ -170,28 +181,11 @@ func (c *checker) authorizers(policy *objects.Object) (all []*model.Workload) {
 		}
 	}
 	for _, w := range c.Workloads {
-		if runsAuthorizer(w) && !slices.Contains(all, w) {
+		if w.RunsAuthorizer() && !slices.Contains(all, w) {
 			all = append(all, w)
 		}
 	}
 	return all
-}
-
-// runsAuthorizer reports a container that runs `meshpass serve`.
-func runsAuthorizer(w *model.Workload) bool {
-	return slices.ContainsFunc(w.Containers(), func(n *objects.Node) bool {
-		words := append(n.Find("command").Texts(), n.Find("args").Texts()...)
-		image := n.Find("image").String()
-		return slices.Contains(words, "serve") && (strings.Contains(image, "meshpass") || slices.ContainsFunc(words, func(word string) bool { return strings.Contains(word, "meshpass") }))
-	})
-}
-
-// isBeside reports a workload whose own pod has an authorizer for it: its Checks do not pass its sidecar's inbound side.
-func (c *checker) isBeside(w *model.Workload) bool {
-	others := slices.ContainsFunc(w.Containers(), func(n *objects.Node) bool {
-		return n.Find("name").String() != "istio-proxy" && !slices.Contains(append(n.Find("command").Texts(), n.Find("args").Texts()...), "serve")
-	})
-	return runsAuthorizer(w) && others
 }
 
 func (c *checker) checkWorkloads() {
@@ -199,14 +193,10 @@ func (c *checker) checkWorkloads() {
 	for _, w := range c.Workloads {
 		label := w.Labels[model.GuardLabel]
 		if label != "" && len(c.CustomPolicies(w)) == 0 && !c.guardedByWaypoint(w) {
-			at := w.Object.Root
-			if n := labelNode(w); n != nil {
-				at = n
-			}
-			c.report.Add(guardedNoPolicy, at, "%s has the label %s: %s, and no CUSTOM policy selects it", w.Title(), model.GuardLabel, label)
+			c.report.Add(guardedNoPolicy, orNode(findLabel(w, model.GuardLabel), w.Object.Root), "%s has the label %s: %s, and no CUSTOM policy selects it", w.Title(), model.GuardLabel, label)
 			continue
 		}
-		if !c.IsGuarded(w) || c.IsAmbient(w.Namespace) || w.IsGateway() { // a gateway takes requests from outside of the mesh
+		if !c.IsGuarded(w) || c.IsAmbientWorkload(w) || w.IsGateway() { // a gateway takes requests from outside of the mesh
 			continue
 		}
 		if c.InjectionOf(w) == model.NotInjected {
@@ -231,7 +221,7 @@ func (c *checker) checkWorkloads() {
 func (c *checker) checkAuthorizers() {
 	for _, a := range c.Authorizers {
 		for _, w := range c.AuthorizerWorkloads(a) {
-			if a.Mode != "mesh" || c.isBeside(w) || c.IsAmbient(w.Namespace) {
+			if a.Mode != "mesh" || w.IsBeside() || c.IsAmbientWorkload(w) {
 				continue
 			}
 			if c.InjectionOf(w) == model.NotInjected {
@@ -246,6 +236,7 @@ func (c *checker) checkAuthorizers() {
 				}
 			}
 			c.checkInterception(w, ports)
+			c.checkClientNames(w)
 		}
 	}
 }
@@ -268,6 +259,16 @@ func (c *checker) checkLabelPlaces() {
 			c.report.Add(guardedNoPolicy, o.Root.FindPath("metadata", "labels", model.GuardLabel), "%s has the label %s, and its pods do not", o.Title(), model.GuardLabel)
 		}
 	}
+	for _, w := range c.Workloads {
+		if n := w.Annotation(model.GuardLabel); n != nil && w.Labels[model.GuardLabel] == "" {
+			c.report.Add(guardedNoPolicy, n, "%s has %s as annotation, and policies select by labels", w.Title(), model.GuardLabel)
+		}
+		for label := range w.Labels {
+			if label != model.GuardLabel && w.Labels[model.GuardLabel] == "" && suggest.Nearest(label, []string{model.GuardLabel}) != "" {
+				c.report.Add(guardedNoPolicy, orNode(findLabel(w, label), w.Object.Root), "%s has the label %s%s", w.Title(), label, suggest.DidYouMean(label, []string{model.GuardLabel}))
+			}
+		}
+	}
 }
 
 // otherPorts are names of ports that serve no users, and that policies leave out.
@@ -275,8 +276,8 @@ var otherPorts = regexp.MustCompile(`metrics|prom|health|probe|status|admin|debu
 
 // checkCoveredPorts finds HTTP ports that no CUSTOM policy asks about.
 func (c *checker) checkCoveredPorts(w *model.Workload) {
-	policies := slices.DeleteFunc(c.CustomPolicies(w), func(o *objects.Object) bool { return o.Spec().Find("rules").IsEmpty() })
-	if len(policies) == 0 || runsAuthorizer(w) {
+	policies := slices.DeleteFunc(c.CustomPolicies(w), func(o *objects.Object) bool { return o.Spec().Find("rules").IsEmpty() || c.invalid[o] })
+	if len(policies) == 0 || w.RunsAuthorizer() {
 		return
 	}
 	for _, port := range c.PortsOf(w) {
@@ -296,10 +297,11 @@ func (c *checker) isClosed(w *model.Workload, port int) bool {
 	})
 }
 
-func labelNode(w *model.Workload) *objects.Node {
+// findLabel gives a label of the pods as a value.
+func findLabel(w *model.Workload, label string) *objects.Node {
 	var found *objects.Node
 	w.Object.Root.Walk(func(n *objects.Node) bool {
-		if n.Key == model.GuardLabel && n.Parent().Key == "labels" {
+		if n.Key == label && n.Parent().Key == "labels" {
 			found = n
 		}
 		return true
@@ -308,13 +310,13 @@ func labelNode(w *model.Workload) *objects.Node {
 }
 
 func (c *checker) checkRevision(w *model.Workload) {
-	if w.Revision == "" || len(c.Meshes) == 0 {
+	if len(c.Meshes) == 0 || w.PodSpec == nil || c.InjectionOf(w) != model.Injected {
 		return
 	}
 	if slices.ContainsFunc(c.MeshesOf(w), func(mesh *model.Mesh) bool { return mesh.IsOf(c.RevisionOf(w)) }) {
 		return
 	}
-	c.report.Add(revisionUnknown, w.Object.Root, "%s is of revision %s", w.Title(), w.Revision)
+	c.report.Add(revisionUnknown, w.Object.Root, "%s is of revision %s", w.Title(), orText(w.Revision, "default"))
 }
 
 // checkPorts compares the ports of a workload with the rules of its CUSTOM policies.
@@ -392,7 +394,7 @@ func (c *checker) guardedPorts(w *model.Workload) (all []int) {
 	return all
 }
 
-// checkInterception finds ports whose traffic goes past the sidecar.
+// checkInterception finds ports whose traffic goes past the sidecar, and pods where all of it does.
 func (c *checker) checkInterception(w *model.Workload, ports []int) {
 	if mode := w.Annotation("sidecar.istio.io/interceptionMode"); mode.String() == "NONE" {
 		c.report.Add(portExcluded, mode, "%s has interception mode NONE", w.Title())
@@ -405,14 +407,18 @@ func (c *checker) checkInterception(w *model.Workload, ports []int) {
 			}
 		}
 	}
-	for _, n := range append([]*objects.Node{w.Annotation("traffic.sidecar.istio.io/excludeInboundPorts")}, c.excludedByMesh(w)...) {
-		for _, text := range strings.Split(n.String(), ",") {
-			if port := toInt(text); slices.Contains(ports, port) {
-				c.report.Add(portExcluded, n, "port %d of %s is excluded from interception", port, w.Title())
-			}
+	c.checkInterceptedPorts(w, ports)
+}
+
+// checkInterceptedPorts finds ports that annotations, or the injector's settings, exclude.
+func (c *checker) checkInterceptedPorts(w *model.Workload, ports []int) {
+	excluded := c.setting(w, "excludeInboundPorts", "excludeInboundPorts")
+	for _, text := range strings.Split(excluded.String(), ",") {
+		if port := toInt(text); slices.Contains(ports, port) {
+			c.report.Add(portExcluded, excluded, "port %d of %s is excluded from interception", port, w.Title())
 		}
 	}
-	included := w.Annotation("traffic.sidecar.istio.io/includeInboundPorts")
+	included := c.setting(w, "includeInboundPorts", "includeInboundPorts")
 	if included == nil || strings.Contains(included.String(), "*") {
 		return
 	}
@@ -422,20 +428,6 @@ func (c *checker) checkInterception(w *model.Workload, ports []int) {
 			c.report.Add(portExcluded, included, "port %d of %s is not among the intercepted ports %q", port, w.Title(), included.String())
 		}
 	}
-}
-
-// excludedByMesh gives the settings of the injector for all workloads.
-func (c *checker) excludedByMesh(w *model.Workload) (all []*objects.Node) {
-	for _, mesh := range c.MeshesOf(w) {
-		for _, values := range mesh.Values {
-			for _, path := range [][]string{{"values", "global", "proxy", "excludeInboundPorts"}, {"global", "proxy", "excludeInboundPorts"}} {
-				if n := values.FindPath(path...); n != nil {
-					all = append(all, n)
-				}
-			}
-		}
-	}
-	return all
 }
 
 // checkMutualTLS finds ports that accept plaintext.
@@ -571,7 +563,7 @@ func (c *checker) checkDestinationRules() {
 
 // needsMutualTLS reports a host that leads to a guarded workload, or to the authorizer in another pod.
 func (c *checker) needsMutualTLS(h *model.Host) bool {
-	return slices.ContainsFunc(c.WorkloadsOf(h), func(w *model.Workload) bool { return c.IsGuarded(w) || runsAuthorizer(w) && !c.isBeside(w) })
+	return slices.ContainsFunc(c.WorkloadsOf(h), func(w *model.Workload) bool { return c.IsGuarded(w) || w.RunsAuthorizer() && !w.IsBeside() })
 }
 
 func toInt(text string) int {

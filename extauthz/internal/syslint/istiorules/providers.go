@@ -318,27 +318,7 @@ const severalProviders = "PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS"
 
 // allowsSeveralProviders reports istiod's alpha switch, in its settings or in its Deployment.
 func (c *checker) allowsSeveralProviders() bool {
-	for _, mesh := range c.Meshes {
-		for _, values := range mesh.Values {
-			found := false
-			values.Walk(func(n *objects.Node) bool {
-				isEntry := n.Find("name").String() == severalProviders && n.Find("value").String() == "true"
-				found = found || isEntry || n.Key == severalProviders && n.String() == "true"
-				return !found
-			})
-			if found {
-				return true
-			}
-		}
-	}
-	for _, w := range c.Workloads {
-		for _, container := range w.Containers() {
-			if model.Environment(container)[severalProviders].String() == "true" {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Meshes, func(mesh *model.Mesh) bool { return c.IstiodVariable(mesh, severalProviders) == "true" })
 }
 
 // checkOpenProviders compares failOpen with what else guards a workload.

@@ -26,9 +26,9 @@ var (
 		"Each copy is decided, and a workload can execute one request twice.",
 		"Remove hedge_policy.")
 	egressOpen = registry.Define("egress_without_removal", finding.Error,
-		"Workloads of the mesh call HTTP hosts outside, and nothing removes our headers on the way.",
+		"Workloads of the mesh call, or mirror requests to, HTTP hosts outside, and nothing removes our headers on the way.",
 		"A token leaves the mesh: the host can use it until it expires.",
-		"Apply manifests/istio/egress.")
+		"Apply manifests/istio/egress, with REGISTRY_ONLY. Remove the headers in a VirtualService for a Service with an external name, or with a name of the cluster.")
 )
 
 func (c *checker) checkRoutes() {
@@ -115,41 +115,119 @@ func (c *checker) checkHedging() {
 	}
 }
 
-// checkEgress finds hosts outside of the mesh, and the filter that removes our headers.
+// checkEgress finds hosts outside of the mesh, and the filter that removes our headers. The filter takes a Service with an external name, and a
+// host with the name of one, for a host of the mesh.
 func (c *checker) checkEgress() {
-	if len(c.policies) == 0 || c.removesAtEgress() {
+	if len(c.policies) == 0 {
 		return
 	}
+	removed := c.removesAtEgress()
 	for _, o := range c.OfKind(objects.Core, "Service") {
 		if o.Spec().Find("type").String() == "ExternalName" && !strings.HasSuffix(o.Spec().Find("externalName").String(), "."+c.ClusterDomain) && !c.removesOnRoutes(o.Name+"."+o.Namespace, o.Namespace) {
 			c.checkOutsidePorts(o)
 		}
 	}
 	for _, o := range c.OfKind(objects.Networking, "ServiceEntry") {
-		isRemoved := !slices.ContainsFunc(o.Spec().Find("hosts").Texts(), func(host string) bool { return !c.removesOnRoutes(host, o.Namespace) })
+		hosts := o.Spec().Find("hosts").Texts()
+		isRemoved := removed && !slices.ContainsFunc(hosts, c.isMeshName) || !slices.ContainsFunc(hosts, func(host string) bool { return !c.removesOnRoutes(host, o.Namespace) })
 		if o.Spec().Find("location").String() == "MESH_INTERNAL" || c.isProviderHost(o) || isLoopback(o) || isRemoved {
 			continue
 		}
 		c.checkOutsidePorts(o)
 	}
+	if !removed {
+		c.checkOutsideRoutes()
+		return
+	}
+	for _, mesh := range c.Meshes {
+		if n := mesh.Find("outboundTrafficPolicy", "mode"); n.String() == "ALLOW_ANY" {
+			c.report.Add(egressOpen, n, "with ALLOW_ANY, a port that no Service has is raw TCP to the sidecar, which removes nothing")
+		}
+	}
+	for _, o := range c.OfKind(objects.Networking, "Sidecar") {
+		if n := o.Spec().FindPath("outboundTrafficPolicy", "mode"); n.String() == "ALLOW_ANY" {
+			c.report.Add(egressOpen, n, "with ALLOW_ANY, a port that no Service has is raw TCP to the sidecar, which removes nothing")
+		}
+	}
 }
 
-// removesOnRoutes reports VirtualServices whose routes to a host all remove the token.
-func (c *checker) removesOnRoutes(host, namespace string) bool {
-	removes := func(n *objects.Node) bool {
-		return slices.ContainsFunc(n.FindPath("headers", "request", "remove").Texts(), func(name string) bool { return strings.EqualFold(name, identity.Header) })
+// isMeshName reports a name that the cluster gives to its Services.
+func (c *checker) isMeshName(host string) bool {
+	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".svc."+c.ClusterDomain)
+}
+
+// checkOutsideRoutes finds routes, and mirrors, to hosts outside of the mesh that keep the token.
+func (c *checker) checkOutsideRoutes() {
+	check := func(o *objects.Object, at *objects.Node, removed bool) {
+		if host := at.String(); host != "" && !removed && !c.isInMesh(host, o.Namespace) {
+			c.report.Add(egressOpen, at, "%s sends requests to %s outside of the mesh, with the token", o.Title(), host)
+		}
 	}
-	found := false
 	for _, o := range c.OfKind(objects.Networking, "VirtualService") {
 		for _, http := range o.Spec().Find("http").Entries() {
 			for _, route := range http.Find("route").Entries() {
-				if to := route.FindPath("destination", "host").String(); to != host && !(o.Namespace == namespace && to+"."+namespace == host) {
+				check(o, route.FindPath("destination", "host"), removesToken(http) || removesToken(route))
+			}
+			check(o, http.FindPath("mirror", "host"), removesToken(http))
+			for _, mirror := range http.Find("mirrors").Entries() {
+				check(o, mirror.FindPath("destination", "host"), removesToken(http))
+			}
+		}
+	}
+	for _, o := range c.OfKind(objects.GatewayAPI, "HTTPRoute") {
+		for _, rule := range o.Spec().Find("rules").Entries() {
+			for _, filter := range rule.Find("filters").Entries() {
+				if ref := filter.FindPath("requestMirror", "backendRef"); isHostname(ref) {
+					check(o, ref.Find("name"), filtersToken(rule))
+				}
+			}
+			for _, ref := range rule.Find("backendRefs").Entries() {
+				if isHostname(ref) {
+					check(o, ref.Find("name"), filtersToken(rule) || filtersToken(ref))
+				}
+			}
+		}
+	}
+}
+
+// isHostname reports a backend that is a host of a ServiceEntry.
+func isHostname(ref *objects.Node) bool {
+	return ref.Find("group").String() == objects.Networking && ref.Find("kind").String() == "Hostname"
+}
+
+// removesToken reports a route of a VirtualService that removes the token from requests.
+func removesToken(n *objects.Node) bool {
+	return slices.ContainsFunc(n.FindPath("headers", "request", "remove").Texts(), func(name string) bool { return strings.EqualFold(name, identity.Header) })
+}
+
+// filtersToken reports filters of a route of the Gateway API that remove the token from requests.
+func filtersToken(n *objects.Node) bool {
+	return slices.ContainsFunc(n.Find("filters").Entries(), func(filter *objects.Node) bool {
+		return slices.ContainsFunc(filter.FindPath("requestHeaderModifier", "remove").Texts(), func(name string) bool { return strings.EqualFold(name, identity.Header) })
+	})
+}
+
+// removesOnRoutes reports VirtualServices whose routes and mirrors to a host all remove the token.
+func (c *checker) removesOnRoutes(host, namespace string) bool {
+	found := false
+	for _, o := range c.OfKind(objects.Networking, "VirtualService") {
+		isHost := func(n *objects.Node) bool {
+			to := n.Find("host").String()
+			return to == host || o.Namespace == namespace && to != "" && to+"."+namespace == host
+		}
+		for _, http := range o.Spec().Find("http").Entries() {
+			for _, route := range http.Find("route").Entries() {
+				if !isHost(route.Find("destination")) {
 					continue
 				}
-				if !removes(http) && !removes(route) {
+				if !removesToken(http) && !removesToken(route) {
 					return false
 				}
 				found = true
+			}
+			isMirror := isHost(http.Find("mirror")) || slices.ContainsFunc(http.Find("mirrors").Entries(), func(n *objects.Node) bool { return isHost(n.Find("destination")) })
+			if isMirror && !removesToken(http) {
+				return false
 			}
 		}
 	}

@@ -17,12 +17,14 @@ func Rules() []*finding.Rule { return registry.Rules }
 type checker struct {
 	*model.Model
 	report   *finding.Report
-	policies []*objects.Object // CUSTOM
+	policies []*objects.Object        // CUSTOM
+	invalid  map[*objects.Object]bool // policies with ports that are no numbers
+	hiding   map[*objects.Node]bool   // settings that hide the authorizer from a proxy
 }
 
 // Check looks for all faults.
 func Check(m *model.Model, report *finding.Report) {
-	c := &checker{Model: m, report: report}
+	c := &checker{Model: m, report: report, invalid: map[*objects.Object]bool{}, hiding: map[*objects.Node]bool{}}
 	for _, o := range m.OfKind(objects.Security, "AuthorizationPolicy") {
 		if o.Spec().Find("action").String() == "CUSTOM" {
 			c.policies = append(c.policies, o)
@@ -30,11 +32,14 @@ func Check(m *model.Model, report *finding.Report) {
 	}
 	c.checkProviders()
 	c.checkPolicies()
+	c.checkDiscovery()
 	c.checkWorkloads()
+	c.checkCallers()
 	c.checkWaypoints()
 	c.checkHeaders()
 	c.checkRoutes()
 	c.checkEgress()
+	c.checkDestinations()
 	c.checkTelemetry()
 	c.checkFields()
 }

@@ -1,6 +1,7 @@
 package istiorules
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/internal/suggest"
 )
 
 var (
@@ -20,6 +22,10 @@ var (
 		"A Telemetry object switches the propagation of trace contexts off.",
 		"The authorizer's spans and the next hops belong to no trace of the request.",
 		"Remove disableContextPropagation.")
+	requestIDSamples = registry.Define("tracing_request_id", finding.Warning,
+		"Tracing is on, and useRequestIdForTraceSampling is not false.",
+		"Envoy drops the trace of a request whose X-Request-Id is no UUID, although Tyk sampled it, and replaces a digit of a UUID: the records of the edge and of the mesh have different request ids.",
+		"Set useRequestIdForTraceSampling: false, as in manifests/istio/tracing.")
 	accessLogFields = registry.Define("access_log_without_decision", finding.Warning,
 		"The access log has no field with the decision, or there is no access log.",
 		"A denied request cannot be joined with its audit record.",
@@ -40,7 +46,13 @@ func (c *checker) checkTelemetry() {
 		c.checkStats(mesh)
 	}
 	for _, o := range c.OfKind(objects.Telemetry, "Telemetry") {
-		c.checkTelemetryObject(o)
+		isOfGateway := c.appliesToGateways(o)
+		if !isOfGateway { // the first proxy of a trace decides what is sampled
+			c.checkTracing(o)
+		}
+		if !isOfGateway || slices.ContainsFunc(c.policies, func(policy *objects.Object) bool { return sharesTarget(c, policy, o) }) {
+			c.checkAccessLogging(o)
+		}
 	}
 	for _, o := range c.OfKind(objects.Networking, "EnvoyFilter") {
 		o.Spec().Find("configPatches").Walk(func(n *objects.Node) bool {
@@ -82,7 +94,39 @@ func (c *checker) replacesSampling() bool {
 	})
 }
 
-func (c *checker) checkTelemetryObject(o *objects.Object) {
+// appliesToGateways reports an object for gateways alone, by its targets or by its selector.
+func (c *checker) appliesToGateways(o *objects.Object) bool {
+	if refs := c.TargetRefs(o); len(refs) > 0 {
+		return !slices.ContainsFunc(refs, func(ref *objects.Node) bool {
+			gateway := c.findGateway(o.Namespace, ref.Find("name").String())
+			return ref.Find("kind").String() != "Gateway" || gateway != nil && isWaypoint(gateway)
+		})
+	}
+	selector := model.SelectorOf(o)
+	if selector.IsEmpty() {
+		return false
+	}
+	selected := slices.DeleteFunc(slices.Clone(c.Workloads), func(w *model.Workload) bool { return !c.Selects(o, w) })
+	if len(selected) > 0 {
+		return !slices.ContainsFunc(selected, func(w *model.Workload) bool { return !w.IsGateway() })
+	}
+	return strings.HasSuffix(selector.Find("istio").String(), "gateway") || slices.ContainsFunc(c.OfKind(objects.Networking, "Gateway"), func(gateway *objects.Object) bool { return c.selectsGateway(o, gateway) })
+}
+
+// sharesTarget reports a policy with the same selector or target as another object.
+func sharesTarget(c *checker, policy, o *objects.Object) bool {
+	selector := model.SelectorOf(policy).TextMap()
+	if len(selector) > 0 && maps.Equal(selector, model.SelectorOf(o).TextMap()) {
+		return true
+	}
+	return slices.ContainsFunc(c.TargetRefs(policy), func(ref *objects.Node) bool {
+		return slices.ContainsFunc(c.TargetRefs(o), func(other *objects.Node) bool {
+			return policy.Namespace == o.Namespace && other.Find("name").String() == ref.Find("name").String()
+		})
+	})
+}
+
+func (c *checker) checkTracing(o *objects.Object) {
 	for _, tracing := range o.Spec().Find("tracing").Entries() {
 		if tracing.Find("disableSpanReporting").IsTrue() {
 			continue
@@ -93,11 +137,26 @@ func (c *checker) checkTelemetryObject(o *objects.Object) {
 			c.report.Add(samplingCuts, rate, "%s samples %s %% of all traces", o.Title(), rate.String())
 		case rate == nil && !tracing.Find("providers").IsEmpty() && !c.samplesAllElsewhere(o):
 			c.report.Add(samplingCuts, tracing, "%s has no randomSamplingPercentage, and Istio's default is 1 %%", o.Title())
+		case tracing.Find("useRequestIdForTraceSampling").IsTrue():
+			c.report.Add(requestIDSamples, tracing.Find("useRequestIdForTraceSampling"), "%s samples by the request's id", o.Title())
+		case tracing.Find("useRequestIdForTraceSampling") == nil && !tracing.Find("providers").IsEmpty() && !c.ignoresRequestIDs(o):
+			c.report.Add(requestIDSamples, tracing, "%s has no useRequestIdForTraceSampling, and Istio's default is true", o.Title())
 		}
 		if n := tracing.Find("disableContextPropagation"); n.IsTrue() {
 			c.report.Add(contextCut, n, "%s switches it off", o.Title())
 		}
 	}
+}
+
+// ignoresRequestIDs reports another object that applies where an object applies, with useRequestIdForTraceSampling: false.
+func (c *checker) ignoresRequestIDs(o *objects.Object) bool {
+	return slices.ContainsFunc(c.OfKind(objects.Telemetry, "Telemetry"), func(other *objects.Object) bool {
+		isWider := model.SelectorOf(other).IsEmpty() && len(c.TargetRefs(other)) == 0 && (other.Namespace == c.RootNamespace || other.Namespace == o.Namespace)
+		return isWider && slices.ContainsFunc(other.Spec().Find("tracing").Entries(), func(n *objects.Node) bool { return n.Find("useRequestIdForTraceSampling").IsFalse() })
+	})
+}
+
+func (c *checker) checkAccessLogging(o *objects.Object) {
 	for _, log := range o.Spec().Find("accessLogging").Entries() {
 		if disabled := log.Find("disabled"); disabled.IsTrue() && log.FindPath("match", "mode").String() != "CLIENT" {
 			c.report.Add(accessLogFields, disabled, "%s switches the access log off", o.Title())
@@ -128,6 +187,11 @@ func (c *checker) samplesAllElsewhere(o *objects.Object) bool {
 		if n := mesh.Find("defaultConfig", "tracing", "sampling"); n != nil && !isBelow100(n) {
 			return true
 		}
+		for _, text := range []string{mesh.FindValue("pilot", "traceSampling").String(), c.IstiodVariable(mesh, "PILOT_TRACE_SAMPLING")} {
+			if rate, err := strconv.ParseFloat(text, 64); err == nil && rate >= 100 {
+				return true
+			}
+		}
 	}
 	return o.Namespace != c.RootNamespace && c.replacesSampling()
 }
@@ -153,41 +217,62 @@ func (c *checker) checkAccessLog(mesh *model.Mesh) {
 	case file.String() == "" && len(used) == 0:
 		c.report.Add(accessLogFields, mesh.Root, "there is no access log")
 	}
+	names := []string{builtInLog, "otel", "stackdriver"}
 	for _, p := range mesh.Providers() {
-		if n := p.Node.FindPath("envoyFileAccessLog"); n != nil && slices.Contains(used, p.Name) && !logsDecision(n.Find("logFormat")) {
-			c.report.Add(accessLogFields, n, "the format of the access log provider %s has no decision_id", p.Name)
+		names = append(names, p.Name)
+		if !slices.Contains(used, p.Name) {
+			continue
 		}
-		for _, kind := range []string{"envoyOtelAls", "envoyHttpAls"} {
-			if n := p.Node.FindPath(kind); kind == "envoyOtelAls" && n != nil && slices.Contains(used, p.Name) && !logsDecision(n.Find("logFormat")) {
+		for _, kind := range []string{"envoyFileAccessLog", "envoyOtelAls"} {
+			if n := p.Node.Find(kind); n != nil && !logsDecision(n.Find("logFormat")) {
 				c.report.Add(accessLogFields, n, "the format of the access log provider %s has no decision_id", p.Name)
 			}
 		}
 	}
+	for _, n := range c.logProviderNodes() {
+		if n.String() == builtInLog && mesh.FindProvider(builtInLog) == nil && !logsDecision(format) {
+			c.report.Add(accessLogFields, n, "the access log has Istio's own format")
+		} else if !slices.Contains(names, n.String()) {
+			c.report.Add(accessLogFields, n, "the MeshConfig has no access log provider %s%s", n.String(), suggest.DidYouMean(n.String(), names))
+		}
+	}
 }
 
-// logProviders are the names of providers that Telemetry objects use for access logs.
+// builtInLog is the provider that Istio has by itself, with the format of the MeshConfig.
+const builtInLog = "envoy"
+
+// logProviders are the names of providers that are used for access logs.
 func (c *checker) logProviders() (names []string) {
+	for _, n := range c.logProviderNodes() {
+		names = append(names, n.String())
+	}
+	return names
+}
+
+// logProviderNodes are the names of providers that Telemetry objects, or the MeshConfigs, use for access logs.
+func (c *checker) logProviderNodes() (nodes []*objects.Node) {
 	for _, o := range c.OfKind(objects.Telemetry, "Telemetry") {
 		for _, log := range o.Spec().Find("accessLogging").Entries() {
 			for _, p := range log.Find("providers").Entries() {
-				names = append(names, p.Find("name").String())
+				nodes = append(nodes, p.Find("name"))
 			}
 		}
 	}
 	for _, mesh := range c.Meshes {
-		names = append(names, mesh.Find("defaultProviders", "accessLogging").Texts()...)
+		nodes = append(nodes, mesh.Find("defaultProviders", "accessLogging").Entries()...)
 	}
-	return names
+	return nodes
 }
 
 // extAuthzStat is a counter as Envoy names it.
 const extAuthzStat = "cluster.inbound|8080||.ext_authz.failure_mode_allowed"
 
 func (c *checker) checkStats(mesh *model.Mesh) {
-	matcher := mesh.Find("defaultConfig", "proxyStatsMatcher")
-	if showsStat(matcher.Find("inclusionRegexps").Texts(), matcher.Find("inclusionPrefixes").Texts(), matcher.Find("inclusionSuffixes").Texts()) {
+	list := func(name string) []string { return mesh.Find("defaultConfig", "proxyStatsMatcher", name).Texts() }
+	if showsStat(list("inclusionRegexps"), list("inclusionPrefixes"), list("inclusionSuffixes")) {
 		return
 	}
+	matcher := mesh.Find("defaultConfig", "proxyStatsMatcher")
 	at := mesh.Root
 	if matcher != nil {
 		at = matcher
@@ -209,9 +294,31 @@ func (c *checker) checkOwnProxyConfig(w *model.Workload) {
 	if matcher, isMap := w.ProxyConfig("proxyStatsMatcher").(map[string]any); isMap && !showsStat(textsOf(matcher["inclusionRegexps"]), textsOf(matcher["inclusionPrefixes"]), textsOf(matcher["inclusionSuffixes"])) {
 		c.report.Add(statsHidden, annotation, "%s replaces the mesh's proxyStatsMatcher, and leaves ext_authz out", w.Title())
 	}
+	c.checkStatsAnnotations(w)
 	if rate := w.ProxyConfig("tracing", "sampling"); rate != nil {
 		if value, isNumber := toFloat(rate); isNumber && value < 100 {
 			c.report.Add(samplingCuts, annotation, "%s samples %v %% of all traces", w.Title(), value)
+		}
+	}
+}
+
+// checkStatsAnnotations checks the annotations that replace one list of the mesh's proxyStatsMatcher each.
+func (c *checker) checkStatsAnnotations(w *model.Workload) {
+	if w.ProxyConfig("proxyStatsMatcher") != nil {
+		return
+	}
+	for _, mesh := range c.MeshesOf(w) {
+		var replaced *objects.Node
+		list := func(annotation, name string) []string {
+			if n := w.Annotation("sidecar.istio.io/" + annotation); n.String() != "" {
+				replaced = n
+				return strings.Split(n.String(), ",")
+			}
+			return mesh.Find("defaultConfig", "proxyStatsMatcher", name).Texts()
+		}
+		shown := showsStat(list("statsInclusionRegexps", "inclusionRegexps"), list("statsInclusionPrefixes", "inclusionPrefixes"), list("statsInclusionSuffixes", "inclusionSuffixes"))
+		if replaced != nil && !shown {
+			c.report.Add(statsHidden, replaced, "%s replaces a list of the mesh's proxyStatsMatcher, and leaves ext_authz out", w.Title())
 		}
 	}
 }

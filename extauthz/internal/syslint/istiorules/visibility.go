@@ -26,15 +26,34 @@ func (c *checker) checkVisibility(w *model.Workload) {
 			continue
 		}
 		if egress := c.sidecarOf(w).Find("egress"); !egress.IsEmpty() && !sendsHost(egress, host, w.Namespace) {
+			c.hiding[egress] = true
 			c.report.Add(providerHidden, egress, "the Sidecar of %s does not send to %s, the service of provider %s", w.Title(), host.Name, p.Name)
 		}
 		if exported, at := c.exportOf(host); len(exported) > 0 && !isExported(exported, host.Namespace, w.Namespace) {
+			c.hiding[at] = true
 			c.report.Add(providerHidden, at, "%s is visible in %v, and not in the namespace of %s", host.Object.Title(), exported, w.Title())
 		}
 		for _, mesh := range c.MeshesOf(w) {
 			selectors := mesh.Find("discoverySelectors")
 			if namespace := c.Namespaces[host.Namespace]; !selectors.IsEmpty() && namespace != nil && !matchesSelectors(selectors, namespace) {
 				c.report.Add(providerHidden, selectors, "discoverySelectors leave the namespace of %s out", host.Object.Title())
+			}
+		}
+	}
+}
+
+var policyHidden = registry.Define("policy_not_discovered", finding.Error,
+	"discoverySelectors leave out the namespace of a CUSTOM policy.",
+	"istiod does not read the policy: no request is asked about.",
+	"Give the namespace the labels of discoverySelectors, the root namespace too.")
+
+// checkDiscovery looks for namespaces of policies that istiod does not read.
+func (c *checker) checkDiscovery() {
+	for _, mesh := range c.Meshes {
+		selectors := mesh.Find("discoverySelectors")
+		for _, policy := range c.policies {
+			if namespace := c.Namespaces[policy.Namespace]; !selectors.IsEmpty() && namespace != nil && !matchesSelectors(selectors, namespace) {
+				c.report.Add(policyHidden, selectors, "discoverySelectors leave the namespace %s of %s out", policy.Namespace, policy.Title())
 			}
 		}
 	}

@@ -31,7 +31,7 @@ var (
 		"Istio applies policies with targetRefs to these gateways: the selector may have no effect.",
 		"Write targetRefs with the Gateway in place of the selector.")
 	targetUnknown = registry.Define("target_ref_unknown", finding.Error,
-		"A CUSTOM policy targets a Gateway, Service or GatewayClass that does not exist in its namespace.",
+		"A CUSTOM policy targets a Gateway, Service or GatewayClass that does not exist in its namespace, or a kind or group that policies cannot target.",
 		"The policy applies to nothing: no request is asked about.",
 		"Write the name of an object in the policy's own namespace.")
 )
@@ -59,7 +59,59 @@ func (c *checker) checkWaypoints() {
 		for _, ref := range refs {
 			c.checkTarget(policy, ref)
 		}
+		c.checkServers(policy)
 	}
+}
+
+// targetGroups are the kinds that a policy can target (security.istio.io PolicyTargetReference), with their groups.
+var targetGroups = map[string]string{"Gateway": "gateway.networking.k8s.io", "GatewayClass": "gateway.networking.k8s.io", "Service": "", "ServiceEntry": "networking.istio.io"}
+
+// checkServers finds ports of gateways whose connections the gateway passes on as bytes.
+func (c *checker) checkServers(policy *objects.Object) {
+	report := func(o *objects.Object, at *objects.Node, port int) {
+		if coversPort(policy, port) {
+			c.report.Add(customTCP, at, "port %d of %s passes connections on as bytes, and %s asks about each of them", port, o.Title(), policy.Title())
+		}
+	}
+	for _, o := range c.OfKind(objects.Networking, "Gateway") {
+		if !c.selectsGateway(policy, o) {
+			continue
+		}
+		for _, server := range o.Spec().Find("servers").Entries() {
+			protocol, mode := strings.ToUpper(server.FindPath("port", "protocol").String()), server.FindPath("tls", "mode")
+			switch {
+			case strings.HasSuffix(mode.String(), "PASSTHROUGH"):
+				report(o, mode, server.FindPath("port", "number").Int())
+			case slices.Contains([]string{"TCP", "TLS", "MONGO", "MYSQL", "REDIS"}, protocol):
+				report(o, server.FindPath("port", "protocol"), server.FindPath("port", "number").Int())
+			}
+		}
+	}
+	for _, ref := range c.TargetRefs(policy) {
+		o := c.findGateway(policy.Namespace, ref.Find("name").String())
+		if o == nil || isWaypoint(o) {
+			continue
+		}
+		for _, listener := range o.Spec().Find("listeners").Entries() {
+			if protocol := listener.Find("protocol"); protocol.String() == "TCP" || protocol.String() == "TLS" {
+				report(o, protocol, listener.Find("port").Int())
+			}
+		}
+	}
+}
+
+// selectsGateway reports whether a policy with a selector selects the pods of a Gateway of Istio, as far as the labels in its own selector show.
+func (c *checker) selectsGateway(policy, gateway *objects.Object) bool {
+	wanted, labels := model.SelectorOf(policy).TextMap(), gateway.Spec().Find("selector").TextMap()
+	if len(wanted) == 0 || len(c.TargetRefs(policy)) > 0 || policy.Namespace != c.RootNamespace && policy.Namespace != gateway.Namespace {
+		return false
+	}
+	for label, value := range wanted {
+		if labels[label] != value {
+			return false
+		}
+	}
+	return true
 }
 
 // checkSelectorTargets finds workloads that a policy with a selector does not reach.
@@ -72,14 +124,27 @@ func (c *checker) checkSelectorTargets(policy *objects.Object) {
 		return
 	}
 	for _, w := range c.Workloads {
-		if c.IsAmbient(w.Namespace) && c.Selects(policy, w) && w.Labels["gateway.networking.k8s.io/gateway-name"] == "" && c.InjectionOf(w) != model.Injected && !c.guardedByWaypoint(w) {
+		if c.IsAmbientWorkload(w) && c.Selects(policy, w) && w.Labels["gateway.networking.k8s.io/gateway-name"] == "" && c.InjectionOf(w) != model.Injected && !c.guardedByWaypoint(w) {
 			c.report.Add(ambientSelector, policy.Root, "%s selects %s in the ambient namespace %s", policy.Title(), w.Title(), w.Namespace)
 		}
 	}
 }
 
 func (c *checker) checkTarget(policy *objects.Object, ref *objects.Node) {
-	kind, name := ref.Find("kind").String(), ref.Find("name").String()
+	kind, name, group := ref.Find("kind").String(), ref.Find("name").String(), ref.Find("group").String()
+	wanted, known := targetGroups[kind]
+	switch {
+	case !known:
+		c.report.Add(targetUnknown, ref, "%s targets the kind %q, which no policy can target", policy.Title(), kind)
+		return
+	case group != wanted && !(kind == "Service" && group == "core"):
+		c.report.Add(targetUnknown, ref, "%s targets a %s of the group %q: want %q", policy.Title(), kind, group, wanted)
+		return
+	}
+	if namespace := ref.Find("namespace"); namespace.String() != "" && namespace.String() != policy.Namespace {
+		c.report.Add(targetUnknown, namespace, "%s targets the namespace %s: a target is in the policy's own namespace", policy.Title(), namespace.String())
+		return
+	}
 	switch kind {
 	case "Gateway":
 		if o := c.findGateway(policy.Namespace, name); o != nil {
@@ -144,8 +209,8 @@ func (c *checker) checkWaypoint(o *objects.Object) {
 		}
 		c.report.Add(waypointNoCaller, at, "%s has no annotation %s: \"true\"", o.Title(), annotation)
 	}
-	if n := o.Root.FindPath("metadata", "labels", "istio.io/waypoint-for"); n.String() == "none" {
-		c.report.Add(waypointUnused, n, "%s handles no traffic: istio.io/waypoint-for is none", o.Title())
+	if n := o.Root.FindPath("metadata", "labels", "istio.io/waypoint-for"); n.String() == "none" || n.String() == "workload" {
+		c.report.Add(waypointUnused, n, "%s handles no requests to Services: istio.io/waypoint-for is %s", o.Title(), n.String())
 	}
 	used := c.namespacesBehind(o)
 	if len(used) == 0 {

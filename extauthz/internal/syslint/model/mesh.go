@@ -12,6 +12,7 @@ type Mesh struct {
 	Revision string          // of Istio; empty: the default
 	layers   []*objects.Node // the last one that has a value counts
 	Values   []*objects.Node // Helm values and the components' settings beside it
+	shared   *objects.Node   // the MeshConfig that SHARED_MESH_CONFIG names; nil: there is no such one
 	Root     *objects.Node   // for a finding about what no layer has
 }
 
@@ -29,6 +30,22 @@ func (m *Mesh) Find(keys ...string) *objects.Node {
 			return n
 		}
 	}
+	if len(keys) > 0 && keys[0] == "extensionProviders" {
+		return nil // see [Mesh.Providers]
+	}
+	return m.shared.FindPath(keys...)
+}
+
+// FindValue gives a setting of the chart istiod, such as global.proxy.excludeInboundPorts: as Helm values, in IstioOperator, or below the name
+// of a chart around it.
+func (m *Mesh) FindValue(keys ...string) *objects.Node {
+	for i := len(m.Values) - 1; i >= 0; i-- {
+		for _, prefix := range [][]string{nil, {"values"}, {"istiod"}} {
+			if n := m.Values[i].FindPath(slices.Concat(prefix, keys)...); n != nil {
+				return n
+			}
+		}
+	}
 	return nil
 }
 
@@ -44,26 +61,36 @@ type Provider struct {
 // IsExtAuthz reports a provider that CUSTOM policies can name.
 func (p *Provider) IsExtAuthz() bool { return p.GRPC || p.HTTP }
 
-// Providers are the extension providers.
+// Providers are the extension providers. Istio merges those of the shared MeshConfig by their names.
 func (m *Mesh) Providers() []*Provider {
 	var all []*Provider
-	for _, n := range m.Find("extensionProviders").Entries() {
-		p := &Provider{Name: n.Find("name").String(), Node: n}
-		switch {
-		case n.Find("envoyExtAuthzGrpc") != nil:
-			p.GRPC, p.Config = true, n.Find("envoyExtAuthzGrpc")
-		case n.Find("envoyExtAuthzHttp") != nil:
-			p.HTTP, p.Config = true, n.Find("envoyExtAuthzHttp")
-		default:
-			for _, member := range n.Members() {
-				if member.Key != "name" {
-					p.Config = member
-				}
-			}
+	own := m.Find("extensionProviders").Entries()
+	for _, n := range m.shared.Find("extensionProviders").Entries() {
+		if name := n.Find("name").String(); !slices.ContainsFunc(own, func(other *objects.Node) bool { return other.Find("name").String() == name }) {
+			all = append(all, newProvider(n))
 		}
-		all = append(all, p)
+	}
+	for _, n := range own {
+		all = append(all, newProvider(n))
 	}
 	return all
+}
+
+func newProvider(n *objects.Node) *Provider {
+	p := &Provider{Name: n.Find("name").String(), Node: n}
+	switch {
+	case n.Find("envoyExtAuthzGrpc") != nil:
+		p.GRPC, p.Config = true, n.Find("envoyExtAuthzGrpc")
+	case n.Find("envoyExtAuthzHttp") != nil:
+		p.HTTP, p.Config = true, n.Find("envoyExtAuthzHttp")
+	default:
+		for _, member := range n.Members() {
+			if member.Key != "name" {
+				p.Config = member
+			}
+		}
+	}
+	return p
 }
 
 // FindProvider gives the first provider of a name.
@@ -116,11 +143,17 @@ func (m *Model) readMeshes() {
 		add(c.Root.Find("revision").String(), config, c.Root)
 	}
 	for _, c := range m.Set.ContentsOf(objects.MeshConfig) {
+		if c.Holder != "" && !strings.HasPrefix(c.Holder, "istio") {
+			continue // a shared one
+		}
 		revision := ""
 		if c.Holder != "" {
 			revision = strings.TrimPrefix(strings.TrimPrefix(c.Holder, "istio"), "-")
 		}
 		add(revision, c.Root, nil)
+	}
+	for _, mesh := range m.Meshes {
+		mesh.shared = m.sharedConfig(mesh)
 	}
 	m.RootNamespace = "istio-system"
 	for _, mesh := range m.Meshes {
@@ -130,15 +163,53 @@ func (m *Model) readMeshes() {
 	}
 }
 
+// sharedConfig gives the MeshConfig of the ConfigMap that istiod's variable SHARED_MESH_CONFIG names.
+func (m *Model) sharedConfig(mesh *Mesh) *objects.Node {
+	name := m.IstiodVariable(mesh, "SHARED_MESH_CONFIG")
+	for _, c := range m.Set.ContentsOf(objects.MeshConfig) {
+		if name != "" && c.Holder == name {
+			return c.Root
+		}
+	}
+	return nil
+}
+
+// IstiodVariable gives a variable of istiod: in Helm values (pilot.env), in the settings of a component, or in its Deployment. "" is an absent one.
+func (m *Model) IstiodVariable(mesh *Mesh, name string) string {
+	if n := mesh.FindValue("pilot", "env", name); n != nil {
+		return n.String()
+	}
+	found := ""
+	find := func(n *objects.Node) bool {
+		if n.Find("name").String() == name {
+			found = n.Find("value").String()
+		}
+		return found == ""
+	}
+	for _, values := range mesh.Values {
+		values.Find("components").Walk(find)
+	}
+	for _, o := range m.OfKind(objects.Apps, "Deployment") {
+		if o.Labels["app"] == "istiod" && (mesh.Revision == "" || o.Labels["istio.io/rev"] == mesh.Revision) {
+			o.Spec().FindPath("template", "spec", "containers").Walk(find)
+		}
+	}
+	return found
+}
+
 // RevisionOf is the revision of a workload, also if its label is a tag of one: istioctl tag writes webhooks, the Sail operator objects.
 func (m *Model) RevisionOf(w *Workload) string {
+	name := w.Revision
+	if name == "" {
+		name = "default"
+	}
 	for _, o := range m.OfKind(objects.Admission, "MutatingWebhookConfiguration") {
-		if o.Labels["istio.io/tag"] == w.Revision && w.Revision != "" {
+		if o.Labels["istio.io/tag"] == name {
 			return o.Labels["istio.io/rev"]
 		}
 	}
 	for _, o := range m.OfKind(objects.Sail, "IstioRevisionTag") {
-		if o.Name == w.Revision {
+		if o.Name == name {
 			return o.Spec().FindPath("targetRef", "name").String()
 		}
 	}

@@ -81,8 +81,11 @@ func (m *Model) addWorkload(o *objects.Object, meta, spec *objects.Node) {
 			w.Account = "default"
 		}
 	}
-	if w.Revision = w.Labels["istio.io/rev"]; w.Revision == "" {
-		w.Revision = m.NamespaceLabel(o.Namespace, "istio.io/rev")
+	// The labels of the namespace count before those of the pod, and the default revision before another one.
+	if m.NamespaceLabel(o.Namespace, "istio-injection") == "" {
+		if w.Revision = m.NamespaceLabel(o.Namespace, "istio.io/rev"); w.Revision == "" {
+			w.Revision = w.Labels["istio.io/rev"]
+		}
 	}
 	m.Workloads = append(m.Workloads, w)
 }
@@ -114,29 +117,50 @@ func (m *Model) InjectionOf(w *Workload) Injection {
 	if w.PodSpec.Find("hostNetwork").IsTrue() {
 		return NotInjected
 	}
-	if slices.ContainsFunc(w.PodSpec.Find("containers").Entries(), func(c *objects.Node) bool { return c.Find("name").String() == "istio-proxy" }) {
-		return Injected
+	if slices.ContainsFunc(w.Containers(), func(c *objects.Node) bool {
+		return c.Find("name").String() == "istio-proxy" && c.Find("image").String() != "" && c.Find("image").String() != "auto"
+	}) {
+		return Injected // a native sidecar is an init container
 	}
 	if w.Labels["gateway.networking.k8s.io/gateway-name"] != "" {
 		return Injected
 	}
-	own := w.Labels["sidecar.istio.io/inject"]
-	if own == "" {
-		own = w.Annotation("sidecar.istio.io/inject").String()
+	if templates := w.Annotation("inject.istio.io/templates").String(); strings.Contains(templates, "grpc-") && !strings.Contains(templates, "sidecar") {
+		return NotInjected // gRPC without a proxy
 	}
-	if own == "false" {
+	label := w.Labels["sidecar.istio.io/inject"]
+	if own := label; own == "false" || own == "" && w.Annotation("sidecar.istio.io/inject").String() == "false" {
 		return NotInjected
 	}
-	if m.Namespaces[w.Namespace] == nil && own == "" {
+	if m.Namespaces[w.Namespace] == nil && label == "" {
 		return UnknownInjection
 	}
-	switch inject := m.NamespaceLabel(w.Namespace, "istio-injection"); {
+	inject, revision := m.NamespaceLabel(w.Namespace, "istio-injection"), m.NamespaceLabel(w.Namespace, "istio.io/rev")
+	switch { // an annotation alone has no effect: the webhook selects by labels
 	case inject == "disabled":
 		return NotInjected
-	case inject == "enabled", m.NamespaceLabel(w.Namespace, "istio.io/rev") != "", own == "true", w.Labels["istio.io/rev"] != "":
+	case inject == "enabled", revision != "", label == "true", w.Labels["istio.io/rev"] != "", inject == "" && m.injectsByDefault():
 		return Injected
 	}
 	return NotInjected
+}
+
+// IsAmbientWorkload reports pods without a sidecar in ambient mode: by the label of the namespace, or by their own.
+func (m *Model) IsAmbientWorkload(w *Workload) bool {
+	switch w.Labels["istio.io/dataplane-mode"] {
+	case "ambient":
+		return m.InjectionOf(w) != Injected
+	case "none":
+		return false
+	}
+	return m.IsAmbient(w.Namespace)
+}
+
+// injectsByDefault reports the setting of the injector for namespaces without a label.
+func (m *Model) injectsByDefault() bool {
+	return slices.ContainsFunc(m.Meshes, func(mesh *Mesh) bool {
+		return mesh.FindValue("sidecarInjectorWebhook", "enableNamespacesByDefault").IsTrue()
+	})
 }
 
 // IsGateway reports whether the pods are a gateway of Istio, or a waypoint, whose proxy is no sidecar: by the label that istiod gives them, by
@@ -242,17 +266,55 @@ func (m *Model) PortsOf(w *Workload) []Port {
 func (w *Workload) resolvePort(p *objects.Node) int {
 	target := p.Find("targetPort")
 	if target.IsEmpty() {
-		return p.Find("port").Int()
+		return max(p.Find("port").Int(), p.Find("number").Int())
 	}
 	if number := target.Int(); number > 0 {
 		return number
 	}
+	return w.FindContainerPort(target.String())
+}
+
+// FindContainerPort gives the number of a port that a container names; 0: it is absent.
+func (w *Workload) FindContainerPort(name string) int {
 	for _, c := range w.Containers() {
-		for _, cp := range c.Find("ports").Entries() {
-			if cp.Find("name").String() == target.String() {
-				return cp.Find("containerPort").Int()
+		for _, p := range c.Find("ports").Entries() {
+			if p.Find("name").String() == name {
+				return p.Find("containerPort").Int()
 			}
 		}
 	}
 	return 0
+}
+
+// HasPort reports a port that a container declares, or that the sidecar opens (15000 to 15099).
+func (w *Workload) HasPort(number int) bool {
+	if 15000 <= number && number < 15100 {
+		return true
+	}
+	return slices.ContainsFunc(w.Containers(), func(c *objects.Node) bool {
+		return slices.ContainsFunc(c.Find("ports").Entries(), func(p *objects.Node) bool { return p.Find("containerPort").Int() == number })
+	})
+}
+
+// DeclaresAllPorts reports whether every container declares ports. Without that, one may listen on any port.
+func (w *Workload) DeclaresAllPorts() bool {
+	return !slices.ContainsFunc(w.Containers(), func(c *objects.Node) bool { return c.Find("ports").IsEmpty() })
+}
+
+// IsAuthorizer reports a container that runs `meshpass serve`.
+func IsAuthorizer(container *objects.Node) bool {
+	words := append(container.Find("command").Texts(), container.Find("args").Texts()...)
+	image := container.Find("image").String()
+	return slices.Contains(words, "serve") && (strings.Contains(image, "meshpass") || slices.ContainsFunc(words, func(word string) bool { return strings.Contains(word, "meshpass") }))
+}
+
+// RunsAuthorizer reports pods with a container that runs `meshpass serve`.
+func (w *Workload) RunsAuthorizer() bool { return slices.ContainsFunc(w.Containers(), IsAuthorizer) }
+
+// IsBeside reports a workload whose own pod has an authorizer for it: its Checks do not pass its sidecar's inbound side.
+func (w *Workload) IsBeside() bool {
+	others := slices.ContainsFunc(w.Containers(), func(c *objects.Node) bool {
+		return c.Find("name").String() != "istio-proxy" && !slices.Contains(append(c.Find("command").Texts(), c.Find("args").Texts()...), "serve")
+	})
+	return w.RunsAuthorizer() && others
 }

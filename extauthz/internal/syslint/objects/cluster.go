@@ -60,6 +60,7 @@ func (r *Reader) listKind(ctx context.Context, client dynamic.Interface, source,
 		case err != nil:
 			return fmt.Errorf("%s: listing %s: %w", source, info.plural, err)
 		}
+		r.Set.IsWholeCluster = r.Set.IsWholeCluster || kind == "ConfigMap"
 		return nil
 	}
 	return nil

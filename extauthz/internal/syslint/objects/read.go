@@ -312,7 +312,7 @@ var structured = regexp.MustCompile(`\.(ya?ml|json|conf)$`)
 func (r *Reader) unpackText(o *Object, member *Node, text []byte) {
 	trimmed := bytes.TrimSpace(text)
 	isJSON := bytes.HasPrefix(trimmed, []byte("{")) || bytes.HasPrefix(trimmed, []byte("["))
-	ofMesh := member.Key == "mesh" && strings.HasPrefix(o.Name, "istio")
+	ofMesh := member.Key == "mesh" && (strings.HasPrefix(o.Name, "istio") || bytes.Contains(text, []byte("extensionProviders:"))) // also a shared one
 	isYAML := !isJSON && (ofMesh || structured.MatchString(member.Key) && !strings.HasSuffix(member.Key, ".conf")) || bytes.Contains(trimmed, []byte("x-tyk-api-gateway"))
 	if len(trimmed) == 0 || !isJSON && !isYAML {
 		return

@@ -55,7 +55,9 @@ type Set struct {
 	Unchecked []Unchecked
 	Notes     []string       // parts that no check reads, and parts that are not in the input
 	Ignored   map[string]int // other kinds, which no check reads, with their number
-	known     map[string]int // index of an object by its title and group
+	// IsWholeCluster is set if all ConfigMaps of a cluster were read.
+	IsWholeCluster bool
+	known          map[string]int // index of an object by its title and group
 }
 
 // NewSet is an empty set.

@@ -1,0 +1,192 @@
+package istiorules
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/shared/identity"
+)
+
+var (
+	outboundExcluded = registry.Define("outbound_not_intercepted", finding.Error,
+		"Requests of Tyk's gateway, or of another caller, to guarded hosts go past its own sidecar: by annotations, or by the user of a container.",
+		"They have no certificate, and a STRICT workload closes the connection. Nothing removes tokens from what leaves the mesh on this way.",
+		"Remove the port or the range from the annotation, and run no container as user or group 1337.")
+	calleeHidden = registry.Define("callee_not_visible", finding.Error,
+		"The proxy of a caller that a document names does not get the Service of the document's target: egress of a Sidecar or exportTo leave it out.",
+		"The proxy passes the requests on as bytes, without a certificate: a STRICT workload closes the connection, or the proxy answers 502.",
+		"Add the namespace of the target, such as shop/*, to spec.egress.hosts of the Sidecar, and let its Service be visible there.")
+)
+
+// checkCallers checks the workloads whose requests guarded workloads get: the gateways of Tyk, callers in documents, and guarded workloads.
+func (c *checker) checkCallers() {
+	ports, addresses := c.guardedServices()
+	for _, w := range c.Workloads {
+		if w.PodSpec == nil || w.IsGateway() || c.IsAmbientWorkload(w) || c.InjectionOf(w) == model.NotInjected || !c.isCaller(w) {
+			continue
+		}
+		c.checkOutbound(w, ports, addresses)
+		c.checkCallees(w)
+	}
+	for _, g := range c.Gateways {
+		if g.Workload != nil && !c.IsGuarded(g.Workload) && c.InjectionOf(g.Workload) == model.Injected {
+			c.checkInterceptedPorts(g.Workload, c.restrictedPorts(g.Workload))
+		}
+	}
+}
+
+// isCaller reports a workload that sends requests to guarded ones.
+func (c *checker) isCaller(w *model.Workload) bool {
+	return c.IsGuarded(w) || slices.ContainsFunc(c.Gateways, func(g *model.TykGateway) bool { return g.Workload == w }) ||
+		slices.ContainsFunc(c.Documents, func(d *model.Document) bool { return c.namesCaller(d, w) })
+}
+
+// namesCaller reports an allow rule that names a workload as caller, without a pattern.
+func (c *checker) namesCaller(d *model.Document, w *model.Workload) bool {
+	return slices.ContainsFunc(d.Spec().Find("rules").Entries(), func(rule *objects.Node) bool {
+		return rule.Find("effect").String() == "allow" && slices.ContainsFunc(rule.FindPath("from", "workloads").Texts(), func(text string) bool {
+			pattern, err := c.Domains().ParsePattern(text)
+			return err == nil && pattern.Literal() != "" && pattern.Match(identity.Workload(w.Identity()))
+		})
+	})
+}
+
+// guardedServices gives the ports and the addresses of the Services that lead to guarded workloads.
+func (c *checker) guardedServices() (ports []int, addresses []netip.Addr) {
+	for _, h := range c.Hosts {
+		if !slices.ContainsFunc(c.WorkloadsOf(h), c.IsGuarded) {
+			continue
+		}
+		for _, p := range h.Ports {
+			ports = append(ports, max(p.Find("port").Int(), p.Find("number").Int()))
+		}
+		if address, err := netip.ParseAddr(h.Object.Spec().Find("clusterIP").String()); err == nil {
+			addresses = append(addresses, address)
+		}
+	}
+	return ports, addresses
+}
+
+// restrictedPorts are the ports that policies of Istio close or open for some.
+func (c *checker) restrictedPorts(w *model.Workload) (ports []int) {
+	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
+		if !c.Selects(o, w) {
+			continue
+		}
+		for _, rule := range o.Spec().Find("rules").Entries() {
+			for _, to := range rule.Find("to").Entries() {
+				for _, text := range to.FindPath("operation", "ports").Texts() {
+					ports = append(ports, toInt(text))
+				}
+			}
+		}
+	}
+	return ports
+}
+
+// setting is an annotation of the pods, or the injector's setting for all, which the annotation replaces.
+func (c *checker) setting(w *model.Workload, annotation, value string) *objects.Node {
+	if n := w.Annotation("traffic.sidecar.istio.io/" + annotation); n != nil {
+		return n
+	}
+	for _, mesh := range c.MeshesOf(w) {
+		if n := mesh.FindValue("global", "proxy", value); n != nil {
+			return n
+		}
+	}
+	return nil
+}
+
+func (c *checker) checkOutbound(w *model.Workload, ports []int, addresses []netip.Addr) {
+	const sidecarUser = 1337
+	for _, container := range w.Containers() {
+		for _, key := range []string{"runAsUser", "runAsGroup"} {
+			n := container.FindPath("securityContext", key)
+			if n == nil {
+				n = w.PodSpec.FindPath("securityContext", key)
+			}
+			if container.Find("name").String() != "istio-proxy" && n.Int() == sidecarUser {
+				c.report.Add(outboundExcluded, n, "the container %s of %s has the id of the sidecar, whose connections are not intercepted", container.Find("name").String(), w.Title())
+			}
+		}
+	}
+	if n := c.setting(w, "excludeOutboundPorts", "excludeOutboundPorts"); n != nil {
+		for _, text := range strings.Split(n.String(), ",") {
+			if port := toInt(text); slices.Contains(ports, port) {
+				c.report.Add(outboundExcluded, n, "%s sends past its sidecar to port %d, on which guarded workloads are", w.Title(), port)
+			}
+		}
+	}
+	if n := c.setting(w, "excludeOutboundIPRanges", "excludeIPRanges"); n != nil {
+		if found := findRange(n.String(), addresses, true); found != "" {
+			c.report.Add(outboundExcluded, n, "%s sends past its sidecar to %s, where Services of the cluster are", w.Title(), found)
+		}
+	}
+	n := c.setting(w, "includeOutboundIPRanges", "includeIPRanges")
+	if n == nil || strings.Contains(n.String(), "*") {
+		return
+	}
+	listed := c.setting(w, "includeOutboundPorts", "includeOutboundPorts").String()
+	if strings.TrimSpace(n.String()) == "" {
+		for _, port := range ports {
+			if !strings.Contains(","+strings.ReplaceAll(listed, " ", "")+",", ","+strconv.Itoa(port)+",") && listed != "*" {
+				c.report.Add(outboundExcluded, n, "%s sends past its sidecar to all addresses", w.Title())
+				return
+			}
+		}
+		return
+	}
+	for _, address := range addresses {
+		if findRange(n.String(), []netip.Addr{address}, false) == "" {
+			c.report.Add(outboundExcluded, n, "%s sends past its sidecar to %s, which the ranges do not have", w.Title(), address)
+			return
+		}
+	}
+}
+
+// privateRanges are where Services get their addresses from, as a rule.
+var privateRanges = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16")}
+
+// findRange gives the first range of a list that has one of the addresses, or, if wanted, a whole private range.
+func findRange(list string, addresses []netip.Addr, private bool) string {
+	for _, text := range strings.Split(list, ",") {
+		prefix, err := netip.ParsePrefix(strings.TrimSpace(text))
+		if err != nil {
+			continue
+		}
+		isPrivate := private && slices.ContainsFunc(privateRanges, func(p netip.Prefix) bool { return prefix.Bits() <= p.Bits() && prefix.Contains(p.Addr()) })
+		if isPrivate || slices.ContainsFunc(addresses, prefix.Contains) {
+			return prefix.String()
+		}
+	}
+	return ""
+}
+
+// checkCallees compares the Services of the targets that name a caller with what istiod sends to its proxy.
+func (c *checker) checkCallees(caller *model.Workload) {
+	egress := c.sidecarOf(caller).Find("egress")
+	for _, d := range c.Documents {
+		if !c.namesCaller(d, caller) {
+			continue
+		}
+		for _, h := range c.Hosts {
+			isTarget := h.Object.Kind == "Service" && slices.ContainsFunc(c.WorkloadsOf(h), func(w *model.Workload) bool {
+				return w != caller && c.IsGuarded(w) && slices.Contains(c.DocumentsFor(w), d)
+			})
+			if !isTarget {
+				continue
+			}
+			if !egress.IsEmpty() && !c.hiding[egress] && !sendsHost(egress, h, caller.Namespace) {
+				c.report.Add(calleeHidden, egress, "the Sidecar of %s does not send to %s, which document %s lets it call", caller.Title(), h.Name, d.Name)
+			}
+			if exported, at := c.exportOf(h); len(exported) > 0 && !c.hiding[at] && !isExported(exported, h.Namespace, caller.Namespace) {
+				c.report.Add(calleeHidden, at, "%s is visible in %v, and not in the namespace of %s, which document %s lets call it", h.Object.Title(), exported, caller.Title(), d.Name)
+			}
+		}
+	}
+}

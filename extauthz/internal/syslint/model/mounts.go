@@ -1,0 +1,200 @@
+package model
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+)
+
+// Container is a container with the volumes of its pod, as a workload or Helm values write them.
+type Container struct {
+	Node       *objects.Node // for a finding about what it lacks
+	Namespace  string
+	Title      string
+	mounts     []*objects.Node
+	volumes    []*objects.Node
+	variables  []*objects.Node
+	fromOthers bool // it gets more variables from ConfigMaps, Secrets or a chart
+}
+
+// ContainerOf gives a container of a workload.
+func (w *Workload) ContainerOf(n *objects.Node) *Container {
+	return &Container{
+		Node: n, Namespace: w.Namespace, Title: w.Title(), mounts: n.Find("volumeMounts").Entries(), volumes: w.PodSpec.Find("volumes").Entries(),
+		variables: n.Find("env").Entries(), fromOthers: !n.Find("envFrom").IsEmpty(),
+	}
+}
+
+// Container gives the gateway's container; nil: the input has its configuration alone.
+func (g *TykGateway) Container() *Container {
+	switch {
+	case g == nil:
+		return nil
+	case g.Workload != nil:
+		for _, c := range g.Workload.PodSpec.Find("containers").Entries() {
+			if g.Image != nil && c == g.Image.Parent() || tykImage.MatchString(c.Find("image").String()) {
+				return g.Workload.ContainerOf(c)
+			}
+		}
+		return nil
+	case g.Values != nil:
+		return &Container{
+			Node: g.Values, Title: "the gateway's Helm values", mounts: g.Values.Find("extraVolumeMounts").Entries(), volumes: g.Values.Find("extraVolumes").Entries(),
+			variables: g.Values.Find("extraEnvs").Entries(), fromOthers: true,
+		}
+	}
+	return nil
+}
+
+// Variable gives an environment variable. known is false if it may come from an object that the input does not have.
+func (c *Container) Variable(name string) (n *objects.Node, known bool) {
+	for _, e := range c.variables {
+		if e.Find("name").String() == name {
+			return e, true
+		}
+	}
+	return nil, !c.fromOthers
+}
+
+// Volumes gives the volumes that the container mounts, and mounts without a volume.
+func (c *Container) Volumes() (volumes, unknown []*objects.Node) {
+	for _, m := range c.mounts {
+		if v := c.findVolume(m.Find("name").String()); v != nil {
+			volumes = append(volumes, v)
+		} else {
+			unknown = append(unknown, m)
+		}
+	}
+	return volumes, unknown
+}
+
+func (c *Container) findVolume(name string) *objects.Node {
+	for _, v := range c.volumes {
+		if v.Find("name").String() == name {
+			return v
+		}
+	}
+	return nil
+}
+
+// Presence is whether a container has a file.
+type Presence int
+
+// The answers. Unknown means that the input does not have the ConfigMap or Secret, or that programs write into the volume.
+const (
+	Absent Presence = iota
+	Present
+	Unknown
+)
+
+// FindFile looks for a file, or for a folder, in the volumes of a container. A path outside of all volumes is in the image, where only the
+// programs are. content is the file in a ConfigMap or Secret that the path leads to; nil: it is not known.
+func (m *Model) FindFile(c *Container, file string, isFolder bool) (found Presence, content *objects.Content) {
+	file = path.Clean(file)
+	var mount *objects.Node
+	for _, each := range c.mounts {
+		at := path.Clean(each.Find("mountPath").String())
+		if (file == at || strings.HasPrefix(file, strings.TrimSuffix(at, "/")+"/")) && (mount == nil || len(at) > len(path.Clean(mount.Find("mountPath").String()))) {
+			mount = each
+		}
+	}
+	if mount == nil {
+		return Absent, nil
+	}
+	volume := c.findVolume(mount.Find("name").String())
+	if volume == nil {
+		return Absent, nil
+	}
+	rest := strings.Trim(strings.TrimPrefix(file, path.Clean(mount.Find("mountPath").String())), "/")
+	if !mount.Find("subPathExpr").IsEmpty() {
+		return Unknown, nil
+	}
+	rest = strings.Trim(path.Join(mount.Find("subPath").String(), rest), "/")
+	if rest == "" || rest == "." {
+		return Present, nil // the folder of the volume itself
+	}
+	for _, source := range SourcesOf(volume) {
+		presence, holder := m.presenceIn(c.Namespace, source, rest, isFolder)
+		switch presence {
+		case Present:
+			return Present, holder
+		case Unknown:
+			found = Unknown
+		case Absent:
+		}
+	}
+	return found, nil
+}
+
+// presenceIn looks for a file in one source of a volume.
+func (m *Model) presenceIn(namespace string, source *objects.Node, file string, isFolder bool) (Presence, *objects.Content) {
+	kind, name, entry := SourceOf(source)
+	if entry == nil {
+		return Unknown, nil
+	}
+	key, listed := file, entry.Find("items")
+	if !listed.IsEmpty() {
+		i := slices.IndexFunc(listed.Entries(), func(n *objects.Node) bool {
+			at := path.Clean(n.Find("path").String())
+			return at == file || isFolder && strings.HasPrefix(at, file+"/")
+		})
+		if i < 0 {
+			return Absent, nil
+		}
+		key = listed.Entries()[i].Find("key").String()
+	} else if isFolder || strings.Contains(file, "/") {
+		return Absent, nil // keys are names of files
+	}
+	holder := m.findHolder(kind, namespace, name)
+	if holder == nil {
+		return Unknown, nil
+	}
+	for _, section := range []string{"data", "stringData", "binaryData"} {
+		if holder.Root.Find(section).Find(key) != nil {
+			return Present, m.contentOf(holder, key)
+		}
+	}
+	return Absent, nil
+}
+
+// SourcesOf gives the parts of a volume.
+func SourcesOf(volume *objects.Node) []*objects.Node {
+	if projected := volume.Find("projected"); projected != nil {
+		return projected.Find("sources").Entries()
+	}
+	return []*objects.Node{volume}
+}
+
+// SourceOf gives the ConfigMap or Secret of a volume, or of a part of a projected one. entry is nil for other kinds of volumes.
+func SourceOf(source *objects.Node) (kind, name string, entry *objects.Node) {
+	if n := source.Find("configMap"); n != nil {
+		return "ConfigMap", n.Find("name").String(), n
+	}
+	if n := source.Find("secret"); n != nil {
+		if name = n.Find("secretName").String(); name == "" {
+			name = n.Find("name").String()
+		}
+		return "Secret", name, n
+	}
+	return "", "", nil
+}
+
+func (m *Model) findHolder(kind, namespace, name string) *objects.Object {
+	for _, o := range m.OfKind(objects.Core, kind) {
+		if o.Name == name && (o.Namespace == namespace || namespace == "") {
+			return o
+		}
+	}
+	return nil
+}
+
+func (m *Model) contentOf(holder *objects.Object, key string) *objects.Content {
+	for _, c := range m.Set.Contents {
+		if c.Holder == holder.Name && c.Name == key && (c.Namespace == holder.Namespace) {
+			return c
+		}
+	}
+	return nil
+}
