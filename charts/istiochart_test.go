@@ -29,7 +29,7 @@ func TestIstiodChart(t *testing.T) {
 	istiod := func(values map[string]any) render.Release {
 		return render.Release{Chart: filepath.Join(strings.TrimSpace(string(dir)), "manifests", "charts", "istio-control", "istio-discovery"), Name: "istiod", Namespace: "istio-system", Values: values}
 	}
-	// As `helm get values istiod` prints them.
+	// As `helm get values istiod -o yaml` prints them.
 	own := parseValues(`{meshConfig: {accessLogFile: /dev/stdout, extensionProviders: [{name: other, opentelemetry: {service: c.o.svc.cluster.local, port: 4317}}]}}`)
 	file := filepath.Join(t.TempDir(), "istiod.yaml")
 	text, err := yaml.Marshal(own)

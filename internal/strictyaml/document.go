@@ -47,7 +47,7 @@ func ParseAll(data []byte) ([]*Document, error) {
 			break
 		}
 		if err != nil {
-			return nil, Problems{diagnoseSyntax(data, err)}
+			return nil, Problems{DiagnoseSyntax(data, err)}
 		}
 		if len(node.Content) == 0 || isNull(node.Content[0]) {
 			return nil, problemAt(&node, "an empty document: remove the --- above it, or write the document")

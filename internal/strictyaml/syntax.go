@@ -13,11 +13,11 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// diagnoseSyntax says why data is not YAML. The library names the place where it gives
+// DiagnoseSyntax says why data is not YAML. The library names the place where it gives
 // up, and the mistake is often in another line. So each usual mistake is searched for
 // and repaired in a copy. It is reported if the copy can be read, or can be read
 // further.
-func diagnoseSyntax(data []byte, err error) Problem {
+func DiagnoseSyntax(data []byte, err error) Problem {
 	found := splitLine(err.Error())
 	if place, invalid := invalidUTF8(data); invalid {
 		return Problem{Position: place, Message: fmt.Sprintf("the byte 0x%02X is not UTF-8: save the file as UTF-8", data[byteOffset(data, place)])}

@@ -179,6 +179,14 @@ func atMostArgs(most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return checkArgs(cmd, args, most) }
 }
 
+// filesByFlag admits no argument, and names the flag of a file that was written as one.
+func filesByFlag(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 && !cmd.Flags().Changed("file") {
+		return newUsageError(cmd, "unexpected argument: name the file with -f")
+	}
+	return checkArgs(cmd, args, 0)
+}
+
 func checkArgs(cmd *cobra.Command, args []string, most int) error {
 	switch {
 	case len(args) <= most:

@@ -20,7 +20,7 @@ func newIstioProviders() *cobra.Command {
 	var mode editMode
 	var name string
 	cmd := &cobra.Command{
-		Use: "providers -f FILE [flags]", Short: "Merge the extension providers into a MeshConfig", Args: noArgs,
+		Use: "providers -f FILE [flags]", Short: "Merge the extension providers into a MeshConfig", Args: filesByFlag,
 		Long: `Merges Meshpass's extension providers into a MeshConfig, by name. Everything else stays as
 it is, byte for byte, other providers too. A provider of ours with other settings is
 replaced. FILE has an IstioOperator, an Istio of the Sail operator, Helm values with
@@ -31,9 +31,10 @@ meshConfig, the ConfigMap istio, or a plain MeshConfig; - is standard input.
 Exit codes: 0 fine; 1 with --check, a provider is missing or different; 2 it could not be
 done.`,
 		Example: `  kubectl -n istio-system get configmap istio -o yaml | meshpass istio providers --check -f -
-  helm -n istio-system get values istiod | meshpass istio providers -f - > values.yaml`,
+  helm -n istio-system get values istiod -o yaml | meshpass istio providers -f - > values.yaml`,
 	}
 	addTextP(cmd, &name, "file", "f", "FILE", "the file with the MeshConfig (required)")
+	addText(cmd, &settings.Service, "service", "NAME", "the name of the authorizer's Service for sidecars; the others have -waypoint and -ingress after it")
 	addText(cmd, &settings.Namespace, "namespace", "NAME", "the namespace of the authorizer")
 	addText(cmd, &settings.ClusterDomain, "cluster-domain", "DOMAIN", "the domain of the cluster's Services")
 	cmd.Flags().IntVar(&settings.Port, "port", settings.Port, "the port of the listener for sidecars")

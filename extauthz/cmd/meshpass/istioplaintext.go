@@ -12,7 +12,7 @@ func newIstioPlaintext() *cobra.Command {
 	var logs []string
 	var pods string
 	cmd := &cobra.Command{
-		Use: "plaintext -f LOG [flags]", Short: "Name the callers that send plaintext, before mutual TLS is required", Args: noArgs,
+		Use: "plaintext -f LOG [flags]", Short: "Name the callers that send plaintext, before mutual TLS is required", Args: filesByFlag,
 		Long: `Names the callers of a workload that show no certificate, from the access log of its
 sidecar in the format of manifests/istio/install.yaml. They are denied as soon as a
 PeerAuthentication requires mutual TLS. LOG is the output of kubectl logs of all replicas;

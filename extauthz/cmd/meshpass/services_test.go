@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/client-go/tools/clientcmd"
+
 	"github.com/meshpass/meshpass/extauthz/internal/services"
 	"github.com/meshpass/meshpass/extauthz/internal/services/kubeservices"
 )
@@ -73,6 +75,7 @@ func TestServices(t *testing.T) {
 	list, out := writeFile(t, "list.json", ordersList), filepath.Join(t.TempDir(), "services.yaml")
 	kubeconfig := cluster(t)
 	headless := writeFile(t, "headless.json", strings.Replace(ordersList, "10.96.0.7", "None", 1))
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "absent"))
 	for _, row := range []struct {
 		name           string
 		args           []string
@@ -86,6 +89,7 @@ func TestServices(t *testing.T) {
 		{"a cluster, to a file", []string{"--kubeconfig", kubeconfig, "--out", out}, 0, "nothing to do: " + out, ""},
 		{"a namespace that may not be read", []string{"--kubeconfig", kubeconfig, "-n", "secret"}, 2, "", "meshpass: list Services: services is forbidden"},
 		{"a context that is none", []string{"--kubeconfig", kubeconfig, "--context", "other"}, 2, "", "meshpass: cannot connect to the cluster: context \"other\" does not exist"},
+		{"no cluster at all", nil, 2, "", "meshpass: no cluster is configured: name a kubeconfig with --kubeconfig or $KUBECONFIG, or write " + clientcmd.RecommendedHomeFile},
 		{"no kubeconfig there", []string{"--kubeconfig", filepath.Join(t.TempDir(), "absent")}, 2, "", "meshpass: cannot connect to the cluster: stat "},
 		{"nothing to write", []string{"-f", headless, "--out", out}, 1, "", "meshpass: of 2 Services 0 can be called through a waypoint: no services"},
 		{"no such list", []string{"-f", filepath.Join(t.TempDir(), "absent")}, 2, "", "meshpass: open "},

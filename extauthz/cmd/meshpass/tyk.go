@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meshpass/meshpass/extauthz/internal/docedit"
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/tykhooks"
 	"github.com/meshpass/meshpass/internal/atomicfile"
 	"github.com/meshpass/meshpass/internal/readfile"
@@ -142,10 +143,7 @@ func (m *editMode) output(cmd *cobra.Command, changes []documentChange) error {
 			err = writeChange(cmd, c)
 		case m.diff:
 			name := documentName(c.name)
-			err = printText(cmd, func(to io.Writer) error {
-				_, err := to.Write(diff.Diff(name, c.before, name, c.after))
-				return err
-			})
+			_, err = io.WriteString(cmd.OutOrStdout(), printer.EscapeLines(string(diff.Diff(name, c.before, name, c.after))))
 		default:
 			_, err = cmd.OutOrStdout().Write(c.after)
 		}

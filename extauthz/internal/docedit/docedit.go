@@ -95,9 +95,11 @@ type File struct {
 	Name      string
 	Documents []*Node
 
+	bom   []byte // the mark before the text, or nothing
 	text  []byte
 	json  bool
 	edits []edit
+	style *blockStyle // of the file as it was read; nil: not determined yet
 }
 
 // edit replaces a part of the text.
@@ -106,19 +108,23 @@ type edit struct {
 	text     string
 }
 
-// Parse reads a file: JSON if its first character is {, else YAML.
+// byteOrderMark is what some editors write before UTF-8. It is kept.
+var byteOrderMark = []byte("\uFEFF")
+
+// Parse reads a file: JSON if its first character is { or [, else YAML.
 // Errors: [strictyaml.Problems].
 func Parse(name string, text []byte) (*File, error) {
-	trimmed := bytes.TrimSpace(text)
-	f := &File{Name: name, text: text, json: bytes.HasPrefix(trimmed, []byte("{")) || bytes.HasPrefix(trimmed, []byte("["))}
+	body := bytes.TrimPrefix(text, byteOrderMark)
+	trimmed := bytes.TrimSpace(body)
+	f := &File{Name: name, bom: text[:len(text)-len(body)], text: body, json: bytes.HasPrefix(trimmed, []byte("{")) || bytes.HasPrefix(trimmed, []byte("["))}
 	if len(text) > MaxBytes {
 		return nil, fmt.Errorf("%s: %d bytes; want at most %d", name, len(text), MaxBytes)
 	}
 	var err error
 	if f.json {
-		f.Documents, err = parseJSON(text)
+		f.Documents, err = parseJSON(body)
 	} else {
-		f.Documents, err = parseYAML(text)
+		f.Documents, err = parseYAML(body)
 	}
 	if err != nil {
 		return nil, f.locate(err)
@@ -189,7 +195,7 @@ func (f *File) extendMember(parent *Node, key string, kind Kind, value any, atFr
 	case child.anchored:
 		return f.Errorf(child, "%s: it has an anchor, and every alias would change too: write the parts without anchor and alias", key)
 	case child.IsEmpty() && (child.Kind == Null || child.Kind == kind):
-		return f.Replace(child, value)
+		return f.fillEmpty(parent, child, value)
 	case child.Kind != kind:
 		return f.Errorf(child, "%s: want %s", key, map[Kind]string{Object: "an object", List: "a list"}[kind])
 	default:
@@ -210,7 +216,7 @@ func (f *File) addTo(n *Node, value any, atFront bool) error {
 		return f.Errorf(n, "a comment is before the closing bracket: move it, so that it stays with its entry")
 	case n.block:
 		indent := strings.Repeat(" ", n.Column-1)
-		text := f.withLineEnds(renderBlock(value, indent))
+		text := f.withLineEnds(f.renderBlock(value, indent))
 		at := n.end
 		if atFront {
 			at = n.start - len(indent)
@@ -267,6 +273,31 @@ func (f *File) addToFlow(n *Node, value any, atFront bool) {
 	f.edits = append(f.edits, edit{from: last, to: last, text: text})
 }
 
+// fillEmpty gives an empty member its content: in lines of their own if the members of its parent have lines, and nothing else is in
+// the line of the empty value.
+func (f *File) fillEmpty(parent, n *Node, value any) error {
+	rest, _, _ := bytes.Cut(f.text[n.end:], []byte("\n"))
+	if f.json || !parent.block || len(bytes.TrimSpace(rest)) > 0 {
+		return f.Replace(n, value)
+	}
+	indent := strings.Repeat(" ", parent.Column-1+f.blockStyle().mapping)
+	if _, isList := value.([]any); isList {
+		indent = strings.Repeat(" ", parent.Column-1+f.blockStyle().list)
+	}
+	before := bytes.TrimRight(f.text[:n.start], " ")
+	text := f.lineEnd() + strings.TrimSuffix(f.withLineEnds(f.renderBlock(value, indent)), f.lineEnd())
+	f.replaceWith(n, value, edit{from: len(before), to: n.end, text: text})
+	return nil
+}
+
+// replaceWith records the edit that gives a node a new value.
+func (f *File) replaceWith(n *Node, value any, e edit) {
+	f.edits = append(f.edits, e)
+	line, column := n.Line, n.Column
+	*n = *newNode(value)
+	n.Line, n.Column = line, column
+}
+
 // Replace replaces a value. Comments in the old one are lost.
 func (f *File) Replace(n *Node, value any) error {
 	if n.anchored || n.end == 0 && n.start == 0 {
@@ -275,7 +306,7 @@ func (f *File) Replace(n *Node, value any) error {
 	text := ""
 	if n.block {
 		indent := strings.Repeat(" ", n.Column-1)
-		text = strings.TrimPrefix(f.withLineEnds(renderBlock(value, indent)), indent)
+		text = strings.TrimPrefix(f.withLineEnds(f.renderBlock(value, indent)), indent)
 		if n.end > 0 && f.text[n.end-1] != '\n' {
 			text = strings.TrimSuffix(text, f.lineEnd())
 		}
@@ -287,10 +318,7 @@ func (f *File) Replace(n *Node, value any) error {
 			text = " " + text
 		}
 	}
-	f.edits = append(f.edits, edit{from: n.start, to: n.end, text: text})
-	line, column := n.Line, n.Column
-	*n = *newNode(value)
-	n.Line, n.Column = line, column
+	f.replaceWith(n, value, edit{from: n.start, to: n.end, text: text})
 	return nil
 }
 
@@ -330,6 +358,7 @@ func (f *File) Apply() ([]byte, error) {
 	edits := slices.Clone(f.edits)
 	slices.SortStableFunc(edits, func(a, b edit) int { return a.from - b.from })
 	var out bytes.Buffer
+	out.Write(f.bom)
 	at := 0
 	for _, e := range edits {
 		if e.from < at {
@@ -341,7 +370,7 @@ func (f *File) Apply() ([]byte, error) {
 	}
 	out.Write(f.text[at:])
 	if len(edits) == 0 {
-		return f.text, nil
+		return out.Bytes(), nil
 	}
 	again, err := Parse(f.Name, out.Bytes())
 	if err != nil || !slices.EqualFunc(again.Documents, f.Documents, isEqual) {

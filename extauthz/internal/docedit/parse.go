@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/meshpass/meshpass/internal/strictyaml"
 )
 
 // maxDepth bounds the recursion for a file.
@@ -51,12 +53,26 @@ func parseJSON(text []byte) ([]*Node, error) {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		line, column := p.lines.place(max(int(syntax.Offset)-1, 0))
+		at := findSyntaxError(text, syntax)
+		line, column := p.lines.place(at)
+		if at < len(text) && (text[at] == '/' || text[at] == '#') {
+			return nil, errorAt(line, column, "JSON has no comments: remove this one")
+		}
 		return nil, errorAt(line, column, "no JSON: %s", syntax)
 	case err != nil:
 		return nil, err
 	}
 	return []*Node{root}, nil
+}
+
+// findSyntaxError gives the offset of the character that an error names. For a token, the decoder gives its offset; inside a value, the
+// one after it.
+func findSyntaxError(text []byte, err *json.SyntaxError) int {
+	at := int(err.Offset)
+	if at < len(text) && strings.HasPrefix(err.Error(), "invalid character "+strconv.QuoteRune(rune(text[at]))) {
+		return at
+	}
+	return max(at-1, 0)
 }
 
 func (p *jsonParser) parseValue(depth int) (*Node, error) {
@@ -162,7 +178,8 @@ func parseYAML(text []byte) (documents []*Node, err error) {
 			return documents, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("no YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+			problem := strictyaml.DiagnoseSyntax(text, err)
+			return nil, errorAt(problem.Line, problem.Column, "no YAML: %s", problem.Message)
 		}
 		for _, root := range document.Content {
 			n, err := p.convert(root, -1, 0)

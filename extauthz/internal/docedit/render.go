@@ -107,19 +107,59 @@ func yamlScalar(value any) string {
 	return quote(value)
 }
 
+// blockStyle is how far YAML's blocks are indented below the key that holds them.
+type blockStyle struct{ mapping, list int }
+
+// blockStyle gives the style of the file: that of the first block of each kind.
+func (f *File) blockStyle() blockStyle {
+	if f.style == nil {
+		style := blockStyle{mapping: -1, list: -1}
+		for _, document := range f.Documents {
+			style.find(document)
+		}
+		if style.mapping < 1 {
+			style.mapping = 2
+		}
+		if style.list < 0 {
+			style.list = style.mapping
+		}
+		f.style = &style
+	}
+	return *f.style
+}
+
+func (s *blockStyle) find(n *Node) {
+	for _, item := range n.Items {
+		s.find(item)
+	}
+	for _, m := range n.Members {
+		if child := m.Value; n.block && child.block && child.Column > 0 {
+			switch {
+			case child.Kind == Object && s.mapping < 0:
+				s.mapping = child.Column - n.Column
+			case child.Kind == List && s.list < 0:
+				s.list = child.Column - n.Column
+			}
+		}
+		if s.mapping < 0 || s.list < 0 {
+			s.find(m.Value)
+		}
+	}
+}
+
 // renderBlock writes the entries of a collection in YAML's block style, one or more lines for each.
-func renderBlock(value any, indent string) string {
+func (f *File) renderBlock(value any, indent string) string {
 	var out strings.Builder
 	switch v := value.(type) {
 	case []Pair:
 		for _, p := range v {
-			out.WriteString(indent + yamlScalar(p.Key) + ":" + renderBlockValue(p.Value, indent))
+			out.WriteString(indent + yamlScalar(p.Key) + ":" + f.renderBlockValue(p.Value, indent))
 		}
 	case []any:
 		for _, item := range v {
 			switch item.(type) {
 			case []Pair, []any:
-				out.WriteString(indent + "- " + strings.TrimPrefix(renderBlock(item, indent+"  "), indent+"  "))
+				out.WriteString(indent + "- " + strings.TrimPrefix(f.renderBlock(item, indent+"  "), indent+"  "))
 			default:
 				out.WriteString(indent + "- " + yamlScalar(item) + "\n")
 			}
@@ -128,10 +168,13 @@ func renderBlock(value any, indent string) string {
 	return out.String()
 }
 
-func renderBlockValue(value any, indent string) string {
+func (f *File) renderBlockValue(value any, indent string) string {
+	style := f.blockStyle()
 	switch value.(type) {
-	case []Pair, []any:
-		return "\n" + renderBlock(value, indent+"  ")
+	case []Pair:
+		return "\n" + f.renderBlock(value, indent+strings.Repeat(" ", style.mapping))
+	case []any:
+		return "\n" + f.renderBlock(value, indent+strings.Repeat(" ", style.list))
 	}
 	return " " + yamlScalar(value) + "\n"
 }

@@ -15,6 +15,7 @@ import (
 
 // Settings are what the providers depend on.
 type Settings struct {
+	Service       string // of the authorizer's listener for sidecars; the others have -waypoint and -ingress after it
 	Namespace     string // of the authorizer
 	ClusterDomain string // of Kubernetes Services
 	Port          int    // of the listener for sidecars
@@ -27,7 +28,7 @@ type Settings struct {
 
 // DefaultSettings are those of manifests/istio/install.yaml.
 func DefaultSettings() Settings {
-	return Settings{Namespace: "meshpass", ClusterDomain: "cluster.local", Port: 9000, WaypointPort: 9010, IngressPort: 9020, Timeout: 250 * time.Millisecond}
+	return Settings{Service: "meshpass", Namespace: "meshpass", ClusterDomain: "cluster.local", Port: 9000, WaypointPort: 9010, IngressPort: 9020, Timeout: 250 * time.Millisecond}
 }
 
 // Names are the names of all providers, in the order of manifests/istio/install.yaml.
@@ -39,7 +40,7 @@ const besideHost = "authorizer.meshpass.internal"
 // buildProviders gives the providers, as members of a YAML object.
 func (s Settings) buildProviders() (providers [][]docedit.Pair) {
 	service := func(name string) string { return name + "." + s.Namespace + ".svc." + s.ClusterDomain }
-	sidecars := service("meshpass")
+	sidecars := service(s.Service)
 	if s.Beside {
 		sidecars = besideHost
 	}
@@ -49,7 +50,7 @@ func (s Settings) buildProviders() (providers [][]docedit.Pair) {
 		open          bool
 	}{
 		{Names[0], sidecars, s.Port, false}, {Names[1], sidecars, s.Port, true},
-		{Names[2], service("meshpass-waypoint"), s.WaypointPort, false}, {Names[3], service("meshpass-ingress"), s.IngressPort, false},
+		{Names[2], service(s.Service + "-waypoint"), s.WaypointPort, false}, {Names[3], service(s.Service + "-ingress"), s.IngressPort, false},
 	} {
 		if len(s.Names) > 0 && !slices.Contains(s.Names, row.name) {
 			continue
@@ -81,6 +82,12 @@ func (r Result) IsComplete() bool { return len(r.Missing)+len(r.Different) == 0 
 
 // Merge gives the file with the providers. Errors: a file without a MeshConfig, or one that cannot be edited.
 func Merge(name string, text []byte, settings Settings) (after []byte, result Result, err error) {
+	if helmTitle.Match(text) {
+		return nil, result, fmt.Errorf("%s: it begins with a title of helm, which is no value: make the file with helm get values RELEASE -o yaml", name)
+	}
+	if values := strings.TrimSpace(string(text)); values == "null" || values == "{}" { // what helm prints for a release without values
+		text = []byte("meshConfig:\n")
+	}
 	file, err := docedit.Parse(name, text)
 	if err != nil {
 		return nil, result, err
@@ -107,6 +114,9 @@ func Merge(name string, text []byte, settings Settings) (after []byte, result Re
 	after, err = file.Apply()
 	return after, result, err
 }
+
+// helmTitle is the first line of helm get values without -o.
+var helmTitle = regexp.MustCompile(`^(USER-SUPPLIED|COMPUTED) VALUES:`)
 
 // meshPlace is where a file has its MeshConfig.
 type meshPlace struct {
@@ -312,6 +322,9 @@ func (s Settings) Validate() error {
 		if p.port < 1 || p.port > 65535 {
 			return fmt.Errorf("%s: want 1 to 65535, not %d", p.name, p.port)
 		}
+	}
+	if !label.MatchString(s.Service) {
+		return fmt.Errorf("--service: want the name of a Service, not %q", s.Service)
 	}
 	if !label.MatchString(s.Namespace) {
 		return fmt.Errorf("--namespace: want the name of a namespace, not %q", s.Namespace)

@@ -57,6 +57,26 @@ func Escape(text string) string {
 	return b.String()
 }
 
+// EscapeLines is [Escape] for the lines of a file: it keeps tabs, and the CR before a line break, so that a program such as patch
+// reads the text as it is.
+func EscapeLines(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		body, end := strings.TrimSuffix(line, "\n"), line[len(strings.TrimSuffix(line, "\n")):]
+		if end != "" && strings.HasSuffix(body, "\r") {
+			body, end = body[:len(body)-1], "\r\n"
+		}
+		for i, part := range strings.Split(body, "\t") {
+			if i > 0 {
+				b.WriteByte('\t')
+			}
+			b.WriteString(Escape(part))
+		}
+		b.WriteString(end)
+	}
+	return b.String()
+}
+
 // Fprintf is [fmt.Fprintf] for lines that have values of records: a line break, a tab or a control character in a value is written
 // as \uXXXX, so that it cannot begin a line or a column of its own.
 func Fprintf(to io.Writer, format string, args ...any) (int, error) {

@@ -25,6 +25,18 @@ func TestEscape(t *testing.T) {
 	}
 }
 
+func TestEscapeLines(t *testing.T) {
+	for text, want := range map[string]string{
+		"-\ta\r\n+\tb\r\n": "-\ta\r\n+\tb\r\n",
+		"a\rb\n\x1b[31m":   `a\u000db` + "\n" + `\u001b[31m`,
+		"a\r":              `a\u000d`,
+	} {
+		if got := printer.EscapeLines(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestJSON(t *testing.T) {
 	var long, line strings.Builder
 	value := map[string]string{"a": "<\u202e\x1b>"}

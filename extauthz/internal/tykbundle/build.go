@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/meshpass/meshpass/internal/readfile"
 )
@@ -109,7 +110,7 @@ func ReadPrivateKey(path string) (*rsa.PrivateKey, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	key, ok := parsed.(*rsa.PrivateKey)
 	if err != nil || !ok {
-		return nil, fmt.Errorf("%s: want an RSA private key in PEM, because a gateway verifies bundles with RSA only: openssl genrsa -out %s 3072", path, path)
+		return nil, fmt.Errorf("%s: want an RSA private key in PEM, because a gateway verifies bundles with RSA only, not %s", path, describePEM(block))
 	}
 	return key, checkKeySize(path, key.N.BitLen())
 }
@@ -123,9 +124,23 @@ func ReadPublicKey(path string) (*rsa.PublicKey, error) {
 	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 	key, ok := parsed.(*rsa.PublicKey)
 	if err != nil || !ok {
-		return nil, fmt.Errorf("%s: want an RSA public key in PEM: openssl rsa -in PRIVATE.pem -pubout -out %s", path, path)
+		return nil, fmt.Errorf("%s: want an RSA public key in PEM, not %s", path, describePEM(block))
 	}
 	return key, checkKeySize(path, key.N.BitLen())
+}
+
+// describePEM says what a file has in place of the key, and how to get the key. It names no file of the user as one to write.
+func describePEM(block *pem.Block) string {
+	switch kind := block.Type; {
+	case strings.Contains(kind, "ENCRYPTED") || block.Headers["DEK-Info"] != "":
+		return "an encrypted key: openssl rsa -in ENCRYPTED.pem -out PRIVATE.pem decrypts it"
+	case kind == "OPENSSH PRIVATE KEY":
+		return "a key of ssh: openssl genrsa -out PRIVATE.pem 3072 makes one for bundles"
+	case strings.HasSuffix(kind, "PRIVATE KEY"):
+		return "a private key of another use or algorithm: openssl genrsa -out PRIVATE.pem 3072 makes one for bundles, and openssl rsa -in PRIVATE.pem -pubout -out PUBLIC.pem its public key"
+	default:
+		return fmt.Sprintf("a %s: openssl rsa -in PRIVATE.pem -pubout -out PUBLIC.pem writes the public key of a private one", strings.ToLower(kind))
+	}
 }
 
 func readPEM(path string) (*pem.Block, error) {

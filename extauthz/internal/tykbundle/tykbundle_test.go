@@ -223,10 +223,19 @@ func TestKeys(t *testing.T) {
 	if got, err := ReadPublicKey(write("PUBLIC KEY", public)); err != nil || !got.Equal(key.Public()) {
 		t.Errorf("public: %v", err)
 	}
-	if _, err := ReadPrivateKey(write("PUBLIC KEY", public)); err == nil || !strings.Contains(err.Error(), "want an RSA private key in PEM") {
-		t.Errorf("a public key: %v", err)
+	// The advice never names the user's file as one to write: it may be the only copy of a key.
+	for kind, want := range map[string]string{
+		"PUBLIC KEY": "not a public key: ", "CERTIFICATE": "not a certificate: ", "EC PRIVATE KEY": "not a private key of another use or algorithm: ",
+		"OPENSSH PRIVATE KEY": "not a key of ssh: ", "ENCRYPTED PRIVATE KEY": "not an encrypted key: openssl rsa -in ENCRYPTED.pem -out PRIVATE.pem",
+	} {
+		path := write(kind, public)
+		_, err := ReadPrivateKey(path)
+		if err == nil || !strings.Contains(err.Error(), "want an RSA private key in PEM, ") || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), path) != 1 {
+			t.Errorf("%s: got %v, want %q", kind, err, want)
+		}
 	}
-	if _, err := ReadPublicKey(write("PRIVATE KEY", eight)); err == nil || !strings.Contains(err.Error(), "want an RSA public key in PEM") {
+	path := write("PRIVATE KEY", eight)
+	if _, err := ReadPublicKey(path); err == nil || !strings.Contains(err.Error(), "want an RSA public key in PEM, not a private key") || strings.Count(err.Error(), path) != 1 {
 		t.Errorf("a private key: %v", err)
 	}
 	if err := checkKeySize("k", 1024); err == nil || !strings.Contains(err.Error(), "at least 2048 bits") {

@@ -143,6 +143,9 @@ type embedded struct {
 var errNoDefinition = errors.New("want an API definition of Tyk: a classic one (api_id, proxy), an OpenAPI document with " + extensionName +
 	", an ApiDefinition of Tyk Operator, or the ConfigMap of a TykOasApiDefinition")
 
+// manyDefinitions is the error of an answer of Tyk's API that holds a list.
+const manyDefinitions = "a list of API definitions: Tyk reads one definition from a file, so save each one as a file of its own"
+
 // source is a file with its definitions.
 type source struct {
 	file        *docedit.File
@@ -180,6 +183,16 @@ func (s *source) addDocument(n *docedit.Node) error {
 	kind, group := n.Find("kind").String(), n.Find("apiVersion").String()
 	name := n.FindPath("metadata", "name").String()
 	switch {
+	case n.Kind == docedit.List: // the gateway's GET /tyk/apis
+		return s.file.Errorf(n, "%s", manyDefinitions)
+	case n.Find("apis") != nil && n.Find("apis").Kind == docedit.List: // the Dashboard's GET /api/apis
+		return s.file.Errorf(n.Find("apis"), "%s", manyDefinitions)
+	case strings.HasSuffix(kind, "List"): // kubectl get -o yaml
+		for _, item := range itemsOf(n.Find("items")) {
+			if err := s.addDocument(item); err != nil {
+				return err
+			}
+		}
 	case n.Find("openapi") != nil || n.Find(extensionName) != nil:
 		return s.addOpen(s.file, n)
 	case n.Find("api_definition") != nil: // an export of the Tyk Dashboard

@@ -220,6 +220,9 @@ func (d definition) findNotes() (notes []string) {
 		if d.section().FindPath("cors", "optionsPassthrough").IsTrue() {
 			notes = append(notes, optionsNote("middleware.global.cors.optionsPassthrough"))
 		}
+		if d.readsTokens() && !d.section().FindPath("contextVariables", "enabled").IsTrue() {
+			notes = append(notes, contextNote("middleware.global.contextVariables.enabled"))
+		}
 		return notes
 	}
 	var others []string
@@ -234,7 +237,7 @@ func (d definition) findNotes() (notes []string) {
 		notes = append(notes, "it is the classic half of an API in OpenAPI form: change the other half too, so that both list the same hooks")
 	}
 	if (d.root.Find("enable_jwt").IsTrue() || d.root.Find("use_openid").IsTrue()) && !d.root.Find("enable_context_vars").IsTrue() {
-		notes = append(notes, "enable_context_vars is off: the plugin denies requests with tokens of identity providers (claims_unavailable) until it is true")
+		notes = append(notes, contextNote("enable_context_vars"))
 	}
 	return notes
 }
@@ -248,6 +251,18 @@ func appendVersions(notes, ids []string) []string {
 
 func optionsNote(setting string) string {
 	return setting + ": Tyk runs no hook for OPTIONS, so a client's own Txn-Token reaches the upstream: switch it off"
+}
+
+func contextNote(setting string) string {
+	return setting + " is off: the plugin denies requests with tokens of identity providers (claims_unavailable) until it is true"
+}
+
+// readsTokens reports whether an API in OpenAPI form authenticates users by a JWT or by OpenID Connect.
+func (d definition) readsTokens() bool {
+	auth := d.root.FindPath("server", "authentication")
+	return auth.FindPath("oidc", "enabled").IsTrue() || slices.ContainsFunc(membersOf(auth.Find("securitySchemes")), func(scheme docedit.Member) bool {
+		return slices.ContainsFunc([]string{"source", "jwksURIs", "signingMethod", "identityBaseField"}, func(key string) bool { return !scheme.Value.Find(key).IsEmpty() })
+	})
 }
 
 // choosePath gives the plugin's file for hooks that are added.

@@ -228,13 +228,43 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// The notes of the OpenAPI form.
+func TestNotesOfOpenAPI(t *testing.T) {
+	const note = "middleware.global.contextVariables.enabled is off"
+	for auth, want := range map[string]bool{
+		`"securitySchemes": {"jwt": {"enabled": true, "source": "https://a/"}}`: true,
+		`"oidc": {"enabled": true}`:                     true,
+		`"securitySchemes": {"key": {"enabled": true}}`: false,
+	} {
+		for context, off := range map[string]bool{`{}`: true, `{"contextVariables": {"enabled": false}}`: true, `{"contextVariables": {"enabled": true}}`: false} {
+			text := `{"openapi": "3.0.3", "x-tyk-api-gateway": {"server": {"authentication": {` + auth + `}}, "middleware": {"global": ` + context + `}}}`
+			got := strings.Join(prepare(t, text, tykhooks.Options{}).Definitions[0].Notes, "\n")
+			if strings.Contains(got, note) != (want && off) {
+				t.Errorf("%s: got %q", text, got)
+			}
+		}
+	}
+}
+
+// The answer of kubectl for several objects is edited as a whole.
+func TestListOfObjects(t *testing.T) {
+	const item = "- apiVersion: tyk.tyk.io/v1alpha1\n  kind: ApiDefinition\n  metadata:\n    name: a\n  spec:\n    name: a\n"
+	const hooks = "    custom_middleware:\n      driver: goplugin\n      pre:\n      - name: StripIdentity\n        path: plugins/identity.so\n" +
+		"      post_key_auth:\n      - name: SignIdentity\n        path: plugins/identity.so\n      post:\n      - name: GuardUpstream\n        path: plugins/identity.so\n"
+	file := prepare(t, "apiVersion: v1\nkind: List\nitems:\n"+item+item, tykhooks.Options{})
+	if want := "apiVersion: v1\nkind: List\nitems:\n" + item + hooks + item + hooks; string(file.After) != want || len(file.Definitions) != 2 {
+		t.Errorf("%+v, got\n%s\nwant\n%s", file.Definitions, file.After, want)
+	}
+}
+
 // A file that cannot be edited is an error.
 func TestErrors(t *testing.T) {
 	const operator = "apiVersion: tyk.tyk.io/v1alpha1\nkind: TykOasApiDefinition\nmetadata: {name: a, namespace: edge}\nspec: {tykOAS: {configmapRef: {name: m, keyName: k}}}\n"
 	for text, want := range map[string]string{
-		``:                     "want an API definition of Tyk",
-		`{"a": 1}`:             "want an API definition of Tyk",
-		`[{"api_id": "a"}]`:    "want an API definition of Tyk",
+		``:                  "want an API definition of Tyk",
+		`{"a": 1}`:          "want an API definition of Tyk",
+		`[{"api_id": "a"}]`: "f:1:1: a list of API definitions: Tyk reads one definition from a file",
+		`{"apis": [{"api_definition": {"api_id": "a"}}], "pages": 1}`: "f:1:10: a list of API definitions",
 		`{"openapi": "3.0.3"}`: "f:1:1: the OpenAPI document has no object x-tyk-api-gateway",
 		operator:               `f:1:1: its OpenAPI document is in ConfigMap edge/m, key "k"`,
 		`{"api_id": "a", "Custom_Middleware": {}}`:                                           `f:1:17: "Custom_Middleware": write it as custom_middleware`,
