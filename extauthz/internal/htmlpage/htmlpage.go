@@ -14,6 +14,8 @@ import (
 	"encoding/base64"
 	"html/template"
 	"io"
+
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 )
 
 var (
@@ -58,7 +60,8 @@ func hashSource(text string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// Write writes the whole page, or nothing if the template fails with this data.
+// Write writes the whole page, or nothing if the template fails with this data. Records have texts of clients: characters that are not
+// visible, such as those that change the direction of text, are shown as \uXXXX.
 func (p *Page) Write(to io.Writer, title string, data any) error {
 	var page bytes.Buffer
 	err := p.frame.Execute(&page, struct {
@@ -71,6 +74,5 @@ func (p *Page) Write(to io.Writer, title string, data any) error {
 	if err != nil {
 		return err
 	}
-	_, err = page.WriteTo(to)
-	return err
+	return printer.Text(to, page.String())
 }

@@ -13,8 +13,12 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/testhelp/browser"
 )
 
-// hostile is a text that is markup, if a page does not escape it.
-const hostile = `</script><img src=x onerror="document.title='run'"><script>document.title='run'</script>`
+// hostile is a text that is markup and turns the text around, if a page does not escape it; shown is what a page shows of it.
+const (
+	hostile = markup + "\u202e"
+	shown   = markup + `\u202e`
+	markup  = `</script><img src=x onerror="document.title='run'"><script>document.title='run'</script>`
+)
 
 var (
 	table = htmlpage.Table{
@@ -58,13 +62,13 @@ func write(t *testing.T, page *htmlpage.Page, title string, data any) (file stri
 func TestPage(t *testing.T) {
 	tab := browser.Open(t, write(t, design, "Report of "+hostile, map[string]any{"Table": table}))
 	for expression, want := range map[string]string{
-		"document.title": "Report of " + hostile,
+		"document.title": "Report of " + shown,
 		"document.documentElement.dataset.script":                                      "ran",
 		"getComputedStyle(document.querySelector('main')).getPropertyValue('--own')":   "7",
 		"document.querySelector('p').textContent":                                      "THREE ROWS",
 		"String(document.querySelectorAll('img, script').length)":                      "1",
 		"[...document.querySelectorAll('.sign')].map(sign => sign.textContent).join()": "✓,✗,!",
-		"document.querySelectorAll('tr')[2].querySelector('td').textContent.trim()":    hostile,
+		"document.querySelectorAll('tr')[2].querySelector('td').textContent.trim()":    shown,
 		"document.querySelectorAll('tr')[2].querySelector('a').hash":                   "#first",
 		"String(document.querySelector('details').open)":                               "false",
 	} {
