@@ -45,6 +45,7 @@ func TestDashboards(t *testing.T) {
 	}})
 	at := startPrometheus(t, mesh, program)
 	awaitQuery(t, at, `sum(up) == 2`)
+	awaitQuery(t, at, `count(meshpass_audit_chain_last_checkpoint_timestamp_seconds > 0) == 2`) // of both programs
 	playAll(t, mesh, tour...)
 	for _, counter := range []string{"policy_denials", "token_missing", "shadow_decisions"} { // they begin with the first event
 		awaitQuery(t, at, "rate(meshpass_"+counter+"_total[30s])")

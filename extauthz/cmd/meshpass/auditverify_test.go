@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -148,6 +149,12 @@ func TestTheChainOfStandardOutput(t *testing.T) {
 	must(t, err)
 	a := serving(t, "{chain: {key: "+key+"}}", stdout)
 	a.ask(t, 3, nil)
+	a.await(t, "meshpass_audit_chain_unsigned_lines", 3)
+	var text, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"status", a.ops}, nil, &text, &stderr); code != 0 ||
+		!regexp.MustCompile(`\n  audit chain  [0-9a-f]{16}, lines 4, last checkpoint [0-9ms]+ ago, 3 lines since, failed checkpoints 0, key [0-9A-Za-z_-]{43}\n`).MatchString(text.String()) {
+		t.Errorf("exit code %d: %s%s", code, &text, &stderr)
+	}
 	a.end(t)
 	r := verifyTrail(t, key, "--complete", name)
 	if len(r.Chains) != 1 || !r.Chains[0].Ended || r.Records["check"] != 3 || r.OtherLines != 1 {

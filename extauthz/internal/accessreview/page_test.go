@@ -12,7 +12,7 @@ import (
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// example has something in each part; its subject is markup, if the page does not escape it.
+// example has something in each part; its subject is markup and turns the text around, if the page does not escape it.
 var example = Report{
 	Since: noon.AddDate(0, -3, 0), Until: noon, Generation: "9eb52295fd59", Records: 9, OtherLines: 2, Missing: map[string]uint64{"queue_full": 7, "suppressed": 0}, OtherRules: 1,
 	Could: []Right{
@@ -26,7 +26,7 @@ var example = Report{
 	Generations: []Generation{{Generation: "abc", First: noon, Last: noon, Count: 3}, {Generation: "9eb52295fd59", First: noon, Last: noon, Count: 6, IsGiven: true}},
 }
 
-const hostile = `</td><script>document.title='run'</script>`
+const hostile = `</td><script>document.title='run'</script>` + "\u202e"
 
 func writePage(t *testing.T, r Report) (file string) {
 	t.Helper()
@@ -58,7 +58,7 @@ func TestPage(t *testing.T) {
 		"document.querySelector('nav').innerText.split('\\n').map(line => line.replace(/.*\\(/, '(')).join('')": "(3)(2)(1)(1)(1)(1)(2)",
 		rows("missing"):     "! not recorded: queue_full; 7 | ! lines that are no records, or parts of records; 2 | ! decided by rules that these documents do not have; 1",
 		rows("could"):       "orders/read-own; allow; {workloads: [ns/shop/sa/orders]}; 4; 2026-06-01T12:00:00Z | orders/admin; allow, shadow; ; 0; ! not used",
-		rows("did"):         hostile + "; ns/shop/sa/orders; ns/edge/sa/tyk; rule_allowed; orders/read-own; 4; 2026-06-01T11:00:00Z; 2026-06-01T12:00:00Z",
+		rows("did"):         strings.Replace(hostile, "\u202e", `\u202e`, 1) + "; ns/shop/sa/orders; ns/edge/sa/tyk; rule_allowed; orders/read-own; 4; 2026-06-01T11:00:00Z; 2026-06-01T12:00:00Z",
 		rows("overridden"):  "(no token); ns/shop/sa/orders; ; overridden; ; 1; 2026-06-01T12:00:00Z; 2026-06-01T12:00:00Z",
 		rows("overrides"):   "✗ ns/shop/sa/orders; 2026-06-01T13:00:00Z; dana; incident 7",
 		rows("denied"):      "ns/shop/sa/orders; no_rule; ; 3",
