@@ -58,11 +58,16 @@ type Checker struct {
 // the file does not have keeps its value there. Environment variables are expanded in the values of
 // fields with the tag env:"expand". The error is [Problems]: the content is not YAML.
 func NewChecker(file string, data []byte, into any) (*Checker, error) {
+	return NewCheckerWith(os.LookupEnv, file, data, into)
+}
+
+// NewCheckerWith is [NewChecker] with other environment variables.
+func NewCheckerWith(lookup Lookup, file string, data []byte, into any) (*Checker, error) {
 	doc, err := Parse(data)
 	if err != nil {
 		return nil, AsProblems(err).InFile(file)
 	}
-	unexpanded := doc.expandVariables(reflect.TypeOf(into).Elem())
+	unexpanded := doc.expandVariables(reflect.TypeOf(into).Elem(), lookup)
 	return &Checker{file: file, doc: doc, shape: append(doc.Decode(into), unexpanded...)}, nil
 }
 

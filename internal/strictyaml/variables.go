@@ -2,7 +2,6 @@ package strictyaml
 
 import (
 	"fmt"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -32,6 +31,12 @@ var (
 	// placeholder is how shells, Compose files and Kubernetes name a variable in a text.
 	placeholder = regexp.MustCompile(`\$\{[^}]*\}?|\$\([A-Za-z_][A-Za-z0-9_]*\)`)
 )
+
+// Lookup gives the value of an environment variable, as [os.LookupEnv] does.
+type Lookup func(name string) (value string, set bool)
+
+// AnyVariable is the [Lookup] of a check that has another environment than the program that will read the file.
+func AnyVariable(string) (value string, set bool) { return "variable", true }
 
 // VariableKeys lists the keys of a type in which variables are expanded, such as listeners[].grpc.
 func VariableKeys(t reflect.Type) (keys []string) {
@@ -69,9 +74,9 @@ type expansion struct {
 }
 
 // expandVariables expands the variables of a document that is decoded into the type.
-func (d *Document) expandVariables(t reflect.Type) Problems {
+func (d *Document) expandVariables(t reflect.Type, lookup Lookup) Problems {
 	d.unexpanded = map[*yaml.Node]bool{}
-	e := expansion{document: d, keys: strings.Join(VariableKeys(t), ", "), lookup: os.LookupEnv}
+	e := expansion{document: d, keys: strings.Join(VariableKeys(t), ", "), lookup: lookup}
 	e.visitValue(nil, d.root, t, false)
 	return e.problems
 }

@@ -96,8 +96,8 @@ func listUnchecked(file *configFile, o CheckOptions) (all strictyaml.Problems) {
 }
 
 // CheckShape reports keys that a configuration may not have, and values of other kinds, without reading the files that it names.
-func CheckShape(name string, data []byte) error {
-	f, err := parseConfig(name, func() ([]byte, error) { return data, nil })
+func CheckShape(lookup strictyaml.Lookup, name string, data []byte) error {
+	f, err := parseConfigWith(lookup, name, data, nil)
 	if err != nil {
 		return err
 	}

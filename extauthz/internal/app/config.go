@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/meshpass/meshpass/extauthz/internal/decide"
 	"github.com/meshpass/meshpass/extauthz/internal/tracing"
@@ -61,9 +62,13 @@ func parseConfig(name string, read func() ([]byte, error)) (*configFile, error) 
 	if err != nil {
 		return nil, err
 	}
-	f := &configFile{read: read, data: data}
+	return parseConfigWith(os.LookupEnv, name, data, read)
+}
+
+func parseConfigWith(lookup strictyaml.Lookup, name string, data []byte, read func() ([]byte, error)) (f *configFile, err error) {
+	f = &configFile{read: read, data: data}
 	f.config = config{Limits: defaultLimits, Cache: defaultCache(), Audit: defaultAudit()}
-	if f.check, err = strictyaml.NewChecker(name, data, &f.config); err != nil {
+	if f.check, err = strictyaml.NewCheckerWith(lookup, name, data, &f.config); err != nil {
 		return nil, err
 	}
 	f.check.DecodeAgain(&f.written)

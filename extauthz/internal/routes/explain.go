@@ -80,9 +80,21 @@ func newExplanation(request tykroute.Request, answer tykroute.Answer) Explanatio
 		e.Place = &place
 	}
 	for _, u := range answer.Upstreams {
-		e.Upstreams = append(e.Upstreams, ExplainedHost{URL: u.URL.Scheme + "://" + u.URL.Host, Path: u.Path(), Query: u.URL.RawQuery, Method: u.Method, Host: u.Host, Weight: u.Weight})
+		e.Upstreams = append(e.Upstreams, ExplainedHost{URL: u.URL.Scheme + "://" + u.URL.Host, Path: u.Path(), Query: hideValues(u.URL.RawQuery, request.Target), Method: u.Method, Host: u.Host, Weight: u.Weight})
 	}
 	return e
+}
+
+// hideValues replaces the values of parameters that the request did not send: the definition's own URL may hold a token.
+func hideValues(query, target string) string {
+	_, sent, _ := strings.Cut(target, "?")
+	parameters := strings.Split(query, "&")
+	for i, parameter := range parameters {
+		if name, _, found := strings.Cut(parameter, "="); found && !slices.Contains(strings.Split(sent, "&"), parameter) {
+			parameters[i] = name + "=…"
+		}
+	}
+	return strings.Join(parameters, "&")
 }
 
 // Passes reports whether every request reaches an upstream.

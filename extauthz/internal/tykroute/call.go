@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/meshpass/meshpass/internal/redact"
 )
 
 // call is a request on its way through the gateway. An internal loop gives it to another API.
@@ -266,7 +268,7 @@ func (c *call) forward(a *api, v *version) Answer {
 	if a.target.Scheme == "tyk" {
 		next := c.router.findAPI(a.target.Host)
 		if next == nil {
-			return answered(a, http.StatusInternalServerError, "the target "+a.target.String()+" is no API")
+			return answered(a, http.StatusInternalServerError, "the target "+redact.URL(a.target.String())+" is no API")
 		}
 		c.strip(a)
 		c.chosen = nil
@@ -348,7 +350,7 @@ func (c *call) send(a *api, v *version, keepsHost bool) Answer {
 			u.Scheme = "https"
 		case "http", "https":
 		default:
-			return unknown(a, a.targetNode, "its target "+quote(t.url.Redacted())+" is no http or https URL")
+			return unknown(a, a.targetNode, "its target "+quote(redact.URL(t.url.String()))+" is no http or https URL")
 		}
 		host := u.Host
 		if a.keepHost {

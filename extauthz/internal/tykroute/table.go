@@ -12,6 +12,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/internal/redact"
 )
 
 // Table has, for the requests to a host, rules that do what the gateway does. The first rule that matches decides. Paths are compared as they
@@ -517,9 +518,9 @@ func (p *planner) finish(a *api, v *version, steps []step, condition *Condition)
 		next := p.router.findAPI(a.target.Host)
 		switch {
 		case next == nil:
-			p.refuse(a.targetNode, "its target %s is no API", a.target)
+			p.refuse(a.targetNode, "its target %s is no API", redact.URL(a.target.String()))
 		case next.isVersioned(), isTemplate(next.listenPath):
-			p.refuse(a.targetNode, "its target %s has versions or parameters", a.target)
+			p.refuse(a.targetNode, "its target %s has versions or parameters", redact.URL(a.target.String()))
 		default:
 			p.finish(next, next.onlyVersion(), stripPaths(a, steps, p.router.Switches), condition)
 		}

@@ -3,6 +3,7 @@ package settings
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
 	"reflect"
 	"time"
 
@@ -46,8 +47,13 @@ func Parse(file string, data []byte) (*Config, error) {
 // Load is [Parse] for a caller who also checks what the configuration names: all that is wrong is in
 // the checker. The error is [strictyaml.Problems]: the content is not YAML.
 func Load(file string, data []byte) (*Config, *strictyaml.Checker, error) {
+	return LoadWith(os.LookupEnv, file, data)
+}
+
+// LoadWith is [Load] with other environment variables.
+func LoadWith(lookup strictyaml.Lookup, file string, data []byte) (*Config, *strictyaml.Checker, error) {
 	c := &Config{Lifetime: time.Minute, MinRemaining: 5 * time.Second, Audit: DefaultAudit}
-	checker, err := strictyaml.NewChecker(file, data, c)
+	checker, err := strictyaml.NewCheckerWith(lookup, file, data, c)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -49,7 +49,7 @@ func newProtectedAPI(c *settings.Config, d *apidef.APIDefinition) (*ProtectedAPI
 	own, err := readNarrowing(d)
 	method, unsupported := methodOf(d)
 	if err == nil {
-		err = own.checkWidening(c, d.APIID, method)
+		err = own.CheckWidening(c, d.APIID, method == MethodJWT || method == MethodOIDC)
 	}
 	if err != nil {
 		return nil, denial.New(decision.ConfigInvalid, "API %s, config_data.meshpass: %w", d.APIID, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/TykTechnologies/tyk/apidef"
 	"github.com/TykTechnologies/tyk/ctx"
 
+	"github.com/meshpass/meshpass/internal/redact"
 	"github.com/meshpass/meshpass/shared/forward"
 )
 
@@ -40,7 +41,7 @@ func targetsOf(d *apidef.APIDefinition, upstreams forward.Hosts) (targets, error
 	var wrong []error
 	check := func(what, target string) {
 		if u, err := url.Parse(target); err != nil || !upstreams.Admit(u) {
-			wrong = append(wrong, fmt.Errorf("%s %s: the host is not in upstreams", what, redactURL(target)))
+			wrong = append(wrong, fmt.Errorf("%s %s: the host is not in upstreams", what, redact.URL(target)))
 		}
 	}
 	t := targets{
@@ -142,13 +143,4 @@ func schemeOf(target string) string {
 		return ""
 	}
 	return u.Scheme
-}
-
-// redactURL writes a target for logs: it may contain a password.
-func redactURL(target string) string {
-	u, err := url.Parse(target)
-	if err != nil {
-		return "(not a URL)"
-	}
-	return u.Redacted()
 }

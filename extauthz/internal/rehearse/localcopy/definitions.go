@@ -18,6 +18,7 @@ import (
 	"github.com/meshpass/meshpass/internal/gateway/hooks"
 	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/internal/readfile"
+	"github.com/meshpass/meshpass/internal/redact"
 )
 
 const maxDefinition = 8 << 20
@@ -151,7 +152,7 @@ func (l *localiser) readDefinition(name string) error {
 	l.replaceHooks(whole, a)
 	l.replaceCredentials(whole, a)
 	if a.canary {
-		l.changes.addReplaced(l.file, "proxy.target_url", redactURL(textAt(objectAt(whole, "proxy"), "target_url")), l.proxyURL, "the canary answers every request itself")
+		l.changes.addReplaced(l.file, "proxy.target_url", redact.URL(textAt(objectAt(whole, "proxy"), "target_url")), l.proxyURL, "the canary answers every request itself")
 		objectAt(whole, "proxy")["target_url"] = l.proxyURL
 	} else {
 		l.replaceTargets(whole)
@@ -411,7 +412,7 @@ func (l *localiser) replaceCredentials(d object, a *API) {
 			if i == 0 {
 				a.provider = p.alias
 			}
-			l.changes.addReplaced(l.file, fmt.Sprintf("openid_options.providers[%d].issuer", i), redactURL(textAt(entry, "issuer")), p.localIssuer, "the local OpenID provider")
+			l.changes.addReplaced(l.file, fmt.Sprintf("openid_options.providers[%d].issuer", i), redact.URL(textAt(entry, "issuer")), p.localIssuer, "the local OpenID provider")
 			entry["issuer"] = p.localIssuer
 		}
 	}
@@ -425,25 +426,12 @@ func (l *localiser) replaceCredentials(d object, a *API) {
 // describeSource never shows a key or a secret.
 func describeSource(source string) string {
 	if decoded := settings.DecodeJWTSource(source); strings.HasPrefix(decoded, "http://") || strings.HasPrefix(decoded, "https://") {
-		return redactURL(decoded)
+		return redact.URL(decoded)
 	}
 	if source == "" {
 		return "(empty)"
 	}
 	return "(a key)"
-}
-
-// redactURL leaves out a password, and a query or fragment, which may have a token.
-func redactURL(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "(an address that cannot be read)"
-	}
-	if u.RawQuery != "" {
-		u.RawQuery = "…"
-	}
-	u.Fragment, u.RawFragment = "", ""
-	return u.Redacted()
 }
 
 func (l *localiser) findProviderOfSource(source string) identityProvider {
@@ -498,7 +486,7 @@ func (l *localiser) replaceTargets(d object) {
 		proxy["transport"] = transport
 	}
 	if was := textAt(transport, "proxy_url"); was != "" {
-		l.changes.addReplaced(l.file, "proxy.transport.proxy_url", redactURL(was), l.proxyURL, "the local Envoy")
+		l.changes.addReplaced(l.file, "proxy.transport.proxy_url", redact.URL(was), l.proxyURL, "the local Envoy")
 	}
 	transport["proxy_url"] = l.proxyURL
 }
@@ -533,7 +521,7 @@ func (l *localiser) addHost(target, part string) string {
 	}
 	u.Scheme = "http"
 	l.found.hosts[strings.TrimSuffix(strings.ToLower(u.Host), ":80")] = true
-	l.changes.addReplaced(l.file, part, redactURL(target), l.proxyURL, note)
+	l.changes.addReplaced(l.file, part, redact.URL(target), l.proxyURL, note)
 	return u.String()
 }
 
@@ -599,7 +587,7 @@ func (l *localiser) listOtherAddresses(file, path string, value any) {
 			strings.HasSuffix(path, "override_target") || strings.HasSuffix(path, "rewrite_to") {
 			return
 		}
-		l.changes.Left = append(l.changes.Left, Change{File: file, Part: path, Was: redactURL(v), Note: "nothing in the copy connects to it"})
+		l.changes.Left = append(l.changes.Left, Change{File: file, Part: path, Was: redact.URL(v), Note: "nothing in the copy connects to it"})
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/rehearse/plan"
 	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/internal/readfile"
+	"github.com/meshpass/meshpass/internal/redact"
 	"github.com/meshpass/meshpass/shared/policy/source"
 )
 
@@ -168,7 +169,7 @@ func (c *Copy) readPlugin(name string) ([]byte, error) {
 		if len(idp.Sources) > 0 {
 			entry["jwtSources"] = []any{p.localKeys}
 		}
-		c.Changes.addReplaced(file, fmt.Sprintf("idps[%d].issuer", i), redactURL(idp.Issuer), p.localIssuer, "the local OpenID provider, a stand-in")
+		c.Changes.addReplaced(file, fmt.Sprintf("idps[%d].issuer", i), redact.URL(idp.Issuer), p.localIssuer, "the local OpenID provider, a stand-in")
 	}
 	whole["keys"] = object{"dir": "keys"}
 	c.Changes.addReplaced(file, "keys", "(signing keys)", "keys", "a new key, for this rehearsal alone")
@@ -207,7 +208,7 @@ func (c *Copy) readAuthorizer(own plan.Authorizer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := app.CheckShape(name, data); err != nil {
+	if err := app.CheckShape(os.LookupEnv, name, data); err != nil {
 		return nil, err
 	}
 	var whole object
@@ -229,7 +230,7 @@ func (c *Copy) readAuthorizer(own plan.Authorizer) ([]byte, error) {
 		if was == "" {
 			was = textAt(toObject(entry["jwks"]), "file")
 		}
-		c.Changes.addReplaced(file, part+".jwks", redactURL(was), "jwks.json", "the key of this rehearsal")
+		c.Changes.addReplaced(file, part+".jwks", redact.URL(was), "jwks.json", "the key of this rehearsal")
 		entry["jwks"] = object{"file": filepath.Join(c.dir, "jwks.json")}
 		if algorithms := toList(entry["algorithms"]); len(algorithms) > 0 && !slices.Contains(algorithms, any(signingAlgorithm)) {
 			return nil, fmt.Errorf("%s: %s.algorithms: a rehearsal signs with %s: add it in a copy of the file", name, part, signingAlgorithm)

@@ -637,9 +637,9 @@ func namedPort(w *model.Workload, name string) int {
 
 // checkTykPolicies looks policies and APIs of Tyk up.
 func (c *checker) checkTykPolicies() {
-	ids := map[string]bool{}
+	var ids []string
 	for _, p := range c.Policies {
-		ids[p.ID] = true
+		ids = append(ids, p.ID)
 		c.checkRights(p.Node, p.ID)
 	}
 	for _, key := range c.Set.ContentsOf(objects.TykKey) {
@@ -649,8 +649,8 @@ func (c *checker) checkTykPolicies() {
 		return
 	}
 	unknown := func(n *objects.Node, id string) {
-		if id != "" && !ids[id] {
-			c.report.Add(tykPolicyUnknown, n, "no Tyk policy has the id %q%s", id, suggest.DidYouMean(id, slices.Sorted(maps.Keys(ids))))
+		if id != "" && c.FindPolicy(id) == nil {
+			c.report.Add(tykPolicyUnknown, n, "no Tyk policy has the id %q%s", id, suggest.DidYouMean(id, ids))
 		}
 	}
 	for _, a := range c.ServedAPIs() {

@@ -28,4 +28,11 @@ func Check(m *model.Model, report *finding.Report) {
 	c.checkCoverage()
 	c.checkClients()
 	c.checkTykPolicies()
+	c.checkUpstreams()
+	c.checkPluginAPIs()
+	c.checkOpenIDClients()
+	c.checkKeySubjects()
+	c.checkRuleNames()
+	c.checkOverrides()
+	c.checkFiles()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 	"github.com/meshpass/meshpass/internal/gateway/settings"
+	"github.com/meshpass/meshpass/internal/redact"
 	"github.com/meshpass/meshpass/internal/suggest"
 	"github.com/meshpass/meshpass/shared/identity"
 )
@@ -47,6 +48,10 @@ var (
 		"A signing key of the gateway is not in the key set of the authorizer.",
 		"Tokens with this key are denied: kid_unknown.",
 		"Publish the key before it signs: `meshpass keys publish`.")
+	keyExcluded = registry.Define("key_algorithm_excluded", finding.Error,
+		"A key of a key set has an algorithm that algorithms of its trust entry does not have.",
+		"Tokens with this key are denied: algorithm_refused.",
+		"Add the algorithm to trust[].algorithms, or sign with a key of another algorithm.")
 	backstopDiffers = registry.Define("backstop_mismatch", finding.Error,
 		"A RequestAuthentication for Txn-Token names another issuer or audience than the plugin, lacks a published key, or is missing.",
 		"While the authorizer cannot be asked, valid tokens are denied, or nothing requires one.",
@@ -220,6 +225,7 @@ func (c *checker) checkKeys() {
 	if len(sets) == 0 {
 		return
 	}
+	c.checkAlgorithms(sets)
 	for _, list := range c.Set.ContentsOf(objects.KeyList) {
 		of := c.keySetsOf(list, sets)
 		for _, key := range list.Root.Find("keys").Members() {
@@ -228,6 +234,36 @@ func (c *checker) checkKeys() {
 			}
 		}
 	}
+}
+
+// checkAlgorithms compares the keys of sets with the algorithms of the entries that name their files.
+func (c *checker) checkAlgorithms(sets []*objects.Content) {
+	for _, a := range c.Authorizers {
+		for _, t := range a.Trust {
+			algorithms := t.Node.Find("algorithms").Texts()
+			if len(algorithms) == 0 {
+				algorithms = []string{"EdDSA", "ES256"}
+			}
+			for _, set := range sets {
+				if t.KeyFile.String() == "" || path.Base(t.KeyFile.String()) != path.Base(set.Name) || set.Namespace != a.Content.Namespace {
+					continue
+				}
+				for _, key := range set.Root.Find("keys").Entries() {
+					if alg := algorithmOf(key); alg != "" && !slices.Contains(algorithms, alg) {
+						c.report.Add(keyExcluded, key, "the key %s is for %s, and the algorithms of %s are %v", key.Find("kid").String(), alg, t.Issuer.String(), algorithms)
+					}
+				}
+			}
+		}
+	}
+}
+
+// algorithmOf is the algorithm of a public key, by its type if it does not name one.
+func algorithmOf(key *objects.Node) string {
+	if alg := key.Find("alg").String(); alg != "" {
+		return alg
+	}
+	return map[string]string{"OKP": "EdDSA", "EC": "ES256", "RSA": "RS256"}[key.Find("kty").String()]
 }
 
 // keySetsOf gives the key sets that authorizers use for the tokens of a folder of keys.
@@ -353,11 +389,11 @@ func (c *checker) checkMethod(p *model.Plugin, a *model.API, g *model.TykGateway
 			if !slices.ContainsFunc(p.Config.IDPs, func(idp settings.IDP) bool {
 				return strings.TrimSuffix(idp.Issuer, "/") == strings.TrimSuffix(text, "/")
 			}) {
-				c.report.Add(providerNotMapped, issuer, "API %s accepts tokens of %s, which is not among idps", a.Title(), text)
+				c.report.Add(providerNotMapped, issuer, "API %s accepts tokens of %s, which is not among idps", a.Title(), redact.URL(text))
 			}
 		case "jwt":
 			if !slices.ContainsFunc(p.Config.IDPs, func(idp settings.IDP) bool { return admitsSource(p, idp, text) }) {
-				c.report.Add(providerNotMapped, issuer, "API %s verifies tokens with the keys at %s, which is not among jwtSources of idps", a.Title(), text)
+				c.report.Add(providerNotMapped, issuer, "API %s verifies tokens with the keys at %s, which is not among jwtSources of idps", a.Title(), redact.URL(text))
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 	"github.com/meshpass/meshpass/internal/gateway/hooks"
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 )
 
 // Form is a form of API definitions.
@@ -60,6 +61,26 @@ type API struct {
 	Scopes       []string        // of callers that it maps to policies
 	IgnoreCase   bool
 	OptionalUser bool // config_data.meshpass.identity: optional
+
+	Narrowing       *objects.Node // config_data.meshpass; nil: absent
+	DataDisabled    bool          // of config_data
+	Org             *objects.Node
+	Port            *objects.Node   // of its own listener; nil: it has none
+	KeepsHost       *objects.Node   // if the client's Host goes to the upstream
+	Expires         []*objects.Node // times after which Tyk denies requests
+	Versions        []*objects.Node // of the old form, by name
+	NotVersioned    bool
+	VersionData     *objects.Node // of the old form
+	Unused          []Unused
+	DefaultPolicies []*objects.Node // that each caller with a JWT has together
+	ClientIDs       []*objects.Node // of OpenID Connect: base64 of a client, with the policy as value
+	BaseIdentity    *objects.Node
+}
+
+// Unused is a part of a definition that Tyk does not read.
+type Unused struct {
+	Node *objects.Node
+	Why  string
 }
 
 // Target is a URL that an API may send requests to.
@@ -115,6 +136,7 @@ type Method struct {
 	Name    string // as in the plugin's file: jwt, oidc, apiKeys, oauth, basic, hmac, mtls, custom, external
 	Node    *objects.Node
 	Issuers []*objects.Node // of providers, and sources of their keys
+	Grants  bool            // of jwt and oidc: the definition gives Tyk policies to callers
 }
 
 // Title names the API.
@@ -215,8 +237,28 @@ func readClassic(root *objects.Node, c *objects.Content, o *objects.Object) *API
 	a.readClassicTargets()
 	a.readClassicMethods()
 	a.readClassicVersions()
-	a.OptionalUser = get("config_data", "meshpass", "identity").String() == "optional" && !get("config_data_disabled").IsTrue()
+	a.Narrowing, a.DataDisabled = get("config_data").Find(settings.NarrowingKey), get("config_data_disabled").IsTrue()
+	a.OptionalUser = a.Narrowing.Find("identity").String() == "optional" && !a.DataDisabled
+	a.Org, a.BaseIdentity = get("org_id"), get("base_identity_provided_by")
+	a.setPort(get("listen_port"))
+	a.addExpiry(get("expiration"))
+	if keeps := get("proxy", "preserve_host_header"); keeps.IsTrue() {
+		a.KeepsHost = keeps
+	}
 	return a
+}
+
+func (a *API) setPort(n *objects.Node) {
+	if n.Int() != 0 {
+		a.Port = n
+	}
+}
+
+// addExpiry adds a time; Tyk reads "" and -1 as never.
+func (a *API) addExpiry(n *objects.Node) {
+	if text := n.String(); text != "" && text != "-1" {
+		a.Expires = append(a.Expires, n)
+	}
 }
 
 func (a *API) readClassicHooks() {
@@ -258,9 +300,14 @@ func (a *API) addTarget(what string, n *objects.Node) {
 
 func (a *API) readClassicMethods() {
 	get := a.Root.FindFold
+	scopes := !get("jwt_scope_to_policy_mapping").IsEmpty() || !get("scopes", "jwt", "scope_to_policy").IsEmpty() || !get("scopes", "oidc", "scope_to_policy").IsEmpty()
 	add := func(flag *objects.Node, name string, issuers ...*objects.Node) {
 		if flag.IsTrue() {
-			a.Methods = append(a.Methods, Method{Name: name, Node: flag, Issuers: slices.DeleteFunc(issuers, func(n *objects.Node) bool { return n.String() == "" })})
+			grants := scopes || name != "jwt" || !get("jwt_default_policies").IsEmpty() || get("jwt_policy_field_name").String() != "" || get("jwt_client_base_field").String() != ""
+			if name == "oidc" {
+				grants = scopes || len(a.ClientIDs) > 0
+			}
+			a.Methods = append(a.Methods, Method{Name: name, Node: flag, Grants: grants, Issuers: slices.DeleteFunc(issuers, func(n *objects.Node) bool { return n.String() == "" })})
 		}
 	}
 	if !a.Keyless {
@@ -273,6 +320,7 @@ func (a *API) readClassicMethods() {
 		for _, p := range get("openid_options", "providers").Entries() {
 			issuers = append(issuers, p.FindFold("issuer"))
 			a.PolicyIDs = append(a.PolicyIDs, p.FindFold("client_ids").Members()...)
+			a.ClientIDs = append(a.ClientIDs, p.FindFold("client_ids").Members()...)
 		}
 		add(get("use_openid"), "oidc", issuers...)
 		add(get("use_standard_auth"), "apiKeys")
@@ -304,7 +352,8 @@ func (a *API) readClassicMethods() {
 	for _, config := range get("auth_configs").Members() {
 		addSource(config)
 	}
-	a.PolicyIDs = append(a.PolicyIDs, get("jwt_default_policies").Entries()...)
+	a.DefaultPolicies = get("jwt_default_policies").Entries()
+	a.PolicyIDs = append(a.PolicyIDs, a.DefaultPolicies...)
 	for _, mapping := range []*objects.Node{get("jwt_scope_to_policy_mapping"), get("scopes", "jwt", "scope_to_policy"), get("scopes", "oidc", "scope_to_policy")} {
 		for _, n := range mapping.Members() {
 			a.PolicyIDs, a.Scopes = append(a.PolicyIDs, n), append(a.Scopes, n.Key)
@@ -320,7 +369,12 @@ func (a *API) addSource(n *objects.Node) {
 
 // readClassicVersions reads what each version changes. Tyk ignores extended_paths without use_extended_paths.
 func (a *API) readClassicVersions() {
-	for _, v := range a.Root.FindFold("version_data", "versions").Members() {
+	data := a.Root.FindFold("version_data")
+	a.VersionData = data
+	a.Versions, a.NotVersioned = data.FindFold("versions").Members(), data.FindFold("not_versioned").IsTrue()
+	for _, v := range a.Versions {
+		a.addExpiry(v.FindFold("expires"))
+		a.findUnusedLists(v)
 		if target := v.FindFold("override_target"); target.String() != "" {
 			a.Targets = append(a.Targets, Target{What: "override_target of version " + v.Key, Text: target.String(), Node: target})
 		}
@@ -346,6 +400,19 @@ func (a *API) readClassicVersions() {
 			if n.String() != a.ID {
 				a.Children = append(a.Children, n)
 			}
+		}
+	}
+}
+
+// findUnusedLists finds lists of endpoints that Tyk does not read: use_extended_paths chooses between two forms.
+func (a *API) findUnusedLists(v *objects.Node) {
+	form, why := "extended_paths", "use_extended_paths is not true"
+	if v.FindFold("use_extended_paths").IsTrue() {
+		form, why = "paths", "use_extended_paths is true"
+	}
+	for _, list := range v.FindFold(form).Members() {
+		if !list.IsEmpty() {
+			a.Unused = append(a.Unused, Unused{list, why})
 		}
 	}
 }

@@ -22,6 +22,7 @@ type Model struct {
 
 	Gateways []*TykGateway
 	APIs     []*API
+	apisByID map[string]*API
 	Policies []*TykPolicy
 
 	Plugins     []*Plugin

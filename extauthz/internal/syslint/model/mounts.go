@@ -79,6 +79,38 @@ func (c *Container) findVolume(name string) *objects.Node {
 	return nil
 }
 
+// FindVolume gives the volume that a container mounts at a path, or above it, and the path in the volume; nil: no mount covers it. known is false
+// for a mount whose folder of the volume is a variable.
+func (c *Container) FindVolume(file string) (volume *objects.Node, rest string, known bool) {
+	file = path.Clean(file)
+	var mount *objects.Node
+	for _, each := range c.mounts {
+		at := path.Clean(each.Find("mountPath").String())
+		if (file == at || strings.HasPrefix(file, strings.TrimSuffix(at, "/")+"/")) && (mount == nil || len(at) > len(path.Clean(mount.Find("mountPath").String()))) {
+			mount = each
+		}
+	}
+	if mount == nil {
+		return nil, "", true
+	}
+	rest = strings.Trim(strings.TrimPrefix(file, path.Clean(mount.Find("mountPath").String())), "/")
+	return c.findVolume(mount.Find("name").String()), strings.Trim(path.Join(mount.Find("subPath").String(), rest), "/"), mount.Find("subPathExpr").IsEmpty()
+}
+
+// ConfigMapsAt gives the names of the ConfigMaps whose keys are the files of a folder.
+func (c *Container) ConfigMapsAt(folder string) (names []string) {
+	volume, rest, _ := c.FindVolume(folder)
+	if volume == nil || rest != "" {
+		return nil
+	}
+	for _, source := range SourcesOf(volume) {
+		if kind, name, _ := SourceOf(source); kind == "ConfigMap" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Presence is whether a container has a file.
 type Presence int
 
@@ -92,26 +124,13 @@ const (
 // FindFile looks for a file, or for a folder, in the volumes of a container. A path outside of all volumes is in the image, where only the
 // programs are. content is the file in a ConfigMap or Secret that the path leads to; nil: it is not known.
 func (m *Model) FindFile(c *Container, file string, isFolder bool) (found Presence, content *objects.Content) {
-	file = path.Clean(file)
-	var mount *objects.Node
-	for _, each := range c.mounts {
-		at := path.Clean(each.Find("mountPath").String())
-		if (file == at || strings.HasPrefix(file, strings.TrimSuffix(at, "/")+"/")) && (mount == nil || len(at) > len(path.Clean(mount.Find("mountPath").String()))) {
-			mount = each
-		}
-	}
-	if mount == nil {
+	volume, rest, known := c.FindVolume(file)
+	switch {
+	case volume == nil:
 		return Absent, nil
-	}
-	volume := c.findVolume(mount.Find("name").String())
-	if volume == nil {
-		return Absent, nil
-	}
-	rest := strings.Trim(strings.TrimPrefix(file, path.Clean(mount.Find("mountPath").String())), "/")
-	if !mount.Find("subPathExpr").IsEmpty() {
+	case !known:
 		return Unknown, nil
 	}
-	rest = strings.Trim(path.Join(mount.Find("subPath").String(), rest), "/")
 	if rest == "" || rest == "." {
 		return Present, nil // the folder of the volume itself
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 	"github.com/meshpass/meshpass/internal/gateway/hooks"
+	"github.com/meshpass/meshpass/internal/gateway/settings"
 )
 
 // readOpenAPI reads an OpenAPI document with x-tyk-api-gateway (apidef/oas of Tyk 5.8).
@@ -59,8 +60,33 @@ func readOpenAPI(document *objects.Node, c *objects.Content, o *objects.Object) 
 		}
 	}
 	data := global.FindFold("pluginConfig", "data")
-	a.OptionalUser = data.FindFold("enabled").IsTrue() && data.FindFold("value", "meshpass", "identity").String() == "optional"
+	a.Narrowing, a.DataDisabled = data.FindFold("value").Find(settings.NarrowingKey), !data.FindFold("enabled").IsTrue()
+	a.OptionalUser = !a.DataDisabled && a.Narrowing.Find("identity").String() == "optional"
+	a.Org, a.BaseIdentity, a.NotVersioned = get("info", "orgId"), get("server", "authentication", "baseIdentityProvider"), true
+	a.setPort(get("server", "port"))
+	a.addExpiry(get("info", "expiration"))
+	a.KeepsHost = on("upstream", "preserveHostHeader")
 	return a
+}
+
+// addObjectVersions reads the versions that an object of Tyk Operator adds to its document.
+func (a *API) addObjectVersions() {
+	if a.Object == nil {
+		return
+	}
+	versioning := a.Object.Spec().Find("versioning")
+	if !versioning.Find("enabled").IsTrue() {
+		return
+	}
+	for _, v := range versioning.Find("versions").Entries() {
+		ref := v.Find("tykOasApiDefinitionRef")
+		if ref.Find("name") != nil {
+			ref = ref.Find("name")
+		}
+		if ref.String() != "" {
+			a.Children = append(a.Children, ref)
+		}
+	}
 }
 
 func (a *API) readOpenHooks() {
@@ -124,13 +150,17 @@ func (a *API) readOpenMethods(auth *objects.Node) {
 			continue
 		}
 		declared := a.Document.FindPath("components", "securitySchemes", scheme.Key)
-		m := Method{Node: scheme.FindFold("enabled"), Name: methodOfScheme(scheme, declared)}
+		m := Method{Node: scheme.FindFold("enabled"), Name: methodOfScheme(scheme, declared), Grants: true}
+		a.findUnusedScheme(scheme, declared, m)
 		if m.Name == "jwt" {
+			m.Grants = !scheme.FindFold("defaultPolicies").IsEmpty() || scheme.FindFold("policyFieldName").String() != "" || scheme.FindFold("clientBaseField").String() != "" ||
+				!scheme.FindFold("scopes", "scopeToPolicyMapping").IsEmpty()
 			m.Issuers = append(m.Issuers, scheme.FindFold("source"))
 			for _, uri := range scheme.FindFold("jwksURIs").Entries() {
 				m.Issuers = append(m.Issuers, uri.FindFold("url"))
 			}
 			m.Issuers = slices.DeleteFunc(m.Issuers, func(n *objects.Node) bool { return n.String() == "" })
+			a.DefaultPolicies = append(a.DefaultPolicies, scheme.FindFold("defaultPolicies").Entries()...)
 			a.PolicyIDs = append(a.PolicyIDs, scheme.FindFold("defaultPolicies").Entries()...)
 			a.addScopePolicies(scheme)
 		}
@@ -146,8 +176,10 @@ func (a *API) readOpenMethods(auth *objects.Node) {
 			m.Issuers = append(m.Issuers, p.FindFold("issuer"))
 			for _, mapping := range p.FindFold("clientToPolicyMapping").Entries() {
 				a.PolicyIDs = append(a.PolicyIDs, mapping.FindFold("policyId"))
+				a.ClientIDs = append(a.ClientIDs, mapping.FindFold("clientId"))
 			}
 		}
+		m.Grants = len(a.ClientIDs) > 0 || !oidc.FindFold("scopes", "scopeToPolicyMapping").IsEmpty()
 		a.addScopePolicies(oidc)
 		a.addOpenSources(oidc)
 		a.Methods = append(a.Methods, m)
@@ -158,6 +190,28 @@ func (a *API) readOpenMethods(auth *objects.Node) {
 			a.addOpenSources(n)
 		}
 	}
+}
+
+// findUnusedScheme finds a scheme that Tyk does not apply, because the document does not require or declare it.
+func (a *API) findUnusedScheme(scheme, declared *objects.Node, m Method) {
+	var required *objects.Node
+	if all := a.Document.Find("security").Entries(); len(all) > 0 {
+		required = all[0].Find(scheme.Key)
+	}
+	why := ""
+	switch {
+	case m.Name == "apiKeys" && declared != nil && required == nil && strings.EqualFold(declared.Find("name").String(), "Authorization") && len(scheme.Parent().Items) == 1:
+		return // what Tyk does without a scheme
+	case declared == nil:
+		why = "components.securitySchemes does not declare it"
+	case required == nil:
+		why = "the first entry of security does not name it"
+	case m.Name == "jwt" && declared.Find("bearerFormat").String() != "JWT":
+		why = "its bearerFormat is not JWT"
+	default:
+		return
+	}
+	a.Unused = append(a.Unused, Unused{scheme, why})
 }
 
 func (a *API) addScopePolicies(n *objects.Node) {
@@ -205,7 +259,10 @@ func (a *API) readOperations() {
 		}
 	}
 	for _, op := range a.Root.FindFold("middleware", "operations").Members() {
-		pattern := paths[op.Key]
+		pattern, known := paths[op.Key]
+		if !known && !op.IsEmpty() {
+			a.Unused = append(a.Unused, Unused{op, "no operation of the document has this operationId"})
+		}
 		for key, kind := range map[string]EndpointKind{"ignoreAuthentication": Ignored, "allow": Allowed, "block": Blocked, "mockResponse": Mocked} {
 			if n := op.FindFold(key); n.FindFold("enabled").IsTrue() {
 				a.Endpoints = append(a.Endpoints, Endpoint{Kind: kind, Pattern: pattern, Node: n})

@@ -68,7 +68,7 @@ func (d *Document) Spec() *objects.Node { return d.Root.Find("spec") }
 
 func (m *Model) readOwn() {
 	for _, c := range m.Set.ContentsOf(objects.PluginFile) {
-		config, checker, err := settings.Load(c.Name, c.Text)
+		config, checker, err := settings.LoadWith(strictyaml.AnyVariable, c.Name, c.Text)
 		if err != nil || checker.ErrOfShape() != nil {
 			if err == nil {
 				err = checker.ErrOfShape()
@@ -79,11 +79,16 @@ func (m *Model) readOwn() {
 		m.Plugins = append(m.Plugins, &Plugin{Content: c, Root: c.Root, Config: config})
 	}
 	for _, c := range m.Set.ContentsOf(objects.Authorizer) {
-		if err := app.CheckShape(c.Name, c.Text); err != nil {
+		if err := app.CheckShape(strictyaml.AnyVariable, c.Name, c.Text); err != nil {
 			m.addProblems(c, err)
 			continue
 		}
 		m.Authorizers = append(m.Authorizers, readAuthorizer(c))
+	}
+	for _, c := range m.Set.ContentsOf(objects.Overrides) {
+		if _, err := source.ParseOverrides(c.Text, m.Domains(), time.Now()); err != nil {
+			m.addProblems(c, err)
+		}
 	}
 	m.readDocuments()
 }
@@ -168,7 +173,7 @@ func (m *Model) readDocuments() {
 			m.Set.Unchecked = append(m.Set.Unchecked, objects.Unchecked{Place: c.Root.Place(), Reason: "an AccessPolicy in a List, which no authorizer reads"})
 			continue
 		}
-		documents, problems := loader.Documents(source.Dir{Name: "lint", Files: policycli.MemoryFolder(map[string][]byte{"document.yaml": c.Text})})
+		documents, problems := loader.Documents(source.Dir{Name: "lint", MayTarget: m.mayTarget(), Files: policycli.MemoryFolder(map[string][]byte{"document.yaml": c.Text})})
 		if len(problems) > 0 {
 			m.addProblems(c, problems)
 		}
@@ -176,6 +181,18 @@ func (m *Model) readDocuments() {
 			m.Documents = append(m.Documents, &Document{Name: d.Policy.Metadata.Name, Root: c.Root, Compiled: d.Compiled, Content: c, OnOutage: d.Policy.Spec.OnOutage})
 		}
 	}
+}
+
+// mayTarget bounds the targets of documents, where the only authorizer has one folder; without such a bound, everything.
+func (m *Model) mayTarget() []string {
+	if len(m.Authorizers) != 1 {
+		return nil
+	}
+	dirs := m.Authorizers[0].Root.FindPath("policies", "dirs").Entries()
+	if len(dirs) != 1 {
+		return nil
+	}
+	return dirs[0].Find("mayTarget").Texts()
 }
 
 // DocumentsFor gives the documents that target a workload by its account.

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"encoding/base64"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,6 +19,7 @@ type TykGateway struct {
 	Root        *objects.Node
 	environment map[string]*objects.Node
 	Workload    *Workload // nil: not in the input
+	Variables   Variables // of the container
 	Image       *objects.Node
 }
 
@@ -52,6 +55,18 @@ func (g *TykGateway) IsOn(path string) bool {
 	return err == nil && on
 }
 
+// Path is a path as the gateway's container reads it: from its working directory.
+func (g *TykGateway) Path(file string) string {
+	folder := "/opt/tyk-gateway" // of Tyk's images
+	if c := g.Container(); c != nil && c.Node.Find("workingDir").String() != "" {
+		folder = c.Node.Find("workingDir").String()
+	}
+	if path.IsAbs(file) {
+		return path.Clean(file)
+	}
+	return path.Join(folder, file)
+}
+
 // At is the place of a setting, or of the configuration.
 func (g *TykGateway) At(path string) *objects.Node {
 	if _, at := g.Setting(path); at != nil {
@@ -62,9 +77,30 @@ func (g *TykGateway) At(path string) *objects.Node {
 
 // TykPolicy is a policy of Tyk.
 type TykPolicy struct {
-	ID     string
-	Node   *objects.Node
-	Rights []*objects.Node // ids of APIs
+	ID      string
+	Node    *objects.Node
+	Rights  []*objects.Node  // ids of APIs
+	Content *objects.Content // nil: of Tyk Operator
+	aliases []string
+}
+
+// IsNamed reports whether an id means the policy. Definitions of Tyk Operator name policies by NAMESPACE/NAME, or by its base64.
+func (p *TykPolicy) IsNamed(id string) bool { return id == p.ID || slices.Contains(p.aliases, id) }
+
+// FindPolicy gives a policy by its id; nil: it is absent.
+func (m *Model) FindPolicy(id string) *TykPolicy {
+	for _, p := range m.Policies {
+		if p.IsNamed(id) {
+			return p
+		}
+	}
+	return nil
+}
+
+// objectIDs are the names of an object of Tyk Operator in definitions and in the gateway.
+func objectIDs(o *objects.Object) []string {
+	name := o.Namespace + "/" + o.Name
+	return []string{o.Name, name, base64.RawURLEncoding.EncodeToString([]byte(name)), base64.URLEncoding.EncodeToString([]byte(name))}
 }
 
 func (m *Model) readTyk() {
@@ -107,7 +143,9 @@ func (m *Model) readTyk() {
 		o := refs[c.Namespace+"/"+c.Holder+"/"+c.Name]
 		found[o] = true
 		m.checkKinds(c.Root.Find("x-tyk-api-gateway"), "definition", openMembers)
-		m.APIs = append(m.APIs, readOpenAPI(c.Root, c, o))
+		a := readOpenAPI(c.Root, c, o)
+		a.addObjectVersions()
+		m.APIs = append(m.APIs, a)
 	}
 	for _, o := range m.OfKind(objects.Tyk, "ApiDefinition") {
 		if o.Spec().IsEmpty() {
@@ -117,6 +155,7 @@ func (m *Model) readTyk() {
 		m.checkKinds(o.Spec(), "definition", classicMembers)
 		m.APIs = append(m.APIs, readClassic(o.Spec(), nil, o))
 	}
+	m.indexAPIs()
 	m.pairAPIs()
 	m.readTykPolicies()
 }
@@ -133,10 +172,10 @@ func (m *Model) addTykValues(root *objects.Node) {
 		return
 	}
 	g := &TykGateway{Values: values, Root: values, environment: map[string]*objects.Node{}, Image: values.FindPath("image", "tag")}
-	for _, e := range values.Find("extraEnvs").Entries() {
-		if value := e.Find("value"); value != nil {
-			g.environment[settingName(e.Find("name").String())] = value
-		}
+	g.Variables = Variables{values: map[string]*objects.Node{}, named: map[string]bool{}, complete: values.Find("extraEnvs") != nil}
+	g.Variables.add(m, "", values.Find("extraEnvs").Entries())
+	for name, value := range g.Variables.values {
+		g.environment[settingName(name)] = value
 	}
 	for key, variable := range map[string]string{
 		"enablePathPrefixMatching": "TYK_GW_HTTPSERVEROPTIONS_ENABLEPATHPREFIXMATCHING", "enablePathSuffixMatching": "TYK_GW_HTTPSERVEROPTIONS_ENABLEPATHSUFFIXMATCHING",
@@ -146,6 +185,9 @@ func (m *Model) addTykValues(root *objects.Node) {
 			g.environment[settingName(variable)] = n
 		}
 	}
+	if secret := root.FindPath("global", "secrets", "APISecret"); secret != nil && g.environment["TYK_GW_SECRET"] == nil {
+		g.environment["TYK_GW_SECRET"] = secret
+	}
 	m.Gateways = append(m.Gateways, g)
 }
 
@@ -154,9 +196,9 @@ var tykImage = regexp.MustCompile(`(^|/)tyk-gateway(-ee|-fips)?[:@]|(^|/)tyk-gat
 // addTykWorkload adds the environment and the image of a container of the gateway to its configuration.
 func (m *Model) addTykWorkload(w *Workload) {
 	for _, c := range w.PodSpec.Find("containers").Entries() {
-		environment := Environment(c)
+		variables := m.VariablesOf(w.Namespace, c)
 		isTyk := tykImage.MatchString(c.Find("image").String())
-		for name := range environment {
+		for name := range variables.values {
 			isTyk = isTyk || strings.HasPrefix(name, "TYK_GW_")
 		}
 		if !isTyk {
@@ -167,9 +209,9 @@ func (m *Model) addTykWorkload(w *Workload) {
 			g = &TykGateway{Namespace: w.Namespace, Root: c}
 			m.Gateways = append(m.Gateways, g)
 		}
-		g.Workload, g.Image = w, c.Find("image")
+		g.Workload, g.Variables, g.Image = w, variables, c.Find("image")
 		g.environment = map[string]*objects.Node{}
-		for name, n := range environment {
+		for name, n := range variables.values {
 			g.environment[settingName(name)] = n
 		}
 	}
@@ -230,12 +272,27 @@ func (m *Model) ServedAPIs() []*API {
 
 // FindAPI gives an API by its id; nil: it is absent.
 func (m *Model) FindAPI(id string) *API {
-	for _, a := range m.APIs {
-		if a.ID == id {
-			return a
+	return m.apisByID[id]
+}
+
+// indexAPIs finds APIs by their ids, and those of Tyk Operator also by the names of their objects.
+func (m *Model) indexAPIs() {
+	m.apisByID = map[string]*API{}
+	add := func(id string, a *API) {
+		if m.apisByID[id] == nil {
+			m.apisByID[id] = a
 		}
 	}
-	return nil
+	for _, a := range m.APIs {
+		add(a.ID, a)
+	}
+	for _, a := range m.APIs {
+		if a.Object != nil {
+			for _, id := range objectIDs(a.Object) {
+				add(id, a)
+			}
+		}
+	}
 }
 
 func (m *Model) readTykPolicies() {
@@ -243,24 +300,26 @@ func (m *Model) readTykPolicies() {
 		switch {
 		case c.Root.Kind == objects.List:
 			for _, n := range c.Root.Entries() {
-				m.addTykPolicy("", n)
+				m.addTykPolicy("", n, c)
 			}
 		case c.Root.Find("access_rights") != nil && c.Root.FindPath("access_rights", "access_rights") == nil:
-			m.addTykPolicy("", c.Root)
+			m.addTykPolicy("", c.Root, c)
 		default:
 			for _, n := range c.Root.Members() {
-				m.addTykPolicy(n.Key, n)
+				m.addTykPolicy(n.Key, n, c)
 			}
 		}
 	}
 	for _, o := range m.OfKind(objects.Tyk, "SecurityPolicy") {
-		m.addTykPolicy(o.Name, o.Spec())
+		m.addTykPolicy(o.Name, o.Spec(), nil)
+		p := m.Policies[len(m.Policies)-1]
+		p.aliases = append(objectIDs(o), o.Spec().Find("id").String(), o.Spec().Find("_id").String())
 	}
 }
 
 // addTykPolicy adds a policy. The id of a policy in a file is its key; a list names it by id.
-func (m *Model) addTykPolicy(id string, n *objects.Node) {
-	p := &TykPolicy{ID: id, Node: n}
+func (m *Model) addTykPolicy(id string, n *objects.Node, c *objects.Content) {
+	p := &TykPolicy{ID: id, Node: n, Content: c}
 	if p.ID == "" {
 		if p.ID = n.Find("id").String(); p.ID == "" {
 			p.ID = n.Find("_id").String()

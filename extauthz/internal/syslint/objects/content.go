@@ -26,6 +26,7 @@ const (
 	MeshValues   ContentKind = "Helm values of Istio"
 	KeySet       ContentKind = "key set"
 	KeyList      ContentKind = "list of signing keys"
+	Overrides    ContentKind = "overrides"
 	known        ContentKind = "known and not checked" // such as cases of policies
 	unknown      ContentKind = ""
 )
@@ -74,7 +75,9 @@ func recognise(name string, root *Node) ContentKind {
 		return MeshConfig
 	case has("issuer", "keys"), has("issuer", "upstreams"), has("listeners", "trust"), has("listeners", "policies"):
 		return recogniseConfiguration(root)
-	case has("revoked") || has("overrides") || has("services") || has("revocations"):
+	case has("overrides"):
+		return Overrides
+	case has("revoked") || has("services") || has("revocations"):
 		return known
 	}
 	return recogniseConfiguration(root)

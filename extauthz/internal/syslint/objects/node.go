@@ -139,6 +139,41 @@ func (n *Node) Texts() []string {
 	return all
 }
 
+// WithValue is the value at the same place with another text, such as a part of it.
+func (n *Node) WithValue(text string) *Node {
+	part := *n
+	part.Value = text
+	return &part
+}
+
+// Plain gives the value as encoding/json does.
+func (n *Node) Plain() any {
+	switch {
+	case n == nil || n.Kind == Null:
+		return nil
+	case n.Kind == Bool:
+		return n.Value == "true"
+	case n.Kind == Number:
+		if number, err := strconv.ParseFloat(n.Value, 64); err == nil {
+			return number
+		}
+		return n.Value
+	case n.Kind == List:
+		list := make([]any, len(n.Items))
+		for i, item := range n.Items {
+			list[i] = item.Plain()
+		}
+		return list
+	case n.Kind == Map:
+		members := map[string]any{}
+		for _, m := range n.Items {
+			members[m.Key] = m.Plain()
+		}
+		return members
+	}
+	return n.Value
+}
+
 // TextMap gives the members as texts.
 func (n *Node) TextMap() map[string]string {
 	all := map[string]string{}

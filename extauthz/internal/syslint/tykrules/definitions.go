@@ -11,6 +11,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 	"github.com/meshpass/meshpass/internal/gateway/hooks"
+	"github.com/meshpass/meshpass/internal/redact"
 	"github.com/meshpass/meshpass/shared/identity"
 )
 
@@ -101,6 +102,11 @@ func (c *checker) checkAccess(a *model.API) {
 	c.checkMethods(a)
 }
 
+// methodOfBase has the values of base_identity_provided_by.
+var methodOfBase = map[string]string{
+	"auth_token": "apiKeys", "jwt_claim": "jwt", "oidc_user": "oidc", "oauth_key": "oauth", "basic_auth_user": "basic", "hmac_key": "hmac", "custom_auth": "custom",
+}
+
 func (c *checker) checkMethods(a *model.API) {
 	names := map[string]bool{}
 	for _, m := range a.Methods {
@@ -112,9 +118,17 @@ func (c *checker) checkMethods(a *model.API) {
 			c.report.Add(sessionUnsupported, m.Node, "API %s: without jwt_source a token is verified with the secret of a key that it names itself", a.Title())
 		}
 	}
-	base := a.Root.FindFold("base_identity_provided_by").String() + a.Root.FindFold("server", "authentication", "baseIdentityProvider").String()
-	if len(names) > 1 && base == "" {
+	base := methodOfBase[a.BaseIdentity.String()]
+	switch {
+	case len(names) < 2:
+	case names["jwt"] && names["oidc"]:
+		c.report.Add(sessionUnsupported, a.Methods[1].Node, "API %s authenticates by JWT and by OpenID Connect: Tyk mixes the claims of both tokens", a.Title())
+	case a.BaseIdentity.String() == "":
 		c.report.Add(sessionUnsupported, a.Methods[1].Node, "API %s has several methods of authentication, and no base identity", a.Title())
+	case !names[base]:
+		c.report.Add(sessionUnsupported, a.BaseIdentity, "API %s takes the identity from %s, which is not among its methods", a.Title(), a.BaseIdentity.String())
+	case names["custom"] && base != "custom" && base != "apiKeys":
+		c.report.Add(sessionUnsupported, a.BaseIdentity, "API %s: the session of an authentication plugin replaces that of %s", a.Title(), a.BaseIdentity.String())
 	}
 }
 
@@ -230,7 +244,7 @@ func (c *checker) checkTargets(a *model.API) {
 			continue // a value of another store, a captured part, or another API
 		}
 		if u := t.URL(); u == nil || !c.admits(u) {
-			c.report.Add(upstreamOutside, t.Node, "API %s: %s %s is not in upstreams", a.Title(), t.What, redactURL(t.Text))
+			c.report.Add(upstreamOutside, t.Node, "API %s: %s %s is not in upstreams", a.Title(), t.What, redact.URL(t.Text))
 		}
 	}
 }
@@ -242,15 +256,6 @@ func isReference(text string) bool {
 
 func (c *checker) admits(u *url.URL) bool {
 	return slices.ContainsFunc(c.Plugins, func(p *model.Plugin) bool { return p.Config.UpstreamHosts.Admit(u) })
-}
-
-// redactURL leaves out a password.
-func redactURL(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return "(not a URL)"
-	}
-	return u.Redacted()
 }
 
 // checkServing checks whether Tyk serves the API as it is defined.

@@ -33,7 +33,7 @@ var (
 		"Who guesses or has its secret makes keys with any metadata, and so any subject.",
 		"Set control_api_port to a port that no Service names.")
 	secretDefault = registry.Define("tyk_default_secret", finding.Error,
-		"The gateway's secret is the public one of Tyk's samples, or of its chart.",
+		"The gateway has no secret, or the public one of Tyk's samples or of its chart.",
 		"Anyone who reaches the control API makes keys with any metadata, and so any subject.",
 		"Set TYK_GW_SECRET from a Secret.")
 )
@@ -117,6 +117,9 @@ func (c *checker) checkControl(g *model.TykGateway, served []*model.API) {
 	}
 	if !slices.ContainsFunc(served, (*model.API).ListsHooks) {
 		return
+	}
+	if secret, _ := g.Setting("secret"); secret == "" && g.Conf != nil && g.Workload != nil && g.Variables.Lacks("TYK_GW_SECRET") {
+		c.report.Add(secretDefault, g.Root, "neither tyk.conf nor TYK_GW_SECRET sets a secret: the control API admits requests without one")
 	}
 	if g.Conf == nil {
 		c.checkChartControl(g)

@@ -198,7 +198,7 @@ func sameHooks(a, b *model.API) bool {
 func (c *checker) isChild(a *model.API) bool {
 	for _, base := range c.apis {
 		for _, child := range base.Children {
-			if child.String() == a.ID && a.ID != "" {
+			if found := c.FindAPI(child.String()); found != nil && found.ID == a.ID {
 				return true
 			}
 		}

@@ -21,6 +21,10 @@ var (
 		"A pattern is no regular expression.",
 		"Tyk logs it at level debug only, and each request to the API ends in a panic: the connection is aborted.",
 		"Correct the pattern.")
+	rightIneffective = registry.Define("tyk_right_ineffective", finding.Error,
+		"An entry of allowed_urls in a Tyk policy or key admits no request: it has no methods, its pattern is no regular expression, or it begins elsewhere than the listen path.",
+		"Tyk passes over the entry: callers get 403 for what it should admit.",
+		"Write methods, and a pattern that begins with the listen path, such as ^/orders/items, because Tyk compares the path before it strips the listen path.")
 	aliasReachable = registry.Define("tyk_alias", finding.Error,
 		"The alias /{api_id}/ of an API collides with another API, or evades the API's own block list.",
 		"Tyk serves every API under its id too, and does not strip this prefix: anchored patterns of the block list do not match there.",
@@ -55,7 +59,7 @@ func (c *checker) checkRights() {
 	for _, n := range all {
 		for _, right := range slices.Concat(n.Find("access_rights").Members(), n.Find("access_rights_array").Entries()) {
 			for _, allowed := range right.Find("allowed_urls").Entries() {
-				c.checkRight(right, allowed.Find("url"))
+				c.checkRight(right, allowed)
 			}
 		}
 		for _, key := range []string{"enable_detail_recording", "enable_detailed_recording"} {
@@ -66,18 +70,45 @@ func (c *checker) checkRights() {
 	}
 }
 
-func (c *checker) checkRight(right, url *objects.Node) {
-	api := c.FindAPI(right.Key)
+func (c *checker) checkRight(right, allowed *objects.Node) {
+	url := allowed.Find("url")
+	id := right.Key
+	if id == "" {
+		id = right.Find("name").String()
+	}
+	api := c.FindAPI(id)
+	if allowed.Find("methods").IsEmpty() {
+		c.report.Add(rightIneffective, allowed, "the allowed URL %s has no methods", quote(url.String()))
+	}
 	g := c.GatewayIn("")
 	if api != nil {
 		g = c.GatewayOf(api)
 	}
 	compiled := tykroute.PreparePattern(url.String(), g.IsOn("http_server_options.enable_path_prefix_matching"), g.IsOn("http_server_options.enable_path_suffix_matching"))
 	if facts := c.describePattern(compiled); facts.problem != "" {
-		c.report.Add(patternInvalid, url, "the allowed URL %s: %s", quote(url.String()), facts.problem)
+		c.report.Add(rightIneffective, url, "the allowed URL %s: %s", quote(url.String()), facts.problem)
+	} else if api != nil && !g.IsOn("http_server_options.enable_path_prefix_matching") && beginsElsewhere(compiled, api) {
+		c.report.Add(rightIneffective, url, "the allowed URL %s does not begin with %s, the listen path of API %s", quote(url.String()), api.ListenPathText(), api.Title())
 	} else if facts.missing != "" {
 		c.report.Add(unanchored, url, "the allowed URL %s has no %s", quote(url.String()), facts.missing)
 	}
+}
+
+// beginsElsewhere reports a pattern that begins with another text than the listen path of an API, or its alias.
+func beginsElsewhere(compiled string, a *model.API) bool {
+	rest, anchored := strings.CutPrefix(compiled, "^")
+	pattern, err := regexp.Compile(rest)
+	if !anchored || err != nil || strings.ContainsAny(a.ListenPathText(), "{") {
+		return false
+	}
+	prefix, _ := pattern.LiteralPrefix()
+	for _, start := range []string{a.ListenPathText(), "/" + a.ID + "/"} {
+		start = strings.TrimSuffix(start, "/")
+		if strings.HasPrefix(prefix, start) || strings.HasPrefix(start, prefix) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *checker) checkEndpoints(a *model.API) {

@@ -4,6 +4,7 @@ package tykrules
 import (
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
@@ -21,11 +22,12 @@ type checker struct {
 	report   *finding.Report
 	apis     []*model.API // that Tyk runs
 	patterns map[string]patternFacts
+	now      time.Time
 }
 
 // Check looks for all faults.
 func Check(m *model.Model, report *finding.Report) {
-	c := &checker{Model: m, report: report, apis: m.ServedAPIs(), patterns: map[string]patternFacts{}}
+	c := &checker{Model: m, report: report, apis: m.ServedAPIs(), patterns: map[string]patternFacts{}, now: time.Now()}
 	for _, a := range c.apis {
 		c.checkHooks(a)
 		c.checkAccess(a)
@@ -34,10 +36,13 @@ func Check(m *model.Model, report *finding.Report) {
 		c.checkTargets(a)
 		c.checkEndpoints(a)
 		c.checkServing(a)
+		c.checkParts(a)
 	}
 	c.checkVersions()
 	c.checkListenPaths()
 	c.checkRights()
+	c.checkPolicies()
+	c.checkFiles()
 	c.checkGateways()
 }
 

@@ -25,9 +25,9 @@ var (
 		"The pods do not start: FailedMount, or the API server rejects them.",
 		"Correct the name. kustomize adds a hash to names that configMapGenerator makes, and writes it where it knows the field.")
 	variableUnknown = registry.Define("variable_unknown", finding.Error,
-		"An API definition has a value env://NAME, and the gateway's container has no such variable.",
-		"Tyk leaves the text env://NAME as it is: the host, key or secret does not exist, and the API fails.",
-		"Set the variable in the container, or correct its name.")
+		"An API definition has a value env://NAME or secrets://NAME, and the gateway's container, or secrets of tyk.conf, has no such name.",
+		"Tyk leaves the text as it is: the host, key or secret does not exist, and the API fails.",
+		"Set the variable in the container, or the member of secrets, or correct its name.")
 )
 
 // checkAuthorizers checks the containers that run `meshpass serve`.
@@ -213,6 +213,9 @@ func (c *checker) checkGateways() {
 		if text, at := g.Setting("app_path"); g.Workload != nil && path.IsAbs(text) && !g.IsOn("use_db_app_configs") && !c.isInImage(text) {
 			c.requireFile(container, at, text, "app_path", true)
 		}
+		if text, at := g.Setting("policies.policy_record_name"); g.Workload != nil && path.IsAbs(text) && !strings.HasPrefix(text, "/opt/tyk-gateway/") {
+			c.requireFile(container, at, text, "policy_record_name", false)
+		}
 	}
 	for _, a := range c.ServedAPIs() {
 		c.checkVariables(a)
@@ -246,23 +249,28 @@ func (c *checker) checkPluginFile(g *model.TykGateway, container *model.Containe
 	}
 }
 
-// checkVariables looks up the variables that a definition names.
+// checkVariables looks up the variables, and the secrets of tyk.conf, that a definition names.
 func (c *checker) checkVariables(a *model.API) {
-	container := c.GatewayOf(a).Container()
-	if container == nil || c.GatewayOf(a).Workload == nil {
+	g := c.GatewayOf(a)
+	if g == nil {
 		return
 	}
+	title := "the gateway"
+	if g.Workload != nil {
+		title = g.Workload.Title()
+	}
+	_, secrets := g.Setting("secrets")
 	a.Root.Walk(func(n *objects.Node) bool {
-		_, name, isVariable := strings.Cut(n.String(), "env://") // up to the end of the text, as Tyk reads it
-		if !isVariable || n.Kind != objects.Text {
+		if n.Kind != objects.Text {
 			return true
 		}
-		if found, known := container.Variable(name); found == nil && known {
-			var names []string
-			for _, e := range container.Node.Find("env").Entries() {
-				names = append(names, e.Find("name").String())
-			}
-			c.report.Add(variableUnknown, n, "the API %s reads env://%s, and %s has no such variable%s", a.Title(), name, container.Title, suggest.DidYouMean(name, names))
+		_, name, isVariable := strings.Cut(n.String(), "env://") // up to the end of the text, as Tyk reads it
+		if isVariable && g.Variables.Lacks(name) && (g.Workload != nil || !strings.HasPrefix(name, "TYK_")) {
+			c.report.Add(variableUnknown, n, "the API %s reads env://%s, and %s has no such variable%s", a.Title(), name, title, suggest.DidYouMean(name, g.Variables.Names()))
+		}
+		_, name, isSecret := strings.Cut(n.String(), "secrets://")
+		if isSecret && g.Conf != nil && (secrets == nil || secrets.Kind == objects.Map && secrets.FindFold(name) == nil) {
+			c.report.Add(variableUnknown, n, "the API %s reads secrets://%s, and secrets of tyk.conf has no such member", a.Title(), name)
 		}
 		return true
 	})

@@ -1,0 +1,108 @@
+package crossrules
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/internal/suggest"
+	"github.com/meshpass/meshpass/shared/policy/source"
+)
+
+var (
+	variableMissing = registry.Define("variable_unset", finding.Error,
+		"A configuration of ours takes a value from the environment (${NAME}) that the container does not have.",
+		"The configuration is rejected: the authorizer does not start, or the plugin denies every request.",
+		"Set the variable in the container, or correct its name.")
+	documentNotRead = registry.Define("document_not_read", finding.Error,
+		"A ConfigMap beside the authorizer has a document that no folder of policies.dirs has.",
+		"The document guards nothing. What it should guard has no document.",
+		"Mount the ConfigMap at a folder of policies.dirs, and end the name of the file with .yaml or .yml.")
+)
+
+func (c *checker) checkFiles() {
+	for _, g := range c.Gateways {
+		for _, p := range c.Plugins {
+			if g.Workload != nil && p.Content.Namespace == g.Namespace || g.Workload == nil && g.Values.Find("extraEnvs") != nil {
+				c.checkVariables(g.Variables, p.Root)
+			}
+		}
+	}
+	for _, a := range c.Authorizers {
+		for _, w := range c.AuthorizerWorkloads(a) {
+			for _, n := range w.Containers() {
+				if model.IsAuthorizer(n) {
+					c.checkVariables(c.VariablesOf(w.Namespace, n), a.Root)
+					c.checkDocumentFiles(a, w, w.ContainerOf(n))
+				}
+			}
+		}
+	}
+}
+
+var variableForm = regexp.MustCompile(`(^|[^$])\$\{([A-Z][A-Z0-9_]*)\}`)
+
+func (c *checker) checkVariables(variables model.Variables, root *objects.Node) {
+	root.Walk(func(n *objects.Node) bool {
+		for _, match := range variableForm.FindAllStringSubmatch(n.Value, -1) {
+			if variables.Lacks(match[2]) {
+				c.report.Add(variableMissing, n, "the container has no variable %s%s", match[2], suggest.DidYouMean(match[2], variables.Names()))
+			}
+		}
+		return true
+	})
+}
+
+func cmpNode(a, b *objects.Node) *objects.Node {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// configFolder is the folder of the file that --config names.
+func configFolder(container *objects.Node) string {
+	words := slices.Concat(container.Find("command").Texts(), container.Find("args").Texts())
+	for i, word := range words {
+		if file, found := strings.CutPrefix(word, "--config="); found {
+			return path.Dir(file)
+		}
+		if word == "--config" && i+1 < len(words) {
+			return path.Dir(words[i+1])
+		}
+	}
+	return ""
+}
+
+// checkDocumentFiles looks for documents that no folder of the authorizer has.
+func (c *checker) checkDocumentFiles(a *model.AuthorizerConfig, w *model.Workload, container *model.Container) {
+	var holders []string
+	for _, dir := range a.Root.FindPath("policies", "dirs").Entries() {
+		folder := dir.Find("path").String()
+		if strings.Contains(folder, "${") {
+			return
+		}
+		if !path.IsAbs(folder) {
+			folder = path.Join(configFolder(container.Node), folder)
+		}
+		holders = append(holders, container.ConfigMapsAt(folder)...)
+	}
+	if len(holders) == 0 {
+		return // documents come from elsewhere
+	}
+	for _, d := range c.Documents {
+		if d.Content.Holder == "" || d.Content.Namespace != w.Namespace {
+			continue
+		}
+		switch name := d.Content.Name; {
+		case !slices.Contains(holders, d.Content.Holder):
+			c.report.Add(documentNotRead, d.Root, "document %s: ConfigMap %s/%s is in no folder of policies.dirs", d.Name, d.Content.Namespace, d.Content.Holder)
+		case !source.IsRead(name):
+			c.report.Add(documentNotRead, d.Root, "document %s: the authorizer does not read the file %s, because of its name", d.Name, name)
+		}
+	}
+}
