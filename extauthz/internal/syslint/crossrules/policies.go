@@ -521,10 +521,10 @@ func matchesOne(list *objects.Node, matches func(*objects.Node) bool) bool {
 	return list.IsEmpty() || slices.ContainsFunc(list.Entries(), matches)
 }
 
-// admitsCheck reports whether an operation has the requests in which Envoy asks.
+// admitsCheck reports whether an operation has the Checks of Envoy.
 func admitsCheck(operation *objects.Node, ports []int) bool {
 	has := func(key, text string) bool {
-		return admits(operation, key, "not"+strings.ToUpper(key[:1])+key[1:], text)
+		return model.Admits(operation, key, "not"+strings.ToUpper(key[:1])+key[1:], text)
 	}
 	return has("methods", "POST") && has("paths", "/envoy.service.auth.v3.Authorization/Check") &&
 		slices.ContainsFunc(ports, func(port int) bool { return has("ports", strconv.Itoa(port)) })
@@ -533,25 +533,8 @@ func admitsCheck(operation *objects.Node, ports []int) bool {
 // namesClient reports whether a source is a client. A Check has no token, so it has no request principal.
 func namesClient(source *objects.Node, w *model.Workload, domain string) bool {
 	account := w.Namespace + "/" + w.Account
-	return admits(source, "namespaces", "notNamespaces", w.Namespace) && admits(source, "principals", "notPrincipals", domain+"/"+w.Identity()) &&
-		admits(source, "serviceAccounts", "notServiceAccounts", account) && source.Find("requestPrincipals").IsEmpty()
-}
-
-// admits compares a text with the patterns of two lists, as Istio writes them: *, *SUFFIX, PREFIX* or the text itself.
-func admits(n *objects.Node, wanted, excluded, text string) bool {
-	matches := func(pattern string) bool {
-		switch {
-		case pattern == "*":
-			return true
-		case strings.HasPrefix(pattern, "*"):
-			return strings.HasSuffix(text, pattern[1:])
-		case strings.HasSuffix(pattern, "*"):
-			return strings.HasPrefix(text, pattern[:len(pattern)-1])
-		}
-		return pattern == text
-	}
-	patterns := n.Find(wanted).Texts()
-	return (len(patterns) == 0 || slices.ContainsFunc(patterns, matches)) && !slices.ContainsFunc(n.Find(excluded).Texts(), matches)
+	return model.Admits(source, "namespaces", "notNamespaces", w.Namespace) && model.Admits(source, "principals", "notPrincipals", domain+"/"+w.Identity()) &&
+		model.Admits(source, "serviceAccounts", "notServiceAccounts", account) && source.Find("requestPrincipals").IsEmpty()
 }
 
 // checkListeners compares the ports of providers with the listeners.

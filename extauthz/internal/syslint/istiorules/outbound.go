@@ -9,7 +9,6 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
-	"github.com/meshpass/meshpass/shared/identity"
 )
 
 var (
@@ -42,33 +41,29 @@ func (c *checker) checkCallers() {
 
 // isCaller reports a workload that sends requests to guarded ones.
 func (c *checker) isCaller(w *model.Workload) bool {
-	return c.IsGuarded(w) || slices.ContainsFunc(c.Gateways, func(g *model.TykGateway) bool { return g.Workload == w }) ||
-		slices.ContainsFunc(c.Documents, func(d *model.Document) bool { return c.namesCaller(d, w) })
-}
-
-// namesCaller reports an allow rule that names a workload as caller, without a pattern.
-func (c *checker) namesCaller(d *model.Document, w *model.Workload) bool {
-	return slices.ContainsFunc(d.Spec().Find("rules").Entries(), func(rule *objects.Node) bool {
-		return rule.Find("effect").String() == "allow" && slices.ContainsFunc(rule.FindPath("from", "workloads").Texts(), func(text string) bool {
-			pattern, err := c.Domains().ParsePattern(text)
-			return err == nil && pattern.Literal() != "" && pattern.Match(identity.Workload(w.Identity()))
-		})
-	})
+	return c.IsGuarded(w) || len(c.calls.named[w]) > 0 || slices.ContainsFunc(c.Gateways, func(g *model.TykGateway) bool { return g.Workload == w })
 }
 
 // guardedServices gives the ports and the addresses of the Services that lead to guarded workloads.
 func (c *checker) guardedServices() (ports []int, addresses []netip.Addr) {
-	for _, h := range c.Hosts {
-		if !slices.ContainsFunc(c.WorkloadsOf(h), c.IsGuarded) {
-			continue
-		}
-		for _, p := range h.Ports {
-			ports = append(ports, max(p.Find("port").Int(), p.Find("number").Int()))
-		}
-		if address, err := netip.ParseAddr(h.Object.Spec().Find("clusterIP").String()); err == nil {
-			addresses = append(addresses, address)
+	seen := map[*model.Host]bool{}
+	for _, hosts := range c.calls.hosts {
+		for _, h := range hosts {
+			if seen[h] {
+				continue
+			}
+			seen[h] = true
+			for _, p := range h.Ports {
+				if number := max(p.Find("port").Int(), p.Find("number").Int()); !slices.Contains(ports, number) {
+					ports = append(ports, number)
+				}
+			}
+			if address, err := netip.ParseAddr(h.Object.Spec().Find("clusterIP").String()); err == nil {
+				addresses = append(addresses, address)
+			}
 		}
 	}
+	slices.SortFunc(addresses, netip.Addr.Compare)
 	return ports, addresses
 }
 
@@ -170,23 +165,22 @@ func findRange(list string, addresses []netip.Addr, private bool) string {
 // checkCallees compares the Services of the targets that name a caller with what istiod sends to its proxy.
 func (c *checker) checkCallees(caller *model.Workload) {
 	egress := c.sidecarOf(caller).Find("egress")
-	for _, d := range c.Documents {
-		if !c.namesCaller(d, caller) {
-			continue
-		}
-		for _, h := range c.Hosts {
-			isTarget := h.Object.Kind == "Service" && slices.ContainsFunc(c.WorkloadsOf(h), func(w *model.Workload) bool {
-				return w != caller && c.IsGuarded(w) && slices.Contains(c.DocumentsFor(w), d)
-			})
-			if !isTarget {
-				continue
-			}
-			if !egress.IsEmpty() && !c.hiding[egress] && !sendsHost(egress, h, caller.Namespace) {
-				c.report.Add(calleeHidden, egress, "the Sidecar of %s does not send to %s, which document %s lets it call", caller.Title(), h.Name, d.Name)
-			}
-			if exported, at := c.exportOf(h); len(exported) > 0 && !c.hiding[at] && !isExported(exported, h.Namespace, caller.Namespace) {
-				c.report.Add(calleeHidden, at, "%s is visible in %v, and not in the namespace of %s, which document %s lets call it", h.Object.Title(), exported, caller.Title(), d.Name)
+	for _, d := range c.calls.named[caller] {
+		for _, w := range c.calls.targets[d] {
+			for _, h := range c.calls.hosts[w] {
+				if w != caller && h.Object.Kind == "Service" {
+					c.checkCallee(caller, d, h, egress)
+				}
 			}
 		}
+	}
+}
+
+func (c *checker) checkCallee(caller *model.Workload, d *model.Document, h *model.Host, egress *objects.Node) {
+	if !egress.IsEmpty() && !c.hiding[egress] && !sendsHost(egress, h, caller.Namespace) {
+		c.report.Add(calleeHidden, egress, "the Sidecar of %s does not send to %s, which document %s lets it call", caller.Title(), h.Name, d.Name)
+	}
+	if exported, at := c.exportOf(h); len(exported) > 0 && !c.hiding[at] && !isExported(exported, h.Namespace, caller.Namespace) {
+		c.report.Add(calleeHidden, at, "%s is visible in %v, and not in the namespace of %s, which document %s lets call it", h.Object.Title(), exported, caller.Title(), d.Name)
 	}
 }

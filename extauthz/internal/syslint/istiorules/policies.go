@@ -65,6 +65,18 @@ var (
 		"A port of a guarded workload is in no rule of its CUSTOM policies, and no DENY policy closes it.",
 		"Requests to this port pass without a Check.",
 		"Write the port of the pods, not the Service's, into the policy, or close it with a DENY policy as in manifests/istio/tcp.")
+	customSelectsNothing = registry.Define("custom_selects_nothing", finding.Error,
+		"The selector of a CUSTOM policy has no workload, and resembles the labels of one.",
+		"The policy applies to nothing: no request is asked about.",
+		"Write labels of the pods, not of the Deployment or the Service.")
+	probeNotRewritten = registry.Define("probe_not_rewritten", finding.Error,
+		"A guarded workload has probes over HTTP on a guarded port, and Istio does not rewrite them.",
+		"The kubelet has neither a certificate nor a token: the sidecar rejects the probe, and the pod never becomes ready or restarts again and again.",
+		"Remove sidecar.istio.io/rewriteAppHTTPProbers: \"false\", or probe a port that is excluded from interception.")
+	callerNotAdmitted = registry.Define("caller_not_admitted", finding.Error,
+		"ALLOW or DENY policies of Istio on a guarded workload keep out a caller that its document names.",
+		"Envoy answers the caller with 403 (RBAC: access denied), and no document is asked.",
+		"Add the caller's principal to a rule of the ALLOW policies, or remove it from the DENY policy.")
 	portUnnamed = registry.Define("port_protocol_unknown", finding.Warning,
 		"A port of a guarded workload has no protocol in its name.",
 		"Istio guesses the protocol from the first bytes. What it takes for TCP has no path and no token, and is denied.",
@@ -129,9 +141,26 @@ func (c *checker) checkPolicy(policy *objects.Object) {
 		c.report.Add(customDryRun, dry, "%s is a trial, which CUSTOM does not support", policy.Title())
 	}
 	c.checkConditions(policy, rules)
+	c.checkSelector(policy)
 	for _, w := range c.authorizers(policy) {
 		if c.Selects(policy, w) && !w.IsBeside() {
 			c.report.Add(customAuthorizer, policy.Root, "%s selects %s, which answers the Checks", policy.Title(), w.Title())
+		}
+	}
+}
+
+// checkSelector finds a selector that is mistyped: it has no pods, and pods of the namespace have the label with a value that resembles it.
+func (c *checker) checkSelector(policy *objects.Object) {
+	if slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return c.Selects(policy, w) }) || len(c.TargetRefs(policy)) > 0 {
+		return
+	}
+	for _, label := range model.SelectorOf(policy).Members() {
+		for _, w := range c.Workloads {
+			value, isThere := w.Labels[label.Key]
+			if isThere && label.Key != model.GuardLabel && (w.Namespace == policy.Namespace || policy.Namespace == c.RootNamespace) && suggest.Nearest(label.String(), []string{value}) != "" {
+				c.report.Add(customSelectsNothing, label, "%s selects no pods%s", policy.Title(), suggest.DidYouMean(label.String(), []string{value}))
+				return
+			}
 		}
 	}
 }
@@ -211,6 +240,8 @@ func (c *checker) checkWorkloads() {
 			c.report.Add(plainClient, w.Object.Root, "%s has the label security.istio.io/tlsMode: disabled, by which callers send plaintext", w.Title())
 		}
 		c.checkInterception(w, c.guardedPorts(w))
+		c.checkProbes(w)
+		c.checkAdmission(w)
 		c.checkMutualTLS(w)
 	}
 	c.checkAuthorizers()
@@ -392,6 +423,86 @@ func (c *checker) guardedPorts(w *model.Workload) (all []int) {
 		}
 	}
 	return all
+}
+
+// checkProbes finds probes of the kubelet that reach the sidecar as they are.
+func (c *checker) checkProbes(w *model.Workload) {
+	switched := w.Annotation("sidecar.istio.io/rewriteAppHTTPProbers")
+	if switched == nil {
+		for _, mesh := range c.MeshesOf(w) {
+			switched = mesh.FindValue("sidecarInjectorWebhook", "rewriteAppHTTPProbe")
+		}
+	}
+	if switched.String() != "false" {
+		return
+	}
+	excluded := strings.Split(strings.ReplaceAll(c.setting(w, "excludeInboundPorts", "excludeInboundPorts").String(), " ", ""), ",")
+	for _, container := range w.Containers() {
+		for _, kind := range []string{"readinessProbe", "livenessProbe", "startupProbe"} {
+			probe := container.FindPath(kind, "httpGet", "port")
+			port := probe.Int()
+			if port == 0 {
+				port = w.FindContainerPort(probe.String())
+			}
+			if port != 0 && !slices.Contains(excluded, strconv.Itoa(port)) {
+				c.report.Add(probeNotRewritten, switched, "the %s of %s asks port %d, and Istio does not rewrite it", kind, w.Title(), port)
+				return
+			}
+		}
+	}
+}
+
+// checkAdmission compares the callers of documents with the policies of Istio on a guarded workload. Conditions on requests are taken for met.
+func (c *checker) checkAdmission(w *model.Workload) {
+	var policies []*objects.Object
+	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
+		if action := o.Spec().Find("action").String(); (action == "" || action == "ALLOW" || action == "DENY") && c.Selects(o, w) && o.Annotation("istio.io/dry-run").String() != "true" {
+			policies = append(policies, o)
+		}
+	}
+	if len(policies) == 0 {
+		return
+	}
+	for _, d := range c.DocumentsFor(w) {
+		for _, caller := range c.calls.callers[d] {
+			if caller != w {
+				c.checkCaller(w, d, caller, policies)
+			}
+		}
+	}
+}
+
+func (c *checker) checkCaller(w *model.Workload, d *model.Document, caller *model.Workload, policies []*objects.Object) {
+	var restricting *objects.Object
+	admitted := false
+	for _, o := range policies {
+		denies := o.Spec().Find("action").String() == "DENY"
+		if !denies {
+			restricting = o
+		}
+		for _, rule := range o.Spec().Find("rules").Entries() {
+			switch {
+			case !c.namesSource(rule, caller):
+			case !denies:
+				admitted = true
+			case rule.Find("to").IsEmpty() && rule.Find("when").IsEmpty():
+				c.report.Add(callerNotAdmitted, rule, "%s denies %s, which document %s lets call %s", o.Title(), caller.Identity(), d.Name, w.Title())
+			}
+		}
+	}
+	if restricting != nil && !admitted {
+		c.report.Add(callerNotAdmitted, orNode(restricting.Spec(), restricting.Root), "no ALLOW policy of %s admits %s, which document %s lets call it", w.Title(), caller.Identity(), d.Name)
+	}
+}
+
+// namesSource reports a rule that has a workload among its callers, or has no condition on callers.
+func (c *checker) namesSource(rule *objects.Node, w *model.Workload) bool {
+	sources := rule.Find("from")
+	return sources.IsEmpty() || slices.ContainsFunc(sources.Entries(), func(from *objects.Node) bool {
+		source := from.Find("source")
+		return model.Admits(source, "namespaces", "notNamespaces", w.Namespace) && model.Admits(source, "principals", "notPrincipals", c.Domains().Local+"/"+w.Identity()) &&
+			model.Admits(source, "serviceAccounts", "notServiceAccounts", w.Namespace+"/"+w.Account)
+	})
 }
 
 // checkInterception finds ports whose traffic goes past the sidecar, and pods where all of it does.

@@ -19,7 +19,8 @@ type checker struct {
 	report   *finding.Report
 	policies []*objects.Object        // CUSTOM
 	invalid  map[*objects.Object]bool // policies with ports that are no numbers
-	hiding   map[*objects.Node]bool   // settings that hide the authorizer from a proxy
+	calls    calls
+	hiding   map[*objects.Node]bool // settings that hide the authorizer from a proxy
 }
 
 // Check looks for all faults.
@@ -30,6 +31,7 @@ func Check(m *model.Model, report *finding.Report) {
 			c.policies = append(c.policies, o)
 		}
 	}
+	c.findCalls()
 	c.checkProviders()
 	c.checkPolicies()
 	c.checkDiscovery()

@@ -187,7 +187,7 @@ func (c *checker) samplesAllElsewhere(o *objects.Object) bool {
 		if n := mesh.Find("defaultConfig", "tracing", "sampling"); n != nil && !isBelow100(n) {
 			return true
 		}
-		for _, text := range []string{mesh.FindValue("pilot", "traceSampling").String(), c.IstiodVariable(mesh, "PILOT_TRACE_SAMPLING")} {
+		for _, text := range []string{mesh.FindValue("pilot", "traceSampling").String(), mesh.FindValue("traceSampling").String(), c.IstiodVariable(mesh, "PILOT_TRACE_SAMPLING")} {
 			if rate, err := strconv.ParseFloat(text, 64); err == nil && rate >= 100 {
 				return true
 			}

@@ -18,6 +18,9 @@ type Mesh struct {
 
 // IsOf reports whether the MeshConfig is that of a revision, or of a tag that Helm values give it.
 func (m *Mesh) IsOf(revision string) bool {
+	if revision == "" {
+		revision = "default"
+	}
 	return m.Revision == revision || revision == "default" && m.Revision == "" || slices.ContainsFunc(m.Values, func(values *objects.Node) bool {
 		return slices.Contains(values.Find("revisionTags").Texts(), revision) || slices.Contains(values.FindPath("values", "revisionTags").Texts(), revision)
 	})
@@ -140,7 +143,11 @@ func (m *Model) readMeshes() {
 				config = c.Root.FindPath(key, "meshConfig")
 			}
 		}
-		add(c.Root.Find("revision").String(), config, c.Root)
+		revision := c.Root.Find("revision").String()
+		if revision == "" {
+			revision = m.valuesRevision()
+		}
+		add(revision, config, c.Root)
 	}
 	for _, c := range m.Set.ContentsOf(objects.MeshConfig) {
 		if c.Holder != "" && !strings.HasPrefix(c.Holder, "istio") {
@@ -163,6 +170,21 @@ func (m *Model) readMeshes() {
 	}
 }
 
+// valuesRevision is the revision that Helm values name, if there is one: several files of values make one installation.
+func (m *Model) valuesRevision() string {
+	found := ""
+	for _, c := range m.Set.ContentsOf(objects.MeshValues) {
+		switch revision := c.Root.Find("revision").String(); {
+		case revision == "" || revision == found:
+		case found != "":
+			return ""
+		default:
+			found = revision
+		}
+	}
+	return found
+}
+
 // sharedConfig gives the MeshConfig of the ConfigMap that istiod's variable SHARED_MESH_CONFIG names.
 func (m *Model) sharedConfig(mesh *Mesh) *objects.Node {
 	name := m.IstiodVariable(mesh, "SHARED_MESH_CONFIG")
@@ -176,8 +198,10 @@ func (m *Model) sharedConfig(mesh *Mesh) *objects.Node {
 
 // IstiodVariable gives a variable of istiod: in Helm values (pilot.env), in the settings of a component, or in its Deployment. "" is an absent one.
 func (m *Model) IstiodVariable(mesh *Mesh, name string) string {
-	if n := mesh.FindValue("pilot", "env", name); n != nil {
-		return n.String()
+	for _, keys := range [][]string{{"pilot", "env", name}, {"env", name}} { // of IstioOperator, and of the chart
+		if n := mesh.FindValue(keys...); n != nil {
+			return n.String()
+		}
 	}
 	found := ""
 	find := func(n *objects.Node) bool {

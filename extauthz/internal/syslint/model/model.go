@@ -158,3 +158,20 @@ func (m *Model) SplitServiceName(host, namespace string) (name, ns string, ok bo
 	}
 	return "", "", false
 }
+
+// Admits compares a text with the patterns of two lists, as Istio writes them: *, *SUFFIX, PREFIX* or the text itself.
+func Admits(n *objects.Node, wanted, excluded, text string) bool {
+	matches := func(pattern string) bool {
+		switch {
+		case pattern == "*":
+			return true
+		case strings.HasPrefix(pattern, "*"):
+			return strings.HasSuffix(text, pattern[1:])
+		case strings.HasSuffix(pattern, "*"):
+			return strings.HasPrefix(text, pattern[:len(pattern)-1])
+		}
+		return pattern == text
+	}
+	patterns := n.Find(wanted).Texts()
+	return (len(patterns) == 0 || slices.ContainsFunc(patterns, matches)) && !slices.ContainsFunc(n.Find(excluded).Texts(), matches)
+}

@@ -63,7 +63,7 @@ func recognise(name string, root *Node) ContentKind {
 		return TykConfig
 	case name == "tyk.conf":
 		return TykConfig
-	case has("meshConfig") || root.FindPath("values", "meshConfig") != nil || root.FindPath("istiod", "meshConfig") != nil:
+	case has("meshConfig") || root.FindPath("values", "meshConfig") != nil || root.FindPath("istiod", "meshConfig") != nil, isMeshValues(root), isMeshValues(root.Find("istiod")):
 		return MeshValues
 	case root.FindPath("tyk-gateway", "gateway") != nil, root.FindPath("gateway", "extraEnvs") != nil, root.FindPath("tyk-oss") != nil, root.FindPath("gateway", "enableStrictRoutes") != nil:
 		return TykValues
@@ -81,6 +81,12 @@ func recognise(name string, root *Node) ContentKind {
 		return known
 	}
 	return recogniseConfiguration(root)
+}
+
+// isMeshValues reports Helm values of istiod without a MeshConfig, as a second file of values has them.
+func isMeshValues(root *Node) bool {
+	return root.Find("pilot") != nil || root.Find("sidecarInjectorWebhook") != nil || root.FindPath("global", "proxy") != nil ||
+		slices.ContainsFunc(root.Find("env").Members(), func(n *Node) bool { return n.Key == "SHARED_MESH_CONFIG" || strings.HasPrefix(n.Key, "PILOT_") })
 }
 
 // recogniseConfiguration is [configcheck.FindKind] for a file that was parsed.
