@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
@@ -363,8 +365,8 @@ func (e *Environment) traceDuringRestart(ctx context.Context, kubeconfig, txn st
 	}
 	defer stop()
 	ran, err := e.runTrace(ctx, proxied, append([]string{txn}, traceNamespaces...)...)
-	if err != nil || failed != nil {
-		return nil, fmt.Errorf("an authorizer is killed: %w, %w", err, failed)
+	if err = errors.Join(err, failed); err != nil {
+		return nil, fmt.Errorf("an authorizer is killed: %w", err)
 	}
 	after, err := e.restartsByPod(ctx)
 	if err != nil {
@@ -423,12 +425,14 @@ func (e *Environment) proxyKubeconfig(kubeconfig string, before func(*http.Reque
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(cluster.Authority)
 	proxy := &httputil.ReverseProxy{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		before(r)
 		proxy.ServeHTTP(w, r)
 	}))
+	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	changed := strings.NewReplacer(cluster.Server, server.URL, base64.StdEncoding.EncodeToString(cluster.Authority), base64.StdEncoding.EncodeToString(own)).Replace(string(text))
 	file = e.runFile("proxy.kubeconfig")
-	return file, server.Close, os.WriteFile(file, []byte(strings.Replace(string(text), cluster.Server, server.URL, 1)), 0o600)
+	return file, server.Close, os.WriteFile(file, []byte(changed), 0o600)
 }
 
 // rotatedPod writes an audit record, and later more than a node keeps in one file of a log.
