@@ -19,9 +19,14 @@ import (
 
 func main() {
 	definitions, services := flag.Int("definitions", 2000, "API definitions"), flag.Int("services", 1250, "services, with four objects each")
+	domains := flag.Int("domains", 1900, "API definitions of the second run of routes that have a domain each; the others are for all hosts")
 	keep := flag.String("keep", "", "a folder for the files, which stay there; empty: one that is removed")
 	flag.Parse()
-	if err := run(*definitions, *services, *keep); err != nil {
+	err := run(*definitions, *services, *keep)
+	if err == nil {
+		err = runDomains(*definitions, *domains)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "lintload:", err)
 		os.Exit(2)
 	}
@@ -47,6 +52,47 @@ func run(definitions, services int, dir string) error {
 		return err
 	}
 	return measure(root, dir)
+}
+
+// runDomains measures `meshpass routes` on definitions of which most have a domain, so that the others are repeated for each of these hosts.
+func runDomains(definitions, domains int) error {
+	dir, err := os.MkdirTemp("", "lintload")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // a folder of this run alone
+	conf := `{"listen_port": 8080, "control_api_port": 8081, "secret": "x", "app_path": "apps", "enable_custom_domains": true}`
+	if err := os.WriteFile(filepath.Join(dir, "tyk.conf"), []byte(conf), 0o600); err != nil {
+		return err
+	}
+	for i := range definitions {
+		id := fmt.Sprintf("api-%04d", i)
+		api := map[string]any{
+			"api_id": id, "name": id, "use_keyless": true, "version_data": map[string]any{"not_versioned": true, "versions": map[string]any{"Default": map[string]any{"name": "Default"}}},
+			"proxy": map[string]any{"listen_path": "/" + id + "/", "strip_listen_path": true, "target_url": fmt.Sprintf("http://app-%04d.load.svc.cluster.local:8080/", i)},
+		}
+		if i < domains {
+			api["domain"] = id + ".example.com"
+		}
+		data, err := json.Marshal(api)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, id+".json"), data, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	program, err := repo.Bin("meshpass", "bin/meshpass")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d domains, and %d APIs for all hosts\n", domains, definitions-domains)
+	if _, err := measureCommand(program, "routes", "check", "-f", dir); err != nil {
+		return err
+	}
+	out, err := measureCommand(program, "routes", "render", "--kind", "virtualservice", "--gateway", "edge/public", "-f", dir)
+	fmt.Printf("routes of %d MiB\n", len(out)>>20)
+	return err
 }
 
 // measure runs the commands, and prints what each takes, and its result.

@@ -73,6 +73,8 @@ func (r Report) Passes() bool { return len(r.Holes) == 0 }
 type probe struct {
 	method, host, target string
 	header               http.Header
+
+	api *model.API // of the rule that the request is for; nil: it is for a route, or a listen path
 }
 
 func (p probe) String() string {
@@ -170,7 +172,8 @@ func (c *checker) checkGateway(router *tykroute.Router) {
 	for _, mapping := range mappings {
 		routesOf[mapping.API] = map[string]bool{}
 	}
-	probes := probesOfTables(tables)
+	shared := probesOfShared(tables)
+	probes := slices.Concat(probesOfTables(tables), shared)
 	for _, mapping := range mappings {
 		if mapping.State != tykroute.NotServed {
 			probes = append(probes, probesOfPath(sampleHost(router, mapping.API), samplePath(mapping.API.ListenPath.String()))...)
@@ -184,17 +187,15 @@ func (c *checker) checkGateway(router *tykroute.Router) {
 	}
 	for _, gateway := range slices.Sorted(maps.Keys(c.byGateway)) {
 		for _, route := range c.byGateway[gateway] {
-			probes = append(probes, c.probesOfRoute(gateway, route, tables)...)
+			probes = append(probes, probesOfRoute(route)...)
 		}
 	}
-	differs, compared := map[string]bool{}, map[string]bool{}
+	s := &comparison{checker: c, router: router, routesOf: routesOf, differs: map[string]bool{}, compared: map[string]bool{}}
 	for i, p := range probes {
 		c.progress("%d of %d requests are compared", i, len(probes))
-		if key := p.host + " " + p.String(); !compared[key] {
-			compared[key] = true
-			c.compareProbe(router, p, routesOf, differs)
-		}
+		s.compareOnce(p)
 	}
+	s.compareHosts(tables, shared)
 	for i, mapping := range mappings {
 		c.progress("%d of %d APIs are followed to workloads and documents", i, len(mappings))
 		if mapping.State == tykroute.NotServed {
@@ -208,9 +209,69 @@ func (c *checker) checkGateway(router *tykroute.Router) {
 	}
 }
 
+// comparison compares the APIs of one Tyk gateway.
+type comparison struct {
+	*checker
+	router   *tykroute.Router
+	routesOf map[*model.API]map[string]bool
+	differs  map[string]bool // routes at Gateways, with APIs
+	compared map[string]bool // requests
+}
+
+func (c *comparison) compareOnce(p probe) {
+	if key := p.host + " " + p.String(); !c.compared[key] {
+		c.compared[key] = true
+		c.compareProbe(p)
+	}
+}
+
+// compareHosts compares the requests to the hosts of APIs that a route or an API for all hosts may take. Most of them have the answer that
+// all hosts have, so these are left out:
+//   - at a host without routes of its own, paths that no rule of the host may meet;
+//   - at a host with routes of its own, the APIs that have no route at some host already.
+func (c *comparison) compareHosts(tables []tykroute.Table, shared []probe) {
+	for i, t := range tables {
+		c.progress("%d of %d hosts are compared", i, len(tables))
+		if t.Host == "" {
+			continue
+		}
+		hasRoutes := false
+		for _, gateway := range slices.Sorted(maps.Keys(c.byGateway)) {
+			if existing := c.tables[gateway]; existing.bestHost(t.Host) != "*" {
+				hasRoutes = true
+			} else {
+				c.compareRoutesForAll(gateway, t)
+			}
+		}
+		for _, p := range shared {
+			if _, known := c.missing[p.api]; hasRoutes && !known {
+				p.host = t.Host
+				c.compareOnce(p)
+			}
+		}
+	}
+}
+
+// compareRoutesForAll compares the routes for all hosts at a host whose own rules they may meet, until one differs.
+func (c *comparison) compareRoutesForAll(gateway string, t tykroute.Table) {
+	for _, rule := range t.Rules {
+		if rule.API == nil {
+			continue
+		}
+		before := len(c.differs)
+		c.tables[gateway].visitForAll(rule.Path, func(route *existingRoute) bool {
+			for _, p := range probesOfRoute(route) {
+				p.host = t.Host
+				c.compareOnce(p)
+			}
+			return len(c.differs) == before
+		})
+	}
+}
+
 // compareProbe asks the definitions and all Gateways for one request.
-func (c *checker) compareProbe(router *tykroute.Router, p probe, routesOf map[*model.API]map[string]bool, differs map[string]bool) {
-	said := router.Route(p.request())
+func (c *comparison) compareProbe(p probe) {
+	said := c.router.Route(p.request())
 	if said.Outcome == tykroute.Unknown {
 		at := said.Place
 		if at == nil {
@@ -227,8 +288,8 @@ func (c *checker) compareProbe(router *tykroute.Router, p probe, routesOf map[*m
 		if route == nil || route.answers {
 			continue
 		}
-		if router.Gateway != nil && c.leadsTo(route, router.Gateway.Workload) {
-			found = c.compareEntrance(router, p, route, routesOf) || found
+		if c.router.Gateway != nil && c.leadsTo(route, c.router.Gateway.Workload) {
+			found = c.compareEntrance(p, route) || found
 			continue
 		}
 		key := route.title() + " " + gateway
@@ -236,15 +297,15 @@ func (c *checker) compareProbe(router *tykroute.Router, p probe, routesOf map[*m
 		case said.Outcome == tykroute.Passed:
 			found = true
 			if text := c.difference(said, route, p); text != "" {
-				if key += " " + said.API.Title(); !differs[key] {
-					differs[key] = true
+				if key += " " + said.API.Title(); !c.differs[key] {
+					c.differs[key] = true
 					c.addHole(RouteDiffers, said.API, route.node, "%s: %s sends it to %s", p, route.title(), text)
 				}
 			} else {
-				routesOf[said.API][route.object.Title()] = true
+				c.routesOf[said.API][route.object.Title()] = true
 			}
-		case said.Outcome == tykroute.Answered && said.Status == http.StatusNotFound && !differs[key]:
-			differs[key] = true
+		case said.Outcome == tykroute.Answered && said.Status == http.StatusNotFound && !c.differs[key]:
+			c.differs[key] = true
 			if said.API == nil {
 				c.addHole(RouteWithoutAPI, nil, route.node, "%s: %s sends it to %s, and no API has this host and path", p, route.title(), describeBackends(route))
 			} else {
@@ -263,7 +324,7 @@ func (c *checker) compareProbe(router *tykroute.Router, p probe, routesOf map[*m
 }
 
 // compareEntrance compares a route that leads to Tyk itself: the API that it reaches.
-func (c *checker) compareEntrance(router *tykroute.Router, p probe, route *existingRoute, routesOf map[*model.API]map[string]bool) bool {
+func (c *comparison) compareEntrance(p probe, route *existingRoute) bool {
 	target, err := url.ParseRequestURI(p.target)
 	if err != nil {
 		return false
@@ -272,9 +333,9 @@ func (c *checker) compareEntrance(router *tykroute.Router, p probe, route *exist
 	if route.rewrite != nil {
 		changed.target = route.rewrite(target.EscapedPath())
 	}
-	before, after := router.Route(p.request()), router.Route(changed.request())
+	before, after := c.router.Route(p.request()), c.router.Route(changed.request())
 	if after.API != nil && after.Outcome == tykroute.Passed {
-		routesOf[after.API][route.object.Title()] = true
+		c.routesOf[after.API][route.object.Title()] = true
 	}
 	if before.API != nil && before.Outcome == tykroute.Passed && after.API != before.API {
 		c.addHole(RouteDiffers, before.API, route.node, "%s: %s sends it to Tyk as %s, which is not API %s", p, route.title(), changed.target, before.API.Title())
@@ -368,7 +429,15 @@ func decodeSegments(text string) string {
 // probeHost is a host that no route and no API names.
 const probeHost = "any-host.invalid"
 
-// probesOfTables makes requests at the borders of all rules.
+// probesOfShared makes requests, to no host of a table, at the borders of the rules that tables share.
+func probesOfShared(tables []tykroute.Table) []probe {
+	if len(tables) == 0 || tables[0].Then == nil {
+		return nil
+	}
+	return probesOfTables([]tykroute.Table{*tables[0].Then})
+}
+
+// probesOfTables makes requests at the borders of the tables' own rules.
 func probesOfTables(tables []tykroute.Table) []probe {
 	var all []probe
 	for _, t := range tables {
@@ -376,7 +445,7 @@ func probesOfTables(tables []tykroute.Table) []probe {
 			if len(rule.Destinations) == 0 {
 				continue
 			}
-			p := probe{method: http.MethodGet, host: cmp.Or(t.Host, probeHost), header: http.Header{}}
+			p := probe{method: http.MethodGet, host: cmp.Or(t.Host, probeHost), header: http.Header{}, api: rule.API}
 			query := ""
 			if c := rule.Condition; c != nil && c.Header != "" {
 				p.header.Set(c.Header, cmp.Or(c.Value, "any"))
@@ -435,7 +504,7 @@ func samplePath(text string) string {
 }
 
 // probesOfRoute makes requests that a route of a Gateway takes.
-func (c *checker) probesOfRoute(gateway string, route *existingRoute, tables []tykroute.Table) []probe {
+func probesOfRoute(route *existingRoute) []probe {
 	p := probe{method: cmp.Or(route.method, http.MethodGet), header: http.Header{}}
 	query := url.Values{}
 	for _, condition := range route.conditions {
@@ -470,11 +539,6 @@ func (c *checker) probesOfRoute(gateway string, route *existingRoute, tables []t
 		switch {
 		case host == "*":
 			hosts[probeHost] = true
-			for _, t := range tables {
-				if c.tables[gateway].bestHost(t.Host) == "*" {
-					hosts[cmp.Or(t.Host, probeHost)] = true
-				}
-			}
 		case strings.HasPrefix(host, "*."):
 			hosts["probe"+host[1:]] = true
 		default:

@@ -55,6 +55,18 @@ func (p pathCondition) matches(path string) bool {
 	return true
 }
 
+// literal is the text that each path begins with.
+func (p pathCondition) literal() string {
+	switch {
+	case p.ignoreCase:
+		return ""
+	case p.pattern != nil:
+		text, _ := p.pattern.LiteralPrefix()
+		return text
+	}
+	return p.exact + p.prefix + p.segments
+}
+
 // rank orders rules of the Gateway API: exact paths, prefixes, patterns.
 func (p pathCondition) rank() (kind, length int) {
 	switch {

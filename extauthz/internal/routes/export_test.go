@@ -16,7 +16,7 @@ func FindRepeated(rules []tykroute.Rule) (repeated []bool) {
 
 // FindOverlaps gives the rules that may overlap a path.
 func FindOverlaps(rules []tykroute.Rule, p tykroute.PathMatch) (found []int) {
-	newOverlapIndex(rules).visit(p, func(i int) bool {
+	newOverlapIndex(len(rules), func(i int) string { return rules[i].Path.Literal() }).visit(p, func(i int) bool {
 		found = append(found, i)
 		return true
 	})

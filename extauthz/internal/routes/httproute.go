@@ -282,7 +282,7 @@ func rulesOfExact(t *tykroute.Table, candidates []int, path string, owner tykrou
 
 // checkPrecedence refuses APIs whose rules would lose against a later rule.
 func (r *renderer) checkPrecedence(t *tykroute.Table) {
-	paths, overlaps := newPathOwners(t.Rules), newOverlapIndex(t.Rules)
+	paths, overlaps := newPathOwners(t.Rules), newOverlapIndex(len(t.Rules), func(i int) string { return t.Rules[i].Path.Literal() })
 	for i, first := range t.Rules {
 		if first.API != nil && r.refused[first.API] != "" {
 			continue

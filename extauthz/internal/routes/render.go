@@ -75,11 +75,17 @@ func Render(m *model.Model, options Options, progress Progress) Rendered {
 			r.namespaces[a] = namespaceOf(a, router)
 		}
 		progress("the definitions of %d APIs are mapped", len(mappings))
+		if len(tables) > 0 && tables[0].Then != nil {
+			r.checkDestinations(tables[0].Then)
+		}
 		for i := range tables {
 			r.checkDestinations(&tables[i])
 			progress("the targets for %d of %d hosts are compared with Services", i+1, len(tables))
 		}
 		if options.Kind == HTTPRoute {
+			for i := range tables {
+				tables[i] = tables[i].Whole()
+			}
 			all = append(all, r.renderHTTPRoutes(tables)...)
 		} else {
 			all = append(all, r.renderVirtualServices(tables)...)
@@ -249,17 +255,35 @@ const apiAnnotation = "meshpass.dev/tyk-api"
 
 // Print writes the objects as YAML.
 func (r Rendered) Print(to io.Writer) error {
+	encoded := map[*vsRoute]string{}
 	for _, o := range r.Objects {
 		if _, err := io.WriteString(to, "---\n"); err != nil {
 			return err
 		}
-		encoder := yaml.NewEncoder(to)
-		encoder.SetIndent(2)
-		if err := encoder.Encode(o); err != nil {
+		m, _ := o.(manifest)
+		if spec, ok := m.Spec.(virtualServiceSpec); ok {
+			if err := printVirtualService(to, m, spec, encoded); err != nil {
+				return err
+			}
+			continue
+		}
+		text, err := encodeYAML(o)
+		if err != nil {
+			return err
+		}
+		if _, err := io.WriteString(to, text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func encodeYAML(value any) (string, error) {
+	var text strings.Builder
+	encoder := yaml.NewEncoder(&text)
+	encoder.SetIndent(2)
+	err := encoder.Encode(value)
+	return text.String(), err
 }
 
 // PrintStates writes what became of each API, for people.

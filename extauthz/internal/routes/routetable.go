@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/meshpass/meshpass/extauthz/internal/pathindex"
+	"github.com/meshpass/meshpass/extauthz/internal/tykroute"
 )
 
 // routeTable finds the route of a request among many: the most specific host decides, then the order of the routes.
@@ -15,8 +16,9 @@ type routeTable struct {
 }
 
 type hostRoutes struct {
-	routes []*existingRoute
-	index  pathindex.Index
+	routes   []*existingRoute
+	index    pathindex.Index
+	overlaps *overlapIndex // of the routes; nil: not made yet
 }
 
 func newRouteTable(routes []*existingRoute) *routeTable {
@@ -65,6 +67,19 @@ func (t *routeTable) find(q probe) *existingRoute {
 		}
 	}
 	return nil
+}
+
+// visitForAll calls a function for the routes for all hosts that may take a path of a rule, until it reports false.
+func (t *routeTable) visitForAll(p tykroute.PathMatch, call func(*existingRoute) bool) {
+	h := t.byHost["*"]
+	if h == nil {
+		return
+	}
+	if h.overlaps == nil {
+		index := newOverlapIndex(len(h.routes), func(i int) string { return h.routes[i].path.literal() })
+		h.overlaps = &index
+	}
+	h.overlaps.visit(p, func(i int) bool { return call(h.routes[i]) })
 }
 
 // bestHost is the most specific host of the routes that fits; "*" if no other does.

@@ -43,10 +43,10 @@ type overlapIndex struct {
 	byText map[string][]int // rules
 }
 
-func newOverlapIndex(rules []tykroute.Rule) overlapIndex {
+func newOverlapIndex(count int, literal func(int) string) overlapIndex {
 	x := overlapIndex{byText: map[string][]int{}}
-	for i, rule := range rules {
-		text := rule.Path.Literal()
+	for i := range count {
+		text := literal(i)
 		if x.byText[text] == nil {
 			x.texts = append(x.texts, text)
 		}

@@ -1,13 +1,17 @@
 package routes
 
 import (
+	"io"
+	"strings"
+
+	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/tykroute"
 )
 
 type virtualServiceSpec struct {
-	Hosts    []string  `json:"hosts" yaml:"hosts"`
-	Gateways []string  `json:"gateways" yaml:"gateways"`
-	HTTP     []vsRoute `json:"http" yaml:"http"`
+	Hosts    []string   `json:"hosts" yaml:"hosts"`
+	Gateways []string   `json:"gateways" yaml:"gateways"`
+	HTTP     []*vsRoute `json:"http" yaml:"http"` // the last member: see printVirtualService
 }
 
 type vsRoute struct {
@@ -55,11 +59,22 @@ type vsDirect struct {
 	Status int `json:"status" yaml:"status"`
 }
 
-// renderVirtualServices writes one VirtualService for each table: the order of its routes is that of the rules.
+// ruleKey is what the route of a rule depends on.
+type ruleKey struct {
+	api, serving *model.API
+	path         tykroute.PathMatch
+	condition    *tykroute.Condition
+	forwards     bool
+}
+
+// renderVirtualServices writes one VirtualService for each table: the order of its routes is that of the rules. Tables share the routes of
+// the rules that they share.
 func (r *renderer) renderVirtualServices(tables []tykroute.Table) []any {
 	var all []any
+	made := map[ruleKey]*vsRoute{}
 	for _, t := range tables {
-		spec := virtualServiceSpec{Hosts: []string{t.Host}, Gateways: []string{r.options.GatewayNamespace + "/" + r.options.GatewayName}, HTTP: []vsRoute{}}
+		t = t.Whole()
+		spec := virtualServiceSpec{Hosts: []string{t.Host}, Gateways: []string{r.options.GatewayNamespace + "/" + r.options.GatewayName}, HTTP: []*vsRoute{}}
 		name := t.Host
 		if t.Host == "" {
 			spec.Hosts, name = []string{"*"}, "all-hosts"
@@ -69,13 +84,48 @@ func (r *renderer) renderVirtualServices(tables []tykroute.Table) []any {
 			if repeats.isRepeated(i) {
 				continue
 			}
-			spec.HTTP = append(spec.HTTP, r.newVSRoute(rule))
+			key := ruleKey{rule.API, rule.Serving, rule.Path, rule.Condition, len(rule.Destinations) > 0}
+			if made[key] == nil {
+				route := r.newVSRoute(rule)
+				made[key] = &route
+			}
+			spec.HTTP = append(spec.HTTP, made[key])
 		}
 		if len(spec.HTTP) > 0 {
 			all = append(all, manifest{"networking.istio.io/v1", "VirtualService", metadata{Name: r.newName(name), Namespace: r.options.Namespace}, spec})
 		}
 	}
 	return all
+}
+
+// routeIndent is that of a route in the YAML of a VirtualService.
+const routeIndent = "    "
+
+// printVirtualService writes a VirtualService as YAML. It encodes a route that several of them share once.
+func printVirtualService(to io.Writer, m manifest, spec virtualServiceSpec, encoded map[*vsRoute]string) error {
+	routes := spec.HTTP
+	spec.HTTP = []*vsRoute{}
+	m.Spec = spec
+	head, err := encodeYAML(m)
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(to, strings.TrimSuffix(head, " []\n")+"\n"); err != nil {
+		return err
+	}
+	for _, route := range routes {
+		if _, known := encoded[route]; !known {
+			text, err := encodeYAML([]*vsRoute{route})
+			if err != nil {
+				return err
+			}
+			encoded[route] = routeIndent + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+routeIndent) + "\n"
+		}
+		if _, err := io.WriteString(to, encoded[route]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *renderer) newVSRoute(rule tykroute.Rule) vsRoute {

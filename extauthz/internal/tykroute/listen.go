@@ -2,6 +2,7 @@ package tykroute
 
 import (
 	"cmp"
+	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -9,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/gorilla/mux"
+
+	"github.com/meshpass/meshpass/extauthz/internal/pathindex"
 )
 
 // entry is a prefix that the gateway's router knows: the listen path of an API, or its alias /{api_id}/.
@@ -134,12 +137,49 @@ func (r *Router) addEntry(e entry) {
 	}
 	inner.PathPrefix(e.prefix).Subrouter().NewRoute().Handler(http.NotFoundHandler())
 	e.router = root
+	index := r.indexOf(host)
 	if pattern := listenPattern(e.prefix); strings.Contains(e.prefix, "{") && pattern != nil {
-		r.index.AddPattern(pattern.String(), len(r.entries))
+		index.AddPattern(pattern.String(), len(r.entries))
 	} else {
-		r.index.AddPrefix(e.prefix, len(r.entries))
+		index.AddPrefix(e.prefix, len(r.entries))
 	}
 	r.entries = append(r.entries, &e)
+}
+
+// indexOf is the index of the entries that ask for a host.
+func (r *Router) indexOf(host string) *pathindex.Index {
+	if host = strings.ToLower(host); strings.Contains(host, "{") {
+		host = ""
+	}
+	if r.byHost == nil {
+		r.byHost = map[string]*pathindex.Index{}
+	}
+	if r.byHost[host] == nil {
+		r.byHost[host] = &pathindex.Index{}
+	}
+	return r.byHost[host]
+}
+
+// findCandidates finds the entries that may match a host and a decoded path, in their order.
+func (r *Router) findCandidates(host, path string) (candidates []*entry) {
+	host = strings.ToLower(host)
+	bare := host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		bare = name
+	}
+	keys := []string{"", host, bare}
+	slices.Sort(keys)
+	var numbers []int
+	for _, key := range slices.Compact(keys) {
+		if index := r.byHost[key]; index != nil {
+			numbers = append(numbers, index.Find(path)...)
+		}
+	}
+	slices.Sort(numbers)
+	for _, i := range numbers {
+		candidates = append(candidates, r.entries[i])
+	}
+	return candidates
 }
 
 func (e *entry) matches(host string, u *url.URL) bool {
@@ -171,10 +211,7 @@ func (r *Router) Route(request Request) Answer {
 	if own && (r.Switches.ControlPort == 0 || r.Switches.ControlPort == r.Switches.Port) && (u.Path == "/"+r.Switches.HealthCheck || strings.HasPrefix(u.Path, "/tyk/")) {
 		return answered(nil, 0, "the gateway's own API answers it")
 	}
-	var candidates []*entry
-	for _, i := range r.index.Find(u.Path) {
-		candidates = append(candidates, r.entries[i])
-	}
+	candidates := r.findCandidates(host, u.Path)
 	for i, e := range candidates {
 		if !e.api.listensOn(request.Port, r.Switches) || !e.matches(host, u) {
 			continue

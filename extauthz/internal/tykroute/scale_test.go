@@ -23,8 +23,30 @@ func TestRouteAsksFewEntries(t *testing.T) {
 	for path, want := range map[string][]string{
 		"/load/acme/api-003/x": {"/load/{tenant}/api-003/"}, "/load/api-004/x": {"/load/api-004/"}, "/api-005-xyz": {"/api-005-x"}, "/api-006/load": {"/api-006/"}, "/load": nil,
 	} {
-		if got := r.Candidates(path); !slices.Equal(got, want) {
+		if got := r.Candidates("any", path); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
+// Of many APIs with domains, a request is compared with those of its own host, and with those for every host.
+func TestRouteAsksEntriesOfTheHost(t *testing.T) {
+	texts := []string{`{"listen_port": 8080, "secret": "x", "app_path": "apps", "enable_custom_domains": true}`, classic("every", `"listen_path": "/shop/every/", "target_url": "http://every"`, ""),
+		classic("pattern", `"listen_path": "/shop/pattern/", "target_url": "http://pattern"`, `"domain": "{name:[a-z0-9]+}.example"`)}
+	for i := range 300 {
+		id := fmt.Sprintf("api-%03d", i)
+		texts = append(texts, classic(id, `"listen_path": "/shop/", "target_url": "http://`+id+`"`, `"domain": "D`+fmt.Sprint(i)+`.example"`))
+	}
+	r := readRouter(t, texts...)
+	for _, test := range []struct {
+		host, path string
+		want       []string
+	}{
+		{"d7.example", "/shop/x", []string{"/shop/"}}, {"D7.EXAMPLE:8080", "/shop/x", []string{"/shop/"}}, {"d7.example", "/shop/every/x", []string{"/shop/", "/shop/every/"}},
+		{"other.example", "/shop/every/x", []string{"/shop/every/"}}, {"other.example", "/shop/pattern/x", []string{"/shop/pattern/"}}, {"[::1]:80", "/shop/x", nil},
+	} {
+		if got := r.Candidates(test.host, test.path); !slices.Equal(got, test.want) {
+			t.Errorf("%s%s: %q, want %q", test.host, test.path, got, test.want)
 		}
 	}
 }
@@ -98,6 +120,10 @@ func TestRemoveUnreachable(t *testing.T) {
 		want := removeUnreachable(rules)
 		if got := tykroute.RemoveUnreachable(rules); !reflect.DeepEqual(got, want) {
 			t.Fatalf("%+v\ngot  %+v\nwant %+v", rules, got, want)
+		}
+		cut := random.IntN(len(rules) + 1)
+		if got := tykroute.NewWhole(rules[:cut], rules[cut:]); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+			t.Fatalf("%+v\ncut at %d\ngot  %+v\nwant %+v", rules, cut, got, want)
 		}
 		removed += len(rules) - len(want)
 	}

@@ -20,6 +20,27 @@ import (
 type Table struct {
 	Host  string // "": every host that no other table has
 	Rules []Rule
+	Then  *Table // asked if no rule matches: the APIs for all hosts, which tables share; nil: there are none
+}
+
+// Whole is the table with the rules of the shared one, except those that its own rules cover.
+func (t Table) Whole() Table {
+	if t.Then == nil {
+		return t
+	}
+	var covered pathSet
+	for _, rule := range t.Rules {
+		if rule.Condition == nil {
+			covered.add(rule.Path)
+		}
+	}
+	whole := Table{Host: t.Host, Rules: slices.Clone(t.Rules)}
+	for _, rule := range t.Then.Rules {
+		if !covered.covers(rule.Path) {
+			whole.Rules = append(whole.Rules, rule)
+		}
+	}
+	return whole
 }
 
 // Rule is a condition on requests and their destination.
@@ -107,24 +128,45 @@ func (r *Router) Tables() ([]Table, []Mapping) {
 		}
 		mappings = append(mappings, m)
 	}
-	var tables []Table
+	return r.makeTables(rules), mappings
+}
+
+// makeTables makes the table of each host. The gateway asks the APIs with a domain before those that are for all hosts.
+func (r *Router) makeTables(rules map[*api][]Rule) (tables []Table) {
+	ofHost := map[string][]Rule{}
+	for _, a := range r.apis {
+		if mapped, served := rules[a]; served {
+			host := r.hostOf(a)
+			ofHost[host] = append(append(ofHost[host], mapped...), a.barrier(mapped == nil))
+		}
+	}
+	then, forwards := newSharedTable(ofHost[""])
 	for _, host := range r.hosts() {
-		t := Table{Host: host}
+		var own []Rule
 		if r.Switches.ControlPort == 0 || r.Switches.ControlPort == r.Switches.Port {
 			for _, path := range []PathMatch{{Exact: "/" + r.Switches.HealthCheck}, {Prefix: "/tyk/"}} {
-				t.Rules = append(t.Rules, Rule{Path: path, Reason: "the gateway's own API"})
+				own = append(own, Rule{Path: path, Reason: "the gateway's own API"})
 			}
 		}
-		for _, a := range r.apis {
-			mapped, served := rules[a]
-			if own := r.hostOf(a); served && (own == host || own == "") {
-				t.Rules = append(t.Rules, mapped...)
-				t.Rules = append(t.Rules, a.barrier(mapped == nil))
-			}
+		if host != "" {
+			own = append(own, ofHost[host]...)
 		}
-		tables = append(tables, Table{Host: host, Rules: removeUnreachable(t.Rules)})
+		tables = append(tables, Table{Host: host, Rules: removeUnreachable(own, forwards), Then: then})
 	}
-	return tables, mappings
+	return tables
+}
+
+// newSharedTable makes the table that others ask last, and collects the paths that it forwards. It is nil without rules.
+func newSharedTable(rules []Rule) (then *Table, forwards pathSet) {
+	for _, rule := range rules {
+		if len(rule.Destinations) > 0 {
+			forwards.add(rule.Path)
+		}
+	}
+	if rules = removeUnreachable(rules, pathSet{}); len(rules) == 0 {
+		return nil, forwards
+	}
+	return &Table{Rules: rules}, forwards
 }
 
 // hostOf is the host that the router asks for; "": every host.
@@ -162,12 +204,13 @@ func (a *api) barrier(refused bool) Rule {
 	return b
 }
 
-// removeUnreachable removes rules that a rule before them covers, and rules without destination that keep nothing from a rule after them.
-func removeUnreachable(rules []Rule) []Rule {
+// removeUnreachable removes rules that a rule before them covers, and rules without destination that keep nothing from a rule after them:
+// one of them, or one of a table that is asked later, which forwards these paths.
+func removeUnreachable(rules []Rule, later pathSet) []Rule {
 	var forwards pathSet
 	needed := make([]bool, len(rules))
 	for i, rule := range slices.Backward(rules) {
-		if needed[i] = len(rule.Destinations) > 0 || forwards.mayOverlap(rule.Path); len(rule.Destinations) > 0 {
+		if needed[i] = len(rule.Destinations) > 0 || forwards.mayOverlap(rule.Path) || later.mayOverlap(rule.Path); len(rule.Destinations) > 0 {
 			forwards.add(rule.Path)
 		}
 	}

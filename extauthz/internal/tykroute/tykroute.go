@@ -77,7 +77,7 @@ type Router struct {
 	Problems []Problem
 	apis     []*api
 	entries  []*entry
-	index    pathindex.Index // of entries, by decoded paths
+	byHost   map[string]*pathindex.Index // of entries, by decoded paths; by host in small letters, or "" for every host and for patterns
 	byID     map[string]*api
 	byName   map[string]*api // in small letters, as internal loops write it
 	ranks    map[rank][]*api // those that clients reach
