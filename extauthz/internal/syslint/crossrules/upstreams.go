@@ -40,7 +40,7 @@ var (
 		"Write the client into audiences of the provider under idps, or remove it from the definition.")
 	keyWithoutSubject = registry.Define("key_without_subject", finding.Error,
 		"A Tyk key does not have the metadata that names its user, and neither do its policies.",
-		"The plugin denies every request with this key (subject_missing).",
+		"The plugin denies every request with this key (subject_unknown).",
 		"Write the field that subject of the plugin's file names into meta_data.")
 )
 

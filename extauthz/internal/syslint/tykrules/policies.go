@@ -14,7 +14,7 @@ import (
 var (
 	policyInactive = registry.Define("tyk_policy_inactive", finding.Error,
 		"A Tyk policy or key is inactive, or a key has expired.",
-		"Tyk denies every request of its callers, also what their other policies grant: 403 (Key is inactive), or 401 (Key has expired).",
+		"Every request of its callers is denied, also what their other policies grant: 401 (session_inactive) by the plugin, 403 (Key is inactive) by Tyk, 401 for an expired key.",
 		"Remove the policy from callers and definitions, or set is_inactive: false; give the key a later expires.")
 	activeIgnored = registry.Define("tyk_policy_active_ignored", finding.Error,
 		"A Tyk policy has active: false.",
@@ -30,7 +30,7 @@ var (
 		"Write one org_id into the definition and the policy; use per_api with no other partition, and not beside partitioned policies.")
 	policiesNotRead = registry.Define("tyk_policies_not_read", finding.Error,
 		"The gateway does not read the file of policies: it has another form, or the gateway takes policies from elsewhere.",
-		"The gateway has no policies: callers with one get an error, and scopes by policy are never granted.",
+		"With a file of another form the gateway loads no API at all. Otherwise it has no policies: callers with one get an error, and scopes by policy are never granted.",
 		"Write the file as an object with the ids as members, name it in policies.policy_record_name, and set policies.policy_source: file.")
 	noPolicy = registry.Define("tyk_no_policy", finding.Error,
 		"An API authenticates by JWT or OpenID Connect and gives no Tyk policy to its callers.",
