@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	envoycluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	httpauthz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -75,10 +76,15 @@ func TestLintChains(t *testing.T) {
 // managerOf is the HTTP connection manager of the workload's port.
 func managerOf(t *testing.T, m *manifests) *hcm.HttpConnectionManager {
 	t.Helper()
+	return managerAt(t, m, inventory, in(8080, simulation.HTTP))
+}
+
+// managerAt is the HTTP connection manager that a call to a pod meets.
+func managerAt(t *testing.T, m *manifests, p pod, call simulation.Call) *hcm.HttpConnectionManager {
+	t.Helper()
 	chain := &listener.FilterChain{}
-	call := in(8080, simulation.HTTP)
 	call.CustomListenerValidations = []simulation.CustomFilterChainValidation{func(c *listener.FilterChain) error { chain = c; return nil }}
-	simulate(t, inventory, m).Run(call)
+	simulate(t, p, m).Run(call)
 	manager := xdstest.ExtractHTTPConnectionManager(t, chain)
 	if manager == nil {
 		t.Fatal("no HTTP connection manager")
@@ -152,12 +158,79 @@ func TestLintSettings(t *testing.T) {
 	})
 }
 
+// TestLintReach: settings change who reaches a workload, and by which name, as `meshpass lint` says.
+func TestLintReach(t *testing.T) {
+	for mode, want := range map[string]hcm.HttpConnectionManager_ForwardClientCertDetails{
+		"ALWAYS_FORWARD_ONLY": hcm.HttpConnectionManager_ALWAYS_FORWARD_ONLY, "SANITIZE": hcm.HttpConnectionManager_SANITIZE, "": hcm.HttpConnectionManager_APPEND_FORWARD,
+	} {
+		t.Run("client_name_forwarded "+mode, func(t *testing.T) {
+			more := ""
+			if mode != "" {
+				more = withMesh("defaultConfig: {proxyHeaders: {forwardedClientCert: " + mode + "}}")
+			}
+			if got := managerAt(t, loadChains(t, more), meshpass, in(9000, simulation.HTTP2)).GetForwardClientCertDetails(); got != want {
+				t.Errorf("the sidecar of the authorizer has %s, want %s", got, want)
+			}
+		})
+	}
+	const full = "inventory.shop.svc.cluster.local"
+	const cluster = "outbound|8080||" + full
+	for code, row := range map[string]struct {
+		more string
+		want bool
+	}{
+		"no fault":                            {"", true},
+		"callee_not_visible, egress":          {manifest(networkingV1, "Sidecar", "default", "shop", `{workloadSelector: {labels: {app: reports}}, egress: [{hosts: ["istio-system/*", "meshpass/*"]}]}`), false},
+		"callee_not_visible, another Sidecar": {manifest(networkingV1, "Sidecar", "default", "shop", `{workloadSelector: {labels: {app: inventory}}, egress: [{hosts: ["istio-system/*", "meshpass/*"]}]}`), true},
+	} {
+		t.Run(code, func(t *testing.T) {
+			found := slices.ContainsFunc(simulate(t, reports, loadChains(t, row.more)).Clusters, func(c *envoycluster.Cluster) bool { return c.GetName() == cluster })
+			if found != row.want {
+				t.Errorf("the proxy of reports has the cluster %s: %t, want %t", cluster, found, row.want)
+			}
+		})
+	}
+	for host, found := range map[string]bool{full: true, "inventory.shop": false, "inventry.shop.svc.cluster.local": false, full + ", subset: v2": false, full + ", port: {number: 80}": false} {
+		t.Run("route_destination_unknown "+host, func(t *testing.T) {
+			s := simulate(t, reports, loadChains(t, manifest(networkingV1, "VirtualService", "v", "shop", `{hosts: [`+full+`], http: [{route: [{destination: {host: `+host+`}}]}]}`)))
+			var routed []string
+			for _, config := range s.Routes {
+				for _, virtual := range config.GetVirtualHosts() {
+					if !strings.HasPrefix(virtual.GetName(), full+":8080") {
+						continue
+					}
+					for _, r := range virtual.GetRoutes() {
+						routed = append(routed, r.GetRoute().GetCluster())
+					}
+				}
+			}
+			if len(routed) == 0 {
+				t.Fatal("no route")
+			}
+			exists := slices.ContainsFunc(s.Clusters, func(c *envoycluster.Cluster) bool { return c.GetName() == routed[0] })
+			if exists != found {
+				t.Errorf("the route leads to %q: it exists: %t, want %t", routed[0], exists, found)
+			}
+		})
+	}
+	t.Run("caller_not_admitted", func(t *testing.T) {
+		chain := &listener.FilterChain{}
+		call := in(8080, simulation.HTTP)
+		call.CustomListenerValidations = []simulation.CustomFilterChainValidation{func(c *listener.FilterChain) error { chain = c; return nil }}
+		simulate(t, inventory, loadChains(t, manifest(securityV1, "AuthorizationPolicy", "nothing", "shop", `{}`))).Run(call)
+		if got, want := meets(t, chain, 8080), []string{asks, "ALLOW of none"}; !slices.Equal(got, want) {
+			t.Errorf("it meets %q, want %q", got, want)
+		}
+	})
+}
+
 // TestLintRejected: the schema of the API server, or the webhook of istiod, rejects what `meshpass lint` says it rejects.
 func TestLintRejected(t *testing.T) {
 	for code, text := range map[string]string{
-		"custom_dry_run": "apiVersion: " + securityV1 + "\nkind: AuthorizationPolicy\nmetadata: {name: p, annotations: {istio.io/dry-run: \"true\"}}\nspec: {action: CUSTOM, provider: {name: meshpass}, rules: [{}]}\n",
-		"custom_invalid": "apiVersion: " + securityV1 + "\nkind: AuthorizationPolicy\nmetadata: {name: p}\nspec: {action: CUSTOM, provider: {name: meshpass}, rules: [{from: [{source: {namespaces: [a]}}]}]}\n",
-		"field_unknown":  "apiVersion: " + securityV1 + "\nkind: PeerAuthentication\nmetadata: {name: p}\nspec: {mtls: {mod: STRICT}}\n",
+		"custom_dry_run":     "apiVersion: " + securityV1 + "\nkind: AuthorizationPolicy\nmetadata: {name: p, annotations: {istio.io/dry-run: \"true\"}}\nspec: {action: CUSTOM, provider: {name: meshpass}, rules: [{}]}\n",
+		"custom_invalid":     "apiVersion: " + securityV1 + "\nkind: AuthorizationPolicy\nmetadata: {name: p}\nspec: {action: CUSTOM, provider: {name: meshpass}, rules: [{from: [{source: {namespaces: [a]}}]}]}\n",
+		"target_ref_unknown": "apiVersion: " + securityV1 + "\nkind: AuthorizationPolicy\nmetadata: {name: p}\nspec: {targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}], action: CUSTOM, provider: {name: meshpass}, rules: [{}]}\n",
+		"field_unknown":      "apiVersion: " + securityV1 + "\nkind: PeerAuthentication\nmetadata: {name: p}\nspec: {mtls: {mod: STRICT}}\n",
 	} {
 		t.Run(code, func(t *testing.T) {
 			m := &manifests{}

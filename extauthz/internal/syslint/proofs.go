@@ -44,6 +44,11 @@ var proofs = map[string]string{
 	"egress_without_removal":        "envoy.TestLintRoutes",
 	"fail_open_without_backstop":    "fidelity.TestLintOutages",
 	"access_log_without_decision":   "fidelity.TestLintAccessLog",
+	"client_name_forwarded":         "istiod.TestLintReach",
+	"callee_not_visible":            "istiod.TestLintReach",
+	"route_destination_unknown":     "istiod.TestLintReach",
+	"caller_not_admitted":           "istiod.TestLintReach",
+	"target_ref_unknown":            "istiod.TestLintRejected",
 
 	"tyk_hooks_missing":           "gateway.TestUnguardedAPIs",
 	"tyk_hook_list":               "gateway.TestUnguardedAPIs",
