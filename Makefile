@@ -103,8 +103,13 @@ fuzz: bin/envoy bin/meshpass ## Run every fuzz target of all modules, one after 
 		done; \
 	done; exit $$failed
 
+# Before the plugins, which take minutes.
+.PHONY: bundle-key
+bundle-key:
+	@$(if $(UNSIGNED)$(wildcard $(KEY)),,echo "make bundle: $(if $(KEY),there is no file $(KEY),write KEY=FILE or UNSIGNED=1); openssl genrsa -out bundle-key.pem 3072 makes a key" >&2; exit 2)
+
 .PHONY: bundle
-bundle: bin/meshpass $(PLUGIN) $(OLDEST_PLUGIN) ## Build bin/meshpass.zip, a Tyk bundle with each plugin that was built KEY=FILE [UNSIGNED=1]
+bundle: bundle-key bin/meshpass $(PLUGIN) $(OLDEST_PLUGIN) ## Build bin/meshpass.zip, a Tyk bundle with each plugin that was built KEY=FILE [UNSIGNED=1]
 	@bin/meshpass tyk bundle build --out bin/meshpass.zip $(if $(KEY),--key '$(KEY)') $(if $(UNSIGNED),--unsigned) \
 		$(PLUGIN) bin/gateways/*/plugins/identity_*.so
 

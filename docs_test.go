@@ -2,6 +2,7 @@ package meshpass_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -89,4 +90,19 @@ func readFile(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// make bundle says what to write before it builds plugins, which takes minutes.
+func TestBundleNeedsAKey(t *testing.T) {
+	for arguments, want := range map[string]string{
+		"KEY=":          "make bundle: write KEY=FILE or UNSIGNED=1; openssl genrsa",
+		"KEY=none.pem":  "make bundle: there is no file none.pem; openssl genrsa",
+		"UNSIGNED=1":    "",
+		"KEY=README.md": "",
+	} {
+		out, err := exec.Command("make", "-s", "bundle-key", arguments).CombinedOutput()
+		if (err != nil) != (want != "") || !strings.HasPrefix(string(out), want) {
+			t.Errorf("%s: %v, got %q, want %q", arguments, err, out, want)
+		}
+	}
 }

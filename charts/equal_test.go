@@ -72,6 +72,7 @@ func TestChartsEqualTheManifests(t *testing.T) {
 		releases              []render.Release
 		resources, components []string
 		without               []string // kinds of the manifests that no chart has
+		files                 []string // further files of the manifests
 		config                string   // what the user writes into the overlay's meshpass.yaml
 	}{
 		"overlays/install": {
@@ -93,7 +94,7 @@ func TestChartsEqualTheManifests(t *testing.T) {
 		"istio":       {releases: []render.Release{istio(backstop)}, resources: []string{"istio"}},
 		"egress":      {releases: []render.Release{istio(onlyIstio, `egress: {enabled: true}`)}, resources: []string{"istio/egress"}},
 		"strict":      {releases: []render.Release{istio(onlyIstio, `mutualTLS: {namespaces: [shop, meshpass, edge]}`)}, resources: []string{"istio/strict"}},
-		"fence":       {releases: []render.Release{istio(onlyIstio, `fence: {namespaces: [shop]}`)}, resources: []string{"istio/fence"}},
+		"fence":       {releases: []render.Release{istio(onlyIstio, `{fence: {namespaces: [shop]}, policies: {closed: {enabled: true}}}`)}, resources: []string{"istio/fence"}, files: []string{"istio/authorization-policy.yaml"}},
 		"waypoint":    {releases: []render.Release{istio(onlyIstio, `waypoints: [{namespace: shop, name: waypoint, create: true, guard: true}]`)}, resources: []string{"istio/waypoint"}},
 		"ingress":     {releases: []render.Release{istio(onlyIstio, `ingress: {selector: {istio: ingressgateway}}`)}, resources: []string{"istio/ingress"}, without: []string{"Gateway", "VirtualService"}},
 		"gateway-api": {releases: []render.Release{istio(onlyIstio, `ingress: {gateways: [{namespace: istio-ingress, name: tyk}]}`)}, resources: []string{"istio/gateway-api"}, without: []string{"Gateway", "HTTPRoute"}},
@@ -103,6 +104,9 @@ func TestChartsEqualTheManifests(t *testing.T) {
 			t.Fatal(err)
 		}
 		writeConfig(t, want, row.config)
+		for _, file := range paths(row.files) {
+			want = append(want, readObjects(t, file)...)
+		}
 		// Helm makes the namespace itself, or uses one that exists.
 		want = slices.DeleteFunc(want, func(o render.Object) bool {
 			return slices.Contains(append(row.without, "Namespace"), o["kind"].(string))

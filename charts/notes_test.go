@@ -120,3 +120,55 @@ func TestAuditPage(t *testing.T) {
 		}
 	}
 }
+
+// TestNotesForProviders: the command of the notes makes the providers that the chart names.
+func TestNotesForProviders(t *testing.T) {
+	for values, want := range map[string]string{
+		`{}`: "meshpass istio providers -f - > values.yaml",
+		`{authorizer: {name: edge-meshpass, namespace: authz, port: 9001, waypointPort: 9011, ingressPort: 9021}, istio: {clusterDomain: c.local}, providers: {timeout: 1s, configMap: {create: false}}}`: "meshpass istio providers --service edge-meshpass --namespace authz" +
+			" --port 9001 --waypoint-port 9011 --ingress-port 9021 --cluster-domain c.local --timeout 1s -f - > values.yaml",
+		`providers: {open: {name: other}}`: "", // the command knows no other name
+	} {
+		notes, err := render.Notes(istio(values))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := regexp.MustCompile(`meshpass istio providers.*`).FindString(notes); found != want {
+			t.Errorf("%s: got %q, want %q in\n%s", values, found, want, notes)
+		}
+	}
+}
+
+// TestCommandsOfHelm: an upgrade of our charts takes the values of the new chart, one of another chart keeps its version, and an image is
+// named as a whole.
+func TestCommandsOfHelm(t *testing.T) {
+	pages, err := filepath.Glob(filepath.Join("..", "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := 0
+	for _, page := range append(pages, filepath.Join("meshpass", "templates", notes), filepath.Join("meshpass-istio", "templates", notes)) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range regexp.MustCompile("helm upgrade [^`\\n]+(\\n  --[^`\\n]+)?").FindAllString(string(text), -1) {
+			commands++
+			ours := strings.Contains(command, "charts/meshpass")
+			if ours && strings.Contains(command, " --reuse-values") {
+				t.Errorf("%s: write --reset-then-reuse-values: %s", page, command)
+			}
+			if !ours && regexp.MustCompile(`istio/istiod|tyk-helm/`).MatchString(command) && !strings.Contains(command, " --version ") {
+				t.Errorf("%s: without --version, Helm upgrades what runs: %s", page, command)
+			}
+			if strings.Contains(command, "image.tag=") && !strings.Contains(command, "image.repository=") {
+				t.Errorf("%s: the repository is missing: %s", page, command)
+			}
+		}
+	}
+	if commands < 10 {
+		t.Errorf("found %d commands", commands)
+	}
+}
+
+const notes = "NOTES.txt"

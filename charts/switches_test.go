@@ -30,7 +30,9 @@ var switches = map[string][]string{
 		`networkPolicy: {enabled: false}`,
 		`networkPolicy: {extraEgress: [{to: [{ipBlock: {cidr: 10.0.0.1/32}}]}], extraIngress: [{ports: [{port: http-ops}]}]}`,
 		`keyRotation: {enabled: false}`,
-		`keyRotation: {gatewayNamespace: tyk, secret: signing, every: 24h, lead: 30m}`,
+		`keyRotation: {gatewayNamespace: tyk, secret: signing, every: 1d12h, lead: 30m, schedule: "@hourly"}`,
+		`keyRotation: {gatewayNamespace: meshpass}`, // that of the authorizer
+		`networkPolicy: {monitoringNamespace: {kubernetes.io/metadata.name: monitoring}}`,
 		`podMonitor: {enabled: true, additionalLabels: {release: kps}}`,
 		`podMonitor: {additionalLabels: {release: kps}, gateway: {enabled: true, labels: {app: gateway-tyk-tyk-gateway}, port: 8081, metricsPort: 9093}}`,
 		`prometheusRule: {enabled: true, additionalLabels: {release: kps}, disabled: [MeshpassTokenRevoked]}`,
@@ -120,6 +122,7 @@ func TestEverySwitchIsValid(t *testing.T) {
 		for i, r := range renderSwitches(t, chart) {
 			folder := filepath.Join(dir, fmt.Sprintf("%s-%02d", chart, i))
 			checkMonitoring(t, r)
+			checkNames(t, r)
 			writeKustomization(t, folder, slices.DeleteFunc(r.objects, isMonitoring))
 		}
 	}
@@ -129,6 +132,19 @@ func TestEverySwitchIsValid(t *testing.T) {
 	out, err := exec.Command(istiod, "validate", "--mesh", filepath.Join(manifests, "istio", "install.yaml"), "--dir", dir).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// checkNames finds two objects of one name, of which Helm rejects the second. Hooks of different events may share an account.
+func checkNames(t *testing.T, r rendering) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, o := range r.objects {
+		if name := render.Name(o); !isRemovalCheck(o) && seen[name] {
+			t.Errorf("%s: two objects are %s", r.values, name)
+		} else {
+			seen[name] = true
+		}
 	}
 }
 
@@ -271,7 +287,33 @@ func TestRejections(t *testing.T) {
 		release render.Release
 		want    []string
 	}{
-		{authorizer(), []string{"/config/trust", "minItems"}},
+		{authorizer(), []string{ // all that a new user must write
+			"config.trust is empty; write the gateways whose tokens are accepted, each with issuer, audience and jwks",
+			"keyRotation.gatewayNamespace is empty", "config.tls.clients is missing"}},
+		{authorizer(install, `config: {trust: [{issuer: a}]}`), []string{"/config/trust/0", "missing properties 'audience', 'jwks'"}},
+		{authorizer(install, `config: {tls: {mode: MTLS}}`), []string{"/config/tls/mode", "'mtls', 'server', 'mesh', 'plaintext'"}},
+		{authorizer(install, `config: {policies: {unguarded: allow}}`), []string{"/config/policies/unguarded", "'deny', 'shadow'"}},
+		{authorizer(install, `config: {tls: {clients: []}}`), []string{"config.tls.clients is missing"}},
+		{authorizer(install, `config: {ops: "127.0.0.1:9090"}`), []string{"config.ops: 127.0.0.1:9090 is reached from inside the pod only; write 0.0.0.0:9090"}},
+		{authorizer(install, `config: {ops: ":9090"}`), []string{"config.ops: want IP:PORT, not :9090; write 0.0.0.0:9090"}},
+		{authorizer(install, `config: {listeners: [{name: sidecar, grpc: "[::1]:9000", caller: principal, callee: principal}]}`), []string{"config.listeners[0].grpc: [::1]:9000 is reached from inside the pod only"}},
+		{authorizer(install, `config: {listeners: [{name: sidecar, grpc: "0.0.0.0", caller: principal, callee: principal}]}`), []string{"config.listeners[0].grpc: want IP:PORT, not 0.0.0.0"}},
+		{authorizer(install, `config: {trust: [{issuer: a, audience: b, jwks: {file: keys.json}}]}`), []string{"config.trust[0].jwks.file: keys.json is in no volume; write jwks.json"}},
+		{authorizer(install, `config: {revocation: {file: r.yaml}}`), []string{"config.revocation.file: r.yaml is in no volume; mount it"}},
+		{authorizer(install, `{policies: {documents: {a.yaml: a}}, config: {policies: {dirs: [{path: other}]}}}`), []string{"policies.documents: its documents are in the folder policies, but config.policies.dirs has [other]; write dirs: [{path: policies}]"}},
+		{authorizer(install, `config: {policies: {overrides: o.yaml}}`), []string{"overrides.create: true makes overrides/overrides.yaml, but config.policies.overrides: o.yaml"}},
+		{authorizer(install, `policies: {documents: {orders: {yaml: a}}}`), []string{`policies.documents: orders is no name of a file`, `--set-file 'policies.documents.orders\.yaml=orders.yaml'`}},
+		{authorizer(install, `policies: {documents: {orders.yaml: ""}}`), []string{"policies.documents: orders.yaml is empty"}},
+		{authorizer(install, `podLabels: {app: a}`), []string{"podLabels: app is a label of the chart itself; remove it"}},
+		{authorizer(install, `podLabels: {meshpass.dev/guarded: "true"}`), []string{"podLabels: meshpass.dev/guarded on the authorizer: each of its decisions would need another one"}},
+		{authorizer(install, `podAnnotations: {proxy.istio.io/config: "{}"}`), []string{"podAnnotations: proxy.istio.io/config is an annotation of the chart itself"}},
+		{authorizer(install, `keyRotation: {lead: 200h}`), []string{"keyRotation.lead: 200h is longer than keyRotation.every: 168h, and only one key waits at a time; write every: 200h or more"}},
+		{authorizer(install, `keyRotation: {every: 30d}`), []string{"keyRotation.every: 30d and keyRotation.lead: 60m are more than the 30d for which a key signs"}},
+		{authorizer(install, `keyRotation: {schedule: 17}`), []string{"/keyRotation/schedule"}},
+		{authorizer(install, `keyRotation: {schedule: daily}`), []string{"/keyRotation/schedule"}},
+		{authorizer(install, `{autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}`), []string{"autoscaling.enabled: true, but resources.requests.cpu is missing"}},
+		{authorizer(install, `gateway: {release: 5.8.1}`), []string{"gateway: 5.8.1 is no release of Tyk; write it with v and three numbers, such as v5.8.1"}},
+		{authorizer(install, `gateway: {plugin: {builtFor: [v5.8]}}`), []string{"gateway: v5.8 is no release of Tyk"}},
 		{authorizer(install, `replica: 3`), []string{"additional properties 'replica' not allowed"}},
 		{authorizer(install, `config: {limits: {inflight: 3}}`), []string{"/config/limits", "additional properties 'inflight' not allowed"}},
 		{authorizer(install, `keyRotation: {namespace: edge}`), []string{"additional properties 'namespace' not allowed"}},
@@ -310,7 +352,7 @@ func TestRejections(t *testing.T) {
 		{authorizer(install, `config: {trust: [{issuer: a, audience: b, jwks: {url: "https://keys.example.com/"}}]}`), []string{"config.trust[0].jwks.url: the NetworkPolicy lets nothing out; write networkPolicy.extraEgress"}},
 		{authorizer(install, `config: {revocation: {redis: {address: "redis:6379"}}}`), []string{"config.revocation.redis: the NetworkPolicy lets nothing out"}},
 		{authorizer(install, `config: {tracing: {otlp: {endpoint: "collector:4317"}}}`), []string{"config.tracing.otlp.endpoint: the NetworkPolicy lets nothing out"}},
-		{authorizer(`{config: {trust: [{issuer: a}]}, keyRotation: {enabled: false}}`), []string{"config.tls.clients is missing; write the workloads that may ask, such as [ns/shop/sa/*]"}},
+		{authorizer(`{config: {trust: [{issuer: a, audience: b, jwks: {file: jwks.json}}]}, keyRotation: {enabled: false}}`), []string{"config.tls.clients is missing; write the workloads that may ask, such as [ns/shop/sa/*]"}},
 		{authorizer(install, `gateway: {release: v5.8.1, plugin: {builtFor: [v5.8.0]}}`), []string{"gateway.release: v5.8.1, but gateway.plugin.builtFor: [v5.8.0]: Tyk cannot load a plugin of another release; write a plugin that is built for v5.8.1"}},
 		{authorizer(install, `gateway: {plugin: {from: bundle, bundle: {publicKeyPath: /key.pem}}}`), []string{"gateway.plugin.bundle.signed: false, but publicKeyPath: /key.pem: Tyk loads no API with an unsigned bundle then; sign the bundle"}},
 		{authorizer(install, `gateway: {plugin: {bundle: {signed: true}}}`), []string{"gateway.plugin.bundle has values, but gateway.plugin.from: image; write from: bundle"}},
@@ -326,6 +368,12 @@ func TestRejections(t *testing.T) {
 		{istio(`policies: {open: {enabled: true}}`), []string{"policies.open.enabled: true needs policies.open.backstop", "write issuer, audiences, and jwks or jwksUri"}},
 		{istio(`policies: {open: {enabled: true, backstop: {issuer: "https://a", audiences: [b], jwks: '{"keys": [{}]}', jwksUri: "https://a/"}}}`), []string{"Istio accepts jwks or jwksUri, not both"}},
 		{istio(`policies: {open: {enabled: true, backstop: {issuer: "https://a", audiences: [b], jwks: '{"keys": []}'}}}`), []string{"policies.open.backstop.jwks has no keys: Envoy rejects the listener"}},
+		{istio(`providers: {timeout: 0s}`), []string{"providers.timeout: 0s; write 0.001s to 10s", "0s is no bound"}},
+		{istio(`providers: {timeout: 60s}`), []string{"providers.timeout: 60s; write 0.001s to 10s"}},
+		{istio(`authorizer: {port: 9010}`), []string{"authorizer: port, waypointPort and ingressPort are [9010, 9010, 9020]: each is a listener of its own; write different ports"}},
+		{istio(`mutualTLS: {workloads: [{namespace: shop, name: a, labels: {app: a}}, {namespace: shop, name: a, labels: {app: b}}]}`), []string{"mutualTLS.workloads: shop/a is listed twice; remove one"}},
+		{istio(`ingress: {gateways: [{namespace: i, name: a}, {namespace: i, name: a}]}`), []string{"/ingress/gateways", "items at 0 and 1 are equal"}},
+		{istio(`{fence: {namespaces: [shop]}, policies: {closed: {enabled: false}}}`), []string{`the fence opens pods with the label meshpass.dev/guarded: "true", and no policy decides their requests`}},
 		{istio(`mutualTLS: {namespaces: [istio-system]}`), []string{"mutualTLS.namespaces: istio-system is Istio's root namespace, where it applies to the whole mesh"}},
 		{istio(`mutualTLS: {workloads: [{namespace: istio-system, name: a, labels: {app: a}}]}`), []string{"mutualTLS.workloads: a is in Istio's root namespace"}},
 		{istio(`fence: {namespaces: [istio-system]}`), []string{"fence.namespaces: istio-system is Istio's root namespace: every workload of the mesh would be closed"}},

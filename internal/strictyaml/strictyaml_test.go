@@ -83,7 +83,7 @@ func TestSyntax(t *testing.T) {
 		{"a colon and a quote", "name: a == 'x': b\n", `1:7: put a text with ": " in it in quotes: "a == 'x': b"`},
 		{"an entry that is indented too little", "list:\n  - key: a\n - key: b\n", "3:2: this line begins in column 2; begin it in column 3, as its neighbours do"},
 		{"a key that is indented too much", "inner:\n  key: a\n    other: b\n", "3:5: this line begins in column 5; begin it in column 3, as its neighbours do"},
-		{"a tab", "inner:\n\tkey: a\n", "2: a character that cannot begin a text: put the text in quotes, and indent with spaces"},
+		{"a tab", "inner:\n\tkey: a\n", "2: a tab in the indentation: YAML is indented with spaces only"},
 		{"Latin-1", "name: a # caf\xe9\n", "1:14: the byte 0xE9 is not UTF-8: save the file as UTF-8"},
 		{"an open list in a later line", "name: x\nfree: {}\ntags: [a\nport: 1\n", "3: a list that begins with [ does not end: write ], or put its texts in quotes"},
 		{"an unquoted !", "name: x\ntags: [!x]\n", `2:8: put a text that begins with ! in quotes: "!x"`},

@@ -51,9 +51,14 @@ func DiagnoseSyntax(data []byte, err error) Problem {
 	if parserMessage.MatchString(found.Message) && found.Line < len(lines) && strings.ContainsAny(lines[found.Line], "[{") {
 		found.Line++ // the library's parser, unlike its scanner, counts lines from 0
 	}
+	if at := max(found.Line-1, 0); strings.Contains(found.Message, startsNoToken) && at < len(lines) && strings.HasPrefix(strings.TrimLeft(lines[at], " "), "\t") {
+		found.Message = "found a tab character"
+	}
 	found.Message = rewordSyntax(found.Message)
 	return found
 }
+
+const startsNoToken = "found character that cannot start any token"
 
 var parserMessage = regexp.MustCompile(`^did not find expected (',' or|node content)`)
 
@@ -243,7 +248,7 @@ func byteOffset(data []byte, place Position) int {
 // person wrote. The first one that matches counts.
 var syntaxMessages = []struct{ library, message string }{
 	{"found a tab character", "a tab in the indentation: YAML is indented with spaces only"},
-	{"found character that cannot start any token", "a character that cannot begin a text: put the text in quotes, and indent with spaces"},
+	{startsNoToken, "a character that cannot begin a text: put the text in quotes, and indent with spaces"},
 	{"did not find expected ',' or ']'", "a list that begins with [ does not end: write ], or put its texts in quotes"},
 	{"did not find expected node content", "a list or mapping that begins with [ or { does not end, or a value is missing"},
 	{"did not find expected ',' or '}'", "a mapping that begins with { does not end: write }, or put its texts in quotes"},

@@ -5,6 +5,17 @@
 {{- if and $v.providers.closed.failOpen $v.policies.closed.enabled }}
 {{- $found = append $found "providers.closed.failOpen: true, but policies.closed.enabled: true: its workloads rely on a denial while the authorizer cannot be asked; write failOpen: false, and for workloads that may be open policies.open.enabled: true and the label meshpass.dev/guarded: open" }}
 {{- end }}
+{{- if and $v.fence.namespaces (not $v.policies.closed.enabled) }}
+{{- $found = append $found "fence.namespaces, but policies.closed.enabled: false: the fence opens pods with the label meshpass.dev/guarded: \"true\", and no policy decides their requests; write policies.closed.enabled: true" }}
+{{- end }}
+{{- $timeout := trimSuffix "s" $v.providers.timeout | float64 }}
+{{- if or (lt $timeout 0.001) (gt $timeout 10.0) }}
+{{- $found = append $found (printf "providers.timeout: %s; write 0.001s to 10s: every request waits that long while the authorizer hangs, and 0s is no bound" $v.providers.timeout) }}
+{{- end }}
+{{- $ports := list $v.authorizer.port $v.authorizer.waypointPort $v.authorizer.ingressPort }}
+{{- if ne (len (uniq $ports)) 3 }}
+{{- $found = append $found (printf "authorizer: port, waypointPort and ingressPort are [%s]: each is a listener of its own; write different ports" (join ", " $ports)) }}
+{{- end }}
 {{- $names := list $v.providers.closed.name $v.providers.open.name $v.providers.waypoint.name $v.providers.ingress.name }}
 {{- if ne (len (uniq $names)) 4 }}
 {{- $found = append $found (printf "providers: the names %s are not different; with one name for two providers Istio uses the last one; write different names" (join ", " $names)) }}
@@ -29,6 +40,12 @@
 {{- if eq .namespace $v.istio.namespace }}
 {{- $found = append $found (printf "mutualTLS.workloads: %s is in Istio's root namespace, where it applies to the whole mesh; write a workload of another namespace" .name) }}
 {{- end }}
+{{- end }}
+{{- $seen := list }}
+{{- range $v.mutualTLS.workloads }}
+{{- $key := printf "%s/%s" .namespace .name }}
+{{- if has $key $seen }}{{ $found = append $found (printf "mutualTLS.workloads: %s is listed twice; remove one" $key) }}{{ end }}
+{{- $seen = append $seen $key }}
 {{- end }}
 {{- if has $v.istio.namespace $v.fence.namespaces }}
 {{- $found = append $found (printf "fence.namespaces: %s is Istio's root namespace: every workload of the mesh would be closed; write the namespaces with guarded workloads" $v.istio.namespace) }}

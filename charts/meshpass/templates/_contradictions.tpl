@@ -10,6 +10,16 @@
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
 {{- $found = append $found (printf "autoscaling.minReplicas: %d is above autoscaling.maxReplicas: %d; write a higher maxReplicas" (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
 {{- end }}
+{{- if and $v.autoscaling.enabled (not (dig "requests" "cpu" "" ($v.resources | default dict))) }}
+{{- $found = append $found "autoscaling.enabled: true, but resources.requests.cpu is missing, of which autoscaling.targetCPU is a part; write resources.requests.cpu: 100m" }}
+{{- end }}
+{{- range $name, $text := $v.policies.documents }}
+{{- if or (not (kindIs "string" $text)) (not (regexMatch "^[-._a-zA-Z0-9]+\\.ya?ml$" $name)) }}
+{{- $found = append $found (printf "policies.documents: %s is no name of a file with a text; write a name such as orders.yaml, in a flag with a backslash before the point: --set-file 'policies.documents.orders\\.yaml=orders.yaml'" $name) }}
+{{- else if not $text }}
+{{- $found = append $found (printf "policies.documents: %s is empty; write a document, or remove it" $name) }}
+{{- end }}
+{{- end }}
 {{- $sources := list }}
 {{- if $v.policies.documents }}{{ $sources = append $sources "policies.documents" }}{{ end }}
 {{- if $v.policies.existingConfigMap }}{{ $sources = append $sources "policies.existingConfigMap" }}{{ end }}
@@ -19,15 +29,56 @@
 {{- if gt (len $sources) 1 }}
 {{- $found = append $found (printf "%s: only one of them can be the folder of documents; remove the others" (join " and " $sources)) }}
 {{- end }}
-{{- if $v.policies.artifact.reference }}
 {{- $paths := list }}
-{{- range $v.config.policies.dirs }}{{ $paths = append $paths .path }}{{ end }}
+{{- $inside := false }}
+{{- range $v.config.policies.dirs }}
+{{- $paths = append $paths .path }}
+{{- if regexMatch "^(\\./|/etc/meshpass/)?policies(/|$)" (toString .path) }}{{ $inside = true }}{{ end }}
+{{- end }}
+{{- if and $sources (not $v.policies.artifact.reference) (not $inside) }}
+{{- $found = append $found (printf "%s: its documents are in the folder policies, but config.policies.dirs has [%s]; write dirs: [{path: policies}]" (first $sources) (join ", " $paths)) }}
+{{- end }}
+{{- if $v.policies.artifact.reference }}
 {{- if not (has "policies/current" $paths) }}
 {{- $found = append $found (printf "policies.artifact.reference: its documents are in policies/current, but config.policies.dirs has %s; write dirs: [{path: policies/current, name: policies}]" (join ", " $paths)) }}
 {{- end }}
 {{- end }}
 {{- if and $v.overrides.create (not $v.config.policies.overrides) }}
 {{- $found = append $found "overrides.create: true, but config.policies.overrides names no file; write overrides/overrides.yaml there, or overrides.create: false" }}
+{{- end }}
+{{- if and $v.overrides.create $v.config.policies.overrides (not (has $v.config.policies.overrides (list "overrides/overrides.yaml" "/etc/meshpass/overrides/overrides.yaml"))) }}
+{{- $found = append $found (printf "overrides.create: true makes overrides/overrides.yaml, but config.policies.overrides: %s; write overrides/overrides.yaml there, or overrides.create: false" $v.config.policies.overrides) }}
+{{- end }}
+{{- range $i, $l := $v.config.listeners }}
+{{- $found = concat $found (include "meshpass.checkAddress" (list (printf "config.listeners[%d].grpc" $i) $l.grpc "0.0.0.0:9000") | fromJsonArray) }}
+{{- end }}
+{{- if $v.config.ops }}
+{{- $found = concat $found (include "meshpass.checkAddress" (list "config.ops" $v.config.ops "0.0.0.0:9090") | fromJsonArray) }}
+{{- end }}
+{{- if not $v.config.trust }}
+{{- $found = append $found "config.trust is empty; write the gateways whose tokens are accepted, each with issuer, audience and jwks, as in docs/install.md" }}
+{{- end }}
+{{- range $i, $t := $v.config.trust }}
+{{- with ($t.jwks).file }}
+{{- if and (not (has . (list "jwks.json" "/etc/meshpass/jwks.json"))) (not $v.extraVolumeMounts) }}
+{{- $found = append $found (printf "config.trust[%d].jwks.file: %s is in no volume; write jwks.json, which the ConfigMap of jwks.configMap has, or mount the file with extraVolumes and extraVolumeMounts" $i .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and ($v.config.revocation).file (not $v.extraVolumeMounts) }}
+{{- $found = append $found (printf "config.revocation.file: %s is in no volume; mount it with extraVolumes and extraVolumeMounts" $v.config.revocation.file) }}
+{{- end }}
+{{- range $key, $_ := $v.podLabels }}
+{{- if eq $key "meshpass.dev/guarded" }}
+{{- $found = append $found "podLabels: meshpass.dev/guarded on the authorizer: each of its decisions would need another one; remove it" }}
+{{- else if or (has $key (list "app" "sidecar.istio.io/inject" "istio.io/rev" "helm.sh/chart")) (hasPrefix "app.kubernetes.io/" $key) }}
+{{- $found = append $found (printf "podLabels: %s is a label of the chart itself; remove it" $key) }}
+{{- end }}
+{{- end }}
+{{- range $key, $_ := $v.podAnnotations }}
+{{- if or (eq $key "checksum/config") (and $v.istio.certificate (has $key (list "proxy.istio.io/config" "sidecar.istio.io/userVolumeMount" "traffic.sidecar.istio.io/includeInboundPorts" "traffic.sidecar.istio.io/includeOutboundIPRanges"))) }}
+{{- $found = append $found (printf "podAnnotations: %s is an annotation of the chart itself; remove it" $key) }}
+{{- end }}
 {{- end }}
 {{- if not $v.config.ops }}
 {{- $found = append $found "config.ops is empty, but the probes of the pod ask it; write 0.0.0.0:9090" }}
@@ -43,6 +94,15 @@
 {{- end }}
 {{- if and $v.keyRotation.enabled (not $v.keyRotation.gatewayNamespace) }}
 {{- $found = append $found "keyRotation.gatewayNamespace is empty; write the namespace of Tyk, or keyRotation.enabled: false if keys rotate elsewhere" }}
+{{- end }}
+{{- with $v.keyRotation }}
+{{- $every := include "meshpass.seconds" .every | float64 }}
+{{- $lead := include "meshpass.seconds" .lead | float64 }}
+{{- if and .enabled (gt $lead $every) }}
+{{- $found = append $found (printf "keyRotation.lead: %s is longer than keyRotation.every: %s, and only one key waits at a time; write every: %s or more" .lead .every .lead) }}
+{{- else if and .enabled (gt (addf $every $lead) 2592000.0) }}
+{{- $found = append $found (printf "keyRotation.every: %s and keyRotation.lead: %s are more than the 30d for which a key signs, so that at the end no key signs; write a shorter every" .every .lead) }}
+{{- end }}
 {{- end }}
 {{- if and $v.networkPolicy.enabled (not $v.networkPolicy.extraEgress) }}
 {{- range $i, $t := $v.config.trust }}
@@ -77,7 +137,7 @@
 {{- if and $v.audit.volume (not (hasKey $v.audit.volume "emptyDir")) (not (contains "${POD_NAME}" $output)) }}
 {{- $found = append $found (printf "audit.volume can be shared by pods, but config.audit.output: %s gives all of them one file; write output: /var/log/meshpass/${POD_NAME}.jsonl" $output) }}
 {{- end }}
-{{- if not (hasKey $v.config.tls "clients") }}
+{{- if and (not $v.config.tls.clients) (has $v.config.tls.mode (list "mtls" "mesh")) }}
 {{- $listed := 0 }}
 {{- range $v.config.listeners }}{{ if .clients }}{{ $listed = add1 $listed }}{{ end }}{{ end }}
 {{- if ne (int $listed) (len $v.config.listeners) }}
@@ -85,6 +145,11 @@
 {{- end }}
 {{- end }}
 {{- with $v.gateway }}
+{{- range concat (list .release | compact) .plugin.builtFor }}
+{{- if not (regexMatch "^v[0-9]+\\.[0-9]+\\.[0-9]+([-+].+)?$" .) }}
+{{- $found = append $found (printf "gateway: %s is no release of Tyk; write it with v and three numbers, such as v5.8.1" .) }}
+{{- end }}
+{{- end }}
 {{- if and .release .plugin.builtFor (not (has .release .plugin.builtFor)) }}
 {{- $found = append $found (printf "gateway.release: %s, but gateway.plugin.builtFor: [%s]: Tyk cannot load a plugin of another release; write a plugin that is built for %s (make plugin TYK_VERSION=%s)" .release (join ", " .plugin.builtFor) .release .release) }}
 {{- end }}

@@ -100,3 +100,30 @@ securityContext:
     {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end }}
+
+{{/* The seconds of a duration such as 1h30m or 7d. */}}
+{{- define "meshpass.seconds" -}}
+{{- $sum := 0.0 }}
+{{- $units := dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 "d" 86400.0 }}
+{{- range regexFindAll "[0-9.]+(ms|s|m|h|d)" . -1 }}
+{{- $sum = addf $sum (mulf (regexFind "^[0-9.]+" . | float64) (get $units (regexFind "[a-z]+$" .))) }}
+{{- end }}
+{{- $sum }}
+{{- end }}
+
+{{/* What is wrong with an address that other pods must reach, as a list in JSON: the value, the address, and an example. */}}
+{{- define "meshpass.checkAddress" -}}
+{{- $found := list }}
+{{- $address := index . 1 | toString }}
+{{- if not (regexMatch "^([0-9.]+|\\[[0-9a-fA-F:.]+\\]):[0-9]+$" $address) }}
+{{- $found = list (printf "%s: want IP:PORT, not %s; write %s" (index . 0) $address (index . 2)) }}
+{{- else if regexMatch "^(127\\.|\\[::1\\])" $address }}
+{{- $found = list (printf "%s: %s is reached from inside the pod only; write %s" (index . 0) $address (index . 2)) }}
+{{- end }}
+{{- toJson $found }}
+{{- end }}
+
+{{/* The labels of namespaces that may scrape. They are no default in values.yaml, because Helm would add those of a user to them. */}}
+{{- define "meshpass.monitoringNamespace" -}}
+{{- toYaml (.Values.networkPolicy.monitoringNamespace | default (dict "meshpass.dev/monitoring" "true")) }}
+{{- end }}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/meshpass/meshpass/internal/bytesize"
+	"github.com/meshpass/meshpass/shared/policy"
 )
 
 var updateChart = flag.Bool("update", false, "write charts/meshpass/values.schema.json instead of comparing it")
@@ -29,7 +30,20 @@ func TestChartKnowsEveryKey(t *testing.T) {
 	want := describeType(reflect.TypeFor[config]())
 	properties := want["properties"].(map[string]any)
 	properties["listeners"].(map[string]any)["minItems"] = 1.0
-	properties["trust"].(map[string]any)["minItems"] = 1.0
+	for path, values := range map[string][]string{
+		"tls.mode": {mtls, server, mesh, plaintext}, "policies.unguarded": {unguardedDeny, string(policy.Shadow)}, "revocation.onStale": {onStaleAllow, onStaleDeny},
+		"listeners.caller": {byPrincipal, byXFCC, byNobody},
+	} {
+		setting := want
+		for _, key := range strings.Split(path, ".") {
+			if items, isList := setting["items"]; isList {
+				setting = items.(map[string]any)
+			}
+			setting = setting["properties"].(map[string]any)[key].(map[string]any)
+		}
+		setting["enum"] = toAny(values)
+	}
+	properties["trust"].(map[string]any)["items"].(map[string]any)["required"] = toAny([]string{"issuer", "audience", "jwks"})
 	chain := properties["audit"].(map[string]any)["properties"].(map[string]any)["chain"].(map[string]any)
 	chain["required"] = []any{"key"}
 	chain["properties"].(map[string]any)["key"].(map[string]any)["minLength"] = 1.0
@@ -48,6 +62,13 @@ func TestChartKnowsEveryKey(t *testing.T) {
 	if !reflect.DeepEqual(all["config"], any(want)) {
 		t.Errorf("properties.config of %s differs from the keys of the configuration: run this test with -update", chartSchema)
 	}
+}
+
+func toAny(texts []string) (list []any) {
+	for _, text := range texts {
+		list = append(list, text)
+	}
+	return list
 }
 
 // describeType gives the JSON Schema of a type of the configuration: its keys, and the kind of each value. What values mean is

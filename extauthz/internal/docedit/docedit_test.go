@@ -79,7 +79,7 @@ func TestRejectedFiles(t *testing.T) {
 		`{"object": {]}`:                    "f:1:13: no JSON",
 		`{} {}`:                             "f:1:4: want one JSON value, and nothing after it",
 		"a: [":                              "no YAML",
-		"a:\n\tb: 1\n":                      "f:2: no YAML: a character that cannot begin a text: put the text in quotes, and indent with spaces",
+		"a:\n\tb: 1\n":                      "f:2: no YAML: a tab in the indentation: YAML is indented with spaces only",
 		"{\n  // why\n  \"a\": 1}":          "f:2:3: JSON has no comments: remove this one",
 		`{"a": ` + strings.Repeat("[", 300): "more than 200 levels",
 		"a: " + strings.Repeat("[", 300) + strings.Repeat("]", 300): "more than 200 levels",
