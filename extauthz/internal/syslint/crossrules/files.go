@@ -27,7 +27,7 @@ var (
 func (c *checker) checkFiles() {
 	for _, g := range c.Gateways {
 		for _, p := range c.Plugins {
-			if g.Workload != nil && p.Content.Namespace == g.Namespace || g.Workload == nil && g.Values.Find("extraEnvs") != nil {
+			if g.Workload != nil && p.Content.Namespace == g.Namespace {
 				c.checkVariables(g.Variables, p.Root)
 			}
 		}

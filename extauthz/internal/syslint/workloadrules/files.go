@@ -252,12 +252,8 @@ func (c *checker) checkPluginFile(g *model.TykGateway, container *model.Containe
 // checkVariables looks up the variables, and the secrets of tyk.conf, that a definition names.
 func (c *checker) checkVariables(a *model.API) {
 	g := c.GatewayOf(a)
-	if g == nil {
-		return
-	}
-	title := "the gateway"
-	if g.Workload != nil {
-		title = g.Workload.Title()
+	if g == nil || g.Workload == nil {
+		return // Helm values may be one layer of several
 	}
 	_, secrets := g.Setting("secrets")
 	a.Root.Walk(func(n *objects.Node) bool {
@@ -265,8 +261,8 @@ func (c *checker) checkVariables(a *model.API) {
 			return true
 		}
 		_, name, isVariable := strings.Cut(n.String(), "env://") // up to the end of the text, as Tyk reads it
-		if isVariable && g.Variables.Lacks(name) && (g.Workload != nil || !strings.HasPrefix(name, "TYK_")) {
-			c.report.Add(variableUnknown, n, "the API %s reads env://%s, and %s has no such variable%s", a.Title(), name, title, suggest.DidYouMean(name, g.Variables.Names()))
+		if isVariable && g.Variables.Lacks(name) {
+			c.report.Add(variableUnknown, n, "the API %s reads env://%s, and %s has no such variable%s", a.Title(), name, g.Workload.Title(), suggest.DidYouMean(name, g.Variables.Names()))
 		}
 		_, name, isSecret := strings.Cut(n.String(), "secrets://")
 		if isSecret && g.Conf != nil && (secrets == nil || secrets.Kind == objects.Map && secrets.FindFold(name) == nil) {
