@@ -140,6 +140,9 @@ func Parse(object []byte, class Class) (Record, bool) {
 	switch class {
 	case Audit:
 		r, err = parseAudit(object)
+		if !r.Kind.IsAudit() { // the name is there twice
+			return Record{}, false
+		}
 	case EnvoyLog:
 		r, err = parseEnvoy(object)
 	case TykLog:

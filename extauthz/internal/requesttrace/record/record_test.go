@@ -91,6 +91,7 @@ func TestParse(t *testing.T) {
 	}
 	for name, line := range map[string]string{
 		"a time that is none": strings.Replace(check, "2026-11-30T", "30.11.2026 ", 1),
+		"two kinds":           strings.Replace(check, `"kind":"check"`, `"kind":"check","kind":"gap"`, 1),
 		"another type":        strings.Replace(check, `"deny"`, `7`, 1),
 		"no JSON":             strings.Replace(check, `,"kind"`, `"kind"`, 1),
 	} {

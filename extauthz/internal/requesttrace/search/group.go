@@ -29,6 +29,8 @@ type Group struct {
 	Omitted    int             // records that are not kept, because there are too many
 
 	kept        int       // bytes
+	ids         int       // that the index has of it
+	evicted     bool      // there are newer ones
 	first, last time.Time // of the matching records
 	seen        map[string]bool
 }
@@ -49,6 +51,15 @@ func (g *Group) extendTo(r record.Record) {
 // distanceTo is the time between a record and the group, 0 inside.
 func (g *Group) distanceTo(t time.Time) time.Duration {
 	return max(g.first.Sub(t), t.Sub(g.last), 0)
+}
+
+// mayReach reports whether a record at a time may be of the group, if an id joins them that clients use again. A group without a transaction
+// does not grow beyond the window, or each use of the id would move it on.
+func (g *Group) mayReach(t time.Time) bool {
+	if g.Txn == "" {
+		return max(g.last.Sub(t), t.Sub(g.first)) <= joinWindow
+	}
+	return g.distanceTo(t) <= joinWindow
 }
 
 // addRecord reports whether the record was not there before. A record is repeated if the same program wrote the same decision, or

@@ -9,7 +9,7 @@ import (
 
 // index knows the requests that were found, by each of their ids.
 type index struct {
-	limit   int // requests
+	limit   int // requests that are kept at the end; twice as many until then
 	groups  []*Group
 	byTxn   map[string]*Group
 	byID    map[string][]*Group // txn, trace id, request id and decision id
@@ -20,6 +20,12 @@ type index struct {
 
 // manyNeedles is a number of ids. With so many, it is faster to parse a line than to look for them.
 const manyNeedles = 24
+
+// The bounds of what is remembered of ids: about 60 MiB. Records of one request that are not found by an id have others.
+const (
+	maxIDs        = 400_000
+	maxIDsOfGroup = 2 * maxRecords
+)
 
 func newIndex(limit int) *index {
 	return &index{limit: limit, byTxn: map[string]*Group{}, byID: map[string][]*Group{}}
@@ -38,7 +44,7 @@ func (x *index) addMatch(r record.Record) {
 	}
 	g.extendTo(r)
 	x.learnIDs(g, r)
-	if len(x.groups) > x.limit {
+	if len(x.groups) > 2*x.limit { // so that an eviction costs little for each request
 		x.evictOldest()
 	}
 }
@@ -53,37 +59,50 @@ func (x *index) setTransaction(g *Group, r record.Record) {
 
 func (x *index) learnIDs(g *Group, r record.Record) {
 	for _, id := range []string{r.Txn, r.TraceID, r.RequestID, r.ID} {
-		if id == "" || slices.Contains(x.byID[id], g) {
+		if id == "" || g.ids >= maxIDsOfGroup || len(x.byID) >= maxIDs || slices.Contains(x.byID[id], g) {
 			continue
 		}
-		if len(x.byID[id]) == 0 && len(x.byID) < manyNeedles {
-			x.needles = append(x.needles, []byte(id))
-			if id == r.TraceID {
-				x.needles = append(x.needles, bytes.ToUpper([]byte(id)))
-			}
+		if len(x.byID[id]) == 0 {
+			x.addNeedle(id)
 		}
 		x.byID[id] = append(x.byID[id], g)
+		g.ids++
 	}
 }
 
+func (x *index) addNeedle(id string) {
+	if len(x.byID) < manyNeedles {
+		run := plainNeedle(id)
+		x.needles = append(x.needles, run, bytes.ToUpper(run)) // trace ids can be in capitals
+	}
+}
+
+// evictOldest keeps the newest requests.
 func (x *index) evictOldest() {
+	if len(x.groups) <= x.limit {
+		return
+	}
 	x.evicted = true
-	oldest := slices.MinFunc(x.groups, func(a, b *Group) int { return a.last.Compare(b.last) })
-	x.groups = slices.DeleteFunc(x.groups, func(g *Group) bool { return g == oldest })
-	x.kept -= oldest.kept
-	delete(x.byTxn, oldest.Txn)
+	slices.SortStableFunc(x.groups, func(a, b *Group) int { return b.last.Compare(a.last) })
+	for _, g := range x.groups[x.limit:] {
+		g.evicted = true
+		x.kept -= g.kept
+		delete(x.byTxn, g.Txn)
+	}
+	clear(x.groups[x.limit:])
+	x.groups = x.groups[:x.limit]
 	for id, all := range x.byID {
-		if at := slices.Index(all, oldest); at >= 0 {
-			if len(all) == 1 {
-				delete(x.byID, id)
-			} else {
-				x.byID[id] = slices.Delete(all, at, at+1)
-			}
+		if all = slices.DeleteFunc(all, func(g *Group) bool { return g.evicted }); len(all) > 0 {
+			x.byID[id] = all
+		} else {
+			delete(x.byID, id)
 		}
 	}
 	x.needles = x.needles[:0]
-	for id := range x.byID {
-		x.needles = append(x.needles, []byte(id), bytes.ToUpper([]byte(id)))
+	if len(x.byID) < manyNeedles {
+		for id := range x.byID {
+			x.addNeedle(id)
+		}
 	}
 }
 
@@ -108,7 +127,7 @@ func (x *index) findByWeakID(r record.Record) *Group {
 		nearest := slices.MinFunc(x.byID[id], func(a, b *Group) int {
 			return int(a.distanceTo(r.Time).Milliseconds() - b.distanceTo(r.Time).Milliseconds())
 		})
-		if nearest.distanceTo(r.Time) <= joinWindow {
+		if nearest.mayReach(r.Time) {
 			return nearest
 		}
 	}

@@ -45,11 +45,20 @@ func (q Query) mayHide(r record.Record) bool {
 // findNeedles returns texts that every matching line has, all of them. They are found without parsing.
 func (q Query) findNeedles() (needles [][]byte) {
 	for _, value := range []string{q.ID, q.RequestID, q.Sub, q.Actor} {
-		if run := longestPlainRun(value); len(run) >= 4 {
-			needles = append(needles, []byte(run))
+		if run := plainNeedle(value); len(run) > 0 {
+			needles = append(needles, run)
 		}
 	}
 	return needles
+}
+
+// plainNeedle returns a part of a value that each line with the value has. It is empty if no part is long enough to be searched for.
+func plainNeedle(value string) []byte {
+	run := longestPlainRun(value)
+	if len(run) < 4 {
+		return nil
+	}
+	return []byte(run)
 }
 
 // longestPlainRun is the longest part of a text that no encoder of JSON escapes.

@@ -3,7 +3,9 @@ package search
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/meshpass/meshpass/extauthz/internal/requesttrace/record"
@@ -23,7 +25,8 @@ type visitFunc func(source string, line int, object []byte, class record.Class)
 func (s *scanner) scanSource(ctx context.Context, source Source, do func(block)) error {
 	reader, err := source.Open()
 	if err != nil {
-		return err
+		s.countFailed(source, err)
+		return ctx.Err()
 	}
 	defer reader.Close()
 	tooLong, err := readBlocks(reader, func(b block) error {
@@ -39,12 +42,21 @@ func (s *scanner) scanSource(ctx context.Context, source Source, do func(block))
 		return ctx.Err()
 	}
 	if err != nil {
-		failed := fmt.Sprintf("%s: %s", source.Name, err)
-		if !slices.Contains(s.count.Failed, failed) { // the first time
-			s.count.Failed = append(s.count.Failed, failed)
-		}
+		s.countFailed(source, err)
 	}
 	return nil
+}
+
+// countFailed names a source that could not be read to its end, once.
+func (s *scanner) countFailed(source Source, err error) {
+	var atPath *fs.PathError
+	if errors.As(err, &atPath) {
+		err = atPath.Err // the source has the name
+	}
+	failed := fmt.Sprintf("%s: %s", source.Name, err)
+	if !slices.Contains(s.count.Failed, failed) {
+		s.count.Failed = append(s.count.Failed, failed)
+	}
 }
 
 // order remembers the newest time of one source's audit records.

@@ -24,7 +24,7 @@ type Result struct {
 	Read   Read
 }
 
-// Run searches all sources. Only a source that cannot be opened is an error.
+// Run searches all sources. A source that cannot be read is counted as failed, and the others are searched.
 func (s Search) Run(ctx context.Context, sources []Source) (Result, error) {
 	f := &finder{query: s.Query, needles: s.Query.findNeedles(), index: newIndex(s.Limit), scanner: scanner{progress: s.Progress}}
 	// Of a source that is read once, records of the other sources' requests are collected too.
@@ -36,6 +36,7 @@ func (s Search) Run(ctx context.Context, sources []Source) (Result, error) {
 			return Result{}, err
 		}
 	}
+	f.index.evictOldest()
 	if len(f.index.groups) > 0 {
 		for _, source := range sources {
 			if !source.Once {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"runtime/metrics"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meshpass/meshpass/extauthz/internal/requesttrace/record"
 	"github.com/meshpass/meshpass/internal/logqueue"
 )
 
@@ -201,6 +203,55 @@ func TestReusedRequestID(t *testing.T) {
 	}
 }
 
+// A probe that sends one request id for ever, and no token, is many requests: none is longer than the window.
+func TestReusedRequestIDWithoutTransaction(t *testing.T) {
+	var logs strings.Builder
+	for n := range 10 {
+		logs.WriteString(lines(checkOf(fmt.Sprintf("d%d", n), "", "r1", time.Duration(n)*2*time.Minute)))
+	}
+	for _, source := range []Source{file("x", logs.String()), pipe(logs.String())} {
+		got := found(search(t, Query{RequestID: "r1"}, source))
+		want := [][]string{{"x:10"}, {"x:7", "x:8", "x:9"}, {"x:4", "x:5", "x:6"}, {"x:1", "x:2", "x:3"}}
+		if diff := cmp.Diff(want, got, cmp.Transformer("name", func(s string) string { return strings.Replace(s, "standard input", "x", 1) })); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// The ids of one request are bounded, however many records it has, and its other records are counted.
+func TestManyRecordsOfARequest(t *testing.T) {
+	var logs strings.Builder
+	for n := range 3 * maxRecords {
+		logs.WriteString(lines(checkOf(fmt.Sprintf("d%d", n), "", "r1", time.Duration(n)*ms)))
+	}
+	f := &finder{query: Query{RequestID: "r1"}, index: newIndex(20)}
+	if err := f.findIn(t.Context(), file("x", logs.String())); err != nil || len(f.index.groups) != 1 || len(f.index.byID) != maxIDsOfGroup {
+		t.Errorf("%d requests, %d ids, %v", len(f.index.groups), len(f.index.byID), err)
+	}
+	if result := search(t, Query{RequestID: "r1"}, file("x", logs.String())); len(result.Groups) != 1 || result.Groups[0].Omitted != 2*maxRecords {
+		t.Errorf("%d requests, %+v", len(result.Groups), result.Read)
+	}
+}
+
+// While requests are found, at most twice as many are kept as are wanted, and only an eviction looks at all of them.
+func TestEvictions(t *testing.T) {
+	x := newIndex(100)
+	most := 0
+	for n := range 10_000 {
+		x.addMatch(record.Record{Kind: record.Check, ID: fmt.Sprint("d", n), Txn: fmt.Sprint("t", n), Time: start.Add(time.Duration(n) * ms)})
+		most = max(most, len(x.groups))
+	}
+	x.evictOldest()
+	if most != 200 || len(x.groups) != 100 || len(x.byTxn) != 100 || len(x.byID) != 200 || !x.evicted {
+		t.Errorf("at most %d, at the end %d requests, %d transactions, %d ids", most, len(x.groups), len(x.byTxn), len(x.byID))
+	}
+	for _, g := range x.groups {
+		if g.first.Before(start.Add(9900 * ms)) {
+			t.Errorf("%s is kept", g.Txn)
+		}
+	}
+}
+
 func TestSinceAndMasked(t *testing.T) {
 	masked := strings.Replace(strings.Replace(checkOf("d2", "t2", "r2", 0), "demo:alice", "masked", 1), `"decision"`, `"masked":["sub"],"decision"`, 1)
 	logs := lines(issueOf("t0", -time.Hour), issueOf("t1", 0), masked)
@@ -216,6 +267,10 @@ func TestEscapedValues(t *testing.T) {
 	if got := search(t, Query{Sub: `demo:<alice> "x"`}, file("x", logs)); len(got.Groups) != 1 {
 		t.Errorf("found %v", found(got))
 	}
+	escaped := lines(checkOf("d1", "", `a"b<c>`, 0), strings.ReplaceAll(envoyOf("null", `a"b<c>`, ms), "<", `\u003c`))
+	if diff := cmp.Diff([][]string{{"x:1", "x:2"}}, found(search(t, Query{RequestID: `a"b<c>`}, file("x", escaped)))); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // A source that fails in the middle is named, and the rest is searched.
@@ -223,8 +278,11 @@ func TestFailedSource(t *testing.T) {
 	failing := Source{Name: "a", Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(strings.NewReader(lines(issueOf("t1", 0))), &failingReader{})), nil
 	}}
-	result := search(t, Query{ID: "t1"}, failing, file("b", lines(checkOf("d1", "t1", "r1", ms))))
-	if diff := cmp.Diff([]string{"a: no more"}, result.Read.Failed); diff != "" {
+	closed := Source{Name: "c.log", Open: func() (io.ReadCloser, error) {
+		return nil, &fs.PathError{Op: "open", Path: "c.log", Err: fs.ErrPermission}
+	}}
+	result := search(t, Query{ID: "t1"}, failing, closed, file("b", lines(checkOf("d1", "t1", "r1", ms))))
+	if diff := cmp.Diff([]string{"a: no more", "c.log: permission denied"}, result.Read.Failed); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([][]string{{"a:1", "b:1"}}, found(result)); diff != "" {
