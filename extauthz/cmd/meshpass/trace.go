@@ -33,7 +33,7 @@ type traceInput struct {
 func newTrace() *cobra.Command {
 	input := traceInput{limit: 20}
 	cmd := &cobra.Command{
-		Use: "trace [TXN] (-f FILE | --context NAME) [flags]", Short: "Show the way of a request through gateway and mesh", Args: atMostArgs(1),
+		Use: "trace [TXN] (-f FILE | --context NAME) [flags]", Short: "Show the way of a request through gateway and mesh", Args: oneTransaction,
 		Long: `Finds all records of a request and prints its way as a tree: the edge, the identity, and
 each hop with its decision, its rule, what the decision read, and times. TXN is a
 transaction, which a denied caller finds in the answer, or the id of one decision.
@@ -66,7 +66,7 @@ the rest is printed.`,
 	addText(cmd, &input.query.Actor, "actor", "NAME", "requests by an actor of the token, or by a workload that called")
 	addText(cmd, &input.begin, "since", "DURATION|TIME", "records of the last 30m, 2h, 1d, or since a time of RFC 3339")
 	cmd.Flags().IntVar(&input.limit, "limit", input.limit, "the `NUMBER` of requests to print, the newest ones, at most 1000")
-	cmd.Flags().IntVar(&input.top, "top", 0, "print the `NUMBER` of callers, users, denials and rules with most requests, at most 1000")
+	cmd.Flags().IntVar(&input.top, "top", 0, "print the `NUMBER` of callers, users, denials and rules with most decisions, at most 1000")
 	value := &flagValue{kind: "FILE|DIR|-", set: func(text string) error { input.files = append(input.files, text); return nil }}
 	cmd.Flags().VarP(value, "file", "f", "a log, all logs below a folder, or standard input; may be given several times")
 	addFunc(cmd, "context", "NAME", "", "the logs of a cluster, by a context of the kubeconfig; \"\" is the current one", func(text string) error {
@@ -90,6 +90,14 @@ the rest is printed.`,
 		return input.trace(cmd, sources, cluster, *format)
 	}
 	return cmd
+}
+
+// oneTransaction explains what a shell makes of -f *.log.
+func oneTransaction(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return newUsageError(cmd, "want one TXN, not %d arguments: each file has its own -f, as in -f a.log -f b.log, or name their folder", len(args))
+	}
+	return nil
 }
 
 func (i *traceInput) validate(cmd *cobra.Command, args []string, now time.Time) error {

@@ -183,7 +183,9 @@ func TestPage(t *testing.T) {
 func TestTokensAreRemoved(t *testing.T) {
 	const token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJva3RhOmFsaWNlIn0.bSeaI3Tenq17hlxB0GAHKtdEAD7oUAe154dtpDCX-qI"
 	inputs := strings.Replace(orders, `"id":"o"`, `"id":"o","detail":"`+token+`","inputs":{"request.headers.authorization":"Bearer `+token+`","claims.list":["`+token+`",{"a":"`+token+`"}]}`, 1)
-	for _, line := range []string{edge, inputs} {
+	names := strings.NewReplacer(`"request_id":"r1"`, `"request_id":"`+token+`"`, `"host":"orders"`, `"host":"`+token+`","sub":"`+token+`","shadow":["orders/read `+token+`"],"inputs":{"`+token+`":1}`).Replace(orders)
+	proxy := strings.NewReplacer(`"authority":"orders"`, `"authority":"`+token+`"`, "via_upstream", token, "inbound|8080||", token).Replace(answer)
+	for _, line := range []string{edge, inputs, names, proxy} {
 		line = strings.Replace(line, `"path":"`, `"path":"/`+token+`?key=`+token+`&secret=s3cr3t/`, 1)
 		report := reportOf(t, search.Query{ID: "t1"}, lines(line))
 		var page strings.Builder

@@ -125,7 +125,7 @@ func (a *Answer) sortOrder() int {
 func New(g *search.Group) *Request {
 	b := builder{request: &Request{Txn: g.Txn, OtherTxns: g.OtherTxns, Omitted: g.Omitted, Verdict: Undecided}}
 	for i, r := range g.Records {
-		r = removeTokens(r)
+		r = r.WithoutTokens()
 		g.Records[i] = r
 		b.addIdentity(r)
 		if r.Kind.IsAudit() {

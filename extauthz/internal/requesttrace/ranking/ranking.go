@@ -24,9 +24,9 @@ const others = "(others)"
 
 // Row is a name with its decisions.
 type Row struct {
-	Name     string `json:"name"`
-	Requests int    `json:"requests"`
-	Denied   int    `json:"denied"`
+	Name      string `json:"name"`
+	Decisions int    `json:"decisions"` // a request has one at the edge and one at each hop
+	Denied    int    `json:"denied"`
 }
 
 // Report is the answer of `meshpass trace --top`.
@@ -51,7 +51,7 @@ func Run(ctx context.Context, sources []search.Source, query search.Query, top i
 	read.Repeated = c.repeated
 	return Report{
 		Decisions: c.decisions, Denied: c.denied, Read: read,
-		Callers: c.callers.firstRows(top, byRequests), Users: c.users.firstRows(top, byRequests), Denials: c.denials.firstRows(top, byDenied), Rules: c.rules.firstRows(top, byRequests),
+		Callers: c.callers.firstRows(top, byDecisions), Users: c.users.firstRows(top, byDecisions), Denials: c.denials.firstRows(top, byDenied), Rules: c.rules.firstRows(top, byDecisions),
 	}, nil
 }
 
@@ -100,18 +100,18 @@ func (t table) countName(name string, denied bool) {
 			row = t[others]
 		}
 		if row == nil {
-			row = &Row{Name: strings.Clone(name)}
+			row = &Row{Name: strings.Clone(record.RedactName(name))}
 			t[name] = row
 		}
 	}
-	row.Requests++
+	row.Decisions++
 	if denied {
 		row.Denied++
 	}
 }
 
-func byRequests(r *Row) int { return r.Requests }
-func byDenied(r *Row) int   { return r.Denied }
+func byDecisions(r *Row) int { return r.Decisions }
+func byDenied(r *Row) int    { return r.Denied }
 
 func (t table) firstRows(n int, by func(*Row) int) []Row {
 	rows := []Row{}
@@ -156,9 +156,9 @@ func (r Report) Print(to io.Writer) error {
 	text := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(text, "decisions %d, denied %d\n\n", r.Decisions, r.Denied)
 	for _, t := range r.listTables() {
-		printer.Fprintf(text, "requests\tdenied\t%s\n", t.title)
+		printer.Fprintf(text, "decisions\tdenied\t%s\n", t.title)
 		for _, row := range t.rows {
-			printer.Fprintf(text, "%d\t%d\t%s\n", row.Requests, row.Denied, row.Name)
+			printer.Fprintf(text, "%d\t%d\t%s\n", row.Decisions, row.Denied, row.Name)
 		}
 		fmt.Fprintln(text)
 	}
@@ -183,14 +183,14 @@ func (r Report) WritePage(to io.Writer) error {
 	for _, t := range r.listTables() {
 		table := htmlpage.Table{
 			Caption: strings.ToUpper(t.title[:1]) + t.title[1:], Empty: "No " + t.title + ".",
-			Columns: []htmlpage.Column{{Name: t.title}, {Name: "requests", Number: true}, {Name: "denied", Number: true}},
+			Columns: []htmlpage.Column{{Name: t.title}, {Name: "decisions", Number: true}, {Name: "denied", Number: true}},
 		}
 		for _, row := range t.rows {
 			verdict := htmlpage.Neutral
 			if row.Denied > 0 {
 				verdict = htmlpage.Bad
 			}
-			table.Rows = append(table.Rows, htmlpage.Row{Cells: []htmlpage.Cell{{Text: row.Name}, {Text: fmt.Sprint(row.Requests)}, {Text: fmt.Sprint(row.Denied), Verdict: verdict}}})
+			table.Rows = append(table.Rows, htmlpage.Row{Cells: []htmlpage.Cell{{Text: row.Name}, {Text: fmt.Sprint(row.Decisions)}, {Text: fmt.Sprint(row.Denied), Verdict: verdict}}})
 		}
 		tables = append(tables, table)
 	}
