@@ -74,6 +74,7 @@ const (
 	orders    = `{"time":"2026-11-30T05:24:19.102Z","kind":"check","id":"o","txn":"t1","request_id":"r1","caller":"ns/e/sa/tyk","callee":"ns/s/sa/orders","method":"GET","path":"/p","host":"orders","decision":"allow","reason":"rule_allowed","policy":"orders","rule":"read","duration_us":9}`
 	inventory = `{"time":"2026-11-30T05:24:19.104Z","kind":"check","id":"i","txn":"t1","request_id":"r1","caller":"ns/s/sa/orders","callee":"ns/s/sa/inventory","method":"GET","path":"/i","host":"inventory","decision":"allow","reason":"rule_allowed","policy":"inventory","rule":"read","duration_us":9}`
 	tykAnswer = `{"api_id":"a","latency_total":7,"method":"GET","path":"/p","prefix":"access-log","status":200,"time":"2026-11-30T05:24:19Z"}`
+	unnamed   = `{"authority":"orders","duration":4,"method":"GET","path":"/p","request_id":"r1","response_code":200,"start_time":"2026-11-30T05:24:19.101Z"}`
 	answer    = `{"authority":"orders","decision_id":"o","duration":4,"method":"GET","path":"/p","request_id":"r1","response_code":200,"response_code_details":"via_upstream","start_time":"2026-11-30T05:24:19.101Z","txn":"t1","reason":"rule_allowed","policy":"orders","rule":"read","upstream_cluster":"inbound|8080||","downstream_peer":"spiffe://cluster.local/ns/e/sa/tyk"}`
 )
 
@@ -96,7 +97,12 @@ func TestWays(t *testing.T) {
 		"Envoy of the gateway": {[]string{strings.Replace(edge, `"path"`, `"request_id":"r1","host":"gw","path"`, 1), orders, tykAnswer, strings.NewReplacer(`"decision_id":"o"`, `"decision_id":null`, `"txn":"t1"`, `"txn":null`, `"authority":"orders"`, `"authority":"gw"`, "19.101Z", "19.099Z", `"duration":4`, `"duration":8`).Replace(answer)},
 			[]string{"allowed", "└─ ✓ edge/a", "200 by Envoy in 8 ms", "200 by Tyk in 7 ms", "   └─ ✓ ns/s/sa/orders"}},
 		"clocks that differ": {[]string{strings.Replace(edge, "19.100", "19.900", 1), orders}, []string{"✓ edge/a", "└─ ✓ ns/s/sa/orders"}},
-		"terminal controls":  {[]string{strings.Replace(edge, "/p", `/\u001b[31m`, 1)}, []string{"✓ edge/a"}},
+		"clocks of hops that differ": {[]string{edge, strings.Replace(orders, "19.102", "19.700", 1), strings.Replace(inventory, "19.104", "19.300", 1), unnamed},
+			[]string{"allowed", "clocks       differ by at least 400 ms", "└─ ✓ edge/a", "   └─ ✓ ns/s/sa/orders", "200 by Envoy of the caller in 4 ms", "      └─ ✓ ns/s/sa/inventory"}},
+		"a caller that is called back": {[]string{strings.Replace(orders, "ns/e/sa/tyk", "ns/s/sa/inventory", 1), inventory}, []string{"└─ ✓ ns/s/sa/orders", "   └─ ✓ ns/s/sa/inventory"}},
+		"a denial whose record is not here, in another format": {[]string{strings.NewReplacer("rule_allowed", "no_rule", `"response_code_details":"via_upstream",`, "").Replace(answer)},
+			[]string{"denied at orders: no_rule", "deny no_rule orders/read, by the access log"}},
+		"terminal controls": {[]string{strings.Replace(edge, "/p", `/\u001b[31m`, 1)}, []string{"✓ edge/a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := textOf(t, reportOf(t, search.Query{ID: "t1"}, lines(row.records...)))

@@ -3,12 +3,14 @@
 package path
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/meshpass/meshpass/extauthz/internal/requesttrace/record"
 	"github.com/meshpass/meshpass/extauthz/internal/requesttrace/search"
+	"github.com/meshpass/meshpass/shared/decision"
 )
 
 // Request is the way of one request.
@@ -27,6 +29,7 @@ type Request struct {
 	Steps      []*Step   `json:"steps"`
 	OtherTxns  []string  `json:"other_txns,omitempty"` // with the same trace id or request id
 	Omitted    int       `json:"omitted,omitempty"`    // records that are left out, because there are too many
+	SkewUS     int64     `json:"skew_us,omitempty"`    // how much the clocks differ at least: a step began so much before the one that called it
 }
 
 // Step is the edge, a hop, or an answer of Envoy without a decision.
@@ -42,7 +45,8 @@ type Step struct {
 	Answers  []*Answer `json:"answers,omitempty"` // of proxies
 	Steps    []*Step   `json:"steps,omitempty"`   // that this one caused
 
-	number int // in the order of the output, from 1
+	number int   // in the order of the output, from 1
+	parent *Step // nil: none
 }
 
 // Decision is what an audit record has; without one, what Envoy's access log has of it.
@@ -132,11 +136,7 @@ func New(g *search.Group) *Request {
 			b.addDecision(r)
 		}
 	}
-	for _, r := range g.Records {
-		if r.Kind == record.Envoy {
-			b.addAnswer(r)
-		}
-	}
+	b.addAnswers(g.Records)
 	b.addTyk(g)
 	b.linkSteps()
 	b.sumUp()
@@ -192,34 +192,67 @@ func (b *builder) findDecision(id string) *Step {
 	return nil
 }
 
-// addAnswer adds a line of Envoy's access log to the decision that it names. The lines of the calling side, and of the gateway's own
-// Envoy, have no such name: they are added to the hop, or to the edge, with the same method, path and host that began while they lasted.
-func (b *builder) addAnswer(r record.Record) {
-	a := &Answer{By: "envoy", Status: r.Status, Flags: r.Flags, Details: r.Details, TookUS: r.Took.Microseconds(), Cluster: r.Cluster, Source: r.Source, Line: r.Line, began: r.Time}
-	if s := b.findDecision(r.ID); s != nil {
-		a.Joined = "decision_id"
-		s.Answers = append(s.Answers, a)
-		return
-	}
-	a.Joined = joinedBy(b.request, r)
-	if r.ID == "" {
-		if s := b.findCalled(r); s != nil {
-			s.Answers = append(s.Answers, a)
-			return
+// addAnswers adds the lines of Envoy's access log to the decisions that they name. The lines of the calling side, and of the gateway's own
+// Envoy, have no such name: they are added to the hop, or to the edge, with the same method, path and host that began while they lasted. The
+// clocks of two machines can differ: a line that is left is added to the only such hop that has no line of its caller.
+func (b *builder) addAnswers(records []record.Record) {
+	var unnamed, left []record.Record
+	for _, r := range records {
+		switch {
+		case r.Kind != record.Envoy:
+		case r.ID == "":
+			unnamed = append(unnamed, r)
+		default:
+			b.addNamedAnswer(r)
 		}
 	}
-	s := &Step{Callee: calleeOf(r), Caller: strings.TrimPrefix(trimTrustDomain(r.Peer), "/"), Method: r.Method, Path: r.Path, Host: r.Host, Time: r.Time, Answers: []*Answer{a}}
-	if r.ID != "" {
+	for _, r := range unnamed {
+		if called := b.findCalled(r, wasCalledDuring); len(called) > 0 {
+			b.addAnswer(called[0], r)
+		} else {
+			left = append(left, r)
+		}
+	}
+	for _, r := range left {
+		if called := b.findCalled(r, mayBeOfOtherClock); len(called) == 1 {
+			b.addAnswer(called[0], r)
+		} else {
+			b.addAnswer(b.addUndecided(r), r)
+		}
+	}
+}
+
+func (b *builder) addAnswer(s *Step, r record.Record) {
+	s.Answers = append(s.Answers, &Answer{
+		By: "envoy", Status: r.Status, Flags: r.Flags, Details: r.Details, TookUS: r.Took.Microseconds(), Cluster: r.Cluster, Joined: joinedBy(b.request, s, r),
+		Source: r.Source, Line: r.Line, began: r.Time,
+	})
+}
+
+// addNamedAnswer adds a line to its decision. If the record of the decision is not in the input, the line has a part of it.
+func (b *builder) addNamedAnswer(r record.Record) {
+	s := b.findDecision(r.ID)
+	if s == nil {
+		s = b.addUndecided(r)
 		s.Decision = &Decision{ID: r.ID, Decision: "allow", Reason: r.Reason, Policy: r.Policy, Rule: r.Rule, RuleName: r.RuleName(), Source: r.Source, Line: r.Line, NoRecord: true}
-		if r.Details == "ext_authz_denied" {
+		if r.Details == "ext_authz_denied" || r.Details == "" && decision.Reason(r.Reason).Class() != decision.Allowed {
 			s.Decision.Decision = "deny"
 		}
 	}
-	b.steps = append(b.steps, s)
+	b.addAnswer(s, r)
 }
 
-func joinedBy(q *Request, r record.Record) string {
+// addUndecided adds a step that only an access log shows.
+func (b *builder) addUndecided(r record.Record) *Step {
+	s := &Step{Callee: calleeOf(r), Caller: strings.TrimPrefix(trimTrustDomain(r.Peer), "/"), Method: r.Method, Path: r.Path, Host: r.Host, Time: r.Time}
+	b.steps = append(b.steps, s)
+	return s
+}
+
+func joinedBy(q *Request, s *Step, r record.Record) string {
 	switch {
+	case s.Decision != nil && r.ID != "":
+		return "decision_id"
 	case r.Txn != "" && r.Txn == q.Txn:
 		return "txn"
 	case r.RequestID != "" && slices.Contains(q.RequestIDs, r.RequestID):
@@ -249,19 +282,33 @@ func calleeOf(r record.Record) string {
 // slack is how much earlier than the answering side the calling side's time can be rounded.
 const slack = 2 * time.Millisecond
 
-func (b *builder) findCalled(r record.Record) *Step {
+// maxSkew is how much the clocks of two machines may differ for a line of one of them to be joined with a step of the other.
+const maxSkew = 5 * time.Second
+
+// wasCalledDuring reports whether a step began while a line of its caller lasted.
+func wasCalledDuring(s *Step, r record.Record) bool {
+	return !s.Time.Before(r.Time.Add(-slack)) && s.Time.Before(r.Time.Add(r.Took+slack))
+}
+
+// mayBeOfOtherClock reports whether a step is near a line, and has no line of its caller.
+func mayBeOfOtherClock(s *Step, r record.Record) bool {
+	hasCaller := slices.ContainsFunc(s.Answers, func(a *Answer) bool { return a.By == "envoy" && a.Joined != "decision_id" })
+	return !hasCaller && s.Time.Sub(r.Time).Abs() <= maxSkew
+}
+
+// findCalled finds the steps that a line without a decision may belong to.
+func (b *builder) findCalled(r record.Record, isNear func(*Step, record.Record) bool) (called []*Step) {
 	isInbound := strings.HasPrefix(r.Cluster, "inbound")
 	for _, s := range b.steps {
-		inTime := !s.Time.Before(r.Time.Add(-slack)) && s.Time.Before(r.Time.Add(r.Took+slack))
 		isSide := isEdge(s)
 		if !isInbound {
 			isSide = !isSide && s.Caller != ""
 		}
-		if s.Decision != nil && isSide && s.Method == r.Method && s.Path == r.Path && inTime && (s.Host == r.Host || s.Host == "") {
-			return s
+		if s.Decision != nil && isSide && s.Method == r.Method && s.Path == r.Path && (s.Host == r.Host || s.Host == "") && isNear(s, r) {
+			called = append(called, s)
 		}
 	}
-	return nil
+	return called
 }
 
 // addTyk adds the lines of Tyk's access log to the step of the edge. Most versions write no id: a line counts if it is the
@@ -317,8 +364,7 @@ func (b *builder) fitsEdge(edge *Step, r record.Record) bool {
 	return slices.Contains(paths, r.Path)
 }
 
-// linkSteps puts the edge first, because clocks differ, and each hop under the step that called it: the last one before it whose callee is its caller. A hop without such a
-// step is under the edge, which calls the first one.
+// linkSteps puts the edge first, because clocks differ, and each hop under the step that called it.
 func (b *builder) linkSteps() {
 	edge := b.findEdge()
 	slices.SortStableFunc(b.steps, func(x, y *Step) int {
@@ -332,24 +378,46 @@ func (b *builder) linkSteps() {
 		}
 	})
 	for i, s := range b.steps {
-		if parent := b.findParent(i, s); parent != nil {
-			parent.Steps = append(parent.Steps, s)
-		} else {
+		s.parent = findCaller(s, slices.Backward(b.steps[:i]), 0)
+	}
+	for i, s := range b.steps {
+		if s.parent == nil {
+			s.parent = findCaller(s, slices.All(b.steps[i+1:]), maxSkew)
+		}
+	}
+	for _, s := range b.steps {
+		if s.parent == nil && s != edge {
+			s.parent = edge // which calls the first hop
+		}
+		if s.parent == nil {
 			b.request.Steps = append(b.request.Steps, s)
+			continue
+		}
+		s.parent.Steps = append(s.parent.Steps, s)
+		if skew := s.parent.Time.Sub(s.Time); skew > slack {
+			b.request.SkewUS = max(b.request.SkewUS, skew.Microseconds())
 		}
 	}
 }
 
-func (b *builder) findParent(at int, s *Step) *Step {
-	for _, earlier := range slices.Backward(b.steps[:at]) {
-		if s.Caller != "" && earlier.Callee == s.Caller {
-			return earlier
+// findCaller finds the first step whose callee is the caller of another one. It may have begun later by so much, because clocks differ.
+func findCaller(s *Step, steps iter.Seq2[int, *Step], later time.Duration) *Step {
+	for _, other := range steps {
+		if s.Caller != "" && other.Callee == s.Caller && other.Time.Sub(s.Time) <= later && !other.isBelow(s) {
+			return other
 		}
 	}
-	if edge := b.findEdge(); edge != s && slices.Contains(b.steps[:at], edge) {
-		return edge
-	}
 	return nil
+}
+
+// isBelow reports whether a step was caused by another one.
+func (s *Step) isBelow(other *Step) bool {
+	for at := s.parent; at != nil; at = at.parent {
+		if at == other {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *builder) sumUp() {

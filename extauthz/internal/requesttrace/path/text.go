@@ -74,6 +74,9 @@ func (q *Request) listFacts() []fact {
 	if len(q.OtherTxns) > 0 {
 		facts = append(facts, fact{"see also", "other transactions with the same trace id or request id: " + strings.Join(q.OtherTxns, ", ")})
 	}
+	if q.SkewUS > 0 {
+		facts = append(facts, fact{"clocks", "differ by at least " + formatDuration(q.SkewUS) + ": compare times of one machine only"})
+	}
 	if q.Omitted > 0 {
 		facts = append(facts, fact{"left out", fmt.Sprintf("%d more records", q.Omitted)})
 	}
