@@ -3,10 +3,11 @@ package auditverify
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/meshpass/meshpass/extauthz/internal/unpack"
 )
 
 // Input is a file of records.
@@ -17,6 +18,9 @@ type Input struct {
 
 // maxLine is far more than the length of any record, in bytes. A longer line is no record.
 const maxLine = 1 << 20
+
+// readSize is how much is read at one time, in bytes.
+const readSize = 256 << 10
 
 // EachLine calls visit with each line of a file: see [ReadLines]. Errors have the name of the file.
 func EachLine(in Input, progress func(bytes int64), visit func(number int, line []byte, isOpen bool)) error {
@@ -48,15 +52,11 @@ func ReadLines(from io.Reader, visit func(number int, line []byte, isOpen bool))
 
 // readLines also returns the number of the line with an error; 0: the text cannot be unpacked.
 func readLines(from io.Reader, visit func(number int, line []byte, isOpen bool)) (number int, err error) {
-	raw := bufio.NewReaderSize(from, 256<<10)
-	text := raw
-	if start, _ := raw.Peek(2); bytes.Equal(start, []byte{0x1f, 0x8b}) {
-		unzipped, err := gzip.NewReader(raw)
-		if err != nil {
-			return 0, err
-		}
-		text = bufio.NewReaderSize(unzipped, 256<<10)
+	unpacked, err := unpack.NewReader(from, readSize)
+	if err != nil {
+		return 0, err
 	}
+	text := bufio.NewReaderSize(unpacked, readSize)
 	var line []byte
 	for number := 1; ; number++ {
 		line = line[:0]

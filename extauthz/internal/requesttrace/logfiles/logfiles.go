@@ -2,25 +2,23 @@
 package logfiles
 
 import (
-	"bufio"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+	"regexp"
 
 	"github.com/meshpass/meshpass/extauthz/internal/requesttrace/search"
+	"github.com/meshpass/meshpass/extauthz/internal/unpack"
 )
 
 // Stdin is the name of standard input.
 const Stdin = "-"
 
 // Find lists the logs of files, folders and -. Of a folder it takes the files *.log, *.jsonl and *.ndjson, rotated ones such
-// as a.log.1, and *.gz, in the folder and below.
+// as a.log.1 and a.log-20261130, and *.gz, in the folder and below, also by symbolic links.
 func Find(names []string, stdin io.Reader) ([]search.Source, error) {
 	var sources []search.Source
 	for _, name := range names {
@@ -55,26 +53,26 @@ func newSource(name string, size int64) search.Source {
 }
 
 func findInFolder(folder string) (sources []search.Source, err error) {
-	err = filepath.WalkDir(folder, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() || !isLog(entry.Name()) {
+	err = filepath.WalkDir(folder+string(filepath.Separator), func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || !isLog(entry.Name()) {
 			return err
 		}
-		info, err := entry.Info()
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) { // rotated away
-				return nil
-			}
+		info, err := os.Stat(name) // of what a link leads to: kubelets link the logs of containers
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // rotated away
+		case err != nil:
 			return err
+		case info.Mode().IsRegular():
+			sources = append(sources, newSource(name, info.Size()))
 		}
-		sources = append(sources, newSource(name, info.Size()))
 		return nil
 	})
 	return sources, err
 }
 
-func isLog(name string) bool {
-	return slices.Contains([]string{".log", ".jsonl", ".ndjson", ".gz"}, filepath.Ext(name)) || strings.Contains(name, ".log.")
-}
+var logName = regexp.MustCompile(`\.(log|jsonl|ndjson)([.-].*)?$|\.gz$`)
+
+func isLog(name string) bool { return logName.MatchString(name) }
 
 func openFile(name string) (io.ReadCloser, error) {
 	file, err := os.Open(name)
@@ -86,26 +84,11 @@ func openFile(name string) (io.ReadCloser, error) {
 
 // openReader reads compressed data too.
 func openReader(from io.ReadCloser) (io.ReadCloser, error) {
-	buffered := bufio.NewReader(from)
-	if begin, _ := buffered.Peek(2); string(begin) != "\x1f\x8b" {
-		return readCloser{buffered, from}, nil
-	}
-	unpacked, err := gzip.NewReader(buffered)
+	text, err := unpack.NewReader(from, 4096)
 	if err != nil {
 		return nil, errors.Join(err, from.Close())
 	}
-	return readCloser{compressed{unpacked}, from}, nil
-}
-
-// compressed is the content of compressed data.
-type compressed struct{ *gzip.Reader }
-
-func (c compressed) Read(into []byte) (int, error) {
-	n, err := c.Reader.Read(into)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("it ends in the middle of compressed data")
-	}
-	return n, err
+	return readCloser{text, from}, nil
 }
 
 type readCloser struct {
