@@ -52,6 +52,20 @@ func (v *verifier) joinFragments(c *chain) {
 		joined = mergeFragments(joined, next)
 	}
 	c.fragments = []*fragment{joined}
+	v.checkOrder(c)
+}
+
+// checkOrder finds a line that was moved to another file, behind lines with higher numbers. Other moves and repeated lines have a finding
+// already.
+func (v *verifier) checkOrder(c *chain) {
+	hasFinding := slices.ContainsFunc(v.report.Findings, func(f Finding) bool {
+		return f.Chain == c.id && (f.Kind == "reordered" || f.Kind == "repeated")
+	})
+	for _, at := range c.behind {
+		if !hasFinding {
+			v.addFinding(Finding{Kind: "reordered", Chain: c.id, Seq: at.seq, Message: fmt.Sprintf("seq %d is after a line of the chain with a higher number", at.seq)}, at)
+		}
+	}
 }
 
 // mergeFragments is a fragment that ends where next ends.
@@ -137,7 +151,7 @@ func (v *verifier) checkStart(c *chain) {
 		v.addEdit(first, "the first line of a chain is a signed checkpoint, and this one is not")
 	case !first.isSigned:
 		v.addFinding(Finding{Kind: "removed", Chain: c.id, Seq: first.seq - 1, Message: fmt.Sprintf("what is left of chain %s begins in the middle: lines before seq %d were removed", c.id, first.seq)}, first)
-	case first.seq > 1 && f.before != nil && f.before != c && f.before.lastIn[first.file] < first.line:
+	case first.seq > 1 && f.before != nil && f.before != c && f.before.lastIn[first.file].line < first.line:
 		v.addFinding(Finding{Kind: "removed", Chain: c.id, Seq: 1, Count: first.seq - 1, Message: fmt.Sprintf("lines of chain %s before seq %d were removed: in this file, another chain is before it", c.id, first.seq)}, first)
 	case first.seq > 1:
 		v.noteOrFind(first, c, fmt.Sprintf("chain %s begins at seq %d: the %d lines before are not in these files", c.id, first.seq, first.seq-1))

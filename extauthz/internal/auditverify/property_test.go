@@ -13,7 +13,7 @@ import (
 )
 
 // A party without the key removes, repeats, moves, changes and adds lines, and computes hashes again. If the trail is still called
-// verified, each line that is called covered is as it was written.
+// verified, each line that is called covered is as it was written, and the lines of a file are in their order.
 func TestNoChangeIsCalledCovered(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "audit.jsonl")
 	for i := range 5 {
@@ -65,7 +65,7 @@ func tamper(random *rand.Rand, files *[][][]byte) {
 		return
 	}
 	at, to := random.IntN(len(*file)), random.IntN(len(*file))
-	switch line := (*file)[at]; random.IntN(8) {
+	switch line := (*file)[at]; random.IntN(9) {
 	case 0:
 		*file = slices.Delete(slices.Clone(*file), min(at, to), max(at, to)) // a part
 	case 1:
@@ -86,6 +86,10 @@ func tamper(random *rand.Rand, files *[][][]byte) {
 		rest := slices.Clone((*file)[at:])
 		*file = (*file)[:at:at]
 		*files = append(*files, rest)
+	case 8: // to another file
+		other := &(*files)[random.IntN(len(*files))]
+		*file = slices.Delete(slices.Clone(*file), at, at+1)
+		*other = slices.Insert(slices.Clone(*other), random.IntN(len(*other)+1), line)
 	}
 }
 
@@ -131,11 +135,16 @@ func requireCovered(t *testing.T, r Report, files [][][]byte, written map[lineKe
 	t.Helper()
 	found := map[lineKey]bool{}
 	for _, file := range files {
+		last := map[string]uint64{}
 		for _, line := range file {
 			link, _, isLinked := audit.ParseLink(line)
 			if !isLinked {
 				continue
 			}
+			if link.Seq < last[link.Chain] {
+				t.Errorf("in another order than it was written: %s", line)
+			}
+			last[link.Chain] = link.Seq
 			key := lineKey{link.Chain, link.Seq}
 			c := r.Chains[slices.IndexFunc(r.Chains, func(c Chain) bool { return c.ID == link.Chain })]
 			if link.Seq <= c.Covered && string(line) != written[key] {

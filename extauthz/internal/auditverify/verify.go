@@ -96,7 +96,8 @@ type chain struct {
 	latestLine []byte
 	replica    string
 	lines      uint64
-	lastIn     map[int]int // file to its last line of the chain
+	lastIn     map[int]mark // file to its last line of the chain
+	behind     []mark       // lines that come after a line of the chain with a higher number, in one file
 	coveredBy  uint64      // up to this number, by the start of another chain or by a head
 	follows    *follower   // the line that start names; nil: it names no line
 }
@@ -225,7 +226,10 @@ func (v *verifier) visitLine(number int, line []byte, isOpen bool) {
 		}
 	}
 	f.chain.lines++
-	f.chain.lastIn[v.file] = number
+	if f.chain.lastIn[v.file].seq > at.seq && len(f.chain.behind) < maxFindings {
+		f.chain.behind = append(f.chain.behind, at)
+	}
+	f.chain.lastIn[v.file] = at
 	v.lastLinked = f.chain
 }
 
@@ -298,7 +302,7 @@ func (v *verifier) place(at mark, link audit.Link) *fragment {
 	}
 	c := v.chains[link.Chain]
 	if c == nil {
-		c = &chain{id: link.Chain, lastIn: map[int]int{}}
+		c = &chain{id: link.Chain, lastIn: map[int]mark{}}
 		v.chains[link.Chain] = c
 		v.order = append(v.order, c)
 	}

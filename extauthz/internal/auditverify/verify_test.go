@@ -303,6 +303,29 @@ func TestRotatedFilesOfSeveralProcesses(t *testing.T) {
 	}
 }
 
+// A line that is moved to another file of its chain is found, also if it follows the line before it there.
+func TestALineInAnotherFile(t *testing.T) {
+	lines := newChain(t)
+	first, second := lines[:5:5], lines[5:]
+	for name, row := range map[string]struct {
+		a, b [][]byte
+		want string
+	}{
+		"to the end of the later file":    {slices.Delete(slices.Clone(first), 2, 3), append(slices.Clone(second), first[2]), fmt.Sprintf("b:%d reordered 3", len(second)+1)},
+		"into the later file":             {slices.Delete(slices.Clone(first), 2, 3), slices.Insert(slices.Clone(second), 1, first[2]), "b:2 reordered 3"},
+		"to the begin of the former file": {slices.Insert(slices.Clone(first), 0, second[1]), slices.Delete(slices.Clone(second), 1, 2), "a:2 reordered 1"},
+	} {
+		for _, inputs := range [][]Input{
+			{memory("a", bytes.Join(row.a, []byte("\n"))), memory("b", bytes.Join(row.b, []byte("\n")))},
+			{memory("b", bytes.Join(row.b, []byte("\n"))), memory("a", bytes.Join(row.a, []byte("\n")))},
+		} {
+			if r := verify(t, testOptions, inputs...); !slices.Equal(describe(r), []string{row.want}) {
+				t.Errorf("%s: got %q", name, describe(r))
+			}
+		}
+	}
+}
+
 func zip(t testing.TB, text []byte) []byte {
 	t.Helper()
 	var zipped bytes.Buffer
