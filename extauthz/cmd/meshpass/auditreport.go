@@ -18,7 +18,7 @@ const maxOverrideFile = 1 << 20
 func newAuditReport() *cobra.Command {
 	var documents policycli.DocumentSource
 	var overrides string
-	since := 30 * 24 * time.Hour
+	begin := "30d"
 	cmd := &cobra.Command{
 		Use: "report FILE... --policies SOURCE [flags]", Short: "Write an access review: who could, who did, by which rule",
 		Long: `Reads the active policies and the audit records of a time, and writes an access review: which
@@ -34,22 +34,25 @@ Exit codes: 0 done; 2 it could not be done.`,
 	addList(cmd, &documents.Sources, "policies", "SOURCE", "the active policies: a folder or a file")
 	addPolicySource(cmd, &documents)
 	addText(cmd, &overrides, "overrides", "FILE", "the file of overrides: policies.overrides of the configuration")
-	addDuration(cmd, &since, "since", "how far back records are read")
+	addText(cmd, &begin, "since", "DURATION|TIME", "how far back records are read, such as 90d, or since a time of RFC 3339")
 	format := addOutput(cmd, "html", "for one page that needs nothing else")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		if len(names) == 0 || len(documents.Sources) == 0 {
 			return newUsageError(cmd, "audit report needs files of audit records, FILE..., and --policies SOURCE")
 		}
-		if since <= 0 {
-			return newUsageError(cmd, "--since must be above zero")
+		now := time.Now()
+		since, err := parseSince(begin, now)
+		if err != nil {
+			return newUsageError(cmd, "invalid value %.64q for --since: %s", begin, err)
+		}
+		if since.IsZero() || !since.Before(now) {
+			return newUsageError(cmd, "want a --since in the past, such as 90d")
 		}
 		if err := checkStdin(cmd, append(append([]string{}, names...), documents.Sources...)...); err != nil {
 			return err
 		}
-		now := time.Now()
-		query := accessreview.Query{Since: now.Add(-since), Until: now, Progress: showBytesRead(cmd)}
+		query := accessreview.Query{Since: since, Until: now, Progress: showBytesRead(cmd)}
 		documents.Stdin = cmd.InOrStdin()
-		var err error
 		if query.Policies, err = documents.LoadSet(); err != nil {
 			return err
 		}

@@ -69,6 +69,7 @@ func (r Report) tableOfMissing() htmlpage.Table {
 	for _, cause := range slices.Sorted(maps.Keys(r.Missing)) {
 		add("not recorded: "+cause, r.Missing[cause])
 	}
+	add("decisions before or after that time", r.OtherTimes)
 	add("lines that are no records, or parts of records", r.OtherLines)
 	add("decided by rules that these documents do not have", r.OtherRules)
 	add("decisions beyond the end of a list", r.NotListed)

@@ -14,6 +14,9 @@ import (
 func (r Report) Print(to io.Writer) error {
 	printer.Fprintf(to, "access review, %s to %s\n", printer.FormatTime(r.Since), printer.FormatTime(r.Until))
 	printer.Fprintf(to, "%d decisions; documents of generation %s\n", r.Records, r.Generation)
+	if r.OtherTimes > 0 {
+		fmt.Fprintf(to, "decisions before or after that time: %d\n", r.OtherTimes)
+	}
 	if r.OtherLines > 0 {
 		fmt.Fprintf(to, "lines that are no records, or parts of records: %d\n", r.OtherLines)
 	}

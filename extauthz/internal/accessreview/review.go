@@ -5,6 +5,7 @@ package accessreview
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -27,6 +28,7 @@ type Report struct {
 	Until       time.Time         `json:"until"`
 	Generation  string            `json:"generation"` // of the given documents
 	Records     uint64            `json:"records"`    // decisions in that time
+	OtherTimes  uint64            `json:"otherTimes"` // decisions before or after that time
 	OtherLines  uint64            `json:"otherLines"` // lines that are no records
 	Missing     map[string]uint64 `json:"missing"`    // records that are counted in gaps, by cause
 	Could       []Right           `json:"could"`
@@ -103,7 +105,11 @@ type review struct {
 	overridden  map[Use]*Use
 	denied      map[Denial]*Denial
 	generations map[string]*Generation
+	hasRecords  bool // a line of any time is a record
 }
+
+// ErrNoRecords is the error of files whose lines are all something else: a review of nothing would look like one without access.
+var ErrNoRecords = errors.New("no line is an audit record: give the files of audit.output, as they were written")
 
 // Make reads the records and returns the review.
 func Make(inputs []auditverify.Input, q Query) (Report, error) {
@@ -120,6 +126,9 @@ func Make(inputs []auditverify.Input, q Query) (Report, error) {
 		if err != nil {
 			return Report{}, err
 		}
+	}
+	if r.report.OtherLines > 0 && !r.hasRecords {
+		return Report{}, ErrNoRecords
 	}
 	r.report.Could = rights
 	r.sortEntries()
@@ -139,13 +148,17 @@ func (r *review) readLine(line []byte) {
 		r.report.OtherLines++
 		return
 	}
+	r.hasRecords = r.hasRecords || slices.Contains([]audit.Kind{audit.KindCheck, audit.KindEdge, audit.KindIssue, audit.KindGap, audit.KindCheckpoint}, kind.Kind)
 	switch kind.Kind {
 	case audit.KindCheck, audit.KindEdge, audit.KindIssue:
 		var record audit.Record
-		if json.Unmarshal(line, &record) != nil {
+		switch {
+		case json.Unmarshal(line, &record) != nil:
 			r.report.OtherLines++
-		} else if r.isInTime(record.Time) {
+		case r.isInTime(record.Time):
 			r.addRecord(record)
+		default:
+			r.report.OtherTimes++
 		}
 	case audit.KindGap:
 		var gap audit.Gap
