@@ -42,6 +42,7 @@ func TestNothingIsLeft(t *testing.T) {
 		"starting Tyk":      {"starting: gateway", syscall.SIGINT, false},
 		"sending":           {"requests", syscall.SIGINT, true},
 		"sending, isolated": {"requests", syscall.SIGINT, false},
+		"terminal closed":   {"requests", syscall.SIGHUP, false},
 		"killed":            {"requests", syscall.SIGKILL, false},
 		"killed, shared":    {"requests", syscall.SIGKILL, true},
 	} {
@@ -79,6 +80,23 @@ func TestNothingIsLeft(t *testing.T) {
 				t.Errorf("exit code %d\n%s%s", code, log, rest)
 			}
 		})
+	}
+}
+
+// A reader of the progress that goes away, as head does, ends a rehearsal like Ctrl-C.
+func TestReaderThatGoesAway(t *testing.T) {
+	t.Parallel()
+	for _, network := range []string{"shared", "auto"} {
+		cmd := command(t, longRehearsal(t), "--network", network)
+		stderr, err := cmd.StderrPipe()
+		must(t, err)
+		must(t, cmd.Start())
+		awaitText(t, stderr, "starting: Redis")
+		must(t, stderr.Close())
+		_ = cmd.Wait() // the exit code follows
+		if left := findProcesses(t, strings.TrimPrefix(cmd.Env[len(cmd.Env)-1], "TMPDIR=")); len(left) > 0 || cmd.ProcessState.ExitCode() != 2 {
+			t.Errorf("%s: %v, left: %v", network, cmd.ProcessState, left)
+		}
 	}
 }
 

@@ -2,13 +2,16 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,13 +69,27 @@ not run.`,
 		if !(r.speed >= 0.01 && r.speed <= 1000) {
 			return newUsageError(cmd, "--speed: want 0.01 to 1000, not %v", r.speed)
 		}
-		return r.run(cmd, args[0])
+		ctx, cancel := endWithTerminal(cmd.Context())
+		defer cancel()
+		cmd.SetContext(ctx)
+		return r.run(cmd, args[0], cancel)
 	}
 	return cmd
 }
 
-// run checks everything that can be checked before a program starts. It then starts this program again without a network, if possible.
-func (r *rehearsal) run(cmd *cobra.Command, file string) error {
+// endWithTerminal returns a context that ends when the terminal is closed; cancel ends it too, when nobody reads the progress any more. By
+// themselves, both would end this process at once, and leave its folder.
+func endWithTerminal(parent context.Context) (ctx context.Context, cancel func()) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a write to a closed pipe is an error then
+	if signal.Ignored(syscall.SIGHUP) {                     // as by nohup
+		return context.WithCancel(parent)
+	}
+	return signal.NotifyContext(parent, syscall.SIGHUP)
+}
+
+// run checks everything that can be checked before a program starts. It then starts this program again without a network, if possible. cancel
+// ends it.
+func (r *rehearsal) run(cmd *cobra.Command, file string, cancel func()) error {
 	inside, err := isolate.IsInside()
 	if err != nil {
 		return err
@@ -108,7 +125,7 @@ func (r *rehearsal) run(cmd *cobra.Command, file string) error {
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "meshpass: %s: the addresses in the definitions are replaced, and nothing else prevents a connection to other machines\n", err)
 	}
-	options := rehearse.Options{Plan: p, Programs: r.programs, Speed: r.speed, Isolated: inside, Progress: newRehearsalProgress(cmd.ErrOrStderr())}
+	options := rehearse.Options{Plan: p, Programs: r.programs, Speed: r.speed, Isolated: inside, Progress: newRehearsalProgress(cmd.ErrOrStderr(), cancel)}
 	if r.records != "" {
 		options.Progress.Starting("reading the records")
 		if options.Records, err = r.readRecords(cmd); err != nil {
@@ -194,19 +211,26 @@ func (r *rehearsal) findPrograms(cmd *cobra.Command) error {
 // rehearsalProgress shows how far a rehearsal is, on standard error: a bar on a terminal, and a line every few seconds elsewhere.
 type rehearsalProgress struct {
 	to       io.Writer
+	cancel   func() // called if nobody reads it
 	terminal bool
 	next     time.Time
 	drawn    bool
 }
 
-func newRehearsalProgress(to io.Writer) *rehearsalProgress {
-	return &rehearsalProgress{to: to, terminal: progress.IsTerminal(to), next: time.Now().Add(2 * time.Second)}
+func newRehearsalProgress(to io.Writer, cancel func()) *rehearsalProgress {
+	return &rehearsalProgress{to: to, cancel: cancel, terminal: progress.IsTerminal(to), next: time.Now().Add(2 * time.Second)}
+}
+
+func (p *rehearsalProgress) print(text string) {
+	if _, err := io.WriteString(p.to, text); err != nil {
+		p.cancel()
+	}
 }
 
 // Starting names the part that is started.
 func (p *rehearsalProgress) Starting(part string) {
 	p.Finished()
-	fmt.Fprintf(p.to, "meshpass: starting: %s\n", part)
+	p.print("meshpass: starting: " + part + "\n")
 }
 
 const barWidth = 40
@@ -221,17 +245,17 @@ func (p *rehearsalProgress) Sent(done, all int) {
 	filled := barWidth * done / max(all, 1)
 	line := fmt.Sprintf("meshpass: [%s%s] %d of %d requests", strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled), done, all)
 	if !p.terminal {
-		fmt.Fprintln(p.to, line)
+		p.print(line + "\n")
 		return
 	}
 	p.drawn = true
-	fmt.Fprint(p.to, "\r"+line)
+	p.print("\r" + line)
 }
 
 // Finished ends the line of the bar.
 func (p *rehearsalProgress) Finished() {
 	if p.drawn {
-		fmt.Fprintln(p.to)
+		p.print("\n")
 		p.drawn = false
 	}
 }
