@@ -434,6 +434,15 @@ func describeSource(source string) string {
 	return "(a key)"
 }
 
+// redactPath leaves out all but the host: the path of a webhook is a secret.
+func redactPath(u *url.URL) string {
+	text := u.Scheme + "://" + u.Host
+	if len(u.Path) > 1 || u.RawQuery != "" {
+		text += "/…"
+	}
+	return text
+}
+
 func (l *localiser) findProviderOfSource(source string) identityProvider {
 	for _, p := range l.providers {
 		if slices.Contains(p.sources, source) {
@@ -587,7 +596,7 @@ func (l *localiser) listOtherAddresses(file, path string, value any) {
 			strings.HasSuffix(path, "override_target") || strings.HasSuffix(path, "rewrite_to") {
 			return
 		}
-		l.changes.Left = append(l.changes.Left, Change{File: file, Part: path, Was: redact.URL(v), Note: "nothing in the copy connects to it"})
+		l.changes.Left = append(l.changes.Left, Change{File: file, Part: path, Was: redactPath(u), Note: "nothing in the copy connects to it"})
 	}
 }
 

@@ -150,7 +150,7 @@ func TestAPIsThatDoNotRun(t *testing.T) {
 // The OpenAPI form beside a classic definition, keys in definitions, and hosts outside of the mesh are listed as what they are.
 func TestListedChanges(t *testing.T) {
 	c, err := prepare(t, map[string]string{
-		"apis/a.json":      `{"api_id": "a", "is_oas": true, "enable_jwt": true, "jwt_source": "c2VjcmV0", "jwt_signing_method": "hmac", "config_data": {"help": "https://help.example"}, "proxy": {"listen_path": "/a/", "target_url": "https://user:password@api.example.com/v1?key=pass1", "service_discovery": {"query_endpoint": "http://sd.example/?token=pass2#pass3"}}}`,
+		"apis/a.json":      `{"api_id": "a", "is_oas": true, "enable_jwt": true, "jwt_source": "c2VjcmV0", "jwt_signing_method": "hmac", "config_data": {"help": "https://help.example", "errors": "https://pass8@errors.example/1", "hook": "https://hooks.example/services/pass9"}, "proxy": {"listen_path": "/a/", "target_url": "https://user:password@api.example.com/v1?key=pass1", "target_list": ["https://pass0@b.example/v1"], "service_discovery": {"query_endpoint": "http://sd.example/?token=pass2#pass3"}}}`,
 		"apis/b.json":      `{"api_id": "b", "use_openid": true, "openid_options": {"providers": [{"issuer": "http://u:pass4@idp.example"}]}, "proxy": {"listen_path": "/b/", "target_url": "http://a.shop.svc.cluster.local/"}}`,
 		"tyk.conf":         `{"hash_keys": true, "enable_redis_rolling_limiter": true, "secret": "pass5", "storage": {"host": "redis://u:pass6@redis", "password": "pass7"}}`,
 		"apis/a-oas.json":  `{"x-tyk-api-gateway": {"middleware": {"operations": {"getA": {"virtualEndpoint": {"enabled": true}}}}}}`,
@@ -167,8 +167,9 @@ func TestListedChanges(t *testing.T) {
 	text := strings.Join(all, "\n")
 	for _, want := range []string{
 		"a-oas.json: middleware.operations.getA.virtualEndpoint: it does not run", "c-oas.json: the whole file: ", "a.json: jwt_source: (a key) -> http://127.",
-		"a.json: jwt_signing_method: hmac -> rsa", "a.json: proxy.target_url: https://user:xxxxx@api.example.com/v1?… -> http://127.", "https is sent as http",
+		"a.json: jwt_signing_method: hmac -> rsa", "a.json: proxy.target_url: https://api.example.com/v1 -> http://127.", "https is sent as http",
 		"workloads: api.example.com:443: it is outside of the mesh", "a.json: config_data.help: https://help.example: nothing in the copy connects to it",
+		"config_data.errors: https://errors.example/…: ", "config_data.hook: https://hooks.example/…: ",
 		`secret.json: env://ABSENT: gateway.env has no value for it`, `secret.json: values "vault://…": the store is not read`,
 	} {
 		if !strings.Contains(text, want) {
