@@ -65,12 +65,13 @@ Exit codes: 0 no finding; 1 findings; 2 a file could not be read, or has no chai
 		if err != nil {
 			return err
 		}
-		if report.Verified && a.writeHead != "" {
+		err = printReport(cmd, report, report.Print, *format, report.Verified)
+		if err == nil && a.writeHead != "" {
 			if err := atomicfile.Write(a.writeHead, report.Heads(), 0o644); err != nil {
-				return err
+				return &exitError{code: exitCouldNot, inAnswer: true, err: fmt.Errorf("--write-head: %w", err)} // the answer stays
 			}
 		}
-		return printReport(cmd, report, report.Print, *format, report.Verified)
+		return err
 	}
 	return cmd
 }
