@@ -33,6 +33,9 @@ func newIndex(limit int) *index {
 
 // addMatch learns the ids of a record that the query asks for. Only the newest requests are kept.
 func (x *index) addMatch(r record.Record) {
+	if r.Txn == "" && r.TraceID == "" && r.RequestID == "" && r.ID == "" {
+		return // of Tyk's access log: it is found by the time of a request
+	}
 	g := x.byTxn[r.Txn]
 	if g == nil {
 		g = x.findByWeakID(r)

@@ -180,12 +180,14 @@ func TestCounts(t *testing.T) {
 func TestLimit(t *testing.T) {
 	var text strings.Builder
 	for _, n := range []int{7, 3, 9, 1, 8, 2, 5, 4, 6} {
-		text.WriteString(lines(issueOf(fmt.Sprintf("t%d", n), time.Duration(n)*time.Minute)))
+		text.WriteString(lines(issueOf(fmt.Sprintf("t%d", n), time.Duration(n)*time.Minute), tykOf("orders", time.Duration(n)*time.Minute)))
 	}
-	for _, source := range []Source{file("x", text.String()), pipe(text.String())} {
-		result, err := Search{Query: Query{Sub: "demo:alice"}, Limit: 2}.Run(t.Context(), []Source{source})
-		if err != nil || !result.More || len(result.Groups) != 2 || result.Groups[0].Txn != "t9" || result.Groups[1].Txn != "t8" {
-			t.Errorf("%v, %v", found(result), err)
+	for _, query := range []Query{{Sub: "demo:alice"}, {Since: start}} {
+		for _, source := range []Source{file("x", text.String()), pipe(text.String())} {
+			result, err := Search{Query: query, Limit: 2}.Run(t.Context(), []Source{source})
+			if err != nil || !result.More || len(result.Groups) != 2 || result.Groups[0].Txn != "t9" || result.Groups[1].Txn != "t8" {
+				t.Errorf("%v, %v", found(result), err)
+			}
 		}
 	}
 }
