@@ -98,8 +98,8 @@ type chain struct {
 	lines      uint64
 	lastIn     map[int]mark // file to its last line of the chain
 	behind     []mark       // lines that come after a line of the chain with a higher number, in one file
-	coveredBy  uint64      // up to this number, by the start of another chain or by a head
-	follows    *follower   // the line that start names; nil: it names no line
+	coveredBy  uint64       // up to this number, by the start of another chain or by a head
+	follows    *follower    // the line that start names; nil: it names no line
 }
 
 // lineKey is the chain and the number of a line.
