@@ -38,12 +38,19 @@ type recorded struct {
 // ErrNoRequests is the error of records without a request at the edge.
 var ErrNoRequests = errors.New("no record of the edge (kind issue or edge): a replay sends the requests that the gateway got, so give it the records of the gateway, and those of the authorizers with them")
 
+// maxTransactions bounds the memory for decisions of hops: those of each request, and as many of requests that are not in the records.
+const maxTransactions = 2 * plan.MaxRequests
+
 // ReadRecords reads audit records, one a line, in any order.
 func ReadRecords(from io.Reader) (*Recording, error) {
+	return readRecords(from, plan.MaxRequests, maxTransactions)
+}
+
+func readRecords(from io.Reader, mostRequests, mostTransactions int) (*Recording, error) {
 	r := &Recording{}
 	edges, checks := map[string]*recorded{}, map[string]*audit.Record{}
 	err := auditverify.ReadLines(from, func(_ int, line []byte, _ bool) {
-		if len(bytes.TrimSpace(line)) == 0 {
+		if len(bytes.TrimSpace(line)) == 0 || len(edges) > mostRequests || len(checks) > mostTransactions {
 			return
 		}
 		parsed, err := replay.ParseRecord(line)
@@ -60,22 +67,26 @@ func ReadRecords(from io.Reader) (*Recording, error) {
 			r.Damaged++
 			return
 		}
-		r.Records++
-		switch {
-		case a.Kind != audit.KindCheck:
-			if len(edges) > plan.MaxRequests {
-				return
-			}
+		switch a.Kind {
+		case audit.KindIssue, audit.KindEdge:
 			edges[a.ID] = &recorded{edge: a} // a repeated line counts once
-		case a.Txn != "" && (checks[a.Txn] == nil || a.Time.Before(checks[a.Txn].Time)):
-			checks[a.Txn] = &a
+		case audit.KindCheck:
+			if a.Txn != "" && (checks[a.Txn] == nil || a.Time.Before(checks[a.Txn].Time)) {
+				checks[a.Txn] = &a
+			}
+		default: // of a later version
+			r.OtherLines++
+			return
 		}
+		r.Records++
 	})
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("records: %w", err)
-	case len(edges) > plan.MaxRequests:
-		return nil, fmt.Errorf("more than %d requests: cut the records to a shorter time", plan.MaxRequests)
+	case len(edges) > mostRequests:
+		return nil, fmt.Errorf("more than %d requests: cut the records to a shorter time", mostRequests)
+	case len(checks) > mostTransactions:
+		return nil, fmt.Errorf("decisions about more than %d transactions: cut the records to a shorter time", mostTransactions)
 	}
 	for _, one := range edges {
 		if one.edge.Txn != "" {

@@ -3,6 +3,8 @@ package rehearse
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +14,37 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/rehearse/localcopy"
 	"github.com/meshpass/meshpass/extauthz/internal/testhelp/browser"
 )
+
+// The memory for records is bounded, also for decisions about requests that are not in them. A record of a later version is no request.
+func TestRecordsAreBounded(t *testing.T) {
+	const edge = `{"time":"2026-06-01T12:00:00Z","kind":"issue","id":"%s","txn":"%[1]s","callee":"edge/a","method":"GET","path":"/a","decision":"allow","reason":"issued","duration_us":1}` + "\n"
+	all := func(kind string, n int) io.Reader {
+		var text strings.Builder
+		for i := range n {
+			fmt.Fprintf(&text, strings.Replace(edge, "issue", kind, 1), fmt.Sprint(kind, i))
+		}
+		return strings.NewReader(text.String())
+	}
+	for name, row := range map[string]struct {
+		from io.Reader
+		want string
+	}{
+		"requests":     {all("issue", 4), "more than 3 requests: cut the records to a shorter time"},
+		"as many":      {all("issue", 3), ""},
+		"decisions":    {io.MultiReader(all("issue", 1), all("check", 7)), "decisions about more than 6 transactions: cut the records to a shorter time"},
+		"many, but ok": {io.MultiReader(all("issue", 3), all("check", 6)), ""},
+		"later kinds":  {all("exchange", 2), ErrNoRequests.Error()},
+	} {
+		_, err := readRecords(row.from, 3, 6)
+		message := ""
+		if err != nil {
+			message = err.Error()
+		}
+		if message != row.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
 
 // Lines of all kinds are counted, and none is fatal: records that are repeated, in another order, cut, or not ours.
 func TestReadRecords(t *testing.T) {
