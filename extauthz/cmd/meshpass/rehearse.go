@@ -77,7 +77,7 @@ not run.`,
 	return cmd
 }
 
-// endWithTerminal returns a context that ends when the terminal is closed; cancel ends it too, when nobody reads the progress any more. By
+// endWithTerminal returns a context that ends when the terminal is closed; cancel ends it too, when the reader of the progress has gone. By
 // themselves, both would end this process at once, and leave its folder.
 func endWithTerminal(parent context.Context) (ctx context.Context, cancel func()) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a write to a closed pipe is an error then
@@ -211,7 +211,7 @@ func (r *rehearsal) findPrograms(cmd *cobra.Command) error {
 // rehearsalProgress shows how far a rehearsal is, on standard error: a bar on a terminal, and a line every few seconds elsewhere.
 type rehearsalProgress struct {
 	to       io.Writer
-	cancel   func() // called if nobody reads it
+	cancel   func() // called if it cannot be written
 	terminal bool
 	next     time.Time
 	drawn    bool

@@ -46,7 +46,7 @@ type Step struct {
 	Steps    []*Step   `json:"steps,omitempty"`   // that this one caused
 
 	number int   // in the order of the output, from 1
-	parent *Step // nil: none
+	parent *Step // nil: the first step
 }
 
 // Decision is what an audit record has; without one, what Envoy's access log has of it.

@@ -21,7 +21,7 @@ type index struct {
 // manyNeedles is a number of ids. With so many, it is faster to parse a line than to look for them.
 const manyNeedles = 24
 
-// The bounds of what is remembered of ids: about 60 MiB. Records of one request that are not found by an id have others.
+// The bounds of what is remembered of ids: about 60 MiB. A record beyond them is found by another id.
 const (
 	maxIDs        = 400_000
 	maxIDsOfGroup = 2 * maxRecords
