@@ -206,6 +206,14 @@ func (e explanation) upstreamNames() (names []string) {
 	return names
 }
 
+// sameQuery reports whether both have the same parameters, but for values that the explanation hides.
+func sameQuery(arrived, explained string) bool {
+	return slices.EqualFunc(strings.Split(arrived, "&"), strings.Split(explained, "&"), func(a, e string) bool {
+		name, hidden := strings.CutSuffix(e, "=…")
+		return a == e || hidden && strings.HasPrefix(a, name+"=")
+	})
+}
+
 // compare wants the same upstream and path from all, apart from the differences that docs/routes.md lists.
 func (r *rig) compare(t *testing.T, requests []request, refused map[string][]string) {
 	t.Helper()
@@ -220,7 +228,7 @@ func (r *rig) compare(t *testing.T, requests []request, refused map[string][]str
 			continue
 		case said.Outcome == "passed":
 			if len(tyk.arrived) != 1 || !slices.Contains(said.upstreamNames(), tyk.arrived[0].upstream) || tyk.arrived[0].path != said.Upstreams[0].Path ||
-				tyk.arrived[0].query != said.Upstreams[0].Query || tyk.arrived[0].method != said.Upstreams[0].Method || tyk.arrived[0].host != said.Upstreams[0].Host && len(said.Upstreams) == 1 {
+				!sameQuery(tyk.arrived[0].query, said.Upstreams[0].Query) || tyk.arrived[0].method != said.Upstreams[0].Method || tyk.arrived[0].host != said.Upstreams[0].Host && len(said.Upstreams) == 1 {
 				t.Errorf("%s: Tyk: %+v, explained as %+v", q, tyk, said)
 				continue
 			}
