@@ -20,6 +20,7 @@ func (r *chartRun) partTests() []test {
 	return []test{
 		{"charts/policy-artifact", "Documents come from an OCI artifact: both replicas follow its tag, and their status names the digest", r.testPolicyArtifact},
 		{"charts/monitoring", "The definitions of the Prometheus Operator accept the monitor and the rules, and the monitor's port has the metrics", r.testMonitoring},
+		{"charts/audit-chain", "The key of the audit chain comes from a Secret, and what both replicas write to standard output and to files is a whole chain each", r.testAuditChain},
 		{"charts/autoscaling", "The autoscaler keeps its minimum, and an upgrade does not set it back", r.testAutoscaling},
 		{"charts/key-rotation", "The job rotates the key once, and may read and change two objects alone", r.testKeyRotation},
 		{"charts/egress", "A request that leaves the mesh loses its token", r.testEgress},
