@@ -382,8 +382,8 @@ func TestProgramsThatDoNotWork(t *testing.T) {
 	} {
 		t.Run(flag, func(t *testing.T) {
 			t.Parallel()
-			if _, log := rehearse(t, 2, "testdata/limits/rehearsal.yaml", flag, broken); !strings.Contains(log, want) {
-				t.Errorf("got %s\nwant %s", log, want)
+			if _, log := rehearse(t, 2, "testdata/limits/rehearsal.yaml", flag, broken); !strings.Contains(log, want) || strings.Contains(log, "/meshpass-rehearse-") {
+				t.Errorf("got %s\nwant %s, and no file that is removed", log, want)
 			}
 		})
 	}

@@ -68,7 +68,7 @@ type Copy struct {
 	secret      string // of the gateway's control API
 	hashesKeys  bool   // of Tyk: sessions are found by the hash of their key
 	stops       []func() error
-	processes   []*process.Proc
+	running     []program
 }
 
 func (c *Copy) addressOf(host, port int) string { return fmt.Sprintf("%s:%d", c.net.Addr(host), port) }
@@ -253,12 +253,24 @@ func (c *Copy) startProgram(ctx context.Context, spec process.Spec, ready func(c
 	if err != nil {
 		return err
 	}
-	c.processes = append(c.processes, p)
+	running := program{p, spec.Stderr}
+	c.running = append(c.running, running)
 	c.onClose(p.Stop)
-	if err := p.AwaitReady(ctx, ready); err != nil {
-		return fmt.Errorf("%w%s", err, lastLines(spec.Stderr))
+	return running.explainError(p.AwaitReady(ctx, ready))
+}
+
+// program is one that runs, with its log.
+type program struct {
+	*process.Proc
+	log string
+}
+
+// explainError adds the end of the log to an error, instead of its name: the log is removed with the copy.
+func (p program) explainError(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return errors.New(strings.TrimSuffix(err.Error(), "; see "+p.log) + lastLines(p.log))
 }
 
 // lastLines is the end of a log, for an error.
@@ -385,8 +397,8 @@ func (c *Copy) callControl(ctx context.Context, method, path string, body []byte
 
 // CheckAlive is an error if a program has ended.
 func (c *Copy) CheckAlive() error {
-	for _, p := range c.processes {
-		if err := p.Err(); err != nil {
+	for _, p := range c.running {
+		if err := p.explainError(p.Err()); err != nil {
 			return err
 		}
 	}
