@@ -7,7 +7,6 @@ require (
 	github.com/meshpass/meshpass v0.0.0
 	go.opentelemetry.io/otel v1.32.0
 	go.opentelemetry.io/otel/trace v1.32.0
-	gopkg.in/yaml.v3 v3.0.1
 )
 
 require (
@@ -265,6 +264,7 @@ require (
 	gopkg.in/vmihailenco/msgpack.v2 v2.9.2 // indirect
 	gopkg.in/xmlpath.v2 v2.0.0-20150820204837-860cbeca3ebc // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
 	gorm.io/gorm v1.21.16 // indirect
 	nhooyr.io/websocket v1.8.10 // indirect
 )

@@ -36,9 +36,10 @@ func TestMarkAlone(t *testing.T) {
 
 // Idle latency is of the requests that the service answered alone.
 func TestIdleLatency(t *testing.T) {
-	request := func(ms time.Duration, alone, reached bool) numbered {
-		return numbered{sent: sent{took: ms * time.Millisecond, status: 200, alone: alone}, outcome: outcome{trace: &localcopy.Trace{
-			Reached: reached, Egress: ms * time.Millisecond / 2, Service: ms * time.Millisecond / 10, Authorizer: ms * time.Millisecond / 10,
+	request := func(ms int, alone, reached bool) numbered {
+		took := time.Duration(ms) * time.Millisecond
+		return numbered{sent: sent{took: took, status: 200, alone: alone}, outcome: outcome{trace: &localcopy.Trace{
+			Reached: reached, Egress: took / 2, Service: took / 10, Authorizer: took / 10,
 		}}}
 	}
 	got := newIdleLatency([]numbered{request(90, false, true), request(10, true, true), request(70, true, false), request(20, true, true)})
