@@ -168,7 +168,7 @@ func (l *localiser) readDefinition(name string) error {
 	return nil
 }
 
-// readJSON reads a file, with the values of env:// as the gateway puts them in.
+// readJSON reads a classic definition, with the values of env:// as the gateway puts them in.
 func (l *localiser) readJSON(name string) (object, error) {
 	data, err := readfile.Read(name, maxDefinition)
 	if err != nil {
@@ -179,15 +179,10 @@ func (l *localiser) readJSON(name string) (object, error) {
 			l.changes.addSkipped(l.file, `values "`+scheme+`…"`, "the store is not read: the value stays as it is written")
 		}
 	}
-	data = environmentValue.ReplaceAllFunc(data, func(found []byte) []byte {
-		variable := string(found[len(`"env://`) : len(found)-1])
-		value, known := l.env[variable]
-		if !known {
-			l.changes.addSkipped(l.file, "env://"+variable, "gateway.env has no value for it: the gateway reads an empty text")
-		}
-		quoted, _ := json.Marshal(value) // a text
-		return quoted
-	})
+	return decodeObject(name, l.replaceVariables(data))
+}
+
+func decodeObject(name string, data []byte) (object, error) {
 	var whole object
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -200,7 +195,22 @@ func (l *localiser) readJSON(name string) (object, error) {
 	return whole, nil
 }
 
-var environmentValue = regexp.MustCompile(`"env://[^"]+"`)
+// environmentValue is a variable of the gateway's environment. Its name ends with the text.
+var environmentValue = regexp.MustCompile(`env://([^"]+)`)
+
+// replaceVariables puts the values of env:// in, as replaceSecrets of Tyk's gateway/api_definition.go does: at any place of a text and without
+// quoting. A variable that is not set, or empty, leaves the text unchanged.
+func (l *localiser) replaceVariables(data []byte) []byte {
+	text := string(data)
+	for _, found := range environmentValue.FindAllStringSubmatch(text, -1) {
+		if value := l.env[found[1]]; value != "" {
+			text = strings.ReplaceAll(text, found[0], value)
+			continue
+		}
+		l.changes.addSkipped(l.file, found[0], "gateway.env has no value for it: the text stays as it is, as in a gateway without the variable")
+	}
+	return []byte(text)
+}
 
 // describeJSONError adds line and column.
 func describeJSONError(name string, data []byte, err error) error {
@@ -516,7 +526,7 @@ func (l *localiser) addHost(target, part string) string {
 		full = "http://" + full
 	}
 	u, err := url.Parse(full)
-	if err != nil || u.Host == "" || u.Scheme == "tyk" {
+	if err != nil || u.Host == "" || u.Scheme == "tyk" || u.Scheme == "env" { // env: a variable without a value, which Tyk cannot forward to
 		return target
 	}
 	note := "the local Envoy and a stand-in for the service"
@@ -537,11 +547,15 @@ func (l *localiser) addHost(target, part string) string {
 // readOpenAPI copies the OpenAPI form of a definition. The gateway routes by the classic form.
 func (l *localiser) readOpenAPI(name string) error {
 	base := filepath.Base(name)
-	whole, err := l.readJSON(name)
+	data, err := readfile.Read(name, maxDefinition)
 	if errors.Is(err, os.ErrNotExist) {
 		l.changes.addSkipped(base, "the whole file", "is_oas is set, and this file is absent: the gateway runs the classic form alone")
 		return nil
 	}
+	if err != nil {
+		return err
+	}
+	whole, err := decodeObject(name, data) // the gateway puts no values of env:// into this form
 	if err != nil {
 		return err
 	}

@@ -170,7 +170,7 @@ func TestListedChanges(t *testing.T) {
 		"a.json: jwt_signing_method: hmac -> rsa", "a.json: proxy.target_url: https://api.example.com/v1 -> http://127.", "https is sent as http",
 		"workloads: api.example.com:443: it is outside of the mesh", "a.json: config_data.help: https://help.example: nothing in the copy connects to it",
 		"config_data.errors: https://errors.example/…: ", "config_data.hook: https://hooks.example/…: ",
-		`secret.json: env://ABSENT: gateway.env has no value for it`, `secret.json: values "vault://…": the store is not read`,
+		`secret.json: env://ABSENT: gateway.env has no value for it: the text stays as it is`, `secret.json: values "vault://…": the store is not read`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("not listed: %s", want)
@@ -181,5 +181,37 @@ func TestListedChanges(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(text)
+	}
+}
+
+// Values of env:// are put in as the gateway does: at any place of a classic definition, and only if there is one.
+func TestVariablesOfDefinitions(t *testing.T) {
+	_, err := prepare(t, map[string]string{
+		"rehearsal.yaml":  strings.Replace(files["rehearsal.yaml"], "apis: apis,", "apis: apis, env: {NAME: shop, HOST: b.shop.svc.cluster.local, EMPTY: ''},", 1),
+		"apis/a.json":     `{"api_id": "a", "is_oas": true, "name": "the env://NAME", "slug": "env://EMPTY", "org_id": "env://ABSENT", "proxy": {"listen_path": "/a/", "target_url": "http://env://HOST"}}`,
+		"apis/a-oas.json": `{"info": {"title": "env://NAME"}}`,
+		"apis/b.json":     `{"api_id": "b", "proxy": {"listen_path": "/b/", "target_url": "env://ABSENT"}}`,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, wants := range map[string][]string{
+		"a.json":     {`"name": "the shop"`, `"slug": "env://EMPTY"`, `"org_id": "env://ABSENT"`, `"target_url": "http://b.shop.svc.cluster.local"`},
+		"a-oas.json": {`"title": "env://NAME"`},
+		"b.json":     {`"target_url": "env://ABSENT"`},
+	} {
+		copied, err := filepath.Glob(filepath.Join(os.TempDir(), "*", "apis", name))
+		if err != nil || len(copied) != 1 {
+			t.Fatal(copied, err)
+		}
+		data, err := os.ReadFile(copied[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range wants {
+			if !strings.Contains(string(data), want) {
+				t.Errorf("%s: no %s in %s", name, want, data)
+			}
+		}
 	}
 }
