@@ -134,8 +134,8 @@ lint-proof: test-programs ## Cause on the real gateway, Envoy and control plane 
 	cd e2e && go test -count=1 ./drills -run '^(TestDrills|TestRetries)$$'
 	cd e2e && go test -tags lintproof -count=1 ./fidelity -run '^(TestNormalisation|TestLintDecisions|TestLintTraffic|TestLintOutages|TestLintAccessLog)$$'
 	cd e2e && go test -tags lintproof -count=1 ./envoy -run '^TestLintRoutes$$'
-	cd e2e && go test -count=1 . -run '^(TestTopologies|TestTrustComesAndGoes)$$'
-	cd e2e/istiod && go test -tags lintproof -count=1 -run '^(TestLintFacts|TestLintTimeout|TestLintChains|TestLintSettings|TestLintReach|TestLintRejected|TestChains)$$' .
+	cd e2e && go test -tags lintproof -count=1 . -run '^(TestTopologies|TestTrustComesAndGoes|TestLintTracing)$$'
+	cd e2e/istiod && go test -tags lintproof -count=1 -run '^(TestLintFacts|TestLintTimeout|TestLintChains|TestLintCapture|TestLintSettings|TestLintReach|TestLintRejected|TestChains)$$' .
 
 .PHONY: rbac-proof
 rbac-proof: test-programs ## Send random requests through gateways with the Tyk policies of `meshpass rbac generate` [REQUESTS=10000 for each case]

@@ -21,10 +21,13 @@ import (
 	"github.com/meshpass/meshpass/e2e/spans"
 )
 
+// tykTraces switches Tyk's tracing on: Tyk decides what is sampled.
+const tykTraces = `"opentelemetry": {"enabled": true, "exporter": "grpc", "endpoint": "COLLECTOR", "span_processor_type": "simple", "sampling": {"type": "TraceIDRatioBased", "rate": 0.5, "parent_based": false}}, `
+
 // One request is one trace: Tyk's spans with the signing as an event, each Envoy's, and each Check's with its decision. Tyk decides
 // what is sampled, whatever the client's flag says. All records have the trace's id.
 func TestOneTrace(t *testing.T) {
-	c, mesh := startTraced(t, `"opentelemetry": {"enabled": true, "exporter": "grpc", "endpoint": "COLLECTOR", "span_processor_type": "simple", "sampling": {"type": "TraceIDRatioBased", "rate": 0.5, "parent_based": false}}, `)
+	c, mesh := startTraced(t, tykTraces)
 	requests := []struct{ id, tenant, trace, flags, want string }{
 		{"request 1", "acme", "4bf92f3577b34da6f3ce929d0e0e4736", "01", traceNotSampled}, // the sampler compares the second half with the rate
 		{"request 2", "acme", "4bf92f3577b34da603ce929d0e0e4736", "00", traceAllowed},
@@ -220,9 +223,10 @@ tyk-gateway: orders.shop.svc.cluster.local:80/* http.status_code=403 guid:x-requ
 )
 
 // startTraced starts the tour in which Envoys and the authorizer export, and Tyk with a setting. COLLECTOR in it is the receiver's address.
-func startTraced(t *testing.T, tykSetting string) (*collector, *localmesh.Mesh) {
+// replaced are pairs of texts in the Telemetry object.
+func startTraced(t *testing.T, tykSetting string, replaced ...string) (*collector, *localmesh.Mesh) {
 	t.Helper()
-	c := &collector{tykSetting: tykSetting}
+	c := &collector{tykSetting: tykSetting, telemetry: strings.NewReplacer(replaced...)}
 	t.Cleanup(func() {
 		if c.receiver != nil {
 			c.receiver.Stop()
@@ -234,6 +238,7 @@ func startTraced(t *testing.T, tykSetting string) (*collector, *localmesh.Mesh) 
 // collector receives the spans of a local mesh.
 type collector struct {
 	tykSetting string
+	telemetry  *strings.Replacer // of texts in the Telemetry object
 	receiver   *spans.Receiver
 }
 
@@ -300,7 +305,7 @@ func (c *collector) prepare(dir string) error {
 			return err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "cluster", "telemetry.yaml"), telemetry, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "cluster", "telemetry.yaml"), []byte(c.telemetry.Replace(string(telemetry))), 0o600); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "cluster", "collector.yaml"), []byte(strings.ReplaceAll(collectorObjects, "ADDRESS", host)), 0o600)

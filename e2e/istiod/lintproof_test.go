@@ -73,6 +73,41 @@ func TestLintChains(t *testing.T) {
 	}
 }
 
+// TestLintCapture: a Sidecar with captureMode: NONE takes a port out of interception as `meshpass lint` says.
+func TestLintCapture(t *testing.T) {
+	t.Run("sidecar_ingress_not_captured", func(t *testing.T) {
+		s := simulate(t, inventory, loadChains(t, manifest(networkingV1, "Sidecar", "s", "shop",
+			`{workloadSelector: {labels: {app: inventory}}, ingress: [{port: {number: 8080, protocol: HTTP, name: http}, captureMode: NONE, defaultEndpoint: "127.0.0.1:8081"}]}`)))
+		if got := s.Run(in(8080, simulation.HTTP)).ClusterMatched; got != "InboundPassthroughCluster" {
+			t.Errorf("intercepted requests go to %s", got)
+		}
+		own := xdstest.ExtractListener(inventory.address+"_8080", s.Listeners)
+		if own == nil || own.GetBindToPort() != nil && !own.GetBindToPort().GetValue() {
+			t.Fatal("Envoy does not listen on the port")
+		}
+		for _, chain := range own.GetFilterChains() {
+			if got := chain.GetFilterChainMatch().GetTransportProtocol(); got != "tls" {
+				t.Errorf("Envoy accepts %q there", got)
+			}
+		}
+	})
+	for mode, want := range map[string]string{"NONE": "PassthroughCluster", "IPTABLES": "outbound|8080||inventory.shop.svc.cluster.local"} {
+		t.Run("callee_not_visible, "+mode, func(t *testing.T) {
+			call := out(8080, "inventory.shop.svc.cluster.local")
+			call.Address = "10.96.0.12"
+			bind := "bind: 127.0.0.1, "
+			if mode != "NONE" {
+				bind = ""
+			}
+			s := simulate(t, reports, loadChains(t, manifest(networkingV1, "Sidecar", "s", "shop",
+				`{workloadSelector: {labels: {app: reports}}, egress: [{port: {number: 8080, protocol: HTTP, name: http}, `+bind+`captureMode: `+mode+`, hosts: ["shop/*"]}, {hosts: ["istio-system/*", "meshpass/*"]}]}`)))
+			if got := s.Run(call).ClusterMatched; got != want {
+				t.Errorf("requests go to %s, want %s", got, want)
+			}
+		})
+	}
+}
+
 // managerOf is the HTTP connection manager of the workload's port.
 func managerOf(t *testing.T, m *manifests) *hcm.HttpConnectionManager {
 	t.Helper()
@@ -137,6 +172,15 @@ func TestLintSettings(t *testing.T) {
 			t.Errorf("%v per cent of all traces, want Istio's default of 1", got)
 		}
 	})
+	for name, known := range map[string]bool{"otel": true, "OTel": true, "otell": false, "meshpass": false} {
+		t.Run("tracing_provider_unknown "+name, func(t *testing.T) {
+			spec := `{tracing: [{providers: [{name: ` + name + `}], randomSamplingPercentage: 100}]}`
+			manager := managerOf(t, loadChains(t, withMesh(tracer)+"---\n"+manifest(telemetryV1, "Telemetry", "tracing", "istio-system", spec)))
+			if got := manager.GetTracing() != nil; got != known {
+				t.Errorf("the proxy has tracing: %t, want %t", got, known)
+			}
+		})
+	}
 	for _, row := range []struct{ code, more string }{
 		{"provider_not_visible, egress of a Sidecar", manifest(networkingV1, "Sidecar", "default", "shop", `{egress: [{hosts: ["./*", "istio-system/*"]}]}`)},
 		{"provider_not_visible, defaultServiceExportTo", withMesh(`defaultServiceExportTo: ["."]`)},

@@ -28,6 +28,10 @@ var (
 		"Remove the patch. For exceptions, write public entries into documents.")
 	headerVirtualService = registry.Define("header_virtual_service", finding.Error,
 		"A VirtualService removes or sets a header of ours on the way to a workload of the mesh.", headersBreak, headersFix)
+	headerWasm = registry.Define("header_wasm", finding.Warning,
+		"The configuration of a WebAssembly plugin, in a WasmPlugin or an EnvoyFilter, names a header of ours.",
+		"lint does not see what its code does. "+headersBreak,
+		"Make sure that the plugin only reads the header, and accept the finding in a baseline; otherwise remove the header from its configuration.")
 	headerRoute = registry.Define("header_route_filter", finding.Error,
 		"A filter of an HTTPRoute or GRPCRoute removes or sets a header of ours.", headersBreak, headersFix)
 )
@@ -37,6 +41,12 @@ var reservedText = regexp.MustCompile(`(?i)txn[^a-z0-9]{1,2}token|x[^a-z0-9]{1,2
 
 func (c *checker) checkHeaders() {
 	c.checkRequestAuthentications()
+	for _, o := range c.OfKind(objects.Extensions, "WasmPlugin") {
+		if model.SelectorOf(o).Find("istio").String() != "egressgateway" {
+			c.checkWasm(o, o.Spec().Find("pluginConfig"))
+			c.checkWasm(o, o.Spec().FindPath("vmConfig", "env"))
+		}
+	}
 	for _, o := range c.OfKind(objects.Networking, "EnvoyFilter") {
 		for _, patch := range o.Spec().Find("configPatches").Entries() {
 			c.checkPatch(o, patch)
@@ -148,6 +158,8 @@ func (c *checker) checkPatch(o *objects.Object, patch *objects.Node) {
 			return true
 		}
 		switch {
+		case n.Key == "value" && n.Parent() != nil && n.Parent().Key == "configuration": // of a plugin, as text
+			c.checkWasm(o, n)
 		case n.Key == "header" && n.Parent().Find("remove").IsTrue() && identity.IsReservedHeader(n.String()):
 			c.report.Add(headerEnvoyFilter, n, "%s removes the header %s", o.Title(), n.String())
 		case isConsumed(n) && identity.IsReservedHeader(n.String()):
@@ -158,6 +170,17 @@ func (c *checker) checkPatch(o *objects.Object, patch *objects.Node) {
 			c.report.Add(headerEnvoyFilter, n, "%s changes headers that match %q", o.Title(), n.String())
 		case isLua(n) && changesReserved(n.String()):
 			c.report.Add(headerEnvoyFilter, n, "the Lua code of %s changes a header of ours", o.Title())
+		}
+		return true
+	})
+}
+
+// checkWasm looks for names of ours in the configuration of a WebAssembly plugin: as texts, as members, or inside of longer texts.
+func (c *checker) checkWasm(o *objects.Object, config *objects.Node) {
+	config.Walk(func(n *objects.Node) bool {
+		if text := n.String(); n != config && identity.IsReservedHeader(n.Key) || n.Kind == objects.Text && (identity.IsReservedHeader(text) || reservedText.MatchString(text)) {
+			c.report.Add(headerWasm, n, "the plugin of %s has a header of ours in its configuration", o.Title())
+			return false
 		}
 		return true
 	})

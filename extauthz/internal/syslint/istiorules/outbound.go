@@ -15,9 +15,9 @@ var (
 	outboundExcluded = registry.Define("outbound_not_intercepted", finding.Error,
 		"Requests of Tyk's gateway, or of another caller, to guarded hosts go past its own sidecar: by annotations, or by the user of a container.",
 		"They have no certificate, and a STRICT workload closes the connection. Nothing removes tokens from what leaves the mesh on this way.",
-		"Remove the port or the range from the annotation, and run no container as user or group 1337.")
+		"Remove the port, the range or the interface from the annotation, and run no container as user or group 1337.")
 	calleeHidden = registry.Define("callee_not_visible", finding.Error,
-		"The proxy of a caller that a document names does not get the Service of the document's target: egress of a Sidecar or exportTo leave it out.",
+		"The proxy of a caller that a document names does not get the Service of the document's target: egress of a Sidecar or exportTo leave it out, or the egress listener has captureMode: NONE.",
 		"The proxy passes the requests on as bytes, without a certificate: a STRICT workload closes the connection, or the proxy answers 502.",
 		"Add the namespace of the target, such as shop/*, to spec.egress.hosts of the Sidecar, and let its Service be visible there.")
 )
@@ -41,7 +41,11 @@ func (c *checker) checkCallers() {
 
 // isCaller reports a workload that sends requests to guarded ones.
 func (c *checker) isCaller(w *model.Workload) bool {
-	return c.IsGuarded(w) || len(c.calls.named[w]) > 0 || slices.ContainsFunc(c.Gateways, func(g *model.TykGateway) bool { return g.Workload == w })
+	return c.IsGuarded(w) || len(c.calls.named[w]) > 0 || c.isTykGateway(w)
+}
+
+func (c *checker) isTykGateway(w *model.Workload) bool {
+	return slices.ContainsFunc(c.Gateways, func(g *model.TykGateway) bool { return g.Workload == w })
 }
 
 // guardedServices gives the ports and the addresses of the Services that lead to guarded workloads.
@@ -97,6 +101,15 @@ func (c *checker) setting(w *model.Workload, annotation, value string) *objects.
 	return nil
 }
 
+// excludedInterfaces is the annotation with the network interfaces whose traffic, in and out, goes past the sidecar; nil: there are no such ones.
+func (c *checker) excludedInterfaces(w *model.Workload) *objects.Node {
+	n := w.Annotation("traffic.sidecar.istio.io/excludeInterfaces")
+	if strings.Trim(n.String(), ", ") == "" {
+		return nil
+	}
+	return n
+}
+
 func (c *checker) checkOutbound(w *model.Workload, ports []int, addresses []netip.Addr) {
 	const sidecarUser = 1337
 	for _, container := range w.Containers() {
@@ -109,6 +122,9 @@ func (c *checker) checkOutbound(w *model.Workload, ports []int, addresses []neti
 				c.report.Add(outboundExcluded, n, "the container %s of %s has the id of the sidecar, whose connections are not intercepted", container.Find("name").String(), w.Title())
 			}
 		}
+	}
+	if n := c.excludedInterfaces(w); n != nil && !c.IsGuarded(w) { // see port_not_intercepted
+		c.report.Add(outboundExcluded, n, "%s sends past its sidecar on the network interfaces %s", w.Title(), n.String())
 	}
 	if n := c.setting(w, "excludeOutboundPorts", "excludeOutboundPorts"); n != nil {
 		for _, text := range strings.Split(n.String(), ",") {
@@ -177,8 +193,12 @@ func (c *checker) checkCallees(caller *model.Workload) {
 }
 
 func (c *checker) checkCallee(caller *model.Workload, d *model.Document, h *model.Host, egress *objects.Node) {
-	if !egress.IsEmpty() && !c.hiding[egress] && !sendsHost(egress, h, caller.Namespace) {
+	switch {
+	case egress.IsEmpty() || c.hiding[egress]:
+	case !sendsHost(egress, h, caller.Namespace, false):
 		c.report.Add(calleeHidden, egress, "the Sidecar of %s does not send to %s, which document %s lets it call", caller.Title(), h.Name, d.Name)
+	case !sendsHost(egress, h, caller.Namespace, true):
+		c.report.Add(calleeHidden, egress, "the Sidecar of %s has captureMode NONE for %s, which document %s lets it call", caller.Title(), h.Name, d.Name)
 	}
 	if exported, at := c.exportOf(h); len(exported) > 0 && !c.hiding[at] && !isExported(exported, h.Namespace, caller.Namespace) {
 		c.report.Add(calleeHidden, at, "%s is visible in %v, and not in the namespace of %s, which document %s lets call it", h.Object.Title(), exported, caller.Title(), d.Name)

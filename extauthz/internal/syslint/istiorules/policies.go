@@ -48,7 +48,7 @@ var (
 	portExcluded = registry.Define("port_not_intercepted", finding.Error,
 		"A port of a guarded workload, of an authorizer with tls.mode mesh, or one of Tyk's gateway that a policy closes, is excluded from interception.",
 		"Requests to this port go past the sidecar: without mutual TLS, without a Check and past the policy. A Check that does so has the client's name that the client writes.",
-		"Remove the port from the annotation.")
+		"Remove the port or the interface from the annotation.")
 	notInjected = registry.Define("guarded_not_injected", finding.Error,
 		"A guarded workload, or an authorizer with tls.mode mesh, has no sidecar.",
 		"No proxy asks about its requests. Without its sidecar, an authorizer takes the client's name that a client writes.",
@@ -77,6 +77,14 @@ var (
 		"ALLOW or DENY policies of Istio on a guarded workload keep out a caller that its document names.",
 		"Envoy answers the caller with 403 (RBAC: access denied), and no document is asked.",
 		"Add the caller's principal to a rule of the ALLOW policies, or remove it from the DENY policy.")
+	gatewayLabelled = registry.Define("gateway_guarded", finding.Error,
+		"The pods of a gateway, of Istio or of Tyk, have the label meshpass.dev/guarded.",
+		"Requests from outside of the mesh have neither a certificate nor a token: every one of them is denied.",
+		"Remove the label. Before a gateway of Istio, use manifests/istio/ingress or gateway-api, whose listener needs no caller; Tyk's gateway has documents for the edge.")
+	ingressUncaptured = registry.Define("sidecar_ingress_not_captured", finding.Error,
+		"A Sidecar has an ingress listener with captureMode: NONE for a guarded workload whose traffic is intercepted.",
+		"Envoy itself listens on the port, with mutual TLS. It forwards intercepted requests there in plaintext after the Check, and closes the connection: callers get 503.",
+		"Remove captureMode. The workload listens on defaultEndpoint, or on the port itself.")
 	portUnnamed = registry.Define("port_protocol_unknown", finding.Warning,
 		"A port of a guarded workload has no protocol in its name.",
 		"Istio guesses the protocol from the first bytes. What it takes for TCP has no path and no token, and is denied.",
@@ -221,6 +229,10 @@ func (c *checker) checkWorkloads() {
 	c.checkLabelPlaces()
 	for _, w := range c.Workloads {
 		label := w.Labels[model.GuardLabel]
+		if label != "" && (w.IsGateway() || c.isTykGateway(w)) {
+			c.report.Add(gatewayLabelled, orNode(findLabel(w, model.GuardLabel), w.Object.Root), "%s is a gateway and has the label %s: %s", w.Title(), model.GuardLabel, label)
+			continue
+		}
 		if label != "" && len(c.CustomPolicies(w)) == 0 && !c.guardedByWaypoint(w) {
 			c.report.Add(guardedNoPolicy, orNode(findLabel(w, model.GuardLabel), w.Object.Root), "%s has the label %s: %s, and no CUSTOM policy selects it", w.Title(), model.GuardLabel, label)
 			continue
@@ -366,8 +378,11 @@ func (c *checker) checkPorts(w *model.Workload) {
 			}
 		}
 	}
-	for _, port := range c.sidecarOf(w).Find("ingress").Entries() {
-		port = port.Find("port")
+	for _, listener := range c.sidecarOf(w).Find("ingress").Entries() {
+		port := listener.Find("port")
+		if mode := listener.Find("captureMode"); mode.String() == "NONE" && w.PodSpec != nil {
+			c.report.Add(ingressUncaptured, mode, "the Sidecar of %s has captureMode NONE for port %s", w.Title(), port.Find("number").String())
+		}
 		for _, policy := range c.CustomPolicies(w) {
 			if model.ProtocolOf(port) == model.TCP && coversPort(policy, port.Find("number").Int()) {
 				c.report.Add(customTCP, port, "a Sidecar makes port %s of %s TCP, and %s asks about every connection to it", port.Find("number").String(), w.Title(), policy.Title())
@@ -517,6 +532,9 @@ func (c *checker) checkInterception(w *model.Workload, ports []int) {
 				c.report.Add(portExcluded, n, "the mesh has interception mode NONE, also for %s", w.Title())
 			}
 		}
+	}
+	if n := c.excludedInterfaces(w); n != nil {
+		c.report.Add(portExcluded, n, "the network interfaces %s of %s are excluded from interception", n.String(), w.Title())
 	}
 	c.checkInterceptedPorts(w, ports)
 }

@@ -20,8 +20,12 @@ var (
 		"Set randomSamplingPercentage: 100, and decide at the gateway which requests are sampled.")
 	contextCut = registry.Define("tracing_context_disabled", finding.Warning,
 		"A Telemetry object switches the propagation of trace contexts off.",
-		"The authorizer's spans and the next hops belong to no trace of the request.",
+		"Envoy reports its spans and passes the request's traceparent on unchanged: each hop's span is beside that of its caller, not below it. Without a traceparent each hop begins a trace of its own, and audit records have no trace id.",
 		"Remove disableContextPropagation.")
+	tracerUnknown = registry.Define("tracing_provider_unknown", finding.Warning,
+		"A Telemetry object, or defaultProviders of the MeshConfig, names a provider for traces that extensionProviders does not have, or one of another kind.",
+		"istiod configures no tracing: the proxies report no spans, and a trace ends at the gateway.",
+		"Add the provider to extensionProviders, as the comment of manifests/istio/tracing/telemetry.yaml does, or correct its name.")
 	requestIDSamples = registry.Define("tracing_request_id", finding.Warning,
 		"Tracing is on, and useRequestIdForTraceSampling is not false.",
 		"Envoy drops the trace of a request whose X-Request-Id is no UUID, although Tyk sampled it, and replaces a digit of a UUID: the records of the edge and of the mesh have different request ids.",
@@ -42,6 +46,7 @@ func (c *checker) checkTelemetry() {
 	}
 	for _, mesh := range c.Meshes {
 		c.checkSampling(mesh)
+		c.checkTracers(mesh)
 		c.checkAccessLog(mesh)
 		c.checkStats(mesh)
 	}
@@ -83,6 +88,41 @@ func (c *checker) checkSampling(mesh *model.Mesh) {
 	for _, p := range mesh.Providers() {
 		if n := p.Config.FindPath("sampling", "samplingPercentage"); n != nil && isBelow100(n) {
 			c.report.Add(samplingCuts, n, "provider %s samples %s %%", p.Name, n.String())
+		}
+	}
+}
+
+// tracers are the kinds of providers that take spans.
+var tracers = []string{"opentelemetry", "zipkin", "lightstep", "datadog", "stackdriver", "opencensus", "skywalking"}
+
+// checkTracers looks the providers for traces up. Istio uses the first one of a list, and compares names without regard to case.
+func (c *checker) checkTracers(mesh *model.Mesh) {
+	lists := []*objects.Node{mesh.Find("defaultProviders", "tracing")}
+	for _, o := range c.OfKind(objects.Telemetry, "Telemetry") {
+		for _, tracing := range o.Spec().Find("tracing").Entries() {
+			if !tracing.Find("disableSpanReporting").IsTrue() {
+				lists = append(lists, tracing.Find("providers"))
+			}
+		}
+	}
+	known := map[string]*model.Provider{"stackdriver": nil} // Istio's own
+	for _, p := range mesh.Providers() {
+		known[strings.ToLower(p.Name)] = p
+	}
+	for _, list := range lists {
+		if list.IsEmpty() {
+			continue
+		}
+		first := list.Entries()[0]
+		if named := first.Find("name"); named != nil {
+			first = named
+		}
+		p, found := known[strings.ToLower(first.String())]
+		switch {
+		case !found:
+			c.report.Add(tracerUnknown, first, "the MeshConfig has no provider %s%s", first.String(), suggest.DidYouMean(first.String(), slices.Collect(maps.Keys(known))))
+		case p != nil && !slices.Contains(tracers, p.Config.Key):
+			c.report.Add(tracerUnknown, first, "the provider %s is no provider for traces: it is %s", first.String(), p.Config.Key)
 		}
 	}
 }

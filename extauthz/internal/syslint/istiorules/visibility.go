@@ -25,7 +25,7 @@ func (c *checker) checkVisibility(w *model.Workload) {
 		if host == nil {
 			continue
 		}
-		if egress := c.sidecarOf(w).Find("egress"); !egress.IsEmpty() && !sendsHost(egress, host, w.Namespace) {
+		if egress := c.sidecarOf(w).Find("egress"); !egress.IsEmpty() && !sendsHost(egress, host, w.Namespace, false) {
 			c.hiding[egress] = true
 			c.report.Add(providerHidden, egress, "the Sidecar of %s does not send to %s, the service of provider %s", w.Title(), host.Name, p.Name)
 		}
@@ -79,9 +79,13 @@ func (c *checker) sidecarOf(w *model.Workload) *objects.Node {
 	return ofMesh
 }
 
-// sendsHost reports whether the egress of a Sidecar has a host: entries NAMESPACE/HOST, with . for the own namespace and * for all.
-func sendsHost(egress *objects.Node, host *model.Host, own string) bool {
+// sendsHost reports whether the egress of a Sidecar has a host: entries NAMESPACE/HOST, with . for the own namespace and * for all. It can leave
+// out listeners that get no intercepted connection.
+func sendsHost(egress *objects.Node, host *model.Host, own string, intercepted bool) bool {
 	for _, listener := range egress.Entries() {
+		if intercepted && listener.Find("captureMode").String() == "NONE" {
+			continue
+		}
 		for _, text := range listener.Find("hosts").Texts() {
 			namespace, name, _ := strings.Cut(text, "/")
 			if namespace == "." {
@@ -118,34 +122,5 @@ func isExported(namespaces []string, of, to string) bool {
 
 // matchesSelectors reports whether one of several label selectors has a namespace.
 func matchesSelectors(selectors *objects.Node, namespace *objects.Object) bool {
-	label := func(key string) (string, bool) {
-		if key == "kubernetes.io/metadata.name" {
-			return namespace.Name, true
-		}
-		value, found := namespace.Labels[key]
-		return value, found
-	}
-	return slices.ContainsFunc(selectors.Entries(), func(selector *objects.Node) bool {
-		for _, m := range selector.Find("matchLabels").Members() {
-			if value, _ := label(m.Key); value != m.String() {
-				return false
-			}
-		}
-		for _, e := range selector.Find("matchExpressions").Entries() {
-			value, found := label(e.Find("key").String())
-			listed := slices.Contains(e.Find("values").Texts(), value)
-			switch e.Find("operator").String() {
-			case "In":
-				found = found && listed
-			case "NotIn":
-				found = !found || !listed
-			case "DoesNotExist":
-				found = !found
-			}
-			if !found {
-				return false
-			}
-		}
-		return true
-	})
+	return slices.ContainsFunc(selectors.Entries(), func(selector *objects.Node) bool { return model.MatchesNamespace(selector, namespace) })
 }

@@ -30,6 +30,8 @@ type Model struct {
 	Documents   []*Document
 	Accounts    map[string]bool // NAMESPACE/NAME
 	Kinds       map[string][]*objects.Object
+
+	networkPolicies map[string][]*objects.Object // by namespace
 }
 
 // GuardLabel is the label whose values choose how a workload is guarded.
@@ -43,6 +45,10 @@ func New(set *objects.Set) *Model {
 	}
 	for _, o := range m.OfKind(objects.Core, "Namespace") {
 		m.Namespaces[o.Name] = o
+	}
+	m.networkPolicies = map[string][]*objects.Object{}
+	for _, o := range m.OfKind(objects.Network, "NetworkPolicy") {
+		m.networkPolicies[o.Namespace] = append(m.networkPolicies[o.Namespace], o)
 	}
 	for _, o := range m.OfKind(objects.Core, "ServiceAccount") {
 		m.Accounts[o.Namespace+"/"+o.Name] = true

@@ -251,7 +251,7 @@ func (m *Model) PortsOf(w *Workload) []Port {
 			continue
 		}
 		for _, p := range h.Ports {
-			number := w.resolvePort(p)
+			number := w.ResolvePort(p)
 			if number == 0 || seen[number] {
 				continue
 			}
@@ -262,8 +262,8 @@ func (m *Model) PortsOf(w *Workload) []Port {
 	return all
 }
 
-// resolvePort finds the pods' port behind a port of a Service; 0: it is not known.
-func (w *Workload) resolvePort(p *objects.Node) int {
+// ResolvePort finds the pods' port behind a port of a Service; 0: it is not known.
+func (w *Workload) ResolvePort(p *objects.Node) int {
 	target := p.Find("targetPort")
 	if target.IsEmpty() {
 		return max(p.Find("port").Int(), p.Find("number").Int())

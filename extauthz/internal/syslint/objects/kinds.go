@@ -17,6 +17,7 @@ const (
 	Tyk        = "tyk.tyk.io"
 	Meshpass   = "meshpass.dev"
 	Admission  = "admissionregistration.k8s.io"
+	Network    = "networking.k8s.io"
 	kustomize  = "kustomize.config.k8s.io"
 )
 
@@ -38,7 +39,8 @@ var checkedKinds = map[string]map[string]kindInfo{
 		"Deployment": {versions: "v1", plural: "deployments"}, "StatefulSet": {versions: "v1", plural: "statefulsets"},
 		"DaemonSet": {versions: "v1", plural: "daemonsets"}, "ReplicaSet": {versions: "v1", plural: "replicasets"},
 	},
-	Batch: {"Job": {versions: "v1", plural: "jobs"}, "CronJob": {versions: "v1", plural: "cronjobs"}},
+	Batch:   {"Job": {versions: "v1", plural: "jobs"}, "CronJob": {versions: "v1", plural: "cronjobs"}},
+	Network: {"NetworkPolicy": {versions: "v1", plural: "networkpolicies"}},
 	Security: {
 		"AuthorizationPolicy": {versions: "v1 v1beta1", plural: "authorizationpolicies"}, "PeerAuthentication": {versions: "v1 v1beta1", plural: "peerauthentications"},
 		"RequestAuthentication": {versions: "v1 v1beta1", plural: "requestauthentications"},
@@ -83,7 +85,7 @@ var unrelatedGroups = []string{
 	"apiextensions.k8s.io", "apiregistration.k8s.io", "apps", "argoproj.io", "autoscaling", "batch", "cert-manager.io", "certificates.k8s.io",
 	"cilium.io", "coordination.k8s.io", "crd.projectcalico.org", "discovery.k8s.io", "events.k8s.io", "external-secrets.io", "flowcontrol.apiserver.k8s.io",
 	"helm.toolkit.fluxcd.io", "internal.apiserver.k8s.io", "karpenter.sh", "keda.sh", "kustomize.toolkit.fluxcd.io", "kyverno.io", "metrics.k8s.io", "monitoring.coreos.com",
-	"networking.k8s.io", "node.k8s.io", "policy", "projectcalico.org", "rbac.authorization.k8s.io", "resource.k8s.io", "scheduling.k8s.io", "snapshot.storage.k8s.io",
+	"node.k8s.io", "policy", "projectcalico.org", "rbac.authorization.k8s.io", "resource.k8s.io", "scheduling.k8s.io", "snapshot.storage.k8s.io",
 	"source.toolkit.fluxcd.io", "storage.k8s.io", "traefik.io", "velero.io",
 }
 
@@ -91,6 +93,9 @@ var unrelatedGroups = []string{
 var coreKinds = []string{
 	"Binding", "ComponentStatus", "Endpoints", "Event", "LimitRange", "Node", "PersistentVolume", "PersistentVolumeClaim", "PodTemplate", "ReplicationController", "ResourceQuota",
 }
+
+// networkKinds are the kinds of networking.k8s.io that no check reads.
+var networkKinds = []string{"Ingress", "IngressClass", "IPAddress", "ServiceCIDR"}
 
 func splitAPIVersion(text string) (group, version string) {
 	if before, after, found := strings.Cut(text, "/"); found {

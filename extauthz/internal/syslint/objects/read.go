@@ -256,7 +256,7 @@ func (r *Reader) addOther(root *Node, group, version, kind string) {
 	name := kind + "." + group
 	switch {
 	case checkedKinds[group] == nil && slices.Contains(unrelatedGroups, group),
-		group == Core && slices.Contains(coreKinds, kind), group == Apps && kind == "ControllerRevision":
+		group == Core && slices.Contains(coreKinds, kind), group == Network && slices.Contains(networkKinds, kind), group == Apps && kind == "ControllerRevision":
 		r.Set.Ignored[strings.TrimSuffix(name, ".")]++
 		return
 	}

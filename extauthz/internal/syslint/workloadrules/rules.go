@@ -24,4 +24,5 @@ func Check(m *model.Model, report *finding.Report) {
 	c.checkAuthorizers()
 	c.checkGateways()
 	c.checkServices()
+	c.checkNetworks()
 }
