@@ -134,6 +134,7 @@ lint-proof: test-programs ## Cause on the real gateway, Envoy and control plane 
 	cd e2e && go test -count=1 ./drills -run '^(TestDrills|TestRetries)$$'
 	cd e2e && go test -tags lintproof -count=1 ./fidelity -run '^(TestNormalisation|TestLintDecisions|TestLintTraffic|TestLintOutages|TestLintAccessLog)$$'
 	cd e2e && go test -tags lintproof -count=1 ./envoy -run '^TestLintRoutes$$'
+	cd e2e && go test -tags lintproof -count=1 ./netns -run '^TestLintInterception$$'
 	cd e2e && go test -tags lintproof -count=1 . -run '^(TestTopologies|TestTrustComesAndGoes|TestLintTracing)$$'
 	cd e2e/istiod && go test -tags lintproof -count=1 -run '^(TestLintFacts|TestLintTimeout|TestLintChains|TestLintCapture|TestLintSettings|TestLintReach|TestLintRejected|TestChains)$$' .
 

@@ -4,7 +4,7 @@ package e2e_test
 
 import "testing"
 
-// TestLintTracing: settings of a Telemetry object cut traces as `meshpass lint` says.
+// TestLintTracing: settings of a Telemetry object cut traces, as `meshpass lint` finds.
 func TestLintTracing(t *testing.T) {
 	const (
 		uuid    = "c1a4a0a8-4d5a-4b7e-9d0b-6a2f3c1e5b7d"
@@ -74,7 +74,7 @@ below 00f067aa0ba902b7, tyk-gateway: GET /jwt/tenants/acme/orders/1001 [meshpass
       inventory: async envoy.service.auth.v3.Authorization.Check egress
         meshpass: envoy.service.auth.v3.Authorization/Check decision=allow reason=rule_allowed policy=inventory rule=stock-for-orders txn=#2
 `
-	// traceApart: each hop has a trace of its own, and the audit record has none.
+	// traceApart: each hop has a trace of its own, and the audit record has no trace id.
 	traceApart = `
 tyk.audit.log kind=issue decision=allow reason=issued id=#1 txn=#2 sub=demo:alice
 tyk-gateway.access.log response_code=403 trace_id=#3

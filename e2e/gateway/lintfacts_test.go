@@ -38,7 +38,7 @@ var lintFacts = []struct {
 		[]call{{path: "/our-header/", as: "key"}}, []int{401}},
 }
 
-// TestLintFacts: the gateway does what `meshpass lint` says of a definition.
+// TestLintFacts: the gateway does the fault that `meshpass lint` finds of a definition.
 func TestLintFacts(t *testing.T) {
 	var apis []definition
 	for _, f := range lintFacts {

@@ -41,7 +41,7 @@ func peer(name, created, mode string) string {
 // httpProvider is a provider that asks in HTTP.
 const httpProvider = `{name: meshpass, envoyExtAuthzHttp: {service: meshpass.meshpass.svc.cluster.local, port: 9000, timeout: 0.25s}}`
 
-// TestLintChains: istiod makes of more configurations what `meshpass lint` says of them.
+// TestLintChains: istiod makes of more configurations the fault that `meshpass lint` finds.
 func TestLintChains(t *testing.T) {
 	waypoint := pod{name: "waypoint", namespace: "shop", address: "10.98.77.20", labels: map[string]string{"gateway.networking.k8s.io/gateway-name": "waypoint"}, kind: model.Waypoint}
 	unnamed := "apiVersion: v1\nkind: Service\nmetadata: {name: unnamed, namespace: shop}\nspec: {clusterIP: 10.96.0.99, selector: {app: inventory}, ports: [{name: web, port: 8099, targetPort: 8099, protocol: TCP}]}\n"
@@ -73,7 +73,7 @@ func TestLintChains(t *testing.T) {
 	}
 }
 
-// TestLintCapture: a Sidecar with captureMode: NONE takes a port out of interception as `meshpass lint` says.
+// TestLintCapture: a Sidecar with captureMode: NONE takes a port out of interception, as `meshpass lint` finds.
 func TestLintCapture(t *testing.T) {
 	t.Run("sidecar_ingress_not_captured", func(t *testing.T) {
 		s := simulate(t, inventory, loadChains(t, manifest(networkingV1, "Sidecar", "s", "shop",
@@ -143,7 +143,7 @@ const (
 	withTracer = `{tracing: [{providers: [{name: otel}]`
 )
 
-// TestLintSettings: settings of providers and of tracing become what `meshpass lint` says.
+// TestLintSettings: settings of providers and of tracing become the fault that `meshpass lint` finds.
 func TestLintSettings(t *testing.T) {
 	t.Run("provider_http", func(t *testing.T) {
 		filter := authzOf(t, managerOf(t, loadChains(t, withProviders(httpProvider))))
@@ -202,7 +202,7 @@ func TestLintSettings(t *testing.T) {
 	})
 }
 
-// TestLintReach: settings change who reaches a workload, and by which name, as `meshpass lint` says.
+// TestLintReach: settings change who reaches a workload, and by which name, as `meshpass lint` finds.
 func TestLintReach(t *testing.T) {
 	for mode, want := range map[string]hcm.HttpConnectionManager_ForwardClientCertDetails{
 		"ALWAYS_FORWARD_ONLY": hcm.HttpConnectionManager_ALWAYS_FORWARD_ONLY, "SANITIZE": hcm.HttpConnectionManager_SANITIZE, "": hcm.HttpConnectionManager_APPEND_FORWARD,
@@ -268,7 +268,7 @@ func TestLintReach(t *testing.T) {
 	})
 }
 
-// TestLintRejected: the schema of the API server, or the webhook of istiod, rejects what `meshpass lint` says it rejects.
+// TestLintRejected: the schema of the API server, or the webhook of istiod, rejects the fault that `meshpass lint` finds it rejects.
 func TestLintRejected(t *testing.T) {
 	for code, text := range map[string]string{
 		"custom_dry_run":     "apiVersion: " + securityV1 + "\nkind: AuthorizationPolicy\nmetadata: {name: p, annotations: {istio.io/dry-run: \"true\"}}\nspec: {action: CUSTOM, provider: {name: meshpass}, rules: [{}]}\n",

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,11 +30,13 @@ type mesh struct {
 	net  *network
 	pods map[string]*pod
 	mint func() string
+
+	moreFlags map[string][]string // of the init container, by pod
 }
 
-func startMesh(t *testing.T) *mesh {
+func startMesh(t *testing.T, moreFlags map[string][]string) *mesh {
 	t.Helper()
-	m := &mesh{t: t, dir: t.TempDir(), pods: map[string]*pod{}}
+	m := &mesh{t: t, dir: t.TempDir(), pods: map[string]*pod{}, moreFlags: moreFlags}
 	m.root = must(repo.Root())
 	m.net = must(newNetwork(t.Context(), readFile(t, "testdata/hosts")))
 	t.Cleanup(func() {
@@ -75,7 +78,7 @@ func (m *mesh) startPod(w envoy.Workload) {
 	m.t.Helper()
 	p := must(m.net.addPod(m.t.Context(), w.Name, w.Address))
 	m.pods[w.Name] = p
-	path, args := p.commandInside(must(repo.Bin("istio-iptables", "test-programs")), interceptionFlags...)
+	path, args := p.commandInside(must(repo.Bin("istio-iptables", "test-programs")), slices.Concat(interceptionFlags, m.moreFlags[w.Name])...)
 	if out, err := exec.CommandContext(m.t.Context(), path, args...).CombinedOutput(); err != nil {
 		m.t.Fatalf("istio-iptables: %v: %s", err, out)
 	}

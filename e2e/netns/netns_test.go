@@ -27,15 +27,8 @@ const (
 // A program without mesh settings sends plain HTTP to the Service's address, by its name. Both hops
 // use mutual TLS, both ask, and the Checks pass the authorizer's own sidecar.
 func TestTransparentInterception(t *testing.T) {
-	for _, tool := range []struct{ program, debian string }{{"ip", "iproute2"}, {"iptables", "iptables"}, {"setpriv", "util-linux"}} {
-		if _, err := exec.LookPath(tool.program); err != nil {
-			t.Skip("NOT RUN: transparent interception: needs " + tool.debian)
-		}
-	}
-	if exec.Command("unshare", "--net", "--mount", "true").Run() != nil {
-		t.Skip("NOT RUN: transparent interception: needs root")
-	}
-	m := startMesh(t)
+	requireTools(t)
+	m := startMesh(t, nil)
 	gateway := m.pods["tyk-gateway"].dial
 	for _, row := range []struct {
 		name    string
@@ -72,6 +65,19 @@ func TestTransparentInterception(t *testing.T) {
 				t.Errorf("audit records (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// requireTools leaves the test out on a machine without root, or without the programs that make namespaces.
+func requireTools(t *testing.T) {
+	t.Helper()
+	for _, tool := range []struct{ program, debian string }{{"ip", "iproute2"}, {"iptables", "iptables"}, {"setpriv", "util-linux"}} {
+		if _, err := exec.LookPath(tool.program); err != nil {
+			t.Skip("NOT RUN: transparent interception: needs " + tool.debian)
+		}
+	}
+	if exec.Command("unshare", "--net", "--mount", "true").Run() != nil {
+		t.Skip("NOT RUN: transparent interception: needs root")
 	}
 }
 

@@ -53,6 +53,7 @@ var proofs = map[string]string{
 	"route_destination_unknown":     "istiod.TestLintReach",
 	"caller_not_admitted":           "istiod.TestLintReach",
 	"target_ref_unknown":            "istiod.TestLintRejected",
+	"port_not_intercepted":          "netns.TestLintInterception",
 
 	"tyk_hooks_missing":           "gateway.TestUnguardedAPIs",
 	"tyk_hook_list":               "gateway.TestUnguardedAPIs",

@@ -20,6 +20,10 @@ var (
 		"The proxy of a caller that a document names does not get the Service of the document's target: egress of a Sidecar or exportTo leave it out, or the egress listener has captureMode: NONE.",
 		"The proxy passes the requests on as bytes, without a certificate: a STRICT workload closes the connection, or the proxy answers 502.",
 		"Add the namespace of the target, such as shop/*, to spec.egress.hosts of the Sidecar, and let its Service be visible there.")
+	callersBlocked = registry.Define("network_policy_blocks_callers", finding.Error,
+		"A NetworkPolicy keeps a caller that a document names from all guarded ports of the document's target: as egress of the caller, or as ingress of the target.",
+		"Where the network enforces it, connections fail before any Check: the caller's sidecar answers 503.",
+		"Admit the caller's pods in ingress of the target, and the target's pods, with the port of the pods, in egress of the caller.")
 )
 
 // checkCallers checks the workloads whose requests guarded workloads get: the gateways of Tyk, callers in documents, and guarded workloads.
@@ -188,8 +192,57 @@ func (c *checker) checkCallees(caller *model.Workload) {
 					c.checkCallee(caller, d, h, egress)
 				}
 			}
+			if w != caller && w.PodSpec != nil && !c.IsAmbientWorkload(w) {
+				c.checkNetwork(caller, d, w)
+			}
 		}
 	}
+}
+
+// checkNetwork finds NetworkPolicies that close all guarded ports to a caller, of those that Services lead to.
+func (c *checker) checkNetwork(caller *model.Workload, d *model.Document, w *model.Workload) {
+	if !c.HasNetworkPolicies() {
+		return
+	}
+	var ports []int
+	for _, h := range c.calls.hosts[w] {
+		for _, p := range h.Ports {
+			port := w.ResolvePort(p)
+			if port != 0 && slices.ContainsFunc(c.CustomPolicies(w), func(policy *objects.Object) bool { return coversPort(policy, port) }) {
+				ports = append(ports, port)
+			}
+		}
+	}
+	for _, direction := range []model.Direction{model.Egress, model.Ingress} {
+		var blocking *objects.Object
+		for _, port := range ports {
+			if blocking = c.FindBlocking(direction, caller, w, port); blocking == nil {
+				break
+			}
+		}
+		if blocking != nil && (direction == model.Ingress || !c.losesChecks(caller)) {
+			c.report.Add(callersBlocked, blocking.Spec(), "%s does not let %s reach %s, which document %s lets it call", blocking.Title(), caller.Title(), w.Title(), d.Name)
+		}
+	}
+}
+
+// losesChecks reports a guarded workload whose egress does not lead to the authorizer either: see network_policy_blocks_checks.
+func (c *checker) losesChecks(w *model.Workload) bool {
+	for _, policy := range c.CustomPolicies(w) {
+		p := c.ProviderOf(policy)
+		if p == nil {
+			continue
+		}
+		for _, h := range c.FindHosts(p.Config.Find("service").String(), "") {
+			port := h.FindPort(p.Config.Find("port").Int())
+			if slices.ContainsFunc(c.WorkloadsOf(h), func(authorizer *model.Workload) bool {
+				return c.FindBlocking(model.Egress, w, authorizer, authorizer.ResolvePort(port)) != nil
+			}) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (c *checker) checkCallee(caller *model.Workload, d *model.Document, h *model.Host, egress *objects.Node) {

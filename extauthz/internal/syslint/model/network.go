@@ -6,7 +6,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 )
 
-// Direction is one of the two sides at which a NetworkPolicy acts.
+// Direction is one of the two sides of a NetworkPolicy.
 type Direction struct{ policyType, rules, peers string }
 
 // The directions.
@@ -15,8 +15,11 @@ var (
 	Egress  = Direction{"Egress", "egress", "to"}
 )
 
+// HasNetworkPolicies reports whether the input has NetworkPolicies.
+func (m *Model) HasNetworkPolicies() bool { return len(m.networkPolicies) > 0 }
+
 // FindBlocking gives a NetworkPolicy that isolates pods in a direction, if no policy admits a connection over TCP to a port of the pods that take
-// it; nil: the connection is admitted, or the input does not say. Addresses (ipBlock), and labels of namespaces that are not in the input, are
+// it; nil: the connection is admitted, or the input does not show that. Addresses (ipBlock), and labels of namespaces that are not in the input, are
 // taken for those of the other pods.
 func (m *Model) FindBlocking(direction Direction, from, to *Workload, port int) *objects.Object {
 	own, other := from, to

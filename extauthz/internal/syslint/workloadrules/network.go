@@ -24,7 +24,7 @@ var (
 
 // checkNetworks checks the connections that NetworkPolicies must admit.
 func (c *checker) checkNetworks() {
-	if len(c.OfKind(objects.Network, "NetworkPolicy")) == 0 {
+	if !c.HasNetworkPolicies() {
 		return
 	}
 	pods := map[*model.Host][]*model.Workload{}
