@@ -20,7 +20,7 @@ func allowRule(rule string) string {
 	return "apiVersion: meshpass.dev/v1\nkind: AccessPolicy\nmetadata: {name: p}\nspec:\n  targets: {workloads: [ns/shop/sa/orders]}\n  rules: [" + rule + "]\n"
 }
 
-// TestLintDecisions: the authorizer decides the fault that `meshpass lint` finds of configurations that do not agree.
+// TestLintDecisions: the authorizer's decisions show the faults that `meshpass lint` finds in configurations that do not agree.
 func TestLintDecisions(t *testing.T) {
 	const wide = `{name: a, effect: allow}`
 	for _, row := range []struct {
@@ -109,7 +109,7 @@ func consumes(t *testing.T, issuer, more string) string {
 		"\", fromHeaders: [{name: Txn-Token}], jwks: '" + string(tokentest.JWKS(t)) + "'" + more + "}]}\n"
 }
 
-// TestLintTraffic: Envoy, configured by istiod, does the fault that `meshpass lint` finds of objects of Istio.
+// TestLintTraffic: Envoy, configured by istiod, shows the faults that `meshpass lint` finds in objects of Istio.
 func TestLintTraffic(t *testing.T) {
 	token := tokentest.ValidToken(t, time.Now())
 	for _, row := range []struct {
@@ -155,7 +155,7 @@ func TestLintTraffic(t *testing.T) {
 	})
 }
 
-// TestLintOutages: without an authorizer, a workload of the open provider gets the fault that `meshpass lint` finds.
+// TestLintOutages: without an authorizer, a workload of the open provider shows the faults that `meshpass lint` finds.
 func TestLintOutages(t *testing.T) {
 	for code, row := range map[string]struct {
 		replacements []string

@@ -38,7 +38,7 @@ var lintFacts = []struct {
 		[]call{{path: "/our-header/", as: "key"}}, []int{401}},
 }
 
-// TestLintFacts: the gateway does the fault that `meshpass lint` finds of a definition.
+// TestLintFacts: the gateway shows the faults that `meshpass lint` finds in a definition.
 func TestLintFacts(t *testing.T) {
 	var apis []definition
 	for _, f := range lintFacts {

@@ -30,7 +30,7 @@ var parts = []struct {
 	{"variable_unknown", "no-variable", `{"proxy": {"target_url": "env://NO_SUCH_VARIABLE"}}`, call{path: "/no-variable/", as: "key"}, 500, "upstream_refused"},
 }
 
-// TestLintParts: the gateway does the fault that `meshpass lint` finds of parts of definitions.
+// TestLintParts: the gateway shows the faults that `meshpass lint` finds in parts of definitions.
 func TestLintParts(t *testing.T) {
 	versions := `{"version_data": {"not_versioned": true, "versions": {"Default": {"name": "Default"}, "Other": {"name": "Other", "use_extended_paths": true,
 		"extended_paths": {"black_list": [{"path": "/admin", "method": "GET"}]}}}}}`
@@ -66,7 +66,7 @@ func TestLintParts(t *testing.T) {
 	})
 }
 
-// TestLintPolicies: the gateway does the fault that `meshpass lint` finds of Tyk policies and keys.
+// TestLintPolicies: the gateway shows the faults that `meshpass lint` finds in Tyk policies and keys.
 func TestLintPolicies(t *testing.T) {
 	withPolicy := func(policies string) string {
 		return strings.ReplaceAll(`{"use_standard_auth": false, `+madeJWT+`}`, `["all"]`, policies)

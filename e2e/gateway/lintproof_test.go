@@ -27,7 +27,7 @@ var more = []struct {
 	{"tyk_upstream_outside", "h2c", `{"proxy": {"target_url": "h2c://localhost:9"}}`, []call{{path: "/h2c/", as: "key"}}, []int{500}, "upstream_refused"},
 }
 
-// TestLintDefinitions: the gateway does the fault that `meshpass lint` finds of more definitions, of policies and of headers.
+// TestLintDefinitions: the gateway shows the faults that `meshpass lint` finds in more definitions, in policies and in headers.
 func TestLintDefinitions(t *testing.T) {
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := json.NewEncoder(w).Encode(r.Header); err != nil {
@@ -87,7 +87,7 @@ func TestLintDefinitions(t *testing.T) {
 	}
 }
 
-// TestLintGateways: the fault that `meshpass lint` finds of a gateway's own configuration.
+// TestLintGateways: a gateway shows the faults that `meshpass lint` finds in its own configuration.
 func TestLintGateways(t *testing.T) {
 	s := newBundleServer(t)
 	s.build(t, "unsigned.zip", "--unsigned", pluginOf(t, "v5.8.1"))

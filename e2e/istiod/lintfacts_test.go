@@ -27,7 +27,7 @@ func customPolicy(name, namespace, selector, provider string) string {
 		"}}, action: CUSTOM, provider: {name: " + provider + "}, rules: [{}]}\n"
 }
 
-// TestLintFacts: istiod makes of a configuration the fault that `meshpass lint` finds of it.
+// TestLintFacts: istiod's output shows the faults that `meshpass lint` finds in a configuration.
 func TestLintFacts(t *testing.T) {
 	capital := pod{name: "inventory", namespace: "shop", address: "10.98.77.12", labels: map[string]string{"app": "inventory", "meshpass.dev/guarded": "True"}}
 	for _, row := range []struct {

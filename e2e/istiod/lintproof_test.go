@@ -41,7 +41,7 @@ func peer(name, created, mode string) string {
 // httpProvider is a provider that asks in HTTP.
 const httpProvider = `{name: meshpass, envoyExtAuthzHttp: {service: meshpass.meshpass.svc.cluster.local, port: 9000, timeout: 0.25s}}`
 
-// TestLintChains: istiod makes of more configurations the fault that `meshpass lint` finds.
+// TestLintChains: istiod's output shows the faults that `meshpass lint` finds in more configurations.
 func TestLintChains(t *testing.T) {
 	waypoint := pod{name: "waypoint", namespace: "shop", address: "10.98.77.20", labels: map[string]string{"gateway.networking.k8s.io/gateway-name": "waypoint"}, kind: model.Waypoint}
 	unnamed := "apiVersion: v1\nkind: Service\nmetadata: {name: unnamed, namespace: shop}\nspec: {clusterIP: 10.96.0.99, selector: {app: inventory}, ports: [{name: web, port: 8099, targetPort: 8099, protocol: TCP}]}\n"
@@ -143,7 +143,7 @@ const (
 	withTracer = `{tracing: [{providers: [{name: otel}]`
 )
 
-// TestLintSettings: settings of providers and of tracing become the fault that `meshpass lint` finds.
+// TestLintSettings: istiod's output shows the faults that `meshpass lint` finds in settings of providers and of tracing.
 func TestLintSettings(t *testing.T) {
 	t.Run("provider_http", func(t *testing.T) {
 		filter := authzOf(t, managerOf(t, loadChains(t, withProviders(httpProvider))))
@@ -268,7 +268,7 @@ func TestLintReach(t *testing.T) {
 	})
 }
 
-// TestLintRejected: the schema of the API server, or the webhook of istiod, rejects the fault that `meshpass lint` finds it rejects.
+// TestLintRejected: the schema of the API server, or the webhook of istiod, rejects the objects that `meshpass lint` finds faults in.
 func TestLintRejected(t *testing.T) {
 	for code, text := range map[string]string{
 		"custom_dry_run":     "apiVersion: " + securityV1 + "\nkind: AuthorizationPolicy\nmetadata: {name: p, annotations: {istio.io/dry-run: \"true\"}}\nspec: {action: CUSTOM, provider: {name: meshpass}, rules: [{}]}\n",
