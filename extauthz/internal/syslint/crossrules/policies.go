@@ -198,7 +198,8 @@ func (c *checker) checkNames() {
 		}
 		for _, rule := range d.Spec().Find("rules").Entries() {
 			for _, caller := range rule.FindPath("from", "workloads").Entries() {
-				if (complete || c.knowsNamespace(caller.String())) && !c.existsWorkload(caller.String()) {
+				known := c.knowsNamespace(caller.String())
+				if (known || complete && !c.isRequester(caller.String())) && !c.existsWorkload(caller.String()) {
 					c.report.Add(callerUnknown, caller, "rule %s/%s names the caller %s, which no workload is%s", d.Name, rule.Find("name").String(), caller.String(), suggest.DidYouMean(caller.String(), c.identities()))
 				}
 			}
@@ -239,6 +240,13 @@ func (c *checker) checkTarget(d *model.Document, target *objects.Node, complete 
 	case (complete || c.knowsNamespace(text)) && !c.existsWorkload(text):
 		c.report.Add(targetUnknown, target, "document %s targets %s, which no workload is%s", d.Name, text, suggest.DidYouMean(text, c.identities()))
 	}
+}
+
+// isRequester reports a gateway of Tyk that an authorizer accepts tokens from. It can run in another cluster of the mesh.
+func (c *checker) isRequester(text string) bool {
+	return slices.ContainsFunc(c.Authorizers, func(a *model.AuthorizerConfig) bool {
+		return slices.ContainsFunc(a.Trust, func(entry model.Trust) bool { return slices.Contains(entry.Requesters.Texts(), text) })
+	})
 }
 
 // knowsNamespace reports whether the input has workloads in the namespace of a name.

@@ -227,6 +227,7 @@ func (c *checker) authorizers(policy *objects.Object) (all []*model.Workload) {
 
 func (c *checker) checkWorkloads() {
 	c.checkLabelPlaces()
+	hasPolicies := len(c.Meshes) > 0 || len(c.OfKind(objects.Security, "AuthorizationPolicy")) > 0
 	for _, w := range c.Workloads {
 		label := w.Labels[model.GuardLabel]
 		if label != "" && (w.IsGateway() || c.isTykGateway(w)) {
@@ -234,6 +235,10 @@ func (c *checker) checkWorkloads() {
 			continue
 		}
 		if label != "" && len(c.CustomPolicies(w)) == 0 && !c.guardedByWaypoint(w) {
+			if !hasPolicies {
+				c.addNote("no MeshConfig and no AuthorizationPolicy is in the input: guarded workloads were not compared with policies")
+				continue
+			}
 			c.report.Add(guardedNoPolicy, orNode(findLabel(w, model.GuardLabel), w.Object.Root), "%s has the label %s: %s, and no CUSTOM policy selects it", w.Title(), model.GuardLabel, label)
 			continue
 		}

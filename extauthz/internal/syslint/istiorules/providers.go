@@ -195,12 +195,22 @@ func (c *checker) findRegistered(service string) (host *model.Host, problem stri
 	return nil, fmt.Sprintf("%d namespaces have this host", len(namespaces))
 }
 
+// isElsewhere reports the full name of a service in a namespace of which the input has nothing, while it has no authorizer either.
+func (c *checker) isElsewhere(service string) bool {
+	labels := strings.Split(strings.TrimSuffix(service, ".svc."+c.ClusterDomain), ".")
+	return len(labels) == 2 && strings.HasSuffix(service, ".svc."+c.ClusterDomain) && !c.KnowsNamespace(labels[1]) && len(c.Authorizers) == 0
+}
+
 func (c *checker) checkProviderService(p *model.Provider, service string, port int, at func(string) *objects.Node) {
 	if len(c.Hosts) == 0 {
 		c.addNote("no Service is in the input: the services of extension providers were not looked up")
 		return
 	}
 	host, problem := c.findRegistered(service)
+	if host == nil && c.isElsewhere(service) {
+		c.addNote("no authorizer is in the input: the services of extension providers in other namespaces were not looked up")
+		return
+	}
 	if host == nil {
 		c.report.Add(providerService, at("service"), "provider %s: %s: %s", p.Name, service, problem)
 		return

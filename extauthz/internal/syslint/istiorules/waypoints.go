@@ -151,7 +151,7 @@ func (c *checker) checkTarget(policy *objects.Object, ref *objects.Node) {
 			if isWaypoint(o) {
 				c.checkWaypoint(o)
 			}
-		} else if len(c.OfKind(objects.GatewayAPI, "Gateway")) > 0 {
+		} else if c.knowsGateways(policy.Namespace, name) {
 			c.report.Add(targetUnknown, ref, "%s targets Gateway %s/%s, which is not there", policy.Title(), policy.Namespace, name)
 		}
 	case "Service":
@@ -172,6 +172,13 @@ func (c *checker) checkTarget(policy *objects.Object, ref *objects.Node) {
 			}
 		}
 	}
+}
+
+// knowsGateways reports whether the Gateways of a namespace are in the input, or one of this name of another namespace.
+func (c *checker) knowsGateways(namespace, name string) bool {
+	return slices.ContainsFunc(c.OfKind(objects.GatewayAPI, "Gateway"), func(o *objects.Object) bool {
+		return o.Namespace == namespace || o.Name == name || c.KnowsNamespace(namespace)
+	})
 }
 
 func (c *checker) findService(namespace, name string) *objects.Object {
@@ -214,7 +221,9 @@ func (c *checker) checkWaypoint(o *objects.Object) {
 	}
 	used := c.namespacesBehind(o)
 	if len(used) == 0 {
-		if !c.isUsedByService(o) {
+		if c.Namespaces[o.Namespace] == nil {
+			c.addNote("the namespace of a waypoint is not in the input: its use was not looked up")
+		} else if !c.isUsedByService(o) {
 			c.report.Add(waypointUnused, o.Root, "nothing has the label %s: %s", useWaypoint, o.Name)
 		}
 		return

@@ -72,6 +72,12 @@ func (m *Model) NamespaceLabel(namespace, label string) string {
 	return ""
 }
 
+// KnowsNamespace reports whether the input has a namespace, or a Service or workload of it.
+func (m *Model) KnowsNamespace(name string) bool {
+	return m.Namespaces[name] != nil || slices.ContainsFunc(m.Workloads, func(w *Workload) bool { return w.Namespace == name }) ||
+		slices.ContainsFunc(m.OfKind(objects.Core, "Service"), func(o *objects.Object) bool { return o.Namespace == name })
+}
+
 // IsAmbient reports whether the workloads of a namespace are in ambient mode.
 func (m *Model) IsAmbient(namespace string) bool {
 	return m.NamespaceLabel(namespace, "istio.io/dataplane-mode") == "ambient"

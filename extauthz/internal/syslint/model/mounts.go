@@ -58,6 +58,25 @@ func (c *Container) Variable(name string) (n *objects.Node, known bool) {
 	return nil, !c.fromOthers
 }
 
+// Argument gives the value of a flag, in the forms --NAME VALUE, --NAME=VALUE and -NAME=VALUE.
+func Argument(container *objects.Node, name string) (value string, at *objects.Node) {
+	words := append(slices.Clone(container.Find("command").Entries()), container.Find("args").Entries()...)
+	for i, word := range words {
+		text, isFlag := strings.CutPrefix(strings.TrimPrefix(word.String(), "-"), "-"+name)
+		if !isFlag {
+			text, isFlag = strings.CutPrefix(word.String(), "-"+name)
+		}
+		switch {
+		case !isFlag:
+		case strings.HasPrefix(text, "="):
+			return text[1:], word
+		case text == "" && i+1 < len(words):
+			return words[i+1].String(), words[i+1]
+		}
+	}
+	return "", nil
+}
+
 // Volumes gives the volumes that the container mounts, and mounts without a volume.
 func (c *Container) Volumes() (volumes, unknown []*objects.Node) {
 	for _, m := range c.mounts {

@@ -50,6 +50,9 @@ func (c *checker) checkLoaded(a *model.API, g *model.TykGateway) {
 		return
 	}
 	folder, at := g.Setting("app_path")
+	if folder == "" && c.readsOtherConf(g) {
+		return
+	}
 	if folder == "" {
 		folder, at = "apps", g.Root
 	}
@@ -66,6 +69,17 @@ func (c *checker) checkLoaded(a *model.API, g *model.TykGateway) {
 	case mounted && !strings.HasSuffix(a.Content.Name, ".json"):
 		c.report.Add(definitionNotLoaded, a.Root, "API %s: Tyk loads files *.json, and this one is called %s", a.Title(), a.Content.Name)
 	}
+}
+
+// readsOtherConf reports a gateway whose tyk.conf is in a volume, and not in the input.
+func (c *checker) readsOtherConf(g *model.TykGateway) bool {
+	container := g.Container()
+	file, _ := model.Argument(container.Node, "conf")
+	if file == "" {
+		file = "tyk.conf"
+	}
+	found, _ := c.FindFile(container, g.Path(file), false)
+	return g.Conf == nil && found == model.Unknown
 }
 
 var (

@@ -39,7 +39,7 @@ func (c *checker) checkAuthorizers() {
 			}
 			container := w.ContainerOf(n)
 			c.checkVolumes(container)
-			file, at := argument(n, "config")
+			file, at := model.Argument(n, "config")
 			switch {
 			case at == nil && n.Find("args") != nil:
 				c.report.Add(configNotNamed, n.Find("args"), "%s runs `meshpass serve` without --config", w.Title())
@@ -53,25 +53,6 @@ func (c *checker) checkAuthorizers() {
 			}
 		}
 	}
-}
-
-// argument gives the value of a flag, in the forms --NAME VALUE, --NAME=VALUE and -NAME=VALUE.
-func argument(container *objects.Node, name string) (value string, at *objects.Node) {
-	words := append(slices.Clone(container.Find("command").Entries()), container.Find("args").Entries()...)
-	for i, word := range words {
-		text, isFlag := strings.CutPrefix(strings.TrimPrefix(word.String(), "-"), "-"+name)
-		if !isFlag {
-			text, isFlag = strings.CutPrefix(word.String(), "-"+name)
-		}
-		switch {
-		case !isFlag:
-		case strings.HasPrefix(text, "="):
-			return text[1:], word
-		case text == "" && i+1 < len(words):
-			return words[i+1].String(), words[i+1]
-		}
-	}
-	return "", nil
 }
 
 // requireFile reports a file or folder that the container does not have.
@@ -207,7 +188,7 @@ func (c *checker) checkGateways() {
 		}
 		c.checkVolumes(container)
 		c.checkPluginFile(g, container)
-		if file, at := argument(container.Node, "conf"); path.IsAbs(file) && g.Workload != nil {
+		if file, at := model.Argument(container.Node, "conf"); path.IsAbs(file) && g.Workload != nil {
 			c.requireFile(container, at, file, "--conf", false)
 		}
 		if text, at := g.Setting("app_path"); g.Workload != nil && path.IsAbs(text) && !g.IsOn("use_db_app_configs") && !c.isInImage(text) {
