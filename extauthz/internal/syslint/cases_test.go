@@ -347,3 +347,41 @@ func TestShipped(t *testing.T) {
 		})
 	}
 }
+
+// A part of the installation has no findings about what is not in the input.
+func TestParts(t *testing.T) {
+	is := func(prefixes ...string) func(string) bool {
+		return func(title string) bool {
+			return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(title, prefix) })
+		}
+	}
+	not := func(is func(string) bool) func(string) bool { return func(title string) bool { return !is(title) } }
+	for name, has := range map[string]func(string) bool{
+		"workloads":                         is("Namespace ", "Deployment shop/", "Service shop/", "ServiceAccount shop/"),
+		"workloads and documents":           is("Namespace ", "Deployment shop/", "Service shop/", "ConfigMap meshpass/meshpass-policies"),
+		"workloads and MeshConfig":          is("Namespace ", "Service shop/", "IstioOperator "),
+		"no documents":                      not(is("ConfigMap meshpass/meshpass-policies")),
+		"no tyk.conf":                       not(is("ConfigMap edge/tyk-gateway:")),
+		"a waypoint":                        is("Gateway shop/", "AuthorizationPolicy shop/meshpass"),
+		"no gateway, and the issuer's name": not(is("Deployment edge/tyk-gateway", "ConfigMap edge/", "ServiceAccount edge/", "Service edge/")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := newInstallation(t)
+			if name == "a waypoint" {
+				in = newInstallation(t, "istio/waypoint")
+			}
+			for _, title := range in.order {
+				if !has(title) {
+					delete(in.texts, title)
+				}
+			}
+			report := syslint.Run(in.read(t))
+			for _, f := range report.Findings {
+				t.Errorf("%s: %s: %s", f.Place, f.Code, f.Message)
+			}
+			if report.Objects == 0 {
+				t.Error("nothing was checked")
+			}
+		})
+	}
+}

@@ -78,21 +78,41 @@ func configFolder(container *objects.Node) string {
 	return ""
 }
 
-// checkDocumentFiles looks for documents that no folder of the authorizer has.
-func (c *checker) checkDocumentFiles(a *model.AuthorizerConfig, w *model.Workload, container *model.Container) {
-	var holders []string
+// documentHolders gives the names of the ConfigMaps that policies.dirs lead to; nil: documents come from elsewhere.
+func documentHolders(a *model.AuthorizerConfig, container *model.Container) (holders []string) {
 	for _, dir := range a.Root.FindPath("policies", "dirs").Entries() {
 		folder := dir.Find("path").String()
 		if strings.Contains(folder, "${") {
-			return
+			return nil
 		}
 		if !path.IsAbs(folder) {
 			folder = path.Join(configFolder(container.Node), folder)
 		}
 		holders = append(holders, container.ConfigMapsAt(folder)...)
 	}
+	return holders
+}
+
+// hasEmptyFolders reports an authorizer whose ConfigMaps of documents are in the input, though they have no document.
+func (c *checker) hasEmptyFolders() bool {
+	for _, a := range c.Authorizers {
+		for _, w := range c.AuthorizerWorkloads(a) {
+			for _, n := range w.Containers() {
+				holders := documentHolders(a, w.ContainerOf(n))
+				if slices.ContainsFunc(c.OfKind(objects.Core, "ConfigMap"), func(o *objects.Object) bool { return o.Namespace == w.Namespace && slices.Contains(holders, o.Name) }) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// checkDocumentFiles looks for documents that no folder of the authorizer has.
+func (c *checker) checkDocumentFiles(a *model.AuthorizerConfig, w *model.Workload, container *model.Container) {
+	holders := documentHolders(a, container)
 	if len(holders) == 0 {
-		return // documents come from elsewhere
+		return
 	}
 	for _, d := range c.Documents {
 		if d.Content.Holder == "" || d.Content.Namespace != w.Namespace {

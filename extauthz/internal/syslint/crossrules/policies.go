@@ -198,8 +198,7 @@ func (c *checker) checkNames() {
 		}
 		for _, rule := range d.Spec().Find("rules").Entries() {
 			for _, caller := range rule.FindPath("from", "workloads").Entries() {
-				known := c.knowsNamespace(caller.String())
-				if (known || complete && !c.isRequester(caller.String())) && !c.existsWorkload(caller.String()) {
+				if (complete || c.knowsNamespace(caller.String())) && !c.isRequester(caller.String()) && !c.existsWorkload(caller.String()) {
 					c.report.Add(callerUnknown, caller, "rule %s/%s names the caller %s, which no workload is%s", d.Name, rule.Find("name").String(), caller.String(), suggest.DidYouMean(caller.String(), c.identities()))
 				}
 			}
@@ -207,13 +206,16 @@ func (c *checker) checkNames() {
 	}
 }
 
-// hasWorkloads reports an input with guarded workloads, which is then taken for complete.
+// hasWorkloads reports an input with guarded workloads and an authorizer, which is then taken for complete.
 func (c *checker) hasWorkloads() bool {
-	if len(c.GuardedWorkloads()) > 0 {
-		return true
-	}
-	if len(c.Documents) > 0 {
+	switch {
+	case len(c.Documents) == 0:
+	case len(c.GuardedWorkloads()) == 0:
 		c.Set.AddNote("no guarded workload is in the input: targets and callers of documents were not looked up")
+	case len(c.Authorizers) == 0:
+		c.Set.AddNote("no authorizer is in the input: targets and callers of documents were looked up in the namespaces of its workloads alone")
+	default:
+		return true
 	}
 	return false
 }
@@ -298,7 +300,7 @@ func (c *checker) existsGateway(text string) bool {
 // checkCoverage compares guarded workloads with documents, in both directions.
 func (c *checker) checkCoverage() {
 	guarded := c.GuardedWorkloads()
-	if len(c.Documents) == 0 && len(c.Authorizers) == 0 {
+	if len(c.Documents) == 0 && !c.hasEmptyFolders() {
 		if len(guarded) > 0 {
 			c.Set.AddNote("no document is in the input: guarded workloads were not compared with documents")
 		}

@@ -227,7 +227,7 @@ func (c *checker) authorizers(policy *objects.Object) (all []*model.Workload) {
 
 func (c *checker) checkWorkloads() {
 	c.checkLabelPlaces()
-	hasPolicies := len(c.Meshes) > 0 || len(c.OfKind(objects.Security, "AuthorizationPolicy")) > 0
+	hasPolicies := len(c.policies)+len(c.Meshes)+len(c.Authorizers) > 0
 	for _, w := range c.Workloads {
 		label := w.Labels[model.GuardLabel]
 		if label != "" && (w.IsGateway() || c.isTykGateway(w)) {
@@ -236,7 +236,7 @@ func (c *checker) checkWorkloads() {
 		}
 		if label != "" && len(c.CustomPolicies(w)) == 0 && !c.guardedByWaypoint(w) {
 			if !hasPolicies {
-				c.addNote("no MeshConfig and no AuthorizationPolicy is in the input: guarded workloads were not compared with policies")
+				c.addNote("no CUSTOM policy, MeshConfig or authorizer is in the input: guarded workloads were not compared with policies")
 				continue
 			}
 			c.report.Add(guardedNoPolicy, orNode(findLabel(w, model.GuardLabel), w.Object.Root), "%s has the label %s: %s, and no CUSTOM policy selects it", w.Title(), model.GuardLabel, label)

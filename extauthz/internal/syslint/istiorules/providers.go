@@ -195,10 +195,11 @@ func (c *checker) findRegistered(service string) (host *model.Host, problem stri
 	return nil, fmt.Sprintf("%d namespaces have this host", len(namespaces))
 }
 
-// isElsewhere reports the full name of a service in a namespace of which the input has nothing, while it has no authorizer either.
+// isElsewhere reports the full name of a service in a namespace of which the input has no Service, while it has no authorizer either.
 func (c *checker) isElsewhere(service string) bool {
 	labels := strings.Split(strings.TrimSuffix(service, ".svc."+c.ClusterDomain), ".")
-	return len(labels) == 2 && strings.HasSuffix(service, ".svc."+c.ClusterDomain) && !c.KnowsNamespace(labels[1]) && len(c.Authorizers) == 0
+	return len(labels) == 2 && strings.HasSuffix(service, ".svc."+c.ClusterDomain) && len(c.Authorizers) == 0 &&
+		!slices.ContainsFunc(c.Hosts, func(h *model.Host) bool { return h.Namespace == labels[1] })
 }
 
 func (c *checker) checkProviderService(p *model.Provider, service string, port int, at func(string) *objects.Node) {

@@ -23,7 +23,7 @@ func parseText(d Document, text []byte) (roots []*Node, failures []Unchecked) {
 		at := (&Node{Line: int32(line), Column: int32(column), document: &d}).Place()
 		failures = append(failures, Unchecked{Place: at, Reason: err.Error()})
 	}
-	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
+	text, d.marked = bytes.CutPrefix(text, []byte("\uFEFF"))
 	for _, part := range splitDocuments(text) {
 		root, line, column, err := parsePart(d, part)
 		switch {

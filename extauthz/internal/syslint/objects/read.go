@@ -143,6 +143,9 @@ func (r *Reader) addContent(c *Content) {
 	if c.Kind == known {
 		return
 	}
+	if c.Root.document.marked && slices.Contains([]ContentKind{TykConfig, ClassicAPI, OpenAPI, TykPolicies}, c.Kind) {
+		r.Set.addUnchecked(c.Root.Place(), "it begins with a byte order mark, which Tyk cannot read: save it as UTF-8 without one")
+	}
 	c.Text, c.Line = c.Root.document.text, c.Root.document.line
 	r.Set.Contents = append(r.Set.Contents, c)
 	r.Progress(len(r.Set.Contents) + len(r.Set.Objects))
