@@ -44,6 +44,7 @@ type Document struct {
 	outer   *Node  // the text in the ConfigMap
 	inBlock bool   // the text begins in the line after outer
 	marked  bool   // the text begins with a byte order mark
+	isYAML  bool   // the document is no JSON
 }
 
 // Find gives the value of a member; nil: it is absent. A name that differs by the case of letters is another name.

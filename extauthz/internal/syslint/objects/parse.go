@@ -39,6 +39,7 @@ func parseText(d Document, text []byte) (roots []*Node, failures []Unchecked) {
 // parsePart reads one document; nil: it is empty. An error is at a line of the stream.
 func parsePart(d Document, p part) (root *Node, line, column int, err error) {
 	if !looksLikeJSON(p.text) {
+		d.isYAML = true
 		root, line, err = parseYAML(d, p)
 		return root, line, 0, err
 	}

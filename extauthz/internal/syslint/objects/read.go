@@ -143,8 +143,13 @@ func (r *Reader) addContent(c *Content) {
 	if c.Kind == known {
 		return
 	}
-	if c.Root.document.marked && slices.Contains([]ContentKind{TykConfig, ClassicAPI, OpenAPI, TykPolicies}, c.Kind) {
-		r.Set.addUnchecked(c.Root.Place(), "it begins with a byte order mark, which Tyk cannot read: save it as UTF-8 without one")
+	if slices.Contains([]ContentKind{TykConfig, ClassicAPI, OpenAPI, TykPolicies}, c.Kind) {
+		switch document := c.Root.document; {
+		case document.marked:
+			r.Set.addUnchecked(c.Root.Place(), "it begins with a byte order mark, which Tyk cannot read: save it as UTF-8 without one")
+		case document.isYAML && (strings.HasSuffix(c.Name, ".json") || strings.HasSuffix(c.Name, ".conf")):
+			r.Set.addUnchecked(c.Root.Place(), "Tyk reads JSON in UTF-8 only")
+		}
 	}
 	c.Text, c.Line = c.Root.document.text, c.Root.document.line
 	r.Set.Contents = append(r.Set.Contents, c)
