@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 )
 
 // Baseline is a file with findings that are known and accepted.
@@ -23,13 +24,17 @@ type Accepted struct {
 	Reason  string `json:"reason,omitempty"` // for people
 }
 
+// contentHash is what kustomize adds to the name of a ConfigMap or Secret. It changes with every edit of a file.
+var contentHash = regexp.MustCompile(`-[bcdfghkmt24-9]{10}\b`)
+
 func (a Accepted) key() Accepted {
 	a.Reason = ""
+	a.Object, a.Message = contentHash.ReplaceAllString(a.Object, ""), contentHash.ReplaceAllString(a.Message, "")
 	return a
 }
 
 func (f Finding) accepted() Accepted {
-	return Accepted{Code: f.Code, Object: f.Object, Key: f.Key, Path: f.Path, Message: f.Message}
+	return Accepted{Code: f.Code, Object: f.Object, Key: f.Key, Path: f.Path, Message: f.Message}.key()
 }
 
 // ParseBaseline reads a baseline. An unknown code is an error, as it accepts nothing.

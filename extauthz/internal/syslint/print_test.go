@@ -2,6 +2,7 @@ package syslint_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -76,6 +77,23 @@ func TestBaseline(t *testing.T) {
 	none.Accept(baseline)
 	if len(none.Outdated) != len(baseline.Accepted) {
 		t.Errorf("%d of %d entries are outdated", len(none.Outdated), len(baseline.Accepted))
+	}
+	accept := func(accepted, found string) syslint.Report {
+		data := fmt.Sprintf(`{"version":1,"accepted":[{"code":"tyk_listen_path_prefix","object":"ConfigMap edge/%s","key":"a.json","message":"m of %s"}]}`, accepted, accepted)
+		baseline, err := syslint.ParseBaseline("b", []byte(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := syslint.Report{Findings: []syslint.Finding{{Code: "tyk_listen_path_prefix", Message: "m of " + found}}}
+		r.Findings[0].Object, r.Findings[0].Key = "ConfigMap edge/"+found, "a.json"
+		r.Accept(baseline)
+		return r
+	}
+	if r := accept("tyk-apis-m728bcf6df", "tyk-apis-9fd4h2k5tg"); r.Accepted != 1 {
+		t.Errorf("another content of the ConfigMap: accepted %d, outdated %q", r.Accepted, r.Outdated)
+	}
+	if r := accept("tyk-apis", "tyk-apis-authorized"); r.Accepted != 0 {
+		t.Error("another ConfigMap is accepted")
 	}
 	for data, want := range map[string]string{
 		`{"version":1,"accepted":[{"code":"provider_unknwon","message":"x"}]}`: `b: accepted[0]: unknown code "provider_unknwon"`,
