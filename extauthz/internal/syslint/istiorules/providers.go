@@ -203,7 +203,7 @@ func (c *checker) isElsewhere(service string) bool {
 }
 
 func (c *checker) checkProviderService(p *model.Provider, service string, port int, at func(string) *objects.Node) {
-	if len(c.Hosts) == 0 {
+	if len(c.OfKind(objects.Core, "Service")) == 0 && (len(c.Hosts) == 0 || strings.HasSuffix(service, ".svc."+c.ClusterDomain)) {
 		c.addNote("no Service is in the input: the services of extension providers were not looked up")
 		return
 	}
