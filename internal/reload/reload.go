@@ -38,9 +38,9 @@ type state[T any] struct {
 // errMoving is the error of a load during which the files changed.
 var errMoving = errors.New("the files changed while they were read")
 
-// firstTries is how often the first load begins again when the files change during it; a later
-// look waits for the next one.
-const firstTries = 3
+// moreTries is how often a load begins again at once when the files change during it. Without it, a writer whose changes come as
+// regularly as the looks would keep a value from its files for many looks.
+const moreTries = 3
 
 // restless is the number of looks in a row after which files that change all the time are an error,
 // as when a process keeps writing to one of them.
@@ -69,13 +69,7 @@ func NewFollowing[T any](inputs func() []Input, load func() (T, error), report f
 // LoadFirst loads the first value, without a report. It must not run beside [Value.Run] or
 // [Value.Poll]. On an error the value stays pending.
 func (v *Value[T]) LoadFirst() error {
-	value, sum, err := v.loadBetweenLooks()
-	for range firstTries {
-		if !errors.Is(err, errMoving) {
-			break
-		}
-		value, sum, err = v.loadBetweenLooks()
-	}
+	value, sum, err := v.loadRestingFiles()
 	if err != nil {
 		return err
 	}
@@ -173,7 +167,7 @@ func (v *Value[T]) lookOnce() {
 		return
 	}
 	v.again.Store(false)
-	value, sum, err := v.loadBetweenLooks()
+	value, sum, err := v.loadRestingFiles()
 	if !errors.Is(err, errMoving) {
 		v.moving = 0
 	} else if v.moving++; v.moving < restless {
@@ -207,6 +201,18 @@ func (v *Value[T]) reportFailure(sum fingerprint, err error) {
 	}
 	v.stale.Store(&err)
 	v.report(v.Get(), err)
+}
+
+// loadRestingFiles loads, and begins again at once if the files change during it.
+func (v *Value[T]) loadRestingFiles() (value T, sum fingerprint, err error) {
+	value, sum, err = v.loadBetweenLooks()
+	for range moreTries {
+		if !errors.Is(err, errMoving) {
+			break
+		}
+		value, sum, err = v.loadBetweenLooks()
+	}
+	return value, sum, err
 }
 
 // loadBetweenLooks loads between two looks at the content. A value that is made of one

@@ -2,6 +2,7 @@ package reload_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -173,28 +174,31 @@ func TestFilesThatMoveAtTheStart(t *testing.T) {
 	}
 }
 
-// A load that saw one file before a change and another after it is thrown away.
+// A load that saw one file before a change and another after it is thrown away, and the files are read again at once: a writer that
+// changes them whenever they are looked at would keep the value from them. After four changes the next look goes on.
 func TestAChangeInTheMiddle(t *testing.T) {
-	files := newVolume(t, "one")
-	moves := 0
-	load := func() (string, error) {
-		value, err := files.load()
-		if moves == 1 {
-			files.put("three")
+	for moves, want := range map[int]string{1: "moved 1", 3: "moved 3", 4: "one"} {
+		files := newVolume(t, "one")
+		left := 0
+		v, err := reload.New(folder(files.dir), func() (string, error) {
+			value, err := files.load()
+			if left > 0 {
+				files.put(fmt.Sprintf("moved %d", moves-left+1))
+				left--
+			}
+			return value, err
+		}, nil)
+		must(t, err)
+		files.put("two")
+		left = moves
+		v.Poll()
+		if v.Get() != want {
+			t.Errorf("%d moves: got %q, want %q", moves, v.Get(), want)
 		}
-		moves++
-		return value, err
-	}
-	v, err := reload.New(folder(files.dir), load, nil)
-	must(t, err)
-	files.put("two")
-	v.Poll()
-	if v.Get() != "one" {
-		t.Errorf("a value of moving files is active: %q", v.Get())
-	}
-	v.Poll()
-	if v.Get() != "three" {
-		t.Errorf("got %q", v.Get())
+		v.Poll()
+		if last := fmt.Sprintf("moved %d", moves); v.Get() != last {
+			t.Errorf("%d moves, at the next look: got %q, want %q", moves, v.Get(), last)
+		}
 	}
 }
 
