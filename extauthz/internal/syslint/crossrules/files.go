@@ -57,27 +57,6 @@ func (c *checker) checkVariables(variables model.Variables, root *objects.Node) 
 	})
 }
 
-func cmpNode(a, b *objects.Node) *objects.Node {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-// configFolder is the folder of the file that --config names.
-func configFolder(container *objects.Node) string {
-	words := slices.Concat(container.Find("command").Texts(), container.Find("args").Texts())
-	for i, word := range words {
-		if file, found := strings.CutPrefix(word, "--config="); found {
-			return path.Dir(file)
-		}
-		if word == "--config" && i+1 < len(words) {
-			return path.Dir(words[i+1])
-		}
-	}
-	return ""
-}
-
 // documentHolders gives the names of the ConfigMaps that policies.dirs lead to; nil: documents come from elsewhere.
 func documentHolders(a *model.AuthorizerConfig, container *model.Container) (holders []string) {
 	for _, dir := range a.Root.FindPath("policies", "dirs").Entries() {
@@ -86,7 +65,8 @@ func documentHolders(a *model.AuthorizerConfig, container *model.Container) (hol
 			return nil
 		}
 		if !path.IsAbs(folder) {
-			folder = path.Join(configFolder(container.Node), folder)
+			file, _ := model.Argument(container.Node, "config")
+			folder = path.Join(path.Dir(file), folder)
 		}
 		holders = append(holders, container.ConfigMapsAt(folder)...)
 	}

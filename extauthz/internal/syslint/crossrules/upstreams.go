@@ -1,6 +1,7 @@
 package crossrules
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"net/url"
@@ -138,11 +139,7 @@ func (c *checker) checkTargetHost(a *model.API, t model.Target, u *url.URL) {
 func describePorts(ports []*objects.Node) string {
 	var all []string
 	for _, p := range ports {
-		number := p.Find("port").String()
-		if number == "" {
-			number = p.Find("number").String()
-		}
-		all = append(all, number)
+		all = append(all, cmp.Or(p.Find("port").String(), p.Find("number").String()))
 	}
 	if len(all) == 0 {
 		return ""
@@ -236,7 +233,7 @@ func (c *checker) checkKeySubjects() {
 		}
 		for _, key := range c.Set.ContentsOf(objects.TykKey) {
 			if c.opensSigningAPI(key.Root) && !c.hasMetadata(key.Root, field) {
-				c.report.Add(keyWithoutSubject, cmpNode(key.Root.Find("meta_data"), key.Root), "the key %s has no %s%s", key.Name, p.Config.APIKeys.Subject, c.nearMetadata(key.Root, field))
+				c.report.Add(keyWithoutSubject, cmp.Or(key.Root.Find("meta_data"), key.Root), "the key %s has no %s%s", key.Name, p.Config.APIKeys.Subject, c.nearMetadata(key.Root, field))
 			}
 		}
 	}

@@ -26,25 +26,21 @@ func (m *Model) FindBlocking(direction Direction, from, to *Workload, port int) 
 	if direction == Ingress {
 		own, other = to, from
 	}
-	isolating := m.isolating(direction, own)
-	for _, o := range isolating {
-		for _, rule := range o.Spec().Find(direction.rules).Entries() {
-			if admitsPort(rule, to, port) && m.admitsPeer(rule.Find(direction.peers), o.Namespace, other) {
-				return nil
-			}
-		}
-	}
-	if len(isolating) == 0 {
-		return nil
-	}
-	return isolating[0]
+	return m.findUnlessAdmitted(direction, own, func(policy *objects.Object, rule *objects.Node) bool {
+		return admitsPort(rule, to, port) && m.admitsPeer(rule.Find(direction.peers), policy.Namespace, other)
+	})
 }
 
 // FindClosing gives a NetworkPolicy that isolates pods, if no policy admits anybody to one of their ports; nil: there is no such one.
 func (m *Model) FindClosing(w *Workload, port int) *objects.Object {
-	isolating := m.isolating(Ingress, w)
+	return m.findUnlessAdmitted(Ingress, w, func(_ *objects.Object, rule *objects.Node) bool { return admitsPort(rule, w, port) })
+}
+
+// findUnlessAdmitted returns the first NetworkPolicy that isolates pods in a direction. It returns nil if a rule of one of them admits.
+func (m *Model) findUnlessAdmitted(direction Direction, w *Workload, admits func(policy *objects.Object, rule *objects.Node) bool) *objects.Object {
+	isolating := m.isolating(direction, w)
 	for _, o := range isolating {
-		if slices.ContainsFunc(o.Spec().Find("ingress").Entries(), func(rule *objects.Node) bool { return admitsPort(rule, w, port) }) {
+		if slices.ContainsFunc(o.Spec().Find(direction.rules).Entries(), func(rule *objects.Node) bool { return admits(o, rule) }) {
 			return nil
 		}
 	}
