@@ -43,27 +43,11 @@ below 00f067aa0ba902b7, tyk-gateway: GET /jwt/tenants/globex/orders/1001 [meshpa
           meshpass: envoy.service.auth.v3.Authorization/Check decision=deny reason=no_rule txn=#2
 `
 	// traceDropped has no span of the mesh.
-	traceDropped = `
-tyk.audit.log kind=issue decision=allow reason=issued id=#1 txn=#2 trace_id=#3 sub=demo:alice
-tyk-gateway.access.log response_code=200 trace_id=#3
-orders.access.log response_code=200 trace_id=#3
-orders.access.log response_code=200 reason=rule_allowed decision_id=#4 txn=#2 trace_id=#3 sub=demo:alice
-inventory.access.log response_code=200 reason=rule_allowed decision_id=#5 txn=#2 trace_id=#3 sub=demo:alice
-meshpass.audit.log kind=check decision=allow reason=rule_allowed id=#4 txn=#2 trace_id=#3 sub=demo:alice
-meshpass.audit.log kind=check decision=allow reason=rule_allowed id=#5 txn=#2 trace_id=#3 sub=demo:alice
-below 00f067aa0ba902b7, tyk-gateway: GET /jwt/tenants/acme/orders/1001 [meshpass.issue decision=allow reason=issued txn=#2]
+	traceDropped = traceNotSampled + `below 00f067aa0ba902b7, tyk-gateway: GET /jwt/tenants/acme/orders/1001 [meshpass.issue decision=allow reason=issued txn=#2]
   tyk-gateway: HTTP GET
 `
 	// traceFlat has each hop below Tyk's span, beside the hop that called it.
-	traceFlat = `
-tyk.audit.log kind=issue decision=allow reason=issued id=#1 txn=#2 trace_id=#3 sub=demo:alice
-tyk-gateway.access.log response_code=200 trace_id=#3
-orders.access.log response_code=200 trace_id=#3
-orders.access.log response_code=200 reason=rule_allowed decision_id=#4 txn=#2 trace_id=#3 sub=demo:alice
-inventory.access.log response_code=200 reason=rule_allowed decision_id=#5 txn=#2 trace_id=#3 sub=demo:alice
-meshpass.audit.log kind=check decision=allow reason=rule_allowed id=#4 txn=#2 trace_id=#3 sub=demo:alice
-meshpass.audit.log kind=check decision=allow reason=rule_allowed id=#5 txn=#2 trace_id=#3 sub=demo:alice
-below 00f067aa0ba902b7, tyk-gateway: GET /jwt/tenants/acme/orders/1001 [meshpass.issue decision=allow reason=issued txn=#2]
+	traceFlat = traceNotSampled + `below 00f067aa0ba902b7, tyk-gateway: GET /jwt/tenants/acme/orders/1001 [meshpass.issue decision=allow reason=issued txn=#2]
   tyk-gateway: HTTP GET
     tyk-gateway: orders.shop.svc.cluster.local:80/* http.status_code=200 guid:x-request-id=request 2
     orders: orders.shop.svc.cluster.local:80/* http.status_code=200 guid:x-request-id=request 2 txn=#2 decision_id=#4

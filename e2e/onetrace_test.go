@@ -153,6 +153,7 @@ func printLines(t *testing.T, dir, requestID string) string {
 }
 
 const (
+	// traceNotSampled has only the lines of an allowed request.
 	traceNotSampled = `
 tyk.audit.log kind=issue decision=allow reason=issued id=#1 txn=#2 trace_id=#3 sub=demo:alice
 tyk-gateway.access.log response_code=200 trace_id=#3
@@ -162,15 +163,7 @@ inventory.access.log response_code=200 reason=rule_allowed decision_id=#5 txn=#2
 meshpass.audit.log kind=check decision=allow reason=rule_allowed id=#4 txn=#2 trace_id=#3 sub=demo:alice
 meshpass.audit.log kind=check decision=allow reason=rule_allowed id=#5 txn=#2 trace_id=#3 sub=demo:alice
 `
-	traceAllowed = `
-tyk.audit.log kind=issue decision=allow reason=issued id=#1 txn=#2 trace_id=#3 sub=demo:alice
-tyk-gateway.access.log response_code=200 trace_id=#3
-orders.access.log response_code=200 trace_id=#3
-orders.access.log response_code=200 reason=rule_allowed decision_id=#4 txn=#2 trace_id=#3 sub=demo:alice
-inventory.access.log response_code=200 reason=rule_allowed decision_id=#5 txn=#2 trace_id=#3 sub=demo:alice
-meshpass.audit.log kind=check decision=allow reason=rule_allowed id=#4 txn=#2 trace_id=#3 sub=demo:alice
-meshpass.audit.log kind=check decision=allow reason=rule_allowed id=#5 txn=#2 trace_id=#3 sub=demo:alice
-below 00f067aa0ba902b7, tyk-gateway: GET /jwt/tenants/acme/orders/1001 [meshpass.issue decision=allow reason=issued txn=#2]
+	traceAllowed = traceNotSampled + `below 00f067aa0ba902b7, tyk-gateway: GET /jwt/tenants/acme/orders/1001 [meshpass.issue decision=allow reason=issued txn=#2]
   tyk-gateway: HTTP GET
     tyk-gateway: orders.shop.svc.cluster.local:80/* http.status_code=200 guid:x-request-id=request 2
       orders: orders.shop.svc.cluster.local:80/* http.status_code=200 guid:x-request-id=request 2 txn=#2 decision_id=#4
@@ -193,15 +186,7 @@ below 00f067aa0ba902b7, tyk-gateway: GET /jwt/tenants/globex/orders/1001 [meshpa
         orders: async envoy.service.auth.v3.Authorization.Check egress
           meshpass: envoy.service.auth.v3.Authorization/Check decision=deny reason=no_rule txn=#2
 `
-	traceOfClient = `
-tyk.audit.log kind=issue decision=allow reason=issued id=#1 txn=#2 trace_id=#3 sub=demo:alice
-tyk-gateway.access.log response_code=200 trace_id=#3
-orders.access.log response_code=200 trace_id=#3
-orders.access.log response_code=200 reason=rule_allowed decision_id=#4 txn=#2 trace_id=#3 sub=demo:alice
-inventory.access.log response_code=200 reason=rule_allowed decision_id=#5 txn=#2 trace_id=#3 sub=demo:alice
-meshpass.audit.log kind=check decision=allow reason=rule_allowed id=#4 txn=#2 trace_id=#3 sub=demo:alice
-meshpass.audit.log kind=check decision=allow reason=rule_allowed id=#5 txn=#2 trace_id=#3 sub=demo:alice
-below 00f067aa0ba902b7, tyk-gateway: orders.shop.svc.cluster.local:80/* http.status_code=200 guid:x-request-id=request 1
+	traceOfClient = traceNotSampled + `below 00f067aa0ba902b7, tyk-gateway: orders.shop.svc.cluster.local:80/* http.status_code=200 guid:x-request-id=request 1
   orders: orders.shop.svc.cluster.local:80/* http.status_code=200 guid:x-request-id=request 1 txn=#2 decision_id=#4
     orders: async envoy.service.auth.v3.Authorization.Check egress
       meshpass: envoy.service.auth.v3.Authorization/Check decision=allow reason=rule_allowed policy=orders rule=read-own-tenant txn=#2
