@@ -175,6 +175,14 @@ type ChainStats struct {
 	Failed         uint64        // checkpoints that could not be written
 }
 
+// Waits returns how long a checkpoint is missing. It is never negative, even if the clock goes back.
+func (s ChainStats) Waits(now time.Time) time.Duration {
+	if s.WaitsSince.IsZero() {
+		return 0
+	}
+	return max(0, now.Sub(s.WaitsSince))
+}
+
 // Stats may be called from all goroutines.
 func (c *chainWriter) Stats() ChainStats {
 	c.shown.Lock()

@@ -94,15 +94,13 @@ func DescribeChain(c audit.ChainStats, now time.Time) *AuditChain {
 	if c.ID == "" {
 		return nil
 	}
-	since := func(at time.Time) float64 {
-		if at.IsZero() {
-			return 0
-		}
-		return max(0, now.Sub(at).Seconds())
+	age := 0.0
+	if !c.LastCheckpoint.IsZero() {
+		age = max(0, now.Sub(c.LastCheckpoint).Seconds())
 	}
 	return &AuditChain{
 		ID: c.ID, Key: c.Key, Checkpoint: c.Checkpoint.Seconds(), Lines: c.Lines, Uncovered: c.Uncovered,
-		LastCheckpoint: c.LastCheckpoint, Age: since(c.LastCheckpoint), Waits: since(c.WaitsSince), Failed: c.Failed,
+		LastCheckpoint: c.LastCheckpoint, Age: age, Waits: c.Waits(now).Seconds(), Failed: c.Failed,
 	}
 }
 

@@ -165,11 +165,7 @@ func (s Snapshot) writeChain(t *promtext.Text) {
 		t.Time(chain.LastCheckpoint)
 	}
 	t.Family("meshpass_audit_chain_unsigned_seconds", promtext.Gauge, "How long lines have waited for a checkpoint that covers them; 0: all are covered.")
-	waits := time.Duration(0)
-	if !chain.WaitsSince.IsZero() {
-		waits = max(0, s.Now.Sub(chain.WaitsSince))
-	}
-	t.Sample(waits.Seconds())
+	t.Sample(chain.Waits(s.Now).Seconds())
 	t.Family("meshpass_audit_chain_unsigned_lines", promtext.Gauge, "Lines after the last checkpoint.")
 	t.Sample(float64(chain.Uncovered))
 	t.Family("meshpass_audit_chain_checkpoint_failures_total", promtext.Counter, "Checkpoints that could not be written.")
