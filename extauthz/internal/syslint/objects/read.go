@@ -33,11 +33,19 @@ func NewReader() *Reader {
 	return &Reader{Set: NewSet(), Progress: func(int) {}, files: map[string]bool{}}
 }
 
-// ReadPath reads a file, or all YAML and JSON files below a folder. The error is for a path that does not exist.
+// ReadPath reads a file, a named pipe, or all YAML and JSON files below a folder. The error is for a path that does not exist.
 func (r *Reader) ReadPath(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
+	}
+	if info.Mode().Type() == os.ModeNamedPipe { // <(COMMAND) of a shell
+		pipe, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer pipe.Close()
+		return r.ReadStream(path, pipe)
 	}
 	if !info.IsDir() {
 		r.readFile(path, path)
@@ -92,7 +100,7 @@ func (r *Reader) readFile(path, name string) {
 	r.ReadText(name, text)
 }
 
-// ReadStream reads standard input.
+// ReadStream reads standard input or a named pipe.
 func (r *Reader) ReadStream(name string, from io.Reader) error {
 	text, err := io.ReadAll(io.LimitReader(from, MaxFileBytes+1))
 	if err == nil && len(text) > MaxFileBytes {

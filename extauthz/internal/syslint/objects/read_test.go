@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
@@ -67,5 +68,25 @@ func TestFolders(t *testing.T) {
 	}
 	if u := reader.Set.Unchecked; len(u) != 1 || u[0].Source != filepath.Join(dir, "empty") || u[0].Reason != "no file *.yaml, *.yml, *.json or *.conf is below this folder" {
 		t.Errorf("unchecked: %v", u)
+	}
+}
+
+// A shell gives the output of a command, <(COMMAND), as a named pipe.
+func TestPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "63")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		if err := os.WriteFile(pipe, []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n"), 0o600); err != nil {
+			t.Error(err)
+		}
+	}()
+	reader := objects.NewReader()
+	if err := reader.ReadPath(pipe); err != nil {
+		t.Fatal(err)
+	}
+	if o := reader.Set.Objects; len(o) != 1 || o[0].Title() != "Namespace a" || len(reader.Set.Unchecked) != 0 {
+		t.Errorf("objects %v, unchecked %v", o, reader.Set.Unchecked)
 	}
 }
