@@ -31,12 +31,12 @@ func (v Variables) Names() []string {
 func (m *Model) VariablesOf(namespace string, container *objects.Node) Variables {
 	v := Variables{values: map[string]*objects.Node{}, named: map[string]bool{}, complete: true}
 	for _, from := range container.Find("envFrom").Entries() {
-		data, known := m.configMap(namespace, from.FindPath("configMapRef", "name").String())
-		if !known {
+		holder := m.findHolder("ConfigMap", namespace, from.FindPath("configMapRef", "name").String())
+		if holder == nil {
 			v.complete = false
 			continue
 		}
-		for _, n := range data.Members() {
+		for _, n := range holder.Root.Find("data").Members() {
 			v.values[from.Find("prefix").String()+n.Key] = n
 		}
 	}
@@ -49,25 +49,15 @@ func (v *Variables) add(m *Model, namespace string, entries []*objects.Node) {
 	for _, e := range entries {
 		name := e.Find("name").String()
 		ref := e.FindPath("valueFrom", "configMapKeyRef")
-		data, known := m.configMap(namespace, ref.Find("name").String())
-		switch {
-		case e.Find("value") != nil:
-			v.values[name] = e.Find("value")
-		case known && data.Find(ref.Find("key").String()) != nil:
-			v.values[name] = data.Find(ref.Find("key").String())
-		default:
+		value := e.Find("value")
+		if holder := m.findHolder("ConfigMap", namespace, ref.Find("name").String()); value == nil && holder != nil {
+			value = holder.Root.Find("data").Find(ref.Find("key").String())
+		}
+		if value != nil {
+			v.values[name] = value
+		} else {
 			delete(v.values, name)
 			v.named[name] = true
 		}
 	}
-}
-
-// configMap gives the data of a ConfigMap of the input.
-func (m *Model) configMap(namespace, name string) (data *objects.Node, known bool) {
-	for _, o := range m.OfKind(objects.Core, "ConfigMap") {
-		if o.Namespace == namespace && o.Name == name && name != "" {
-			return o.Root.Find("data"), true
-		}
-	}
-	return nil, false
 }

@@ -10,20 +10,17 @@ import (
 
 // Container is a container with the volumes of its pod, as a workload or Helm values write them.
 type Container struct {
-	Node       *objects.Node // for a finding about what it lacks
-	Namespace  string
-	Title      string
-	mounts     []*objects.Node
-	volumes    []*objects.Node
-	variables  []*objects.Node
-	fromOthers bool // it gets more variables from ConfigMaps, Secrets or a chart
+	Node      *objects.Node // for a finding about what it lacks
+	Namespace string
+	Title     string
+	mounts    []*objects.Node
+	volumes   []*objects.Node
 }
 
 // ContainerOf gives a container of a workload.
 func (w *Workload) ContainerOf(n *objects.Node) *Container {
 	return &Container{
 		Node: n, Namespace: w.Namespace, Title: w.Title(), mounts: n.Find("volumeMounts").Entries(), volumes: w.PodSpec.Find("volumes").Entries(),
-		variables: n.Find("env").Entries(), fromOthers: !n.Find("envFrom").IsEmpty(),
 	}
 }
 
@@ -42,20 +39,9 @@ func (g *TykGateway) Container() *Container {
 	case g.Values != nil:
 		return &Container{
 			Node: g.Values, Title: "the gateway's Helm values", mounts: g.Values.Find("extraVolumeMounts").Entries(), volumes: g.Values.Find("extraVolumes").Entries(),
-			variables: g.Values.Find("extraEnvs").Entries(), fromOthers: true,
 		}
 	}
 	return nil
-}
-
-// Variable gives an environment variable. known is false if it may come from an object that the input does not have.
-func (c *Container) Variable(name string) (n *objects.Node, known bool) {
-	for _, e := range c.variables {
-		if e.Find("name").String() == name {
-			return e, true
-		}
-	}
-	return nil, !c.fromOthers
 }
 
 // Argument gives the value of a flag, in the forms --NAME VALUE, --NAME=VALUE and -NAME=VALUE.
@@ -219,6 +205,7 @@ func SourceOf(source *objects.Node) (kind, name string, entry *objects.Node) {
 	return "", "", nil
 }
 
+// findHolder finds a ConfigMap or Secret. Without a namespace, an object of any namespace counts.
 func (m *Model) findHolder(kind, namespace, name string) *objects.Object {
 	for _, o := range m.OfKind(objects.Core, kind) {
 		if o.Name == name && (o.Namespace == namespace || namespace == "") {

@@ -172,7 +172,7 @@ func (m *Model) addTykValues(root *objects.Node) {
 		return
 	}
 	g := &TykGateway{Values: values, Root: values, environment: map[string]*objects.Node{}, Image: values.FindPath("image", "tag")}
-	g.Variables = Variables{values: map[string]*objects.Node{}, named: map[string]bool{}, complete: values.Find("extraEnvs") != nil}
+	g.Variables = Variables{values: map[string]*objects.Node{}, named: map[string]bool{}, complete: true}
 	g.Variables.add(m, "", values.Find("extraEnvs").Entries())
 	for name, value := range g.Variables.values {
 		g.environment[settingName(name)] = value

@@ -210,22 +210,20 @@ func (c *checker) isInImage(folder string) bool {
 
 // checkPluginFile looks for the file that MESHPASS_CONFIG names.
 func (c *checker) checkPluginFile(g *model.TykGateway, container *model.Container) {
-	variable, known := container.Variable("MESHPASS_CONFIG")
+	const name = "MESHPASS_CONFIG"
+	file := g.Variables.Value(name)
 	runs := slices.ContainsFunc(c.ServedAPIs(), func(a *model.API) bool { return c.GatewayOf(a) == g && a.ListsHooks() })
-	if variable == nil {
-		if runs && (known || g.Values != nil && g.Workload == nil) {
-			c.report.Add(configNotNamed, container.Node, "%s has no variable MESHPASS_CONFIG, and its APIs have our hooks", container.Title)
-		}
+	switch {
+	case runs && g.Variables.Lacks(name):
+		c.report.Add(configNotNamed, container.Node, "%s has no variable MESHPASS_CONFIG, and its APIs have our hooks", container.Title)
+		return
+	case runs && file != nil && file.String() == "":
+		c.report.Add(configNotNamed, file, "the variable MESHPASS_CONFIG of %s is empty", container.Title)
+		return
+	case !path.IsAbs(file.String()): // relative to the working folder, or not in the input
 		return
 	}
-	file := variable.Find("value")
-	if !path.IsAbs(file.String()) { // from another object, or relative to the working folder
-		if runs && file != nil && file.String() == "" {
-			c.report.Add(configNotNamed, file, "the variable MESHPASS_CONFIG of %s is empty", container.Title)
-		}
-		return
-	}
-	if content := c.requireConfig(container, file, file.String(), "MESHPASS_CONFIG", objects.PluginFile); content != nil {
+	if content := c.requireConfig(container, file, file.String(), name, objects.PluginFile); content != nil {
 		c.checkReferences(container, content, path.Dir(file.String()), pluginFiles)
 	}
 }
