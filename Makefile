@@ -130,7 +130,7 @@ images: ## Build the two images, with Docker
 
 .PHONY: lint-proof
 lint-proof: test-programs ## Cause on the real gateway, Envoy and control plane the faults that `meshpass lint` calls seen
-	cd e2e && go test -tags lintproof -count=1 ./gateway -run '^(TestLintFacts|TestLintDefinitions|TestLintGateways|TestLintParts|TestLintPolicies|TestLintPolicyFiles|TestUnguardedAPIs|TestWays|TestResponseCache|TestDetailedRecording|TestCanary|TestControlAPI|TestKinds|TestOpenAPIDefinitions|TestBundles)$$'
+	cd e2e && go test -tags lintproof -count=1 ./gateway -run '^(TestLintFacts|TestLintDefinitions|TestLintGateways|TestLintParts|TestLintPolicies|TestLintPolicyFiles|TestUnguardedAPIs|TestWays|TestResponseCache|TestDetailedRecording|TestCanary|TestControlAPI|TestKinds|TestOpenAPIDefinitions|TestBundles|TestBrokenPlugins)$$'
 	cd e2e && go test -count=1 ./drills -run '^(TestDrills|TestRetries)$$'
 	cd e2e && go test -tags lintproof -count=1 ./fidelity -run '^(TestNormalisation|TestLintDecisions|TestLintTraffic|TestLintOutages|TestLintAccessLog)$$'
 	cd e2e && go test -tags lintproof -count=1 ./envoy -run '^TestLintRoutes$$'

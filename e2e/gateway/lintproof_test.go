@@ -4,6 +4,7 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,6 +28,12 @@ var more = []struct {
 	{"tyk_upstream_outside", "h2c", `{"proxy": {"target_url": "h2c://localhost:9"}}`, []call{{path: "/h2c/", as: "key"}}, []int{500}, "upstream_refused"},
 }
 
+// hooksOf lists our hooks with the path of a plugin.
+func hooksOf(path string) string {
+	return fmt.Sprintf(`{"custom_middleware": {"pre": [{"name": "StripIdentity", "path": %[1]q}], "post_key_auth": [{"name": "SignIdentity", "path": %[1]q}],
+		"post": [{"name": "GuardUpstream", "path": %[1]q}]}}`, path)
+}
+
 // TestLintDefinitions: the gateway shows the faults that `meshpass lint` finds in more definitions, in policies and in headers.
 func TestLintDefinitions(t *testing.T) {
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,6 +51,7 @@ func TestLintDefinitions(t *testing.T) {
 	for _, f := range more {
 		apis = append(apis, definition{id: f.id, json: f.api})
 	}
+	apis = append(apis, definition{id: "own-release", json: hooksOf(pluginOf(t, "v5.8.1"))}, definition{id: "other-release", json: hooksOf(pluginOf(t, "v5.8.0"))})
 	r := start(t, setup{apis: apis, first: func(r *rig) {
 		policies := readJSON(t, r.path("policies.json"))
 		rights := policies["all"].(map[string]any)["access_rights"].(map[string]any)
@@ -60,6 +68,13 @@ func TestLintDefinitions(t *testing.T) {
 			})
 		}
 	}
+	t.Run("tyk_plugin_release", func(t *testing.T) {
+		for id, want := range map[string]answer{"own-release": {200, "", signed}, "other-release": {500, "Internal Server Error", unreached}} {
+			if got := r.send(t, call{path: "/" + id + "/", as: "key"}); got.answer != want {
+				t.Errorf("%s: got %+v, want %+v", id, got.answer, want)
+			}
+		}
+	})
 	t.Run("tyk_api_id_duplicate", func(t *testing.T) {
 		one, two := r.send(t, call{path: "/twice-1/", as: "key"}), r.send(t, call{path: "/twice-2/", as: "key"})
 		if want := (answer{200, "", signed}); one.answer != want || two.answer != want {

@@ -80,6 +80,8 @@ var proofs = map[string]string{
 	"tyk_dynamic_discovery":       "gateway.TestLintFacts",
 	"tyk_guard_not_last":          "gateway.TestLintFacts",
 	"tyk_auth_header":             "gateway.TestLintFacts",
+	"tyk_plugin_not_installed":    "gateway.TestBrokenPlugins",
+	"tyk_plugin_release":          "gateway.TestLintDefinitions",
 	"tyk_version_unknown":         "gateway.TestLintDefinitions",
 	"tyk_context_variables":       "gateway.TestLintDefinitions",
 	"tyk_header_transform":        "gateway.TestLintDefinitions",

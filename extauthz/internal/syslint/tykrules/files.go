@@ -21,6 +21,14 @@ var (
 		"The path of a hook is no place where the gateway's pods have the plugin.",
 		"Tyk cannot load the hooks, and does not serve the API.",
 		"Write the path below the volume with the plugin, such as plugins/identity.so, or mount the volume there.")
+	pluginRelease = registry.Define("tyk_plugin_release", finding.Error,
+		"The path of a hook names the plugin for another release than the gateway's image has.",
+		"A gateway loads a plugin of its own release alone: it answers every request to the API with 500.",
+		"Write plugins/identity.so. The gateway completes the name with its own release and platform.")
+	pluginTrial = registry.Define("tyk_plugin_trial", finding.Warning,
+		"The init container that tries the plugin has another release than the gateway.",
+		"A plugin that the gateway cannot load passes the trial, or the trial stops a rollout that would work.",
+		"Use one image in the init container with `install check` and in the gateway's container.")
 )
 
 // checkFiles compares what definitions name with what the gateway's pods have.
@@ -30,6 +38,7 @@ func (c *checker) checkFiles() {
 		if g == nil {
 			continue
 		}
+		c.checkPluginRelease(a, g)
 		if g.Workload != nil {
 			c.checkLoaded(a, g)
 		}
@@ -92,13 +101,49 @@ func (c *checker) checkInstalled(a *model.API, g *model.TykGateway, container *m
 	if n, _ := c.otherFile(a); n != nil || a.Bundle != nil {
 		return
 	}
-	for list, entries := range a.Hooks {
-		for i, e := range entries {
+	for _, list := range hookLists {
+		for i, e := range a.Hooks[list] {
 			if _, ours := hooks.ListOf[e.Name]; !ours && e.Name != hooks.Canary || e.Disabled || e.Path == "" {
 				continue
 			}
 			if why := c.whyNotInstalled(g, container, g.Path(e.Path)); why != "" {
 				c.report.Add(pluginNotInstalled, a.HookNodes[list][i], "API %s: %s: %s", a.Title(), e.Path, why)
+				return
+			}
+		}
+	}
+}
+
+// namedRelease is the release in the name of a plugin's file.
+var namedRelease = regexp.MustCompile(`(?:^|/)identity_(v\d+\.\d+\.\d+)_linux_[a-z0-9]+\.so$`)
+
+// checkTrial compares the image in which an init container tries the plugin with the image of the gateway.
+func (c *checker) checkTrial(g *model.TykGateway) {
+	release, known := imageRelease(g.Image)
+	if !known || g.Workload == nil {
+		return
+	}
+	for _, init := range g.Workload.PodSpec.Find("initContainers").Entries() {
+		words := slices.Concat(init.Find("command").Texts(), init.Find("args").Texts())
+		tried, named := imageRelease(init.Find("image"))
+		if len(words) > 1 && path.Base(words[0]) == "install" && words[1] == "check" && named && tried != release {
+			c.report.Add(pluginTrial, init.Find("image"), "the init container %s tries the plugin with %s, and the gateway is %s",
+				init.Find("name").String(), init.Find("image").String(), g.Image.String())
+		}
+	}
+}
+
+// checkPluginRelease compares the release that a hook's path names with the image of the gateway.
+func (c *checker) checkPluginRelease(a *model.API, g *model.TykGateway) {
+	release, known := imageRelease(g.Image)
+	if n, _ := c.otherFile(a); !known || n != nil || a.Bundle != nil {
+		return
+	}
+	for _, list := range hookLists {
+		for i, e := range a.Hooks[list] {
+			named := namedRelease.FindStringSubmatch(e.Path)
+			if named != nil && !e.Disabled && named[1] != release.String() {
+				c.report.Add(pluginRelease, a.HookNodes[list][i], "API %s: %s, and the gateway is %s", a.Title(), e.Path, g.Image.String())
 				return
 			}
 		}
@@ -123,7 +168,7 @@ func (c *checker) whyNotInstalled(g *model.TykGateway, container *model.Containe
 		return ""
 	case path.Clean(folder) != path.Clean(below):
 		return "the plugin is in another folder of this volume"
-	case path.Base(file) != "identity.so":
+	case path.Base(file) != "identity.so" && !namedRelease.MatchString(file):
 		return "the plugin's file is called identity.so"
 	}
 	return ""

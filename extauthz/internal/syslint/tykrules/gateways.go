@@ -1,6 +1,7 @@
 package tykrules
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -47,6 +48,7 @@ func (c *checker) checkGateways() {
 		c.checkBundles(g, served)
 		c.checkCanary(g, served)
 		c.checkControl(g, served)
+		c.checkTrial(g)
 	}
 }
 
@@ -64,30 +66,40 @@ func (c *checker) checkBundles(g *model.TykGateway, served []*model.API) {
 			c.report.Add(bundleOff, a.Bundle, "API %s uses the bundle %s", a.Title(), a.Bundle.String())
 		}
 	}
-	if g.Image != nil && uses && failsOpen(g.Image.String()) {
+	if release, known := imageRelease(g.Image); known && uses && release.failsOpen() {
 		c.report.Add(failOpenRelease, g.Image, "the gateway is %s", g.Image.String())
 	}
 }
 
-var releaseTag = regexp.MustCompile(`(?:^|:)v?(\d+)\.(\d+)\.(\d+)`)
+// tykRelease is a release of Tyk's gateway: major, minor, patch.
+type tykRelease [3]int
+
+var releaseTag = regexp.MustCompile(`^v?(\d+)\.(\d+)\.(\d+)`)
+
+// imageRelease gives the release that the tag of an image, or a tag alone, names.
+func imageRelease(image *objects.Node) (release tykRelease, known bool) {
+	name, _, _ := strings.Cut(image.String(), "@")
+	match := releaseTag.FindStringSubmatch(name[strings.LastIndexAny(name, "/:")+1:])
+	if match == nil {
+		return release, false
+	}
+	for i := range release {
+		release[i], _ = strconv.Atoi(match[i+1])
+	}
+	return release, true
+}
+
+// String writes a release as Tyk does: v5.8.1.
+func (r tykRelease) String() string { return fmt.Sprintf("v%d.%d.%d", r[0], r[1], r[2]) }
 
 // failsOpen reports a release with the fault of leftover folders.
-func failsOpen(image string) bool {
-	match := releaseTag.FindStringSubmatch(strings.Split(image, "@")[0])
-	if match == nil {
-		return false
-	}
-	var n [3]int
-	for i := range n {
-		n[i], _ = strconv.Atoi(match[i+1])
-	}
+func (r tykRelease) failsOpen() bool {
 	switch {
-	case n[0] < 5 || n[0] == 5 && n[1] < 8:
-		return true
-	case n[0] > 5:
-		return false
+	case r[0] != 5 || r[1] < 8:
+		return r[0] <= 5
+	default:
+		return r[1] == 8 && r[2] <= 6 || r[1] == 9 || r[1] == 10 && r[2] == 0
 	}
-	return n[1] == 8 && n[2] <= 6 || n[1] == 9 || n[1] == 10 && n[2] == 0
 }
 
 func (c *checker) checkCanary(g *model.TykGateway, served []*model.API) {

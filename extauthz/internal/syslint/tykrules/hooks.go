@@ -1,6 +1,9 @@
 package tykrules
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
@@ -79,10 +82,13 @@ func (c *checker) checkHooks(a *model.API) {
 	}
 }
 
+// hookLists are the lists in which our hooks belong.
+var hookLists = []hooks.List{hooks.Pre, hooks.PostAuth, hooks.Post}
+
 // otherFile finds a hook of ours with another file than the first one: Tyk loads each file by its path.
 func (c *checker) otherFile(a *model.API) (at *objects.Node, path string) {
 	file := ""
-	for _, list := range []hooks.List{hooks.Pre, hooks.PostAuth, hooks.Post} {
+	for _, list := range hookLists {
 		for i, e := range a.Hooks[list] {
 			if _, ours := hooks.ListOf[e.Name]; !ours || e.Disabled {
 				continue
@@ -158,9 +164,9 @@ func (c *checker) hookNode(a *model.API) *objects.Node {
 
 // misplacedNode is the entry of a hook outside its own list, or its second entry.
 func (c *checker) misplacedNode(a *model.API) *objects.Node {
-	for list, entries := range a.Hooks {
+	for _, list := range slices.Sorted(maps.Keys(a.Hooks)) {
 		seen := map[string]bool{}
-		for i, e := range entries {
+		for i, e := range a.Hooks[list] {
 			if own, ours := hooks.ListOf[e.Name]; ours && !e.Disabled && (own != list || seen[e.Name]) {
 				return a.HookNodes[list][i]
 			}

@@ -1,6 +1,7 @@
 package tykrules
 
 import (
+	"cmp"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -271,17 +272,22 @@ func (c *checker) checkListenPath(a *model.API) {
 			return
 		}
 	}
-	if !a.Internal && !strings.HasSuffix(path, "/") && (!g.IsOn("http_server_options.enable_strict_routes") || strings.Contains(path, "{")) {
-		c.report.Add(prefixPath, at(a, a.ListenPath), "API %s: %s also takes %s%s", a.Title(), path, path, longerPath(c.apis, path))
+	if a.Internal || strings.HasSuffix(path, "/") || g.IsOn("http_server_options.enable_strict_routes") && !strings.Contains(path, "{") {
+		return
 	}
+	longer := longerPath(c.apis, path)
+	if longer == "" && !a.ListsHooks() && !c.leadsToUs(a) {
+		return // what it takes beyond its path belongs to no API of the input and reaches no guarded host
+	}
+	c.report.Add(prefixPath, at(a, a.ListenPath), "API %s: %s also takes %s%s", a.Title(), path, path, cmp.Or(longer, "-x"))
 }
 
-// longerPath shows what a prefix takes: the rest of another API's listen path, or an example.
+// longerPath shows what a prefix takes of another API: the rest of its listen path. It is empty if there is no such API.
 func longerPath(apis []*model.API, path string) string {
 	for _, other := range apis {
 		if rest, found := strings.CutPrefix(other.ListenPathText(), path); found && rest != "" && rest[0] != '/' {
 			return rest
 		}
 	}
-	return "-x"
+	return ""
 }
