@@ -10,7 +10,7 @@ func extended(lists string) string {
 	return `{"version_data": {"versions": {"Default": {"name": "Default", "use_extended_paths": true, "extended_paths": {` + lists + `}}}}}`
 }
 
-// lintFacts are definitions for which `meshpass lint` has codes, with the requests that show what it says of them.
+// lintFacts are definitions for which `meshpass lint` has codes, with the requests that show them.
 var lintFacts = []struct {
 	code, id, api string
 	calls         []call

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// more are definitions for codes of `meshpass lint`, with the requests that show what it says of them.
+// more are definitions for codes of `meshpass lint`, with the requests that show them.
 var more = []struct {
 	code, id, api string
 	calls         []call

@@ -23,7 +23,7 @@ import (
 	"github.com/meshpass/meshpass/internal/process"
 )
 
-// setup says what is particular about a gateway.
+// setup is what is particular about a gateway.
 type setup struct {
 	apis  []definition
 	conf  string            // what differs from the demo's tyk.conf, as JSON

@@ -54,7 +54,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"request": %q}`, id)
 }
 
-// saw tells what came with a request.
+// saw is what came with a request.
 func (u *upstream) saw(t *testing.T, requestID string) (string, *identity.Claims) {
 	t.Helper()
 	u.lock.Lock()

@@ -178,7 +178,7 @@ func (in *installation) read(t *testing.T) *objects.Set {
 	return reader.Set
 }
 
-// lintCase is a paragraph of testdata/cases: one fault, which gives one code, or a change that resembles it and gives none.
+// lintCase is a paragraph of testdata/cases: one fault, which gives one code, or a change that resembles it and gives no code.
 type lintCase struct {
 	file, code, title string
 	fault             bool
@@ -270,7 +270,7 @@ func parseCases(t *testing.T, file, text string) (cases []*lintCase) {
 	return cases
 }
 
-// Each fault gives its code and no other one, and each change that resembles it gives none.
+// Each fault gives its code and no other one, and each change that resembles it gives no code.
 func TestCases(t *testing.T) {
 	for _, each := range readCases(t) {
 		kind := "clean"

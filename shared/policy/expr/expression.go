@@ -27,11 +27,12 @@ const maxCost = 10_000
 
 // Expression is a compiled CEL condition. It never changes.
 type Expression struct {
-	text    string
-	program cel.Program
-	reads   Reads
-	members Members
-	regexes regexes
+	text     string
+	program  cel.Program
+	reads    Reads
+	members  Members
+	regexes  regexes
+	compared []Constant
 }
 
 // Compile rejects an expression that does not type-check to a bool, and one that would
@@ -62,7 +63,7 @@ func Compile(text string) (*Expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Expression{text: text, program: program, reads: found.reads, members: analyseMembers(root), regexes: found.regexes}, nil
+	return &Expression{text: text, program: program, reads: found.reads, members: analyseMembers(root), regexes: found.regexes, compared: findConstants(root)}, nil
 }
 
 // Text is the expression as the document writes it.
@@ -74,6 +75,9 @@ func (e *Expression) Reads() Reads { return e.reads }
 // Members describes how the expression reads members of claims that may be missing or of
 // another kind. Do not change the maps.
 func (e *Expression) Members() Members { return e.members }
+
+// Constants are the texts and numbers that values are compared with. Do not change the list.
+func (e *Expression) Constants() []Constant { return e.compared }
 
 // LongestTexts gives, for each regular expression, the length in bytes of the longest
 // text that it is matched with.

@@ -16,8 +16,8 @@ import (
 
 var (
 	claimUnmapped = registry.Define("claim_not_mapped", finding.Error,
-		"A rule reads a claim that no mapping of the plugin writes.",
-		"No token has the claim: an allow rule never matches, and a deny rule always does.",
+		"A rule or an identity header reads a claim that no mapping of the plugin writes, or a rule compares one with a value that no token has.",
+		"No token has the claim: an allow rule never matches, and a deny rule always does. The header is never set.",
 		"Add the claim to the mappings of the plugin's file, or correct its name.")
 	scopeUngranted = registry.Define("scope_not_granted", finding.Error,
 		"A rule asks for a scope that no mapping and no Tyk policy grants.",
@@ -36,7 +36,7 @@ var (
 		"The document guards nothing. What it should guard has no document.",
 		"Write ns/NAMESPACE/sa/ACCOUNT of the pods, service/NAMESPACE/NAME, or edge/API_ID.")
 	callerUnknown = registry.Define("caller_unknown", finding.Error,
-		"A rule names a caller that no workload of the input is.",
+		"A rule names a caller that no workload of the input is, or that a Check of its targets cannot name.",
 		"The rule never matches.",
 		"Write ns/NAMESPACE/sa/ACCOUNT of the calling pods.")
 	callerNotInjected = registry.Define("caller_not_injected", finding.Error,
@@ -94,14 +94,21 @@ func (c *checker) checkGrants() {
 		for _, r := range d.Compiled.Rules() {
 			at := ruleNode(d, r)
 			for _, name := range tctxMembers(r) {
-				if root, _, _ := strings.Cut(name, "."); !members[name] && !members[root] && !slices.Contains(ownMembers, root) {
+				if root, _, _ := strings.Cut(name, "."); !members[name] && !members[root] && !slices.Contains(ownMembers, root) || c.isDropped("claims", root) && !slices.Contains(ownMembers, root) {
 					c.report.Add(claimUnmapped, at, "rule %s/%s reads claims.tctx.%s, which no mapping writes%s", d.Name, r.Spec().Name, name, suggest.DidYouMean(name, slices.Sorted(maps.Keys(members))))
+				}
+			}
+			for _, name := range rctxMembers(r) {
+				if name != "ip" && name != "auth_time" {
+					c.report.Add(claimUnmapped, at, "rule %s/%s reads claims.rctx.%s, and tokens have rctx.ip and rctx.auth_time alone", d.Name, r.Spec().Name, name)
 				}
 			}
 			for _, condition := range r.Conditions() {
 				if wanted, isScopes := condition.(policy.Scopes); isScopes {
 					for _, scope := range wanted {
 						switch near := suggest.DidYouMean(scope, slices.Sorted(maps.Keys(scopes))); {
+						case c.isDropped("scopes", scope):
+							c.report.Add(scopeUngranted, at, "rule %s/%s asks for the scope %s, which config_data.meshpass.scopes of all APIs leave out", d.Name, r.Spec().Name, scope)
 						case scopes[scope]:
 						case anyScope && near != "" && !c.asksElsewhere(d, scope):
 							c.report.Add(scopeUngranted, at, "rule %s/%s asks for the scope %s, which no Tyk policy grants and no other document has%s", d.Name, r.Spec().Name, scope, near)
@@ -130,17 +137,24 @@ func (c *checker) asksElsewhere(d *model.Document, scope string) bool {
 // ownMembers are the members of tctx that every token of the plugin has.
 var ownMembers = []string{"api", "auth", "org", "sid"}
 
-// tctxMembers are the members of tctx that a rule reads.
-func tctxMembers(r *policy.Rule) []string {
+// tctxMembers are the members of tctx without which a rule cannot match, or is undecided.
+func tctxMembers(r *policy.Rule) []string { return membersBelow(r, "tctx.") }
+
+// rctxMembers are those of rctx.
+func rctxMembers(r *policy.Rule) []string { return membersBelow(r, "rctx.") }
+
+func membersBelow(r *policy.Rule, claim string) []string {
 	names := map[string]bool{}
 	add := func(name string) {
-		if rest, found := strings.CutPrefix(name, "tctx."); found {
+		if rest, found := strings.CutPrefix(name, claim); found {
 			names[rest] = true
 		}
 	}
 	if e := r.Expression(); e != nil {
 		for name := range e.Reads().Claims {
-			add(name)
+			if e.Members().Unguarded[name] || e.Members().Assured[name] { // otherwise the expression can hold without the claim
+				add(name)
+			}
 		}
 	}
 	for _, condition := range r.Conditions() {
@@ -192,6 +206,7 @@ func (c *checker) checkCallers() {
 // checkNames looks targets and callers up.
 func (c *checker) checkNames() {
 	complete := c.hasWorkloads()
+	c.complete = complete
 	for _, d := range c.Documents {
 		for _, target := range d.Spec().FindPath("targets", "workloads").Entries() {
 			c.checkTarget(d, target, complete)
@@ -340,6 +355,8 @@ func (c *checker) checkOtherTargets() {
 			case strings.HasPrefix(text, "edge/"):
 				if len(c.Plugins) > 0 && c.FindAPI(strings.TrimPrefix(text, "edge/")) != nil && !slices.ContainsFunc(c.Plugins, func(p *model.Plugin) bool { return !p.Root.Find("edge").IsEmpty() }) {
 					c.report.Add(documentUnguarded, target, "document %s targets %s, and the plugin's file has no section edge", d.Name, text)
+				} else if a := c.FindAPI(strings.TrimPrefix(text, "edge/")); a != nil && a.Bundle == nil && !c.decides(a) {
+					c.report.Add(documentUnguarded, target, "document %s targets %s, and this API does not run SignIdentity, which decides", d.Name, text)
 				}
 			case strings.HasPrefix(text, "service/"):
 				if len(policies) > 0 && c.existsService(text) && !c.isServiceGuarded(text, policies) {
@@ -352,6 +369,14 @@ func (c *checker) checkOtherTargets() {
 			}
 		}
 	}
+}
+
+// decides reports an API whose requests are decided at the edge.
+func (c *checker) decides(a *model.API) bool {
+	if a.Form == model.OpenAPI && a.Pair != nil {
+		a = a.Pair
+	}
+	return a.Runs("SignIdentity") && !a.Keyless || a.Keyless && a.MutualTLS && a.Runs("GuardUpstream")
 }
 
 // isServiceGuarded reports a policy with targets in the namespace of the Service, or of the waypoint that it uses.
@@ -406,6 +431,11 @@ func (c *checker) checkClients() {
 			if (a.Mode == "mesh" || a.Mode == "mtls") && !a.Clients.IsEmpty() && !matchesAny(a.Domains, a.Clients, identity.Workload(w.Identity())) {
 				c.report.Add(clientRejected, a.Clients, "tls.clients %v does not admit %s (%s)", a.Clients.Texts(), w.Title(), w.Identity())
 			}
+			for _, l := range a.Listeners {
+				if l.Caller != "xfcc" && !l.Clients.IsEmpty() && c.asks(w, l) && !matchesAny(a.Domains, l.Clients, identity.Workload(w.Identity())) {
+					c.report.Add(clientRejected, l.Clients, "clients %v of the listener %s does not admit %s (%s)", l.Clients.Texts(), l.Node.Find("name").String(), w.Title(), w.Identity())
+				}
+			}
 			if c.isFenced(w, a) {
 				c.report.Add(clientRejected, w.Object.Root, "the policies of the authorizer's pods do not admit %s (%s)", w.Title(), w.Identity())
 			}
@@ -413,6 +443,14 @@ func (c *checker) checkClients() {
 		c.checkListeners(a)
 		c.checkGatewayClients(a)
 	}
+}
+
+// asks reports a workload whose sidecar asks a listener, by the port of its provider.
+func (c *checker) asks(w *model.Workload, l model.Listener) bool {
+	return slices.ContainsFunc(c.CustomPolicies(w), func(o *objects.Object) bool {
+		p := c.ProviderOf(o)
+		return p != nil && p.Config.Find("port").Int() == l.Port
+	})
 }
 
 // checkGatewayClients looks for the gateways and waypoints that ask.
@@ -682,10 +720,37 @@ func (c *checker) checkRights(n *objects.Node, name string) {
 		}
 	}
 	for _, right := range n.Find("access_rights_array").Entries() {
-		if right.Find("namespace") != nil && right.Find("name").String() != "" && c.FindAPI(right.Find("name").String()) == nil && !slices.ContainsFunc(c.APIs, func(a *model.API) bool { return a.Object != nil && a.Object.Name == right.Find("name").String() }) {
-			c.report.Add(rightsUnknown, right, "%s has rights for %s, which no definition is", name, right.Find("name").String())
+		if right.Find("namespace") != nil && right.Find("name").String() != "" {
+			c.checkObjectRight(name, right)
 		}
 	}
+}
+
+// checkObjectRight looks up the object of Tyk Operator that a right names, by its kind, its namespace and its name.
+func (c *checker) checkObjectRight(policy string, right *objects.Node) {
+	kind, namespace, name := right.Find("kind").String(), right.Find("namespace").String(), right.Find("name").String()
+	if kind == "" {
+		kind = "ApiDefinition"
+	}
+	if kind != "ApiDefinition" && kind != "TykOasApiDefinition" {
+		return // kinds that are not read
+	}
+	var same []string
+	for _, each := range []string{"ApiDefinition", "TykOasApiDefinition"} {
+		for _, o := range c.OfKind(objects.Tyk, each) {
+			if o.Name == name && o.Namespace == namespace && each == kind {
+				return
+			}
+			if o.Name == name {
+				same = append(same, o.Title())
+			}
+		}
+	}
+	hint := ""
+	if len(same) > 0 {
+		hint = "; there is " + strings.Join(same, ", ")
+	}
+	c.report.Add(rightsUnknown, right, "%s has rights for the %s %s/%s, which no definition is%s", policy, kind, namespace, name, hint)
 }
 
 func (c *checker) apiIDs() (all []string) {

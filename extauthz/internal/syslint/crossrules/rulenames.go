@@ -2,6 +2,7 @@ package crossrules
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
@@ -13,13 +14,13 @@ import (
 
 var (
 	ruleIssuer = registry.Define("rule_issuer_untrusted", finding.Error,
-		"A rule names an issuer of tokens that no authorizer trusts.",
-		"No verified token has it: an allow rule never matches, and a deny rule never does.",
+		"A rule, or an entry of a list of revocations, names an issuer of tokens that no authorizer trusts.",
+		"No verified token has it: an allow rule never matches, a deny rule never does, and the entry revokes nothing.",
 		"Write an issuer of trust, byte for byte.")
 	ruleAddress = registry.Define("rule_address_unknown", finding.Error,
 		"A rule names a port or a host of the cluster that what it guards does not have.",
 		"The rule never matches.",
-		"Write the port of the pods (for a target service/…, that of the Service), or the name of a Service.")
+		"Write the port of the pods (for a target service/…, that of the Service; for edge/…, that of the gateway), or the name of a Service.")
 	overrideUnknown = registry.Define("override_unknown", finding.Error,
 		"An override has a target that no document has.",
 		"It lifts nothing: in an emergency the requests stay denied.",
@@ -28,12 +29,7 @@ var (
 
 // checkRuleNames looks up what rules name beside workloads.
 func (c *checker) checkRuleNames() {
-	var issuers []string
-	for _, a := range c.Authorizers {
-		for _, t := range a.Trust {
-			issuers = append(issuers, t.Issuer.String())
-		}
-	}
+	issuers := c.trustedIssuers()
 	for _, d := range c.Documents {
 		for _, rule := range d.Spec().Find("rules").Entries() {
 			name := d.Name + "/" + rule.Find("name").String()
@@ -50,7 +46,7 @@ func (c *checker) checkRuleNames() {
 				}
 			}
 			for _, n := range rule.FindPath("to", "hosts").Entries() {
-				c.checkRuleHost(name, n)
+				c.checkHostName(name, n, n.String())
 			}
 		}
 	}
@@ -67,6 +63,17 @@ func (c *checker) portsBehind(d *model.Document) (all []int) {
 					for _, p := range o.Spec().Find("ports").Entries() {
 						all = append(all, p.Find("port").Int())
 					}
+				}
+			}
+		case strings.HasPrefix(text, "edge/"):
+			if a := c.FindAPI(strings.TrimPrefix(text, "edge/")); a != nil {
+				listen, _ := c.GatewayOf(a).Setting("listen_port")
+				port, _ := strconv.Atoi(listen)
+				if a.Port != nil {
+					port = a.Port.Int()
+				}
+				if port > 0 {
+					all = append(all, port)
 				}
 			}
 		case strings.HasPrefix(text, "ns/") && i < len(d.Compiled.Spec().Targets):
@@ -96,9 +103,8 @@ func (c *checker) portsOfPods(w *model.Workload) (all []int) {
 	return all
 }
 
-// checkRuleHost looks up a host that can only be a Service. Other names may be anywhere in DNS.
-func (c *checker) checkRuleHost(rule string, n *objects.Node) {
-	host := n.String()
+// checkHostName looks up a host that can only be a Service. Other names may be anywhere in DNS.
+func (c *checker) checkHostName(rule string, n *objects.Node, host string) {
 	if strings.Contains(host, "*") || !strings.HasSuffix(host, ".svc."+c.ClusterDomain) || len(c.FindHosts(host, "")) > 0 {
 		return
 	}
@@ -111,6 +117,18 @@ func (c *checker) checkRuleHost(rule string, n *objects.Node) {
 	}
 	if near := suggest.DidYouMean(host, names); known || near != "" {
 		c.report.Add(ruleAddress, n, "rule %s names the host %s, which no Service is%s", rule, host, near)
+	}
+}
+
+// checkRevocations looks up the issuers of lists of revocations.
+func (c *checker) checkRevocations() {
+	issuers := c.trustedIssuers()
+	for _, list := range c.Set.ContentsOf(objects.Revocations) {
+		for _, entry := range list.Root.Find("revocations").Entries() {
+			if n := entry.Find("issuer"); len(issuers) > 0 && n != nil && !slices.Contains(issuers, n.String()) {
+				c.report.Add(ruleIssuer, n, "an entry of %s names the issuer %s, which no authorizer trusts%s", list.Name, n.String(), suggest.DidYouMean(n.String(), issuers))
+			}
+		}
 	}
 }
 

@@ -2,6 +2,8 @@
 package crossrules
 
 import (
+	"time"
+
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 )
@@ -14,12 +16,14 @@ func Rules() []*finding.Rule { return registry.Rules }
 // checker looks for faults.
 type checker struct {
 	*model.Model
-	report *finding.Report
+	report   *finding.Report
+	now      time.Time
+	complete bool // the input has all workloads
 }
 
 // Check looks for all faults.
 func Check(m *model.Model, report *finding.Report) {
-	c := &checker{Model: m, report: report}
+	c := &checker{Model: m, report: report, now: time.Now()}
 	c.checkTrust()
 	c.checkDomains()
 	c.checkGrants()
@@ -33,6 +37,13 @@ func Check(m *model.Model, report *finding.Report) {
 	c.checkOpenIDClients()
 	c.checkKeySubjects()
 	c.checkRuleNames()
+	c.checkConstants()
+	c.checkNoPrincipal()
+	c.checkIdentityHeaders()
+	c.checkRulePaths()
+	c.checkRevocations()
+	c.checkAddresses()
 	c.checkOverrides()
 	c.checkFiles()
+	c.checkKeyFiles()
 }

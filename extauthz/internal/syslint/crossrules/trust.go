@@ -114,11 +114,11 @@ func (c *checker) comparePlugin(p *model.Plugin, a *model.AuthorizerConfig) {
 	if t.MaxLifetime > 0 && p.Config.Lifetime > t.MaxLifetime {
 		c.report.Add(lifetimeTooLong, nodeOf(p, "lifetime"), "tokens live for %s, and maxLifetime is %s", p.Config.Lifetime, t.MaxLifetime)
 	}
-	if workload, err := a.Domains.ParseWorkload(p.Config.Workload); err == nil && !matchesAny(a.Domains, t.Requesters, workload) {
+	if workload, err := a.Domains.ParseWorkload(p.Config.Workload); err == nil && t.Requesters != nil && !matchesAny(a.Domains, t.Requesters, workload) {
 		c.report.Add(requesterUnknown, nodeOf(p, "workload"), "%s is not among the requesters %v", workload, t.Requesters.Texts())
 	}
 	for _, n := range namespacesOf(p) {
-		if !slices.Contains(t.Subjects.Texts(), n.name) {
+		if t.Subjects != nil && !slices.Contains(t.Subjects.Texts(), n.name) {
 			c.report.Add(namespaceNotAllowed, n.node, "the namespace %s is not among the subjects %v of the issuer", n.name, t.Subjects.Texts())
 		}
 	}
@@ -229,7 +229,7 @@ func (c *checker) checkKeys() {
 	for _, list := range c.Set.ContentsOf(objects.KeyList) {
 		of := c.keySetsOf(list, sets)
 		for _, key := range list.Root.Find("keys").Members() {
-			if key.Find("signFrom") != nil && !slices.Contains(kidsOf(of), key.Key) {
+			if key.Find("signFrom") != nil && c.isPublished(key) && !slices.Contains(kidsOf(of), key.Key) {
 				c.report.Add(keyUnknown, key, "the key %s is not in %s", key.Key, describeSets(of))
 			}
 		}
@@ -387,7 +387,7 @@ func (c *checker) checkMethod(p *model.Plugin, a *model.API, g *model.TykGateway
 		switch m.Name {
 		case "oidc":
 			if !slices.ContainsFunc(p.Config.IDPs, func(idp settings.IDP) bool {
-				return strings.TrimSuffix(idp.Issuer, "/") == strings.TrimSuffix(text, "/")
+				return idp.Issuer == text
 			}) {
 				c.report.Add(providerNotMapped, issuer, "API %s accepts tokens of %s, which is not among idps", a.Title(), redact.URL(text))
 			}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -20,8 +21,8 @@ import (
 
 var (
 	upstreamUnknown = registry.Define("upstream_unknown", finding.Error,
-		"The target of an API is no Service of the input, or a port that its Service does not have.",
-		"Every request of the API fails: 500 or 503.",
+		"The target of an API, or an address of the authorizer's configuration, is no Service of the input, or a port that its Service does not have.",
+		"Every request of the API fails: 500 or 503. Keys, revocations or spans do not arrive.",
 		"Write NAME.NAMESPACE.svc.cluster.local and a port of the Service.")
 	upstreamProtocol = registry.Define("upstream_protocol", finding.Error,
 		"The target of an API is https and the port of its Service plain HTTP, or the other way round.",
@@ -61,7 +62,7 @@ func (c *checker) checkUpstreams() {
 		for _, t := range a.Targets {
 			t.Text = g.Resolve(t.Text)
 			u := t.URL()
-			if u == nil || !slices.Contains(forwarded, u.Scheme) || strings.Contains(t.Text, "$") {
+			if u == nil || !slices.Contains(forwarded, u.Scheme) || t.HasVariableHost() {
 				dynamic = dynamic || !t.IsInternal()
 				continue
 			}
@@ -92,25 +93,9 @@ func admitsAny(hosts forward.Hosts, targets map[string]bool) bool {
 	return false
 }
 
-// checkTargetHost looks a Service of the cluster up. A namespace without Services in the input may have them elsewhere, unless the name
-// resembles that of one.
+// checkTargetHost looks a Service of the cluster up.
 func (c *checker) checkTargetHost(a *model.API, t model.Target, u *url.URL) {
-	name, namespace, isService := c.SplitServiceName(u.Hostname(), a.Namespace)
-	if !isService || len(c.Hosts) == 0 || !strings.Contains(u.Hostname(), ".svc") && a.Namespace == "" && !strings.Contains(u.Hostname(), ".") {
-		return
-	}
-	hosts := c.FindHosts(u.Hostname(), a.Namespace)
-	if len(hosts) == 0 {
-		full := name + "." + namespace + ".svc." + c.ClusterDomain
-		var names []string
-		known := false
-		for _, h := range c.Hosts {
-			names = append(names, h.Name)
-			known = known || h.Namespace == namespace && h.Object.Kind == "Service"
-		}
-		if near := suggest.DidYouMean(full, names); known || near != "" {
-			c.report.Add(upstreamUnknown, t.Node, "API %s: %s %s is no Service%s", a.Title(), t.What, full, near)
-		}
+	if !strings.Contains(u.Hostname(), ".svc") && a.Namespace == "" && !strings.Contains(u.Hostname(), ".") {
 		return
 	}
 	port := map[string]int{"https": 443, "wss": 443}[u.Scheme]
@@ -120,19 +105,69 @@ func (c *checker) checkTargetHost(a *model.API, t model.Target, u *url.URL) {
 	if number, err := strconv.Atoi(u.Port()); err == nil {
 		port = number
 	}
-	i := slices.IndexFunc(hosts, func(h *model.Host) bool { return h.FindPort(port) != nil })
-	if i < 0 {
-		c.report.Add(upstreamUnknown, t.Node, "API %s: %s has no port %d%s", a.Title(), hosts[0].Object.Title(), port, describePorts(hosts[0].Ports))
+	host := c.findAddress(t.Node, "API "+a.Title()+": "+t.What, u.Hostname(), a.Namespace, port)
+	if host == nil {
 		return
 	}
-	node := hosts[i].FindPort(port)
-	name, _, _ = strings.Cut(strings.ToLower(node.Find("appProtocol").String()+node.Find("name").String()), "-")
+	node := host.FindPort(port)
+	name, _, _ := strings.Cut(strings.ToLower(node.Find("appProtocol").String()+node.Find("name").String()), "-")
 	encrypted := u.Scheme == "https" || u.Scheme == "wss"
 	switch protocol := model.ProtocolOf(node); {
 	case encrypted && (protocol == model.HTTP || protocol == model.HTTP2):
-		c.report.Add(upstreamProtocol, t.Node, "API %s: the target is %s, and port %d of %s is plain HTTP", a.Title(), u.Scheme, port, hosts[i].Object.Title())
+		c.report.Add(upstreamProtocol, t.Node, "API %s: the target is %s, and port %d of %s is plain HTTP", a.Title(), u.Scheme, port, host.Object.Title())
 	case !encrypted && (name == "https" || name == "tls"):
-		c.report.Add(upstreamProtocol, t.Node, "API %s: the target is %s, and port %d of %s is %s", a.Title(), u.Scheme, port, hosts[i].Object.Title(), name)
+		c.report.Add(upstreamProtocol, t.Node, "API %s: the target is %s, and port %d of %s is %s", a.Title(), u.Scheme, port, host.Object.Title(), name)
+	}
+}
+
+// findAddress looks a Service of the cluster and a port of it up. A namespace without Services in the input may have them elsewhere, unless the
+// name resembles that of one.
+func (c *checker) findAddress(at *objects.Node, what, host, namespace string, port int) *model.Host {
+	hosts := c.FindHosts(host, namespace)
+	name, namespace, isService := c.SplitServiceName(host, namespace)
+	if !isService || len(c.Hosts) == 0 {
+		return nil
+	}
+	if len(hosts) == 0 {
+		full := name + "." + namespace + ".svc." + c.ClusterDomain
+		var names []string
+		known := false
+		for _, h := range c.Hosts {
+			names = append(names, h.Name)
+			known = known || h.Namespace == namespace && h.Object.Kind == "Service"
+		}
+		if near := suggest.DidYouMean(full, names); known || near != "" {
+			c.report.Add(upstreamUnknown, at, "%s %s is no Service%s", what, full, near)
+		}
+		return nil
+	}
+	i := slices.IndexFunc(hosts, func(h *model.Host) bool { return h.FindPort(port) != nil })
+	if i < 0 {
+		c.report.Add(upstreamUnknown, at, "%s: %s has no port %d%s", what, hosts[0].Object.Title(), port, describePorts(hosts[0].Ports))
+		return nil
+	}
+	return hosts[i]
+}
+
+// checkAddresses looks up the Services of key sets, of Redis and of the collector of spans.
+func (c *checker) checkAddresses() {
+	for _, a := range c.Authorizers {
+		for _, n := range []*objects.Node{a.Root.FindPath("revocation", "redis", "address"), a.Root.FindPath("tracing", "otlp", "endpoint")} {
+			if host, port, err := net.SplitHostPort(n.String()); err == nil && strings.Contains(host, ".svc") {
+				number, _ := strconv.Atoi(port)
+				c.findAddress(n, n.Parent().Key+"."+n.Key, host, "", number)
+			}
+		}
+		for _, t := range a.Trust {
+			n := t.Node.FindPath("jwks", "url")
+			if u, err := url.Parse(n.String()); err == nil && strings.Contains(u.Hostname(), ".svc") {
+				port := map[string]int{"https": 443, "http": 80}[u.Scheme]
+				if number, err := strconv.Atoi(u.Port()); err == nil {
+					port = number
+				}
+				c.findAddress(n, "jwks.url", u.Hostname(), "", port)
+			}
+		}
 	}
 }
 

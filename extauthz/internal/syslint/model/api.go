@@ -99,6 +99,13 @@ func (t Target) URL() *url.URL {
 	return u
 }
 
+// HasVariableHost reports a target whose host Tyk fills in with each request, such as http://$1/.
+func (t Target) HasVariableHost() bool {
+	_, rest, _ := strings.Cut(t.Text, "://")
+	authority, _, _ := strings.Cut(rest, "/")
+	return strings.Contains(authority, "$")
+}
+
 // IsInternal reports a target that is another API of the gateway.
 func (t Target) IsInternal() bool { return strings.HasPrefix(t.Text, "tyk://") }
 
@@ -164,8 +171,11 @@ func (a *API) ListsHooks() bool {
 	return false
 }
 
-// IsCanary reports whether the canary answers every request of the API.
+// IsCanary reports whether the canary answers every request of the API: by its hook, or by a setting, as with a bundle.
 func (a *API) IsCanary() bool {
+	if a.Narrowing.Find("canary").IsTrue() && !a.DataDisabled && (a.Bundle != nil || a.Runs(hooks.Strip)) {
+		return true
+	}
 	return a.Driver.String() == hooks.Driver && slices.ContainsFunc(a.Hooks[hooks.Pre], func(e hooks.Entry) bool { return e.Name == hooks.Canary && !e.Disabled && e.Path != "" })
 }
 
@@ -218,10 +228,10 @@ func readClassic(root *objects.Node, c *objects.Content, o *objects.Object) *API
 	if bundle := get("custom_middleware_bundle"); bundle.String() != "" && !get("custom_middleware_bundle_disabled").IsTrue() {
 		a.Bundle = bundle
 	}
-	if get("CORS", "enable").IsTrue() && get("CORS", "options_passthrough").IsTrue() {
+	if get("CORS", "options_passthrough").IsTrue() { // Tyk reads it without CORS.enable too
 		a.Options = get("CORS", "options_passthrough")
 	}
-	if get("cache_options", "enable_cache").IsTrue() {
+	if get("cache_options", "enable_cache").IsTrue() && (get("cache_options", "cache_all_safe_requests").IsTrue() || cachesEndpoints(get("version_data", "versions"))) {
 		a.Cache = get("cache_options", "enable_cache")
 	}
 	if get("enable_detailed_recording").IsTrue() {
@@ -248,6 +258,14 @@ func readClassic(root *objects.Node, c *objects.Content, o *objects.Object) *API
 	return a
 }
 
+// cachesEndpoints reports an endpoint whose answers are cached. Without one, and without cache_all_safe_requests, the cache is on and unused.
+func cachesEndpoints(versions *objects.Node) bool {
+	return slices.ContainsFunc(versions.Members(), func(v *objects.Node) bool {
+		advanced := v.FindFold("extended_paths", "advance_cache_config").Entries()
+		return !v.FindFold("extended_paths", "cache").IsEmpty() || slices.ContainsFunc(advanced, func(n *objects.Node) bool { return !n.FindFold("disabled").IsTrue() })
+	})
+}
+
 func (a *API) setPort(n *objects.Node) {
 	if n.Int() != 0 {
 		a.Port = n
@@ -259,6 +277,14 @@ func (a *API) addExpiry(n *objects.Node) {
 	if text := n.String(); text != "" && text != "-1" {
 		a.Expires = append(a.Expires, n)
 	}
+}
+
+// readManifest reads the manifest of a bundle, whose hooks replace those of a definition.
+func readManifest(c *objects.Content) *API {
+	a := newAPI(Classic, c.Root, c, nil)
+	a.Driver = c.Root.Find("custom_middleware").Find("driver")
+	a.readClassicHooks()
+	return a
 }
 
 func (a *API) readClassicHooks() {

@@ -20,10 +20,11 @@ type Model struct {
 	Hosts         []*Host // Services and hosts of ServiceEntries
 	hostsByName   map[string][]*Host
 
-	Gateways []*TykGateway
-	APIs     []*API
-	apisByID map[string]*API
-	Policies []*TykPolicy
+	Gateways  []*TykGateway
+	APIs      []*API
+	apisByID  map[string]*API
+	Policies  []*TykPolicy
+	Manifests []*API // of bundles: hooks alone
 
 	Plugins     []*Plugin
 	Authorizers []*AuthorizerConfig

@@ -13,6 +13,7 @@ type Container struct {
 	Node      *objects.Node // for a finding about what it lacks
 	Namespace string
 	Title     string
+	Security  *objects.Node // securityContext of the pod
 	mounts    []*objects.Node
 	volumes   []*objects.Node
 }
@@ -20,7 +21,7 @@ type Container struct {
 // ContainerOf gives a container of a workload.
 func (w *Workload) ContainerOf(n *objects.Node) *Container {
 	return &Container{
-		Node: n, Namespace: w.Namespace, Title: w.Title(), mounts: n.Find("volumeMounts").Entries(), volumes: w.PodSpec.Find("volumes").Entries(),
+		Node: n, Namespace: w.Namespace, Title: w.Title(), Security: w.PodSpec.Find("securityContext"), mounts: n.Find("volumeMounts").Entries(), volumes: w.PodSpec.Find("volumes").Entries(),
 	}
 }
 
@@ -87,19 +88,24 @@ func (c *Container) findVolume(name string) *objects.Node {
 // FindVolume gives the volume that a container mounts at a path, or above it, and the path in the volume; nil: no mount covers it. known is false
 // for a mount whose folder of the volume is a variable.
 func (c *Container) FindVolume(file string) (volume *objects.Node, rest string, known bool) {
+	mount := c.FindMount(file)
+	if mount == nil {
+		return nil, "", true
+	}
+	rest = strings.Trim(strings.TrimPrefix(path.Clean(file), path.Clean(mount.Find("mountPath").String())), "/")
+	return c.findVolume(mount.Find("name").String()), strings.Trim(path.Join(mount.Find("subPath").String(), rest), "/"), mount.Find("subPathExpr").IsEmpty()
+}
+
+// FindMount gives the mount at a path, or the nearest one above it; nil: the path is in the image.
+func (c *Container) FindMount(file string) (mount *objects.Node) {
 	file = path.Clean(file)
-	var mount *objects.Node
 	for _, each := range c.mounts {
 		at := path.Clean(each.Find("mountPath").String())
 		if (file == at || strings.HasPrefix(file, strings.TrimSuffix(at, "/")+"/")) && (mount == nil || len(at) > len(path.Clean(mount.Find("mountPath").String()))) {
 			mount = each
 		}
 	}
-	if mount == nil {
-		return nil, "", true
-	}
-	rest = strings.Trim(strings.TrimPrefix(file, path.Clean(mount.Find("mountPath").String())), "/")
-	return c.findVolume(mount.Find("name").String()), strings.Trim(path.Join(mount.Find("subPath").String(), rest), "/"), mount.Find("subPathExpr").IsEmpty()
+	return mount
 }
 
 // ConfigMapsAt gives the names of the ConfigMaps whose keys are the files of a folder.

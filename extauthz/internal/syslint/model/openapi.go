@@ -39,10 +39,13 @@ func readOpenAPI(document *objects.Node, c *objects.Content, o *objects.Object) 
 	if on("middleware", "global", "pluginConfig", "bundle") != nil {
 		a.Bundle = get("middleware", "global", "pluginConfig", "bundle", "path")
 	}
-	if on("middleware", "global", "cors") != nil && get("middleware", "global", "cors", "optionsPassthrough").IsTrue() {
+	if get("middleware", "global", "cors", "optionsPassthrough").IsTrue() { // Tyk reads it without cors.enabled too
 		a.Options = get("middleware", "global", "cors", "optionsPassthrough")
 	}
-	a.Cache = on("middleware", "global", "cache")
+	if cache := on("middleware", "global", "cache"); cache != nil && (get("middleware", "global", "cache", "cacheAllSafeRequests").IsTrue() ||
+		slices.ContainsFunc(get("middleware", "operations").Members(), func(op *objects.Node) bool { return op.FindFold("cache", "enabled").IsTrue() })) {
+		a.Cache = cache
+	}
 	a.Detailed = on("server", "detailedActivityLogs")
 	a.Discovery = on("upstream", "serviceDiscovery")
 	a.IgnoreCase = on("middleware", "global", "ignoreCase") != nil
@@ -69,11 +72,16 @@ func readOpenAPI(document *objects.Node, c *objects.Content, o *objects.Object) 
 	return a
 }
 
-// addObjectVersions reads the versions that an object of Tyk Operator adds to its document.
-func (a *API) addObjectVersions() {
+// addObject reads what an object of Tyk Operator adds to its document: a domain, policies and versions.
+func (a *API) addObject() {
 	if a.Object == nil {
 		return
 	}
+	spec := a.Object.Spec()
+	if domain := spec.Find("customDomain"); domain.Find("enabled").IsTrue() {
+		a.Domain = domain.Find("name")
+	}
+	a.addObjectPolicies(spec.Find("jwtAuth"))
 	versioning := a.Object.Spec().Find("versioning")
 	if !versioning.Find("enabled").IsTrue() {
 		return
@@ -86,6 +94,20 @@ func (a *API) addObjectVersions() {
 		if ref.String() != "" {
 			a.Children = append(a.Children, ref)
 		}
+	}
+}
+
+func (a *API) addObjectPolicies(auth *objects.Node) {
+	for _, ref := range auth.Find("defaultPoliciesRef").Entries() {
+		a.DefaultPolicies = append(a.DefaultPolicies, ref.Find("name"))
+		a.PolicyIDs = append(a.PolicyIDs, ref.Find("name"))
+	}
+	mappings := auth.FindPath("scopes", "scopeToPolicyMapping").Entries()
+	for _, mapping := range mappings {
+		a.PolicyIDs, a.Scopes = append(a.PolicyIDs, mapping.FindPath("policyRef", "name")), append(a.Scopes, mapping.Find("scope").String())
+	}
+	for i, m := range a.Methods {
+		a.Methods[i].Grants = m.Grants || m.Name == "jwt" && (len(mappings) > 0 || !auth.Find("defaultPoliciesRef").IsEmpty())
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/policy/source"
+	"github.com/meshpass/meshpass/shared/revocation"
 )
 
 // Plugin is the plugin's configuration.
@@ -87,6 +88,11 @@ func (m *Model) readOwn() {
 	}
 	for _, c := range m.Set.ContentsOf(objects.Overrides) {
 		if _, err := source.ParseOverrides(c.Text, m.Domains(), time.Now()); err != nil {
+			m.addProblems(c, err)
+		}
+	}
+	for _, c := range m.Set.ContentsOf(objects.Revocations) {
+		if _, err := revocation.Parse(c.Text); err != nil {
 			m.addProblems(c, err)
 		}
 	}

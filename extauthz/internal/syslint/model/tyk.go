@@ -13,8 +13,9 @@ import (
 
 // TykGateway is a configuration of Tyk's gateway with what the environment of its container changes.
 type TykGateway struct {
-	Conf        *objects.Node // tyk.conf; nil: Helm values alone
-	Values      *objects.Node // the chart's section gateway; nil: no Helm values
+	Conf        *objects.Node    // tyk.conf; nil: Helm values alone
+	Content     *objects.Content // that tyk.conf is in
+	Values      *objects.Node    // the chart's section gateway; nil: no Helm values
 	Namespace   string
 	Root        *objects.Node
 	environment map[string]*objects.Node
@@ -106,7 +107,7 @@ func objectIDs(o *objects.Object) []string {
 func (m *Model) readTyk() {
 	for _, c := range m.Set.ContentsOf(objects.TykConfig) {
 		m.checkKinds(c.Root, "configuration", gatewayMembers)
-		m.Gateways = append(m.Gateways, &TykGateway{Conf: c.Root, Namespace: c.Namespace, Root: c.Root, environment: map[string]*objects.Node{}})
+		m.Gateways = append(m.Gateways, &TykGateway{Conf: c.Root, Content: c, Namespace: c.Namespace, Root: c.Root, environment: map[string]*objects.Node{}})
 	}
 	for _, c := range m.Set.ContentsOf(objects.TykValues) {
 		m.addTykValues(c.Root)
@@ -144,7 +145,7 @@ func (m *Model) readTyk() {
 		found[o] = true
 		m.checkKinds(c.Root.Find("x-tyk-api-gateway"), "definition", openMembers)
 		a := readOpenAPI(c.Root, c, o)
-		a.addObjectVersions()
+		a.addObject()
 		m.APIs = append(m.APIs, a)
 	}
 	for _, o := range m.OfKind(objects.Tyk, "ApiDefinition") {
@@ -154,6 +155,9 @@ func (m *Model) readTyk() {
 		}
 		m.checkKinds(o.Spec(), "definition", classicMembers)
 		m.APIs = append(m.APIs, readClassic(o.Spec(), nil, o))
+	}
+	for _, c := range m.Set.ContentsOf(objects.TykManifest) {
+		m.Manifests = append(m.Manifests, readManifest(c))
 	}
 	m.indexAPIs()
 	m.pairAPIs()
@@ -206,7 +210,11 @@ func (m *Model) addTykWorkload(w *Workload) {
 		}
 		g := m.GatewayIn(w.Namespace)
 		if g == nil || g.Workload != nil {
-			g = &TykGateway{Namespace: w.Namespace, Root: c}
+			other := &TykGateway{Namespace: w.Namespace, Root: c}
+			if g != nil && g.Content != nil && w.mounts(g.Content.Holder) {
+				other.Conf, other.Content = g.Conf, g.Content
+			}
+			g = other
 			m.Gateways = append(m.Gateways, g)
 		}
 		g.Workload, g.Variables, g.Image = w, variables, c.Find("image")
@@ -240,6 +248,11 @@ func (m *Model) GatewayIn(namespace string) *TykGateway {
 
 // GatewayOf gives the gateway that serves an API, as far as the input shows.
 func (m *Model) GatewayOf(a *API) *TykGateway { return m.GatewayIn(a.Namespace) }
+
+// Serves reports whether a gateway serves an API: it is the one of its namespace, or another one with the same ConfigMap of definitions.
+func (m *Model) Serves(g *TykGateway, a *API) bool {
+	return m.GatewayOf(a) == g || g.Workload != nil && a.Content != nil && a.Content.Holder != "" && a.Namespace == g.Namespace && g.Workload.mounts(a.Content.Holder)
+}
 
 // Resolve replaces a text env://NAME by the value in the gateway's environment.
 func (g *TykGateway) Resolve(text string) string {

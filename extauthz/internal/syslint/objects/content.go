@@ -19,6 +19,7 @@ const (
 	TykValues    ContentKind = "Helm values of Tyk"
 	TykPolicies  ContentKind = "Tyk policies"
 	TykKey       ContentKind = "Tyk key"
+	TykManifest  ContentKind = "manifest of a Tyk bundle"
 	PluginFile   ContentKind = "plugin configuration"
 	Authorizer   ContentKind = "authorizer configuration"
 	AccessPolicy ContentKind = "AccessPolicy"
@@ -27,6 +28,7 @@ const (
 	KeySet       ContentKind = "key set"
 	KeyList      ContentKind = "list of signing keys"
 	Overrides    ContentKind = "overrides"
+	Revocations  ContentKind = "revocations"
 	known        ContentKind = "known and not checked" // such as cases of policies
 	unknown      ContentKind = ""
 )
@@ -51,6 +53,8 @@ func recognise(name string, root *Node) ContentKind {
 		return OpenAPI
 	case has("api_definition"):
 		return ClassicAPI
+	case has("file_list", "custom_middleware"):
+		return TykManifest
 	case has("api_id", "access_rights"), has("access_rights") && !isTykPolicy(root), hasOne("apply_policies", "apply_policy_id"):
 		return TykKey
 	case hasOne("api_id", "use_keyless", "version_data") && root.Find("proxy") != nil, has("proxy") && root.FindPath("proxy", "listen_path") != nil:
@@ -77,7 +81,9 @@ func recognise(name string, root *Node) ContentKind {
 		return recogniseConfiguration(root)
 	case has("overrides"):
 		return Overrides
-	case has("revoked") || has("services") || has("revocations"):
+	case has("revocations"):
+		return Revocations
+	case has("revoked") || has("services"):
 		return known
 	}
 	return recogniseConfiguration(root)

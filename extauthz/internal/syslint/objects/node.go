@@ -203,8 +203,13 @@ func (n *Node) Root() *Node {
 	return n
 }
 
-// Parent is the value that contains this one; nil: it is the root.
-func (n *Node) Parent() *Node { return n.parent }
+// Parent is the value that contains this one; nil: it is the root, or absent.
+func (n *Node) Parent() *Node {
+	if n == nil {
+		return nil
+	}
+	return n.parent
+}
 
 // Path names the value below the root, such as spec.rules[0]; "" is the root.
 func (n *Node) Path() string {

@@ -54,7 +54,7 @@ func (r *Reader) ReadPath(path string) error {
 	wantedFiles, others := 0, 0
 	err = readfile.Walk(readfile.FolderFS(path), func(name string) bool {
 		wanted := slices.Contains([]string{".yaml", ".yml", ".json", ".conf"}, filepath.Ext(name))
-		if !wanted {
+		if info, err := os.Stat(filepath.Join(path, filepath.FromSlash(name))); !wanted && (err != nil || !info.IsDir()) {
 			others++
 		}
 		return wanted
@@ -135,6 +135,9 @@ func (r *Reader) addRoot(root *Node, name string) {
 		r.Set.addUnchecked(root.Place(), "an OpenAPI document without x-tyk-api-gateway: import it into Tyk (POST /tyk/apis/oas/import) and check the result")
 		return
 	}
+	if r.addDashboardList(root, name) {
+		return
+	}
 	kind := recognise(name, root)
 	if kind == unknown {
 		reason := "no Kubernetes object (apiVersion and kind), and no file that Tyk, Istio or Meshpass reads"
@@ -145,6 +148,29 @@ func (r *Reader) addRoot(root *Node, name string) {
 		return
 	}
 	r.addContent(&Content{Kind: kind, Root: root, Name: name})
+}
+
+// addDashboardList adds what the Dashboard answers to GET /api/apis and GET /api/portal/policies.
+func (r *Reader) addDashboardList(root *Node, name string) bool {
+	apis, policies := root.Find("apis").Entries(), root.Find("Data")
+	document := root.document
+	detach := func(n *Node) *Node {
+		copied := *document
+		copied.text = nil // it is a part of the text
+		n.parent, n.document = nil, &copied
+		return n
+	}
+	switch {
+	case len(apis) > 0 && !slices.ContainsFunc(apis, func(n *Node) bool { return n.Find("api_definition") == nil }):
+		for _, n := range apis {
+			r.addContent(&Content{Kind: ClassicAPI, Root: detach(n), Name: name})
+		}
+	case len(policies.Entries()) > 0 && !slices.ContainsFunc(policies.Entries(), func(n *Node) bool { return !isTykPolicy(n) }):
+		r.addContent(&Content{Kind: TykPolicies, Root: detach(policies), Name: name})
+	default:
+		return false
+	}
+	return true
 }
 
 func (r *Reader) addContent(c *Content) {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/http/httpproxy"
+
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
@@ -53,9 +55,9 @@ var (
 		"Records of Tyk would hold tokens. The plugin denies every request.",
 		"Switch it off, or list the API in allow.detailedRecording of the plugin's file.")
 	upstreamOutside = registry.Define("tyk_upstream_outside", finding.Error,
-		"An API with our hooks sends requests to a host that is not in upstreams of the plugin's file.",
+		"An API with our hooks sends requests to a host, or through a proxy, that is not in upstreams of the plugin's file.",
 		"The plugin denies every request (upstream_refused), so that no token leaves the mesh.",
-		"Correct the target, or add the host to upstreams.")
+		"Correct the target, or add the host to upstreams. Exclude hosts of the mesh from HTTP_PROXY by NO_PROXY.")
 	dynamicDiscovery = registry.Define("tyk_dynamic_discovery", finding.Error,
 		"An API with our hooks finds its hosts by service discovery or GraphQL data sources.",
 		"The hosts cannot be checked against upstreams: the plugin denies every request.",
@@ -240,13 +242,35 @@ func (c *checker) checkTargets(a *model.API) {
 	g := c.GatewayOf(a)
 	for _, t := range a.Targets {
 		t.Text = g.Resolve(t.Text)
-		if isReference(t.Text) || strings.Contains(t.Text, "$") || t.IsInternal() {
-			continue // a value of another store, a captured part, or another API
+		if isReference(t.Text) || t.HasVariableHost() || t.IsInternal() {
+			continue // a value of another store, a captured host, or another API
 		}
 		if u := t.URL(); u == nil || !c.admits(u) {
 			c.report.Add(upstreamOutside, t.Node, "API %s: %s %s is not in upstreams", a.Title(), t.What, redact.URL(t.Text))
+		} else if proxy, from := environmentProxy(a, g, u); proxy != nil && !c.admits(proxy) {
+			c.report.Add(upstreamOutside, from, "API %s: the proxy %s of the environment is not in upstreams, and NO_PROXY does not have %s", a.Title(), redact.URL(proxy.String()), u.Hostname())
 		}
 	}
+}
+
+// environmentProxy gives the proxy that Tyk takes from its environment for plain HTTP; nil: it takes no proxy. An API with a proxy of its own takes that.
+func environmentProxy(a *model.API, g *model.TykGateway, u *url.URL) (proxy *url.URL, from *objects.Node) {
+	if g == nil || u.Scheme != "http" || slices.ContainsFunc(a.Targets, func(t model.Target) bool { return t.What == "proxy_url" }) {
+		return nil, nil
+	}
+	value := func(name string) *objects.Node {
+		if n := g.Variables.Value(name); n != nil {
+			return n
+		}
+		return g.Variables.Value(strings.ToLower(name))
+	}
+	from = value("HTTP_PROXY")
+	config := httpproxy.Config{HTTPProxy: from.String(), NoProxy: value("NO_PROXY").String()}
+	proxy, err := config.ProxyFunc()(u)
+	if err != nil {
+		return nil, nil
+	}
+	return proxy, from
 }
 
 // isReference reports a value of another store: Tyk reads env, secrets, vault and consul.

@@ -16,15 +16,19 @@ var (
 	definitionNotLoaded = registry.Define("tyk_definition_not_loaded", finding.Error,
 		"The gateway does not load a definition that a ConfigMap has for it.",
 		"The API is answered with 404; or a former version of it stays where the gateway does look.",
-		"Mount the ConfigMap at app_path, name the file *.json, and leave use_db_app_configs off.")
+		"Mount the ConfigMap at app_path, name the file *.json, and leave use_db_app_configs and slave_options.use_rpc off.")
 	pluginNotInstalled = registry.Define("tyk_plugin_not_installed", finding.Error,
 		"The path of a hook is no place where the gateway's pods have the plugin.",
 		"Tyk cannot load the hooks, and does not serve the API.",
 		"Write the path below the volume with the plugin, such as plugins/identity.so, or mount the volume there.")
 	pluginRelease = registry.Define("tyk_plugin_release", finding.Error,
-		"The path of a hook names the plugin for another release than the gateway's image has.",
+		"The path of a hook names the plugin for another release than the gateway's image has, or there is no plugin for the gateway's release.",
 		"A gateway loads a plugin of its own release alone: it answers every request to the API with 500.",
 		"Write plugins/identity.so. The gateway completes the name with its own release and platform.")
+	jwtSourcePlain = registry.Define("tyk_jwt_source_plain", finding.Error,
+		"A classic definition names a key set by a plain URL, and the gateway is of release 5.9 or newer.",
+		"Tyk accepts tokens with the first request after a start only, and answers 403 (Key not authorized) afterwards.",
+		"Write the URL of jwt_source in base64, which every release reads, and add this text to jwtSources of the plugin's file, if it lists any.")
 	pluginTrial = registry.Define("tyk_plugin_trial", finding.Warning,
 		"The init container that tries the plugin has another release than the gateway.",
 		"A plugin that the gateway cannot load passes the trial, or the trial stops a rollout that would work.",
@@ -39,6 +43,7 @@ func (c *checker) checkFiles() {
 			continue
 		}
 		c.checkPluginRelease(a, g)
+		c.checkJWTSource(a, g)
 		if g.Workload != nil {
 			c.checkLoaded(a, g)
 		}
@@ -58,6 +63,10 @@ func (c *checker) checkLoaded(a *model.API, g *model.TykGateway) {
 		c.report.Add(definitionNotLoaded, g.At("use_db_app_configs"), "with use_db_app_configs the gateway does not load the definitions of %s", title)
 		return
 	}
+	if g.IsOn("slave_options.use_rpc") {
+		c.report.Add(definitionNotLoaded, g.At("slave_options.use_rpc"), "with slave_options.use_rpc the gateway does not load the definitions of %s", title)
+		return
+	}
 	folder, at := g.Setting("app_path")
 	if folder == "" && c.readsOtherConf(g) {
 		return
@@ -75,9 +84,25 @@ func (c *checker) checkLoaded(a *model.API, g *model.TykGateway) {
 	switch {
 	case found == model.Absent && !mounted:
 		c.report.Add(definitionNotLoaded, at, "app_path is %s, and %s is not mounted there", folder, title)
+	case found == model.Unknown && !mounted && c.isMountedElsewhere(g, container, a.Content.Holder):
+		c.report.Add(definitionNotLoaded, at, "app_path is %s, and %s is mounted at another folder", folder, title)
 	case mounted && !strings.HasSuffix(a.Content.Name, ".json"):
 		c.report.Add(definitionNotLoaded, a.Root, "API %s: Tyk loads files *.json, and this one is called %s", a.Title(), a.Content.Name)
 	}
+}
+
+// isMountedElsewhere reports a ConfigMap that the gateway's container mounts, and no init container, which could copy it to app_path.
+func (c *checker) isMountedElsewhere(g *model.TykGateway, container *model.Container, configMap string) bool {
+	mounts := func(each *model.Container) bool {
+		volumes, _ := each.Volumes()
+		return slices.ContainsFunc(volumes, func(v *objects.Node) bool {
+			return slices.ContainsFunc(model.SourcesOf(v), func(source *objects.Node) bool {
+				kind, name, _ := model.SourceOf(source)
+				return kind == "ConfigMap" && name == configMap
+			})
+		})
+	}
+	return mounts(container) && !slices.ContainsFunc(g.Workload.PodSpec.Find("initContainers").Entries(), func(n *objects.Node) bool { return mounts(g.Workload.ContainerOf(n)) })
 }
 
 // readsOtherConf reports a gateway whose tyk.conf is in a volume, and not in the input.
@@ -117,7 +142,7 @@ func (c *checker) checkInstalled(a *model.API, g *model.TykGateway, container *m
 // namedRelease is the release in the name of a plugin's file.
 var namedRelease = regexp.MustCompile(`(?:^|/)identity_(v\d+\.\d+\.\d+)_linux_[a-z0-9]+\.so$`)
 
-// checkTrial compares the image in which an init container tries the plugin with the image of the gateway.
+// checkTrial compares the image of an init container that tries the plugin with the image of the gateway.
 func (c *checker) checkTrial(g *model.TykGateway) {
 	release, known := imageRelease(g.Image)
 	if !known || g.Workload == nil {
@@ -133,10 +158,26 @@ func (c *checker) checkTrial(g *model.TykGateway) {
 	}
 }
 
+// checkJWTSource finds a URL that releases from 5.9 on read once.
+func (c *checker) checkJWTSource(a *model.API, g *model.TykGateway) {
+	release, known := imageRelease(g.Image)
+	source := a.Root.FindFold("jwt_source")
+	if !known || release[0] < 5 || release[0] == 5 && release[1] < 9 || a.Form != model.Classic || a.IsPair || !a.ListsHooks() {
+		return
+	}
+	if text := g.Resolve(source.String()); a.Root.FindFold("enable_jwt").IsTrue() && (strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")) {
+		c.report.Add(jwtSourcePlain, source, "API %s: jwt_source is a plain URL, and the gateway is %s", a.Title(), g.Image.String())
+	}
+}
+
 // checkPluginRelease compares the release that a hook's path names with the image of the gateway.
 func (c *checker) checkPluginRelease(a *model.API, g *model.TykGateway) {
 	release, known := imageRelease(g.Image)
 	if n, _ := c.otherFile(a); !known || n != nil || a.Bundle != nil {
+		return
+	}
+	if a.ListsHooks() && (release[0] < 5 || release[0] == 5 && release[1] < 8) {
+		c.report.Add(pluginRelease, g.Image, "the gateway is %s, and the first release with a plugin is v5.8.0", g.Image.String())
 		return
 	}
 	for _, list := range hookLists {

@@ -2,6 +2,7 @@ package tykrules
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,11 +19,11 @@ var (
 		"Anyone who can write to the bundle server runs code in the gateway.",
 		"Set public_key_path and sign the bundle, or install the plugin as a file. The signature does not cover the list of hooks.")
 	bundleOff = registry.Define("tyk_bundle_not_loaded", finding.Error,
-		"An API names a bundle, and the gateway does not download bundles.",
-		"Tyk does not load the API.",
-		"Set enable_bundle_downloader and bundle_base_url.")
+		"An API names a bundle, and the gateway does not download bundles, or APIs in front of our hosts name two bundles.",
+		"Tyk does not load the API, or answers each request with 500: Go loads a plugin from one folder.",
+		"Set enable_bundle_downloader and bundle_base_url, and name one bundle in all APIs, the canary too.")
 	failOpenRelease = registry.Define("tyk_fail_open_release", finding.Error,
-		"A gateway with bundles is of a release that serves an API without its hooks if the bundle's folder is damaged: 5.8.0 to 5.8.6, 5.9, 5.10.0.",
+		"A gateway with bundles is of a release that serves an API without its hooks if the bundle's folder is damaged (5.8.0 to 5.8.6, 5.9, 5.10.0), or keeps the folder on a volume that outlives the pod.",
 		"A pod that is killed while it writes the folder serves the API without plugin afterwards.",
 		"Use 5.8.7 or newer, 5.10.1 or newer; never keep the folder middleware on a volume.")
 	canaryMissing = registry.Define("tyk_canary_missing", finding.Warning,
@@ -44,7 +45,7 @@ var publicSecrets = []string{"352d20ee67be67f6340b4c0605b044b7", "CHANGEME", "ch
 
 func (c *checker) checkGateways() {
 	for _, g := range c.Gateways {
-		served := slices.DeleteFunc(slices.Clone(c.apis), func(a *model.API) bool { return c.GatewayOf(a) != g })
+		served := slices.DeleteFunc(slices.Clone(c.apis), func(a *model.API) bool { return !c.Serves(g, a) })
 		c.checkBundles(g, served)
 		c.checkCanary(g, served)
 		c.checkControl(g, served)
@@ -53,21 +54,38 @@ func (c *checker) checkGateways() {
 }
 
 func (c *checker) checkBundles(g *model.TykGateway, served []*model.API) {
-	uses := false
+	var first *objects.Node
 	for _, a := range served {
 		if a.Bundle == nil {
 			continue
 		}
-		uses = true
 		if key, _ := g.Setting("public_key_path"); key == "" {
 			c.report.Add(bundleUnsigned, a.Bundle, "API %s uses the bundle %s, and the gateway checks no signature", a.Title(), a.Bundle.String())
+		}
+		if first != nil && a.Bundle.String() != first.String() && (a.IsCanary() || c.leadsToUs(a)) {
+			c.report.Add(bundleOff, a.Bundle, "API %s uses the bundle %s, and another API %s: Go loads the plugin of one of them", a.Title(), a.Bundle.String(), first.String())
+		}
+		if first == nil {
+			first = a.Bundle
 		}
 		if url, _ := g.Setting("bundle_base_url"); !g.IsOn("enable_bundle_downloader") || url == "" {
 			c.report.Add(bundleOff, a.Bundle, "API %s uses the bundle %s", a.Title(), a.Bundle.String())
 		}
 	}
-	if release, known := imageRelease(g.Image); known && uses && release.failsOpen() {
+	if first == nil {
+		return
+	}
+	if release, known := imageRelease(g.Image); known && release.failsOpen() {
 		c.report.Add(failOpenRelease, g.Image, "the gateway is %s", g.Image.String())
+	}
+	folder, _ := g.Setting("middleware_path")
+	if container := g.Container(); container != nil && g.Workload != nil && folder != "" {
+		volume, _, _ := container.FindVolume(path.Join(g.Path(folder), "bundles"))
+		for _, kind := range []string{"persistentVolumeClaim", "hostPath", "nfs"} {
+			if volume.Find(kind) != nil {
+				c.report.Add(failOpenRelease, volume, "bundles are kept in %s, on a volume that outlives the pod", g.Path(folder))
+			}
+		}
 	}
 }
 
@@ -103,8 +121,8 @@ func (r tykRelease) failsOpen() bool {
 }
 
 func (c *checker) checkCanary(g *model.TykGateway, served []*model.API) {
-	hooked := slices.ContainsFunc(served, (*model.API).ListsHooks)
-	if !hooked {
+	bundled := func(a *model.API) bool { return a.Bundle != nil && len(c.Plugins) > 0 && c.leadsToUs(a) }
+	if !slices.ContainsFunc(served, func(a *model.API) bool { return a.ListsHooks() || bundled(a) }) {
 		return
 	}
 	var canary *model.API
@@ -114,12 +132,41 @@ func (c *checker) checkCanary(g *model.TykGateway, served []*model.API) {
 		}
 	}
 	if canary == nil {
-		c.report.Add(canaryMissing, g.Root, "no API has the hook Canary")
+		c.report.Add(canaryMissing, g.Root, "no API is a canary: by the hook Canary, or with a bundle by config_data.meshpass.canary")
 		return
 	}
 	probe, known := g.Probe()
-	if known && !strings.HasPrefix(probe.String()+"/", strings.TrimSuffix(canary.ListenPathText(), "/")+"/") {
+	if known && !strings.HasPrefix(probe.String(), canary.ListenPathText()) {
 		c.report.Add(canaryMissing, at(canary, probe), "the readiness probe asks %s and not the canary %s", quote(probe.String()), canary.ListenPathText())
+		return
+	}
+	c.checkProbe(g, canary, probe.Parent())
+}
+
+// checkProbe checks whether the request of a probe for the canary gets to it.
+func (c *checker) checkProbe(g *model.TykGateway, canary *model.API, get *objects.Node) {
+	if g.Workload == nil || g.Conf == nil || get == nil {
+		return
+	}
+	listen, _ := g.Setting("listen_port")
+	if canary.Port != nil {
+		listen = canary.Port.String()
+	}
+	port := get.Find("port").String()
+	for _, p := range g.Container().Node.Find("ports").Entries() {
+		if p.Find("name").String() == port {
+			port = p.Find("containerPort").String()
+		}
+	}
+	if number, err := strconv.Atoi(port); err == nil && listen != "" && port != listen {
+		c.report.Add(canaryMissing, get.Find("port"), "the readiness probe asks the port %d, and the gateway answers on %s", number, listen)
+	}
+	host, at := g.Setting("hostname")
+	named := slices.ContainsFunc(get.Find("httpHeaders").Entries(), func(n *objects.Node) bool {
+		return strings.EqualFold(n.Find("name").String(), "host") && strings.EqualFold(n.Find("value").String(), host)
+	})
+	if host != "" && !named {
+		c.report.Add(canaryMissing, at, "the gateway answers for the host %s alone, and the readiness probe does not name it", quote(host))
 	}
 }
 

@@ -82,7 +82,31 @@ func (c *checker) checkHooks(a *model.API) {
 	}
 }
 
-// hookLists are the lists in which our hooks belong.
+// checkManifest checks the hooks of a bundle, which replace those of every API that names it. A bundle without hooks of ours is another one.
+func (c *checker) checkManifest(a *model.API) {
+	working := a.Hooks.Working()
+	if len(working) == 0 {
+		return
+	}
+	if a.Driver.String() != hooks.Driver {
+		c.report.Add(hookDriver, at(a, a.Driver), "the bundle: the driver is %q", a.Driver.String())
+	}
+	if text := hooks.FindMisplaced(working, hooks.ClassicNames); text != "" {
+		c.report.Add(hookList, c.misplacedNode(a), "the bundle: %s", text)
+		return
+	}
+	for _, hook := range []string{hooks.Strip, hooks.Sign, hooks.Guard} {
+		if !a.Runs(hook) {
+			c.report.Add(hooksMissing, a.Root.Find("custom_middleware"), "the bundle does not list %s", hook)
+			return
+		}
+	}
+	if !a.Hooks.GuardIsLast() {
+		c.report.Add(guardNotLast, c.hookNode(a), "the bundle: another plugin runs after GuardUpstream")
+	}
+}
+
+// hookLists are the lists of our hooks.
 var hookLists = []hooks.List{hooks.Pre, hooks.PostAuth, hooks.Post}
 
 // otherFile finds a hook of ours with another file than the first one: Tyk loads each file by its path.

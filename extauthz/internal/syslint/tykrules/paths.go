@@ -166,8 +166,8 @@ func (c *checker) isIgnoredHere(a *model.API, e model.Endpoint) bool {
 
 // checkBlockedAlias finds block lists that a request under the alias passes.
 func (c *checker) checkBlockedAlias(a *model.API, prefix bool) {
-	if a.ID == "" || a.Internal {
-		return
+	if a.ID == "" || a.Internal || a.StripsPath && strings.HasPrefix("/"+a.ID+"/", a.ListenPathText()) {
+		return // Tyk strips the listen path there too
 	}
 	for _, e := range a.Endpoints {
 		if e.Kind != model.Blocked {

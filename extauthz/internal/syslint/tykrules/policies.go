@@ -25,7 +25,7 @@ var (
 		"The right has no effect: requests of the callers get 403.",
 		"Write the names of versions of the definition into versions.")
 	policyRejected = registry.Define("tyk_policy_rejected", finding.Error,
-		"Tyk cannot apply a policy: its organisation is not that of the API, or its partitions exclude those of another one.",
+		"Tyk cannot apply a policy: its organisation is not that of the API, its partitions exclude those of another one, or no policy of a key has the partition acl.",
 		"Tyk answers the callers with an error (403 or 500).",
 		"Write one org_id into the definition and the policy; use per_api with no other partition, and not beside partitioned policies.")
 	policiesNotRead = registry.Define("tyk_policies_not_read", finding.Error,
@@ -33,9 +33,9 @@ var (
 		"With a file of another form the gateway loads no API at all. Otherwise it has no policies: callers with one get an error, and scopes by policy are never granted.",
 		"Write the file as an object with the ids as members, name it in policies.policy_record_name, and set policies.policy_source: file.")
 	noPolicy = registry.Define("tyk_no_policy", finding.Error,
-		"An API authenticates by JWT or OpenID Connect and gives no Tyk policy to its callers.",
-		"Tyk denies every caller: 403 (no matching policy), or 401.",
-		"Write jwt_default_policies, jwt_policy_field_name or a mapping of scopes; for OpenID Connect client_ids.")
+		"An API authenticates by JWT or OpenID Connect and gives no Tyk policy to its callers, or none with a right for the API.",
+		"Tyk denies every caller: 403 (no matching policy; access disallowed), or 401.",
+		"Write jwt_default_policies, jwt_policy_field_name or a mapping of scopes; for OpenID Connect client_ids. Name the API in access_rights of the policy, with partitions.acl if it has partitions.")
 )
 
 // checkPolicies checks Tyk policies and keys by themselves, and with the definitions that name them.
@@ -56,6 +56,7 @@ func (c *checker) checkPolicies() {
 		}
 		c.checkVersionsOf(key.Root, key.Name)
 		c.checkCombination(key.Root.Find("apply_policies").Entries(), "the key "+key.Name)
+		c.checkKeyRights(key)
 	}
 	for _, a := range c.apis {
 		c.checkCombination(a.DefaultPolicies, "API "+a.Title())
@@ -65,9 +66,75 @@ func (c *checker) checkPolicies() {
 					c.report.Add(noPolicy, m.Node, "API %s gives no policy to callers with %s", a.Title(), m.Name)
 				}
 			}
+			c.checkGrantedRights(a)
 		}
 	}
 	c.checkPolicyFiles()
+}
+
+// checkKeyRights finds a key whose policies have partitions without rights alone: Tyk rejects the key.
+func (c *checker) checkKeyRights(key *objects.Content) {
+	ids := key.Root.Find("apply_policies").Entries()
+	if len(ids) == 0 || slices.ContainsFunc(ids, func(id *objects.Node) bool {
+		p := c.FindPolicy(id.String())
+		return p == nil || !isPartitioned(p) || p.Node.FindPath("partitions", "acl").IsTrue()
+	}) {
+		return
+	}
+	c.report.Add(policyRejected, ids[0], "the key %s: none of its policies has rights, because their partitions do not have acl", key.Name)
+}
+
+// checkGrantedRights looks for a right among the policies that an API gives to its callers.
+func (c *checker) checkGrantedRights(a *model.API) {
+	if takesOtherPolicies(a) {
+		return
+	}
+	if len(a.DefaultPolicies) > 0 && !slices.ContainsFunc(a.DefaultPolicies, func(id *objects.Node) bool { return c.mayAdmit(id.String(), a) }) {
+		c.report.Add(noPolicy, a.DefaultPolicies[0], "API %s: its default policies have no right for it", a.Title())
+	}
+	if a.Form != model.Classic {
+		return
+	}
+	for _, client := range a.ClientIDs {
+		if !c.mayAdmit(client.String(), a) {
+			c.report.Add(noPolicy, client, "API %s: the policy %s of a client has no right for it", a.Title(), client.String())
+		}
+	}
+}
+
+// takesOtherPolicies reports an API whose callers can have policies that the definition does not name, or name by scopes.
+func takesOtherPolicies(a *model.API) bool {
+	if len(a.Scopes) > 0 {
+		return true
+	}
+	for _, key := range []string{"jwt_policy_field_name", "jwt_client_base_field"} {
+		if a.Root.FindFold(key).String() != "" {
+			return true
+		}
+	}
+	return slices.ContainsFunc(a.Root.FindFold("server", "authentication", "securitySchemes").Members(), func(n *objects.Node) bool {
+		return n.FindFold("policyFieldName").String() != "" || n.FindFold("clientBaseField").String() != ""
+	})
+}
+
+// mayAdmit reports a policy with a right for an API; one that is not in the input can have it. Tyk reads rights of a policy with partitions only if
+// acl is one of them.
+func (c *checker) mayAdmit(id string, a *model.API) bool {
+	p := c.FindPolicy(id)
+	if p == nil {
+		return true
+	}
+	if isPartitioned(p) && !p.Node.FindPath("partitions", "acl").IsTrue() {
+		return false
+	}
+	for _, right := range p.Rights {
+		if c.FindAPI(right.Key) == a || right.Key == a.ID {
+			return true
+		}
+	}
+	return slices.ContainsFunc(p.Node.Find("access_rights_array").Entries(), func(right *objects.Node) bool {
+		return a.Object != nil && right.Find("name").String() == a.Object.Name || right.Find("api_id").String() == a.ID && a.ID != ""
+	})
 }
 
 func (c *checker) checkActive(n *objects.Node, title string) {

@@ -38,6 +38,9 @@ func Check(m *model.Model, report *finding.Report) {
 		c.checkServing(a)
 		c.checkParts(a)
 	}
+	for _, manifest := range c.Manifests {
+		c.checkManifest(manifest)
+	}
 	c.checkVersions()
 	c.checkListenPaths()
 	c.checkRights()

@@ -32,7 +32,7 @@ var (
 		"Tyk denies these requests with 403. An API without version_data is one of them.",
 		"Set version_data.not_versioned: true with one version, or default_version, or definition.location and key.")
 	internalUnknown = registry.Define("tyk_internal_target_unknown", finding.Error,
-		"A target tyk://NAME is no API of the input.",
+		"A target tyk://NAME, or target_internal of an object, is no API of the input.",
 		"Requests to it get an error.",
 		"Write the id or the name of an API, or self.")
 	certificateNever = registry.Define("tyk_certificate_without_tls", finding.Error,
@@ -78,11 +78,33 @@ func (c *checker) checkParts(a *model.API) {
 			}
 		}
 	}
+	c.checkObjectTargets(a)
 	c.checkPort(a)
 	if g := c.GatewayOf(a); a.MutualTLS && g != nil && g.Conf != nil && !g.IsOn("http_server_options.use_ssl") {
 		c.report.Add(certificateNever, certificateNode(a), "API %s asks for a certificate", a.Title())
 	}
 	c.checkOwnSettings(a)
+}
+
+// checkObjectTargets looks up the objects that a definition of Tyk Operator names as targets.
+func (c *checker) checkObjectTargets(a *model.API) {
+	if a.Object == nil || a.Form != model.Classic {
+		return
+	}
+	a.Root.Walk(func(n *objects.Node) bool {
+		if n.Key != "target_internal" && n.Key != "rewrite_to_internal" {
+			return true
+		}
+		target := n.Find("target")
+		namespace := target.Find("namespace").String()
+		if namespace == "" {
+			namespace = a.Namespace
+		}
+		if name := target.Find("name").String(); name != "" && c.FindAPI(namespace+"/"+name) == nil {
+			c.report.Add(internalUnknown, target, "API %s: no API is called %s/%s%s", a.Title(), namespace, name, suggest.DidYouMean(name, c.apiIDs()))
+		}
+		return false
+	})
 }
 
 // checkVersionData finds requests without a version. Tyk Operator adds version_data itself.

@@ -117,6 +117,7 @@ func (c *checker) checkReferences(container *model.Container, content *objects.C
 					file = path.Join(folder, file)
 				}
 				c.requireFile(container, n, file, strings.Join(r.path, "."), r.isFolder)
+				c.checkMount(container, n, file, strings.Join(r.path, "."))
 			}
 		}
 	}
@@ -194,7 +195,7 @@ func (c *checker) checkGateways() {
 		if text, at := g.Setting("app_path"); g.Workload != nil && path.IsAbs(text) && !g.IsOn("use_db_app_configs") && !c.isInImage(text) {
 			c.requireFile(container, at, text, "app_path", true)
 		}
-		if text, at := g.Setting("policies.policy_record_name"); g.Workload != nil && path.IsAbs(text) && !strings.HasPrefix(text, "/opt/tyk-gateway/") {
+		if text, at := g.Setting("policies.policy_record_name"); g.Workload != nil && path.IsAbs(text) && (container.FindMount(text) != nil || !strings.HasPrefix(text, "/opt/tyk-gateway/")) {
 			c.requireFile(container, at, text, "policy_record_name", false)
 		}
 	}
@@ -212,7 +213,7 @@ func (c *checker) isInImage(folder string) bool {
 func (c *checker) checkPluginFile(g *model.TykGateway, container *model.Container) {
 	const name = "MESHPASS_CONFIG"
 	file := g.Variables.Value(name)
-	runs := slices.ContainsFunc(c.ServedAPIs(), func(a *model.API) bool { return c.GatewayOf(a) == g && a.ListsHooks() })
+	runs := slices.ContainsFunc(c.ServedAPIs(), func(a *model.API) bool { return c.Serves(g, a) && a.ListsHooks() })
 	switch {
 	case runs && g.Variables.Lacks(name):
 		c.report.Add(configNotNamed, container.Node, "%s has no variable MESHPASS_CONFIG, and its APIs have our hooks", container.Title)
