@@ -51,7 +51,7 @@ decides, such as a claim or an expression, is printed as a condition.
 
 Exit codes: 0 no faults; 1 Tyk admits what no hop allows, or a hop allows what no Tyk policy
 reaches; 2 something could not be read or compared. It is named, with its place.`,
-		Example: `  meshpass rbac -k manifests/overlays/dev
+		Example: `  meshpass rbac -k manifests/overlays/dev -f shop.yaml
   meshpass rbac -f tyk/ -f policies/ --callee orders=ns/shop/sa/orders -o html > rbac.html`,
 	}
 	cmd.AddCommand(newRBACGenerate())

@@ -52,7 +52,7 @@ differences are printed.
 
 Exit codes: 0 written; 2 something is refused or could not be read.`,
 		Example: `  meshpass rbac generate --to tyk -f tyk/ -f policies/ -f plugin.yaml --out policies.json
-  meshpass rbac generate --to edge -k manifests/overlays/dev --out edge.yaml`,
+  meshpass rbac generate --to edge -k manifests/overlays/dev -f shop.yaml --out edge.yaml`,
 	}
 	addChoice(cmd, &to, "to", "", "what to write (required)", toTyk, toEdge)
 	addText(cmd, &out, "out", "FILE", "write the result into this file")

@@ -19,7 +19,7 @@ type endpoint struct {
 
 // rewrites reports an endpoint whose requests get another path or method.
 func (e endpoint) rewrites() bool {
-	return slices.Contains([]string{"url_rewrites", "method_transforms", "urlRewrite", "transformRequestMethod"}, e.kind)
+	return slices.Contains([]string{"url_rewrites", "method_transforms", "persist_graphql", "urlRewrite", "transformRequestMethod"}, e.kind)
 }
 
 // endpointsOf gives the endpoints of a definition. The files of an API in OpenAPI form are a pair, whose mock responses count too.

@@ -99,6 +99,16 @@ func (x *apiComparison) compareGrants(caller rights.Caller) {
 	}
 }
 
+// admitsVersion reports whether rights admit the version of a way. With fallback_to_default, the right for the default version admits each one
+// (mw_access_rights.go).
+func (x *apiComparison) admitsVersion(a rights.Access, w *way) bool {
+	if w.version == "" || x.anyone || slices.Contains(a.Versions, w.version) {
+		return true
+	}
+	byDefault := w.entry.Root.FindFold("version_data", "default_version").String()
+	return w.entry.Root.FindFold("definition", "fallback_to_default").IsTrue() && slices.Contains(a.Versions, byDefault)
+}
+
 // found is what a unit admits, with an example of each verdict.
 type found struct {
 	examples map[hops.Verdict]*Example
@@ -109,7 +119,7 @@ type found struct {
 func (x *apiComparison) compareUnit(caller rights.Caller, access rights.Access, u unit, method string) {
 	byListenPath, byAlias := found{}, found{}
 	for _, w := range x.ways {
-		if w.version != "" && !x.anyone && !slices.Contains(access.Versions, w.version) {
+		if !x.admitsVersion(access, w) {
 			continue
 		}
 		into := &byListenPath

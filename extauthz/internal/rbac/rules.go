@@ -232,7 +232,7 @@ func (x *apiComparison) addReach(b *builder, method string, caller rights.Caller
 	}
 	var all []wayReach
 	for _, w := range x.ways {
-		if w.version != "" && !x.anyone && !slices.Contains(access.Versions, w.version) {
+		if !x.admitsVersion(access, w) {
 			continue
 		}
 		behind := behindUpstream{w, b}

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gorilla/mux"
-
 	"github.com/meshpass/meshpass/extauthz/internal/rbac/pathset"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
@@ -259,11 +257,7 @@ func beginningOf(listen string) string {
 	if !strings.Contains(listen, "{") {
 		return ""
 	}
-	expression, err := new(mux.Route).PathPrefix(listen).GetPathRegexp()
-	if err != nil {
-		return "" // the router has named it
-	}
-	return muxGroup.ReplaceAllString(expression, "(?:")
+	return muxGroup.ReplaceAllString(tykroute.ListenExpression(listen), "(?:") // without one, the router has named it
 }
 
 var muxGroup = regexp.MustCompile(`\(\?P<v\d+>`)

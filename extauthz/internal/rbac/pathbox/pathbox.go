@@ -217,7 +217,8 @@ func (r Rest) WithoutEmpty() (Rest, bool) {
 	return r, true
 }
 
-// Expression is a regular expression for the rests, without anchors. It has no braces and no "/*", which Tyk rewrites.
+// Expression is a regular expression for the rests, without anchors. It has no braces and no "/*", which Tyk rewrites. If it is not a plain text,
+// it is no text of a path that a hop allows, because of a question mark or a backslash: Tyk compares the texts of expression and path too.
 func (r Rest) Expression() string {
 	var parts []string
 	for _, s := range r.segments {
@@ -239,9 +240,9 @@ func (s segment) expression() string {
 	case !s.free:
 		return regexp.QuoteMeta(s.literal)
 	case len(s.except) == 0 && s.mayEmpty:
-		return "[^/]*"
+		return "(?:[^/]*)"
 	case len(s.except) == 0:
-		return "[^/]+"
+		return "(?:[^/]+)"
 	case s.mayEmpty:
 		return exceptExpression(s.except)
 	}

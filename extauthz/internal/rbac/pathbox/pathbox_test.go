@@ -16,14 +16,14 @@ func TestExpressions(t *testing.T) {
 		prefix      string
 		want        []string
 	}{
-		{[]string{"/items/{id}"}, nil, "/", []string{"items/[^/]+"}},
+		{[]string{"/items/{id}"}, nil, "/", []string{"items/(?:[^/]+)"}},
 		{[]string{"/items/**"}, nil, "/", []string{"items/.*"}},
 		{[]string{"/**"}, nil, "/v1/", []string{".*"}},
 		{[]string{"/{x}/a"}, nil, "/v1/", []string{"a"}},
 		{[]string{"/v2/a"}, nil, "/v1/", nil},
 		{[]string{"/{x}"}, []string{"/me"}, "/", []string{"(?:[^/m][^/]*|m(?:[^/e][^/]*|e[^/]+)?)"}},
 		{[]string{"/a/**"}, []string{"/a/**"}, "/", nil},
-		{[]string{"/a/**"}, []string{"/a/b/**"}, "/", []string{"a/[^/]*", "a/(?:[^/b][^/]*|b[^/]+)/.*"}},
+		{[]string{"/a/**"}, []string{"/a/b/**"}, "/", []string{"a/(?:[^/]*)", "a/(?:[^/b][^/]*|b[^/]+)/.*"}},
 		{[]string{"/$x.y"}, nil, "/", []string{`\$x\.y`}},
 		{[]string{"/{x}"}, []string{"/]"}, "/", []string{`(?:[^/\]][^/]*|\][^/]+)`}},
 	}

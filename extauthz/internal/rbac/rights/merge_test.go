@@ -151,3 +151,22 @@ func describe(a rights.Access) string {
 	}
 	return strings.Join(all, " ")
 }
+
+// With both switches, Tyk also compares the text of a pattern with the path (httputil.MatchPath).
+func TestExpressionOfAText(t *testing.T) {
+	for pattern, test := range map[string]struct {
+		switches rights.Switches
+		want     string
+	}{
+		"/a+b":              {rights.Switches{Prefix: true, Suffix: true}, `^/a+b$|^/a\+b$`},
+		"/a+c":              {rights.Switches{Suffix: true}, `/a+c$`},
+		"/a+d":              {rights.Switches{Prefix: true}, `^/a+d`},
+		"/items/{id}":       {rights.Switches{Prefix: true, Suffix: true}, `^/items/([^/]+)$|^/items/\(\[\^/\]\+\)$`},
+		"^/items/(?:[^/]+)": {rights.Switches{Prefix: true, Suffix: true}, `^/items/(?:[^/]+)$`},
+		"/plain":            {rights.Switches{Prefix: true, Suffix: true}, `^/plain$`},
+	} {
+		if got, err := test.switches.Expression(pattern); err != nil || got != test.want {
+			t.Errorf("%s: %s %v, want %s", pattern, got, err, test.want)
+		}
+	}
+}

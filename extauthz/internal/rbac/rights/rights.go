@@ -173,8 +173,24 @@ func (s Switches) Expression(pattern string) (string, error) {
 	if s.Prefix && strings.Trim(text, "^$") == "" {
 		return matchNothing, nil // Tyk's MatchPath
 	}
-	_, err := regexp.Compile(text)
-	return text, err
+	expression, err := regexp.Compile(text)
+	if err != nil {
+		return text, err
+	}
+	if path, found := cutAnchors(text); s.Prefix && found && !expression.MatchString(path) && !strings.ContainsAny(path, ambiguous) {
+		text += "|^" + regexp.QuoteMeta(path) + "$" // MatchPath compares the texts too
+	}
+	return text, nil
+}
+
+// ambiguous are letters of paths that every hop denies (shared/policy/path).
+const ambiguous = `\%;?#`
+
+// cutAnchors takes ^ and $ from a pattern.
+func cutAnchors(pattern string) (path string, found bool) {
+	path, begins := strings.CutPrefix(pattern, "^")
+	path, ends := strings.CutSuffix(path, "$")
+	return path, begins && ends && strings.HasPrefix(path, "/")
 }
 
 // matchNothing is an expression that no text matches.
