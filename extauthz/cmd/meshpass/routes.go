@@ -32,7 +32,8 @@ gateway's switches. Routes do not authenticate: who may call is said by AccessPo
 documents. docs/routes.md lists what differs.
 
 An API that no route can reproduce is refused, with the reason and the place, and no
-route is written; --partial writes those of the other APIs.
+route is written, neither if a part of the input cannot be read; --partial writes those of
+the other APIs. Give the definitions of one Tyk gateway at a time.
 
 Exit codes: 0 fine; 1 APIs are refused; 2 something could not be read. It is named, with
 its place.`,

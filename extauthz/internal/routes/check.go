@@ -56,6 +56,7 @@ const (
 	WorkloadWithoutDocument Code = "workload_without_document"
 	DocumentWithoutRoute    Code = "document_without_route"
 	PathWithoutRule         Code = "path_without_rule"
+	RouteWithoutListener    Code = "route_without_listener"
 )
 
 // Hole is a part of the way that is missing, or that differs.
@@ -141,6 +142,9 @@ func Check(m *model.Model, progress Progress) Report {
 				c.addHole(RouteWithoutAPI, nil, route.node, "%s leads to %s, and no API has it", route.title(), describeBackends(route))
 			}
 		}
+	}
+	for _, loose := range c.loose {
+		c.addHole(RouteWithoutListener, nil, loose.at, "%s: %s", loose.object.Title(), loose.reason)
 	}
 	c.checkDocuments()
 	slices.SortStableFunc(c.report.Holes, func(a, b Hole) int {
@@ -304,12 +308,12 @@ func (c *comparison) compareProbe(p probe) {
 			} else {
 				c.routesOf[said.API][route.object.Title()] = true
 			}
-		case said.Outcome == tykroute.Answered && said.Status == http.StatusNotFound && !c.differs[key]:
+		case said.IsRefusal() && !c.differs[key]:
 			c.differs[key] = true
 			if said.API == nil {
 				c.addHole(RouteWithoutAPI, nil, route.node, "%s: %s sends it to %s, and no API has this host and path", p, route.title(), describeBackends(route))
 			} else {
-				c.addHole(RouteDiffers, said.API, route.node, "%s: %s sends it to %s, and Tyk answers 404: %s", p, route.title(), describeBackends(route), said.Reason)
+				c.addHole(RouteDiffers, said.API, route.node, "%s: %s sends it to %s, and Tyk answers %d: %s", p, route.title(), describeBackends(route), said.Status, said.Reason)
 			}
 		}
 		for _, b := range route.backends {
@@ -377,6 +381,8 @@ func (c *checker) difference(said tykroute.Answer, route *existingRoute, p probe
 		same = same && wanted[name] > 0 && wanted[name]*total == weight*shares
 	}
 	switch {
+	case route.broken != "":
+		return route.broken
 	case !same:
 		return fmt.Sprintf("%s, and Tyk to %s", describeShares(has), describeShares(wanted))
 	case !paths[decodeSegments(got)]:

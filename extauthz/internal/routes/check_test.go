@@ -52,6 +52,11 @@ spec:
 `, "NAME", name)
 }
 
+// publicGateway is a Gateway of the namespace edge with one listener.
+func publicGateway(name, members string) string {
+	return "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: " + name + ", namespace: edge}\nspec: {gatewayClassName: istio, listeners: [{name: http, " + members + "port: 80, protocol: HTTP}]}\n"
+}
+
 func document(name, paths string) string {
 	return fmt.Sprintf(`apiVersion: meshpass.dev/v1
 kind: AccessPolicy
@@ -86,6 +91,11 @@ spec:
     - matches: [{path: {type: PathPrefix, value: /reports}}]
       backendRefs: [{name: reports, namespace: shop, port: 8080}]
     - matches: [{path: {type: Exact, value: /reports}}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: ReferenceGrant
+metadata: {name: edge, namespace: shop}
+spec: {from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: edge}], to: [{group: "", kind: Service}]}
 `
 
 const virtualService = `apiVersion: networking.istio.io/v1
@@ -183,6 +193,14 @@ func TestCheckFindsOneFault(t *testing.T) {
 		{"a port that the Service lacks", httpRoutes, "reports", "reports.shop.svc:8080", "reports.shop.svc:80", []routes.Code{routes.RouteDiffers, routes.UpstreamUnknown}, ""},
 		{"an internal API", httpRoutes, "reports", `"use_keyless"`, `"internal": true, "use_keyless"`, []routes.Code{routes.RouteWithoutAPI}, ""},
 		{"a longer listen path", httpRoutes, "more", none, strings.NewReplacer(`"reports"`, `"inner"`, "/reports/", "/orders/inner/").Replace(reportsAPI), []routes.Code{routes.PathWithoutRule, routes.RouteDiffers}, "API inner"},
+		{"no grant", httpRoutes, "routes", "namespace: edge}], to:", "namespace: other}], to:", []routes.Code{routes.RouteDiffers}, "no ReferenceGrant of the namespace shop admits that to HTTPRoutes of edge"},
+		{"a grant for another Service", httpRoutes, "routes", `kind: Service}]}`, `kind: Service, name: orders}]}`, []routes.Code{routes.RouteDiffers}, "sends it to reports.shop.svc.cluster.local:8080, and no ReferenceGrant"},
+		{"another Gateway", httpRoutes, "more", none, publicGateway("other", ""), []routes.Code{routes.APIWithoutRoute, routes.RouteWithoutListener}, "the Gateway edge/public is not in the input"},
+		{"a listener for another host", httpRoutes, "more", none, publicGateway("public", "hostname: shop.example, "), []routes.Code{routes.APIWithoutRoute}, "no route takes GET"},
+		{"a listener for another namespace", httpRoutes, "more", none, strings.Replace(publicGateway("public", ""), "namespace: edge", "namespace: other", 1), []routes.Code{routes.APIWithoutRoute, routes.RouteWithoutListener}, "edge/public is not in the input"},
+		{"Istio's Gateway for another host", virtualService, "more", none, "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: public, namespace: edge}\nspec: {selector: {app: x}, servers: [{hosts: [shop.example], port: {name: http, number: 80, protocol: HTTP}}]}\n", []routes.Code{routes.APIWithoutRoute}, "no route takes GET"},
+		{"a version that the route does not ask for", virtualService, "reports", `"use_keyless": true`, `"definition": {"enabled": true, "name": "v1", "location": "header", "key": "X-V", "versions": {"v2": "orders"}}, "use_keyless": true`, []routes.Code{routes.RouteDiffers}, "and Tyk answers 403: the request has no version, and there is no default"},
+		{"a rewrite of a pattern", virtualService, "routes", "{uri: {prefix: /reports/}}]\n", "{uri: {regex: /reports/.*}}]\n      rewrite: {uri: /reports/}\n", []routes.Code{routes.RouteDiffers}, "the path /reports/, and Tyk to /reports/probe"},
 		{"a mesh route to another workload", httpRoutes, "more", none, "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: inner, namespace: shop}\nspec:\n  hosts: [reports]\n  http: [{route: [{destination: {host: orders}}]}]\n", []routes.Code{routes.PathWithoutRule}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -222,6 +240,9 @@ func TestCheckNamesWhatItCannotCompare(t *testing.T) {
 		"a broken pattern of a route":    {"routes", "{prefix: /reports/}", "{regex: '/reports/['}", "the pattern \"/reports/[\" is no regular expression"},
 		"a broken pattern of an API":     {"reports", `"use_extended_paths": true`, `"use_extended_paths": true, "extended_paths": {"black_list": [{"path": "/x["}]}`, `API reports: the pattern "/x[" is no regular expression`},
 		"service discovery":              {"reports", `"listen_path"`, `"service_discovery": {"use_discovery_service": true}, "listen_path"`, "API reports: the upstream is not known"},
+		"a capture group":                {"reports", "/reports/", "/{a:(x|y)}/", "write (?:a|b) for (a|b)"},
+		"an id that is there twice":      {"reports", `"api_id": "reports"`, `"api_id": "orders"`, "another definition has this id"},
+		"an injected fault":              {"routes", "    - match: [{uri: {prefix: /reports/}}]\n", "    - fault: {abort: {httpStatus: 500, percentage: {value: 100}}}\n      match: [{uri: {prefix: /reports/}}]\n", "a fault that is injected is not compared"},
 		"a delegate":                     {"routes", "    - match: [{uri: {prefix: /reports/}}]\n", "    - delegate: {name: other}\n      match: [{uri: {prefix: /x/}}]\n    - match: [{uri: {prefix: /reports/}}]\n", "delegates to another VirtualService"},
 		"a condition that is not known":  {"routes", "{uri: {prefix: /reports/}}", "{uri: {prefix: /reports/}, port: 80}", "the condition port is not compared"},
 		"an unknown kind":                {"more", "", "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRout\nmetadata: {name: x, namespace: edge}\n", "unknown kind HTTPRout"},
@@ -283,12 +304,19 @@ func TestRefusals(t *testing.T) {
 		"a query":                {[2]string{"8080/v1", "8080/v1?k=1"}, routes.VirtualService, "its target has a query"},
 		"a port of its own":      {[2]string{`"use_keyless"`, `"listen_port": 9000, "use_keyless"`}, routes.VirtualService, "it listens on a port of its own, 9000"},
 		"different paths":        {[2]string{`"target_url"`, `"enable_load_balancing": true, "target_list": ["orders.shop.svc:8080/a", "reports.shop.svc:8080/b"], "target_url"`}, routes.VirtualService, `its targets have different paths, "/a" and "/b"`},
-		"an escaped listen path": {[2]string{"/orders/", "/órders/"}, routes.VirtualService, "characters that a URL escapes"},
+		"an escaped listen path": {[2]string{"/orders/", "/órders/"}, routes.VirtualService, "characters that a URL can escape"},
 		"a rewrite":              {[2]string{`"use_extended_paths": true`, `"use_extended_paths": true, "extended_paths": {"url_rewrites": [{"path": "/a", "method": "GET", "match_pattern": "a", "rewrite_to": "/b"}]}`}, routes.VirtualService, "a URL rewrite changes /a: Tyk compares and replaces the path together with the query"},
 		"a mock response":        {[2]string{`"use_extended_paths": true`, `"use_extended_paths": true, "extended_paths": {"mock_response": [{"path": "/a", "method": "GET"}]}`}, routes.VirtualService, "Tyk answers /a with a mock response"},
 		"a text prefix":          {[2]string{"/orders/", "/orders"}, routes.HTTPRoute, "Tyk also takes /ordersx"},
 		"the root with a path":   {[2]string{"/orders/", "/"}, routes.HTTPRoute, "its listen path is /, and its target has the path /v1"},
 		"parameters":             {[2]string{"/orders/", "/x/{a}/orders/"}, routes.HTTPRoute, "its listen path has parameters, and its path changes"},
+		"a target of its own":    {[2]string{"http://orders.shop.svc:8080/v1", "tyk://orders"}, routes.VirtualService, "its internal targets lead back to itself"},
+		"a stored query":         {[2]string{`"use_extended_paths": true`, `"use_extended_paths": true, "extended_paths": {"persist_graphql": [{"path": "/a", "method": "GET", "operation": "{x}"}]}`}, routes.VirtualService, "a stored GraphQL query replaces requests to /a"},
+		"an unclean listen path": {[2]string{"/orders/", "/a/../orders/"}, routes.VirtualService, "empty segments, . or .."},
+		"a listen path with :":   {[2]string{"/orders/", "/or:ders/"}, routes.VirtualService, "characters that a URL can escape"},
+		"a field of Envoy":       {[2]string{`"use_keyless"`, `"definition": {"enabled": true, "name": "v1", "location": "header", "key": "Host", "versions": {"v2": "reports"}}, "use_keyless"`}, routes.VirtualService, `its versions are in the field "Host"`},
+		"an escaped version":     {[2]string{`"use_keyless"`, `"definition": {"enabled": true, "name": "v1", "location": "url-param", "key": "v", "versions": {"v 2": "reports"}}, "use_keyless"`}, routes.VirtualService, `its version "v 2" has characters that a query escapes`},
+		"a version with a slash": {[2]string{`"use_keyless"`, `"definition": {"enabled": true, "name": "v1", "location": "url", "versions": {"v2/x": "reports"}}, "use_keyless"`}, routes.VirtualService, `its version "v2/x" is no plain segment`},
 		"an equal rank":          {[2]string{"/orders/", "/{a}/orders/"}, routes.VirtualService, "API reports has a listen path of the same rank"},
 		"a broken pattern":       {[2]string{`"use_extended_paths": true`, `"use_extended_paths": true, "extended_paths": {"white_list": [{"path": "/x["}]}`}, routes.VirtualService, "is no regular expression"},
 	} {
@@ -313,5 +341,99 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("--partial: %d objects, and an API is mapped: %t", len(rendered.Objects), mapped)
 			}
 		})
+	}
+}
+
+func render(t *testing.T, options routes.Options, texts ...string) (rendered routes.Rendered, text string) {
+	t.Helper()
+	options.GatewayNamespace, options.GatewayName, options.Namespace = "edge", "public", "edge"
+	rendered = routes.Render(readModel(t, texts...), options, ignoreProgress)
+	var b strings.Builder
+	if err := rendered.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	return rendered, b.String()
+}
+
+// stateOf is the state of an API with its reason.
+func stateOf(r routes.Rendered, api string) string {
+	for _, a := range r.APIs {
+		if a.API == api {
+			return strings.TrimSuffix(string(a.State)+": "+a.Reason, ": ")
+		}
+	}
+	return ""
+}
+
+// A domain that a route would read in another way than Tyk is refused.
+func TestDomainsThatRoutesCannotHave(t *testing.T) {
+	for domain, want := range map[string]string{
+		"shop.example": "mapped", "*.example": "has a *", "localhost": "no name with two labels or more", "a_b.example": "no name", "10.0.0.1": "no name", "shop.example.": "no name",
+		"shop.example/x": "no name", "bücher.example": "no name", strings.Repeat("a", 64) + ".example": "no name", "Shop.example": "capitals", "shop.example:80": "port", "{x}.example": "parameters",
+	} {
+		api := strings.Replace(ordersAPI, `"use_keyless"`, `"domain": "`+domain+`", "use_keyless"`, 1)
+		for _, kind := range []routes.Kind{routes.HTTPRoute, routes.VirtualService} {
+			rendered, _ := render(t, routes.Options{Kind: kind}, strings.Replace(conf, "{", `{"enable_custom_domains": true, `, 1), api, workloads)
+			if got := stateOf(rendered, "orders"); !strings.Contains(got, want) || (want == "mapped") != (len(rendered.Objects) > 0) {
+				t.Errorf("%s: %s: %s, want %s", kind, domain, got, want)
+			}
+		}
+	}
+}
+
+// An HTTPRoute has at most 16 destinations in a rule.
+func TestManyTargets(t *testing.T) {
+	for number, want := range map[int]string{16: "mapped", 17: "refused: it has 17 targets, and a rule of an HTTPRoute at most 16: render a VirtualService"} {
+		var names []string
+		for i := range number {
+			names = append(names, fmt.Sprintf(`"h%d.example"`, i))
+		}
+		api := strings.Replace(ordersAPI, `"target_url"`, `"enable_load_balancing": true, "target_list": [`+strings.Join(names, ", ")+`], "target_url"`, 1)
+		rendered, _ := render(t, routes.Options{Kind: routes.HTTPRoute}, conf, api)
+		if got := stateOf(rendered, "orders"); got != want {
+			t.Errorf("%d targets: %s", number, got)
+		}
+	}
+}
+
+// The alias of an API takes the listen path of another one, which no route can have then.
+func TestAliasTakesAListenPath(t *testing.T) {
+	first := strings.NewReplacer("/orders/", "/a/long/path/", `"api_id": "orders"`, `"api_id": "reports"`, `"name": "orders"`, `"name": "first"`).Replace(ordersAPI)
+	second := strings.Replace(reportsAPI, `"api_id": "reports"`, `"api_id": "second"`, 1)
+	root := strings.NewReplacer("/reports/", "/", `"reports"`, `"root"`).Replace(reportsAPI)
+	for _, kind := range []routes.Kind{routes.HTTPRoute, routes.VirtualService} {
+		rendered, _ := render(t, routes.Options{Kind: kind}, conf, first, second, workloads)
+		if got := stateOf(rendered, "second"); got != "refused: the alias /reports/ of API reports takes its listen path" {
+			t.Errorf("%s: %s", kind, got)
+		}
+		_, text := render(t, routes.Options{Kind: kind}, conf, first, root, workloads) // no route serves an alias
+		find := routes.FindRoute(readModel(t, workloads, text))
+		for target, forwards := range map[string]bool{"/reports/x": false, "/a/long/path/x": true, "/other/x": true} {
+			if got := find(tykroute.Request{Method: "GET", Host: "any.example", Target: target}); (got != nil) != forwards {
+				t.Errorf("%s: %s: %+v", kind, target, got)
+			}
+		}
+	}
+}
+
+// A definition that cannot be read may have any listen path, so nothing is written without --partial.
+func TestNothingIsWrittenOfAnUnreadableInput(t *testing.T) {
+	broken := strings.Replace(reportsAPI, `"use_keyless": true`, `"use_keyless": `, 1)
+	rendered, _ := render(t, routes.Options{Kind: routes.VirtualService}, conf, ordersAPI, broken, workloads)
+	partial, _ := render(t, routes.Options{Kind: routes.VirtualService, Partial: true}, conf, ordersAPI, broken, workloads)
+	if len(rendered.Objects) != 0 || len(rendered.Unchecked) == 0 || len(partial.Objects) != 1 {
+		t.Errorf("%d objects, with --partial %d, not checked %+v", len(rendered.Objects), len(partial.Objects), rendered.Unchecked)
+	}
+}
+
+// Routes of two gateways would take each other's requests.
+func TestSeveralGateways(t *testing.T) {
+	gateway := func(namespace, api string) string {
+		deployment := strings.NewReplacer("metadata: {name: tyk-gateway, namespace: edge}", "metadata: {name: tyk-gateway, namespace: "+namespace+"}").Replace(gatewayForms["a Deployment"])
+		return deployment + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: apis, namespace: " + namespace + "}\ndata: {api.json: '" + api + "'}\n"
+	}
+	rendered, _ := render(t, routes.Options{Kind: routes.VirtualService, Partial: true}, gateway("edge", ordersAPI), gateway("other", reportsAPI), workloads)
+	if len(rendered.Objects) != 0 || len(rendered.Unchecked) != 1 || !strings.Contains(rendered.Unchecked[0].Reason, "render the definitions of one gateway at a time") {
+		t.Errorf("%d objects, %+v, %+v", len(rendered.Objects), rendered.APIs, rendered.Unchecked)
 	}
 }

@@ -24,6 +24,7 @@ type existingRoute struct {
 	backends   []backend
 	rewrite    func(path string) string // nil: the path stays
 	answers    bool                     // by a redirect, or without a destination
+	broken     string                   // why its destination gets nothing; "": it gets requests
 }
 
 // title names the route and the rule.
@@ -110,6 +111,9 @@ type existingRoutes struct {
 	byGateway map[string][]*existingRoute
 	inMesh    []*existingRoute // of VirtualServices for sidecars, and of HTTPRoutes whose parent is a Service
 	count     int
+	listeners map[string][]listener // by Gateway; of those that are in the input
+	grants    []*objects.Object     // ReferenceGrants
+	loose     []looseRoute          // routes that no listener takes
 
 	tables    map[string]*routeTable // by Gateway
 	meshTable *routeTable
@@ -117,7 +121,9 @@ type existingRoutes struct {
 }
 
 func (r *renderer) readExisting() *existingRoutes {
-	e := &existingRoutes{renderer: r, byGateway: map[string][]*existingRoute{}, tables: map[string]*routeTable{}, workloads: map[string][]*model.Workload{}}
+	e := &existingRoutes{renderer: r, byGateway: map[string][]*existingRoute{}, tables: map[string]*routeTable{}, workloads: map[string][]*model.Workload{},
+		grants: r.OfKind(objects.GatewayAPI, "ReferenceGrant")}
+	e.readListeners()
 	for _, o := range r.OfKind(objects.GatewayAPI, "HTTPRoute") {
 		e.addHTTPRoute(o)
 	}
@@ -172,7 +178,11 @@ func (e *existingRoutes) compile(n *objects.Node, text string) *regexp.Regexp {
 
 func (e *existingRoutes) addHTTPRoute(o *objects.Object) {
 	e.count++
-	var gateways []string
+	hosts := o.Spec().Find("hostnames").Texts()
+	if len(hosts) == 0 {
+		hosts = []string{"*"}
+	}
+	hostsAt := map[string][]string{} // by Gateway
 	inMesh := false
 	for _, ref := range o.Spec().Find("parentRefs").Entries() {
 		namespace := cmp.Or(ref.Find("namespace").String(), o.Namespace)
@@ -184,14 +194,11 @@ func (e *existingRoutes) addHTTPRoute(o *objects.Object) {
 				inMesh = true
 				continue
 			}
-			gateways = append(gateways, "gateway.networking.k8s.io "+namespace+"/"+ref.Find("name").String())
+			gateway := objects.GatewayAPI + " " + namespace + "/" + ref.Find("name").String()
+			hostsAt[gateway] = append(hostsAt[gateway], e.attach(o, ref, gateway, hosts)...)
 		default:
 			e.addUnchecked(ref, "a parent of the kind %s is not known", kind)
 		}
-	}
-	hosts := o.Spec().Find("hostnames").Texts()
-	if len(hosts) == 0 {
-		hosts = []string{"*"}
 	}
 	for _, rule := range o.Spec().Find("rules").Entries() {
 		matches := rule.Find("matches").Entries()
@@ -228,9 +235,7 @@ func (e *existingRoutes) addHTTPRoute(o *objects.Object) {
 				}
 			}
 			e.readHTTPRouteRule(route, rule, o)
-			for _, g := range gateways {
-				e.byGateway[g] = append(e.byGateway[g], route)
-			}
+			e.addAt(hostsAt, route)
 			if inMesh {
 				for _, ref := range o.Spec().Find("parentRefs").Entries() {
 					if ref.Find("kind").String() == "Service" {
@@ -263,10 +268,15 @@ func (e *existingRoutes) readHTTPRouteRule(route *existingRoute, rule *objects.N
 		}
 		if b.weight > 0 {
 			route.backends = append(route.backends, b)
+			if namespace := ref.Find("namespace").String(); ref.Find("kind").String() != "Hostname" && namespace != "" && !e.isGranted(o, namespace, ref.Find("name").String()) {
+				route.broken = fmt.Sprintf("%s:%d, and no ReferenceGrant of the namespace %s admits that to HTTPRoutes of %s", b.host, b.port, namespace, o.Namespace)
+			}
 		}
 	}
 	for _, filter := range rule.Find("filters").Entries() {
 		switch filter.Find("type").String() {
+		case "ExtensionRef":
+			e.addUnchecked(filter, "a filter of the type ExtensionRef is not compared")
 		case "RequestRedirect":
 			route.answers = true
 		case "URLRewrite":
@@ -275,6 +285,9 @@ func (e *existingRoutes) readHTTPRouteRule(route *existingRoute, rule *objects.N
 				route.rewrite = func(string) string { return cmp.Or(full.String(), "/") }
 			} else if replace := path.Find("replacePrefixMatch"); replace != nil {
 				prefix, base := route.path.segments, strings.TrimSuffix(replace.String(), "/")
+				if prefix == "" && base != "" { // Istio replaces the slash
+					prefix = "/"
+				}
 				route.rewrite = func(path string) string { return cmp.Or(base+strings.TrimPrefix(path, prefix), "/") }
 			}
 		}
@@ -299,21 +312,21 @@ func (e *existingRoutes) addVirtualService(o *objects.Object) {
 		return
 	}
 	e.count++
-	var gateways []string
-	inMesh := false
-	names := o.Spec().Find("gateways").Texts()
-	if len(names) == 0 {
-		inMesh = true
-	}
-	for _, name := range names {
-		switch {
-		case name == "mesh":
+	hosts := o.Spec().Find("hosts").Texts()
+	hostsAt := map[string][]string{} // by Gateway
+	names := o.Spec().Find("gateways").Entries()
+	inMesh := len(names) == 0
+	for _, n := range names {
+		name := n.String()
+		if name == "mesh" {
 			inMesh = true
-		case strings.Contains(name, "/"):
-			gateways = append(gateways, "networking.istio.io "+name)
-		default:
-			gateways = append(gateways, "networking.istio.io "+o.Namespace+"/"+name)
+			continue
 		}
+		if !strings.Contains(name, "/") {
+			name = o.Namespace + "/" + name
+		}
+		gateway := objects.Networking + " " + name
+		hostsAt[gateway] = append(hostsAt[gateway], e.attach(o, n, gateway, hosts)...)
 	}
 	for _, rule := range o.Spec().Find("http").Entries() {
 		if !rule.Find("delegate").IsEmpty() {
@@ -325,12 +338,10 @@ func (e *existingRoutes) addVirtualService(o *objects.Object) {
 			matches = []*objects.Node{nil}
 		}
 		for _, match := range matches {
-			route := &existingRoute{object: o, node: rule, hosts: o.Spec().Find("hosts").Texts()}
+			route := &existingRoute{object: o, node: rule, hosts: hosts}
 			e.readVSMatch(route, match)
 			e.readVSRule(route, rule, o)
-			for _, g := range gateways {
-				e.byGateway[g] = append(e.byGateway[g], route)
-			}
+			e.addAt(hostsAt, route)
 			if inMesh {
 				of := *route
 				of.hosts = nil
@@ -387,6 +398,9 @@ func (e *existingRoutes) readVSRule(route *existingRoute, rule *objects.Node, o 
 		}
 	}
 	route.answers = len(route.backends) == 0
+	if abort := rule.FindPath("fault", "abort"); !abort.IsEmpty() {
+		e.addUnchecked(abort, "a fault that is injected is not compared")
+	}
 	rewrite := rule.Find("rewrite")
 	if regex := rewrite.Find("uriRegexRewrite"); regex != nil {
 		pattern, err := regexp.Compile(regex.Find("match").String())
@@ -397,15 +411,13 @@ func (e *existingRoutes) readVSRule(route *existingRoute, rule *objects.Node, o 
 		template := groupNumber.ReplaceAllString(strings.ReplaceAll(regex.Find("rewrite").String(), "$", "$$"), "$${$1}")
 		route.rewrite = func(path string) string { return pattern.ReplaceAllString(path, template) }
 	} else if uri := rewrite.Find("uri"); uri.String() != "" {
-		exact, prefix := route.path.exact, route.path.prefix
+		prefix := cmp.Or(route.path.prefix, "/") // a route without a condition has this prefix
+		whole := route.path.exact != "" || route.path.pattern != nil
 		route.rewrite = func(path string) string {
-			switch {
-			case exact != "":
+			if whole {
 				return uri.String()
-			case prefix != "":
-				return uri.String() + path[len(prefix):]
 			}
-			return path
+			return uri.String() + path[len(prefix):]
 		}
 	}
 }

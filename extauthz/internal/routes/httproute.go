@@ -82,24 +82,41 @@ type grantTo struct {
 	Kind  string `json:"kind" yaml:"kind"`
 }
 
-// The largest numbers of rules of an HTTPRoute, and of matches of a rule.
+// The limits of the Gateway API: rules of an HTTPRoute, matches and destinations of a rule, weights and lengths.
 const (
 	maxRules   = 16
 	maxMatches = 8 // all rules together may have 128
+	maxTargets = 16
+	maxWeight  = 1_000_000
+	maxText    = 1024 // of a path
 )
 
 // renderHTTPRoutes writes HTTPRoutes for each API and table. The Gateway API has no order of rules: exact paths, longer prefixes and more
-// conditions count first. Where that differs from the order of the table, the API is refused.
+// conditions count first. Where that differs from the order of the table, an API is refused. That changes the rules of all tables, so it begins
+// again then.
 func (r *renderer) renderHTTPRoutes(tables []tykroute.Table) []any {
-	for i := range tables {
-		r.fitToSegments(&tables[i])
-	}
 	var all []any
-	for i := range tables {
-		owners, rules := r.groupRules(&tables[i])
-		for _, a := range owners {
-			all = append(all, r.newHTTPRoutes(a, tables[i].Host, rules[a])...)
+	for settled := false; !settled; {
+		before := len(r.refused)
+		all, r.grants, r.names = nil, map[string]bool{}, map[string]bool{}
+		for i := range tables {
+			r.dropRefused(&tables[i])
 		}
+		if before > 0 {
+			tykroute.Prune(tables)
+		}
+		for i := range tables {
+			t := r.fitToSegments(tables[i])
+			r.checkPrecedence(t)
+			if len(r.refused) > before {
+				continue
+			}
+			owners, rules := r.groupRules(t)
+			for _, a := range owners {
+				all = append(all, r.newHTTPRoutes(a, t.Host, rules[a])...)
+			}
+		}
+		settled = len(r.refused) == before
 	}
 	for _, namespace := range slices.Sorted(maps.Keys(r.grants)) {
 		all = append(all, manifest{"gateway.networking.k8s.io/v1beta1", "ReferenceGrant", metadata{Name: r.newName("from-" + r.options.Namespace), Namespace: namespace}, grantSpec{
@@ -112,32 +129,26 @@ func (r *renderer) renderHTTPRoutes(tables []tykroute.Table) []any {
 // groupRules gives the rules of each API, those with one destination together. Rules without destination are last: of two rules with equal
 // precedence, the first one in a route counts. Between routes, nothing decides, and an API with versions that needs several is refused.
 func (r *renderer) groupRules(t *tykroute.Table) (owners []*model.API, grouped map[*model.API][]routeRule) {
-	for {
-		before := len(r.refused)
-		owners, grouped = nil, map[*model.API][]routeRule{}
-		conditions := map[*model.API]bool{}
-		repeats := newRepeatIndex(t.Rules)
-		for i, rule := range t.Rules {
-			if repeats.isRepeated(i) {
-				continue
-			}
-			if _, known := grouped[rule.API]; !known {
-				owners = append(owners, rule.API)
-			}
-			conditions[rule.API] = conditions[rule.API] || rule.Condition != nil
-			grouped[rule.API] = addToGroup(grouped[rule.API], r.newRouteRule(rule))
+	grouped = map[*model.API][]routeRule{}
+	conditions := map[*model.API]bool{}
+	repeats := newRepeatIndex(t.Rules)
+	for i, rule := range t.Rules {
+		if repeats.isRepeated(i) && len(repeats.exact[rule.Path.Exact]) == 1 { // a prefix with a condition loses against another exact path
+			continue
 		}
-		for _, a := range owners {
-			slices.SortStableFunc(grouped[a], func(x, y routeRule) int { return min(len(y.BackendRefs), 1) - min(len(x.BackendRefs), 1) })
-			if conditions[a] && len(grouped[a]) > maxRules {
-				r.refuse(a, "its versions need more than %d rules, which is the most that an HTTPRoute has: render a VirtualService", maxRules)
-			}
+		if _, known := grouped[rule.API]; !known {
+			owners = append(owners, rule.API)
 		}
-		if len(r.refused) == before {
-			return owners, grouped
-		}
-		r.dropRefused(t)
+		conditions[rule.API] = conditions[rule.API] || rule.Condition != nil
+		grouped[rule.API] = addToGroup(grouped[rule.API], r.newRouteRule(rule))
 	}
+	for _, a := range owners {
+		slices.SortStableFunc(grouped[a], func(x, y routeRule) int { return min(len(y.BackendRefs), 1) - min(len(x.BackendRefs), 1) })
+		if conditions[a] && len(grouped[a]) > maxRules {
+			r.refuse(a, "its versions need more than %d rules, which is the most that an HTTPRoute has: render a VirtualService", maxRules)
+		}
+	}
+	return owners, grouped
 }
 
 // addToGroup adds the match of a rule to the rule that has the same effect.
@@ -172,11 +183,18 @@ func (r *renderer) newHTTPRoutes(a *model.API, host string, rules []routeRule) [
 
 // fitToSegments makes the rules of a table such that the Gateway API gives them the same effect. A prefix there has whole segments, and takes
 // the path without its last slash too: that one gets a rule of its own.
-func (r *renderer) fitToSegments(t *tykroute.Table) {
+func (r *renderer) fitToSegments(whole tykroute.Table) *tykroute.Table {
+	t := &tykroute.Table{Host: whole.Host, Rules: slices.Clone(whole.Rules)}
 	for i := range t.Rules {
 		rule := &t.Rules[i]
 		switch prefix := rule.Path.Prefix; {
 		case len(rule.Destinations) == 0:
+		case len(rule.Destinations) > maxTargets:
+			r.refuse(rule.API, "it has %d targets, and a rule of an HTTPRoute at most %d: render a VirtualService", len(rule.Destinations), maxTargets)
+		case slices.ContainsFunc(rule.Destinations, func(d tykroute.Destination) bool { return d.Weight > maxWeight }):
+			r.refuse(rule.API, "a weight of its targets is more than %d, the most of an HTTPRoute: render a VirtualService", maxWeight)
+		case max(len(rule.Path.Exact+rule.Path.Prefix+rule.Path.Pattern), len(rule.Path.Becomes)) > maxText:
+			r.refuse(rule.API, "a path has more than %d letters, the most of an HTTPRoute: render a VirtualService", maxText)
 		case rule.Path.Pattern != "" && rule.Rewrites:
 			r.refuse(rule.API, "its listen path has parameters, and its path changes: an HTTPRoute cannot rewrite it, a VirtualService can")
 		case prefix != "" && !strings.HasSuffix(prefix, "/"):
@@ -187,8 +205,7 @@ func (r *renderer) fitToSegments(t *tykroute.Table) {
 			r.refuse(rule.API, "a part of a segment of %s changes: an HTTPRoute cannot rewrite it", prefix)
 		}
 	}
-	r.dropRefused(t)
-	for i := 0; i < len(t.Rules); i++ {
+	for i := range t.Rules {
 		prefix := t.Rules[i].Path.Prefix
 		if len(t.Rules[i].Destinations) == 0 && prefix != "" && !strings.HasSuffix(prefix, "/") {
 			r.splitBarrier(t, i)
@@ -202,17 +219,24 @@ func (r *renderer) fitToSegments(t *tykroute.Table) {
 			index.AddPrefix(rule.Path.Exact+rule.Path.Prefix, i)
 		}
 	}
-	seen, exact := map[string]bool{}, []tykroute.Rule(nil)
+	var bares []string
+	owners, exact := map[string]tykroute.Rule{}, []tykroute.Rule(nil)
 	for _, rule := range t.Rules {
-		if bare := strings.TrimSuffix(rule.Path.Prefix, "/"); bare != "" && !seen[bare] {
-			seen[bare] = true
-			exact = append(exact, rulesOfExact(t, index.Find(bare), bare, rule)...)
+		bare := strings.TrimSuffix(rule.Path.Prefix, "/")
+		owner, seen := owners[bare]
+		if !seen && bare != "" {
+			bares = append(bares, bare)
 		}
+		if !seen || len(owner.Destinations) == 0 {
+			owners[bare] = rule
+		}
+	}
+	for _, bare := range bares {
+		exact = append(exact, rulesOfExact(t, index.Find(bare), bare, owners[bare])...)
 	}
 	t.Rules = append(exact, t.Rules...)
 	shieldConditions(t)
-	r.checkPrecedence(t)
-	r.dropRefused(t)
+	return t
 }
 
 // shieldConditions repeats rules with a condition for longer paths that a later rule of the API has without it, and would win.
@@ -249,8 +273,8 @@ func (r *renderer) splitBarrier(t *tykroute.Table, i int) {
 	rule := t.Rules[i]
 	prefix := rule.Path.Prefix
 	for _, after := range t.Rules[i+1:] {
-		if len(after.Destinations) > 0 && r.refused[rule.API] == "" && after.Path.MayOverlap(rule.Path) && !strings.HasPrefix(after.Path.Prefix+after.Path.Exact, prefix+"/") {
-			r.refuse(rule.API, "Tyk denies %sx, and an HTTPRoute gives it to API %s: render a VirtualService", prefix, after.API.Title())
+		if len(after.Destinations) > 0 && after.Path.MayOverlap(rule.Path) && !strings.HasPrefix(after.Path.Prefix+after.Path.Exact, prefix+"/") {
+			r.refuse(after.API, "it would get requests to %sx, which Tyk gives to API %s: render a VirtualService", prefix, rule.API.Title())
 		}
 	}
 	t.Rules[i].Path.Prefix = prefix + "/"
@@ -280,30 +304,34 @@ func rulesOfExact(t *tykroute.Table, candidates []int, path string, owner tykrou
 	return append(all, tykroute.Rule{API: owner.API, Serving: owner.Serving, Path: tykroute.PathMatch{Exact: path}, Reason: "Tyk does not take it"})
 }
 
-// checkPrecedence refuses APIs whose rules would lose against a later rule.
+// checkPrecedence refuses APIs whose rules would win against an earlier rule. If that is not enough, because rules without destination have to
+// stay, the earlier one is refused too.
 func (r *renderer) checkPrecedence(t *tykroute.Table) {
 	paths, overlaps := newPathOwners(t.Rules), newOverlapIndex(len(t.Rules), func(i int) string { return t.Rules[i].Path.Literal() })
 	for i, first := range t.Rules {
-		if first.API != nil && r.refused[first.API] != "" {
-			continue
-		}
 		overlaps.visit(first.Path, func(j int) bool {
 			later := t.Rules[j]
-			if j <= i || later.API == nil || comparePrecedence(later, first) <= 0 || !meet(first, later) || paths.isShielded(j, first, later) {
+			if j <= i || len(first.Destinations)+len(later.Destinations) == 0 || comparePrecedence(later, first) <= 0 || !meet(first, later) || paths.isShielded(j, first, later) {
 				return true
 			}
-			r.refuse(cmp.Or(first.API, later.API), "API %s takes requests to %s first, and with HTTPRoutes API %s would get them: render a VirtualService",
-				cmp.Or(first.API, later.API).Title(), describePath(first.Path), later.API.Title())
-			return first.API == nil
+			name, refused := "Tyk itself", later.API
+			if first.API != nil {
+				name = "API " + first.API.Title()
+			}
+			if later.API == nil || r.refused[later.API] != "" {
+				refused = first.API
+			}
+			r.refuse(refused, "%s takes requests to %s first, and HTTPRoutes give them to another rule: render a VirtualService", name, describePath(first))
+			return true
 		})
 	}
 }
 
-func describePath(p tykroute.PathMatch) string {
-	if p.Pattern != "" {
-		return p.Pattern
+func describePath(rule tykroute.Rule) string {
+	if rule.Path.Pattern != "" && rule.API != nil {
+		return rule.API.ListenPath.String()
 	}
-	return p.Exact + p.Prefix
+	return rule.Path.Exact + rule.Path.Prefix + rule.Path.Pattern
 }
 
 // meet reports whether a request can meet both rules.

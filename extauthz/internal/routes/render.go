@@ -74,6 +74,11 @@ func Render(m *model.Model, options Options, progress Progress) Rendered {
 		for _, a := range router.APIs() {
 			r.namespaces[a] = namespaceOf(a, router)
 		}
+		for _, mapping := range mappings {
+			if mapping.State == tykroute.Refused {
+				r.refuse(mapping.API, "%s", mapping.Reason)
+			}
+		}
 		progress("the definitions of %d APIs are mapped", len(mappings))
 		if len(tables) > 0 && tables[0].Then != nil {
 			r.checkDestinations(tables[0].Then)
@@ -99,11 +104,20 @@ func Render(m *model.Model, options Options, progress Progress) Rendered {
 			})
 		}
 	}
-	if rendered.IsComplete() || options.Partial {
+	refuseSeveralGateways(m, routers)
+	if len(routers) < 2 && (options.Partial || rendered.IsComplete() && len(m.Set.Unchecked) == 0) {
 		rendered.Objects = append(rendered.Objects, all...)
 	}
 	rendered.Notes, rendered.Unchecked = append([]string{}, m.Set.Notes...), m.Set.SortedUnchecked()
 	return rendered
+}
+
+// refuseSeveralGateways records that routes of several gateways would take each other's requests.
+func refuseSeveralGateways(m *model.Model, routers []*tykroute.Router) {
+	for _, router := range routers[min(1, len(routers)):] {
+		m.Set.Unchecked = append(m.Set.Unchecked, objects.Unchecked{Place: router.APIs()[0].Root.Place(),
+			Reason: "it is of another Tyk gateway than other definitions of the input, and routes of both would take each other's requests: render the definitions of one gateway at a time"})
+	}
 }
 
 // reportProblems records definitions that cannot be read as Tyk reads them.
@@ -129,6 +143,9 @@ func (r *renderer) noteGateways(routers []*tykroute.Router) {
 	for _, router := range routers {
 		if router.Gateway == nil {
 			r.Set.AddNote("no tyk.conf and no Helm values are in the input: the defaults of a gateway without Tyk's chart were assumed (string prefixes, no custom domains)")
+		}
+		if router.Switches.SkipCleaning {
+			r.Set.AddNote("the gateway has skip_url_cleaning: paths with //, /./ or /../ are for other APIs or upstream paths in Tyk than in Envoy")
 		}
 	}
 }
@@ -304,6 +321,9 @@ func (r Rendered) PrintStates(to io.Writer) error {
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(&b, "note: %s\n", note)
+	}
+	if len(r.Objects) == 0 && counts[tykroute.Mapped] > 0 {
+		b.WriteString("no route is written: correct what is refused or not checked, or add --partial, which denies requests to refused APIs\n")
 	}
 	fmt.Fprintf(&b, "APIs: %d mapped, %d refused, %d not served; objects: %d; not checked: %d\n",
 		counts[tykroute.Mapped], counts[tykroute.Refused], counts[tykroute.NotServed], len(r.Objects), len(r.Unchecked))

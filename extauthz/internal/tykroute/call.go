@@ -57,7 +57,7 @@ func (c *call) run(a *api) Answer {
 		return Answer{Outcome: Answered, API: a.API, Serving: a.API, Reason: result.reason, Place: result.node}
 	case result.status != 0:
 		answer := answered(a, result.status, result.reason)
-		answer.Place = result.node
+		answer.Place, answer.byEndpoint = result.node, true
 		return answer
 	case result.unauthenticated:
 		c.ignored = true
@@ -242,6 +242,9 @@ func (c *call) strip(a *api) {
 
 // forward rewrites the URL and sends the request to its target (DummyProxyHandler).
 func (c *call) forward(a *api, v *version) Answer {
+	if e := v.findEndpoint(a, c, persisted); e != nil {
+		return unknown(a, e.node, "a stored GraphQL query replaces the request")
+	}
 	changed, keepsHost := v.findEndpoint(a, c, methodChanged), false
 	if changed != nil && !slices.Contains([]string{"GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}, strings.ToUpper(changed.toMethod)) {
 		answer := answered(a, http.StatusMethodNotAllowed, "Tyk does not change a method to "+quote(changed.toMethod))

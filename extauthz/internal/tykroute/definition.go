@@ -37,6 +37,7 @@ type api struct {
 	defaultVersion       string
 	versions             map[string]*version // by key
 	urlRewriting         bool
+	answersPreflights    bool // of CORS
 	problems             []Problem
 	skipped              string // why Tyk does not load the definition
 	dynamic              string // why no upstream can be given
@@ -163,6 +164,7 @@ func (a *api) readClassic(g *model.TykGateway, s Switches) {
 	a.keepTrailingSlash, a.keepHost = proxy.FindFold("disable_strip_slash").IsTrue(), proxy.FindFold("preserve_host_header").IsTrue()
 	a.oauth, a.batch, a.expose = get("use_oauth2").IsTrue(), get("enable_batch_request_support").IsTrue(), !get("use_keyless").IsTrue()
 	a.expires = get("expiration").String()
+	a.answersPreflights = get("CORS", "enable").IsTrue() && !get("CORS", "options_passthrough").IsTrue()
 	a.setTarget(proxy.FindFold("target_url"), g)
 	if !proxy.FindFold("target_internal").IsEmpty() {
 		a.setDynamic(proxy.FindFold("target_internal"), "its target is another API of Tyk Operator")
@@ -224,6 +226,8 @@ func (a *api) readOpenAPI(g *model.TykGateway, s Switches) {
 	a.batch, a.expose = on(server.FindFold("batchProcessing")), on(server.FindFold("authentication"))
 	a.oauth = slices.ContainsFunc(a.Methods, func(m model.Method) bool { return m.Name == "oauth" })
 	a.expires = get("info", "expiration").String()
+	cors := get("middleware", "global", "cors")
+	a.answersPreflights = on(cors) && !cors.FindFold("optionsPassthrough").IsTrue()
 	a.setTarget(upstream.FindFold("url"), g)
 	if balancing := upstream.FindFold("loadBalancing"); on(balancing) && len(balancing.FindFold("targets").Entries()) > 0 {
 		a.targets = []target{}

@@ -24,6 +24,7 @@ const (
 	rewritten
 	virtual
 	methodChanged
+	persisted // a stored GraphQL query replaces the request
 )
 
 // endpoint is an entry of a list of endpoints (URLSpec).
@@ -93,7 +94,7 @@ func (a *api) readEndpoints(v *version, n *objects.Node, s Switches) {
 		kind kind
 	}{
 		{"mock_response", mocked}, {"ignored", ignored}, {"black_list", blocked}, {"white_list", allowed}, {"url_rewrites", rewritten}, {"virtual", virtual},
-		{"method_transforms", methodChanged}, {"internal", internalOnly},
+		{"method_transforms", methodChanged}, {"internal", internalOnly}, {"persist_graphql", persisted},
 	} {
 		for _, n := range paths.FindFold(list.key).Entries() {
 			if n.FindFold("disabled").IsTrue() || list.kind == virtual && !s.Scripts {
@@ -329,15 +330,27 @@ func (v *version) findEndpoint(a *api, c *call, wanted kind) *endpoint {
 
 var listenPatterns sync.Map // by listen path
 
-// listenPattern is the expression of gorilla/mux for a listen path with parameters.
+// ListenExpression is the regular expression of gorilla/mux for the beginning of paths that a listen path takes; "": it cannot be routed.
+func ListenExpression(listenPath string) string {
+	if pattern := listenPattern(listenPath); pattern != nil {
+		return pattern.String()
+	}
+	return ""
+}
+
+// listenPattern is the expression of gorilla/mux for a listen path; nil: it cannot be routed.
 func listenPattern(listenPath string) *regexp.Regexp {
 	if known, found := listenPatterns.Load(listenPath); found {
 		return known.(*regexp.Regexp)
 	}
 	var pattern *regexp.Regexp
-	if text, err := new(mux.Route).PathPrefix(listenPath).GetPathRegexp(); err == nil {
-		pattern, _ = regexp.Compile(text)
-	}
+	findRouteFault(func(r *mux.Router) *mux.Route {
+		route := r.PathPrefix(listenPath)
+		if text, err := route.GetPathRegexp(); err == nil {
+			pattern, _ = regexp.Compile(text)
+		}
+		return route
+	})
 	listenPatterns.Store(listenPath, pattern)
 	return pattern
 }

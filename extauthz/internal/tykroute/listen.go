@@ -26,15 +26,19 @@ type entry struct {
 // order registers the APIs as the gateway does: those with a domain first, then by the length of their listen paths (sortSpecsByListenPath).
 // APIs with one domain and listen path are renamed at the gateway's start (processSpec).
 func (r *Router) order() {
-	r.ranks = map[rank][]*api{}
-	count := map[string]int{}
+	r.ranks, r.byAlias = map[rank][]*api{}, map[string][]*api{}
+	count, ids := map[string]int{}, map[string]int{}
 	for _, a := range r.apis {
 		count[a.domain+a.listenPath]++
+		ids[a.id]++
 	}
 	slices.SortStableFunc(r.apis, compareRank)
 	for _, a := range r.apis {
 		if a.skipped == "" {
 			a.skipped = a.findFault()
+		}
+		if a.id != "" && ids[a.id] > 1 {
+			a.addProblem(a.Root.FindFold("api_id"), "another definition has this id: Tyk mixes them")
 		}
 		if a.skipped == "" && count[a.domain+a.declaredPath] > 1 {
 			a.collides = true
@@ -47,7 +51,8 @@ func (r *Router) order() {
 		}
 		r.ranks[r.rankOf(a)] = append(r.ranks[r.rankOf(a)], a)
 		if a.id != "" {
-			r.addEntry(entry{api: a, prefix: "/" + a.id + "/", alias: true})
+			r.byAlias[a.id] = append(r.byAlias[a.id], a)
+			r.addEntry(entry{api: a, prefix: a.aliasPath(), alias: true})
 		}
 		r.addEntry(entry{api: a, prefix: a.listenPath})
 		if a.collides {
@@ -111,12 +116,25 @@ func (a *api) findFault() string {
 		a.addProblem(a.ListenPath, "its listen path has a space")
 		return "its listen path has a space"
 	}
-	if err := mux.NewRouter().PathPrefix(a.declaredPath).GetError(); err != nil {
-		a.addProblem(a.ListenPath, "its listen path cannot be routed: "+strings.TrimPrefix(describeRegexp(err), "mux: "))
+	if reason := findRouteFault(func(r *mux.Router) *mux.Route { return r.PathPrefix(a.declaredPath) }); reason != "" {
+		a.addProblem(a.ListenPath, "its listen path cannot be routed: "+reason)
 		return "its listen path cannot be routed"
 	}
 	if a.target == nil {
 		return "its target is no URL"
+	}
+	return ""
+}
+
+// findRouteFault finds why gorilla/mux cannot route a path or a host; "": it can.
+func findRouteFault(add func(*mux.Router) *mux.Route) (reason string) {
+	defer func() {
+		if recover() != nil {
+			reason = "the expression of a parameter has a group that captures, at which the gateway panics: write (?:a|b) for (a|b)"
+		}
+	}()
+	if err := add(mux.NewRouter()).GetError(); err != nil {
+		return strings.TrimPrefix(describeRegexp(err), "mux: ")
 	}
 	return ""
 }
@@ -128,12 +146,15 @@ func (r *Router) addEntry(e entry) {
 		host = a.domain
 	}
 	if host != "" {
-		route := root.Host(host)
-		if err := route.GetError(); err != nil {
-			a.addProblem(a.Domain, "its domain cannot be routed: "+strings.TrimPrefix(describeRegexp(err), "mux: "))
+		if reason := findRouteFault(func(r *mux.Router) *mux.Route { return r.Host(host) }); reason != "" {
+			a.addProblem(a.Domain, "its domain cannot be routed: "+reason)
 			return
 		}
-		inner = route.Subrouter()
+		inner = root.Host(host).Subrouter()
+	}
+	if reason := findRouteFault(func(r *mux.Router) *mux.Route { return r.PathPrefix(e.prefix) }); reason != "" {
+		a.addProblem(a.Root.FindFold("api_id"), "its alias "+e.prefix+" cannot be routed: "+reason)
+		return
 	}
 	inner.PathPrefix(e.prefix).Subrouter().NewRoute().Handler(http.NotFoundHandler())
 	e.router = root
@@ -220,7 +241,7 @@ func (r *Router) Route(request Request) Answer {
 			return unknown(e.api, e.api.ListenPath, "APIs "+e.api.Title()+" and "+other.Title()+" both match, and Tyk orders them by chance")
 		}
 		alias := e.alias && !slices.ContainsFunc(candidates, func(other *entry) bool {
-			return other.api == e.api && !other.alias && !other.lost && other.matches(host, u)
+			return other.api == e.api && !other.alias && !other.lost && !r.leavesRest(other.prefix, u.Path) && other.matches(host, u)
 		})
 		return r.enter(e, alias, request, host, u)
 	}
@@ -256,8 +277,7 @@ func (r *Router) enter(e *entry, alias bool, request Request, host string, u *ur
 		answer.Alias = alias
 		return answer
 	}
-	if r.Switches.StrictRoutes && !strings.HasSuffix(e.prefix, "/") && !(strings.Contains(e.prefix, "{") && strings.Contains(e.prefix, "}")) &&
-		u.Path != e.prefix && !strings.HasPrefix(u.Path, e.prefix+"/") {
+	if r.leavesRest(e.prefix, u.Path) {
 		return answered(a, http.StatusNotFound, "with enable_strict_routes the listen path "+e.prefix+" does not take the rest of a segment")
 	}
 	c := &call{router: r, method: request.Method, url: *u, host: host, header: request.Header.Clone()}
@@ -267,6 +287,12 @@ func (r *Router) enter(e *entry, alias bool, request Request, host string, u *ur
 	answer := c.run(a)
 	answer.API, answer.Alias = a.API, alias
 	return answer
+}
+
+// leavesRest reports that a listen path does not take the rest of a segment (explicitRouteSubpaths).
+func (r *Router) leavesRest(prefix, path string) bool {
+	return r.Switches.StrictRoutes && !strings.HasSuffix(prefix, "/") && !(strings.Contains(prefix, "{") && strings.Contains(prefix, "}")) &&
+		path != prefix && !strings.HasPrefix(path, prefix+"/")
 }
 
 // ownEndpoints are the paths below a listen path without parameters that Tyk answers by itself.
@@ -284,6 +310,23 @@ func (a *api) ownEndpoints(prefix string) []string {
 			all = append(all, base+path, base+path+"/")
 		}
 		all = append(all, base+"/oauth/revoke", base+"/oauth/revoke_all")
+	}
+	return all
+}
+
+// aliasPath is the path under which an API is served too.
+func (a *api) aliasPath() string { return "/" + a.id + "/" }
+
+// findAliases finds the APIs whose aliases take the listen path of another one: the gateway asks them first, or orders both by chance.
+func (r *Router) findAliases(a *api) (all []*api) {
+	segment, _, found := strings.Cut(strings.TrimPrefix(a.declaredPath, "/"), "/")
+	if !found || segment == "" {
+		return nil
+	}
+	for _, other := range r.byAlias[segment] {
+		if other != a && r.hostOf(other) == r.hostOf(a) && compareRank(other, a) <= 0 {
+			all = append(all, other)
+		}
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package tykroute
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -116,6 +117,9 @@ func (r *Router) Tables() ([]Table, []Mapping) {
 		default:
 			p := &planner{router: r}
 			mapped := p.mapAPI(a)
+			for i := range mapped { // versions and internal targets are other APIs
+				mapped[i].API = a.API
+			}
 			m.Notes = p.notes
 			if p.refused != nil {
 				m.State, m.Reason, m.Place = Refused, p.refused.reason, p.refused.at
@@ -135,9 +139,19 @@ func (r *Router) Tables() ([]Table, []Mapping) {
 func (r *Router) makeTables(rules map[*api][]Rule) (tables []Table) {
 	ofHost := map[string][]Rule{}
 	for _, a := range r.apis {
-		if mapped, served := rules[a]; served {
-			host := r.hostOf(a)
+		mapped, served := rules[a]
+		if !served {
+			continue
+		}
+		hosts := []string{r.hostOf(a)}
+		if a.findHostFault(r) != "" { // no table is for its host alone
+			hosts = append(r.hosts(), "")
+		}
+		for _, host := range hosts {
 			ofHost[host] = append(append(ofHost[host], mapped...), a.barrier(mapped == nil))
+			if a.id != "" {
+				ofHost[host] = append(ofHost[host], Rule{API: a.API, Serving: a.API, Path: newBarrierPath(a.aliasPath()), Reason: "the alias of API " + a.Title()})
+			}
 		}
 	}
 	then, forwards := newSharedTable(ofHost[""])
@@ -194,14 +208,19 @@ func (r *Router) hosts() []string {
 
 // barrier keeps what an API takes and does not forward from the APIs after it.
 func (a *api) barrier(refused bool) Rule {
-	b := Rule{API: a.API, Serving: a.API, Path: PathMatch{Prefix: a.declaredPath}, Reason: "API " + a.Title() + " has no upstream for it"}
+	b := Rule{API: a.API, Serving: a.API, Path: newBarrierPath(a.declaredPath), Reason: "API " + a.Title() + " has no upstream for it"}
 	if refused {
 		b.Reason = "API " + a.Title() + " is not mapped"
 	}
-	if pattern := listenPattern(a.declaredPath); isTemplate(a.declaredPath) && pattern != nil {
-		b.Path = PathMatch{Pattern: strings.TrimPrefix(wireText(pattern.String()), "^") + ".*"}
-	}
 	return b
+}
+
+// newBarrierPath is the condition that a path begins with a listen path, in every spelling.
+func newBarrierPath(listenPath string) PathMatch {
+	if isPlain(listenPath) {
+		return PathMatch{Prefix: listenPath}
+	}
+	return PathMatch{Pattern: wirePattern(listenPath) + ".*"}
 }
 
 // removeUnreachable removes rules that a rule before them covers, and rules without destination that keep nothing from a rule after them:
@@ -225,6 +244,25 @@ func removeUnreachable(rules []Rule, later pathSet) []Rule {
 		}
 	}
 	return kept
+}
+
+// Prune removes rules that do nothing, after destinations were removed from whole tables.
+func Prune(tables []Table) {
+	var forwards pathSet // for every host
+	for _, t := range tables {
+		for _, rule := range t.Rules {
+			if t.Host == "" && len(rule.Destinations) > 0 {
+				forwards.add(rule.Path)
+			}
+		}
+	}
+	for i, t := range tables {
+		later := forwards
+		if t.Host == "" {
+			later = pathSet{}
+		}
+		tables[i].Rules = removeUnreachable(t.Rules, later)
+	}
 }
 
 // pathSet finds conditions by the text that their paths begin with, without asking each of them.
@@ -351,8 +389,11 @@ type planner struct {
 	refused *refusal
 	notes   []string
 	rules   []Rule
-	depth   int
+	through []*api // whose internal targets are followed
 }
+
+// maxSteps bounds the rules of internal targets, whose number may double with each of them.
+const maxSteps = 256
 
 func (p *planner) refuse(at *objects.Node, format string, args ...any) {
 	if p.refused == nil {
@@ -373,6 +414,7 @@ func (p *planner) mapAPI(a *api) []Rule {
 	}
 	if reason := a.findHostFault(p.router); reason != "" {
 		p.refuse(a.Domain, "%s", reason)
+		p.addNote("routes of the other APIs (--partial) deny its listen path on every host")
 	}
 	if a.collides {
 		p.refuse(a.ListenPath, "another API has the listen path %s: at its start Tyk renames both", a.declaredPath)
@@ -384,6 +426,12 @@ func (p *planner) mapAPI(a *api) []Rule {
 		if other != a && (isTemplate(a.declaredPath) || isTemplate(other.declaredPath)) && listenPathsMeet(a.declaredPath, other.declaredPath) {
 			p.refuse(a.ListenPath, "API %s has a listen path of the same rank, and Tyk orders them by chance", other.Title())
 		}
+	}
+	for _, other := range p.router.findAliases(a) {
+		p.refuse(a.ListenPath, "the alias /%s/ of API %s takes its listen path", other.id, other.Title())
+	}
+	if p.refused == nil {
+		p.checkListenPath(a)
 	}
 	if p.refused != nil {
 		return nil
@@ -397,16 +445,23 @@ func (p *planner) mapAPI(a *api) []Rule {
 		p.mapTemplate(a)
 		return p.rules
 	}
-	if (&url.URL{Path: a.listenPath}).EscapedPath() != a.listenPath {
-		p.refuse(a.ListenPath, "the listen path has characters that a URL escapes: Envoy compares them as they are written")
-		return nil
-	}
 	if !a.isVersioned() {
 		p.finish(a, a.onlyVersion(), a.takenPaths(p.router.Switches), nil)
 		return p.rules
 	}
 	p.mapVersions(a)
 	return p.rules
+}
+
+// checkListenPath refuses listen paths that Envoy compares in another way than the gateway.
+func (p *planner) checkListenPath(a *api) {
+	sample := parameterForm.ReplaceAllString(a.listenPath, "x")
+	switch {
+	case cleanPath(sample) != sample:
+		p.refuse(a.ListenPath, "the listen path has empty segments, . or ..: Tyk redirects requests to the path without them")
+	case !isTemplate(a.listenPath) && !isPlain(a.listenPath):
+		p.refuse(a.ListenPath, "the listen path has characters that a URL can escape: Tyk compares them in both spellings, and Envoy as they are written")
+	}
 }
 
 // listenPathsMeet reports whether two listen paths may take one path: it compares the segments before the first parameter that may have a slash.
@@ -441,8 +496,19 @@ func (a *api) findHostFault(r *Router) string {
 		return "its domain " + host + " has a port"
 	case host != strings.ToLower(host):
 		return "its domain " + host + " has capitals: Tyk compares them, and Envoy does not"
+	case strings.Contains(host, "*"):
+		return "its domain " + host + " has a *: Tyk compares it as a letter, and a route takes it for a wildcard"
+	case host != "" && !isDomainName(host):
+		return "its domain " + host + " is no name with two labels or more, such as shop.example: a route cannot have it"
 	}
 	return ""
+}
+
+var domainLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+func isDomainName(host string) bool {
+	labels := strings.Split(host, ".")
+	return len(labels) > 1 && len(host) <= 253 && net.ParseIP(host) == nil && !slices.ContainsFunc(labels, func(label string) bool { return !domainLabel.MatchString(label) })
 }
 
 // isVersioned reports whether the request chooses a version.
@@ -511,6 +577,8 @@ func (p *planner) checkEndpoints(a *api, v *version) {
 			p.refuse(e.node, "a URL rewrite changes %s: Tyk compares and replaces the path together with the query, and a route keeps the query", e.path)
 		case methodChanged:
 			p.refuse(e.node, "the method of requests to %s changes", e.path)
+		case persisted:
+			p.refuse(e.node, "a stored GraphQL query replaces requests to %s", e.path)
 		case allowed, blocked, internalOnly:
 			denied++
 			if e.actions != nil && slices.Contains(slices.Collect(maps.Values(e.actions)), "reply") {
@@ -526,6 +594,9 @@ func (p *planner) checkEndpoints(a *api, v *version) {
 	if open > 0 {
 		p.addNote("%d endpoints are without authentication", open)
 	}
+	if a.answersPreflights {
+		p.addNote("Tyk answers preflight requests (CORS), and a route sends them to the upstream")
+	}
 	for _, entries := range a.Hooks {
 		for _, e := range entries {
 			if !e.Disabled && !isOwnHook(e.Name) {
@@ -540,10 +611,13 @@ func (p *planner) checkEndpoints(a *api, v *version) {
 
 // finish maps the paths of an API to its targets.
 func (p *planner) finish(a *api, v *version, steps []step, condition *Condition) {
-	if p.depth++; p.depth > 32 {
-		p.refuse(a.Root, "internal targets do not end")
-	}
 	switch {
+	case slices.Contains(p.through, a):
+		p.refuse(a.targetNode, "its internal targets lead back to itself")
+		return
+	case len(steps) > maxSteps:
+		p.refuse(a.targetNode, "its internal targets need more than %d rules", maxSteps)
+		return
 	case p.refused != nil:
 		return
 	case a.dynamic != "":
@@ -557,7 +631,7 @@ func (p *planner) finish(a *api, v *version, steps []step, condition *Condition)
 		return
 	}
 	p.checkEndpoints(a, v)
-	if a.target.Scheme == "tyk" && (v.target == nil || a.notVersioned) {
+	if a.target.Scheme == "tyk" {
 		next := p.router.findAPI(a.target.Host)
 		switch {
 		case next == nil:
@@ -565,7 +639,9 @@ func (p *planner) finish(a *api, v *version, steps []step, condition *Condition)
 		case next.isVersioned(), isTemplate(next.listenPath):
 			p.refuse(a.targetNode, "its target %s has versions or parameters", redact.URL(a.target.String()))
 		default:
+			p.through = append(p.through, a)
 			p.finish(next, next.onlyVersion(), stripPaths(a, steps, p.router.Switches), condition)
+			p.through = p.through[:len(p.through)-1]
 		}
 		return
 	}
@@ -574,6 +650,10 @@ func (p *planner) finish(a *api, v *version, steps []step, condition *Condition)
 		return
 	}
 	for _, st := range stripPaths(a, steps, p.router.Switches) {
+		if !isPlain(st.match) {
+			p.refuse(a.ListenPath, "the path %s has characters that a URL can escape: Tyk compares them in both spellings, and Envoy as they are written", st.match)
+			return
+		}
 		rule := Rule{API: a.API, Serving: a.API, Condition: condition, Destinations: destinations, KeepsHost: a.keepHost}
 		if st.exact {
 			rule.Path = PathMatch{Exact: st.match, Becomes: joinPaths(base, st.text, a.keepTrailingSlash)}
@@ -606,6 +686,8 @@ func (p *planner) destinationsOf(a *api, v *version) (all []Destination, base st
 		switch {
 		case t.url.Scheme == "" && t.url.Host == "":
 			p.refuse(t.node, "its target %s is no URL with a host", quote(t.url.Path))
+		case t.url.Scheme != "http" && t.url.Host == "":
+			p.refuse(t.node, "its target %s is no URL: write http://HOST:PORT", quote(redact.URL(t.url.String())))
 		case t.url.Scheme != "http":
 			p.refuse(t.node, "its target has the scheme %s: a route does not encrypt, write the target with http and let the mesh or a DestinationRule encrypt", quote(t.url.Scheme))
 		case t.url.Hostname() == "":
@@ -643,7 +725,7 @@ func (p *planner) mapTemplate(a *api) {
 	if p.refused != nil {
 		return
 	}
-	text := strings.TrimPrefix(wireText(pattern.String()), "^")
+	text := wirePattern(a.listenPath)
 	groups := regexp.MustCompile(text).NumSubexp()
 	if groups > 8 {
 		p.refuse(a.ListenPath, "its listen path has more than 8 parameters and groups")
@@ -675,12 +757,55 @@ func destinationPath(a *api) string {
 	return a.target.Path
 }
 
-var groupName = regexp.MustCompile(`\(\?P<[^>]*>`)
+// parameterForm finds the parameters of a listen path, {NAME} or {NAME:EXPRESSION}.
+var parameterForm = regexp.MustCompile(`\{(?:[^{}]|\{[^{}]*\})*\}`)
 
-// wireText writes an expression of gorilla/mux, which is for decoded paths, for paths on the wire: a parameter has no slash, also not as %2F.
-func wireText(pattern string) string {
-	pattern = strings.ReplaceAll(pattern, "[^/]+)", `(?:[^/%]|%(?:[013-9A-Fa-f][0-9A-Fa-f]|2[0-9A-Ea-e]))+)`)
-	return groupName.ReplaceAllString(pattern, "(")
+// wirePattern is an expression for the beginning of paths on the wire that a listen path takes, with a group for each parameter. The gateway
+// compares decoded paths: a parameter has no slash, also not as %2F, and the other text may be escaped.
+func wirePattern(listenPath string) string {
+	var b strings.Builder
+	at := 0
+	for _, place := range append(parameterForm.FindAllStringIndex(listenPath, -1), []int{len(listenPath), len(listenPath)}) {
+		for _, letter := range []byte(listenPath[at:place[0]]) {
+			switch plain := regexp.QuoteMeta(string(rune(letter))); {
+			case isPlain(string(rune(letter))):
+				b.WriteString(plain)
+			case letter > 127:
+				b.WriteString(escapedPattern(letter))
+			default:
+				b.WriteString("(?:" + plain + "|" + escapedPattern(letter) + ")")
+			}
+		}
+		if at = place[1]; place[0] < place[1] {
+			_, expression, found := strings.Cut(listenPath[place[0]+1:place[1]-1], ":")
+			if !found {
+				expression = "[^/]+"
+			}
+			if before, found := strings.CutSuffix(expression, "[^/]+"); found {
+				expression = before + `(?:[^/%]|%(?:[013-9A-Fa-f][0-9A-Fa-f]|2[0-9A-Ea-e]))+`
+			}
+			b.WriteString("(" + expression + ")")
+		}
+	}
+	return b.String()
+}
+
+// escapedPattern matches the escape of a byte.
+func escapedPattern(letter byte) string {
+	text := "%"
+	for _, digit := range fmt.Sprintf("%02X", letter) {
+		if text += string(digit); digit > '9' {
+			text = text[:len(text)-1] + "[" + string(digit) + strings.ToLower(string(digit)) + "]"
+		}
+	}
+	return text
+}
+
+// isPlain reports a path that a client can write in one way only. Envoy undoes escapes of these letters (RFC 3986 section 2.3), and of no others.
+func isPlain(path string) bool {
+	return !strings.ContainsFunc(path, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._~/", r))
+	})
 }
 
 // mapVersions maps an API whose requests choose a version.
@@ -695,20 +820,35 @@ func (p *planner) mapVersions(a *api) {
 		}
 	case d.location != "url" && d.key == "":
 		p.refuse(d.node, "its versions have no key")
+	case d.location == "header" && !isOwnField(d.key):
+		p.refuse(d.node, "its versions are in the field %s, which is no name of a field, or which Envoy sets or removes", quote(d.key))
+	case d.location == "url-param" && url.QueryEscape(d.key) != d.key:
+		p.refuse(d.node, "its versions are in the parameter %s, which has characters that a query escapes", quote(d.key))
 	case d.location == "url" && a.Root.FindFold("slug").String() != "":
 		p.refuse(a.Root.FindFold("slug"), "its versions are in the path, and it has a slug")
 	}
 	if p.refused != nil {
 		return
 	}
+	if d.strips && (d.location == "header" || d.location == "url-param") {
+		p.addNote("Tyk removes the version from requests (strip_versioning_data), and a route keeps it")
+	}
 	for _, name := range a.versionNames() {
+		switch {
+		case d.location == "url-param" && url.QueryEscape(name) != name:
+			p.refuse(d.node, "its version %s has characters that a query escapes: Envoy compares them as they are written", quote(name))
+			return
+		case d.location == "url" && (strings.Contains(name, "/") || cleanPath("/"+name) != "/"+name || !isPlain(name)):
+			p.refuse(d.node, "its version %s is no plain segment of a path", quote(name))
+			return
+		}
 		if d.location == "url" {
 			p.serve(a, name, a.versionPaths(name, p.router.Switches), nil)
 			continue
 		}
 		p.serve(a, name, a.takenPaths(p.router.Switches), a.newCondition(name))
 	}
-	byDefault, hasDefault := d.defaultName, d.defaultName != ""
+	byDefault, hasDefault := d.defaultName, d.defaultName != "" || d.isBase("")
 	if !d.enabled {
 		byDefault, hasDefault = a.defaultVersion, a.defaultVersion != ""
 	}
@@ -750,7 +890,7 @@ func (a *api) newCondition(value string) *Condition {
 // versionNames are the names that a request can write.
 func (a *api) versionNames() []string {
 	d := &a.versioning
-	if d.location == "" {
+	if d.location != "header" && d.location != "url-param" && d.location != "url" {
 		return nil
 	}
 	if !d.enabled {
@@ -786,6 +926,10 @@ func (p *planner) serve(a *api, name string, steps []step, condition *Condition)
 		return
 	}
 	next := p.router.findAPI(d.ids[name])
+	if next == nil && d.fallback && name != d.defaultName {
+		p.serve(a, d.defaultName, steps, condition)
+		return
+	}
 	switch {
 	case next == nil:
 		p.addNote("version %s leads to the API %s, which no definition has", quote(name), quote(d.ids[name]))
@@ -799,11 +943,7 @@ func (p *planner) serve(a *api, name string, steps []step, condition *Condition)
 	case next.isVersioned(), isTemplate(next.listenPath):
 		p.refuse(d.node, "version %s, API %s, has versions or parameters itself", quote(name), next.Title())
 	default:
-		before := len(p.rules)
 		p.finish(next, next.onlyVersion(), stripPaths(a, steps, p.router.Switches), condition)
-		for i := range p.rules[before:] {
-			p.rules[before+i].API = a.API
-		}
 	}
 }
 
@@ -834,3 +974,14 @@ func (a *api) versionPaths(name string, s Switches) []step {
 func isOwnHook(name string) bool {
 	return slices.Contains([]string{"StripIdentity", "SignIdentity", "GuardUpstream", "Canary"}, name)
 }
+
+// envoysField finds the fields of requests that Envoy sets or removes, and those of a connection.
+var envoysField = regexp.MustCompile(`(?i)^(host|connection|content-length|expect|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|x-request-id|x-forwarded-.*|x-envoy-.*)$`)
+
+// isOwnField reports the name of a header field that Envoy leaves as the client writes it.
+func isOwnField(name string) bool {
+	return fieldName.MatchString(name) && !envoysField.MatchString(name)
+}
+
+// fieldName is a token (RFC 9110 section 5.6.2).
+var fieldName = regexp.MustCompile("^[-!#$%&'*+.^_`|~0-9A-Za-z]+$")

@@ -45,6 +45,13 @@ type Answer struct {
 	Reason          string     // why no upstream gets the request
 	Place           *objects.Node
 	Upstreams       []Upstream // several ones if the gateway balances the load
+
+	byEndpoint bool // a list of endpoints decides
+}
+
+// IsRefusal reports that no upstream gets requests of this host, path and version, whatever the lists of endpoints say.
+func (a Answer) IsRefusal() bool {
+	return a.Outcome == Answered && !a.byEndpoint && a.Status >= http.StatusBadRequest && a.Status != http.StatusMethodNotAllowed
 }
 
 // Upstream is a destination.
@@ -79,8 +86,9 @@ type Router struct {
 	entries  []*entry
 	byHost   map[string]*pathindex.Index // of entries, by decoded paths; by host in small letters, or "" for every host and for patterns
 	byID     map[string]*api
-	byName   map[string]*api // in small letters, as internal loops write it
-	ranks    map[rank][]*api // those that clients reach
+	byName   map[string]*api   // in small letters, as internal loops write it
+	ranks    map[rank][]*api   // those that clients reach
+	byAlias  map[string][]*api // the same, by id
 }
 
 // NewRouters gives a router for each gateway of the input that serves APIs.
