@@ -12,7 +12,7 @@ import (
 type listener struct {
 	host      string        // "*": every host
 	namespace string        // whose routes it takes; "": of every namespace
-	selector  *objects.Node // of namespaces; nil: none
+	selector  *objects.Node // of namespaces; nil: it takes all
 	name      string        // of the Gateway API
 	port      int
 }
@@ -112,7 +112,7 @@ func (e *existingRoutes) takesNamespace(l listener, namespace string) bool {
 	return true
 }
 
-// intersectHosts gives the hosts that two names with or without a wildcard have in common; "": none.
+// intersectHosts gives the hosts that two names with or without a wildcard have in common; "": no host.
 func intersectHosts(a, b string) string {
 	covers := func(wide, narrow string) bool {
 		suffix, isWide := strings.CutPrefix(wide, "*")

@@ -49,7 +49,7 @@ type Answer struct {
 	byEndpoint bool // a list of endpoints decides
 }
 
-// IsRefusal reports that no upstream gets requests of this host, path and version, whatever the lists of endpoints say.
+// IsRefusal reports that no upstream gets requests of this host, path and version, without regard to lists of endpoints.
 func (a Answer) IsRefusal() bool {
 	return a.Outcome == Answered && !a.byEndpoint && a.Status >= http.StatusBadRequest && a.Status != http.StatusMethodNotAllowed
 }

@@ -177,11 +177,14 @@ func (s Switches) Expression(pattern string) (string, error) {
 	if err != nil {
 		return text, err
 	}
-	if path, found := cutAnchors(text); s.Prefix && found && !expression.MatchString(path) && !strings.ContainsAny(path, ambiguous) {
+	if path, found := cutAnchors(text); s.Prefix && found && !expression.MatchString(path) && !strings.ContainsAny(path, ambiguous) && !strings.Contains(path, parameter) {
 		text += "|^" + regexp.QuoteMeta(path) + "$" // MatchPath compares the texts too
 	}
 	return text, nil
 }
+
+// parameter is what Tyk writes for {NAME}. Its text as a path is left out.
+const parameter = "([^/]+)"
 
 // ambiguous are letters of paths that every hop denies (shared/policy/path).
 const ambiguous = `\%;?#`
