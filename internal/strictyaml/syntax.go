@@ -13,7 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// DiagnoseSyntax says why data is not YAML. The library names the place where it gives
+// DiagnoseSyntax explains why data is not YAML. The library names the place where it gives
 // up, and the mistake is often in another line. So each usual mistake is searched for
 // and repaired in a copy. It is reported if the copy can be read, or can be read
 // further.

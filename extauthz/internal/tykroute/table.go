@@ -21,7 +21,7 @@ import (
 type Table struct {
 	Host  string // "": every host that no other table has
 	Rules []Rule
-	Then  *Table // asked if no rule matches: the APIs for all hosts, which tables share; nil: there are none
+	Then  *Table // asked if no rule matches: the APIs for all hosts, which tables share; nil: they do not exist
 }
 
 // Whole is the table with the rules of the shared one, except those that its own rules cover.
