@@ -22,7 +22,7 @@ type Line struct {
 	Subject string `json:"subject,omitempty"` // the part; empty: not known
 	Result  Result `json:"result"`
 	Detail  string `json:"detail"`
-	Do      string `json:"do,omitempty"` // what to do next; empty: nothing
+	Do      string `json:"do,omitempty"` // the next step; empty: nothing
 }
 
 // Report is the result of a run.

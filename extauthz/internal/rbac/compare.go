@@ -81,7 +81,7 @@ func (c *comparer) compareAll(progress func(done, all int)) {
 			}
 		}
 	}
-	for i := range c.report.Rows { // what callers of one API reach is not unreached at another API
+	for i := range c.report.Rows { // a rule that callers of one API reach is not unreached at another API
 		row := &c.report.Rows[i]
 		if row.IsRule && (row.Kind == Unreached || row.Kind == PartlyReached) && !slices.ContainsFunc(row.Methods, func(m string) bool { return !c.reached[row.Place.String()+m] }) {
 			row.Kind, row.Reason = ReachedByOthers, "callers of another API reach them"

@@ -91,7 +91,7 @@ type Mapping struct {
 	State  State
 	Reason string
 	Place  *objects.Node
-	Notes  []string // what is no part of routes
+	Notes  []string // about parts that routes do not have
 }
 
 // refusal is why an API cannot be mapped.
