@@ -30,6 +30,8 @@ var lintFacts = []struct {
 	{"tyk_pattern_invalid", "invalid", extended(`"black_list": [{"path": "/admin[", "method": "GET"}]`), []call{{path: "/invalid/", as: "key"}}, []int{0}},
 	{"tyk_alias", "blocking", `{"proxy": {"listen_path": "/blocked/"}, ` + extended(`"black_list": [{"path": "^/admin", "method": "GET"}]`)[1:],
 		[]call{{path: "/blocked/admin", as: "key"}, {path: "/blocking/admin", as: "key"}}, []int{403, 200}},
+	{"", "blocking-itself", extended(`"black_list": [{"path": "^/admin", "method": "GET"}]`), []call{{path: "/blocking-itself/admin", as: "key"}}, []int{403}},
+	{"tyk_canary_missing", "slashed", `{}`, []call{{path: "/slashed", as: "key"}}, []int{404}},
 	{"tyk_dynamic_discovery", "discovery", `{"proxy": {"service_discovery": {"use_discovery_service": true, "query_endpoint": "UPSTREAM"}}}`,
 		[]call{{path: "/discovery/", as: "key"}}, []int{500}},
 	{"tyk_guard_not_last", "not-last", `{"custom_middleware": {"post": [{"name": "GuardUpstream", "path": "plugins/identity.so"}, {"name": "Canary", "path": "plugins/identity.so"}]}}`,

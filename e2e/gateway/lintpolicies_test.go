@@ -81,6 +81,8 @@ func TestLintPolicies(t *testing.T) {
 		{"tyk_policy_version_unknown", "versioned", strings.Replace(withPolicy(`["other-version"]`), "{", `{"version_data": {"not_versioned": false, "default_version": "Default"}, `, 1),
 			"Access to this API has been disallowed", 403},
 		{"tyk_no_policy", "no-policy", strings.Replace(withPolicy(`[]`), `"pol"`, `""`, 1), "key not authorized: no matching policy found", 403},
+		{"tyk_no_policy", "no-right", withPolicy(`["other-version"]`), "Access to this API has been disallowed", 403},
+		{"tyk_no_policy", "limits-alone", withPolicy(`["limits-alone"]`), "failed to create key: key has no valid policies to be applied", 500},
 	}
 	var apis []definition
 	for _, row := range rows {
@@ -97,12 +99,13 @@ func TestLintPolicies(t *testing.T) {
 		add("inactive", map[string]any{"is_inactive": true})
 		add("not-active", map[string]any{"active": false})
 		add("foreign", map[string]any{"org_id": "another"})
+		add("limits-alone", map[string]any{"partitions": map[string]any{"quota": true, "rate_limit": true}})
 		policies["other-version"] = map[string]any{"id": "other-version", "org_id": "demo", "active": true, "rate": 1000, "per": 1, "quota_max": -1,
 			"access_rights": map[string]any{"versioned": map[string]any{"api_id": "versioned", "versions": []string{"v9"}}}}
 		r.writeJSON(t, "policies.json", policies)
 	}}).serving(t)
 	for _, row := range rows {
-		t.Run(row.code, func(t *testing.T) {
+		t.Run(row.code+" "+row.id, func(t *testing.T) {
 			got := r.send(t, call{path: "/" + row.id + "/", header: bearer(made(t, madeSecret, nil, map[string]any{"sub": "dave-" + row.id}))})
 			if got.status != row.want || got.says != row.says {
 				t.Errorf("got %d (%s), want %d (%s)", got.status, got.says, row.want, row.says)

@@ -49,6 +49,8 @@ var ways = []way{
 		answer{200, "", theirs}, answer{200, "", none}},
 	{"options", `{"CORS": {"enable": true, "options_passthrough": true}}`, "", call{method: http.MethodOptions, path: "/"},
 		answer{200, "", theirs}, answer{200, "", theirs}},
+	{"options-without-cors", `{"CORS": {"enable": false, "options_passthrough": true}}`, "", call{method: http.MethodOptions, path: "/"},
+		answer{200, "", theirs}, answer{200, "", theirs}},
 	{"version", versions, "", call{path: "/", as: "key", header: v2},
 		answer{200, "", theirs}, answer{200, "", signed}},
 	{"child-version", children, `{}`, call{path: "/", as: "key", header: v2},

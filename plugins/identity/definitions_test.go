@@ -80,7 +80,7 @@ func TestDefinitions(t *testing.T) {
 			c.api.UseKeylessAccess, c.api.CustomMiddleware.Pre[0].Path = true, ""
 		}, tykapi.HookList, "lists StripIdentity without a path"},
 		{"options_passthrough", func(c *call) { c.api.CORS.Enable, c.api.CORS.OptionsPassthrough = true, true }, tykapi.Options, "switch it off"},
-		{"options_passthrough without CORS", func(c *call) { c.api.CORS.OptionsPassthrough = true }, "", ""},
+		{"options_passthrough without CORS", func(c *call) { c.api.CORS.OptionsPassthrough = true }, tykapi.Options, "switch it off"},
 		{"options_passthrough to another host", func(c *call) {
 			listHooks(strip, "", "")(c)
 			c.api.CORS.Enable, c.api.CORS.OptionsPassthrough, c.api.Proxy.TargetURL = true, true, foreign

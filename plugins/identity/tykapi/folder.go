@@ -214,7 +214,7 @@ func findRunFault(c *settings.Config, d *apidef.APIDefinition) *hookFault {
 	if fault := findHookFault(c, d); fault != nil {
 		return fault
 	}
-	if d.CORS.Enable && d.CORS.OptionsPassthrough && forwardsToUpstreams(c, d) {
+	if d.CORS.OptionsPassthrough && forwardsToUpstreams(c, d) { // Tyk reads it without CORS.enable too
 		return faultf(Options, "CORS.options_passthrough: Tyk runs no hook for OPTIONS, so that a client's own Txn-Token reaches a host in upstreams: switch it off")
 	}
 	return nil
