@@ -1,6 +1,7 @@
 package strictyaml
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -37,6 +38,14 @@ type Lookup func(name string) (value string, set bool)
 
 // AnyVariable is the [Lookup] of a check that has another environment than the program that will read the file.
 func AnyVariable(string) (value string, set bool) { return "variable", true }
+
+// WithoutVariables leaves out the problems of lines that name an environment variable, for a check with [AnyVariable].
+func WithoutVariables(data []byte, err error) error {
+	lines := bytes.Split(data, []byte("\n"))
+	return slices.DeleteFunc(AsProblems(err), func(p Problem) bool {
+		return 0 < p.Line && p.Line <= len(lines) && bytes.Contains(lines[p.Line-1], []byte("${"))
+	}).Err()
+}
 
 // VariableKeys lists the keys of a type in which variables are expanded, such as listeners[].grpc.
 func VariableKeys(t reflect.Type) (keys []string) {

@@ -103,3 +103,14 @@ func CheckShape(lookup strictyaml.Lookup, name string, data []byte) error {
 	}
 	return f.check.ErrOfShape()
 }
+
+// CheckValues reports what a start rejects whatever the files hold that a configuration names. It reads none of them, and takes values of
+// environment variables for right.
+func CheckValues(name string, data []byte) error {
+	f, err := parseConfigWith(strictyaml.AnyVariable, name, data, nil)
+	if err != nil {
+		return err
+	}
+	parseTrust(f.check, f.config.Trust, checkValues(f).domains, f.config.Insecure)
+	return strictyaml.WithoutVariables(data, f.check.Err())
+}

@@ -100,6 +100,13 @@ type settings struct {
 
 // checkConfig checks all sections but trust, whose entries are checked as often as they are read.
 func checkConfig(f *configFile) settings {
+	s := checkValues(f)
+	s.folders = f.config.Policies.parseFolders(f.check, s.domains)
+	return s
+}
+
+// checkValues is [checkConfig] without the folders of documents, which have to exist.
+func checkValues(f *configFile) settings {
 	c, file := f.config, f.check
 	checkListeners(file, c)
 	checkDebug(file, c.Debug)
@@ -117,7 +124,6 @@ func checkConfig(f *configFile) settings {
 	return settings{
 		domains:    domains,
 		headers:    parseIdentityHeaders(file, c.IdentityHeaders),
-		folders:    c.Policies.parseFolders(file, domains),
 		admissions: parseAdmissions(file, c.TLS, c.Listeners, domains),
 	}
 }

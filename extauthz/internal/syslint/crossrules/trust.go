@@ -114,7 +114,7 @@ func (c *checker) comparePlugin(p *model.Plugin, a *model.AuthorizerConfig) {
 	if t.MaxLifetime > 0 && p.Config.Lifetime > t.MaxLifetime {
 		c.report.Add(lifetimeTooLong, nodeOf(p, "lifetime"), "tokens live for %s, and maxLifetime is %s", p.Config.Lifetime, t.MaxLifetime)
 	}
-	if workload, err := a.Domains.ParseWorkload(p.Config.Workload); err == nil && t.Requesters != nil && !matchesAny(a.Domains, t.Requesters, workload) {
+	if workload, err := a.Domains.ParseWorkload(p.Config.Workload); err == nil && t.Requesters != nil && !matchesAny(a.Domains, t.Requesters, workload) && !slices.Contains(t.Requesters.Texts(), p.Config.Workload) {
 		c.report.Add(requesterUnknown, nodeOf(p, "workload"), "%s is not among the requesters %v", workload, t.Requesters.Texts())
 	}
 	for _, n := range namespacesOf(p) {

@@ -70,13 +70,14 @@ func (d *Document) Spec() *objects.Node { return d.Root.Find("spec") }
 func (m *Model) readOwn() {
 	for _, c := range m.Set.ContentsOf(objects.PluginFile) {
 		config, checker, err := settings.LoadWith(strictyaml.AnyVariable, c.Name, c.Text)
-		if err != nil || checker.ErrOfShape() != nil {
-			if err == nil {
-				err = checker.ErrOfShape()
-			}
+		if err == nil {
+			err = checker.ErrOfShape()
+		}
+		if err != nil {
 			m.addProblems(c, err)
 			continue
 		}
+		m.addProblems(c, strictyaml.WithoutVariables(c.Text, checker.Err()))
 		m.Plugins = append(m.Plugins, &Plugin{Content: c, Root: c.Root, Config: config})
 	}
 	for _, c := range m.Set.ContentsOf(objects.Authorizer) {
@@ -84,6 +85,7 @@ func (m *Model) readOwn() {
 			m.addProblems(c, err)
 			continue
 		}
+		m.addProblems(c, app.CheckValues(c.Name, c.Text))
 		m.Authorizers = append(m.Authorizers, readAuthorizer(c))
 	}
 	for _, c := range m.Set.ContentsOf(objects.Overrides) {
