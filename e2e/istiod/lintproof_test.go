@@ -193,6 +193,22 @@ func TestLintSettings(t *testing.T) {
 			}
 		})
 	}
+	service := "apiVersion: v1\nkind: Service\nmetadata: {name: other, namespace: meshpass}\nspec: {selector: {app: meshpass}, ports: [{name: grpc, port: 9000}], "
+	for _, row := range []struct{ code, spec, want string }{
+		{"headless", "clusterIP: None", "ORIGINAL_DST"}, {"ExternalName", "type: ExternalName, externalName: authorizer.example", ""}, {"with an address", "clusterIP: 10.96.0.98", "EDS"},
+	} {
+		t.Run("provider_service_headless, "+row.code, func(t *testing.T) {
+			got := ""
+			for _, c := range simulate(t, inventory, loadChains(t, service+row.spec+"}\n")).Clusters {
+				if c.GetName() == "outbound|9000||other.meshpass.svc.cluster.local" {
+					got = c.GetType().String()
+				}
+			}
+			if got != row.want {
+				t.Errorf("the proxy has a cluster of type %q, want %q", got, row.want)
+			}
+		})
+	}
 	t.Run("client_plaintext, enableAutoMtls", func(t *testing.T) {
 		for _, c := range simulate(t, reports, loadChains(t, withMesh("enableAutoMtls: false"))).Clusters {
 			if c.GetName() == "outbound|8080||inventory.shop.svc.cluster.local" && (c.GetTransportSocket() != nil || len(c.GetTransportSocketMatches()) > 0) {

@@ -30,6 +30,7 @@ var proofs = map[string]string{
 	"provider_http":                 "istiod.TestLintSettings",
 	"provider_setting_ignored":      "istiod.TestLintSettings",
 	"provider_not_visible":          "istiod.TestLintSettings",
+	"provider_service_headless":     "istiod.TestLintSettings",
 	"client_plaintext":              "istiod.TestLintSettings",
 	"tracing_sampling":              "istiod.TestLintSettings",
 	"tracing_provider_unknown":      "istiod.TestLintSettings",

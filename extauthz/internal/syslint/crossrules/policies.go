@@ -346,7 +346,7 @@ func (c *checker) checkCoverage() {
 // checkOtherTargets finds documents for Services without a waypoint, for gateways that ask nothing, and for APIs of a gateway that decides
 // nothing.
 func (c *checker) checkOtherTargets() {
-	policies := slices.DeleteFunc(slices.Clone(c.OfKind(objects.Security, "AuthorizationPolicy")), func(o *objects.Object) bool { return o.Spec().Find("action").String() != "CUSTOM" })
+	policies := c.AskingPolicies()
 	for _, d := range c.Documents {
 		for _, target := range d.Spec().FindPath("targets", "workloads").Entries() {
 			text := target.String()
@@ -458,9 +458,9 @@ func (c *checker) checkGatewayClients(a *model.AuthorizerConfig) {
 	if a.Mode != "mesh" && a.Mode != "mtls" {
 		return
 	}
-	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
+	for _, o := range c.AskingPolicies() {
 		p := c.ProviderOf(o)
-		if o.Spec().Find("action").String() != "CUSTOM" || p == nil {
+		if p == nil {
 			continue
 		}
 		clients := a.Clients
@@ -551,8 +551,8 @@ func (c *checker) askedPorts(a *model.AuthorizerConfig) (all []int) {
 	for _, l := range a.Listeners {
 		all = append(all, l.Port)
 	}
-	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
-		if p := c.ProviderOf(o); p != nil && o.Spec().Find("action").String() == "CUSTOM" {
+	for _, o := range c.AskingPolicies() {
+		if p := c.ProviderOf(o); p != nil {
 			all = append(all, p.Config.Find("port").Int())
 		}
 	}
@@ -581,16 +581,13 @@ func admitsCheck(operation *objects.Node, ports []int) bool {
 // namesClient reports whether a source is a client. A Check has no token, so it has no request principal.
 func namesClient(source *objects.Node, w *model.Workload, domain string) bool {
 	account := w.Namespace + "/" + w.Account
-	return model.Admits(source, "namespaces", "notNamespaces", w.Namespace) && model.Admits(source, "principals", "notPrincipals", domain+"/"+w.Identity()) &&
+	return model.Admits(source, "namespaces", "notNamespaces", w.Namespace) && model.AdmitsPrincipal(source, domain, w) &&
 		model.Admits(source, "serviceAccounts", "notServiceAccounts", account) && source.Find("requestPrincipals").IsEmpty()
 }
 
 // checkListeners compares the ports of providers with the listeners.
 func (c *checker) checkListeners(a *model.AuthorizerConfig) {
-	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
-		if o.Spec().Find("action").String() != "CUSTOM" {
-			continue
-		}
+	for _, o := range c.AskingPolicies() {
 		p := c.ProviderOf(o)
 		if p == nil || !p.GRPC {
 			continue

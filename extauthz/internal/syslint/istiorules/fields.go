@@ -77,10 +77,7 @@ func (c *checker) checkMessage(n *objects.Node, descriptor protoreflect.MessageD
 	}
 	fields := descriptor.Fields()
 	for _, m := range n.Members() {
-		field := fields.ByJSONName(m.Key)
-		if field == nil {
-			field = fields.ByName(protoreflect.Name(m.Key))
-		}
+		field := fields.ByJSONName(m.Key) // the API server knows no other name
 		if field == nil {
 			var names []string
 			for i := range fields.Len() {

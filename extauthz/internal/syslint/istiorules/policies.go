@@ -299,7 +299,7 @@ func orNode(n, other *objects.Node) *objects.Node {
 // checkLabelPlaces finds the label on an object where it does nothing: Istio's policies select pods.
 func (c *checker) checkLabelPlaces() {
 	for _, o := range c.Set.Objects {
-		isTemplate := o.Group == objects.Apps || o.Group == objects.Batch
+		isTemplate := o.Group == objects.Apps || o.Group == objects.Batch || o.Group == objects.Argo
 		if o.Labels[model.GuardLabel] == "" || !isTemplate && (o.Group != objects.Core || o.Kind == "Pod") {
 			continue
 		}
@@ -520,7 +520,7 @@ func (c *checker) namesSource(rule *objects.Node, w *model.Workload) bool {
 	sources := rule.Find("from")
 	return sources.IsEmpty() || slices.ContainsFunc(sources.Entries(), func(from *objects.Node) bool {
 		source := from.Find("source")
-		return model.Admits(source, "namespaces", "notNamespaces", w.Namespace) && model.Admits(source, "principals", "notPrincipals", c.Domains().Local+"/"+w.Identity()) &&
+		return model.Admits(source, "namespaces", "notNamespaces", w.Namespace) && model.AdmitsPrincipal(source, c.Domains().Local, w) &&
 			model.Admits(source, "serviceAccounts", "notServiceAccounts", w.Namespace+"/"+w.Account)
 	})
 }

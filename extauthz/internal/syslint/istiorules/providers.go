@@ -32,6 +32,10 @@ var (
 		"The service of a provider is not in the registry: no Service and no ServiceEntry has this full name, or several namespaces have it.",
 		"istiod takes the provider for invalid, and Envoy denies every request of the policies that name it.",
 		"Write NAME.NAMESPACE.svc.DOMAIN, or NAMESPACE/HOST if several namespaces have the host.")
+	providerUnreachable = registry.Define("provider_service_headless", finding.Error,
+		"The service of a provider is headless (clusterIP: None) or of type ExternalName.",
+		"Sidecars send the Check to the address that the request itself had, or have no cluster for it: every check fails, and failOpen decides.",
+		"Give the Service an address: remove clusterIP: None, or write the Service of the pods.")
 	providerPort = registry.Define("provider_port_unknown", finding.Error,
 		"The service of a provider has no such port.",
 		"Envoy has no cluster for it: every check fails, and failOpen decides.",
@@ -221,6 +225,11 @@ func (c *checker) checkProviderService(p *model.Provider, service string, port i
 		c.report.Add(providerPort, at("port"), "provider %s: %s has no port %d", p.Name, host.Object.Title(), port)
 		return
 	}
+	spec := host.Object.Spec()
+	headless := spec.Find("clusterIP").String() == "None" && !c.isOn("PILOT_ENABLE_EDS_FOR_HEADLESS_SERVICES") && !c.isForGateways(p)
+	if host.Object.Kind == "Service" && (headless || spec.Find("type").String() == "ExternalName") {
+		c.report.Add(providerUnreachable, at("service"), "provider %s: %s is %s", p.Name, host.Object.Title(), describeAddress(spec))
+	}
 	if protocol := model.ProtocolOf(found); p.GRPC && protocol != model.HTTP2 {
 		c.report.Add(providerNotGRPC, found, "port %d (%s) of %s is for %s, and provider %s asks in gRPC", port, orText(found.Find("name").String(), "without name"), host.Object.Title(), protocol, p.Name)
 	}
@@ -286,13 +295,13 @@ func (c *checker) checkConflicts() {
 	c.checkSameTargets()
 	for _, w := range c.Workloads {
 		var first *objects.Object
-		for _, policy := range c.CustomPolicies(w) {
+		for _, policy := range c.AllCustomPolicies(w) {
 			name := policy.Spec().FindPath("provider", "name").String()
 			if first == nil {
 				first = policy
 				continue
 			}
-			if before := first.Spec().FindPath("provider", "name").String(); before != name {
+			if before := first.Spec().FindPath("provider", "name").String(); before != name && len(c.CustomPolicies(w)) > 0 {
 				c.report.Add(providersConflict, w.Object.Root, "%s has the provider %s by %s, and %s by %s", w.Title(), before, first.Title(), name, policy.Title())
 				break
 			}
@@ -303,7 +312,10 @@ func (c *checker) checkConflicts() {
 // checkSameTargets finds policies with one target or selector, whose workloads the input does not have: gateways that Istio deploys.
 func (c *checker) checkSameTargets() {
 	seen := map[string]*objects.Object{}
-	for _, policy := range c.policies {
+	for _, policy := range c.OfKind(objects.Security, "AuthorizationPolicy") {
+		if policy.Spec().Find("action").String() != "CUSTOM" {
+			continue
+		}
 		keys := []string{}
 		for _, ref := range c.TargetRefs(policy) {
 			keys = append(keys, policy.Namespace+" "+ref.Find("kind").String()+" "+ref.Find("name").String())
@@ -318,7 +330,7 @@ func (c *checker) checkSameTargets() {
 				seen[key] = policy
 				continue
 			}
-			if before := first.Spec().FindPath("provider", "name").String(); before != name {
+			if before := first.Spec().FindPath("provider", "name").String(); before != name && !(c.IsForeign(first) && c.IsForeign(policy)) {
 				c.report.Add(providersConflict, policy.Root, "%s names the provider %s, and %s names %s for the same target", first.Title(), before, policy.Title(), name)
 			}
 		}
@@ -329,7 +341,27 @@ const severalProviders = "PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS"
 
 // allowsSeveralProviders reports istiod's alpha switch, in its settings or in its Deployment.
 func (c *checker) allowsSeveralProviders() bool {
-	return slices.ContainsFunc(c.Meshes, func(mesh *model.Mesh) bool { return c.IstiodVariable(mesh, severalProviders) == "true" })
+	return c.isOn(severalProviders)
+}
+
+func (c *checker) isOn(variable string) bool {
+	return slices.ContainsFunc(c.Meshes, func(mesh *model.Mesh) bool { return c.IstiodVariable(mesh, variable) == "true" })
+}
+
+// isForGateways reports a provider that gateways alone ask: istiod gives them the pods of a headless Service, unlike sidecars and waypoints.
+func (c *checker) isForGateways(p *model.Provider) bool {
+	return !slices.ContainsFunc(c.policies, func(policy *objects.Object) bool {
+		if policy.Spec().FindPath("provider", "name").String() != p.Name {
+			return false
+		}
+		if refs := c.TargetRefs(policy); len(refs) > 0 {
+			return slices.ContainsFunc(refs, func(ref *objects.Node) bool {
+				o := c.findGateway(policy.Namespace, ref.Find("name").String())
+				return ref.Find("kind").String() != "Gateway" || o == nil || isWaypoint(o)
+			})
+		}
+		return !slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return w.IsGateway() && c.Selects(policy, w) })
+	})
 }
 
 // checkOpenProviders compares failOpen with what else guards a workload.
@@ -379,4 +411,11 @@ func (c *checker) requiresToken(w *model.Workload) bool {
 		}
 	}
 	return required
+}
+
+func describeAddress(spec *objects.Node) string {
+	if spec.Find("type").String() == "ExternalName" {
+		return "of type ExternalName"
+	}
+	return "headless"
 }

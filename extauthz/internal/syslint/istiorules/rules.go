@@ -17,7 +17,7 @@ func Rules() []*finding.Rule { return registry.Rules }
 type checker struct {
 	*model.Model
 	report   *finding.Report
-	policies []*objects.Object        // CUSTOM
+	policies []*objects.Object        // CUSTOM, and for our authorizer
 	invalid  map[*objects.Object]bool // policies with ports that are no numbers
 	calls    calls
 	hiding   map[*objects.Node]bool // settings that hide the authorizer from a proxy
@@ -25,12 +25,7 @@ type checker struct {
 
 // Check looks for all faults.
 func Check(m *model.Model, report *finding.Report) {
-	c := &checker{Model: m, report: report, invalid: map[*objects.Object]bool{}, hiding: map[*objects.Node]bool{}}
-	for _, o := range m.OfKind(objects.Security, "AuthorizationPolicy") {
-		if o.Spec().Find("action").String() == "CUSTOM" {
-			c.policies = append(c.policies, o)
-		}
-	}
+	c := &checker{Model: m, report: report, policies: m.AskingPolicies(), invalid: map[*objects.Object]bool{}, hiding: map[*objects.Node]bool{}}
 	c.findCalls()
 	c.checkProviders()
 	c.checkPolicies()

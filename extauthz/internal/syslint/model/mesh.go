@@ -1,8 +1,12 @@
 package model
 
 import (
+	"cmp"
 	"slices"
 	"strings"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+	meshv1alpha1 "istio.io/api/mesh/v1alpha1"
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 )
@@ -120,6 +124,7 @@ func (m *Model) readMeshes() {
 			m.Meshes = append(m.Meshes, mesh)
 		}
 		if config != nil {
+			useJSONNames(config, (&meshv1alpha1.MeshConfig{}).ProtoReflect().Descriptor())
 			mesh.layers, mesh.Root = append(mesh.layers, config), config
 		}
 		if values != nil {
@@ -130,11 +135,12 @@ func (m *Model) readMeshes() {
 		}
 	}
 	for _, o := range m.OfKind(objects.Install, "IstioOperator") {
-		add(o.Spec().Find("revision").String(), o.Spec().FindPath("values", "meshConfig"), nil)
-		add(o.Spec().Find("revision").String(), o.Spec().Find("meshConfig"), o.Spec())
+		revision := cmp.Or(o.Spec().Find("revision").String(), o.Spec().FindPath("values", "revision").String())
+		add(revision, o.Spec().FindPath("values", "meshConfig"), nil)
+		add(revision, o.Spec().Find("meshConfig"), o.Spec())
 	}
 	for _, o := range m.OfKind(objects.Sail, "Istio") {
-		add(o.Name, o.Spec().FindPath("values", "meshConfig"), o.Spec().Find("values"))
+		add(sailRevision(o), o.Spec().FindPath("values", "meshConfig"), o.Spec().Find("values"))
 	}
 	for _, c := range m.Set.ContentsOf(objects.MeshValues) {
 		config := c.Root.Find("meshConfig")
@@ -159,15 +165,44 @@ func (m *Model) readMeshes() {
 		}
 		add(revision, c.Root, nil)
 	}
-	for _, mesh := range m.Meshes {
-		mesh.shared = m.sharedConfig(mesh)
-	}
 	m.RootNamespace = "istio-system"
 	for _, mesh := range m.Meshes {
 		if root := mesh.Find("rootNamespace").String(); root != "" {
 			m.RootNamespace = root
 		}
 	}
+	for _, mesh := range m.Meshes {
+		mesh.shared = m.sharedConfig(mesh)
+	}
+}
+
+// useJSONNames gives the members of a MeshConfig their names in JSON. istiod also reads those of the protocol buffers, such as fail_open, but not
+// of what it takes out of the text before.
+func useJSONNames(n *objects.Node, message protoreflect.MessageDescriptor) {
+	for _, m := range n.Members() {
+		field := message.Fields().ByJSONName(m.Key)
+		if field == nil && m.Key != "default_config" && m.Key != "default_providers" {
+			field = message.Fields().ByName(protoreflect.Name(m.Key))
+		}
+		if field == nil {
+			continue
+		}
+		m.Key = field.JSONName()
+		if field.Message() == nil || field.IsMap() {
+			continue
+		}
+		for _, each := range append(m.Entries(), m) {
+			useJSONNames(each, field.Message())
+		}
+	}
+}
+
+// sailRevision is the revision of an object Istio of the Sail operator: its name, or with the strategy RevisionBased that and the version.
+func sailRevision(o *objects.Object) string {
+	if o.Spec().FindPath("updateStrategy", "type").String() != "RevisionBased" {
+		return o.Name
+	}
+	return o.Name + "-" + strings.ReplaceAll(o.Spec().Find("version").String(), ".", "-")
 }
 
 // valuesRevision is the revision that Helm values name, if there is one: several files of values make one installation.
@@ -188,8 +223,10 @@ func (m *Model) valuesRevision() string {
 // sharedConfig gives the MeshConfig of the ConfigMap that istiod's variable SHARED_MESH_CONFIG names.
 func (m *Model) sharedConfig(mesh *Mesh) *objects.Node {
 	name := m.IstiodVariable(mesh, "SHARED_MESH_CONFIG")
+	namespace := cmp.Or(mesh.FindValue("global", "istioNamespace").String(), "istio-system")
 	for _, c := range m.Set.ContentsOf(objects.MeshConfig) {
-		if name != "" && c.Holder == name {
+		if name != "" && c.Holder == name && slices.Contains([]string{namespace, m.RootNamespace, ""}, c.Namespace) {
+			useJSONNames(c.Root, (&meshv1alpha1.MeshConfig{}).ProtoReflect().Descriptor())
 			return c.Root
 		}
 	}
@@ -234,7 +271,13 @@ func (m *Model) RevisionOf(w *Workload) string {
 	}
 	for _, o := range m.OfKind(objects.Sail, "IstioRevisionTag") {
 		if o.Name == name {
-			return o.Spec().FindPath("targetRef", "name").String()
+			target := o.Spec().FindPath("targetRef", "name").String()
+			for _, istio := range m.OfKind(objects.Sail, "Istio") {
+				if istio.Name == target && o.Spec().FindPath("targetRef", "kind").String() != "IstioRevision" {
+					return sailRevision(istio)
+				}
+			}
+			return target
 		}
 	}
 	return w.Revision

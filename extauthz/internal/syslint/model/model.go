@@ -33,6 +33,7 @@ type Model struct {
 	Kinds       map[string][]*objects.Object
 
 	networkPolicies map[string][]*objects.Object // by namespace
+	foreign         map[*objects.Object]bool     // CUSTOM policies that ask authorizers of other systems
 }
 
 // GuardLabel is the label whose values choose how a workload is guarded.
@@ -59,6 +60,7 @@ func New(set *objects.Set) *Model {
 	m.readHosts()
 	m.readTyk()
 	m.readOwn()
+	m.findForeign()
 	return m
 }
 
@@ -106,16 +108,31 @@ func (m *Model) IsGuarded(w *Workload) bool {
 	return len(m.CustomPolicies(w)) > 0
 }
 
-// CustomPolicies are the CUSTOM policies that select a workload by labels or by its namespace.
+// CustomPolicies are the CUSTOM policies that select a workload by labels or by its namespace, and ask our authorizer.
 func (m *Model) CustomPolicies(w *Workload) []*objects.Object {
+	return slices.DeleteFunc(m.AllCustomPolicies(w), func(o *objects.Object) bool { return m.foreign[o] })
+}
+
+// AllCustomPolicies are the CUSTOM policies that select a workload, also those that ask authorizers of other systems.
+func (m *Model) AllCustomPolicies(w *Workload) []*objects.Object {
 	var all []*objects.Object
 	for _, o := range m.OfKind(objects.Security, "AuthorizationPolicy") {
-		if o.Spec().Find("action").String() == "CUSTOM" && m.Selects(o, w) {
+		if isCustom(o) && m.Selects(o, w) {
 			all = append(all, o)
 		}
 	}
 	return all
 }
+
+// AskingPolicies are the CUSTOM policies that ask our authorizer.
+func (m *Model) AskingPolicies() []*objects.Object {
+	return slices.DeleteFunc(slices.Clone(m.OfKind(objects.Security, "AuthorizationPolicy")), func(o *objects.Object) bool { return !isCustom(o) || m.foreign[o] })
+}
+
+// IsForeign reports a CUSTOM policy that asks an authorizer of another system.
+func (m *Model) IsForeign(policy *objects.Object) bool { return m.foreign[policy] }
+
+func isCustom(o *objects.Object) bool { return o.Spec().Find("action").String() == "CUSTOM" }
 
 // Selects reports whether a policy of Istio applies to a workload with a sidecar, or to a gateway: by its selector, or to all workloads of its
 // namespace, or of all namespaces if it is in the root namespace. A policy with targetRefs applies to gateways of the Gateway API.
@@ -172,18 +189,26 @@ func (m *Model) SplitServiceName(host, namespace string) (name, ns string, ok bo
 	return "", "", false
 }
 
-// Admits compares a text with the patterns of two lists, as Istio writes them: *, *SUFFIX, PREFIX* or the text itself.
-func Admits(n *objects.Node, wanted, excluded, text string) bool {
+// AdmitsPrincipal compares a workload of the mesh with principals and notPrincipals of a source. In Istio's policies cluster.local is a name of the
+// local trust domain, whatever that is.
+func AdmitsPrincipal(source *objects.Node, domain string, w *Workload) bool {
+	return Admits(source, "principals", "notPrincipals", domain+"/"+w.Identity(), "cluster.local/"+w.Identity())
+}
+
+// Admits compares the names of one thing with the patterns of two lists, as Istio writes them: *, *SUFFIX, PREFIX* or the name itself.
+func Admits(n *objects.Node, wanted, excluded string, names ...string) bool {
 	matches := func(pattern string) bool {
-		switch {
-		case pattern == "*":
-			return true
-		case strings.HasPrefix(pattern, "*"):
-			return strings.HasSuffix(text, pattern[1:])
-		case strings.HasSuffix(pattern, "*"):
-			return strings.HasPrefix(text, pattern[:len(pattern)-1])
-		}
-		return pattern == text
+		return slices.ContainsFunc(names, func(name string) bool {
+			switch {
+			case pattern == "*":
+				return true
+			case strings.HasPrefix(pattern, "*"):
+				return strings.HasSuffix(name, pattern[1:])
+			case strings.HasSuffix(pattern, "*"):
+				return strings.HasPrefix(name, pattern[:len(pattern)-1])
+			}
+			return pattern == name
+		})
 	}
 	patterns := n.Find(wanted).Texts()
 	return (len(patterns) == 0 || slices.ContainsFunc(patterns, matches)) && !slices.ContainsFunc(n.Find(excluded).Texts(), matches)

@@ -61,7 +61,8 @@ func (m *Model) readWorkloads() {
 		case o.Group == objects.Batch && o.Kind == "CronJob":
 			template := spec.FindPath("jobTemplate", "spec", "template")
 			m.addWorkload(o, template.Find("metadata"), template.Find("spec"))
-		case o.Group == objects.Apps, o.Group == objects.Batch:
+		case o.Group == objects.Argo && spec.Find("template") == nil: // it runs the pods of the Deployment that workloadRef names
+		case o.Group == objects.Apps, o.Group == objects.Batch, o.Group == objects.Argo:
 			m.addWorkload(o, spec.FindPath("template", "metadata"), spec.FindPath("template", "spec"))
 		case o.Group == objects.Networking && o.Kind == "WorkloadEntry":
 			m.addMachine(o, spec.Find("labels"), spec.Find("serviceAccount"))

@@ -70,6 +70,6 @@ func (r *Reader) listKind(ctx context.Context, client dynamic.Interface, source,
 func isOwned(owners []metav1.OwnerReference, kind string) bool {
 	return len(owners) > 0 && slices.Contains([]string{"Pod", "ReplicaSet", "Job"}, kind) &&
 		slices.ContainsFunc(owners, func(o metav1.OwnerReference) bool {
-			return slices.Contains([]string{"ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job"}, o.Kind)
+			return slices.Contains([]string{"ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Rollout"}, o.Kind)
 		})
 }

@@ -18,6 +18,7 @@ const (
 	Meshpass   = "meshpass.dev"
 	Admission  = "admissionregistration.k8s.io"
 	Network    = "networking.k8s.io"
+	Argo       = "argoproj.io"
 	kustomize  = "kustomize.config.k8s.io"
 )
 
@@ -41,6 +42,7 @@ var checkedKinds = map[string]map[string]kindInfo{
 	},
 	Batch:   {"Job": {versions: "v1", plural: "jobs"}, "CronJob": {versions: "v1", plural: "cronjobs"}},
 	Network: {"NetworkPolicy": {versions: "v1", plural: "networkpolicies"}},
+	Argo:    {"Rollout": {versions: "v1alpha1", plural: "rollouts"}},
 	Security: {
 		"AuthorizationPolicy": {versions: "v1 v1beta1", plural: "authorizationpolicies"}, "PeerAuthentication": {versions: "v1 v1beta1", plural: "peerauthentications"},
 		"RequestAuthentication": {versions: "v1 v1beta1", plural: "requestauthentications"},

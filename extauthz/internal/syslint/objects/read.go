@@ -297,7 +297,7 @@ func (r *Reader) checkTemplateTexts(root *Node) bool {
 func (r *Reader) addOther(root *Node, group, version, kind string) {
 	name := kind + "." + group
 	switch {
-	case checkedKinds[group] == nil && slices.Contains(unrelatedGroups, group),
+	case (checkedKinds[group] == nil || group == Argo) && slices.Contains(unrelatedGroups, group),
 		group == Core && slices.Contains(coreKinds, kind), group == Network && slices.Contains(networkKinds, kind), group == Apps && kind == "ControllerRevision":
 		r.Set.Ignored[strings.TrimSuffix(name, ".")]++
 		return
