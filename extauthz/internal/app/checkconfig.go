@@ -104,8 +104,8 @@ func CheckShape(lookup strictyaml.Lookup, name string, data []byte) error {
 	return f.check.ErrOfShape()
 }
 
-// CheckValues reports what a start rejects whatever the files hold that a configuration names. It reads none of them, and takes values of
-// environment variables for right.
+// CheckValues reports values that a start rejects without a look at the files that a configuration names. It takes values of environment
+// variables for right.
 func CheckValues(name string, data []byte) error {
 	f, err := parseConfigWith(strictyaml.AnyVariable, name, data, nil)
 	if err != nil {

@@ -44,7 +44,7 @@ func ParseObjectName(text string) (ObjectName, error) {
 	return ObjectName{namespace, name}, nil
 }
 
-// Question says what is taken away.
+// Question names the object that is removed.
 type Question struct {
 	Policies      []ObjectName // these AuthorizationPolicies; without any: the authorizer
 	RootNamespace string       // of Istio: a policy there selects pods of all namespaces

@@ -7,7 +7,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Outcome is what a span says about a decision. It holds no value of a claim.
+// Outcome is the part of a decision that a span has. It holds no value of a claim.
 type Outcome struct {
 	Listener string
 	Decision string // allow or deny

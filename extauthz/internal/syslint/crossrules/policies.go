@@ -187,7 +187,7 @@ func ruleNode(d *model.Document, r *policy.Rule) *objects.Node {
 // checkCallers finds callers that rules name and that have no certificate of the mesh.
 func (c *checker) checkCallers() {
 	for _, w := range c.Workloads {
-		if w.PodSpec == nil || c.IsAmbient(w.Namespace) || c.IsGuarded(w) || c.InjectionOf(w) != model.NotInjected || !runsAlways(w) {
+		if w.PodSpec == nil || c.IsAmbient(w.Namespace) || c.IsGuarded(w) || c.InjectionOf(w) != model.NotInjected || !runsAlways(w) && c.sharesAccount(w) {
 			continue
 		}
 		for _, d := range c.Documents {
@@ -201,6 +201,11 @@ func (c *checker) checkCallers() {
 			}
 		}
 	}
+}
+
+// sharesAccount reports another workload with the account of a job, which may be the caller that is meant.
+func (c *checker) sharesAccount(job *model.Workload) bool {
+	return slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return w != job && w.Identity() == job.Identity() })
 }
 
 // checkNames looks targets and callers up.
@@ -593,9 +598,23 @@ func (c *checker) checkListeners(a *model.AuthorizerConfig) {
 			continue
 		}
 		for _, h := range c.FindHosts(p.Config.Find("service").String(), "") {
-			if h.Object.Kind == "Service" && h.Namespace == a.Content.Namespace {
+			switch {
+			case h.Object.Kind == "Service" && h.Namespace == a.Content.Namespace:
 				c.checkListener(a, o, p, h)
+			case model.IsOnLoopback(h.Object):
+				c.checkBeside(o, p)
 			}
+		}
+	}
+}
+
+// checkBeside finds workloads whose own pod should have an authorizer.
+func (c *checker) checkBeside(o *objects.Object, p *model.Provider) {
+	for _, w := range c.Workloads {
+		if w.PodSpec != nil && c.Selects(o, w) && !slices.ContainsFunc(w.Containers(), func(n *objects.Node) bool {
+			return slices.Contains(append(n.Find("command").Texts(), n.Find("args").Texts()...), "serve")
+		}) {
+			c.report.Add(listenerUnknown, w.Object.Root, "provider %s asks in the pod itself, and no container of %s is an authorizer", p.Name, w.Title())
 		}
 	}
 }

@@ -70,7 +70,7 @@ var (
 		"The policy applies to nothing: no request is asked about.",
 		"Write labels of the pods, not of the Deployment or the Service.")
 	probeNotRewritten = registry.Define("probe_not_rewritten", finding.Error,
-		"A guarded workload has probes over HTTP on a guarded port, and Istio does not rewrite them.",
+		"A guarded workload has probes over HTTP or gRPC on a guarded port, and Istio does not rewrite them.",
 		"The kubelet has neither a certificate nor a token: the sidecar rejects the probe, and the pod never becomes ready or restarts again and again.",
 		"Remove sidecar.istio.io/rewriteAppHTTPProbers: \"false\", or probe a port that is excluded from interception.")
 	callerNotAdmitted = registry.Define("caller_not_admitted", finding.Error,
@@ -81,6 +81,10 @@ var (
 		"The pods of a gateway, of Istio or of Tyk, have the label meshpass.dev/guarded.",
 		"Requests from outside of the mesh have neither a certificate nor a token: every one of them is denied.",
 		"Remove the label. Before a gateway of Istio, use manifests/istio/ingress or gateway-api, whose listener needs no caller; Tyk's gateway has documents for the edge.")
+	tlsBehindSidecar = registry.Define("tls_behind_sidecar", finding.Error,
+		"The traffic of an authorizer with tls.mode mtls or server passes its own sidecar.",
+		"The sidecar terminates mutual TLS, and the authorizer gets plaintext where it expects TLS: every Check fails, and failOpen decides.",
+		"Set traffic.sidecar.istio.io/includeInboundPorts: \"\" on the pods, as manifests/components/certificate does; or use tls.mode mesh.")
 	ingressUncaptured = registry.Define("sidecar_ingress_not_captured", finding.Error,
 		"A Sidecar has an ingress listener with captureMode: NONE for a guarded workload whose traffic is intercepted.",
 		"Envoy itself listens on the port, with mutual TLS. It forwards intercepted requests there in plaintext after the Check, and closes the connection: callers get 503.",
@@ -269,6 +273,9 @@ func (c *checker) checkWorkloads() {
 func (c *checker) checkAuthorizers() {
 	for _, a := range c.Authorizers {
 		for _, w := range c.AuthorizerWorkloads(a) {
+			if a.Mode == "mtls" || a.Mode == "server" {
+				c.checkOwnTLS(w, a)
+			}
 			if a.Mode != "mesh" || w.IsBeside() || c.IsAmbientWorkload(w) {
 				continue
 			}
@@ -287,6 +294,27 @@ func (c *checker) checkAuthorizers() {
 			c.checkClientNames(w)
 		}
 	}
+}
+
+// checkOwnTLS finds listeners whose TLS another proxy terminates before the authorizer does.
+func (c *checker) checkOwnTLS(w *model.Workload, a *model.AuthorizerConfig) {
+	if c.InjectionOf(w) != model.Injected || w.PodSpec == nil || w.Annotation("sidecar.istio.io/interceptionMode").String() == "NONE" || w.ProxyConfig("interceptionMode") == "NONE" {
+		return
+	}
+	excluded := portsOf(c.setting(w, "excludeInboundPorts", "excludeInboundPorts"))
+	included := c.setting(w, "includeInboundPorts", "includeInboundPorts")
+	all := included == nil || strings.Contains(included.String(), "*")
+	for _, l := range a.Listeners {
+		port := strconv.Itoa(l.Port)
+		if !slices.Contains(excluded, port) && (all || slices.Contains(portsOf(included), port)) {
+			c.report.Add(tlsBehindSidecar, orNode(included, w.Object.Root), "port %s of %s passes the sidecar, and tls.mode is %s", port, w.Title(), a.Mode)
+		}
+	}
+}
+
+// portsOf are the ports of an annotation.
+func portsOf(n *objects.Node) []string {
+	return strings.Split(strings.ReplaceAll(n.String(), " ", ""), ",")
 }
 
 func orNode(n, other *objects.Node) *objects.Node {
@@ -456,10 +484,10 @@ func (c *checker) checkProbes(w *model.Workload) {
 	if switched.String() != "false" {
 		return
 	}
-	excluded := strings.Split(strings.ReplaceAll(c.setting(w, "excludeInboundPorts", "excludeInboundPorts").String(), " ", ""), ",")
+	excluded := portsOf(c.setting(w, "excludeInboundPorts", "excludeInboundPorts"))
 	for _, container := range w.Containers() {
 		for _, kind := range []string{"readinessProbe", "livenessProbe", "startupProbe"} {
-			probe := container.FindPath(kind, "httpGet", "port")
+			probe := orNode(container.FindPath(kind, "httpGet", "port"), container.FindPath(kind, "grpc", "port"))
 			port := probe.Int()
 			if port == 0 {
 				port = w.FindContainerPort(probe.String())
@@ -556,7 +584,7 @@ func (c *checker) checkInterceptedPorts(w *model.Workload, ports []int) {
 	if included == nil || strings.Contains(included.String(), "*") {
 		return
 	}
-	listed := strings.Split(strings.ReplaceAll(included.String(), " ", ""), ",")
+	listed := portsOf(included)
 	for _, port := range ports {
 		if !slices.Contains(listed, strconv.Itoa(port)) {
 			c.report.Add(portExcluded, included, "port %d of %s is not among the intercepted ports %q", port, w.Title(), included.String())

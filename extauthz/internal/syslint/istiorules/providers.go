@@ -199,7 +199,7 @@ func (c *checker) findRegistered(service string) (host *model.Host, problem stri
 	return nil, fmt.Sprintf("%d namespaces have this host", len(namespaces))
 }
 
-// isElsewhere reports the full name of a service in a namespace of which the input has no Service, while it has no authorizer either.
+// isElsewhere reports the full name of a service in a namespace without Services, while the input has no authorizer either.
 func (c *checker) isElsewhere(service string) bool {
 	labels := strings.Split(strings.TrimSuffix(service, ".svc."+c.ClusterDomain), ".")
 	return len(labels) == 2 && strings.HasSuffix(service, ".svc."+c.ClusterDomain) && len(c.Authorizers) == 0 &&

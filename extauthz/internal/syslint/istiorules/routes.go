@@ -130,7 +130,7 @@ func (c *checker) checkEgress() {
 	for _, o := range c.OfKind(objects.Networking, "ServiceEntry") {
 		hosts := o.Spec().Find("hosts").Texts()
 		isRemoved := removed && !slices.ContainsFunc(hosts, c.isMeshName) || !slices.ContainsFunc(hosts, func(host string) bool { return !c.removesOnRoutes(host, o.Namespace) })
-		if o.Spec().Find("location").String() == "MESH_INTERNAL" || c.isProviderHost(o) || isLoopback(o) || isRemoved {
+		if o.Spec().Find("location").String() == "MESH_INTERNAL" || c.isProviderHost(o) || model.IsOnLoopback(o) || isRemoved {
 			continue
 		}
 		c.checkOutsidePorts(o)
@@ -257,10 +257,6 @@ func (c *checker) isProviderHost(o *objects.Object) bool {
 		}
 	}
 	return false
-}
-
-func isLoopback(o *objects.Object) bool {
-	return slices.ContainsFunc(o.Spec().Find("endpoints").Entries(), func(n *objects.Node) bool { return strings.HasPrefix(n.Find("address").String(), "127.") })
 }
 
 var tokenPattern = regexp.MustCompile(`(?i)txn`)

@@ -65,7 +65,7 @@ type API struct {
 	Narrowing       *objects.Node // config_data.meshpass; nil: absent
 	DataDisabled    bool          // of config_data
 	Org             *objects.Node
-	Port            *objects.Node   // of its own listener; nil: it has none
+	Port            *objects.Node   // of its own listener; nil: it is that of the gateway
 	KeepsHost       *objects.Node   // if the client's Host goes to the upstream
 	Expires         []*objects.Node // times after which Tyk denies requests
 	Versions        []*objects.Node // of the old form, by name

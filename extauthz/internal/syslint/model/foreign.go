@@ -34,8 +34,8 @@ func (m *Model) authorizerHosts() (all []*Host) {
 	return all
 }
 
-// isForeign reports a policy whose provider leads to other pods than ours; or to none of the input, while nothing shows that it should be ours: its
-// own selector, a label of a workload that it selects, or a name that resembles one of ours.
+// isForeign reports a policy whose provider leads to other pods than ours. If it leads to no pods of the input, the policy is ours by its own
+// selector, by a label of a workload that it selects, or by a name that resembles one of ours.
 func (m *Model) isForeign(policy *objects.Object, own []*Host) bool {
 	p := m.ProviderOf(policy)
 	if p == nil || SelectorOf(policy).Find(GuardLabel) != nil {
@@ -44,7 +44,7 @@ func (m *Model) isForeign(policy *objects.Object, own []*Host) bool {
 	service := p.Config.Find("service").String()
 	leadsToPods := false
 	for _, h := range m.FindHosts(service, "") {
-		if slices.Contains(own, h) || h.IsOnLoopback() {
+		if slices.Contains(own, h) || IsOnLoopback(h.Object) {
 			return false
 		}
 		leadsToPods = leadsToPods || len(m.WorkloadsOf(h)) > 0
@@ -59,9 +59,9 @@ func (m *Model) isForeign(policy *objects.Object, own []*Host) bool {
 	return suggest.Nearest(service, names) == "" && !slices.ContainsFunc(m.Workloads, func(w *Workload) bool { return w.Labels[GuardLabel] != "" && m.Selects(policy, w) })
 }
 
-// IsOnLoopback reports a host of a ServiceEntry that is the caller's own pod.
-func (h *Host) IsOnLoopback() bool {
-	return slices.ContainsFunc(h.Object.Spec().Find("endpoints").Entries(), func(n *objects.Node) bool {
+// IsOnLoopback reports a ServiceEntry whose host is the caller's own pod.
+func IsOnLoopback(o *objects.Object) bool {
+	return slices.ContainsFunc(o.Spec().Find("endpoints").Entries(), func(n *objects.Node) bool {
 		ip := net.ParseIP(n.Find("address").String())
 		return ip != nil && ip.IsLoopback()
 	})

@@ -190,7 +190,7 @@ func (m *Model) SplitServiceName(host, namespace string) (name, ns string, ok bo
 }
 
 // AdmitsPrincipal compares a workload of the mesh with principals and notPrincipals of a source. In Istio's policies cluster.local is a name of the
-// local trust domain, whatever that is.
+// local trust domain.
 func AdmitsPrincipal(source *objects.Node, domain string, w *Workload) bool {
 	return Admits(source, "principals", "notPrincipals", domain+"/"+w.Identity(), "cluster.local/"+w.Identity())
 }

@@ -138,7 +138,7 @@ func (m *Model) InjectionOf(w *Workload) Injection {
 	}
 	inject, revision := m.NamespaceLabel(w.Namespace, "istio-injection"), m.NamespaceLabel(w.Namespace, "istio.io/rev")
 	switch { // an annotation alone has no effect: the webhook selects by labels
-	case inject == "disabled":
+	case inject == "disabled", label != "true" && m.injectsOnRequest(w):
 		return NotInjected
 	case inject == "enabled", revision != "", label == "true", w.Labels["istio.io/rev"] != "", inject == "" && m.injectsByDefault():
 		return Injected
@@ -155,6 +155,13 @@ func (m *Model) IsAmbientWorkload(w *Workload) bool {
 		return false
 	}
 	return m.IsAmbient(w.Namespace)
+}
+
+// injectsOnRequest reports a setting of the injector: pods without an own label or annotation get no sidecar.
+func (m *Model) injectsOnRequest(w *Workload) bool {
+	return w.Annotation("sidecar.istio.io/inject").String() != "true" && slices.ContainsFunc(m.MeshesOf(w), func(mesh *Mesh) bool {
+		return mesh.FindValue("global", "proxy", "autoInject").String() == "disabled"
+	})
 }
 
 // injectsByDefault reports the setting of the injector for namespaces without a label.

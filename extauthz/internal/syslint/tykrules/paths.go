@@ -259,7 +259,7 @@ func (c *checker) checkListenPath(a *model.API) {
 	g := c.GatewayOf(a)
 	rest := muxSegment.ReplaceAllString(path, "x")
 	switch {
-	case a.ListenPath.String() == "" && !strings.HasPrefix(a.Protocol.String(), "t"): // tcp and tls have none
+	case a.ListenPath.String() == "" && !strings.HasPrefix(a.Protocol.String(), "t"): // tcp and tls have no paths
 		c.report.Add(pathInvalid, at(a, a.ListenPath), "API %s has no listen path", a.Title())
 		return
 	case !strings.HasPrefix(path, "/"), strings.Contains(path, " "), strings.ContainsAny(rest, "{}"):

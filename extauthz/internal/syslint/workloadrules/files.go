@@ -48,7 +48,9 @@ func (c *checker) checkAuthorizers() {
 			case strings.HasPrefix(file, "/"):
 				if content := c.requireConfig(container, at, file, "--config", objects.Authorizer); content != nil {
 					c.checkReferences(container, content, path.Dir(file), authorizerFiles)
+					c.checkCertificates(w, container, content, path.Dir(file))
 					c.checkListeners(w, content)
+					c.checkProbes(w, n, content)
 				}
 			}
 		}
