@@ -2,6 +2,7 @@ package routes
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -15,7 +16,7 @@ import (
 type httpRouteSpec struct {
 	ParentRefs []gatewayRef `json:"parentRefs" yaml:"parentRefs"`
 	Hostnames  []string     `json:"hostnames,omitempty" yaml:"hostnames,omitempty"`
-	Rules      []routeRule  `json:"rules" yaml:"rules"`
+	Rules      []routeRule  `json:"rules" yaml:"rules"` // the last member: see printObject
 }
 
 type gatewayRef struct {
@@ -99,6 +100,7 @@ func (r *renderer) renderHTTPRoutes(tables []tykroute.Table) []any {
 	for settled := false; !settled; {
 		before := len(r.refused)
 		all, r.grants, r.names = nil, map[string]bool{}, map[string]bool{}
+		made := map[string][]routeRule{}
 		for i := range tables {
 			r.dropRefused(&tables[i])
 		}
@@ -111,7 +113,7 @@ func (r *renderer) renderHTTPRoutes(tables []tykroute.Table) []any {
 			if len(r.refused) > before {
 				continue
 			}
-			owners, rules := r.groupRules(t)
+			owners, rules := r.groupRules(t, made)
 			for _, a := range owners {
 				all = append(all, r.newHTTPRoutes(a, t.Host, rules[a])...)
 			}
@@ -127,24 +129,35 @@ func (r *renderer) renderHTTPRoutes(tables []tykroute.Table) []any {
 }
 
 // groupRules gives the rules of each API, those with one destination together. Rules without destination are last: of two rules with equal
-// precedence, the first one in a route counts. Between routes, nothing decides, and an API with versions that needs several is refused.
-func (r *renderer) groupRules(t *tykroute.Table) (owners []*model.API, grouped map[*model.API][]routeRule) {
+// precedence, the first one in a route counts. Between routes, nothing decides, and an API with versions that needs several is refused. Tables share
+// the rules that were made for the same rules before.
+func (r *renderer) groupRules(t *tykroute.Table, made map[string][]routeRule) (owners []*model.API, grouped map[*model.API][]routeRule) {
 	grouped = map[*model.API][]routeRule{}
-	conditions := map[*model.API]bool{}
+	ofAPI := map[*model.API][]tykroute.Rule{}
 	repeats := newRepeatIndex(t.Rules)
 	for i, rule := range t.Rules {
 		if repeats.isRepeated(i) && len(repeats.exact[rule.Path.Exact]) == 1 { // a prefix with a condition loses against another exact path
 			continue
 		}
-		if _, known := grouped[rule.API]; !known {
+		if _, known := ofAPI[rule.API]; !known {
 			owners = append(owners, rule.API)
 		}
-		conditions[rule.API] = conditions[rule.API] || rule.Condition != nil
-		grouped[rule.API] = addToGroup(grouped[rule.API], r.newRouteRule(rule))
+		ofAPI[rule.API] = append(ofAPI[rule.API], rule)
 	}
 	for _, a := range owners {
-		slices.SortStableFunc(grouped[a], func(x, y routeRule) int { return min(len(y.BackendRefs), 1) - min(len(x.BackendRefs), 1) })
-		if conditions[a] && len(grouped[a]) > maxRules {
+		key := ""
+		for _, rule := range ofAPI[a] {
+			key += fmt.Sprintf("%p %p %p %d %q\n", rule.API, rule.Serving, rule.Condition, len(rule.Destinations), []string{rule.Path.Exact, rule.Path.Prefix, rule.Path.Pattern, rule.Path.Becomes})
+		}
+		if made[key] == nil {
+			for _, rule := range ofAPI[a] {
+				made[key] = addToGroup(made[key], r.newRouteRule(rule))
+			}
+			slices.SortStableFunc(made[key], func(x, y routeRule) int { return min(len(y.BackendRefs), 1) - min(len(x.BackendRefs), 1) })
+		}
+		grouped[a] = made[key]
+		hasConditions := slices.ContainsFunc(ofAPI[a], func(rule tykroute.Rule) bool { return rule.Condition != nil })
+		if hasConditions && len(grouped[a]) > maxRules {
 			r.refuse(a, "its versions need more than %d rules, which is the most that an HTTPRoute has: render a VirtualService", maxRules)
 		}
 	}

@@ -272,23 +272,55 @@ const apiAnnotation = "meshpass.dev/tyk-api"
 
 // Print writes the objects as YAML.
 func (r Rendered) Print(to io.Writer) error {
-	encoded := map[*vsRoute]string{}
+	routes, rules := map[*vsRoute]string{}, map[*routeRule]string{}
 	for _, o := range r.Objects {
 		if _, err := io.WriteString(to, "---\n"); err != nil {
 			return err
 		}
 		m, _ := o.(manifest)
-		if spec, ok := m.Spec.(virtualServiceSpec); ok {
-			if err := printVirtualService(to, m, spec, encoded); err != nil {
-				return err
+		var err error
+		switch spec := m.Spec.(type) {
+		case virtualServiceSpec:
+			err = printObject(to, m, virtualServiceSpec{spec.Hosts, spec.Gateways, []*vsRoute{}}, slices.Collect(slices.Chunk(spec.HTTP, 1)), func(part []*vsRoute) *vsRoute { return part[0] }, routes)
+		case httpRouteSpec:
+			err = printObject(to, m, httpRouteSpec{spec.ParentRefs, spec.Hostnames, []routeRule{}}, [][]routeRule{spec.Rules}, func(part []routeRule) *routeRule { return &part[0] }, rules)
+		default:
+			var text string
+			if text, err = encodeYAML(o); err == nil {
+				_, err = io.WriteString(to, text)
 			}
-			continue
 		}
-		text, err := encodeYAML(o)
 		if err != nil {
 			return err
 		}
-		if _, err := io.WriteString(to, text); err != nil {
+	}
+	return nil
+}
+
+// listIndent is that of the list which is the last member of a spec.
+const listIndent = "    "
+
+// printObject writes an object as YAML. The list that is the last member of its spec, which is empty there, is given in parts: a part that several
+// objects share is encoded once.
+func printObject[T any, K comparable](to io.Writer, m manifest, spec any, parts [][]T, identify func([]T) K, encoded map[K]string) error {
+	m.Spec = spec
+	head, err := encodeYAML(m)
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(to, strings.TrimSuffix(head, " []\n")+"\n"); err != nil {
+		return err
+	}
+	for _, part := range parts {
+		key := identify(part)
+		if _, known := encoded[key]; !known {
+			text, err := encodeYAML(part)
+			if err != nil {
+				return err
+			}
+			encoded[key] = listIndent + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+listIndent) + "\n"
+		}
+		if _, err := io.WriteString(to, encoded[key]); err != nil {
 			return err
 		}
 	}

@@ -141,8 +141,15 @@ func countHoles(r routes.Report, code routes.Code) (n int) {
 
 // Routes that VirtualServices share are the same text as if each was encoded alone, and pass the comparison.
 func TestRenderManyDomains(t *testing.T) {
+	for kind, number := range map[routes.Kind]int{routes.VirtualService: 31, routes.HTTPRoute: 30*11 + 10 + 1} {
+		testManyDomains(t, kind, number)
+	}
+}
+
+func testManyDomains(t *testing.T, kind routes.Kind, number int) {
+	t.Helper()
 	texts := domainInput(30, 10)
-	rendered, text := renderAll(t, texts)
+	rendered, text := render(t, routes.Options{Kind: kind}, texts...)
 	var want strings.Builder
 	for _, o := range rendered.Objects {
 		want.WriteString("---\n")
@@ -152,8 +159,8 @@ func TestRenderManyDomains(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if text != want.String() || len(rendered.Objects) != 31 {
-		t.Errorf("%d objects:\n%.2000s\nwant\n%.2000s", len(rendered.Objects), text, want.String())
+	if text != want.String() || len(rendered.Objects) != number {
+		t.Errorf("%s: %d objects:\n%.2000s\nwant\n%.2000s", kind, len(rendered.Objects), text, want.String())
 	}
 	if report := routes.Check(readModel(t, append(texts, text)...), ignoreProgress); !report.Passes() || report.Routes == 0 {
 		t.Errorf("%+v", report.Holes)

@@ -1,9 +1,6 @@
 package routes
 
 import (
-	"io"
-	"strings"
-
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/tykroute"
 )
@@ -11,7 +8,7 @@ import (
 type virtualServiceSpec struct {
 	Hosts    []string   `json:"hosts" yaml:"hosts"`
 	Gateways []string   `json:"gateways" yaml:"gateways"`
-	HTTP     []*vsRoute `json:"http" yaml:"http"` // the last member: see printVirtualService
+	HTTP     []*vsRoute `json:"http" yaml:"http"` // the last member: see printObject
 }
 
 type vsRoute struct {
@@ -96,36 +93,6 @@ func (r *renderer) renderVirtualServices(tables []tykroute.Table) []any {
 		}
 	}
 	return all
-}
-
-// routeIndent is that of a route in the YAML of a VirtualService.
-const routeIndent = "    "
-
-// printVirtualService writes a VirtualService as YAML. It encodes a route that several of them share once.
-func printVirtualService(to io.Writer, m manifest, spec virtualServiceSpec, encoded map[*vsRoute]string) error {
-	routes := spec.HTTP
-	spec.HTTP = []*vsRoute{}
-	m.Spec = spec
-	head, err := encodeYAML(m)
-	if err != nil {
-		return err
-	}
-	if _, err := io.WriteString(to, strings.TrimSuffix(head, " []\n")+"\n"); err != nil {
-		return err
-	}
-	for _, route := range routes {
-		if _, known := encoded[route]; !known {
-			text, err := encodeYAML([]*vsRoute{route})
-			if err != nil {
-				return err
-			}
-			encoded[route] = routeIndent + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+routeIndent) + "\n"
-		}
-		if _, err := io.WriteString(to, encoded[route]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (r *renderer) newVSRoute(rule tykroute.Rule) vsRoute {
