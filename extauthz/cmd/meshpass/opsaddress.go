@@ -22,7 +22,7 @@ func parseOpsAddress(text string) (string, error) {
 		whole = "http://" + text
 	}
 	u, err := url.Parse(whole)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https" {
 		return "", fmt.Errorf("%q is not an address of ops: write 127.0.0.1:9090, or a URL such as %s", text, defaultOps)
 	}
 	return strings.TrimSuffix(whole, "/"), nil

@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,6 +59,9 @@ func get(ctx context.Context, at Address, path string, timeout time.Duration) an
 	if got.body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer)); err != nil {
 		got.err = withoutURL(err, timeout)
 	}
+	if got.status == http.StatusBadRequest && bytes.Contains(got.body, []byte("sent an HTTP request to an HTTPS server")) { // of Go's server
+		got.err = errWantsTLS
+	}
 	return got
 }
 
@@ -90,12 +95,33 @@ func (a answer) decode(into any) error {
 // about it.
 var ErrNotReached = errors.New("not reached")
 
+// errWantsTLS is the answer of a part that speaks TLS to a request without it.
+var errWantsTLS = errors.New("it answers with TLS only")
+
+// adviseTransport is the next step if the way of asking is wrong, and not the part; empty: it is not.
+func adviseTransport(err error) string {
+	var record tls.RecordHeaderError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, errWantsTLS):
+		return "write its address as https://HOST:PORT"
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		return "it answers without TLS: write its address as http://HOST:PORT"
+	case errors.As(err, &certificate):
+		return "name the file of its authority in the variable SSL_CERT_FILE, and the part by a name of its certificate"
+	}
+	return ""
+}
+
 // newFailedLine is the line of a part that does not answer as expected. It names what is not known therefore: other checks
 // have no line for that part.
 func newFailedLine(check string, subject Address, err error, unknown, do string) Line {
 	detail := fmt.Sprintf("%s; not known: %s", err, unknown)
 	if errors.Is(err, ErrNotReached) {
 		return Line{check, subject.String(), NotChecked, detail, "docs/doctor.md#rights"}
+	}
+	if advice := adviseTransport(err); advice != "" {
+		return Line{check, subject.String(), NotChecked, detail, advice}
 	}
 	return Line{check, subject.String(), Wrong, detail, do}
 }

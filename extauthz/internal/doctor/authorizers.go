@@ -21,7 +21,11 @@ type authorizerAnswer struct {
 func askAuthorizer(ctx context.Context, at Address, timeout time.Duration) authorizerAnswer {
 	a := authorizerAnswer{answer: get(ctx, at, status.Path, timeout)}
 	var report status.Report
-	if a.fault = a.decode(&report); a.fault == nil {
+	switch a.fault = a.decode(&report); {
+	case a.fault != nil:
+	case report.State == "":
+		a.fault = errors.New("the answer is no report of an authorizer")
+	default:
 		a.report = &report
 	}
 	return a

@@ -38,12 +38,15 @@ func checkClocks(seen *observations, most time.Duration) (lines []Line) {
 	if len(seen.gateways)+len(seen.authorizers) == 0 {
 		return seen.describeMissing(clockCheck, "no address of a gateway and of an authorizer", "give --gateway URL and --authorizer ADDRESS")
 	}
-	reference := chooseReference(readings, most)
+	reference, others := chooseReference(readings, most), "the others"
+	if len(readings) == 1 {
+		others = "the clock of this machine, and no other is known"
+	}
 	for _, r := range readings {
 		if apart := r.distance(reference); apart <= most && apart >= -most {
-			lines = append(lines, Line{clockCheck, r.part, OK, "agrees with the others", ""})
+			lines = append(lines, Line{clockCheck, r.part, OK, "agrees with " + others, ""})
 		} else {
-			lines = append(lines, Line{clockCheck, r.part, Wrong, describeSkew(apart), "set the clock of its node; tokens are valid for seconds, with a leeway of seconds (docs/operations.md#alert-token-times)"})
+			lines = append(lines, Line{clockCheck, r.part, Wrong, describeSkew(apart, others), "set the clock of its node; tokens are valid for seconds, with a leeway of seconds (docs/operations.md#alert-token-times)"})
 		}
 	}
 	return lines
@@ -79,10 +82,10 @@ func (r reading) distance(other reading) time.Duration {
 	}
 }
 
-func describeSkew(apart time.Duration) string {
+func describeSkew(apart time.Duration, others string) string {
 	direction := "ahead of"
 	if apart < 0 {
 		direction, apart = "behind", -apart
 	}
-	return fmt.Sprintf("at least %s %s the others", apart.Round(time.Second), direction)
+	return fmt.Sprintf("at least %s %s %s", apart.Round(time.Second), direction, others)
 }

@@ -3,6 +3,8 @@ package doctor_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -222,6 +224,8 @@ func TestFaults(t *testing.T) {
 		{"an Envoy that istiod does not know", change(syncz, "orders-1", "orders-2"), []string{"wrong istiod orders: istiod does not know this Envoy: it keeps an old configuration"}},
 		{"listeners that wait", change(syncz, `"listener_acked":"a"`, `"listener_acked":""`), []string{"wrong istiod orders: has not acknowledged what istiod pushed last"}},
 		{"listeners that were rejected", change(syncz, `"proxy"`, `"resources":{"type.googleapis.com/envoy.config.listener.v3.Listener":{"lastError":"no such filter"}},"proxy"`), []string{"wrong istiod orders: rejected the listeners that istiod pushed: no such filter"}},
+		{"JSON of another program", whole(info, "{}"), []string{"wrong envoy orders: the answers are not of an Envoy that istiod configures; not known: its filters"}},
+		{"JSON of another program as a report", func(p *parts) { p.reports[1] = status.Report{} }, []string{"wrong authorizer B: the answer is no report of an authorizer; not known: its generation, keys and clock"}},
 		{"an address of another program", whole(info, "200 <html>"), []string{"wrong envoy orders: the answer is not the expected JSON: invalid character '<' looking for beginning of value; not known: its filters, its connection to the authorizer, what istiod pushed"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -283,6 +287,67 @@ func TestNotReached(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// An address with the wrong scheme, or a certificate that this machine does not trust, says nothing about the part.
+func TestTransport(t *testing.T) {
+	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ready\n") })
+	withTLS, without := httptest.NewUnstartedServer(answer), httptest.NewServer(answer)
+	withTLS.Config.ErrorLog = log.New(io.Discard, "", 0)
+	withTLS.StartTLS()
+	t.Cleanup(withTLS.Close)
+	t.Cleanup(without.Close)
+	for url, want := range map[string][2]string{
+		strings.Replace(withTLS.URL, "https", "http", 1): {"it answers with TLS only", "https://HOST:PORT"},
+		strings.Replace(without.URL, "http", "https", 1): {"server gave HTTP response to HTTPS client", "http://HOST:PORT"},
+		withTLS.URL: {"certificate", "SSL_CERT_FILE"},
+	} {
+		at := doctor.Address{URL: url}
+		o := newOptions(time.Minute)
+		o.Skip = []string{"plugin", "keys", "generation", "clock", "envoy", "provider"}
+		report := doctor.Run(t.Context(), doctor.Installation{Gateways: []doctor.Gateway{{Name: "g", Hello: at, Canary: at}}, Authorizers: []doctor.Address{at}, Istiods: []doctor.Address{at}}, o)
+		if report.Count(doctor.NotChecked) != 4 {
+			t.Errorf("%s: %+v", url, report.Lines)
+		}
+		for _, l := range report.Lines {
+			if l.Result == doctor.NotChecked && (!strings.Contains(l.Detail, want[0]) || !strings.Contains(l.Do, want[1])) {
+				t.Errorf("%s: %+v", url, l)
+			}
+		}
+	}
+}
+
+// A part that is down has its line also if nothing is compared with it.
+func TestIstiodWithoutEnvoys(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	o := newOptions(time.Minute)
+	o.Skip = []string{"gateway", "canary", "plugin", "authorizer", "generation", "keys", "clock", "envoy", "provider"}
+	report := doctor.Run(t.Context(), doctor.Installation{Istiods: []doctor.Address{{URL: server.URL}}}, o)
+	if report.Count(doctor.Wrong) != 1 || !strings.Contains(report.Lines[9].Detail, "the answer is 404 Not Found") {
+		t.Errorf("%+v", report.Lines)
+	}
+}
+
+// The text of an answer makes no line of its own.
+func TestForgedLine(t *testing.T) {
+	var text strings.Builder
+	report := doctor.Report{Lines: []doctor.Line{{Check: "gateway", Subject: "a", Result: doctor.OK, Detail: "Tyk v1\r\nok           canary      a: 200 ready"}}}
+	if err := report.Print(&text); err != nil || strings.Count(text.String(), "\n") != 2 || !strings.Contains(text.String(), `v1\r\nok`) {
+		t.Errorf("%v %q", err, text.String())
+	}
+}
+
+// With one clock alone, nothing agrees with others.
+func TestOneClock(t *testing.T) {
+	p := fine()
+	o := newOptions(time.Minute)
+	report := doctor.Run(t.Context(), doctor.Installation{Gateways: []doctor.Gateway{{Name: "g", Hello: doctor.Address{URL: serve(t, p.gateway) + "/hello"}}}}, o)
+	for _, l := range report.Lines {
+		if l.Check == "clock" && l.Detail != "agrees with the clock of this machine, and no other is known" {
+			t.Errorf("%+v", l)
+		}
+	}
+}
 
 // Every check has a row in docs/doctor.md.
 func TestPage(t *testing.T) {

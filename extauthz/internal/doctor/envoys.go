@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -104,7 +105,9 @@ func askEnvoy(ctx context.Context, e Envoy, timeout time.Duration) envoyAnswers 
 			return got
 		}
 	}
-	got.node, got.listeners, got.clusters = info.Node.ID, dump.Configs, status.Clusters
+	if got.node, got.listeners, got.clusters = info.Node.ID, dump.Configs, status.Clusters; got.node == "" {
+		got.fault = errors.New("the answers are not of an Envoy that istiod configures")
+	}
 	return got
 }
 

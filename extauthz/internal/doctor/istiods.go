@@ -70,8 +70,8 @@ func checkIstiods(seen *observations) (lines []Line) {
 			line(OK, fmt.Sprintf("%s has the listeners that istiod pushed", e.workload()), "")
 		}
 	}
-	if len(seen.envoys) == 0 {
-		return []Line{{istiodCheck, seen.istiods[0].from.String(), NotChecked, "no guarded Envoy is known to compare with", "see the lines of envoy"}}
+	if len(lines)+len(seen.envoys) == 0 {
+		lines = append(lines, Line{istiodCheck, seen.istiods[0].from.String(), NotChecked, "no guarded Envoy is known to compare with", "see the lines of envoy"})
 	}
 	return lines
 }

@@ -87,7 +87,7 @@ func (g gatewayAnswers) checkSigningKeys(reports []authorizerAnswer, missing map
 	if len(lines) == 0 {
 		for _, k := range keys {
 			if k.current {
-				lines = append(lines, Line{keysCheck, g.Name, OK, fmt.Sprintf("signs with %s (%s); authorizers that know it: %d", k.kid, k.algorithm, len(reports)), ""})
+				lines = append(lines, Line{keysCheck, g.Name, OK, fmt.Sprintf("signs with %s (%s); authorizers that know it: %d", k.kid, k.algorithm, countNaming(reports)), ""})
 			}
 		}
 	}
@@ -100,6 +100,15 @@ func (g gatewayAnswers) checkSigningKeys(reports []authorizerAnswer, missing map
 // namesKeys reports whether this version of the authorizer names its keys.
 func (a authorizerAnswer) namesKeys() bool {
 	return !slices.ContainsFunc(a.report.Issuers, func(i status.Issuer) bool { return i.Keys > 0 && len(i.KeyIDs) == 0 })
+}
+
+func countNaming(reports []authorizerAnswer) (n int) {
+	for _, a := range reports {
+		if a.namesKeys() {
+			n++
+		}
+	}
+	return n
 }
 
 func knownKeys(a authorizerAnswer) (all []string) {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Result is that of one line.
@@ -61,5 +62,5 @@ func (l Line) describe() string {
 	if l.Do != "" {
 		text += "; do: " + l.Do
 	}
-	return text
+	return strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace(text) // an answer makes no line of its own
 }
