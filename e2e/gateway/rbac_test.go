@@ -295,11 +295,12 @@ type rbacProof struct {
 	*rig
 	switches string
 	wider    map[string][]generatedRow // by case
+	texts    map[string][]string       // of generated URLs, without anchors: Tyk compares the text of a URL with the path too
 }
 
 func newRBACProof(t *testing.T, switches string, cases []rbacCase) *rbacProof {
 	t.Helper()
-	p := &rbacProof{switches: switches, wider: map[string][]generatedRow{}}
+	p := &rbacProof{switches: switches, wider: map[string][]generatedRow{}, texts: map[string][]string{}}
 	conf := `{"log_level": "error", "http_server_options": ` + switches + `, ` + realRedis(t) + `}`
 	p.rig = start(t, setup{apis: rbacAPIs(t, cases, true), conf: conf, alone: true, bare: true, first: func(r *rig) {
 		r.url, r.admin = strings.Replace(r.url, "https:", "http:", 1), strings.Replace(r.admin, "https:", "http:", 1)
@@ -397,6 +398,15 @@ func (p *rbacProof) generate(t *testing.T, r *rig, c rbacCase) map[string]any {
 	if exact := c.exact && !strings.Contains(p.switches, "prefix"); exact && len(report.Wider) > 0 {
 		t.Errorf("%s: wider: %+v", c.name, report.Wider)
 	}
+	data, err := os.ReadFile(out)
+	must(t, err)
+	for _, match := range regexp.MustCompile(`"url": "\^(/.*)\$"`).FindAllStringSubmatch(string(data), -1) {
+		var text string
+		must(t, json.Unmarshal([]byte(`"`+match[1]+`"`), &text))
+		if !slices.Contains(p.texts[c.name], text) {
+			p.texts[c.name] = append(p.texts[c.name], text)
+		}
+	}
 	return readJSON(t, out)
 }
 
@@ -446,6 +456,17 @@ func (p *rbacProof) run(t *testing.T, c rbacCase, random *rand.Rand) {
 		q := rbacQuestion{roles: sets[random.IntN(len(sets))], method: []string{"GET", "POST", "DELETE", "HEAD", "PROPFIND"}[random.IntN(5)], tenant: tenants[random.IntN(len(tenants))]}
 		q.client, q.upstream = c.randomPaths(random, patterns)
 		questions = append(questions, q)
+	}
+	for _, text := range p.texts[c.name] {
+		if rest, found := strings.CutPrefix(text, c.client+"/"); found && !strings.Contains(c.api, "strip_listen_path") {
+			upstream := c.base + (&url.URL{Path: "/" + rest}).EscapedPath()
+			if rest == "" && c.base != "" {
+				upstream = c.base
+			}
+			for _, roles := range sets {
+				questions = append(questions, rbacQuestion{roles: roles, method: http.MethodGet, tenant: tenants[0], client: (&url.URL{Path: text}).EscapedPath(), upstream: upstream})
+			}
+		}
 	}
 	counts := map[string]int{}
 	var lock sync.Mutex
@@ -534,7 +555,7 @@ func (p *rbacProof) ask(t *testing.T, c rbacCase, q rbacQuestion, key string, se
 		t.Errorf("%s %s: the upstream got %s, want %s", q.method, q.client, response.Header.Get("X-Path"), q.upstream)
 	case answer.Allowed() && !admitted:
 		t.Errorf("%v: %s %s: a hop allows %s, and Tyk denies: %d", q.roles, q.method, q.client, q.upstream, response.StatusCode)
-	case admitted && !answer.Allowed() && !p.isListed(c, q):
+	case admitted && !answer.Allowed() && answer.Reason != decision.AmbiguousPath && !p.isListed(c, q):
 		t.Errorf("%v: %s %s: Tyk admits %s, which the hops deny (%s), and it is not listed", q.roles, q.method, q.client, q.upstream, answer.Reason)
 	}
 	return fmt.Sprintf("%s, %s", map[bool]string{true: "admitted", false: "denied"}[admitted], map[bool]string{true: "allowed", false: "denied"}[answer.Allowed()])

@@ -14,11 +14,12 @@ import (
 var exampleAPIs = map[string]string{
 	"lists": `{"proxy": {"listen_path": "/lists/"}, "version_data": {"versions": {"Default": {"name": "Default", "use_extended_paths": true, "extended_paths": {
 		"white_list": [{"path": "^/a", "method": "GET"}, {"path": "/b/{x}", "method": "POST"}], "black_list": [{"path": "/a/admin", "method": "GET"}]}}}}}`,
-	"base":   `{"proxy": {"listen_path": "/base", "target_url": "TARGET/v1"}}`,
-	"whole":  `{"proxy": {"listen_path": "/{tenant}/whole/", "strip_listen_path": false}}`,
-	"inpath": `{"proxy": {"listen_path": "/inpath/"}, "definition": {"location": "url", "key": "", "strip_versioning_data": true}, "version_data": {"not_versioned": false, "default_version": "v1", "versions": {"Default": null, "v1": {"name": "v1"}, "v2": {"name": "v2", "override_target": "TARGET/two"}}}}`,
-	"parent": `{"proxy": {"listen_path": "/parent/"}, "definition": {"enabled": true, "name": "base", "default": "base", "location": "header", "key": "x-version", "versions": {"next": "child"}}}`,
-	"child":  `{"proxy": {"listen_path": "/child/", "target_url": "TARGET/child"}}`,
+	"base":    `{"proxy": {"listen_path": "/base", "target_url": "TARGET/v1"}}`,
+	"whole":   `{"proxy": {"listen_path": "/{tenant}/whole/", "strip_listen_path": false}}`,
+	"inpath":  `{"proxy": {"listen_path": "/inpath/"}, "definition": {"location": "url", "key": "", "strip_versioning_data": true}, "version_data": {"not_versioned": false, "default_version": "v1", "versions": {"Default": null, "v1": {"name": "v1"}, "v2": {"name": "v2", "override_target": "TARGET/two"}}}}`,
+	"falling": `{"proxy": {"listen_path": "/falling/"}, "definition": {"location": "header", "key": "x-version", "fallback_to_default": true}, "version_data": {"not_versioned": false, "default_version": "v1", "versions": {"Default": null, "v1": {"name": "v1", "override_target": "TARGET/two"}, "v2": {"name": "v2", "override_target": "TARGET/three"}}}}`,
+	"parent":  `{"proxy": {"listen_path": "/parent/"}, "definition": {"enabled": true, "name": "base", "default": "base", "location": "header", "key": "x-version", "versions": {"next": "child"}}}`,
+	"child":   `{"proxy": {"listen_path": "/child/", "target_url": "TARGET/child"}}`,
 }
 
 // exampleRights are the allowed URLs of the role, at each API.
@@ -37,7 +38,11 @@ func TestRBACExamples(t *testing.T) {
 		data, err := json.Marshal(whole)
 		must(t, err)
 		apis = append(apis, definition{id: id, json: string(data), alone: true})
-		rights[id] = map[string]any{"api_id": id, "versions": []string{"Default", "v1", "v2"}, "allowed_urls": json.RawMessage(exampleRights)}
+		versions := []string{"Default", "v1", "v2"}
+		if id == "falling" { // the right for the default version admits the others
+			versions = versions[:2]
+		}
+		rights[id] = map[string]any{"api_id": id, "versions": versions, "allowed_urls": json.RawMessage(exampleRights)}
 		fmt.Fprintf(&documents, "---\napiVersion: meshpass.dev/v1\nkind: AccessPolicy\nmetadata: {name: %s}\nspec:\n  targets: {workloads: [ns/shop/sa/%s]}\n  rules:\n    - {name: r, effect: allow, to: {paths: [\"/a\", \"/{x}/b/**\", \"/v1/a/**\", \"/two/**\"]}}\n", id, id)
 		callees = append(callees, "--callee", id+"=ns/shop/sa/"+id)
 	}
@@ -87,6 +92,10 @@ func checkExamples(t *testing.T, r *rig, key, output string) {
 		if row.API == "child" && strings.HasPrefix(row.Example.Client, "/parent/") {
 			request.Header.Set("X-Version", "next")
 		}
+		if row.API == "falling" {
+			request.Header.Set("X-Version", row.Example.Version)
+			checked[row.API+" "+row.Example.Version]++
+		}
 		response, err := rbacClient.Do(request)
 		must(t, err)
 		must(t, response.Body.Close())
@@ -98,6 +107,9 @@ func checkExamples(t *testing.T, r *rig, key, output string) {
 		checked[row.API]++
 	}
 	t.Logf("examples: %v", checked)
+	if checked["falling v2"] == 0 {
+		t.Error("no example of the version that the right does not name")
+	}
 	for id := range exampleAPIs {
 		if checked[id] == 0 {
 			t.Errorf("API %s has no example", id)
