@@ -437,3 +437,29 @@ func TestSeveralGateways(t *testing.T) {
 		t.Errorf("%d objects, %+v, %+v", len(rendered.Objects), rendered.APIs, rendered.Unchecked)
 	}
 }
+
+// Existing routes are read as Istio reads them; e2e/routes.TestExistingRoutes has the same rewrites with real Envoys.
+func TestRewritesOfExistingRoutes(t *testing.T) {
+	httpRoute := `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: slash, namespace: shop}
+spec:
+  parentRefs: [{name: public}]
+  rules: [{matches: [{path: {type: PathPrefix, value: /}}], filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /v1}}}], backendRefs: [{name: orders, port: 8080}]}]
+`
+	virtual := func(match string) string {
+		return "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v, namespace: shop}\nspec: {hosts: ['*'], gateways: [public], http: [{" + match +
+			"rewrite: {uri: /b/}, route: [{destination: {host: orders, port: {number: 8080}}}]}]}\n"
+	}
+	for _, test := range []struct{ existing, target, want string }{
+		{httpRoute, "/x/y", "/v1x/y"},
+		{virtual("match: [{uri: {regex: /a/.*}}], "), "/a/x/y", "/b/"},
+		{virtual(""), "/x/y", "/b/x/y"},
+		{virtual("match: [{uri: {prefix: /a/}}], "), "/a/x", "/b/x"},
+	} {
+		got := routes.FindRoute(readModel(t, workloads, test.existing))(tykroute.Request{Method: "GET", Host: "any.example", Target: test.target})
+		if got == nil || got.Path != test.want {
+			t.Errorf("%s: %+v, want %s\n%s", test.target, got, test.want, test.existing)
+		}
+	}
+}
