@@ -576,7 +576,7 @@ func (c *checker) checkInterception(w *model.Workload, ports []int) {
 func (c *checker) checkInterceptedPorts(w *model.Workload, ports []int) {
 	excluded := c.setting(w, "excludeInboundPorts", "excludeInboundPorts")
 	for _, text := range strings.Split(excluded.String(), ",") {
-		if port := toInt(text); slices.Contains(ports, port) {
+		if port := toInt(text); excluded != nil && slices.Contains(ports, port) {
 			c.report.Add(portExcluded, excluded, "port %d of %s is excluded from interception", port, w.Title())
 		}
 	}

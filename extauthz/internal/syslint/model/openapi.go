@@ -81,6 +81,7 @@ func (a *API) addObject() {
 	if domain := spec.Find("customDomain"); domain.Find("enabled").IsTrue() {
 		a.Domain = domain.Find("name")
 	}
+	a.MutualTLS = a.MutualTLS || spec.Find("clientCertificate").Find("enabled").IsTrue()
 	a.addObjectPolicies(spec.Find("jwtAuth"))
 	versioning := a.Object.Spec().Find("versioning")
 	if !versioning.Find("enabled").IsTrue() {

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -175,7 +177,9 @@ func (m *Model) Domains() identity.TrustDomains {
 
 // readDocuments compiles the documents. Rejected ones are named.
 func (m *Model) readDocuments() {
-	loader := source.Loader{Domains: m.Domains()}
+	loader := source.Loader{Domains: m.Domains(), NoHomeIssuer: len(m.Authorizers) > 0 && !slices.ContainsFunc(m.Authorizers, (*AuthorizerConfig).hasHome)}
+	type nameInFolder struct{ folder, name string }
+	known := map[nameInFolder]bool{}
 	for _, c := range m.Set.ContentsOf(objects.AccessPolicy) {
 		if len(c.Text) == 0 {
 			m.Set.Unchecked = append(m.Set.Unchecked, objects.Unchecked{Place: c.Root.Place(), Reason: "an AccessPolicy in a List, which no authorizer reads"})
@@ -186,9 +190,25 @@ func (m *Model) readDocuments() {
 			m.addProblems(c, problems)
 		}
 		for _, d := range documents {
+			in := nameInFolder{c.Namespace + "/" + c.Holder, d.Policy.Metadata.Name}
+			if c.Holder == "" {
+				in.folder = path.Dir(c.Root.Place().Source)
+			}
+			if known[in] {
+				m.Set.Unchecked = append(m.Set.Unchecked, objects.Unchecked{Place: c.Root.Place(), Reason: fmt.Sprintf("AccessPolicy: another document of its folder has the name %s: names are unique in a folder", in.name)})
+			}
+			known[in] = true
 			m.Documents = append(m.Documents, &Document{Name: d.Policy.Metadata.Name, Root: c.Root, Compiled: d.Compiled, Content: c, OnOutage: d.Policy.Spec.OnOutage})
 		}
 	}
+}
+
+// hasHome reports an authorizer with an entry for a fleet of our own.
+func (a *AuthorizerConfig) hasHome() bool {
+	return slices.ContainsFunc(a.Trust, func(t Trust) bool {
+		home := t.Node.Find("home")
+		return home.IsTrue() || home == nil && t.KeyFile != nil
+	})
 }
 
 // mayTarget bounds the targets of documents, where the only authorizer has one folder; without such a bound, everything.

@@ -242,8 +242,11 @@ type Place struct {
 	KeyColumn int    `json:"keyColumn,omitempty"`
 }
 
-// Place is the place of the value.
+// Place is the place of the value. An absent value is somewhere in the input.
 func (n *Node) Place() Place {
+	if n == nil {
+		return Place{Source: "the input"}
+	}
 	d := n.Root().document
 	p := Place{Source: d.Source, Object: d.Object, Path: n.Path(), Line: int(n.Line), Column: int(n.Column)}
 	if d.outer == nil {

@@ -86,6 +86,9 @@ func (c *checker) checkTargets(h *model.Host, pods []*model.Workload) {
 		if at.IsEmpty() {
 			at = port.Find("port")
 		}
+		if at == nil {
+			at = port
+		}
 		target := at.String()
 		number, err := strconv.Atoi(target)
 		switch {
