@@ -178,6 +178,23 @@ func (in *installation) read(t *testing.T) *objects.Set {
 	return reader.Set
 }
 
+// guardServices adds what a waypoint in ambient mode needs beside its own overlay, as docs/topologies.md describes it.
+func (in *installation) guardServices(t *testing.T) {
+	t.Helper()
+	in.edit(t, "ConfigMap meshpass/meshpass-config:meshpass.yaml", []string{"listeners:"},
+		[]string{"listeners:\n  - {name: waypoint, grpc: \"0.0.0.0:9010\", caller: xfcc, callee: service, services: services.yaml, clients: [ns/shop/sa/waypoint]}"})
+	for _, name := range []string{"orders", "inventory", "reports"} {
+		in.edit(t, "ConfigMap meshpass/meshpass-policies:"+name+".yaml", []string{"targets: {workloads: [ns/shop/sa/" + name + "]}"}, []string{"targets: {workloads: [service/shop/" + name + "]}"})
+	}
+	in.admit("shop", "9010")
+}
+
+// admit lets the sidecar of the authorizer pass the Checks of a namespace to a further port.
+func (in *installation) admit(namespace, port string) {
+	const title = "AuthorizationPolicy meshpass/callers"
+	in.texts[title] = strings.Replace(in.texts[title], "  rules:\n", "  rules:\n  - from: [{source: {namespaces: ["+namespace+"]}}]\n    to: [{operation: {ports: [\""+port+"\"], paths: [/envoy.service.auth.v3.Authorization/Check]}}]\n", 1)
+}
+
 // lintCase is a paragraph of testdata/cases: one fault, which gives one code, or a change that resembles it and gives no code.
 type lintCase struct {
 	file, code, title string
@@ -188,6 +205,7 @@ type lintCase struct {
 
 // readCases reads all files. In them "## CODE" begins a code, "fault TITLE" and "clean TITLE" a case; "edit TITLE" is followed by lines
 // "- old" and "+ new", "add" and "replace TITLE" by lines "| text"; "remove TITLE" and "overlay DIR" are a line by themselves.
+// "ambient" is the overlay of a waypoint with all that belongs to it, "admit NAMESPACE PORT" admits a gateway to the authorizer.
 func readCases(t *testing.T) (cases []*lintCase) {
 	t.Helper()
 	files, err := filepath.Glob("testdata/cases/*.txt")
@@ -227,6 +245,12 @@ func parseCases(t *testing.T, file, text string) (cases []*lintCase) {
 			cases = append(cases, current)
 		case "overlay":
 			current.overlays = append(current.overlays, rest)
+		case "ambient":
+			current.overlays = append(current.overlays, "istio/waypoint")
+			current.steps = append(current.steps, func(t *testing.T, in *installation) { in.guardServices(t) })
+		case "admit":
+			namespace, port, _ := strings.Cut(rest, " ")
+			current.steps = append(current.steps, func(_ *testing.T, in *installation) { in.admit(namespace, port) })
 		case "edit":
 			var before, after []string
 			for _, line := range take(&i, "-+") {

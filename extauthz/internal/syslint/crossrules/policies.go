@@ -44,7 +44,7 @@ var (
 		"It has no certificate: guarded workloads close its connections, or deny it as a caller without a name.",
 		"Label its namespace istio-injection: enabled or istio.io/rev, or remove what excludes the pod.")
 	guardedNoDocument = registry.Define("guarded_without_document", finding.Error,
-		"A guarded workload has no document.",
+		"A guarded workload, or a Service behind a waypoint that asks, has no document.",
 		"Every request to it is denied: unguarded.",
 		"Write an AccessPolicy that targets it.")
 	documentUnguarded = registry.Define("document_unguarded", finding.Error,
@@ -230,7 +230,7 @@ func (c *checker) checkNames() {
 func (c *checker) hasWorkloads() bool {
 	switch {
 	case len(c.Documents) == 0:
-	case len(c.GuardedWorkloads()) == 0:
+	case len(c.GuardedWorkloads()) == 0 && !c.hasWaypoints():
 		c.Set.AddNote("no guarded workload is in the input: targets and callers of documents were not looked up")
 	case len(c.Authorizers) == 0:
 		c.Set.AddNote("no authorizer is in the input: targets and callers of documents were looked up in the namespaces of its workloads alone")
@@ -238,6 +238,17 @@ func (c *checker) hasWorkloads() bool {
 		return true
 	}
 	return false
+}
+
+// hasWaypoints reports a policy that targets a waypoint, whose workloads have no label.
+func (c *checker) hasWaypoints() bool {
+	return slices.ContainsFunc(c.AskingPolicies(), func(o *objects.Object) bool {
+		return slices.ContainsFunc(c.GatewayPods(o), func(w *model.Workload) bool { return isWaypoint(w.Object) })
+	})
+}
+
+func isWaypoint(gateway *objects.Object) bool {
+	return strings.HasSuffix(gateway.Spec().Find("gatewayClassName").String(), "waypoint")
 }
 
 func (c *checker) checkTarget(d *model.Document, target *objects.Node, complete bool) {
@@ -252,8 +263,12 @@ func (c *checker) checkTarget(d *model.Document, target *objects.Node, complete 
 			c.report.Add(targetUnknown, target, "document %s targets %s, and no definition has this id%s", d.Name, text, suggest.DidYouMean(text, ids))
 		}
 	case strings.HasPrefix(text, "service/"):
-		if complete && !strings.Contains(text, "*") && !c.existsService(text) {
-			c.report.Add(targetUnknown, target, "document %s targets %s, which is not there", d.Name, text)
+		switch o := c.findService(text); {
+		case !complete || strings.Contains(text, "*"):
+		case o == nil:
+			c.report.Add(targetUnknown, target, "document %s targets %s, which is not there%s", d.Name, text, suggest.DidYouMean(text, c.serviceNames()))
+		case o.Spec().Find("clusterIP").String() == "None":
+			c.report.Add(targetUnknown, target, "document %s targets %s, which is headless: a waypoint cannot name it", d.Name, text)
 		}
 	case strings.HasPrefix(text, "gateway/"):
 		if len(c.Authorizers) > 0 && !strings.Contains(text, "*") && !c.existsGateway(text) {
@@ -300,15 +315,30 @@ func (c *checker) existsWorkload(text string) bool {
 // isGatewayAccount reports the account of a gateway that Istio deploys, or of istioctl's ingress gateway.
 func (c *checker) isGatewayAccount(text string) bool {
 	for _, o := range c.OfKind(objects.GatewayAPI, "Gateway") {
-		if text == "ns/"+o.Namespace+"/sa/"+o.Name || text == "ns/"+o.Namespace+"/sa/"+o.Name+"-istio" {
+		if text == c.PodsOfGateway(o).Identity() {
 			return true
 		}
 	}
 	return strings.HasPrefix(text, "ns/"+c.RootNamespace+"/sa/istio-") || c.Accounts[strings.Replace(strings.TrimPrefix(text, "ns/"), "/sa/", "/", 1)]
 }
 
-func (c *checker) existsService(text string) bool {
-	return slices.ContainsFunc(c.OfKind(objects.Core, "Service"), func(o *objects.Object) bool { return text == "service/"+o.Namespace+"/"+o.Name })
+func (c *checker) findService(text string) *objects.Object {
+	for _, o := range c.OfKind(objects.Core, "Service") {
+		if text == serviceName(o) {
+			return o
+		}
+	}
+	return nil
+}
+
+// serviceName is the name of a Service in documents.
+func serviceName(o *objects.Object) string { return "service/" + o.Namespace + "/" + o.Name }
+
+func (c *checker) serviceNames() (all []string) {
+	for _, o := range c.OfKind(objects.Core, "Service") {
+		all = append(all, serviceName(o))
+	}
+	return all
 }
 
 func (c *checker) existsGateway(text string) bool {
@@ -332,6 +362,7 @@ func (c *checker) checkCoverage() {
 			c.report.Add(guardedNoDocument, w.Object.Root, "%s (%s) is guarded, and no document targets it", w.Title(), w.Identity())
 		}
 	}
+	c.checkWaypointServices(shadow)
 	c.checkOtherTargets()
 	for _, d := range c.Documents {
 		for i, p := range d.Compiled.Spec().Targets {
@@ -344,6 +375,21 @@ func (c *checker) checkCoverage() {
 					c.report.Add(documentUnguarded, targets[i], "document %s targets %s, and %s is not guarded", d.Name, p.String(), w.Title())
 				}
 			}
+		}
+	}
+}
+
+// checkWaypointServices finds Services behind a waypoint that asks, and without a document.
+func (c *checker) checkWaypointServices(shadow bool) {
+	policies := c.AskingPolicies()
+	if shadow || !c.hasWaypoints() {
+		return
+	}
+	for _, o := range c.OfKind(objects.Core, "Service") {
+		name, namespace := c.WaypointOf(o)
+		selector := o.Spec().Find("selector")
+		if c.hasGateway(namespace, name) && !selector.IsEmpty() && o.Spec().Find("clusterIP").String() != "None" && c.isServiceGuarded(serviceName(o), policies) && len(c.documentsOf(serviceName(o))) == 0 {
+			c.report.Add(guardedNoDocument, o.Root, "%s (%s) is behind a waypoint that asks, and no document targets it", o.Title(), serviceName(o))
 		}
 	}
 }
@@ -364,12 +410,12 @@ func (c *checker) checkOtherTargets() {
 					c.report.Add(documentUnguarded, target, "document %s targets %s, and this API does not run SignIdentity, which decides", d.Name, text)
 				}
 			case strings.HasPrefix(text, "service/"):
-				if len(policies) > 0 && c.existsService(text) && !c.isServiceGuarded(text, policies) {
+				if len(policies) > 0 && c.findService(text) != nil && !c.isServiceGuarded(text, policies) {
 					c.report.Add(documentUnguarded, target, "document %s targets %s, and no CUSTOM policy targets a waypoint of it", d.Name, text)
 				}
 			case strings.HasPrefix(text, "gateway/"):
 				if c.existsGateway(text) && len(policies) > 0 && len(c.Meshes) > 0 && !c.isGatewayGuarded(text, policies) {
-					c.report.Add(documentUnguarded, target, "document %s targets %s, and no CUSTOM policy names a provider for its listener", d.Name, text)
+					c.report.Add(documentUnguarded, target, "document %s targets %s, and no CUSTOM policy of a gateway names a provider for its listener", d.Name, text)
 				}
 			}
 		}
@@ -384,21 +430,27 @@ func (c *checker) decides(a *model.API) bool {
 	return a.Runs("SignIdentity") && !a.Keyless || a.Keyless && a.MutualTLS && a.Runs("GuardUpstream")
 }
 
-// isServiceGuarded reports a policy with targets in the namespace of the Service, or of the waypoint that it uses.
+// isServiceGuarded reports a policy that targets a Service, its waypoint, or the class of its waypoint. A Gateway that is not in the input is a fault
+// of its own (target_ref_unknown, waypoint_unused).
 func (c *checker) isServiceGuarded(text string, policies []*objects.Object) bool {
-	namespace, name, _ := strings.Cut(strings.TrimPrefix(text, "service/"), "/")
-	waypoint := namespace
-	if label := c.NamespaceLabel(namespace, "istio.io/use-waypoint-namespace"); label != "" {
-		waypoint = label
-	}
-	for _, o := range c.OfKind(objects.Core, "Service") {
-		if label := o.Labels["istio.io/use-waypoint-namespace"]; o.Namespace == namespace && o.Name == name && label != "" {
-			waypoint = label
-		}
-	}
+	service := c.findService(text)
+	waypoint, namespace := c.WaypointOf(service)
 	return slices.ContainsFunc(policies, func(o *objects.Object) bool {
-		return len(c.TargetRefs(o)) > 0 && slices.Contains([]string{namespace, waypoint, c.RootNamespace}, o.Namespace)
+		return slices.ContainsFunc(c.TargetRefs(o), func(ref *objects.Node) bool {
+			name := ref.Find("name").String()
+			switch ref.Find("kind").String() {
+			case "Service":
+				return o.Namespace == service.Namespace && name == service.Name
+			case "Gateway":
+				return o.Namespace == namespace && (name == waypoint || !c.hasGateway(namespace, name) || !c.hasGateway(namespace, waypoint))
+			}
+			return o.Namespace == c.RootNamespace
+		})
 	})
+}
+
+func (c *checker) hasGateway(namespace, name string) bool {
+	return slices.ContainsFunc(c.OfKind(objects.GatewayAPI, "Gateway"), func(o *objects.Object) bool { return o.Namespace == namespace && o.Name == name })
 }
 
 // isGatewayGuarded reports a policy whose provider asks the listener of a gateway. Ports behind a Service may have other numbers.
@@ -408,14 +460,10 @@ func (c *checker) isGatewayGuarded(text string, policies []*objects.Object) bool
 		if p == nil {
 			return false
 		}
-		ports := []int{p.Config.Find("port").Int()}
-		for _, h := range c.FindHosts(p.Config.Find("service").String(), "") {
-			for _, w := range c.WorkloadsOf(h) {
-				if port := h.FindPort(ports[0]); port != nil {
-					ports = append(ports, port.Find("targetPort").Int(), namedPort(w, port.Find("targetPort").String()))
-				}
-			}
+		if applies, known := c.AppliesToGateway(o); known && !applies && len(c.TargetRefs(o)) == 0 {
+			return false
 		}
+		ports := c.portsAsked(p)
 		return slices.ContainsFunc(c.Authorizers, func(a *model.AuthorizerConfig) bool {
 			return slices.ContainsFunc(a.Listeners, func(l model.Listener) bool { return l.Callee == text && slices.Contains(ports, l.Port) })
 		})
@@ -441,7 +489,7 @@ func (c *checker) checkClients() {
 					c.report.Add(clientRejected, l.Clients, "clients %v of the listener %s does not admit %s (%s)", l.Clients.Texts(), l.Node.Find("name").String(), w.Title(), w.Identity())
 				}
 			}
-			if c.isFenced(w, a) {
+			if c.isFenced(w, a, c.askedPorts(a)) {
 				c.report.Add(clientRejected, w.Object.Root, "the policies of the authorizer's pods do not admit %s (%s)", w.Title(), w.Identity())
 			}
 		}
@@ -474,36 +522,41 @@ func (c *checker) checkGatewayClients(a *model.AuthorizerConfig) {
 				clients = l.Clients
 			}
 		}
-		for _, account := range c.gatewayAccounts(o) {
-			if !clients.IsEmpty() && !matchesAny(a.Domains, clients, identity.Workload(account)) {
-				c.report.Add(clientRejected, clients, "%v does not admit the gateway %s, which asks because of %s", clients.Texts(), account, o.Title())
+		for _, w := range c.gatewaysOf(o) {
+			if !clients.IsEmpty() && !matchesAny(a.Domains, clients, identity.Workload(w.Identity())) {
+				c.report.Add(clientRejected, clients, "%v does not admit the gateway %s, which asks because of %s", clients.Texts(), w.Identity(), o.Title())
+			}
+			if c.isFenced(w, a, c.portsAsked(p)) {
+				c.report.Add(clientRejected, o.Root, "the policies of the authorizer's pods do not admit the gateway %s, which asks because of %s", w.Identity(), o.Title())
 			}
 		}
 	}
 }
 
-// gatewayAccounts gives the accounts of gateways that a policy applies to: of those that Istio deploys, and of the default profile's.
-func (c *checker) gatewayAccounts(o *objects.Object) (all []string) {
-	for _, ref := range c.TargetRefs(o) {
-		for _, g := range c.OfKind(objects.GatewayAPI, "Gateway") {
-			if ref.Find("kind").String() != "Gateway" || g.Name != ref.Find("name").String() || g.Namespace != o.Namespace {
-				continue
-			}
-			suffix := "-" + g.Spec().Find("gatewayClassName").String()
-			if strings.HasSuffix(suffix, "waypoint") {
-				suffix = ""
-			}
-			all = append(all, "ns/"+g.Namespace+"/sa/"+g.Name+suffix)
-		}
-	}
+// gatewaysOf gives the gateways that a policy applies to: those of the Gateway API, and that of istioctl's default profile.
+func (c *checker) gatewaysOf(o *objects.Object) []*model.Workload {
+	all := c.GatewayPods(o)
 	if model.SelectorOf(o).Find("istio").String() == "ingressgateway" && o.Namespace == c.RootNamespace && !slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return c.Selects(o, w) }) {
-		all = append(all, "ns/"+o.Namespace+"/sa/istio-ingressgateway-service-account")
+		all = append(all, &model.Workload{Object: o, Namespace: o.Namespace, Account: "istio-ingressgateway-service-account"})
 	}
 	return all
 }
 
+// portsAsked are the port of a provider, and the ports of the pods behind it.
+func (c *checker) portsAsked(p *model.Provider) []int {
+	ports := []int{p.Config.Find("port").Int()}
+	for _, h := range c.FindHosts(p.Config.Find("service").String(), "") {
+		for _, w := range c.WorkloadsOf(h) {
+			if port := h.FindPort(ports[0]); port != nil {
+				ports = append(ports, w.ResolvePort(port))
+			}
+		}
+	}
+	return ports
+}
+
 // isFenced reports whether ALLOW policies of Istio before the authorizer leave a workload out. They do nothing where no traffic passes the sidecar.
-func (c *checker) isFenced(client *model.Workload, a *model.AuthorizerConfig) bool {
+func (c *checker) isFenced(client *model.Workload, a *model.AuthorizerConfig, ports []int) bool {
 	if a.Mode != "mesh" {
 		return false
 	}
@@ -520,7 +573,7 @@ func (c *checker) isFenced(client *model.Workload, a *model.AuthorizerConfig) bo
 			}
 			restricted = true
 			for _, rule := range o.Spec().Find("rules").Entries() {
-				admitted = admitted || admitsClient(rule, client, a.Domains.Local, c.askedPorts(a))
+				admitted = admitted || admitsClient(rule, client, a.Domains.Local, ports)
 			}
 		}
 		if restricted && !admitted {

@@ -14,9 +14,9 @@ import (
 
 var (
 	pathsNotNormalized = registry.Define("path_normalization_none", finding.Error,
-		"meshConfig.pathNormalization is NONE, or an EnvoyFilter switches the normalisation of paths off.",
+		"meshConfig.pathNormalization is NONE, or an EnvoyFilter switches the normalisation of paths off, or rewrites paths of inbound requests.",
 		"The path that is decided can differ from the one that arrives: a deny rule on a path can be evaded.",
-		"Set pathNormalization: {normalization: BASE}, or a stronger one.")
+		"Set pathNormalization: {normalization: BASE}, or a stronger one, and rewrite paths before the sidecar of the workload: in a VirtualService.")
 	retriesGuarded = registry.Define("retries_on_guarded", finding.Warning,
 		"A route to a guarded host retries requests by the status of the answer.",
 		"Each attempt is one more Check: an outage of the authorizer (503) is multiplied, and a workload can execute one request twice.",
@@ -64,16 +64,41 @@ func (c *checker) checkRoutes() {
 	c.checkNormalizationPatches()
 }
 
-// checkNormalizationPatches finds EnvoyFilters that switch the normalisation off.
+// checkNormalizationPatches finds EnvoyFilters that switch the normalisation off, or change the path of a guarded workload's request after it
+// was decided.
 func (c *checker) checkNormalizationPatches() {
 	for _, o := range c.OfKind(objects.Networking, "EnvoyFilter") {
-		o.Spec().Find("configPatches").Walk(func(n *objects.Node) bool {
-			if (n.Key == "normalize_path" || n.Key == "normalizePath") && n.IsFalse() {
-				c.report.Add(pathsNotNormalized, n, "%s switches the normalisation of paths off", o.Title())
-			}
-			return true
-		})
+		for _, patch := range o.Spec().Find("configPatches").Entries() {
+			isInbound := patch.FindPath("match", "context").String() == "SIDECAR_INBOUND" && c.patchesGuarded(o)
+			patch.Find("patch").Walk(func(n *objects.Node) bool {
+				switch {
+				case (n.Key == "normalize_path" || n.Key == "normalizePath") && n.IsFalse():
+					c.report.Add(pathsNotNormalized, n, "%s switches the normalisation of paths off", o.Title())
+				case isInbound && rewritesPath(n):
+					c.report.Add(pathsNotNormalized, n, "%s changes the path of inbound requests", o.Title())
+				}
+				return true
+			})
+		}
 	}
+}
+
+// patchesGuarded reports an EnvoyFilter of the sidecar of a guarded workload.
+func (c *checker) patchesGuarded(o *objects.Object) bool {
+	return slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return c.IsGuarded(w) && c.Selects(o, w) })
+}
+
+var luaPath = regexp.MustCompile(`(?i):\s*(replace|add)\s*\(\s*["']:path["']`)
+
+// rewritesPath reports a value of Envoy's configuration that gives a request another path: of a route, of a mutation of headers, or of Lua code.
+func rewritesPath(n *objects.Node) bool {
+	switch n.Key {
+	case "prefix_rewrite", "prefixRewrite", "regex_rewrite", "regexRewrite", "path_rewrite_policy", "pathRewritePolicy":
+		return true
+	case "key":
+		return n.String() == ":path" && n.Parent().Key == "header"
+	}
+	return isLua(n) && luaPath.MatchString(n.String())
 }
 
 func (c *checker) leadsToGuarded(http *objects.Node, namespace string) bool {

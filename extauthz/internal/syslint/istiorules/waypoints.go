@@ -193,10 +193,7 @@ func (c *checker) findService(namespace, name string) *objects.Object {
 const useWaypoint = "istio.io/use-waypoint"
 
 func (c *checker) waypointOfService(o *objects.Object) *objects.Object {
-	name, namespace := o.Labels[useWaypoint], orText(o.Labels[useWaypoint+"-namespace"], o.Namespace)
-	if name == "" {
-		name, namespace = c.NamespaceLabel(o.Namespace, useWaypoint), orText(c.NamespaceLabel(o.Namespace, useWaypoint+"-namespace"), o.Namespace)
-	}
+	name, namespace := c.WaypointOf(o)
 	return c.findGateway(namespace, name)
 }
 

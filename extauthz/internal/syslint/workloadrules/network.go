@@ -42,7 +42,22 @@ func (c *checker) checkNetworks() {
 			}
 		}
 	}
+	for _, policy := range c.AskingPolicies() {
+		for _, w := range c.GatewayPods(policy) {
+			c.checkGatewayChecks(w, c.ProviderOf(policy))
+		}
+	}
 	c.checkScrapes()
+}
+
+// checkGatewayChecks checks the way from the pods of a gateway to the authorizers.
+func (c *checker) checkGatewayChecks(w *model.Workload, p *model.Provider) {
+	if p == nil {
+		return
+	}
+	for _, h := range c.FindHosts(p.Config.Find("service").String(), "") {
+		c.checkChecks(w, h, h.FindPort(p.Config.Find("port").Int()), c.WorkloadsOf(h))
+	}
 }
 
 // checkChecks checks the way from a guarded workload to the authorizers behind a Service.
