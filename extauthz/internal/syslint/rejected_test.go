@@ -22,6 +22,7 @@ func TestRejectedValues(t *testing.T) {
 		"an outage that cannot happen": {[]edit{{orders, "rules:", "onOutage: allow\n  rules:"}, {authorizer, "jwks: {file: jwks.json}", "home: false\n    jwks: {file: jwks.json}"}},
 			"AccessPolicy: onOutage: allow needs an entry of trust with home: true"},
 		"an outage that can happen": {[]edit{{orders, "rules:", "onOutage: allow\n  rules:"}}, ""},
+		"files of a remote key set": {[]edit{{authorizer, "jwks: {file: jwks.json}", `jwks: {url: "https://keys.example/jwks.json", caFile: ca.pem, seed: /var/lib/meshpass/seed.json}`}}, ""},
 		"a variable":                {[]edit{{authorizer, `"0.0.0.0:9090"`, `"${POD_IP}:9090"`}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
