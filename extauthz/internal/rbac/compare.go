@@ -228,7 +228,7 @@ func (c *comparer) prepareAPI(r *tykroute.Router, a *model.API) *apiComparison {
 	if a.Form == model.OpenAPI {
 		x.org = a.Root.FindFold("info", "orgId").String()
 	}
-	x.ways = waysTo(a, r.APIs(), r.Switches)
+	x.ways = waysTo(a, r)
 	switch {
 	case a.Discovery != nil:
 		c.addUnchecked(a.Discovery, fmt.Sprintf("API %s: service discovery finds its hosts while the gateway runs", a.Title()))

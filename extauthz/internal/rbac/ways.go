@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"net/url"
@@ -33,6 +34,7 @@ type way struct {
 	except    pathset.Set // client's paths under an alias that match the listen path too: Tyk strips them as those
 	target    *url.URL
 	keepsHost bool
+	entrance  tykroute.Request // the host and port of entry
 }
 
 // rests are the rests that belong to a way.
@@ -60,11 +62,7 @@ type text struct {
 // request is the example of a region as a request of a client.
 func (w *way) request(method string, r pathset.Region) tykroute.Request {
 	u := url.URL{Path: w.clientPath(r), RawQuery: w.query}
-	host := "gateway.invalid"
-	if domain := w.serving.Domain.String(); domain != "" && !strings.Contains(domain, "{") {
-		host = domain
-	}
-	return tykroute.Request{Method: method, Host: host, Target: u.RequestURI(), Header: w.header}
+	return tykroute.Request{Method: method, Host: cmp.Or(w.entrance.Host, "gateway.invalid"), Port: w.entrance.Port, Target: u.RequestURI(), Header: w.header}
 }
 
 func (w *way) clientPath(r pathset.Region) string   { return w.client.join(r) }
@@ -95,14 +93,18 @@ type versionChoice struct {
 }
 
 // waysTo finds the ways to the upstreams of an API through the entries of all APIs of its gateway.
-func waysTo(serving *model.API, apis []*model.API, switches tykroute.Switches) (all []*way) {
+func waysTo(serving *model.API, router *tykroute.Router) (all []*way) {
+	apis := router.APIs()
 	for _, entry := range apis {
 		if entry.Internal {
 			continue
 		}
 		for _, v := range versionsOf(entry, apis) {
 			if v.serving == serving {
-				all = append(all, waysThrough(entry, v, switches)...)
+				for _, w := range waysThrough(entry, v, router.Switches) {
+					w.entrance = router.SampleEntrance(entry)
+					all = append(all, w)
+				}
 			}
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -180,7 +179,7 @@ func (c *checker) checkGateway(router *tykroute.Router) {
 	probes := slices.Concat(probesOfTables(tables), shared)
 	for _, mapping := range mappings {
 		if mapping.State != tykroute.NotServed {
-			probes = append(probes, probesOfPath(sampleHost(router, mapping.API), samplePath(mapping.API.ListenPath.String()))...)
+			probes = append(probes, probesOfPath(cmp.Or(router.SampleEntrance(mapping.API).Host, probeHost), tykroute.Sample(mapping.API.ListenPath.String()))...)
 		}
 	}
 	answers := map[*model.API][]answeredProbe{}
@@ -482,31 +481,6 @@ func probesOfPath(host, start string) []probe {
 		}
 	}
 	return all
-}
-
-func sampleHost(router *tykroute.Router, a *model.API) string {
-	if router.Switches.CustomDomains && a.Domain != nil {
-		return samplePath(a.Domain.String())
-	}
-	return cmp.Or(router.Switches.HostName, probeHost)
-}
-
-var parameter = regexp.MustCompile(`\{[^{}:]+(?::((?:[^{}]|\{[^{}]*\})+))?\}`)
-
-// samplePath writes values for the parameters of a listen path or a domain.
-func samplePath(text string) string {
-	return parameter.ReplaceAllStringFunc(text, func(match string) string {
-		pattern, err := regexp.Compile("^(?:" + cmp.Or(parameter.FindStringSubmatch(match)[1], "[^/]+") + ")$")
-		if err != nil {
-			return "x"
-		}
-		for _, sample := range []string{"probe", "7", "42", "v1", "a", "A", "en", "1234567890", "00000000-0000-0000-0000-000000000000", "a/b"} {
-			if pattern.MatchString(sample) {
-				return sample
-			}
-		}
-		return "x"
-	})
 }
 
 // probesOfRoute makes requests that a route of a Gateway takes.

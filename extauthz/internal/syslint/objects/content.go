@@ -67,6 +67,8 @@ func recognise(name string, root *Node) ContentKind {
 		return TykConfig
 	case name == "tyk.conf":
 		return TykConfig
+	case name == "policies.json" && root.IsEmpty(): // Tyk's own file, without a policy
+		return TykPolicies
 	case has("meshConfig") || root.FindPath("values", "meshConfig") != nil || root.FindPath("istiod", "meshConfig") != nil, isMeshValues(root), isMeshValues(root.Find("istiod")):
 		return MeshValues
 	case root.FindPath("tyk-gateway", "gateway") != nil, root.FindPath("gateway", "extraEnvs") != nil, root.FindPath("tyk-oss") != nil, root.FindPath("gateway", "enableStrictRoutes") != nil:

@@ -90,3 +90,14 @@ func TestPipe(t *testing.T) {
 		t.Errorf("objects %v, unchecked %v", o, reader.Set.Unchecked)
 	}
 }
+
+// Tyk's file of policies may have none.
+func TestEmptyPolicies(t *testing.T) {
+	for text, want := range map[string]int{"{}": 1, "": 0, `{"a": 1}`: 0} {
+		reader := objects.NewReader()
+		reader.ReadText("policies.json", []byte(text))
+		if got := len(reader.Set.ContentsOf(objects.TykPolicies)); got != want || want == 1 && len(reader.Set.Unchecked) > 0 {
+			t.Errorf("%q: %d contents, not checked %+v", text, got, reader.Set.Unchecked)
+		}
+	}
+}
