@@ -144,6 +144,7 @@ rbac-proof: test-programs ## Send random requests through gateways with the Tyk 
 
 .PHONY: routes-proof
 routes-proof: bin/tyk bin/tyk-templates bin/meshpass bin/envoy bin/istiod ## Compare routes from definitions with the real gateway by random requests [REQUESTS=10000]
+	cd extauthz && ROUTES_DEFINITIONS=$(or $(REQUESTS),10000) go test -count=1 -v -timeout 60m -run '^TestRandomDefinitions$$' ./internal/routes
 	cd e2e && ROUTES_REQUESTS=$(or $(REQUESTS),10000) go test -count=1 -v -timeout 60m ./routes
 
 .PHONY: lint-load

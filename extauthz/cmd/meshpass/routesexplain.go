@@ -92,11 +92,15 @@ func readRequests(cmd *cobra.Command, name string) ([]tykroute.Request, error) {
 			Headers              map[string]string
 		}
 		err := decoder.Decode(&line)
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF) && len(all) == 0:
+			return nil, fmt.Errorf("%s: it has no request; write one JSON object a line, such as {\"method\": \"GET\", \"target\": \"/orders/7\"}", documentName(name))
+		case errors.Is(err, io.EOF):
 			return all, nil
-		}
-		if err != nil {
+		case err != nil:
 			return nil, fmt.Errorf("%s: request %d: %w", documentName(name), len(all)+1, err)
+		case line.Method == "" || line.Target == "":
+			return nil, fmt.Errorf("%s: request %d: want method and target", documentName(name), len(all)+1)
 		}
 		r := tykroute.Request{Method: line.Method, Host: line.Host, Target: line.Target, Header: http.Header{}}
 		for name, value := range line.Headers {
