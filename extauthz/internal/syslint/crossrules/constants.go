@@ -166,7 +166,7 @@ func (c *checker) checkIdentityHeaders() {
 // isDropped reports a claim or a scope that no API leaves in its tokens: each one lists others in its own settings.
 func (c *checker) isDropped(list, name string) bool {
 	found := false
-	for _, a := range c.ServedAPIs() {
+	for _, a := range c.served {
 		if a.IsCanary() || !a.Runs("SignIdentity") {
 			continue
 		}

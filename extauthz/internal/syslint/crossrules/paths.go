@@ -8,7 +8,6 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 	"github.com/meshpass/meshpass/internal/gateway/hooks"
-	"github.com/meshpass/meshpass/shared/identity"
 )
 
 var rulePath = registry.Define("rule_path_unreachable", finding.Error,
@@ -18,8 +17,15 @@ var rulePath = registry.Define("rule_path_unreachable", finding.Error,
 
 // checkRulePaths compares the paths of rules with those that the APIs of a gateway can send.
 func (c *checker) checkRulePaths() {
+	byAccount, byID := map[string][]*model.API{}, map[string][]*model.API{}
+	for _, a := range c.served {
+		byID["edge/"+a.ID] = append(byID["edge/"+a.ID], a)
+		for _, w := range c.targetsOf(a) {
+			byAccount[w.Identity()] = append(byAccount[w.Identity()], a)
+		}
+	}
 	for _, d := range c.Documents {
-		prefixes, known := c.prefixesFor(d)
+		prefixes, known := c.prefixesFor(d, byAccount, byID)
 		if !known {
 			continue
 		}
@@ -78,38 +84,21 @@ func (c *checker) isForGateways(d *model.Document, rule *objects.Node) bool {
 
 // prefixesFor gives what the paths of requests begin with that APIs send to the targets of a document, or that clients send to its APIs. known is
 // false if some cannot be known: URL rewriting, versions and loops write any path.
-func (c *checker) prefixesFor(d *model.Document) (prefixes []string, known bool) {
+func (c *checker) prefixesFor(d *model.Document, byAccount, byID map[string][]*model.API) (prefixes []string, known bool) {
 	for _, target := range d.Spec().FindPath("targets", "workloads").Texts() {
-		id, edge := strings.CutPrefix(target, "edge/")
-		found := false
-		for _, a := range c.ServedAPIs() {
-			listen := literalPrefix(a.ListenPathText())
-			switch {
-			case edge && a.ID == id:
-				if a.Internal || c.isLoopedTo(a) {
-					return nil, false
-				}
-				prefixes, found = append(prefixes, listen, "/"+a.ID+"/"), true
-			case !edge && c.leadsTo(a, d):
-				if c.rewrites(a) {
-					return nil, false
-				}
-				for _, t := range a.Targets {
-					u := t.URL()
-					if u == nil || t.What == "proxy_url" {
-						continue
-					}
-					base := strings.TrimSuffix(u.Path, "/") + "/"
-					if a.StripsPath {
-						prefixes = append(prefixes, base)
-					} else {
-						prefixes = append(prefixes, strings.TrimSuffix(base, "/")+listen, base+a.ID+"/")
-					}
-				}
-				found = true
+		for _, a := range byID[target] {
+			if a.Internal || c.isLoopedTo(a) {
+				return nil, false
 			}
+			prefixes = append(prefixes, literalPrefix(a.ListenPathText()), "/"+a.ID+"/")
 		}
-		if !found {
+		for _, a := range byAccount[target] {
+			if c.rewrites(a) {
+				return nil, false
+			}
+			prefixes = append(prefixes, upstreamPrefixes(a)...)
+		}
+		if len(byID[target])+len(byAccount[target]) == 0 {
 			return nil, false
 		}
 	}
@@ -117,13 +106,41 @@ func (c *checker) prefixesFor(d *model.Document) (prefixes []string, known bool)
 	return slices.Compact(prefixes), len(prefixes) > 0
 }
 
-// isLoopedTo reports an API that gets requests of other APIs: as their version, or by tyk://.
-func (c *checker) isLoopedTo(a *model.API) bool {
-	return slices.ContainsFunc(c.APIs, func(other *model.API) bool {
-		return slices.ContainsFunc(other.Children, func(id *objects.Node) bool { return c.FindAPI(id.String()) != nil && c.FindAPI(id.String()).ID == a.ID }) ||
-			slices.ContainsFunc(other.Targets, model.Target.IsInternal) || other.Root.FindFold("proxy", "target_internal") != nil
-	})
+// upstreamPrefixes gives what the paths of an API's requests begin with at its targets.
+func upstreamPrefixes(a *model.API) (all []string) {
+	for _, t := range a.Targets {
+		u := t.URL()
+		if u == nil || t.What == "proxy_url" {
+			continue
+		}
+		base := strings.TrimSuffix(u.Path, "/") + "/"
+		if a.StripsPath {
+			all = append(all, base)
+		} else {
+			all = append(all, strings.TrimSuffix(base, "/")+literalPrefix(a.ListenPathText()), base+a.ID+"/")
+		}
+	}
+	return all
 }
+
+// findLoops finds the APIs that get requests of other APIs: as their version, or by tyk://. Any API may be meant by a loop.
+func (c *checker) findLoops() {
+	c.loopedTo = map[string]bool{}
+	for _, a := range c.APIs {
+		for _, id := range a.Children {
+			if child := c.FindAPI(id.String()); child != nil {
+				c.loopedTo[child.ID] = true
+			}
+		}
+		if slices.ContainsFunc(a.Targets, model.Target.IsInternal) || a.Root.FindFold("proxy", "target_internal") != nil {
+			c.loopedTo[anyAPI] = true
+		}
+	}
+}
+
+const anyAPI = "*"
+
+func (c *checker) isLoopedTo(a *model.API) bool { return c.loopedTo[anyAPI] || c.loopedTo[a.ID] }
 
 // rewrites reports an API whose requests can have any path at the upstream.
 func (c *checker) rewrites(a *model.API) bool {
@@ -139,22 +156,18 @@ func isForeign(e hooks.Entry) bool {
 	return !ours && !e.Disabled
 }
 
-// leadsTo reports an API with a target that is a workload of a document.
-func (c *checker) leadsTo(a *model.API, d *model.Document) bool {
+// targetsOf gives the workloads that an API leads to.
+func (c *checker) targetsOf(a *model.API) (all []*model.Workload) {
 	g := c.GatewayOf(a)
-	return slices.ContainsFunc(a.Targets, func(t model.Target) bool {
+	for _, t := range a.Targets {
 		t.Text = g.Resolve(t.Text)
 		u := t.URL()
 		if u == nil {
-			return false
+			continue
 		}
 		for _, h := range c.FindHosts(u.Hostname(), a.Namespace) {
-			for _, w := range c.WorkloadsOf(h) {
-				if slices.ContainsFunc(d.Compiled.Spec().Targets, func(p identity.Pattern) bool { return p.Match(identity.Workload(w.Identity())) }) {
-					return true
-				}
-			}
+			all = append(all, c.WorkloadsOf(h)...)
 		}
-		return false
-	})
+	}
+	return all
 }

@@ -19,11 +19,14 @@ type checker struct {
 	report   *finding.Report
 	now      time.Time
 	complete bool // the input has all workloads
+	served   []*model.API
+	loopedTo map[string]bool // ids of APIs that get requests of other APIs
 }
 
 // Check looks for all faults.
 func Check(m *model.Model, report *finding.Report) {
-	c := &checker{Model: m, report: report, now: time.Now()}
+	c := &checker{Model: m, report: report, now: time.Now(), served: m.ServedAPIs()}
+	c.findLoops()
 	c.checkTrust()
 	c.checkDomains()
 	c.checkGrants()
