@@ -16,7 +16,7 @@ import (
 
 var (
 	keySetInvalid = registry.Define("key_set_invalid", finding.Error,
-		"A key set that an authorizer or a plugin names is invalid: empty, with a private key, or with a kid that is not the key's thumbprint.",
+		"A key set that an authorizer or a plugin names is invalid: empty, with a private key, with a kid that is not the key's thumbprint, or that of two home issuers.",
 		"The authorizer does not start, or keeps its last set: a new key does not arrive. A private key that was published is no secret any more.",
 		"Write the set with `meshpass keys publish`. Replace a key that was published: `meshpass keys new`.")
 	keysUnusable = registry.Define("signing_keys_unusable", finding.Error,
@@ -32,7 +32,15 @@ var (
 // checkKeyFiles checks the key sets and the signing keys that configurations name.
 func (c *checker) checkKeyFiles() {
 	for _, a := range c.Authorizers {
+		files := map[string]string{}
 		for _, t := range a.Trust {
+			file := path.Clean(t.KeyFile.String())
+			if t.KeyFile != nil && !t.Node.Find("home").IsFalse() {
+				if other := files[file]; other != "" {
+					c.report.Add(keySetInvalid, t.KeyFile, "the entries of %s and %s have one file, and a key may sign for one issuer only", other, t.Issuer.String())
+				}
+				files[file] = t.Issuer.String()
+			}
 			for _, set := range c.Set.ContentsOf(objects.KeySet) {
 				if !isFileOf(a.Content, t.KeyFile.String(), set) || len(set.Text) == 0 {
 					continue
