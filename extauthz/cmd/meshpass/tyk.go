@@ -70,7 +70,7 @@ could not be done.`,
 		}
 		for _, d := range report.Definitions {
 			for _, note := range d.Notes {
-				fmt.Fprintf(cmd.ErrOrStderr(), "meshpass: %s: API %s: %s\n", d.File, d.API, note)
+				printer.Fprintf(cmd.ErrOrStderr(), "meshpass: %s: API %s: %s\n", d.File, d.API, note)
 			}
 		}
 		var changes []documentChange
@@ -164,7 +164,7 @@ func writeChange(cmd *cobra.Command, c documentChange) error {
 		err = atomicfile.Write(path, c.after, 0o644)
 	}
 	if err == nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "changed %s\n", c.name)
+		printer.Fprintf(cmd.ErrOrStderr(), "changed %s\n", c.name)
 	}
 	return err
 }

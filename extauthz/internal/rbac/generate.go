@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/rbac/hops"
 	"github.com/meshpass/meshpass/extauthz/internal/rbac/pathbox"
 	"github.com/meshpass/meshpass/extauthz/internal/rbac/rights"
@@ -349,12 +350,12 @@ func (d Differences) Print(to io.Writer) error {
 		}
 	}
 	for _, u := range d.Unchecked {
-		fmt.Fprintf(&b, "%s: refused: %s\n", u.Place, u.Reason)
+		printer.Fprintf(&b, "%s: refused: %s\n", u.Place, u.Reason)
 	}
 	for _, text := range d.Notes {
-		fmt.Fprintf(&b, "note: %s\n", text)
+		printer.Fprintf(&b, "note: %s\n", text)
 	}
-	fmt.Fprintf(&b, "wider: %d, narrower: %d, refused: %d\n", len(d.Wider), len(d.Narrower), len(d.Unchecked))
+	printer.Fprintf(&b, "wider: %d, narrower: %d, refused: %d\n", len(d.Wider), len(d.Narrower), len(d.Unchecked))
 	_, err := io.WriteString(to, b.String())
 	return err
 }

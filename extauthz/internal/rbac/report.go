@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 )
 
@@ -163,39 +164,39 @@ func (r Report) Print(to io.Writer) error {
 				continue
 			}
 			if first {
-				fmt.Fprintf(&b, "%s: %s\n", k.Kind, k.Meaning)
+				printer.Fprintf(&b, "%s: %s\n", k.Kind, k.Meaning)
 				first = false
 			}
 			row.print(&b)
 		}
 	}
 	for _, u := range r.Unchecked {
-		fmt.Fprintf(&b, "%s: not checked: %s\n", u.Place, u.Reason)
+		printer.Fprintf(&b, "%s: not checked: %s\n", u.Place, u.Reason)
 	}
 	for _, text := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", text)
+		printer.Fprintf(&b, "note: %s\n", text)
 	}
 	var counts []string
 	for _, k := range kinds {
 		counts = append(counts, fmt.Sprintf("%s: %d", k.Kind, r.Counts[k.Kind]))
 	}
-	fmt.Fprintf(&b, "%s; faults: %d, not checked: %d\n", strings.Join(counts, ", "), r.Faults, len(r.Unchecked))
+	printer.Fprintf(&b, "%s; faults: %d, not checked: %d\n", strings.Join(counts, ", "), r.Faults, len(r.Unchecked))
 	_, err := io.WriteString(to, b.String())
 	return err
 }
 
 func (row Row) print(b *strings.Builder) {
-	fmt.Fprintf(b, "  %s, API %s: %s %s%s%s\n", row.Who, row.API, row.methodText(), row.pathText(), row.aliasText(), row.acceptedText())
+	printer.Fprintf(b, "  %s, API %s: %s %s%s%s\n", row.Who, row.API, row.methodText(), row.pathText(), row.aliasText(), row.acceptedText())
 	if row.Example != nil {
-		fmt.Fprintf(b, "    example: %s\n", row.Example)
+		printer.Fprintf(b, "    example: %s\n", row.Example)
 	}
 	if row.Reason != "" {
-		fmt.Fprintf(b, "    %s\n", row.Reason)
+		printer.Fprintf(b, "    %s\n", row.Reason)
 	}
 	for _, condition := range row.Conditions {
-		fmt.Fprintf(b, "    condition: %s\n", condition)
+		printer.Fprintf(b, "    condition: %s\n", condition)
 	}
-	fmt.Fprintf(b, "    %s\n", row.Place)
+	printer.Fprintf(b, "    %s\n", row.Place)
 }
 
 func (row Row) methodText() string {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 	"github.com/meshpass/meshpass/extauthz/internal/tykroute"
@@ -748,24 +749,24 @@ func (c *checker) hasInnerCallers(d *model.Document) bool {
 func (r Report) Print(to io.Writer) error {
 	var b strings.Builder
 	for _, row := range r.Coverage {
-		fmt.Fprintf(&b, "API %s at %s\n", row.API, row.Listens)
+		printer.Fprintf(&b, "API %s at %s\n", row.API, row.Listens)
 		for _, part := range []struct {
 			name  string
 			texts []string
 		}{{"routes", row.Routes}, {"upstreams", row.Upstreams}, {"workloads", row.Workloads}, {"documents", row.Documents}, {"rules", row.Rules}} {
-			fmt.Fprintf(&b, "  %-10s %s\n", part.name, cmp.Or(strings.Join(part.texts, ", "), "-"))
+			printer.Fprintf(&b, "  %-10s %s\n", part.name, cmp.Or(strings.Join(part.texts, ", "), "-"))
 		}
 	}
 	for _, h := range r.Holes {
-		fmt.Fprintf(&b, "%s: %s [%s]\n", h.Place, h.Message, h.Code)
+		printer.Fprintf(&b, "%s: %s [%s]\n", h.Place, h.Message, h.Code)
 	}
 	for _, u := range r.Unchecked {
-		fmt.Fprintf(&b, "%s: not checked: %s\n", u.Place, u.Reason)
+		printer.Fprintf(&b, "%s: not checked: %s\n", u.Place, u.Reason)
 	}
 	for _, note := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", note)
+		printer.Fprintf(&b, "note: %s\n", note)
 	}
-	fmt.Fprintf(&b, "APIs: %d, routes: %d, holes: %d, not checked: %d\n", len(r.Coverage), r.Routes, len(r.Holes), len(r.Unchecked))
+	printer.Fprintf(&b, "APIs: %d, routes: %d, holes: %d, not checked: %d\n", len(r.Coverage), r.Routes, len(r.Holes), len(r.Unchecked))
 	_, err := io.WriteString(to, b.String())
 	return err
 }

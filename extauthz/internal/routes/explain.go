@@ -1,11 +1,11 @@
 package routes
 
 import (
-	"fmt"
 	"io"
 	"slices"
 	"strings"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 	"github.com/meshpass/meshpass/extauthz/internal/tykroute"
@@ -106,11 +106,11 @@ func (e Explained) Passes() bool {
 func (e Explained) Print(to io.Writer) error {
 	var b strings.Builder
 	for _, x := range e.Requests {
-		fmt.Fprintf(&b, "%s %s%s\n", x.Method, x.Host, x.Target)
+		printer.Fprintf(&b, "%s %s%s\n", x.Method, x.Host, x.Target)
 		if x.API != "" {
-			fmt.Fprintf(&b, "  API: %s", x.API)
+			printer.Fprintf(&b, "  API: %s", x.API)
 			if x.Serving != x.API {
-				fmt.Fprintf(&b, ", served by %s", x.Serving)
+				printer.Fprintf(&b, ", served by %s", x.Serving)
 			}
 			if x.Alias {
 				b.WriteString(", under its alias")
@@ -121,34 +121,34 @@ func (e Explained) Print(to io.Writer) error {
 			b.WriteString("\n")
 		}
 		for _, u := range x.Upstreams {
-			fmt.Fprintf(&b, "  upstream: %s %s%s", u.Method, u.URL, u.Path)
+			printer.Fprintf(&b, "  upstream: %s %s%s", u.Method, u.URL, u.Path)
 			if u.Query != "" {
-				b.WriteString("?" + u.Query)
+				printer.Fprintf(&b, "?%s", u.Query)
 			}
 			if len(x.Upstreams) > 1 {
-				fmt.Fprintf(&b, " (weight %d)", u.Weight)
+				printer.Fprintf(&b, " (weight %d)", u.Weight)
 			}
 			b.WriteString("\n")
 		}
 		if x.Outcome != tykroute.Passed {
-			fmt.Fprintf(&b, "  %s", x.Outcome)
+			printer.Fprintf(&b, "  %s", x.Outcome)
 			if x.Status != 0 {
-				fmt.Fprintf(&b, " %d", x.Status)
+				printer.Fprintf(&b, " %d", x.Status)
 			}
-			fmt.Fprintf(&b, ": %s\n", x.Reason)
+			printer.Fprintf(&b, ": %s\n", x.Reason)
 		}
 		if x.Location != "" {
-			fmt.Fprintf(&b, "  location: %s\n", x.Location)
+			printer.Fprintf(&b, "  location: %s\n", x.Location)
 		}
 		if x.Place != nil {
-			fmt.Fprintf(&b, "  at %s\n", x.Place)
+			printer.Fprintf(&b, "  at %s\n", x.Place)
 		}
 	}
 	for _, u := range e.Unchecked {
-		fmt.Fprintf(&b, "%s: not checked: %s\n", u.Place, u.Reason)
+		printer.Fprintf(&b, "%s: not checked: %s\n", u.Place, u.Reason)
 	}
 	for _, note := range e.Notes {
-		fmt.Fprintf(&b, "note: %s\n", note)
+		printer.Fprintf(&b, "note: %s\n", note)
 	}
 	_, err := io.WriteString(to, b.String())
 	return err

@@ -13,6 +13,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 	"github.com/meshpass/meshpass/extauthz/internal/tykroute"
@@ -342,22 +343,22 @@ func (r Rendered) PrintStates(to io.Writer) error {
 	for _, a := range r.APIs {
 		counts[a.State]++
 		if a.State != tykroute.Mapped {
-			fmt.Fprintf(&b, "%s: API %s: %s: %s\n", a.Place, a.API, a.State, a.Reason)
+			printer.Fprintf(&b, "%s: API %s: %s: %s\n", a.Place, a.API, a.State, a.Reason)
 		}
 		for _, note := range a.Notes {
-			fmt.Fprintf(&b, "%s: API %s: note: %s\n", a.Place, a.API, note)
+			printer.Fprintf(&b, "%s: API %s: note: %s\n", a.Place, a.API, note)
 		}
 	}
 	for _, u := range r.Unchecked {
-		fmt.Fprintf(&b, "%s: not checked: %s\n", u.Place, u.Reason)
+		printer.Fprintf(&b, "%s: not checked: %s\n", u.Place, u.Reason)
 	}
 	for _, note := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", note)
+		printer.Fprintf(&b, "note: %s\n", note)
 	}
 	if len(r.Objects) == 0 && counts[tykroute.Mapped] > 0 {
 		b.WriteString("no route is written: correct what is refused or not checked, or add --partial, which denies requests to refused APIs\n")
 	}
-	fmt.Fprintf(&b, "APIs: %d mapped, %d refused, %d not served; objects: %d; not checked: %d\n",
+	printer.Fprintf(&b, "APIs: %d mapped, %d refused, %d not served; objects: %d; not checked: %d\n",
 		counts[tykroute.Mapped], counts[tykroute.Refused], counts[tykroute.NotServed], len(r.Objects), len(r.Unchecked))
 	_, err := io.WriteString(to, b.String())
 	return err

@@ -3,7 +3,6 @@ package syslint
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -17,21 +16,21 @@ import (
 func (r Report) Print(to io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "%s: %s: %s [%s]\n  breaks: %s\n  fix: %s\n  %s, %s\n", f.Place, f.Severity, f.Message, f.Code, f.Breaks, f.Fix, f.Docs, f.Proof)
+		printer.Fprintf(&b, "%s: %s: %s [%s]\n  breaks: %s\n  fix: %s\n  %s, %s\n", f.Place, f.Severity, f.Message, f.Code, f.Breaks, f.Fix, f.Docs, f.Proof)
 	}
 	for _, u := range r.Unchecked {
-		fmt.Fprintf(&b, "%s: not checked: %s\n", u.Place, u.Reason)
+		printer.Fprintf(&b, "%s: not checked: %s\n", u.Place, u.Reason)
 	}
 	for _, text := range r.Outdated {
-		fmt.Fprintf(&b, "the baseline accepts a finding that is not there: %s\n", text)
+		printer.Fprintf(&b, "the baseline accepts a finding that is not there: %s\n", text)
 	}
 	for _, text := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", text)
+		printer.Fprintf(&b, "note: %s\n", text)
 	}
 	for _, kind := range slices.Sorted(maps.Keys(r.Ignored)) {
-		fmt.Fprintf(&b, "note: no check reads %s: %d\n", kind, r.Ignored[kind])
+		printer.Fprintf(&b, "note: no check reads %s: %d\n", kind, r.Ignored[kind])
 	}
-	fmt.Fprintf(&b, "objects: %d, files: %d, findings: %d, accepted: %d, not checked: %d\n", r.Objects, r.Files, len(r.Findings), r.Accepted, len(r.Unchecked))
+	printer.Fprintf(&b, "objects: %d, files: %d, findings: %d, accepted: %d, not checked: %d\n", r.Objects, r.Files, len(r.Findings), r.Accepted, len(r.Unchecked))
 	_, err := io.WriteString(to, b.String())
 	return err
 }

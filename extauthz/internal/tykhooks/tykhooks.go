@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/meshpass/meshpass/extauthz/internal/docedit"
+	"github.com/meshpass/meshpass/extauthz/internal/printer"
 	"github.com/meshpass/meshpass/internal/gateway/hooks"
 )
 
@@ -354,7 +355,7 @@ func (r Report) Print(to io.Writer) error {
 		if !d.Complete {
 			state = "not complete"
 		}
-		if _, err := fmt.Fprintf(to, "%s: API %s (%s): %s\n", d.File, d.API, d.Form, state); err != nil {
+		if _, err := printer.Fprintf(to, "%s: API %s (%s): %s\n", d.File, d.API, d.Form, state); err != nil {
 			return err
 		}
 		for _, row := range []struct {
@@ -362,7 +363,7 @@ func (r Report) Print(to io.Writer) error {
 			texts []string
 		}{{"missing", d.Missing}, {"problem", d.Problems}, {"note", d.Notes}} {
 			for _, text := range row.texts {
-				fmt.Fprintf(to, "  %s: %s\n", row.label, text)
+				printer.Fprintf(to, "  %s: %s\n", row.label, text)
 			}
 		}
 	}
