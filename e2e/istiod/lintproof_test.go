@@ -172,6 +172,12 @@ func TestLintSettings(t *testing.T) {
 			t.Errorf("%v per cent of all traces, want Istio's default of 1", got)
 		}
 	})
+	t.Run("tracing_sampling, defaultProviders", func(t *testing.T) {
+		manager := managerOf(t, loadChains(t, withMesh(tracer+`, defaultProviders: {tracing: [otel]}`)))
+		if got := manager.GetTracing().GetRandomSampling().GetValue(); got != 1 {
+			t.Errorf("%v per cent of all traces, want Istio's default of 1", got)
+		}
+	})
 	for name, known := range map[string]bool{"otel": true, "OTel": true, "otell": false, "meshpass": false} {
 		t.Run("tracing_provider_unknown "+name, func(t *testing.T) {
 			spec := `{tracing: [{providers: [{name: ` + name + `}], randomSamplingPercentage: 100}]}`

@@ -276,7 +276,14 @@ func (c *checker) checkAuthorizers() {
 			if a.Mode == "mtls" || a.Mode == "server" {
 				c.checkOwnTLS(w, a)
 			}
-			if a.Mode != "mesh" || w.IsBeside() || c.IsAmbientWorkload(w) {
+			if w.Labels["security.istio.io/tlsMode"] == "disabled" && (a.Mode == "mesh" || a.Mode == "mtls") {
+				c.report.Add(plainClient, w.Object.Root, "%s has the label security.istio.io/tlsMode: disabled, by which callers send plaintext", w.Title())
+			}
+			if a.Mode != "mesh" || w.IsBeside() {
+				continue
+			}
+			if c.IsAmbientWorkload(w) && w.PodSpec != nil {
+				c.report.Add(notInjected, w.Object.Root, "%s is an authorizer with tls.mode mesh in ambient mode, where ztunnel names no client", w.Title())
 				continue
 			}
 			if c.InjectionOf(w) == model.NotInjected {

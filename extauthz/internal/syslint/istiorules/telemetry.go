@@ -84,6 +84,9 @@ func isBelow100(n *objects.Node) bool {
 func (c *checker) checkSampling(mesh *model.Mesh) {
 	if n := mesh.Find("defaultConfig", "tracing", "sampling"); n != nil && isBelow100(n) && !c.replacesSampling() {
 		c.report.Add(samplingCuts, n, "the mesh samples %s %% of all traces", n.String())
+	} else if providers := mesh.Find("defaultProviders", "tracing"); n == nil && !c.replacesSampling() && !c.samplesAll(mesh) &&
+		slices.ContainsFunc(providers.Texts(), func(name string) bool { return mesh.FindProvider(name) != nil }) {
+		c.report.Add(samplingCuts, providers, "the mesh traces without a rate of sampling, and Istio's default is 1 %%")
 	}
 	for _, p := range mesh.Providers() {
 		if n := p.Config.FindPath("sampling", "samplingPercentage"); n != nil && isBelow100(n) {
@@ -223,17 +226,20 @@ func leavesDenialsOut(expression string) bool {
 
 // samplesAllElsewhere reports a rate of 100 in the MeshConfig or in an object of the whole mesh.
 func (c *checker) samplesAllElsewhere(o *objects.Object) bool {
-	for _, mesh := range c.Meshes {
-		if n := mesh.Find("defaultConfig", "tracing", "sampling"); n != nil && !isBelow100(n) {
+	return slices.ContainsFunc(c.Meshes, c.samplesAll) || o.Namespace != c.RootNamespace && c.replacesSampling()
+}
+
+// samplesAll reports a rate of 100 in a MeshConfig, or in the settings of its istiod.
+func (c *checker) samplesAll(mesh *model.Mesh) bool {
+	if n := mesh.Find("defaultConfig", "tracing", "sampling"); n != nil && !isBelow100(n) {
+		return true
+	}
+	for _, text := range []string{mesh.FindValue("pilot", "traceSampling").String(), mesh.FindValue("traceSampling").String(), c.IstiodVariable(mesh, "PILOT_TRACE_SAMPLING")} {
+		if rate, err := strconv.ParseFloat(text, 64); err == nil && rate >= 100 {
 			return true
 		}
-		for _, text := range []string{mesh.FindValue("pilot", "traceSampling").String(), mesh.FindValue("traceSampling").String(), c.IstiodVariable(mesh, "PILOT_TRACE_SAMPLING")} {
-			if rate, err := strconv.ParseFloat(text, 64); err == nil && rate >= 100 {
-				return true
-			}
-		}
 	}
-	return o.Namespace != c.RootNamespace && c.replacesSampling()
+	return false
 }
 
 // logsDecision reports a format with the id of the decision, or with the whole metadata.
