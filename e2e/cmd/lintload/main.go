@@ -187,7 +187,7 @@ func writeDefinitions(root, dir string, definitions, services int) error {
 		proxy := api["proxy"].(map[string]any)
 		proxy["listen_path"] = fmt.Sprintf("/load/%s/", id)
 		if i%3 == 0 {
-			proxy["listen_path"] = fmt.Sprintf("/load/{tenant}/%s/", id)
+			proxy["listen_path"] = fmt.Sprintf("/tenants/{tenant}/%s/", id)
 		}
 		proxy["target_url"] = fmt.Sprintf("http://app-%04d.load-%02d.svc.cluster.local:8080/", i%services, i%services%20)
 		var allowed []map[string]any
