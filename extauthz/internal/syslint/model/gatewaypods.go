@@ -52,6 +52,13 @@ func (m *Model) WaypointOf(service *objects.Object) (name, namespace string) {
 
 // PodsOfGateway gives the pods of a Gateway: those of the input, or those that Istio deploys, with the labels and the account that it gives them.
 func (m *Model) PodsOfGateway(o *objects.Object) *Workload {
+	if m.gatewayPods[o] == nil {
+		m.gatewayPods[o] = m.findPodsOfGateway(o)
+	}
+	return m.gatewayPods[o]
+}
+
+func (m *Model) findPodsOfGateway(o *objects.Object) *Workload {
 	const nameLabel = "gateway.networking.k8s.io/gateway-name"
 	for _, w := range m.Workloads {
 		if w.Namespace == o.Namespace && w.Labels[nameLabel] == o.Name {

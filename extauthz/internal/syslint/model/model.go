@@ -34,6 +34,7 @@ type Model struct {
 
 	networkPolicies map[string][]*objects.Object // by namespace
 	foreign         map[*objects.Object]bool     // CUSTOM policies that ask authorizers of other systems
+	gatewayPods     map[*objects.Object]*Workload
 }
 
 // GuardLabel is the label whose values choose how a workload is guarded.
@@ -48,7 +49,7 @@ func New(set *objects.Set) *Model {
 	for _, o := range m.OfKind(objects.Core, "Namespace") {
 		m.Namespaces[o.Name] = o
 	}
-	m.networkPolicies = map[string][]*objects.Object{}
+	m.networkPolicies, m.gatewayPods = map[string][]*objects.Object{}, map[*objects.Object]*Workload{}
 	for _, o := range m.OfKind(objects.Network, "NetworkPolicy") {
 		m.networkPolicies[o.Namespace] = append(m.networkPolicies[o.Namespace], o)
 	}
