@@ -113,7 +113,9 @@ func CheckValues(name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	parseTrust(f.check, f.config.Trust, checkValues(f).domains, f.config.Insecure)
+	domains := checkValues(f).domains
+	parseTrust(f.check, f.config.Trust, domains, f.config.Insecure)
+	f.config.Policies.checkFolders(f.check, domains)
 	return slices.DeleteFunc(strictyaml.AsProblems(strictyaml.WithoutVariables(data, f.check.Err())), func(p strictyaml.Problem) bool {
 		return strings.HasSuffix(p.Key, ".jwks.seed") || strings.HasSuffix(p.Key, ".jwks.caFile") // on the authorizer's machine
 	}).Err()

@@ -48,23 +48,33 @@ func (c policiesConfig) unguardedMode() policy.Mode {
 
 // parseFolders returns the folders that can be read. Their documents are checked as often as they
 // are read.
-func (c policiesConfig) parseFolders(file *strictyaml.Checker, domains identity.TrustDomains) folders {
-	file.RequireOneOf(strictyaml.Path{"policies", "unguarded"}, c.Unguarded, unguardedDeny, string(policy.Shadow))
-	file.RequireEntries(strictyaml.Path{"policies", "dirs"}, len(c.Dirs))
-	var usable folders
-	for i, dir := range c.Dirs {
-		at := strictyaml.Path{"policies", "dirs", i}
-		dir.Path = file.ResolvePath(dir.Path)
-		if dir.check(file, at, c.Dirs[i].Path, domains) && dir.requireOwnName(file, at, usable) && dir.requireApart(file, at.With("path"), usable) {
+func (c policiesConfig) parseFolders(file *strictyaml.Checker, domains identity.TrustDomains) (usable folders) {
+	named, places := c.checkFolders(file, domains)
+	for i, dir := range named {
+		if file.RequireDir(places[i].With("path"), dir.Path) {
 			usable = append(usable, dir)
 		}
 	}
 	return usable
 }
 
+// checkFolders returns the folders whose settings are right, and the place of each. It does not look at them.
+func (c policiesConfig) checkFolders(file *strictyaml.Checker, domains identity.TrustDomains) (right folders, places []strictyaml.Path) {
+	file.RequireOneOf(strictyaml.Path{"policies", "unguarded"}, c.Unguarded, unguardedDeny, string(policy.Shadow))
+	file.RequireEntries(strictyaml.Path{"policies", "dirs"}, len(c.Dirs))
+	for i, dir := range c.Dirs {
+		at := strictyaml.Path{"policies", "dirs", i}
+		dir.Path = file.ResolvePath(dir.Path)
+		if dir.check(file, at, c.Dirs[i].Path, domains) && dir.requireOwnName(file, at, right) && dir.requireApart(file, at.With("path"), right) {
+			right, places = append(right, dir), append(places, at)
+		}
+	}
+	return right, places
+}
+
 // check takes the path also as it is written. The path of the folder is resolved.
 func (c policyDirConfig) check(file *strictyaml.Checker, at strictyaml.Path, written string, domains identity.TrustDomains) (usable bool) {
-	usable = file.RequireText(at.With("path"), written) && file.RequireDir(at.With("path"), c.Path)
+	usable = file.RequireText(at.With("path"), written)
 	file.RequireEntriesIfPresent(at.With("mayTarget"), len(c.MayTarget))
 	for i, scope := range c.MayTarget {
 		if err := policysource.CheckMayTarget(scope, domains); err != nil {

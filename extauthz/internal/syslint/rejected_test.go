@@ -23,6 +23,7 @@ func TestRejectedValues(t *testing.T) {
 			"AccessPolicy: onOutage: allow needs an entry of trust with home: true"},
 		"an outage that can happen": {[]edit{{orders, "rules:", "onOutage: allow\n  rules:"}}, ""},
 		"files of a remote key set": {[]edit{{authorizer, "jwks: {file: jwks.json}", `jwks: {url: "https://keys.example/jwks.json", caFile: ca.pem, seed: /var/lib/meshpass/seed.json}`}}, ""},
+		"two folders of one name":   {[]edit{{authorizer, `dirs: [{path: policies}]`, `dirs: [{path: policies}, {path: /etc/team/policies}]`}}, `two folders are named "policies"`},
 		"a variable":                {[]edit{{authorizer, `"0.0.0.0:9090"`, `"${POD_IP}:9090"`}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
