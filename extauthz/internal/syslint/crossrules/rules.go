@@ -44,6 +44,7 @@ func Check(m *model.Model, report *finding.Report) {
 	c.checkNoPrincipal()
 	c.checkIdentityHeaders()
 	c.checkRulePaths()
+	c.checkAdmissions()
 	c.checkRevocations()
 	c.checkAddresses()
 	c.checkOverrides()
