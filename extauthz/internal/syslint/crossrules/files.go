@@ -19,9 +19,9 @@ var (
 		"The configuration is rejected: the authorizer does not start, or the plugin denies every request.",
 		"Set the variable in the container, or correct its name.")
 	documentNotRead = registry.Define("document_not_read", finding.Error,
-		"A ConfigMap beside the authorizer has a document that no folder of policies.dirs has.",
+		"A ConfigMap beside the authorizer has a document that no folder of policies.dirs has: the ConfigMap is not mounted there, or items of the volume leave the key out.",
 		"The document guards nothing. What it should guard has no document.",
-		"Mount the ConfigMap at a folder of policies.dirs, and end the name of the file with .yaml or .yml.")
+		"Mount the ConfigMap at a folder of policies.dirs, end the name of the file with .yaml or .yml, and list each document in items of the volume, or remove items.")
 )
 
 func (c *checker) checkFiles() {
@@ -57,8 +57,8 @@ func (c *checker) checkVariables(variables model.Variables, root *objects.Node) 
 	})
 }
 
-// documentHolders gives the names of the ConfigMaps that policies.dirs lead to; nil: documents come from elsewhere.
-func documentHolders(a *model.AuthorizerConfig, container *model.Container) (holders []string) {
+// documentFolders gives the folders of policies.dirs in the container; nil: variables name some of them.
+func documentFolders(a *model.AuthorizerConfig, container *model.Container) (folders []string) {
 	for _, dir := range a.Root.FindPath("policies", "dirs").Entries() {
 		folder := dir.Find("path").String()
 		if strings.Contains(folder, "${") {
@@ -68,9 +68,36 @@ func documentHolders(a *model.AuthorizerConfig, container *model.Container) (hol
 			file, _ := model.Argument(container.Node, "config")
 			folder = path.Join(path.Dir(file), folder)
 		}
+		folders = append(folders, folder)
+	}
+	return folders
+}
+
+// documentHolders gives the names of the ConfigMaps that policies.dirs lead to; nil: documents come from elsewhere.
+func documentHolders(a *model.AuthorizerConfig, container *model.Container) (holders []string) {
+	for _, folder := range documentFolders(a, container) {
 		holders = append(holders, container.ConfigMapsAt(folder)...)
 	}
 	return holders
+}
+
+// documentNames gives the names that a document has in the folders of an authorizer.
+func documentNames(a *model.AuthorizerConfig, container *model.Container, d *model.Document) (names []string) {
+	for _, folder := range documentFolders(a, container) {
+		names = append(names, container.NamesAt(folder, d.Content.Holder, d.Content.Name)...)
+	}
+	return names
+}
+
+// isReadBeside reports a document that an authorizer of its namespace reads: several can share one ConfigMap by items of their volumes.
+func (c *checker) isReadBeside(d *model.Document) bool {
+	return slices.ContainsFunc(c.Authorizers, func(a *model.AuthorizerConfig) bool {
+		return slices.ContainsFunc(c.AuthorizerWorkloads(a), func(w *model.Workload) bool {
+			return w.Namespace == d.Content.Namespace && slices.ContainsFunc(w.Containers(), func(n *objects.Node) bool {
+				return model.IsAuthorizer(n) && slices.ContainsFunc(documentNames(a, w.ContainerOf(n), d), source.IsRead)
+			})
+		})
+	})
 }
 
 // hasEmptyFolders reports an authorizer whose ConfigMaps of documents are in the input, though they have no document.
@@ -98,11 +125,15 @@ func (c *checker) checkDocumentFiles(a *model.AuthorizerConfig, w *model.Workloa
 		if d.Content.Holder == "" || d.Content.Namespace != w.Namespace {
 			continue
 		}
-		switch name := d.Content.Name; {
+		names := documentNames(a, container, d)
+		switch {
+		case slices.ContainsFunc(names, source.IsRead) || c.isReadBeside(d):
 		case !slices.Contains(holders, d.Content.Holder):
 			c.report.Add(documentNotRead, d.Root, "document %s: ConfigMap %s/%s is in no folder of policies.dirs", d.Name, d.Content.Namespace, d.Content.Holder)
-		case !source.IsRead(name):
-			c.report.Add(documentNotRead, d.Root, "document %s: the authorizer does not read the file %s, because of its name", d.Name, name)
+		case len(names) == 0:
+			c.report.Add(documentNotRead, d.Root, "document %s: items of the volume of %s leave out the key %s of ConfigMap %s/%s", d.Name, w.Title(), d.Content.Name, d.Content.Namespace, d.Content.Holder)
+		default:
+			c.report.Add(documentNotRead, d.Root, "document %s: the authorizer does not read the file %s, because of its name", d.Name, names[0])
 		}
 	}
 }

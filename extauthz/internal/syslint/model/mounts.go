@@ -122,6 +122,28 @@ func (c *Container) ConfigMapsAt(folder string) (names []string) {
 	return names
 }
 
+// NamesAt gives the names, below a folder, of the files that a key of a ConfigMap becomes there: with items in the volume, only listed keys do.
+func (c *Container) NamesAt(folder, configMap, key string) (names []string) {
+	volume, rest, _ := c.FindVolume(folder)
+	for _, source := range SourcesOf(volume) {
+		kind, name, entry := SourceOf(source)
+		if kind != "ConfigMap" || name != configMap {
+			continue
+		}
+		items := entry.Find("items").Entries()
+		if len(items) == 0 && rest == "" {
+			names = append(names, key)
+		}
+		for _, item := range items {
+			at, isBelow := strings.CutPrefix("/"+path.Clean(item.Find("path").String()), strings.TrimSuffix("/"+rest, "/")+"/")
+			if isBelow && item.Find("key").String() == key {
+				names = append(names, at)
+			}
+		}
+	}
+	return names
+}
+
 // Presence is whether a container has a file.
 type Presence int
 
