@@ -74,9 +74,9 @@ var (
 		"The kubelet has neither a certificate nor a token: the sidecar rejects the probe, and the pod never becomes ready or restarts again and again.",
 		"Remove sidecar.istio.io/rewriteAppHTTPProbers: \"false\", or probe a port that is excluded from interception.")
 	callerNotAdmitted = registry.Define("caller_not_admitted", finding.Error,
-		"ALLOW or DENY policies of Istio on a guarded workload keep out a caller that its document names.",
-		"Envoy answers the caller with 403 (RBAC: access denied), and no document is asked.",
-		"Add the caller's principal to a rule of the ALLOW policies, or remove it from the DENY policy.")
+		"ALLOW or DENY policies of Istio on a guarded workload keep out a caller that its document names, or everyone.",
+		"Envoy answers the caller with 403 (RBAC: access denied), whatever the document decides.",
+		"Add the caller's principal to a rule of the ALLOW policies, or remove it from the DENY policy. A DENY policy closes single ports, paths or callers.")
 	gatewayLabelled = registry.Define("gateway_guarded", finding.Error,
 		"The pods of a gateway, of Istio or of Tyk, have the label meshpass.dev/guarded.",
 		"Requests from outside of the mesh have neither a certificate nor a token: every one of them is denied.",
@@ -507,57 +507,135 @@ func (c *checker) checkProbes(w *model.Workload) {
 	}
 }
 
-// checkAdmission compares the callers of documents with the policies of Istio on a guarded workload. Conditions on requests are taken for met.
+// checkAdmission compares the callers of documents with the policies of Istio on a guarded workload. Conditions on requests are taken for met in
+// ALLOW policies, and for not met in DENY policies.
 func (c *checker) checkAdmission(w *model.Workload) {
-	var policies []*objects.Object
+	var allowing, denying []*objects.Object
 	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
-		if action := o.Spec().Find("action").String(); (action == "" || action == "ALLOW" || action == "DENY") && c.Selects(o, w) && o.Annotation("istio.io/dry-run").String() != "true" {
-			policies = append(policies, o)
+		if !c.Selects(o, w) || o.Annotation("istio.io/dry-run").String() == "true" {
+			continue
+		}
+		switch o.Spec().Find("action").String() {
+		case "", "ALLOW":
+			allowing = append(allowing, o)
+		case "DENY":
+			denying = append(denying, o)
 		}
 	}
-	if len(policies) == 0 {
+	if rule := c.findDenial(w, denying, namesEveryone); rule != nil {
+		c.report.Add(callerNotAdmitted, rule, "%s denies every request to %s", rule.Place().Object, w.Title())
+		return
+	}
+	if len(allowing) > 0 && !slices.ContainsFunc(allowing, func(o *objects.Object) bool { return len(o.Spec().Find("rules").Entries()) > 0 }) {
+		c.report.Add(callerNotAdmitted, orNode(allowing[0].Spec(), allowing[0].Root), "no ALLOW policy of %s has a rule: %s denies every request to it", w.Title(), allowing[0].Title())
 		return
 	}
 	for _, d := range c.DocumentsFor(w) {
 		for _, caller := range c.calls.callers[d] {
 			if caller != w {
-				c.checkCaller(w, d, caller, policies)
+				c.checkCaller(w, d, caller, allowing, denying)
 			}
 		}
 	}
 }
 
-func (c *checker) checkCaller(w *model.Workload, d *model.Document, caller *model.Workload, policies []*objects.Object) {
-	var restricting *objects.Object
-	admitted := false
-	for _, o := range policies {
-		denies := o.Spec().Find("action").String() == "DENY"
-		if !denies {
-			restricting = o
-		}
-		for _, rule := range o.Spec().Find("rules").Entries() {
-			switch {
-			case !c.namesSource(rule, caller):
-			case !denies:
-				admitted = true
-			case rule.Find("to").IsEmpty() && rule.Find("when").IsEmpty():
-				c.report.Add(callerNotAdmitted, rule, "%s denies %s, which document %s lets call %s", o.Title(), caller.Identity(), d.Name, w.Title())
+func (c *checker) checkCaller(w *model.Workload, d *model.Document, caller *model.Workload, allowing, denying []*objects.Object) {
+	admitted := slices.ContainsFunc(allowing, func(o *objects.Object) bool {
+		return slices.ContainsFunc(o.Spec().Find("rules").Entries(), func(rule *objects.Node) bool { return c.namesSource(rule, caller) })
+	})
+	if len(allowing) > 0 && !admitted {
+		last := allowing[len(allowing)-1]
+		c.report.Add(callerNotAdmitted, orNode(last.Spec(), last.Root), "no ALLOW policy of %s admits %s, which document %s lets call it", w.Title(), caller.Identity(), d.Name)
+	}
+	if rule := c.findDenial(w, denying, func(rule *objects.Node) bool { return c.deniesCaller(rule, caller) }); rule != nil {
+		c.report.Add(callerNotAdmitted, rule, "%s denies %s, which document %s lets call %s", rule.Place().Object, caller.Identity(), d.Name, w.Title())
+	}
+}
+
+// findDenial gives a rule of DENY policies for certain callers, if such rules close all guarded ports of a workload. Ports by whose names no users
+// are served do not count.
+func (c *checker) findDenial(w *model.Workload, policies []*objects.Object, names func(rule *objects.Node) bool) (found *objects.Node) {
+	if len(policies) == 0 {
+		return nil
+	}
+	serves := c.PortsOf(w)
+	ports := slices.DeleteFunc(c.guardedPorts(w), func(number int) bool {
+		return slices.ContainsFunc(serves, func(p model.Port) bool { return p.Number == number && otherPorts.MatchString(p.Name) })
+	})
+	if len(ports) == 0 {
+		ports = []int{0} // not known
+	}
+	for _, port := range ports {
+		var closing *objects.Node
+		for _, o := range policies {
+			for _, rule := range o.Spec().Find("rules").Entries() {
+				if names(rule) && closesPort(rule, port) {
+					closing = rule
+				}
 			}
 		}
+		if closing == nil {
+			return nil
+		}
+		found = closing
 	}
-	if restricting != nil && !admitted {
-		c.report.Add(callerNotAdmitted, orNode(restricting.Spec(), restricting.Root), "no ALLOW policy of %s admits %s, which document %s lets call it", w.Title(), caller.Identity(), d.Name)
+	return found
+}
+
+// closesPort reports a rule of a DENY policy that matches each request to a port, whatever the request carries. 0 is a port that is not known.
+func closesPort(rule *objects.Node, port int) bool {
+	text := strconv.Itoa(port)
+	conditions := rule.Find("when").Entries()
+	if excludesPort(rule, text) || slices.ContainsFunc(conditions, func(when *objects.Node) bool { return port == 0 || when.Find("key").String() != "destination.port" }) {
+		return false
 	}
+	operations := rule.Find("to").Entries()
+	return len(operations) == 0 || slices.ContainsFunc(operations, func(to *objects.Node) bool {
+		return !slices.ContainsFunc(to.Find("operation").Members(), func(m *objects.Node) bool {
+			switch {
+			case m.IsEmpty():
+				return false
+			case m.Key == "ports":
+				return !slices.Contains(m.Texts(), text)
+			case m.Key == "notPorts":
+				return port == 0 || slices.Contains(m.Texts(), text)
+			}
+			return strings.HasPrefix(m.Key, "not") || !matchesAll(m)
+		})
+	})
+}
+
+// namesEveryone reports a rule without a condition on callers: none, or a source that all callers with a certificate meet.
+func namesEveryone(rule *objects.Node) bool {
+	sources := rule.Find("from").Entries()
+	return len(sources) == 0 || slices.ContainsFunc(sources, func(from *objects.Node) bool {
+		return !slices.ContainsFunc(from.Find("source").Members(), func(m *objects.Node) bool {
+			return !m.IsEmpty() && !(slices.Contains([]string{"principals", "namespaces"}, m.Key) && slices.Contains(m.Texts(), "*"))
+		})
+	})
+}
+
+// callerLists are the conditions of a source on the workload that calls. The others are conditions on the request.
+var callerLists = []string{"principals", "notPrincipals", "namespaces", "notNamespaces", "serviceAccounts", "notServiceAccounts"}
+
+// deniesCaller reports a rule that has a workload among its callers, whatever its requests carry.
+func (c *checker) deniesCaller(rule *objects.Node, w *model.Workload) bool {
+	sources := rule.Find("from").Entries()
+	return len(sources) == 0 || slices.ContainsFunc(sources, func(from *objects.Node) bool {
+		source := from.Find("source")
+		return c.admitsSource(source, w) && !slices.ContainsFunc(source.Members(), func(m *objects.Node) bool { return !m.IsEmpty() && !slices.Contains(callerLists, m.Key) })
+	})
 }
 
 // namesSource reports a rule that has a workload among its callers, or has no condition on callers.
 func (c *checker) namesSource(rule *objects.Node, w *model.Workload) bool {
 	sources := rule.Find("from")
-	return sources.IsEmpty() || slices.ContainsFunc(sources.Entries(), func(from *objects.Node) bool {
-		source := from.Find("source")
-		return model.Admits(source, "namespaces", "notNamespaces", w.Namespace) && model.AdmitsPrincipal(source, c.Domains().Local, w) &&
-			model.Admits(source, "serviceAccounts", "notServiceAccounts", w.Namespace+"/"+w.Account)
-	})
+	return sources.IsEmpty() || slices.ContainsFunc(sources.Entries(), func(from *objects.Node) bool { return c.admitsSource(from.Find("source"), w) })
+}
+
+func (c *checker) admitsSource(source *objects.Node, w *model.Workload) bool {
+	return model.Admits(source, "namespaces", "notNamespaces", w.Namespace) && model.AdmitsPrincipal(source, c.Domains().Local, w) &&
+		model.Admits(source, "serviceAccounts", "notServiceAccounts", w.Namespace+"/"+w.Account)
 }
 
 // checkInterception finds ports whose traffic goes past the sidecar, and pods where all of it does.

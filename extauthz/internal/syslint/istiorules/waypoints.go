@@ -58,6 +58,7 @@ func (c *checker) checkWaypoints() {
 		}
 		for _, ref := range refs {
 			c.checkTarget(policy, ref)
+			c.checkTargetDenials(policy, ref)
 		}
 		c.checkServers(policy)
 	}
@@ -169,6 +170,23 @@ func (c *checker) checkTarget(policy *objects.Object, ref *objects.Node) {
 		for _, o := range c.OfKind(objects.GatewayAPI, "Gateway") {
 			if isWaypoint(o) && o.Spec().Find("gatewayClassName").String() == name {
 				c.checkWaypoint(o)
+			}
+		}
+	}
+}
+
+// checkTargetDenials finds DENY policies that close what a CUSTOM policy targets.
+func (c *checker) checkTargetDenials(policy *objects.Object, ref *objects.Node) {
+	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
+		if o.Spec().Find("action").String() != "DENY" || o.Namespace != policy.Namespace || o.Annotation("istio.io/dry-run").String() == "true" {
+			continue
+		}
+		isSame := slices.ContainsFunc(c.TargetRefs(o), func(other *objects.Node) bool {
+			return other.Find("kind").String() == ref.Find("kind").String() && other.Find("name").String() == ref.Find("name").String()
+		})
+		for _, rule := range o.Spec().Find("rules").Entries() {
+			if isSame && namesEveryone(rule) && closesPort(rule, 0) {
+				c.report.Add(callerNotAdmitted, rule, "%s denies every request at %s %s", o.Title(), ref.Find("kind").String(), ref.Find("name").String())
 			}
 		}
 	}
