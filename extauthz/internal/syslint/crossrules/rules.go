@@ -49,5 +49,6 @@ func Check(m *model.Model, report *finding.Report) {
 	c.checkAddresses()
 	c.checkOverrides()
 	c.checkFiles()
+	c.checkServiceLists()
 	c.checkKeyFiles()
 }

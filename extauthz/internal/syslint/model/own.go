@@ -10,6 +10,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/app"
 	"github.com/meshpass/meshpass/extauthz/internal/policycli"
+	"github.com/meshpass/meshpass/extauthz/internal/services"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 	"github.com/meshpass/meshpass/internal/duration"
 	"github.com/meshpass/meshpass/internal/gateway/settings"
@@ -97,6 +98,11 @@ func (m *Model) readOwn() {
 	}
 	for _, c := range m.Set.ContentsOf(objects.Revocations) {
 		if _, err := revocation.Parse(c.Text); err != nil {
+			m.addProblems(c, err)
+		}
+	}
+	for _, c := range m.Set.ContentsOf(objects.ServiceList) {
+		if _, err := services.Parse(c.Text); err != nil {
 			m.addProblems(c, err)
 		}
 	}

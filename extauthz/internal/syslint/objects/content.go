@@ -29,6 +29,7 @@ const (
 	KeyList      ContentKind = "list of signing keys"
 	Overrides    ContentKind = "overrides"
 	Revocations  ContentKind = "revocations"
+	ServiceList  ContentKind = "list of Services"
 	known        ContentKind = "known and not checked" // such as cases of policies
 	unknown      ContentKind = ""
 )
@@ -85,6 +86,8 @@ func recognise(name string, root *Node) ContentKind {
 		return Overrides
 	case has("revocations"):
 		return Revocations
+	case isServiceList(root.Find("services")):
+		return ServiceList
 	case has("revoked") || has("services"):
 		return known
 	}
@@ -131,6 +134,11 @@ func isTykPolicy(n *Node) bool {
 func isKeySet(root *Node) bool {
 	keys := root.Find("keys")
 	return keys.Kind == List && !slices.ContainsFunc(keys.Items, func(k *Node) bool { return k.Find("kty") == nil })
+}
+
+// isServiceList reports the member services of a file that `meshpass services` writes.
+func isServiceList(services *Node) bool {
+	return len(services.Entries()) > 0 && services.Kind == List && !slices.ContainsFunc(services.Items, func(s *Node) bool { return s.Find("addresses") == nil })
 }
 
 // isKeyList reports keys.yaml of a folder of signing keys: times by key id.
