@@ -17,9 +17,9 @@ import (
 
 var (
 	providerUnknown = registry.Define("provider_unknown", finding.Error,
-		"A CUSTOM policy names an extension provider that the MeshConfig does not have.",
+		"A CUSTOM policy names an extension provider that the MeshConfig does not have, or the ConfigMap of the MeshConfig lacks the key mesh.",
 		"Envoy denies every request that the policy matches: 403 RBAC: access denied.",
-		"Write the name of a provider of the MeshConfig, or add the provider: `meshpass istio providers`.")
+		"Write the name of a provider of the MeshConfig, or add the provider: `meshpass istio providers`. istiod reads the key mesh alone.")
 	providerDuplicate = registry.Define("provider_duplicate", finding.Error,
 		"Two extension providers have one name.",
 		"Only the last one counts, with its service, timeout and failOpen.",
@@ -92,6 +92,7 @@ func (c *checker) checkProviders() {
 		}
 	}
 	c.checkProviderNames()
+	c.checkMeshKeys()
 	c.checkConflicts()
 	c.checkOpenProviders()
 }
@@ -266,6 +267,39 @@ func (c *checker) checkProviderNames() {
 			c.report.Add(providerUnknown, name, "%s has no ext_authz provider %q%s", where, name.String(), suggest.DidYouMean(name.String(), names))
 		}
 	}
+}
+
+// checkMeshKeys finds a ConfigMap of istiod without the key mesh. istiod then has its defaults, without a provider.
+func (c *checker) checkMeshKeys() {
+	for _, o := range c.OfKind(objects.Core, "ConfigMap") {
+		data := o.Root.Find("data")
+		if o.Namespace != c.RootNamespace && o.Namespace != "istio-system" || data.Find("mesh") != nil || len(c.policies) == 0 {
+			continue
+		}
+		revision, isOfIstiod := c.revisionOfConfigMap(o)
+		if !isOfIstiod || c.IstiodVariable(&model.Mesh{Revision: revision}, "SHARED_MESH_CONFIG") != "" {
+			continue
+		}
+		var keys []string
+		for _, m := range data.Members() {
+			keys = append(keys, m.Key)
+		}
+		c.report.Add(providerUnknown, orNode(data, o.Root), "%s has no key mesh, only %q: istiod reads no MeshConfig, and has no provider %s", o.Title(), keys, c.policies[0].Spec().FindPath("provider", "name").String())
+	}
+}
+
+// revisionOfConfigMap gives the revision whose MeshConfig a ConfigMap has by its name. Other ConfigMaps of Istio have such names too: one with a
+// suffix counts if the suffix is its label, a revision of a workload or of an istiod, or if it has a file mesh.yaml.
+func (c *checker) revisionOfConfigMap(o *objects.Object) (revision string, isOfIstiod bool) {
+	if o.Name == "istio" {
+		return "", true
+	}
+	revision, found := strings.CutPrefix(o.Name, "istio-")
+	data := o.Root.Find("data")
+	return revision, found && (data.Find("mesh.yaml") != nil || data.Find("mesh.yml") != nil || o.Labels["istio.io/rev"] == revision ||
+		slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool {
+			return c.RevisionOf(w) == revision || w.Labels["app"] == "istiod" && w.Labels["istio.io/rev"] == revision
+		}))
 }
 
 // meshesOf gives the MeshConfigs of the workloads that a policy selects.
