@@ -215,6 +215,28 @@ func TestLintSettings(t *testing.T) {
 			}
 		})
 	}
+	passthrough := manifest(networkingV1, "DestinationRule", "checks", "istio-system", `{host: meshpass.meshpass.svc.cluster.local, trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}PORT}}`)
+	portLevel := func(settings string) string {
+		return strings.Replace(passthrough, "PORT", ", portLevelSettings: [{port: {number: 9000}, "+settings+"}]", 1)
+	}
+	entry := manifest(networkingV1, "ServiceEntry", "checks", "istio-system", `{hosts: [checks.example], ports: [{number: 9000, name: grpc, protocol: GRPC}], location: MESH_INTERNAL}`)
+	for _, row := range []struct{ code, more, host, want string }{
+		{"PASSTHROUGH", strings.Replace(passthrough, "PORT", "", 1), "meshpass.meshpass.svc.cluster.local", "ORIGINAL_DST"},
+		{"PASSTHROUGH, and settings of the port", portLevel("connectionPool: {tcp: {connectTimeout: 1s}}"), "meshpass.meshpass.svc.cluster.local", "EDS"},
+		{"ServiceEntry", entry, "checks.example", "ORIGINAL_DST"},
+	} {
+		t.Run("provider_service_headless, "+row.code, func(t *testing.T) {
+			got := ""
+			for _, c := range simulate(t, inventory, loadChains(t, row.more)).Clusters {
+				if c.GetName() == "outbound|9000||"+row.host {
+					got = c.GetType().String()
+				}
+			}
+			if got != row.want {
+				t.Errorf("the proxy has a cluster of type %q, want %q", got, row.want)
+			}
+		})
+	}
 	t.Run("client_plaintext, enableAutoMtls", func(t *testing.T) {
 		for _, c := range simulate(t, reports, loadChains(t, withMesh("enableAutoMtls: false"))).Clusters {
 			if c.GetName() == "outbound|8080||inventory.shop.svc.cluster.local" && (c.GetTransportSocket() != nil || len(c.GetTransportSocketMatches()) > 0) {

@@ -33,9 +33,9 @@ var (
 		"istiod takes the provider for invalid, and Envoy denies every request of the policies that name it.",
 		"Write NAME.NAMESPACE.svc.DOMAIN, or NAMESPACE/HOST if several namespaces have the host.")
 	providerUnreachable = registry.Define("provider_service_headless", finding.Error,
-		"The service of a provider is headless (clusterIP: None) or of type ExternalName.",
+		"The service of a provider is headless (clusterIP: None), of type ExternalName, or a ServiceEntry with resolution NONE; or a DestinationRule gives it the load balancer PASSTHROUGH.",
 		"Sidecars send the Check to the address that the request itself had, or have no cluster for it: every check fails, and failOpen decides.",
-		"Give the Service an address: remove clusterIP: None, or write the Service of the pods.")
+		"Give the Service an address: remove clusterIP: None, or write the Service of the pods. Give a ServiceEntry its resolution, and remove PASSTHROUGH.")
 	providerPort = registry.Define("provider_port_unknown", finding.Error,
 		"The service of a provider has no such port.",
 		"Envoy has no cluster for it: every check fails, and failOpen decides.",
@@ -231,8 +231,41 @@ func (c *checker) checkProviderService(p *model.Provider, service string, port i
 	if host.Object.Kind == "Service" && (headless || spec.Find("type").String() == "ExternalName") {
 		c.report.Add(providerUnreachable, at("service"), "provider %s: %s is %s", p.Name, host.Object.Title(), describeAddress(spec))
 	}
+	if resolution := spec.Find("resolution"); host.Object.Kind == "ServiceEntry" && (resolution.String() == "" || resolution.String() == "NONE") {
+		c.report.Add(providerUnreachable, orNode(resolution, at("service")), "provider %s: %s has the resolution NONE", p.Name, host.Object.Title())
+	}
+	c.checkLoadBalancer(p, host, port)
 	if protocol := model.ProtocolOf(found); p.GRPC && protocol != model.HTTP2 {
 		c.report.Add(providerNotGRPC, found, "port %d (%s) of %s is for %s, and provider %s asks in gRPC", port, orText(found.Find("name").String(), "without name"), host.Object.Title(), protocol, p.Name)
+	}
+}
+
+// checkLoadBalancer finds DestinationRules that make Envoy send Checks to the address of the request (Cluster.type ORIGINAL_DST). A rule for the host
+// itself counts before one with a wildcard, and settings of a port in place of all others.
+func (c *checker) checkLoadBalancer(p *model.Provider, host *model.Host, port int) {
+	var exact, others []*objects.Object
+	for _, o := range c.OfKind(objects.Networking, "DestinationRule") {
+		switch name := o.Spec().Find("host").String(); {
+		case !slices.Contains(c.MatchHosts(name, o.Namespace), host):
+		case strings.HasPrefix(name, "*"):
+			others = append(others, o)
+		default:
+			exact = append(exact, o)
+		}
+	}
+	if len(exact) > 0 {
+		others = exact
+	}
+	for _, o := range others {
+		settings := o.Spec().Find("trafficPolicy")
+		for _, each := range settings.Find("portLevelSettings").Entries() {
+			if each.FindPath("port", "number").Int() == port {
+				settings = each
+			}
+		}
+		if simple := settings.FindPath("loadBalancer", "simple"); simple.String() == "PASSTHROUGH" {
+			c.report.Add(providerUnreachable, simple, "provider %s: %s gives %s the load balancer PASSTHROUGH", p.Name, o.Title(), host.Name)
+		}
 	}
 }
 
