@@ -29,11 +29,7 @@ func (c *checker) checkRulePaths() {
 		if !known {
 			continue
 		}
-		lists := d.Spec().Find("public").Entries()
-		for _, rule := range d.Spec().Find("rules").Entries() {
-			lists = append(lists, rule)
-		}
-		for _, rule := range lists {
+		for _, rule := range slices.Concat(d.Spec().Find("public").Entries(), d.Spec().Find("rules").Entries()) {
 			paths := rule.FindPath("to", "paths")
 			if rule.Find("paths") != nil {
 				paths = rule.Find("paths")
