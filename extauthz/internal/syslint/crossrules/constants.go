@@ -8,6 +8,7 @@ import (
 
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/internal/gateway/hooks"
 	"github.com/meshpass/meshpass/internal/suggest"
 	"github.com/meshpass/meshpass/shared/policy"
 	"github.com/meshpass/meshpass/shared/policy/expr"
@@ -167,7 +168,7 @@ func (c *checker) checkIdentityHeaders() {
 func (c *checker) isDropped(list, name string) bool {
 	found := false
 	for _, a := range c.served {
-		if a.IsCanary() || !a.Runs("SignIdentity") {
+		if a.IsCanary() || !a.Runs(hooks.Sign) {
 			continue
 		}
 		own := a.Narrowing.Find(list)
