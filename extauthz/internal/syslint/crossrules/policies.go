@@ -9,6 +9,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/internal/gateway/hooks"
 	"github.com/meshpass/meshpass/internal/suggest"
 	"github.com/meshpass/meshpass/shared/identity"
 	"github.com/meshpass/meshpass/shared/policy"
@@ -427,7 +428,7 @@ func (c *checker) decides(a *model.API) bool {
 	if a.Form == model.OpenAPI && a.Pair != nil {
 		a = a.Pair
 	}
-	return a.Runs("SignIdentity") && !a.Keyless || a.Keyless && a.MutualTLS && a.Runs("GuardUpstream")
+	return a.Runs(hooks.Sign) && !a.Keyless || a.Keyless && a.MutualTLS && a.Runs(hooks.Guard)
 }
 
 // isServiceGuarded reports a policy that targets a Service, its waypoint, or the class of its waypoint. A Gateway that is not in the input is a fault

@@ -9,6 +9,7 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/finding"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/model"
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
+	"github.com/meshpass/meshpass/internal/gateway/hooks"
 	"github.com/meshpass/meshpass/internal/gateway/settings"
 	"github.com/meshpass/meshpass/internal/redact"
 	"github.com/meshpass/meshpass/internal/suggest"
@@ -360,7 +361,7 @@ func (c *checker) isTrustedIssuer(issuer string) bool {
 // checkProviders compares how APIs authenticate with what the plugin maps.
 func (c *checker) checkProviders(p *model.Plugin) {
 	for _, a := range c.ServedAPIs() {
-		if !a.Runs("SignIdentity") && !(a.Keyless && a.MutualTLS && a.Runs("GuardUpstream")) || p.Content.Namespace != "" && a.Namespace != "" && p.Content.Namespace != a.Namespace {
+		if !a.Runs(hooks.Sign) && !(a.Keyless && a.MutualTLS && a.Runs(hooks.Guard)) || p.Content.Namespace != "" && a.Namespace != "" && p.Content.Namespace != a.Namespace {
 			continue
 		}
 		g := c.GatewayOf(a)
