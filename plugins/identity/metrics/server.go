@@ -62,12 +62,14 @@ func (s *Server) startServing(address string, listener net.Listener) {
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
 	}}
 	s.serving = started
-	go s.newTask(func() {
-		defer close(started.ended)
-		if err := started.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			s.Log.Error("the metrics' server ended; it is started again", "metrics", address, "error", err.Error())
-		}
-	}).Run()
+	go func() {
+		defer close(started.ended) // after a panic was counted
+		s.newTask(func() {
+			if err := started.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				s.Log.Error("the metrics' server ended; it is started again", "metrics", address, "error", err.Error())
+			}
+		}).Run()
+	}()
 }
 
 // stopServing ends scrapes that are in progress: the next one goes to the new address.
