@@ -117,7 +117,11 @@ func expireCertificates(t *testing.T, r *rig, d drill) {
 	r.awaitRecovery(t)
 	held := r.holdRequest(t, closed)
 	for to, want := range map[string]answers{closed: d.closed, open: d.open} {
-		eventually(t, "certificates expire", func() bool { return want.admits(ownTenant, r.mustSend(t, r.newRequest(to, ownTenant))) })
+		// The callee's too: as long as it is the caller's alone, the callee closes a connection that the caller takes for open.
+		eventually(t, "both certificates expire", func() bool {
+			got := r.mustSend(t, r.newRequest(to, ownTenant))
+			return want.admits(ownTenant, got) && strings.HasPrefix(r.logOf(t, "tyk-gateway", got), d.log)
+		})
 		for k := range requestKinds {
 			got := r.mustSend(t, r.newRequest(to, k))
 			if !want.admits(k, got) {
