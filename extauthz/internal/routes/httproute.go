@@ -302,8 +302,11 @@ func rulesOfExact(t *tykroute.Table, candidates []int, path string, owner tykrou
 		if !found {
 			continue
 		}
-		if rule.Path.Exact != "" {
-			return nil // it has rules of its own
+		if rule.Path.Exact != "" { // it has a rule of its own
+			if rule.Condition == nil {
+				return all
+			}
+			continue
 		}
 		rule.Path, rule.Rewrites = tykroute.PathMatch{Exact: path, Becomes: becomes}, rule.Rewrites && becomes != path
 		all = append(all, rule)

@@ -194,3 +194,25 @@ func sortedShares(shares map[string]int) map[string]int {
 	}
 	return shares
 }
+
+// A rule for one path and one version leaves the other versions of the path to no other API.
+func TestVersionsOfOnePath(t *testing.T) {
+	m := readModel(t, `{"listen_port": 8080, "control_api_port": 8081, "secret": "x", "app_path": "apps", "http_server_options": {"enable_strict_routes": true}}`,
+		`{"api_id": "a", "name": "a", "version_data": {"not_versioned": true, "versions": {"Default": {"name": "Default"}}},
+			"proxy": {"listen_path": "/a/", "strip_listen_path": true, "target_url": "http://orders.shop.svc.cluster.local:8080/"}}`,
+		`{"api_id": "b", "name": "b", "definition": {"key": "v", "location": "url-param"}, "proxy": {"listen_path": "/a", "target_url": "http://reports.shop.svc.cluster.local:8080/"},
+			"version_data": {"not_versioned": false, "default_version": "v1", "versions": {"v2": {"name": "v2", "override_target": "http://reports.shop.svc.cluster.local:8080"}}}}`, workloads)
+	for _, kind := range []routes.Kind{routes.HTTPRoute, routes.VirtualService} {
+		rendered := routes.Render(m, routes.Options{Kind: kind, GatewayNamespace: "edge", GatewayName: "public", Namespace: "edge"}, ignoreProgress)
+		var text strings.Builder
+		if err := rendered.Print(&text); err != nil {
+			t.Fatal(err)
+		}
+		find := routes.FindRoute(readModel(t, workloads, text.String()))
+		for target, want := range map[string]bool{"/a": false, "/a?v=v9": false, "/a?v=v2": true, "/a/x": true} {
+			if got := describeFound(find(tykroute.Request{Method: http.MethodGet, Host: "shop.example", Target: target})); (got != "nowhere") != want {
+				t.Errorf("%s %s: got %s, want that it is forwarded: %t\n%s", kind, target, got, want, states(rendered))
+			}
+		}
+	}
+}
