@@ -1,6 +1,7 @@
 package istiorules
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -235,7 +236,7 @@ func (c *checker) checkWorkloads() {
 	for _, w := range c.Workloads {
 		label := w.Labels[model.GuardLabel]
 		if label != "" && (w.IsGateway() || c.isTykGateway(w)) {
-			c.report.Add(gatewayLabelled, orNode(findLabel(w, model.GuardLabel), w.Object.Root), "%s is a gateway and has the label %s: %s", w.Title(), model.GuardLabel, label)
+			c.report.Add(gatewayLabelled, cmp.Or(findLabel(w, model.GuardLabel), w.Object.Root), "%s is a gateway and has the label %s: %s", w.Title(), model.GuardLabel, label)
 			continue
 		}
 		if label != "" && len(c.CustomPolicies(w)) == 0 && !c.guardedByWaypoint(w) {
@@ -243,7 +244,7 @@ func (c *checker) checkWorkloads() {
 				c.addNote("no CUSTOM policy, MeshConfig or authorizer is in the input: guarded workloads were not compared with policies")
 				continue
 			}
-			c.report.Add(guardedNoPolicy, orNode(findLabel(w, model.GuardLabel), w.Object.Root), "%s has the label %s: %s, and no CUSTOM policy selects it", w.Title(), model.GuardLabel, label)
+			c.report.Add(guardedNoPolicy, cmp.Or(findLabel(w, model.GuardLabel), w.Object.Root), "%s has the label %s: %s, and no CUSTOM policy selects it", w.Title(), model.GuardLabel, label)
 			continue
 		}
 		if !c.IsGuarded(w) || c.IsAmbientWorkload(w) || w.IsGateway() { // a gateway takes requests from outside of the mesh
@@ -294,7 +295,7 @@ func (c *checker) checkAuthorizers() {
 			for _, l := range a.Listeners {
 				ports = append(ports, l.Port)
 				if mode, at := c.mutualTLSMode(w, l.Port); mode != "STRICT" {
-					c.report.Add(mtlsNotStrict, orNode(at, w.Object.Root), "port %d of %s is a listener of an authorizer with tls.mode mesh, and its mutual TLS is %s", l.Port, w.Title(), mode)
+					c.report.Add(mtlsNotStrict, cmp.Or(at, w.Object.Root), "port %d of %s is a listener of an authorizer with tls.mode mesh, and its mutual TLS is %s", l.Port, w.Title(), mode)
 				}
 			}
 			c.checkInterception(w, ports)
@@ -314,7 +315,7 @@ func (c *checker) checkOwnTLS(w *model.Workload, a *model.AuthorizerConfig) {
 	for _, l := range a.Listeners {
 		port := strconv.Itoa(l.Port)
 		if !slices.Contains(excluded, port) && (all || slices.Contains(portsOf(included), port)) {
-			c.report.Add(tlsBehindSidecar, orNode(included, w.Object.Root), "port %s of %s passes the sidecar, and tls.mode is %s", port, w.Title(), a.Mode)
+			c.report.Add(tlsBehindSidecar, cmp.Or(included, w.Object.Root), "port %s of %s passes the sidecar, and tls.mode is %s", port, w.Title(), a.Mode)
 		}
 	}
 }
@@ -322,13 +323,6 @@ func (c *checker) checkOwnTLS(w *model.Workload, a *model.AuthorizerConfig) {
 // portsOf are the ports of an annotation.
 func portsOf(n *objects.Node) []string {
 	return strings.Split(strings.ReplaceAll(n.String(), " ", ""), ",")
-}
-
-func orNode(n, other *objects.Node) *objects.Node {
-	if n != nil {
-		return n
-	}
-	return other
 }
 
 // checkLabelPlaces finds the label on an object where it does nothing: Istio's policies select pods.
@@ -348,7 +342,7 @@ func (c *checker) checkLabelPlaces() {
 		}
 		for label := range w.Labels {
 			if label != model.GuardLabel && w.Labels[model.GuardLabel] == "" && suggest.Nearest(label, []string{model.GuardLabel}) != "" {
-				c.report.Add(guardedNoPolicy, orNode(findLabel(w, label), w.Object.Root), "%s has the label %s%s", w.Title(), label, suggest.DidYouMean(label, []string{model.GuardLabel}))
+				c.report.Add(guardedNoPolicy, cmp.Or(findLabel(w, label), w.Object.Root), "%s has the label %s%s", w.Title(), label, suggest.DidYouMean(label, []string{model.GuardLabel}))
 			}
 		}
 	}
@@ -494,7 +488,7 @@ func (c *checker) checkProbes(w *model.Workload) {
 	excluded := portsOf(c.setting(w, "excludeInboundPorts", "excludeInboundPorts"))
 	for _, container := range w.Containers() {
 		for _, kind := range []string{"readinessProbe", "livenessProbe", "startupProbe"} {
-			probe := orNode(container.FindPath(kind, "httpGet", "port"), container.FindPath(kind, "grpc", "port"))
+			probe := cmp.Or(container.FindPath(kind, "httpGet", "port"), container.FindPath(kind, "grpc", "port"))
 			port := probe.Int()
 			if port == 0 {
 				port = w.FindContainerPort(probe.String())
@@ -527,7 +521,7 @@ func (c *checker) checkAdmission(w *model.Workload) {
 		return
 	}
 	if len(allowing) > 0 && !slices.ContainsFunc(allowing, func(o *objects.Object) bool { return len(o.Spec().Find("rules").Entries()) > 0 }) {
-		c.report.Add(callerNotAdmitted, orNode(allowing[0].Spec(), allowing[0].Root), "no ALLOW policy of %s has a rule: %s denies every request to it", w.Title(), allowing[0].Title())
+		c.report.Add(callerNotAdmitted, cmp.Or(allowing[0].Spec(), allowing[0].Root), "no ALLOW policy of %s has a rule: %s denies every request to it", w.Title(), allowing[0].Title())
 		return
 	}
 	for _, d := range c.DocumentsFor(w) {
@@ -545,7 +539,7 @@ func (c *checker) checkCaller(w *model.Workload, d *model.Document, caller *mode
 	})
 	if len(allowing) > 0 && !admitted {
 		last := allowing[len(allowing)-1]
-		c.report.Add(callerNotAdmitted, orNode(last.Spec(), last.Root), "no ALLOW policy of %s admits %s, which document %s lets call it", w.Title(), caller.Identity(), d.Name)
+		c.report.Add(callerNotAdmitted, cmp.Or(last.Spec(), last.Root), "no ALLOW policy of %s admits %s, which document %s lets call it", w.Title(), caller.Identity(), d.Name)
 	}
 	if rule := c.findDenial(w, denying, func(rule *objects.Node) bool { return c.deniesCaller(rule, caller) }); rule != nil {
 		c.report.Add(callerNotAdmitted, rule, "%s denies %s, which document %s lets call %s", rule.Place().Object, caller.Identity(), d.Name, w.Title())

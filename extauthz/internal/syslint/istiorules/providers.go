@@ -1,6 +1,7 @@
 package istiorules
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -232,7 +233,7 @@ func (c *checker) checkProviderService(p *model.Provider, service string, port i
 		c.report.Add(providerUnreachable, at("service"), "provider %s: %s is %s", p.Name, host.Object.Title(), describeAddress(spec))
 	}
 	if resolution := spec.Find("resolution"); host.Object.Kind == "ServiceEntry" && (resolution.String() == "" || resolution.String() == "NONE") {
-		c.report.Add(providerUnreachable, orNode(resolution, at("service")), "provider %s: %s has the resolution NONE", p.Name, host.Object.Title())
+		c.report.Add(providerUnreachable, cmp.Or(resolution, at("service")), "provider %s: %s has the resolution NONE", p.Name, host.Object.Title())
 	}
 	c.checkLoadBalancer(p, host, port)
 	if protocol := model.ProtocolOf(found); p.GRPC && protocol != model.HTTP2 {
@@ -317,7 +318,7 @@ func (c *checker) checkMeshKeys() {
 		for _, m := range data.Members() {
 			keys = append(keys, m.Key)
 		}
-		c.report.Add(providerUnknown, orNode(data, o.Root), "%s has no key mesh, only %q: istiod reads no MeshConfig, and has no provider %s", o.Title(), keys, c.policies[0].Spec().FindPath("provider", "name").String())
+		c.report.Add(providerUnknown, cmp.Or(data, o.Root), "%s has no key mesh, only %q: istiod reads no MeshConfig, and has no provider %s", o.Title(), keys, c.policies[0].Spec().FindPath("provider", "name").String())
 	}
 }
 

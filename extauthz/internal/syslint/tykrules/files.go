@@ -162,7 +162,7 @@ func (c *checker) checkTrial(g *model.TykGateway) {
 func (c *checker) checkJWTSource(a *model.API, g *model.TykGateway) {
 	release, known := imageRelease(g.Image)
 	source := a.Root.FindFold("jwt_source")
-	if !known || release[0] < 5 || release[0] == 5 && release[1] < 9 || a.Form != model.Classic || a.IsPair || !a.ListsHooks() {
+	if !known || release.isBefore(5, 9) || a.Form != model.Classic || a.IsPair || !a.ListsHooks() {
 		return
 	}
 	if text := g.Resolve(source.String()); a.Root.FindFold("enable_jwt").IsTrue() && (strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")) {
@@ -176,7 +176,7 @@ func (c *checker) checkPluginRelease(a *model.API, g *model.TykGateway) {
 	if n, _ := c.otherFile(a); !known || n != nil || a.Bundle != nil {
 		return
 	}
-	if a.ListsHooks() && (release[0] < 5 || release[0] == 5 && release[1] < 8) {
+	if a.ListsHooks() && release.isBefore(5, 8) {
 		c.report.Add(pluginRelease, g.Image, "the gateway is %s, and the first release with a plugin is v5.8.0", g.Image.String())
 		return
 	}

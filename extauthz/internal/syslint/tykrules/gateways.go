@@ -1,6 +1,7 @@
 package tykrules
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -110,13 +111,20 @@ func imageRelease(image *objects.Node) (release tykRelease, known bool) {
 // String writes a release as Tyk does: v5.8.1.
 func (r tykRelease) String() string { return fmt.Sprintf("v%d.%d.%d", r[0], r[1], r[2]) }
 
+// isBefore reports a release that is older than a minor one.
+func (r tykRelease) isBefore(major, minor int) bool {
+	return r[0] < major || r[0] == major && r[1] < minor
+}
+
 // failsOpen reports a release with the fault of leftover folders.
 func (r tykRelease) failsOpen() bool {
 	switch {
-	case r[0] != 5 || r[1] < 8:
-		return r[0] <= 5
+	case r[0] == 5 && r[1] == 8:
+		return r[2] <= 6
+	case r[0] == 5 && r[1] == 10:
+		return r[2] == 0
 	default:
-		return r[1] == 8 && r[2] <= 6 || r[1] == 9 || r[1] == 10 && r[2] == 0
+		return r.isBefore(5, 10)
 	}
 }
 
@@ -213,13 +221,6 @@ func (c *checker) checkChartControl(g *model.TykGateway) {
 		return
 	}
 	if n := g.Values.FindPath("control", "enabled"); !n.IsTrue() {
-		c.report.Add(controlShared, orNode(n, g.Values), "gateway.control.enabled is not set in the values")
+		c.report.Add(controlShared, cmp.Or(n, g.Values), "gateway.control.enabled is not set in the values")
 	}
-}
-
-func orNode(n, other *objects.Node) *objects.Node {
-	if n != nil {
-		return n
-	}
-	return other
 }

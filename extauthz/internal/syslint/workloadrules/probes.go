@@ -1,6 +1,7 @@
 package workloadrules
 
 import (
+	"cmp"
 	"net"
 	"strconv"
 
@@ -34,16 +35,9 @@ func (c *checker) checkProbes(w *model.Workload, container *objects.Node, conten
 		case probe.Find("scheme").String() == "HTTPS":
 			c.report.Add(probeMismatch, probe.Find("scheme"), "the %s of %s asks in HTTPS, and ops is plain HTTP", kind, w.Title())
 		case at.String() != "/livez" && at.String() != "/readyz":
-			c.report.Add(probeMismatch, orNode(at, probe), "the %s of %s asks %q, and ops has /livez and /readyz", kind, w.Title(), at.String())
+			c.report.Add(probeMismatch, cmp.Or(at, probe), "the %s of %s asks %q, and ops has /livez and /readyz", kind, w.Title(), at.String())
 		case at.String() != path && kind != "startupProbe":
 			c.report.Add(probeMismatch, at, "the %s of %s asks %s in place of %s", kind, w.Title(), at.String(), path)
 		}
 	}
-}
-
-func orNode(n, other *objects.Node) *objects.Node {
-	if n != nil {
-		return n
-	}
-	return other
 }
