@@ -64,11 +64,8 @@ func documentFolders(a *model.AuthorizerConfig, container *model.Container) (fol
 		if strings.Contains(folder, "${") {
 			return nil
 		}
-		if !path.IsAbs(folder) {
-			file, _ := model.Argument(container.Node, "config")
-			folder = path.Join(path.Dir(file), folder)
-		}
-		folders = append(folders, folder)
+		file, _ := model.Argument(container.Node, "config")
+		folders = append(folders, model.ResolvePath(path.Dir(file), folder))
 	}
 	return folders
 }

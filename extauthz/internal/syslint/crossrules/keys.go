@@ -98,18 +98,13 @@ func isFileOf(config *objects.Content, file string, content *objects.Content) bo
 func (c *checker) namesKeys(p *model.Plugin, list *objects.Content) bool {
 	folder := p.Root.FindPath("keys", "dir").String()
 	if list.Holder == "" {
-		source := p.Root.Place().Source
-		if !path.IsAbs(folder) {
-			folder = path.Join(path.Dir(source), folder)
-		}
+		folder = model.ResolvePath(path.Dir(p.Root.Place().Source), folder)
 		return p.Content.Holder == "" && path.Clean(path.Dir(list.Root.Place().Source)) == path.Clean(folder)
 	}
 	for _, g := range c.Gateways {
 		if container := g.Container(); g.Workload != nil && container != nil && list.Namespace == g.Namespace {
-			if !path.IsAbs(folder) {
-				folder = path.Join(path.Dir(g.Variables.Value("MESHPASS_CONFIG").String()), folder)
-			}
-			if _, content := c.FindFile(container, path.Join(folder, keyset.PlanFileName), false); content == list {
+			at := model.ResolvePath(path.Dir(g.Variables.Value("MESHPASS_CONFIG").String()), folder)
+			if _, content := c.FindFile(container, path.Join(at, keyset.PlanFileName), false); content == list {
 				return true
 			}
 		}

@@ -79,12 +79,8 @@ func (c *checker) findServiceList(a *model.AuthorizerConfig, file string) *objec
 			if !model.IsAuthorizer(n) {
 				continue
 			}
-			at := file
-			if !path.IsAbs(at) {
-				config, _ := model.Argument(n, "config")
-				at = path.Join(path.Dir(config), at)
-			}
-			if _, content := c.FindFile(w.ContainerOf(n), at, false); content != nil && content.Kind == objects.ServiceList {
+			config, _ := model.Argument(n, "config")
+			if _, content := c.FindFile(w.ContainerOf(n), model.ResolvePath(path.Dir(config), file), false); content != nil && content.Kind == objects.ServiceList {
 				return content.Root.Find("services")
 			}
 		}

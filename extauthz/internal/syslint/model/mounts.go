@@ -45,6 +45,14 @@ func (g *TykGateway) Container() *Container {
 	return nil
 }
 
+// ResolvePath gives the path of a file that a program finds in a folder, if its name is not absolute.
+func ResolvePath(folder, file string) string {
+	if path.IsAbs(file) {
+		return file
+	}
+	return path.Join(folder, file)
+}
+
 // Argument gives the value of a flag, in the forms --NAME VALUE, --NAME=VALUE and -NAME=VALUE.
 func Argument(container *objects.Node, name string) (value string, at *objects.Node) {
 	words := append(slices.Clone(container.Find("command").Entries()), container.Find("args").Entries()...)

@@ -62,10 +62,7 @@ func (g *TykGateway) Path(file string) string {
 	if c := g.Container(); c != nil && c.Node.Find("workingDir").String() != "" {
 		folder = c.Node.Find("workingDir").String()
 	}
-	if path.IsAbs(file) {
-		return path.Clean(file)
-	}
-	return path.Join(folder, file)
+	return path.Clean(ResolvePath(folder, file))
 }
 
 // At is the place of a setting, or of the configuration.

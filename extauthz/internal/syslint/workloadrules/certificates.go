@@ -26,10 +26,7 @@ func (c *checker) checkCertificates(w *model.Workload, container *model.Containe
 		if file == "" {
 			continue
 		}
-		if !path.IsAbs(file) {
-			file = path.Join(folder, file)
-		}
-		volume, rest, known := container.FindVolume(file)
+		volume, rest, known := container.FindVolume(model.ResolvePath(folder, file))
 		if volume.Find("emptyDir") == nil || !known || c.hasOtherWriter(w, container, volume) {
 			continue
 		}

@@ -115,9 +115,7 @@ func (c *checker) checkReferences(container *model.Container, content *objects.C
 	for _, r := range references {
 		for _, n := range valuesAt(content.Root, r.path) {
 			if file := n.String(); file != "" {
-				if !path.IsAbs(file) {
-					file = path.Join(folder, file)
-				}
+				file = model.ResolvePath(folder, file)
 				c.requireFile(container, n, file, strings.Join(r.path, "."), r.isFolder)
 				c.checkMount(container, n, file, strings.Join(r.path, "."))
 			}

@@ -1,6 +1,7 @@
 package workloadrules
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strconv"
@@ -63,15 +64,13 @@ func (c *checker) hasFile(container *model.Container, entry *objects.Node, file 
 			return o.Root.Find("data").Find(file) != nil || o.Root.Find("stringData").Find(file) != nil
 		}
 	}
-	return strings.Count(describeSources(volume), "Secret") == 1 // a file of no Secret would be no secret
-}
-
-func describeSources(volume *objects.Node) (kinds string) {
+	secrets := 0
 	for _, source := range model.SourcesOf(volume) {
-		kind, _, _ := model.SourceOf(source)
-		kinds += kind + " "
+		if kind, _, _ := model.SourceOf(source); kind == "Secret" {
+			secrets++
+		}
 	}
-	return kinds
+	return secrets == 1 // a file of no Secret would be no secret
 }
 
 func itemOf(entry *objects.Node, file string) *objects.Node {
@@ -97,10 +96,7 @@ func (c *checker) checkMode(container *model.Container, at *objects.Node, member
 	if !valid {
 		return
 	}
-	place := node
-	if place == nil {
-		place = volume
-	}
+	place := cmp.Or(node, volume)
 	switch {
 	case mode&0o006 != 0:
 		c.report.Add(secretMode, place, "%s: %s has the mode %04o: others than its owner and group may read or write it", container.Title, member, mode)
