@@ -53,9 +53,7 @@ func (c *checker) checkConstant(d *model.Document, at *objects.Node, rule string
 	text := constant.Text
 	switch constant.Name {
 	case "caller":
-		if (c.complete || c.knowsNamespace(text)) && !c.isRequester(text) && !c.existsWorkload(text) {
-			c.report.Add(callerUnknown, at, "rule %s names the caller %s, which no workload is%s", rule, text, suggest.DidYouMean(text, c.identities()))
-		}
+		c.checkCaller(at, rule, text)
 	case "request.port":
 		if number, _ := strconv.Atoi(text); len(ports) > 0 && !slices.Contains(ports, number) {
 			c.report.Add(ruleAddress, at, "rule %s names the port %s, and the targets have %v", rule, text, ports)

@@ -211,19 +211,22 @@ func (c *checker) sharesAccount(job *model.Workload) bool {
 
 // checkNames looks targets and callers up.
 func (c *checker) checkNames() {
-	complete := c.hasWorkloads()
-	c.complete = complete
 	for _, d := range c.Documents {
 		for _, target := range d.Spec().FindPath("targets", "workloads").Entries() {
-			c.checkTarget(d, target, complete)
+			c.checkTarget(d, target)
 		}
 		for _, rule := range d.Spec().Find("rules").Entries() {
 			for _, caller := range rule.FindPath("from", "workloads").Entries() {
-				if (complete || c.knowsNamespace(caller.String())) && !c.isRequester(caller.String()) && !c.existsWorkload(caller.String()) {
-					c.report.Add(callerUnknown, caller, "rule %s/%s names the caller %s, which no workload is%s", d.Name, rule.Find("name").String(), caller.String(), suggest.DidYouMean(caller.String(), c.identities()))
-				}
+				c.checkCaller(caller, d.Name+"/"+rule.Find("name").String(), caller.String())
 			}
 		}
+	}
+}
+
+// checkCaller looks up a caller that a rule names.
+func (c *checker) checkCaller(at *objects.Node, rule, text string) {
+	if (c.complete || c.knowsNamespace(text)) && !c.isRequester(text) && !c.existsWorkload(text) {
+		c.report.Add(callerUnknown, at, "rule %s names the caller %s, which no workload is%s", rule, text, suggest.DidYouMean(text, c.identities()))
 	}
 }
 
@@ -252,7 +255,7 @@ func isWaypoint(gateway *objects.Object) bool {
 	return strings.HasSuffix(gateway.Spec().Find("gatewayClassName").String(), "waypoint")
 }
 
-func (c *checker) checkTarget(d *model.Document, target *objects.Node, complete bool) {
+func (c *checker) checkTarget(d *model.Document, target *objects.Node) {
 	text := target.String()
 	switch {
 	case strings.HasPrefix(text, "edge/") && !strings.Contains(text, "*"):
@@ -265,7 +268,7 @@ func (c *checker) checkTarget(d *model.Document, target *objects.Node, complete 
 		}
 	case strings.HasPrefix(text, "service/"):
 		switch o := c.findService(text); {
-		case !complete || strings.Contains(text, "*"):
+		case !c.complete || strings.Contains(text, "*"):
 		case o == nil:
 			c.report.Add(targetUnknown, target, "document %s targets %s, which is not there%s", d.Name, text, suggest.DidYouMean(text, c.serviceNames()))
 		case o.Spec().Find("clusterIP").String() == "None":
@@ -275,7 +278,7 @@ func (c *checker) checkTarget(d *model.Document, target *objects.Node, complete 
 		if len(c.Authorizers) > 0 && !strings.Contains(text, "*") && !c.existsGateway(text) {
 			c.report.Add(targetUnknown, target, "document %s targets %s, and no listener has this callee", d.Name, text)
 		}
-	case (complete || c.knowsNamespace(text)) && !c.existsWorkload(text):
+	case (c.complete || c.knowsNamespace(text)) && !c.existsWorkload(text):
 		c.report.Add(targetUnknown, target, "document %s targets %s, which no workload is%s", d.Name, text, suggest.DidYouMean(text, c.identities()))
 	}
 }

@@ -26,6 +26,7 @@ type checker struct {
 // Check looks for all faults.
 func Check(m *model.Model, report *finding.Report) {
 	c := &checker{Model: m, report: report, now: time.Now(), served: m.ServedAPIs()}
+	c.complete = c.hasWorkloads()
 	c.findLoops()
 	c.checkTrust()
 	c.checkDomains()
