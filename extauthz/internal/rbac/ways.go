@@ -101,8 +101,9 @@ func waysTo(serving *model.API, router *tykroute.Router) (all []*way) {
 		}
 		for _, v := range versionsOf(entry, apis) {
 			if v.serving == serving {
+				entrance := router.SampleEntrance(entry)
 				for _, w := range waysThrough(entry, v, router.Switches) {
-					w.entrance = router.SampleEntrance(entry)
+					w.entrance = entrance
 					all = append(all, w)
 				}
 			}

@@ -145,10 +145,11 @@ func (r *renderer) groupRules(t *tykroute.Table, made map[string][]routeRule) (o
 		ofAPI[rule.API] = append(ofAPI[rule.API], rule)
 	}
 	for _, a := range owners {
-		key := ""
+		var text strings.Builder
 		for _, rule := range ofAPI[a] {
-			key += fmt.Sprintf("%p %p %p %d %q\n", rule.API, rule.Serving, rule.Condition, len(rule.Destinations), []string{rule.Path.Exact, rule.Path.Prefix, rule.Path.Pattern, rule.Path.Becomes})
+			fmt.Fprintf(&text, "%p %p %p %d %q\n", rule.API, rule.Serving, rule.Condition, len(rule.Destinations), []string{rule.Path.Exact, rule.Path.Prefix, rule.Path.Pattern, rule.Path.Becomes})
 		}
+		key := text.String()
 		if made[key] == nil {
 			for _, rule := range ofAPI[a] {
 				made[key] = addToGroup(made[key], r.newRouteRule(rule))
