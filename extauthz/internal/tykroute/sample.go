@@ -17,12 +17,13 @@ func (r *Router) SampleEntrance(m *model.API) (request Request) {
 	return Request{}
 }
 
-var parameter = regexp.MustCompile(`\{[^{}:]+(?::((?:[^{}]|\{[^{}]*\})+))?\}`)
+// Parameter finds the parameters of a listen path or a domain, {NAME} or {NAME:EXPRESSION}, with the expression as its group.
+var Parameter = regexp.MustCompile(`\{[^{}:]+(?::((?:[^{}]|\{[^{}]*\})+))?\}`)
 
 // Sample writes values for the parameters of a listen path or a domain.
 func Sample(text string) string {
-	return parameter.ReplaceAllStringFunc(text, func(match string) string {
-		pattern, err := regexp.Compile("^(?:" + cmp.Or(parameter.FindStringSubmatch(match)[1], "[^/]+") + ")$")
+	return Parameter.ReplaceAllStringFunc(text, func(match string) string {
+		pattern, err := regexp.Compile("^(?:" + cmp.Or(Parameter.FindStringSubmatch(match)[1], "[^/]+") + ")$")
 		if err != nil {
 			return "x"
 		}

@@ -247,12 +247,8 @@ func (c *checker) hasWorkloads() bool {
 // hasWaypoints reports a policy that targets a waypoint, whose workloads have no label.
 func (c *checker) hasWaypoints() bool {
 	return slices.ContainsFunc(c.AskingPolicies(), func(o *objects.Object) bool {
-		return slices.ContainsFunc(c.GatewayPods(o), func(w *model.Workload) bool { return isWaypoint(w.Object) })
+		return slices.ContainsFunc(c.GatewayPods(o), func(w *model.Workload) bool { return model.IsWaypoint(w.Object) })
 	})
-}
-
-func isWaypoint(gateway *objects.Object) bool {
-	return strings.HasSuffix(gateway.Spec().Find("gatewayClassName").String(), "waypoint")
 }
 
 func (c *checker) checkTarget(d *model.Document, target *objects.Node) {
@@ -271,7 +267,7 @@ func (c *checker) checkTarget(d *model.Document, target *objects.Node) {
 		case !c.complete || strings.Contains(text, "*"):
 		case o == nil:
 			c.report.Add(targetUnknown, target, "document %s targets %s, which is not there%s", d.Name, text, suggest.DidYouMean(text, c.serviceNames()))
-		case o.Spec().Find("clusterIP").String() == "None":
+		case model.IsHeadless(o):
 			c.report.Add(targetUnknown, target, "document %s targets %s, which is headless: a waypoint cannot name it", d.Name, text)
 		}
 	case strings.HasPrefix(text, "gateway/"):
@@ -392,7 +388,7 @@ func (c *checker) checkWaypointServices(shadow bool) {
 	for _, o := range c.OfKind(objects.Core, "Service") {
 		name, namespace := c.WaypointOf(o)
 		selector := o.Spec().Find("selector")
-		if c.hasGateway(namespace, name) && !selector.IsEmpty() && o.Spec().Find("clusterIP").String() != "None" && c.isServiceGuarded(serviceName(o), policies) && len(c.documentsOf(serviceName(o))) == 0 {
+		if c.FindGateway(namespace, name) != nil && !selector.IsEmpty() && !model.IsHeadless(o) && c.isServiceGuarded(serviceName(o), policies) && len(c.documentsOf(serviceName(o))) == 0 {
 			c.report.Add(guardedNoDocument, o.Root, "%s (%s) is behind a waypoint that asks, and no document targets it", o.Title(), serviceName(o))
 		}
 	}
@@ -446,15 +442,11 @@ func (c *checker) isServiceGuarded(text string, policies []*objects.Object) bool
 			case "Service":
 				return o.Namespace == service.Namespace && name == service.Name
 			case "Gateway":
-				return o.Namespace == namespace && (name == waypoint || !c.hasGateway(namespace, name) || !c.hasGateway(namespace, waypoint))
+				return o.Namespace == namespace && (name == waypoint || c.FindGateway(namespace, name) == nil || c.FindGateway(namespace, waypoint) == nil)
 			}
 			return o.Namespace == c.RootNamespace
 		})
 	})
-}
-
-func (c *checker) hasGateway(namespace, name string) bool {
-	return slices.ContainsFunc(c.OfKind(objects.GatewayAPI, "Gateway"), func(o *objects.Object) bool { return o.Namespace == namespace && o.Name == name })
 }
 
 // isGatewayGuarded reports a policy whose provider asks the listener of a gateway. Ports behind a Service may have other numbers.
@@ -478,7 +470,7 @@ func (c *checker) isGatewayGuarded(text string, policies []*objects.Object) bool
 func runsAlways(w *model.Workload) bool { return w.Object.Kind != "Job" && w.Object.Kind != "CronJob" }
 
 func (c *checker) isBehindWaypoint(w *model.Workload) bool {
-	return w.Labels["istio.io/use-waypoint"] != "" || c.NamespaceLabel(w.Namespace, "istio.io/use-waypoint") != ""
+	return w.Labels[model.UseWaypoint] != "" || c.NamespaceLabel(w.Namespace, model.UseWaypoint) != ""
 }
 
 // checkClients compares the proxies that ask with the clients that the authorizer admits.
@@ -642,9 +634,7 @@ func admitsCheck(operation *objects.Node, ports []int) bool {
 
 // namesClient reports whether a source is a client. A Check has no token, so it has no request principal.
 func namesClient(source *objects.Node, w *model.Workload, domain string) bool {
-	account := w.Namespace + "/" + w.Account
-	return model.Admits(source, "namespaces", "notNamespaces", w.Namespace) && model.AdmitsPrincipal(source, domain, w) &&
-		model.Admits(source, "serviceAccounts", "notServiceAccounts", account) && source.Find("requestPrincipals").IsEmpty()
+	return model.AdmitsSource(source, domain, w) && source.Find("requestPrincipals").IsEmpty()
 }
 
 // checkListeners compares the ports of providers with the listeners.
@@ -706,12 +696,11 @@ func (c *checker) checkListener(a *model.AuthorizerConfig, o *objects.Object, p 
 		}
 		return
 	}
-	listener, waypoint := a.Listeners[i], false
-	for _, ref := range c.TargetRefs(o) {
-		for _, g := range c.OfKind(objects.GatewayAPI, "Gateway") {
-			waypoint = waypoint || g.Name == ref.Find("name").String() && g.Namespace == o.Namespace && strings.HasSuffix(g.Spec().Find("gatewayClassName").String(), "waypoint")
-		}
-	}
+	listener := a.Listeners[i]
+	waypoint := slices.ContainsFunc(c.TargetRefs(o), func(ref *objects.Node) bool {
+		g := c.FindGateway(o.Namespace, ref.Find("name").String())
+		return g != nil && model.IsWaypoint(g)
+	})
 	switch {
 	case waypoint && listener.Caller != "xfcc":
 		c.report.Add(listenerUnknown, at, "%s is for a waypoint, and asks the listener %s, whose caller is %s", o.Title(), listener.Node.Find("name").String(), listener.Caller)

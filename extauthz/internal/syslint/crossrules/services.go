@@ -34,13 +34,13 @@ func (c *checker) checkServiceLists() {
 	}
 	policies := c.AskingPolicies()
 	for _, o := range c.OfKind(objects.Core, "Service") {
-		if spec := o.Spec(); spec.Find("clusterIP").String() == "None" || spec.Find("type").String() == "ExternalName" || o.Labels["gateway.networking.k8s.io/gateway-name"] != "" {
+		if model.IsHeadless(o) || o.Spec().Find("type").String() == "ExternalName" || o.Labels["gateway.networking.k8s.io/gateway-name"] != "" {
 			continue
 		}
 		isTarget := slices.ContainsFunc(c.Documents, func(d *model.Document) bool {
 			return slices.Contains(d.Spec().FindPath("targets", "workloads").Texts(), serviceName(o))
 		})
-		if name, namespace := c.WaypointOf(o); isTarget || c.hasGateway(namespace, name) && c.isServiceGuarded(serviceName(o), policies) {
+		if name, namespace := c.WaypointOf(o); isTarget || c.FindGateway(namespace, name) != nil && c.isServiceGuarded(serviceName(o), policies) {
 			c.checkListed(o, lists)
 		}
 	}

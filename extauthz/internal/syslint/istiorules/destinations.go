@@ -1,6 +1,7 @@
 package istiorules
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -113,7 +114,7 @@ func (c *checker) checkBackend(o *objects.Object, ref *objects.Node) {
 	if kind := ref.Find("kind").String(); kind != "" && kind != "Service" || ref.Find("group").String() != "" {
 		return
 	}
-	name := ref.Find("name").String() + "." + orText(ref.Find("namespace").String(), o.Namespace)
+	name := ref.Find("name").String() + "." + cmp.Or(ref.Find("namespace").String(), o.Namespace)
 	found := c.FindHosts(name, o.Namespace)
 	if len(found) == 0 {
 		c.reportUnknownHost(o, ref.Find("name"), name)

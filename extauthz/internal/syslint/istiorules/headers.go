@@ -1,6 +1,7 @@
 package istiorules
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -196,7 +197,7 @@ func (c *checker) checkAuthzPatch(o *objects.Object, patch *objects.Node) {
 	changes := slices.Contains([]string{"REMOVE", "MERGE", "REPLACE"}, operation.String())
 	applyTo, cluster := patch.Find("applyTo").String(), patch.FindPath("match", "cluster")
 	named := strings.Split(cluster.Find("name").String(), "|")
-	service := orText(cluster.Find("service").String(), named[len(named)-1])
+	service := cmp.Or(cluster.Find("service").String(), named[len(named)-1])
 	switch {
 	case operation.String() == "REMOVE" && applyTo == "HTTP_FILTER" && target == "", operation.String() == "REMOVE" && applyTo == "NETWORK_FILTER" && target == "":
 		c.report.Add(extAuthzPatched, operation, "%s removes all filters of the matched listeners", o.Title())

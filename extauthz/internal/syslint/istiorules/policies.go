@@ -101,7 +101,7 @@ func (c *checker) checkPolicies() {
 		c.checkPolicy(policy)
 	}
 	for _, o := range c.OfKind(objects.Security, "AuthorizationPolicy") {
-		if provider := o.Spec().Find("provider"); provider != nil && o.Spec().Find("action").String() != "CUSTOM" {
+		if provider := o.Spec().Find("provider"); provider != nil && !model.IsCustom(o) {
 			c.report.Add(customInvalid, provider, "provider has a meaning with action: CUSTOM only")
 		}
 	}
@@ -393,7 +393,7 @@ func (c *checker) checkRevision(w *model.Workload) {
 	if slices.ContainsFunc(c.MeshesOf(w), func(mesh *model.Mesh) bool { return mesh.IsOf(c.RevisionOf(w)) }) {
 		return
 	}
-	c.report.Add(revisionUnknown, w.Object.Root, "%s is of revision %s", w.Title(), orText(w.Revision, "default"))
+	c.report.Add(revisionUnknown, w.Object.Root, "%s is of revision %s", w.Title(), cmp.Or(w.Revision, "default"))
 }
 
 // checkPorts compares the ports of a workload with the rules of its CUSTOM policies.
@@ -407,7 +407,7 @@ func (c *checker) checkPorts(w *model.Workload) {
 			case model.TCP:
 				c.report.Add(customTCP, port.Node, "port %d (%s) of %s is TCP, and %s asks about every connection to it", port.Number, port.Name, w.Title(), policy.Title())
 			case model.Auto:
-				c.report.Add(portUnnamed, port.Node, "port %d (%s) of %s has no protocol", port.Number, orText(port.Name, "without name"), w.Title())
+				c.report.Add(portUnnamed, port.Node, "port %d (%s) of %s has no protocol", port.Number, cmp.Or(port.Name, "without name"), w.Title())
 			case model.HTTP, model.HTTP2, model.UDP:
 			}
 		}
@@ -617,19 +617,14 @@ func (c *checker) deniesCaller(rule *objects.Node, w *model.Workload) bool {
 	sources := rule.Find("from").Entries()
 	return len(sources) == 0 || slices.ContainsFunc(sources, func(from *objects.Node) bool {
 		source := from.Find("source")
-		return c.admitsSource(source, w) && !slices.ContainsFunc(source.Members(), func(m *objects.Node) bool { return !m.IsEmpty() && !slices.Contains(callerLists, m.Key) })
+		return model.AdmitsSource(source, c.Domains().Local, w) && !slices.ContainsFunc(source.Members(), func(m *objects.Node) bool { return !m.IsEmpty() && !slices.Contains(callerLists, m.Key) })
 	})
 }
 
 // namesSource reports a rule that has a workload among its callers, or has no condition on callers.
 func (c *checker) namesSource(rule *objects.Node, w *model.Workload) bool {
 	sources := rule.Find("from")
-	return sources.IsEmpty() || slices.ContainsFunc(sources.Entries(), func(from *objects.Node) bool { return c.admitsSource(from.Find("source"), w) })
-}
-
-func (c *checker) admitsSource(source *objects.Node, w *model.Workload) bool {
-	return model.Admits(source, "namespaces", "notNamespaces", w.Namespace) && model.AdmitsPrincipal(source, c.Domains().Local, w) &&
-		model.Admits(source, "serviceAccounts", "notServiceAccounts", w.Namespace+"/"+w.Account)
+	return sources.IsEmpty() || slices.ContainsFunc(sources.Entries(), func(from *objects.Node) bool { return model.AdmitsSource(from.Find("source"), c.Domains().Local, w) })
 }
 
 // checkInterception finds ports whose traffic goes past the sidecar, and pods where all of it does.
@@ -755,7 +750,7 @@ func (c *checker) oldest(level []*objects.Object) *objects.Object {
 }
 
 func modeOf(o *objects.Object) string {
-	return orText(o.Spec().FindPath("mtls", "mode").String(), "UNSET")
+	return cmp.Or(o.Spec().FindPath("mtls", "mode").String(), "UNSET")
 }
 
 // checkDestinationRules finds what makes callers send plaintext to a guarded workload, or to the authorizer. A rule for the host itself counts

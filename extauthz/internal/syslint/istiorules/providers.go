@@ -153,7 +153,7 @@ func (c *checker) checkProviderSettings(p *model.Provider, at func(string) *obje
 	}
 	status := p.Config.Find("statusOnError")
 	if isDenial := status.String() == "" || status.String() == "403" || status.String() == "401"; !p.Config.Find("failOpen").IsTrue() && (isDenial || status.Int() < 400) {
-		c.report.Add(providerStatus, at("statusOnError"), "provider %s answers an outage with %s", p.Name, orText(status.String(), "403"))
+		c.report.Add(providerStatus, at("statusOnError"), "provider %s answers an outage with %s", p.Name, cmp.Or(status.String(), "403"))
 	}
 	if body := p.Config.Find("includeRequestBodyInCheck"); !body.IsEmpty() {
 		c.report.Add(providerBody, body, "provider %s sends bodies", p.Name)
@@ -161,13 +161,6 @@ func (c *checker) checkProviderSettings(p *model.Provider, at func(string) *obje
 	if setting := p.Config.Find("clearRouteCache"); setting.IsTrue() {
 		c.report.Add(providerIgnored, setting, "provider %s sets clearRouteCache", p.Name)
 	}
-}
-
-func orText(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
 }
 
 // findRegistered looks a host up as istiod does: by its full name, in one namespace.
@@ -228,7 +221,7 @@ func (c *checker) checkProviderService(p *model.Provider, service string, port i
 		return
 	}
 	spec := host.Object.Spec()
-	headless := spec.Find("clusterIP").String() == "None" && !c.isOn("PILOT_ENABLE_EDS_FOR_HEADLESS_SERVICES") && !c.isForGateways(p)
+	headless := model.IsHeadless(host.Object) && !c.isOn("PILOT_ENABLE_EDS_FOR_HEADLESS_SERVICES") && !c.isForGateways(p)
 	if host.Object.Kind == "Service" && (headless || spec.Find("type").String() == "ExternalName") {
 		c.report.Add(providerUnreachable, at("service"), "provider %s: %s is %s", p.Name, host.Object.Title(), describeAddress(spec))
 	}
@@ -237,7 +230,7 @@ func (c *checker) checkProviderService(p *model.Provider, service string, port i
 	}
 	c.checkLoadBalancer(p, host, port)
 	if protocol := model.ProtocolOf(found); p.GRPC && protocol != model.HTTP2 {
-		c.report.Add(providerNotGRPC, found, "port %d (%s) of %s is for %s, and provider %s asks in gRPC", port, orText(found.Find("name").String(), "without name"), host.Object.Title(), protocol, p.Name)
+		c.report.Add(providerNotGRPC, found, "port %d (%s) of %s is for %s, and provider %s asks in gRPC", port, cmp.Or(found.Find("name").String(), "without name"), host.Object.Title(), protocol, p.Name)
 	}
 }
 
@@ -381,7 +374,7 @@ func (c *checker) checkConflicts() {
 func (c *checker) checkSameTargets() {
 	seen := map[string]*objects.Object{}
 	for _, policy := range c.OfKind(objects.Security, "AuthorizationPolicy") {
-		if policy.Spec().Find("action").String() != "CUSTOM" {
+		if !model.IsCustom(policy) {
 			continue
 		}
 		keys := []string{}
@@ -424,8 +417,8 @@ func (c *checker) isForGateways(p *model.Provider) bool {
 		}
 		if refs := c.TargetRefs(policy); len(refs) > 0 {
 			return slices.ContainsFunc(refs, func(ref *objects.Node) bool {
-				o := c.findGateway(policy.Namespace, ref.Find("name").String())
-				return ref.Find("kind").String() != "Gateway" || o == nil || isWaypoint(o)
+				o := c.FindGateway(policy.Namespace, ref.Find("name").String())
+				return ref.Find("kind").String() != "Gateway" || o == nil || model.IsWaypoint(o)
 			})
 		}
 		return !slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return w.IsGateway() && c.Selects(policy, w) })

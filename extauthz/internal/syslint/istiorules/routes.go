@@ -1,6 +1,7 @@
 package istiorules
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -43,7 +44,7 @@ func (c *checker) checkRoutes() {
 	for _, o := range c.OfKind(objects.Networking, "VirtualService") {
 		for _, http := range o.Spec().Find("http").Entries() {
 			if retries := http.Find("retries"); retriesByStatus(retries) && c.leadsToGuarded(http, o.Namespace) {
-				c.report.Add(retriesGuarded, retries, "%s retries requests to a guarded workload (retryOn: %s)", o.Title(), orText(retries.Find("retryOn").String(), "Istio's default"))
+				c.report.Add(retriesGuarded, retries, "%s retries requests to a guarded workload (retryOn: %s)", o.Title(), cmp.Or(retries.Find("retryOn").String(), "Istio's default"))
 			}
 		}
 	}
@@ -54,7 +55,7 @@ func (c *checker) checkRoutes() {
 				continue
 			}
 			for _, backend := range rule.Find("backendRefs").Entries() {
-				if c.IsGuardedHost(backend.Find("name").String()+"."+orText(backend.Find("namespace").String(), o.Namespace), o.Namespace) {
+				if c.IsGuardedHost(backend.Find("name").String()+"."+cmp.Or(backend.Find("namespace").String(), o.Namespace), o.Namespace) {
 					c.report.Add(retriesGuarded, retry, "%s retries requests to a guarded workload", o.Title())
 				}
 			}

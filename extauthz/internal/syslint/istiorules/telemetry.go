@@ -1,6 +1,7 @@
 package istiorules
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -63,7 +64,7 @@ func (c *checker) checkTelemetry() {
 		o.Spec().Find("configPatches").Walk(func(n *objects.Node) bool {
 			isRate := n.Key == "random_sampling" || n.Key == "randomSampling" || n.Key == "overall_sampling" || n.Key == "overallSampling"
 			if rate := n.Find("value"); isRate && (n.Kind == objects.Map && rate == nil || rate != nil && isBelow100(rate)) {
-				c.report.Add(samplingCuts, n, "%s samples %s %% of all traces", o.Title(), orText(rate.String(), "0"))
+				c.report.Add(samplingCuts, n, "%s samples %s %% of all traces", o.Title(), cmp.Or(rate.String(), "0"))
 			}
 			return true
 		})
@@ -141,8 +142,8 @@ func (c *checker) replacesSampling() bool {
 func (c *checker) appliesToGateways(o *objects.Object) bool {
 	if refs := c.TargetRefs(o); len(refs) > 0 {
 		return !slices.ContainsFunc(refs, func(ref *objects.Node) bool {
-			gateway := c.findGateway(o.Namespace, ref.Find("name").String())
-			return ref.Find("kind").String() != "Gateway" || gateway != nil && isWaypoint(gateway)
+			gateway := c.FindGateway(o.Namespace, ref.Find("name").String())
+			return ref.Find("kind").String() != "Gateway" || gateway != nil && model.IsWaypoint(gateway)
 		})
 	}
 	selector := model.SelectorOf(o)

@@ -1,6 +1,7 @@
 package istiorules
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -35,20 +36,6 @@ var (
 		"The policy applies to nothing: no request is asked about.",
 		"Write the name of an object in the policy's own namespace.")
 )
-
-// isWaypoint reports a Gateway of Istio's waypoint class.
-func isWaypoint(o *objects.Object) bool {
-	return strings.HasSuffix(o.Spec().Find("gatewayClassName").String(), "waypoint")
-}
-
-func (c *checker) findGateway(namespace, name string) *objects.Object {
-	for _, o := range c.OfKind(objects.GatewayAPI, "Gateway") {
-		if o.Namespace == namespace && o.Name == name {
-			return o
-		}
-	}
-	return nil
-}
 
 func (c *checker) checkWaypoints() {
 	for _, policy := range c.policies {
@@ -89,8 +76,8 @@ func (c *checker) checkServers(policy *objects.Object) {
 		}
 	}
 	for _, ref := range c.TargetRefs(policy) {
-		o := c.findGateway(policy.Namespace, ref.Find("name").String())
-		if o == nil || isWaypoint(o) {
+		o := c.FindGateway(policy.Namespace, ref.Find("name").String())
+		if o == nil || model.IsWaypoint(o) {
 			continue
 		}
 		for _, listener := range o.Spec().Find("listeners").Entries() {
@@ -148,8 +135,8 @@ func (c *checker) checkTarget(policy *objects.Object, ref *objects.Node) {
 	}
 	switch kind {
 	case "Gateway":
-		if o := c.findGateway(policy.Namespace, name); o != nil {
-			if isWaypoint(o) {
+		if o := c.FindGateway(policy.Namespace, name); o != nil {
+			if model.IsWaypoint(o) {
 				c.checkWaypoint(o)
 			}
 		} else if c.knowsGateways(policy.Namespace, name) {
@@ -168,7 +155,7 @@ func (c *checker) checkTarget(policy *objects.Object, ref *objects.Node) {
 			c.report.Add(targetUnknown, ref, "%s targets a GatewayClass outside the root namespace %s, where it has no effect", policy.Title(), c.RootNamespace)
 		}
 		for _, o := range c.OfKind(objects.GatewayAPI, "Gateway") {
-			if isWaypoint(o) && o.Spec().Find("gatewayClassName").String() == name {
+			if model.IsWaypoint(o) && o.Spec().Find("gatewayClassName").String() == name {
 				c.checkWaypoint(o)
 			}
 		}
@@ -208,11 +195,9 @@ func (c *checker) findService(namespace, name string) *objects.Object {
 	return nil
 }
 
-const useWaypoint = "istio.io/use-waypoint"
-
 func (c *checker) waypointOfService(o *objects.Object) *objects.Object {
 	name, namespace := c.WaypointOf(o)
-	return c.findGateway(namespace, name)
+	return c.FindGateway(namespace, name)
 }
 
 func (c *checker) checkWaypoint(o *objects.Object) {
@@ -239,7 +224,7 @@ func (c *checker) checkWaypoint(o *objects.Object) {
 		if c.Namespaces[o.Namespace] == nil {
 			c.addNote("the namespace of a waypoint is not in the input: its use was not looked up")
 		} else if !c.isUsedByService(o) {
-			c.report.Add(waypointUnused, o.Root, "nothing has the label %s: %s", useWaypoint, o.Name)
+			c.report.Add(waypointUnused, o.Root, "nothing has the label %s: %s", model.UseWaypoint, o.Name)
 		}
 		return
 	}
@@ -252,12 +237,12 @@ func (c *checker) checkWaypoint(o *objects.Object) {
 // checkOptOuts finds Services and workloads of a namespace behind a waypoint that do not use it, or are not in ambient mode.
 func (c *checker) checkOptOuts(namespace string) {
 	for _, o := range c.OfKind(objects.Core, "Service") {
-		if n := o.Root.FindPath("metadata", "labels", useWaypoint); o.Namespace == namespace && n.String() == "none" {
+		if n := o.Root.FindPath("metadata", "labels", model.UseWaypoint); o.Namespace == namespace && n.String() == "none" {
 			c.report.Add(waypointBypass, n, "%s does not use the waypoint of its namespace", o.Title())
 		}
 	}
 	for _, w := range c.Workloads {
-		if w.Namespace == namespace && (w.Labels["istio.io/dataplane-mode"] == "none" || w.Labels[useWaypoint] == "none") {
+		if w.Namespace == namespace && (w.Labels["istio.io/dataplane-mode"] == "none" || w.Labels[model.UseWaypoint] == "none") {
 			c.report.Add(waypointBypass, w.Object.Root, "%s does not use the waypoint of its namespace, by a label of its pods", w.Title())
 		}
 	}
@@ -266,7 +251,7 @@ func (c *checker) checkOptOuts(namespace string) {
 // namespacesBehind gives the namespaces whose workloads use a waypoint.
 func (c *checker) namespacesBehind(o *objects.Object) (all []string) {
 	for _, namespace := range c.Namespaces {
-		if namespace.Labels[useWaypoint] == o.Name && orText(namespace.Labels[useWaypoint+"-namespace"], namespace.Name) == o.Namespace {
+		if namespace.Labels[model.UseWaypoint] == o.Name && cmp.Or(namespace.Labels[model.UseWaypoint+"-namespace"], namespace.Name) == o.Namespace {
 			all = append(all, namespace.Name)
 		}
 	}
@@ -276,11 +261,11 @@ func (c *checker) namespacesBehind(o *objects.Object) (all []string) {
 
 func (c *checker) isUsedByService(o *objects.Object) bool {
 	for _, service := range c.OfKind(objects.Core, "Service") {
-		if service.Labels[useWaypoint] == o.Name {
+		if service.Labels[model.UseWaypoint] == o.Name {
 			return true
 		}
 	}
-	return slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return w.Labels[useWaypoint] == o.Name })
+	return slices.ContainsFunc(c.Workloads, func(w *model.Workload) bool { return w.Labels[model.UseWaypoint] == o.Name })
 }
 
 // checkBypass looks for the policy that admits the waypoint alone, and for others that admit more.
@@ -321,7 +306,7 @@ func admitsOnly(rule *objects.Node, principal string) bool {
 
 // guardedByWaypoint reports a workload behind a waypoint that a CUSTOM policy targets.
 func (c *checker) guardedByWaypoint(w *model.Workload) bool {
-	name := orText(w.Labels[useWaypoint], c.NamespaceLabel(w.Namespace, useWaypoint))
+	name := cmp.Or(w.Labels[model.UseWaypoint], c.NamespaceLabel(w.Namespace, model.UseWaypoint))
 	if name == "" {
 		return false
 	}

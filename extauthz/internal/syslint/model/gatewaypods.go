@@ -8,6 +8,21 @@ import (
 	"github.com/meshpass/meshpass/extauthz/internal/syslint/objects"
 )
 
+// FindGateway finds a Gateway of the Gateway API; nil: the input does not have it.
+func (m *Model) FindGateway(namespace, name string) *objects.Object {
+	for _, o := range m.OfKind(objects.GatewayAPI, "Gateway") {
+		if o.Namespace == namespace && o.Name == name {
+			return o
+		}
+	}
+	return nil
+}
+
+// IsWaypoint reports a Gateway of Istio's waypoint class.
+func IsWaypoint(gateway *objects.Object) bool {
+	return strings.HasSuffix(gateway.Spec().Find("gatewayClassName").String(), "waypoint")
+}
+
 // GatewayPods gives the pods of the Gateways of the Gateway API to which a policy applies. Istio deploys them, so they are seldom in the input.
 func (m *Model) GatewayPods(policy *objects.Object) (all []*Workload) {
 	for _, ref := range m.TargetRefs(policy) {
@@ -39,15 +54,15 @@ func (m *Model) isTarget(policy *objects.Object, ref *objects.Node, gateway *obj
 	return false
 }
 
-// useWaypoint is the label with the waypoint of a namespace, a Service or pods.
-const useWaypoint = "istio.io/use-waypoint"
+// UseWaypoint is the label with the waypoint of a namespace, a Service or pods.
+const UseWaypoint = "istio.io/use-waypoint"
 
 // WaypointOf gives the waypoint of a Service, by its labels or those of its namespace; "": it has no waypoint.
 func (m *Model) WaypointOf(service *objects.Object) (name, namespace string) {
-	if name = service.Labels[useWaypoint]; name != "" {
-		return name, cmp.Or(service.Labels[useWaypoint+"-namespace"], service.Namespace)
+	if name = service.Labels[UseWaypoint]; name != "" {
+		return name, cmp.Or(service.Labels[UseWaypoint+"-namespace"], service.Namespace)
 	}
-	return m.NamespaceLabel(service.Namespace, useWaypoint), cmp.Or(m.NamespaceLabel(service.Namespace, useWaypoint+"-namespace"), service.Namespace)
+	return m.NamespaceLabel(service.Namespace, UseWaypoint), cmp.Or(m.NamespaceLabel(service.Namespace, UseWaypoint+"-namespace"), service.Namespace)
 }
 
 // PodsOfGateway gives the pods of a Gateway: those of the input, or those that Istio deploys, with the labels and the account that it gives them.
@@ -73,7 +88,7 @@ func (m *Model) findPodsOfGateway(o *objects.Object) *Workload {
 		}
 	}
 	w.Labels[nameLabel], w.Labels["gateway.networking.k8s.io/gateway-class-name"] = o.Name, class
-	if !strings.HasSuffix(class, "waypoint") {
+	if !IsWaypoint(o) {
 		w.Account += "-" + class
 	}
 	w.Account = cmp.Or(o.Annotations["gateway.istio.io/service-account"], o.Annotations["gateway.istio.io/name-override"], w.Account)

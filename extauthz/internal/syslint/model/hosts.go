@@ -120,3 +120,8 @@ func (m *Model) IsGuardedHost(name, namespace string) bool {
 	}
 	return false
 }
+
+// IsHeadless reports a Service without an address of its own.
+func IsHeadless(service *objects.Object) bool {
+	return service.Spec().Find("clusterIP").String() == "None"
+}

@@ -118,7 +118,7 @@ func (m *Model) CustomPolicies(w *Workload) []*objects.Object {
 func (m *Model) AllCustomPolicies(w *Workload) []*objects.Object {
 	var all []*objects.Object
 	for _, o := range m.OfKind(objects.Security, "AuthorizationPolicy") {
-		if isCustom(o) && m.Selects(o, w) {
+		if IsCustom(o) && m.Selects(o, w) {
 			all = append(all, o)
 		}
 	}
@@ -127,13 +127,14 @@ func (m *Model) AllCustomPolicies(w *Workload) []*objects.Object {
 
 // AskingPolicies are the CUSTOM policies that ask our authorizer.
 func (m *Model) AskingPolicies() []*objects.Object {
-	return slices.DeleteFunc(slices.Clone(m.OfKind(objects.Security, "AuthorizationPolicy")), func(o *objects.Object) bool { return !isCustom(o) || m.foreign[o] })
+	return slices.DeleteFunc(slices.Clone(m.OfKind(objects.Security, "AuthorizationPolicy")), func(o *objects.Object) bool { return !IsCustom(o) || m.foreign[o] })
 }
 
 // IsForeign reports a CUSTOM policy that asks an authorizer of another system.
 func (m *Model) IsForeign(policy *objects.Object) bool { return m.foreign[policy] }
 
-func isCustom(o *objects.Object) bool { return o.Spec().Find("action").String() == "CUSTOM" }
+// IsCustom reports a policy of the action CUSTOM.
+func IsCustom(o *objects.Object) bool { return o.Spec().Find("action").String() == "CUSTOM" }
 
 // Selects reports whether a policy of Istio applies to a workload with a sidecar, or to a gateway: by its selector, or to all workloads of its
 // namespace, or of all namespaces if it is in the root namespace. A policy with targetRefs applies to gateways of the Gateway API.
@@ -190,10 +191,12 @@ func (m *Model) SplitServiceName(host, namespace string) (name, ns string, ok bo
 	return "", "", false
 }
 
-// AdmitsPrincipal compares a workload of the mesh with principals and notPrincipals of a source. In Istio's policies cluster.local is a name of the
+// AdmitsSource compares a workload of the mesh with the conditions of a source on the caller. In Istio's policies cluster.local is a name of the
 // local trust domain.
-func AdmitsPrincipal(source *objects.Node, domain string, w *Workload) bool {
-	return Admits(source, "principals", "notPrincipals", domain+"/"+w.Identity(), "cluster.local/"+w.Identity())
+func AdmitsSource(source *objects.Node, domain string, w *Workload) bool {
+	return Admits(source, "namespaces", "notNamespaces", w.Namespace) &&
+		Admits(source, "principals", "notPrincipals", domain+"/"+w.Identity(), "cluster.local/"+w.Identity()) &&
+		Admits(source, "serviceAccounts", "notServiceAccounts", w.Namespace+"/"+w.Account)
 }
 
 // Admits compares the names of one thing with the patterns of two lists, as Istio writes them: *, *SUFFIX, PREFIX* or the name itself.

@@ -228,7 +228,7 @@ func (c *checker) checkParameters() {
 	byPattern := map[string]*model.API{}
 	for _, a := range c.apis {
 		path := a.ListenPathText()
-		pattern := muxSegment.ReplaceAllString(path, "{$1}")
+		pattern := tykroute.Parameter.ReplaceAllString(path, "{$1}")
 		if pattern == path || a.Internal {
 			continue
 		}
@@ -252,12 +252,10 @@ func (c *checker) checkIDs() {
 	}
 }
 
-var muxSegment = regexp.MustCompile(`\{[^{}:]+(?::((?:[^{}]|\{[^{}]*\})+))?\}`)
-
 func (c *checker) checkListenPath(a *model.API) {
 	path := a.ListenPathText()
 	g := c.GatewayOf(a)
-	rest := muxSegment.ReplaceAllString(path, "x")
+	rest := tykroute.Parameter.ReplaceAllString(path, "x")
 	switch {
 	case a.ListenPath.String() == "" && !strings.HasPrefix(a.Protocol.String(), "t"): // tcp and tls have no paths
 		c.report.Add(pathInvalid, at(a, a.ListenPath), "API %s has no listen path", a.Title())
@@ -266,7 +264,7 @@ func (c *checker) checkListenPath(a *model.API) {
 		c.report.Add(pathInvalid, at(a, a.ListenPath), "API %s: the listen path %s", a.Title(), quote(path))
 		return
 	}
-	for _, match := range muxSegment.FindAllStringSubmatch(path, -1) {
+	for _, match := range tykroute.Parameter.FindAllStringSubmatch(path, -1) {
 		if _, err := regexp.Compile(match[1]); err != nil {
 			c.report.Add(pathInvalid, at(a, a.ListenPath), "API %s: the listen path %s has an invalid expression", a.Title(), quote(path))
 			return
